@@ -1,0 +1,51 @@
+# Every target sets up what it needs. PYTHON may name another interpreter: make test PYTHON=python3.10
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help setup demo test test-python test-slow lint format bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP)  ## .venv with the known-good set of versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v < (3, 12) else \
+	  f"tfyolo needs Python 3.10 or 3.11 and $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup  ## detect on the two pictures of docs/: make demo WEIGHTS=yolov5n.pt, or downloads yolov5n
+	$(BIN)/tfyolo detect --weights $(or $(WEIGHTS),yolov5n) --source $(or $(SOURCE),docs/images)
+
+test: lint test-python  ## everything that must pass
+
+test-python: setup
+	$(BIN)/python -m pytest -n 2 --durations=8 tests
+
+test-slow: setup  ## the checks that take minutes
+	$(BIN)/python -m pytest -m slow --durations=0 -s tests
+
+lint: setup  ## ruff, mypy and the one-way rule between packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# The package tfyolo.export lives in export/: checkers that read folders get a tree laid out as installed.
+	@rm -rf build/tree && mkdir -p build/tree && cp -r tfyolo build/tree/ && cp -r export build/tree/tfyolo/export
+	cd build/tree && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../mypy tfyolo
+	cd build/tree && $(CURDIR)/$(BIN)/lint-imports --config ../../pyproject.toml --cache-dir ../import_linter
+
+format: setup  ## rewrite the code as ruff wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## latency of Keras beside LiteRT in one run: make bench WEIGHTS=yolov5n.pt
+	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --img 640
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build runs .pytest_cache .ruff_cache tfyolo.egg-info
