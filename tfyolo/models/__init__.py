@@ -1,0 +1,7 @@
+"""Configurations and the networks built from them."""
+
+from tfyolo.models.build import build_model, count_model
+from tfyolo.models.registry import list_models, load_spec
+from tfyolo.models.spec import ModelSpec, parse_spec
+
+__all__ = ["ModelSpec", "build_model", "count_model", "list_models", "load_spec", "parse_spec"]

@@ -1,0 +1,297 @@
+"""The blocks of YOLOv5 and YOLOv3, each a function on an `Ops` (models/ops.py) and a table that names them.
+
+A block is written once: with `KerasOps` it builds layers, with `ShapeOps` it counts parameters and
+operations without TensorFlow. Layers are named after their counterpart in a PyTorch state dict
+(`model.2.cv1.conv`), so that weights map by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tfyolo.models.ops import Ops, Tensor
+
+
+@dataclass(frozen=True)
+class Block:
+    """One kind of layer that a model configuration can name."""
+
+    build: Callable[..., Any]
+    """`build(ops, x, name, **arguments)`; the names and types of its keywords are the block's arguments."""
+    inputs: Literal["one", "many"] = "one"
+    """Whether `from` is one index or a list."""
+    repeats: Literal["chain", "inside"] = "chain"
+    """Whether repeats put copies one after another or are an argument (`repeats`) of the block."""
+    scaled: bool = True
+    """Whether the first argument is a number of filters, multiplied by the model's width."""
+    stride: Callable[[Mapping[str, Any]], float] = lambda arguments: arguments.get("stride", 1)
+    """How much smaller the output is than the input, from the arguments."""
+
+
+def conv(
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: int,
+    kernel: int = 1,
+    stride: int = 1,
+    padding: int | None = None,
+    groups: int = 1,
+    act: bool | str = True,
+) -> Tensor:
+    """Convolution, batch normalisation, activation (the model's one, another by name, or none)."""
+    x = ops.conv2d(x, f"{name}.conv", filters, kernel, stride, padding, groups)
+    x = ops.batch_norm(x, f"{name}.bn")
+    return ops.activation(x, f"{name}.act", act)
+
+
+def dw_conv(
+    ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 1, stride: int = 1, act: bool | str = True
+) -> Tensor:
+    """Depth-wise Conv: as many groups as input and output channels allow."""
+    groups = math.gcd(ops.channels(x), filters)
+    return conv(ops, x, name, filters, kernel, stride, groups=groups, act=act)
+
+
+def focus(
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: int,
+    kernel: int = 1,
+    stride: int = 1,
+    padding: int | None = None,
+    groups: int = 1,
+    act: bool | str = True,
+) -> Tensor:
+    """Space-to-depth and Conv of v1.0 to v5.0, as the one convolution they amount to.
+
+    A k x k convolution over the four 2 x 2 phases of the image is a 2k x 2k convolution of stride 2 over the
+    image itself; v6.0 made the same replacement. weights/mapping.py rearranges the kernel.
+    """
+    if groups != 1:
+        raise ValueError("Focus with groups is not supported")
+    padding = kernel // 2 if padding is None else padding
+    return conv(ops, x, f"{name}.conv", filters, 2 * kernel, 2 * stride, 2 * padding, act=act)
+
+
+def plain_conv2d(
+    ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 1, stride: int = 1, padding: int = 0
+) -> Tensor:
+    """Convolution with a bias and nothing else: v1.0's prediction layers."""
+    return ops.conv2d(x, name, filters, kernel, stride, padding, bias=True)
+
+
+def bottleneck(
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: int,
+    shortcut: bool = True,
+    groups: int = 1,
+    expansion: float = 0.5,
+) -> Tensor:
+    """1 x 1 and 3 x 3 Conv with a residual connection where channels agree."""
+    y = conv(ops, x, f"{name}.cv1", int(filters * expansion))
+    y = conv(ops, y, f"{name}.cv2", filters, 3, groups=groups)
+    return ops.add([x, y], f"{name}.add") if shortcut and ops.channels(x) == filters else y
+
+
+def bottleneck_csp(
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: int,
+    shortcut: bool = True,
+    groups: int = 1,
+    expansion: float = 0.5,
+    *,
+    repeats: int = 1,
+) -> Tensor:
+    """Cross stage partial bottleneck of v1.0 to v3.1. Source: Wang et al. 2019, CSPNet."""
+    hidden = int(filters * expansion)
+    y = conv(ops, x, f"{name}.cv1", hidden)
+    for i in range(repeats):
+        y = bottleneck(ops, y, f"{name}.m.{i}", hidden, shortcut, groups, expansion=1.0)
+    y = ops.conv2d(y, f"{name}.cv3", hidden, 1)
+    y = ops.concat([y, ops.conv2d(x, f"{name}.cv2", hidden, 1)], f"{name}.cat")
+    y = ops.activation(ops.batch_norm(y, f"{name}.bn"), f"{name}.act", ops.csp_activation)
+    return conv(ops, y, f"{name}.cv4", filters)
+
+
+Inner = Callable[[Ops, Tensor, str, int], Tensor]
+
+
+def _c3(ops: Ops, x: Tensor, name: str, filters: int, expansion: float, inner: Inner) -> Tensor:
+    """Two 1 x 1 branches, one of them through `inner`, joined by a third: what every C3 has in common."""
+    hidden = int(filters * expansion)
+    y = inner(ops, conv(ops, x, f"{name}.cv1", hidden), f"{name}.m", hidden)
+    y = ops.concat([y, conv(ops, x, f"{name}.cv2", hidden)], f"{name}.cat")
+    return conv(ops, y, f"{name}.cv3", filters)
+
+
+def c3(
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: int,
+    shortcut: bool = True,
+    groups: int = 1,
+    expansion: float = 0.5,
+    *,
+    repeats: int = 1,
+) -> Tensor:
+    """CSP bottleneck with three convolutions, since v4.0."""
+
+    def inner(ops: Ops, y: Tensor, name: str, hidden: int) -> Tensor:
+        for i in range(repeats):
+            y = bottleneck(ops, y, f"{name}.{i}", hidden, shortcut, groups, expansion=1.0)
+        return y
+
+    return _c3(ops, x, name, filters, expansion, inner)
+
+
+def c3_transformer(
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: int,
+    shortcut: bool = True,
+    groups: int = 1,
+    expansion: float = 0.5,
+    *,
+    repeats: int = 1,
+) -> Tensor:
+    """C3 whose bottlenecks are transformer layers with four heads. `shortcut` and `groups` have no effect."""
+
+    def inner(ops: Ops, y: Tensor, name: str, hidden: int) -> Tensor:
+        y = ops.add([y, ops.dense(y, f"{name}.linear", hidden)], f"{name}.position")
+        for i in range(repeats):
+            y = transformer_layer(ops, y, f"{name}.tr.{i}", hidden, heads=4)
+        return y
+
+    return _c3(ops, x, name, filters, expansion, inner)
+
+
+def transformer_layer(ops: Ops, x: Tensor, name: str, channels: int, heads: int) -> Tensor:
+    """Self-attention over all positions and a linear pair, both residual, without normalisation."""
+    query, key, value = (ops.dense(x, f"{name}.{part}", channels, bias=False) for part in "qkv")
+    x = ops.add([ops.attention(query, key, value, f"{name}.ma", heads), x], f"{name}.add1")
+    y = ops.dense(x, f"{name}.fc1", channels, bias=False)
+    y = ops.dense(y, f"{name}.fc2", channels, bias=False)
+    return ops.add([y, x], f"{name}.add2")
+
+
+def ghost_conv(
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: int,
+    kernel: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    act: bool | str = True,
+) -> Tensor:
+    """Half of the filters by Conv, the other half cheaply from the first. Source: Han et al. 2020, GhostNet."""
+    y = conv(ops, x, f"{name}.cv1", filters // 2, kernel, stride, groups=groups, act=act)
+    cheap = conv(ops, y, f"{name}.cv2", filters // 2, 5, groups=filters // 2, act=act)
+    return ops.concat([y, cheap], f"{name}.cat")
+
+
+def ghost_bottleneck(ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 3, stride: int = 1) -> Tensor:
+    """Two GhostConv with a residual connection, which strides by depth-wise convolutions."""
+    hidden = filters // 2
+    y = ghost_conv(ops, x, f"{name}.conv.0", hidden)
+    if stride == 2:
+        y = dw_conv(ops, y, f"{name}.conv.1", hidden, kernel, stride, act=False)
+    y = ghost_conv(ops, y, f"{name}.conv.2", filters, act=False)
+    if stride == 2:
+        x = dw_conv(ops, x, f"{name}.shortcut.0", ops.channels(x), kernel, stride, act=False)
+        x = conv(ops, x, f"{name}.shortcut.1", filters, act=False)
+    return ops.add([y, x], f"{name}.add")
+
+
+def c3_ghost(
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: int,
+    shortcut: bool = True,
+    groups: int = 1,
+    expansion: float = 0.5,
+    *,
+    repeats: int = 1,
+) -> Tensor:
+    """C3 of ghost bottlenecks. `shortcut` and `groups` have no effect, as in YOLOv5."""
+
+    def inner(ops: Ops, y: Tensor, name: str, hidden: int) -> Tensor:
+        for i in range(repeats):
+            y = ghost_bottleneck(ops, y, f"{name}.{i}", hidden)
+        return y
+
+    return _c3(ops, x, name, filters, expansion, inner)
+
+
+def spp(ops: Ops, x: Tensor, name: str, filters: int, kernels: Sequence[int] = (5, 9, 13)) -> Tensor:
+    """Spatial pyramid pooling. Source: He et al. 2014, as in YOLOv3-SPP."""
+    x = conv(ops, x, f"{name}.cv1", ops.channels(x) // 2)
+    pooled = [ops.max_pool(x, f"{name}.m.{i}", k, 1, k // 2) for i, k in enumerate(kernels)]
+    return conv(ops, ops.concat([x, *pooled], f"{name}.cat"), f"{name}.cv2", filters)
+
+
+def sppf(ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 5) -> Tensor:
+    """SPP(5, 9, 13) by three pools of 5 in a row: the same output, faster."""
+    levels = [conv(ops, x, f"{name}.cv1", ops.channels(x) // 2)]
+    for i in range(3):
+        levels.append(ops.max_pool(levels[-1], f"{name}.m.{i}", kernel, 1, kernel // 2))
+    return conv(ops, ops.concat(levels, f"{name}.cat"), f"{name}.cv2", filters)
+
+
+def concat(ops: Ops, xs: Sequence[Tensor], name: str, dimension: int = 1) -> Tensor:
+    """Join channels. `dimension` is PyTorch's channel axis and must be 1."""
+    if dimension != 1:
+        raise ValueError("Concat joins channels only: its argument must be 1")
+    return ops.concat(list(xs), f"{name}.cat")
+
+
+def upsample(ops: Ops, x: Tensor, name: str, size: None = None, scale: int = 2, mode: str = "nearest") -> Tensor:
+    """Repeat every pixel `scale` times in both directions."""
+    if mode != "nearest":
+        raise ValueError(f"Upsample mode must be nearest, not {mode}")
+    return ops.upsample(x, f"{name}.up", scale)
+
+
+def max_pool(ops: Ops, x: Tensor, name: str, kernel: int, stride: int = 1, padding: int = 0) -> Tensor:
+    """Maximum over `kernel` x `kernel` windows."""
+    return ops.max_pool(x, f"{name}.pool", kernel, stride, padding)
+
+
+def zero_pad(ops: Ops, x: Tensor, name: str, padding: Sequence[int]) -> Tensor:
+    """Zeros around the image; `padding` is left, right, top, bottom as in PyTorch."""
+    left, right, top, bottom = padding
+    return ops.zero_pad(x, f"{name}.pad", ((top, bottom), (left, right)))
+
+
+BLOCKS: dict[str, Block] = {
+    "Conv": Block(conv),
+    "DWConv": Block(dw_conv),
+    "Focus": Block(focus, stride=lambda arguments: 2 * arguments.get("stride", 1)),
+    "Conv2d": Block(plain_conv2d, scaled=False),
+    "Bottleneck": Block(bottleneck),
+    "BottleneckCSP": Block(bottleneck_csp, repeats="inside"),
+    "C3": Block(c3, repeats="inside"),
+    "C3TR": Block(c3_transformer, repeats="inside"),
+    "C3Ghost": Block(c3_ghost, repeats="inside"),
+    "GhostConv": Block(ghost_conv),
+    "GhostBottleneck": Block(ghost_bottleneck),
+    "SPP": Block(spp),
+    "SPPF": Block(sppf),
+    "Concat": Block(concat, inputs="many", scaled=False),
+    "Upsample": Block(upsample, scaled=False, stride=lambda arguments: 1 / arguments.get("scale", 2)),
+    "MaxPool2d": Block(max_pool, scaled=False),
+    "ZeroPad2d": Block(zero_pad, scaled=False),
+}
+"""Every block a configuration can name, `Detect` apart (models/heads.py). YOLOv5's prefix `nn.` is optional."""

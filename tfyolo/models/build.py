@@ -1,0 +1,182 @@
+"""Building the Keras network of a configuration, on Keras 3 or on tf_keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from tfyolo.errors import TfyoloError
+from tfyolo.models.blocks import BLOCKS
+from tfyolo.models.heads import detect, initialise_biases
+from tfyolo.models.ops import Ops, Padding, Shape, ShapeOps, Tensor
+from tfyolo.models.spec import ModelSpec
+
+
+def build_model(spec: ModelSpec, keras: ModuleType | None = None, image_hw: tuple[int, int] | None = None) -> Any:
+    """The network of `spec` with fresh weights.
+
+    Args:
+        spec: from `load_spec` or `parse_spec`.
+        keras: the namespace to build on: `keras` (version 3, the default) or `tf_keras` (for TFMOT).
+        image_hw: fixed height and width of the input in pixels; None lets both vary in multiples of the stride.
+
+    Returns:
+        A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads.
+
+    Raises:
+        TfyoloError: Keras 3 runs on a backend other than TensorFlow.
+
+    Example:
+        >>> model = build_model(load_spec("yolov5n"))  # doctest: +SKIP
+        >>> [tuple(head.shape) for head in model.outputs]  # doctest: +SKIP
+        [(None, None, None, 255), (None, None, None, 255), (None, None, None, 255)]
+    """
+    keras = keras or import_keras()
+    images = keras.Input((*(image_hw or (None, None)), 3), name="images")
+    heads = run_layers(KerasOps(keras, spec.activation, spec.csp_activation), images, spec)
+    model = keras.Model(images, heads, name=spec.name.replace("/", "_").replace(" ", "_"))
+    initialise_biases(model, spec)
+    return model
+
+
+def count_model(spec: ModelSpec, image_hw: tuple[int, int] = (640, 640)) -> tuple[ShapeOps, list[Any]]:
+    """Parameters and operations of every layer, without building anything.
+
+    Returns:
+        The `ShapeOps` that holds the costs under `model.0`, `model.1`, ..., and the shape of each layer's output.
+    """
+    ops = ShapeOps(spec.csp_activation)
+    shapes: list[Any] = []
+    run_layers(ops, Shape(*image_hw, 3), spec, shapes)
+    return ops, shapes
+
+
+def run_layers(ops: Ops, images: Tensor, spec: ModelSpec, outputs: list[Tensor] | None = None) -> list[Tensor]:
+    """Apply the layers of `spec` in order; each output is appended to `outputs`. Returns the raw heads."""
+    outputs = [] if outputs is None else outputs
+    for layer in spec.layers:
+        name = f"model.{layer.index}"
+        inputs = [images if i < 0 else outputs[i] for i in layer.sources]
+        if layer.block == "Detect":
+            outputs.append(detect(ops, inputs, name, spec, **layer.arguments))
+            continue
+        block = BLOCKS[layer.block]
+        x = inputs if block.inputs == "many" else inputs[0]
+        try:
+            if block.repeats == "inside":
+                x = block.build(ops, x, name, **layer.arguments, repeats=layer.repeats)
+            elif layer.repeats == 1:
+                x = block.build(ops, x, name, **layer.arguments)
+            else:
+                for i in range(layer.repeats):
+                    x = block.build(ops, x, f"{name}.{i}", **layer.arguments)
+        except ValueError as error:
+            raise TfyoloError(f"model {spec.name}, layer {layer.index} ({layer.block}): {error}") from error
+        outputs.append(x)
+    return outputs[-1]
+
+
+def import_keras() -> ModuleType:
+    """Keras 3 on TensorFlow.
+
+    Raises:
+        TfyoloError: KERAS_BACKEND (or ~/.keras/keras.json) names another backend.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise TfyoloError(
+            f"Keras runs on the backend `{keras.backend.backend()}`, but tfyolo needs TensorFlow",
+            fix="set KERAS_BACKEND=tensorflow",
+        )
+    return keras
+
+
+@dataclass(frozen=True)
+class KerasOps:
+    """Blocks' operations as Keras layers (see `Ops` for what each does)."""
+
+    keras: ModuleType
+    act: str
+    csp_activation: str
+
+    def channels(self, x: Tensor) -> int:  # noqa: D102
+        return int(x.shape[-1])
+
+    def conv2d(  # noqa: D102
+        self,
+        x: Tensor,
+        name: str,
+        filters: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> Tensor:
+        layers, channels = self.keras.layers, self.channels(x)
+        if channels % groups or filters % groups:
+            raise ValueError(f"{channels} input and {filters} output channels do not divide into {groups} groups")
+        padding = kernel // 2 if padding is None else padding
+        # Keras' "same" pads like PyTorch only where nothing is strided over; elsewhere it would shift the boxes.
+        same = stride == 1 and 2 * padding == kernel - 1
+        if padding and not same:
+            x = self.zero_pad(x, f"{name}.pad", ((padding, padding), (padding, padding)))
+        # PyTorch's default: uniform within 1 / sqrt(fan in). One object for each layer, so that seeds differ.
+        initializer = self.keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+        common = {"strides": stride, "padding": "same" if same else "valid", "use_bias": bias, "name": name}
+        if groups > 1 and groups == channels:
+            multiplier = filters // channels
+            layer = layers.DepthwiseConv2D(
+                kernel, depth_multiplier=multiplier, depthwise_initializer=initializer, **common
+            )
+        else:
+            layer = layers.Conv2D(filters, kernel, groups=groups, kernel_initializer=initializer, **common)
+        return layer(x)
+
+    def batch_norm(self, x: Tensor, name: str) -> Tensor:  # noqa: D102
+        return self.keras.layers.BatchNormalization(epsilon=1e-3, momentum=0.97, name=name)(x)
+
+    def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:  # noqa: D102
+        layers = self.keras.layers
+        kind = (self.act if act is True else act) or "linear"
+        if kind == "linear":
+            return x
+        if kind == "leaky_relu":
+            return layers.LeakyReLU(0.1, name=name)(x)
+        if kind == "hard_swish":  # x relu6(x + 3) / 6; tf_keras' own hard_sigmoid is another function
+            gate = layers.ReLU(6.0, name=f"{name}.relu6")(layers.Rescaling(1.0, 3.0, name=f"{name}.shift")(x))
+            return layers.Multiply(name=name)([x, layers.Rescaling(1 / 6, name=f"{name}.scale")(gate)])
+        # TFMOT knows SiLU by its first name.
+        return layers.Activation({"silu": "swish"}.get(kind, kind), name=name)(x)
+
+    def add(self, xs: list[Tensor], name: str) -> Tensor:  # noqa: D102
+        return self.keras.layers.Add(name=name)(xs)
+
+    def concat(self, xs: list[Tensor], name: str) -> Tensor:  # noqa: D102
+        return self.keras.layers.Concatenate(name=name)(xs) if len(xs) > 1 else xs[0]
+
+    def max_pool(self, x: Tensor, name: str, kernel: int, stride: int, padding: int) -> Tensor:  # noqa: D102
+        same = stride == 1 and 2 * padding == kernel - 1
+        if padding and not same:
+            raise ValueError(f"MaxPool2d of {kernel}, stride {stride} and padding {padding} is not supported")
+        return self.keras.layers.MaxPooling2D(kernel, stride, "same" if same else "valid", name=name)(x)
+
+    def zero_pad(self, x: Tensor, name: str, padding: Padding) -> Tensor:  # noqa: D102
+        return self.keras.layers.ZeroPadding2D(padding, name=name)(x)
+
+    def upsample(self, x: Tensor, name: str, scale: int) -> Tensor:  # noqa: D102
+        if self.keras.__name__ == "tf_keras":
+            return self.keras.layers.UpSampling2D(scale, interpolation="nearest", name=name)(x)
+        from tfyolo.models.layers import NearestUpsample
+
+        return NearestUpsample(scale, name=name)(x)
+
+    def dense(self, x: Tensor, name: str, channels: int, bias: bool = True) -> Tensor:  # noqa: D102
+        return self.keras.layers.Dense(channels, use_bias=bias, name=name)(x)
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, name: str, heads: int) -> Tensor:  # noqa: D102
+        channels = self.channels(query)
+        layer = self.keras.layers.MultiHeadAttention(heads, channels // heads, attention_axes=(1, 2), name=name)
+        return layer(query, value, key)

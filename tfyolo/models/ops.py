@@ -1,0 +1,158 @@
+"""What blocks are made of: one interface, and the implementation that only counts.
+
+`ShapeOps` walks the same block functions as the Keras builder and adds up parameters and multiply-adds, so
+`tfyolo summary yolov5x6` needs neither TensorFlow nor 560 MB of weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+Tensor = Any
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+
+class Ops(Protocol):
+    """Operations that blocks use, on tensors (batch, height, width, channels)."""
+
+    csp_activation: str
+
+    def channels(self, x: Tensor) -> int:
+        """Number of channels of `x`."""
+
+    def conv2d(
+        self,
+        x: Tensor,
+        name: str,
+        filters: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> Tensor:
+        """Convolution with zeros on all four sides, `kernel // 2` of them unless given, as in PyTorch."""
+
+    def batch_norm(self, x: Tensor, name: str) -> Tensor:
+        """Batch normalisation with YOLOv5's epsilon 1e-3 and momentum 0.97 (0.03 in PyTorch's terms)."""
+
+    def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:
+        """The model's activation (True), a named one, or none (False)."""
+
+    def add(self, xs: list[Tensor], name: str) -> Tensor:
+        """Sum, element by element."""
+
+    def concat(self, xs: list[Tensor], name: str) -> Tensor:
+        """Channels one after another."""
+
+    def max_pool(self, x: Tensor, name: str, kernel: int, stride: int, padding: int) -> Tensor:
+        """Maximum pooling; padding never wins."""
+
+    def zero_pad(self, x: Tensor, name: str, padding: Padding) -> Tensor:
+        """Zeros (top, bottom), (left, right)."""
+
+    def upsample(self, x: Tensor, name: str, scale: int) -> Tensor:
+        """Nearest-neighbour enlargement."""
+
+    def dense(self, x: Tensor, name: str, channels: int, bias: bool = True) -> Tensor:
+        """Linear layer on the channels of every position."""
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, name: str, heads: int) -> Tensor:
+        """Multi-head attention over all positions, with PyTorch's input and output projections."""
+
+
+class Shape(NamedTuple):
+    """What `ShapeOps` passes between blocks instead of a tensor."""
+
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass
+class Cost:
+    """What a layer costs for one image."""
+
+    parameters: int = 0
+    multiply_adds: float = 0.0
+    activations: int = 0
+    """Elements of the tensors it writes."""
+
+    @property
+    def gflops(self) -> float:
+        """Multiply-adds counted as two operations, in units of 1e9."""
+        return 2e-9 * self.multiply_adds
+
+
+@dataclass
+class ShapeOps:
+    """Counts instead of computing. Costs are kept by the leading part of names: `model.3` of `model.3.bn`.
+
+    GFLOPs follow the published ones of YOLOv5, so that tables can be compared: batch normalisation counts four
+    multiply-adds an element; biases, activations and the inside of an attention layer count none.
+    """
+
+    csp_activation: str = "silu"
+    costs: defaultdict[str, Cost] = field(default_factory=lambda: defaultdict(Cost))
+
+    def _count(self, name: str, out: Shape, parameters: int = 0, multiply_adds: float = 0.0) -> Shape:
+        cost = self.costs[".".join(name.split(".")[:2])]
+        cost.parameters += parameters
+        cost.multiply_adds += multiply_adds
+        cost.activations += math.prod(out)
+        return out
+
+    def channels(self, x: Shape) -> int:  # noqa: D102 - see Ops
+        return x.channels
+
+    def conv2d(  # noqa: D102
+        self,
+        x: Shape,
+        name: str,
+        filters: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> Shape:
+        padding = kernel // 2 if padding is None else padding
+        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in x[:2])
+        per_filter = kernel * kernel * x.channels // groups
+        out = Shape(height, width, filters)
+        return self._count(name, out, filters * (per_filter + bias), math.prod(out) * per_filter)
+
+    def batch_norm(self, x: Shape, name: str) -> Shape:  # noqa: D102
+        return self._count(name, x, 2 * x.channels, 4 * math.prod(x))
+
+    def activation(self, x: Shape, name: str, act: bool | str) -> Shape:  # noqa: D102
+        return self._count(name, x) if act else x
+
+    def add(self, xs: list[Shape], name: str) -> Shape:  # noqa: D102
+        return self._count(name, xs[0])
+
+    def concat(self, xs: list[Shape], name: str) -> Shape:  # noqa: D102
+        if len({x[:2] for x in xs}) > 1:
+            sizes = ", ".join(f"{x.height}x{x.width}" for x in xs)
+            raise ValueError(f"Concat needs inputs of one size, got {sizes}")
+        return self._count(name, Shape(*xs[0][:2], sum(x.channels for x in xs)))
+
+    def max_pool(self, x: Shape, name: str, kernel: int, stride: int, padding: int) -> Shape:  # noqa: D102
+        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in x[:2])
+        return self._count(name, Shape(height, width, x.channels))
+
+    def zero_pad(self, x: Shape, name: str, padding: Padding) -> Shape:  # noqa: D102
+        return self._count(name, Shape(x.height + sum(padding[0]), x.width + sum(padding[1]), x.channels))
+
+    def upsample(self, x: Shape, name: str, scale: int) -> Shape:  # noqa: D102
+        return self._count(name, Shape(x.height * scale, x.width * scale, x.channels))
+
+    def dense(self, x: Shape, name: str, channels: int, bias: bool = True) -> Shape:  # noqa: D102
+        out = Shape(*x[:2], channels)
+        return self._count(name, out, channels * (x.channels + bias), math.prod(out) * x.channels)
+
+    def attention(self, query: Shape, key: Shape, value: Shape, name: str, heads: int) -> Shape:  # noqa: D102
+        return self._count(name, query, 4 * query.channels * (query.channels + 1))

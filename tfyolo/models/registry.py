@@ -1,0 +1,52 @@
+"""Configurations by name: every YAML under configs/models lists the models it describes."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tfyolo.configs
+from tfyolo.configs.reader import read_yaml
+from tfyolo.errors import TfyoloError
+from tfyolo.models.spec import ModelSpec, parse_spec
+
+FOLDER = Path(tfyolo.configs.__file__).parent / "models"
+
+
+@cache
+def _files() -> dict[str, Path]:
+    return {name: path for path in sorted(FOLDER.glob("*.yaml")) for name in read_yaml(path).value["models"]}
+
+
+def list_models() -> list[str]:
+    """Names that `create`, `load_spec` and `tfyolo summary` take.
+
+    Example:
+        >>> "yolov5n" in list_models()
+        True
+    """
+    return list(_files())
+
+
+def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
+    """The configuration of a name or of a YAML file, ours or YOLOv5's.
+
+    Args:
+        name: one of `list_models()`, or the path of a model YAML. `file.yaml:name` picks one of several.
+        overrides: values that win over the file's, such as `classes=3`, `activation="relu6"`.
+
+    Raises:
+        TfyoloError: an unknown name, with the nearest known ones; or a mistake in the file, with its line.
+    """
+    text = str(name)
+    if text in _files():
+        return parse_spec(read_yaml(_files()[text]), text, **overrides)
+    path, _, entry = text.rpartition(":") if ".yaml:" in text or ".yml:" in text else (text, "", "")
+    if path.endswith((".yaml", ".yml")):
+        document = read_yaml(path)
+        entry = entry or next(iter(document.value.get("models") or [Path(path).stem]))
+        return parse_spec(document, entry if "models" in document.value else Path(path).stem, **overrides)
+    near = difflib.get_close_matches(text, _files(), 3) or ["yolov5n"]
+    raise TfyoloError(f"no model is called `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")
