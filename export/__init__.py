@@ -1,0 +1,1 @@
+"""Exporters: one file a format, and the table that lists them (registry.py)."""

@@ -50,14 +50,21 @@ def read_yaml(path: str | Path) -> Document:
         text = data.decode("utf-8-sig")
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):  # nested aliases can stand for terabytes
-                raise TfyoloError("uses YAML aliases (*name)", path=path, line=event.start_mark.line + 1,
-                                  fix="write the value out")
+                raise TfyoloError(
+                    "uses YAML aliases (*name)",
+                    path=path,
+                    line=event.start_mark.line + 1,
+                    fix="write the value out",
+                )
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise TfyoloError(f"is not valid YAML: {error.problem or error.context}", path=path,
-                          line=mark.line + 1 if mark else None) from error
+        raise TfyoloError(
+            f"is not valid YAML: {error.problem or error.context}",
+            path=path,
+            line=mark.line + 1 if mark else None,
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise TfyoloError("is not valid YAML", path=path, fix="save it as UTF-8 text") from error
     if not isinstance(value, dict):

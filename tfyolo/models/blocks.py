@@ -201,7 +201,9 @@ def ghost_conv(
     return ops.concat([y, cheap], f"{name}.cat")
 
 
-def ghost_bottleneck(ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 3, stride: int = 1) -> Tensor:
+def ghost_bottleneck(
+    ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 3, stride: int = 1
+) -> Tensor:
     """Two GhostConv with a residual connection, which strides by depth-wise convolutions."""
     hidden = filters // 2
     y = ghost_conv(ops, x, f"{name}.conv.0", hidden)
@@ -257,7 +259,9 @@ def concat(ops: Ops, xs: Sequence[Tensor], name: str, dimension: int = 1) -> Ten
     return ops.concat(list(xs), f"{name}.cat")
 
 
-def upsample(ops: Ops, x: Tensor, name: str, size: None = None, scale: int = 2, mode: str = "nearest") -> Tensor:
+def upsample(
+    ops: Ops, x: Tensor, name: str, size: None = None, scale: int = 2, mode: str = "nearest"
+) -> Tensor:
     """Repeat every pixel `scale` times in both directions."""
     if mode != "nearest":
         raise ValueError(f"Upsample mode must be nearest, not {mode}")

@@ -13,7 +13,9 @@ from tfyolo.models.ops import Ops, Padding, Shape, ShapeOps, Tensor
 from tfyolo.models.spec import ModelSpec
 
 
-def build_model(spec: ModelSpec, keras: ModuleType | None = None, image_hw: tuple[int, int] | None = None) -> Any:
+def build_model(
+    spec: ModelSpec, keras: ModuleType | None = None, image_hw: tuple[int, int] | None = None
+) -> Any:
     """The network of `spec` with fresh weights.
 
     Args:
@@ -34,7 +36,7 @@ def build_model(spec: ModelSpec, keras: ModuleType | None = None, image_hw: tupl
     """
     keras = keras or import_keras()
     images = keras.Input((*(image_hw or (None, None)), 3), name="images")
-    heads = run_layers(KerasOps(keras, spec.activation, spec.csp_activation), images, spec)
+    heads = run_layers(KerasOps(keras, spec.activation, spec.csp_activation, spec.bn_epsilon), images, spec)
     model = keras.Model(images, heads, name=spec.name.replace("/", "_").replace(" ", "_"))
     initialise_biases(model, spec)
     return model
@@ -52,7 +54,9 @@ def count_model(spec: ModelSpec, image_hw: tuple[int, int] = (640, 640)) -> tupl
     return ops, shapes
 
 
-def run_layers(ops: Ops, images: Tensor, spec: ModelSpec, outputs: list[Tensor] | None = None) -> list[Tensor]:
+def run_layers(
+    ops: Ops, images: Tensor, spec: ModelSpec, outputs: list[Tensor] | None = None
+) -> list[Tensor]:
     """Apply the layers of `spec` in order; each output is appended to `outputs`. Returns the raw heads."""
     outputs = [] if outputs is None else outputs
     for layer in spec.layers:
@@ -100,6 +104,7 @@ class KerasOps:
     keras: ModuleType
     act: str
     csp_activation: str
+    bn_epsilon: float
 
     def channels(self, x: Tensor) -> int:  # noqa: D102
         return int(x.shape[-1])
@@ -117,7 +122,9 @@ class KerasOps:
     ) -> Tensor:
         layers, channels = self.keras.layers, self.channels(x)
         if channels % groups or filters % groups:
-            raise ValueError(f"{channels} input and {filters} output channels do not divide into {groups} groups")
+            raise ValueError(
+                f"{channels} input and {filters} output channels do not divide into {groups} groups"
+            )
         padding = kernel // 2 if padding is None else padding
         # Keras' "same" pads like PyTorch only where nothing is strided over; elsewhere it would shift the boxes.
         same = stride == 1 and 2 * padding == kernel - 1
@@ -136,7 +143,7 @@ class KerasOps:
         return layer(x)
 
     def batch_norm(self, x: Tensor, name: str) -> Tensor:  # noqa: D102
-        return self.keras.layers.BatchNormalization(epsilon=1e-3, momentum=0.97, name=name)(x)
+        return self.keras.layers.BatchNormalization(epsilon=self.bn_epsilon, momentum=0.97, name=name)(x)
 
     def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:  # noqa: D102
         layers = self.keras.layers
@@ -178,5 +185,7 @@ class KerasOps:
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor, name: str, heads: int) -> Tensor:  # noqa: D102
         channels = self.channels(query)
-        layer = self.keras.layers.MultiHeadAttention(heads, channels // heads, attention_axes=(1, 2), name=name)
+        layer = self.keras.layers.MultiHeadAttention(
+            heads, channels // heads, attention_axes=(1, 2), name=name
+        )
         return layer(query, value, key)

@@ -37,7 +37,7 @@ class Ops(Protocol):
         """Convolution with zeros on all four sides, `kernel // 2` of them unless given, as in PyTorch."""
 
     def batch_norm(self, x: Tensor, name: str) -> Tensor:
-        """Batch normalisation with YOLOv5's epsilon 1e-3 and momentum 0.97 (0.03 in PyTorch's terms)."""
+        """Batch normalisation with the model's epsilon and momentum 0.97 (0.03 in PyTorch's terms)."""
 
     def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:
         """The model's activation (True), a named one, or none (False)."""

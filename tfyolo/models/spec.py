@@ -19,7 +19,7 @@ Anchors = tuple[tuple[float, ...], ...]
 
 _KEYS = {"nc": "classes", "depth_multiple": "depth", "width_multiple": "width"}  # YOLOv5's name: ours
 _DEFAULTS: dict[str, Any] = {
-    "classes": 80, "depth": 1.0, "width": 1.0, "anchors": 3, "activation": "silu", "csp_activation": None,
+    "classes": 80, "depth": 1.0, "width": 1.0, "anchors": 3, "activation": "silu", "csp_activation": None, "bn_epsilon": 1e-3,
     "image_size": 640, "ch": 3,
 }  # fmt: skip
 _GRID_ANCHORS = (1.25, 1.625, 2.0, 3.75, 4.125, 2.875)  # P3's default anchors in cells of its grid
@@ -56,6 +56,7 @@ class ModelSpec:
     anchors: Anchors | int
     activation: str
     csp_activation: str
+    bn_epsilon: float
     image_size: int
     layers: tuple[Layer, ...]
     config: dict[str, Any]
@@ -119,6 +120,7 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
         anchors=_anchors(document, config, len(layers[-1].sources)),
         activation=config["activation"],
         csp_activation=config["csp_activation"] or config["activation"],
+        bn_epsilon=config["bn_epsilon"],
         image_size=config["image_size"],
         layers=tuple(layers),
         config=config,
@@ -146,7 +148,9 @@ def _settings(document: Document, name: str) -> dict[str, Any]:
     for key, value in document.value.items():
         ours = _KEYS.get(key, key)
         if ours not in (*_DEFAULTS, *SECTIONS, "models", "name"):
-            raise document.error(f"unknown key `{key}`", key, fix=f"one of {', '.join((*_DEFAULTS, *SECTIONS))}")
+            raise document.error(
+                f"unknown key `{key}`", key, fix=f"one of {', '.join((*_DEFAULTS, *SECTIONS))}"
+            )
         config[ours] = value
     models = config.pop("models", None)
     if models is not None:
@@ -164,7 +168,7 @@ def _check_settings(document: Document, config: dict[str, Any]) -> None:
             raise document.error(f"`{key}` must be a whole number of at least 1, not {config[key]!r}", key)
     if config["ch"] != 3:
         raise document.error(f"`ch` is {config['ch']}, but images have 3 channels here", "ch")
-    for key in ("depth", "width"):
+    for key in ("depth", "width", "bn_epsilon"):
         value = config[key]
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 100:
             raise document.error(f"`{key}` must be a positive number, not {value!r}", key)
@@ -184,13 +188,17 @@ def _anchors(document: Document, config: Mapping[str, Any], scales: int) -> Anch
     try:
         rows = tuple(tuple(float(value) for value in _flat(row)) for row in anchors)
     except (TypeError, ValueError) as error:
-        raise document.error("`anchors` must be a list of numbers for each scale, or one number", "anchors") from error
+        raise document.error(
+            "`anchors` must be a list of numbers for each scale, or one number", "anchors"
+        ) from error
     if len(rows) != scales:
         raise document.error(f"`anchors` has {len(rows)} scales, but Detect reads {scales}", "anchors")
     if any(len(row) != len(rows[0]) or len(row) % 2 or not row for row in rows):
-        raise document.error("every scale of `anchors` needs the same number of width, height pairs", "anchors")
-    if any(not 0 < value < 1e5 for row in rows for value in row):
-        raise document.error("anchors must be positive sizes in pixels", "anchors")
+        raise document.error(
+            "every scale of `anchors` needs the same number of width, height pairs", "anchors"
+        )
+    if any(not 0 <= value < 1e5 for row in rows for value in row):
+        raise document.error("anchors must be sizes in pixels", "anchors")
     return rows
 
 
@@ -249,15 +257,21 @@ def _sources(sources: Any, index: int, many: bool) -> tuple[int, ...]:
     return absolute
 
 
-def _arguments(block: Block, values: list[Any] | tuple[Any, ...], config: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(
+    block: Block, values: list[Any] | tuple[Any, ...], config: Mapping[str, Any]
+) -> dict[str, Any]:
     """Names for a row's positional arguments, each checked against the block's signature."""
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     parameters = [
-        p for p in list(inspect.signature(block.build).parameters.values())[3:] if p.kind is not p.KEYWORD_ONLY
+        p
+        for p in list(inspect.signature(block.build).parameters.values())[3:]
+        if p.kind is not p.KEYWORD_ONLY
     ]
     if len(values) > len(parameters):
-        raise ValueError(f"{len(values)} arguments, but the block takes {', '.join(p.name for p in parameters)}")
+        raise ValueError(
+            f"{len(values)} arguments, but the block takes {', '.join(p.name for p in parameters)}"
+        )
     hints = get_type_hints(block.build)
     arguments: dict[str, Any] = {}
     for parameter, value in zip(parameters, values, strict=False):
@@ -270,7 +284,11 @@ def _arguments(block: Block, values: list[Any] | tuple[Any, ...], config: Mappin
             arguments[parameter.name] = TypeAdapter(hint, config=config_dict).validate_python(value)
         except ValidationError as error:
             raise ValueError(f"argument `{parameter.name}`: {value!r}: {error.errors()[0]['msg']}") from error
-        if isinstance(value, int) and parameter.name in ("filters", "kernel", "stride", "groups", "scale") and value < 1:
+        if (
+            isinstance(value, int)
+            and parameter.name in ("filters", "kernel", "stride", "groups", "scale")
+            and value < 1
+        ):
             raise ValueError(f"argument `{parameter.name}` must be at least 1, not {value}")
     missing = [p.name for p in parameters[len(values) :] if p.default is p.empty]
     if missing:
@@ -304,5 +322,3 @@ def _number(value: Any, config: Mapping[str, Any]) -> Any:
         return evaluate(ast.parse(value[:100], mode="eval").body)
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError(f"`{value}` is not a number of filters") from error
-
-

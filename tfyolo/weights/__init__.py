@@ -1,0 +1,28 @@
+"""Reading and writing weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tfyolo.models.contract import Contract
+
+
+def load_model(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, Contract]:
+    """The Keras model and contract of a `.pt` or `.keras` file.
+
+    Args:
+        path: a YOLOv5 checkpoint or what `save_keras` wrote.
+        keras: the namespace to build on: `keras` (default) or `tf_keras`.
+
+    Raises:
+        TfyoloError: the file cannot be read or does not fit its configuration.
+    """
+    if Path(path).suffix == ".keras":
+        from tfyolo.weights.keras_file import load_keras
+
+        return load_keras(path, keras)
+    from tfyolo.weights.checkpoint import load_checkpoint
+
+    return load_checkpoint(path, keras)

@@ -1,0 +1,122 @@
+"""TensorFlow Lite metadata: what apps and Android Studio read, and the contract beside it.
+
+The schema comes from the tflite-support package, whose generated module needs neither its native library nor
+libusb; the file is written by TensorFlow's own flatbuffer helpers.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Any
+
+from tfyolo.errors import MissingExtraError
+from tfyolo.models.contract import FILE_NAME, Contract
+
+LABELS_FILE = "labels.txt"
+
+_DESCRIPTIONS = {
+    "images": "Letterboxed RGB image (1, height, width, 3).",
+    "detection_boxes": "Boxes (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
+    "detection_classes": "Class index of each box (1, n); names in labels.txt.",
+    "detection_scores": "Score of each box (1, n), best first.",
+    "num_detections": "Number of valid rows (1,); those after them are zero.",
+    "boxes": "All boxes before NMS (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
+    "scores": "Objectness times class score (1, n, classes).",
+}
+
+
+def add_metadata(model: bytes, contract: Contract) -> bytes:
+    """A `.tflite` file with metadata inside and `labels.txt` and `tfyolo.json` attached.
+
+    Args:
+        model: the flatbuffer that the converter returned, with one signature.
+        contract: of the exported model.
+
+    Raises:
+        MissingExtraError: tflite-support is not installed.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    buffer = schema.BufferT()
+    buffer.data = _pack(_describe(flatbuffer, contract))
+    flatbuffer.buffers.append(buffer)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = "TFLITE_METADATA", len(flatbuffer.buffers) - 1
+    flatbuffer.metadata = [*(flatbuffer.metadata or []), entry]
+    out = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
+    out.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(out, "a") as archive:  # readers of TFLite ignore what follows the flatbuffer
+        archive.writestr(LABELS_FILE, "\n".join(contract.names) + "\n")
+        archive.writestr(FILE_NAME, contract.to_json())
+    return out.getvalue()
+
+
+def _schema() -> Any:
+    try:
+        from tensorflow_lite_support.metadata import metadata_schema_py_generated as schema
+    except ImportError as error:
+        raise MissingExtraError("tflite-support", "export") from error
+    return schema
+
+
+def _describe(flatbuffer: Any, contract: Contract) -> Any:
+    """The metadata object; tensors in the order of the file's subgraph, named by its signature."""
+    schema = _schema()
+    graph, signature = flatbuffer.subgraphs[0], flatbuffer.signatureDefs[0]
+    described = schema.SubGraphMetadataT()
+    parts = (("inputTensorMetadata", graph.inputs, signature.inputs),
+             ("outputTensorMetadata", graph.outputs, signature.outputs))
+    for attribute, order, named in parts:
+        names = {tensor.tensorIndex: tensor.name.decode() for tensor in named}
+        setattr(described, attribute, [_tensor(schema, names[index]) for index in order])
+    labels = schema.AssociatedFileT()
+    labels.name, labels.description = LABELS_FILE, "Class names, one a line."
+    labels.type = schema.AssociatedFileType.TENSOR_VALUE_LABELS
+    for tensor in described.outputTensorMetadata:
+        if tensor.name == "detection_classes":
+            tensor.associatedFiles = [labels]
+    described_contract = schema.AssociatedFileT()
+    described_contract.name, described_contract.description = FILE_NAME, "Anchors, strides, names, configuration."
+    described.associatedFiles = [described_contract]
+    metadata = schema.ModelMetadataT()
+    metadata.name = f"{contract.config.get('name', 'YOLOv5')} object detector"
+    metadata.description = f"Detects {len(contract.names)} classes. Written by tfyolo {contract.version}."
+    metadata.version, metadata.minParserVersion = "1", "1.0.0"
+    metadata.subgraphMetadata = [described]
+    return metadata
+
+
+def _tensor(schema: Any, name: str) -> Any:
+    tensor, content = schema.TensorMetadataT(), schema.ContentT()
+    tensor.name, tensor.description, tensor.content = name, _DESCRIPTIONS.get(name, ""), content
+    if name == "images":
+        image = schema.ImagePropertiesT()
+        image.colorSpace = schema.ColorSpaceType.RGB
+        content.contentPropertiesType = schema.ContentProperties.ImageProperties
+        content.contentProperties = image
+        options, unit = schema.NormalizationOptionsT(), schema.ProcessUnitT()
+        options.mean, options.std = [0.0], [255.0]
+        unit.optionsType, unit.options = schema.ProcessUnitOptions.NormalizationOptions, options
+        tensor.processUnits = [unit]
+    elif name in ("detection_boxes", "boxes"):
+        box = schema.BoundingBoxPropertiesT()
+        box.index = [1, 0, 3, 2]  # where left, top, right and bottom stand
+        box.type = schema.BoundingBoxType.BOUNDARIES
+        box.coordinateType = schema.CoordinateType.RATIO
+        content.contentPropertiesType = schema.ContentProperties.BoundingBoxProperties
+        content.contentProperties = box
+    else:
+        content.contentPropertiesType = schema.ContentProperties.FeatureProperties
+        content.contentProperties = schema.FeaturePropertiesT()
+    return tensor
+
+
+def _pack(metadata: Any) -> bytes:
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(metadata.Pack(builder), b"M001")
+    return bytes(builder.Output())

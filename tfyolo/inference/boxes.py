@@ -1,0 +1,188 @@
+"""Pure NumPy functions on boxes. Names say the format; a unit where it matters; the empty case works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def xywh_to_xyxy(boxes_xywh: Array) -> Array:
+    """Centre, width and height to corners.
+
+    Args:
+        boxes_xywh: (..., 4) x and y of the centre, width, height; any unit.
+
+    Returns:
+        (..., 4) x1, y1, x2, y2 in the same unit, float.
+
+    Example:
+        >>> xywh_to_xyxy(np.array([[50.0, 40.0, 20.0, 10.0]])).tolist()
+        [[40.0, 35.0, 60.0, 45.0]]
+    """
+    boxes_xywh = _floating(boxes_xywh)
+    centre, half = boxes_xywh[..., :2], boxes_xywh[..., 2:4] / 2
+    return np.concatenate([centre - half, centre + half], axis=-1)
+
+
+def xyxy_to_xywh(boxes_xyxy: Array) -> Array:
+    """Corners to centre, width and height; the inverse of `xywh_to_xyxy`.
+
+    Args:
+        boxes_xyxy: (..., 4) x1, y1, x2, y2; any unit.
+
+    Returns:
+        (..., 4) x and y of the centre, width, height in the same unit, float.
+    """
+    boxes_xyxy = _floating(boxes_xyxy)
+    low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:4]
+    return np.concatenate([(low + high) / 2, high - low], axis=-1)
+
+
+def clip_xyxy(boxes_xyxy_px: Array, image_hw: tuple[int, int]) -> Array:
+    """Move corners that lie outside the image onto its border.
+
+    Args:
+        boxes_xyxy_px: (..., 4) corners in pixels.
+        image_hw: height and width of the image in pixels.
+
+    Returns:
+        (..., 4) corners, x in 0..width and y in 0..height; a new array.
+    """
+    height, width = image_hw
+    boxes_xyxy_px = _floating(boxes_xyxy_px)
+    limits = np.array([width, height, width, height], boxes_xyxy_px.dtype)
+    return np.clip(boxes_xyxy_px, 0, limits)
+
+
+def unletterbox_xyxy(
+    boxes_xyxy_px: Array,
+    ratio: float | Sequence[float],
+    pad_xy: Sequence[float],
+    image_hw: tuple[int, int],
+) -> Array:
+    """Boxes on a letterboxed image, back on the image it was made of.
+
+    Args:
+        boxes_xyxy_px: (..., 4) corners in pixels of the letterboxed image.
+        ratio: letterboxed size over original size; one number, or one for x and one for y.
+        pad_xy: pixels of padding at the left and at the top.
+        image_hw: height and width of the original image in pixels.
+
+    Returns:
+        (..., 4) corners in pixels of the original image, clipped to it.
+
+    Example:
+        >>> unletterbox_xyxy(np.array([[0.0, 40.0, 160.0, 280.0]]), 0.5, (0, 40), (480, 640)).tolist()
+        [[0.0, 0.0, 320.0, 480.0]]
+    """
+    boxes_xyxy_px = _floating(boxes_xyxy_px)
+    scale = np.broadcast_to(np.asarray(ratio, boxes_xyxy_px.dtype), (2,))
+    pad = np.asarray(pad_xy, boxes_xyxy_px.dtype)
+    return clip_xyxy((boxes_xyxy_px - np.tile(pad, 2)) / np.tile(scale, 2), image_hw)
+
+
+def iou_matrix(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
+    """Intersection over union of every box of `a` with every box of `b`.
+
+    Args:
+        a_xyxy: (n, 4) corners, any unit.
+        b_xyxy: (m, 4) corners in the same unit.
+        eps: added to the union; keeps zero-area boxes finite.
+
+    Returns:
+        (n, m) values in 0..1.
+
+    Example:
+        >>> iou_matrix(np.array([[0.0, 0, 2, 2]]), np.array([[0.0, 0, 2, 1], [5, 5, 6, 6]])).round(3).tolist()
+        [[0.5, 0.0]]
+    """
+    return iou(np.asarray(a_xyxy)[:, None, :], np.asarray(b_xyxy)[None, :, :], eps)
+
+
+def iou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
+    """Intersection over union of boxes, pair by pair.
+
+    Args:
+        a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
+        eps: added to the union; keeps zero-area boxes finite.
+
+    Returns:
+        (...) values in 0..1.
+    """
+    return _overlap(a_xyxy, b_xyxy, eps)[0]
+
+
+def giou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
+    """Generalised IoU of boxes, pair by pair: IoU less the share of the hull that neither box covers.
+
+    Args:
+        a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
+        eps: added to denominators; keeps zero-area boxes finite.
+
+    Returns:
+        (...) values in [-1, 1]; 1 where two boxes are equal.
+
+    Source: Rezatofighi et al. 2019, Generalized Intersection over Union, algorithm 1.
+    """
+    overlap, union, hull_wh, _ = _overlap(a_xyxy, b_xyxy, eps)
+    hull = hull_wh[..., 0] * hull_wh[..., 1] + eps
+    return overlap - (hull - union) / hull
+
+
+def diou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
+    """Distance IoU of boxes, pair by pair: IoU less (distance of the centres / diagonal of the hull)^2.
+
+    Args:
+        a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
+        eps: added to denominators; keeps zero-area boxes finite.
+
+    Returns:
+        (...) values in [-1, 1]; 1 where two boxes are equal.
+
+    Source: Zheng et al. 2020, Distance-IoU Loss, eq. 6 and 7.
+    """
+    overlap, _, hull_wh, shift_xy = _overlap(a_xyxy, b_xyxy, eps)
+    return overlap - np.square(shift_xy).sum(-1) / (np.square(hull_wh).sum(-1) + eps)
+
+
+def ciou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
+    """Complete IoU of boxes, pair by pair: distance IoU less a term for unequal aspect ratios.
+
+    Args:
+        a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
+        eps: added to denominators; keeps zero-area boxes finite.
+
+    Returns:
+        (...) values below or equal to 1; 1 where two boxes are equal.
+
+    Source: Zheng et al. 2020, Distance-IoU Loss, eq. 8 to 11.
+    """
+    a_xyxy, b_xyxy = _floating(a_xyxy), _floating(b_xyxy)
+    overlap = iou(a_xyxy, b_xyxy, eps)
+    angle_a, angle_b = (
+        np.arctan((boxes[..., 2] - boxes[..., 0]) / (boxes[..., 3] - boxes[..., 1] + eps))
+        for boxes in (a_xyxy, b_xyxy)
+    )
+    aspect = (4 / np.pi**2) * np.square(angle_b - angle_a)
+    return diou(a_xyxy, b_xyxy, eps) - aspect * aspect / (aspect - overlap + (1 + eps))
+
+
+def _floating(boxes: Array) -> Array:
+    """`boxes` as they are if they are float; integers become float32."""
+    boxes = np.asarray(boxes)
+    return boxes if np.issubdtype(boxes.dtype, np.floating) else boxes.astype(np.float32)
+
+
+def _overlap(a_xyxy: Array, b_xyxy: Array, eps: float) -> tuple[Array, Array, Array, Array]:
+    """IoU (...), union (...), width and height of the hull (..., 2), vector between the centres (..., 2)."""
+    a_xyxy, b_xyxy = _floating(a_xyxy), _floating(b_xyxy)
+    a_low, a_high, b_low, b_high = a_xyxy[..., :2], a_xyxy[..., 2:4], b_xyxy[..., :2], b_xyxy[..., 2:4]
+    shared_wh = np.maximum(np.minimum(a_high, b_high) - np.maximum(a_low, b_low), 0)
+    shared = shared_wh[..., 0] * shared_wh[..., 1]
+    a_wh, b_wh = a_high - a_low, b_high - b_low
+    union = a_wh[..., 0] * a_wh[..., 1] + b_wh[..., 0] * b_wh[..., 1] - shared + eps
+    hull_wh = np.maximum(a_high, b_high) - np.minimum(a_low, b_low)
+    return shared / union, union, hull_wh, (b_low + b_high - a_low - a_high) / 2

@@ -1,0 +1,187 @@
+"""The detector: images in, boxes out, whatever the model file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from tfyolo.data.images import read_image
+from tfyolo.data.letterbox import Letterbox
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.inference.predictions import Candidates, Detections, Prediction
+from tfyolo.inference.results import Result
+from tfyolo.inference.runtimes.base import Runtime
+from tfyolo.models.contract import Contract
+
+Image = Any
+"""A path, a uint8 array (height, width, 3) or (height, width) in RGB, or a PIL image."""
+
+
+class Detector:
+    """Finds objects in images with any runtime. Made by `tfyolo.load` and `tfyolo.create`.
+
+    Args:
+        runtime: runs the model file.
+        image_hw: input size in pixels; by default the model's own. Files with a fixed input refuse another.
+
+    Example:
+        >>> detector = tfyolo.load("yolov5n.pt")  # doctest: +SKIP
+        >>> detector("bus.jpg", confidence=0.4)[0].counts()  # doctest: +SKIP
+        {'person': 4, 'bus': 1}
+    """
+
+    def __init__(self, runtime: Runtime, image_hw: tuple[int, int] | None = None) -> None:
+        self.runtime = runtime
+        fixed, self.stride = runtime.input_hw, max(self.contract.strides)
+        if image_hw and fixed and image_hw != fixed:
+            raise TfyoloError(
+                f"the model's input is fixed to {fixed[0]}x{fixed[1]} pixels, not {image_hw[0]}x{image_hw[1]}",
+                fix=f"leave out --img, or export again with --img {' '.join(map(str, image_hw))}",
+            )
+        height, width = image_hw or fixed or self.contract.image_size
+        if not fixed:  # a network needs whole cells
+            height, width = (math.ceil(size / self.stride) * self.stride for size in (height, width))
+        self.image_hw = (height, width)
+
+    @property
+    def contract(self) -> Contract:
+        """Names, anchors, strides and configuration."""
+        return self.runtime.contract
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.contract.names
+
+    @property
+    def model(self) -> Any:
+        """The `keras.Model`: (batch, height, width, 3) RGB in 0..1 to the list of raw heads.
+
+        Raises:
+            TfyoloError: the detector runs an exported file, which holds none.
+        """
+        model = getattr(self.runtime, "model", None)
+        if model is None:
+            kind = type(self.runtime).__name__
+            raise TfyoloError(f"{kind} runs an exported file, which holds no keras.Model", fix="load the .keras file")
+        return model
+
+    def __call__(
+        self,
+        images: Image | Sequence[Image],
+        confidence: float = 0.25,
+        iou: float = 0.45,
+        classes: Sequence[int] | None = None,
+        agnostic: bool = False,
+        max_detections: int = 300,
+        rect: bool = True,
+        augment: bool = False,
+    ) -> list[Result]:
+        """Detect.
+
+        Args:
+            images: one image or a list: paths, RGB arrays, PIL images.
+            confidence: lowest score; in a file with NMS inside, at least the one it was exported with.
+            iou: overlap beyond which the lower box goes; fixed in files with NMS inside.
+            classes: class indices to keep.
+            agnostic: boxes of different classes suppress each other too.
+            max_detections: most boxes an image.
+            rect: pad each image only to whole cells, where the input is not fixed: faster.
+            augment: test-time augmentation, three scales and a flip: slower, a little better.
+
+        Returns:
+            One result an image, in order.
+        """
+        options = NmsOptions(confidence, iou, classes, agnostic, False, max_detections)
+        single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
+        listed = [images] if single else list(images)
+        pixels, paths = zip(*map(_pixels, listed), strict=True) if listed else ((), ())
+        boxes = [self.letterbox(image.shape[:2], rect) for image in pixels]
+        results: list[Result | None] = [None] * len(pixels)
+        for group in self._groups(boxes):
+            start = perf_counter()
+            batch = np.stack([boxes[i].apply(pixels[i]) for i in group])
+            prepared = perf_counter() - start
+            found, speed = self.detect_batch(batch, options, augment)
+            speed = {"preprocess": 1e3 * prepared / len(group), **speed}
+            for i, detections in zip(group, found, strict=True):
+                xyxy = boxes[i].to_image(detections.boxes_xyxy_px)
+                results[i] = Result(
+                    xyxy, detections.scores, detections.classes, self.names, pixels[i], paths[i], speed
+                )
+        return [result for result in results if result is not None]
+
+    def letterbox(self, image_hw: tuple[int, int], rect: bool = True) -> Letterbox:
+        """Where an image of this size lies in the network's input."""
+        rectangular = rect and self.runtime.input_hw is None
+        return Letterbox.fit(image_hw, self.image_hw, stride=self.stride if rectangular else None)
+
+    def detect_batch(
+        self, batch: np.ndarray, options: NmsOptions, augment: bool = False
+    ) -> tuple[list[Detections], dict[str, float]]:
+        """Boxes of letterboxed images, in pixels of the input.
+
+        Args:
+            batch: uint8 (batch, height, width, 3) RGB; at most `runtime.max_batch` images.
+            options: of non-maximum suppression.
+            augment: test-time augmentation.
+
+        Returns:
+            Detections of each image, and milliseconds an image of `inference` and `nms`.
+        """
+        start = perf_counter()
+        if augment:
+            from tfyolo.inference.augment import predict_augmented
+
+            predictions: Sequence[Prediction] = predict_augmented(self.runtime, batch, options.confidence)
+        else:
+            predictions = self.runtime(batch, options.confidence)
+        middle = perf_counter()
+        found = [
+            non_max_suppression(p, options) if isinstance(p, Candidates) else options.select(p) for p in predictions
+        ]
+        end = perf_counter()
+        return found, {
+            "inference": 1e3 * (middle - start) / len(batch),
+            "nms": 1e3 * (end - middle) / len(batch),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the Keras model and its contract to a `.keras` file."""
+        from tfyolo.weights.keras_file import save_keras
+
+        return save_keras(self.model, self.contract, path)
+
+    def _groups(self, boxes: list[Letterbox]) -> list[list[int]]:
+        """Indices of images of one input size, as many together as the runtime takes."""
+        by_size: dict[tuple[int, int], list[int]] = {}
+        for index, box in enumerate(boxes):
+            by_size.setdefault(box.out_hw, []).append(index)
+        step = min(self.runtime.max_batch, 16)
+        return [same[i : i + step] for same in by_size.values() for i in range(0, len(same), step)]
+
+
+def _pixels(image: Image) -> tuple[np.ndarray, Path | None]:
+    """RGB uint8 pixels of what a caller gives, and its path if it has one."""
+    if isinstance(image, str | Path):
+        return read_image(image), Path(image)
+    path = Path(name) if (name := getattr(image, "filename", "")) else None
+    if hasattr(image, "convert"):  # PIL
+        from PIL import ImageOps
+
+        image = ImageOps.exif_transpose(image).convert("RGB")
+    array = np.asarray(image)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, 2)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
+        raise TfyoloError(
+            f"an image must be uint8 (height, width, 3) RGB, not {array.dtype} {array.shape}",
+            fix="pass a path, a PIL image or such an array",
+        )
+    return array, path

@@ -1,0 +1,71 @@
+"""From a path or a name to a detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfyolo.inference.detector import Detector
+from tfyolo.inference.runtimes.base import Runtime
+
+
+def load(path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None) -> Detector:
+    """A detector for a model file, or for an official release by name.
+
+    Args:
+        path_or_name: `.pt`, `.keras`, an exported file or folder, or a name such as `yolov5s`, whose release file
+            is downloaded once.
+        image_hw: input size in pixels, one number for a square; by default the model's own.
+
+    Raises:
+        TfyoloError: not found, damaged, of an unknown kind, or its library is missing.
+
+    Example:
+        >>> detector = load("yolov5n.pt")  # doctest: +SKIP
+        >>> detector("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
+    """
+    hw = (image_hw, image_hw) if isinstance(image_hw, int) else image_hw
+    return Detector(load_runtime(path_or_name), hw)
+
+
+def load_runtime(path_or_name: str | Path) -> Runtime:
+    """The runtime of a model file or release name; see `load`."""
+    from tfyolo.export.registry import format_of
+    from tfyolo.weights.hub import find_weights
+
+    path = find_weights(path_or_name)
+    if path.suffix in (".pt", ".pth", ".keras"):
+        from tfyolo.inference.runtimes.keras import KerasRuntime
+        from tfyolo.weights import load_model
+
+        return KerasRuntime(*load_model(path))
+    return format_of(path).open(path)
+
+
+def create(
+    name: str | Path,
+    classes: int | None = None,
+    image_size: tuple[int, int] | int | None = None,
+    names: tuple[str, ...] | list[str] = (),
+) -> Detector:
+    """A detector with fresh weights, to be trained.
+
+    Args:
+        name: one of `tfyolo.list_models()`, or a model YAML.
+        classes: number of classes; by default that of `names`, or the configuration's.
+        image_size: default input size in pixels, one number or height and width.
+        names: class names.
+
+    Raises:
+        TfyoloError: an unknown name, or a mistake in the YAML.
+
+    Example:
+        >>> detector = create("yolov5n", classes=3, image_size=320)  # doctest: +SKIP
+        >>> len(detector.model.outputs)  # doctest: +SKIP
+        3
+    """
+    from tfyolo.inference.runtimes.keras import KerasRuntime
+    from tfyolo.models import Contract, build_model, load_spec
+
+    spec = load_spec(name, classes=classes or len(names) or None)
+    hw = (image_size, image_size) if isinstance(image_size, int) else image_size
+    return Detector(KerasRuntime(build_model(spec), Contract.of(spec, names, hw)))

@@ -1,0 +1,38 @@
+"""What a runtime returns for one image, in pixels of the network's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Decoded boxes before non-maximum suppression."""
+
+    boxes_xyxy_px: np.ndarray
+    """(n, 4) float32."""
+    scores: np.ndarray
+    """(n, classes) float32: objectness times class score."""
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Boxes after non-maximum suppression, best first."""
+
+    boxes_xyxy_px: np.ndarray
+    """(n, 4) float32."""
+    scores: np.ndarray
+    """(n,) float32."""
+    classes: np.ndarray
+    """(n,) int64."""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: np.ndarray | slice) -> Detections:
+        return Detections(self.boxes_xyxy_px[index], self.scores[index], self.classes[index])
+
+
+Prediction = Candidates | Detections

@@ -1,0 +1,91 @@
+"""What the detector returns for one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfyolo.files import atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import supervision as sv
+
+
+@dataclass(frozen=True)
+class Result:
+    """The boxes found in an image, best first.
+
+    Example:
+        >>> result = detector("bus.jpg")[0]  # doctest: +SKIP
+        >>> result.to_pandas().name.tolist()  # doctest: +SKIP
+        ['person', 'person', 'person', 'person', 'bus']
+    """
+
+    boxes_xyxy_px: np.ndarray
+    """(n, 4) float32: left, top, right, bottom in pixels of the image."""
+    scores: np.ndarray
+    """(n,) float32 in 0..1."""
+    classes: np.ndarray
+    """(n,) int64, indices of `names`."""
+    names: tuple[str, ...]
+    image: np.ndarray
+    """uint8 (height, width, 3) RGB."""
+    path: Path | None = None
+    speed_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds an image of `preprocess`, `inference` and `nms`."""
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def boxes_xywh_norm(self) -> np.ndarray:
+        """(n, 4) float32: centre, width and height, relative to the image's size."""
+        height, width = self.image.shape[:2]
+        x1, y1, x2, y2 = self.boxes_xyxy_px.T
+        boxes = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1)
+        return boxes / np.float32([width, height, width, height])
+
+    def counts(self) -> dict[str, int]:
+        """How many boxes of each class, in the order of the classes."""
+        return {self.names[i]: int((self.classes == i).sum()) for i in np.unique(self.classes)}
+
+    def to_supervision(self) -> sv.Detections:
+        """As `supervision.Detections`, with `class_name` in its data: for trackers, zones, annotators."""
+        import supervision as sv
+
+        labels = np.array([self.names[i] for i in self.classes], dtype=str)
+        return sv.Detections(
+            xyxy=self.boxes_xyxy_px.astype(np.float32),
+            confidence=self.scores,
+            class_id=self.classes.astype(int),
+            data={"class_name": labels},
+        )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """As a table: xmin, ymin, xmax, ymax, confidence, class, name (YOLOv5's columns)."""
+        import pandas as pd
+
+        table = pd.DataFrame(self.boxes_xyxy_px, columns=["xmin", "ymin", "xmax", "ymax"])
+        table["confidence"], table["class"] = self.scores, self.classes
+        table["name"] = [self.names[i] for i in self.classes]
+        return table
+
+    def plot(self, *, labels: bool = True, confidences: bool = True, thickness: int | None = None) -> np.ndarray:
+        """The image with boxes and labels drawn, uint8 RGB of the same size."""
+        from tfyolo.inference.annotate import annotate
+
+        return annotate(self, labels=labels, confidences=confidences, thickness=thickness)
+
+    def save(self, path: str | Path) -> Path:
+        """Write `plot()` to a picture file; the suffix says which kind."""
+        from PIL import Image
+
+        path = Path(path)
+        with atomic(path) as temporary:
+            Image.fromarray(self.plot()).save(temporary, quality=95)
+        return path

@@ -1,0 +1,44 @@
+"""Runs a Keras model, on the CPU or a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfyolo.inference.decode import decode
+from tfyolo.inference.predictions import Prediction
+from tfyolo.models.contract import Contract
+
+
+class KerasRuntime:
+    """A `keras.Model` from images to raw heads, decoded on NumPy.
+
+    Args:
+        model: from `build_model`; its weights may change between calls.
+        contract: anchors, strides and names.
+    """
+
+    input_hw: tuple[int, int] | None = None
+    max_batch: int = 64
+
+    def __init__(self, model: Any, contract: Contract) -> None:
+        import tensorflow as tf
+
+        self.model, self.contract = model, contract
+        fixed = model.inputs[0].shape[1:3]
+        if None not in fixed:
+            self.input_hw = (int(fixed[0]), int(fixed[1]))
+
+        # One trace for all sizes: rectangular batches have many, and each would cost a second.
+        @tf.function(input_signature=[tf.TensorSpec((None, *fixed, 3), tf.uint8)])
+        def forward(images: tf.Tensor) -> list[tf.Tensor]:
+            return model(tf.cast(images, tf.float32) / 255.0, training=False)
+
+        self._forward = forward
+
+    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
+        """See `Runtime`."""
+        heads = [head.numpy() for head in self._forward(images)]
+        anchors, strides = self.contract.anchors_px, self.contract.strides
+        return [decode([head[i] for head in heads], anchors, strides, confidence) for i in range(len(images))]

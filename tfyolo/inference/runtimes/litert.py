@@ -1,0 +1,52 @@
+"""Runs a `.tflite` file with LiteRT; TensorFlow is not imported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.predictions import Prediction
+from tfyolo.inference.runtimes.base import from_signature
+from tfyolo.weights.keras_file import read_contract
+
+
+class LiteRtRuntime:
+    """A `.tflite` file that `tfyolo export` wrote.
+
+    Args:
+        path: the file.
+        threads: of the CPU; as many as there are cores, up to four, by default.
+
+    Raises:
+        TfyoloError: the file is damaged, or not one of tfyolo's.
+    """
+
+    max_batch = 1
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.contract = read_contract(path)
+        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        threads = threads or min(os.cpu_count() or 1, 4)
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=threads)
+            self._run = self._interpreter.get_signature_runner()
+            details = self._run.get_input_details()["images"]
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise TfyoloError(f"LiteRT cannot read it: {str(error).splitlines()[0]}", path=path,
+                              fix="export it again") from error
+        self._dtype = details["dtype"]
+        if tuple(details["shape"]) != (1, *self.contract.image_size, 3):
+            raise TfyoloError(f"its input is {tuple(details['shape'])}, not what its tfyolo.json says", path=path)
+
+    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
+        """See `Runtime`."""
+        predictions = []
+        for image in images:
+            pixels = image[None] if self._dtype == np.uint8 else np.multiply(image[None], 1 / 255, dtype=np.float32)
+            predictions.append(from_signature(self._run(images=pixels), self.contract.image_size))
+        return predictions

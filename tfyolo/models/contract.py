@@ -1,0 +1,95 @@
+"""What every model file carries beside its weights, whatever its format."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tfyolo.configs.reader import Document
+from tfyolo.errors import TfyoloError
+from tfyolo.models.spec import Anchors, ModelSpec, parse_spec
+from tfyolo.version import __version__
+
+FILE_NAME = "tfyolo.json"
+"""Its name inside `.keras` and `.tflite` files and exported folders."""
+
+
+class Contract(BaseModel):
+    """Task, class names, anchors, strides, image size and configuration of a model.
+
+    Example:
+        >>> from tfyolo.models import load_spec
+        >>> contract = Contract.of(load_spec("yolov5n", classes=2), ["cat", "dog"])
+        >>> Contract.from_json(contract.to_json()).names
+        ('cat', 'dog')
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task: str = "detect"
+    names: tuple[str, ...] = Field(min_length=1, max_length=100_000)
+    anchors_px: Anchors
+    """Per scale: width, height, width, height, ... in pixels of the network's input."""
+    strides: tuple[int, ...] = Field(min_length=1)
+    image_size: tuple[int, int]
+    """Height and width in pixels: fixed in exported files, the default where the input may vary."""
+    config: dict[str, Any]
+    version: str = __version__
+    export: dict[str, Any] = {}
+    """What an exporter adds: format, NMS, thresholds, precision."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Contract:
+        if len(self.anchors_px) != len(self.strides):
+            raise ValueError("anchors_px and strides differ in length")
+        if any(len(row) < 2 or len(row) % 2 for row in self.anchors_px):
+            raise ValueError("anchors_px needs width, height pairs")
+        if any(not 1 <= size <= 65536 for size in (*self.image_size, *self.strides)):
+            raise ValueError("image_size and strides must be within 1 to 65536")
+        return self
+
+    @classmethod
+    def of(
+        cls, spec: ModelSpec, names: list[str] | tuple[str, ...] = (), image_hw: tuple[int, int] | None = None
+    ) -> Contract:
+        """The contract of a configuration; names default to `class0`, `class1`, ..."""
+        names = tuple(names) or tuple(f"class{i}" for i in range(spec.classes))
+        if len(names) != spec.classes:
+            raise TfyoloError(f"{len(names)} class names, but model {spec.name} has {spec.classes} classes")
+        image_size = image_hw or (spec.image_size, spec.image_size)
+        return cls(
+            names=names,
+            anchors_px=spec.anchors_px,
+            strides=spec.strides,
+            image_size=image_size,
+            config=spec.config,
+        )
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The configuration, checked and resolved again."""
+        return parse_spec(Document(None, self.config), str(self.config.get("name", "")))
+
+    def to_json(self) -> str:
+        """Indented JSON."""
+        return self.model_dump_json(indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, path: Any = None) -> Contract:
+        """Read and check.
+
+        Raises:
+            TfyoloError: not JSON, or a field is missing or wrong.
+        """
+        try:
+            return cls.model_validate(json.loads(text))
+        except (ValidationError, ValueError, RecursionError) as error:
+            reason = (
+                error.errors()[0] if isinstance(error, ValidationError) else {"msg": "not JSON", "loc": ()}
+            )
+            where = ".".join(map(str, reason["loc"]))
+            raise TfyoloError(
+                f"{FILE_NAME} inside is wrong: {where} {reason['msg']}".strip(), path=path
+            ) from error

@@ -1,0 +1,73 @@
+"""Official release files by name: downloaded once, checked, and named with their licence."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from tfyolo.errors import TfyoloError
+
+RELEASE_URL = "https://github.com/ultralytics/yolov5/releases/download/v7.0"
+SHA256 = {
+    "yolov5n": "4f180cf23ba0717ada0badd6c685026d73d48f184d00fc159c2641284b2ac0a3",
+    "yolov5s": "8b3b748c1e592ddd8868022e8732fde20025197328490623cc16c6f24d0782ee",
+    "yolov5m": "61d933360ba5a7733a36764996c800287d973889d875227f5beedd2473a97a56",
+    "yolov5l": "2f603b7354c25454d1270663a14d8ddc1eea98e5eebc1d84ce0c6e3150fa155f",
+    "yolov5x": "9f27a794fa0308e2606f90565164571d6f0a0ba18a3ce2e5e5d323b71c157859",
+    "yolov5n6": "496c05a2b991da15acc6c4408c63da287f2513a46c6756618776d4dd71170781",
+    "yolov5s6": "95bda9019ada63f37338308d0c81a66047a6fbaba061abaff271ba9334cf2a6f",
+    "yolov5m6": "7afe7fa0f29a8351467200a2a5a33c7996d1155ed6636c7edd8ca70b14951c64",
+    "yolov5l6": "b357b77f646b0190912985937c44e2923441369d5fda69ba86da2aa919212618",
+    "yolov5x6": "257c991b216d625427dc4d9c7c76d6c6d93cf3732797538da34bdc02f97bfef0",
+}
+"""Checksums of the v7.0 release's detection checkpoints."""
+LICENCE = "Ultralytics' weights are licensed AGPL-3.0 (https://ultralytics.com/license); tfyolo is not."
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: `$TFYOLO_CACHE`, or `~/.cache/tfyolo`."""
+    return Path(os.environ.get("TFYOLO_CACHE") or Path.home() / ".cache" / "tfyolo").expanduser()
+
+
+def find_weights(path_or_name: str | Path) -> Path:
+    """The file of a path, or of an official release's name such as `yolov5s` or `yolov5s.pt`.
+
+    A file in the current folder wins, then the cache, then a download, which is announced on stderr.
+
+    Raises:
+        TfyoloError: no such file, and no release of that name; the download failed or has the wrong checksum.
+    """
+    path = Path(path_or_name)
+    if path.exists():
+        return path
+    name = path.name.removesuffix(".pt")
+    if path.name != str(path_or_name) or name not in SHA256:
+        hint = f"pass a file, or one of {', '.join(SHA256)}"
+        raise TfyoloError("no such model file", path=path, fix=hint)
+    local = Path(f"{name}.pt")
+    if local.exists():
+        return local
+    cached = cache_folder() / local
+    if cached.exists() and hashlib.sha256(cached.read_bytes()).hexdigest() == SHA256[name]:
+        return cached
+    return _download(name, cached)
+
+
+def _download(name: str, target: Path) -> Path:
+    import keras
+
+    url = f"{RELEASE_URL}/{target.name}"
+    print(f"downloading {url}\n{LICENCE}", file=sys.stderr)
+    try:
+        # get_file downloads to a temporary name, checks the checksum and shows progress.
+        keras.utils.get_file(
+            target.name, url, file_hash=SHA256[name], hash_algorithm="sha256", cache_dir=target.parent, cache_subdir=""
+        )
+    except Exception as error:  # URL errors, time-outs and checksum mismatches come as different kinds
+        raise TfyoloError(
+            f"{url} could not be downloaded: {str(error).splitlines()[0][:200]}",
+            fix=f"fetch it elsewhere and put it at {target}, or pass the path of a .pt file",
+        ) from error
+    return target

@@ -1,0 +1,73 @@
+"""`.keras` files: a Keras archive that also holds the contract."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tfyolo.errors import TfyoloError
+from tfyolo.files import atomic
+from tfyolo.models import Contract, build_model
+from tfyolo.models.contract import FILE_NAME
+
+_MAX_JSON_BYTES = 16 * 1024 * 1024
+
+
+def save_keras(model: Any, contract: Contract, path: str | Path) -> Path:
+    """Write a `.keras` file that Keras itself reads too; it replaces an old one only when complete."""
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise TfyoloError("the name must end in .keras", path=path)
+    with atomic(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(FILE_NAME, contract.to_json())
+    return path
+
+
+def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, Contract]:
+    """Rebuild the network from the contract and load its weights. Code inside the file is never run.
+
+    Raises:
+        TfyoloError: not a `.keras` file, without a contract, or its weights do not fit.
+    """
+    path = Path(path)
+    contract = read_contract(path)
+    model = build_model(contract.spec, keras)
+    try:
+        model.load_weights(path)
+    except Exception as error:  # Keras and h5py raise many kinds for a damaged file
+        raise TfyoloError(
+            f"its weights cannot be read: {type(error).__name__}",
+            path=path,
+            fix="copy the file again, it may be incomplete",
+        ) from error
+    return model, contract
+
+
+def read_contract(path: Path) -> Contract:
+    """The contract inside a `.keras` or `.tflite` file (both are zip archives at their end).
+
+    Raises:
+        TfyoloError: not found, not such a file, or without a contract.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo(FILE_NAME)
+            if info.file_size > _MAX_JSON_BYTES:
+                raise TfyoloError(f"{FILE_NAME} inside has {info.file_size} bytes", path=path)
+            return Contract.from_json(archive.read(info), path)
+    except OSError as error:
+        raise TfyoloError(
+            f"cannot be read: {error.strerror or error}", path=path, fix="check the path"
+        ) from error
+    except KeyError as error:
+        raise TfyoloError(
+            "holds no tfyolo.json, so its classes and anchors are unknown",
+            path=path,
+            fix="write it with `tfyolo convert` or `tfyolo export`",
+        ) from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+        raise TfyoloError("is damaged or no tfyolo model", path=path, fix="copy the file again") from error

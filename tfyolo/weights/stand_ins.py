@@ -1,0 +1,209 @@
+"""What the pickle of a checkpoint may name, and the inert records that stand for it.
+
+Nothing in this file imports, looks up or calls what a checkpoint names. A name is compared with the table
+below and becomes a `Global`; "calling" it makes an `Instance` that remembers the arguments. That is why a
+whole prefix such as `models.common.` may be allowed: whatever stands behind it, the result is a record.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+
+MAX_DIMENSIONS = 8
+MAX_LENGTH = 2**40  # of one dimension or stride; far over any network, far under what overflows numpy
+
+
+class RefusedError(Exception):
+    """A checkpoint holds something that this reader does not take; the message is a clause of a sentence."""
+
+    def __init__(
+        self,
+        message: str,
+        fix: str = "if you trust its author, load it in YOLOv5 and save it again from there",
+    ) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+# Storage class -> type code, and bytes per item of each code. "bf16" and "bool" are this project's codes.
+STORAGES = {
+    "torch.DoubleStorage": "f8",
+    "torch.FloatStorage": "f4",
+    "torch.HalfStorage": "f2",
+    "torch.BFloat16Storage": "bf16",
+    "torch.LongStorage": "i8",
+    "torch.IntStorage": "i4",
+    "torch.ShortStorage": "i2",
+    "torch.CharStorage": "i1",
+    "torch.ByteStorage": "u1",
+    "torch.BoolStorage": "bool",
+}
+ITEM_BYTES = {"f8": 8, "f4": 4, "f2": 2, "bf16": 2, "i8": 8, "i4": 4, "i2": 2, "i1": 1, "u1": 1, "bool": 1}
+
+# Everything else that may be named, by what the reader does with it (`inert_pickle.py` and `plain` below).
+KINDS = {
+    "torch._utils._rebuild_tensor_v2": "tensor",
+    "torch._utils._rebuild_parameter": "parameter",
+    "torch._utils._rebuild_parameter_with_state": "parameter",
+    "collections.OrderedDict": "dict",
+    "__builtin__.set": "set",
+    "builtins.set": "set",
+    "__builtin__.frozenset": "set",
+    "builtins.frozenset": "set",
+    "torch.Size": "tuple",
+    "_codecs.encode": "encode",  # how protocol 2 writes bytes
+    "numpy.core.multiarray.scalar": "scalar",
+    "numpy._core.multiarray.scalar": "scalar",
+    "numpy.core.multiarray._reconstruct": "array",
+    "numpy._core.multiarray._reconstruct": "array",
+    "numpy.dtype": "dtype",
+    **dict.fromkeys(
+        [
+            "numpy.ndarray",
+            "torch.device",
+            *(f"torch.{name}" for name in ("float64", "float32", "float16", "bfloat16", "int64", "int32")),
+            *(f"datetime.{name}" for name in ("datetime", "date", "timedelta", "timezone")),
+            *(f"pathlib.{name}" for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")),
+            "argparse.Namespace",
+        ],
+        "record",
+    ),
+}
+MODULE = re.compile(
+    r"(torch\.nn\.modules\.[a-z_]+|models\.(common|yolo|experimental)|utils\.activations)\.[A-Za-z_][A-Za-z0-9_]*",
+    re.ASCII,
+)
+# Names with a reason of their own to be refused, by how they begin.
+NOT_DETECTORS = {
+    "models.yolo.Segment": "it is a segmentation model, which tfyolo does not load",
+    "ultralytics.": "it is a model of the ultralytics package (YOLOv8 or later), which tfyolo does not load",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Global:
+    """A class or function that the pickle names, e.g. `models.common.Conv`; never the thing itself."""
+
+    name: str
+    kind: str
+
+
+@dataclass(eq=False)
+class Instance:
+    """An object that the pickle would make by calling `of` with `args` and giving it `state`."""
+
+    of: Global
+    args: tuple[object, ...] = ()
+    state: object = None
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The raw numbers of one or more tensors: the archive's entry `data/KEY`, `length` items of `code`."""
+
+    key: str
+    code: str
+    length: int
+
+
+@dataclass(frozen=True, eq=False)
+class TensorView:
+    """A tensor that has not been read yet: a view of a `Storage`; offset and strides count items."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of items."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Record:
+    """Stands in a module's attributes for an object that is not read, such as `torch.device`."""
+
+    class_name: str
+
+
+@dataclass
+class Budget:
+    """Bounds the work on one checkpoint: a small file can describe an exponentially large structure."""
+
+    left: int
+    what: str
+
+    def spend(self, amount: int = 1) -> None:
+        """Take `amount`; raises `RefusedError` when nothing is left."""
+        self.left -= amount
+        if self.left < 0:
+            raise RefusedError(f"it describes {self.what}")
+
+
+def shown(text: object) -> str:
+    """What a file says, made safe to print: ASCII, one line, at most 80 characters."""
+    return str(text)[:80].encode("unicode_escape").decode("ascii")
+
+
+def find(module: str, name: str) -> Global:
+    """The record for `module.name`, or `RefusedError` where no YOLOv5 checkpoint needs it."""
+    full = f"{module}.{name}"
+    for start, reason in NOT_DETECTORS.items():
+        if full.startswith(start):
+            raise RefusedError(reason, "pass a detection or classification checkpoint of YOLOv5")
+    kind = "storage" if full in STORAGES else "module" if MODULE.fullmatch(full) else KINDS.get(full)
+    if kind is None:
+        raise RefusedError(f"its pickle names {shown(full)}, which no YOLOv5 checkpoint needs")
+    return Global(full, kind)
+
+
+def tensor_view(args: tuple[object, ...]) -> TensorView:
+    """The tensor that `_rebuild_tensor_v2(storage, offset, shape, strides, ...)` describes, checked."""
+    storage, offset, shape, strides = args[:4]
+    if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
+        raise RefusedError("it describes a tensor without a storage, a shape or strides")
+    if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
+        raise RefusedError(f"it describes a tensor of {len(shape)} dimensions and {len(strides)} strides")
+    numbers = (offset, *shape, *strides)
+    if not all(type(number) is int and 0 <= number < MAX_LENGTH for number in numbers):
+        raise RefusedError("it describes a tensor with an impossible shape, stride or offset")
+    view = TensorView(storage, offset, shape, strides)  # type: ignore[arg-type]
+    last = view.offset + sum((n - 1) * step for n, step in zip(view.shape, view.strides, strict=True))
+    if view.size and last >= storage.length:
+        raise RefusedError(f"it describes a tensor that reaches past the end of its storage {storage.key}")
+    return view
+
+
+def number_of(item: Instance) -> bool | int | float | None:
+    """The value of a numpy scalar or numpy array of one item (`best_fitness`); None for anything else."""
+    dtype: object = None
+    raw: object = None
+    if item.of.kind == "scalar" and len(item.args) == 2:
+        dtype, raw = item.args
+    elif item.of.kind == "array" and isinstance(item.state, tuple) and len(item.state) == 5:
+        dtype, raw = item.state[2], item.state[4]
+    if not (
+        isinstance(dtype, Instance) and dtype.of.kind == "dtype" and dtype.args and isinstance(raw, bytes)
+    ):
+        return None
+    codes = {
+        "f8": "d",
+        "f4": "f",
+        "f2": "e",
+        "i8": "q",
+        "i4": "i",
+        "i2": "h",
+        "i1": "b",
+        "u1": "B",
+        "b1": "?",
+    }
+    code = codes.get(dtype.args[0]) if isinstance(dtype.args[0], str) else None
+    big = isinstance(dtype.state, tuple) and len(dtype.state) > 1 and dtype.state[1] == ">"
+    if code is None or len(raw) != struct.calcsize(f"<{code}"):
+        return None
+    return struct.unpack((">" if big else "<") + code, raw)[0]

@@ -1,0 +1,94 @@
+"""Reads YOLOv5 checkpoints (`.pt`) without PyTorch and without running anything that they name.
+
+A checkpoint is a zip archive (`torch_zip.py`) with a pickle of whole `models.yolo.*` objects. The pickle is
+interpreted as data (`inert_pickle.py`), whose records become `Module`s (`modules.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfyolo.errors import TfyoloError
+from tfyolo.weights.inert_pickle import loads
+from tfyolo.weights.modules import Builder, Module
+from tfyolo.weights.stand_ins import Instance, Record, TensorView, number_of
+from tfyolo.weights.torch_zip import TorchZip, one_error
+
+__all__ = ["Module", "Record", "TorchCheckpoint", "read_checkpoint"]
+
+
+@dataclass(frozen=True)
+class TorchCheckpoint:
+    """A YOLOv5 checkpoint.
+
+    Attributes:
+        path: the file.
+        model: the network; `ema`, the moving average of its weights, where the file has one, else `model`.
+        source: which of the two it is, "ema" or "model".
+        extra: the other entries that are None, bool, int, float or str (`epoch`, `date`, `best_fitness`);
+            numpy numbers come as Python numbers, anything else is left out.
+    """
+
+    path: Path
+    model: Module
+    source: str
+    extra: dict[str, object]
+
+
+def read_checkpoint(path: str | Path) -> TorchCheckpoint:
+    """Read the network of a YOLOv5 `.pt` file, official or trained, detection or classification.
+
+    Args:
+        path: a file that YOLOv5 v1.0 to v7.0 saved with PyTorch 1.6 or later.
+
+    Returns:
+        The network as inert stand-ins. Tensors stay in the file until `Module.tensors()` asks for them.
+
+    Raises:
+        TfyoloError: the file is missing, damaged, no such checkpoint, or names something that none needs.
+
+    Example:
+        >>> checkpoint = read_checkpoint("yolov5n.pt")                          # doctest: +SKIP
+        >>> checkpoint.model.attributes["yaml"]["nc"]                           # doctest: +SKIP
+        80
+        >>> checkpoint.model.tensors()["model.0.conv.weight"].shape             # doctest: +SKIP
+        (16, 3, 6, 6)
+    """
+    path = Path(path)
+    with one_error(path), TorchZip(path) as archive:
+        content = loads(archive.pickle, archive.storage_bytes)
+        source, root = _choose(content, path)
+        model = Builder(archive, path).module(root)[0]
+        return TorchCheckpoint(path, model, source, _extra(content))
+
+
+def _extra(content: object) -> dict[str, object]:
+    """The plain entries of the checkpoint beside its networks."""
+    kept: dict[str, object] = {}
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(key, str) and key not in ("ema", "model"):
+            number = number_of(value) if isinstance(value, Instance) else value
+            if isinstance(number, bool | int | float | str) or value is None:
+                kept[key] = number
+    return kept
+
+
+def _choose(content: object, path: Path) -> tuple[str, Instance]:
+    """The entry of a checkpoint that holds the network: `ema` if it is there, else `model`."""
+    entries = content if isinstance(content, dict) else {"model": content}
+    for source in ("ema", "model"):
+        value = entries.get(source)
+        if isinstance(value, tuple) and value:  # some releases of early 2021 saved (ema, updates)
+            value = value[0]
+        if isinstance(value, Instance) and value.of.kind == "module":
+            return source, value
+    inner = entries.get("model") or entries.get("state_dict") or entries
+    if isinstance(inner, dict) and any(isinstance(value, TensorView) for value in inner.values()):
+        message = "holds weights only (a state dict), without the model's configuration"
+        raise TfyoloError(message, path=path, fix="pass the .pt file that YOLOv5's train.py wrote")
+    raise TfyoloError(
+        "is a PyTorch file, but holds no YOLOv5 model",
+        path=path,
+        fix="pass the .pt file that YOLOv5's train.py wrote",
+    )
