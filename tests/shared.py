@@ -1,0 +1,13 @@
+"""Where the shared folder of references and checkpoints lies, and what tests do without it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# In CI these never skip: a run that lacks the references must fail, not pass.
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir() and not os.environ.get("CI"), reason="../shared is absent"
+)
