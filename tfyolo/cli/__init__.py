@@ -1,0 +1,1 @@
+"""The `tfyolo` command, one file a subcommand: parse, call, print."""

@@ -1,0 +1,73 @@
+"""Options that several commands share, with YOLOv5's names."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tfyolo.errors import TfyoloError
+
+
+def add_model(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
+    """--weights, --img and --device."""
+    parser.add_argument(
+        "--weights",
+        nargs="+" if many else None,
+        required=True,
+        metavar="FILE",
+        help="model file (.pt, .keras, .tflite, a SavedModel folder) or a release name such as yolov5s",
+    )
+    parser.add_argument(
+        "--img", "--imgsz", "--img-size", dest="img", nargs="+", type=int, metavar="PX",
+        help="input size, one number or height and width; by default the model's own",
+    )  # fmt: skip
+    parser.add_argument("--device", default="", help="cpu, or the index of a GPU")
+
+
+def add_thresholds(parser: argparse.ArgumentParser, conf: float, iou: float, max_det: int) -> None:
+    """--conf-thres, --iou-thres and --max-det."""
+    parser.add_argument(
+        "--conf-thres", type=fraction, default=conf, metavar="P", help="lowest confidence (%(default)s)"
+    )
+    parser.add_argument(
+        "--iou-thres", type=fraction, default=iou, metavar="P", help="overlap of suppression (%(default)s)"
+    )
+    parser.add_argument(
+        "--max-det", type=positive, default=max_det, metavar="N", help="most boxes an image (%(default)s)"
+    )
+
+
+def add_run(parser: argparse.ArgumentParser, project: str) -> None:
+    """--project, --name and --exist-ok: where results go."""
+    parser.add_argument("--project", type=Path, default=Path(project), help="folder of results (%(default)s)")
+    parser.add_argument("--name", default="exp", help="subfolder, counted up where it exists (%(default)s)")
+    parser.add_argument("--exist-ok", action="store_true", help="write into an existing subfolder")
+
+
+def image_hw(values: list[int] | None) -> tuple[int, int] | None:
+    """--img as height and width.
+
+    Raises:
+        TfyoloError: more than two numbers, or not positive.
+    """
+    if not values:
+        return None
+    if len(values) > 2 or min(values) < 1:
+        raise TfyoloError("--img takes one positive number, or height and width")
+    return values[0], values[-1]
+
+
+def fraction(text: str) -> float:
+    """A number in 0..1, for argparse."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not within 0 and 1")
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value

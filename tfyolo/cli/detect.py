@@ -1,0 +1,71 @@
+"""`tfyolo detect`."""
+
+from __future__ import annotations
+
+import argparse
+
+from tfyolo.cli import arguments as options
+
+EXAMPLES = (
+    "tfyolo detect --weights yolov5n.pt --source bus.jpg zidane.jpg",
+    "tfyolo detect --weights best.tflite --source holiday/ --conf-thres 0.4 --save-txt --save-conf",
+    "tfyolo detect --weights yolov5s --source 0                  # webcam",
+    "exit code 1: some images could not be read; they are named and skipped",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of YOLOv5's detect.py."""
+    options.add_model(parser)
+    parser.add_argument(
+        "--source", nargs="+", required=True, metavar="SRC",
+        help="picture, folder, glob, .txt list, video, webcam index, rtsp:// or http:// stream",
+    )  # fmt: skip
+    options.add_thresholds(parser, conf=0.25, iou=0.45, max_det=300)
+    parser.add_argument("--classes", nargs="+", type=int, metavar="I", help="keep only these class indices")
+    parser.add_argument("--agnostic-nms", action="store_true", help="boxes of different classes suppress each other")
+    parser.add_argument("--augment", action="store_true", help="test-time augmentation: three scales and a flip")
+    parser.add_argument("--save-txt", action="store_true", help="write labels/NAME.txt: class x y w h, normalised")
+    parser.add_argument("--save-conf", action="store_true", help="with --save-txt: the confidence as a sixth column")
+    parser.add_argument("--save-crop", action="store_true", help="write each box as crops/CLASS/NAME.jpg")
+    parser.add_argument("--save-csv", action="store_true", help="write predictions.csv")
+    parser.add_argument("--nosave", action="store_true", help="write no annotated pictures and videos")
+    parser.add_argument("--hide-labels", action="store_true", help="draw boxes without names")
+    parser.add_argument("--hide-conf", action="store_true", help="draw names without confidences")
+    parser.add_argument("--line-thickness", type=options.positive, metavar="PX", help="of boxes; by the image's size")
+    parser.add_argument("--vid-stride", type=options.positive, default=1, metavar="N", help="every n-th frame (1)")
+    options.add_run(parser, "runs/detect")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Detect, write, print."""
+    from tfyolo.files import run_folder
+    from tfyolo.inference.load import load
+    from tfyolo.inference.nms import NmsOptions
+    from tfyolo.inference.predict import Predictor
+    from tfyolo.inference.sources import open_sources
+    from tfyolo.inference.writers import Outputs
+
+    frames = open_sources(arguments.source, arguments.vid_stride)
+    detector = load(arguments.weights, options.image_hw(arguments.img))
+    nms = NmsOptions(
+        confidence=arguments.conf_thres,
+        iou=arguments.iou_thres,
+        classes=arguments.classes,
+        agnostic=arguments.agnostic_nms,
+        max_detections=arguments.max_det,
+    )
+    outputs = Outputs(
+        folder=run_folder(arguments.project, arguments.name, arguments.exist_ok),
+        pictures=not arguments.nosave,
+        txt=arguments.save_txt,
+        txt_confidence=arguments.save_conf,
+        crops=arguments.save_crop,
+        csv=arguments.save_csv,
+        labels=not arguments.hide_labels,
+        confidences=not arguments.hide_conf,
+        thickness=arguments.line_thickness,
+    )
+    report = Predictor(detector, nms, arguments.augment, outputs).run(frames)
+    print(report)
+    return 1 if report.skipped else 0

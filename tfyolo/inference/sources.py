@@ -1,0 +1,236 @@
+"""Where images come from: pictures, folders, globs, lists, videos, webcams and streams."""
+
+from __future__ import annotations
+
+import glob
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfyolo.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, decode_image, read_image
+from tfyolo.errors import TfyoloError
+
+STREAM_SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "tcp://", "udp://")
+MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Video:
+    """The film that a frame belongs to."""
+
+    name: str
+    fps: float
+    frames: int | None
+    """Number of frames that will come; None for a live stream."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of a source; `image` is uint8 (height, width, 3) RGB, or None where `problem` says why not."""
+
+    name: str
+    """File name, for results."""
+    path: str
+    """As the user would name it."""
+    image: np.ndarray | None
+    video: Video | None = None
+    index: int = 0
+    """Of the frame in its video."""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """All frames of the sources, and how many there will be (None for live streams)."""
+
+    iterate: Callable[[], Iterator[Frame]]
+    total: int | None
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self.iterate()
+
+
+def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
+    """Find out what each source is, before anything slow begins.
+
+    Args:
+        sources: a picture, folder, glob, .txt list, video, webcam index (`0`) or stream address each.
+        vid_stride: take every n-th frame of videos and streams.
+
+    Raises:
+        TfyoloError: a source does not exist, cannot be opened or holds nothing to look at.
+
+    Example:
+        >>> open_sources(["pictures/*.jpg", "film.mp4"]).total  # doctest: +SKIP
+        312
+    """
+    parts = [part for source in sources for part in _open(str(source), vid_stride, listed=False)]
+    totals = [part.total for part in parts]
+    return Frames(
+        lambda: (frame for part in parts for frame in part), None if None in totals else sum(t or 0 for t in totals)
+    )
+
+
+def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
+    """Parts of one source, in order."""
+    path = Path(source)
+    suffix = path.suffix.lower().split("?")[0]
+    if source.isdecimal() and not path.exists():
+        return [_stream(int(source), f"webcam {source}", vid_stride)]
+    if source.lower().startswith(STREAM_SCHEMES):
+        if suffix in IMAGE_SUFFIXES:
+            return [Frames(lambda: iter([_download(source)]), 1)]
+        return [_stream(source, source, vid_stride)]
+    if path.is_dir():
+        return _files(sorted(p for p in path.iterdir() if p.is_file()), source, vid_stride)
+    if any(character in source for character in "*?[") and not path.exists():
+        found = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207 - takes absolute patterns
+        return _files(found, source, vid_stride)
+    if not path.exists():
+        raise TfyoloError("no such picture, folder, video or list", path=source, fix="check --source")
+    if suffix == ".txt" and not listed:
+        return _list(path, vid_stride)
+    if suffix in VIDEO_SUFFIXES:
+        return [_video(path, vid_stride)]
+    # Anything else is taken for a picture: what cannot be read is reported with the others.
+    return [Frames(lambda: iter([_picture(path)]), 1)]
+
+
+def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
+    known = [p for p in paths if p.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)]
+    if not known:
+        raise TfyoloError("holds no pictures or videos", path=source, fix=f"known are {', '.join(IMAGE_SUFFIXES)}")
+    return [part for p in known for part in _open(str(p), vid_stride, listed=True)]
+
+
+def _list(path: Path, vid_stride: int) -> list[Frames]:
+    """A text file with one picture, video or stream a line; relative to the file, else to the current folder."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    parts: list[Frames] = []
+    for number, line in enumerate(lines, 1):
+        if not line or line.startswith("#"):
+            continue
+        beside = path.parent / line
+        try:
+            parts += _open(str(beside) if beside.exists() else line, vid_stride, listed=True)
+        except TfyoloError as error:
+            problem = Frame(Path(line).name, f"{path}:{number}", None, problem=f"{line}: {error.message}")
+            parts.append(Frames(lambda problem=problem: iter([problem]), 1))  # type: ignore[misc]
+    if not parts:
+        raise TfyoloError("lists no pictures", path=path)
+    return parts
+
+
+def _picture(path: Path) -> Frame:
+    try:
+        return Frame(path.name, str(path), read_image(path))
+    except TfyoloError as error:
+        return Frame(path.name, str(path), None, problem=error.message)
+
+
+def _download(url: str) -> Frame:
+    import urllib.request
+
+    name = Path(url.split("?")[0]).name
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310 - the scheme was checked
+            data = response.read(MAX_DOWNLOAD_BYTES + 1)
+        if len(data) > MAX_DOWNLOAD_BYTES:
+            return Frame(name, url, None, problem="is larger than 256 MiB")
+        return Frame(name, url, decode_image(data, url))
+    except TfyoloError as error:
+        return Frame(name, url, None, problem=error.message)
+    except OSError as error:
+        return Frame(name, url, None, problem=f"cannot be fetched: {error}")
+
+
+def _capture(address: str | int) -> Any:
+    import cv2
+
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    capture = cv2.VideoCapture(address)
+    if not capture.isOpened():
+        hint = "check the camera" if isinstance(address, int) else "check the address or the file"
+        raise TfyoloError("cannot be opened as a video", path=str(address), fix=hint)
+    return capture
+
+
+def _video(path: Path, vid_stride: int) -> Frames:
+    import cv2
+
+    capture = _capture(str(path))
+    count, fps = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
+    capture.release()
+    total = max((count + vid_stride - 1) // vid_stride, 0)
+    # A film that skips frames keeps its length.
+    video = Video(path.name, (fps if 0 < fps < 1000 else 30.0) / vid_stride, total)
+
+    def iterate() -> Iterator[Frame]:
+        capture = _capture(str(path))
+        try:
+            index = 0
+            while capture.grab():
+                if index % vid_stride == 0:
+                    ok, bgr = capture.retrieve()
+                    if not ok:
+                        yield Frame(path.name, str(path), None, video, index, "a frame cannot be decoded")
+                    else:
+                        yield Frame(path.name, str(path), cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), video, index)
+                index += 1
+            if not index:
+                yield Frame(path.name, str(path), None, problem="holds no frames that can be decoded")
+        finally:
+            capture.release()
+
+    return Frames(iterate, total)
+
+
+def _stream(address: str | int, label: str, vid_stride: int) -> Frames:
+    """A live source: frames that come while one is looked at are dropped, so that results are never late."""
+    import cv2
+
+    capture = _capture(address)
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    name = "".join(c if c.isalnum() else "_" for c in label) + ".mp4"
+    video = Video(name, (fps if 0 < fps <= 120 else 30.0) / vid_stride, None)
+
+    def iterate() -> Iterator[Frame]:
+        latest: list[Any] = [None, 0]
+        fresh, ended = threading.Condition(), threading.Event()
+
+        def read() -> None:
+            index = 0
+            while not ended.is_set() and capture.grab():
+                if index % vid_stride == 0:
+                    ok, bgr = capture.retrieve()
+                    if ok:
+                        with fresh:
+                            latest[:] = [bgr, index]
+                            fresh.notify()
+                index += 1
+            ended.set()
+            with fresh:
+                fresh.notify()
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        try:
+            while True:
+                with fresh:
+                    fresh.wait_for(lambda: latest[0] is not None or ended.is_set())
+                    bgr, index = latest
+                    latest[0] = None
+                if bgr is None:
+                    return
+                yield Frame(name, label, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), video, index)
+        finally:
+            ended.set()
+            reader.join(timeout=5)
+            capture.release()
+
+    return Frames(iterate, None)
