@@ -1,0 +1,50 @@
+"""YOLOv5 for TensorFlow and Keras, made to be shipped.
+
+Example:
+    >>> import tfyolo
+    >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("found.jpg")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tfyolo.version import __version__
+
+if TYPE_CHECKING:
+    from tfyolo.errors import TfyoloError
+    from tfyolo.evaluation.validator import validate
+    from tfyolo.export.request import export
+    from tfyolo.inference.detector import Detector
+    from tfyolo.inference.load import create, load
+    from tfyolo.inference.results import Result
+    from tfyolo.models.build import build_model
+    from tfyolo.models.registry import list_models, load_spec
+
+# Where each public name lives: importing tfyolo imports none of it, and so not TensorFlow.
+_PUBLIC = {
+    "Detector": "tfyolo.inference.detector",
+    "Result": "tfyolo.inference.results",
+    "TfyoloError": "tfyolo.errors",
+    "build_model": "tfyolo.models.build",
+    "create": "tfyolo.inference.load",
+    "export": "tfyolo.export.request",
+    "list_models": "tfyolo.models.registry",
+    "load": "tfyolo.inference.load",
+    "load_spec": "tfyolo.models.registry",
+    "validate": "tfyolo.evaluation.validator",
+}
+
+__all__ = ["Detector", "Result", "TfyoloError", "__version__", "build_model", "create", "export", "list_models",
+           "load", "load_spec", "validate"]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module `tfyolo` has no attribute `{name}`")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,108 @@
+"""`tfyolo val`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfyolo.cli import arguments as options
+
+if TYPE_CHECKING:
+    from tfyolo.evaluation.validator import Metrics
+
+EXAMPLES = (
+    "tfyolo val --weights yolov5n.pt --data coco128.yaml --img 640",
+    "tfyolo val --weights best.tflite --data fruit.yaml --task test --save-json",
+    "exit code 1: some images or labels could not be used; they are named and left out",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of YOLOv5's val.py."""
+    options.add_model(parser)
+    parser.add_argument("--data", required=True, metavar="YAML", help="data set: path, train, val, test, names")
+    options.add_thresholds(parser, conf=0.001, iou=0.6, max_det=300)
+    parser.add_argument("--task", choices=("train", "val", "test"), default="val", help="split (%(default)s)")
+    parser.add_argument("--batch-size", "--batch", type=options.positive, default=32, metavar="N", help="images (32)")
+    parser.add_argument(
+        "--rect", action=argparse.BooleanOptionalAction, default=True,
+        help="rectangular batches where the model's input may vary",
+    )  # fmt: skip
+    parser.add_argument("--augment", action="store_true", help="test-time augmentation: three scales and a flip")
+    parser.add_argument("--single-cls", action="store_true", help="count all classes as one")
+    parser.add_argument("--verbose", action="store_true", help="a row for each class, however many")
+    parser.add_argument("--save-json", action="store_true", help="predictions.json, and COCO's own figures")
+    parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO ground truth for --save-json")
+    parser.add_argument("--noplots", action="store_true", help="draw no curves and mosaics")
+    options.add_run(parser, "runs/val")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Validate, write, print."""
+    from tfyolo.cli.progress import progress_bar
+    from tfyolo.data.dataset import read_dataset
+    from tfyolo.evaluation.validator import ValOptions, validate
+    from tfyolo.files import run_folder
+    from tfyolo.inference.load import load
+
+    dataset = read_dataset(arguments.data)
+    detector = load(arguments.weights, options.image_hw(arguments.img))
+    folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
+    with progress_bar() as progress:
+        metrics = validate(
+            detector,
+            dataset,
+            ValOptions(
+                split=arguments.task,
+                batch=arguments.batch_size,
+                confidence=arguments.conf_thres,
+                iou=arguments.iou_thres,
+                max_detections=arguments.max_det,
+                rect=arguments.rect,
+                augment=arguments.augment,
+                single_cls=arguments.single_cls,
+                plots=not arguments.noplots,
+                save_json=arguments.save_json,
+                annotations=arguments.annotations,
+            ),
+            folder,
+            progress,
+        )
+    _print(metrics, folder, arguments.verbose or len(metrics.names) <= 30)
+    return 1 if any(problem.severity == "error" for problem in metrics.scan.problems) else 0
+
+
+def _print(metrics: Metrics, folder: Path, per_class: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console, result, scan = Console(highlight=False), metrics.result, metrics.scan
+    for problem in metrics.problems:
+        console.print(problem, markup=False)
+    console.print(
+        f"{len(scan.samples)} images: {scan.found} with labels, {scan.missing} without a label file, "
+        f"{scan.empty} with an empty one; {scan.corrupt} left out"
+    )
+    table = Table("class", *(("labels", "P", "R", "mAP50", "mAP50-95")), box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+
+    def row(name: str, labels: int, *values: float) -> None:
+        table.add_row(escape(name), str(labels), *(f"{value:.3f}" for value in values))
+
+    labels = int(result.labels.sum())
+    row("all", labels, result.mean_precision, result.mean_recall, result.map50, result.map50_95)
+    if per_class:
+        rows = zip(result.classes, result.labels, result.precision, result.recall, result.ap50, result.ap.mean(1),
+                   strict=True)  # fmt: skip
+        for index, count, *values in rows:
+            row(metrics.names[index], int(count), *values)
+    console.print(table)
+    if metrics.coco:
+        figures = ", ".join(f"{key} {value:.3f}" for key, value in metrics.coco.items())
+        console.print(f"COCO protocol: {figures}", soft_wrap=True)
+    speed = ", ".join(f"{value:.1f} ms {key}" for key, value in metrics.speed_ms.items())
+    console.print(f"speed an image: {speed}")
+    console.print(f"results are in {folder}", markup=False, soft_wrap=True)

@@ -1,0 +1,224 @@
+"""The header of a picture file: format, size, rotation, and whether the file is whole. Nothing is decoded.
+
+OpenCV alone is not enough: it decodes any size that a header claims, prints warnings instead of raising them,
+and versions of it return the upper half of a cut JPEG on grey.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from tfyolo.errors import TfyoloError
+
+MAX_PIXELS = 200_000_000
+"""A header that claims more is refused: decoded, it would be over 600 MB."""
+MAX_BYTES = 2**31 - 1
+"""OpenCV counts the bytes of a buffer with a 32-bit integer."""
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"BM", "BMP"),
+    (b"RIFF", "WEBP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"Pf", "PNM"),
+    (b"P5", "PNM"),
+    (b"P6", "PNM"),
+)
+_ORIENTATION = 0x0112  # the EXIF and TIFF tag
+RESAVE = "save it again as JPEG or PNG, or remove it"
+
+
+class ImageError(TfyoloError):
+    """A picture cannot be used: missing, empty, cut short, too large, or no picture at all."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What is known of a picture before it is decoded.
+
+    Args:
+        format: JPEG, PNG, BMP, WEBP, TIFF or PNM.
+        hw: height and width in pixels, as shown: after the EXIF rotation.
+        orientation: the EXIF rotation still to be applied to the decoded pixels, 1 (none) to 8.
+    """
+
+    format: str
+    hw: tuple[int, int]
+    orientation: int
+
+
+def read_header(path: str | Path) -> ImageHeader:
+    """Read the format, size and rotation of a picture and check that it is whole, without decoding it.
+
+    JPEG, PNG, WebP and TIFF are checked by their structure; BMP and PNM, which are not compressed, are read.
+
+    Raises:
+        ImageError: the file is missing, empty, cut short, over 200 megapixels, or no picture.
+
+    Example:
+        >>> read_header("bus.jpg").hw  # doctest: +SKIP
+        (1080, 810)
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            reason = "is not a file" if path.exists() else "does not exist"
+            raise ImageError(reason, path=path, fix="check the path")
+        with path.open("rb") as stream:
+            return parse_header(stream, os.fstat(stream.fileno()).st_size, path)
+    except OSError as error:
+        raise ImageError(
+            f"cannot be read: {error.strerror or error}", path=path, fix="check the file"
+        ) from error
+
+
+def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
+    """Parse a header; every failure, Pillow's own included, becomes an `ImageError`."""
+    if size == 0:
+        raise ImageError("is empty (zero bytes)", path=name, fix=RESAVE)
+    if size > MAX_BYTES:
+        raise ImageError(f"is too large ({size / 1e9:.1f} GB)", path=name, fix="make it smaller")
+    start = stream.read(12)
+    kind = next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)
+    if kind is None or (kind == "WEBP" and len(start) == 12 and start[8:] != b"WEBP"):
+        raise ImageError("is not a picture that can be read", path=name, fix=RESAVE)
+    stream.seek(0)
+    try:
+        header, whole = _tiff(stream, size) if kind == "TIFF" else _other(kind, stream, size, name)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's parsers raise many kinds on damaged bytes
+        raise ImageError(f"has a damaged header ({error})", path=name, fix=RESAVE) from error
+    _check_size(header.hw, name)
+    if not whole:
+        raise ImageError("is truncated: the file ends before the picture does", path=name, fix=RESAVE)
+    return header
+
+
+def _check_size(hw: tuple[int, int], name: str | Path) -> None:
+    height, width = hw
+    if height <= 0 or width <= 0:
+        raise ImageError(f"has no pixels ({width}x{height})", path=name, fix=RESAVE)
+    if height * width > MAX_PIXELS:
+        size = f"{width}x{height}, {height * width / 1e6:.0f} megapixels"
+        raise ImageError(f"is too large ({size}; the limit is 200)", path=name, fix="make it smaller")
+
+
+def _other(kind: str, stream: BinaryIO, size: int, name: str | Path) -> tuple[ImageHeader, bool]:
+    """Header and wholeness of everything but TIFF.
+
+    The plugin is called itself, because `Image.open` warns and refuses by a process-wide limit of its own.
+    """
+    from PIL.BmpImagePlugin import BmpImageFile
+    from PIL.ImageFile import ImageFile
+    from PIL.JpegImagePlugin import JpegImageFile
+    from PIL.PngImagePlugin import PngImageFile
+    from PIL.PpmImagePlugin import PpmImageFile
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    openers: dict[str, Callable[[BinaryIO], ImageFile]] = {
+        "JPEG": JpegImageFile,
+        "PNG": PngImageFile,
+        "BMP": BmpImageFile,
+        "WEBP": WebPImageFile,
+        "PNM": PpmImageFile,
+    }
+    if kind == "WEBP" and not _webp_is_whole(stream, size):
+        return ImageHeader(kind, (1, 1), 1), False
+    image = openers[kind](stream)
+    # Pillow stops reading a JPEG where its first scan begins, past any thumbnail inside the EXIF block.
+    scan = stream.tell() if kind == "JPEG" else 0
+    width, height = image.size
+    _check_size((height, width), name)
+    orientation = _exif_orientation(image.info.get("exif"))
+    if kind == "JPEG":
+        whole = _jpeg_is_whole(stream, size, scan)
+    elif kind == "PNG":
+        whole = _png_is_whole(stream, size)
+    elif kind == "WEBP":
+        whole = True
+    else:
+        try:
+            image.load()
+            whole = True
+        except (OSError, ValueError):
+            whole = False
+    hw = (width, height) if orientation >= 5 else (height, width)
+    return ImageHeader(kind, hw, orientation), whole
+
+
+def _exif_orientation(exif: bytes | None) -> int:
+    """The rotation an EXIF block asks for; 1 where there is none, or none that makes sense."""
+    from PIL.Image import Exif
+
+    if not exif:
+        return 1
+    tags = Exif()
+    try:
+        tags.load(exif)
+        value = tags.get(_ORIENTATION, 1)
+    except Exception:  # a damaged block is common and harmless
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _jpeg_is_whole(stream: BinaryIO, size: int, scan: int) -> bool:
+    """Whether an end-of-image marker follows the scan's start; cameras and servers add bytes after it."""
+    end = b"\xff\xd9"
+    stream.seek(max(size - 2, 0))
+    if stream.read(2) == end:
+        return True
+    stream.seek(scan)
+    return end in stream.read()  # in a scan's own data, ff is always followed by 00 or d0..d7
+
+
+def _png_is_whole(stream: BinaryIO, size: int) -> bool:
+    """Whether chunk follows chunk up to IEND; OpenCV would believe a damaged length, gigabytes even."""
+    position = 8
+    while position + 8 <= size:
+        stream.seek(position)
+        length, kind = struct.unpack(">I4s", stream.read(8))
+        if kind == b"IEND":
+            return True
+        position += 12 + length
+    return False
+
+
+def _webp_is_whole(stream: BinaryIO, size: int) -> bool:
+    """Whether the file is as long as its RIFF header says."""
+    if size < 20:
+        return False
+    stream.seek(4)
+    whole = struct.unpack("<I", stream.read(4))[0] + 8 <= size
+    stream.seek(0)
+    return whole
+
+
+def _tiff(stream: BinaryIO, size: int) -> tuple[ImageHeader, bool]:
+    """Header and wholeness of a TIFF (and DNG), from the tags: Pillow itself opens no 16-bit colour TIFF."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    start = stream.read(8)
+    if start[2:3] == b"+" or start[3:4] == b"+":  # BigTIFF has a header of 16 bytes
+        start += stream.read(8)
+    tags = ImageFileDirectory_v2(start)
+    stream.seek(tags.next)
+    tags.load(stream)
+    width, height = int(tags[256]), int(tags[257])
+    offsets, counts = (tags.get(273), tags.get(279)) if 273 in tags else (tags.get(324), tags.get(325))
+    if isinstance(counts, int):
+        offsets, counts = (offsets,), (counts,)
+    whole = bool(offsets) and all(
+        begin + count <= size for begin, count in zip(offsets or (), counts or (), strict=False)
+    )
+    hw = (width, height) if tags.get(_ORIENTATION, 1) in (5, 6, 7, 8) else (height, width)
+    return ImageHeader("TIFF", hw, 1), whole  # OpenCV rotates a TIFF whatever it is asked

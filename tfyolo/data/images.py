@@ -1,0 +1,102 @@
+"""Reading pictures as uint8 RGB.
+
+YOLOv5 decodes with OpenCV; two JPEG decoders differ by a few grey levels, so equal figures need OpenCV here
+too.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.data.image_header import RESAVE, ImageError, ImageHeader, parse_header, read_header
+
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "ImageError", "decode_image", "read_header", "read_image"]
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".pfm", ".png", ".tif", ".tiff", ".webp"}
+)
+VIDEO_SUFFIXES = frozenset(
+    {".asf", ".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".wmv"}
+)
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read a picture as it is meant to be seen.
+
+    The EXIF rotation is applied; grey, palette and CMYK pictures become RGB; transparency is dropped;
+    16-bit pictures are scaled to 8 bits, float pictures (PFM) from 0..1 to 0..255.
+
+    Returns:
+        uint8 (height, width, 3), RGB, contiguous.
+
+    Raises:
+        ImageError: as `read_header`, or the pixels are damaged.
+
+    Example:
+        >>> read_image("bus.jpg").shape  # doctest: +SKIP
+        (1080, 810, 3)
+    """
+    path = Path(path)
+    header = read_header(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(
+            f"cannot be read: {error.strerror or error}", path=path, fix="check the file"
+        ) from error
+    return _decode(data, header, path)
+
+
+def decode_image(data: bytes, name: str | Path = "image") -> np.ndarray:
+    """Decode the bytes of a picture file, as `read_image` does.
+
+    Args:
+        data: the whole file.
+        name: what to call it in an error.
+
+    Returns:
+        uint8 (height, width, 3), RGB, contiguous.
+
+    Raises:
+        ImageError: the bytes are no whole picture, or one of over 200 megapixels.
+    """
+    return _decode(data, parse_header(BytesIO(data), len(data), name), name)
+
+
+def _decode(data: bytes, header: ImageHeader, name: str | Path) -> np.ndarray:
+    """Decode with OpenCV, rotate, and make it uint8 RGB."""
+    import cv2
+
+    pfm = header.format == "PNM" and data[:2] == b"Pf"
+    flags = (cv2.IMREAD_UNCHANGED if pfm else cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageError(f"cannot be decoded ({error.err})", path=name, fix=RESAVE) from error
+    if pixels is None:
+        raise ImageError("cannot be decoded: damaged, or of a kind OpenCV cannot read", path=name, fix=RESAVE)
+    if pixels.dtype != np.uint8:  # PFM
+        pixels = (np.clip(np.nan_to_num(pixels), 0, 1) * 255).round().astype(np.uint8)
+    rgb = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB)
+    rgb = _rotate(rgb, header.orientation)
+    if rgb.shape[:2] != header.hw:
+        raise ImageError(
+            f"decodes to {rgb.shape[1]}x{rgb.shape[0]}, but its header says {header.hw[1]}x{header.hw[0]}",
+            path=name,
+            fix=RESAVE,
+        )
+    return rgb
+
+
+def _rotate(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Apply an EXIF orientation (EXIF 2.32, tag 0112): 5 to 8 exchange rows and columns, then mirror."""
+    if orientation >= 5:
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):  # mirror left and right
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):  # mirror top and bottom
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)

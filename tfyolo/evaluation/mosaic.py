@@ -1,0 +1,120 @@
+"""Sixteen pictures in one, with boxes: the quickest way to see wrong labels and wrong detections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.errors import TfyoloError
+from tfyolo.files import atomic
+from tfyolo.inference.boxes import Array
+
+MAX_TILES = 16
+MAX_WIDTH = 1920
+_GAP = 4  # pixels between tiles
+_GREY = 114  # the letterbox's
+
+
+def mosaic(
+    images: Sequence[Array],
+    boxes_xyxy_px: Sequence[Array],
+    classes: Sequence[Array],
+    names: Sequence[str],
+    path: str | Path,
+    *,
+    confidences: Sequence[Array] | None = None,
+    titles: Sequence[str] | None = None,
+) -> Path:
+    """Write up to 16 pictures, with their boxes, as one JPEG such as val_batch0_labels.jpg.
+
+    Args:
+        images: uint8 (height, width, 3) RGB, of any sizes; those past 16 are left out.
+        boxes_xyxy_px: for each image (n, 4) corners in its pixels.
+        classes: for each image (n,) class numbers.
+        names: class names.
+        path: the file to write.
+        confidences: for each image (n,) confidences, shown behind the names.
+        titles: for each image a line of text, such as the file's name.
+
+    Returns:
+        `path`.
+
+    Raises:
+        TfyoloError: there are no images, or the file cannot be written.
+    """
+    import cv2
+
+    if not len(images):
+        raise TfyoloError("a mosaic needs an image", path=path)
+    count = min(len(images), MAX_TILES)
+    columns = int(np.ceil(np.sqrt(count)))
+    rows = int(np.ceil(count / columns))
+    largest = max(max(image.shape[:2]) for image in images[:count])
+    tile = min(largest, (MAX_WIDTH - _GAP * (columns + 1)) // columns)
+    step = tile + _GAP
+    canvas = np.full((rows * step + _GAP, columns * step + _GAP, 3), 255, np.uint8)
+    for index in range(count):
+        picture, ratio, pad_xy = _fit(images[index], tile)
+        boxes = np.asarray(boxes_xyxy_px[index], np.float32).reshape(-1, 4) * ratio + np.tile(pad_xy, 2)
+        conf = None if confidences is None else np.asarray(confidences[index], np.float32)
+        picture = _draw(picture, boxes, np.asarray(classes[index], np.int64), conf, names)
+        if titles is not None:
+            _title(picture, titles[index])
+        row, column = divmod(index, columns)
+        top, left = _GAP + row * step, _GAP + column * step
+        canvas[top : top + tile, left : left + tile] = picture
+    path = Path(path)
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    if not done:
+        raise TfyoloError("cannot be encoded as JPEG", path=path)
+    with atomic(path) as temporary:
+        temporary.write_bytes(data.tobytes())
+    return path
+
+
+def _fit(image: Array, tile: int) -> tuple[Array, float, Array]:
+    """The image in the middle of a grey square, never enlarged; its ratio and the padding at left and top."""
+    import cv2
+
+    height, width = image.shape[:2]
+    ratio = min(tile / height, tile / width, 1.0)
+    size = max(round(width * ratio), 1), max(round(height * ratio), 1)
+    left, top = (tile - size[0]) // 2, (tile - size[1]) // 2
+    square = np.full((tile, tile, 3), _GREY, np.uint8)
+    resized = image if ratio == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    square[top : top + size[1], left : left + size[0]] = resized
+    return square, ratio, np.array([left, top], np.float32)
+
+
+def _draw(picture: Array, boxes: Array, classes: Array, conf: Array | None, names: Sequence[str]) -> Array:
+    """Boxes and captions, drawn by `supervision`, with one colour a class."""
+    import supervision as sv
+
+    if not len(boxes):
+        return picture
+    detections = sv.Detections(xyxy=boxes, class_id=classes, confidence=conf)
+    captions = [
+        str(names[class_id]) + ("" if conf is None else f" {conf[index]:.2f}")
+        for index, class_id in enumerate(classes)
+    ]
+    label = sv.LabelAnnotator(text_scale=0.36, text_thickness=1, text_padding=2)
+    scene = np.ascontiguousarray(picture[..., ::-1])  # supervision draws in BGR
+    scene = sv.BoxAnnotator(thickness=2).annotate(scene, detections)
+    lowered = boxes.copy()
+    lowered[:, 1] = np.maximum(boxes[:, 1], 16)  # a caption stands on its box; this one has no room above
+    detections = sv.Detections(xyxy=lowered, class_id=classes)
+    return np.ascontiguousarray(label.annotate(scene, detections, labels=captions)[..., ::-1])
+
+
+def _title(picture: Array, text: str) -> None:
+    """White text on a dark strip at the lower edge; the upper one has the captions of tall boxes."""
+    import cv2
+
+    height = picture.shape[0]
+    text = text[: picture.shape[1] // 7]  # a letter is about 7 pixels wide
+    picture[height - 18 :] = picture[height - 18 :] // 3
+    cv2.putText(
+        picture, text, (5, height - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA
+    )

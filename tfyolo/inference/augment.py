@@ -1,0 +1,63 @@
+"""Test-time augmentation: the same image at three scales, one of them mirrored, and all their boxes together."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from tfyolo.data.letterbox import PAD_VALUE
+from tfyolo.inference.predictions import Candidates, Prediction
+from tfyolo.inference.runtimes.base import Runtime
+
+VARIANTS: tuple[tuple[float, bool], ...] = ((1.0, False), (0.83, True), (0.67, False))
+"""Scale, and whether mirrored left to right: YOLOv5's."""
+
+
+def predict_augmented(runtime: Runtime, images: np.ndarray, confidence: float) -> list[Candidates]:
+    """Candidates of all variants, in pixels of the unscaled input.
+
+    Args:
+        runtime: any; where its input is fixed, smaller variants are padded to it.
+        images: uint8 (batch, height, width, 3) RGB, letterboxed.
+        confidence: candidates of lower objectness may be left out.
+
+    Returns:
+        One set of candidates an image; suppression joins what the variants have found twice.
+    """
+    classes, width = len(runtime.contract.names), images.shape[2]
+    found: list[list[Candidates]] = [[] for _ in images]
+    for scale, mirrored in VARIANTS:
+        batch = np.stack([_variant(image, scale, mirrored, runtime) for image in images])
+        for index, prediction in enumerate(runtime(batch, confidence)):
+            boxes, scores = prediction.boxes_xyxy_px / np.float32(scale), _by_class(prediction, classes)
+            if mirrored:
+                boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
+            found[index].append(Candidates(boxes, scores))
+    return [
+        Candidates(np.concatenate([c.boxes_xyxy_px for c in part]), np.concatenate([c.scores for c in part]))
+        for part in found
+    ]
+
+
+def _variant(image: np.ndarray, scale: float, mirrored: bool, runtime: Runtime) -> np.ndarray:
+    height, width = image.shape[:2]
+    image = image[:, ::-1] if mirrored else image
+    if scale == 1:
+        return image
+    small = cv2.resize(np.ascontiguousarray(image), (int(width * scale), int(height * scale)))
+    stride = max(runtime.contract.strides)
+    out_height, out_width = runtime.input_hw or (
+        math.ceil(small.shape[0] / stride) * stride,
+        math.ceil(small.shape[1] / stride) * stride,
+    )
+    out = np.full((out_height, out_width, 3), PAD_VALUE, np.uint8)
+    out[: small.shape[0], : small.shape[1]] = small
+    return out
+
+
+def _by_class(prediction: Prediction, classes: int) -> np.ndarray:
+    if isinstance(prediction, Candidates):
+        return prediction.scores
+    return np.eye(classes, dtype=np.float32)[prediction.classes] * prediction.scores[:, None]
