@@ -45,7 +45,7 @@ format: setup  ## rewrite the code as ruff wants it
 	$(BIN)/ruff format .
 
 bench: setup  ## latency of Keras beside LiteRT in one run: make bench WEIGHTS=yolov5n.pt
-	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --img 640
+	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --include tflite --img 640
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build runs .pytest_cache .ruff_cache tfyolo.egg-info

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tfyolo.export.nms import NMS, NmsSettings, Outputs
 
-from tfyolo.export.nms import NMS, NmsSettings
 from tfyolo.models.contract import Contract
 
 
@@ -22,11 +22,11 @@ class Cells:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """(n, 5) float32: cell x, cell y, stride, anchor width, anchor height; in pixels but for the cells."""
+        """(n, 5) float32: cell x, cell y, then stride, anchor width and height in pixels."""
         rows = []
         for anchor_row, stride in zip(self.contract.anchors_px, self.contract.strides, strict=True):
             height, width = (size // stride for size in self.image_hw)
-            anchors = np.float32(anchor_row).reshape(-1, 2)
+            anchors = np.asarray(anchor_row, np.float32).reshape(-1, 2)
             y, x, a = np.meshgrid(np.arange(height), np.arange(width), np.arange(len(anchors)), indexing="ij")
             columns = [x, y, np.full_like(x, stride), anchors[a, 0], anchors[a, 1]]
             rows.append(np.stack([np.float32(c).reshape(-1) for c in columns], 1))
@@ -72,7 +72,7 @@ class DetectionModule(tf.Module):
         spec = tf.TensorSpec((1, *image_hw, 3), tf.float32, name="images")
         self.detect = tf.function(self._detect, input_signature=[spec])
 
-    def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _detect(self, images: tf.Tensor) -> Outputs:
         width = 5 + self._classes
         raw = tf.concat([tf.reshape(head, [-1, width]) for head in self._heads(images)], 0)
         cells = tf.constant(self._cells.table)

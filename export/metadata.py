@@ -67,8 +67,10 @@ def _describe(flatbuffer: Any, contract: Contract) -> Any:
     schema = _schema()
     graph, signature = flatbuffer.subgraphs[0], flatbuffer.signatureDefs[0]
     described = schema.SubGraphMetadataT()
-    parts = (("inputTensorMetadata", graph.inputs, signature.inputs),
-             ("outputTensorMetadata", graph.outputs, signature.outputs))
+    parts = (
+        ("inputTensorMetadata", graph.inputs, signature.inputs),
+        ("outputTensorMetadata", graph.outputs, signature.outputs),
+    )
     for attribute, order, named in parts:
         names = {tensor.tensorIndex: tensor.name.decode() for tensor in named}
         setattr(described, attribute, [_tensor(schema, names[index]) for index in order])
@@ -79,7 +81,10 @@ def _describe(flatbuffer: Any, contract: Contract) -> Any:
         if tensor.name == "detection_classes":
             tensor.associatedFiles = [labels]
     described_contract = schema.AssociatedFileT()
-    described_contract.name, described_contract.description = FILE_NAME, "Anchors, strides, names, configuration."
+    described_contract.name, described_contract.description = (
+        FILE_NAME,
+        "Anchors, strides, names, configuration.",
+    )
     described.associatedFiles = [described_contract]
     metadata = schema.ModelMetadataT()
     metadata.name = f"{contract.config.get('name', 'YOLOv5')} object detector"

@@ -48,15 +48,17 @@ def combined(boxes: tf.Tensor, scores: tf.Tensor, settings: NmsSettings) -> Outp
         score_threshold=settings.confidence,
         clip_boxes=False,
     )
-    return _outputs(out.nmsed_boxes, out.nmsed_classes, out.nmsed_scores, tf.cast(out.valid_detections, tf.float32))
+    return _outputs(
+        out.nmsed_boxes, out.nmsed_classes, out.nmsed_scores, tf.cast(out.valid_detections, tf.float32)
+    )
 
 
 def postprocess(boxes: tf.Tensor, scores: tf.Tensor, settings: NmsSettings) -> Outputs:
     """TFLite_Detection_PostProcess, which every TensorFlow Lite runtime has built in.
 
-    The converter replaces the function below by the operation; TensorFlow itself runs its body, `combined`, so
-    the SavedModel detects too. The operation takes sizes as logarithms relative to an anchor, here of size 1
-    at the origin, which hands decoded boxes through exactly.
+    The converter replaces the function below by the operation; TensorFlow itself runs its body, `combined`,
+    so the SavedModel detects too. The operation takes sizes as logarithms relative to an anchor, here of
+    size 1 at the origin, which hands decoded boxes through exactly.
     """
     count, classes = boxes.shape[0], scores.shape[1]
     attributes = {
@@ -73,7 +75,10 @@ def postprocess(boxes: tf.Tensor, scores: tf.Tensor, settings: NmsSettings) -> O
         "use_regular_nms": True,
     }
     implements = " ".join(
-        ['name: "TFLite_Detection_PostProcess"', *(_attribute(key, value) for key, value in attributes.items())]
+        [
+            'name: "TFLite_Detection_PostProcess"',
+            *(_attribute(key, value) for key, value in attributes.items()),
+        ]
     )
 
     @tf.function(
@@ -106,7 +111,7 @@ def _attribute(key: str, value: bool | int | float) -> str:
 
 
 def _outputs(boxes: tf.Tensor, classes: tf.Tensor, scores: tf.Tensor, count: tf.Tensor) -> Outputs:
-    """The contract's names; rows past the count are zero (the TensorFlow Lite kernel leaves them undefined)."""
+    """The contract's names; rows past the count are zero (the TFLite kernel leaves them undefined)."""
     valid = tf.range(boxes.shape[1], dtype=tf.float32) < tf.reshape(count, [])
     return {
         "detection_boxes": tf.where(valid[None, :, None], boxes, tf.zeros_like(boxes)),

@@ -22,7 +22,7 @@ class Format:
     exporter: str
     """`module:function`, called as `function(request, path)`, imported when asked for."""
     runtime: str
-    """`module:class`, called with the path."""
+    """`module:class`, called with the path and a number of threads or None."""
     nms: tuple[str, ...]
     """Kinds of non-maximum suppression it can hold, its default first (nms.py)."""
 
@@ -42,9 +42,9 @@ class Format:
             raise TfyoloError(f"{self.label} cannot hold --nms {nms}", fix=f"one of {', '.join(self.nms)}")
         return nms
 
-    def open(self, path: Path) -> Any:
-        """The runtime for a file."""
-        return _import(self.runtime)(path)
+    def open(self, path: Path, threads: int | None = None) -> Any:
+        """The runtime for a file, on so many threads of the CPU."""
+        return _import(self.runtime)(path, threads)
 
     def write(self, request: Any, path: Path) -> None:
         """Export."""
@@ -90,10 +90,14 @@ def format_of(path: Path) -> Format:
         TfyoloError: nothing here is named like it.
     """
     for entry in FORMATS:
-        if entry.matches(path) or (path.is_dir() and (path / "saved_model.pb").exists() and entry.name == "saved_model"):
+        if entry.matches(path) or (
+            path.is_dir() and (path / "saved_model.pb").exists() and entry.name == "saved_model"
+        ):
             return entry
     suffixes = ", ".join((".pt", ".keras", *(f.suffix for f in FORMATS)))
-    raise TfyoloError("is no model file that tfyolo knows", path=path, fix=f"pass one that ends in {suffixes}")
+    raise TfyoloError(
+        "is no model file that tfyolo knows", path=path, fix=f"pass one that ends in {suffixes}"
+    )
 
 
 def _import(dotted: str) -> Any:

@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfyolo.errors import TfyoloError
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import find_format
+
+from tfyolo.errors import TfyoloError
 from tfyolo.models.contract import Contract
 
 
@@ -68,13 +69,15 @@ def export_model(request: ExportRequest, formats: list[str], stem: Path) -> dict
         The path of each format's file or folder.
 
     Raises:
-        TfyoloError: an unknown format, one that cannot do what is asked, or a size that strides do not divide.
+        TfyoloError: an unknown format, one that cannot do this, or a size that strides do not divide.
     """
     stride = max(request.contract.strides)
     if any(size % stride or size < stride for size in request.image_hw):
         height, width = request.image_hw
-        raise TfyoloError(f"an input of {height}x{width} pixels is no multiple of the stride {stride}",
-                          fix=f"--img {max(round(height / stride), 1) * stride}")
+        raise TfyoloError(
+            f"an input of {height}x{width} pixels is no multiple of the stride {stride}",
+            fix=f"--img {max(round(height / stride), 1) * stride}",
+        )
     entries = [find_format(name) for name in formats]
     kinds = [entry.check(request.nms) for entry in entries]
     written: dict[str, Path] = {}

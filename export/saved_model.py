@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import tensorflow as tf
-
 from tfyolo.export.graph import DetectionModule
 from tfyolo.export.request import ExportRequest
+
 from tfyolo.files import atomic
 from tfyolo.models.contract import FILE_NAME
 

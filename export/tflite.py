@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
-
 from tfyolo.export import saved_model
 from tfyolo.export.metadata import add_metadata
 from tfyolo.export.request import ExportRequest
+
 from tfyolo.files import atomic
 
 

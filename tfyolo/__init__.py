@@ -15,7 +15,7 @@ from tfyolo.version import __version__
 if TYPE_CHECKING:
     from tfyolo.errors import TfyoloError
     from tfyolo.evaluation.validator import validate
-    from tfyolo.export.request import export
+    from tfyolo.export.request import ExportRequest, export_model
     from tfyolo.inference.detector import Detector
     from tfyolo.inference.load import create, load
     from tfyolo.inference.results import Result
@@ -29,15 +29,16 @@ _PUBLIC = {
     "TfyoloError": "tfyolo.errors",
     "build_model": "tfyolo.models.build",
     "create": "tfyolo.inference.load",
-    "export": "tfyolo.export.request",
+    "ExportRequest": "tfyolo.export.request",
+    "export_model": "tfyolo.export.request",
     "list_models": "tfyolo.models.registry",
     "load": "tfyolo.inference.load",
     "load_spec": "tfyolo.models.registry",
     "validate": "tfyolo.evaluation.validator",
 }
 
-__all__ = ["Detector", "Result", "TfyoloError", "__version__", "build_model", "create", "export", "list_models",
-           "load", "load_spec", "validate"]  # fmt: skip
+__all__ = ["Detector", "ExportRequest", "Result", "TfyoloError", "__version__", "build_model", "create",
+           "export_model", "list_models", "load", "load_spec", "validate"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,19 +27,21 @@ def atomic(path: str | Path) -> Iterator[Path]:
         # The temporary keeps the suffix: writers such as Keras choose the format by it.
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
-        raise TfyoloError(f"cannot be written: {error.strerror}", path=path, fix="choose another folder") from error
+        raise TfyoloError(
+            f"cannot be written: {error.strerror}", path=path, fix="choose another folder"
+        ) from error
     try:
         temporary = folder / path.name
         yield temporary
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
-    """Make and return `project/name`, or the first free of `name2`, `name3`, ... (YOLOv5's `runs/detect/exp`).
+    """Make and return `project/name`, or the first free of `name2`, `name3`, ..., as YOLOv5 does.
 
     Raises:
         TfyoloError: the folder cannot be made.
@@ -57,4 +58,6 @@ def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
                     raise
                 path, number = base.with_name(f"{name}{number}"), number + 1
     except OSError as error:
-        raise TfyoloError(f"cannot make the folder: {error.strerror}", path=path, fix="pass another --project") from error
+        raise TfyoloError(
+            f"cannot make the folder: {error.strerror}", path=path, fix="pass another --project"
+        ) from error

@@ -23,17 +23,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     options.add_thresholds(parser, conf=0.25, iou=0.45, max_det=300)
     parser.add_argument("--classes", nargs="+", type=int, metavar="I", help="keep only these class indices")
-    parser.add_argument("--agnostic-nms", action="store_true", help="boxes of different classes suppress each other")
-    parser.add_argument("--augment", action="store_true", help="test-time augmentation: three scales and a flip")
-    parser.add_argument("--save-txt", action="store_true", help="write labels/NAME.txt: class x y w h, normalised")
-    parser.add_argument("--save-conf", action="store_true", help="with --save-txt: the confidence as a sixth column")
+    parser.add_argument(
+        "--agnostic-nms", action="store_true", help="boxes of different classes suppress each other"
+    )
+    parser.add_argument(
+        "--augment", action="store_true", help="test-time augmentation: three scales and a flip"
+    )
+    parser.add_argument(
+        "--save-txt", action="store_true", help="write labels/NAME.txt: class x y w h, normalised"
+    )
+    parser.add_argument(
+        "--save-conf", action="store_true", help="with --save-txt: the confidence as a sixth column"
+    )
     parser.add_argument("--save-crop", action="store_true", help="write each box as crops/CLASS/NAME.jpg")
     parser.add_argument("--save-csv", action="store_true", help="write predictions.csv")
     parser.add_argument("--nosave", action="store_true", help="write no annotated pictures and videos")
     parser.add_argument("--hide-labels", action="store_true", help="draw boxes without names")
     parser.add_argument("--hide-conf", action="store_true", help="draw names without confidences")
-    parser.add_argument("--line-thickness", type=options.positive, metavar="PX", help="of boxes; by the image's size")
-    parser.add_argument("--vid-stride", type=options.positive, default=1, metavar="N", help="every n-th frame (1)")
+    parser.add_argument(
+        "--line-thickness", type=options.positive, metavar="PX", help="of boxes; by the image's size"
+    )
+    parser.add_argument(
+        "--vid-stride", type=options.positive, default=1, metavar="N", help="every n-th frame (1)"
+    )
     options.add_run(parser, "runs/detect")
 
 

@@ -1,4 +1,4 @@
-"""The `tfyolo` command: finds the subcommand, runs it, turns a user's errors into one line and exit code 2."""
+"""The `tfyolo` command: runs a subcommand, turns a user's errors into one line and exit code 2."""
 
 from __future__ import annotations
 

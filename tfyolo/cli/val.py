@@ -21,15 +21,21 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's val.py."""
     options.add_model(parser)
-    parser.add_argument("--data", required=True, metavar="YAML", help="data set: path, train, val, test, names")
+    parser.add_argument(
+        "--data", required=True, metavar="YAML", help="data set: path, train, val, test, names"
+    )
     options.add_thresholds(parser, conf=0.001, iou=0.6, max_det=300)
     parser.add_argument("--task", choices=("train", "val", "test"), default="val", help="split (%(default)s)")
-    parser.add_argument("--batch-size", "--batch", type=options.positive, default=32, metavar="N", help="images (32)")
+    parser.add_argument(
+        "--batch-size", "--batch", type=options.positive, default=32, metavar="N", help="images (32)"
+    )
     parser.add_argument(
         "--rect", action=argparse.BooleanOptionalAction, default=True,
         help="rectangular batches where the model's input may vary",
     )  # fmt: skip
-    parser.add_argument("--augment", action="store_true", help="test-time augmentation: three scales and a flip")
+    parser.add_argument(
+        "--augment", action="store_true", help="test-time augmentation: three scales and a flip"
+    )
     parser.add_argument("--single-cls", action="store_true", help="count all classes as one")
     parser.add_argument("--verbose", action="store_true", help="a row for each class, however many")
     parser.add_argument("--save-json", action="store_true", help="predictions.json, and COCO's own figures")
@@ -74,14 +80,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(metrics: Metrics, folder: Path, per_class: bool) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console, result, scan = Console(highlight=False), metrics.result, metrics.scan
+    from tfyolo.cli.console import console
+
+    out, result, scan = console(), metrics.result, metrics.scan
     for problem in metrics.problems:
-        console.print(problem, markup=False)
-    console.print(
+        out.print(problem, markup=False)
+    out.print(
         f"{len(scan.samples)} images: {scan.found} with labels, {scan.missing} without a label file, "
         f"{scan.empty} with an empty one; {scan.corrupt} left out"
     )
@@ -95,14 +102,14 @@ def _print(metrics: Metrics, folder: Path, per_class: bool) -> None:
     labels = int(result.labels.sum())
     row("all", labels, result.mean_precision, result.mean_recall, result.map50, result.map50_95)
     if per_class:
-        rows = zip(result.classes, result.labels, result.precision, result.recall, result.ap50, result.ap.mean(1),
-                   strict=True)  # fmt: skip
+        columns = (result.classes, result.labels, result.precision, result.recall, result.ap50)
+        rows = zip(*columns, result.ap.mean(1), strict=True)
         for index, count, *values in rows:
             row(metrics.names[index], int(count), *values)
-    console.print(table)
+    out.print(table)
     if metrics.coco:
         figures = ", ".join(f"{key} {value:.3f}" for key, value in metrics.coco.items())
-        console.print(f"COCO protocol: {figures}", soft_wrap=True)
+        out.print(f"COCO protocol: {figures}", soft_wrap=True)
     speed = ", ".join(f"{value:.1f} ms {key}" for key, value in metrics.speed_ms.items())
-    console.print(f"speed an image: {speed}")
-    console.print(f"results are in {folder}", markup=False, soft_wrap=True)
+    out.print(f"speed an image: {speed}")
+    out.print(f"results are in {folder}", markup=False, soft_wrap=True)

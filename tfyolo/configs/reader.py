@@ -21,7 +21,7 @@ class Document:
     lines: dict[tuple[Key, ...], int] = field(default_factory=dict)
 
     def line(self, *keys: Key) -> int | None:
-        """Line of the entry under `keys`, or of the nearest entry around it; None for values made in memory."""
+        """Line of the entry under `keys`, or of the nearest one around it; None for values made in memory."""
         while keys and keys not in self.lines:
             keys = keys[:-1]
         return self.lines.get(keys)
@@ -50,11 +50,9 @@ def read_yaml(path: str | Path) -> Document:
         text = data.decode("utf-8-sig")
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):  # nested aliases can stand for terabytes
+                line = event.start_mark.line + 1 if event.start_mark else None
                 raise TfyoloError(
-                    "uses YAML aliases (*name)",
-                    path=path,
-                    line=event.start_mark.line + 1,
-                    fix="write the value out",
+                    "uses YAML aliases (*name)", path=path, line=line, fix="write the value out"
                 )
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         value = yaml.safe_load(text)
@@ -76,8 +74,11 @@ def read_yaml(path: str | Path) -> Document:
         if isinstance(node, yaml.MappingNode):
             for key, item in node.value:
                 name = int(key.value) if key.tag.endswith(":int") and key.value.isdigit() else key.value
-                note(item, (*keys, name))
-                lines[(*keys, name)] = key.start_mark.line + 1
+                place, line = (*keys, name), key.start_mark.line + 1
+                if place in lines:  # YAML would silently keep the last
+                    raise TfyoloError(f"`{name}` stands twice", path=path, line=line, fix="remove one")
+                note(item, place)
+                lines[place] = line
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 note(item, (*keys, index))

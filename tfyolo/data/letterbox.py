@@ -40,7 +40,7 @@ class Letterbox:
         Args:
             image_hw: height and width of the image.
             target_hw: height and width of the input.
-            stride: pad each side only to the next multiple of it (rectangular inference) instead of `target_hw`.
+            stride: pad each side only to the next multiple of it (rectangular inference), not to `target_hw`.
             max_ratio: upper bound of the scale; 1 never enlarges.
 
         Example:
@@ -63,7 +63,7 @@ class Letterbox:
 
         Args:
             image: of the size this letterbox was made for.
-            area: average when shrinking, as YOLOv5's validation does; bilinear otherwise, as its detection does.
+            area: average when shrinking, as YOLOv5 validates; bilinear otherwise, as it detects.
 
         Returns:
             uint8 of `out_hw`; the same array where nothing changes.
@@ -81,10 +81,14 @@ class Letterbox:
 
     def to_image(self, boxes_xyxy_px: np.ndarray) -> np.ndarray:
         """Boxes of the input as boxes of the image, clipped to it; (n, 4) float32."""
-        boxes = (np.asarray(boxes_xyxy_px, np.float32) - np.float32(self.pad_xy * 2)) / np.float32(self.ratio)
+        boxes = (np.asarray(boxes_xyxy_px, np.float32) - np.array(self.pad_xy * 2, np.float32)) / np.float32(
+            self.ratio
+        )
         height, width = self.image_hw
-        return np.clip(boxes, 0, np.float32([width, height, width, height]))
+        return np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
 
     def to_input(self, boxes_xyxy_px: np.ndarray) -> np.ndarray:
         """Boxes of the image as boxes of the input; (n, 4) float32."""
-        return np.asarray(boxes_xyxy_px, np.float32) * np.float32(self.ratio) + np.float32(self.pad_xy * 2)
+        return np.asarray(boxes_xyxy_px, np.float32) * np.float32(self.ratio) + np.array(
+            self.pad_xy * 2, np.float32
+        )

@@ -44,8 +44,8 @@ def plan_batches(
 ) -> list[Plan]:
     """Group samples as YOLOv5's validation does.
 
-    Rectangular batches hold images of similar proportions, sorted by them; each is as large as its least extreme
-    image needs, plus half a cell, rounded up to whole cells. Square ones keep the data set's order.
+    Rectangular batches hold images of similar proportions, sorted by them; each is as large as its least
+    extreme image needs, plus half a cell, rounded up to whole cells. Square ones keep the data set's order.
 
     Args:
         samples: of the split.
@@ -95,7 +95,9 @@ def _load(plan: Plan, size: int) -> Batch:
         except TfyoloError as error:
             problems.append(str(error))
             continue
-        box = Letterbox.fit(image.shape[:2], plan.input_hw, max_ratio=size / max(image.shape[:2]))
+        box = Letterbox.fit(
+            (image.shape[0], image.shape[1]), plan.input_hw, max_ratio=size / max(image.shape[:2])
+        )
         samples.append(sample)
         boxes.append(box)
         images.append(box.apply(image, area=True))

@@ -140,19 +140,24 @@ class _Tally:
 
     def add_speed(self, batch: Batch, speed: dict[str, float]) -> None:
         """Milliseconds of one batch; `speed` is an image."""
-        parts = {"preprocess": batch.preprocess_ms, **{key: value * len(batch.images) for key, value in speed.items()}}
+        parts = {
+            "preprocess": batch.preprocess_ms,
+            **{key: value * len(batch.images) for key, value in speed.items()},
+        }
         for key, value in parts.items():
             self.speed_ms[key] = self.speed_ms.get(key, 0.0) + value
 
     def result(self) -> ApResult:
         """Precision, recall and average precision of all images so far."""
-        return average_precision(*map(np.concatenate, (self.correct, self.scores, self.predicted, self.labelled)))
+        return average_precision(
+            *map(np.concatenate, (self.correct, self.scores, self.predicted, self.labelled))
+        )
 
 
 def validate(
     detector: Detector,
     data: Dataset | str | Path,
-    options: ValOptions = ValOptions(),  # noqa: B008 - frozen
+    options: ValOptions = ValOptions(),
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Metrics:
@@ -182,12 +187,17 @@ def validate(
             fix="pass the data the model was trained for, or --single-cls",
         )
     tell = progress or (lambda *_: None)
-    scan = scan_split(dataset, options.split, progress=lambda done, total: tell("checking labels", done, total))
+    scan = scan_split(
+        dataset, options.split, progress=lambda done, total: tell("checking labels", done, total)
+    )
     samples = [_single(sample) for sample in scan.samples] if options.single_cls else list(scan.samples)
     tally = _run(detector, samples, names, options, tell, folder)
     if not tally.found:
-        raise TfyoloError(f"no image of `{options.split}` can be used", path=dataset.yaml_path,
-                          fix="mend what is named above")
+        raise TfyoloError(
+            f"no image of `{options.split}` can be used",
+            path=dataset.yaml_path,
+            fix="mend what is named above",
+        )
     rect = options.rect and detector.runtime.input_hw is None
     metrics = Metrics(
         result=tally.result(),
@@ -210,7 +220,7 @@ def validate(
 def labels_xyxy_px(sample: Sample) -> np.ndarray:
     """(n, 4) float32 labels of an image in its pixels."""
     height, width = sample.hw
-    return xywh_to_xyxy(sample.boxes_xywh_norm) * np.float32([width, height, width, height])
+    return xywh_to_xyxy(sample.boxes_xywh_norm) * np.array([width, height, width, height], np.float32)
 
 
 def _run(
@@ -223,7 +233,12 @@ def _run(
 ) -> _Tally:
     tally = _Tally(len(names), ConfusionMatrix(len(names)))
     nms = NmsOptions(
-        options.confidence, options.iou, None, options.single_cls, not options.single_cls, options.max_detections
+        options.confidence,
+        options.iou,
+        None,
+        options.single_cls,
+        not options.single_cls,
+        options.max_detections,
     )
     rect = options.rect and detector.runtime.input_hw is None
     batch_size = min(options.batch, detector.runtime.max_batch)
@@ -244,7 +259,9 @@ def _run(
                 )
             if folder and options.plots and len(shown) < MOSAICS * MAX_TILES:
                 shown.append((image, box.to_input(labels_xyxy_px(sample)), detections, sample))
-            in_image = Detections(box.to_image(detections.boxes_xyxy_px), detections.scores, detections.classes)
+            in_image = Detections(
+                box.to_image(detections.boxes_xyxy_px), detections.scores, detections.classes
+            )
             tally.add(sample, in_image)
         tell("validating", len(tally.found), len(samples))
     if folder and options.plots:

@@ -1,4 +1,4 @@
-"""Test-time augmentation: the same image at three scales, one of them mirrored, and all their boxes together."""
+"""Test-time augmentation: an image at three scales, one of them mirrored, and all their boxes together."""
 
 from __future__ import annotations
 

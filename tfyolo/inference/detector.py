@@ -41,7 +41,7 @@ class Detector:
         fixed, self.stride = runtime.input_hw, max(self.contract.strides)
         if image_hw and fixed and image_hw != fixed:
             raise TfyoloError(
-                f"the model's input is fixed to {fixed[0]}x{fixed[1]} pixels, not {image_hw[0]}x{image_hw[1]}",
+                f"the input is fixed to {fixed[0]}x{fixed[1]} pixels, not {image_hw[0]}x{image_hw[1]}",
                 fix=f"leave out --img, or export again with --img {' '.join(map(str, image_hw))}",
             )
         height, width = image_hw or fixed or self.contract.image_size
@@ -69,7 +69,9 @@ class Detector:
         model = getattr(self.runtime, "model", None)
         if model is None:
             kind = type(self.runtime).__name__
-            raise TfyoloError(f"{kind} runs an exported file, which holds no keras.Model", fix="load the .keras file")
+            raise TfyoloError(
+                f"{kind} runs an exported file, which holds no keras.Model", fix="load the .keras file"
+            )
         return model
 
     def __call__(
@@ -144,7 +146,8 @@ class Detector:
             predictions = self.runtime(batch, options.confidence)
         middle = perf_counter()
         found = [
-            non_max_suppression(p, options) if isinstance(p, Candidates) else options.select(p) for p in predictions
+            non_max_suppression(p, options) if isinstance(p, Candidates) else options.select(p)
+            for p in predictions
         ]
         end = perf_counter()
         return found, {

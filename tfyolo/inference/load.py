@@ -8,13 +8,16 @@ from tfyolo.inference.detector import Detector
 from tfyolo.inference.runtimes.base import Runtime
 
 
-def load(path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None) -> Detector:
+def load(
+    path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
+) -> Detector:
     """A detector for a model file, or for an official release by name.
 
     Args:
-        path_or_name: `.pt`, `.keras`, an exported file or folder, or a name such as `yolov5s`, whose release file
-            is downloaded once.
+        path_or_name: `.pt`, `.keras`, an exported file or folder, or a name such as `yolov5s`, whose
+            release file is downloaded once.
         image_hw: input size in pixels, one number for a square; by default the model's own.
+        threads: of the CPU; chosen by the runtime by default. TensorFlow takes it once a process.
 
     Raises:
         TfyoloError: not found, damaged, of an unknown kind, or its library is missing.
@@ -24,21 +27,22 @@ def load(path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None
         >>> detector("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
     """
     hw = (image_hw, image_hw) if isinstance(image_hw, int) else image_hw
-    return Detector(load_runtime(path_or_name), hw)
+    return Detector(load_runtime(path_or_name, threads), hw)
 
 
-def load_runtime(path_or_name: str | Path) -> Runtime:
+def load_runtime(path_or_name: str | Path, threads: int | None = None) -> Runtime:
     """The runtime of a model file or release name; see `load`."""
     from tfyolo.export.registry import format_of
     from tfyolo.weights.hub import find_weights
 
     path = find_weights(path_or_name)
     if path.suffix in (".pt", ".pth", ".keras"):
-        from tfyolo.inference.runtimes.keras import KerasRuntime
+        from tfyolo.inference.runtimes.keras import KerasRuntime, limit_threads
         from tfyolo.weights import load_model
 
+        limit_threads(threads)
         return KerasRuntime(*load_model(path))
-    return format_of(path).open(path)
+    return format_of(path).open(path, threads)
 
 
 def create(

@@ -41,7 +41,7 @@ class NmsOptions:
         return detections[keep][: self.max_detections]
 
 
-def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions()) -> Detections:  # noqa: B008
+def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions()) -> Detections:
     """Keep the best box of each group of overlapping ones.
 
     Returns:

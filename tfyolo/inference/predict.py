@@ -30,7 +30,8 @@ class Report:
         lines = [f"{self.images} images, {self.boxes} boxes, {len(self.skipped)} skipped"]
         if self.speeds_ms:
             parts = [
-                f"{np.median([speed[key] for speed in self.speeds_ms]):.1f} ms {key}" for key in self.speeds_ms[0]
+                f"{np.median([speed[key] for speed in self.speeds_ms]):.1f} ms {key}"
+                for key in self.speeds_ms[0]
             ]
             lines.append("speed (median an image): " + ", ".join(parts))
         lines.append(f"results are in {self.folder}")
@@ -60,7 +61,11 @@ class Predictor:
 
         report = Report(self.outputs.folder)
         console = Console(highlight=False, soft_wrap=True)
-        columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(), TextColumn("{task.completed}"))
+        columns = (
+            *Progress.get_default_columns()[:-1],
+            TimeRemainingColumn(),
+            TextColumn("{task.completed}"),
+        )
         with Writer(self.outputs) as writer, Progress(*columns, console=console, transient=True) as progress:
             task = progress.add_task("detecting", total=frames.total)
             try:
@@ -75,7 +80,9 @@ class Predictor:
                         report.images += 1
                         report.boxes += len(result)
                         report.speeds_ms.append(dict(result.speed_ms))
-                        console.print(_line(number, frames.total, frame, result, perf_counter() - start), markup=False)
+                        console.print(
+                            _line(number, frames.total, frame, result, perf_counter() - start), markup=False
+                        )
                     progress.advance(task)
             except KeyboardInterrupt:
                 console.print("interrupted; what was found so far is written")

@@ -48,7 +48,7 @@ class Result:
         height, width = self.image.shape[:2]
         x1, y1, x2, y2 = self.boxes_xyxy_px.T
         boxes = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1)
-        return boxes / np.float32([width, height, width, height])
+        return boxes / np.array([width, height, width, height], np.float32)
 
     def counts(self) -> dict[str, int]:
         """How many boxes of each class, in the order of the classes."""
@@ -75,7 +75,9 @@ class Result:
         table["name"] = [self.names[i] for i in self.classes]
         return table
 
-    def plot(self, *, labels: bool = True, confidences: bool = True, thickness: int | None = None) -> np.ndarray:
+    def plot(
+        self, *, labels: bool = True, confidences: bool = True, thickness: int | None = None
+    ) -> np.ndarray:
         """The image with boxes and labels drawn, uint8 RGB of the same size."""
         from tfyolo.inference.annotate import annotate
 

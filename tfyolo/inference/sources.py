@@ -31,7 +31,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a source; `image` is uint8 (height, width, 3) RGB, or None where `problem` says why not."""
+    """One image of a source; `image` is uint8 (height, width, 3) RGB, None where `problem` says why."""
 
     name: str
     """File name, for results."""
@@ -72,7 +72,8 @@ def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
     parts = [part for source in sources for part in _open(str(source), vid_stride, listed=False)]
     totals = [part.total for part in parts]
     return Frames(
-        lambda: (frame for part in parts for frame in part), None if None in totals else sum(t or 0 for t in totals)
+        lambda: (frame for part in parts for frame in part),
+        None if None in totals else sum(t or 0 for t in totals),
     )
 
 
@@ -104,12 +105,14 @@ def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
 def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
     known = [p for p in paths if p.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)]
     if not known:
-        raise TfyoloError("holds no pictures or videos", path=source, fix=f"known are {', '.join(IMAGE_SUFFIXES)}")
+        raise TfyoloError(
+            "holds no pictures or videos", path=source, fix=f"known are {', '.join(IMAGE_SUFFIXES)}"
+        )
     return [part for p in known for part in _open(str(p), vid_stride, listed=True)]
 
 
 def _list(path: Path, vid_stride: int) -> list[Frames]:
-    """A text file with one picture, video or stream a line; relative to the file, else to the current folder."""
+    """A text file of one source a line; paths relative to the file, else to the current folder."""
     lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
     parts: list[Frames] = []
     for number, line in enumerate(lines, 1):

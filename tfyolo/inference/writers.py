@@ -63,7 +63,9 @@ class Writer:
             self._write_csv(name if not frame.video else f"{name}#{frame.index}", result)
         if self.outputs.pictures:
             picture = result.plot(
-                labels=self.outputs.labels, confidences=self.outputs.confidences, thickness=self.outputs.thickness
+                labels=self.outputs.labels,
+                confidences=self.outputs.confidences,
+                thickness=self.outputs.thickness,
             )
             if frame.video:
                 self._write_frame(frame.video, name, picture)
@@ -71,7 +73,7 @@ class Writer:
                 _save_picture(picture, self.outputs.folder / name)
 
     def _unique(self, frame: Frame) -> str:
-        """A file name in the results' folder; pictures of one name from two folders do not overwrite each other."""
+        """A file name for results; pictures of one name from two folders do not overwrite each other."""
         if frame.video:
             return Path(frame.name).with_suffix(".mp4").name
         name, number = frame.name, 2

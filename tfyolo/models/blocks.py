@@ -195,7 +195,7 @@ def ghost_conv(
     groups: int = 1,
     act: bool | str = True,
 ) -> Tensor:
-    """Half of the filters by Conv, the other half cheaply from the first. Source: Han et al. 2020, GhostNet."""
+    """Half of the filters by Conv, the others cheaply from the first. Source: Han et al. 2020, GhostNet."""
     y = conv(ops, x, f"{name}.cv1", filters // 2, kernel, stride, groups=groups, act=act)
     cheap = conv(ops, y, f"{name}.cv2", filters // 2, 5, groups=filters // 2, act=act)
     return ops.concat([y, cheap], f"{name}.cat")
@@ -298,4 +298,4 @@ BLOCKS: dict[str, Block] = {
     "MaxPool2d": Block(max_pool, scaled=False),
     "ZeroPad2d": Block(zero_pad, scaled=False),
 }
-"""Every block a configuration can name, `Detect` apart (models/heads.py). YOLOv5's prefix `nn.` is optional."""
+"""Every block a configuration can name, `Detect` (heads.py) apart. YOLOv5's prefix `nn.` is optional."""

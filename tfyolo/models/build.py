@@ -21,7 +21,7 @@ def build_model(
     Args:
         spec: from `load_spec` or `parse_spec`.
         keras: the namespace to build on: `keras` (version 3, the default) or `tf_keras` (for TFMOT).
-        image_hw: fixed height and width of the input in pixels; None lets both vary in multiples of the stride.
+        image_hw: fixed height and width of the input in pixels; None lets them vary by whole strides.
 
     Returns:
         A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads.
@@ -46,7 +46,7 @@ def count_model(spec: ModelSpec, image_hw: tuple[int, int] = (640, 640)) -> tupl
     """Parameters and operations of every layer, without building anything.
 
     Returns:
-        The `ShapeOps` that holds the costs under `model.0`, `model.1`, ..., and the shape of each layer's output.
+        The `ShapeOps` with costs under `model.0`, `model.1`, ..., and the shape of each layer's output.
     """
     ops = ShapeOps(spec.csp_activation)
     shapes: list[Any] = []
@@ -126,7 +126,7 @@ class KerasOps:
                 f"{channels} input and {filters} output channels do not divide into {groups} groups"
             )
         padding = kernel // 2 if padding is None else padding
-        # Keras' "same" pads like PyTorch only where nothing is strided over; elsewhere it would shift the boxes.
+        # Keras' "same" pads like PyTorch where nothing is strided over; elsewhere it would shift boxes.
         same = stride == 1 and 2 * padding == kernel - 1
         if padding and not same:
             x = self.zero_pad(x, f"{name}.pad", ((padding, padding), (padding, padding)))

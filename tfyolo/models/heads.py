@@ -12,8 +12,8 @@ from tfyolo.models.spec import ModelSpec
 def detect(ops: Ops, xs: list[Tensor], name: str, spec: ModelSpec, convolve: bool) -> list[Tensor]:
     """Raw heads, per scale (batch, height / stride, width / stride, anchors * (5 + classes)), logits.
 
-    The channels are anchor by anchor: x, y, width, height, objectness, class scores. v1.0 has its convolutions
-    among the layers before (`convolve` False) and lists P5 first.
+    The channels are anchor by anchor: x, y, width, height, objectness, class scores. v1.0 has its
+    convolutions among the layers before (`convolve` False) and lists P5 first.
     """
     if not convolve:
         return xs

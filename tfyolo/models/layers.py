@@ -12,8 +12,8 @@ import tensorflow as tf
 class NearestUpsample(keras.layers.Layer):
     """Repeat every pixel `scale` times in both directions, as one ResizeNearestNeighbor operation.
 
-    `keras.layers.UpSampling2D` computes the same through a 5-D Tile, which WebGPU and the Edge TPU refuse, and
-    `tf.image.resize` becomes a half-pixel version of the operation that the Edge TPU refuses.
+    `keras.layers.UpSampling2D` computes the same through a 5-D Tile, which WebGPU and the Edge TPU refuse,
+    and `tf.image.resize` becomes a half-pixel version of the operation that the Edge TPU refuses.
 
     Args:
         scale: a whole number.

@@ -18,7 +18,9 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 class Ops(Protocol):
     """Operations that blocks use, on tensors (batch, height, width, channels)."""
 
-    csp_activation: str
+    @property
+    def csp_activation(self) -> str:
+        """Activation inside BottleneckCSP."""
 
     def channels(self, x: Tensor) -> int:
         """Number of channels of `x`."""
@@ -91,8 +93,8 @@ class Cost:
 class ShapeOps:
     """Counts instead of computing. Costs are kept by the leading part of names: `model.3` of `model.3.bn`.
 
-    GFLOPs follow the published ones of YOLOv5, so that tables can be compared: batch normalisation counts four
-    multiply-adds an element; biases, activations and the inside of an attention layer count none.
+    GFLOPs follow the published ones of YOLOv5, so that tables can be compared: batch normalisation counts
+    four multiply-adds an element; biases, activations and the inside of an attention layer count none.
     """
 
     csp_activation: str = "silu"

@@ -15,9 +15,15 @@ from tfyolo.models.spec import ModelSpec, parse_spec
 FOLDER = Path(tfyolo.configs.__file__).parent / "models"
 
 
+def _ordered() -> list[Path]:
+    """The current family first, then its variants, earlier releases and YOLOv3."""
+    paths = FOLDER.glob("*.yaml")
+    return sorted(paths, key=lambda p: (not p.stem.startswith("yolov5"), "-v" in p.stem, p.stem))
+
+
 @cache
 def _files() -> dict[str, Path]:
-    return {name: path for path in sorted(FOLDER.glob("*.yaml")) for name in read_yaml(path).value["models"]}
+    return {name: path for path in _ordered() for name in read_yaml(path).value["models"]}
 
 
 def list_models() -> list[str]:

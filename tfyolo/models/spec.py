@@ -19,8 +19,8 @@ Anchors = tuple[tuple[float, ...], ...]
 
 _KEYS = {"nc": "classes", "depth_multiple": "depth", "width_multiple": "width"}  # YOLOv5's name: ours
 _DEFAULTS: dict[str, Any] = {
-    "classes": 80, "depth": 1.0, "width": 1.0, "anchors": 3, "activation": "silu", "csp_activation": None, "bn_epsilon": 1e-3,
-    "image_size": 640, "ch": 3,
+    "classes": 80, "depth": 1.0, "width": 1.0, "anchors": 3, "activation": "silu", "csp_activation": None,
+    "bn_epsilon": 1e-3, "image_size": 640, "ch": 3,
 }  # fmt: skip
 _GRID_ANCHORS = (1.25, 1.625, 2.0, 3.75, 4.125, 2.875)  # P3's default anchors in cells of its grid
 
@@ -79,7 +79,7 @@ class ModelSpec:
 
     @property
     def anchors_px(self) -> Anchors:
-        """Anchors per scale; where the configuration asks for generated ones, those of P3 grown with the stride."""
+        """Anchors per scale; until they are generated, those of P3 grown with the stride."""
         if not isinstance(self.anchors, int):
             return self.anchors
         pairs = [_GRID_ANCHORS[2 * (i % 3) : 2 * (i % 3) + 2] for i in range(self.anchors)]
@@ -102,16 +102,20 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
     config.update({key: value for key, value in overrides.items() if value is not None})
     _check_settings(document, config)
     layers: list[Layer] = []
-    for section in SECTIONS:
-        rows = config.get(section, [])
+    sections = [section for section in SECTIONS if section in config]
+    for section in sections:
+        rows = config[section]
         if not isinstance(rows, list):
             raise document.error(f"`{section}` must be a list of layers", section)
         for number, row in enumerate(rows):
             try:
-                layers.append(_resolve(row, section, layers, config))
+                layer = _resolve(row, section, layers, config)
             except ValueError as error:
                 message = f"{section} layer {len(layers)}: {error}"
                 raise document.error(message, section, number) from error
+            # YOLOv5's files call everything after the backbone the head.
+            in_neck = "neck" not in sections and section == "head" and layer.block != "Detect"
+            layers.append(replace(layer, section="neck") if in_neck else layer)
     if not layers or layers[-1].block != "Detect":
         raise document.error("the last layer must be Detect", "head")
     spec = ModelSpec(
@@ -224,7 +228,7 @@ def _resolve(row: Any, section: str, layers: list[Layer], config: Mapping[str, A
     block = BLOCKS[name]
     absolute = _sources(sources, index, many=block.inputs == "many")
     repeats = max(round(repeats * config["depth"]), 1) if repeats > 1 else 1
-    arguments = _arguments(block, values, config)
+    arguments = resolve_arguments(block, values, config)
     before = max((layers[i].stride if i >= 0 else 1.0) for i in absolute)
     stride = before * block.stride(arguments) ** (repeats if block.repeats == "chain" else 1)
     return Layer(index, section, absolute, repeats, name, arguments, stride)
@@ -257,10 +261,14 @@ def _sources(sources: Any, index: int, many: bool) -> tuple[int, ...]:
     return absolute
 
 
-def _arguments(
-    block: Block, values: list[Any] | tuple[Any, ...], config: Mapping[str, Any]
+def resolve_arguments(
+    block: Block, values: list[Any] | tuple[Any, ...], config: Mapping[str, Any] = _DEFAULTS
 ) -> dict[str, Any]:
-    """Names for a row's positional arguments, each checked against the block's signature."""
+    """Names for a row's positional arguments, each checked against the block's signature.
+
+    Raises:
+        ValueError: too many, one missing, or one of the wrong type.
+    """
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     parameters = [

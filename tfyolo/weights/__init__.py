@@ -26,3 +26,20 @@ def load_model(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     from tfyolo.weights.checkpoint import load_checkpoint
 
     return load_checkpoint(path, keras)
+
+
+def read_model_contract(path: str | Path) -> Contract:
+    """The contract of a `.pt` or `.keras` file, without building its network or importing TensorFlow.
+
+    Raises:
+        TfyoloError: the file cannot be read.
+    """
+    from tfyolo.weights.checkpoint import checkpoint_contract
+    from tfyolo.weights.keras_file import read_contract
+    from tfyolo.weights.torch_file import read_checkpoint
+
+    return (
+        read_contract(Path(path))
+        if Path(path).suffix == ".keras"
+        else checkpoint_contract(read_checkpoint(path))
+    )

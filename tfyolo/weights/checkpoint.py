@@ -53,7 +53,7 @@ def checkpoint_contract(checkpoint: TorchCheckpoint) -> Contract:
     config = {key: value for key, value in config.items() if key not in ("anchors", "activation")}
     config = {"anchors": anchors, **_recorded(checkpoint.model), **config}
     spec = _parse(checkpoint, config)
-    names = attributes.get("names") or ()
+    names: Any = attributes.get("names") or ()
     if isinstance(names, dict):
         names = [names[key] for key in sorted(names)]
     if list(spec.strides) != strides.astype(int).tolist():
@@ -67,7 +67,7 @@ def checkpoint_contract(checkpoint: TorchCheckpoint) -> Contract:
 
 
 def _parse(checkpoint: TorchCheckpoint, config: dict[str, Any]) -> ModelSpec:
-    known = ("nc", "depth_multiple", "width_multiple", "anchors", "ch", "backbone", "head")
+    known: tuple[str, ...] = ("nc", "depth_multiple", "width_multiple", "anchors", "ch", "backbone", "head")
     known += ("activation", "csp_activation", "bn_epsilon")
     config = {key: config[key] for key in known if key in config}
     try:

@@ -63,7 +63,12 @@ def _download(name: str, target: Path) -> Path:
     try:
         # get_file downloads to a temporary name, checks the checksum and shows progress.
         keras.utils.get_file(
-            target.name, url, file_hash=SHA256[name], hash_algorithm="sha256", cache_dir=target.parent, cache_subdir=""
+            target.name,
+            url,
+            file_hash=SHA256[name],
+            hash_algorithm="sha256",
+            cache_dir=target.parent,
+            cache_subdir="",
         )
     except Exception as error:  # URL errors, time-outs and checksum mismatches come as different kinds
         raise TfyoloError(

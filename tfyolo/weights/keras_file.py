@@ -17,13 +17,23 @@ _MAX_JSON_BYTES = 16 * 1024 * 1024
 
 def save_keras(model: Any, contract: Contract, path: str | Path) -> Path:
     """Write a `.keras` file that Keras itself reads too; it replaces an old one only when complete."""
-    path = Path(path)
-    if path.suffix != ".keras":
-        raise TfyoloError("the name must end in .keras", path=path)
+    path = check_target(path)
     with atomic(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(FILE_NAME, contract.to_json())
+    return path
+
+
+def check_target(path: str | Path) -> Path:
+    """`path`, if a `.keras` file can have that name.
+
+    Raises:
+        TfyoloError: it ends in something else, which Keras would take for another format.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise TfyoloError("the name must end in .keras", path=path)
     return path
 
 

@@ -33,9 +33,9 @@ class Runtime(Protocol):
 
 
 def from_signature(outputs: Mapping[str, np.ndarray], input_hw: tuple[int, int]) -> Prediction:
-    """An exported graph's outputs, by signature name (docs/architecture.md, "The model contract"), as a prediction."""
+    """An exported graph's outputs, by signature name (docs/architecture.md), as a prediction."""
     height, width = input_hw
-    scale = np.float32([width, height, width, height])
+    scale = np.array([width, height, width, height], np.float32)
     if "num_detections" in outputs:
         count = int(outputs["num_detections"][0])
         boxes = outputs["detection_boxes"][0, :count][:, [1, 0, 3, 2]] * scale

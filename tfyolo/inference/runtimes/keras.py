@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -42,3 +43,13 @@ class KerasRuntime:
         heads = [head.numpy() for head in self._forward(images)]
         anchors, strides = self.contract.anchors_px, self.contract.strides
         return [decode([head[i] for head in heads], anchors, strides, confidence) for i in range(len(images))]
+
+
+def limit_threads(threads: int | None) -> None:
+    """Let TensorFlow use this many cores; no effect once it has begun to work."""
+    import tensorflow as tf
+
+    if threads:
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -37,16 +37,23 @@ class LiteRtRuntime:
             self._run = self._interpreter.get_signature_runner()
             details = self._run.get_input_details()["images"]
         except (ValueError, RuntimeError, KeyError) as error:
-            raise TfyoloError(f"LiteRT cannot read it: {str(error).splitlines()[0]}", path=path,
-                              fix="export it again") from error
+            raise TfyoloError(
+                f"LiteRT cannot read it: {str(error).splitlines()[0]}", path=path, fix="export it again"
+            ) from error
         self._dtype = details["dtype"]
         if tuple(details["shape"]) != (1, *self.contract.image_size, 3):
-            raise TfyoloError(f"its input is {tuple(details['shape'])}, not what its tfyolo.json says", path=path)
+            raise TfyoloError(
+                f"its input is {tuple(details['shape'])}, not what its tfyolo.json says", path=path
+            )
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
         predictions = []
         for image in images:
-            pixels = image[None] if self._dtype == np.uint8 else np.multiply(image[None], 1 / 255, dtype=np.float32)
+            pixels = (
+                image[None]
+                if self._dtype == np.uint8
+                else np.multiply(image[None], 1 / 255, dtype=np.float32)
+            )
             predictions.append(from_signature(self._run(images=pixels), self.contract.image_size))
         return predictions

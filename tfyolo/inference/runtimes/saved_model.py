@@ -17,6 +17,7 @@ class SavedModelRuntime:
 
     Args:
         path: the folder, with `tfyolo.json` in it.
+        threads: of the CPU.
 
     Raises:
         TfyoloError: the folder is damaged, or not one of tfyolo's.
@@ -24,21 +25,31 @@ class SavedModelRuntime:
 
     max_batch = 1
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int | None = None) -> None:
         import tensorflow as tf
+
+        from tfyolo.inference.runtimes.keras import limit_threads
+
+        limit_threads(threads)
 
         try:
             self.contract = Contract.from_json((path / FILE_NAME).read_bytes(), path / FILE_NAME)
         except OSError as error:
-            raise TfyoloError(f"holds no {FILE_NAME}, so its classes and anchors are unknown", path=path,
-                              fix="write it with `tfyolo export --include saved_model`") from error
+            raise TfyoloError(
+                f"holds no {FILE_NAME}, so its classes and anchors are unknown",
+                path=path,
+                fix="write it with `tfyolo export --include saved_model`",
+            ) from error
         self.input_hw: tuple[int, int] | None = self.contract.image_size
         try:
             self._loaded = tf.saved_model.load(str(path))
             self._run = self._loaded.signatures["serving_default"]
         except Exception as error:  # TensorFlow raises many kinds for a damaged folder
-            raise TfyoloError(f"TensorFlow cannot read it: {str(error).splitlines()[0][:200]}", path=path,
-                              fix="export it again") from error
+            raise TfyoloError(
+                f"TensorFlow cannot read it: {str(error).splitlines()[0][:200]}",
+                path=path,
+                fix="export it again",
+            ) from error
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""

@@ -1,0 +1,51 @@
+"""What tests share: models are loaded once a process, and TensorFlow starts once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("COLUMNS", "200")
+
+import numpy as np
+import pytest
+
+from tests.shared import SHARED
+
+
+@pytest.fixture(scope="session")
+def nano():
+    """The official yolov5n as a detector."""
+    from tfyolo.inference.load import load
+
+    return load(SHARED / "weights" / "yolov5n.pt")
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """An untrained detector of four classes at 64 pixels: milliseconds an image, always the same weights."""
+    import keras
+
+    from tfyolo.inference.load import create
+
+    keras.utils.set_random_seed(0)
+    return create("yolov5n", image_size=64, names=("ant", "bee", "cat", "dog"))
+
+
+@pytest.fixture(scope="session")
+def tiny_keras(tiny, tmp_path_factory) -> Path:
+    """`tiny` as a .keras file."""
+    return tiny.save(tmp_path_factory.mktemp("tiny") / "tiny.keras")
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    """A 48 x 64 JPEG of smooth noise."""
+    from PIL import Image
+
+    small = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
+    path = tmp_path / "picture.jpg"
+    Image.fromarray(small).resize((64, 48)).save(path)
+    return path

@@ -1,0 +1,29 @@
+"""`tfyolo convert`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXAMPLES = ("tfyolo convert yolov5s.pt yolov5s.keras",)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Two files."""
+    parser.add_argument("source", metavar="A.pt", help="YOLOv5 checkpoint of any release, or a release name")
+    parser.add_argument("target", nargs="?", type=Path, metavar="B.keras", help="A.keras by default")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Convert and say what came out."""
+    from tfyolo.weights import load_model
+    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.keras_file import check_target, save_keras
+
+    path = find_weights(arguments.source)
+    target = check_target(arguments.target or path.with_suffix(".keras"))
+    model, contract = load_model(path)
+    save_keras(model, contract, target)
+    print(f"{target}: {len(contract.names)} classes, {model.count_params():,} weights")
+    print(f"next: tfyolo detect --weights {target} --source PICTURE")
+    return 0

@@ -1,0 +1,74 @@
+"""`tfyolo profile`."""
+
+from __future__ import annotations
+
+import argparse
+
+from tfyolo.cli import arguments as options
+
+EXAMPLES = (
+    "tfyolo profile SPP SPPF --channels 1024 --size 64 --batch 16",
+    "tfyolo profile 'Conv(256, 3)' 'GhostConv(256, 3)' C3 C3TR --channels 256",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Blocks and the tensor they run on."""
+    parser.add_argument(
+        "blocks",
+        nargs="+",
+        metavar="BLOCK",
+        help="name, with arguments in brackets; filters default to --channels",
+    )
+    parser.add_argument(
+        "--channels", type=options.positive, default=256, metavar="N", help="of the input (256)"
+    )
+    parser.add_argument(
+        "--size", type=options.positive, default=64, metavar="PX", help="height and width (64)"
+    )
+    parser.add_argument(
+        "--batch", "--batch-size", type=options.positive, default=16, metavar="N", help="images (16)"
+    )
+    parser.add_argument("--repeats", type=options.positive, default=5, metavar="N", help="timed rounds (5)")
+    parser.add_argument("--device", default="", help="cpu, or the index of a GPU")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure and print a table."""
+    from rich.table import Table
+
+    from tfyolo.cli.console import console
+    from tfyolo.cli.progress import progress_bar
+    from tfyolo.models.profile import profile_blocks
+
+    with progress_bar() as progress:
+        profiles = profile_blocks(
+            arguments.blocks, arguments.channels, arguments.size, arguments.batch, arguments.repeats, progress
+        )
+    shape = f"{arguments.batch} x {arguments.size} x {arguments.size} x {arguments.channels}"
+    table = Table(title=f"on {shape}, median of {arguments.repeats} rounds", title_style="bold")
+    headings = (
+        "block",
+        "parameters",
+        "GFLOPs an image",
+        "activations MB",
+        "forward ms",
+        "backward ms",
+        "forward ratio",
+    )
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "block" else "right")
+    for profile in profiles:
+        table.add_row(
+            profile.name, f"{profile.parameters:,}", f"{profile.gflops:.3f}", f"{profile.activations_mb:.1f}",
+            f"{profile.forward_ms:.1f}", f"{profile.backward_ms:.1f}",
+            f"{profile.forward_ms / profiles[0].forward_ms:.2f}",
+        )  # fmt: skip
+    console().print(table)
+    for profile in profiles[1:]:
+        pair = f"{profiles[0].name} and {profile.name}"
+        if profile.difference is None:
+            print(f"{pair}: weights differ in shape, outputs are not compared")
+        else:
+            print(f"{pair} with the same weights: largest difference {profile.difference:.3g}")
+    return 0

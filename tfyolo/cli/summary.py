@@ -1,0 +1,114 @@
+"""`tfyolo summary`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfyolo.cli import arguments as options
+
+if TYPE_CHECKING:
+    from tfyolo.models.spec import Layer, ModelSpec
+
+EXAMPLES = (
+    "tfyolo summary                                   # every model by name",
+    "tfyolo summary yolov5n",
+    "tfyolo summary my-model.yaml --diagram my-model.svg",
+    "tfyolo summary best.pt --diagram best.md         # Mermaid",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A model and what to show of it."""
+    parser.add_argument("model", nargs="?", help="name, model YAML, .pt or .keras file; all names by default")
+    parser.add_argument(
+        "--img", "--imgsz", nargs="+", type=int, metavar="PX", help="input size for the figures (640)"
+    )
+    parser.add_argument(
+        "--classes", type=options.positive, metavar="N", help="number of classes instead of its own"
+    )
+    parser.add_argument(
+        "--diagram", type=Path, metavar="FILE", help="draw the network: .svg, or .md for Mermaid"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Count and print; needs no TensorFlow."""
+    from tfyolo.models.diagram import save_diagram
+
+    image_hw = options.image_hw(arguments.img) or (640, 640)
+    if arguments.model is None:
+        _print_models(image_hw)
+        return 0
+    spec = _spec(arguments.model, arguments.classes)
+    _print_layers(spec, image_hw)
+    if arguments.diagram:
+        print(f"diagram: {save_diagram(spec, arguments.diagram)}")
+    return 0
+
+
+def _spec(model: str, classes: int | None) -> ModelSpec:
+    from tfyolo.configs.reader import Document
+    from tfyolo.models import load_spec, parse_spec
+
+    if model.endswith((".pt", ".pth", ".keras")):
+        from tfyolo.weights import read_model_contract
+
+        contract = read_model_contract(Path(model))
+        return parse_spec(Document(Path(model), contract.config), classes=classes)
+    return load_spec(model, classes=classes)
+
+
+def _print_layers(spec: ModelSpec, image_hw: tuple[int, int]) -> None:
+    from rich.table import Table
+
+    from tfyolo.cli.console import console
+    from tfyolo.models import count_model
+
+    ops, shapes = count_model(spec, image_hw)
+    table = Table(
+        title=f"{spec.name}, {spec.classes} classes, {image_hw[0]}x{image_hw[1]} pixels", title_style="bold"
+    )
+    for heading in ("", "from", "n", "module", "arguments", "output", "parameters", "GFLOPs"):
+        table.add_column(heading, justify="left" if heading in ("module", "arguments", "output") else "right")
+    for before, layer in zip((None, *spec.layers), spec.layers, strict=False):
+        if before is None or layer.section != before.section:
+            table.add_section()
+            table.add_row("", "", "", f"[bold]{layer.section}[/bold]")
+        cost, shape = ops.costs[f"model.{layer.index}"], shapes[layer.index]
+        outputs = [" x ".join(map(str, s)) for s in (shape if isinstance(shape, list) else [shape])]
+        table.add_row(
+            str(layer.index), ",".join(map(str, layer.sources)), str(layer.repeats), layer.block,
+            _arguments(layer, spec), "\n".join(outputs), f"{cost.parameters:,}", f"{cost.gflops:.3f}",
+        )  # fmt: skip
+    parameters = sum(cost.parameters for cost in ops.costs.values())
+    gflops = sum(cost.gflops for cost in ops.costs.values())
+    table.add_section()
+    table.add_row("", "", "", "total", f"{len(spec.layers)} layers", "", f"{parameters:,}", f"{gflops:.3f}")
+    console().print(table)
+
+
+def _arguments(layer: Layer, spec: ModelSpec) -> str:
+    if layer.block == "Detect":
+        pairs = "; ".join(" ".join(f"{value:g}" for value in row) for row in spec.anchors_px)
+        return f"anchors {pairs}"
+    return ", ".join(f"{key}={value}" for key, value in layer.arguments.items())
+
+
+def _print_models(image_hw: tuple[int, int]) -> None:
+    from rich.table import Table
+
+    from tfyolo.cli.console import console
+    from tfyolo.models import count_model, list_models, load_spec
+
+    table = Table("model", "layers", "strides", "parameters", f"GFLOPs at {image_hw[0]}x{image_hw[1]}")
+    for column in (table.columns[1], *table.columns[3:]):
+        column.justify = "right"
+    for name in list_models():
+        spec = load_spec(name)
+        costs = count_model(spec, image_hw)[0].costs.values()
+        parameters, gflops = sum(cost.parameters for cost in costs), sum(cost.gflops for cost in costs)
+        strides = " ".join(map(str, spec.strides))
+        table.add_row(name, str(len(spec.layers)), strides, f"{parameters:,}", f"{gflops:.1f}")
+    console().print(table)

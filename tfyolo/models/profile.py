@@ -1,0 +1,145 @@
+"""Measuring blocks side by side: cost, speed, and whether they compute the same."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+from tfyolo.errors import TfyoloError
+from tfyolo.models.blocks import BLOCKS, Block
+from tfyolo.models.build import KerasOps, import_keras
+from tfyolo.models.ops import Shape, ShapeOps
+from tfyolo.models.spec import resolve_arguments
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class BlockProfile:
+    """What a block costs.
+
+    Attributes:
+        name: as asked for.
+        parameters: trainable ones.
+        gflops: of one image; multiply-adds count two.
+        activations_mb: float32 tensors it writes for the batch, which training keeps: 1e6 bytes.
+        forward_ms: median for the batch.
+        backward_ms: median of forward and gradients, less the forward median.
+        difference: largest absolute difference of its output to the first block's with the same weights; None
+            where their weights differ in shape.
+    """
+
+    name: str
+    parameters: int
+    gflops: float
+    activations_mb: float
+    forward_ms: float
+    backward_ms: float
+    difference: float | None
+
+
+def profile_blocks(
+    texts: Sequence[str],
+    channels: int,
+    size: int,
+    batch: int,
+    repeats: int = 5,
+    progress: Progress | None = None,
+) -> list[BlockProfile]:
+    """Profile blocks on one random tensor, in turn round by round, so that a drifting machine hurts none.
+
+    Args:
+        texts: names with optional arguments, such as `SPPF` or `Conv(256, 3, 2)`.
+        channels: of the input.
+        size: height and width of the input.
+        batch: images.
+        repeats: timed rounds, after one that is not counted.
+        progress: is told how far it is.
+
+    Raises:
+        TfyoloError: an unknown block, or one that reads several layers; a wrong argument.
+
+    Example:
+        >>> spp, sppf = profile_blocks(["SPP", "SPPF"], 16, 8, 1)  # doctest: +SKIP
+        >>> sppf.difference  # doctest: +SKIP
+        0.0
+    """
+    parsed = [_parse(text, channels) for text in texts]
+    keras = import_keras()
+    import tensorflow as tf
+
+    generator = tf.random.Generator.from_seed(0)
+    x = generator.normal((batch, size, size, channels))
+    models = [_model(keras, block, arguments, size, channels) for block, arguments in parsed]
+    outputs = []
+    for model in models:
+        same = [w.shape for w in model.weights] == [w.shape for w in models[0].weights]
+        if same and model is not models[0]:
+            model.set_weights(models[0].get_weights())
+        outputs.append(model(x, training=False) if same else None)
+    steps = [_steps(model, x) for model in models]
+    times: list[tuple[list[float], list[float]]] = [([], []) for _ in models]
+    for round_number in range(repeats + 1):
+        for (forward, train), (forward_ms, train_ms) in zip(steps, times, strict=True):
+            for step, found in ((forward, forward_ms), (train, train_ms)):
+                start = perf_counter()
+                step().numpy()
+                if round_number:  # the first one traces
+                    found.append(1e3 * (perf_counter() - start))
+        if progress:
+            progress("profiling", round_number + 1, repeats + 1)
+    profiles = []
+    for text, (block, arguments), output, (forward_ms, train_ms) in zip(
+        texts, parsed, outputs, times, strict=True
+    ):
+        ops = ShapeOps()
+        block.build(ops, Shape(size, size, channels), "block", **arguments)
+        parameters = sum(cost.parameters for cost in ops.costs.values())
+        difference = None if output is None else float(tf.reduce_max(tf.abs(output - outputs[0])))
+        profiles.append(BlockProfile(
+            text, parameters, sum(cost.gflops for cost in ops.costs.values()),
+            4e-6 * batch * sum(cost.activations for cost in ops.costs.values()),
+            median(forward_ms), max(median(train_ms) - median(forward_ms), 0.0), difference,
+        ))  # fmt: skip
+    return profiles
+
+
+def _parse(text: str, channels: int) -> tuple[Block, dict[str, Any]]:
+    name, _, rest = text.partition("(")
+    block = BLOCKS.get(name.strip().removeprefix("nn."))
+    if block is None or block.inputs == "many":
+        known = ", ".join(key for key, entry in BLOCKS.items() if entry.inputs == "one")
+        raise TfyoloError(f"no block `{name}` that reads one layer", fix=f"one of {known}")
+    try:
+        values = list(ast.literal_eval(f"({rest.removesuffix(')')},)")) if rest.strip(" )") else []
+        filters = [channels] if "filters" in block.build.__annotations__ and not values else []
+        return block, resolve_arguments(block, [*filters, *values])
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise TfyoloError(f"`{text}`: {error}", fix="write for example Conv(256, 3, 2)") from error
+
+
+def _model(keras: Any, block: Block, arguments: dict[str, Any], size: int, channels: int) -> Any:
+    image = keras.Input((size, size, channels))
+    return keras.Model(image, block.build(KerasOps(keras, "silu", "silu", 1e-3), image, "block", **arguments))
+
+
+def _steps(model: Any, x: Any) -> tuple[Any, Any]:
+    import tensorflow as tf
+
+    @tf.function
+    def forward() -> tf.Tensor:
+        return tf.reduce_sum(model(x, training=False))
+
+    @tf.function
+    def train() -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(model(x, training=True))
+        gradients = tape.gradient(total, [x, *model.trainable_weights])
+        return tf.add_n([tf.reduce_sum(gradient) for gradient in gradients])
+
+    return forward, train
