@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tfyolo.export.nms import NMS, NmsSettings, Outputs
+from tfyolo.export.nms import NMS, Kept, NmsSettings, to_corners
 
 from tfyolo.models.contract import Contract
 
@@ -51,6 +52,39 @@ class Cells:
         return tf.stack([centre_y, centre_x, box_height, box_width], 1), values[:, 5:] * values[:, 4:5]
 
 
+@dataclass(frozen=True)
+class ClassGrid:
+    """Moves each class to a place of its own, so that suppression of one class suppresses within classes.
+
+    Classes stand in a square grid, not in a row: coordinates stay small, and float32 loses 0.005 pixel at
+    most for a thousand classes. A box brings its class back by where it stands.
+    """
+
+    classes: int
+    largest: float
+    """Upper bound of a box's height and width, relative to the input."""
+
+    @property
+    def side(self) -> int:
+        """Classes in a row of the grid."""
+        return math.isqrt(self.classes - 1) + 1
+
+    @property
+    def step(self) -> float:
+        """Between neighbours: centres lie within -0.1 and 1.1, so two boxes of neighbours never touch."""
+        return 1.25 + self.largest
+
+    def shift(self, classes: tf.Tensor) -> tf.Tensor:
+        """(n, 2) float32 offsets in y and x of (n,) float32 class indices."""
+        row = tf.floor((classes + 0.5) / self.side)
+        return tf.stack([row, classes - row * self.side], 1) * self.step
+
+    def locate(self, corners: tf.Tensor) -> tf.Tensor:
+        """(n,) float32 class indices of (n, 4) shifted corners."""
+        cell = tf.floor(((corners[:, :2] + corners[:, 2:]) / 2 - 0.5) / self.step + 0.5)
+        return cell[:, 0] * self.side + cell[:, 1]
+
+
 class DetectionModule(tf.Module):
     """Heads, decoding and NMS with the contract's signature.
 
@@ -66,25 +100,51 @@ class DetectionModule(tf.Module):
         self, heads: Any, contract: Contract, image_hw: tuple[int, int], nms: str, settings: NmsSettings
     ) -> None:
         super().__init__()
-        self._heads, self._nms, self._settings = heads, nms, settings
+        self._heads, self._suppress, self._settings = heads, NMS[nms], settings
         self._cells = Cells(contract, image_hw)
         self._classes = len(contract.names)
+        largest = max(4 * size / min(image_hw) for row in contract.anchors_px for size in row)
+        self._grid = ClassGrid(self._classes, largest)
         spec = tf.TensorSpec((1, *image_hw, 3), tf.float32, name="images")
         self.detect = tf.function(self._detect, input_signature=[spec])
 
-    def _detect(self, images: tf.Tensor) -> Outputs:
-        width = 5 + self._classes
-        raw = tf.concat([tf.reshape(head, [-1, width]) for head in self._heads(images)], 0)
+    def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = tf.concat([tf.reshape(head, [-1, 5 + self._classes]) for head in self._heads(images)], 0)
         cells = tf.constant(self._cells.table)
-        suppress = NMS[self._nms]
-        if suppress is None:
+        if self._suppress is None:
             boxes, scores = self._cells.decode(raw, cells)
-            centre, half = boxes[:, :2], boxes[:, 2:] / 2
-            corners = tf.concat([centre - half, centre + half], 1)
-            return {"boxes": corners[None], "scores": scores[None]}
-        if self._settings.candidates < len(self._cells.table):
+            return {"boxes": to_corners(boxes)[None], "scores": scores[None]}
+        boxes, scores, classes = self._candidates(raw, cells)
+        shift = self._grid.shift(classes)
+        shifted = tf.concat([boxes[:, :2] + shift, boxes[:, 2:]], 1)
+        return self._outputs(self._suppress(shifted, scores, self._settings))
+
+    def _candidates(self, raw: tf.Tensor, cells: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Boxes (n, 4), scores (n,) and float32 classes (n,) that suppression looks at."""
+        limit = self._settings.candidates
+        if limit < raw.shape[0]:
             # Objectness bounds the score: what it ranks low need not be decoded at all.
-            _, best = tf.math.top_k(raw[:, 4], self._settings.candidates)
+            best = tf.math.top_k(raw[:, 4], limit).indices
             raw, cells = tf.gather(raw, best), tf.gather(cells, best)
         boxes, scores = self._cells.decode(raw, cells)
-        return suppress(boxes, scores, self._settings)
+        if not self._settings.multi_label:
+            return boxes, tf.reduce_max(scores, 1), tf.cast(tf.argmax(scores, 1, tf.int32), tf.float32)
+        pairs = tf.reshape(scores, [-1])
+        top = tf.math.top_k(pairs, min(limit, pairs.shape[0]))
+        # In float32, which holds these indices exactly, since integer division needs no operation of its own.
+        index = tf.cast(top.indices, tf.float32)
+        box = tf.floor((index + 0.5) / self._classes)
+        return tf.gather(boxes, tf.cast(box, tf.int32)), top.values, index - box * self._classes
+
+    def _outputs(self, kept: Kept) -> dict[str, tf.Tensor]:
+        """The contract's names; rows past the count are zero (the TFLite kernel leaves them undefined)."""
+        valid = tf.range(self._settings.max_detections, dtype=tf.float32) < kept.count
+        classes = tf.where(valid, self._grid.locate(kept.corners), tf.zeros_like(kept.scores))
+        shift = self._grid.shift(classes)
+        corners = kept.corners - tf.concat([shift, shift], 1)
+        return {
+            "detection_boxes": tf.where(valid[:, None], corners, tf.zeros_like(corners))[None],
+            "detection_classes": classes[None],
+            "detection_scores": tf.where(valid, kept.scores, tf.zeros_like(kept.scores))[None],
+            "num_detections": tf.reshape(kept.count, [1]),
+        }

@@ -26,29 +26,31 @@ _DESCRIPTIONS = {
 }
 
 
-def add_metadata(model: bytes, contract: Contract) -> bytes:
-    """A `.tflite` file with metadata inside and `labels.txt` and `tfyolo.json` attached.
+def describe(flatbuffer: Any, contract: Contract) -> None:
+    """Put metadata about tensors and model into a TFLite flatbuffer.
 
     Args:
-        model: the flatbuffer that the converter returned, with one signature.
+        flatbuffer: the model as TensorFlow's flatbuffer_utils reads it, with one signature; changed.
         contract: of the exported model.
 
     Raises:
         MissingExtraError: tflite-support is not installed.
     """
     from tensorflow.lite.python import schema_py_generated as schema
-    from tensorflow.lite.tools import flatbuffer_utils
 
-    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
     buffer = schema.BufferT()
     buffer.data = _pack(_describe(flatbuffer, contract))
     flatbuffer.buffers.append(buffer)
     entry = schema.MetadataT()
     entry.name, entry.buffer = "TFLITE_METADATA", len(flatbuffer.buffers) - 1
     flatbuffer.metadata = [*(flatbuffer.metadata or []), entry]
-    out = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
+
+
+def attach_files(model: bytes, contract: Contract) -> bytes:
+    """The model with `labels.txt` and `tfyolo.json` behind it, as a zip archive that TFLite readers skip."""
+    out = io.BytesIO(model)
     out.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(out, "a") as archive:  # readers of TFLite ignore what follows the flatbuffer
+    with zipfile.ZipFile(out, "a") as archive:
         archive.writestr(LABELS_FILE, "\n".join(contract.names) + "\n")
         archive.writestr(FILE_NAME, contract.to_json())
     return out.getvalue()

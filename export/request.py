@@ -54,6 +54,7 @@ class ExportRequest:
         if self.nms != "none":
             note |= {"conf_thres": self.settings.confidence, "iou_thres": self.settings.iou}
             note |= {"max_det": self.settings.max_detections, "candidates": self.settings.candidates}
+            note["multi_label"] = self.settings.multi_label
         return self.contract.model_copy(update={"image_size": self.image_hw, "export": note})
 
 

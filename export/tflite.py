@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.lite.tools import flatbuffer_utils
 from tfyolo.export import saved_model
-from tfyolo.export.metadata import add_metadata
+from tfyolo.export.metadata import attach_files, describe
 from tfyolo.export.request import ExportRequest
 
 from tfyolo.files import atomic
@@ -25,6 +26,9 @@ def export(request: ExportRequest, path: Path) -> None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [tf.float16]
         data = converter.convert()
+    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(data))
     contract = request.exported_contract("tflite")
+    describe(flatbuffer, contract)
+    packed = bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
     with atomic(path) as temporary:
-        temporary.write_bytes(add_metadata(data, contract))
+        temporary.write_bytes(attach_files(packed, contract))

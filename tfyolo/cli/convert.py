@@ -20,8 +20,12 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.weights.hub import find_weights
     from tfyolo.weights.keras_file import check_target, save_keras
 
+    if arguments.target:
+        check_target(arguments.target)
     path = find_weights(arguments.source)
-    target = check_target(arguments.target or path.with_suffix(".keras"))
+    # Beside the file; for a release by name here, not in the cache of downloads.
+    folder = path.parent if path == Path(arguments.source) else Path()
+    target = arguments.target or folder / f"{path.stem}.keras"
     model, contract = load_model(path)
     save_keras(model, contract, target)
     print(f"{target}: {len(contract.names)} classes, {model.count_params():,} weights")

@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boxes of highest objectness that are suppressed (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--multi-label", action="store_true", help="a box may have several classes, as when mAP is measured"
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="STEM", help="path without suffix; beside --weights by default"
     )
 
@@ -62,7 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
         contract,
         options.image_hw(arguments.img) or contract.image_size,
         arguments.nms,
-        NmsSettings(arguments.conf_thres, arguments.iou_thres, arguments.max_det, arguments.candidates),
+        NmsSettings(
+            arguments.conf_thres,
+            arguments.iou_thres,
+            arguments.max_det,
+            arguments.candidates,
+            arguments.multi_label,
+        ),
         arguments.half,
     )
     stem = arguments.output or path.with_suffix("")

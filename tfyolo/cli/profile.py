@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print a table."""
+    from rich.markup import escape
     from rich.table import Table
 
     from tfyolo.cli.console import console
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         table.add_column(heading, justify="left" if heading == "block" else "right")
     for profile in profiles:
         table.add_row(
-            profile.name, f"{profile.parameters:,}", f"{profile.gflops:.3f}", f"{profile.activations_mb:.1f}",
+            escape(profile.name), f"{profile.parameters:,}", f"{profile.gflops:.3f}", f"{profile.activations_mb:.1f}",
             f"{profile.forward_ms:.1f}", f"{profile.backward_ms:.1f}",
             f"{profile.forward_ms / profiles[0].forward_ms:.2f}",
         )  # fmt: skip
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     for profile in profiles[1:]:
         pair = f"{profiles[0].name} and {profile.name}"
         if profile.difference is None:
-            print(f"{pair}: weights differ in shape, outputs are not compared")
+            print(f"{pair}: weights or outputs differ in shape and are not compared")
         else:
             print(f"{pair} with the same weights: largest difference {profile.difference:.3g}")
     return 0

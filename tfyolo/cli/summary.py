@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classes", type=options.positive, metavar="N", help="number of classes instead of its own"
     )
     parser.add_argument(
-        "--diagram", type=Path, metavar="FILE", help="draw the network: .svg, or .md for Mermaid"
+        "--diagram", type=Path, metavar="FILE", help="draw the network: .svg, .png, or .md for Mermaid"
     )
 
 
@@ -61,6 +61,7 @@ def _spec(model: str, classes: int | None) -> ModelSpec:
 
 
 def _print_layers(spec: ModelSpec, image_hw: tuple[int, int]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from tfyolo.cli.console import console
@@ -68,7 +69,8 @@ def _print_layers(spec: ModelSpec, image_hw: tuple[int, int]) -> None:
 
     ops, shapes = count_model(spec, image_hw)
     table = Table(
-        title=f"{spec.name}, {spec.classes} classes, {image_hw[0]}x{image_hw[1]} pixels", title_style="bold"
+        title=f"{escape(spec.name)}, {spec.classes} classes, {image_hw[0]}x{image_hw[1]} pixels",
+        title_style="bold",
     )
     for heading in ("", "from", "n", "module", "arguments", "output", "parameters", "GFLOPs"):
         table.add_column(heading, justify="left" if heading in ("module", "arguments", "output") else "right")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from tfyolo.errors import TfyoloError
 
 Key = str | int
-MAX_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 50  # of lists and mappings; parsers slow down with depth
+MAX_DIGITS = 30
 
 
 @dataclass(frozen=True)
@@ -35,27 +38,26 @@ def read_yaml(path: str | Path) -> Document:
     """Read a YAML mapping. Only plain values: tags, anchors and aliases are refused.
 
     Raises:
-        TfyoloError: no such file, not YAML, not a mapping, larger than 4 MiB, or it uses aliases.
+        TfyoloError: no such file, not YAML, not a mapping, a name that stands twice, larger than 1 MiB, or
+            it uses aliases.
     """
     import yaml
 
     path = Path(path)
     try:
-        data = path.read_bytes()[: MAX_BYTES + 1]
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
     if len(data) > MAX_BYTES:
-        raise TfyoloError("is larger than 4 MiB, which no configuration is", path=path)
+        raise TfyoloError("is larger than 1 MiB, which no configuration is", path=path)
     try:
         text = data.decode("utf-8-sig")
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):  # nested aliases can stand for terabytes
-                line = event.start_mark.line + 1 if event.start_mark else None
-                raise TfyoloError(
-                    "uses YAML aliases (*name)", path=path, line=line, fix="write the value out"
-                )
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
+        _check_events(yaml.parse(text, Loader=yaml.SafeLoader), path)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        lines = dict(_lines(node, (), path))
+        value = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise TfyoloError(
@@ -63,25 +65,49 @@ def read_yaml(path: str | Path) -> Document:
             path=path,
             line=mark.line + 1 if mark else None,
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise TfyoloError("is not valid YAML", path=path, fix="save it as UTF-8 text") from error
     if not isinstance(value, dict):
         raise TfyoloError("is not a mapping of names to values", path=path)
-    lines: dict[tuple[Key, ...], int] = {}
-
-    def note(node: Any, keys: tuple[Key, ...]) -> None:
-        lines[keys] = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            for key, item in node.value:
-                name = int(key.value) if key.tag.endswith(":int") and key.value.isdigit() else key.value
-                place, line = (*keys, name), key.start_mark.line + 1
-                if place in lines:  # YAML would silently keep the last
-                    raise TfyoloError(f"`{name}` stands twice", path=path, line=line, fix="remove one")
-                note(item, place)
-                lines[place] = line
-        elif isinstance(node, yaml.SequenceNode):
-            for index, item in enumerate(node.value):
-                note(item, (*keys, index))
-
-    note(node, ())
     return Document(path, value, lines)
+
+
+def _check_events(events: Any, path: Path) -> None:
+    """Refuse what can grow or nest without end, before anything is built of it."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        line = event.start_mark.line + 1 if event.start_mark else None
+        if isinstance(event, yaml.AliasEvent):  # nested aliases can stand for terabytes
+            raise TfyoloError("uses YAML aliases (*name)", path=path, line=line, fix="write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise TfyoloError(f"nests more than {MAX_DEPTH} levels deep", path=path, line=line)
+
+
+def _lines(node: Any, keys: tuple[Key, ...], path: Path) -> Iterator[tuple[tuple[Key, ...], int]]:
+    """Every entry's keys and line."""
+    import yaml
+
+    if node is None:
+        return
+    line = node.start_mark.line + 1
+    yield keys, line
+    if isinstance(node, yaml.MappingNode):
+        seen: set[Key] = set()
+        for key, item in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise TfyoloError("has a list or mapping as a name", path=path, line=line)
+            name = int(key.value) if key.tag.endswith(":int") and key.value.isdecimal() else key.value
+            if name in seen:  # YAML would silently keep the last
+                raise TfyoloError(f"`{name}` stands twice", path=path, line=line, fix="remove one")
+            seen.add(name)
+            yield from _lines(item, (*keys, name), path)
+            yield (*keys, name), line
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _lines(item, (*keys, index), path)
+    elif node.tag.endswith((":int", ":float")) and len(node.value) > MAX_DIGITS:
+        raise TfyoloError(f"has a number of {len(node.value)} characters", path=path, line=line)

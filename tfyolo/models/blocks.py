@@ -10,9 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Interval, Len
 
 from tfyolo.models.ops import Ops, Tensor
+
+# Types of arguments. arguments.py checks every configuration against them.
+Count = Annotated[int, Interval(ge=1, le=65536)]
+Border = Annotated[int, Interval(ge=0, le=1024)]
+Expansion = Annotated[float, Interval(gt=0, le=16)]
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,11 @@ def conv(
     ops: Ops,
     x: Tensor,
     name: str,
-    filters: int,
-    kernel: int = 1,
-    stride: int = 1,
-    padding: int | None = None,
-    groups: int = 1,
+    filters: Count,
+    kernel: Count = 1,
+    stride: Count = 1,
+    padding: Border | None = None,
+    groups: Count = 1,
     act: bool | str = True,
 ) -> Tensor:
     """Convolution, batch normalisation, activation (the model's one, another by name, or none)."""
@@ -49,7 +56,13 @@ def conv(
 
 
 def dw_conv(
-    ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 1, stride: int = 1, act: bool | str = True
+    ops: Ops,
+    x: Tensor,
+    name: str,
+    filters: Count,
+    kernel: Count = 1,
+    stride: Count = 1,
+    act: bool | str = True,
 ) -> Tensor:
     """Depth-wise Conv: as many groups as input and output channels allow."""
     groups = math.gcd(ops.channels(x), filters)
@@ -60,11 +73,11 @@ def focus(
     ops: Ops,
     x: Tensor,
     name: str,
-    filters: int,
-    kernel: int = 1,
-    stride: int = 1,
-    padding: int | None = None,
-    groups: int = 1,
+    filters: Count,
+    kernel: Count = 1,
+    stride: Count = 1,
+    padding: Border | None = None,
+    groups: Literal[1] = 1,
     act: bool | str = True,
 ) -> Tensor:
     """Space-to-depth and Conv of v1.0 to v5.0, as the one convolution they amount to.
@@ -72,14 +85,12 @@ def focus(
     A k x k convolution over the four 2 x 2 phases of the image is a 2k x 2k convolution of stride 2 over the
     image itself; v6.0 made the same replacement. weights/mapping.py rearranges the kernel.
     """
-    if groups != 1:
-        raise ValueError("Focus with groups is not supported")
     padding = kernel // 2 if padding is None else padding
     return conv(ops, x, f"{name}.conv", filters, 2 * kernel, 2 * stride, 2 * padding, act=act)
 
 
 def plain_conv2d(
-    ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 1, stride: int = 1, padding: int = 0
+    ops: Ops, x: Tensor, name: str, filters: Count, kernel: Count = 1, stride: Count = 1, padding: Border = 0
 ) -> Tensor:
     """Convolution with a bias and nothing else: v1.0's prediction layers."""
     return ops.conv2d(x, name, filters, kernel, stride, padding, bias=True)
@@ -89,10 +100,10 @@ def bottleneck(
     ops: Ops,
     x: Tensor,
     name: str,
-    filters: int,
+    filters: Count,
     shortcut: bool = True,
-    groups: int = 1,
-    expansion: float = 0.5,
+    groups: Count = 1,
+    expansion: Expansion = 0.5,
 ) -> Tensor:
     """1 x 1 and 3 x 3 Conv with a residual connection where channels agree."""
     y = conv(ops, x, f"{name}.cv1", int(filters * expansion))
@@ -104,10 +115,10 @@ def bottleneck_csp(
     ops: Ops,
     x: Tensor,
     name: str,
-    filters: int,
+    filters: Count,
     shortcut: bool = True,
-    groups: int = 1,
-    expansion: float = 0.5,
+    groups: Count = 1,
+    expansion: Expansion = 0.5,
     *,
     repeats: int = 1,
 ) -> Tensor:
@@ -125,7 +136,7 @@ def bottleneck_csp(
 Inner = Callable[[Ops, Tensor, str, int], Tensor]
 
 
-def _c3(ops: Ops, x: Tensor, name: str, filters: int, expansion: float, inner: Inner) -> Tensor:
+def _c3(ops: Ops, x: Tensor, name: str, filters: Count, expansion: float, inner: Inner) -> Tensor:
     """Two 1 x 1 branches, one of them through `inner`, joined by a third: what every C3 has in common."""
     hidden = int(filters * expansion)
     y = inner(ops, conv(ops, x, f"{name}.cv1", hidden), f"{name}.m", hidden)
@@ -137,10 +148,10 @@ def c3(
     ops: Ops,
     x: Tensor,
     name: str,
-    filters: int,
+    filters: Count,
     shortcut: bool = True,
-    groups: int = 1,
-    expansion: float = 0.5,
+    groups: Count = 1,
+    expansion: Expansion = 0.5,
     *,
     repeats: int = 1,
 ) -> Tensor:
@@ -158,10 +169,10 @@ def c3_transformer(
     ops: Ops,
     x: Tensor,
     name: str,
-    filters: int,
+    filters: Count,
     shortcut: bool = True,
-    groups: int = 1,
-    expansion: float = 0.5,
+    groups: Count = 1,
+    expansion: Expansion = 0.5,
     *,
     repeats: int = 1,
 ) -> Tensor:
@@ -189,10 +200,10 @@ def ghost_conv(
     ops: Ops,
     x: Tensor,
     name: str,
-    filters: int,
-    kernel: int = 1,
-    stride: int = 1,
-    groups: int = 1,
+    filters: Count,
+    kernel: Count = 1,
+    stride: Count = 1,
+    groups: Count = 1,
     act: bool | str = True,
 ) -> Tensor:
     """Half of the filters by Conv, the others cheaply from the first. Source: Han et al. 2020, GhostNet."""
@@ -202,7 +213,7 @@ def ghost_conv(
 
 
 def ghost_bottleneck(
-    ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 3, stride: int = 1
+    ops: Ops, x: Tensor, name: str, filters: Count, kernel: Count = 3, stride: Literal[1, 2] = 1
 ) -> Tensor:
     """Two GhostConv with a residual connection, which strides by depth-wise convolutions."""
     hidden = filters // 2
@@ -220,10 +231,10 @@ def c3_ghost(
     ops: Ops,
     x: Tensor,
     name: str,
-    filters: int,
+    filters: Count,
     shortcut: bool = True,
-    groups: int = 1,
-    expansion: float = 0.5,
+    groups: Count = 1,
+    expansion: Expansion = 0.5,
     *,
     repeats: int = 1,
 ) -> Tensor:
@@ -237,14 +248,14 @@ def c3_ghost(
     return _c3(ops, x, name, filters, expansion, inner)
 
 
-def spp(ops: Ops, x: Tensor, name: str, filters: int, kernels: Sequence[int] = (5, 9, 13)) -> Tensor:
+def spp(ops: Ops, x: Tensor, name: str, filters: Count, kernels: Sequence[Count] = (5, 9, 13)) -> Tensor:
     """Spatial pyramid pooling. Source: He et al. 2014, as in YOLOv3-SPP."""
     x = conv(ops, x, f"{name}.cv1", ops.channels(x) // 2)
     pooled = [ops.max_pool(x, f"{name}.m.{i}", k, 1, k // 2) for i, k in enumerate(kernels)]
     return conv(ops, ops.concat([x, *pooled], f"{name}.cat"), f"{name}.cv2", filters)
 
 
-def sppf(ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 5) -> Tensor:
+def sppf(ops: Ops, x: Tensor, name: str, filters: Count, kernel: Count = 5) -> Tensor:
     """SPP(5, 9, 13) by three pools of 5 in a row: the same output, faster."""
     levels = [conv(ops, x, f"{name}.cv1", ops.channels(x) // 2)]
     for i in range(3):
@@ -252,31 +263,54 @@ def sppf(ops: Ops, x: Tensor, name: str, filters: int, kernel: int = 5) -> Tenso
     return conv(ops, ops.concat(levels, f"{name}.cat"), f"{name}.cv2", filters)
 
 
-def concat(ops: Ops, xs: Sequence[Tensor], name: str, dimension: int = 1) -> Tensor:
-    """Join channels. `dimension` is PyTorch's channel axis and must be 1."""
-    if dimension != 1:
-        raise ValueError("Concat joins channels only: its argument must be 1")
+def concat(ops: Ops, xs: Sequence[Tensor], name: str, dimension: Literal[1] = 1) -> Tensor:
+    """Join channels. `dimension` is PyTorch's channel axis."""
     return ops.concat(list(xs), f"{name}.cat")
 
 
 def upsample(
-    ops: Ops, x: Tensor, name: str, size: None = None, scale: int = 2, mode: str = "nearest"
+    ops: Ops, x: Tensor, name: str, size: None = None, scale: Count = 2, mode: Literal["nearest"] = "nearest"
 ) -> Tensor:
     """Repeat every pixel `scale` times in both directions."""
-    if mode != "nearest":
-        raise ValueError(f"Upsample mode must be nearest, not {mode}")
     return ops.upsample(x, f"{name}.up", scale)
 
 
-def max_pool(ops: Ops, x: Tensor, name: str, kernel: int, stride: int = 1, padding: int = 0) -> Tensor:
-    """Maximum over `kernel` x `kernel` windows."""
+def max_pool(
+    ops: Ops, x: Tensor, name: str, kernel: Count, stride: Count | None = None, padding: Border = 0
+) -> Tensor:
+    """Maximum over `kernel` x `kernel` windows, side by side unless `stride` is given, as in PyTorch."""
+    stride = kernel if stride is None else stride
+    if padding and (stride > 1 or 2 * padding != kernel - 1):
+        raise ValueError("padding must be 0, or half of an odd kernel at stride 1")
     return ops.max_pool(x, f"{name}.pool", kernel, stride, padding)
 
 
-def zero_pad(ops: Ops, x: Tensor, name: str, padding: Sequence[int]) -> Tensor:
+def zero_pad(ops: Ops, x: Tensor, name: str, padding: Annotated[Sequence[Border], Len(4, 4)]) -> Tensor:
     """Zeros around the image; `padding` is left, right, top, bottom as in PyTorch."""
     left, right, top, bottom = padding
     return ops.zero_pad(x, f"{name}.pad", ((top, bottom), (left, right)))
+
+
+def run_block(
+    ops: Ops, block: Block, inputs: Sequence[Tensor], name: str, arguments: Mapping[str, Any], repeats: int
+) -> Tensor:
+    """One layer of a configuration: `block` on `inputs`, `repeats` times.
+
+    Raises:
+        ValueError: the block cannot work on these inputs.
+    """
+    x = list(inputs) if block.inputs == "many" else inputs[0]
+    if block.repeats == "inside":
+        return block.build(ops, x, name, **arguments, repeats=repeats)
+    if repeats == 1:
+        return block.build(ops, x, name, **arguments)
+    for i in range(repeats):
+        x = block.build(ops, x, f"{name}.{i}", **arguments)
+    return x
+
+
+def _pool_stride(arguments: Mapping[str, Any]) -> float:
+    return arguments.get("stride") or arguments["kernel"]
 
 
 BLOCKS: dict[str, Block] = {
@@ -295,7 +329,7 @@ BLOCKS: dict[str, Block] = {
     "SPPF": Block(sppf),
     "Concat": Block(concat, inputs="many", scaled=False),
     "Upsample": Block(upsample, scaled=False, stride=lambda arguments: 1 / arguments.get("scale", 2)),
-    "MaxPool2d": Block(max_pool, scaled=False),
+    "MaxPool2d": Block(max_pool, scaled=False, stride=_pool_stride),
     "ZeroPad2d": Block(zero_pad, scaled=False),
 }
 """Every block a configuration can name, `Detect` (heads.py) apart. YOLOv5's prefix `nn.` is optional."""

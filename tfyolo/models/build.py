@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.models.blocks import BLOCKS
+from tfyolo.models.arguments import LEAKY_SLOPE
+from tfyolo.models.blocks import BLOCKS, run_block
 from tfyolo.models.heads import detect, initialise_biases
 from tfyolo.models.ops import Ops, Padding, Shape, ShapeOps, Tensor
 from tfyolo.models.spec import ModelSpec
@@ -27,7 +29,7 @@ def build_model(
         A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads.
 
     Raises:
-        TfyoloError: Keras 3 runs on a backend other than TensorFlow.
+        TfyoloError: Keras 3 runs on a backend other than TensorFlow; `image_hw` is too small.
 
     Example:
         >>> model = build_model(load_spec("yolov5n"))  # doctest: +SKIP
@@ -37,7 +39,8 @@ def build_model(
     keras = keras or import_keras()
     images = keras.Input((*(image_hw or (None, None)), 3), name="images")
     heads = run_layers(KerasOps(keras, spec.activation, spec.csp_activation, spec.bn_epsilon), images, spec)
-    model = keras.Model(images, heads, name=spec.name.replace("/", "_").replace(" ", "_"))
+    name = re.sub("[^A-Za-z0-9.-]", "_", spec.name).lstrip("_.-") or "model"  # what TensorFlow takes
+    model = keras.Model(images, heads, name=name)
     initialise_biases(model, spec)
     return model
 
@@ -65,16 +68,8 @@ def run_layers(
         if layer.block == "Detect":
             outputs.append(detect(ops, inputs, name, spec, **layer.arguments))
             continue
-        block = BLOCKS[layer.block]
-        x = inputs if block.inputs == "many" else inputs[0]
         try:
-            if block.repeats == "inside":
-                x = block.build(ops, x, name, **layer.arguments, repeats=layer.repeats)
-            elif layer.repeats == 1:
-                x = block.build(ops, x, name, **layer.arguments)
-            else:
-                for i in range(layer.repeats):
-                    x = block.build(ops, x, f"{name}.{i}", **layer.arguments)
+            x = run_block(ops, BLOCKS[layer.block], inputs, name, layer.arguments, layer.repeats)
         except ValueError as error:
             raise TfyoloError(f"model {spec.name}, layer {layer.index} ({layer.block}): {error}") from error
         outputs.append(x)
@@ -121,10 +116,6 @@ class KerasOps:
         bias: bool = False,
     ) -> Tensor:
         layers, channels = self.keras.layers, self.channels(x)
-        if channels % groups or filters % groups:
-            raise ValueError(
-                f"{channels} input and {filters} output channels do not divide into {groups} groups"
-            )
         padding = kernel // 2 if padding is None else padding
         # Keras' "same" pads like PyTorch where nothing is strided over; elsewhere it would shift boxes.
         same = stride == 1 and 2 * padding == kernel - 1
@@ -151,7 +142,7 @@ class KerasOps:
         if kind == "linear":
             return x
         if kind == "leaky_relu":
-            return layers.LeakyReLU(0.1, name=name)(x)
+            return layers.LeakyReLU(LEAKY_SLOPE, name=name)(x)
         if kind == "hard_swish":  # x relu6(x + 3) / 6; tf_keras' own hard_sigmoid is another function
             gate = layers.ReLU(6.0, name=f"{name}.relu6")(layers.Rescaling(1.0, 3.0, name=f"{name}.shift")(x))
             return layers.Multiply(name=name)([x, layers.Rescaling(1 / 6, name=f"{name}.scale")(gate)])
@@ -165,10 +156,7 @@ class KerasOps:
         return self.keras.layers.Concatenate(name=name)(xs) if len(xs) > 1 else xs[0]
 
     def max_pool(self, x: Tensor, name: str, kernel: int, stride: int, padding: int) -> Tensor:  # noqa: D102
-        same = stride == 1 and 2 * padding == kernel - 1
-        if padding and not same:
-            raise ValueError(f"MaxPool2d of {kernel}, stride {stride} and padding {padding} is not supported")
-        return self.keras.layers.MaxPooling2D(kernel, stride, "same" if same else "valid", name=name)(x)
+        return self.keras.layers.MaxPooling2D(kernel, stride, "same" if padding else "valid", name=name)(x)
 
     def zero_pad(self, x: Tensor, name: str, padding: Padding) -> Tensor:  # noqa: D102
         return self.keras.layers.ZeroPadding2D(padding, name=name)(x)

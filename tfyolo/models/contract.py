@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tfyolo.configs.reader import Document
 from tfyolo.errors import TfyoloError
-from tfyolo.models.spec import Anchors, ModelSpec, parse_spec
+from tfyolo.models.parse import MAX_CLASSES, MAX_SIDE, parse_spec
+from tfyolo.models.spec import Anchors, ModelSpec
 from tfyolo.version import __version__
 
 FILE_NAME = "tfyolo.json"
@@ -29,7 +30,7 @@ class Contract(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     task: str = "detect"
-    names: tuple[str, ...] = Field(min_length=1, max_length=100_000)
+    names: tuple[str, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     anchors_px: Anchors
     """Per scale: width, height, width, height, ... in pixels of the network's input."""
     strides: tuple[int, ...] = Field(min_length=1)
@@ -46,8 +47,8 @@ class Contract(BaseModel):
             raise ValueError("anchors_px and strides differ in length")
         if any(len(row) < 2 or len(row) % 2 for row in self.anchors_px):
             raise ValueError("anchors_px needs width, height pairs")
-        if any(not 1 <= size <= 65536 for size in (*self.image_size, *self.strides)):
-            raise ValueError("image_size and strides must be within 1 to 65536")
+        if any(not 1 <= size <= MAX_SIDE for size in (*self.image_size, *self.strides)):
+            raise ValueError(f"image_size and strides must be within 1 to {MAX_SIDE}")
         return self
 
     @classmethod

@@ -116,7 +116,7 @@ def _draw(spec: ModelSpec, path: Path) -> None:
         axes.axhline(tops[stride] - 0.8, color="#e3e6ea", lw=0.8, zorder=0)
         level = f"P{int(math.log2(stride))}" if stride >= 1 else ""
         axes.text(-1.15, tops[stride] - 0.72, f"{level}  1/{stride:g}", fontsize=7, color="#8a94a0", va="top")
-    axes.text(-1.15, -1.25, spec.name, fontsize=11, color="#20262c", weight="bold")
+    axes.text(-1.15, -1.25, spec.name.replace("$", r"\$"), fontsize=11, color="#20262c", weight="bold")
 
     def box(x: float, y: float, text: str, section: str) -> None:
         patch = FancyBboxPatch(

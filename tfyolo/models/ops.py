@@ -51,7 +51,7 @@ class Ops(Protocol):
         """Channels one after another."""
 
     def max_pool(self, x: Tensor, name: str, kernel: int, stride: int, padding: int) -> Tensor:
-        """Maximum pooling; padding never wins."""
+        """Maximum pooling; padding is 0, or half of an odd kernel at stride 1, and never wins."""
 
     def zero_pad(self, x: Tensor, name: str, padding: Padding) -> Tensor:
         """Zeros (top, bottom), (left, right)."""
@@ -93,6 +93,8 @@ class Cost:
 class ShapeOps:
     """Counts instead of computing. Costs are kept by the leading part of names: `model.3` of `model.3.bn`.
 
+    It is also what checks a configuration: whatever cannot be computed raises ValueError here.
+
     GFLOPs follow the published ones of YOLOv5, so that tables can be compared: batch normalisation counts
     four multiply-adds an element; biases, activations and the inside of an attention layer count none.
     """
@@ -121,8 +123,11 @@ class ShapeOps:
         groups: int = 1,
         bias: bool = False,
     ) -> Shape:
-        padding = kernel // 2 if padding is None else padding
-        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in x[:2])
+        if filters < 1 or x.channels % groups or filters % groups:
+            raise ValueError(
+                f"{x.channels} input and {filters} output channels do not divide into {groups} groups"
+            )
+        height, width = _windows(x, kernel, stride, kernel // 2 if padding is None else padding)
         per_filter = kernel * kernel * x.channels // groups
         out = Shape(height, width, filters)
         return self._count(name, out, filters * (per_filter + bias), math.prod(out) * per_filter)
@@ -143,7 +148,7 @@ class ShapeOps:
         return self._count(name, Shape(*xs[0][:2], sum(x.channels for x in xs)))
 
     def max_pool(self, x: Shape, name: str, kernel: int, stride: int, padding: int) -> Shape:  # noqa: D102
-        height, width = ((size + 2 * padding - kernel) // stride + 1 for size in x[:2])
+        height, width = _windows(x, kernel, stride, padding)
         return self._count(name, Shape(height, width, x.channels))
 
     def zero_pad(self, x: Shape, name: str, padding: Padding) -> Shape:  # noqa: D102
@@ -157,4 +162,14 @@ class ShapeOps:
         return self._count(name, out, channels * (x.channels + bias), math.prod(out) * x.channels)
 
     def attention(self, query: Shape, key: Shape, value: Shape, name: str, heads: int) -> Shape:  # noqa: D102
+        if query.channels % heads:
+            raise ValueError(f"{query.channels} channels do not divide into {heads} attention heads")
         return self._count(name, query, 4 * query.channels * (query.channels + 1))
+
+
+def _windows(x: Shape, kernel: int, stride: int, padding: int) -> tuple[int, int]:
+    """Height and width after sliding a window over `x`."""
+    height, width = ((size + 2 * padding - kernel) // stride + 1 for size in x[:2])
+    if height < 1 or width < 1:
+        raise ValueError(f"its input of {x.height}x{x.width} is smaller than the kernel of {kernel}")
+    return height, width

@@ -10,10 +10,10 @@ from time import perf_counter
 from typing import Any
 
 from tfyolo.errors import TfyoloError
+from tfyolo.models.arguments import resolve_arguments
 from tfyolo.models.blocks import BLOCKS, Block
 from tfyolo.models.build import KerasOps, import_keras
-from tfyolo.models.ops import Shape, ShapeOps
-from tfyolo.models.spec import resolve_arguments
+from tfyolo.models.ops import Cost, Shape, ShapeOps
 
 Progress = Callable[[str, int, int], None]
 
@@ -30,7 +30,7 @@ class BlockProfile:
         forward_ms: median for the batch.
         backward_ms: median of forward and gradients, less the forward median.
         difference: largest absolute difference of its output to the first block's with the same weights; None
-            where their weights differ in shape.
+            where their weights or outputs differ in shape.
     """
 
     name: str
@@ -68,16 +68,16 @@ def profile_blocks(
         >>> sppf.difference  # doctest: +SKIP
         0.0
     """
-    parsed = [_parse(text, channels) for text in texts]
+    parsed = [_parse(text, Shape(size, size, channels)) for text in texts]
     keras = import_keras()
     import tensorflow as tf
 
     generator = tf.random.Generator.from_seed(0)
     x = generator.normal((batch, size, size, channels))
-    models = [_model(keras, block, arguments, size, channels) for block, arguments in parsed]
+    models = [_model(keras, block, arguments, size, channels) for block, arguments, _ in parsed]
     outputs = []
     for model in models:
-        same = [w.shape for w in model.weights] == [w.shape for w in models[0].weights]
+        same = _shapes(model) == _shapes(models[0])
         if same and model is not models[0]:
             model.set_weights(models[0].get_weights())
         outputs.append(model(x, training=False) if same else None)
@@ -93,22 +93,20 @@ def profile_blocks(
         if progress:
             progress("profiling", round_number + 1, repeats + 1)
     profiles = []
-    for text, (block, arguments), output, (forward_ms, train_ms) in zip(
+    for text, (_, _, costs), output, (forward_ms, train_ms) in zip(
         texts, parsed, outputs, times, strict=True
     ):
-        ops = ShapeOps()
-        block.build(ops, Shape(size, size, channels), "block", **arguments)
-        parameters = sum(cost.parameters for cost in ops.costs.values())
         difference = None if output is None else float(tf.reduce_max(tf.abs(output - outputs[0])))
         profiles.append(BlockProfile(
-            text, parameters, sum(cost.gflops for cost in ops.costs.values()),
-            4e-6 * batch * sum(cost.activations for cost in ops.costs.values()),
+            text, sum(cost.parameters for cost in costs), sum(cost.gflops for cost in costs),
+            4e-6 * batch * sum(cost.activations for cost in costs),
             median(forward_ms), max(median(train_ms) - median(forward_ms), 0.0), difference,
         ))  # fmt: skip
     return profiles
 
 
-def _parse(text: str, channels: int) -> tuple[Block, dict[str, Any]]:
+def _parse(text: str, image: Shape) -> tuple[Block, dict[str, Any], list[Cost]]:
+    """The block that `text` names, its arguments, and what they cost on `image`."""
     name, _, rest = text.partition("(")
     block = BLOCKS.get(name.strip().removeprefix("nn."))
     if block is None or block.inputs == "many":
@@ -116,10 +114,18 @@ def _parse(text: str, channels: int) -> tuple[Block, dict[str, Any]]:
         raise TfyoloError(f"no block `{name}` that reads one layer", fix=f"one of {known}")
     try:
         values = list(ast.literal_eval(f"({rest.removesuffix(')')},)")) if rest.strip(" )") else []
-        filters = [channels] if "filters" in block.build.__annotations__ and not values else []
-        return block, resolve_arguments(block, [*filters, *values])
+        filters = [image.channels] if "filters" in block.build.__annotations__ and not values else []
+        arguments = resolve_arguments(block, [*filters, *values])
+        ops = ShapeOps()
+        block.build(ops, image, "block", **arguments)
+        return block, arguments, list(ops.costs.values())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise TfyoloError(f"`{text}`: {error}", fix="write for example Conv(256, 3, 2)") from error
+
+
+def _shapes(model: Any) -> list[Any]:
+    """Of a model's weights and output: where they are equal, outputs can be compared."""
+    return [tuple(weight.shape) for weight in model.weights] + [tuple(model.outputs[0].shape)]
 
 
 def _model(keras: Any, block: Block, arguments: dict[str, Any], size: int, channels: int) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 import tfyolo.configs
 from tfyolo.configs.reader import read_yaml
 from tfyolo.errors import TfyoloError
-from tfyolo.models.spec import ModelSpec, parse_spec
+from tfyolo.models.parse import parse_spec
+from tfyolo.models.spec import ModelSpec
 
 FOLDER = Path(tfyolo.configs.__file__).parent / "models"
 
@@ -52,7 +53,8 @@ def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
     path, _, entry = text.rpartition(":") if ".yaml:" in text or ".yml:" in text else (text, "", "")
     if path.endswith((".yaml", ".yml")):
         document = read_yaml(path)
-        entry = entry or next(iter(document.value.get("models") or [Path(path).stem]))
-        return parse_spec(document, entry if "models" in document.value else Path(path).stem, **overrides)
+        if entry and "models" not in document.value:
+            raise document.error(f"has no `models`, and so no `{entry}`", fix=f"pass {path}")
+        return parse_spec(document, entry, **overrides)
     near = difflib.get_close_matches(text, _files(), 3) or ["yolov5n"]
     raise TfyoloError(f"no model is called `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")

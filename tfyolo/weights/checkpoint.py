@@ -11,7 +11,7 @@ import numpy as np
 from tfyolo.configs.reader import Document
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, ModelSpec, build_model, parse_spec
-from tfyolo.models.spec import activation_name
+from tfyolo.models.arguments import activation_name
 from tfyolo.weights.mapping import load_tensors
 from tfyolo.weights.torch_file import Module, TorchCheckpoint, read_checkpoint
 
@@ -45,29 +45,43 @@ def checkpoint_contract(checkpoint: TorchCheckpoint) -> Contract:
         raise TfyoloError(
             "holds no configuration", path=checkpoint.path, fix="save the whole model, not its weights"
         )
-    strides = np.asarray(detect.attributes.get("stride", attributes.get("stride")), np.float64).reshape(-1)
-    grid = np.asarray(detect.tensors()["anchors"], np.float64)  # (scales, anchors, 2) in cells
+    strides = _numbers(checkpoint, "stride", detect.attributes.get("stride", attributes.get("stride")))
+    grid = _numbers(checkpoint, "anchors", detect.tensors()["anchors"])  # (scales, anchors, 2) in cells
+    strides = strides.reshape(-1)
     if grid.ndim != 3 or len(grid) != len(strides):
         raise TfyoloError(f"Detect has anchors {grid.shape} and {len(strides)} strides", path=checkpoint.path)
     anchors = [[round(v, 4) for v in row.reshape(-1).tolist()] for row in grid * strides[:, None, None]]
-    config = {key: value for key, value in config.items() if key not in ("anchors", "activation")}
-    config = {"anchors": anchors, **_recorded(checkpoint.model), **config}
-    spec = _parse(checkpoint, config)
-    names: Any = attributes.get("names") or ()
-    if isinstance(names, dict):
-        names = [names[key] for key in sorted(names)]
-    if list(spec.strides) != strides.astype(int).tolist():
+    spec = _parse(checkpoint, {**config, "anchors": anchors, **_recorded(checkpoint)})
+    if list(spec.strides) != strides.tolist():
         raise TfyoloError(
-            f"strides are {strides}, but the configuration's {spec.strides}", path=checkpoint.path
+            f"strides are {strides.tolist()}, but by the configuration {list(spec.strides)}",
+            path=checkpoint.path,
         )
     try:
-        return Contract.of(spec, [str(name) for name in names])
+        return Contract.of(spec, _names(attributes.get("names")))
     except TfyoloError as error:
-        raise TfyoloError(error.message, path=checkpoint.path) from error
+        raise TfyoloError(error.message, path=checkpoint.path, fix=error.fix) from error
+
+
+def _numbers(checkpoint: TorchCheckpoint, name: str, values: object) -> np.ndarray:
+    try:
+        numbers = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.asarray(np.nan)
+    if not np.isfinite(numbers).all():
+        raise TfyoloError(f"Detect's {name} are not numbers", path=checkpoint.path)
+    return numbers
+
+
+def _names(names: object) -> list[str]:
+    """Class names as a list; YOLOv5 keeps a list, since v6.2 a dictionary by index."""
+    if isinstance(names, dict):
+        names = [names[index] for index in range(len(names)) if index in names]
+    return [str(name) for name in names] if isinstance(names, list | tuple) else []
 
 
 def _parse(checkpoint: TorchCheckpoint, config: dict[str, Any]) -> ModelSpec:
-    known: tuple[str, ...] = ("nc", "depth_multiple", "width_multiple", "anchors", "ch", "backbone", "head")
+    known = ("nc", "depth_multiple", "width_multiple", "anchors", "ch", "backbone", "head")
     known += ("activation", "csp_activation", "bn_epsilon")
     config = {key: config[key] for key in known if key in config}
     try:
@@ -89,15 +103,24 @@ def _detect(checkpoint: TorchCheckpoint) -> Module:
     return last
 
 
-def _recorded(model: Module) -> dict[str, Any]:
+def _recorded(checkpoint: TorchCheckpoint) -> dict[str, Any]:
     """What modules hold and configurations before v7.0 omit: activations, batch-norm's epsilon."""
     found: dict[str, Any] = {}
-    for _, module in model.walk():
+    for _, module in checkpoint.model.walk():
         kind = module.class_name.rpartition(".")[2]
         if kind == "BatchNorm2d" and isinstance(module.attributes.get("eps"), float):
             found["bn_epsilon"] = module.attributes["eps"]
         key = {"Conv": "activation", "BottleneckCSP": "csp_activation"}.get(kind)
         act = module.children.get("act")
         if key and act and not (key in found or act.class_name.endswith(".Identity")):
-            found[key] = activation_name(act.class_name.rpartition(".")[2])
+            found[key] = _activation(checkpoint, act)
     return found
+
+
+def _activation(checkpoint: TorchCheckpoint, act: Module) -> str:
+    kind = act.class_name.rpartition(".")[2]
+    slope = f"({act.attributes.get('negative_slope')})" if kind == "LeakyReLU" else ""
+    try:
+        return activation_name(kind + slope)
+    except ValueError as error:
+        raise TfyoloError(str(error), path=checkpoint.path) from error

@@ -31,16 +31,20 @@ def load_tensors(model: Any, tensors: Tensors, path: Path | None = None) -> None
     for layer in model.layers:
         if not layer.weights:
             continue
-        wanted = [tuple(weight.shape) for weight in layer.weights]
-        values = []
-        for names, value in _LAYOUTS[type(layer).__name__](layer, tensors, path):
-            used.update(names)
-            values.append(value)
-        if [value.shape for value in values] != wanted:
-            found = [value.shape for value in values]
-            raise TfyoloError(
-                f"{layer.name} has weights of shape {found}, its configuration {wanted}", path=path
-            )
+        values: list[np.ndarray] = []
+        try:
+            for names, value in _LAYOUTS[type(layer).__name__](layer, tensors, path):
+                used.update(names)
+                values.append(value)
+        except ValueError as error:  # not even of the number of dimensions that the layout has
+            raise TfyoloError(f"a weight of {layer.name} has the wrong shape: {error}", path=path) from error
+        for weight, value in zip(layer.weights, values, strict=True):
+            if tuple(weight.shape) != value.shape:
+                raise TfyoloError(
+                    f"{layer.name}: {weight.name} is {value.shape} in the file, but {tuple(weight.shape)} "
+                    "in the configuration (Keras' order of dimensions)",
+                    path=path,
+                )
         layer.set_weights(values)
     left = [n for n in tensors if n not in used and not n.endswith(_IGNORED)]
     if left:
