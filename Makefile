@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup demo test test-python test-slow lint format bench clean
+.PHONY: help setup demo test test-python test-slow lint format bench lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,13 @@ format: setup  ## rewrite the code as ruff wants it
 
 bench: setup  ## latency of Keras beside LiteRT in one run: make bench WEIGHTS=yolov5n.pt
 	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --include tflite --img 640
+
+lock: setup  ## constraints.txt anew from pyproject.toml, keeping the versions it has
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
+	sed -i -E "s/ and platform_machine == 'x86_64' and platform_python_implementation == 'CPython' and sys_platform == 'linux'//; \
+	  s/ ; python_full_version < '3.12'$$//; s/python_full_version < '3.11'/python_version < \"3.11\"/; \
+	  s/python_full_version == '3.11.\*'/python_version >= \"3.11\"/" constraints.txt
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build runs .pytest_cache .ruff_cache tfyolo.egg-info

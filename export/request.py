@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +32,14 @@ class ExportRequest:
     nms: str = "auto"
     settings: NmsSettings = field(default_factory=NmsSettings)
     half: bool = False
+    _shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    @cached_property
+    @property
     def heads(self) -> Any:
-        """The network as a frozen function of images (1, height, width, 3); computed once for all formats."""
-        import tensorflow as tf
-        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-        from tfyolo.models.build import build_model
-
-        fixed = build_model(self.contract.spec, image_hw=self.image_hw)
-        fixed.set_weights(self.model.get_weights())
-        forward = tf.function(lambda images: fixed(images, training=False))
-        spec = tf.TensorSpec((1, *self.image_hw, 3), tf.float32, name="images")
-        return convert_variables_to_constants_v2(forward.get_concrete_function(spec))
+        """The network as a frozen function of images (1, height, width, 3); made once for all formats."""
+        if "heads" not in self._shared:
+            self._shared["heads"] = freeze(self.model, self.contract, self.image_hw)
+        return self._shared["heads"]
 
     def exported_contract(self, format_name: str) -> Contract:
         """The contract that the file carries: its fixed size and what NMS it holds."""
@@ -56,6 +49,29 @@ class ExportRequest:
             note |= {"max_det": self.settings.max_detections, "candidates": self.settings.candidates}
             note["multi_label"] = self.settings.multi_label
         return self.contract.model_copy(update={"image_size": self.image_hw, "export": note})
+
+
+def freeze(model: Any, contract: Contract, image_hw: tuple[int, int]) -> Any:
+    """A Keras model as a function of one image size whose weights are constants.
+
+    Args:
+        model: from images to raw heads.
+        contract: its contract.
+        image_hw: size of the input in pixels.
+
+    Returns:
+        A concrete function from float32 (1, height, width, 3) in 0..1 to the list of raw heads.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    from tfyolo.models.build import build_model
+
+    fixed = build_model(contract.spec, image_hw=image_hw)
+    fixed.set_weights(model.get_weights())
+    forward = tf.function(lambda images: fixed(images, training=False))
+    spec = tf.TensorSpec((1, *image_hw, 3), tf.float32, name="images")
+    return convert_variables_to_constants_v2(forward.get_concrete_function(spec))
 
 
 def export_model(request: ExportRequest, formats: list[str], stem: Path) -> dict[str, Path]:

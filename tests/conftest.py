@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,7 +32,7 @@ def tiny():
     from tfyolo.inference.load import create
 
     keras.utils.set_random_seed(0)
-    return create("yolov5n", image_size=64, names=("ant", "bee", "cat", "dog"))
+    return create(Path(__file__).with_name("tiny.yaml"), names=("ant", "bee", "cat", "dog"))
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +50,31 @@ def picture(tmp_path) -> Path:
     path = tmp_path / "picture.jpg"
     Image.fromarray(small).resize((64, 48)).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def cells_detector():
+    """The blood cell detector: real weights, three classes, 320 pixels."""
+    from tfyolo.inference.load import load
+
+    return load(SHARED / "weights" / "bccd_yolov5n_320.pt", 320)
+
+
+@pytest.fixture(scope="session")
+def export(cells_detector, tmp_path_factory):
+    """A function that exports the blood cell detector once for each kind of request."""
+    from tfyolo.export.nms import NmsSettings
+    from tfyolo.export.request import ExportRequest, export_model
+
+    folder = tmp_path_factory.mktemp("exported")
+    done = {}
+    request = ExportRequest(cells_detector.model, cells_detector.contract, (320, 320))
+
+    def run(name: str, nms: str = "auto", half: bool = False, **settings):
+        key = (name, nms, half, tuple(sorted(settings.items())))
+        if key not in done:
+            this = replace(request, nms=nms, half=half, settings=NmsSettings(**settings))
+            done[key] = export_model(this, [name], folder / f"cells{len(done)}")[name]
+        return done[key]
+
+    return run

@@ -12,7 +12,6 @@ from tfyolo.inference.boxes import (
     giou,
     iou,
     iou_matrix,
-    unletterbox_xyxy,
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
@@ -57,21 +56,6 @@ def test_clip_is_to_width_and_height_and_leaves_its_argument():
 
 def test_clip_of_no_boxes():
     assert clip_xyxy(EMPTY, (480, 640)).shape == (0, 4)
-
-
-@pytest.mark.parametrize(("ratio", "expected"), [(0.5, [20, 0, 60, 80]), ((0.5, 0.25), [20, 0, 60, 160])])
-def test_unletterbox(ratio, expected):
-    box = np.array([[10 + 8, 40, 30 + 8, 80]], np.float32)
-    assert unletterbox_xyxy(box, ratio, (8, 40), (480, 640)).tolist() == [expected]
-
-
-def test_unletterbox_of_no_boxes():
-    assert unletterbox_xyxy(EMPTY, 0.5, (0, 40), (480, 640)).shape == (0, 4)
-
-
-def test_unletterbox_clips_what_lies_on_the_padding():
-    box = np.array([[0, 0, 640, 640]], np.float32)
-    assert unletterbox_xyxy(box, 1.0, (0, 80), (480, 640)).tolist() == [[0, 0, 640, 480]]
 
 
 @needs_shared

@@ -21,7 +21,7 @@ def add_model(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
         "--img", "--imgsz", "--img-size", dest="img", nargs="+", type=int, metavar="PX",
         help="input size, one number or height and width; by default the model's own",
     )  # fmt: skip
-    parser.add_argument("--device", default="", help="cpu, or the index of a GPU")
+    parser.add_argument("--device", default="", type=device, help="cpu, or the index of a GPU")
 
 
 def add_thresholds(parser: argparse.ArgumentParser, conf: float, iou: float, max_det: int) -> None:
@@ -48,26 +48,34 @@ def image_hw(values: list[int] | None) -> tuple[int, int] | None:
     """--img as height and width.
 
     Raises:
-        TfyoloError: more than two numbers, or not positive.
+        TfyoloError: more than two numbers, or not within 1 and 16384.
     """
     if not values:
         return None
-    if len(values) > 2 or min(values) < 1:
-        raise TfyoloError("--img takes one positive number, or height and width")
+    if len(values) > 2 or min(values) < 1 or max(values) > 16384:
+        raise TfyoloError("--img takes one number within 1 and 16384, or height and width")
     return values[0], values[-1]
 
 
 def fraction(text: str) -> float:
     """A number in 0..1, for argparse."""
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not within 0 and 1")
-    return value
+    try:
+        if 0 <= (value := float(text)) <= 1:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text} is not a number within 0 and 1")
 
 
 def positive(text: str) -> int:
     """A whole number of at least 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return int(text)
+
+
+def device(text: str) -> str:
+    """`cpu`, or indices of GPUs, for argparse."""
+    if text not in ("", "cpu") and not all(part.isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text} is neither `cpu` nor the index of a GPU")
+    return text

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from tfyolo.cli import arguments as options
+
+if TYPE_CHECKING:
+    from tfyolo.inference.writers import Outputs
 
 EXAMPLES = (
     "tfyolo detect --weights yolov5n.pt --source bus.jpg zidane.jpg",
     "tfyolo detect --weights best.tflite --source holiday/ --conf-thres 0.4 --save-txt --save-conf",
     "tfyolo detect --weights yolov5s --source 0                  # webcam",
-    "exit code 1: some images could not be read; they are named and skipped",
+    "exit code 1: an image could not be read, or none could; each is named on stderr and skipped",
 )
 
 
@@ -30,12 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--augment", action="store_true", help="test-time augmentation: three scales and a flip"
     )
     parser.add_argument(
-        "--save-txt", action="store_true", help="write labels/NAME.txt: class x y w h, normalised"
+        "--save-txt",
+        action="store_true",
+        help="write labels/NAME.txt: class x y w h, normalised; empty without boxes",
     )
     parser.add_argument(
         "--save-conf", action="store_true", help="with --save-txt: the confidence as a sixth column"
     )
-    parser.add_argument("--save-crop", action="store_true", help="write each box as crops/CLASS/NAME.jpg")
+    parser.add_argument("--save-crop", action="store_true", help="write each box as crops/CLASS/NAME_N.jpg")
     parser.add_argument("--save-csv", action="store_true", help="write predictions.csv")
     parser.add_argument("--nosave", action="store_true", help="write no annotated pictures and videos")
     parser.add_argument("--hide-labels", action="store_true", help="draw boxes without names")
@@ -51,15 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect, write, print."""
-    from tfyolo.files import run_folder
     from tfyolo.inference.load import load
     from tfyolo.inference.nms import NmsOptions
     from tfyolo.inference.predict import Predictor
     from tfyolo.inference.sources import open_sources
-    from tfyolo.inference.writers import Outputs
 
     frames = open_sources(arguments.source, arguments.vid_stride)
     detector = load(arguments.weights, options.image_hw(arguments.img))
+    detector.check_classes(arguments.classes)
     nms = NmsOptions(
         confidence=arguments.conf_thres,
         iou=arguments.iou_thres,
@@ -67,7 +72,21 @@ def run(arguments: argparse.Namespace) -> int:
         agnostic=arguments.agnostic_nms,
         max_detections=arguments.max_det,
     )
-    outputs = Outputs(
+    report = Predictor(detector, nms, arguments.augment, _outputs(arguments)).run(frames)
+    print(report)
+    if report.interrupted and frames.total is not None:  # to stop a stream is no failure
+        return 130
+    return 1 if report.skipped else 0
+
+
+def _outputs(arguments: argparse.Namespace) -> Outputs | None:
+    """What to write, into a new folder; None where nothing is wanted."""
+    from tfyolo.files import run_folder
+    from tfyolo.inference.writers import Outputs
+
+    if arguments.nosave and not (arguments.save_txt or arguments.save_crop or arguments.save_csv):
+        return None
+    return Outputs(
         folder=run_folder(arguments.project, arguments.name, arguments.exist_ok),
         pictures=not arguments.nosave,
         txt=arguments.save_txt,
@@ -78,6 +97,3 @@ def run(arguments: argparse.Namespace) -> int:
         confidences=not arguments.hide_conf,
         thickness=arguments.line_thickness,
     )
-    report = Predictor(detector, nms, arguments.augment, outputs).run(frames)
-    print(report)
-    return 1 if report.skipped else 0

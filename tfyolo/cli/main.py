@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from tfyolo.errors import TfyoloError
+from tfyolo.text import printable
 from tfyolo.version import __version__
 
 COMMANDS = {
@@ -30,7 +31,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print and exit with 2."""
-        print(f"error: {message} (see `{self.prog} --help`)", file=sys.stderr)
+        print(printable(f"error: {message} (see `{self.prog} --help`)"), file=sys.stderr)
         sys.exit(2)
 
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f"did you mean `{near[0]}`?" if near else f"one of {', '.join(COMMANDS)}"
-        print(f"error: there is no command `{name}`; {hint}", file=sys.stderr)
+        print(printable(f"error: there is no command `{name}`; {hint}"), file=sys.stderr)
         return 2
     module = importlib.import_module(f"tfyolo.cli.{name}")
     parser = Parser(
@@ -74,11 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(module.run(arguments) or 0)
     except TfyoloError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
         return 2
     except BrokenPipeError:  # `tfyolo summary ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(printable(f"error: {error}"), file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -97,4 +101,7 @@ def _overview() -> str:
 
 def entry() -> NoReturn:
     """The console script."""
+    from tfyolo.cli.quiet import hide_import_notes
+
+    hide_import_notes()
     sys.exit(main())

@@ -26,12 +26,15 @@ def predict_augmented(runtime: Runtime, images: np.ndarray, confidence: float) -
     Returns:
         One set of candidates an image; suppression joins what the variants have found twice.
     """
-    classes, width = len(runtime.contract.names), images.shape[2]
+    classes, (height, width) = len(runtime.contract.names), images.shape[1:3]
     found: list[list[Candidates]] = [[] for _ in images]
     for scale, mirrored in VARIANTS:
-        batch = np.stack([_variant(image, scale, mirrored, runtime) for image in images])
+        # Whole pixels, as in YOLOv5; the boxes go back by the ratio that they really have.
+        small_wh = int(width * scale), int(height * scale)
+        ratio = np.array([small_wh[0] / width, small_wh[1] / height] * 2, np.float32)
+        batch = np.stack([_variant(image, small_wh, mirrored, runtime) for image in images])
         for index, prediction in enumerate(runtime(batch, confidence)):
-            boxes, scores = prediction.boxes_xyxy_px / np.float32(scale), _by_class(prediction, classes)
+            boxes, scores = prediction.boxes_xyxy_px / ratio, _by_class(prediction, classes)
             if mirrored:
                 boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
             found[index].append(Candidates(boxes, scores))
@@ -41,12 +44,11 @@ def predict_augmented(runtime: Runtime, images: np.ndarray, confidence: float) -
     ]
 
 
-def _variant(image: np.ndarray, scale: float, mirrored: bool, runtime: Runtime) -> np.ndarray:
-    height, width = image.shape[:2]
+def _variant(image: np.ndarray, small_wh: tuple[int, int], mirrored: bool, runtime: Runtime) -> np.ndarray:
     image = image[:, ::-1] if mirrored else image
-    if scale == 1:
+    if small_wh == image.shape[1::-1]:
         return image
-    small = cv2.resize(np.ascontiguousarray(image), (int(width * scale), int(height * scale)))
+    small = cv2.resize(np.ascontiguousarray(image), small_wh)
     stride = max(runtime.contract.strides)
     out_height, out_width = runtime.input_hw or (
         math.ceil(small.shape[0] / stride) * stride,

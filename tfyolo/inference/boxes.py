@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 Array = np.ndarray
@@ -55,33 +53,6 @@ def clip_xyxy(boxes_xyxy_px: Array, image_hw: tuple[int, int]) -> Array:
     boxes_xyxy_px = _floating(boxes_xyxy_px)
     limits = np.array([width, height, width, height], boxes_xyxy_px.dtype)
     return np.clip(boxes_xyxy_px, 0, limits)
-
-
-def unletterbox_xyxy(
-    boxes_xyxy_px: Array,
-    ratio: float | Sequence[float],
-    pad_xy: Sequence[float],
-    image_hw: tuple[int, int],
-) -> Array:
-    """Boxes on a letterboxed image, back on the image it was made of.
-
-    Args:
-        boxes_xyxy_px: (..., 4) corners in pixels of the letterboxed image.
-        ratio: letterboxed size over original size; one number, or one for x and one for y.
-        pad_xy: pixels of padding at the left and at the top.
-        image_hw: height and width of the original image in pixels.
-
-    Returns:
-        (..., 4) corners in pixels of the original image, clipped to it.
-
-    Example:
-        >>> unletterbox_xyxy(np.array([[0.0, 40.0, 160.0, 280.0]]), 0.5, (0, 40), (480, 640)).tolist()
-        [[0.0, 0.0, 320.0, 480.0]]
-    """
-    boxes_xyxy_px = _floating(boxes_xyxy_px)
-    scale = np.broadcast_to(np.asarray(ratio, boxes_xyxy_px.dtype), (2,))
-    pad = np.asarray(pad_xy, boxes_xyxy_px.dtype)
-    return clip_xyxy((boxes_xyxy_px - np.tile(pad, 2)) / np.tile(scale, 2), image_hw)
 
 
 def iou_matrix(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:

@@ -99,7 +99,11 @@ class Detector:
 
         Returns:
             One result an image, in order.
+
+        Raises:
+            TfyoloError: an image cannot be read or is of another kind, or a class index is out of range.
         """
+        self.check_classes(classes)
         options = NmsOptions(confidence, iou, classes, agnostic, False, max_detections)
         single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
         listed = [images] if single else list(images)
@@ -118,6 +122,17 @@ class Detector:
                     xyxy, detections.scores, detections.classes, self.names, pixels[i], paths[i], speed
                 )
         return [result for result in results if result is not None]
+
+    def check_classes(self, classes: Sequence[int] | None) -> None:
+        """Refuse class indices that the model does not have.
+
+        Raises:
+            TfyoloError: an index is out of range.
+        """
+        last = len(self.names) - 1
+        wrong = [index for index in classes or () if not 0 <= index <= last]
+        if wrong:
+            raise TfyoloError(f"there is no class {wrong[0]}", fix=f"choose --classes within 0 to {last}")
 
     def letterbox(self, image_hw: tuple[int, int], rect: bool = True) -> Letterbox:
         """Where an image of this size lies in the network's input."""
@@ -178,7 +193,9 @@ def _pixels(image: Image) -> tuple[np.ndarray, Path | None]:
     if hasattr(image, "convert"):  # PIL
         from PIL import ImageOps
 
-        image = ImageOps.exif_transpose(image).convert("RGB")
+        image = ImageOps.exif_transpose(image)
+        # Pillow would cut 16 bits off at 255.
+        image = np.uint8(np.asarray(image) >> 8) if image.mode.startswith("I;16") else image.convert("RGB")
     array = np.asarray(image)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, 2)

@@ -36,7 +36,7 @@ def load_runtime(path_or_name: str | Path, threads: int | None = None) -> Runtim
     from tfyolo.weights.hub import find_weights
 
     path = find_weights(path_or_name)
-    if path.suffix in (".pt", ".pth", ".keras"):
+    if path.suffix.lower() in (".pt", ".pth", ".keras"):
         from tfyolo.inference.runtimes.keras import KerasRuntime, limit_threads
         from tfyolo.weights import load_model
 

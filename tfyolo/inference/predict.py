@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -14,27 +16,32 @@ from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.results import Result
 from tfyolo.inference.sources import Frame, Frames
 from tfyolo.inference.writers import Outputs, Writer
+from tfyolo.text import printable
 
 
 @dataclass
 class Report:
     """What a run did; printed as its last lines."""
 
-    folder: Path
+    folder: Path | None
+    """Where the results are; None where none were wanted."""
     images: int = 0
     boxes: int = 0
-    skipped: list[str] = field(default_factory=list)
-    speeds_ms: list[dict[str, float]] = field(default_factory=list)
+    skipped: int = 0
+    interrupted: bool = False
+    speeds_ms: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=1000))
+    """Of the last images; a stream has no end."""
 
     def __str__(self) -> str:
-        lines = [f"{self.images} images, {self.boxes} boxes, {len(self.skipped)} skipped"]
+        lines = [f"{self.images} images, {self.boxes} boxes, {self.skipped} skipped"]
         if self.speeds_ms:
             parts = [
                 f"{np.median([speed[key] for speed in self.speeds_ms]):.1f} ms {key}"
                 for key in self.speeds_ms[0]
             ]
             lines.append("speed (median an image): " + ", ".join(parts))
-        lines.append(f"results are in {self.folder}")
+        if self.folder:
+            lines.append(f"results are in {printable(str(self.folder))}")
         return "\n".join(lines)
 
 
@@ -46,45 +53,48 @@ class Predictor:
         detector: finds the boxes.
         nms: thresholds.
         augment: test-time augmentation.
-        outputs: what to write, and where.
+        outputs: what to write, and where; None writes nothing.
     """
 
     detector: Detector
     nms: NmsOptions
     augment: bool
-    outputs: Outputs
+    outputs: Outputs | None = None
 
     def run(self, frames: Frames) -> Report:
         """Detect on all frames; those that cannot be read are reported and skipped. Ctrl-C ends a stream."""
         from rich.console import Console
         from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
-        report = Report(self.outputs.folder)
-        console = Console(highlight=False, soft_wrap=True)
+        report = Report(self.outputs.folder if self.outputs else None)
+        # Names are shown as they are: no markup, no emoji codes.
+        console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         columns = (
             *Progress.get_default_columns()[:-1],
             TimeRemainingColumn(),
             TextColumn("{task.completed}"),
         )
-        with Writer(self.outputs) as writer, Progress(*columns, console=console, transient=True) as progress:
+        bar = Progress(*columns, console=console, transient=True, redirect_stderr=sys.stderr.isatty())
+        with Writer(self.outputs) if self.outputs else nullcontext() as writer, bar as progress:
             task = progress.add_task("detecting", total=frames.total)
             try:
                 for number, frame in enumerate(frames, 1):
                     if frame.image is None:
-                        report.skipped.append(frame.path)
-                        print(f"skipped {frame.path}: {frame.problem}", file=sys.stderr)
+                        report.skipped += 1
+                        print(printable(f"skipped {frame.path}: {frame.problem}"), file=sys.stderr)
                     else:
                         start = perf_counter()
                         result = self._detect(frame, frame.image)
-                        writer.write(frame, result)
+                        if writer:
+                            writer.write(frame, result)
                         report.images += 1
                         report.boxes += len(result)
                         report.speeds_ms.append(dict(result.speed_ms))
-                        console.print(
-                            _line(number, frames.total, frame, result, perf_counter() - start), markup=False
-                        )
+                        line = _line(number, frames.total, frame, result, perf_counter() - start)
+                        console.print(printable(line))
                     progress.advance(task)
             except KeyboardInterrupt:
+                report.interrupted = True
                 console.print("interrupted; what was found so far is written")
         return report
 

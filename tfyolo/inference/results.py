@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ class Result:
 
     def counts(self) -> dict[str, int]:
         """How many boxes of each class, in the order of the classes."""
-        return {self.names[i]: int((self.classes == i).sum()) for i in np.unique(self.classes)}
+        counts: dict[str, int] = {}
+        for i in np.sort(self.classes):  # two classes may have one name
+            counts[self.names[i]] = counts.get(self.names[i], 0) + 1
+        return counts
 
     def to_supervision(self) -> sv.Detections:
         """As `supervision.Detections`, with `class_name` in its data: for trackers, zones, annotators."""
@@ -84,10 +88,28 @@ class Result:
         return annotate(self, labels=labels, confidences=confidences, thickness=thickness)
 
     def save(self, path: str | Path) -> Path:
-        """Write `plot()` to a picture file; the suffix says which kind."""
-        from PIL import Image
+        """Write `plot()` to a picture file; the suffix says which kind.
 
-        path = Path(path)
+        Raises:
+            TfyoloError: an unknown suffix, or the file cannot be written.
+        """
+        return save_picture(self.plot(), path)
+
+
+def save_picture(picture: np.ndarray, path: str | Path) -> Path:
+    """Write uint8 (height, width, 3) RGB to a picture file; the suffix says which kind.
+
+    Raises:
+        TfyoloError: an unknown suffix, or the file cannot be written.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    # TIFF is written without loss and refuses to be told a quality.
+    options: dict[str, Any] = {} if path.suffix.lower() in (".tif", ".tiff") else {"quality": 95}
+    try:
         with atomic(path) as temporary:
-            Image.fromarray(self.plot()).save(temporary, quality=95)
-        return path
+            Image.fromarray(picture).save(temporary, **options)
+    except (OSError, ValueError) as error:
+        raise TfyoloError(f"cannot be written: {error}", path=path, fix="choose a .jpg or .png") from error
+    return path

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -26,7 +28,7 @@ class Video:
     name: str
     fps: float
     frames: int | None
-    """Number of frames that will come; None for a live stream."""
+    """Number of frames that will come, as its header says; None for a live stream."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,26 @@ def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
 
 def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     """Parts of one source, in order."""
+    try:
+        return _parts(source, vid_stride, listed)
+    except (OSError, ValueError) as error:  # no permission, a name too long, an address without sense
+        reason = getattr(error, "strerror", None) or error
+        raise TfyoloError(
+            f"cannot be opened: {reason}", path=_public(source), fix="check --source"
+        ) from error
+
+
+def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
+    if not source.strip():
+        raise TfyoloError("--source is empty", fix="name a picture, folder, video or stream")
     path = Path(source)
-    suffix = path.suffix.lower().split("?")[0]
+    suffix = path.suffix.lower()
     if source.isdecimal() and not path.exists():
         return [_stream(int(source), f"webcam {source}", vid_stride)]
     if source.lower().startswith(STREAM_SCHEMES):
-        if suffix in IMAGE_SUFFIXES:
-            return [Frames(lambda: iter([_download(source)]), 1)]
-        return [_stream(source, source, vid_stride)]
+        return [_remote(source, vid_stride)]
     if path.is_dir():
-        return _files(sorted(p for p in path.iterdir() if p.is_file()), source, vid_stride)
+        return _files(sorted(path.iterdir()), source, vid_stride)
     if any(character in source for character in "*?[") and not path.exists():
         found = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207 - takes absolute patterns
         return _files(found, source, vid_stride)
@@ -97,33 +109,55 @@ def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if suffix == ".txt" and not listed:
         return _list(path, vid_stride)
     if suffix in VIDEO_SUFFIXES:
-        return [_video(path, vid_stride)]
+        return [_video(str(path), path.name, vid_stride)]
     # Anything else is taken for a picture: what cannot be read is reported with the others.
     return [Frames(lambda: iter([_picture(path)]), 1)]
 
 
+def _remote(url: str, vid_stride: int) -> Frames:
+    """A picture or film that is fetched, or a live stream."""
+    parts = urlsplit(url)
+    suffix = PurePosixPath(parts.path).suffix.lower()
+    if parts.scheme.startswith("http") and suffix in IMAGE_SUFFIXES:
+        return Frames(lambda: iter([_download(url)]), 1)
+    if parts.scheme.startswith("http") and suffix in VIDEO_SUFFIXES:
+        return _video(url, PurePosixPath(parts.path).name, vid_stride)
+    return _stream(url, _public(url), vid_stride)
+
+
+def _public(address: str) -> str:
+    """An address without its user name and password, for messages and file names."""
+    return re.sub(r"(?<=://)[^/?#]*@", "", address)
+
+
 def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
-    known = [p for p in paths if p.suffix.lower() in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)]
+    known = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and p.is_file()]
     if not known:
         raise TfyoloError(
-            "holds no pictures or videos", path=source, fix=f"known are {', '.join(IMAGE_SUFFIXES)}"
+            "holds no pictures or videos", path=source, fix=f"known are {', '.join(sorted(IMAGE_SUFFIXES))}"
         )
-    return [part for p in known for part in _open(str(p), vid_stride, listed=True)]
+    return [part for p in known for part in _one_of_many(str(p), str(p), vid_stride)]
+
+
+def _one_of_many(source: str, place: str, vid_stride: int) -> list[Frames]:
+    """Parts of a source that others stand beside: what is wrong with it is reported in its turn."""
+    try:
+        return _open(source, vid_stride, listed=True)
+    except TfyoloError as error:
+        problem = error.message if source == place else f"{source}: {error.message}"
+        frame = Frame(Path(source).name, place, None, problem=problem)
+        return [Frames(lambda: iter([frame]), 1)]
 
 
 def _list(path: Path, vid_stride: int) -> list[Frames]:
     """A text file of one source a line; paths relative to the file, else to the current folder."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
     parts: list[Frames] = []
-    for number, line in enumerate(lines, 1):
-        if not line or line.startswith("#"):
-            continue
-        beside = path.parent / line
-        try:
-            parts += _open(str(beside) if beside.exists() else line, vid_stride, listed=True)
-        except TfyoloError as error:
-            problem = Frame(Path(line).name, f"{path}:{number}", None, problem=f"{line}: {error.message}")
-            parts.append(Frames(lambda problem=problem: iter([problem]), 1))  # type: ignore[misc]
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").split("\n"), 1):
+        line = line.strip()
+        if line and not line.startswith("#"):
+            beside = path.parent / line[:4000]  # a longer one is no path, and asking for it would raise
+            source = str(beside) if os.path.exists(beside) else line  # noqa: PTH110 - never raises
+            parts += _one_of_many(source, f"{path}:{number}", vid_stride)
     if not parts:
         raise TfyoloError("lists no pictures", path=path)
     return parts
@@ -138,55 +172,62 @@ def _picture(path: Path) -> Frame:
 
 def _download(url: str) -> Frame:
     import urllib.request
+    from http.client import HTTPException
 
-    name = Path(url.split("?")[0]).name
+    name, shown = PurePosixPath(urlsplit(url).path).name, _public(url)
     try:
         with urllib.request.urlopen(url, timeout=30) as response:  # noqa: S310 - the scheme was checked
             data = response.read(MAX_DOWNLOAD_BYTES + 1)
         if len(data) > MAX_DOWNLOAD_BYTES:
-            return Frame(name, url, None, problem="is larger than 256 MiB")
-        return Frame(name, url, decode_image(data, url))
+            return Frame(name, shown, None, problem="is larger than 256 MiB")
+        return Frame(name, shown, decode_image(data, shown))
     except TfyoloError as error:
-        return Frame(name, url, None, problem=error.message)
-    except OSError as error:
-        return Frame(name, url, None, problem=f"cannot be fetched: {error}")
+        return Frame(name, shown, None, problem=error.message)
+    except (OSError, HTTPException, ValueError) as error:
+        return Frame(name, shown, None, problem=f"cannot be fetched: {error}")
 
 
 def _capture(address: str | int) -> Any:
     import cv2
 
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
-    capture = cv2.VideoCapture(address)
+    # What OpenCV and FFmpeg would print about a failure is in our own error.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        capture = cv2.VideoCapture(address)
+    finally:
+        logging.setLogLevel(level)
     if not capture.isOpened():
         hint = "check the camera" if isinstance(address, int) else "check the address or the file"
-        raise TfyoloError("cannot be opened as a video", path=str(address), fix=hint)
+        raise TfyoloError("cannot be opened as a video", path=_public(str(address)), fix=hint)
     return capture
 
 
-def _video(path: Path, vid_stride: int) -> Frames:
+def _video(address: str, name: str, vid_stride: int) -> Frames:
     import cv2
 
-    capture = _capture(str(path))
+    capture, shown = _capture(address), _public(address)
     count, fps = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
     capture.release()
-    total = max((count + vid_stride - 1) // vid_stride, 0)
+    total = (count + vid_stride - 1) // vid_stride if count > 0 else None
     # A film that skips frames keeps its length.
-    video = Video(path.name, (fps if 0 < fps < 1000 else 30.0) / vid_stride, total)
+    video = Video(name, (fps if 0 < fps < 1000 else 30.0) / vid_stride, total)
 
     def iterate() -> Iterator[Frame]:
-        capture = _capture(str(path))
+        capture = _capture(address)
         try:
             index = 0
             while capture.grab():
                 if index % vid_stride == 0:
                     ok, bgr = capture.retrieve()
                     if not ok:
-                        yield Frame(path.name, str(path), None, video, index, "a frame cannot be decoded")
+                        yield Frame(name, shown, None, video, index, f"frame {index} cannot be decoded")
                     else:
-                        yield Frame(path.name, str(path), cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), video, index)
+                        yield Frame(name, shown, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), video, index)
                 index += 1
             if not index:
-                yield Frame(path.name, str(path), None, problem="holds no frames that can be decoded")
+                yield Frame(name, shown, None, problem="holds no frames that can be decoded")
         finally:
             capture.release()
 
@@ -199,7 +240,7 @@ def _stream(address: str | int, label: str, vid_stride: int) -> Frames:
 
     capture = _capture(address)
     fps = capture.get(cv2.CAP_PROP_FPS)
-    name = "".join(c if c.isalnum() else "_" for c in label) + ".mp4"
+    name = re.sub(r"\W", "_", label)[:60] + ".mp4"
     video = Video(name, (fps if 0 < fps <= 120 else 30.0) / vid_stride, None)
 
     def iterate() -> Iterator[Frame]:
@@ -208,17 +249,19 @@ def _stream(address: str | int, label: str, vid_stride: int) -> Frames:
 
         def read() -> None:
             index = 0
-            while not ended.is_set() and capture.grab():
-                if index % vid_stride == 0:
-                    ok, bgr = capture.retrieve()
-                    if ok:
-                        with fresh:
-                            latest[:] = [bgr, index]
-                            fresh.notify()
-                index += 1
-            ended.set()
-            with fresh:
-                fresh.notify()
+            try:
+                while not ended.is_set() and capture.grab():
+                    if index % vid_stride == 0:
+                        ok, bgr = capture.retrieve()
+                        if ok:
+                            with fresh:
+                                latest[:] = [bgr, index]
+                                fresh.notify()
+                    index += 1
+            finally:  # whoever waits must not wait for ever
+                ended.set()
+                with fresh:
+                    fresh.notify()
 
         reader = threading.Thread(target=read, daemon=True)
         reader.start()

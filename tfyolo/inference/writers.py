@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
-from tfyolo.inference.results import Result
+from tfyolo.inference.results import Result, save_picture
 from tfyolo.inference.sources import Frame, Video
 
 
@@ -23,9 +24,13 @@ class Outputs:
     folder: Path
     pictures: bool = True
     txt: bool = False
+    """labels/NAME.txt. A picture without boxes has an empty file: it was looked at, is a background to train on,
+    and keeps no file of an earlier run. (YOLOv5 writes none.)"""
     txt_confidence: bool = False
     crops: bool = False
+    """crops/CLASS/NAME_1.jpg, NAME_2.jpg, ..., best box first."""
     csv: bool = False
+    """predictions.csv, a row for each box."""
     labels: bool = True
     confidences: bool = True
     thickness: int | None = None
@@ -36,20 +41,24 @@ class Writer:
     """Writes the results of a run; a context manager, since videos and the table stay open."""
 
     outputs: Outputs
-    _stack: ExitStack = field(default_factory=ExitStack)
-    _video: Video | None = None
-    _video_size: tuple[int, int] = (0, 0)
-    _sink: Any = None
+    _table: ExitStack = field(default_factory=ExitStack)
     _rows: Any = None
+    _film: ExitStack = field(default_factory=ExitStack)
+    _sink: Any = None
+    _video: Video | None = None
+    _video_name: str = ""
+    _video_size: tuple[int, int] = (0, 0)
     _taken: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        # An interrupted film is still a film: what was written so far is kept.
-        self._close_video()
-        self._stack.__exit__(*failure)
+        # An interrupted film is still a film, and so is a table: what was written so far is kept.
+        try:
+            self._film.close()
+        finally:
+            self._table.close()
 
     def write(self, frame: Frame, result: Result) -> None:
         """Write what was asked for about one frame."""
@@ -68,23 +77,26 @@ class Writer:
                 thickness=self.outputs.thickness,
             )
             if frame.video:
-                self._write_frame(frame.video, name, picture)
+                self._write_frame(frame.video, picture)
             else:
-                _save_picture(picture, self.outputs.folder / name)
+                save_picture(picture, self.outputs.folder / name)
 
     def _unique(self, frame: Frame) -> str:
-        """A file name for results; pictures of one name from two folders do not overwrite each other."""
-        if frame.video:
-            return Path(frame.name).with_suffix(".mp4").name
-        name, number = frame.name, 2
+        """A file name for results: a/x.jpg, b/x.jpg and x.png share no picture, labels or crops."""
+        if frame.video and frame.video is self._video:
+            return self._video_name
+        path = Path(frame.name)
         # JPEG for kinds that cannot be written or would not be looked at.
-        if Path(name).suffix.lower() not in (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"):
-            name = f"{Path(name).stem}.jpg"
-        path = Path(name)
-        while name in self._taken:
-            name, number = f"{path.stem}_{number}{path.suffix}", number + 1
-        self._taken.add(name)
-        return name
+        known = path.suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+        suffix = ".mp4" if frame.video else path.suffix if known else ".jpg"
+        stem, number = path.stem, 2
+        while stem.casefold() in self._taken:
+            stem, number = f"{path.stem}_{number}", number + 1
+        self._taken.add(stem.casefold())
+        if frame.video:
+            self._film.close()
+            self._video, self._video_name, self._sink = frame.video, stem + suffix, None
+        return stem + suffix
 
     def _write_txt(self, stem: str, result: Result) -> None:
         columns = [result.classes[:, None].astype(object), result.boxes_xywh_norm]
@@ -98,53 +110,54 @@ class Writer:
 
     def _write_crops(self, stem: str, result: Result) -> None:
         height, width = result.image.shape[:2]
-        for number, (box, index) in enumerate(zip(result.boxes_xyxy_px, result.classes, strict=True)):
+        for number, (box, index) in enumerate(zip(result.boxes_xyxy_px, result.classes, strict=True), 1):
             # YOLOv5's margin: 2 % and 10 pixels.
             centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * 1.02 + 5
             x1, y1 = np.maximum(centre - half, 0).astype(int)
             x2, y2 = np.minimum(centre + half, [width, height]).astype(int)
             folder = self.outputs.folder / "crops" / _safe(result.names[index])
-            suffix = f"_{number + 1}" if number else ""
-            _save_picture(result.image[y1:y2, x1:x2], folder / f"{stem}{suffix}.jpg")
+            # Each has a number, so that the second box of x.jpg is not the first one of x_2.jpg.
+            save_picture(result.image[y1:y2, x1:x2], folder / f"{stem}_{number}.jpg")
 
     def _write_csv(self, name: str, result: Result) -> None:
         if self._rows is None:
-            path = self._stack.enter_context(atomic(self.outputs.folder / "predictions.csv"))
-            file = self._stack.enter_context(path.open("w", newline="", encoding="utf-8"))
+            path = self._table.enter_context(atomic(self.outputs.folder / "predictions.csv"))
+            file = self._table.enter_context(path.open("w", newline="", encoding="utf-8"))
             self._rows = csv.writer(file)
             self._rows.writerow(["Image Name", "Prediction", "Confidence", "xmin", "ymin", "xmax", "ymax"])
         for box, score, index in zip(result.boxes_xyxy_px, result.scores, result.classes, strict=True):
             self._rows.writerow([name, result.names[index], f"{score:.4f}", *(f"{v:.1f}" for v in box)])
 
-    def _write_frame(self, video: Video, name: str, picture: np.ndarray) -> None:
+    def _write_frame(self, video: Video, picture: np.ndarray) -> None:
         size = (picture.shape[1], picture.shape[0])
-        if self._video is not video:
-            self._close_video()
-            import supervision as sv
-
-            self._video, self._video_size = video, size
-            info = sv.VideoInfo(width=size[0], height=size[1], fps=max(round(video.fps), 1))
-            self._sink = sv.VideoSink(str(self.outputs.folder / name), info)
-            self._sink.__enter__()
+        if self._sink is None:
+            self._video_size = size
+            self._open_film(self.outputs.folder / self._video_name, video.fps)
         if size != self._video_size:  # a camera that turned
             import cv2
 
             picture = cv2.resize(picture, self._video_size)
         self._sink.write_frame(np.ascontiguousarray(picture[..., ::-1]))
 
-    def _close_video(self) -> None:
-        if self._sink is not None:
-            self._sink.__exit__(None, None, None)
-        self._video = self._sink = None
+    def _open_film(self, path: Path, fps: float) -> None:
+        import supervision as sv
 
-
-def _save_picture(picture: np.ndarray, path: Path) -> None:
-    from PIL import Image
-
-    with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, quality=95)
+        width, height = self._video_size
+        # MPEG-4 counts time in 16 bits: two decimals always fit.
+        info = sv.VideoInfo(width=width, height=height, fps=max(round(fps, 2), 0.1))
+        with ExitStack() as stack:
+            temporary = stack.enter_context(atomic(path))
+            try:
+                self._sink = stack.enter_context(sv.VideoSink(str(temporary), info))
+            except RuntimeError as error:
+                raise TfyoloError(
+                    f"no video of {width}x{height} pixels can be written", path=path, fix="pass --nosave"
+                ) from error
+            self._film = stack.pop_all()
 
 
 def _safe(name: str) -> str:
     """A class name as a folder name: names come with model files and must not lead elsewhere."""
-    return re.sub(r"[^\w .-]", "_", name).strip(". ")[:100] or "unnamed"
+    name = re.sub(r"[^\w .-]", "_", name)[:60].strip(". ") or "unnamed"
+    reserved = re.match(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", name, re.IGNORECASE)  # on Windows
+    return f"_{name}" if reserved else name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from types import ModuleType
@@ -82,13 +83,16 @@ def import_keras() -> ModuleType:
     Raises:
         TfyoloError: KERAS_BACKEND (or ~/.keras/keras.json) names another backend.
     """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise TfyoloError(
-            f"Keras runs on the backend `{keras.backend.backend()}`, but tfyolo needs TensorFlow",
-            fix="set KERAS_BACKEND=tensorflow",
-        )
+    fix = "set KERAS_BACKEND=tensorflow"
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # importing Keras would import that backend
+    if backend == "tensorflow":
+        try:
+            import keras
+        except (ImportError, ValueError) as error:
+            raise TfyoloError(f"Keras cannot be imported: {error}", fix=fix) from error
+        backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise TfyoloError(f"Keras runs on the backend `{backend}`, but tfyolo needs TensorFlow", fix=fix)
     return keras
 
 

@@ -70,8 +70,20 @@ class Contract(BaseModel):
 
     @property
     def spec(self) -> ModelSpec:
-        """The configuration, checked and resolved again."""
-        return parse_spec(Document(None, self.config), str(self.config.get("name", "")))
+        """The configuration, checked and resolved again.
+
+        Raises:
+            TfyoloError: it is wrong, or names, strides or anchors are not those of such a network.
+        """
+        spec = parse_spec(Document(None, self.config), str(self.config.get("name", "")))
+        if (len(self.names), self.strides) != (spec.classes, spec.strides):
+            raise TfyoloError(
+                f"{len(self.names)} names and strides {self.strides}, but the configuration has "
+                f"{spec.classes} classes and strides {spec.strides}"
+            )
+        if any(len(row) != 2 * spec.anchors_per_scale for row in self.anchors_px):
+            raise TfyoloError(f"the configuration has {spec.anchors_per_scale} anchors a scale")
+        return spec
 
     def to_json(self) -> str:
         """Indented JSON."""

@@ -18,8 +18,8 @@ from tfyolo.models.spec import Anchors, Layer, ModelSpec
 SECTIONS = ("backbone", "neck", "head")
 MAX_CLASSES = 100_000
 MAX_SIDE = 65_536  # pixels
-MAX_BLOCKS = 2_000  # repeats together; yolov5x6 has 80
-MAX_PARAMETERS = 1_000_000_000  # yolov5x6 has 141 million
+MAX_BLOCKS = 2_000  # repeats together; the listed configurations stay below 100
+MAX_PARAMETERS = 1_000_000_000  # yolov5-p7, the largest listed, has 144 million
 
 _KEYS = {"nc": "classes", "depth_multiple": "depth", "width_multiple": "width"}  # YOLOv5's name: ours
 _DEFAULTS: dict[str, Any] = {

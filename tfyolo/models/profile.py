@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -107,13 +108,13 @@ def profile_blocks(
 
 def _parse(text: str, image: Shape) -> tuple[Block, dict[str, Any], list[Cost]]:
     """The block that `text` names, its arguments, and what they cost on `image`."""
-    name, _, rest = text.partition("(")
-    block = BLOCKS.get(name.strip().removeprefix("nn."))
-    if block is None or block.inputs == "many":
+    match = re.fullmatch(r"\s*(?:nn\.)?(\w*)\s*(?:\((.*)\)\s*)?", text)
+    block = BLOCKS.get(match[1]) if match else None
+    if match is None or block is None or block.inputs == "many":
         known = ", ".join(key for key, entry in BLOCKS.items() if entry.inputs == "one")
-        raise TfyoloError(f"no block `{name}` that reads one layer", fix=f"one of {known}")
+        raise TfyoloError(f"`{text}` is no block that reads one layer", fix=f"one of {known}")
     try:
-        values = list(ast.literal_eval(f"({rest.removesuffix(')')},)")) if rest.strip(" )") else []
+        values = list(ast.literal_eval(f"({match[2]},)")) if (match[2] or "").strip() else []
         filters = [image.channels] if "filters" in block.build.__annotations__ and not values else []
         arguments = resolve_arguments(block, [*filters, *values])
         ops = ShapeOps()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
+from tfyolo.files import atomic
 
 RELEASE_URL = "https://github.com/ultralytics/yolov5/releases/download/v7.0"
 SHA256 = {
@@ -40,14 +41,15 @@ def find_weights(path_or_name: str | Path) -> Path:
         TfyoloError: no such file, and no release of that name; the download failed or has the wrong checksum.
     """
     path = Path(path_or_name)
-    if path.exists():
-        return path
     name = path.name.removesuffix(".pt")
+    # A folder `yolov5s` may be a run or a clone; exported folders have longer names.
+    if path.exists() and not (path.is_dir() and str(path_or_name) in SHA256):
+        return path
     if path.name != str(path_or_name) or name not in SHA256:
         hint = f"pass a file, or one of {', '.join(SHA256)}"
         raise TfyoloError("no such model file", path=path, fix=hint)
     local = Path(f"{name}.pt")
-    if local.exists():
+    if local.is_file():
         return local
     cached = cache_folder() / local
     if cached.exists() and hashlib.sha256(cached.read_bytes()).hexdigest() == SHA256[name]:
@@ -61,18 +63,20 @@ def _download(name: str, target: Path) -> Path:
     url = f"{RELEASE_URL}/{target.name}"
     print(f"downloading {url}\n{LICENCE}", file=sys.stderr)
     try:
-        # get_file downloads to a temporary name, checks the checksum and shows progress.
-        keras.utils.get_file(
-            target.name,
-            url,
-            file_hash=SHA256[name],
-            hash_algorithm="sha256",
-            cache_dir=target.parent,
-            cache_subdir="",
-        )
+        # get_file shows progress and checks the checksum, but leaves a wrong file where it put it.
+        with atomic(target) as temporary:
+            keras.utils.get_file(
+                temporary.name,
+                url,
+                file_hash=SHA256[name],
+                hash_algorithm="sha256",
+                cache_dir=temporary.parent,
+                cache_subdir="",
+            )
     except Exception as error:  # URL errors, time-outs and checksum mismatches come as different kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise TfyoloError(
-            f"{url} could not be downloaded: {str(error).splitlines()[0][:200]}",
+            f"{url} could not be downloaded: {reason}",
             fix=f"fetch it elsewhere and put it at {target}, or pass the path of a .pt file",
         ) from error
     return target

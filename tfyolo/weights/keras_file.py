@@ -45,7 +45,12 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     """
     path = Path(path)
     contract = read_contract(path)
-    model = build_model(contract.spec, keras)
+    try:
+        spec = contract.spec
+    except TfyoloError as error:
+        raise TfyoloError(f"{FILE_NAME} inside is wrong: {error.message}", path=path) from error
+    model = build_model(spec, keras)
+    _check_size(path, model.count_params())
     try:
         model.load_weights(path)
     except Exception as error:  # Keras and h5py raise many kinds for a damaged file
@@ -55,6 +60,14 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
             fix="copy the file again, it may be incomplete",
         ) from error
     return model, contract
+
+
+def _check_size(path: Path, weights: int) -> None:
+    """Refuse an archive that unpacks to more than its weights and an optimizer's can need."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+    if size > 16 * weights + 64 * 1024 * 1024:
+        raise TfyoloError(f"unpacks to {size:,} bytes, but the network has {weights:,} weights", path=path)
 
 
 def read_contract(path: Path) -> Contract:

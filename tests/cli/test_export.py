@@ -1,0 +1,83 @@
+"""`tfyolo export` and `tfyolo benchmark` by their command lines."""
+
+import pytest
+
+from tfyolo.cli.main import main
+
+
+def test_export_names_what_it_wrote_and_detect_runs_it(tiny_keras, picture, tmp_path, capsys):
+    stem = tmp_path / "out" / "best"
+    formats = ["--include", "saved_model", "tflite", "--half", "--nms", "postprocess"]
+    assert main(["export", "--weights", str(tiny_keras), *formats, "--img", "64", "--output", str(stem)]) == 0
+    printed = capsys.readouterr().out
+    for name in ("best.tflite", "best_saved_model"):
+        assert name in printed
+        assert (stem.parent / name).exists()
+    assert printed.splitlines()[-1].startswith("next: tfyolo detect --weights")
+    for name in ("best.tflite", "best_saved_model"):
+        run = ["--source", str(picture), "--project", str(tmp_path / "runs"), "--nosave"]
+        assert main(["detect", "--weights", str(stem.parent / name), *run]) == 0
+        assert "1 images" in capsys.readouterr().out
+
+
+def test_output_stands_beside_the_weights(tiny_keras, capsys):
+    assert main(["export", "--weights", str(tiny_keras), "--nms", "none", "--img", "32", "64"]) == 0
+    assert tiny_keras.with_suffix(".tflite").exists()
+    from tfyolo.inference.load import load
+
+    assert load(tiny_keras.with_suffix(".tflite")).image_hw == (32, 64)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--include", "onnx9"], "unknown format `onnx9`"),
+        (["--include", "tflite", "--nms", "combined"], "TensorFlow Lite cannot hold --nms combined"),
+        (["--img", "33"], "no multiple of the stride 32"),
+        (["--img", "0"], "--img takes one"),
+        (["--conf-thres", "1.5"], "within 0 and 1"),
+        (["--max-det", "0"], "at least 1"),
+    ],
+)
+def test_impossible_requests_are_one_line(tiny_keras, capsys, words, message):
+    try:
+        code = main(["export", "--weights", str(tiny_keras), *words])
+    except SystemExit as error:  # argparse's own
+        code = error.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert message in captured.err
+    assert captured.err.startswith("error: ")
+    assert "Traceback" not in captured.err
+
+
+def test_exporting_an_exported_file_is_refused(tmp_path, capsys):
+    path = tmp_path / "a.tflite"
+    path.write_bytes(b"x")
+    assert main(["export", "--weights", str(path)]) == 2
+    assert "is exported already" in capsys.readouterr().err
+
+
+def test_failed_export_leaves_the_old_file(tiny_keras, tmp_path, monkeypatch):
+    import tfyolo.export.tflite as tflite
+
+    old = tmp_path / "best.tflite"
+    old.write_bytes(b"the last good one")
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tflite, "attach_files", fail)
+    words = ["export", "--weights", str(tiny_keras), "--img", "32", "--output", str(tmp_path / "best")]
+    assert main(words) == 130
+    assert old.read_bytes() == b"the last good one"
+    assert list(tmp_path.iterdir()) == [old]
+
+
+def test_benchmark_times_all_files_in_one_run(tiny_keras, picture, capsys):
+    words = ["--include", "tflite", "--img", "64", "--rounds", "1", "--runs", "2", "--source", str(picture)]
+    assert main(["benchmark", "--weights", str(tiny_keras), *words]) == 0
+    printed = capsys.readouterr().out
+    assert "KerasRuntime" in printed
+    assert "LiteRtRuntime" in printed
+    assert "1.00x" in printed

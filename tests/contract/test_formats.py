@@ -1,0 +1,210 @@
+"""Every exported format: the contract's signatures, the same boxes as Keras, what it refuses."""
+
+import importlib
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from tfyolo.export.nms import NMS
+from tfyolo.export.registry import FORMATS, find_format, format_of
+
+from tests.shared import SHARED
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.load import load
+
+PICTURE = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[0]
+KINDS = [(entry.name, nms) for entry in FORMATS for nms in entry.nms]
+
+
+@pytest.fixture(scope="module")
+def expected(cells_detector):
+    """Keras' boxes on a real picture, letterboxed to the square that exported files take."""
+    result = cells_detector(PICTURE, rect=False)[0]
+    assert len(result) > 10
+    return result
+
+
+@pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.name)
+def test_entry_is_whole(entry):
+    for dotted in (entry.exporter, entry.runtime):
+        module, _, name = dotted.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))
+    assert set(entry.nms) <= set(NMS)
+    assert find_format(entry.name) is entry
+
+
+@pytest.mark.parametrize(("name", "nms"), KINDS)
+def test_same_boxes_as_keras(export, expected, name, nms):
+    detector = load(export(name, nms))
+    found = detector(PICTURE)[0]
+    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=0.1)
+
+
+@pytest.mark.parametrize(("name", "nms"), [("tflite", "postprocess"), ("saved_model", "none")])
+def test_half_is_half_the_size_and_nearly_equal(export, expected, name, nms):
+    def size(path):
+        return sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file())
+
+    half = export(name, nms, half=True)
+    assert size(half) < 0.6 * size(export(name, nms))
+    found = load(half)(PICTURE)[0]
+    assert len(found) == len(expected)
+    # Nearly equal scores may change places: compare each box with its nearest.
+    distance = np.abs(found.boxes_xyxy_px[:, None] - expected.boxes_xyxy_px).max(-1)
+    assert distance.min(0).max() < 1
+    np.testing.assert_allclose(found.scores, expected.scores[distance.argmin(1)], atol=0.01)
+
+
+@pytest.mark.parametrize(("name", "nms"), KINDS)
+def test_signature_is_the_contract(export, name, nms):
+    path = export(name, nms)
+    rows = 3 * (40 * 40 + 20 * 20 + 10 * 10)
+    wanted = {"boxes": (1, rows, 4), "scores": (1, rows, 3)}
+    if nms != "none":
+        wanted = {
+            "detection_boxes": (1, 100, 4),
+            "detection_classes": (1, 100),
+            "detection_scores": (1, 100),
+            "num_detections": (1,),
+        }
+    if name == "tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        runner = Interpreter(str(path)).get_signature_runner("serving_default")
+        inputs = {k: (tuple(v["shape"]), v["dtype"]) for k, v in runner.get_input_details().items()}
+        outputs = {k: tuple(v["shape"]) for k, v in runner.get_output_details().items()}
+        assert inputs == {"images": ((1, 320, 320, 3), np.float32)}
+    else:
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(str(path)).signatures["serving_default"]
+        outputs = {k: tuple(v.shape) for k, v in loaded.structured_outputs.items()}
+        assert list(loaded.structured_input_signature[1]) == ["images"]
+    assert outputs == wanted
+
+
+@pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.name)
+def test_file_carries_the_contract(export, cells_detector, entry):
+    carried = load(export(entry.name)).contract
+    original = cells_detector.contract
+    assert carried.names == original.names == ("Platelets", "RBC", "WBC")
+    assert (carried.anchors_px, carried.strides, carried.config) == (
+        original.anchors_px,
+        original.strides,
+        original.config,
+    )
+    assert carried.image_size == (320, 320)
+    assert carried.export["format"] == entry.name
+    assert carried.export["nms"] == entry.nms[0]
+    assert carried.export["conf_thres"] == 0.25
+
+
+def test_tflite_metadata_reads_with_the_librarys_reader(export):
+    import ctypes
+
+    import libusb_package
+
+    ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
+    from tensorflow_lite_support.metadata.python.metadata import MetadataDisplayer
+
+    path = export("tflite")
+    reader = MetadataDisplayer.with_model_file(str(path))
+    assert sorted(reader.get_packed_associated_file_list()) == ["labels.txt", "tfyolo.json"]
+    graph = json.loads(reader.get_metadata_json())["subgraph_metadata"][0]
+    assert [tensor["name"] for tensor in graph["input_tensor_metadata"]] == ["images"]
+    from ai_edge_litert.interpreter import Interpreter
+
+    # Apps read metadata by the tensor's place in the file, so the order must be the file's.
+    interpreter = Interpreter(str(path))
+    place = {d["index"]: i for i, d in enumerate(interpreter.get_output_details())}
+    signature = interpreter.get_signature_runner().get_output_details()
+    in_file = sorted(signature, key=lambda name: place[signature[name]["index"]])
+    assert [tensor["name"] for tensor in graph["output_tensor_metadata"]] == in_file
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt").decode().split() == ["Platelets", "RBC", "WBC"]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_tflite_is_the_same_on_any_number_of_threads(export, expected, threads):
+    path = export("tflite", "postprocess", confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
+    found = load(path, threads=threads)(PICTURE, confidence=0.001, max_detections=300)[0]
+    one = load(path, threads=1)(PICTURE, confidence=0.001, max_detections=300)[0]
+    assert len(found) > 100
+    np.testing.assert_array_equal(found.classes, one.classes)
+    np.testing.assert_allclose(found.scores, one.scores, atol=1e-5)
+
+
+def test_tflite_runs_without_tensorflow(export):
+    code = (
+        "import sys; from tfyolo.inference.load import load; "
+        f"print(len(load({str(export('tflite'))!r})({str(PICTURE)!r})[0])); "
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    lines = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    assert int(lines[0]) > 10
+    assert lines[1] == "[]"
+
+
+@pytest.mark.parametrize(("name", "nms"), [("tflite", "combined")])
+def test_impossible_nms_is_refused(name, nms):
+    with pytest.raises(TfyoloError, match="cannot hold --nms combined"):
+        find_format(name).check(nms)
+
+
+def test_unknown_format_and_file():
+    with pytest.raises(TfyoloError, match="unknown format `coreml2`"):
+        find_format("coreml2")
+    with pytest.raises(TfyoloError, match="no model file that tfyolo knows"):
+        format_of(SHARED / "README.md")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "no contract", "noise"])
+def test_damaged_tflite_is_one_sentence(export, tmp_path, damage):
+    data = export("tflite").read_bytes()
+    if damage == "no contract":
+        with zipfile.ZipFile(export("tflite")) as archive:
+            end = min(info.header_offset for info in archive.infolist())
+        data = data[:end]
+    broken = {
+        "truncated": data[: len(data) // 2],
+        "empty": b"",
+        "no contract": data,
+        "noise": bytes(range(256)) * 40,
+    }
+    path = tmp_path / "broken.tflite"
+    path.write_bytes(broken[damage])
+    with pytest.raises(TfyoloError, match=r"broken\.tflite"):
+        load(path)
+
+
+def test_damaged_saved_model_is_one_sentence(export, tmp_path):
+    import shutil
+
+    copy = tmp_path / "x_saved_model"
+    shutil.copytree(export("saved_model"), copy)
+    (copy / "saved_model.pb").write_bytes(b"nonsense")
+    with pytest.raises(TfyoloError, match="x_saved_model: TensorFlow cannot read it"):
+        load(copy)
+    (copy / "tfyolo.json").unlink()
+    with pytest.raises(TfyoloError, match=r"holds no tfyolo\.json"):
+        load(copy)
+
+
+def test_size_that_strides_do_not_divide_is_refused(cells_detector, tmp_path):
+    from tfyolo.export.request import ExportRequest, export_model
+
+    request = ExportRequest(cells_detector.model, cells_detector.contract, (300, 320))
+    with pytest.raises(TfyoloError, match="300x320 pixels is no multiple of the stride 32"):
+        export_model(request, ["tflite"], tmp_path / "x")
+
+
+def test_fixed_input_refuses_another_size(export):
+    with pytest.raises(TfyoloError, match="fixed to 320x320"):
+        load(export("tflite"), 640)

@@ -1,0 +1,171 @@
+"""Validation end to end, on data small enough to know the answer."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfyolo.data.dataset import Sample
+from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.batches import load_batches, plan_batches
+from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.inference.detector import Detector
+from tfyolo.inference.predictions import Candidates
+from tfyolo.models import Contract, load_spec
+
+NAMES = ("dark", "light")
+
+
+class SquareFinder:
+    """A runtime that knows the truth: it finds the one black or white square in a grey picture."""
+
+    def __init__(self, fixed=None, max_batch=4, score=0.9):
+        spec = load_spec("yolov5n", classes=2)
+        self.contract = Contract.of(spec, NAMES, fixed or (128, 128))
+        self.input_hw, self.max_batch, self.score, self.shapes = fixed, max_batch, score, []
+
+    def __call__(self, images, confidence):
+        self.shapes.append(images.shape)
+        return [self._find(image[..., 0].astype(int)) for image in images]
+
+    def _find(self, image):
+        boxes, scores = [], []
+        for index, mask in enumerate((image < 40, image > 220)):
+            y, x = np.nonzero(mask)
+            if len(x):
+                boxes.append([x.min(), y.min(), x.max() + 1, y.max() + 1])
+                scores.append(np.eye(2)[index] * self.score)
+        return Candidates(np.float32(boxes).reshape(-1, 4), np.float32(scores).reshape(-1, 2))
+
+
+SIZES_WH = [(128, 96), (128, 96), (96, 160), (96, 160), (120, 120), (64, 64), (128, 64)]
+
+
+def background(path, hw) -> Sample:
+    return Sample(Path(path), hw, np.zeros(0, int), np.zeros((0, 4)))
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    """Six pictures of 128 x 96 to 96 x 160 with a black or white square each, and one background."""
+    for kind in ("images", "labels"):
+        (tmp_path / kind / "val").mkdir(parents=True)
+    for number, (width, height) in enumerate(
+        [(128, 96), (128, 96), (96, 160), (96, 160), (120, 120), (64, 64), (128, 64)]
+    ):
+        picture = np.full((height, width, 3), 128, np.uint8)
+        x, y, size, light = 8 + 3 * number, 10 + 2 * number, 24, number % 2
+        if number < 6:
+            picture[y : y + size, x : x + size] = 255 * light
+            label = (
+                f"{light} {(x + size / 2) / width} {(y + size / 2) / height} {size / width} {size / height}\n"
+            )
+            (tmp_path / "labels" / "val" / f"{number}.txt").write_text(label)
+        Image.fromarray(picture).save(tmp_path / "images" / "val" / f"{number}.png")
+    path = tmp_path / "squares.yaml"
+    path.write_text("path: .\ntrain: images/val\nval: images/val\nnames: [dark, light]\n")
+    return path
+
+
+@pytest.mark.parametrize("fixed", [None, (128, 128), (96, 160)], ids=str)
+@pytest.mark.parametrize("rect", [True, False])
+def test_a_detector_that_knows_the_truth_is_perfect(data, fixed, rect):
+    metrics = validate(Detector(SquareFinder(fixed)), data, ValOptions(rect=rect, batch=3, plots=False))
+    assert metrics.map50 == pytest.approx(0.995, abs=1e-3)  # what 101-point interpolation makes of 1
+    assert metrics.result.mean_recall == pytest.approx(1)
+    assert metrics.map50_95 > 0.85  # a square's edge moves by a pixel when it is scaled
+    assert metrics.result.labels.tolist() == [3, 3]
+
+
+def test_a_detector_that_finds_nothing_scores_zero(data):
+    metrics = validate(Detector(SquareFinder(score=0.0)), data, ValOptions(plots=False))
+    assert (metrics.map50, metrics.map50_95, metrics.result.mean_recall) == (0, 0, 0)
+
+
+def test_confused_classes_score_zero_unless_classes_count_as_one(data):
+    data.write_text(data.read_text().replace("[dark, light]", "[light, dark]"))
+    finder = SquareFinder()
+    swapped = finder._find
+    finder._find = lambda image: Candidates((c := swapped(image)).boxes_xyxy_px, c.scores[:, ::-1])
+    assert validate(Detector(finder), data, ValOptions(plots=False)).map50 == 0
+    single = validate(Detector(finder), data, ValOptions(plots=False, single_cls=True))
+    assert single.map50 == pytest.approx(0.995, abs=1e-3)
+    assert single.names == ("object",)
+
+
+def test_run_folder_holds_metrics_plots_and_predictions(data, tmp_path):
+    folder = tmp_path / "run"
+    seen = []
+    options = ValOptions(save_json=True, batch=2)
+    metrics = validate(Detector(SquareFinder()), data, options, folder, lambda *step: seen.append(step))
+    written = {path.name for path in folder.iterdir()}
+    assert written == {
+        "metrics.json", "predictions.json", "PR_curve.png", "F1_curve.png", "P_curve.png", "R_curve.png",
+        "confusion_matrix.png", "val_batch0_labels.jpg", "val_batch0_pred.jpg",
+    }  # fmt: skip
+    saved = json.loads((folder / "metrics.json").read_text())
+    assert saved["map50"] == pytest.approx(metrics.map50, abs=1e-5)
+    assert set(saved["per_class"]) == {"dark", "light"}
+    assert saved["per_class"]["dark"]["labels"] == 3
+    assert set(saved["speed_ms"]) == {"preprocess", "inference", "nms"}
+    assert saved["images"] == {
+        "used": 7, "with_labels": 6, "without_label_file": 1, "with_empty_label_file": 0, "corrupt": 0
+    }  # fmt: skip
+    assert saved["settings"]["iou"] == 0.6
+    assert metrics.coco["ap50"] == pytest.approx(1)
+    predictions = json.loads((folder / "predictions.json").read_text())
+    assert len(predictions) == 6
+    assert seen[-1] == ("validating", 7, 7)
+
+
+def test_batches_are_rectangular_by_proportion(data):
+    samples = [
+        Sample(Path("x"), hw, np.zeros(0, int), np.zeros((0, 4))) for hw in [(96, 128), (160, 96), (64, 128)]
+    ]
+    plans = plan_batches(samples, (128, 128), 2, 32, rect=True)
+    # Two wide pictures, the taller of which sets the height; then a tall one: half a cell more, rounded up.
+    assert [plan.input_hw for plan in plans] == [(128, 160), (160, 96)]
+    square = plan_batches(samples, (128, 128), 2, 32, rect=False)
+    assert [plan.input_hw for plan in square] == [(128, 128), (128, 128)]
+    assert [len(plan.samples) for plan in square] == [2, 1]
+
+
+def test_runtime_of_fixed_size_gets_single_squares(data):
+    finder = SquareFinder((128, 128), max_batch=1)
+    validate(Detector(finder), data, ValOptions(plots=False))
+    assert set(finder.shapes) == {(1, 128, 128, 3)}
+
+
+def test_wrong_number_of_classes_names_the_file(data):
+    data.write_text(data.read_text().replace("[dark, light]", "[a, b, c]"))
+    with pytest.raises(TfyoloError, match=r"squares\.yaml: `names` has 3 classes, but the model has 2"):
+        validate(Detector(SquareFinder()), data)
+
+
+def test_unusable_images_are_left_out_and_named(data):
+    images = data.parent / "images" / "val"
+    (images / "0.png").write_bytes(b"")
+    (data.parent / "labels" / "val" / "1.txt").write_text("1 0.5 0.5 nan 0.1\n")
+    metrics = validate(Detector(SquareFinder()), data, ValOptions(plots=False))
+    assert metrics.scan.corrupt == 2
+    assert metrics.result.labels.sum() == 4
+    assert any("0.png" in problem for problem in metrics.problems)
+    assert any("1.txt:1" in problem for problem in metrics.problems)
+
+
+def test_image_that_breaks_while_decoding_is_reported(data):
+    samples = [background(data.parent / "images/val" / name, (96, 128)) for name in ("0.png", "missing.png")]
+    plans = plan_batches(samples, (128, 128), 4, 32, rect=False)
+    (batch,) = load_batches(plans, 128)
+    assert [sample.image.name for sample in batch.samples] == ["0.png"]
+    assert batch.images.shape == (1, 128, 128, 3)
+    assert "missing.png" in batch.problems[0]
+
+
+def test_nothing_usable_is_one_sentence(data):
+    for path in (data.parent / "images" / "val").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(TfyoloError, match=r"squares\.yaml"):
+        validate(Detector(SquareFinder()), data)

@@ -1,0 +1,91 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tfyolo.inference.augment import VARIANTS, predict_augmented
+from tfyolo.inference.predictions import Candidates, Detections
+
+SIZES = [(64, 96), (96, 64), (320, 320), (32, 32)]
+
+
+class Finder:
+    """A runtime that finds the bright rectangle of what it is shown."""
+
+    max_batch = 64
+
+    def __init__(self, input_hw=None, suppresses=False):
+        self.input_hw, self.suppresses, self.seen = input_hw, suppresses, []
+        self.contract = SimpleNamespace(names=("dim", "bright"), strides=(8, 16, 32))
+
+    def __call__(self, images, confidence):
+        self.seen.append(images.shape)
+        return [self.find(image) for image in images]
+
+    def find(self, image):
+        y, x = np.nonzero(image[..., 0] > 184)
+        if not len(x):
+            boxes, scores = np.zeros((0, 4), np.float32), np.zeros((0, 2), np.float32)
+        else:
+            boxes = np.float32([[x.min(), y.min(), x.max() + 1, y.max() + 1]])
+            scores = np.float32([[0.1, 0.8]])
+        if self.suppresses:
+            return Detections(boxes, scores[:, 1], np.ones(len(boxes), np.int64))
+        return Candidates(boxes, scores)
+
+
+def picture(height, width):
+    """A bright rectangle off the middle, and its box."""
+    image = np.full((height, width, 3), 114, np.uint8)
+    x1, y1, x2, y2 = width // 8, height // 4, width // 2, height - height // 8
+    image[y1:y2, x1:x2] = 255
+    return image, [x1, y1, x2, y2]
+
+
+@pytest.mark.parametrize("suppresses", [False, True])
+def test_nothing_found(suppresses):
+    found = predict_augmented(Finder(suppresses=suppresses), np.zeros((1, 64, 64, 3), np.uint8), 0.25)
+    assert found[0].boxes_xyxy_px.shape == (0, 4)
+    assert found[0].scores.shape == (0, 2)
+
+
+@pytest.mark.parametrize("hw", SIZES)
+@pytest.mark.parametrize("fixed", [False, True])
+def test_all_variants_give_the_same_box(hw, fixed):
+    image, box = picture(*hw)
+    found = predict_augmented(Finder(hw if fixed else None), image[None], 0.25)[0]
+    assert len(found.boxes_xyxy_px) == len(VARIANTS)
+    np.testing.assert_allclose(found.boxes_xyxy_px, [box] * 3, atol=1)
+
+
+@pytest.mark.parametrize("hw", SIZES)
+def test_boxes_go_back_by_the_ratio_of_whole_pixels(hw):
+    image = np.full((*hw, 3), 255, np.uint8)
+    found = predict_augmented(Finder(), image[None], 0.25)[0]
+    np.testing.assert_allclose(found.boxes_xyxy_px, [[0, 0, hw[1], hw[0]]] * 3, atol=1e-3)
+
+
+@pytest.mark.parametrize("hw", SIZES)
+def test_a_fixed_input_stays_what_it_is(hw):
+    finder = Finder(hw)
+    predict_augmented(finder, np.stack([picture(*hw)[0]] * 2), 0.25)
+    assert finder.seen == [(2, *hw, 3)] * 3
+
+
+def test_a_free_input_shrinks_by_whole_strides():
+    finder = Finder()
+    predict_augmented(finder, picture(320, 640)[0][None], 0.25)
+    assert finder.seen == [(1, 320, 640, 3), (1, 288, 544, 3), (1, 224, 448, 3)]
+
+
+def test_suppressed_boxes_keep_their_class():
+    image, _ = picture(64, 64)
+    found = predict_augmented(Finder(suppresses=True), image[None], 0.25)[0]
+    np.testing.assert_allclose(found.scores, [[0, 0.8]] * 3)
+
+
+def test_each_image_of_a_batch_has_its_own_boxes():
+    first, box = picture(64, 64)
+    found = predict_augmented(Finder(), np.stack([first, np.zeros_like(first)]), 0.25)
+    assert [len(c.scores) for c in found] == [3, 0]
+    np.testing.assert_allclose(found[0].boxes_xyxy_px[0], box)

@@ -1,0 +1,239 @@
+import itertools
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.inference.films import make_film, serve
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.sources import open_sources
+
+
+def save(path, level, hw=(8, 12)):
+    """A grey picture that is recognised by its level."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((*hw, 3), level, np.uint8))
+    return path
+
+
+def levels(frames):
+    """(name, mean level) of every frame."""
+    return [(frame.name, None if frame.image is None else round(frame.image.mean())) for frame in frames]
+
+
+def test_no_sources():
+    frames = open_sources([])
+    assert frames.total == 0
+    assert list(frames) == []
+
+
+def test_a_picture_is_rgb(tmp_path):
+    path = tmp_path / "red.png"
+    cv2.imwrite(str(path), np.tile(np.uint8([[[0, 0, 255]]]), (8, 12, 1)))
+    (frame,) = open_sources([str(path)])
+    assert (frame.name, frame.path, frame.video, frame.problem) == ("red.png", str(path), None, "")
+    assert frame.image.shape == (8, 12, 3)
+    assert (frame.image == [255, 0, 0]).all()
+
+
+def test_a_folder_is_sorted_and_other_files_are_left_out(tmp_path):
+    save(tmp_path / "b.png", 20), save(tmp_path / "a.JPG", 10), save(tmp_path / "c.BMP", 30)
+    (tmp_path / "notes.txt").write_text("a.JPG")
+    (tmp_path / ".hidden").write_text("")
+    (tmp_path / "folder.jpg").mkdir()
+    save(tmp_path / "below" / "d.png", 40)
+    frames = open_sources([str(tmp_path)])
+    assert frames.total == 3
+    assert levels(frames) == [("a.JPG", 10), ("b.png", 20), ("c.BMP", 30)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.png", ["a.png", "b.png"]),
+        ("?.png", ["a.png", "b.png"]),
+        ("[b-z].png", ["b.png"]),
+        ("**/*.png", ["a.png", "b.png", "c.png"]),
+        ("*/*.png", ["c.png"]),
+        ("*", ["a.png", "b.png"]),
+    ],
+)
+def test_globs(tmp_path, pattern, names):
+    save(tmp_path / "b.png", 20), save(tmp_path / "a.png", 10), save(tmp_path / "below" / "c.png", 30)
+    assert [frame.name for frame in open_sources([str(tmp_path / pattern)])] == names
+
+
+@pytest.mark.parametrize("name", ["[1].jpg", "what?.png", "a*b.png", "7", "with space.jpg", "ünï.png"])
+def test_odd_names_that_exist(tmp_path, monkeypatch, name):
+    shutil.move(save(tmp_path / "plain.png", 50), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert levels(open_sources([name])) == [(name, 50)]
+
+
+def test_several_sources_come_in_their_order(tmp_path):
+    paths = [save(tmp_path / "b.png", 20), save(tmp_path / "a.png", 10)]
+    frames = open_sources([str(p) for p in paths])
+    assert frames.total == 2
+    assert levels(frames) == [("b.png", 20), ("a.png", 10)]
+    assert levels(frames) == [("b.png", 20), ("a.png", 10)]  # and may be looked at twice
+
+
+def test_a_list(tmp_path, monkeypatch):
+    save(tmp_path / "lists" / "beside.png", 10)
+    save(tmp_path / "here.png", 20)
+    absolute = save(tmp_path / "far" / "absolute.png", 30)
+    listing = tmp_path / "lists" / "all.txt"
+    lines = ["\ufeff# mine", "", "  beside.png  ", "here.png", "missing.png", str(absolute), "x" * 5000, "\0"]
+    listing.write_text("\r\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    frames = list(open_sources(["lists/all.txt"]))
+    expected = [("beside.png", 10), ("here.png", 20), ("missing.png", None), ("absolute.png", 30)]
+    assert levels(frames)[:4] == expected
+    assert [frame.path for frame in frames if frame.problem] == [f"lists/all.txt:{n}" for n in (5, 7, 8)]
+    assert frames[2].problem == "missing.png: no such picture, folder, video or list"
+
+
+def test_a_list_that_names_itself_ends(tmp_path):
+    listing = tmp_path / "loop.txt"
+    listing.write_text("loop.txt\n")
+    (frame,) = open_sources([str(listing)])
+    assert frame.problem == "is not a picture that can be read"
+
+
+def test_a_list_of_folders_and_globs(tmp_path):
+    save(tmp_path / "a" / "1.png", 10), save(tmp_path / "b" / "2.png", 20)
+    (tmp_path / "all.txt").write_text(f"a\n{tmp_path}/b/*.png\n")
+    assert levels(open_sources([str(tmp_path / "all.txt")])) == [("1.png", 10), ("2.png", 20)]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is empty (zero bytes)"),
+        (b"not a picture", "is not a picture that can be read"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", None),
+    ],
+)
+def test_an_unreadable_picture_is_a_frame_with_a_problem(tmp_path, content, problem):
+    bad, good = tmp_path / "bad.jpg", save(tmp_path / "good.jpg", 90)
+    bad.write_bytes(content)
+    first, second = open_sources([str(tmp_path)])
+    assert first.image is None
+    assert first.path == str(bad)
+    assert first.problem == (problem or first.problem) != ""
+    assert (second.path, second.problem) == (str(good), "")
+
+
+def test_a_truncated_picture_is_a_problem(tmp_path):
+    path = save(tmp_path / "cut.jpg", 90, (100, 100))
+    path.write_bytes(path.read_bytes()[:-100])
+    (frame,) = open_sources([str(path)])
+    assert frame.problem == "is truncated: the file ends before the picture does"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("missing.jpg", "no such picture"),
+        ("missing/", "no such picture"),
+        ("", "--source is empty"),
+        ("empty", "holds no pictures or videos"),
+        ("*.png", "holds no pictures or videos"),
+        ("list.txt", "lists no pictures"),
+        ("bad.mp4", "cannot be opened as a video"),
+        ("x" * 5000, "cannot be opened: File name too long"),
+        ("97", "97: cannot be opened as a video"),
+        ("rtsp://user:secret@127.0.0.1:1/", "rtsp://127.0.0.1:1/: cannot be opened as a video"),
+        ("http://[", "cannot be opened: Invalid IPv6 URL"),
+    ],
+)
+def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, capfd, source, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.txt").write_text("# nothing\n\n")
+    (tmp_path / "bad.mp4").write_bytes(b"no film")
+    with pytest.raises(TfyoloError, match=message) as caught:
+        open_sources([source])
+    assert "secret" not in str(caught.value)
+    assert capfd.readouterr().err == ""  # nothing of OpenCV's and FFmpeg's own
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("MJPG", ".avi"), ("mp4v", ".MP4")])
+@pytest.mark.parametrize(("stride", "indices"), [(1, range(7)), (3, (0, 3, 6)), (100, (0,))])
+def test_a_film(tmp_path, codec, suffix, stride, indices):
+    path = make_film(tmp_path / f"film{suffix}", frames=7, fps=10, codec=codec)
+    frames = open_sources([str(path)], stride)
+    seen = list(frames)
+    assert frames.total == len(seen) == len(indices)
+    assert [frame.index for frame in seen] == list(indices)
+    np.testing.assert_allclose([frame.image.mean() for frame in seen], [20 * i for i in indices], atol=4)
+    assert seen[0].video.name == path.name
+    assert seen[0].video.fps == pytest.approx(10 / stride)
+    assert seen[0].video.frames == len(indices)
+    assert all(frame.video is seen[0].video for frame in seen)
+
+
+def test_a_damaged_film_in_a_folder_is_a_problem_and_the_others_come(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no film")
+    make_film(tmp_path / "b.avi", frames=2)
+    save(tmp_path / "c.png", 70)
+    frames = open_sources([str(tmp_path)])
+    assert frames.total == 4
+    assert [(f.name, f.problem) for f in frames] == [
+        ("a.mp4", "cannot be opened as a video"), ("b.avi", ""), ("b.avi", ""), ("c.png", ""),
+    ]  # fmt: skip
+
+
+def test_a_film_that_is_cut_off_gives_the_frames_it_has(tmp_path):
+    path = make_film(tmp_path / "film.avi", frames=10)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert 0 < sum(frame.image is not None for frame in open_sources([str(path)])) < 10
+
+
+def test_a_live_stream_ends_with_its_last_frame():
+    def jpeg(level):
+        data = cv2.imencode(".jpg", np.full((48, 64, 3), level, np.uint8))[1].tobytes()
+        return b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
+
+    kind = "multipart/x-mixed-replace; boundary=frame"
+    with serve({"/live": (kind, [jpeg(10 * i) for i in range(12)])}) as address:
+        frames = open_sources([f"{address}/live"])
+        assert frames.total is None
+        seen = list(frames)
+    assert 1 <= len(seen) <= 12
+    assert [frame.index for frame in seen] == sorted({frame.index for frame in seen})
+    for frame in seen:
+        assert frame.image.mean() == pytest.approx(10 * frame.index, abs=3)
+        assert frame.video.frames is None
+        assert frame.name.startswith("http___127_0_0_1_")
+        assert frame.name.endswith("_live.mp4")
+
+
+def test_leaving_a_live_stream_stops_its_reader():
+    data = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+    part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
+    with serve({"/live": ("multipart/x-mixed-replace; boundary=frame", [part] * 50)}) as address:
+        iterator = iter(open_sources([f"{address}/live"]))
+        assert len(list(itertools.islice(iterator, 1))) == 1
+        iterator.close()  # joins the thread that reads
+
+
+def test_pictures_and_films_over_http(tmp_path):
+    picture = save(tmp_path / "a.png", 70).read_bytes()
+    film = make_film(tmp_path / "film.avi", frames=4).read_bytes()
+    pages = {"/a.png": ("image/png", [picture]), "/film.avi": ("video/avi", [film]), "/b.jpg": ("", [b"x"])}
+    with serve(pages) as address:
+        names = ("a.png?size=1.5", "b.jpg", "missing.png", "film.avi")
+        frames = list(open_sources([f"{address}/{name}" for name in names]))
+    assert [frame.name for frame in frames] == ["a.png", "b.jpg", "missing.png"] + ["film.avi"] * 4
+    assert frames[0].image.mean() == 70
+    assert frames[1].problem == "is not a picture that can be read"
+    assert frames[2].problem == "cannot be fetched: HTTP Error 404: Not Found"
+    assert [round(frame.image.mean(), -1) for frame in frames[3:]] == [0, 20, 40, 60]
+
+
+def test_a_server_that_is_down_is_a_problem():
+    (frame,) = open_sources(["http://user:secret@127.0.0.1:1/a.jpg"])
+    assert frame.problem.startswith("cannot be fetched: ")
+    assert frame.path == "http://127.0.0.1:1/a.jpg"

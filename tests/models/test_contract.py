@@ -1,0 +1,93 @@
+"""What a model file says about itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tfyolo.errors import TfyoloError
+from tfyolo.models import Contract, load_spec
+from tfyolo.version import __version__
+
+NAMES = ("cat", "dog")
+
+
+@pytest.fixture
+def contract() -> Contract:
+    return Contract.of(load_spec("yolov5n", classes=2), NAMES, (320, 416))
+
+
+def altered(contract: Contract, **changes) -> str:
+    return json.dumps({**json.loads(contract.to_json()), **changes})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("task", "detect"),
+        ("names", NAMES),
+        ("strides", (8, 16, 32)),
+        ("image_size", (320, 416)),
+        ("version", __version__),
+        ("export", {}),
+    ],
+)
+def test_fields_survive(contract, field, value):
+    assert getattr(Contract.from_json(contract.to_json()), field) == value
+
+
+def test_anchors_survive(contract):
+    assert Contract.from_json(contract.to_json()).anchors_px == load_spec("yolov5n").anchors
+
+
+def test_names_and_size_by_default():
+    contract = Contract.of(load_spec("yolov5n", classes=2, image_size=64))
+    assert (contract.names, contract.image_size) == (("class0", "class1"), (64, 64))
+
+
+def test_wrong_number_of_names():
+    with pytest.raises(TfyoloError, match="1 class names, but model yolov5n has 2 classes"):
+        Contract.of(load_spec("yolov5n", classes=2), ["cat"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"names": []}, "names"),
+        ({"names": "cat"}, "names"),
+        ({"anchors_px": [[1, 2]]}, "differ in length"),
+        ({"anchors_px": [[1], [1], [1]]}, "width, height pairs"),
+        ({"anchors_px": None}, "anchors_px"),
+        ({"strides": [0, 16, 32]}, "within 1 to 65536"),
+        ({"image_size": [640, 10**9]}, "within 1 to 65536"),
+        ({"image_size": 640}, "image_size"),
+        ({"config": []}, "config"),
+    ],
+)
+def test_wrong_fields_are_named(contract, changes, words):
+    with pytest.raises(TfyoloError, match=words) as caught:
+        Contract.from_json(altered(contract, **changes), "a.keras")
+    assert str(caught.value).startswith("a.keras: tfyolo.json inside is wrong")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", b"\xff", "[" * 100_000, "3" * 10_000])
+def test_what_is_no_json(text):
+    with pytest.raises(TfyoloError, match=r"tfyolo\.json inside is wrong"):
+        Contract.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"names": ["cat"]}, "1 names and strides"),
+        ({"strides": [4, 16, 32]}, r"strides \(4, 16, 32\)"),
+        ({"anchors_px": [[1, 2]] * 3}, "3 anchors a scale"),
+        ({"config": {}}, "the last layer must be Detect"),
+        ({"config": {"backbone": [[-1, 1, "os.system", ["x"]]]}}, "unknown block `os.system`"),
+    ],
+)
+def test_a_configuration_that_belongs_to_another_model(contract, changes, words):
+    found = Contract.from_json(altered(contract, **changes))
+    with pytest.raises(TfyoloError, match=words):
+        _ = found.spec

@@ -1,0 +1,58 @@
+"""Hides TensorFlow's start-up notes.
+
+Its C++ library writes three lines about plugins on stderr while it is imported, before any log level holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+
+def hide_import_notes() -> None:
+    """Keep the import of TensorFlow off stderr, unless TF_CPP_MIN_LOG_LEVEL asks for notes (0 or 1)."""
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") not in ("0", "1"):
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(MetaPathFinder):
+    """Finds `tensorflow` as the others would, and wraps its loader; once."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec and spec.loader:
+            spec.loader.exec_module = _hidden()(spec.loader.exec_module)  # type: ignore[method-assign]
+        return spec
+
+
+@contextlib.contextmanager
+def _hidden() -> Iterator[None]:
+    """Send file descriptor 2 to a file; after an exception, what came is shown after all."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notes.seek(0)
+            os.write(saved, notes.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
