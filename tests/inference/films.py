@@ -1,11 +1,15 @@
 """Small films and a local web server for tests."""
 
+import os
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
+
+# FFmpeg asks once a process; sources.py sets it as well, but here a film may be read before.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def make_film(path, frames=7, fps=10.0, hw=(48, 64), codec="MJPG"):
@@ -33,7 +37,7 @@ def serve(pages):
     """A server on 127.0.0.1; `pages` maps a path to its content type and its chunks of bytes."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802 - the library's name
+        def do_GET(self):
             page = pages.get(self.path.split("?")[0])
             if page is None:
                 self.send_error(404)

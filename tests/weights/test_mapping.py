@@ -87,7 +87,7 @@ def test_normalisation_uses_its_four_arrays():
 
 
 def test_attention_is_pytorchs():
-    """Projections in one array (query, key, value), heads side by side, scores over the root of their size."""
+    """Projections in one array (query, key, value), heads side by side, scaled by their size."""
     channels, heads = 8, 4
     weight, bias, out, out_bias = normal(24, 8), normal(24), normal(8, 8), normal(8)
     q, k, v = normal(2, 3, 8), normal(2, 3, 8), normal(2, 3, 8)

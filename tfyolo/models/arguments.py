@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, get_type_hints
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from tfyolo.models.blocks import Block
 
 ACTIVATIONS = ("silu", "leaky_relu", "relu", "relu6", "hard_swish", "linear")
@@ -29,8 +31,6 @@ def resolve_arguments(
     Raises:
         ValueError: too many, one missing, or one of the wrong type or outside its range.
     """
-    from pydantic import ValidationError
-
     parameters = _parameters(block)
     if len(values) > len(parameters):
         raise ValueError(f"{len(values)} arguments, but the block takes {', '.join(parameters) or 'none'}")
@@ -55,8 +55,6 @@ def resolve_arguments(
 @cache
 def _parameters(block: Block) -> dict[str, tuple[bool, Any]]:
     """Arguments of a block in their order: whether each is needed, and what checks it (pydantic)."""
-    from pydantic import ConfigDict, TypeAdapter
-
     hints = get_type_hints(block.build, include_extras=True)
     found = list(inspect.signature(block.build).parameters.values())[3:]  # after ops, x, name
     strict = ConfigDict(strict=True)

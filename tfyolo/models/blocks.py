@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from annotated_types import Interval, Len
+from pydantic import Field
 
 from tfyolo.models.ops import Ops, Tensor
 
 # Types of arguments. arguments.py checks every configuration against them.
-Count = Annotated[int, Interval(ge=1, le=65536)]
-Border = Annotated[int, Interval(ge=0, le=1024)]
-Expansion = Annotated[float, Interval(gt=0, le=16)]
+Count = Annotated[int, Field(ge=1, le=65536)]
+Border = Annotated[int, Field(ge=0, le=1024)]
+Expansion = Annotated[float, Field(gt=0, le=16)]
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,9 @@ def max_pool(
     return ops.max_pool(x, f"{name}.pool", kernel, stride, padding)
 
 
-def zero_pad(ops: Ops, x: Tensor, name: str, padding: Annotated[Sequence[Border], Len(4, 4)]) -> Tensor:
+def zero_pad(
+    ops: Ops, x: Tensor, name: str, padding: Annotated[Sequence[Border], Field(min_length=4, max_length=4)]
+) -> Tensor:
     """Zeros around the image; `padding` is left, right, top, bottom as in PyTorch."""
     left, right, top, bottom = padding
     return ops.zero_pad(x, f"{name}.pad", ((top, bottom), (left, right)))

@@ -164,8 +164,10 @@ def _arrow(kind: type, start: tuple[float, float], end: tuple[float, float], aro
     (x1, y1), (x2, y2) = start, end
     if x1 == x2:
         down = 1 if y2 > y1 else -1
-        shift, bend = (-0.7, 0.25 * down) if around else (0.1, 0.0)
-        points = ((x1 + shift, y1 + 0.35 * down), (x2 + shift, y2 - 0.35 * down))
+        if around:  # 0.4 to the left of the boxes, whatever the distance
+            bend, points = 0.8 / (y2 - y1), ((x1 - 1.07, y1), (x2 - 1.07, y2))
+        else:
+            bend, points = 0.0, ((x1 + 0.1, y1 + 0.35 * down), (x2 + 0.1, y2 - 0.35 * down))
     else:
         bend, points = 0.0, ((x1 + 1.27, y1), (x2 - 1.07, y2))
     return kind(

@@ -151,12 +151,12 @@ def _anchors(settings: _Settings) -> Anchors | int:
         return anchors
     if not isinstance(anchors, list | tuple) or not all(isinstance(row, list | tuple) for row in anchors):
         raise settings.error("anchors", "`anchors` must be a list of numbers for each scale, or one number")
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for number, row in enumerate(anchors):
         # v1.0 and some tools write [[10, 13], [16, 30]] for a scale.
         flat = [v for item in row for v in (item if isinstance(item, list | tuple) else [item])]
-        for value in flat:
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e5:
+        for value in flat:  # YOLOv5 keeps [0, 1, 2, ...] until anchors are generated
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e5:
                 shown = reprlib.repr(value)
                 raise settings.error("anchors", f"anchors are sizes in pixels, not {shown}", number)
         if not flat or len(flat) % 2 or len(flat) != len(rows[0] if rows else flat):

@@ -81,8 +81,8 @@ def _names(names: object) -> list[str]:
 
 
 def _parse(checkpoint: TorchCheckpoint, config: dict[str, Any]) -> ModelSpec:
-    known = ("nc", "depth_multiple", "width_multiple", "anchors", "ch", "backbone", "head")
-    known += ("activation", "csp_activation", "bn_epsilon")
+    known = ["nc", "depth_multiple", "width_multiple", "anchors", "ch", "backbone", "head"]
+    known += ["activation", "csp_activation", "bn_epsilon"]
     config = {key: config[key] for key in known if key in config}
     try:
         return parse_spec(Document(checkpoint.path, config), checkpoint.path.stem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -52,7 +53,10 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     model = build_model(spec, keras)
     _check_size(path, model.count_params())
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            # Keras only warns where the file has no weights for a layer.
+            warnings.filterwarnings("error", message=".*freshly-initialized")
+            model.load_weights(path)
     except Exception as error:  # Keras and h5py raise many kinds for a damaged file
         raise TfyoloError(
             f"its weights cannot be read: {type(error).__name__}",

@@ -1,0 +1,211 @@
+import csv
+import functools
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.test_main import exit_code
+from tests.inference.films import make_film
+from tfyolo.inference.load import load
+
+load_once = functools.cache(load)
+
+
+@pytest.fixture
+def detect(tiny_keras, tmp_path, monkeypatch, capsys):
+    """Run `tfyolo detect` in a folder of its own; gives the exit code, the files below runs/, stdout, stderr.
+
+    The threshold is so low that an untrained model finds something. Each model is loaded once.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tfyolo.inference.load.load", load_once)
+
+    def run(*words, weights=tiny_keras, conf=1e-5):
+        code = exit_code("detect", "--weights", weights, "--conf-thres", conf, "--max-det", 3, *words)
+        files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("runs/**/*") if p.is_file())
+        return code, files, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def boxes(tiny, picture):
+    return tiny(picture, 1e-5, max_detections=3)[0]
+
+
+def test_pictures(detect, tiny, picture):
+    png = picture.with_suffix(".png")  # what is written without loss is compared to the bit
+    with Image.open(picture) as jpeg:
+        jpeg.save(png)
+    code, files, out, err = detect("--source", png)
+    assert (code, files, err) == (0, ["runs/detect/exp/picture.png"], "")
+    lines = out.splitlines()
+    assert lines[0].startswith(f"1/1 {png}: 64x48, ")
+    assert lines[-3] == "1 images, 3 boxes, 0 skipped"
+    assert lines[-1] == "results are in runs/detect/exp"
+    with Image.open(files[0]) as drawn:
+        np.testing.assert_array_equal(np.asarray(drawn), tiny(png, 1e-5, max_detections=3)[0].plot())
+
+
+def test_everything(detect, picture, boxes):
+    flags = (
+        "--save-txt",
+        "--save-conf",
+        "--save-crop",
+        "--save-csv",
+        "--nosave",
+        "--project",
+        "runs/p",
+        "--name",
+        "n",
+    )
+    code, files, _, _ = detect("--source", picture, *flags)
+    assert code == 0
+    crops = [
+        f"runs/p/n/crops/{boxes.names[index]}/picture_{n}.jpg" for n, index in enumerate(boxes.classes, 1)
+    ]
+    assert files == sorted([*crops, "runs/p/n/labels/picture.txt", "runs/p/n/predictions.csv"])
+    labels = np.loadtxt("runs/p/n/labels/picture.txt", ndmin=2)
+    np.testing.assert_array_equal(labels[:, 0], boxes.classes)
+    np.testing.assert_allclose(labels[:, 1:5], boxes.boxes_xywh_norm, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(labels[:, 5], boxes.scores, rtol=1e-4)
+    with open("runs/p/n/predictions.csv", newline="") as file:  # noqa: PTH123
+        rows = list(csv.reader(file))[1:]
+    assert [row[:2] for row in rows] == [["picture.jpg", boxes.names[index]] for index in boxes.classes]
+
+
+def test_save_conf_without_it_there_are_five_columns(detect, picture):
+    _, files, _, _ = detect("--source", picture, "--save-txt", "--nosave")
+    assert files == ["runs/detect/exp/labels/picture.txt"]
+    assert np.loadtxt(files[0], ndmin=2).shape == (3, 5)
+
+
+def test_nosave_alone_makes_no_folder(detect, picture, tmp_path):
+    code, _, out, _ = detect("--source", picture, "--nosave")
+    assert code == 0
+    assert "results are in" not in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_each_run_has_a_folder_of_its_own_unless_exist_ok(detect, picture):
+    for _ in range(2):
+        detect("--source", picture)
+    _, files, _, _ = detect("--source", picture, "--exist-ok")
+    assert files == ["runs/detect/exp/picture.jpg", "runs/detect/exp2/picture.jpg"]
+
+
+def test_a_film(detect, tmp_path):
+    film = make_film(tmp_path / "film.avi", frames=5)
+    code, files, out, _ = detect("--source", film, "--vid-stride", 2)
+    assert (code, files) == (0, ["runs/detect/exp/film.mp4"])
+    assert "\n3 images, 9 boxes, 0 skipped\n" in out
+
+
+def test_classes_and_other_options(detect, picture):
+    flags = ("--classes", 1, 2, "--agnostic-nms", "--augment", "--img", 64, "--hide-labels", "--hide-conf")
+    code, files, out, _ = detect("--source", picture, *flags, "--line-thickness", 1, "--save-txt")
+    assert code == 0
+    assert set(np.loadtxt(files[0], ndmin=2)[:, 0]) <= {1, 2}
+    assert " ant" not in out
+    assert " dog" not in out
+
+
+def test_nothing_found(detect, picture):
+    code, files, out, _ = detect("--source", picture, "--save-txt", "--save-crop", "--save-csv", conf=1)
+    folder = "runs/detect/exp"
+    assert (code, files) == (
+        0,
+        [f"{folder}/labels/picture.txt", f"{folder}/picture.jpg", f"{folder}/predictions.csv"],
+    )
+    assert "64x48, nothing, " in out
+
+
+def test_an_unreadable_picture_among_good_ones(detect, picture, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no picture")
+    code, files, out, err = detect("--source", tmp_path / "bad.jpg", picture)
+    assert (code, files) == (1, ["runs/detect/exp/picture.jpg"])
+    assert err == f"skipped {tmp_path}/bad.jpg: is not a picture that can be read\n"
+    assert "\n1 images, 3 boxes, 1 skipped\n" in out
+
+
+def test_nothing_but_unreadable_pictures(detect, tmp_path):
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    code, files, out, err = detect("--source", tmp_path)
+    assert (code, files, err.count("skipped")) == (1, [], 2)
+    assert "0 images, 0 boxes, 2 skipped\n" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--classes", "4"), "there is no class 4\n  fix: choose --classes within 0 to 3"),
+        (("--classes", "-1"), "there is no class -1\n"),
+        (("--img", "0"), "--img takes one number within 1 and 16384, or height and width"),
+        (("--img", "1000000"), "--img takes one number within 1 and 16384, or height and width"),
+        (("--img", "64", "64", "64"), "--img takes one number"),
+        (("--project", "picture.jpg"), "picture.jpg/exp: cannot make the folder: Not a directory"),
+    ],
+)
+def test_a_users_error_leaves_no_folder(detect, picture, tmp_path, words, reason):
+    code, _, out, err = detect("--source", picture, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: {reason}")
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("weights", "source", "reason"),
+    [
+        (
+            "missing.pt",
+            "picture.jpg",
+            "missing.pt: no such model file\n  fix: pass a file, or one of yolov5n, ",
+        ),
+        ("picture.jpg", "picture.jpg", "picture.jpg: "),
+        ("bad.pt", "picture.jpg", "bad.pt: "),
+        ("bad.keras", "picture.jpg", "bad.keras: "),
+        ("bad.tflite", "picture.jpg", "bad.tflite: "),
+        ("folder", "picture.jpg", "folder: "),
+        ("", "picture.jpg", ".: no such model file\n"),
+        (None, "missing.jpg", "missing.jpg: no such picture, folder, video or list\n  fix: check --source\n"),
+        (None, "folder", "folder: holds no pictures or videos\n"),
+        (None, "", "--source is empty\n"),
+    ],
+)
+def test_files_that_are_missing_or_wrong(detect, picture, tmp_path, tiny_keras, weights, source, reason):
+    for name in ("bad.pt", "bad.keras", "bad.tflite"):
+        (tmp_path / name).write_bytes(b"no model at all")
+    (tmp_path / "folder").mkdir()
+    code, files, out, err = detect("--source", source, weights=tiny_keras if weights is None else weights)
+    assert (code, files, out) == (2, [], "")
+    assert err.startswith(f"error: {reason}")
+    assert err.count("\n") <= 2  # the sentence, and what to do
+
+
+def test_names_from_a_model_file_are_printed_harmlessly(detect, tiny, picture, tmp_path):
+    from tfyolo.weights.keras_file import save_keras
+
+    name = "x\x1b[2J[red]../y[/red]"
+    contract = tiny.contract.model_copy(update={"names": (name,) * 4})
+    hostile = save_keras(tiny.model, contract, tmp_path / "hostile.keras")
+    code, files, out, err = detect("--source", picture, "--save-crop", "--save-csv", weights=hostile)
+    assert (code, err) == (0, "")
+    assert r" 3 x\x1b[2J[red]../y[/red], " in out
+    assert "\x1b" not in out
+    folder = "runs/detect/exp"
+    crops = [f"{folder}/crops/x__2J_red_.._y__red_/picture_{n}.jpg" for n in (1, 2, 3)]
+    assert files == [*crops, f"{folder}/picture.jpg", f"{folder}/predictions.csv"]
+
+
+def test_ctrl_c_among_pictures_is_exit_code_130(detect, picture, monkeypatch):
+    from tfyolo.inference.writers import Writer
+
+    def interrupt(self, frame, result):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Writer, "write", interrupt)
+    code, _, out, _ = detect("--source", picture)
+    assert code == 130
+    assert "interrupted; what was found so far is written" in out
