@@ -78,9 +78,23 @@ def test_what_goes_is_overlapped_by_a_better_box_of_its_class(seed, count):
 
 
 def test_of_equal_scores_the_first_wins():
-    boxes = np.float32([[0, 0, 10, 10], [0, 0, 10, 9]])
-    found = non_max_suppression(Candidates(boxes, np.float32([[0.5], [0.5]])))
-    assert found.boxes_xyxy_px.tolist() == [[0, 0, 10, 10]]
+    left = np.arange(100, dtype=np.float32) * 20
+    boxes = np.stack([left, left * 0, left + 10, left * 0 + 10], 1)
+    scores = np.resize(np.float32([0.5, 0.6, 0.7]), 100)
+    found = non_max_suppression(Candidates(boxes, scores[:, None]))
+    order = sorted(range(100), key=lambda i: -scores[i])
+    np.testing.assert_array_equal(found.boxes_xyxy_px, boxes[order])
+    twice = non_max_suppression(
+        Candidates(np.float32([[0, 0, 10, 10], [0, 0, 10, 9]]), np.float32([[0.5]] * 2))
+    )
+    assert twice.boxes_xyxy_px.tolist() == [[0, 0, 10, 10]]
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_score_at_the_threshold_is_too_low(multi_label):
+    candidates = Candidates(np.float32([[0, 0, 10, 10]]), np.float32([[0.5, 0.25]]))
+    for confidence, count in ((0.5, 0), (0.25, 1), (0.2, 2 if multi_label else 1)):
+        assert len(non_max_suppression(candidates, NmsOptions(confidence, multi_label=multi_label))) == count
 
 
 def test_boxes_without_area():

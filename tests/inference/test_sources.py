@@ -1,5 +1,5 @@
-import itertools
 import shutil
+import threading
 
 import cv2
 import numpy as np
@@ -210,12 +210,21 @@ def test_a_live_stream_ends_with_its_last_frame():
         assert frame.name.endswith("_live.mp4")
 
 
-def test_leaving_a_live_stream_stops_its_reader():
+def test_a_live_stream_is_looked_at_while_it_runs():
     data = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
     part = b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
-    with serve({"/live": ("multipart/x-mixed-replace; boundary=frame", [part] * 50)}) as address:
+    left, ended = threading.Event(), threading.Event()
+
+    def chunks():
+        yield from [part] * 50
+        left.wait(20)
+        ended.set()
+
+    with serve({"/live": ("multipart/x-mixed-replace; boundary=frame", chunks())}) as address:
         iterator = iter(open_sources([f"{address}/live"]))
-        assert len(list(itertools.islice(iterator, 1))) == 1
+        assert next(iterator).image.shape == (48, 64, 3)
+        assert not ended.is_set()
+        left.set()
         iterator.close()  # joins the thread that reads
 
 

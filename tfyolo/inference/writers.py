@@ -24,8 +24,8 @@ class Outputs:
     folder: Path
     pictures: bool = True
     txt: bool = False
-    """labels/NAME.txt. A picture without boxes has an empty file: it was looked at, is a background to train on,
-    and keeps no file of an earlier run. (YOLOv5 writes none.)"""
+    """labels/NAME.txt. A picture without boxes has an empty file: it was looked at, is a background to train
+    on, and keeps no file of an earlier run. (YOLOv5 writes none.)"""
     txt_confidence: bool = False
     crops: bool = False
     """crops/CLASS/NAME_1.jpg, NAME_2.jpg, ..., best box first."""

@@ -42,7 +42,7 @@ def find_weights(path_or_name: str | Path) -> Path:
     """
     path = Path(path_or_name)
     name = path.name.removesuffix(".pt")
-    # A folder `yolov5s` may be a run or a clone; exported folders have longer names. "" would be a folder, too.
+    # A folder `yolov5s` may be a run or a clone, exported folders have longer names; "" is a folder, too.
     if str(path_or_name) and path.exists() and not (path.is_dir() and str(path_or_name) in SHA256):
         return path
     if path.name != str(path_or_name) or name not in SHA256:
