@@ -24,7 +24,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.weights.stand_ins import shown
 from tfyolo.weights.torch_file import read_checkpoint
 
-SECONDS = 2.0  # of processor time, for one file
+SECONDS = 4.0  # of one thread; the slowest takes one on a quiet machine
 MEMORY = 300 * 2**20  # bytes above what the interpreter holds, for one file
 
 
@@ -79,7 +79,7 @@ def outcome(path: Path, content: bytes) -> str:
     path.write_bytes(content)
     WATCH.seen.clear()
     caught: TfyoloError | None = None
-    start = time.process_time()
+    start = time.thread_time()
     WATCH.on = True
     try:
         model = read_checkpoint(path).model
@@ -97,7 +97,7 @@ def outcome(path: Path, content: bytes) -> str:
     assert len(result) < 300
     assert caught is None or str(caught).startswith(f"{path}: {result}\n  fix: ")
     assert not WATCH.seen
-    assert time.process_time() - start < SECONDS
+    assert time.thread_time() - start < SECONDS
     return result
 
 

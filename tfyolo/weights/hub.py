@@ -58,14 +58,14 @@ def find_weights(path_or_name: str | Path) -> Path:
 
 
 def _download(name: str, target: Path) -> Path:
-    import keras
+    from tfyolo.models.build import import_keras
 
     url = f"{RELEASE_URL}/{target.name}"
     print(f"downloading {url}\n{LICENCE}", file=sys.stderr)
     try:
         # get_file shows progress and checks the checksum, but leaves a wrong file where it put it.
         with atomic(target) as temporary:
-            keras.utils.get_file(
+            import_keras().utils.get_file(
                 temporary.name,
                 url,
                 file_hash=SHA256[name],

@@ -28,7 +28,7 @@ from tfyolo.weights.stand_ins import (
 )
 
 # YOLOv5n has about 40,000, x6 with its optimizer an estimated 400,000. Two million take about a second.
-MAX_OPCODES = 2_000_000
+MAX_OPCODES = 1_000_000  # YOLOv5n has 35,000
 MAX_COPIED = 8_000_000  # items or characters that calls copy: a memoized list may be copied at every call
 
 
