@@ -208,3 +208,14 @@ def test_size_that_strides_do_not_divide_is_refused(cells_detector, tmp_path):
 def test_fixed_input_refuses_another_size(export):
     with pytest.raises(TfyoloError, match="fixed to 320x320"):
         load(export("tflite"), 640)
+
+
+def test_thresholds_inside_the_file_are_told(export, cells_detector):
+    from tfyolo.inference.nms import NmsOptions
+
+    loose, strict = NmsOptions(confidence=0.001, iou=0.6), NmsOptions(confidence=0.5, iou=0.3)
+    exported = load(export("tflite"))
+    assert exported.limits(loose).endswith("NMS that keeps confidence over 0.25 and overlap up to 0.45")
+    assert exported.limits(strict) == ""
+    assert load(export("tflite", "none")).limits(loose) == ""
+    assert cells_detector.limits(loose) == ""

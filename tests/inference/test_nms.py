@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.shared import SHARED, needs_shared
 from tfyolo.inference.boxes import iou_matrix, xywh_to_xyxy
-from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
 from tfyolo.inference.predictions import Candidates, Detections
 
 EMPTY = Candidates(np.zeros((0, 4), np.float32), np.zeros((0, 4), np.float32))
@@ -112,8 +112,12 @@ def test_boxes_without_area():
         (NmsOptions(classes=[1]), [0.8, 0.3]),
         (NmsOptions(classes=[]), []),
         (NmsOptions(max_detections=1), [0.9]),
+        (NmsOptions(iou=0.3), [0.9, 0.8]),  # stricter than the graph's
+        (NmsOptions(agnostic=True), [0.9, 0.3]),
     ],
 )
-def test_select_of_suppressed_detections(options, scores):
-    found = Detections(np.zeros((3, 4), np.float32), np.array([0.9, 0.8, 0.3]), np.array([0, 1, 1]))
-    assert options.select(found).scores.tolist() == scores
+def test_refining_suppressed_detections(options, scores):
+    # The first two are one place, in two classes; the last two overlap by 0.4, in one class.
+    boxes = np.float32([[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 10, 4]])
+    found = Detections(boxes, np.array([0.9, 0.8, 0.3]), np.array([0, 1, 1]))
+    assert refine(found, options).scores.tolist() == scores

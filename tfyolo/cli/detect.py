@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from tfyolo.cli import arguments as options
@@ -72,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
         agnostic=arguments.agnostic_nms,
         max_detections=arguments.max_det,
     )
+    if limits := detector.limits(nms):
+        print(f"note: {limits}", file=sys.stderr)
     report = Predictor(detector, nms, arguments.augment, _outputs(arguments)).run(frames)
     print(report)
     if report.interrupted and frames.total is not None:  # to stop a stream is no failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.evaluation.validator import ValOptions, validate
     from tfyolo.files import run_folder
     from tfyolo.inference.load import load
+    from tfyolo.inference.nms import NmsOptions
 
     dataset = read_dataset(arguments.data)
     detector = load(arguments.weights, options.image_hw(arguments.img))
+    if limits := detector.limits(NmsOptions(arguments.conf_thres, arguments.iou_thres)):
+        print(f"note: {limits}, which lowers mAP", file=sys.stderr)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     with progress_bar() as progress:
         metrics = validate(
@@ -84,10 +88,11 @@ def _print(metrics: Metrics, folder: Path, per_class: bool) -> None:
     from rich.table import Table
 
     from tfyolo.cli.console import console
+    from tfyolo.text import printable
 
     out, result, scan = console(), metrics.result, metrics.scan
     for problem in metrics.problems:
-        out.print(problem, markup=False)
+        out.print(printable(problem), markup=False)
     out.print(
         f"{len(scan.samples)} images: {scan.found} with labels, {scan.missing} without a label file, "
         f"{scan.empty} with an empty one; {scan.corrupt} left out"
@@ -97,7 +102,7 @@ def _print(metrics: Metrics, folder: Path, per_class: bool) -> None:
         column.justify = "right"
 
     def row(name: str, labels: int, *values: float) -> None:
-        table.add_row(escape(name), str(labels), *(f"{value:.3f}" for value in values))
+        table.add_row(escape(printable(name)), str(labels), *(f"{value:.3f}" for value in values))
 
     labels = int(result.labels.sum())
     row("all", labels, result.mean_precision, result.mean_recall, result.map50, result.map50_95)

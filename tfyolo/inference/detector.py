@@ -134,6 +134,16 @@ class Detector:
         if wrong:
             raise TfyoloError(f"there is no class {wrong[0]}", fix=f"choose --classes within 0 to {last}")
 
+    def limits(self, options: NmsOptions) -> str:
+        """Which thresholds a file with NMS inside makes stricter than `options`; empty where none."""
+        note = self.contract.export
+        parts = []
+        if note.get("conf_thres", 0) > options.confidence:
+            parts.append(f"confidence over {note['conf_thres']:g}")
+        if note.get("iou_thres", 1) < options.iou:
+            parts.append(f"overlap up to {note['iou_thres']:g}")
+        return f"the file was exported with NMS that keeps {' and '.join(parts)}" if parts else ""
+
     def letterbox(self, image_hw: tuple[int, int], rect: bool = True) -> Letterbox:
         """Where an image of this size lies in the network's input."""
         rectangular = rect and self.runtime.input_hw is None
@@ -161,7 +171,7 @@ class Detector:
             predictions = self.runtime(batch, options.confidence)
         middle = perf_counter()
         found = [
-            non_max_suppression(p, options) if isinstance(p, Candidates) else options.select(p)
+            non_max_suppression(p, options) if isinstance(p, Candidates) else refine(p, options)
             for p in predictions
         ]
         end = perf_counter()

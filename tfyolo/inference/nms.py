@@ -33,13 +33,6 @@ class NmsOptions:
     multi_label: bool = False
     max_detections: int = 300
 
-    def select(self, detections: Detections) -> Detections:
-        """What these options leave of detections whose graph has suppressed already."""
-        keep = detections.scores > self.confidence
-        if self.classes is not None:
-            keep &= np.isin(detections.classes, self.classes)
-        return detections[keep][: self.max_detections]
-
 
 def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions()) -> Detections:
     """Keep the best box of each group of overlapping ones.
@@ -66,6 +59,18 @@ def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions
         box, label, score = box[wanted], label[wanted], score[wanted]
     order = np.argsort(-score, kind="stable")[:MAX_CANDIDATES]
     found = Detections(boxes[box[order]], score[order], label[order].astype(np.int64))
+    return found[_greedy(found, options)]
+
+
+def refine(detections: Detections, options: NmsOptions) -> Detections:
+    """What stricter options leave of detections whose graph has suppressed already.
+
+    Thresholds looser than the graph's change nothing: what it dropped is gone.
+    """
+    keep = detections.scores > options.confidence
+    if options.classes is not None:
+        keep &= np.isin(detections.classes, options.classes)
+    found = detections[keep]
     return found[_greedy(found, options)]
 
 

@@ -27,8 +27,8 @@ from tfyolo.weights.stand_ins import (
     tensor_view,
 )
 
-# YOLOv5n has about 40,000, x6 with its optimizer an estimated 400,000. Two million take about a second.
-MAX_OPCODES = 1_000_000  # YOLOv5n has 35,000
+# YOLOv5n has about 40,000, x6 with its optimizer an estimated 400,000. This many take about a second.
+MAX_OPCODES = 1_500_000
 MAX_COPIED = 8_000_000  # items or characters that calls copy: a memoized list may be copied at every call
 
 
