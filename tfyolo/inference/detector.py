@@ -13,7 +13,7 @@ import numpy as np
 from tfyolo.data.images import read_image
 from tfyolo.data.letterbox import Letterbox
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
 from tfyolo.inference.predictions import Candidates, Detections, Prediction
 from tfyolo.inference.results import Result
 from tfyolo.inference.runtimes.base import Runtime
