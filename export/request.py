@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,19 @@ def freeze(model: Any, contract: Contract, image_hw: tuple[int, int]) -> Any:
     return convert_variables_to_constants_v2(forward.get_concrete_function(spec))
 
 
-def export_model(request: ExportRequest, formats: list[str], stem: Path) -> dict[str, Path]:
+def export_model(
+    request: ExportRequest,
+    formats: list[str],
+    stem: Path,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Path]:
     """Write the model in each format.
 
     Args:
         request: what and how; `nms="auto"` is each format's default.
         formats: names from export/registry.py.
         stem: path without a suffix, such as `runs/best`; formats add theirs.
+        progress: is told what is done, how many are done, and of how many.
 
     Returns:
         The path of each format's file or folder.
@@ -99,6 +106,8 @@ def export_model(request: ExportRequest, formats: list[str], stem: Path) -> dict
     kinds = [entry.check(request.nms) for entry in entries]
     written: dict[str, Path] = {}
     for entry, nms in zip(entries, kinds, strict=True):
+        if progress:
+            progress("exporting", len(written), len(entries))
         path = stem.with_name(stem.name + entry.suffix)
         entry.write(replace(request, nms=nms), path)
         written[entry.name] = path

@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tfyolo.cli.console import console
     from tfyolo.cli.progress import progress_bar
+    from tfyolo.cli.quiet import hidden_stderr
     from tfyolo.evaluation.benchmark import benchmark
     from tfyolo.inference.load import load
 
@@ -59,10 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
             from tfyolo.export.request import ExportRequest, export_model
 
             name, first = detectors[0]
-            progress("exporting", 0, 1)
             request = ExportRequest(first.model, first.contract, first.image_hw)
-            files = export_model(request, arguments.include, Path(folder) / Path(name).stem)
-            progress("exporting", 1, 1)
+            with hidden_stderr():
+                files = export_model(request, arguments.include, Path(folder) / Path(name).stem, progress)
             detectors += [(file.name, load(file, threads=arguments.threads)) for file in files.values()]
         latencies = benchmark(detectors, image, arguments.rounds, arguments.runs, progress)
     table = Table(title="milliseconds an image, batch 1, letterbox to boxes", title_style="bold")

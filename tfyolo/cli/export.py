@@ -45,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, print what was written and how to use it."""
+    from tfyolo.cli.progress import progress_bar
+    from tfyolo.cli.quiet import hidden_stderr
     from tfyolo.errors import TfyoloError
     from tfyolo.export.nms import NmsSettings
     from tfyolo.export.registry import find_format
@@ -75,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.half,
     )
     stem = arguments.output or path.with_suffix("")
-    written = export_model(request, arguments.include, stem)
+    with progress_bar() as progress, hidden_stderr():
+        written = export_model(request, arguments.include, stem, progress)
     for name, file in written.items():
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
     print(f"next: tfyolo detect --weights {next(iter(written.values()))} --source PICTURE")

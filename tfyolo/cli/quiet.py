@@ -1,6 +1,7 @@
-"""Hides TensorFlow's start-up notes.
+"""Hides TensorFlow's notes.
 
-Its C++ library writes three lines about plugins on stderr while it is imported, before any log level holds.
+Its C++ libraries write about plugins on stderr while they are imported, before any log level holds, and the
+converter about flags that it was not given.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+from tfyolo.errors import TfyoloError
 
 
 def hide_import_notes() -> None:
@@ -33,13 +36,13 @@ class _Finder(MetaPathFinder):
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec and spec.loader:
-            spec.loader.exec_module = _hidden()(spec.loader.exec_module)  # type: ignore[method-assign]
+            spec.loader.exec_module = hidden_stderr()(spec.loader.exec_module)  # type: ignore[method-assign]
         return spec
 
 
 @contextlib.contextmanager
-def _hidden() -> Iterator[None]:
-    """Send file descriptor 2 to a file; after an exception, what came is shown after all."""
+def hidden_stderr() -> Iterator[None]:
+    """Send file descriptor 2 to a file; after an unforeseen exception, what came is shown after all."""
     try:
         saved = os.dup(2)
     except OSError:  # there is no stderr
@@ -49,6 +52,8 @@ def _hidden() -> Iterator[None]:
         os.dup2(notes.fileno(), 2)
         try:
             yield
+        except TfyoloError:  # says itself what is wrong
+            raise
         except BaseException:
             notes.seek(0)
             os.write(saved, notes.read())
