@@ -75,3 +75,21 @@ def test_heads_have_one_cell_for_each_stride(name):
 def test_configuration_survives_a_model_file(name):
     spec = load_spec(name, classes=3, image_size=416)
     assert Contract.from_json(Contract.of(spec).to_json()).spec == spec
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPECTED)
+def test_keras_builds_what_was_counted(name):
+    """Whole networks in Keras, hundreds of megabytes each, one after another."""
+    import keras
+    import numpy as np
+
+    from tfyolo.models import build_model
+
+    keras.backend.clear_session()
+    spec = load_spec(name)
+    model = build_model(spec)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    assert trainable == sum(cost.parameters for cost in count_model(spec)[0].costs.values())
+    heads = [(None, None, None, spec.anchors_per_scale * (5 + spec.classes))] * len(spec.strides)
+    assert [tuple(head.shape) for head in model.outputs] == heads
