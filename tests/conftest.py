@@ -13,12 +13,13 @@ os.environ.setdefault("COLUMNS", "200")
 import numpy as np
 import pytest
 
-from tests.shared import SHARED
+from tests.shared import SHARED, require_shared
 
 
 @pytest.fixture(scope="session")
 def nano():
     """The official yolov5n as a detector."""
+    require_shared()
     from tfyolo.inference.load import load
 
     return load(SHARED / "weights" / "yolov5n.pt")
@@ -55,6 +56,7 @@ def picture(tmp_path) -> Path:
 @pytest.fixture(scope="session")
 def cells_detector():
     """The blood cell detector: real weights, three classes, 320 pixels."""
+    require_shared()
     from tfyolo.inference.load import load
 
     return load(SHARED / "weights" / "bccd_yolov5n_320.pt", 320)

@@ -11,3 +11,9 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir() and not os.environ.get("CI"), reason="../shared is absent"
 )
+
+
+def require_shared() -> None:
+    """Skip the test, or the fixture's tests, where the folder is absent; never in CI."""
+    if not SHARED.is_dir() and not os.environ.get("CI"):
+        pytest.skip("../shared is absent")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.shared import SHARED
+from tests.shared import SHARED, require_shared
 from tfyolo.cli.main import main
 
 WEIGHTS = SHARED / "weights" / "bccd_yolov5n_320.pt"
@@ -16,6 +16,7 @@ def cells_yaml(tmp_path):
     import shutil
     import xml.etree.ElementTree as ET
 
+    require_shared()
     source = SHARED / "data" / "bccd"
     names = ["Platelets", "RBC", "WBC"]
     (tmp_path / "images").mkdir()
