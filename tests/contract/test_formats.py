@@ -15,7 +15,7 @@ from tests.shared import SHARED
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.load import load
 
-PICTURE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00001.jpg"
+PICTURE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
 KINDS = [(entry.name, nms) for entry in FORMATS for nms in entry.nms]
 
 
