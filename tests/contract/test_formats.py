@@ -132,8 +132,8 @@ def test_tflite_metadata_reads_with_the_librarys_reader(export):
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_tflite_is_the_same_on_any_number_of_threads(export, expected, threads):
     path = export("tflite", "postprocess", confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
-    found = load(path, threads=threads)(PICTURE, confidence=0.001, max_detections=300)[0]
-    one = load(path, threads=1)(PICTURE, confidence=0.001, max_detections=300)[0]
+    found = load(path, threads=threads)(PICTURE, confidence=0.001, iou=0.6, max_detections=300)[0]
+    one = load(path, threads=1)(PICTURE, confidence=0.001, iou=0.6, max_detections=300)[0]
     assert len(found) > 100
     np.testing.assert_array_equal(found.classes, one.classes)
     np.testing.assert_allclose(found.scores, one.scores, atol=1e-5)
