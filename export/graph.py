@@ -131,10 +131,9 @@ class DetectionModule(tf.Module):
             return boxes, tf.reduce_max(scores, 1), tf.cast(tf.argmax(scores, 1, tf.int32), tf.float32)
         pairs = tf.reshape(scores, [-1])
         top = tf.math.top_k(pairs, min(limit, pairs.shape[0]))
-        # In float32, which holds these indices exactly, since integer division needs no operation of its own.
-        index = tf.cast(top.indices, tf.float32)
-        box = tf.floor((index + 0.5) / self._classes)
-        return tf.gather(boxes, tf.cast(box, tf.int32)), top.values, index - box * self._classes
+        # Whole numbers: with --half the converter would divide by a float16 reciprocal, and land elsewhere.
+        box = top.indices // self._classes
+        return tf.gather(boxes, box), top.values, tf.cast(top.indices - box * self._classes, tf.float32)
 
     def _outputs(self, kept: Kept) -> dict[str, tf.Tensor]:
         """The contract's names; rows past the count are zero (the TFLite kernel leaves them undefined)."""

@@ -27,6 +27,18 @@ def expected(cells_detector):
     return result
 
 
+@pytest.fixture(scope="module")
+def nano_half(nano, tmp_path_factory):
+    """yolov5n with its 80 classes as float16, several classes a box, and a photograph."""
+    from tfyolo.export.nms import NmsSettings
+    from tfyolo.export.request import ExportRequest, export_model
+
+    settings = NmsSettings(max_detections=300, multi_label=True)
+    request = ExportRequest(nano.model, nano.contract, (640, 640), settings=settings, half=True)
+    path = export_model(request, ["tflite"], tmp_path_factory.mktemp("half") / "nano")["tflite"]
+    return path, SHARED / "images" / "bus.jpg"
+
+
 @pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.name)
 def test_entry_is_whole(entry):
     for dotted in (entry.exporter, entry.runtime):
@@ -219,3 +231,10 @@ def test_thresholds_inside_the_file_are_told(export, cells_detector):
     assert exported.limits(strict) == ""
     assert load(export("tflite", "none")).limits(loose) == ""
     assert cells_detector.limits(loose) == ""
+
+
+def test_half_keeps_classes_when_a_box_may_have_several(nano_half, nano):
+    expected = nano(nano_half[1], rect=False)[0]
+    found = load(nano_half[0])(nano_half[1])[0]
+    assert len(found) >= len(expected) > 2
+    assert set(expected.classes) <= set(found.classes)
