@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: setup  ## detect on the two pictures of docs/: make demo WEIGHTS=yolov5n.pt, or downloads yolov5n
+demo: setup  ## detect on the pictures of docs/: make demo WEIGHTS=yolov5n.pt, or downloads yolov5n
 	$(BIN)/tfyolo detect --weights $(or $(WEIGHTS),yolov5n) --source $(or $(SOURCE),docs/images)
 
 test: lint test-python  ## everything that must pass

@@ -57,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = read_dataset(arguments.data)
     detector = load(arguments.weights, options.image_hw(arguments.img))
     if limits := detector.limits(NmsOptions(arguments.conf_thres, arguments.iou_thres)):
-        print(f"note: {limits}, which lowers mAP", file=sys.stderr)
+        print(f"note: {limits}; mAP cannot be compared with that at 0.001", file=sys.stderr)
+    elif arguments.conf_thres > 0.001:
+        print("note: mAP at --conf-thres over 0.001 comes out higher than it is", file=sys.stderr)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     with progress_bar() as progress:
         metrics = validate(

@@ -70,6 +70,6 @@ def create(
     from tfyolo.inference.runtimes.keras import KerasRuntime
     from tfyolo.models import Contract, build_model, load_spec
 
-    spec = load_spec(name, classes=classes or len(names) or None)
+    spec = load_spec(name, classes=classes if classes is not None else len(names) or None)
     hw = (image_size, image_size) if isinstance(image_size, int) else image_size
     return Detector(KerasRuntime(build_model(spec), Contract.of(spec, names, hw)))
