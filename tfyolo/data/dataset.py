@@ -32,12 +32,17 @@ class Sample:
         hw: height and width in pixels as shown, after the EXIF rotation.
         classes: int64 (n,).
         boxes_xywh_norm: float32 (n, 4) centre, width and height, 0..1; n is 0 for a background.
+        polygons_norm: for each box its outline, float32 (k, 2) x, y in 0..1, with k 0 where the label is a
+            plain box; an empty tuple where no box has one.
+        span: offset and length in bytes of the picture inside `image`, where that is a file of many records.
     """
 
     image: Path
     hw: tuple[int, int]
     classes: np.ndarray
     boxes_xywh_norm: np.ndarray
+    polygons_norm: tuple[np.ndarray, ...] = ()
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Augmentation in TensorFlow operations, one idea a file."""
