@@ -1,0 +1,94 @@
+"""Hyperparameters of training, by YOLOv5's names, read from YAML."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationError
+
+import tfyolo.configs
+from tfyolo.configs.reader import read_yaml
+from tfyolo.data.augment.settings import Augmentation
+from tfyolo.errors import TfyoloError
+
+FOLDER = Path(tfyolo.configs.__file__).parent / "hyps"
+DEFAULT = "scratch-low"
+
+
+class Hyps(Augmentation):
+    """All hyperparameters: of the optimizer, the loss, AutoAnchor and augmentation.
+
+    Example:
+        >>> read_hyps("scratch-low").lr0
+        0.01
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lr0: float = Field(0.01, gt=0, le=10, description="learning rate after the warm-up")
+    lrf: float = Field(0.01, gt=0, le=1, description="last learning rate, as a share of lr0")
+    momentum: float = Field(0.937, ge=0, lt=1, description="of SGD; first beta of Adam")
+    weight_decay: float = Field(5e-4, ge=0, lt=1, description="of kernels, for a nominal batch of 64")
+    warmup_epochs: float = Field(3.0, ge=0, description="epochs of warm-up, at least 100 steps; 0 for none")
+    warmup_momentum: float = Field(0.8, ge=0, lt=1, description="momentum at the first step")
+    warmup_bias_lr: float = Field(0.1, ge=0, le=10, description="learning rate of biases at the first step")
+    box: float = Field(0.05, ge=0, description="gain of the box loss")
+    cls: float = Field(0.5, ge=0, description="gain of the class loss, for 80 classes")
+    cls_pw: float = Field(1.0, gt=0, description="weight of positives in the class loss")
+    obj: float = Field(1.0, ge=0, description="gain of the objectness loss, for 640 pixels")
+    obj_pw: float = Field(1.0, gt=0, description="weight of positives in the objectness loss")
+    iou_t: float = Field(0.2, gt=0, lt=1, description="kept for YOLOv5's files; matching goes by anchor_t")
+    anchor_t: float = Field(4.0, gt=1, description="largest ratio of a box's side to its anchor's")
+    fl_gamma: float = Field(0.0, ge=0, le=10, description="gamma of the focal loss; 0 switches it off")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share taken from the true class")
+    anchors: int | None = Field(None, ge=1, le=20, description="anchors a scale to generate; none by default")
+
+    def augmentation(self) -> Augmentation:
+        """Those of augmentation alone."""
+        return Augmentation(**{name: getattr(self, name) for name in Augmentation.model_fields})
+
+
+def list_hyps() -> list[str]:
+    """Names that `read_hyps` and `--hyp` take.
+
+    Example:
+        >>> "finetune" in list_hyps()
+        True
+    """
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def read_hyps(name: str | Path = DEFAULT, **overrides: Any) -> Hyps:
+    """Hyperparameters of a name or a YAML file, checked field by field.
+
+    Args:
+        name: one of `list_hyps()`, also written as YOLOv5 does (`hyp.scratch-low.yaml`), or a file's path.
+            A file may hold a part of the fields; the others are those of `scratch-low`.
+        overrides: values that win over the file's.
+
+    Raises:
+        TfyoloError: no such name or file, an unknown field or a value out of range, with its line.
+    """
+    short = Path(name).name.removeprefix("hyp.").removesuffix(".yaml")
+    path = FOLDER / f"{short}.yaml" if short in list_hyps() and not Path(name).exists() else Path(name)
+    if not path.exists() and not str(name).endswith((".yaml", ".yml")):
+        near = difflib.get_close_matches(short, list_hyps(), 1) or list_hyps()
+        raise TfyoloError(f"no hyperparameters are called `{name}`", fix=f"use {' or '.join(near)}, or a file")
+    document = read_yaml(path)
+    unknown = next((key for key in document.value if key not in Hyps.model_fields), None)
+    if unknown is not None:
+        near = difflib.get_close_matches(str(unknown), Hyps.model_fields, 1)
+        fix = f"write `{near[0]}`" if near else "remove it"
+        raise document.error(f"no hyperparameter is called `{unknown}`", unknown, fix=fix)
+    try:
+        return Hyps.model_validate({**document.value, **overrides})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        allowed = Hyps.model_fields[field].description
+        message = f"`{field}`: {first['msg'][:1].lower()}{first['msg'][1:]} ({allowed})"
+        if field in overrides:
+            raise TfyoloError(message, fix="correct the value") from error
+        raise document.error(message, field, fix="correct the value") from error

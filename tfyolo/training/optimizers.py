@@ -1,0 +1,192 @@
+"""SGD, Adam and AdamW with YOLOv5's three groups of weights, accumulation and clipping in one update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfyolo.errors import TfyoloError
+from tfyolo.training.schedule import Controls
+
+MAX_GRADIENT_NORM = 10.0
+_BETA_2, _EPSILON = 0.999, 1e-8
+
+
+def _sgd(gradient: Any, slots: list[Any], momentum: Any, count: Any) -> tuple[Any, list[Any]]:
+    """Nesterov's momentum as PyTorch writes it: the rate is not part of the velocity."""
+    velocity = momentum * slots[0] + gradient
+    return gradient + momentum * velocity, [velocity]
+
+
+def _adam(gradient: Any, slots: list[Any], momentum: Any, count: Any) -> tuple[Any, list[Any]]:
+    """Kingma and Ba 2014, algorithm 1."""
+    mean = momentum * slots[0] + (1.0 - momentum) * gradient
+    square = _BETA_2 * slots[1] + (1.0 - _BETA_2) * tf.square(gradient)
+    unbiased = tf.sqrt(square / (1.0 - tf.pow(_BETA_2, count))) + _EPSILON
+    return mean / (1.0 - tf.pow(momentum, count)) / unbiased, [mean, square]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One optimizer.
+
+    Args:
+        direction: of gradient, slots, momentum and the number of this update from 1: what to subtract, times
+            the learning rate, and the new slots.
+        slots: variables kept for each weight.
+        decoupled: weight decay beside the gradient (Loshchilov and Hutter 2017) instead of inside it.
+        warms_momentum: the schedule's warm-up of momentum applies.
+    """
+
+    direction: Callable[[Any, list[Any], Any, Any], tuple[Any, list[Any]]]
+    slots: int
+    decoupled: bool
+    warms_momentum: bool
+
+
+RULES = {
+    "SGD": Rule(_sgd, 1, decoupled=False, warms_momentum=True),
+    "Adam": Rule(_adam, 2, decoupled=False, warms_momentum=False),
+    "AdamW": Rule(_adam, 2, decoupled=True, warms_momentum=False),
+}
+
+
+class GroupedOptimizer(keras.optimizers.Optimizer):
+    """Updates weights in three groups: kernels with weight decay, batch-norm scales and biases without.
+
+    Biases (batch-norm's included) have a learning rate of their own during the warm-up. Every step adds to
+    accumulators; only each `Controls.accumulate`-th step changes weights, by arithmetic and not by a branch,
+    so that one graph serves all steps, on several devices too.
+
+    Args:
+        rule: a key of `RULES`.
+        learning_rate: base rate; callbacks of Keras may change it.
+        momentum: SGD's momentum or Adam's first beta, after the warm-up.
+        weight_decay: of kernels.
+        warmup_bias_lr: rate of biases at the first step.
+
+    Raises:
+        TfyoloError: `rule` is none of `RULES`.
+    """
+
+    def __init__(
+        self,
+        rule: str = "SGD",
+        learning_rate: float = 0.01,
+        momentum: float = 0.937,
+        weight_decay: float = 5e-4,
+        warmup_bias_lr: float = 0.1,
+    ) -> None:
+        if rule not in RULES:
+            raise TfyoloError(f"no optimizer is called `{rule}`", fix=f"use one of {', '.join(RULES)}")
+        super().__init__(learning_rate=learning_rate, name=rule)
+        self.rule, self.beta, self.decay, self.warmup_bias_lr = (
+            RULES[rule], momentum, weight_decay, warmup_bias_lr,
+        )  # fmt: skip
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Make accumulators and slots for `variables`, and count the batches since the last update."""
+        if self.built:
+            return
+        super().build(variables)
+        self.sums = [self._like(variable, "sum") for variable in variables]
+        self.slots = [
+            [self._like(variable, f"slot{i}") for i in range(self.rule.slots)] for variable in variables
+        ]
+        self.waiting = self._counter("waiting")
+        self.updates = self._counter("updates")
+
+    def _like(self, variable: Any, name: str) -> Any:
+        return self.add_variable_from_reference(variable, name=name)
+
+    def _counter(self, name: str) -> Any:
+        return self.add_variable((), "zeros", "float32", name=name)
+
+    def update(self, gradients: Sequence[Any], controls: Controls) -> tuple[Any, Any]:
+        """One step.
+
+        Args:
+            gradients: of the variables this was built for, summed over all replicas.
+            controls: of this step.
+
+        Returns:
+            float32 scalars: 1 if the weights have changed, else 0; and the norm of the gradients collected
+            so far, before clipping. A norm that is not finite (an overflow of float16) changes nothing.
+        """
+        totals = [total + gradient for total, gradient in zip(self.sums, gradients, strict=True)]
+        norm = tf.linalg.global_norm(totals)
+        sound = tf.math.is_finite(norm)
+        due = (self.waiting + 1.0 >= controls.accumulate) & sound
+        momentum = controls.momentum if self.rule.warms_momentum else tf.constant(self.beta)
+        base = tf.cast(self.learning_rate, tf.float32)
+        common = _Common(
+            sound, due, momentum, self.updates + 1.0, tf.minimum(1.0, MAX_GRADIENT_NORM / (norm + 1e-6))
+        )
+        rates = {
+            "weight": base * controls.factor,
+            "bias": base * controls.factor + controls.bias_rate * self.warmup_bias_lr,
+        }
+        on_devices(self._apply, totals, rates, tuple(common))
+        changed = tf.cast(due, tf.float32)
+        on_devices(self._count, changed, tf.cast(sound, tf.float32))
+        return changed, norm
+
+    def _apply(self, strategy: Any, totals: Sequence[Any], rates: dict[str, Any], common: Any) -> None:
+        for index, (variable, total) in enumerate(zip(self._trainable_variables, totals, strict=True)):
+            group = group_of(variable)
+            rate = rates["bias" if group == "bias" else "weight"]
+            decay = self.decay if group == "weight" else 0.0
+            step = partial(self._apply_one, self.slots[index], self.sums[index], decay)
+            strategy.extended.update(tensor_of(variable), step, args=(total, rate, *common), group=False)
+
+    def _apply_one(
+        self, slots: list[Any], waiting: Any, decay: float, weight: Any, total: Any, rate: Any, *common: Any
+    ) -> None:
+        """Update one weight; runs on its device."""
+        sound, due, momentum, count, clip = common
+        gradient = total * clip
+        if decay and not self.rule.decoupled:
+            gradient += decay * weight
+        direction, moved = self.rule.direction(gradient, [tf.identity(s) for s in slots], momentum, count)
+        if decay and self.rule.decoupled:
+            direction += decay * weight
+        for slot, value in zip(slots, moved, strict=True):
+            slot.assign(tf.where(due, value, slot))
+        waiting.assign(tf.where(due, tf.zeros_like(total), tf.where(sound, total, waiting)))
+        weight.assign(tf.where(due, weight - rate * direction, weight))
+
+    def _count(self, strategy: Any, changed: Any, sound: Any) -> None:
+        def count(variable: Any, value: Any) -> None:
+            variable.assign(value)
+
+        updates, waiting = self.updates + changed, (self.waiting + sound) * (1.0 - changed)
+        strategy.extended.update(tensor_of(self.updates), count, args=(updates,), group=False)
+        strategy.extended.update(tensor_of(self.waiting), count, args=(waiting,), group=False)
+
+
+class _Common(NamedTuple):
+    sound: Any
+    due: Any
+    momentum: Any
+    count: Any
+    clip: Any
+
+
+def group_of(variable: Any) -> str:
+    """`weight` (decays), `norm` or `bias`, by the name that Keras gives a layer's variable."""
+    return {"bias": "bias", "beta": "bias", "gamma": "norm"}.get(variable.name, "weight")
+
+
+def tensor_of(variable: Any) -> Any:
+    """The `tf.Variable` inside a Keras variable."""
+    return getattr(variable, "value", variable)
+
+
+def on_devices(function: Callable[..., None], *arguments: Any) -> None:
+    """Call `function(strategy, *arguments)` where variables of all devices may be updated."""
+    tf.__internal__.distribute.interim.maybe_merge_call(function, tf.distribute.get_strategy(), *arguments)
