@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from tfyolo.configs.reader import Document, read_yaml
+from tfyolo.data.readers.table import READERS
 
 SPLITS = ("train", "val", "test")
 
@@ -21,12 +23,18 @@ class Dataset:
     Args:
         yaml_path: the YAML file.
         names: class names; the index is the class number in the label files.
-        splits: for each of `train`, `val`, `test` in the file, folders or .txt lists of pictures, absolute.
+        splits: for each of `train`, `val`, `test` in the file, folders, lists or annotation files, absolute.
+        format: a key of `READERS`, or None where the file leaves it to the places of its splits.
+        root: the folder that the splits are relative to.
+        image_folders: for annotation files of a split, the folder of their pictures, where the file says it.
     """
 
     yaml_path: Path
     names: tuple[str, ...]
     splits: Mapping[str, tuple[Path, ...]]
+    format: str | None = None
+    root: Path | None = None
+    image_folders: Mapping[Path, Path] = field(default_factory=dict)
 
 
 def _name(value: Any) -> Any:
@@ -47,11 +55,24 @@ def _numbered(names: Any) -> Any:
 
 def _listed(places: Any) -> Any:
     """One place, or none, as a list."""
-    return [] if places is None else [places] if isinstance(places, str) else places
+    return [] if places is None else [places] if isinstance(places, (str, dict)) else places
+
+
+def _pair(place: Any) -> tuple[str, str | None]:
+    """A place as (folder, list or annotation file; folder of its pictures)."""
+    if isinstance(place, dict):
+        if sorted(place) != ["annotations", "images"] or not all(isinstance(v, str) for v in place.values()):
+            raise ValueError("needs the two keys `images` (a folder) and `annotations` (a .json file)")
+        return place["annotations"], place["images"]
+    if not isinstance(place, str):
+        raise ValueError("a folder, a list or an annotation file is due, as text")
+    return place, None
 
 
 Names = Annotated[dict[int, Annotated[str, BeforeValidator(_name)]], BeforeValidator(_numbered)]
-Places = Annotated[list[str], BeforeValidator(_listed)]
+Places = Annotated[
+    list[Annotated[tuple[str, str | None], BeforeValidator(_pair)]], BeforeValidator(_listed)
+]
 
 
 class _File(BaseModel):
@@ -59,6 +80,7 @@ class _File(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     path: str | None = None
+    format: str | None = None
     train: Places = []
     val: Places = []
     test: Places = []
@@ -72,7 +94,8 @@ def read_dataset(path: str | Path) -> Dataset:
     `path` in the file is relative to the file's folder or, if nothing is there, to the current directory;
     without it the file's folder is meant. `train`, `val` and `test` are relative to that; each is a folder, a
     .txt list of pictures, or several of these. `names` is a list, or a map numbered from 0. `nc` may be left
-    out.
+    out. `format` is `yolo`, `voc`, `coco` or `tfrecord`; without it the places of a split tell. A place of a
+    COCO data set is a .json file, or a mapping of `images` (a folder) and `annotations` (a .json file).
 
     Raises:
         TfyoloError: no such file, not YAML, or a key is missing or wrong; with the file and line.
@@ -94,12 +117,20 @@ def read_dataset(path: str | Path) -> Dataset:
         raise document.error(
             f"`nc` is {file.nc}, but `names` has {len(names)} classes", "nc", fix="remove `nc`"
         )
-    root = _root(path, file.path)
+    if file.format is not None and file.format not in READERS:
+        near = difflib.get_close_matches(file.format.lower(), READERS, 1)
+        fix = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(sorted(READERS))}"
+        raise document.error(f"`format`: there is no {file.format!r}", "format", fix=fix)
     places = {split: getattr(file, split) for split in SPLITS}
-    splits = {split: tuple(_place(root, place) for place in some) for split, some in places.items() if some}
+    root = _root(path, file.path, [place for some in places.values() for place, _ in some])
+    splits = {split: tuple(_place(root, place) for place, _ in some) for split, some in places.items() if some}
     if not splits:
         raise document.error("has none of `train`, `val`, `test`", fix="say where the pictures are")
-    return Dataset(path, names, splits)
+    folders = {
+        _place(root, place): _place(root, images)
+        for some in places.values() for place, images in some if images is not None
+    }  # fmt: skip
+    return Dataset(path, names, splits, file.format, root, folders)
 
 
 def _first_error(document: Document, error: ValidationError) -> Exception:
@@ -122,14 +153,16 @@ def _in_order(document: Document, names: dict[int, str]) -> tuple[str, ...]:
     return tuple(names[number] for number in range(len(names)))
 
 
-def _root(yaml_path: Path, root: str | None) -> Path:
-    """The folder that the splits are relative to."""
+def _root(yaml_path: Path, root: str | None, places: list[str]) -> Path:
+    """The folder that the splits are relative to: of those that exist, the first in which a split does."""
     beside = yaml_path.absolute().parent
-    if not root:
-        return beside
-    wanted = Path(root).expanduser()
-    found = next((base / wanted for base in (beside, Path.cwd()) if (base / wanted).exists()), None)
-    return found or beside / wanted
+    bases = [beside, yaml_path.resolve().parent]  # the file may be a link
+    wanted = Path(root or ".").expanduser()
+    if root:
+        bases.append(Path.cwd())
+    found = [base / wanted for base in bases if (base / wanted).exists()]
+    better = (base for base in found if any(_place(base, place).exists() for place in places))
+    return next(better, found[0] if found else beside / wanted)
 
 
 def _place(root: Path, place: str) -> Path:

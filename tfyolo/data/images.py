@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfyolo.data.image_header import RESAVE, ImageError, ImageHeader, parse_header, read_header
+from tfyolo.data.image_header import MAX_BYTES, RESAVE, ImageError, ImageHeader, parse_header, read_header
 
-__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "ImageError", "decode_image", "read_header", "read_image"]
+if TYPE_CHECKING:
+    from tfyolo.data.sample import Sample
+
+__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "ImageError", "decode_image", "read_bytes", "read_header",
+           "read_image", "read_sample_image"]  # fmt: skip
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".pfm", ".png", ".tif", ".tiff", ".webp"}
@@ -41,13 +46,51 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     header = read_header(path)
+    return _decode(read_bytes(path), header, path)
+
+
+def read_sample_image(sample: Sample) -> np.ndarray:
+    """Read the picture of a sample, be it a file of its own or a part of one.
+
+    Returns:
+        uint8 (height, width, 3), RGB, contiguous.
+
+    Raises:
+        ImageError: as `read_image`.
+
+    Example:
+        >>> read_sample_image(scan_split(dataset, "val").samples[0]).shape  # doctest: +SKIP
+        (480, 640, 3)
+    """
+    if sample.span is None:
+        return read_image(sample.image)
+    return decode_image(read_bytes(sample.image, sample.span), f"{sample.image} ({sample.name})")
+
+
+def read_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
+    """The bytes of a picture file, or those of one inside a larger file.
+
+    Args:
+        path: the file.
+        span: offset and length in it; the whole file by default.
+
+    Raises:
+        ImageError: the file cannot be read, or ends before the span does.
+    """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(
-            f"cannot be read: {error.strerror or error}", path=path, fix="check the file"
-        ) from error
-    return _decode(data, header, path)
+        with path.open("rb") as stream:
+            if span is None:
+                return stream.read()
+            offset, length = span
+            stream.seek(offset)
+            data = stream.read(min(length, MAX_BYTES))
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise ImageError(f"cannot be read: {reason}", path=path, fix="check the file") from error
+    if len(data) < length:
+        message = f"is truncated: {length} bytes at {offset} are due, {len(data)} are there"
+        raise ImageError(message, path=path, fix="write the data set again")
+    return data
 
 
 def decode_image(data: bytes, name: str | Path = "image") -> np.ndarray:

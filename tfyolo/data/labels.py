@@ -55,11 +55,14 @@ class Labels:
         classes: int64 (n,) class numbers.
         boxes_xywh_norm: float32 (n, 4) centre, width and height as shares of the picture's width and height.
         problems: what was wrong; with an error among them the picture is not to be used.
+        polygons_norm: for each box its outline, float32 (k, 2) x, y in 0..1, with k 0 where the label is a
+            plain box; an empty tuple where no box has one.
     """
 
     classes: np.ndarray
     boxes_xywh_norm: np.ndarray
     problems: tuple[Problem, ...]
+    polygons_norm: tuple[np.ndarray, ...] = ()
 
 
 def label_path(image: str | Path) -> Path:
@@ -97,14 +100,10 @@ def read_labels(path: Path, class_count: int) -> Labels:
         >>> read_labels(Path("7.txt"), 80).boxes_xywh_norm.shape  # doctest: +SKIP
         (3, 4)
     """
-    classes: list[int] = []
-    boxes: list[list[float]] = []
-    problems: list[Problem] = []
-    seen: set[tuple[float, ...]] = set()
+    from tfyolo.data.label_rows import LabelRows
 
-    def report(line: int | None, message: str, severity: Literal["error", "warning"] = "error") -> None:
-        problems.append(Problem(path, line, message, severity))
-
+    rows = LabelRows(path)
+    report = rows.report
     try:
         text = _text(path)
     except ValueError as error:  # UnicodeDecodeError is one
@@ -145,20 +144,10 @@ def read_labels(path: Path, class_count: int) -> Labels:
         if x2 <= x1 or y2 <= y1:
             report(number, "the box has no area")
             continue
-        outside = min(x1, y1) < -TOLERANCE or max(x2, y2) > 1 + TOLERANCE
-        if outside:
-            report(number, "the box sticks out of the picture; cut at the border", "warning")
-            x1, y1, x2, y2 = max(x1, 0.0), max(y1, 0.0), min(x2, 1.0), min(y2, 1.0)
-        if outside or len(shares) > 4:
-            shares = [(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1]
-        key = (values[0], *(round(value, 7) for value in shares))
-        if key in seen:
-            report(number, "a box is there twice; used once", "warning")
-            continue
-        seen.add(key)
-        classes.append(int(values[0]))
-        boxes.append(shares)
-    return Labels(np.array(classes, np.int64), np.array(boxes, np.float32).reshape(-1, 4), tuple(problems))
+        box, outline = (shares, ()) if len(shares) == 4 else (None, shares)
+        points = np.array(outline, np.float32).reshape(-1, 2)
+        rows.add(number, int(values[0]), (x1, y1, x2, y2), box, points)
+    return rows.labels()
 
 
 def _corners(values: list[float]) -> tuple[float, float, float, float]:

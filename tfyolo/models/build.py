@@ -17,7 +17,12 @@ from tfyolo.models.spec import ModelSpec
 
 
 def build_model(
-    spec: ModelSpec, keras: ModuleType | None = None, image_hw: tuple[int, int] | None = None
+    spec: ModelSpec,
+    keras: ModuleType | None = None,
+    image_hw: tuple[int, int] | None = None,
+    *,
+    for_training: bool = False,
+    synchronized_bn: bool = False,
 ) -> Any:
     """The network of `spec` with fresh weights.
 
@@ -25,6 +30,10 @@ def build_model(
         spec: from `load_spec` or `parse_spec`.
         keras: the namespace to build on: `keras` (version 3, the default) or `tf_keras` (for TFMOT).
         image_hw: fixed height and width of the input in pixels; None lets them vary by whole strides.
+        for_training: use layers that train faster (train_layers.py) in place of Keras' own. The weights and
+            their order stay the same: `build_model(spec).set_weights(trained.get_weights())` gives the network
+            to save and export. tf_keras has no such layers and builds its own.
+        synchronized_bn: batch statistics over all replicas of a `tf.distribute` strategy.
 
     Returns:
         A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads.
@@ -39,7 +48,13 @@ def build_model(
     """
     keras = keras or import_keras()
     images = keras.Input((*(image_hw or (None, None)), 3), name="images")
-    heads = run_layers(KerasOps(keras, spec.activation, spec.csp_activation, spec.bn_epsilon), images, spec)
+    make_ops = KerasOps
+    if for_training and keras.__name__ == "keras":
+        from tfyolo.models.train_layers import TrainingOps
+
+        make_ops = TrainingOps
+    ops = make_ops(keras, spec.activation, spec.csp_activation, spec.bn_epsilon, synchronized_bn)
+    heads = run_layers(ops, images, spec)
     name = re.sub("[^A-Za-z0-9.-]", "_", spec.name).lstrip("_.-") or "model"  # what TensorFlow takes
     model = keras.Model(images, heads, name=name)
     initialise_biases(model, spec)
@@ -104,6 +119,7 @@ class KerasOps:
     act: str
     csp_activation: str
     bn_epsilon: float
+    synchronized_bn: bool = False
 
     def channels(self, x: Tensor) -> int:  # noqa: D102
         return int(x.shape[-1])
@@ -138,7 +154,12 @@ class KerasOps:
         return layer(x)
 
     def batch_norm(self, x: Tensor, name: str) -> Tensor:  # noqa: D102
-        return self.keras.layers.BatchNormalization(epsilon=self.bn_epsilon, momentum=0.97, name=name)(x)
+        layer = self.keras.layers.BatchNormalization(**self._batch_norm_arguments(), name=name)
+        return layer(x)
+
+    def _batch_norm_arguments(self) -> dict[str, Any]:
+        """What every batch normalisation of the model has in common."""
+        return {"epsilon": self.bn_epsilon, "momentum": 0.97, "synchronized": self.synchronized_bn}
 
     def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:  # noqa: D102
         layers = self.keras.layers

@@ -1,0 +1,52 @@
+"""What becomes of boxes that an augmentation moves, cuts or mirrors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+SMALLEST_SIDE_PX = 2.0
+LARGEST_ASPECT = 100.0
+SMALLEST_SHARE = 0.10
+"""Of a box's area, that must remain inside the image."""
+
+
+def clip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], smallest_share: float = SMALLEST_SHARE) -> Any:
+    """Labels cut at the image's border; those of which too little remains are dropped.
+
+    Args:
+        labels_xyxy: (n, 5) class and corners in pixels, as they would be without a border.
+        out_hw: the image.
+        smallest_share: a box is kept if more than this share of its area remains.
+
+    Returns:
+        (m, 5) class and corners.
+
+    Source: YOLOv5's rule for boxes after a perspective change.
+    """
+    width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)
+    before = labels_xyxy[:, 3:5] - labels_xyxy[:, 1:3]
+    corners = tf.clip_by_value(labels_xyxy[:, 1:5], 0.0, tf.stack([width, height, width, height]))
+    after = corners[:, 2:] - corners[:, :2]
+    share = tf.math.divide_no_nan(tf.reduce_prod(after, -1), tf.reduce_prod(before, -1))
+    long, short = tf.reduce_max(after, -1), tf.reduce_min(after, -1)
+    keep = (short > SMALLEST_SIDE_PX) & (share > smallest_share)
+    keep &= tf.math.divide_no_nan(long, short) < LARGEST_ASPECT
+    return tf.boolean_mask(tf.concat([labels_xyxy[:, :1], corners], -1), keep)
+
+
+def flip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], left_right: Any, up_down: Any) -> Any:
+    """Labels (n, 5) of an image that is mirrored where the bool scalars say so."""
+    width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)
+    kind, x1, y1, x2, y2 = tf.unstack(labels_xyxy, axis=-1)
+    x1, x2 = tf.where(left_right, width - x2, x1), tf.where(left_right, width - x1, x2)
+    y1, y2 = tf.where(up_down, height - y2, y1), tf.where(up_down, height - y1, y2)
+    return tf.stack([kind, x1, y1, x2, y2], -1)
+
+
+def normalise(labels_xyxy: Any, out_hw: tuple[Any, Any]) -> Any:
+    """(n, 5) class and corners in pixels -> class, centre and size as shares of the image."""
+    size = tf.stack([tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)])
+    low, high = labels_xyxy[:, 1:3] / size, labels_xyxy[:, 3:5] / size
+    return tf.concat([labels_xyxy[:, :1], (low + high) / 2, high - low], -1)

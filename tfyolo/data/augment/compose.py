@@ -1,0 +1,145 @@
+"""From the table of pictures to one training image with its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from tfyolo.data.augment.boxes import clip_labels, flip_labels, normalise
+from tfyolo.data.augment.chance import Chance
+from tfyolo.data.augment.colour import jitter
+from tfyolo.data.augment.layout import Hw, Layout, mosaic, random_view, single
+from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.tiles import draw, place_labels
+from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels
+from tfyolo.data.pictures import PictureTable
+
+MIXUP_BETA = 32.0
+
+
+class Composer:
+    """Makes training images.
+
+    Args:
+        table: of the pictures.
+        settings: what to vary; None only letterboxes.
+        image_size: longer side that pictures are scaled to, in pixels.
+        seed: of the run.
+        mosaics: False for rectangular batches, which have none.
+    """
+
+    def __init__(
+        self,
+        table: PictureTable,
+        settings: Augmentation | None,
+        image_size: int,
+        seed: int,
+        mosaics: bool = True,
+    ) -> None:
+        self.table, self.settings, self.image_size, self.seed = table, settings, image_size, seed
+        self.mosaics = mosaics and settings is not None and settings.mosaic > 0
+
+    def __call__(self, index: Any, element: Any, out_hw: Hw) -> tuple[Any, Any]:
+        """One image.
+
+        Args:
+            index: of the picture.
+            element: int64 scalar that seeds the random numbers.
+            out_hw: height and width of the image.
+
+        Returns:
+            uint8 (height, width, 3), and float32 (n, 5) class, centre and size as shares of the image.
+        """
+        settings = self.settings
+        if settings is None:
+            view = random_view(Chance(self.seed, element), None, out_hw, out_hw)
+            image, labels = self._draw([index], lambda sizes: single(sizes, view, out_hw), out_hw)
+            return tf.saturate_cast(image + 0.5, tf.uint8), normalise(clip_labels(labels, out_hw, 0.0), out_hw)
+        chance = Chance(self.seed, element)
+        image, labels = self._scene(index, chance, settings, out_hw)
+        image = jitter(image, chance, settings)
+        left_right, up_down = chance.happens(settings.fliplr), chance.happens(settings.flipud)
+        image = tf.saturate_cast(image + 0.5, tf.uint8)
+        if settings.fliplr:
+            image = tf.cond(left_right, lambda: tf.reverse(image, [1]), lambda: image)
+        if settings.flipud:
+            flipped = image
+            image = tf.cond(up_down, lambda: tf.reverse(flipped, [0]), lambda: flipped)
+        return image, normalise(flip_labels(labels, out_hw, left_right, up_down), out_hw)
+
+    def _scene(self, index: Any, chance: Chance, settings: Augmentation, out_hw: Hw) -> tuple[Any, Any]:
+        """A mosaic, two blended ones, or a picture alone; labels as class and corners in pixels, clipped."""
+
+        def alone() -> tuple[Any, Any]:
+            view = random_view(chance, settings, out_hw, out_hw)
+            return self._warped([index], lambda sizes: single(sizes, view, out_hw), chance, out_hw)
+
+        if not self.mosaics:
+            return alone()
+        first = self._mosaic(index, chance, settings, out_hw)
+        if settings.mixup > 0:
+            partner = chance.indices(self.table.size, 1)[0]
+            second = self._mosaic(partner, chance, settings, out_hw)
+            share = chance.beta(MIXUP_BETA)
+            blend = chance.happens(settings.mixup)
+            one, inner = first, second
+
+            def mixed() -> tuple[Any, Any]:
+                (image, labels), (other, more) = one(), inner()
+                return image * share + other * (1.0 - share), tf.concat([labels, more], 0)
+
+            def maybe() -> tuple[Any, Any]:
+                return tf.cond(blend, mixed, one)
+
+            first = maybe
+        if settings.mosaic >= 1.0:
+            return first()
+        return tf.cond(chance.happens(settings.mosaic), first, alone)
+
+    def _mosaic(self, index: Any, chance: Chance, settings: Augmentation, out_hw: Hw) -> Any:
+        """A function that draws a mosaic with this picture first (of nine: in the middle)."""
+        partners = chance.indices(self.table.size, 8)
+        middle = chance.between(0.5, 1.5, 2) * float(self.image_size)
+        canvas = (2.0 * self.image_size,) * 2
+        view = random_view(chance, settings, canvas, out_hw)
+
+        def layout(sizes: Any) -> Layout:
+            return mosaic(sizes, middle, view, out_hw)
+
+        def four() -> tuple[Any, Any]:
+            return self._warped([index, *tf.unstack(partners[:3])], layout, chance, out_hw)
+
+        def nine() -> tuple[Any, Any]:
+            others = tf.unstack(partners)
+            return self._warped([*others[:4], index, *others[4:]], layout, chance, out_hw)
+
+        if settings.mosaic9 <= 0:
+            return four
+        is_nine = chance.happens(settings.mosaic9)
+        return lambda: tf.cond(is_nine, nine, four)
+
+    def _warped(
+        self, indices: list[Any], layout: Callable[[Any], Layout], chance: Chance, out_hw: Hw
+    ) -> tuple[Any, Any]:
+        """Draw, change the shape if settings say so, and clip labels."""
+        settings = self.settings
+        if settings is None or not settings.warps:
+            image, labels = self._draw(indices, layout, out_hw)
+            return image, clip_labels(labels, out_hw)
+        matrix = random_warp(chance.fork(), settings, out_hw)
+        image, labels = self._draw(indices, layout, out_hw)
+        return warp_image(image, matrix), clip_labels(warp_labels(labels, matrix), out_hw)
+
+    def _draw(self, indices: list[Any], layout: Callable[[Any], Layout], out_hw: Hw) -> tuple[Any, Any]:
+        """Pixels, and labels as class and corners in pixels, not yet clipped."""
+        pictures = [self.table.pixels(index) for index in indices]
+        sizes = tf.stack([tf.cast(tf.shape(picture)[1::-1], tf.float32) for picture in pictures])
+        target = tf.cast(tf.stack([out_hw[1], out_hw[0]]), tf.float32)
+        if len(indices) > 1:
+            target = tf.fill([2], float(self.image_size))
+        ratio = tf.reduce_min(target / sizes, -1, keepdims=True)
+        image, extents = draw(pictures, layout(sizes * ratio), out_hw)
+        labels = [place_labels(self.table.labels(i), e) for i, e in zip(indices, extents, strict=True)]
+        return image, tf.concat(labels, 0)

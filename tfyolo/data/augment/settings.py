@@ -1,0 +1,36 @@
+"""How strongly training pictures are varied."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Augmentation(BaseModel):
+    """Hyperparameters of augmentation, by YOLOv5's names; the defaults are those of `scratch-low`.
+
+    Example:
+        >>> Augmentation(mosaic=0.5).mosaic
+        0.5
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hsv_h: float = Field(0.015, ge=0, le=0.5, description="hue turns by up to this share of a full turn")
+    hsv_s: float = Field(0.7, ge=0, le=1, description="saturation changes by up to this share")
+    hsv_v: float = Field(0.4, ge=0, le=1, description="brightness changes by up to this share")
+    degrees: float = Field(0.0, ge=0, le=180, description="largest rotation")
+    translate: float = Field(0.1, ge=0, le=1, description="largest shift, as a share of the input's size")
+    scale: float = Field(0.5, ge=0, lt=1, description="sizes change by up to this share")
+    shear: float = Field(0.0, ge=0, lt=90, description="largest shear in degrees")
+    perspective: float = Field(0.0, ge=0, le=0.001, description="largest perspective term, per pixel")
+    flipud: float = Field(0.0, ge=0, le=1, description="probability of a flip upside down")
+    fliplr: float = Field(0.5, ge=0, le=1, description="probability of a flip left to right")
+    mosaic: float = Field(1.0, ge=0, le=1, description="probability of a mosaic")
+    mosaic9: float = Field(0.0, ge=0, le=1, description="share of mosaics made of nine pictures, not four")
+    mixup: float = Field(0.0, ge=0, le=1, description="probability that a mosaic is blended with another")
+    copy_paste: float = Field(0.0, ge=0, le=1, description="share of outlined objects pasted mirrored")
+
+    @property
+    def warps(self) -> bool:
+        """Whether shapes change, and not only size and place."""
+        return bool(self.degrees or self.shear or self.perspective)

@@ -1,0 +1,80 @@
+"""Drawing the cells of a layout, and moving boxes along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfyolo.data.augment.layout import Layout
+from tfyolo.data.letterbox import PAD_VALUE
+
+
+def draw_cell(picture: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
+    """The part of a picture that its cell shows.
+
+    The visible part of the picture is rounded to whole pixels and resized once; boxes follow the rounded
+    mapping, so that they sit where the pixels are.
+
+    Args:
+        picture: uint8 or float32 (h, w, 3).
+        corner_xyxy: float32 (4,) the whole picture's extent in the image.
+        cell_xyxy: int32 (4,) the cell.
+
+    Returns:
+        float32 (cell height, cell width, 3), grey where the picture ends; and (4,) float32 the extent of the
+        whole picture after rounding.
+    """
+    size = tf.shape(picture)[:2]  # height, width
+    cell = tf.cast(cell_xyxy, tf.float32)
+    shown = tf.clip_by_value(tf.round(corner_xyxy), tf.tile(cell[:2], [2]), tf.tile(cell[2:], [2]))
+    extent = corner_xyxy[2:] - corner_xyxy[:2]
+    source_xy = tf.cast(size[::-1], tf.float32)
+    scale = source_xy / tf.maximum(extent, 1e-6)
+    first = tf.clip_by_value(tf.floor((shown[:2] - corner_xyxy[:2]) * scale + 1e-3), 0.0, source_xy - 1)
+    last = tf.clip_by_value(tf.math.ceil((shown[2:] - corner_xyxy[:2]) * scale - 1e-3), first + 1, source_xy)
+    gain = (shown[2:] - shown[:2]) / (last - first)
+    begin, end = tf.cast(first, tf.int32), tf.cast(last, tf.int32)
+    area = tf.cast(shown, tf.int32)
+    width, height = area[2] - area[0], area[3] - area[1]
+    part = picture[begin[1] : end[1], begin[0] : end[0]]
+    target = tf.maximum(tf.stack([height, width]), 1)
+    drawn = tf.raw_ops.ResizeBilinear(images=part[None], size=target, half_pixel_centers=True)[0]
+    around = tf.stack([
+        [area[1] - cell_xyxy[1], cell_xyxy[3] - area[3]], [area[0] - cell_xyxy[0], cell_xyxy[2] - area[2]], [0, 0]
+    ])  # fmt: skip
+    drawn = tf.pad(drawn[:height, :width], around, constant_values=float(PAD_VALUE))
+    origin = shown[:2] - first * gain
+    return drawn, tf.concat([origin, origin + source_xy * gain], 0)
+
+
+def draw(pictures: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[Any, list[Any]]:
+    """All cells together.
+
+    Returns:
+        float32 (height, width, 3) in 0..255, and for each picture its extent as in `draw_cell`.
+    """
+    columns = layout.lines_x.shape[0] - 1
+    rows, extents = [], []
+    for row in range(layout.lines_y.shape[0] - 1):
+        cells = []
+        for column in range(columns):
+            index = row * columns + column
+            cell = tf.stack([
+                layout.lines_x[column], layout.lines_y[row], layout.lines_x[column + 1], layout.lines_y[row + 1]
+            ])  # fmt: skip
+            drawn, extent = draw_cell(pictures[index], layout.corners_xyxy[index], cell)
+            cells.append(drawn)
+            extents.append(extent)
+        rows.append(tf.concat(cells, 1) if columns > 1 else cells[0])
+    image = tf.concat(rows, 0) if len(rows) > 1 else rows[0]
+    return tf.reshape(image, (*out_hw, 3)), extents
+
+
+def place_labels(labels: Any, extent_xyxy: Any) -> Any:
+    """Labels (n, 5) class, xywh as shares of a picture -> class, xyxy in pixels of the image."""
+    origin, size = extent_xyxy[:2], extent_xyxy[2:] - extent_xyxy[:2]
+    centre, half = labels[:, 1:3], labels[:, 3:5] / 2
+    return tf.concat(
+        [labels[:, :1], (centre - half) * size + origin, (centre + half) * size + origin], -1
+    )

@@ -1,0 +1,62 @@
+"""Rotation, shear and perspective, as one projective change of the finished scene."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+from tfyolo.data.augment.chance import Chance
+from tfyolo.data.augment.layout import Hw
+from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.letterbox import PAD_VALUE
+
+
+def random_warp(chance: Chance, settings: Augmentation, out_hw: Hw) -> Any:
+    """(3, 3) matrix that takes points (x, y, 1) of an image to where they go; its middle stays.
+
+    Scale and shift are not in it: they belong to the `View` that the scene was drawn with.
+
+    Source: YOLOv5's random perspective: perspective first, then rotation, then shear.
+    """
+    width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)
+    turn = chance.between(-settings.degrees, settings.degrees) * (math.pi / 180.0)
+    shear = tf.tan(chance.between(-settings.shear, settings.shear, 2) * (math.pi / 180.0))
+    tilt = chance.between(-settings.perspective, settings.perspective, 2)
+    zero, one = tf.constant(0.0), tf.constant(1.0)
+    to_middle = _rows([one, zero, -width / 2], [zero, one, -height / 2], [zero, zero, one])
+    back = _rows([one, zero, width / 2], [zero, one, height / 2], [zero, zero, one])
+    perspective = _rows([one, zero, zero], [zero, one, zero], [tilt[0], tilt[1], one])
+    cos, sin = tf.cos(turn), tf.sin(turn)
+    rotation = _rows([cos, sin, zero], [-sin, cos, zero], [zero, zero, one])
+    shearing = _rows([one, shear[0], zero], [shear[1], one, zero], [zero, zero, one])
+    return back @ shearing @ rotation @ perspective @ to_middle
+
+
+def warp_image(image: Any, matrix: Any) -> Any:
+    """Move the pixels of a float32 image (h, w, 3); grey comes in from outside."""
+    inverse = tf.linalg.inv(matrix)
+    shape = tf.shape(image)[:2]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=image[None],
+        transforms=tf.reshape(inverse / inverse[2, 2], (1, 9))[:, :8],
+        output_shape=shape,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=float(PAD_VALUE),
+    )[0]
+
+
+def warp_labels(labels_xyxy: Any, matrix: Any) -> Any:
+    """Labels (n, 5) class and corners in pixels -> the boxes around the moved corners."""
+    corners = tf.gather(labels_xyxy[:, 1:5], [[0, 1], [2, 1], [2, 3], [0, 3]], axis=1)  # (n, 4, 2)
+    points = tf.concat([corners, tf.ones_like(corners[..., :1])], -1)
+    moved = tf.einsum("ij,nkj->nki", matrix, points)
+    moved = moved[..., :2] / moved[..., 2:]
+    low, high = tf.reduce_min(moved, 1), tf.reduce_max(moved, 1)
+    return tf.concat([labels_xyxy[:, :1], low, high], -1)
+
+
+def _rows(*rows: list[Any]) -> Any:
+    return tf.stack([tf.stack(row) for row in rows])

@@ -1,0 +1,86 @@
+"""Collecting the boxes of one picture, by the rules that all label formats share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from tfyolo.data.labels import TOLERANCE, Labels, Problem
+
+Corners = tuple[float, float, float, float]
+NO_OUTLINE = np.zeros((0, 2), np.float32)
+
+
+class LabelRows:
+    """The boxes of one picture: cut at its border, and what stands there twice used once.
+
+    Args:
+        path: the label file, for messages.
+
+    Example:
+        >>> rows = LabelRows(Path("a.xml"))
+        >>> rows.add(7, 0, (0.5, 0.5, 1.25, 1.0))
+        >>> rows.labels().boxes_xywh_norm.tolist(), str(rows.labels().problems[0])
+        ([[0.75, 0.75, 0.5, 0.5]], 'a.xml:7: the box sticks out of the picture; cut at the border')
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._classes: list[int] = []
+        self._boxes: list[Sequence[float]] = []
+        self._outlines: list[np.ndarray] = []
+        self._problems: list[Problem] = []
+        self._seen: set[tuple[float, ...]] = set()
+
+    def report(
+        self, line: int | None, message: str, severity: Literal["error", "warning"] = "error"
+    ) -> None:
+        """Note something that was wrong."""
+        self._problems.append(Problem(self.path, line, message, severity))
+
+    def add(
+        self,
+        line: int | None,
+        class_id: int,
+        box_xyxy_norm: Corners,
+        box_xywh_norm: Sequence[float] | None = None,
+        outline_norm: np.ndarray = NO_OUTLINE,
+    ) -> None:
+        """Add a box; one without area inside the picture is dropped with a warning.
+
+        Args:
+            line: where it stands in the file.
+            class_id: its class.
+            box_xyxy_norm: its upper left and lower right corner.
+            box_xywh_norm: the same box as the file has it, kept to the bit where nothing is cut.
+            outline_norm: (k, 2) points of its polygon.
+        """
+        x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in box_xyxy_norm)
+        if x2 <= x1 or y2 <= y1:
+            self.report(line, "the box has no area inside the picture; dropped", "warning")
+            return
+        outside = min(box_xyxy_norm) < -TOLERANCE or max(box_xyxy_norm) > 1 + TOLERANCE
+        if outside:
+            self.report(line, "the box sticks out of the picture; cut at the border", "warning")
+        if outside or box_xywh_norm is None:
+            box_xywh_norm = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
+        key = (class_id, *(round(value, 7) for value in box_xywh_norm))
+        if key in self._seen:
+            self.report(line, "a box is there twice; used once", "warning")
+            return
+        self._seen.add(key)
+        self._classes.append(class_id)
+        self._boxes.append(box_xywh_norm)
+        self._outlines.append(outline_norm)
+
+    def labels(self) -> Labels:
+        """What was collected."""
+        return Labels(
+            np.array(self._classes, np.int64),
+            np.array(self._boxes, np.float32).reshape(-1, 4),
+            tuple(self._problems),
+            tuple(self._outlines) if any(map(len, self._outlines)) else (),
+        )

@@ -1,0 +1,125 @@
+"""What a reader of a data set format gives, and what readers have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from tfyolo.data.images import IMAGE_SUFFIXES
+from tfyolo.data.labels import Labels, Problem
+from tfyolo.errors import TfyoloError
+
+MAX_LIST_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture that a split names; nothing of it has been read.
+
+    Args:
+        image: the file.
+        labels: the file its labels stand in.
+        span: offset and length in bytes of the picture inside `image`, where that holds many.
+        record: what the picture is called there.
+    """
+
+    image: Path
+    labels: Path
+    span: tuple[int, int] | None = None
+    record: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures of a split, and how to get at the labels of each.
+
+    Args:
+        entries: the pictures, each once.
+        read: the labels of an entry whose picture has this height and width; None where it has no label
+            file. Called from several threads.
+        problems: what was wrong with the list itself.
+        repeated: pictures that were named again.
+        refused: pictures that may not be looked at: their names lead out of the data set.
+        unlabelled: where labels would be, if no picture turns out to have any; None where the format has no
+            such place.
+    """
+
+    entries: tuple[Entry, ...]
+    read: Callable[[Entry, tuple[int, int]], Labels | None]
+    problems: tuple[Problem, ...] = ()
+    repeated: int = 0
+    refused: int = 0
+    unlabelled: Path | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A split as its format sees it before pictures are looked at: enough to know whether a cache still fits.
+
+    Args:
+        folder: where a cache belongs: beside the labels.
+        watched: files whose content decides what is labelled how; they need not exist.
+        outline: everything else that decides it.
+        listing: the pictures; called only where no cache fits.
+    """
+
+    folder: Path
+    watched: tuple[Path, ...]
+    outline: str
+    listing: Callable[[], Listing]
+
+
+def contained(folder: Path, written: str) -> Path | None:
+    """The path of a name that was read from a file, or None if it would leave the folder.
+
+    Example:
+        >>> contained(Path("/data"), "train/1.jpg").as_posix(), contained(Path("/data"), "../1.jpg")
+        ('/data/train/1.jpg', None)
+    """
+    parts = PureWindowsPath(written).parts  # takes / and \\ alike
+    if not parts or "\0" in written or PureWindowsPath(written).anchor or ".." in parts:
+        return None
+    return folder.joinpath(*parts)
+
+
+def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
+    """A split's folder or file is not there."""
+    fix = f"correct `path` or `{split}`, or put the data set there"
+    return TfyoloError(f"`{split}`: {place} does not exist", path=yaml_path, fix=fix)
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers and stripped text of a list's lines that are not blank.
+
+    Raises:
+        TfyoloError: the file cannot be read, or is no text.
+    """
+    try:
+        if path.stat().st_size > MAX_LIST_BYTES:
+            raise TfyoloError(f"is over {MAX_LIST_BYTES // 2**20} MiB, which no list of pictures is", path=path)
+        rows = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TfyoloError(
+            "is not a readable list of pictures", path=path, fix="save it as UTF-8 text"
+        ) from error
+    yield from ((number, row.strip()) for number, row in enumerate(rows, start=1) if row.strip())
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name is a picture's."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder, links followed, but for hidden ones (such as macOS' `._1.jpg`)."""
+    visited = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in visited:  # a link that leads back up
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in files if not name.startswith("."))

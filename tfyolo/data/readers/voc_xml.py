@@ -1,0 +1,134 @@
+"""The XML file of one picture in Pascal VOC's format, read as the untrusted file it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.parsers import expat
+
+from tfyolo.errors import TfyoloError
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 50
+
+
+class XmlError(TfyoloError):
+    """A file is not an annotation, or not one that may be read."""
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """An `object`: texts as they stand in the file; None where the element is missing."""
+
+    line: int
+    name: str | None
+    corners: tuple[str | None, str | None, str | None, str | None]
+    """xmin, ymin, xmax, ymax."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is wanted of an `annotation`."""
+
+    filename: str | None
+    width: str | None
+    height: str | None
+    objects: tuple[VocObject, ...]
+
+
+_WANTED = {"filename": "filename", "size/width": "width", "size/height": "height"}
+_OF_OBJECT = {"name": "name", **{f"bndbox/{key}": key for key in ("xmin", "ymin", "xmax", "ymax")}}
+
+
+class _Collector:
+    """Handlers of the parser: keep the texts of the paths that are wanted, and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.parser = expat.ParserCreate()  # noqa: S317 (entities, and so their expansion, are refused)
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._characters
+        self.parser.StartDoctypeDeclHandler = self._refuse
+        self.parser.EntityDeclHandler = self._refuse
+        self._open: list[str] = []
+        self._text: list[str] = []
+        self._fields: dict[str, str] = {}
+        self._object: dict[str, str] = {}
+        self._line = 0
+        self._objects: list[VocObject] = []
+
+    def annotation(self) -> Annotation:
+        get = self._fields.get
+        return Annotation(get("filename"), get("width"), get("height"), tuple(self._objects))
+
+    def _refuse(self, *_: object) -> None:
+        raise XmlError(
+            "has a DOCTYPE or an entity, which annotations have no use for",
+            path=self.path, line=self.parser.CurrentLineNumber, fix="remove it",
+        )  # fmt: skip
+
+    def _start(self, name: str, _: dict[str, str]) -> None:
+        self._open.append(name)
+        if len(self._open) > MAX_DEPTH:
+            raise XmlError(f"nests more than {MAX_DEPTH} levels deep", path=self.path)
+        if len(self._open) == 1 and name != "annotation":
+            raise XmlError(f"is not a Pascal VOC annotation, but `{name[:40]}`", path=self.path)
+        if self._open == ["annotation", "object"]:
+            self._object, self._line = {}, self.parser.CurrentLineNumber
+        self._text = []
+
+    def _characters(self, text: str) -> None:
+        self._text.append(text)
+
+    def _end(self, name: str) -> None:
+        here, text = self._open[1:], "".join(self._text).strip()
+        if here[:1] == ["object"]:
+            if len(here) == 1:
+                get = self._object.get
+                corners = (get("xmin"), get("ymin"), get("xmax"), get("ymax"))
+                self._objects.append(VocObject(self._line, get("name"), corners))
+            elif key := _OF_OBJECT.get("/".join(here[1:])):
+                self._object.setdefault(key, text)
+        elif key := _WANTED.get("/".join(here)):
+            self._fields.setdefault(key, text)
+        self._open.pop()
+        self._text = []
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Read the annotation of a picture.
+
+    A document type or an entity is refused before anything is expanded; files over 16 MiB and nesting over 50
+    levels are refused too.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        XmlError: it cannot be read, is not XML, or is not an annotation; with the line.
+
+    Example:
+        >>> read_annotation(Path("BloodImage_00000.xml")).objects[0].name  # doctest: +SKIP
+        'WBC'
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise XmlError(f"cannot be read: {error.strerror or error}", path=path) from error
+    if len(data) > MAX_BYTES:
+        raise XmlError(f"is over {MAX_BYTES // 2**20} MiB", path=path)
+    collector = _Collector(path)
+    plain = data.replace(b"\0", b"")  # UTF-16 too
+    if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:
+        collector._refuse()
+    try:
+        collector.parser.Parse(data, True)
+    except expat.ExpatError as error:
+        reason = expat.errors.messages[error.code]
+        raise XmlError(f"is not valid XML: {reason}", path=path, line=error.lineno) from error
+    except (LookupError, ValueError) as error:  # an encoding that Python does not know
+        raise XmlError(f"is not valid XML: {error}", path=path) from error
+    return collector.annotation()

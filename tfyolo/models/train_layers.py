@@ -1,0 +1,60 @@
+"""Keras layers that train faster than Keras' own and compute the same; `build_model(for_training=True)`.
+
+Each has the weights of the layer it stands for, in the same order, so that a network made of them and the
+plain one exchange weights by `set_weights`. Networks are saved and exported made of the plain ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfyolo.models.build import KerasOps
+from tfyolo.models.ops import Tensor
+
+
+@keras.saving.register_keras_serializable("tfyolo")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation whose training step is one operation forward and one backward.
+
+    Keras 3 computes moments, scale and shift one after another, each over the whole tensor. Outputs and
+    gradients are the same. The moving variance gains PyTorch's (Bessel's) factor n / (n - 1), as YOLOv5's
+    has, which Keras leaves out. Inference, frozen layers, `synchronized=True` and whatever else the fused
+    operation lacks go the parent's way.
+
+    Args:
+        kwargs: those of `keras.layers.BatchNormalization`.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
+        """`inputs` (batch, height, width, channels), normalised; in training the moving statistics move."""
+        if not (training and self.trainable and mask is None and self._can_fuse(inputs)):
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.convert_to_tensor(self.gamma),
+            offset=tf.convert_to_tensor(self.beta),
+            mean=tf.convert_to_tensor(self.moving_mean),
+            variance=tf.convert_to_tensor(self.moving_variance),
+            epsilon=self.epsilon,
+            exponential_avg_factor=1.0 - self.momentum,
+            is_training=True,
+        )
+        self.moving_mean.assign(mean)
+        self.moving_variance.assign(variance)
+        return outputs
+
+    def _can_fuse(self, inputs: tf.Tensor) -> bool:
+        """Whether the fused operation does what this layer is configured to do."""
+        plain = self.scale and self.center and not self.renorm and not self.synchronized
+        known = inputs.dtype in (tf.float32, tf.float16, tf.bfloat16) and self.variable_dtype == "float32"
+        return bool(plain and known and len(inputs.shape) == 4 and self.axis in (-1, 3))
+
+
+class TrainingOps(KerasOps):
+    """`KerasOps` with the layers of this module."""
+
+    def batch_norm(self, x: Tensor, name: str) -> Tensor:  # noqa: D102
+        return FusedBatchNormalization(**self._batch_norm_arguments(), name=name)(x)
