@@ -160,6 +160,8 @@ def validate(
     options: ValOptions = ValOptions(),
     folder: Path | None = None,
     progress: Progress | None = None,
+    scan: Scan | None = None,
+    observe: Callable[[Batch], None] | None = None,
 ) -> Metrics:
     """Precision, recall and mAP by YOLOv5's protocol.
 
@@ -169,6 +171,8 @@ def validate(
         options: what to measure and how.
         folder: where metrics.json, plots and predictions go; nothing is written without.
         progress: is told how far it is.
+        scan: of the split, where the caller has one.
+        observe: is shown each batch after it went through the model.
 
     Raises:
         TfyoloError: the data set is wrong, or has another number of classes than the model.
@@ -187,11 +191,11 @@ def validate(
             fix="pass the data the model was trained for, or --single-cls",
         )
     tell = progress or (lambda *_: None)
-    scan = scan_split(
+    scan = scan or scan_split(
         dataset, options.split, progress=lambda done, total: tell("checking labels", done, total)
     )
     samples = [_single(sample) for sample in scan.samples] if options.single_cls else list(scan.samples)
-    tally = _run(detector, samples, names, options, tell, folder)
+    tally = _run(detector, samples, names, options, tell, folder, observe)
     if not tally.found:
         raise TfyoloError(
             f"no image of `{options.split}` can be used",
@@ -230,6 +234,7 @@ def _run(
     options: ValOptions,
     tell: Progress,
     folder: Path | None,
+    observe: Callable[[Batch], None] | None,
 ) -> _Tally:
     tally = _Tally(len(names), ConfusionMatrix(len(names)))
     nms = NmsOptions(
@@ -250,6 +255,8 @@ def _run(
             continue
         found, speed = detector.detect_batch(batch.images, nms, options.augment)
         tally.add_speed(batch, speed)
+        if observe:
+            observe(batch)
         for sample, box, image, detections in zip(
             batch.samples, batch.letterboxes, batch.images, found, strict=True
         ):

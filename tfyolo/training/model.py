@@ -16,7 +16,7 @@ from tfyolo.training.average import MovingAverage
 from tfyolo.training.hyps import Hyps
 from tfyolo.training.loss import DetectionLoss, LossSettings
 from tfyolo.training.optimizers import GroupedOptimizer, on_devices, tensor_of
-from tfyolo.training.schedule import Schedule, cosine, linear
+from tfyolo.training.schedule import NOMINAL_BATCH, Schedule, cosine, linear
 
 LOSSES = ("box_loss", "obj_loss", "cls_loss")
 _FIRST_LOSS_SCALE = 65536.0
@@ -93,6 +93,7 @@ class TrainingModel(keras.Model):
         hyps: Hyps | None = None,
         cos_lr: bool = False,
         autobalance: bool = False,
+        nominal_batch: int = NOMINAL_BATCH,
         run_eagerly: bool = False,
         jit_compile: bool = False,
     ) -> None:
@@ -106,6 +107,7 @@ class TrainingModel(keras.Model):
             hyps: hyperparameters, by default those of `scratch-low`.
             cos_lr: a cosine instead of a straight line.
             autobalance: let the scales' objectness weights follow their losses.
+            nominal_batch: images in one update of the weights.
             run_eagerly: as in Keras.
             jit_compile: as in Keras.
 
@@ -115,7 +117,7 @@ class TrainingModel(keras.Model):
         hyps = hyps or Hyps()
         self.schedule = Schedule(
             epochs, steps_per_epoch, batch, hyps.lrf, hyps.momentum, hyps.warmup_epochs,
-            hyps.warmup_momentum, cosine if cos_lr else linear,
+            hyps.warmup_momentum, cosine if cos_lr else linear, nominal_batch,
         )  # fmt: skip
         grouped = GroupedOptimizer(
             optimizer, hyps.lr0, hyps.momentum, hyps.weight_decay * self.schedule.decay_scale, hyps.warmup_bias_lr
@@ -130,11 +132,11 @@ class TrainingModel(keras.Model):
         self.autobalance = autobalance
         state = {"step": 0.0, "loss_scale": self._first_scale(), "sound_steps": 0.0}
         self.counters = {
-            name: self.add_weight((), keras.initializers.Constant(value), "float32", False, name=name)
+            name: self.add_weight((), keras.initializers.Constant(value), dtype="float32", trainable=False, name=name)
             for name, value in state.items()
         }
         self.balance = self.add_weight(
-            (len(spec.strides),), keras.initializers.Constant(0.0), "float32", False, name="balance"
+            (len(spec.strides),), keras.initializers.Constant(0.0), dtype="float32", trainable=False, name="balance"
         )
         self.balance.assign(self.detection_loss.balance)
         self.average = MovingAverage(self.averaged.weights, self.network.weights)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 NOMINAL_BATCH = 64
-"""Images that one update of the weights sees, by gradient accumulation where a batch is smaller."""
+"""YOLOv5's number of images in one update of the weights."""
 _SHORTEST_WARMUP = 100
 
 
@@ -54,6 +54,7 @@ class Schedule:
             100 steps, unless 0.
         warmup_momentum: at the first step.
         decay: `linear` or `cosine`.
+        nominal_batch: images that one update sees, by gradient accumulation where a batch is smaller.
 
     Example:
         >>> at = Schedule(epochs=30, steps_per_epoch=13, batch=16)
@@ -69,6 +70,7 @@ class Schedule:
     warmup_epochs: float = 3.0
     warmup_momentum: float = 0.8
     decay: Callable[[Any, float], Any] = linear
+    nominal_batch: int = NOMINAL_BATCH
 
     @property
     def warmup_steps(self) -> int:
@@ -79,12 +81,12 @@ class Schedule:
     @property
     def accumulate(self) -> int:
         """Batches in an update after the warm-up."""
-        return max(round(NOMINAL_BATCH / self.batch), 1)
+        return max(round(self.nominal_batch / self.batch), 1)
 
     @property
     def decay_scale(self) -> float:
         """Factor of the weight decay, for batches that do not make up the nominal one."""
-        return self.batch * self.accumulate / NOMINAL_BATCH
+        return self.batch * self.accumulate / self.nominal_batch
 
     def __call__(self, step: Any) -> Controls:
         """What holds at `step`, counted from 0; an int or a scalar tensor."""
@@ -92,7 +94,7 @@ class Schedule:
         epoch = tf.floor(step / self.steps_per_epoch)
         factor = self.decay(tf.minimum(epoch / self.epochs, 1.0), self.lrf)
         warm = tf.minimum(step / self.warmup_steps, 1.0) if self.warmup_steps else tf.constant(1.0)
-        share = NOMINAL_BATCH / self.batch
+        share = self.nominal_batch / self.batch
         return Controls(
             factor=warm * factor,
             bias_rate=1.0 - warm,

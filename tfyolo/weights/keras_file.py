@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,13 +17,24 @@ from tfyolo.models.contract import FILE_NAME
 _MAX_JSON_BYTES = 16 * 1024 * 1024
 
 
-def save_keras(model: Any, contract: Contract, path: str | Path) -> Path:
-    """Write a `.keras` file that Keras itself reads too; it replaces an old one only when complete."""
+def save_keras(
+    model: Any, contract: Contract, path: str | Path, members: Mapping[str, bytes] | None = None
+) -> Path:
+    """Write a `.keras` file that Keras itself reads too; it replaces an old one only when complete.
+
+    Args:
+        model: the network.
+        contract: its names, anchors and configuration.
+        path: ends in `.keras`.
+        members: more files for the archive, by name, such as the state of a training run.
+    """
     path = check_target(path)
     with atomic(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(FILE_NAME, contract.to_json())
+            for name, data in (members or {}).items():
+                archive.writestr(name, data)
     return path
 
 
@@ -70,7 +82,7 @@ def _check_size(path: Path, weights: int) -> None:
     """Refuse an archive that unpacks to more than its weights and an optimizer's can need."""
     with zipfile.ZipFile(path) as archive:
         size = sum(info.file_size for info in archive.infolist())
-    if size > 16 * weights + 64 * 1024 * 1024:
+    if size > 32 * weights + 64 * 1024 * 1024:
         raise TfyoloError(f"unpacks to {size:,} bytes, but the network has {weights:,} weights", path=path)
 
 

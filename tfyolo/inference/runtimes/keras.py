@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ class KerasRuntime:
 
     input_hw: tuple[int, int] | None = None
     max_batch: int = 64
+    heads: Sequence[np.ndarray] = ()
+    """Raw heads of the last call."""
 
     def __init__(self, model: Any, contract: Contract) -> None:
         import tensorflow as tf
@@ -40,7 +43,7 @@ class KerasRuntime:
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
-        heads = [head.numpy() for head in self._forward(images)]
+        self.heads = heads = [head.numpy() for head in self._forward(images)]
         anchors, strides = self.contract.anchors_px, self.contract.strides
         return [decode([head[i] for head in heads], anchors, strides, confidence) for i in range(len(images))]
 

@@ -1,0 +1,94 @@
+"""What a run needs to go on after it was killed, kept inside its `last.keras`."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfyolo.errors import TfyoloError
+from tfyolo.training.model import TrainingModel
+from tfyolo.weights.keras_file import save_keras
+
+_ARRAYS, _NOTES = "training.npz", "training.json"
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Args:
+        epoch: epochs done.
+        best_fitness: best so far, 0.1 mAP50 + 0.9 mAP50-95.
+        best_epoch: when that was, counted from 0.
+        options: those of the run, as plain values.
+        hyps: its hyperparameters.
+        class_maps: mAP50-95 of each class after the last validation, for `--image-weights`.
+    """
+
+    epoch: int = 0
+    best_fitness: float = -1.0
+    best_epoch: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    hyps: dict[str, Any] = field(default_factory=dict)
+    class_maps: list[float] = field(default_factory=list)
+
+
+def save_state(model: TrainingModel, progress: Progress, path: Path) -> None:
+    """Write the averaged network as a model file, and inside it all that a resume needs, at once."""
+    data = BytesIO()
+    np.savez(data, **{str(i): variable.numpy() for i, variable in enumerate(_variables(model))})
+    members = {_ARRAYS: data.getvalue(), _NOTES: json.dumps(asdict(progress)).encode()}
+    save_keras(model.averaged, model.contract, path, members)
+
+
+def read_progress(path: Path) -> Progress:
+    """The notes in a `last.keras`.
+
+    Raises:
+        TfyoloError: the file is no unfinished run's.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            notes = json.loads(archive.read(_NOTES))
+        return Progress(**notes)
+    except FileNotFoundError as error:
+        raise TfyoloError("no such file", path=path, fix="pass the last.keras of a run") from error
+    except KeyError as error:
+        raise TfyoloError(
+            "holds no unfinished run: it ended, or the file was not written by `tfyolo train`",
+            path=path,
+            fix="begin a new run with --weights",
+        ) from error
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        raise TfyoloError("is damaged or no tfyolo model", path=path) from error
+
+
+def restore_state(model: TrainingModel, path: Path) -> None:
+    """Set weights, averages, optimizer and counters of a compiled model as they were saved.
+
+    Raises:
+        TfyoloError: the file is damaged, or of another network or optimizer.
+    """
+    variables = _variables(model)
+    try:
+        with zipfile.ZipFile(path) as archive, np.load(BytesIO(archive.read(_ARRAYS))) as arrays:
+            values = [arrays[str(i)] for i in range(len(arrays.files))]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise TfyoloError("its training state cannot be read", path=path) from error
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+        raise TfyoloError("its training state is of another network or optimizer", path=path)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _variables(model: TrainingModel) -> list[Any]:
+    """All that changes in training, in a fixed order."""
+    counters = [model.counters[name] for name in sorted(model.counters)]
+    optimizer = list(model.optimizer.variables)
+    return [*model.network.weights, *model.averaged.weights, *optimizer, *counters, model.balance]

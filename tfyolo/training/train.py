@@ -1,0 +1,235 @@
+"""A whole training run, from a data set to `best.keras`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import yaml
+
+from tfyolo.data.dataset import Dataset, Sample, Scan, read_dataset, scan_split
+from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.validator import Metrics, ValOptions, validate
+from tfyolo.files import atomic
+from tfyolo.inference.load import load
+from tfyolo.training import plots
+from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard, Validation
+from tfyolo.training.hyps import Hyps, read_hyps
+from tfyolo.training.loop import run_epochs
+from tfyolo.training.model import TrainingModel
+from tfyolo.training.options import TrainOptions
+from tfyolo.training.start import Start, make_model, plan_start
+from tfyolo.training.state import Progress, read_progress, restore_state
+from tfyolo.training.strategies import open_strategy
+
+Tell = Callable[[str], None]
+Bar = Callable[[str, int, int], None]
+PRECISIONS = {"off": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a run has made.
+
+    Args:
+        folder: of the run.
+        best: model file of the best epoch.
+        last: model file of the last epoch.
+        metrics: of `best` on the validation split; None on workers other than the first.
+    """
+
+    folder: Path
+    best: Path
+    last: Path
+    metrics: Metrics | None
+
+
+def train(
+    options: TrainOptions,
+    folder: Path,
+    *,
+    resume: Path | None = None,
+    callbacks: Sequence[Any] = (),
+    tell: Tell = lambda _: None,
+    bar: Bar | None = None,
+) -> TrainResult:
+    """Train a detector.
+
+    Args:
+        options: what to do.
+        folder: of the run; `weights/`, `results.csv` and pictures are written there.
+        resume: `last.keras` of an unfinished run with the same options, to be continued.
+        callbacks: Keras callbacks, called after the run's own.
+        tell: is given sentences for a log.
+        bar: is told how far scanning and validating are.
+
+    Raises:
+        TfyoloError: data set, weights or options are wrong.
+
+    Example:
+        >>> options = TrainOptions(Path("bccd.yaml"), weights="yolov5n.pt", epochs=30)  # doctest: +SKIP
+        >>> train(options, Path("runs/train/exp")).metrics.map50  # doctest: +SKIP
+        0.85
+    """
+    keras.utils.set_random_seed(options.seed)
+    dataset, scans = _scan(options, bar)
+    for scan in scans.values():
+        for problem in scan.problems:
+            tell(str(problem))
+    hyps = read_hyps(options.hyp, **options.hyp_overrides)
+    names = ("object",) if options.single_cls else dataset.names
+    start = plan_start(options.weights, options.cfg, names, options.image_size, hyps.anchors)
+    tell(start.describe())
+    samples = scans["train"].samples
+    start = _with_anchors(start, samples, options, hyps, tell, bar)
+    progress = read_progress(resume) if resume else Progress(options=plain(options), hyps=hyps.model_dump())
+    strategy = open_strategy(options.strategy)
+    with strategy.scope() if strategy else nullcontext():
+        model = make_model(start, options.image_size, PRECISIONS[options.amp], options.sync_bn)
+        batch = _batch(options, model, tell)
+        pipeline = _pipeline(samples, options, hyps, batch, max(start.contract.strides))
+        if frozen := model.freeze(_frozen_layers(options.freeze)):
+            tell(f"frozen: {len(frozen)} arrays of {len(frozen) + len(model.trained)}")
+        model.compile(
+            options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch, batch=batch,
+            hyps=hyps, cos_lr=options.cos_lr, autobalance=options.autobalance,
+            nominal_batch=options.nominal_batch,
+        )  # fmt: skip
+        if resume:
+            restore_state(model, resume)
+            tell(f"resumed after epoch {progress.epoch} of {options.epochs}")
+        if strategy is not None and not strategy.extended.should_checkpoint:  # another worker writes
+            run_epochs(model, pipeline, options.epochs, progress.epoch)
+            return TrainResult(folder, folder / "weights/best.keras", folder / "weights/last.keras", None)
+        _write_notes(folder, options, hyps)
+        if options.plots and not resume:
+            plots.save_labels(samples, dataset.names, folder / "labels.jpg")
+            plots.save_batches(pipeline, names, folder)
+        checkpoints, own = _own_callbacks(folder, options, progress, dataset, scans.get("val"), bar)
+        weights = _weights_for(samples, own[0], len(names)) if options.image_weights else None
+        run_epochs(model, pipeline, options.epochs, progress.epoch, [*own, *callbacks], weights)
+    if options.plots:
+        plots.save_results(folder / "results.csv", folder / "results.png")
+    metrics = None
+    if "val" in scans:
+        settings = ValOptions(single_cls=options.single_cls, plots=options.plots)
+        metrics = validate(load(checkpoints.best), dataset, settings, folder, bar, scans["val"])
+    return TrainResult(folder, checkpoints.best, checkpoints.last, metrics)
+
+
+def plain(options: TrainOptions) -> dict[str, Any]:
+    """Options as JSON and YAML can hold them; `TrainOptions(**...)` takes them back."""
+    values = dataclasses.asdict(options)
+    return values | {"data": str(Path(options.data).absolute()), "freeze": list(options.freeze)}
+
+
+def _scan(options: TrainOptions, bar: Bar | None) -> tuple[Dataset, dict[str, Scan]]:
+    dataset = read_dataset(options.data)
+    scans = {}
+    for split in ("train", "val"):
+        if split == "val" and split not in dataset.splits:
+            raise TfyoloError("has no `val`", path=dataset.yaml_path, fix="add `val:`, pictures to measure on")
+        label = f"checking {split} labels"
+        scans[split] = scan_split(
+            dataset, split, progress=None if bar is None else lambda done, total, t=label: bar(t, done, total)
+        )
+        if not scans[split].samples:
+            raise TfyoloError(f"no picture of `{split}` can be used", path=dataset.yaml_path)
+    if not any(len(sample.classes) for sample in scans["train"].samples):
+        raise TfyoloError(
+            "no picture of `train` has a label", path=dataset.yaml_path, fix="check where the labels are"
+        )
+    return dataset, scans
+
+
+def _with_anchors(
+    start: Start, samples: Sequence[Sample], options: TrainOptions, hyps: Hyps, tell: Tell, bar: Bar | None
+) -> Start:
+    """The start with anchors that fit the labels."""
+    from tfyolo.anchors import auto_anchors
+
+    spec = start.contract.spec
+    asked = isinstance(spec.anchors, int)
+    if not (options.autoanchor or asked):
+        return start
+    decision = auto_anchors(
+        samples, start.contract.anchors_px, spec.strides, options.image_size,
+        threshold=hyps.anchor_t, seed=options.seed, force=asked,
+        progress=None if bar is None else lambda done, total: bar("evolving anchors", done, total),
+    )  # fmt: skip
+    tell(f"anchors: {decision.reason}")
+    contract = start.contract.model_copy(update={"anchors_px": decision.anchors_px})
+    return dataclasses.replace(start, contract=contract)
+
+
+def _batch(options: TrainOptions, model: TrainingModel, tell: Tell) -> int:
+    if options.batch > 0:
+        return options.batch
+    from tfyolo.training.autobatch import fitting_batch
+
+    batch = fitting_batch(model, options.image_size)
+    tell(f"batch size: {batch} fits the GPU's memory")
+    return batch
+
+
+def _pipeline(
+    samples: Sequence[Sample], options: TrainOptions, hyps: Hyps, batch: int, stride: int
+) -> Pipeline:
+    settings = PipelineOptions(
+        image_size=options.image_size, batch=batch, seed=options.seed, rect=options.rect,
+        multi_scale=options.multi_scale, cache=options.cache, stride=stride, single_cls=options.single_cls,
+    )  # fmt: skip
+    return Pipeline(samples, hyps.augmentation(), settings)
+
+
+def _frozen_layers(freeze: tuple[int, ...]) -> list[str]:
+    """Beginnings of layers' names: of the first N, or of those listed."""
+    layers = range(freeze[0]) if len(freeze) == 1 else freeze
+    return [f"model.{layer}." for layer in layers]
+
+
+def _own_callbacks(
+    folder: Path, options: TrainOptions, progress: Progress, dataset: Dataset, scan: Scan | None, bar: Bar | None
+) -> tuple[Checkpoints, list[Any]]:
+    """In the order in which they depend on each other."""
+    settings = ValOptions(single_cls=options.single_cls, plots=False, batch=2 * max(options.batch, 8))
+    checkpoints = Checkpoints(folder / "weights", progress, options.save_period, options.patience)
+    own = [
+        Validation(dataset, scan, settings, options.image_size, options.val, bar),
+        ResultsCsv(folder / "results.csv", progress.epoch),
+        checkpoints,
+    ]
+    if options.tensorboard:
+        own.append(TensorBoard(folder))
+    return checkpoints, own
+
+
+def _weights_for(samples: Sequence[Sample], validation: Validation, classes: int) -> Callable[[], np.ndarray]:
+    """How often to draw each picture: more often where it shows rare and badly detected classes.
+
+    Source: YOLOv5's image weights: class frequency's inverse times (1 - mAP)^2, summed over a picture's labels.
+    """
+    counts = np.stack([np.bincount(sample.classes, minlength=classes)[:classes] for sample in samples])
+    rarity = 1.0 / np.maximum(counts.sum(0), 1)
+    rarity /= rarity.sum()
+
+    def weights() -> np.ndarray:
+        maps = np.zeros(classes)
+        if validation.metrics is not None:
+            result = validation.metrics.result
+            maps[result.classes] = result.ap.mean(1)
+        return (counts * (rarity * (1.0 - maps) ** 2)).sum(1) + 1e-6
+
+    return weights
+
+
+def _write_notes(folder: Path, options: TrainOptions, hyps: Hyps) -> None:
+    for name, values in (("opt.yaml", plain(options)), ("hyp.yaml", hyps.model_dump())):
+        with atomic(folder / name) as temporary:
+            temporary.write_text(yaml.safe_dump(values, sort_keys=False))
