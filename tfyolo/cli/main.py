@@ -16,8 +16,11 @@ from tfyolo.version import __version__
 
 COMMANDS = {
     "detect": "find objects in pictures, videos and streams",
+    "train": "train a detector on a data set",
+    "autoanchor": "check anchors against a data set, and make better ones",
     "val": "measure precision, recall and mAP on a data set",
     "export": "write SavedModel and TensorFlow Lite files, NMS inside",
+    "convert-dataset": "write a data set as YOLO, Pascal VOC, COCO or TFRecord",
     "convert": "turn a YOLOv5 .pt checkpoint into a .keras file",
     "summary": "layers, parameters and GFLOPs of a model, as a table or a diagram",
     "profile": "cost and speed of blocks side by side",
@@ -57,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"did you mean `{near[0]}`?" if near else f"one of {', '.join(COMMANDS)}"
         print(printable(f"error: there is no command `{name}`; {hint}"), file=sys.stderr)
         return 2
-    module = importlib.import_module(f"tfyolo.cli.{name}")
+    module = importlib.import_module(f"tfyolo.cli.{name.replace('-', '_')}")
     parser = Parser(
         prog=f"tfyolo {name}",
         description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
@@ -89,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _overview() -> str:
-    rows = "\n".join(f"  {name:<11}{text}" for name, text in COMMANDS.items())
+    rows = "\n".join(f"  {name:<17}{text}" for name, text in COMMANDS.items())
     return (
         "tfyolo: YOLOv5 for TensorFlow and Keras, made to be shipped\n\n"
         "usage: tfyolo COMMAND [options]    (tfyolo COMMAND --help lists them, with examples)\n\n"

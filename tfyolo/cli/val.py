@@ -81,11 +81,12 @@ def run(arguments: argparse.Namespace) -> int:
             folder,
             progress,
         )
-    _print(metrics, folder, arguments.verbose or len(metrics.names) <= 30)
+    print_metrics(metrics, folder, arguments.verbose or len(metrics.names) <= 30)
     return 1 if any(problem.severity == "error" for problem in metrics.scan.problems) else 0
 
 
-def _print(metrics: Metrics, folder: Path, per_class: bool) -> None:
+def print_metrics(metrics: Metrics, folder: Path, per_class: bool) -> None:
+    """Print the table of figures."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -95,10 +96,7 @@ def _print(metrics: Metrics, folder: Path, per_class: bool) -> None:
     out, result, scan = console(), metrics.result, metrics.scan
     for problem in metrics.problems:
         out.print(printable(problem), markup=False)
-    out.print(
-        f"{len(scan.samples)} images: {scan.found} with labels, {scan.missing} without a label file, "
-        f"{scan.empty} with an empty one; {scan.corrupt} left out"
-    )
+    out.print(scan.summary())
     table = Table("class", *(("labels", "P", "R", "mAP50", "mAP50-95")), box=None)
     for column in table.columns[1:]:
         column.justify = "right"

@@ -28,7 +28,7 @@ def duplicates(samples: Sequence[Sample]) -> list[Problem]:
     found = {}
     for (_, first), *others in same:
         for index, sample in others:
-            message = f"the same picture as {first.record or first.image.name}; both are used"
+            message = f"the same picture as {first.name}; both are used"
             found[index] = Problem(sample.image, None, f"{_record(sample)}{message}", "warning")
     return [found[index] for index in sorted(found)]
 

@@ -48,6 +48,7 @@ class LabelRows:
         box_xyxy_norm: Corners,
         box_xywh_norm: Sequence[float] | None = None,
         outline_norm: np.ndarray = NO_OUTLINE,
+        where: str = "",
     ) -> None:
         """Add a box; one without area inside the picture is dropped with a warning.
 
@@ -57,19 +58,21 @@ class LabelRows:
             box_xyxy_norm: its upper left and lower right corner.
             box_xywh_norm: the same box as the file has it, kept to the bit where nothing is cut.
             outline_norm: (k, 2) points of its polygon.
+            where: what to say of its place where files have no lines.
         """
+        before = f"{where}: " if where else ""
         x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in box_xyxy_norm)
         if x2 <= x1 or y2 <= y1:
-            self.report(line, "the box has no area inside the picture; dropped", "warning")
+            self.report(line, f"{before}the box has no area inside the picture; dropped", "warning")
             return
         outside = min(box_xyxy_norm) < -TOLERANCE or max(box_xyxy_norm) > 1 + TOLERANCE
         if outside:
-            self.report(line, "the box sticks out of the picture; cut at the border", "warning")
+            self.report(line, f"{before}the box sticks out of the picture; cut at the border", "warning")
         if outside or box_xywh_norm is None:
             box_xywh_norm = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
         key = (class_id, *(round(value, 7) for value in box_xywh_norm))
         if key in self._seen:
-            self.report(line, "a box is there twice; used once", "warning")
+            self.report(line, f"{before}a box is there twice; used once", "warning")
             return
         self._seen.add(key)
         self._classes.append(class_id)

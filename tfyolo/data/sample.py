@@ -36,7 +36,7 @@ class Sample:
     @property
     def name(self) -> str:
         """The picture's own file name, without folders."""
-        return (self.record or self.image.name).rpartition("/")[2]
+        return (self.record or "").rpartition("/")[2] or self.image.name
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from tfyolo.data.dataset import Sample
-from tfyolo.data.images import read_image
+from tfyolo.data.images import read_sample_image
 from tfyolo.data.letterbox import Letterbox
 from tfyolo.errors import TfyoloError
 
@@ -91,7 +91,7 @@ def _load(plan: Plan, size: int) -> Batch:
     samples, boxes, images, problems = [], [], [], []
     for sample in plan.samples:
         try:
-            image = read_image(sample.image)
+            image = read_sample_image(sample)
         except TfyoloError as error:
             problems.append(str(error))
             continue

@@ -135,12 +135,12 @@ def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, A
         samples: pictures with labels, from `scan_split`.
         names: class names.
     """
-    ids, categories = image_ids([sample.image for sample in samples]), category_ids(names)
+    ids, categories = image_ids([sample.image.with_name(sample.name) for sample in samples]), category_ids(names)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, sample in zip(ids, samples, strict=True):
         height, width = sample.hw
-        images.append({"id": image_id, "file_name": sample.image.name, "height": height, "width": width})
+        images.append({"id": image_id, "file_name": sample.name, "height": height, "width": width})
         scale = np.array([width, height, width, height], np.float64)
         for class_id, box in zip(sample.classes, sample.boxes_xywh_norm * scale, strict=True):
             x, y, w, h = box.tolist()

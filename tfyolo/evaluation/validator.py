@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -282,7 +282,7 @@ def _mosaics(
     """Labels beside confident detections of the first images."""
     for number in range(0, len(shown), MAX_TILES):
         images, truths, found, samples = zip(*shown[number : number + MAX_TILES], strict=True)
-        titles = [sample.image.name for sample in samples]
+        titles = [sample.name for sample in samples]
         confident = [detections[detections.scores > 0.25] for detections in found]
         stem = f"val_batch{number // MAX_TILES}"
         classes = [sample.classes for sample in samples]
@@ -304,7 +304,7 @@ def _coco(tally: _Tally, dataset: Dataset, options: ValOptions, folder: Path | N
     names = ("object",) if options.single_cls else dataset.names
     given = coco.read_annotations(options.annotations) if options.annotations else None
     truth = given or coco.ground_truth(samples, names)
-    ids = coco.image_ids([sample.image for sample in samples], given)
+    ids = coco.image_ids([sample.image.with_name(sample.name) for sample in samples], given)
     categories = coco.category_ids(names, given)
     rows = [
         row
@@ -328,4 +328,4 @@ def _settings(detector: Detector, dataset: Dataset, options: ValOptions, rect: b
 
 
 def _single(sample: Sample) -> Sample:
-    return Sample(sample.image, sample.hw, np.zeros_like(sample.classes), sample.boxes_xywh_norm)
+    return replace(sample, classes=np.zeros_like(sample.classes))

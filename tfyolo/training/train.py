@@ -77,6 +77,7 @@ def train(
         >>> train(options, Path("runs/train/exp")).metrics.map50  # doctest: +SKIP
         0.85
     """
+    strategy = open_strategy(options.strategy)  # workers connect before anything else is done
     keras.utils.set_random_seed(options.seed)
     dataset, scans = _scan(options, bar)
     for scan in scans.values():
@@ -89,7 +90,6 @@ def train(
     samples = scans["train"].samples
     start = _with_anchors(start, samples, options, hyps, tell, bar)
     progress = read_progress(resume) if resume else Progress(options=plain(options), hyps=hyps.model_dump())
-    strategy = open_strategy(options.strategy)
     with strategy.scope() if strategy else nullcontext():
         model = make_model(start, options.image_size, PRECISIONS[options.amp], options.sync_bn)
         batch = _batch(options, model, tell)
@@ -152,12 +152,12 @@ def _with_anchors(
     start: Start, samples: Sequence[Sample], options: TrainOptions, hyps: Hyps, tell: Tell, bar: Bar | None
 ) -> Start:
     """The start with anchors that fit the labels."""
-    from tfyolo.anchors import auto_anchors
-
     spec = start.contract.spec
     asked = isinstance(spec.anchors, int)
     if not (options.autoanchor or asked):
         return start
+    from tfyolo.anchors import auto_anchors
+
     decision = auto_anchors(
         samples, start.contract.anchors_px, spec.strides, options.image_size,
         threshold=hyps.anchor_t, seed=options.seed, force=asked,

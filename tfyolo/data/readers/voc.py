@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from tfyolo.data.images import IMAGE_SUFFIXES
 from tfyolo.data.label_rows import LabelRows
 from tfyolo.data.labels import Labels, Problem
 from tfyolo.data.readers.base import Entry, Listing, Source, contained, is_picture, place_error, read_rows, walk
-from tfyolo.data.readers.voc_xml import VocObject, XmlError, read_annotation
+from tfyolo.data.readers.names import class_of, unknown_name
+from tfyolo.data.readers.voc_xml import XmlError, read_annotation
 from tfyolo.errors import TfyoloError
 
 
@@ -151,7 +151,10 @@ def _labels(path: Path, hw: tuple[int, int], dataset: Dataset) -> Labels | None:
         said = f"{annotation.width}x{annotation.height}"
         rows.report(None, f"says {said[:40]}, but the picture is {width}x{height}; used as that", "warning")
     for item in annotation.objects:
-        class_id = _class(path, item, dataset)
+        class_id = class_of(item.name or "", dataset.names)
+        if class_id is None:
+            where = f"{path.name} line {item.line}"
+            raise unknown_name(item.name or "", dataset.names, where, dataset.yaml_path)
         try:
             x1, y1, x2, y2 = (float(text or "") for text in item.corners)
         except ValueError:
@@ -162,18 +165,3 @@ def _labels(path: Path, hw: tuple[int, int], dataset: Dataset) -> Labels | None:
             continue
         rows.add(item.line, class_id, (x1 / width, y1 / height, x2 / width, y2 / height))
     return rows.labels()
-
-
-def _class(path: Path, item: VocObject, dataset: Dataset) -> int:
-    name = item.name or ""
-    for class_id, known in enumerate(dataset.names):
-        if name == known.strip():
-            return class_id
-    folded = {known.casefold(): known for known in dataset.names}
-    near = difflib.get_close_matches(name.casefold(), folded, 1)
-    hint = f"did you mean `{folded[near[0]]}`? " if near else ""
-    raise TfyoloError(
-        f"`names` has no {name[:60]!r}, which {path.name} line {item.line} is labelled as",
-        path=dataset.yaml_path,
-        fix=f"{hint}correct the label, or add the missing name (upper and lower case count)",
-    )

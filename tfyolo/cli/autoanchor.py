@@ -1,0 +1,87 @@
+"""`tfyolo autoanchor`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfyolo.cli import arguments as options
+from tfyolo.errors import TfyoloError
+
+if TYPE_CHECKING:
+    from tfyolo.anchors import AnchorDecision
+
+EXAMPLES = (
+    "tfyolo autoanchor --data bccd.yaml --img 320",
+    "tfyolo autoanchor --data bccd.yaml --cfg yolov5s --force --output anchors.yaml",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Data set, model and evolution."""
+    add = parser.add_argument
+    add("--data", required=True, type=Path, metavar="YAML", help="data set: path, train, names")
+    add("--cfg", "--model", dest="cfg", default="yolov5n", metavar="MODEL", help="name or YAML (%(default)s)")
+    add("--img", type=options.positive, default=640, metavar="PX", help="input size (%(default)s)")
+    add("--task", choices=("train", "val", "test"), default="train", help="split (%(default)s)")
+    add("--anchor-t", type=_ratio, default=4.0, metavar="X", help="ratio of sides that matches (%(default)s)")
+    add("--gen", type=options.positive, default=1000, metavar="N", help="generations (%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    add("--force", action="store_true", help="try new anchors even where the old ones fit")
+    add("--output", type=Path, metavar="YAML", help="write the anchors here")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, evolve, print."""
+    from tfyolo.anchors import auto_anchors
+    from tfyolo.cli.progress import progress_bar
+    from tfyolo.data.dataset import read_dataset, scan_split
+    from tfyolo.files import atomic
+    from tfyolo.models.registry import load_spec
+
+    spec = load_spec(arguments.cfg)
+    dataset = read_dataset(arguments.data)
+    with progress_bar() as progress:
+        scan = scan_split(dataset, arguments.task, progress=lambda *at: progress("checking labels", *at))
+        decision = auto_anchors(
+            scan.samples, spec.anchors_px, spec.strides, arguments.img, threshold=arguments.anchor_t,
+            generations=arguments.gen, seed=arguments.seed, force=arguments.force,
+            progress=lambda *at: progress("evolving", *at),
+        )  # fmt: skip
+    _print(decision)
+    text = "anchors:\n" + "".join(f"  - {_row(row)}\n" for row in decision.anchors_px)
+    print(text, end="")
+    if arguments.output:
+        with atomic(arguments.output) as temporary:
+            temporary.write_text(f"# for {arguments.data.name} at {arguments.img} pixels\n{text}")
+        print(f"written to {arguments.output}")
+    print(f"next: paste them into a model YAML, or tfyolo train --data {arguments.data} does all this itself")
+    return 0
+
+
+def _print(decision: AnchorDecision) -> None:
+    from rich.table import Table
+
+    from tfyolo.cli.console import console
+
+    table = Table("anchors", "best possible recall", "anchors over threshold", "fitness", box=None)
+    for name, fit in (("the model's", decision.before), ("new", decision.after)):
+        if fit is not None:
+            values = (fit.best_possible_recall, fit.anchors_over_threshold, fit.fitness)
+            table.add_row(name, *(f"{value:.4f}" for value in values))
+    console().print(table)
+    print(decision.reason)
+
+
+def _row(row: tuple[float, ...]) -> str:
+    return "[" + ", ".join(f"{value:g}" for value in row) + "]"
+
+
+def _ratio(text: str) -> float:
+    try:
+        if (value := float(text)) > 1:
+            return value
+    except ValueError:
+        pass
+    raise TfyoloError(f"--anchor-t {text} is not a number over 1")

@@ -1,0 +1,161 @@
+"""`tfyolo train`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfyolo.cli import arguments as options
+from tfyolo.errors import TfyoloError
+
+if TYPE_CHECKING:
+    from tfyolo.training.options import TrainOptions
+    from tfyolo.training.train import TrainResult
+
+EXAMPLES = (
+    "tfyolo train --data bccd.yaml --weights yolov5n.pt --img 320 --epochs 30",
+    "tfyolo train --data bccd.yaml --weights '' --cfg yolov5s --hyp scratch-med --optimizer AdamW",
+    "tfyolo train --resume                 # the newest unfinished run goes on",
+)
+PROJECT = Path("runs/train")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of YOLOv5's train.py."""
+    add = parser.add_argument
+    add("--data", type=Path, metavar="YAML", help="data set: path, train, val, names")
+    add("--weights", default="yolov5n", metavar="FILE", help="begin from this; '' for random weights (%(default)s)")
+    add("--cfg", default="", metavar="MODEL", help="model name or YAML; by default that of --weights")
+    add("--hyp", default="scratch-low", metavar="NAME", help="hyperparameters: a name or a YAML (%(default)s)")
+    add("--set", nargs="+", default=[], metavar="NAME=X", help="single hyperparameters, as lr0=0.02")
+    add("--epochs", type=options.positive, default=100, metavar="N", help="(%(default)s)")
+    add("--batch-size", "--batch", dest="batch", type=_batch, default=16, metavar="N",
+        help="images in a batch; -1 measures what fits a GPU (%(default)s)")  # fmt: skip
+    add("--nominal-batch", type=options.positive, default=64, metavar="N",
+        help="images in an update, by accumulation (%(default)s)")  # fmt: skip
+    add("--img", "--imgsz", "--img-size", dest="img", type=options.positive, default=640, metavar="PX",
+        help="side of the images (%(default)s)")  # fmt: skip
+    add("--optimizer", choices=("SGD", "Adam", "AdamW"), default="SGD", help="(%(default)s)")
+    add("--adam", action="store_true", help="the same as --optimizer Adam")
+    add("--cos-lr", action="store_true", help="cosine instead of linear learning rate")
+    add("--label-smoothing", type=options.fraction, metavar="P", help="the same as --set label_smoothing=P")
+    add("--rect", action="store_true", help="rectangular batches, without mosaics")
+    add("--multi-scale", action="store_true", help="vary each batch's size by half")
+    add("--single-cls", action="store_true", help="train all classes as one")
+    add("--image-weights", action="store_true", help="draw pictures of badly detected classes more often")
+    add("--autobalance", action="store_true", help="balance the scales' objectness by their losses")
+    add("--noautoanchor", action="store_true", help="keep the anchors, whatever the boxes")
+    add("--freeze", nargs="+", type=int, default=[0], metavar="N", help="first N layers, or several by number")
+    add("--patience", type=int, default=100, metavar="N", help="stop after N epochs without progress (100)")
+    add("--save-period", type=int, default=0, metavar="N", help="keep a file every N epochs (0: none)")
+    add("--cache", nargs="?", const="ram", default="none", choices=("ram", "disk", "none"),
+        help="keep decoded pictures (ram)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    add("--amp", nargs="?", const="bf16", default="off", choices=("off", "bf16", "fp16"), help="mixed precision")
+    add("--strategy", choices=("none", "mirrored", "multiworker"), default="none", help="several devices")
+    add("--sync-bn", action="store_true", help="batch-norm over all devices")
+    add("--resume", nargs="?", const="", metavar="LAST", help="go on with an unfinished run's last.keras")
+    add("--evolve", nargs="?", const=30, type=options.positive, metavar="N",
+        help="search hyperparameters in N short runs (30)")  # fmt: skip
+    add("--noval", action="store_true", help="validate after the last epoch only")
+    add("--noplots", action="store_true", help="draw nothing")
+    add("--device", default="", type=options.device, help="cpu, or the index of a GPU")
+    options.add_run(parser, str(PROJECT))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, resume or evolve, and say what was made."""
+    from tfyolo.files import run_folder
+
+    if arguments.resume is not None:
+        return _resume(Path(arguments.resume) if arguments.resume else _newest())
+    wanted = _options(arguments)
+    folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
+    if arguments.evolve:
+        from tfyolo.training.evolve import evolve
+
+        best = evolve(wanted, folder, arguments.evolve, print)
+        print(f"the best hyperparameters are in {best}\nnext: tfyolo train --data {wanted.data} --hyp {best}")
+        return 0
+    return _train(wanted, folder, None)
+
+
+def _options(arguments: argparse.Namespace) -> TrainOptions:
+    from tfyolo.training.options import TrainOptions
+
+    if arguments.data is None:
+        raise TfyoloError("--data is missing", fix="pass a data set's YAML, or --resume")
+    overrides = dict(_setting(text) for text in arguments.set)
+    if arguments.label_smoothing is not None:
+        overrides["label_smoothing"] = arguments.label_smoothing
+    names = ("data", "weights", "cfg", "hyp", "epochs", "batch", "nominal_batch", "rect", "multi_scale",
+             "single_cls", "image_weights", "cos_lr", "autobalance", "patience", "save_period", "cache",
+             "seed", "amp", "strategy", "sync_bn")  # fmt: skip
+    return TrainOptions(
+        **{name: getattr(arguments, name) for name in names},
+        hyp_overrides=overrides,
+        image_size=arguments.img,
+        optimizer="Adam" if arguments.adam else arguments.optimizer,
+        autoanchor=not arguments.noautoanchor,
+        freeze=tuple(arguments.freeze),
+        val=not arguments.noval,
+        plots=not arguments.noplots,
+    )
+
+
+def _resume(last: Path) -> int:
+    from tfyolo.training.options import TrainOptions
+    from tfyolo.training.state import read_progress
+
+    saved = dict(read_progress(last).options)
+    wanted = TrainOptions(**{**saved, "data": Path(saved["data"]), "freeze": tuple(saved["freeze"])})
+    return _train(wanted, last.parent.parent, last)
+
+
+def _newest() -> Path:
+    """The last.keras written last, of the runs that have not ended."""
+    import zipfile
+
+    found = sorted(PROJECT.glob("*/weights/last.keras"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        with zipfile.ZipFile(path) as archive:
+            if "training.json" in archive.namelist():
+                return path
+    raise TfyoloError(f"no unfinished run in {PROJECT}", fix="pass the run's weights/last.keras")
+
+
+def _train(wanted: TrainOptions, folder: Path, resume: Path | None) -> int:
+    from tfyolo.cli.train_display import Display
+    from tfyolo.training.train import train
+
+    with Display(wanted.epochs) as display:
+        result = train(wanted, folder, resume=resume, callbacks=[display.callback()], tell=display.tell,
+                       bar=display.bar)  # fmt: skip
+    if result.metrics is not None:
+        _report(result, wanted)
+    return 0
+
+
+def _report(result: TrainResult, wanted: TrainOptions) -> None:
+    from tfyolo.cli.val import print_metrics
+
+    assert result.metrics is not None  # noqa: S101
+    print_metrics(result.metrics, result.folder, len(result.metrics.names) <= 30)
+    print(f"best model: {result.best}")
+    print(f"next: tfyolo val --weights {result.best} --data {wanted.data} --img {wanted.image_size}")
+    print(f"      tfyolo export --weights {result.best} --include tflite")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    import yaml
+
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise TfyoloError(f"--set {text} is not NAME=VALUE", fix="write, for example, --set lr0=0.02")
+    return name, yaml.safe_load(value)
+
+
+def _batch(text: str) -> int:
+    return -1 if text == "-1" else options.positive(text)
+

@@ -1,0 +1,187 @@
+"""Turning a data set of one format into another."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.data.dataset import scan_split
+from tfyolo.data.dataset_yaml import SPLITS, Dataset
+from tfyolo.data.readers.names import class_of, unknown_name
+from tfyolo.data.sample import Sample, Scan
+from tfyolo.data.writers.base import Names, Place, Split
+from tfyolo.data.writers.table import WRITERS
+from tfyolo.errors import TfyoloError
+from tfyolo.files import atomic
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how many are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """How to convert.
+
+    Attributes:
+        splits: those to convert; all of the data set by default.
+        names: classes to keep, in the order of their new numbers; all by default.
+        shards: files to spread records over; by their size by default.
+        link: make hard links to pictures instead of copies.
+        exist_ok: write into a folder that has something in it; an earlier data set's splits are replaced.
+    """
+
+    splits: Sequence[str] = ()
+    names: Sequence[str] = ()
+    shards: int | None = None
+    link: bool = False
+    exist_ok: bool = False
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Attributes:
+        yaml_path: the new data set's YAML file.
+        scans: what was found in each split that was read.
+        boxes: boxes written.
+        outlines_lost: outlines that the format cannot keep; their boxes are kept.
+    """
+
+    yaml_path: Path
+    scans: dict[str, Scan]
+    boxes: int
+    outlines_lost: int
+
+
+def convert_dataset(
+    dataset: Dataset,
+    to: str,
+    output: str | Path,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+) -> Converted:
+    """Write a data set in another format; the folder appears when all of it is there.
+
+    Boxes keep to 1e-4 of their size, classes exactly. Pictures that cannot be used are left out.
+
+    Args:
+        dataset: from `read_dataset`.
+        to: a key of `WRITERS`.
+        output: the folder; its YAML file is called like it.
+        options: how.
+        progress: is told how far it is.
+
+    Raises:
+        TfyoloError: the data set is wrong, a split has no usable picture, a name is unknown, or the folder is
+            not empty or holds pictures of the data set.
+
+    Example:
+        >>> convert_dataset(read_dataset("bccd.yaml"), "coco", "bccd-coco").boxes  # doctest: +SKIP
+        4886
+    """
+    options, tell = options or ConvertOptions(), progress or (lambda *_: None)
+    writer, output = WRITERS[to], Path(output).absolute()
+    if output.exists() and not (output.is_dir() and (options.exist_ok or not any(output.iterdir()))):
+        fix = "pass --exist-ok to replace what is there, or choose another folder"
+        raise TfyoloError("is not an empty folder", path=output, fix=fix)
+    if options.link and not writer.links:
+        raise TfyoloError(f"{to} holds the pictures themselves and cannot link to them", fix="leave out --link")
+    chosen = tuple(options.splits) or tuple(name for name in SPLITS if name in dataset.splits)
+    scans = {
+        name: scan_split(dataset, name, progress=lambda done, of: tell("checking labels", done, of))
+        for name in dict.fromkeys(chosen)
+    }
+    classes, numbers = _chosen(dataset, options.names)
+    samples = {name: tuple(_renumbered(s, numbers) for s in scan.samples) for name, scan in scans.items()}
+    _check(dataset, samples, output)
+    names, places = Names(), dict[str, Place]()
+    total, done = sum(map(len, samples.values())), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        tell(f"writing {to}", done, total)
+
+    with _destination(output) as folder:
+        for name, part in samples.items():
+            split = Split(name, part, classes, folder, names, options.link, options.shards, step)
+            places[name] = writer.writer()(split)
+        (folder / f"{output.name}.yaml").write_text(_yaml(to, places, classes), encoding="utf-8")
+    every = [sample for part in samples.values() for sample in part]
+    lost = 0 if writer.outlines else sum(sum(map(bool, map(len, s.polygons_norm))) for s in every)
+    return Converted(output / f"{output.name}.yaml", scans, sum(len(s.classes) for s in every), lost)
+
+
+def _chosen(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...], dict[int, int]]:
+    """The classes to keep, and the new number of each old one."""
+    if not names:
+        return dataset.names, {number: number for number in range(len(dataset.names))}
+    numbers: dict[int, int] = {}
+    for name in dict.fromkeys(names):
+        old = class_of(name, dataset.names)
+        if old is None:
+            raise unknown_name(name, dataset.names, "a class to keep", dataset.yaml_path)
+        numbers[old] = len(numbers)
+    return tuple(dataset.names[old] for old in numbers), numbers
+
+
+def _renumbered(sample: Sample, numbers: Mapping[int, int]) -> Sample:
+    """The sample with the classes to keep only, by their new numbers."""
+    kept = [index for index, old in enumerate(sample.classes.tolist()) if old in numbers]
+    outlines = tuple(sample.polygons_norm[index] for index in kept) if sample.polygons_norm else ()
+    return replace(
+        sample,
+        classes=np.array([numbers[int(sample.classes[index])] for index in kept], np.int64),
+        boxes_xywh_norm=sample.boxes_xywh_norm[kept],
+        polygons_norm=outlines if any(map(len, outlines)) else (),
+    )
+
+
+def _check(dataset: Dataset, samples: Mapping[str, Sequence[Sample]], output: Path) -> None:
+    """Nothing to write, or something that would be overwritten while it is read, is refused."""
+    for name, part in samples.items():
+        if not part:
+            fix = "mend what `tfyolo val` names, or choose other --splits"
+            raise TfyoloError(f"no picture of `{name}` can be used", path=dataset.yaml_path, fix=fix)
+        if any(folder.resolve().is_relative_to(output.resolve()) for folder in {s.image.parent for s in part}):
+            raise TfyoloError("holds pictures of the data set", path=output, fix="choose another folder")
+
+
+def _yaml(to: str, places: Mapping[str, Place], classes: Sequence[str]) -> str:
+    import yaml
+
+    value = {"path": ".", "format": to, **places, "names": dict(enumerate(classes))}
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return "# Written by `tfyolo convert-dataset`.\n" + text
+
+
+@contextmanager
+def _destination(output: Path) -> Iterator[Path]:
+    """Yield a folder to write to; on success it becomes `output`, or its files move there."""
+    if not (output.is_dir() and any(output.iterdir())):
+        with atomic(output) as folder:
+            folder.mkdir()
+            yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix=".converting-", dir=output) as temporary:
+        yield Path(temporary)
+        _merge(Path(temporary), output)
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move files into a folder that has some; folders of a split are replaced, the YAML file comes last."""
+    for path in sorted(source.iterdir(), key=lambda path: (path.suffix == ".yaml", path.name)):
+        there = target / path.name
+        if path.is_dir() and there.is_dir() and path.name not in SPLITS:
+            _merge(path, there)
+            continue
+        if there.is_dir() and not there.is_symlink():
+            shutil.rmtree(there)
+        path.replace(there)

@@ -1,0 +1,185 @@
+"""COCO data sets: one JSON file of instances for each split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfyolo.data.dataset_yaml import Dataset
+from tfyolo.data.label_rows import NO_OUTLINE, LabelRows
+from tfyolo.data.labels import Labels, Problem
+from tfyolo.data.outlines import joined
+from tfyolo.data.readers.base import Entry, Listing, Source, contained, place_error
+from tfyolo.data.readers.coco_json import CocoFile, read_coco
+from tfyolo.data.readers.names import class_of, unknown_name
+from tfyolo.errors import TfyoloError
+
+
+@dataclass
+class _Split:
+    """What the files of a split say, collected file by file."""
+
+    entries: dict[Path, Entry] = field(default_factory=dict)
+    rows: dict[Path, list[dict[str, Any]]] = field(default_factory=dict)
+    sizes: dict[Path, tuple[Any, Any]] = field(default_factory=dict)
+    classes: dict[Path, dict[int | str, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    repeated: int = 0
+    refused: int = 0
+
+
+def open_split(dataset: Dataset, split: str) -> Source:
+    """See which JSON files a split consists of; they are read only where no cache fits.
+
+    Pictures are looked for by `file_name` in the folder that the YAML file gives or, where it gives none, in
+    `path`, in `images` there, beside the JSON file and one folder up, and in a folder of each that is called
+    like the JSON file: `train2017` for instances_train2017.json.
+
+    Raises:
+        TfyoloError: a file is missing.
+    """
+    places = [Path(os.path.normpath(place)) for place in dataset.splits[split]]
+    folders = {
+        Path(os.path.normpath(place)): Path(os.path.normpath(folder))
+        for place, folder in dataset.image_folders.items()
+    }
+    for place in places:
+        if not place.is_file():
+            if place.exists():
+                fix = "name the .json file of instances"
+                raise TfyoloError(f"`{split}`: {place} is not a file", path=dataset.yaml_path, fix=fix)
+            raise place_error(dataset.yaml_path, split, place)
+
+    def listing() -> Listing:
+        found = _Split()
+        for place in places:
+            _collect(found, place, _image_folders(place, folders.get(place), dataset.root), dataset)
+
+        def read(entry: Entry, hw: tuple[int, int]) -> Labels:
+            return _labels(found, entry, hw)
+
+        entries = tuple(found.entries.values())
+        return Listing(entries, read, tuple(found.problems), found.repeated, found.refused)
+
+    outline = "\n".join(f"{place} {folders.get(place)}" for place in places)
+    return Source(places[0].parent, tuple(places), outline, listing)
+
+
+def _image_folders(place: Path, given: Path | None, root: Path | None) -> list[Path]:
+    """Where the pictures of a JSON file may be; never empty."""
+    if given is not None:
+        return [given]
+    bases = dict.fromkeys([*([root] if root else []), place.parent, place.parent.parent])
+    called = place.stem.removeprefix("instances_")
+    below = ("", "images", called, f"images/{called}")
+    return [folder for base in bases for name in below if (folder := base / name).is_dir()] or [place.parent]
+
+
+def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) -> None:
+    """Add the pictures of one file."""
+    file = read_coco(place)
+    found.classes[place] = _classes(place, file, dataset)
+    annotations = dict(file.annotations)
+    for image_id, name, row in file.images:
+        rows = annotations.pop(image_id, [])
+        paths = [contained(folder, name) for folder in folders]
+        if None in paths or not (kept := [path for path in paths if path is not None]):
+            message = f"image {image_id}: {name[:60]!r} leads out of the data set"
+            found.problems.append(Problem(place, None, message, "error"))
+            found.refused += 1
+            continue
+        image = next((path for path in kept if path.is_file()), kept[0])
+        if image.is_file():  # the next one is most likely there too
+            folders.insert(0, folders.pop(kept.index(image)))
+        if image in found.entries:
+            message = f"image {image_id}: {name[:60]!r} is named before; used once"
+            found.problems.append(Problem(place, None, message, "warning"))
+            found.repeated += 1
+            continue
+        found.entries[image] = Entry(image, place)
+        found.rows[image] = rows
+        found.sizes[image] = (row.get("width"), row.get("height"))
+    if annotations:
+        count = sum(map(len, annotations.values()))
+        message = f"{count} annotations are of no picture in the file; passed over"
+        found.problems.append(Problem(place, None, message, "warning"))
+
+
+def _classes(place: Path, file: CocoFile, dataset: Dataset) -> dict[int | str, int]:
+    """The class number of each category; those that are never used need none."""
+    classes = {key: class_of(name, dataset.names) for key, name in file.categories.items()}
+    used = {_category(row) for rows in file.annotations.values() for row in rows}
+    for key, name in file.categories.items():
+        if classes[key] is None and key in used:
+            raise unknown_name(name, dataset.names, f"category {key} of {place.name}", dataset.yaml_path)
+    return {key: number for key, number in classes.items() if number is not None}
+
+
+def _category(row: Mapping[str, Any]) -> int | str | None:
+    value = row.get("category_id")
+    return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+
+
+def _labels(found: _Split, entry: Entry, hw: tuple[int, int]) -> Labels:
+    """The boxes and outlines of a picture; crowds are no objects and left out."""
+    rows = LabelRows(entry.labels)
+    height, width = hw
+    name, said = entry.image.name, found.sizes[entry.image]
+    if said != (None, None) and said != (width, height):
+        shown = f"{said[0]!s:.20}x{said[1]!s:.20}"
+        rows.report(
+            None, f"{name}: says {shown}, but the picture is {width}x{height}; used as that", "warning"
+        )
+    for row in found.rows[entry.image]:
+        where = f"{name}: annotation {row.get('id')!s:.20}"
+        if row.get("iscrowd"):
+            continue
+        class_id = found.classes[entry.labels].get(_category(row) if _category(row) is not None else "")
+        if class_id is None:
+            rows.report(None, f"{where} has category {row.get('category_id')!s:.20}, which is not listed")
+            continue
+        numbers = _numbers(row.get("bbox"))
+        if numbers is None or len(numbers) != 4:
+            rows.report(None, f"{where} has no `bbox` of four finite numbers: x, y, width, height in pixels")
+            continue
+        x, y, w, h = numbers
+        outline = _outline(row.get("segmentation"), hw)
+        if outline is None:
+            rows.report(None, f"{where} has a polygon that is none; its box is used", "warning")
+        rows.add(
+            None, class_id, (x / width, y / height, (x + w) / width, (y + h) / height),
+            outline_norm=NO_OUTLINE if outline is None else outline, where=where,
+        )  # fmt: skip
+    return rows.labels()
+
+
+def _numbers(values: Any) -> list[float] | None:
+    """A list of finite numbers, or None."""
+    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+        return None
+    try:
+        numbers = [float(value) for value in values]
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return numbers if all(map(isfinite, numbers)) else None
+
+
+def _outline(segmentation: Any, hw: tuple[int, int]) -> np.ndarray | None:
+    """The polygon of an annotation as one outline; empty for masks, None for what is neither."""
+    if not segmentation or isinstance(segmentation, dict):  # run-length encoded
+        return NO_OUTLINE
+    if not isinstance(segmentation, list):
+        return None
+    parts = []
+    for part in segmentation:
+        numbers = _numbers(part)
+        if numbers is None or len(numbers) < 6 or len(numbers) % 2:
+            return None
+        parts.append(np.clip(np.array(numbers).reshape(-1, 2) / (hw[1], hw[0]), 0, 1).astype(np.float32))
+    return joined(parts)

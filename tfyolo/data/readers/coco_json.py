@@ -1,0 +1,94 @@
+"""A COCO file of instances, read as the untrusted file it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfyolo.errors import TfyoloError
+
+MAX_BYTES = 4 * 1024**3
+"""COCO's own training file has half a gigabyte."""
+FIX = "give a COCO file of instances: `images`, `annotations` and `categories`"
+
+
+@dataclass(frozen=True)
+class CocoFile:
+    """What is wanted of the file.
+
+    Args:
+        images: (id, file_name, row) of each picture, in the file's order.
+        categories: category names by id.
+        annotations: rows by image id.
+    """
+
+    images: tuple[tuple[int | str, str, dict[str, Any]], ...]
+    categories: dict[int | str, str]
+    annotations: dict[int | str, list[dict[str, Any]]]
+
+
+def read_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
+    """Read a JSON file; NaN and Infinity, which are no JSON, are read as such and left to be checked.
+
+    Raises:
+        TfyoloError: the file is missing, too large, or no JSON.
+    """
+    try:
+        if (size := path.stat().st_size) > max_bytes:
+            raise TfyoloError(f"has {size / 2**30:.1f} GiB; the limit is {max_bytes / 2**30:.0f}", path=path)
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise TfyoloError(
+            f"cannot be read: {error.strerror or error}", path=path, fix="check the path"
+        ) from error
+    except RecursionError as error:
+        raise TfyoloError("is not JSON of any use: nested too deep", path=path) from error
+    except ValueError as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)[:100]
+        raise TfyoloError(f"is not JSON: {reason}", path=path, line=line, fix="correct the file") from error
+
+
+def read_coco(path: Path) -> CocoFile:
+    """Read a file of instances and check that it is of COCO's form.
+
+    Raises:
+        TfyoloError: no such file, not JSON, not of COCO's form; with the entry that is wrong.
+    """
+    value = read_json(path)
+    categories = {_id(path, "categories", index, row): _text(path, "categories", index, row, "name")
+                  for index, row in _rows(path, value, "categories")}  # fmt: skip
+    images = tuple(
+        (_id(path, "images", index, row), _text(path, "images", index, row, "file_name"), row)
+        for index, row in _rows(path, value, "images")
+    )
+    annotations: dict[int | str, list[dict[str, Any]]] = {}
+    for index, row in _rows(path, value, "annotations"):
+        annotations.setdefault(_id(path, "annotations", index, row, "image_id"), []).append(row)
+    return CocoFile(images, categories, annotations)
+
+
+def _rows(path: Path, value: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
+    rows = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(rows, list):
+        raise TfyoloError(f"has no list `{key}`", path=path, fix=FIX)
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise TfyoloError(f"`{key}[{index}]` is not an object", path=path, fix=FIX)
+    return list(enumerate(rows))
+
+
+def _id(path: Path, key: str, index: int, row: dict[str, Any], field: str = "id") -> int | str:
+    value = row.get(field)
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise TfyoloError(f"`{key}[{index}]` has no `{field}` that is a number", path=path, fix=FIX)
+    return value
+
+
+def _text(path: Path, key: str, index: int, row: dict[str, Any], field: str) -> str:
+    value = row.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise TfyoloError(f"`{key}[{index}]` has no `{field}` that is a text", path=path, fix=FIX)
+    return value

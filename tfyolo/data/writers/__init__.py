@@ -1,0 +1,1 @@
+"""Writers of data sets in the formats of the field, and the table that lists them."""
