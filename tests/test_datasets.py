@@ -57,7 +57,8 @@ def test_classes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"train": 0}, {"val": -1}, {"classes": 4}, {"classes": 0}, {"image_size": 8}, {"max_objects": 0}]
+    "wrong",
+    [{"train": 0}, {"val": -1}, {"classes": 4}, {"classes": 0}, {"image_size": 8}, {"max_objects": 0}],
 )
 def test_wrong_numbers(tmp_path, wrong):
     with pytest.raises(TfyoloError, match=next(iter(wrong))):
@@ -73,9 +74,17 @@ def test_other_data_is_not_overwritten(tmp_path):
     assert (tmp_path / "images/train/mine.jpg").exists()
 
 
+def test_public():
+    import tfyolo
+
+    assert tfyolo.datasets.shapes is datasets.shapes
+    assert "datasets" in dir(tfyolo)
+
+
 def test_importing_is_light():
     import subprocess
     import sys
 
-    code = "import tfyolo.datasets, sys; assert not {'tensorflow', 'keras', 'cv2'} & set(sys.modules)"
+    heavy = "{'tensorflow', 'keras', 'cv2'}"
+    code = f"import tfyolo, sys; tfyolo.datasets.shapes; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tfyolo.version import __version__
 
 if TYPE_CHECKING:
+    from tfyolo import datasets
     from tfyolo.errors import TfyoloError
     from tfyolo.evaluation.validator import validate
     from tfyolo.export.request import ExportRequest, export_model
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from tfyolo.inference.results import Result
     from tfyolo.models.build import build_model
     from tfyolo.models.registry import list_models, load_spec
+    from tfyolo.training.data import TrainingData, training_model
+    from tfyolo.training.options import TrainOptions
+    from tfyolo.training.train import train
 
 # Where each public name lives: importing tfyolo imports none of it, and so not TensorFlow.
 _PUBLIC = {
     "Detector": "tfyolo.inference.detector",
     "Result": "tfyolo.inference.results",
     "TfyoloError": "tfyolo.errors",
+    "TrainOptions": "tfyolo.training.options",
+    "TrainingData": "tfyolo.training.data",
     "build_model": "tfyolo.models.build",
     "create": "tfyolo.inference.load",
     "ExportRequest": "tfyolo.export.request",
@@ -34,16 +40,20 @@ _PUBLIC = {
     "list_models": "tfyolo.models.registry",
     "load": "tfyolo.inference.load",
     "load_spec": "tfyolo.models.registry",
+    "train": "tfyolo.training.train",
+    "training_model": "tfyolo.training.data",
     "validate": "tfyolo.evaluation.validator",
 }
 
 __all__ = ["Detector", "ExportRequest", "Result", "TfyoloError", "__version__", "build_model", "create",
-           "export_model", "list_models", "load", "load_spec", "validate"]  # fmt: skip
+           "datasets", "export_model", "list_models", "load", "load_spec", "validate"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name == "datasets":  # a module
+        return importlib.import_module("tfyolo.datasets")
     raise AttributeError(f"module `tfyolo` has no attribute `{name}`")
 
 

@@ -63,8 +63,8 @@ def assert_equal(first, second):
     assert len(first.samples) == len(second.samples)
     for one, other in zip(first.samples, second.samples, strict=True):
         assert (one.image, one.hw, one.span, one.record) == (other.image, other.hw, other.span, other.record)
-        for a, b in zip((one.classes, one.boxes_xywh_norm, *one.polygons_norm),
-                        (other.classes, other.boxes_xywh_norm, *other.polygons_norm), strict=True):  # fmt: skip
+        arrays = ((s.classes, s.boxes_xywh_norm, *s.polygons_norm) for s in (one, other))
+        for a, b in zip(*arrays, strict=True):
             assert a.dtype == b.dtype
             np.testing.assert_array_equal(a, b)
 

@@ -1,7 +1,6 @@
 """Data sets from one format to another and back."""
 
 import json
-import os
 import shutil
 
 import numpy as np
@@ -134,7 +133,9 @@ def test_records_as_tensorflow_reads_them(source, tmp_path):
         assert features["image/format"].bytes_list.value[0] in (b"jpeg", b"png")
         labels = np.array(features["image/object/class/label"].int64_list.value, int)
         np.testing.assert_array_equal(labels - 1, sample.classes)
-        low, high = (np.stack([real(f"image/object/bbox/{axis}{end}") for axis in "xy"], 1) for end in ("min", "max"))
+        low, high = (
+            np.stack([real(f"image/object/bbox/{axis}{end}") for axis in "xy"], 1) for end in ("min", "max")
+        )
         np.testing.assert_allclose((low + high) / 2, sample.boxes_xywh_norm[:, :2], atol=1e-6)
         np.testing.assert_allclose(high - low, sample.boxes_xywh_norm[:, 2:], atol=1e-6)
         counts = list(features["image/object/polygon/count"].int64_list.value)
@@ -163,7 +164,7 @@ def test_links_and_copies(source, tmp_path):
     for link in (True, False):
         done = convert_dataset(read_dataset(source), "yolo", tmp_path / str(link), ConvertOptions(link=link))
         for old, new in zip(samples(source), samples(done.yaml_path), strict=True):
-            assert os.path.samefile(old.image, new.image) == link
+            assert new.image.samefile(old.image) == link
     with pytest.raises(TfyoloError, match="cannot link"):
         convert_dataset(read_dataset(source), "tfrecord", tmp_path / "x", ConvertOptions(link=True))
 
@@ -243,6 +244,8 @@ def test_record_names_cannot_leave_the_output(tmp_path):
     value = json.loads(path.read_text())
     value["records"][0]["name"] = "../../../escaped.png"
     path.write_text(json.dumps(value))
-    convert_dataset(read_dataset(records.yaml_path), "voc", tmp_path / "deep/er/voc", ConvertOptions(["train"]))
+    convert_dataset(
+        read_dataset(records.yaml_path), "voc", tmp_path / "deep/er/voc", ConvertOptions(["train"])
+    )
     assert (tmp_path / "deep/er/voc/JPEGImages/escaped.png").is_file()
     assert len(list(tmp_path.rglob("escaped*"))) == 2

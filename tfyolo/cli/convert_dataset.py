@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--copy", action="store_true", help="copy the pictures (the default)")
     how.add_argument("--link", action="store_true", help="hard-link the pictures: no space, same disk only")
     parser.add_argument(
-        "--exist-ok", action="store_true", help="write into a folder that is not empty; replaces what is there"
+        "--exist-ok",
+        action="store_true",
+        help="write into a folder that is not empty; replaces what is there",
     )
 
 

@@ -92,7 +92,9 @@ def convert_dataset(
         fix = "pass --exist-ok to replace what is there, or choose another folder"
         raise TfyoloError("is not an empty folder", path=output, fix=fix)
     if options.link and not writer.links:
-        raise TfyoloError(f"{to} holds the pictures themselves and cannot link to them", fix="leave out --link")
+        raise TfyoloError(
+            f"{to} holds the pictures themselves and cannot link to them", fix="leave out --link"
+        )
     chosen = tuple(options.splits) or tuple(name for name in SPLITS if name in dataset.splits)
     scans = {
         name: scan_split(dataset, name, progress=lambda done, of: tell("checking labels", done, of))
@@ -150,7 +152,9 @@ def _check(dataset: Dataset, samples: Mapping[str, Sequence[Sample]], output: Pa
         if not part:
             fix = "mend what `tfyolo val` names, or choose other --splits"
             raise TfyoloError(f"no picture of `{name}` can be used", path=dataset.yaml_path, fix=fix)
-        if any(folder.resolve().is_relative_to(output.resolve()) for folder in {s.image.parent for s in part}):
+        if any(
+            folder.resolve().is_relative_to(output.resolve()) for folder in {s.image.parent for s in part}
+        ):
             raise TfyoloError("holds pictures of the data set", path=output, fix="choose another folder")
 
 

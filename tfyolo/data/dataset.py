@@ -97,9 +97,7 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
         message = "no picture has a label file; labels are looked for here"
         problems.append(Problem(listing.unlabelled, None, message, "warning"))
     same = duplicates(samples)
-    return Scan(
-        tuple(samples), (*problems, *same), **counts, duplicates=listing.repeated + len(same)
-    )
+    return Scan(tuple(samples), (*problems, *same), **counts, duplicates=listing.repeated + len(same))
 
 
 def _check(entry: Entry, listing: Listing) -> _Checked:
@@ -115,7 +113,13 @@ def _check(entry: Entry, listing: Listing) -> _Checked:
     if any(problem.severity == "error" for problem in labels.problems):
         return "corrupt", None, labels.problems
     sample = Sample(
-        entry.image, hw, labels.classes, labels.boxes_xywh_norm, labels.polygons_norm, entry.span, entry.record
+        entry.image,
+        hw,
+        labels.classes,
+        labels.boxes_xywh_norm,
+        labels.polygons_norm,
+        entry.span,
+        entry.record,
     )
     return kind, sample, labels.problems
 

@@ -70,9 +70,7 @@ def _pair(place: Any) -> tuple[str, str | None]:
 
 
 Names = Annotated[dict[int, Annotated[str, BeforeValidator(_name)]], BeforeValidator(_numbered)]
-Places = Annotated[
-    list[Annotated[tuple[str, str | None], BeforeValidator(_pair)]], BeforeValidator(_listed)
-]
+Places = Annotated[list[Annotated[tuple[str, str | None], BeforeValidator(_pair)]], BeforeValidator(_listed)]
 
 
 class _File(BaseModel):
@@ -123,7 +121,9 @@ def read_dataset(path: str | Path) -> Dataset:
         raise document.error(f"`format`: there is no {file.format!r}", "format", fix=fix)
     places = {split: getattr(file, split) for split in SPLITS}
     root = _root(path, file.path, [place for some in places.values() for place, _ in some])
-    splits = {split: tuple(_place(root, place) for place, _ in some) for split, some in places.items() if some}
+    splits = {
+        split: tuple(_place(root, place) for place, _ in some) for split, some in places.items() if some
+    }
     if not splits:
         raise document.error("has none of `train`, `val`, `test`", fix="say where the pictures are")
     folders = {

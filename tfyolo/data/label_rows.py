@@ -35,9 +35,7 @@ class LabelRows:
         self._problems: list[Problem] = []
         self._seen: set[tuple[float, ...]] = set()
 
-    def report(
-        self, line: int | None, message: str, severity: Literal["error", "warning"] = "error"
-    ) -> None:
+    def report(self, line: int | None, message: str, severity: Literal["error", "warning"] = "error") -> None:
         """Note something that was wrong."""
         self._problems.append(Problem(self.path, line, message, severity))
 

@@ -65,7 +65,9 @@ def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | No
     return None
 
 
-def save_scan(folder: Path, split: str, key: str, states: dict[Path, tuple[int, int]], scan: Scan) -> Path | None:
+def save_scan(
+    folder: Path, split: str, key: str, states: dict[Path, tuple[int, int]], scan: Scan
+) -> Path | None:
     """Keep a scan beside the labels or, if that folder may not be written, in the user's cache folder.
 
     Args:
@@ -157,7 +159,9 @@ def _packed(key: str, states: dict[Path, tuple[int, int]], scan: Scan) -> dict[s
     }
 
 
-def _unpacked(meta: dict[str, Any], files: list[Path], arrays: dict[str, np.ndarray], dataset: Dataset) -> Scan:
+def _unpacked(
+    meta: dict[str, Any], files: list[Path], arrays: dict[str, np.ndarray], dataset: Dataset
+) -> Scan:
     """The scan again; raises something where the arrays do not fit each other."""
     boxes, outlines = arrays["boxes"].tolist(), arrays["outlines"].tolist()
     classes, xywh = arrays["classes"], arrays["xywh"]

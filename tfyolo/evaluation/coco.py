@@ -135,7 +135,10 @@ def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, A
         samples: pictures with labels, from `scan_split`.
         names: class names.
     """
-    ids, categories = image_ids([sample.image.with_name(sample.name) for sample in samples]), category_ids(names)
+    ids, categories = (
+        image_ids([sample.image.with_name(sample.name) for sample in samples]),
+        category_ids(names),
+    )
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, sample in zip(ids, samples, strict=True):

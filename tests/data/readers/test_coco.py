@@ -146,7 +146,7 @@ def test_not_a_coco_file(tmp_path, value, message):
 def test_category_that_the_data_set_does_not_name(tmp_path):
     value = coco_value(annotation([1, 2, 3, 4]))
     value["categories"][0]["name"] = "Dog"
-    with pytest.raises(TfyoloError, match="category 1 of train.json") as caught:
+    with pytest.raises(TfyoloError, match=r"category 1 of train\.json") as caught:
         scan(coco(tmp_path, value))
     assert "did you mean `dog`" in caught.value.fix
 
@@ -167,7 +167,9 @@ def test_picture_twice_and_missing(tmp_path):
     value["images"] += [{"id": 8, "file_name": "a.jpg"}, {"id": 9, "file_name": "gone.jpg"}]
     result = scan(coco(tmp_path, value))
     assert (len(result.samples), result.corrupt, result.duplicates) == (1, 1, 1)
-    assert ["named before" in result.problems[0].message, "not exist" in result.problems[1].message] == [True] * 2
+    assert ["named before" in result.problems[0].message, "not exist" in result.problems[1].message] == [
+        True
+    ] * 2
 
 
 def test_not_a_file(tmp_path):

@@ -51,7 +51,9 @@ def test_mixed_places(tmp_path):
         scan(data_yaml(tmp_path, train=["a.json", "images"]))
 
 
-@pytest.mark.parametrize(("name", "hint"), [("VOC", "`voc`"), ("koko", "coco, tfrecord"), ("tfrecords", "`tfrecord`")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("VOC", "`voc`"), ("koko", "coco, tfrecord"), ("tfrecords", "`tfrecord`")]
+)
 def test_unknown_format(tmp_path, name, hint):
     with pytest.raises(TfyoloError, match="`format`") as caught:
         read_dataset(data_yaml(tmp_path, train="a", format=name))

@@ -21,7 +21,8 @@ def messages(result):
 
 @needs_shared
 @pytest.mark.parametrize(
-    ("split", "pictures", "boxes", "dropped"), [("train", 205, 2804, 1), ("val", 87, 1137, 1), ("test", 72, 945, 0)]
+    ("split", "pictures", "boxes", "dropped"),
+    [("train", 205, 2804, 1), ("val", 87, 1137, 1), ("test", 72, 945, 0)],
 )
 def test_blood_cells(split, pictures, boxes, dropped):
     """The XML of train has 2805 objects and that of val 1138; one in each is a single point."""
@@ -122,6 +123,18 @@ def test_same_object_twice(tmp_path):
     assert "twice" in result.problems[0].message
 
 
+def test_size_that_is_left_out_or_has_decimals(tmp_path):
+    plain = xml(BOX)
+    sizeless = plain[: plain.index("<size>")] + plain[plain.index("</size>") + 7 :]
+    assert scan(voc(tmp_path, a=xml(BOX, wh=("64.0", "48.0")), b=sizeless)).problems == ()
+
+
+def test_jpeg_wins_among_pictures_of_one_name(tmp_path):
+    path = voc(tmp_path, a=xml(BOX))
+    picture(tmp_path / "JPEGImages/a.png")
+    assert [sample.image.name for sample in scan(path).samples] == ["a.jpg"]
+
+
 def test_size_comes_from_the_picture(tmp_path):
     result = scan(voc(tmp_path, a=xml(BOX, wh=(640, 480))))
     assert result.samples[0].hw == (48, 64)
@@ -129,9 +142,11 @@ def test_size_comes_from_the_picture(tmp_path):
     assert result.problems[0].severity == "warning"
 
 
-@pytest.mark.parametrize(("name", "hint"), [("rbc", "did you mean `RBC`"), ("doog", "`dog`"), ("zebra", "correct")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("rbc", "did you mean `RBC`"), ("doog", "`dog`"), ("zebra", "correct")]
+)
 def test_unknown_name(tmp_path, name, hint):
-    with pytest.raises(TfyoloError, match="a.xml line 3") as caught:
+    with pytest.raises(TfyoloError, match=r"a\.xml line 3") as caught:
         scan(voc(tmp_path, a=xml((name, 1, 2, 3, 4))))
     assert hint in caught.value.fix
     assert caught.value.path == tmp_path / "data.yaml"

@@ -98,7 +98,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, str]]:
     """
     try:
         if path.stat().st_size > MAX_LIST_BYTES:
-            raise TfyoloError(f"is over {MAX_LIST_BYTES // 2**20} MiB, which no list of pictures is", path=path)
+            raise TfyoloError(
+                f"is over {MAX_LIST_BYTES // 2**20} MiB, which no list of pictures is", path=path
+            )
         rows = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TfyoloError(

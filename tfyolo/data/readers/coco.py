@@ -67,7 +67,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
         entries = tuple(found.entries.values())
         return Listing(entries, read, tuple(found.problems), found.repeated, found.refused)
 
-    outline = "\n".join(f"{place} {folders.get(place)}" for place in places)
+    outline = "\n".join(f"{place} {folders.get(place)} {dataset.root}" for place in places)
     return Source(places[0].parent, tuple(places), outline, listing)
 
 
@@ -140,7 +140,8 @@ def _labels(found: _Split, entry: Entry, hw: tuple[int, int]) -> Labels:
         where = f"{name}: annotation {row.get('id')!s:.20}"
         if row.get("iscrowd"):
             continue
-        class_id = found.classes[entry.labels].get(_category(row) if _category(row) is not None else "")
+        category = _category(row)
+        class_id = None if category is None else found.classes[entry.labels].get(category)
         if class_id is None:
             rows.report(None, f"{where} has category {row.get('category_id')!s:.20}, which is not listed")
             continue

@@ -45,7 +45,9 @@ def _is_records(place: Path) -> bool:
 def _is_voc(place: Path) -> bool:
     if place.suffix.lower() == ".txt":
         return "ImageSets" in place.parts and _has_annotations(place)
-    return place.name == "Annotations" or ((place / "Annotations").is_dir() and (place / "JPEGImages").is_dir())
+    return place.name == "Annotations" or (
+        (place / "Annotations").is_dir() and (place / "JPEGImages").is_dir()
+    )
 
 
 def _has_annotations(place: Path) -> bool:
@@ -78,5 +80,7 @@ def reader_for(dataset: Dataset, split: str) -> Reader:
     kinds = [next(name for name, reader in READERS.items() if reader.recognises(place)) for place in places]
     if len(set(kinds)) > 1:
         fix = "write `format:` and places of that format"
-        raise TfyoloError(f"`{split}` mixes {' and '.join(sorted(set(kinds)))}", path=dataset.yaml_path, fix=fix)
+        raise TfyoloError(
+            f"`{split}` mixes {' and '.join(sorted(set(kinds)))}", path=dataset.yaml_path, fix=fix
+        )
     return READERS[kinds[0]]

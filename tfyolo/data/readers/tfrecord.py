@@ -1,7 +1,7 @@
-"""tfyolo's own TFRecord data sets: shards of tf.train.Example, and an index that says where each picture lies.
+"""tfyolo's own TFRecord data sets: shards of tf.train.Example, and an index of where each picture lies.
 
-Pictures are read by offset and length, in any order, without TensorFlow; the shards are ordinary TFRecord files
-for everything else that reads them.
+Pictures are read by offset and length, in any order, without TensorFlow; the shards are ordinary TFRecord
+files for everything else that reads them.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _read_index(index: Path, dataset: Dataset) -> dict[str, Any]:
 
 def _shard(index: Path, number: int, row: Any) -> Path:
     """A shard's file, which must be as long as the index says and hash to the same."""
-    if not (isinstance(row, Mapping) and isinstance(row.get("file"), str) and _is_count(row.get("bytes"))):
+    if not (isinstance(row, Mapping) and isinstance(row.get("file"), str) and _count(row.get("bytes")) >= 0):
         raise TfyoloError(f"`shards[{number}]` has no `file` and `bytes`", path=index, fix=FIX)
     path = contained(index.parent, row["file"])
     if path is None:
@@ -108,18 +108,16 @@ def _shard(index: Path, number: int, row: Any) -> Path:
     return path
 
 
-def _record(
-    index: Path, number: int, row: Any, shards: list[Path], class_count: int
-) -> tuple[Entry, Labels]:
+def _record(index: Path, number: int, row: Any, shards: list[Path], class_count: int) -> tuple[Entry, Labels]:
     """One picture's place and labels."""
 
     def wrong(what: str) -> TfyoloError:
         return TfyoloError(f"`records[{number}]`: {what}", path=index, fix=FIX)
 
-    if not isinstance(row, Mapping) or not isinstance(row.get("name"), str):
+    if not isinstance(row, dict) or not isinstance(row.get("name"), str):
         raise wrong("has no `name`")
-    place = [row.get(key) for key in ("shard", "offset", "length")]
-    if not all(map(_is_count, place)) or place[0] >= len(shards) or not 0 < place[2] <= MAX_BYTES:
+    shard, offset, length = (_count(row.get(key)) for key in ("shard", "offset", "length"))
+    if not (0 <= shard < len(shards) and offset >= 0 and 0 < length <= MAX_BYTES):
         raise wrong("has no `shard`, `offset` and `length` that make sense")
     try:
         classes = np.array(row.get("classes"), np.int64).reshape(-1)
@@ -138,9 +136,10 @@ def _record(
             raise wrong("a label is outside 0..1")
     if (boxes[:, 2:] <= 0).any():
         raise wrong("a box has no area")
-    entry = Entry(shards[place[0]], index, (place[1], place[2]), row["name"])
+    entry = Entry(shards[shard], index, (offset, length), row["name"])
     return entry, Labels(classes, boxes, (), polygons)
 
 
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**62
+def _count(value: Any) -> int:
+    """A whole number from 0 that fits a file, else -1."""
+    return value if type(value) is int and 0 <= value < 2**62 else -1

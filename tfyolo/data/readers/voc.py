@@ -12,9 +12,18 @@ from tfyolo.data.dataset_yaml import Dataset
 from tfyolo.data.images import IMAGE_SUFFIXES
 from tfyolo.data.label_rows import LabelRows
 from tfyolo.data.labels import Labels, Problem
-from tfyolo.data.readers.base import Entry, Listing, Source, contained, is_picture, place_error, read_rows, walk
+from tfyolo.data.readers.base import (
+    Entry,
+    Listing,
+    Source,
+    contained,
+    is_picture,
+    place_error,
+    read_rows,
+    walk,
+)
 from tfyolo.data.readers.names import class_of, unknown_name
-from tfyolo.data.readers.voc_xml import XmlError, read_annotation
+from tfyolo.data.readers.voc_xml import Annotation, XmlError, read_annotation
 from tfyolo.errors import TfyoloError
 
 
@@ -34,7 +43,9 @@ class _Folders:
         pictures = next((folder for folder in wanted if folder.is_dir()), root)
         with os.scandir(pictures) as found:
             names = sorted(entry.name for entry in found if not entry.name.startswith("."))
-        return _Folders(annotations, pictures, {Path(n).stem: n for n in names if is_picture(Path(n))})
+        return _Folders(
+            annotations, pictures, {Path(n).stem: n for n in reversed(names) if is_picture(Path(n))}
+        )
 
     def entry(self, stem: str) -> Entry | None:
         """The picture and annotation of a name from a list; None if the name leads out of the folders."""
@@ -95,9 +106,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
         folder=folders[0].annotations.parent,
         watched=tuple(entry.labels for entry in listed),
         outline="\n".join([*map(str, entries), *map(str, problems)]),
-        listing=lambda: Listing(
-            listed, read, tuple(problems), repeated, refused, folders[0].annotations
-        ),
+        listing=lambda: Listing(listed, read, tuple(problems), repeated, refused, folders[0].annotations),
     )
 
 
@@ -147,7 +156,7 @@ def _labels(path: Path, hw: tuple[int, int], dataset: Dataset) -> Labels | None:
         rows.report(error.line, error.message)
         return rows.labels()
     height, width = hw
-    if (annotation.width, annotation.height) != (str(width), str(height)):
+    if (annotation.width or annotation.height) and not _says(annotation, hw):
         said = f"{annotation.width}x{annotation.height}"
         rows.report(None, f"says {said[:40]}, but the picture is {width}x{height}; used as that", "warning")
     for item in annotation.objects:
@@ -165,3 +174,11 @@ def _labels(path: Path, hw: tuple[int, int], dataset: Dataset) -> Labels | None:
             continue
         rows.add(item.line, class_id, (x1 / width, y1 / height, x2 / width, y2 / height))
     return rows.labels()
+
+
+def _says(annotation: Annotation, hw: tuple[int, int]) -> bool:
+    """Whether the annotation names this size, be it as 480 or 480.0."""
+    try:
+        return (float(annotation.height or ""), float(annotation.width or "")) == hw
+    except ValueError:
+        return False

@@ -70,9 +70,7 @@ def _cache_folder(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Path:
     return labels if labels is not None and labels.is_dir() else places[0].parent
 
 
-def _images(
-    dataset: Dataset, split: str, place: Path, problems: list[Problem]
-) -> tuple[list[Path], int]:
+def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) -> tuple[list[Path], int]:
     """The pictures of one folder, sorted, or of one .txt list, in its order; and how many it names twice."""
     if place.is_dir():
         return sorted(filter(is_picture, walk(place))), 0
@@ -109,6 +107,7 @@ def _labels_without_image(places: tuple[Path, ...], entries: tuple[Entry, ...]) 
     for place in places:
         if not place.is_dir():
             continue
-        for path in sorted(walk(_labels_of(place))):
-            if path.suffix == ".txt" and path not in wanted and path.name.lower() not in _NOT_LABELS:
+        stray = (path for path in walk(_labels_of(place)) if path.suffix == ".txt" and path not in wanted)
+        for path in sorted(stray):
+            if path.name.lower() not in _NOT_LABELS:
                 yield Problem(path, None, "no picture belongs to this label file", "warning")

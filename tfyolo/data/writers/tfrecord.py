@@ -101,7 +101,9 @@ def example(sample: Sample, encoded: bytes, name: str, classes: tuple[str, ...])
             "image/object/polygon/y": real(points[:, 1]),
             "image/object/polygon/count": whole([len(outline) for outline in sample.polygons_norm]),
         }
-    data: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+    data: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
+        deterministic=True
+    )
     return data
 
 

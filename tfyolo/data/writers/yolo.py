@@ -42,7 +42,7 @@ def label_rows(sample: Sample) -> list[str]:
         return [_row(class_id, box) for class_id, box in zip(sample.classes, boxes, strict=True)]
     rows = []
     for class_id, box, outline in zip(sample.classes, boxes, sample.polygons_norm, strict=True):
-        x1, y1, x2, y2 = *(box[:2] - box[2:] / 2), *(box[:2] + box[2:] / 2)
+        x1, y1, x2, y2 = np.concatenate([box[:2] - box[2:] / 2, box[:2] + box[2:] / 2]).tolist()
         share = np.concatenate([box[2:], box[2:]])
         fits = len(outline) and (np.abs(bounds_xyxy(outline) - (x1, y1, x2, y2)) <= FIT * share).all()
         points = outline.ravel() if fits else np.clip([x1, y1, x2, y1, x2, y2, x1, y2], 0, 1)

@@ -1,0 +1,15 @@
+"""A small data set and a small network that a test can train in seconds."""
+
+from pathlib import Path
+
+import pytest
+
+from tfyolo import datasets
+
+TINY = str(Path(__file__).parents[1] / "tiny.yaml")
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory):
+    """The YAML of 24 training and 8 validation pictures of 64 pixels."""
+    return datasets.shapes(tmp_path_factory.mktemp("shapes"), train=24, val=8, image_size=64)

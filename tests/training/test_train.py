@@ -1,0 +1,88 @@
+"""Whole runs: what is written, and going on after a kill."""
+
+import csv
+import zipfile
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from tests.training.conftest import TINY
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.load import load
+from tfyolo.training.options import TrainOptions
+from tfyolo.training.state import read_progress
+from tfyolo.training.train import train
+from tfyolo.weights import load_model
+
+
+class Killed(Exception):
+    """Stands for SIGKILL: nothing is cleaned up after it."""
+
+
+class KillIn(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch, self.now = epoch, -1
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now == self.epoch and batch == 1:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def options(shapes):
+    return TrainOptions(shapes, weights="", cfg=TINY, epochs=3, batch=8, image_size=64, plots=False,
+                        tensorboard=False, patience=0)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def unbroken(options, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken")
+    return train(replace(options, plots=True, tensorboard=True, save_period=2), folder)
+
+
+def test_a_run_writes_models_figures_and_pictures(unbroken):
+    folder = unbroken.folder
+    for name in ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "opt.yaml", "hyp.yaml",
+                 "weights/best.keras", "weights/last.keras", "weights/epoch2.keras", "metrics.json"):  # fmt: skip
+        assert (folder / name).stat().st_size > 0, name
+    assert any(folder.glob("events.out.tfevents.*"))
+    rows = list(csv.DictReader((folder / "results.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+    assert all(float(row["val/obj_loss"]) > 0 for row in rows)
+    assert load(unbroken.best).names == ("circle", "rectangle", "triangle")
+
+
+def test_an_ended_run_has_no_state_left_and_says_so(unbroken):
+    assert "training.npz" not in zipfile.ZipFile(unbroken.last).namelist()
+    with pytest.raises(TfyoloError, match="no unfinished run"):
+        read_progress(unbroken.last)
+
+
+def test_a_killed_run_goes_on_to_the_same_end(options, unbroken, tmp_path):
+    with pytest.raises(Killed):
+        train(options, tmp_path, callbacks=[KillIn(2)])
+    last = tmp_path / "weights/last.keras"
+    assert read_progress(last).epoch == 2
+    result = train(options, tmp_path, resume=last)
+    mine, theirs = load_model(result.last)[0].get_weights(), load_model(unbroken.last)[0].get_weights()
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+
+
+def test_data_without_labels_is_refused(options, tmp_path):
+    (tmp_path / "images").mkdir()
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "images/a.png"), np.zeros((32, 32, 3), np.uint8))
+    path = tmp_path / "none.yaml"
+    path.write_text(f"path: {tmp_path}\ntrain: images\nval: images\nnames: [a]\n")
+    with pytest.raises(TfyoloError, match="no picture of `train` has a label"):
+        train(replace(options, data=path), tmp_path / "run")

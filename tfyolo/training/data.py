@@ -1,0 +1,83 @@
+"""Training data and models for Keras' `fit`, in a line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tfyolo.data.dataset import read_dataset, scan_split
+from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.evaluation.validator import ValOptions
+from tfyolo.training.callbacks import Validation
+from tfyolo.training.hyps import DEFAULT, read_hyps
+from tfyolo.training.model import TrainingModel
+from tfyolo.training.start import make_model, plan_start
+
+
+class TrainingData:
+    """A data set ready for `fit`.
+
+    Args:
+        data: data set YAML.
+        image_size: side of the training images in pixels.
+        batch: images in a batch.
+        hyp: hyperparameters, by name or file; those of augmentation count here.
+        seed: of the pipeline.
+        cache: keep decoded pictures in `ram`, on `disk`, or not at all (`none`).
+
+    Raises:
+        TfyoloError: the data set is wrong.
+
+    Example:
+        >>> data = TrainingData("bccd.yaml", image_size=320, batch=16)  # doctest: +SKIP
+        >>> data.steps  # doctest: +SKIP
+        13
+    """
+
+    def __init__(
+        self,
+        data: str | Path,
+        image_size: int = 640,
+        batch: int = 16,
+        hyp: str | Path = DEFAULT,
+        seed: int = 0,
+        cache: str = "none",
+    ) -> None:
+        self.dataset, self.image_size, self.batch = read_dataset(data), image_size, batch
+        self.hyps = read_hyps(hyp)
+        options = PipelineOptions(image_size=image_size, batch=batch, seed=seed, cache=cache)
+        samples = scan_split(self.dataset, "train").samples
+        self.pipeline = Pipeline(samples, self.hyps.augmentation(), options)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.dataset.names
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.pipeline.steps_per_epoch
+
+    def stream(self) -> Any:
+        """A `tf.data.Dataset` of batches without end; pass `steps_per_epoch` to `fit`."""
+        return self.pipeline.stream()
+
+    def validation(self) -> Validation:
+        """A callback that measures the averaged weights on `val` after each epoch."""
+        return Validation(self.dataset, None, ValOptions(plots=False), self.image_size)
+
+
+def training_model(weights: str | Path, data: TrainingData, cfg: str = "") -> TrainingModel:
+    """A model for `fit` with the classes of `data`.
+
+    Args:
+        weights: `.pt` or `.keras` file or release name to begin from; "" for random weights.
+        data: to be trained on.
+        cfg: model name or YAML, by default that of `weights`.
+
+    Raises:
+        TfyoloError: weights or configuration cannot be read.
+    """
+    start = plan_start(str(weights), cfg, data.names, data.image_size, data.hyps.anchors)
+    return make_model(start, data.image_size)
