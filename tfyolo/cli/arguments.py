@@ -8,14 +8,15 @@ from pathlib import Path
 from tfyolo.errors import TfyoloError
 
 
-def add_model(parser: argparse.ArgumentParser, *, many: bool = False) -> None:
+def add_model(parser: argparse.ArgumentParser, *, many: bool = False, required: bool = True) -> None:
     """--weights, --img and --device."""
     parser.add_argument(
         "--weights",
         nargs="+" if many else None,
-        required=True,
+        required=required,
         metavar="FILE",
-        help="model file (.pt, .keras, .tflite, a SavedModel folder) or a release name such as yolov5s",
+        help="model file (.pt, .keras, .tflite, a SavedModel folder) or a release name such as yolov5s"
+        + ("" if required else "; by default the shipped model of blood cells"),
     )
     parser.add_argument(
         "--img", "--imgsz", "--img-size", dest="img", nargs="+", type=int, metavar="PX",

@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Two files."""
     parser.add_argument("source", metavar="A.pt", help="YOLOv5 checkpoint of any release, or a release name")
     parser.add_argument("target", nargs="?", type=Path, metavar="B.keras", help="A.keras by default")
+    parser.add_argument("--half", action="store_true", help="store weights as float16: half the size")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = path.parent if path == Path(arguments.source) else Path()
     target = arguments.target or folder / f"{path.stem}.keras"
     model, contract = load_model(path)
-    save_keras(model, contract, target)
+    save_keras(model, contract, target, half=arguments.half)
     print(f"{target}: {len(contract.names)} classes, {model.count_params():,} weights")
     print(f"next: tfyolo detect --weights {target} --source PICTURE")
     return 0

@@ -21,7 +21,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's detect.py."""
-    options.add_model(parser)
+    options.add_model(parser, required=False)
     parser.add_argument(
         "--source", nargs="+", required=True, metavar="SRC",
         help="picture, folder, glob, .txt list, video, webcam index, rtsp:// or http:// stream",
@@ -58,13 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect, write, print."""
+    from tfyolo.assets import DEFAULT_MODEL
     from tfyolo.inference.load import load
     from tfyolo.inference.nms import NmsOptions
     from tfyolo.inference.predict import Predictor
     from tfyolo.inference.sources import open_sources
 
     frames = open_sources(arguments.source, arguments.vid_stride)
+    if arguments.weights is None:
+        arguments.weights = DEFAULT_MODEL
     detector = load(arguments.weights, options.image_hw(arguments.img))
+    if arguments.weights == DEFAULT_MODEL:
+        print(f"note: no --weights: {DEFAULT_MODEL.stem} looks for {', '.join(detector.names)}", file=sys.stderr)
     detector.check_classes(arguments.classes)
     nms = NmsOptions(
         confidence=arguments.conf_thres,

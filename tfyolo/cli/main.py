@@ -17,6 +17,7 @@ from tfyolo.version import __version__
 COMMANDS = {
     "detect": "find objects in pictures, videos and streams",
     "train": "train a detector on a data set",
+    "demo": "detect, fine-tune, export and measure with what ships, and write a page about it",
     "autoanchor": "check anchors against a data set, and make better ones",
     "val": "measure precision, recall and mAP on a data set",
     "export": "write SavedModel and TensorFlow Lite files, NMS inside",

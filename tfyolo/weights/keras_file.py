@@ -5,20 +5,29 @@ from __future__ import annotations
 import warnings
 import zipfile
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import h5py
+import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.models import Contract, build_model
 from tfyolo.models.contract import FILE_NAME
 
+_WEIGHTS = "model.weights.h5"
 _MAX_JSON_BYTES = 16 * 1024 * 1024
 
 
 def save_keras(
-    model: Any, contract: Contract, path: str | Path, members: Mapping[str, bytes] | None = None
+    model: Any,
+    contract: Contract,
+    path: str | Path,
+    members: Mapping[str, bytes] | None = None,
+    half: bool = False,
 ) -> Path:
     """Write a `.keras` file that Keras itself reads too; it replaces an old one only when complete.
 
@@ -27,15 +36,43 @@ def save_keras(
         contract: its names, anchors and configuration.
         path: ends in `.keras`.
         members: more files for the archive, by name, such as the state of a training run.
+        half: store weights as float16: half the size; they are float32 again when loaded.
     """
     path = check_target(path)
     with atomic(path) as temporary:
         model.save(temporary)
+        if half:
+            _halve(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(FILE_NAME, contract.to_json())
             for name, data in (members or {}).items():
                 archive.writestr(name, data)
     return path
+
+
+def _halve(path: Path) -> None:
+    """Rewrite a Keras archive with its weights as float16, but for those that float16 cannot hold."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    out = BytesIO()
+    with h5py.File(BytesIO(members[_WEIGHTS])) as old, h5py.File(out, "w") as new:
+        _copy_half(old, new)
+    members[_WEIGHTS] = out.getvalue()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+def _copy_half(old: Any, new: Any) -> None:
+    """One group of an HDF5 file, and all below it."""
+    new.attrs.update(old.attrs)
+    for name, item in old.items():
+        if isinstance(item, h5py.Group):
+            _copy_half(item, new.create_group(name))
+            continue
+        value = item[()]
+        small = np.asarray(value, np.float16) if getattr(value, "dtype", None) == np.float32 else value
+        new.create_dataset(name, data=small if np.isfinite(small).all() else value)
 
 
 def check_target(path: str | Path) -> Path:

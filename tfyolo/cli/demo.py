@@ -1,0 +1,28 @@
+"""`tfyolo demo`."""
+
+from __future__ import annotations
+
+import argparse
+
+from tfyolo.cli import arguments as options
+
+EXAMPLES = ("tfyolo demo", "tfyolo demo --epochs 10 --project results")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How long, and where to."""
+    parser.add_argument("--epochs", type=options.positive, default=4, metavar="N", help="fine-tuning (%(default)s)")
+    options.add_run(parser, "runs/demo")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run everything; the last line is the page's path."""
+    from tfyolo.cli.train_display import Display
+    from tfyolo.demo import run_demo
+    from tfyolo.files import run_folder
+
+    folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
+    with Display(arguments.epochs) as display:
+        page = run_demo(folder, arguments.epochs, display.tell, display.bar, [display.callback()])
+    print(f"next: tfyolo train --data your.yaml --weights yolov5n.pt\n{page.absolute()}")
+    return 0

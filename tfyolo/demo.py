@@ -1,0 +1,127 @@
+"""`tfyolo demo`: detect, fine-tune, validate, export and run the exported file, on what ships with the package."""
+
+from __future__ import annotations
+
+import html
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from tfyolo.assets import DEFAULT_MODEL, FOLDER, MINI_DATA
+from tfyolo.evaluation.benchmark import benchmark
+from tfyolo.evaluation.validator import Metrics, ValOptions, validate
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.files import atomic
+from tfyolo.inference.detector import Detector
+from tfyolo.inference.load import load
+from tfyolo.training.options import TrainOptions
+from tfyolo.training.train import train
+
+IMAGE_SIZE = 320
+PICTURES = 6
+Tell = Callable[[str], None]
+Bar = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model of the results' table."""
+
+    name: str
+    megabytes: float
+    milliseconds: float
+    metrics: Metrics
+
+
+def run_demo(
+    folder: Path, epochs: int = 4, tell: Tell = print, bar: Bar | None = None, callbacks: Sequence[Any] = ()
+) -> Path:
+    """Run the whole chain and write a page about it.
+
+    Args:
+        folder: where results go.
+        epochs: of fine-tuning.
+        tell: is given sentences for a log.
+        bar: is told how far long steps are.
+        callbacks: of training.
+
+    Returns:
+        The page, `index.html` in the folder.
+    """
+    tell(f"1. detecting with the default model, bccd-n, which knows {', '.join(load(DEFAULT_MODEL).names)}")
+    shown = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[:PICTURES]
+    before = _pictures(load(DEFAULT_MODEL), shown, folder / "bccd-n")
+    tell(f"2. fine-tuning it on 48 pictures, {epochs} epochs")
+    data = _copy_data(folder)
+    options = TrainOptions(
+        data, weights=str(DEFAULT_MODEL), epochs=epochs, image_size=IMAGE_SIZE, batch=16, nominal_batch=16,
+        cache="ram", hyp="finetune", hyp_overrides={"lr0": 0.001, "mosaic": 0.5, "warmup_epochs": 0.0},
+        tensorboard=False,
+    )  # fmt: skip
+    run = train(options, folder / "train", callbacks=callbacks, tell=tell, bar=bar)
+    tell("3. exporting it as TensorFlow Lite, with non-maximum suppression inside")
+    tuned = load(run.best)
+    request = ExportRequest(
+        tuned.model, tuned.contract, (IMAGE_SIZE, IMAGE_SIZE), settings=NmsSettings(confidence=0.001, iou=0.6)
+    )
+    exported = export_model(request, ["tflite"], folder / "cells")["tflite"]
+    after = _pictures(load(exported), shown, folder / "exported")
+    tell("4. measuring all three on 24 pictures that none of them was trained on")
+    rows = _measure([("bccd-n, as shipped", DEFAULT_MODEL), ("fine-tuned", run.best),
+                     ("fine-tuned, TensorFlow Lite", exported)], data, shown[0], bar)  # fmt: skip
+    page = folder / "index.html"
+    with atomic(page) as temporary:
+        temporary.write_text(_page(folder, rows, before, after), "utf-8")
+    return page
+
+
+def _copy_data(folder: Path) -> Path:
+    """The data set in the results' folder: the package's may be read-only, and scans leave caches."""
+    target = folder / "data"
+    shutil.copytree(MINI_DATA.parent, target)
+    return target / MINI_DATA.name
+
+
+def _pictures(detector: Detector, pictures: Sequence[Path], folder: Path) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    results = [detector(picture, confidence=0.3)[0] for picture in pictures]
+    return [result.save(folder / picture.name) for result, picture in zip(results, pictures, strict=True)]
+
+
+def _measure(
+    models: Sequence[tuple[str, Path]], data: Path, picture: Path, bar: Bar | None
+) -> list[Row]:
+    detectors = [(name, load(path)) for name, path in models]
+    # Square, so that all see the same pixels: exported files have a fixed input.
+    options = ValOptions(split="test", plots=False, rect=False)
+    metrics = [validate(detector, data, options, progress=bar) for _, detector in detectors]
+    times = benchmark(detectors, picture, rounds=3, runs=5, progress=bar)
+    return [
+        Row(name, path.stat().st_size / 1e6, time.median_ms, metric)
+        for (name, path), time, metric in zip(models, times, metrics, strict=True)
+    ]
+
+
+def _page(folder: Path, rows: Sequence[Row], before: Sequence[Path], after: Sequence[Path]) -> str:
+    """The page's text; it names files of the folder only."""
+    cells = "\n".join(
+        f"<tr><td>{html.escape(row.name)}</td><td>{row.megabytes:.1f} MB</td><td>{row.milliseconds:.1f} ms</td>"
+        f"<td>{row.metrics.map50:.3f}</td><td>{row.metrics.map50_95:.3f}</td></tr>"
+        for row in rows
+    )
+    template = Template((FOLDER / "demo.html").read_text("utf-8"))
+    return template.substitute(
+        rows=cells, before=_figures(folder, before), after=_figures(folder, after), count=len(before)
+    )
+
+
+def _figures(folder: Path, pictures: Sequence[Path]) -> str:
+    return "\n".join(
+        f'<a href="{path.relative_to(folder).as_posix()}"><img src="{path.relative_to(folder).as_posix()}" '
+        f'alt="blood cells with boxes, {path.stem}" loading="lazy"></a>'
+        for path in pictures
+    )
