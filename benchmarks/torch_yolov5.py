@@ -22,7 +22,9 @@ from torch import Tensor, nn
 class Conv(nn.Module):
     """Convolution without bias, batch normalisation, SiLU."""
 
-    def __init__(self, inputs: int, filters: int, kernel: int = 1, stride: int = 1, padding: int | None = None):
+    def __init__(
+        self, inputs: int, filters: int, kernel: int = 1, stride: int = 1, padding: int | None = None
+    ):
         super().__init__()
         border = kernel // 2 if padding is None else padding
         self.conv = nn.Conv2d(inputs, filters, kernel, stride, border, bias=False)
@@ -143,7 +145,7 @@ def surrogate_loss(heads: list[Tensor]) -> Tensor:
 
 
 def make_step(network: nn.Module, images: Tensor, learning_rate: float) -> Callable[[], float]:
-    """One training step on `images`: forward, loss, backward, SGD with Nesterov momentum. Returns the loss."""
+    """One training step on `images`: forward, loss, backward, SGD with Nesterov. Gives the loss."""
     optimizer = torch.optim.SGD(network.parameters(), learning_rate, momentum=0.937, nesterov=True)
 
     def step() -> float:

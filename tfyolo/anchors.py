@@ -70,7 +70,7 @@ def anchor_metrics(sizes_px: np.ndarray, anchors_px: np.ndarray, threshold: floa
         anchors_px: (a, 2) widths and heights of anchors.
         threshold: ratio of sides up to which an anchor matches a box, the hyperparameter `anchor_t`.
 
-    Source: YOLOv5's AutoAnchor: of each pair the worse of the two sides' ratios, turned so that it is below 1.
+    Source: YOLOv5's AutoAnchor: of each pair the worse of the two sides' ratios, turned to be below 1.
 
     Example:
         >>> anchor_metrics(np.array([[10.0, 20.0]]), np.array([[10.0, 10.0]])).fitness
@@ -82,7 +82,9 @@ def anchor_metrics(sizes_px: np.ndarray, anchors_px: np.ndarray, threshold: floa
     best = agreement.max(1)
     matches = agreement > 1 / threshold
     return AnchorFit(
-        float(matches.any(1).mean()), float(matches.sum(1).mean()), float((best * (best > 1 / threshold)).mean())
+        float(matches.any(1).mean()),
+        float(matches.sum(1).mean()),
+        float((best * (best > 1 / threshold)).mean()),
     )
 
 
@@ -174,7 +176,10 @@ def auto_anchors(
     flat = np.array(old).reshape(-1, 2)
     sizes = box_sizes_px(samples, image_size)
     before = anchor_metrics(sizes, flat, threshold)
-    fit = f"best possible recall {before.best_possible_recall:.4f}, {before.anchors_over_threshold:.2f} anchors a box"
+    fit = (
+        f"best possible recall {before.best_possible_recall:.4f}, "
+        f"{before.anchors_over_threshold:.2f} anchors a box"
+    )
     if len(sizes) < len(flat):
         reason = f"kept: {len(sizes)} boxes are too few to make {len(flat)} anchors of"
         return AnchorDecision(old, False, before, None, reason)

@@ -1,4 +1,4 @@
-"""`tfyolo demo`: detect, fine-tune, validate, export and run the exported file, on what ships with the package."""
+"""`tfyolo demo`: detect, fine-tune, export, run the exported file and measure, on what ships here."""
 
 from __future__ import annotations
 
@@ -92,9 +92,7 @@ def _pictures(detector: Detector, pictures: Sequence[Path], folder: Path) -> lis
     return [result.save(folder / picture.name) for result, picture in zip(results, pictures, strict=True)]
 
 
-def _measure(
-    models: Sequence[tuple[str, Path]], data: Path, picture: Path, bar: Bar | None
-) -> list[Row]:
+def _measure(models: Sequence[tuple[str, Path]], data: Path, picture: Path, bar: Bar | None) -> list[Row]:
     detectors = [(name, load(path)) for name, path in models]
     # Square, so that all see the same pixels: exported files have a fixed input.
     options = ValOptions(split="test", plots=False, rect=False)
@@ -109,7 +107,8 @@ def _measure(
 def _page(folder: Path, rows: Sequence[Row], before: Sequence[Path], after: Sequence[Path]) -> str:
     """The page's text; it names files of the folder only."""
     cells = "\n".join(
-        f"<tr><td>{html.escape(row.name)}</td><td>{row.megabytes:.1f} MB</td><td>{row.milliseconds:.1f} ms</td>"
+        f"<tr><td>{html.escape(row.name)}</td>"
+        f"<td>{row.megabytes:.1f} MB</td><td>{row.milliseconds:.1f} ms</td>"
         f"<td>{row.metrics.map50:.3f}</td><td>{row.metrics.map50_95:.3f}</td></tr>"
         for row in rows
     )

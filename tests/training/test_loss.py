@@ -85,7 +85,9 @@ def test_assignment_matches_pytorch(scale):
     valid = found.valid.numpy()
     b, a, gj, gi = (ref[f"{name}{scale}"].astype(int) for name in ("b", "a", "gj", "gi"))
     expected = ((b * grid[0] + gj) * grid[1] + gi) * 3 + a
-    rows = np.column_stack([found.cells.numpy(), found.classes.numpy(), found.boxes_xywh_cells.numpy()])[valid]
+    rows = np.column_stack([found.cells.numpy(), found.classes.numpy(), found.boxes_xywh_cells.numpy()])[
+        valid
+    ]
     wanted = np.column_stack([expected, ref[f"tcls{scale}"], ref[f"tbox{scale}"]])
     order, wanted_order = np.lexsort(rows.T[::-1].round(4)), np.lexsort(wanted.T[::-1].round(4))
     np.testing.assert_allclose(rows[order], wanted[wanted_order], atol=1e-4)

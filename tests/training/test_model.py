@@ -42,9 +42,7 @@ def test_fit_and_the_loop_train_alike(data, tmp_path):
     by_fit, by_loop = Losses(), Losses()
     validation = data.validation()
     first = fresh(data)
-    first.fit(
-        data.stream(), epochs=2, steps_per_epoch=data.steps, callbacks=[validation, by_fit], verbose=0
-    )
+    first.fit(data.stream(), epochs=2, steps_per_epoch=data.steps, callbacks=[validation, by_fit], verbose=0)
     second = fresh(data)
     run_epochs(second, data.pipeline, 2, callbacks=[by_loop])
     for one, other in zip(by_fit.epochs, by_loop.epochs, strict=True):
@@ -63,7 +61,9 @@ def test_a_step_lowers_the_loss_of_its_own_batch(data):
     model = fresh(data, optimizer="AdamW", hyps=Hyps(lr0=0.02, warmup_epochs=0.0), nominal_batch=8)
     images, labels = next(iter(data.stream()))
     step = tf.function(model.step, autograph=False)
-    totals = [sum(float(v) for k, v in step(images, labels).items() if k != "gradient_norm") for _ in range(40)]
+    totals = [
+        sum(float(v) for k, v in step(images, labels).items() if k != "gradient_norm") for _ in range(40)
+    ]
     assert totals[-1] < 0.9 * totals[0]
 
 

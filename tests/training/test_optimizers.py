@@ -63,7 +63,7 @@ def test_accumulation_sums_and_changes_weights_every_so_many_steps():
 
 def test_gradients_are_clipped_by_their_common_norm():
     clipped, scaled = variables(), variables()
-    (_, norm), = run(GroupedOptimizer("SGD", 0.1), clipped, [[300.0, 400.0]])
+    ((_, norm),) = run(GroupedOptimizer("SGD", 0.1), clipped, [[300.0, 400.0]])
     share = MAX_GRADIENT_NORM / float(norm)
     run(GroupedOptimizer("SGD", 0.1), scaled, [[300.0 * share, 400.0 * share]])
     assert float(norm) == pytest.approx(500 * 3**0.5)

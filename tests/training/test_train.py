@@ -17,7 +17,7 @@ from tfyolo.training.train import train
 from tfyolo.weights import load_model
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for SIGKILL: nothing is cleaned up after it."""
 
 
@@ -31,7 +31,7 @@ class KillIn(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.now == self.epoch and batch == 1:
-            raise Killed
+            raise KilledError
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,8 @@ def unbroken(options, tmp_path_factory):
 def test_a_run_writes_models_figures_and_pictures(unbroken):
     folder = unbroken.folder
     for name in ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "opt.yaml", "hyp.yaml",
-                 "weights/best.keras", "weights/last.keras", "weights/epoch2.keras", "metrics.json"):  # fmt: skip
+                 "weights/best.keras",
+                 "weights/last.keras", "weights/epoch2.keras", "metrics.json"):  # fmt: skip
         assert (folder / name).stat().st_size > 0, name
     assert any(folder.glob("events.out.tfevents.*"))
     rows = list(csv.DictReader((folder / "results.csv").open()))
@@ -65,7 +66,7 @@ def test_an_ended_run_has_no_state_left_and_says_so(unbroken):
 
 
 def test_a_killed_run_goes_on_to_the_same_end(options, unbroken, tmp_path):
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(options, tmp_path, callbacks=[KillIn(2)])
     last = tmp_path / "weights/last.keras"
     assert read_progress(last).epoch == 2

@@ -11,7 +11,9 @@ EXAMPLES = ("tfyolo demo", "tfyolo demo --epochs 10 --project results")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How long, and where to."""
-    parser.add_argument("--epochs", type=options.positive, default=4, metavar="N", help="fine-tuning (%(default)s)")
+    parser.add_argument(
+        "--epochs", type=options.positive, default=4, metavar="N", help="fine-tuning (%(default)s)"
+    )
     options.add_run(parser, "runs/demo")
 
 

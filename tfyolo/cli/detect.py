@@ -69,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.weights = DEFAULT_MODEL
     detector = load(arguments.weights, options.image_hw(arguments.img))
     if arguments.weights == DEFAULT_MODEL:
-        print(f"note: no --weights: {DEFAULT_MODEL.stem} looks for {', '.join(detector.names)}", file=sys.stderr)
+        print(
+            f"note: no --weights: {DEFAULT_MODEL.stem} looks for {', '.join(detector.names)}", file=sys.stderr
+        )
     detector.check_classes(arguments.classes)
     nms = NmsOptions(
         confidence=arguments.conf_thres,

@@ -25,9 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's train.py."""
     add = parser.add_argument
     add("--data", type=Path, metavar="YAML", help="data set: path, train, val, names")
-    add("--weights", default="yolov5n", metavar="FILE", help="begin from this; '' for random weights (%(default)s)")
+    add(
+        "--weights",
+        default="yolov5n",
+        metavar="FILE",
+        help="begin from this; '' for random weights (%(default)s)",
+    )
     add("--cfg", default="", metavar="MODEL", help="model name or YAML; by default that of --weights")
-    add("--hyp", default="scratch-low", metavar="NAME", help="hyperparameters: a name or a YAML (%(default)s)")
+    add(
+        "--hyp", default="scratch-low", metavar="NAME", help="hyperparameters: a name or a YAML (%(default)s)"
+    )
     add("--set", nargs="+", default=[], metavar="NAME=X", help="single hyperparameters, as lr0=0.02")
     add("--epochs", type=options.positive, default=100, metavar="N", help="(%(default)s)")
     add("--batch-size", "--batch", dest="batch", type=_batch, default=16, metavar="N",
@@ -46,13 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--image-weights", action="store_true", help="draw pictures of badly detected classes more often")
     add("--autobalance", action="store_true", help="balance the scales' objectness by their losses")
     add("--noautoanchor", action="store_true", help="keep the anchors, whatever the boxes")
-    add("--freeze", nargs="+", type=int, default=[0], metavar="N", help="first N layers, or several by number")
+    add(
+        "--freeze", nargs="+", type=int, default=[0], metavar="N", help="first N layers, or several by number"
+    )
     add("--patience", type=int, default=100, metavar="N", help="stop after N epochs without progress (100)")
     add("--save-period", type=int, default=0, metavar="N", help="keep a file every N epochs (0: none)")
     add("--cache", nargs="?", const="ram", default="none", choices=("ram", "disk", "none"),
         help="keep decoded pictures (ram)")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
-    add("--amp", nargs="?", const="bf16", default="off", choices=("off", "bf16", "fp16"), help="mixed precision")
+    add(
+        "--amp",
+        nargs="?",
+        const="bf16",
+        default="off",
+        choices=("off", "bf16", "fp16"),
+        help="mixed precision",
+    )
     add("--strategy", choices=("none", "mirrored", "multiworker"), default="none", help="several devices")
     add("--sync-bn", action="store_true", help="batch-norm over all devices")
     add("--resume", nargs="?", const="", metavar="LAST", help="go on with an unfinished run's last.keras")
@@ -158,4 +174,3 @@ def _setting(text: str) -> tuple[str, Any]:
 
 def _batch(text: str) -> int:
     return -1 if text == "-1" else options.positive(text)
-

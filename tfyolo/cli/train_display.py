@@ -1,4 +1,4 @@
-"""What `tfyolo train` shows: a bar for each epoch with losses, speed and memory, and a row when it is done."""
+"""What `tfyolo train` shows: a bar with losses, speed and memory, and a row for each epoch done."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ class Display:
 
     def __init__(self, epochs: int) -> None:
         self.epochs, self.out = epochs, console()
-        columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(20),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         self.progress = Progress(*columns, console=self.out, transient=True)
         self.tasks: dict[str, TaskID] = {}
 
@@ -74,7 +79,8 @@ class Display:
 
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
                 losses = "  ".join(f"{name[:3]} {logs[name]:.4f}" for name in _LOSSES)
-                text = f"epoch {epoch + 1}/{display.epochs}  {losses}  {self.speed:.1f} img/s  {memory_gib():.1f} GiB"
+                speed = f"{self.speed:.1f} img/s  {memory_gib():.1f} GiB"
+                text = f"epoch {epoch + 1}/{display.epochs}  {losses}  {speed}"
                 if _FIGURES[0] in logs:
                     titles = ("P", "R", "mAP50", "mAP50-95")
                     shown = zip(titles, _FIGURES, strict=True)
@@ -82,7 +88,9 @@ class Display:
                 display.tell(text)
 
             def _epoch(self) -> int:
-                return int((self.model.counters["step"].numpy() - 1) // self.model.schedule.steps_per_epoch) + 1
+                return (
+                    int((self.model.counters["step"].numpy() - 1) // self.model.schedule.steps_per_epoch) + 1
+                )
 
         return Follow()
 

@@ -93,9 +93,9 @@ class _Kept:
             expected = used * table.size // (len(pictures) + 1)
             if 2 * expected > free:  # the list, and then the tensor made of it
                 raise TfyoloError(
-                    f"--cache ram needs about {2 * expected / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} "
-                    "are free",
-                    fix="leave out --cache, or use --cache disk",
+                    f"--cache ram needs about {2 * expected / 2**30:.1f} GiB of memory, "
+                    f"and {free / 2**30:.1f} are free",
+                    fix="leave out --cache",
                 )
             pictures.append(picture.numpy())
         self._hw = tf.constant([picture.shape[:2] for picture in pictures], tf.int64)

@@ -65,7 +65,8 @@ class Pipeline:
         TfyoloError: no samples, or a picture that TensorFlow cannot decode.
 
     Example:
-        >>> pipeline = Pipeline(scan.samples, Augmentation(), PipelineOptions(image_size=320))  # doctest: +SKIP
+        >>> options = PipelineOptions(image_size=320)
+        >>> pipeline = Pipeline(scan.samples, Augmentation(), options)  # doctest: +SKIP
         >>> images, labels = next(iter(pipeline.stream()))  # doctest: +SKIP
         >>> images.shape, labels.shape  # doctest: +SKIP
         (TensorShape([16, 320, 320, 3]), TensorShape([16, 48, 5]))
@@ -108,8 +109,8 @@ class Pipeline:
             shard: (i, k): the i-th of k equal parts of each batch, for the i-th of k workers.
 
         Returns:
-            A `tf.data.Dataset` of `images`, uint8 (batch, height, width, 3) RGB, and `labels`, float32 (batch,
-            boxes, 5): class, and centre and size as shares of the image; rows of class -1 fill up.
+            A `tf.data.Dataset` of `images`, uint8 (batch, height, width, 3) RGB, and `labels`, float32
+            (batch, boxes, 5): class, and centre and size as shares of the image; rows of class -1 fill up.
 
         Raises:
             TfyoloError: a batch does not divide into `shard`'s parts.
@@ -190,7 +191,9 @@ class Pipeline:
         low, high = (round(size * factor / stride) for factor in _MULTI_SCALE)
         seed = tf.stack([tf.constant(self.options.seed + 2, tf.int64), batch])
         cells = tf.random.stateless_uniform([], seed, max(low, 1), high + 1, tf.int32)
-        factor = tf.cast(cells * stride, tf.float32) / tf.cast(tf.reduce_max(tf.shape(images)[1:3]), tf.float32)
+        factor = tf.cast(cells * stride, tf.float32) / tf.cast(
+            tf.reduce_max(tf.shape(images)[1:3]), tf.float32
+        )
         sides = tf.cast(tf.shape(images)[1:3], tf.float32) * factor / stride
         target = tf.maximum(tf.cast(tf.round(sides), tf.int32), 1) * stride
         resized = tf.raw_ops.ResizeBilinear(images=images, size=target, half_pixel_centers=True)

@@ -31,8 +31,8 @@ def build_model(
         keras: the namespace to build on: `keras` (version 3, the default) or `tf_keras` (for TFMOT).
         image_hw: fixed height and width of the input in pixels; None lets them vary by whole strides.
         for_training: use layers that train faster (train_layers.py) in place of Keras' own. The weights and
-            their order stay the same: `build_model(spec).set_weights(trained.get_weights())` gives the network
-            to save and export. tf_keras has no such layers and builds its own.
+            their order stay the same: `build_model(spec).set_weights(trained.get_weights())` gives the
+            network to save and export. tf_keras has no such layers and builds its own.
         synchronized_bn: batch statistics over all replicas of a `tf.distribute` strategy.
 
     Returns:

@@ -48,13 +48,14 @@ class Validation(keras.callbacks.Callback):
         self,
         dataset: Dataset,
         scan: Scan | None = None,
-        options: ValOptions = ValOptions(plots=False),
+        options: ValOptions | None = None,
         image_size: int | None = None,
         every_epoch: bool = True,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         super().__init__()
-        self.dataset, self.scan, self.options, self.image_size = dataset, scan, options, image_size
+        self.dataset, self.scan, self.image_size = dataset, scan, image_size
+        self.options = options or ValOptions(plots=False)
         self.every_epoch, self.progress = every_epoch, progress
         self.detector: Detector | None = None
         self.metrics: Metrics | None = None

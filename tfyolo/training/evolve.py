@@ -17,20 +17,20 @@ from tfyolo.training.train import train
 
 SEARCHED = {
     "lr0": (1e-5, 1e-1), "lrf": (0.01, 1.0), "momentum": (0.6, 0.98), "weight_decay": (1e-6, 1e-2),
-    "warmup_bias_lr": (1e-4, 0.2), "box": (0.02, 0.2), "cls": (0.2, 4.0), "obj": (0.2, 4.0), "anchor_t": (2.0, 8.0),
-    "hsv_h": (0.0, 0.1), "hsv_s": (0.0, 0.9), "hsv_v": (0.0, 0.9), "degrees": (0.0, 45.0), "translate": (0.0, 0.9),
-    "scale": (0.0, 0.9), "shear": (0.0, 10.0), "flipud": (0.0, 1.0), "fliplr": (0.0, 1.0), "mosaic": (0.0, 1.0),
-    "mixup": (0.0, 1.0),
+    "warmup_bias_lr": (1e-4, 0.2), "box": (0.02, 0.2), "cls": (0.2, 4.0), "obj": (0.2, 4.0),
+    "anchor_t": (2.0, 8.0), "hsv_h": (0.0, 0.1), "hsv_s": (0.0, 0.9), "hsv_v": (0.0, 0.9),
+    "degrees": (0.0, 45.0), "translate": (0.0, 0.9), "scale": (0.0, 0.9), "shear": (0.0, 10.0),
+    "flipud": (0.0, 1.0), "fliplr": (0.0, 1.0), "mosaic": (0.0, 1.0), "mixup": (0.0, 1.0),
 }  # fmt: skip
-"""Hyperparameters and the ranges in which they are searched; those with a wide positive range by their logarithm."""
+"""Hyperparameters and the ranges in which they are searched; wide positive ranges by their logarithm."""
 _WIDE = 100.0
 
 
 def evolve(options: TrainOptions, folder: Path, runs: int, tell: Callable[[str], None]) -> Path:
     """Train `runs` times with varied hyperparameters; the first run has those of `options`.
 
-    The search is optuna's TPE sampler; its record in `evolve.db` lets an interrupted search go on, when called
-    with the same folder.
+    The search is optuna's TPE sampler; its record in `evolve.db` lets an interrupted search go on, when
+    called with the same folder.
 
     Args:
         options: of each run; a few epochs will do.
@@ -64,7 +64,9 @@ def evolve(options: TrainOptions, folder: Path, runs: int, tell: Callable[[str],
             name: trial.suggest_float(name, low, high, log=low > 0 and high / low >= _WIDE)
             for name, (low, high) in SEARCHED.items()
         }
-        run = replace(options, hyp_overrides={**options.hyp_overrides, **chosen}, plots=False, tensorboard=False)
+        run = replace(
+            options, hyp_overrides={**options.hyp_overrides, **chosen}, plots=False, tensorboard=False
+        )
         metrics = train(run, folder / f"run{trial.number}").metrics
         value = fitness(metrics) if metrics else 0.0
         tell(f"run {trial.number + 1}: fitness {value:.4f}")

@@ -75,7 +75,9 @@ def read_hyps(name: str | Path = DEFAULT, **overrides: Any) -> Hyps:
     path = FOLDER / f"{short}.yaml" if short in list_hyps() and not Path(name).exists() else Path(name)
     if not path.exists() and not str(name).endswith((".yaml", ".yml")):
         near = difflib.get_close_matches(short, list_hyps(), 1) or list_hyps()
-        raise TfyoloError(f"no hyperparameters are called `{name}`", fix=f"use {' or '.join(near)}, or a file")
+        raise TfyoloError(
+            f"no hyperparameters are called `{name}`", fix=f"use {' or '.join(near)}, or a file"
+        )
     document = read_yaml(path)
     unknown = next((key for key in document.value if key not in Hyps.model_fields), None)
     if unknown is not None:

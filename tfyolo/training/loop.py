@@ -97,7 +97,7 @@ def _distributed(strategy: Any, streams: list[Iterator[Any]], begin: int) -> Ite
             return
         yield tuple(
             strategy.experimental_distribute_values_from_function(
-                lambda context, kind=kind: parts[context.replica_id_in_sync_group - begin][kind]
+                lambda context, parts=parts, kind=kind: parts[context.replica_id_in_sync_group - begin][kind]
             )
             for kind in range(2)
         )

@@ -117,9 +117,8 @@ class DetectionLoss:
         parts = [self._scale(head, labels, i) for i, head in enumerate(heads)]
         box, objectness, cls = (tf.stack(part) for part in zip(*parts, strict=True))
         s = self.settings
-        box, obj, cls = (
-            s.box * tf.reduce_sum(box), s.obj * tf.reduce_sum(objectness * balance), s.cls * tf.reduce_sum(cls)
-        )  # fmt: skip
+        box, cls = s.box * tf.reduce_sum(box), s.cls * tf.reduce_sum(cls)
+        obj = s.obj * tf.reduce_sum(objectness * balance)
         batch = tf.cast(tf.shape(labels)[0], tf.float32) * _replicas()
         return Losses((box + obj + cls) * batch, box, obj, cls, objectness)
 

@@ -69,7 +69,8 @@ def match_labels(labels: Any, grid_hw: tuple[Any, Any], anchors_wh_cells: Any, t
     beside = before | after
     zero = tf.zeros_like(step[..., 0])
     offsets = tf.stack(  # (batch, boxes, 3, 2) x, y
-        [tf.stack([zero, zero], -1), tf.stack([step[..., 0], zero], -1), tf.stack([zero, step[..., 1]], -1)], 2
+        [tf.stack([zero, zero], -1), tf.stack([step[..., 0], zero], -1), tf.stack([zero, step[..., 1]], -1)],
+        2,
     )
     here = tf.stack([tf.ones_like(beside[..., 0]), beside[..., 0], beside[..., 1]], -1)
     corner = _inside(tf.cast(tf.floor(centre), tf.int32)[:, :, None] + offsets, columns, rows)
@@ -92,9 +93,7 @@ def match_labels(labels: Any, grid_hw: tuple[Any, Any], anchors_wh_cells: Any, t
         cells=tf.reshape(tf.where(valid, cells, 0), [-1]),
         boxes_xywh_cells=tf.reshape(tf.broadcast_to(local[..., None, :], wide), [-1, 4]),
         anchors_wh_cells=tf.reshape(tf.broadcast_to(anchors, tf.concat([shape, [2]], 0)), [-1, 2]),
-        classes=tf.reshape(
-            tf.where(valid, tf.cast(labels[..., 0], tf.int32)[:, :, None, None], 0), [-1]
-        ),
+        classes=tf.reshape(tf.where(valid, tf.cast(labels[..., 0], tf.int32)[:, :, None, None], 0), [-1]),
         order=tf.reshape(tf.where(valid, order[..., None], 0), [-1]),
     )
 

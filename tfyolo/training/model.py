@@ -120,7 +120,11 @@ class TrainingModel(keras.Model):
             hyps.warmup_momentum, cosine if cos_lr else linear, nominal_batch,
         )  # fmt: skip
         grouped = GroupedOptimizer(
-            optimizer, hyps.lr0, hyps.momentum, hyps.weight_decay * self.schedule.decay_scale, hyps.warmup_bias_lr
+            optimizer,
+            hyps.lr0,
+            hyps.momentum,
+            hyps.weight_decay * self.schedule.decay_scale,
+            hyps.warmup_bias_lr,
         )
         super().compile(optimizer=grouped, run_eagerly=run_eagerly, jit_compile=jit_compile)
         grouped.build(self.trained)
@@ -132,11 +136,17 @@ class TrainingModel(keras.Model):
         self.autobalance = autobalance
         state = {"step": 0.0, "loss_scale": self._first_scale(), "sound_steps": 0.0}
         self.counters = {
-            name: self.add_weight((), keras.initializers.Constant(value), dtype="float32", trainable=False, name=name)
+            name: self.add_weight(
+                (), keras.initializers.Constant(value), dtype="float32", trainable=False, name=name
+            )
             for name, value in state.items()
         }
         self.balance = self.add_weight(
-            (len(spec.strides),), keras.initializers.Constant(0.0), dtype="float32", trainable=False, name="balance"
+            (len(spec.strides),),
+            keras.initializers.Constant(0.0),
+            dtype="float32",
+            trainable=False,
+            name="balance",
         )
         self.balance.assign(self.detection_loss.balance)
         self.average = MovingAverage(self.averaged.weights, self.network.weights)

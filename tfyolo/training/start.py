@@ -67,7 +67,9 @@ def plan_start(
 
         spec = parse_spec(Document(None, taken_from.config), taken_from.config.get("name", ""), **overrides)
     else:
-        raise TfyoloError("there is neither a model to build nor weights to begin from", fix="pass --cfg yolov5n")
+        raise TfyoloError(
+            "there is neither a model to build nor weights to begin from", fix="pass --cfg yolov5n"
+        )
     contract = Contract.of(spec, list(names), (image_size, image_size))
     if taken_from is not None and not cfg and not anchors:
         contract = contract.model_copy(update={"anchors_px": taken_from.anchors_px})
@@ -80,7 +82,9 @@ def plan_start(
     return Start(contract, source, taken, total)
 
 
-def make_model(start: Start, image_size: int, precision: str = "float32", sync_bn: bool = False) -> TrainingModel:
+def make_model(
+    start: Start, image_size: int, precision: str = "float32", sync_bn: bool = False
+) -> TrainingModel:
     """The training model with the weights that fit; the others stay random."""
     model = TrainingModel(start.contract, image_size, precision, sync_bn)
     if start.source is not None:
@@ -90,9 +94,7 @@ def make_model(start: Start, image_size: int, precision: str = "float32", sync_b
 
 def _pairs(target: Any, source: Any) -> list[tuple[Any, bool]]:
     """For each array of `target`, in order, the value to begin with, and whether it is `source`'s."""
-    known = {
-        (layer.name, weight.name): weight for layer in source.layers for weight in layer.weights
-    }
+    known = {(layer.name, weight.name): weight for layer in source.layers for weight in layer.weights}
     pairs = []
     for layer in target.layers:
         for weight in layer.weights:

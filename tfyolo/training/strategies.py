@@ -24,7 +24,9 @@ def _multiworker() -> Any:
             """"task": {"type": "worker", "index": 0}}' on the first host, index 1 on the second""",
         ) from error
     if not 0 <= int(index) < len(workers):
-        raise TfyoloError(f"TF_CONFIG says worker {index}, but lists {len(workers)}", fix="number them from 0")
+        raise TfyoloError(
+            f"TF_CONFIG says worker {index}, but lists {len(workers)}", fix="number them from 0"
+        )
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 

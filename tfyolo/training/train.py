@@ -134,7 +134,9 @@ def _scan(options: TrainOptions, bar: Bar | None) -> tuple[Dataset, dict[str, Sc
     scans = {}
     for split in ("train", "val"):
         if split == "val" and split not in dataset.splits:
-            raise TfyoloError("has no `val`", path=dataset.yaml_path, fix="add `val:`, pictures to measure on")
+            raise TfyoloError(
+                "has no `val`", path=dataset.yaml_path, fix="add `val:`, pictures to measure on"
+            )
         label = f"checking {split} labels"
         scans[split] = scan_split(
             dataset, split, progress=None if bar is None else lambda done, total, t=label: bar(t, done, total)
@@ -195,7 +197,12 @@ def _frozen_layers(freeze: tuple[int, ...]) -> list[str]:
 
 
 def _own_callbacks(
-    folder: Path, options: TrainOptions, progress: Progress, dataset: Dataset, scan: Scan | None, bar: Bar | None
+    folder: Path,
+    options: TrainOptions,
+    progress: Progress,
+    dataset: Dataset,
+    scan: Scan | None,
+    bar: Bar | None,
 ) -> tuple[Checkpoints, list[Any]]:
     """In the order in which they depend on each other."""
     settings = ValOptions(single_cls=options.single_cls, plots=False, batch=2 * max(options.batch, 8))
@@ -213,7 +220,7 @@ def _own_callbacks(
 def _weights_for(samples: Sequence[Sample], validation: Validation, classes: int) -> Callable[[], np.ndarray]:
     """How often to draw each picture: more often where it shows rare and badly detected classes.
 
-    Source: YOLOv5's image weights: class frequency's inverse times (1 - mAP)^2, summed over a picture's labels.
+    Source: YOLOv5's image weights: class frequency's inverse times (1 - mAP)^2, summed over its labels.
     """
     counts = np.stack([np.bincount(sample.classes, minlength=classes)[:classes] for sample in samples])
     rarity = 1.0 / np.maximum(counts.sum(0), 1)

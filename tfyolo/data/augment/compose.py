@@ -56,7 +56,9 @@ class Composer:
         if settings is None:
             view = random_view(Chance(self.seed, element), None, out_hw, out_hw)
             image, labels = self._draw([index], lambda sizes: single(sizes, view, out_hw), out_hw)
-            return tf.saturate_cast(image + 0.5, tf.uint8), normalise(clip_labels(labels, out_hw, 0.0), out_hw)
+            return tf.saturate_cast(image + 0.5, tf.uint8), normalise(
+                clip_labels(labels, out_hw, 0.0), out_hw
+            )
         chance = Chance(self.seed, element)
         image, labels = self._scene(index, chance, settings, out_hw)
         image = jitter(image, chance, settings)

@@ -65,7 +65,9 @@ def single(size_xy: Any, view: View, out_hw: Hw) -> Layout:
     width, height = tf.unstack(tf.cast(_xy(out_hw), tf.int32))
     zero = tf.zeros_like(width)
     return Layout(
-        tf.stack([zero, width]), tf.stack([zero, height]), tf.concat([view(origin), view(origin + size_xy)], -1)
+        tf.stack([zero, width]),
+        tf.stack([zero, height]),
+        tf.concat([view(origin), view(origin + size_xy)], -1),
     )
 
 

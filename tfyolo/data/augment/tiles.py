@@ -41,7 +41,9 @@ def draw_cell(picture: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]
     target = tf.maximum(tf.stack([height, width]), 1)
     drawn = tf.raw_ops.ResizeBilinear(images=part[None], size=target, half_pixel_centers=True)[0]
     around = tf.stack([
-        [area[1] - cell_xyxy[1], cell_xyxy[3] - area[3]], [area[0] - cell_xyxy[0], cell_xyxy[2] - area[2]], [0, 0]
+        [area[1] - cell_xyxy[1], cell_xyxy[3] - area[3]],
+        [area[0] - cell_xyxy[0], cell_xyxy[2] - area[2]],
+        [0, 0],
     ])  # fmt: skip
     drawn = tf.pad(drawn[:height, :width], around, constant_values=float(PAD_VALUE))
     origin = shown[:2] - first * gain
@@ -61,7 +63,8 @@ def draw(pictures: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[
         for column in range(columns):
             index = row * columns + column
             cell = tf.stack([
-                layout.lines_x[column], layout.lines_y[row], layout.lines_x[column + 1], layout.lines_y[row + 1]
+                layout.lines_x[column], layout.lines_y[row],
+                layout.lines_x[column + 1], layout.lines_y[row + 1],
             ])  # fmt: skip
             drawn, extent = draw_cell(pictures[index], layout.corners_xyxy[index], cell)
             cells.append(drawn)
@@ -75,6 +78,4 @@ def place_labels(labels: Any, extent_xyxy: Any) -> Any:
     """Labels (n, 5) class, xywh as shares of a picture -> class, xyxy in pixels of the image."""
     origin, size = extent_xyxy[:2], extent_xyxy[2:] - extent_xyxy[:2]
     centre, half = labels[:, 1:3], labels[:, 3:5] / 2
-    return tf.concat(
-        [labels[:, :1], (centre - half) * size + origin, (centre + half) * size + origin], -1
-    )
+    return tf.concat([labels[:, :1], (centre - half) * size + origin, (centre + half) * size + origin], -1)
