@@ -45,8 +45,8 @@ _PUBLIC = {
     "validate": "tfyolo.evaluation.validator",
 }
 
-__all__ = ["Detector", "ExportRequest", "Result", "TfyoloError", "TrainOptions", "TrainingData", "__version__",
-           "build_model", "create", "export_model", "list_models", "load", "load_spec", "train",
+__all__ = ["Detector", "ExportRequest", "Result", "TfyoloError", "TrainOptions", "TrainingData",
+           "__version__", "build_model", "create", "datasets", "export_model", "list_models", "load", "load_spec", "train",
            "training_model", "validate"]  # fmt: skip
 
 

@@ -38,8 +38,7 @@ class PictureTable:
     ) -> None:
         self.size = len(samples)
         self.paths = tf.constant([str(sample.image) for sample in samples])
-        spans = [sample.span or (0, -1) for sample in samples]
-        self.spans = tf.constant(spans, tf.int64)
+        self.spans = tf.constant([_span(sample) for sample in samples], tf.int64)
         self._has_spans = any(sample.span for sample in samples)
         self.ratio_index = tf.constant(
             [_ratio_index(max(sample.hw), image_size) for sample in samples], tf.int32
@@ -78,8 +77,10 @@ class PictureTable:
         path = self.paths[index]
         if not self._has_spans:
             return tf.io.read_file(path)
-        offset, length = self.spans[index, 0], self.spans[index, 1]
-        return tf.cond(length < 0, lambda: tf.io.read_file(path), lambda: _read_span(path, offset, length))
+        offset, length, rest = tf.unstack(self.spans[index])
+        return tf.cond(
+            length < 0, lambda: tf.io.read_file(path), lambda: _read_span(path, offset, length, rest)
+        )
 
 
 class _Kept:
@@ -116,10 +117,19 @@ def _free_memory() -> int:
         return 1 << 62
 
 
-def _read_span(path: Any, offset: Any, length: Any) -> Any:
-    """Bytes offset to offset + length of a file, without reading the rest."""
-    # Of the records that follow only the first is asked for; a footer would need the file's size.
-    return tf.io.substr(tf.io.read_file(path), tf.cast(offset, tf.int32), tf.cast(length, tf.int32))
+def _span(sample: Sample) -> tuple[int, int, int]:
+    """Offset and length of a picture in its file, and the bytes after it; length -1 means the whole file."""
+    if sample.span is None:
+        return 0, -1, 0
+    offset, length = sample.span
+    return offset, length, sample.image.stat().st_size - offset - length
+
+
+def _read_span(path: Any, offset: Any, length: Any, rest: Any) -> Any:
+    """A part of a file, without reading what is around it: a data set of one record, with head and foot."""
+    return tf.data.FixedLengthRecordDataset(
+        path, record_bytes=length, header_bytes=offset, footer_bytes=rest
+    ).get_single_element()
 
 
 def _decoder(data: Any, ratio: int) -> Callable[[], Any]:

@@ -79,11 +79,14 @@ def read_hyps(name: str | Path = DEFAULT, **overrides: Any) -> Hyps:
             f"no hyperparameters are called `{name}`", fix=f"use {' or '.join(near)}, or a file"
         )
     document = read_yaml(path)
-    unknown = next((key for key in document.value if key not in Hyps.model_fields), None)
+    unknown = next((key for key in (*document.value, *overrides) if key not in Hyps.model_fields), None)
     if unknown is not None:
         near = difflib.get_close_matches(str(unknown), Hyps.model_fields, 1)
         fix = f"write `{near[0]}`" if near else "remove it"
-        raise document.error(f"no hyperparameter is called `{unknown}`", unknown, fix=fix)
+        message = f"no hyperparameter is called `{unknown}`"
+        if unknown in overrides:
+            raise TfyoloError(message, fix=fix)
+        raise document.error(message, unknown, fix=fix)
     try:
         return Hyps.model_validate({**document.value, **overrides})
     except ValidationError as error:

@@ -98,7 +98,7 @@ def _pairs(target: Any, source: Any) -> list[tuple[Any, bool]]:
     pairs = []
     for layer in target.layers:
         for weight in layer.weights:
-            other = known.get((layer.name, weight.name))
-            fits = other is not None and tuple(other.shape) == tuple(weight.shape)
+            other = known.get((layer.name, weight.name), weight)
+            fits = other is not weight and tuple(other.shape) == tuple(weight.shape)
             pairs.append(((other if fits else weight).numpy(), fits))
     return pairs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,10 +138,8 @@ def _scan(options: TrainOptions, bar: Bar | None) -> tuple[Dataset, dict[str, Sc
             raise TfyoloError(
                 "has no `val`", path=dataset.yaml_path, fix="add `val:`, pictures to measure on"
             )
-        label = f"checking {split} labels"
-        scans[split] = scan_split(
-            dataset, split, progress=None if bar is None else lambda done, total, t=label: bar(t, done, total)
-        )
+        follow = None if bar is None else partial(bar, f"checking {split} labels")
+        scans[split] = scan_split(dataset, split, progress=follow)
         if not scans[split].samples:
             raise TfyoloError(f"no picture of `{split}` can be used", path=dataset.yaml_path)
     if not any(len(sample.classes) for sample in scans["train"].samples):
@@ -163,7 +162,7 @@ def _with_anchors(
     decision = auto_anchors(
         samples, start.contract.anchors_px, spec.strides, options.image_size,
         threshold=hyps.anchor_t, seed=options.seed, force=asked,
-        progress=None if bar is None else lambda done, total: bar("evolving anchors", done, total),
+        progress=None if bar is None else partial(bar, "evolving anchors"),
     )  # fmt: skip
     tell(f"anchors: {decision.reason}")
     contract = start.contract.model_copy(update={"anchors_px": decision.anchors_px})

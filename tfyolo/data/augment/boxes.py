@@ -12,12 +12,12 @@ SMALLEST_SHARE = 0.10
 """Of a box's area, that must remain inside the image."""
 
 
-def clip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], smallest_share: float = SMALLEST_SHARE) -> Any:
-    """Labels cut at the image's border; those of which too little remains are dropped.
+def clip_labels(labels_xyxy: Any, bounds_xyxy: Any, smallest_share: float = SMALLEST_SHARE) -> Any:
+    """Labels cut at a border; those of which too little remains are dropped.
 
     Args:
         labels_xyxy: (n, 5) class and corners in pixels, as they would be without a border.
-        out_hw: the image.
+        bounds_xyxy: (4,) corners of what is shown: the image, or a cell of it.
         smallest_share: a box is kept if more than this share of its area remains.
 
     Returns:
@@ -25,9 +25,9 @@ def clip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], smallest_share: float
 
     Source: YOLOv5's rule for boxes after a perspective change.
     """
-    width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)
+    bounds = tf.cast(bounds_xyxy, tf.float32)
     before = labels_xyxy[:, 3:5] - labels_xyxy[:, 1:3]
-    corners = tf.clip_by_value(labels_xyxy[:, 1:5], 0.0, tf.stack([width, height, width, height]))
+    corners = tf.clip_by_value(labels_xyxy[:, 1:5], tf.tile(bounds[:2], [2]), tf.tile(bounds[2:], [2]))
     after = corners[:, 2:] - corners[:, :2]
     share = tf.math.divide_no_nan(tf.reduce_prod(after, -1), tf.reduce_prod(before, -1))
     long, short = tf.reduce_max(after, -1), tf.reduce_min(after, -1)

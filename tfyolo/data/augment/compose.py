@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.data.augment.boxes import clip_labels, flip_labels, normalise
+from tfyolo.data.augment.boxes import SMALLEST_SHARE, clip_labels, flip_labels, normalise
 from tfyolo.data.augment.chance import Chance
 from tfyolo.data.augment.colour import jitter
 from tfyolo.data.augment.layout import Hw, Layout, mosaic, random_view, single
@@ -56,9 +56,7 @@ class Composer:
         if settings is None:
             view = random_view(Chance(self.seed, element), None, out_hw, out_hw)
             image, labels = self._draw([index], lambda sizes: single(sizes, view, out_hw), out_hw)
-            return tf.saturate_cast(image + 0.5, tf.uint8), normalise(
-                clip_labels(labels, out_hw, 0.0), out_hw
-            )
+            return tf.saturate_cast(image + 0.5, tf.uint8), normalise(labels, out_hw)
         chance = Chance(self.seed, element)
         image, labels = self._scene(index, chance, settings, out_hw)
         image = jitter(image, chance, settings)
@@ -125,23 +123,27 @@ class Composer:
     def _warped(
         self, indices: list[Any], layout: Callable[[Any], Layout], chance: Chance, out_hw: Hw
     ) -> tuple[Any, Any]:
-        """Draw, change the shape if settings say so, and clip labels."""
+        """Draw, and change the shape if settings say so."""
+        image, labels = self._draw(indices, layout, out_hw)
         settings = self.settings
         if settings is None or not settings.warps:
-            image, labels = self._draw(indices, layout, out_hw)
-            return image, clip_labels(labels, out_hw)
+            return image, labels
         matrix = random_warp(chance.fork(), settings, out_hw)
-        image, labels = self._draw(indices, layout, out_hw)
-        return warp_image(image, matrix), clip_labels(warp_labels(labels, matrix), out_hw)
+        bounds = tf.stack([0, 0, *reversed(out_hw)])
+        return warp_image(image, matrix), clip_labels(warp_labels(labels, matrix), bounds)
 
     def _draw(self, indices: list[Any], layout: Callable[[Any], Layout], out_hw: Hw) -> tuple[Any, Any]:
-        """Pixels, and labels as class and corners in pixels, not yet clipped."""
+        """Pixels, and labels as class and corners in pixels; what its cell does not show of a box is cut."""
         pictures = [self.table.pixels(index) for index in indices]
         sizes = tf.stack([tf.cast(tf.shape(picture)[1::-1], tf.float32) for picture in pictures])
         target = tf.cast(tf.stack([out_hw[1], out_hw[0]]), tf.float32)
         if len(indices) > 1:
             target = tf.fill([2], float(self.image_size))
         ratio = tf.reduce_min(target / sizes, -1, keepdims=True)
-        image, extents = draw(pictures, layout(sizes * ratio), out_hw)
-        labels = [place_labels(self.table.labels(i), e) for i, e in zip(indices, extents, strict=True)]
+        image, places = draw(pictures, layout(sizes * ratio), out_hw)
+        share = 0.0 if self.settings is None else SMALLEST_SHARE
+        labels = [
+            clip_labels(place_labels(self.table.labels(index), extent), cell, share)
+            for index, (extent, cell) in zip(indices, places, strict=True)
+        ]
         return image, tf.concat(labels, 0)

@@ -50,28 +50,27 @@ def draw_cell(picture: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]
     return drawn, tf.concat([origin, origin + source_xy * gain], 0)
 
 
-def draw(pictures: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[Any, list[Any]]:
+def draw(pictures: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[Any, list[tuple[Any, Any]]]:
     """All cells together.
 
     Returns:
-        float32 (height, width, 3) in 0..255, and for each picture its extent as in `draw_cell`.
+        float32 (height, width, 3) in 0..255, and for each picture its extent as in `draw_cell` and its cell,
+        (4,) each.
     """
     columns = layout.lines_x.shape[0] - 1
-    rows, extents = [], []
+    rows, places = [], []
     for row in range(layout.lines_y.shape[0] - 1):
         cells = []
         for column in range(columns):
             index = row * columns + column
-            cell = tf.stack([
-                layout.lines_x[column], layout.lines_y[row],
-                layout.lines_x[column + 1], layout.lines_y[row + 1],
-            ])  # fmt: skip
+            x, y = layout.lines_x, layout.lines_y
+            cell = tf.stack([x[column], y[row], x[column + 1], y[row + 1]])
             drawn, extent = draw_cell(pictures[index], layout.corners_xyxy[index], cell)
             cells.append(drawn)
-            extents.append(extent)
+            places.append((extent, cell))
         rows.append(tf.concat(cells, 1) if columns > 1 else cells[0])
     image = tf.concat(rows, 0) if len(rows) > 1 else rows[0]
-    return tf.reshape(image, (*out_hw, 3)), extents
+    return tf.reshape(image, (*out_hw, 3)), places
 
 
 def place_labels(labels: Any, extent_xyxy: Any) -> Any:
