@@ -45,9 +45,11 @@ _PUBLIC = {
     "validate": "tfyolo.evaluation.validator",
 }
 
-__all__ = ["Detector", "ExportRequest", "Result", "TfyoloError", "TrainOptions", "TrainingData",
-           "__version__", "build_model", "create", "datasets", "export_model", "list_models", "load", "load_spec", "train",
-           "training_model", "validate"]  # fmt: skip
+__all__ = [
+    "Detector", "ExportRequest", "Result", "TfyoloError", "TrainOptions", "TrainingData", "__version__",
+    "build_model", "create", "datasets", "export_model", "list_models", "load", "load_spec", "train",
+    "training_model", "validate",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
