@@ -21,8 +21,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: setup  ## detect on the pictures of docs/: make demo WEIGHTS=yolov5n.pt, or downloads yolov5n
-	$(BIN)/tfyolo detect --weights $(or $(WEIGHTS),yolov5n) --source $(or $(SOURCE),docs/images)
+demo: setup  ## detect, fine-tune, export, run and measure on what ships, and write a page about it
+	$(BIN)/tfyolo demo
 
 test: lint test-python  ## everything that must pass
 

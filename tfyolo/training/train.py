@@ -205,7 +205,9 @@ def _own_callbacks(
 ) -> tuple[Checkpoints, list[Any]]:
     """In the order in which they depend on each other."""
     settings = ValOptions(single_cls=options.single_cls, plots=False, batch=2 * max(options.batch, 8))
-    checkpoints = Checkpoints(folder / "weights", progress, options.save_period, options.patience)
+    # A worker that stopped alone would leave the others waiting.
+    patience = 0 if options.strategy == "multiworker" else options.patience
+    checkpoints = Checkpoints(folder / "weights", progress, options.save_period, patience)
     own = [
         Validation(dataset, scan, settings, options.image_size, options.val, bar),
         ResultsCsv(folder / "results.csv", progress.epoch),

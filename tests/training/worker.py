@@ -1,0 +1,46 @@
+"""One of several workers: prints the losses of a few steps as JSON. Called by test_workers.py."""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfyolo.data.dataset import read_dataset, scan_split
+from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.training.hyps import Hyps
+from tfyolo.training.loop import run_epochs
+from tfyolo.training.start import make_model, plan_start
+from tfyolo.training.strategies import open_strategy
+
+
+class Record(keras.callbacks.Callback):
+    """Keeps the losses of every batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.losses = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.losses.append([logs[name] for name in ("box_loss", "obj_loss", "cls_loss")])
+
+
+def main(data, config, strategy_name):
+    strategy = open_strategy(strategy_name) or tf.distribute.get_strategy()
+    keras.utils.set_random_seed(0)
+    dataset = read_dataset(data)
+    samples = scan_split(dataset, "train", cache=False).samples
+    pipeline = Pipeline(samples, Hyps().augmentation(), PipelineOptions(image_size=64, batch=8))
+    record = Record()
+    with strategy.scope():
+        start = plan_start("", config, dataset.names, 64)
+        model = make_model(start, 64, sync_bn=True)
+        hyps = Hyps(warmup_epochs=0.0)
+        model.compile(epochs=1, steps_per_epoch=pipeline.steps_per_epoch, batch=8, hyps=hyps, nominal_batch=8)
+        run_epochs(model, pipeline, 1, callbacks=[record])
+    weights = [float(np.abs(weight).sum()) for weight in model.averaged.get_weights()]
+    print(json.dumps({"losses": record.losses, "weights": weights}), flush=True)
+
+
+main(*sys.argv[1:])
