@@ -87,7 +87,7 @@ def test_every_command_has_help_with_examples(capsys, name):
     [
         ("detcet", "did you mean `detect`?"),
         ("exprot", "did you mean `export`?"),
-        ("xyz", "one of detect, val, "),
+        ("xyz", "one of detect, train, "),
     ],
 )
 def test_an_unknown_command_suggests(capsys, word, hint):
