@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
+
+
+def cache_folder() -> Path:
+    """Where downloads, scans and decoded pictures are kept.
+
+    `$TFYOLO_CACHE`, or `tfyolo` in `$XDG_CACHE_HOME` or `~/.cache`.
+    """
+    shared = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("TFYOLO_CACHE") or Path(shared) / "tfyolo").expanduser()
 
 
 @contextmanager

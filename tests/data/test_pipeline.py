@@ -131,10 +131,13 @@ def test_image_weights_choose_pictures(samples):
     assert {int(row[2]) for row in chosen} == {3}
 
 
-def test_ram_cache_changes_nothing(samples):
+@pytest.mark.parametrize("cache", ["ram", "disk", "disk"])
+def test_a_cache_changes_nothing(samples, cache, tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.getbasetemp() / "pictures cache"  # the same for both, so the second finds it
+    monkeypatch.setenv("TFYOLO_CACHE", str(folder))
     for (a, b), (c, d) in zip(
         batches(pipeline(samples).stream(), 2),
-        batches(pipeline(samples, cache="ram").stream(), 2),
+        batches(pipeline(samples, cache=cache).stream(), 2),
         strict=True,
     ):
         np.testing.assert_array_equal(a, c)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ import tensorflow as tf
 
 from tfyolo.data.image_header import parse_header
 from tfyolo.data.images import read_bytes
+from tfyolo.data.kept import InMemory, OnDisk, read_span
 from tfyolo.data.sample import Sample
+from tfyolo.data.scan_cache import file_states
 from tfyolo.errors import TfyoloError
 
 _DECODABLE = {"JPEG", "MPO", "PNG", "BMP", "GIF"}
 _RATIOS = (1, 2, 4, 8)
+CACHES = ("none", "ram", "disk")
 
 
 class PictureTable:
@@ -27,15 +30,23 @@ class PictureTable:
         image_size: pictures are decoded no larger than needed for this longer side: JPEG can be decoded at a
             half, a quarter or an eighth of its size, quicker and without aliasing.
         single_cls: all labels become class 0.
-        keep: decode everything now and keep it in memory.
+        cache: decode everything now and keep it in `ram` or on `disk`; `none` decodes when asked.
+        progress: is told how many pictures of how many are kept.
 
     Raises:
-        TfyoloError: a picture is of a kind that TensorFlow cannot decode, or memory would not hold them all.
+        TfyoloError: a picture is of a kind that TensorFlow cannot decode, no such cache, or no room for it.
     """
 
     def __init__(
-        self, samples: Sequence[Sample], image_size: int, single_cls: bool = False, keep: bool = False
+        self,
+        samples: Sequence[Sample],
+        image_size: int,
+        single_cls: bool = False,
+        cache: str = "none",
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
+        if cache not in CACHES:
+            raise TfyoloError(f"there is no cache `{cache}`", fix=f"use one of {', '.join(CACHES)}")
         self.size = len(samples)
         self.paths = tf.constant([str(sample.image) for sample in samples])
         self.spans = tf.constant([_span(sample) for sample in samples], tf.int64)
@@ -53,16 +64,52 @@ class PictureTable:
             for sample in samples
         ]
         self.rows = tf.constant(np.concatenate([*rows, np.zeros((0, 5))]).astype(np.float32))
-
-        self._kept = _Kept(self) if keep else None
+        self.has_outlines = any(len(outline) > 0 for sample in samples for outline in sample.polygons_norm)
+        points = list(_outlines(samples)) if self.has_outlines else []
+        lengths = [len(outline) for outline, _ in points]
+        self.point_starts = tf.constant(np.cumsum([0, *lengths]), tf.int64)
+        self.points = tf.constant(np.concatenate([np.zeros((0, 2)), *(p for p, _ in points)]), tf.float32)
+        self.is_outline = tf.constant([real for _, real in points], tf.bool)
+        self._kept: InMemory | OnDisk | None = None
+        if cache == "ram":
+            self._kept = InMemory(self._all(progress), self.size)
+        elif cache == "disk":
+            self._kept = OnDisk(self._all(progress), self.size, self._identity(samples))
 
     def labels(self, index: Any) -> Any:
         """(n, 5) class, centre and size as shares of the picture."""
         return self.rows[self.starts[index] : self.starts[index + 1]]
 
+    def outlines(self, rows: Any) -> tuple[Any, Any]:
+        """Outlines of labels by their places in the table; of plain boxes the four corners.
+
+        Args:
+            rows: int64 (n,).
+
+        Returns:
+            float32 (m, 2) points as shares of the picture, and int64 (m,) which of `rows` each belongs to.
+        """
+        starts = tf.gather(self.point_starts, rows)
+        places = tf.ragged.range(starts, tf.gather(self.point_starts, rows + 1))
+        return tf.gather(self.points, places.flat_values), places.value_rowids()
+
     def pixels(self, index: Any) -> Any:
         """uint8 (h, w, 3), upright; no larger than needed where the format allows."""
         return self._decoded(index) if self._kept is None else self._kept(index)
+
+    def _all(self, progress: Callable[[int, int], None] | None) -> Iterator[Any]:
+        """All pictures in order."""
+        decoded = tf.data.Dataset.range(self.size).map(self._decoded, tf.data.AUTOTUNE)
+        for number, picture in enumerate(decoded, 1):
+            yield picture
+            if progress:
+                progress(number, self.size)
+
+    def _identity(self, samples: Sequence[Sample]) -> list[Any]:
+        """What decides on the pixels: files, their state, and how they are decoded."""
+        states = file_states([sample.image for sample in samples]).tolist()
+        rows = zip(samples, states, self.ratio_index.numpy().tolist(), self.turns.numpy().tolist(), strict=True)
+        return [(str(sample.image.absolute()), sample.span, *rest) for sample, *rest in rows]
 
     def _decoded(self, index: Any) -> Any:
         data = self._bytes(index)
@@ -79,42 +126,18 @@ class PictureTable:
             return tf.io.read_file(path)
         offset, length, rest = tf.unstack(self.spans[index])
         return tf.cond(
-            length < 0, lambda: tf.io.read_file(path), lambda: _read_span(path, offset, length, rest)
+            length < 0, lambda: tf.io.read_file(path), lambda: read_span(path, offset, length, rest)
         )
 
 
-class _Kept:
-    """All pictures of a table decoded, one after the other in one flat tensor."""
-
-    def __init__(self, table: PictureTable) -> None:
-        pictures: list[np.ndarray] = []
-        used, free = 0, _free_memory()
-        for picture in tf.data.Dataset.range(table.size).map(table._decoded, tf.data.AUTOTUNE):
-            used += picture.shape.num_elements()
-            expected = used * table.size // (len(pictures) + 1)
-            if 2 * expected > free:  # the list, and then the tensor made of it
-                raise TfyoloError(
-                    f"--cache ram needs about {2 * expected / 2**30:.1f} GiB of memory, "
-                    f"and {free / 2**30:.1f} are free",
-                    fix="leave out --cache",
-                )
-            pictures.append(picture.numpy())
-        self._hw = tf.constant([picture.shape[:2] for picture in pictures], tf.int64)
-        self._starts = tf.constant(np.cumsum([0, *(picture.size for picture in pictures)]), tf.int64)
-        self._flat = tf.constant(np.concatenate([picture.ravel() for picture in pictures]))
-
-    def __call__(self, index: Any) -> Any:
-        flat = self._flat[self._starts[index] : self._starts[index + 1]]
-        return tf.reshape(flat, tf.concat([self._hw[index], [3]], 0))
-
-
-def _free_memory() -> int:
-    """Bytes that may be used without swapping; without a limit where the system does not tell."""
-    try:
-        rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 1 << 62
+def _outlines(samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray, bool]]:
+    """Points of every label in order, and whether they are an outline or only corners."""
+    for sample in samples:
+        given = sample.polygons_norm or (np.zeros((0, 2)),) * len(sample.classes)
+        for box, outline in zip(sample.boxes_xywh_norm, given, strict=True):
+            signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+            real = len(outline) > 2
+            yield (outline if real else box[:2] + signs * box[2:]), real
 
 
 def _span(sample: Sample) -> tuple[int, int, int]:
@@ -123,13 +146,6 @@ def _span(sample: Sample) -> tuple[int, int, int]:
         return 0, -1, 0
     offset, length = sample.span
     return offset, length, sample.image.stat().st_size - offset - length
-
-
-def _read_span(path: Any, offset: Any, length: Any, rest: Any) -> Any:
-    """A part of a file, without reading what is around it: a data set of one record, with head and foot."""
-    return tf.data.FixedLengthRecordDataset(
-        path, record_bytes=length, header_bytes=offset, footer_bytes=rest
-    ).get_single_element()
 
 
 def _decoder(data: Any, ratio: int) -> Callable[[], Any]:

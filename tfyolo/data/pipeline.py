@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class PipelineOptions:
         seed: of every random number.
         rect: batches of pictures of similar proportions, no larger than these need; no mosaics.
         multi_scale: resize each batch to a random size within 0.5 to 1.5 of `image_size`.
-        cache: keep decoded pictures in `ram`, or not at all (`none`).
+        cache: keep decoded pictures in `ram`, on `disk` (the cache folder), or not at all (`none`).
         max_boxes: rows of labels in every batch; by default as many as the batch needs.
         stride: largest stride of the network.
         single_cls: all labels become class 0.
@@ -60,6 +60,7 @@ class Pipeline:
         samples: from a scan.
         augmentation: what to vary; None letterboxes only, in the order of `samples`.
         options: sizes and the like.
+        progress: is told how many pictures of how many the cache holds.
 
     Raises:
         TfyoloError: no samples, or a picture that TensorFlow cannot decode.
@@ -73,7 +74,11 @@ class Pipeline:
     """
 
     def __init__(
-        self, samples: Sequence[Sample], augmentation: Augmentation | None, options: PipelineOptions
+        self,
+        samples: Sequence[Sample],
+        augmentation: Augmentation | None,
+        options: PipelineOptions,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if not samples:
             raise TfyoloError("there is no picture to train on")
@@ -86,7 +91,7 @@ class Pipeline:
         self.options, self.augmentation = options, augmentation
         self.size = len(samples)
         self.steps_per_epoch = math.ceil(self.size / options.batch)
-        self.table = PictureTable(samples, options.image_size, options.single_cls, options.cache == "ram")
+        self.table = PictureTable(samples, options.image_size, options.single_cls, options.cache, progress)
         self._composer = Composer(
             self.table, augmentation, options.image_size, options.seed, mosaics=not options.rect
         )

@@ -25,7 +25,7 @@ from tfyolo.data.labels import Problem
 from tfyolo.data.readers.base import Source
 from tfyolo.data.sample import Sample, Scan
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic, cache_folder
 from tfyolo.version import __version__
 
 VERSION = 1
@@ -95,10 +95,8 @@ def _places(folder: Path, split: str) -> tuple[Path, Path]:
     """Where the cache of a split may be."""
     folder = folder.absolute()
     name = f".tfyolo-{split}.cache.npz"
-    xdg = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(os.environ.get("TFYOLO_CACHE") or Path(xdg) / "tfyolo").expanduser()
     one = blake2b(os.fsencode(folder), digest_size=8).hexdigest()
-    return folder / name, cache / "scans" / f"{one}{name}"
+    return folder / name, cache_folder() / "scans" / f"{one}{name}"
 
 
 def _writable(folder: Path) -> bool:

@@ -94,7 +94,7 @@ def train(
     with strategy.scope() if strategy else nullcontext():
         model = make_model(start, options.image_size, PRECISIONS[options.amp], options.sync_bn)
         batch = _batch(options, model, tell)
-        pipeline = _pipeline(samples, options, hyps, batch, max(start.contract.strides))
+        pipeline = _pipeline(samples, options, hyps, batch, max(start.contract.strides), bar)
         if frozen := model.freeze(_frozen_layers(options.freeze)):
             tell(f"frozen: {len(frozen)} arrays of {len(frozen) + len(model.trained)}")
         model.compile(
@@ -180,13 +180,19 @@ def _batch(options: TrainOptions, model: TrainingModel, tell: Tell) -> int:
 
 
 def _pipeline(
-    samples: Sequence[Sample], options: TrainOptions, hyps: Hyps, batch: int, stride: int
+    samples: Sequence[Sample],
+    options: TrainOptions,
+    hyps: Hyps,
+    batch: int,
+    stride: int,
+    bar: Bar | None,
 ) -> Pipeline:
     settings = PipelineOptions(
         image_size=options.image_size, batch=batch, seed=options.seed, rect=options.rect,
         multi_scale=options.multi_scale, cache=options.cache, stride=stride, single_cls=options.single_cls,
     )  # fmt: skip
-    return Pipeline(samples, hyps.augmentation(), settings)
+    follow = None if bar is None else partial(bar, f"caching pictures ({options.cache})")
+    return Pipeline(samples, hyps.augmentation(), settings, follow)
 
 
 def _frozen_layers(freeze: tuple[int, ...]) -> list[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic, cache_folder
 
 RELEASE_URL = "https://github.com/ultralytics/yolov5/releases/download/v7.0"
 SHA256 = {
@@ -25,11 +24,6 @@ SHA256 = {
 }
 """Checksums of the v7.0 release's detection checkpoints."""
 LICENCE = "Ultralytics' weights are licensed AGPL-3.0 (https://ultralytics.com/license); tfyolo is not."
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: `$TFYOLO_CACHE`, or `~/.cache/tfyolo`."""
-    return Path(os.environ.get("TFYOLO_CACHE") or Path.home() / ".cache" / "tfyolo").expanduser()
 
 
 def find_weights(path_or_name: str | Path) -> Path:

@@ -16,12 +16,12 @@ def clip_labels(labels_xyxy: Any, bounds_xyxy: Any, smallest_share: float = SMAL
     """Labels cut at a border; those of which too little remains are dropped.
 
     Args:
-        labels_xyxy: (n, 5) class and corners in pixels, as they would be without a border.
+        labels_xyxy: (n, 5 or more) class and corners in pixels, as they would be without a border.
         bounds_xyxy: (4,) corners of what is shown: the image, or a cell of it.
         smallest_share: a box is kept if more than this share of its area remains.
 
     Returns:
-        (m, 5) class and corners.
+        (m, 5 or more) class and corners; further columns as they were.
 
     Source: YOLOv5's rule for boxes after a perspective change.
     """
@@ -33,7 +33,7 @@ def clip_labels(labels_xyxy: Any, bounds_xyxy: Any, smallest_share: float = SMAL
     long, short = tf.reduce_max(after, -1), tf.reduce_min(after, -1)
     keep = (short > SMALLEST_SIDE_PX) & (share > smallest_share)
     keep &= tf.math.divide_no_nan(long, short) < LARGEST_ASPECT
-    return tf.boolean_mask(tf.concat([labels_xyxy[:, :1], corners], -1), keep)
+    return tf.boolean_mask(tf.concat([labels_xyxy[:, :1], corners, labels_xyxy[:, 5:]], -1), keep)
 
 
 def flip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], left_right: Any, up_down: Any) -> Any:

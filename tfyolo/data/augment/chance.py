@@ -50,6 +50,11 @@ class Chance:
         """(count,) int32 below `size`."""
         return tf.minimum(tf.cast(self.between(0.0, float(size), count), tf.int32), size - 1)
 
+    def order(self, size: Any) -> Any:
+        """(size,) the int32 below `size`, shuffled."""
+        shifted = self._seed + tf.constant([1 << 41, 0], tf.int64)
+        return tf.random.experimental.stateless_shuffle(tf.range(size), shifted)
+
     def beta(self, alpha: float) -> Any:
         """One number of the symmetric Beta distribution."""
         shifted = self._seed + tf.constant([1 << 40, 0], tf.int64)

@@ -11,9 +11,10 @@ from tfyolo.data.augment.boxes import SMALLEST_SHARE, clip_labels, flip_labels, 
 from tfyolo.data.augment.chance import Chance
 from tfyolo.data.augment.colour import jitter
 from tfyolo.data.augment.layout import Hw, Layout, mosaic, random_view, single
+from tfyolo.data.augment.paste import paste_mirrored
 from tfyolo.data.augment.settings import Augmentation
-from tfyolo.data.augment.tiles import draw, place_labels
-from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels
+from tfyolo.data.augment.tiles import draw, place_labels, with_origin
+from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels, warp_outlines
 from tfyolo.data.pictures import PictureTable
 
 MIXUP_BETA = 32.0
@@ -40,6 +41,9 @@ class Composer:
     ) -> None:
         self.table, self.settings, self.image_size, self.seed = table, settings, image_size, seed
         self.mosaics = mosaics and settings is not None and settings.mosaic > 0
+        needed = settings is not None and (settings.warps or settings.copy_paste > 0)
+        self.outlined = needed and table.has_outlines
+        """Whether labels carry what finds their outlines."""
 
     def __call__(self, index: Any, element: Any, out_hw: Hw) -> tuple[Any, Any]:
         """One image.
@@ -123,14 +127,33 @@ class Composer:
     def _warped(
         self, indices: list[Any], layout: Callable[[Any], Layout], chance: Chance, out_hw: Hw
     ) -> tuple[Any, Any]:
-        """Draw, and change the shape if settings say so."""
+        """Draw, paste objects into mosaics, and change the shape, as far as settings say so."""
         image, labels = self._draw(indices, layout, out_hw)
         settings = self.settings
-        if settings is None or not settings.warps:
+        if settings is None:
             return image, labels
-        matrix = random_warp(chance.fork(), settings, out_hw)
-        bounds = tf.stack([0, 0, *reversed(out_hw)])
-        return warp_image(image, matrix), clip_labels(warp_labels(labels, matrix), bounds)
+        if self.outlined and settings.copy_paste > 0 and len(indices) > 1:
+            share = settings.copy_paste
+            image, labels = paste_mirrored(image, labels, self._outline, chance.fork(), share)
+        if settings.warps:
+            matrix = random_warp(chance.fork(), settings, out_hw)
+            bounds = tf.stack([0, 0, *reversed(out_hw)])
+            if self.outlined:
+                labels = warp_outlines(labels, *self._outlines(labels), matrix)
+            else:
+                labels = warp_labels(labels, matrix)
+            image, labels = warp_image(image, matrix), clip_labels(labels, bounds)
+        return image, labels[:, :5]
+
+    def _outlines(self, labels: Any) -> tuple[Any, Any]:
+        """Points (m, 2) in pixels of the outlines of labels (n, 10), and which label each belongs to."""
+        points, owner = self.table.outlines(tf.cast(labels[:, 5], tf.int64))
+        return points * tf.gather(labels[:, 8:10], owner) + tf.gather(labels[:, 6:8], owner), owner
+
+    def _outline(self, label: Any) -> tuple[Any, Any]:
+        """Points in pixels of one label (10,), and whether they are an outline."""
+        points, _ = self._outlines(label[None])
+        return points, self.table.is_outline[tf.cast(label[5], tf.int64)]
 
     def _draw(self, indices: list[Any], layout: Callable[[Any], Layout], out_hw: Hw) -> tuple[Any, Any]:
         """Pixels, and labels as class and corners in pixels; what its cell does not show of a box is cut."""
@@ -142,8 +165,10 @@ class Composer:
         ratio = tf.reduce_min(target / sizes, -1, keepdims=True)
         image, places = draw(pictures, layout(sizes * ratio), out_hw)
         share = 0.0 if self.settings is None else SMALLEST_SHARE
-        labels = [
-            clip_labels(place_labels(self.table.labels(index), extent), cell, share)
-            for index, (extent, cell) in zip(indices, places, strict=True)
-        ]
+        labels = []
+        for index, (extent, cell) in zip(indices, places, strict=True):
+            placed = place_labels(self.table.labels(index), extent)
+            if self.outlined:
+                placed = with_origin(placed, self.table.starts[index], extent)
+            labels.append(clip_labels(placed, cell, share))
         return image, tf.concat(labels, 0)

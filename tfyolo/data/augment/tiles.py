@@ -78,3 +78,14 @@ def place_labels(labels: Any, extent_xyxy: Any) -> Any:
     origin, size = extent_xyxy[:2], extent_xyxy[2:] - extent_xyxy[:2]
     centre, half = labels[:, 1:3], labels[:, 3:5] / 2
     return tf.concat([labels[:, :1], (centre - half) * size + origin, (centre + half) * size + origin], -1)
+
+
+def with_origin(labels_xyxy: Any, first_row: Any, extent_xyxy: Any) -> Any:
+    """Labels (n, 5) of one picture -> (n, 10): also the table's row, and the picture's origin and size.
+
+    With these five columns a label can find its outline again, wherever it has been moved to.
+    """
+    count = tf.shape(labels_xyxy)[0]
+    rows = tf.cast(first_row + tf.range(tf.cast(count, tf.int64)), tf.float32)
+    place = tf.concat([extent_xyxy[:2], extent_xyxy[2:] - extent_xyxy[:2]], 0)
+    return tf.concat([labels_xyxy, rows[:, None], tf.tile(place[None], [count, 1])], -1)

@@ -51,11 +51,32 @@ def warp_image(image: Any, matrix: Any) -> Any:
 def warp_labels(labels_xyxy: Any, matrix: Any) -> Any:
     """Labels (n, 5) class and corners in pixels -> the boxes around the moved corners."""
     corners = tf.gather(labels_xyxy[:, 1:5], [[0, 1], [2, 1], [2, 3], [0, 3]], axis=1)  # (n, 4, 2)
-    points = tf.concat([corners, tf.ones_like(corners[..., :1])], -1)
-    moved = tf.einsum("ij,nkj->nki", matrix, points)
-    moved = moved[..., :2] / moved[..., 2:]
-    low, high = tf.reduce_min(moved, 1), tf.reduce_max(moved, 1)
-    return tf.concat([labels_xyxy[:, :1], low, high], -1)
+    moved = warp_points(corners, matrix)
+    return tf.concat([labels_xyxy[:, :1], tf.reduce_min(moved, 1), tf.reduce_max(moved, 1)], -1)
+
+
+def warp_outlines(labels: Any, points_xy: Any, owner: Any, matrix: Any) -> Any:
+    """Labels (n, 5 or more) -> the boxes around their moved outlines, which fit closer than moved boxes.
+
+    Args:
+        labels: class, corners in pixels, and what else is kept.
+        points_xy: (m, 2) of all outlines, in pixels.
+        owner: (m,) row of `labels` that each point belongs to.
+        matrix: from `random_warp`.
+    """
+    # What a cell cuts of an object is not seen: its points move to the box's edge first.
+    low, high = tf.gather(labels[:, 1:3], owner), tf.gather(labels[:, 3:5], owner)
+    moved = warp_points(tf.clip_by_value(points_xy, low, high), matrix)
+    count = tf.shape(labels)[0]
+    first = tf.math.unsorted_segment_min(moved, owner, count)
+    last = tf.math.unsorted_segment_max(moved, owner, count)
+    return tf.concat([labels[:, :1], first, last, labels[:, 5:]], -1)
+
+
+def warp_points(points_xy: Any, matrix: Any) -> Any:
+    """Points (..., 2), where the matrix takes them."""
+    moved = tf.linalg.matvec(matrix, tf.concat([points_xy, tf.ones_like(points_xy[..., :1])], -1))
+    return moved[..., :2] / moved[..., 2:]
 
 
 def _rows(*rows: list[Any]) -> Any:
