@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help setup demo test test-python test-slow lint format bench lock clean
+.PHONY: help setup demo test test-python test-slow lint format bench bench-detect bench-pipeline bench-train lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,8 +44,22 @@ format: setup  ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup  ## latency of Keras beside LiteRT in one run: make bench WEIGHTS=yolov5n.pt
+bench: bench-detect bench-pipeline bench-train  ## every speed that the documents name
+
+bench-detect: setup  ## latency of Keras beside LiteRT in one run: make bench-detect WEIGHTS=yolov5n.pt
 	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --include tflite --img 640
+
+bench-pipeline: setup  ## images a second of the input pipeline: make bench-pipeline DATA=coco128.yaml
+	$(BIN)/python benchmarks/pipeline.py $(if $(DATA),--data $(DATA))
+
+bench-train: setup build/torch/.installed  ## the training step beside PyTorch's of the same network
+	$(BIN)/python benchmarks/train_step.py --torch build/torch/bin/python
+
+# PyTorch is the opponent in one benchmark, and no part of tfyolo: it has an environment of its own.
+build/torch/.installed:
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/torch
+	$(BIN)/uv pip install --quiet --python build/torch/bin/python 'torch==2.6.0' 'numpy<2.1'
+	@touch $@
 
 lock: setup  ## constraints.txt anew from pyproject.toml, keeping the versions it has
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-header \

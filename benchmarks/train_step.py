@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tfyolo  # noqa: F401, before TensorFlow: turns oneDNN on
+
 import tensorflow as tf  # isort: skip
 from tfyolo.models import Contract, load_spec
 from tfyolo.training.hyps import Hyps
@@ -88,26 +89,26 @@ class Torch:
         self.process = subprocess.Popen(
             [python, str(script), str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        if self.process.stdin is None or self.process.stdout is None:
+            raise OSError("there are no pipes to the PyTorch worker")
+        self.orders, self.answers = self.process.stdin, self.process.stdout
         self.ready = json.loads(self._line())
 
     def seconds(self, steps: int) -> float:
         """Of `steps` steps."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
+        self.orders.write(f"{steps}\n")
+        self.orders.flush()
         return float(self._line())
 
     def _line(self) -> str:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        line = self.answers.readline()
         if not line:
             sys.exit(f"the PyTorch worker ended with code {self.process.wait()}")
         return line
 
     def close(self) -> None:
         """End the worker."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        self.orders.close()
         self.process.wait()
 
 
@@ -132,7 +133,9 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--steps", type=int, default=3, help="in a turn")
-    parser.add_argument("--torch", default="", metavar="PYTHON", help="with torch and numpy; none: tfyolo alone")
+    parser.add_argument(
+        "--torch", default="", metavar="PYTHON", help="with torch and numpy; none: tfyolo alone"
+    )
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
 

@@ -131,10 +131,9 @@ def test_image_weights_choose_pictures(samples):
     assert {int(row[2]) for row in chosen} == {3}
 
 
-@pytest.mark.parametrize("cache", ["ram", "disk", "disk"])
-def test_a_cache_changes_nothing(samples, cache, tmp_path_factory, monkeypatch):
-    folder = tmp_path_factory.getbasetemp() / "pictures cache"  # the same for both, so the second finds it
-    monkeypatch.setenv("TFYOLO_CACHE", str(folder))
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_a_cache_changes_nothing(samples, cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path))
     for (a, b), (c, d) in zip(
         batches(pipeline(samples).stream(), 2),
         batches(pipeline(samples, cache=cache).stream(), 2),
@@ -142,6 +141,40 @@ def test_a_cache_changes_nothing(samples, cache, tmp_path_factory, monkeypatch):
     ):
         np.testing.assert_array_equal(a, c)
         np.testing.assert_array_equal(b, d)
+
+
+def test_a_disk_cache_serves_later_runs_until_a_picture_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
+    sample = draw(tmp_path / "a.png", [(0, 10, 10, 40, 40)], (128, 128))
+
+    def first_pixel():
+        made = Pipeline([sample], None, PipelineOptions(image_size=128, batch=1, cache="disk"))
+        return next(iter(made.stream()))[0].numpy()[0, 0, 0, 0]
+
+    def files():
+        return sorted((tmp_path / "cache/pictures").iterdir())
+
+    assert first_pixel() == 60
+    _, pixels = files()
+    assert pixels.stat().st_size == 128 * 128 * 3
+    pixels.write_bytes(bytes([7]) * (128 * 128 * 3))
+    assert first_pixel() == 7  # read, not decoded again
+    pixels.write_bytes(bytes(5))
+    assert first_pixel() == 60  # a damaged file is made anew
+    draw(tmp_path / "a.png", [], (128, 160))
+    sample = Sample(sample.image, (128, 160), *map(np.array, (np.zeros(0, int), np.zeros((0, 4)))))
+    assert first_pixel() == 114  # another picture, letterboxed
+    assert len(files()) == 4
+
+
+def test_a_full_disk_and_an_unknown_cache_are_named(samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0}))
+    with pytest.raises(TfyoloError, match="--cache disk needs about"):
+        pipeline(samples, cache="disk")
+    assert not list((tmp_path / "pictures").iterdir())
+    with pytest.raises(TfyoloError, match="no cache `rma`"):
+        pipeline(samples, cache="rma")
 
 
 def test_without_augmentation_pictures_are_letterboxed_in_order(samples):

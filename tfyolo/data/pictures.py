@@ -108,7 +108,9 @@ class PictureTable:
     def _identity(self, samples: Sequence[Sample]) -> list[Any]:
         """What decides on the pixels: files, their state, and how they are decoded."""
         states = file_states([sample.image for sample in samples]).tolist()
-        rows = zip(samples, states, self.ratio_index.numpy().tolist(), self.turns.numpy().tolist(), strict=True)
+        rows = zip(
+            samples, states, self.ratio_index.numpy().tolist(), self.turns.numpy().tolist(), strict=True
+        )
         return [(str(sample.image.absolute()), sample.span, *rest) for sample, *rest in rows]
 
     def _decoded(self, index: Any) -> Any:

@@ -54,11 +54,15 @@ def triangles(tmp_path_factory):
 def batch(samples, **settings):
     options = PipelineOptions(image_size=128, batch=4)
     images, labels = next(iter(Pipeline(samples, Augmentation(**{**PLAIN, **settings}), options).stream()))
-    return [(image, rows[rows[:, 0] >= 0]) for image, rows in zip(images.numpy(), labels.numpy(), strict=True)]
+    return [
+        (image, rows[rows[:, 0] >= 0]) for image, rows in zip(images.numpy(), labels.numpy(), strict=True)
+    ]
 
 
 def red_share(image, row):
-    x1, y1, x2, y2 = (np.concatenate([row[1:3] - row[3:5] / 2, row[1:3] + row[3:5] / 2]) * 128).round().astype(int)
+    x1, y1, x2, y2 = (
+        (np.concatenate([row[1:3] - row[3:5] / 2, row[1:3] + row[3:5] / 2]) * 128).round().astype(int)
+    )
     return (np.abs(image[y1:y2, x1:x2].astype(int) - RED).max(-1) < 90).mean()
 
 
