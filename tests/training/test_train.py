@@ -7,10 +7,13 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from tests.training.conftest import TINY
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.load import load
+from tfyolo.training.evolve import evolve
+from tfyolo.training.hyps import read_hyps
 from tfyolo.training.options import TrainOptions
 from tfyolo.training.state import read_progress
 from tfyolo.training.train import train
@@ -76,6 +79,38 @@ def test_a_killed_run_goes_on_to_the_same_end(options, unbroken, tmp_path):
         np.testing.assert_allclose(a, b, atol=1e-4)
     rows = list(csv.DictReader((tmp_path / "results.csv").open()))
     assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"rect": True, "cache": "disk", "single_cls": True, "image_weights": True, "optimizer": "AdamW",
+         "cos_lr": True, "freeze": (2,)},
+        {"multi_scale": True, "cache": "ram", "amp": "bf16", "strategy": "mirrored", "sync_bn": True,
+         "image_weights": True, "optimizer": "Adam", "autobalance": True, "val": False},
+    ],
+)  # fmt: skip
+def test_flags_work_together(options, flags, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
+    said = []
+    result = train(replace(options, epochs=2, **flags), tmp_path / "run", tell=said.append)
+    rows = list(csv.DictReader((tmp_path / "run/results.csv").open()))
+    assert len(rows) == 2
+    assert all(0 < float(row["train/box_loss"]) < 1 for row in rows)
+    assert any(line.startswith("frozen: ") for line in said) == ("freeze" in flags)
+    assert load(result.best).names == (("object",) if "single_cls" in flags else load(result.last).names)
+    assert 0 <= result.metrics.map50_95 <= 1
+
+
+def test_evolve_tries_what_was_given_first_and_goes_on(options, tmp_path):
+    short, said = replace(options, epochs=1), []
+    evolve(short, tmp_path, 1, said.append)
+    path = evolve(short, tmp_path, 2, said.append)
+    assert [line.partition(":")[0] for line in said] == ["run 1", "run 2"]
+    first, second = (yaml.safe_load((tmp_path / f"run{n}/hyp.yaml").read_text()) for n in range(2))
+    assert first["lr0"] == pytest.approx(read_hyps("scratch-low").lr0)
+    assert first["lr0"] != second["lr0"]
+    assert read_hyps(path).lr0 in (pytest.approx(first["lr0"]), pytest.approx(second["lr0"]))
 
 
 def test_data_without_labels_is_refused(options, tmp_path):

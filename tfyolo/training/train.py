@@ -113,7 +113,7 @@ def train(
             plots.save_labels(samples, dataset.names, folder / "labels.jpg")
             plots.save_batches(pipeline, names, folder)
         checkpoints, own = _own_callbacks(folder, options, progress, dataset, scans.get("val"), bar)
-        weights = _weights_for(samples, own[0], len(names)) if options.image_weights else None
+        weights = _weights_for(samples, own[0], names) if options.image_weights else None
         run_epochs(model, pipeline, options.epochs, progress.epoch, [*own, *callbacks], weights)
     if options.plots:
         plots.save_results(folder / "results.csv", folder / "results.png")
@@ -224,12 +224,16 @@ def _own_callbacks(
     return checkpoints, own
 
 
-def _weights_for(samples: Sequence[Sample], validation: Validation, classes: int) -> Callable[[], np.ndarray]:
+def _weights_for(
+    samples: Sequence[Sample], validation: Validation, names: Sequence[str]
+) -> Callable[[], np.ndarray]:
     """How often to draw each picture: more often where it shows rare and badly detected classes.
 
     Source: YOLOv5's image weights: class frequency's inverse times (1 - mAP)^2, summed over its labels.
     """
-    counts = np.stack([np.bincount(sample.classes, minlength=classes)[:classes] for sample in samples])
+    classes = len(names)
+    last = classes - 1  # with --single-cls all are class 0
+    counts = np.stack([np.bincount(np.minimum(s.classes, last), minlength=classes) for s in samples])
     rarity = 1.0 / np.maximum(counts.sum(0), 1)
     rarity /= rarity.sum()
 

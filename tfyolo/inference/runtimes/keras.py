@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,23 +28,28 @@ class KerasRuntime:
     """Raw heads of the last call."""
 
     def __init__(self, model: Any, contract: Contract) -> None:
+        self.model, self.contract = model, contract
+        self._fixed = model.inputs[0].shape[1:3]
+        if None not in self._fixed:
+            self.input_hw = (int(self._fixed[0]), int(self._fixed[1]))
+
+    @cached_property
+    def _forward(self) -> Any:
+        """The network as one graph for all sizes: rectangular batches have many, each worth a second."""
         import tensorflow as tf
 
-        self.model, self.contract = model, contract
-        fixed = model.inputs[0].shape[1:3]
-        if None not in fixed:
-            self.input_hw = (int(fixed[0]), int(fixed[1]))
-
-        # One trace for all sizes: rectangular batches have many, and each would cost a second.
-        @tf.function(input_signature=[tf.TensorSpec((None, *fixed, 3), tf.uint8)])
         def forward(images: tf.Tensor) -> list[tf.Tensor]:
-            return model(tf.cast(images, tf.float32) / 255.0, training=False)
+            return self.model(tf.cast(images, tf.float32) / 255.0, training=False)
 
-        self._forward = forward
+        # Taken out of the tf.function, which would warn where a process makes several detectors.
+        signature = tf.TensorSpec((None, *self._fixed, 3), tf.uint8)
+        return tf.function(forward, autograph=False).get_concrete_function(signature)
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
-        self.heads = heads = [head.numpy() for head in self._forward(images)]
+        import tensorflow as tf
+
+        self.heads = heads = [head.numpy() for head in self._forward(tf.constant(images))]
         anchors, strides = self.contract.anchors_px, self.contract.strides
         return [decode([head[i] for head in heads], anchors, strides, confidence) for i in range(len(images))]
 

@@ -1,0 +1,88 @@
+"""Real data, from yolov5n.pt: PyTorch YOLOv5's figures are reached, and a kill costs nothing: `make test-slow`."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.shared import SHARED
+from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.inference.load import load
+
+COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"
+NANO = SHARED / "weights" / "yolov5n.pt"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+def command(*words):
+    return [sys.executable, "-m", "tfyolo", "train", *map(str, words)]
+
+
+def last_row(folder):
+    return list(csv.DictReader((folder / "results.csv").open()))[-1]
+
+
+def train(folder, *words):
+    place = ("--project", folder.parent, "--name", folder.name, "--exist-ok")
+    subprocess.run(command(*words, *place), check=True, stdout=subprocess.DEVNULL)
+    return last_row(folder)
+
+
+def kill_in_epoch(folder, epoch, *words):
+    """Begin a run and kill it a few steps into an epoch, counted from 0."""
+    place = ("--project", folder.parent, "--name", folder.name, "--exist-ok")
+    process = subprocess.Popen(command(*words, *place), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 1800
+    while not (folder / "results.csv").is_file() or int(last_row(folder)["epoch"]) < epoch - 1:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    time.sleep(4)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert int(last_row(folder)["epoch"]) == epoch - 1
+
+
+def test_coco128_improves_and_a_killed_run_ends_as_an_unbroken_one(tmp_path):
+    words = (
+        "--data",
+        COCO128,
+        "--weights",
+        NANO,
+        "--img",
+        320,
+        "--epochs",
+        10,
+        "--batch-size",
+        16,
+        "--noplots",
+    )
+    before = validate(load(NANO, (320, 320)), COCO128, ValOptions(plots=False)).map50_95
+    whole = float(train(tmp_path / "whole", *words)["metrics/mAP_0.5:0.95"])
+    kill_in_epoch(tmp_path / "killed", 5, *words)
+    subprocess.run(command("--resume", tmp_path / "killed/weights/last.keras"), check=True)
+    resumed = float(last_row(tmp_path / "killed")["metrics/mAP_0.5:0.95"])
+    print(
+        f"\ncoco128 mAP50-95: {before:.4f} before, {whole:.4f} after 10 epochs, {resumed:.4f} killed and resumed"
+    )
+    assert whole > before
+    assert resumed == pytest.approx(whole, abs=0.01)
+
+
+def test_bccd_reaches_what_pytorch_reaches(tmp_path):
+    data = Path(tmp_path / "bccd.yaml")
+    data.write_text(
+        f"path: {SHARED / 'data/bccd'}\nformat: voc\ntrain: ImageSets/Main/train.txt\n"
+        "val: ImageSets/Main/val.txt\ntest: ImageSets/Main/test.txt\nnames: [Platelets, RBC, WBC]\n"
+    )
+    train(tmp_path / "run", "--data", data, "--weights", NANO, "--img", 320, "--epochs", 30, "--seed", 0)
+    model = load(tmp_path / "run/weights/best.keras", (320, 320))
+    metrics = validate(model, data, ValOptions(split="test", plots=False))
+    print(f"\nBCCD test: mAP50 {metrics.map50:.4f}, mAP50-95 {metrics.map50_95:.4f}")
+    assert metrics.map50 >= 0.852
+    assert metrics.map50_95 >= 0.505
