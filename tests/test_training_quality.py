@@ -1,4 +1,4 @@
-"""Real data, from yolov5n.pt: PyTorch YOLOv5's figures are reached, and a kill costs nothing: `make test-slow`."""
+"""Real data, from yolov5n.pt: PyTorch's figures are reached, a kill costs nothing: `make test-slow`."""
 
 import csv
 import os
@@ -67,9 +67,8 @@ def test_coco128_improves_and_a_killed_run_ends_as_an_unbroken_one(tmp_path):
     kill_in_epoch(tmp_path / "killed", 5, *words)
     subprocess.run(command("--resume", tmp_path / "killed/weights/last.keras"), check=True)
     resumed = float(last_row(tmp_path / "killed")["metrics/mAP_0.5:0.95"])
-    print(
-        f"\ncoco128 mAP50-95: {before:.4f} before, {whole:.4f} after 10 epochs, {resumed:.4f} killed and resumed"
-    )
+    figures = f"{before:.4f} before, {whole:.4f} after 10 epochs, {resumed:.4f} killed and resumed"
+    print(f"\ncoco128 mAP50-95: {figures}")
     assert whole > before
     assert resumed == pytest.approx(whole, abs=0.01)
 

@@ -185,6 +185,10 @@ class TrainingModel(keras.Model):
         on_devices(self._count, step, norm, by_scale)
         return {"box_loss": box, "obj_loss": obj, "cls_loss": cls, "gradient_norm": norm}
 
+    def fit(self, *args: Any, shuffle: bool = False, **kwargs: Any) -> Any:
+        """As in Keras, which would warn that it cannot shuffle a stream; the pipeline does."""
+        return super().fit(*args, shuffle=shuffle, **kwargs)
+
     def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         """`step`, with means over the epoch, as Keras' `fit` wants it."""
         images, labels = data
