@@ -18,6 +18,7 @@ from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.files import atomic
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.load import load
+from tfyolo.quiet import hidden_stderr
 from tfyolo.training.options import TrainOptions
 from tfyolo.training.train import train
 
@@ -68,7 +69,8 @@ def run_demo(
     request = ExportRequest(
         tuned.model, tuned.contract, (IMAGE_SIZE, IMAGE_SIZE), settings=NmsSettings(confidence=0.001, iou=0.6)
     )
-    exported = export_model(request, ["tflite"], folder / "cells")["tflite"]
+    with hidden_stderr():
+        exported = export_model(request, ["tflite"], folder / "cells")["tflite"]
     after = _pictures(load(exported), shown, folder / "exported")
     tell("4. measuring all three on 24 pictures that none of them was trained on")
     rows = _measure([("bccd-n, as shipped", DEFAULT_MODEL), ("fine-tuned", run.best),
@@ -82,7 +84,7 @@ def run_demo(
 def _copy_data(folder: Path) -> Path:
     """The data set in the results' folder: the package's may be read-only, and scans leave caches."""
     target = folder / "data"
-    shutil.copytree(MINI_DATA.parent, target)
+    shutil.copytree(MINI_DATA.parent, target, dirs_exist_ok=True)
     return target / MINI_DATA.name
 
 

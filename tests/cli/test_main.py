@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tfyolo.cli.main import COMMANDS, main
-from tfyolo.cli.quiet import hide_import_notes
 from tfyolo.errors import TfyoloError
+from tfyolo.quiet import hide_import_notes
 from tfyolo.version import __version__
 
 HEAVY = {"tensorflow", "keras", "cv2", "numpy", "matplotlib", "pandas", "supervision", "ai_edge_litert"}
@@ -190,7 +190,7 @@ for name in ("framework", "cc"):
 """
 IMPORT = """
 import os
-from tfyolo.cli.quiet import hide_import_notes
+from tfyolo.quiet import hide_import_notes
 hide_import_notes()
 import tensorflow
 os.write(2, b"after\\n")

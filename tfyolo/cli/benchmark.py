@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tfyolo.cli.console import console
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.cli.quiet import hidden_stderr
     from tfyolo.evaluation.benchmark import benchmark
     from tfyolo.inference.load import load
+    from tfyolo.quiet import hidden_stderr
 
     image_hw = options.image_hw(arguments.img)
     image = arguments.source or np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)

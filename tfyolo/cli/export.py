@@ -46,11 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Export, print what was written and how to use it."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.cli.quiet import hidden_stderr
     from tfyolo.errors import TfyoloError
     from tfyolo.export.nms import NmsSettings
     from tfyolo.export.registry import find_format
     from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.quiet import hidden_stderr
     from tfyolo.weights import load_model
     from tfyolo.weights.hub import find_weights
 

@@ -105,7 +105,7 @@ def _overview() -> str:
 
 def entry() -> NoReturn:
     """The console script."""
-    from tfyolo.cli.quiet import hide_import_notes
+    from tfyolo.quiet import hide_import_notes
 
     hide_import_notes()
     sys.exit(main())
