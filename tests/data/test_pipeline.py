@@ -275,3 +275,15 @@ def test_mistakes_are_named(samples, tmp_path):
     cv2.imwrite(str(tmp_path / "a.webp"), np.zeros((32, 32, 3), np.uint8))
     with pytest.raises(TfyoloError, match=r"WebP|WEBP"):
         pipeline([Sample(tmp_path / "a.webp", (32, 32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32))])
+
+
+def test_the_stream_runs_under_tf_data_service(samples):
+    service = tf.data.experimental.service
+    dispatcher = service.DispatchServer()
+    worker = service.WorkerServer(service.WorkerConfig(dispatcher.target.split("://")[1]))
+    stream = pipeline(samples).stream(0, 1)
+    away = stream.apply(service.distribute(service.ShardingPolicy.OFF, dispatcher.target))
+    for (a, b), (c, d) in zip(batches(stream, 9), batches(away, 9), strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+    del worker

@@ -1,8 +1,10 @@
 """Whole runs: what is written, and going on after a kill."""
 
 import csv
+import re
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -92,8 +94,11 @@ def test_a_killed_run_goes_on_to_the_same_end(options, unbroken, tmp_path):
 )  # fmt: skip
 def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
+    cfg = tmp_path / "generated.yaml"  # without anchors: they are to be made from the boxes
+    cfg.write_text(re.sub(r"anchors:\n(  - .*\n){3}", "anchors: 3\n", Path(TINY).read_text()))
     said = []
-    result = train(replace(options, epochs=2, **flags), tmp_path / "run", tell=said.append)
+    result = train(replace(options, cfg=str(cfg), epochs=2, **flags), tmp_path / "run", tell=said.append)
+    assert np.array(load(result.best).contract.anchors_px).max() < 64  # the pictures' size
     rows = list(csv.DictReader((tmp_path / "run/results.csv").open()))
     assert len(rows) == 2
     assert all(0 < float(row["train/box_loss"]) < 1 for row in rows)
