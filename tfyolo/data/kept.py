@@ -16,6 +16,7 @@ from tfyolo.files import atomic, cache_folder
 
 _MARGIN = 1 << 30
 """Bytes of the disk that are left free."""
+_SHAPES = "shapes.npy"
 
 
 class InMemory:
@@ -53,12 +54,12 @@ class InMemory:
 
 
 class OnDisk:
-    """All pictures one after the other in a file of the cache folder, which later runs use again.
+    """Each picture in a file of the cache folder, as plain pixels, which later runs use again.
 
     Args:
-        pictures: uint8 (h, w, 3) tensors; asked for only if there is no such file yet.
+        pictures: uint8 (h, w, 3) tensors; asked for only if there is no such folder yet.
         count: how many there are.
-        identity: of what they were decoded from, and how: it names the file.
+        identity: of what they were decoded from, and how: it names the folder.
 
     Raises:
         TfyoloError: the disk would not hold them.
@@ -66,65 +67,51 @@ class OnDisk:
 
     def __init__(self, pictures: Iterable[Any], count: int, identity: Sequence[Any]) -> None:
         name = blake2b(repr(tuple(identity)).encode(errors="surrogatepass"), digest_size=16).hexdigest()
-        self.path = cache_folder() / "pictures" / f"{name}.rgb"
-        shapes_path = self.path.with_suffix(".npy")
-        hw = _read_shapes(shapes_path, self.path, count)
+        self.folder = cache_folder() / "pictures" / name
+        hw = _read_shapes(self.folder, count)
         if hw is None:
-            with atomic(self.path) as pixels, atomic(shapes_path) as shapes:
-                hw = _write(pictures, count, pixels)
-                np.save(shapes, hw)
-        self._hw = tf.constant(hw)
-        self._starts = tf.constant(np.cumsum([0, *(hw.prod(1) * 3)]), tf.int64)
+            with atomic(self.folder) as folder:
+                folder.mkdir()
+                hw = _write(pictures, count, folder)
+                np.save(folder / _SHAPES, hw)
+        self._hw = tf.constant(hw, tf.int64)
 
     def __call__(self, index: Any) -> Any:
         """uint8 (h, w, 3)."""
-        begin, end = self._starts[index], self._starts[index + 1]
-        data = read_span(str(self.path), begin, end - begin, self._starts[-1] - end)
-        return tf.reshape(tf.io.decode_raw(data, tf.uint8), tf.concat([self._hw[index], [3]], 0))
+        path = tf.strings.join([f"{self.folder}/", tf.strings.as_string(index), ".rgb"])
+        data = tf.io.decode_raw(tf.io.read_file(path), tf.uint8)
+        return tf.reshape(data, tf.concat([self._hw[index], [3]], 0))
 
 
-def read_span(path: Any, offset: Any, length: Any, rest: Any) -> Any:
-    """A part of a file, without reading what is around it: a data set of one record, with head and foot.
-
-    Args:
-        path: of the file.
-        offset: of the part, in bytes.
-        length: in bytes.
-        rest: bytes of the file after the part.
-    """
-    return tf.data.FixedLengthRecordDataset(
-        path, record_bytes=length, header_bytes=offset, footer_bytes=rest
-    ).get_single_element()
-
-
-def _read_shapes(path: Path, pixels: Path, count: int) -> np.ndarray | None:
-    """Heights and widths of an earlier run's file, if it is whole."""
+def _read_shapes(folder: Path, count: int) -> np.ndarray | None:
+    """Heights and widths of an earlier run's pictures, if they are whole."""
     try:
-        hw = np.load(path, allow_pickle=False)
-        whole = hw.shape == (count, 2) and int(hw.prod(1).sum()) * 3 == pixels.stat().st_size
+        hw = np.load(folder / _SHAPES, allow_pickle=False)
+        if hw.shape != (count, 2):
+            return None
+        sizes = [(folder / f"{number}.rgb").stat().st_size for number in range(count)]
     except (OSError, ValueError, EOFError):
         return None
-    return hw if whole else None
+    return hw if sizes == (3 * hw.prod(1)).tolist() else None
 
 
-def _write(pictures: Iterable[Any], count: int, path: Path) -> np.ndarray:
+def _write(pictures: Iterable[Any], count: int, folder: Path) -> np.ndarray:
     """Write pixels, give heights and widths (n, 2)."""
     shapes, used = [], 0
-    free = shutil.disk_usage(path.parent).free - _MARGIN
-    with path.open("wb") as stream:
-        for picture in pictures:
-            pixels = picture.numpy()
-            shapes.append(pixels.shape[:2])
-            used += pixels.size
-            expected = used * count // len(shapes)
-            if expected > free:
-                raise TfyoloError(
-                    f"--cache disk needs about {expected / 2**30:.1f} GiB, and {max(free, 0) / 2**30:.1f} "
-                    "are free",
-                    path=path.parent.parent,
-                    fix="set TFYOLO_CACHE to a folder on a larger disk, or leave out --cache",
-                )
-            stream.write(pixels.tobytes())
+    free = shutil.disk_usage(folder).free - _MARGIN
+    for number, picture in enumerate(pictures):
+        pixels = picture.numpy()
+        shapes.append(pixels.shape[:2])
+        used += pixels.size
+        expected = used * count // len(shapes)
+        if expected > free:
+            raise TfyoloError(
+                f"--cache disk needs about {expected / 2**30:.1f} GiB, "
+                f"and {max(free, 0) / 2**30:.1f} are free",
+                path=folder.parent.parent,
+                fix="set TFYOLO_CACHE to a folder on a larger disk, or leave out --cache",
+            )
+        (folder / f"{number}.rgb").write_bytes(pixels.tobytes())
     return np.array(shapes, np.int64)
 
 

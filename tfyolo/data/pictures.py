@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from tfyolo.data.image_header import parse_header
 from tfyolo.data.images import read_bytes
-from tfyolo.data.kept import InMemory, OnDisk, read_span
+from tfyolo.data.kept import InMemory, OnDisk
+from tfyolo.data.records import read_picture, record_places
 from tfyolo.data.sample import Sample
 from tfyolo.data.scan_cache import file_states
 from tfyolo.errors import TfyoloError
@@ -49,7 +50,7 @@ class PictureTable:
             raise TfyoloError(f"there is no cache `{cache}`", fix=f"use one of {', '.join(CACHES)}")
         self.size = len(samples)
         self.paths = tf.constant([str(sample.image) for sample in samples])
-        self.spans = tf.constant([_span(sample) for sample in samples], tf.int64)
+        self.places = tf.constant(record_places(samples), tf.int64)
         self._has_spans = any(sample.span for sample in samples)
         self.ratio_index = tf.constant(
             [_ratio_index(max(sample.hw), image_size) for sample in samples], tf.int32
@@ -126,10 +127,8 @@ class PictureTable:
         path = self.paths[index]
         if not self._has_spans:
             return tf.io.read_file(path)
-        offset, length, rest = tf.unstack(self.spans[index])
-        return tf.cond(
-            length < 0, lambda: tf.io.read_file(path), lambda: read_span(path, offset, length, rest)
-        )
+        place = self.places[index]
+        return tf.cond(place[0] < 0, lambda: tf.io.read_file(path), lambda: read_picture(path, place))
 
 
 def _outlines(samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray, bool]]:
@@ -140,14 +139,6 @@ def _outlines(samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray, bool]]:
             signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
             real = len(outline) > 2
             yield (outline if real else box[:2] + signs * box[2:]), real
-
-
-def _span(sample: Sample) -> tuple[int, int, int]:
-    """Offset and length of a picture in its file, and the bytes after it; length -1 means the whole file."""
-    if sample.span is None:
-        return 0, -1, 0
-    offset, length = sample.span
-    return offset, length, sample.image.stat().st_size - offset - length
 
 
 def _decoder(data: Any, ratio: int) -> Callable[[], Any]:
