@@ -19,6 +19,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
 from tfyolo.files import atomic
 from tfyolo.inference.load import load
+from tfyolo.models.spec import Anchors
 from tfyolo.training import plots
 from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard, Validation
 from tfyolo.training.hyps import Hyps, read_hyps
@@ -28,6 +29,7 @@ from tfyolo.training.options import TrainOptions
 from tfyolo.training.start import Start, make_model, plan_start
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.strategies import open_strategy
+from tfyolo.weights.keras_file import read_contract
 
 Tell = Callable[[str], None]
 Bar = Callable[[str, int, int], None]
@@ -89,7 +91,10 @@ def train(
     start = plan_start(options.weights, options.cfg, names, options.image_size, hyps.anchors)
     tell(start.describe())
     samples = scans["train"].samples
-    start = _with_anchors(start, samples, options, hyps, tell, bar)
+    if resume:
+        start = _anchored(start, read_contract(resume).anchors_px)
+    else:
+        start = _with_anchors(start, samples, options, hyps, tell, bar)
     progress = read_progress(resume) if resume else Progress(options=plain(options), hyps=hyps.model_dump())
     with strategy.scope() if strategy else nullcontext():
         model = make_model(start, options.image_size, PRECISIONS[options.amp], options.sync_bn)
@@ -165,8 +170,11 @@ def _with_anchors(
         progress=None if bar is None else partial(bar, "evolving anchors"),
     )  # fmt: skip
     tell(f"anchors: {decision.reason}")
-    contract = start.contract.model_copy(update={"anchors_px": decision.anchors_px})
-    return dataclasses.replace(start, contract=contract)
+    return _anchored(start, decision.anchors_px)
+
+
+def _anchored(start: Start, anchors_px: Anchors) -> Start:
+    return dataclasses.replace(start, contract=start.contract.model_copy(update={"anchors_px": anchors_px}))
 
 
 def _batch(options: TrainOptions, model: TrainingModel, tell: Tell) -> int:
