@@ -37,8 +37,11 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
         (["--data", "SHAPES", "--set", "lr=1"], "lr"),
         (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "100"], "--img 96"),
         (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "64", "--batch", "-1"], "GPU"),
+        (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "64", "--freeze", "99"], "--freeze"),
         (["--data", "SHAPES", "--strategy", "multiworker"], "TF_CONFIG"),
         (["--resume", "nowhere.keras"], "no such file"),
+        (["--resume", "."], "no such file"),
+        (["--resume", "--project", "elsewhere"], "no unfinished run in elsewhere"),
     ],
 )
 def test_mistakes_end_in_a_sentence(given, message, shapes, tmp_path, monkeypatch, capsys):

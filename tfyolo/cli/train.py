@@ -71,7 +71,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--strategy", choices=("none", "mirrored", "multiworker"), default="none", help="several devices")
     add("--sync-bn", action="store_true", help="batch-norm over all devices")
-    add("--resume", nargs="?", const="", metavar="LAST", help="go on with an unfinished run's last.keras")
+    add(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="LAST",
+        help="go on with an unfinished run: its folder or last.keras; the newest by default",
+    )
     add("--evolve", nargs="?", const=30, type=options.positive, metavar="N",
         help="search hyperparameters in N short runs (30)")  # fmt: skip
     add("--noval", action="store_true", help="validate after the last epoch only")
@@ -85,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.files import run_folder
 
     if arguments.resume is not None:
-        return _resume(Path(arguments.resume) if arguments.resume else _newest())
+        return _resume(Path(arguments.resume) if arguments.resume else _newest(Path(arguments.project)))
     wanted = _options(arguments)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     if arguments.evolve:
@@ -124,21 +130,23 @@ def _resume(last: Path) -> int:
     from tfyolo.training.options import TrainOptions
     from tfyolo.training.state import read_progress
 
+    if last.is_dir():  # a run's folder
+        last = last / "weights/last.keras"
     saved = dict(read_progress(last).options)
     wanted = TrainOptions(**{**saved, "data": Path(saved["data"]), "freeze": tuple(saved["freeze"])})
     return _train(wanted, last.parent.parent, last)
 
 
-def _newest() -> Path:
+def _newest(project: Path) -> Path:
     """The last.keras written last, of the runs that have not ended."""
     import zipfile
 
-    found = sorted(PROJECT.glob("*/weights/last.keras"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found:
+    found = sorted(project.glob("*/weights/last.keras"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in filter(zipfile.is_zipfile, found):
         with zipfile.ZipFile(path) as archive:
             if "training.json" in archive.namelist():
                 return path
-    raise TfyoloError(f"no unfinished run in {PROJECT}", fix="pass the run's weights/last.keras")
+    raise TfyoloError(f"no unfinished run in {project}", fix="pass the run's weights/last.keras")
 
 
 def _train(wanted: TrainOptions, folder: Path, resume: Path | None) -> int:

@@ -102,6 +102,10 @@ def train(
         pipeline = _pipeline(samples, options, hyps, batch, max(start.contract.strides), bar)
         if frozen := model.freeze(_frozen_layers(options.freeze)):
             tell(f"frozen: {len(frozen)} arrays of {len(frozen) + len(model.trained)}")
+        if not model.trained:
+            raise TfyoloError(
+                "all layers are frozen, so nothing is left to train", fix="pass a lower --freeze"
+            )
         model.compile(
             options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch, batch=batch,
             hyps=hyps, cos_lr=options.cos_lr, autobalance=options.autobalance,
