@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help setup demo test test-python test-slow lint format bench bench-detect bench-pipeline bench-train lock clean
 
