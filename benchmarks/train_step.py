@@ -131,7 +131,7 @@ def main() -> int:
     parser.add_argument("--img", type=int, default=320)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--steps", type=int, default=3, help="in a turn")
     parser.add_argument(
         "--torch", default="", metavar="PYTHON", help="with torch and numpy; none: tfyolo alone"
