@@ -1,17 +1,21 @@
-"""The exported graph: raw heads, decoding and non-maximum suppression as TensorFlow operations."""
+"""The exported graph: network, decoding and non-maximum suppression as TensorFlow operations."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tfyolo.export.nms import NMS, Kept, NmsSettings, to_corners
+from tfyolo.export.nms import NMS, Boxes, ClassGrid, Kept, NmsSettings, pad_rows, to_corners
 
 from tfyolo.models.contract import Contract
+from tfyolo.models.network import PARTS
+
+Heads = Sequence[tuple[Any, Any, Any]]
+"""Per scale the logits of boxes, objectness and classes, (1, height, width, anchors * values)."""
 
 
 @dataclass(frozen=True)
@@ -33,117 +37,145 @@ class Cells:
             rows.append(np.stack([np.float32(c).reshape(-1) for c in columns], 1))
         return np.concatenate(rows)
 
-    def decode(self, raw: tf.Tensor, cells: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Boxes and scores of raw rows; the formula of inference/decode.py.
+    def decode(self, box: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
+        """Boxes of raw rows; the formula of inference/decode.py.
 
         Args:
-            raw: (n, 5 + classes) logits.
+            box: (n, 4) logits.
             cells: (n, 5) rows of `table`.
 
         Returns:
-            Boxes (n, 4) as centre y, centre x, height, width relative to the input, and scores (n, classes).
+            (n, 4): centre y, centre x, height, width relative to the input.
         """
         height, width = self.image_hw
-        values = tf.sigmoid(raw)
+        values = tf.sigmoid(box)
         centre_x = (2 * values[:, 0] - 0.5 + cells[:, 0]) * (cells[:, 2] / width)
         centre_y = (2 * values[:, 1] - 0.5 + cells[:, 1]) * (cells[:, 2] / height)
         box_width = tf.square(2 * values[:, 2]) * (cells[:, 3] / width)
         box_height = tf.square(2 * values[:, 3]) * (cells[:, 4] / height)
-        return tf.stack([centre_y, centre_x, box_height, box_width], 1), values[:, 5:] * values[:, 4:5]
-
-
-@dataclass(frozen=True)
-class ClassGrid:
-    """Moves each class to a place of its own, so that suppression of one class suppresses within classes.
-
-    Classes stand in a square grid, not in a row: coordinates stay small, and float32 loses 0.005 pixel at
-    most for a thousand classes. A box brings its class back by where it stands.
-    """
-
-    classes: int
-    largest: float
-    """Upper bound of a box's height and width, relative to the input."""
-
-    @property
-    def side(self) -> int:
-        """Classes in a row of the grid."""
-        return math.isqrt(self.classes - 1) + 1
-
-    @property
-    def step(self) -> float:
-        """Between neighbours: centres lie within -0.1 and 1.1, so two boxes of neighbours never touch."""
-        return 1.25 + self.largest
-
-    def shift(self, classes: tf.Tensor) -> tf.Tensor:
-        """(n, 2) float32 offsets in y and x of (n,) float32 class indices."""
-        row = tf.floor((classes + 0.5) / self.side)
-        return tf.stack([row, classes - row * self.side], 1) * self.step
-
-    def locate(self, corners: tf.Tensor) -> tf.Tensor:
-        """(n,) float32 class indices of (n, 4) shifted corners."""
-        cell = tf.floor(((corners[:, :2] + corners[:, 2:]) / 2 - 0.5) / self.step + 0.5)
-        return cell[:, 0] * self.side + cell[:, 1]
+        return tf.stack([centre_y, centre_x, box_height, box_width], 1)
 
 
 class DetectionModule(tf.Module):
-    """Heads, decoding and NMS with the contract's signature.
+    """Network, decoding and NMS with the contract's signature.
 
     Args:
-        heads: frozen function from images (1, height, width, 3) to the raw heads.
+        heads: from images (1, height, width, 3) in 0..1 to the network's heads.
         contract: of the exported model.
         image_hw: fixed input size in pixels.
         nms: a key of `NMS`.
         settings: thresholds of NMS.
+        uint8: images are 0..255.
     """
 
     def __init__(
-        self, heads: Any, contract: Contract, image_hw: tuple[int, int], nms: str, settings: NmsSettings
+        self,
+        heads: Callable[[Any], Heads],
+        contract: Contract,
+        image_hw: tuple[int, int],
+        nms: str,
+        settings: NmsSettings,
+        uint8: bool = False,
     ) -> None:
         super().__init__()
-        self._heads, self._suppress, self._settings = heads, NMS[nms], settings
+        self._heads, self._nms, self._settings = heads, nms, settings
         self._cells = Cells(contract, image_hw)
         self._classes = len(contract.names)
         largest = max(4 * size / min(image_hw) for row in contract.anchors_px for size in row)
         self._grid = ClassGrid(self._classes, largest)
-        spec = tf.TensorSpec((1, *image_hw, 3), tf.float32, name="images")
-        self.detect = tf.function(self._detect, input_signature=[spec])
+        spec = tf.TensorSpec((1, *image_hw, 3), tf.uint8 if uint8 else tf.float32, name="images")
+        self.detect = tf.function(self._detect, input_signature=[spec], autograph=False)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        raw = tf.concat([tf.reshape(head, [-1, 5 + self._classes]) for head in self._heads(images)], 0)
-        cells = tf.constant(self._cells.table)
-        if self._suppress is None:
-            boxes, scores = self._cells.decode(raw, cells)
-            return {"boxes": to_corners(boxes)[None], "scores": scores[None]}
-        boxes, scores, classes = self._candidates(raw, cells)
-        shift = self._grid.shift(classes)
-        shifted = tf.concat([boxes[:, :2] + shift, boxes[:, 2:]], 1)
-        return self._outputs(self._suppress(shifted, scores, self._settings))
+        if images.dtype == tf.uint8:
+            images = tf.cast(images, tf.float32) / 255.0
+        heads = self._heads(images)
+        if self._nms == "raw":
+            return {
+                f"{part}_{i}": tf.identity(x)
+                for i, parts in enumerate(heads)
+                for part, x in zip(PARTS, parts, strict=True)
+            }
+        box, objectness, classes = (_rows(heads, i, size) for i, size in enumerate((4, 1, self._classes)))
+        suppress = NMS[self._nms]
+        if suppress is None:
+            centres = self._cells.decode(tf.concat(box, 0), tf.constant(self._cells.table))
+            scores = tf.sigmoid(tf.concat(classes, 0)) * tf.sigmoid(tf.concat(objectness, 0))
+            return {"boxes": to_corners(centres)[None], "scores": scores[None]}
+        boxes = self._candidates(box, objectness, classes)
+        rows, most = self._settings.max_detections, self._settings.per_class
+        if most is None or most >= rows:
+            return self._outputs(suppress(boxes, rows, self._settings, self._grid))
+        every = suppress(boxes, boxes.scores.shape[0], self._settings, self._grid)
+        return self._outputs(_few_of_each(every, rows, most))
 
-    def _candidates(self, raw: tf.Tensor, cells: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Boxes (n, 4), scores (n,) and float32 classes (n,) that suppression looks at."""
-        limit = self._settings.candidates
-        if limit < raw.shape[0]:
+    def _candidates(
+        self, box: list[tf.Tensor], objectness: list[tf.Tensor], classes: list[tf.Tensor]
+    ) -> Boxes:
+        """What suppression looks at."""
+        limit, cells = self._settings.candidates, tf.constant(self._cells.table)
+        logits = tf.concat(objectness, 0)[:, 0]
+        if limit < logits.shape[0]:
             # Objectness bounds the score: what it ranks low need not be decoded at all.
-            best = tf.math.top_k(raw[:, 4], limit).indices
-            raw, cells = tf.gather(raw, best), tf.gather(cells, best)
-        boxes, scores = self._cells.decode(raw, cells)
-        if not self._settings.multi_label:
-            return boxes, tf.reduce_max(scores, 1), tf.cast(tf.argmax(scores, 1, tf.int32), tf.float32)
-        pairs = tf.reshape(scores, [-1])
+            logits, best = tf.math.top_k(logits, limit)
+            cells, box, classes = tf.gather(cells, best), [_pick(box, best)], [_pick(classes, best)]
+        centres, likely = self._cells.decode(tf.concat(box, 0), cells), tf.concat(classes, 0)
+        there = tf.sigmoid(logits)
+        if not self._settings.multi_label or self._settings.agnostic:
+            # A box that has several classes would suppress itself where classes do not matter.
+            label = tf.cast(tf.argmax(likely, 1, tf.int32), tf.float32)
+            return Boxes(centres, tf.sigmoid(tf.reduce_max(likely, 1)) * there, label)
+        pairs = tf.reshape(tf.sigmoid(likely) * there[:, None], [-1])
         top = tf.math.top_k(pairs, min(limit, pairs.shape[0]))
         # Whole numbers: with --half the converter would divide by a float16 reciprocal, and land elsewhere.
-        box = top.indices // self._classes
-        return tf.gather(boxes, box), top.values, tf.cast(top.indices - box * self._classes, tf.float32)
+        row = top.indices // self._classes
+        label = tf.cast(top.indices - row * self._classes, tf.float32)
+        return Boxes(tf.gather(centres, row), top.values, label)
 
     def _outputs(self, kept: Kept) -> dict[str, tf.Tensor]:
         """The contract's names; rows past the count are zero (the TFLite kernel leaves them undefined)."""
         valid = tf.range(self._settings.max_detections, dtype=tf.float32) < kept.count
-        classes = tf.where(valid, self._grid.locate(kept.corners), tf.zeros_like(kept.scores))
-        shift = self._grid.shift(classes)
-        corners = kept.corners - tf.concat([shift, shift], 1)
         return {
-            "detection_boxes": tf.where(valid[:, None], corners, tf.zeros_like(corners))[None],
-            "detection_classes": classes[None],
+            "detection_boxes": tf.where(valid[:, None], kept.corners, tf.zeros_like(kept.corners))[None],
+            "detection_classes": tf.where(valid, kept.classes, tf.zeros_like(kept.classes))[None],
             "detection_scores": tf.where(valid, kept.scores, tf.zeros_like(kept.scores))[None],
             "num_detections": tf.reshape(kept.count, [1]),
         }
+
+
+def _rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
+    """One part of the heads, scale by scale, as (cells * anchors, size)."""
+    return [tf.reshape(parts[part], [-1, size]) for parts in heads]
+
+
+def _pick(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """Rows of tensors as if they were one after another.
+
+    Gathered from each and then chosen: to join them first would cost more than the suppression after it, and
+    in an integer graph each has a scale of its own.
+    """
+    picked, start = None, 0
+    for x in scales:
+        count = x.shape[0]
+        here = tf.gather(x, tf.clip_by_value(rows - start, 0, count - 1))
+        picked = here if picked is None else tf.where((rows < start)[:, None], picked, here)
+        start += count
+    return picked
+
+
+def _few_of_each(kept: Kept, rows: int, most: int) -> Kept:
+    """At most `most` detections of a class, and `rows` together."""
+    count = kept.scores.shape[0]
+    valid = tf.range(count, dtype=tf.float32) < kept.count
+    earlier = tf.constant(np.tri(count, k=-1, dtype=np.float32))
+    same = tf.cast(kept.classes[:, None] == kept.classes[None], tf.float32) * earlier
+    rank = tf.reduce_sum(same * tf.cast(valid, tf.float32)[None], 1)
+    good = valid & (rank < most)
+    scores, order = tf.math.top_k(tf.where(good, kept.scores, -tf.ones_like(kept.scores)), min(rows, count))
+    picked = Kept(
+        tf.gather(kept.corners, order),
+        scores,
+        tf.gather(kept.classes, order),
+        tf.minimum(tf.reduce_sum(tf.cast(good, tf.float32)), rows),
+    )
+    return picked if rows <= count else pad_rows(picked, rows - count)

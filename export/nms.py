@@ -1,10 +1,8 @@
-"""Kinds of non-maximum suppression that an exported graph can hold.
-
-Each suppresses boxes of one class: graph.py has moved the classes apart, so that they cannot meet.
-"""
+"""Kinds of non-maximum suppression that an exported graph can hold, one function each."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,6 +20,8 @@ class NmsSettings:
         max_detections: rows of the outputs.
         candidates: boxes of highest objectness that are decoded, and most that are suppressed.
         multi_label: a box may have several classes, as when mAP is measured; otherwise only its best.
+        agnostic: boxes of different classes suppress each other too.
+        per_class: most detections of one class; None is no limit but `max_detections`.
     """
 
     confidence: float = 0.25
@@ -29,43 +29,111 @@ class NmsSettings:
     max_detections: int = 100
     candidates: int = 1000
     multi_label: bool = False
+    agnostic: bool = False
+    per_class: int | None = None
+
+
+class Boxes(NamedTuple):
+    """What suppression looks at."""
+
+    centres: tf.Tensor
+    """(n, 4): centre y, centre x, height, width relative to the input."""
+    scores: tf.Tensor
+    """(n,)."""
+    classes: tf.Tensor
+    """(n,) float32 indices."""
 
 
 class Kept(NamedTuple):
     """What suppression leaves, best first; rows past `count` are undefined."""
 
     corners: tf.Tensor
-    """(max_detections, 4): ymin, xmin, ymax, xmax."""
+    """(rows, 4): ymin, xmin, ymax, xmax."""
     scores: tf.Tensor
-    """(max_detections,)."""
+    """(rows,)."""
+    classes: tf.Tensor
+    """(rows,) float32."""
     count: tf.Tensor
     """() float32."""
 
 
-Suppress = Callable[[tf.Tensor, tf.Tensor, NmsSettings], Kept]
+@dataclass(frozen=True)
+class ClassGrid:
+    """Moves each class to a place of its own, so that suppression of one class suppresses within classes.
 
-
-def combined(boxes: tf.Tensor, scores: tf.Tensor, settings: NmsSettings) -> Kept:
-    """TensorFlow's CombinedNonMaxSuppression, for formats that TensorFlow runs.
-
-    Args:
-        boxes: (n, 4) centre y, centre x, height, width.
-        scores: (n,).
-        settings: thresholds.
+    Classes stand in a square grid, not in a row: coordinates stay small, and float32 loses 0.005 pixel at
+    most for a thousand classes. A box brings its class back by where it stands.
     """
+
+    classes: int
+    largest: float
+    """Upper bound of a box's height and width, relative to the input."""
+
+    @property
+    def side(self) -> int:
+        """Classes in a row of the grid."""
+        return math.isqrt(self.classes - 1) + 1
+
+    @property
+    def step(self) -> float:
+        """Between neighbours: centres lie within -0.1 and 1.1, so two boxes of neighbours never touch."""
+        return 1.25 + self.largest
+
+    def shift(self, classes: tf.Tensor) -> tf.Tensor:
+        """(n, 2) float32 offsets in y and x of (n,) float32 class indices."""
+        row = tf.floor((classes + 0.5) / self.side)
+        return tf.stack([row, classes - row * self.side], 1) * self.step
+
+    def locate(self, corners: tf.Tensor) -> tf.Tensor:
+        """(n,) float32 class indices of (n, 4) shifted corners."""
+        cell = tf.floor(((corners[:, :2] + corners[:, 2:]) / 2 - 0.5) / self.step + 0.5)
+        return cell[:, 0] * self.side + cell[:, 1]
+
+    def apart(self, boxes: Boxes) -> tf.Tensor:
+        """(n, 4) centres and sizes with classes moved apart."""
+        shifted = boxes.centres[:, :2] + self.shift(boxes.classes)
+        return tf.concat([shifted, boxes.centres[:, 2:]], 1)
+
+    def back(self, corners: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+        """(n, 4) corners where they belong."""
+        shift = self.shift(classes)
+        return corners - tf.concat([shift, shift], 1)
+
+
+Suppress = Callable[[Boxes, int, NmsSettings, ClassGrid], Kept]
+"""Called with boxes, the number of rows to return, thresholds and the grid of classes."""
+
+
+def combined(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
+    """TensorFlow's CombinedNonMaxSuppression, for formats that TensorFlow runs."""
+    centres = boxes.centres if settings.agnostic else grid.apart(boxes)
+    corners, scores, count = _combined(centres, boxes.scores, rows, settings)
+    if not settings.agnostic:
+        classes = grid.locate(corners)
+        return Kept(grid.back(corners, classes), scores, classes, count)
+    # The operation tells no indices, but hands boxes through unchanged.
+    equal = tf.reduce_all(corners[:, None] == to_corners(centres)[None], -1)
+    first = tf.argmax(equal & (scores[:, None] == boxes.scores[None]), 1)
+    return Kept(corners, scores, tf.gather(boxes.classes, first), count)
+
+
+def _combined(
+    centres: tf.Tensor, scores: tf.Tensor, rows: int, settings: NmsSettings
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Corners, scores and count of what is left of boxes of one class."""
     out = tf.image.combined_non_max_suppression(
-        to_corners(boxes)[None, :, None],
+        to_corners(centres)[None, :, None],
         scores[None, :, None],
-        max_output_size_per_class=settings.max_detections,
-        max_total_size=settings.max_detections,
+        max_output_size_per_class=rows,
+        max_total_size=rows,
         iou_threshold=settings.iou,
         score_threshold=settings.confidence,
         clip_boxes=False,
     )
-    return Kept(out.nmsed_boxes[0], out.nmsed_scores[0], tf.cast(out.valid_detections[0], tf.float32))
+    return out.nmsed_boxes[0], out.nmsed_scores[0], tf.cast(out.valid_detections[0], tf.float32)
 
 
-def postprocess(boxes: tf.Tensor, scores: tf.Tensor, settings: NmsSettings) -> Kept:
+def postprocess(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
     """TFLite_Detection_PostProcess, which every TensorFlow Lite runtime has built in.
 
     The converter replaces the function below by the operation; TensorFlow itself runs its body, `combined`,
@@ -73,13 +141,15 @@ def postprocess(boxes: tf.Tensor, scores: tf.Tensor, settings: NmsSettings) -> K
     size 1 at the origin, which hands decoded boxes through exactly.
 
     Its own suppression by class (`use_regular_nms`) is wrong on several threads: seen in LiteRT 2.3, boxes go
-    missing, and with more than 100 detections it writes past its buffers. With one class it is not needed.
+    missing, and with more than 100 detections it writes past its buffers. The other mode suppresses without
+    looking at classes, which is right for classes that stand apart, and for `agnostic`.
     """
-    count, rows = boxes.shape[0], settings.max_detections
+    count = boxes.scores.shape[0]
+    classes = grid.classes if settings.agnostic else 1
     attributes = {
         "max_detections": rows,
         "max_classes_per_detection": 1,
-        "num_classes": 1,
+        "num_classes": classes,
         "nms_score_threshold": settings.confidence,
         "nms_iou_threshold": settings.iou,
         "y_scale": 1.0,
@@ -94,21 +164,108 @@ def postprocess(boxes: tf.Tensor, scores: tf.Tensor, settings: NmsSettings) -> K
         experimental_implements=" ".join(implements),
         input_signature=[
             tf.TensorSpec((1, count, 4), tf.float32),
-            tf.TensorSpec((1, count, 1), tf.float32),
+            tf.TensorSpec((1, count, classes), tf.float32),
             tf.TensorSpec((count, 4), tf.float32),
         ],
     )
     def detection_postprocess(encodings: tf.Tensor, scores: tf.Tensor, anchors: tf.Tensor) -> list[tf.Tensor]:
         sizes = tf.exp(encodings[0, :, 2:]) * anchors[:, 2:]
-        kept = combined(tf.concat([encodings[0, :, :2], sizes], 1), scores[0, :, 0], settings)
-        classes = tf.zeros_like(kept.scores)
-        return [kept.corners[None], classes[None], kept.scores[None], kept.count[None]]
+        inside = Boxes(
+            tf.concat([encodings[0, :, :2], sizes], 1),
+            tf.reduce_max(scores[0], 1),
+            tf.cast(tf.argmax(scores[0], 1), tf.float32),
+        )
+        kept = combined(inside, rows, _agnostic(settings), grid)
+        return [kept.corners[None], kept.classes[None], kept.scores[None], kept.count[None]]
 
+    centres = boxes.centres if settings.agnostic else grid.apart(boxes)
     # A size of zero would be -infinity, and one box that is not a number fails the whole operation.
-    encodings = tf.concat([boxes[:, :2], tf.math.log(tf.maximum(boxes[:, 2:], 1e-9))], 1)
+    encodings = tf.concat([centres[:, :2], tf.math.log(tf.maximum(centres[:, 2:], 1e-9))], 1)
     anchors = tf.constant([[0.0, 0.0, 1.0, 1.0]] * count)
-    corners, _, best, valid = detection_postprocess(encodings[None], scores[None, :, None], anchors)
-    return Kept(tf.reshape(corners, [rows, 4]), tf.reshape(best, [rows]), tf.reshape(valid, []))
+    scores = boxes.scores[:, None]
+    if settings.agnostic and classes > 1:
+        scores *= tf.one_hot(tf.cast(boxes.classes, tf.int32), classes)
+    corners, found, best, valid = detection_postprocess(encodings[None], scores[None], anchors)
+    corners, best = tf.reshape(corners, [rows, 4]), tf.reshape(best, [rows])
+    if settings.agnostic:
+        return Kept(corners, best, tf.reshape(found, [rows]), tf.reshape(valid, []))
+    located = grid.locate(corners)
+    return Kept(grid.back(corners, located), best, located, tf.reshape(valid, []))
+
+
+def _agnostic(settings: NmsSettings) -> NmsSettings:
+    from dataclasses import replace
+
+    return replace(settings, agnostic=True)
+
+
+def builtin(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
+    """NON_MAX_SUPPRESSION_V5, an operation of its own in TensorFlow, TensorFlow Lite and TF.js."""
+    centres = boxes.centres if settings.agnostic else grid.apart(boxes)
+    out = tf.raw_ops.NonMaxSuppressionV5(
+        boxes=to_corners(centres),
+        scores=boxes.scores,
+        max_output_size=rows,
+        iou_threshold=settings.iou,
+        score_threshold=settings.confidence,
+        soft_nms_sigma=0.0,
+        pad_to_max_output_size=True,
+    )
+    index = out.selected_indices
+    return Kept(
+        tf.gather(to_corners(boxes.centres), index),
+        tf.gather(boxes.scores, index),
+        tf.gather(boxes.classes, index),
+        tf.cast(out.valid_outputs, tf.float32),
+    )
+
+
+CHAIN = 24
+"""Rounds of `tensor`: how long a chain of boxes, each suppressed by the one before it, may be."""
+MATRIX = 512
+"""Best boxes that `tensor` compares with each other; more where many are to be kept."""
+
+
+def tensor(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
+    """Plain operations with static shapes, for runtimes that have none for suppression.
+
+    A box stays if no better box that stays overlaps it. Applied again and again, beginning with all, this
+    rule settles box by box, from the best downwards; each round is one product of a matrix and a vector.
+    """
+    centres = boxes.centres if settings.agnostic else grid.apart(boxes)
+    scores, order = tf.math.top_k(boxes.scores, min(max(MATRIX, 3 * rows), boxes.scores.shape[0]))
+    corners = to_corners(tf.gather(centres, order))
+    low, high, size = corners[:, :2], corners[:, 2:], tf.gather(boxes.centres[:, 2:], order)
+    sides = tf.maximum(tf.minimum(high[:, None], high[None]) - tf.maximum(low[:, None], low[None]), 0.0)
+    overlap, area = sides[..., 0] * sides[..., 1], size[:, 0] * size[:, 1]
+    count = corners.shape[0]
+    better = tf.constant([[float(j < i) for j in range(count)] for i in range(count)])
+    union = area[:, None] + area[None] - overlap
+    beats = better * tf.cast(overlap > settings.iou * union, tf.float32)
+    valid = tf.cast(scores > settings.confidence, tf.float32)[:, None]
+    stays = valid
+    for _ in range(CHAIN):
+        stays = valid * tf.cast(tf.matmul(beats, stays) < 0.5, tf.float32)
+    # Those that stay first, in their order: scores are within 0 and 1.
+    ranked, best = tf.math.top_k(scores * stays[:, 0] - (1.0 - stays[:, 0]), min(rows, count))
+    picked = tf.gather(order, best)
+    kept = Kept(
+        tf.gather(to_corners(boxes.centres), picked),
+        ranked,
+        tf.gather(boxes.classes, picked),
+        tf.minimum(tf.reduce_sum(stays), rows),
+    )
+    return kept if rows <= count else pad_rows(kept, rows - count)
+
+
+def pad_rows(kept: Kept, more: int) -> Kept:
+    """With rows of zeros at the end."""
+    return Kept(
+        tf.pad(kept.corners, [[0, more], [0, 0]]),
+        tf.pad(kept.scores, [[0, more]]),
+        tf.pad(kept.classes, [[0, more]]),
+        kept.count,
+    )
 
 
 def to_corners(boxes: tf.Tensor) -> tf.Tensor:
@@ -123,4 +280,12 @@ def _attribute(key: str, value: bool | int | float) -> str:
     return f'attr {{ key: "{key}" value {{ {kind}: {text} }} }}'
 
 
-NMS: dict[str, Suppress | None] = {"postprocess": postprocess, "combined": combined, "none": None}
+NMS: dict[str, Suppress | None] = {
+    "postprocess": postprocess,
+    "builtin": builtin,
+    "combined": combined,
+    "tensor": tensor,
+    "none": None,
+    "raw": None,
+}
+"""`none` returns all boxes and scores, `raw` the network's heads as they are."""

@@ -25,17 +25,25 @@ class Format:
     """`module:class`, called with the path and a number of threads or None."""
     nms: tuple[str, ...]
     """Kinds of non-maximum suppression it can hold, its default first (nms.py)."""
+    precisions: tuple[str, ...]
+    """Of `PRECISIONS`."""
+    extra: str | None = None
+    """What to install to write it: `pip install tfyolo[extra]`."""
 
     def matches(self, path: Path) -> bool:
         """Whether `path` is named like a file of this format."""
         return path.name.endswith(self.suffix)
 
-    def check(self, nms: str) -> str:
+    def check(self, nms: str, precision: str = "float32") -> str:
         """The kind of NMS for a request (`auto` is the default one).
 
         Raises:
-            TfyoloError: the format cannot hold it.
+            TfyoloError: the format cannot hold it, or not in this precision.
         """
+        if precision not in self.precisions:
+            flags = ", ".join(PRECISIONS[name] or "none of these flags" for name in self.precisions)
+            asked = PRECISIONS[precision] or "--int8, --half and the like all absent"
+            raise TfyoloError(f"{self.label} cannot be written with {asked}", fix=f"pass {flags}")
         if nms == "auto":
             return self.nms[0]
         if nms not in self.nms:
@@ -51,6 +59,15 @@ class Format:
         _import(self.exporter)(request, path)
 
 
+PRECISIONS = {
+    "float32": "",
+    "float16": "--half",
+    "dynamic": "--dynamic",
+    "int8": "--int8",
+    "int16x8": "--int16x8",
+}
+"""Kinds of numbers in exported files, and the flag that asks for each."""
+
 FORMATS: tuple[Format, ...] = (
     Format(
         name="saved_model",
@@ -58,7 +75,27 @@ FORMATS: tuple[Format, ...] = (
         suffix="_saved_model",
         exporter="tfyolo.export.saved_model:export",
         runtime="tfyolo.inference.runtimes.saved_model:SavedModelRuntime",
-        nms=("combined", "postprocess", "none"),
+        nms=("combined", "postprocess", "builtin", "tensor", "none", "raw"),
+        precisions=("float32", "float16", "int8"),
+    ),
+    Format(
+        name="pb",
+        label="frozen GraphDef",
+        suffix=".pb",
+        exporter="tfyolo.export.graph_def:export",
+        runtime="tfyolo.inference.runtimes.graph_def:GraphDefRuntime",
+        nms=("combined", "builtin", "tensor", "none", "raw"),
+        precisions=("float32", "float16", "int8"),
+    ),
+    Format(
+        name="edgetpu",
+        label="Edge TPU",
+        suffix="_edgetpu.tflite",
+        exporter="tfyolo.export.edgetpu:export",
+        runtime="tfyolo.inference.runtimes.edgetpu:EdgeTpuRuntime",
+        nms=("postprocess", "builtin", "tensor", "none", "raw"),
+        precisions=("int8",),
+        extra="export",
     ),
     Format(
         name="tflite",
@@ -66,9 +103,22 @@ FORMATS: tuple[Format, ...] = (
         suffix=".tflite",
         exporter="tfyolo.export.tflite:export",
         runtime="tfyolo.inference.runtimes.litert:LiteRtRuntime",
-        nms=("postprocess", "none"),
+        nms=("postprocess", "builtin", "tensor", "none", "raw"),
+        precisions=("float32", "float16", "dynamic", "int8", "int16x8"),
+        extra="export",
+    ),
+    Format(
+        name="tfjs",
+        label="TF.js",
+        suffix="_web_model",
+        exporter="tfyolo.export.tfjs:export",
+        runtime="tfyolo.inference.runtimes.tfjs:TfjsRuntime",
+        nms=("builtin", "tensor", "none", "raw"),
+        precisions=("float32", "float16", "int8"),
+        extra="tfjs",
     ),
 )
+"""A suffix that is the end of another's stands after it."""
 
 
 def find_format(name: str) -> Format:

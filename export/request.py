@@ -12,6 +12,7 @@ from tfyolo.export.registry import find_format
 
 from tfyolo.errors import TfyoloError
 from tfyolo.models.contract import Contract
+from tfyolo.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,14 @@ class ExportRequest:
 
     Attributes:
         model: the Keras model, from images to raw heads.
-        contract: its contract.
+        contract: its contract; for int8 with its `quantization` (tfyolo.quantization makes it).
         image_hw: fixed input size of the exported model, in pixels.
         nms: kind of non-maximum suppression in the graph (nms.py).
         settings: its thresholds.
-        half: weights as float16.
+        precision: a key of `PRECISIONS`.
+        pictures: uint8 (n, height, width, 3) letterboxed RGB, for a precision that is calibrated by the
+            converter (int16x8).
+        tell: is given sentences that a user should read.
     """
 
     model: Any
@@ -32,47 +36,53 @@ class ExportRequest:
     image_hw: tuple[int, int]
     nms: str = "auto"
     settings: NmsSettings = field(default_factory=NmsSettings)
-    half: bool = False
+    precision: str = "float32"
+    pictures: Any = None
+    tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
     _shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def heads(self) -> Any:
-        """The network as a frozen function of images (1, height, width, 3); made once for all formats."""
-        if "heads" not in self._shared:
-            self._shared["heads"] = freeze(self.model, self.contract, self.image_hw)
-        return self._shared["heads"]
+    def network(self) -> Network:
+        """What is exported, batch normalisation folded; made once for all formats."""
+        if "network" not in self._shared:
+            self._shared["network"] = Network.of(self.model, self.contract.spec)
+        return self._shared["network"]
 
-    def exported_contract(self, format_name: str) -> Contract:
+    def module(self, *, halve: bool = False, uint8: bool = False) -> Any:
+        """The graph (graph.DetectionModule), rounding like the integer one where the precision is int8.
+
+        Args:
+            halve: store weights as float16.
+            uint8: images are 0..255.
+        """
+        from tfyolo.export.graph import DetectionModule
+        from tfyolo.export.nodes import HalfWeights, NoRounding, Rounding, Roundings, run_network
+
+        network = self.network  # made here: inside the graph arrays could not be read
+        rounding: Roundings = HalfWeights() if halve else NoRounding()
+        if self.precision == "int8":
+            assert self.contract.quantization is not None  # noqa: S101 - export_model has checked it
+            rounding = Rounding(network, self.contract.quantization)
+        return DetectionModule(
+            lambda images: run_network(network, images, rounding),
+            self.contract,
+            self.image_hw,
+            self.nms,
+            self.settings,
+            uint8,
+        )
+
+    def exported_contract(self, format_name: str, **more: Any) -> Contract:
         """The contract that the file carries: its fixed size and what NMS it holds."""
-        note = {"format": format_name, "nms": self.nms, "half": self.half}
-        if self.nms != "none":
+        note = {"format": format_name, "nms": self.nms, "precision": self.precision, **more}
+        if self.nms not in ("none", "raw"):
             note |= {"conf_thres": self.settings.confidence, "iou_thres": self.settings.iou}
             note |= {"max_det": self.settings.max_detections, "candidates": self.settings.candidates}
-            note["multi_label"] = self.settings.multi_label
-        return self.contract.model_copy(update={"image_size": self.image_hw, "export": note})
-
-
-def freeze(model: Any, contract: Contract, image_hw: tuple[int, int]) -> Any:
-    """A Keras model as a function of one image size whose weights are constants.
-
-    Args:
-        model: from images to raw heads.
-        contract: its contract.
-        image_hw: size of the input in pixels.
-
-    Returns:
-        A concrete function from float32 (1, height, width, 3) in 0..1 to the list of raw heads.
-    """
-    import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    from tfyolo.models.build import build_model
-
-    fixed = build_model(contract.spec, image_hw=image_hw)
-    fixed.set_weights(model.get_weights())
-    forward = tf.function(lambda images: fixed(images, training=False))
-    spec = tf.TensorSpec((1, *image_hw, 3), tf.float32, name="images")
-    return convert_variables_to_constants_v2(forward.get_concrete_function(spec))
+            note |= {"multi_label": self.settings.multi_label, "agnostic": self.settings.agnostic}
+            note["per_class"] = self.settings.per_class
+        # Scales stand in the exported graph itself.
+        update = {"image_size": self.image_hw, "export": note, "quantization": None}
+        return self.contract.model_copy(update=update)
 
 
 def export_model(
@@ -103,7 +113,12 @@ def export_model(
             fix=f"--img {max(round(height / stride), 1) * stride}",
         )
     entries = [find_format(name) for name in formats]
-    kinds = [entry.check(request.nms) for entry in entries]
+    kinds = [entry.check(request.nms, request.precision) for entry in entries]
+    if request.precision == "int8" and request.contract.quantization is None:
+        raise TfyoloError(
+            "int8 needs the range of every tensor, which only pictures can tell",
+            fix="pass --data, or weights that `tfyolo quantize` wrote",
+        )
     written: dict[str, Path] = {}
     for entry, nms in zip(entries, kinds, strict=True):
         if progress:

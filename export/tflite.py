@@ -3,32 +3,89 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.lite.tools import flatbuffer_utils
 from tfyolo.export import saved_model
 from tfyolo.export.metadata import attach_files, describe
 from tfyolo.export.request import ExportRequest
 
+from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 
 
 def export(request: ExportRequest, path: Path) -> None:
-    """Write a `.tflite` file; float32, or float16 weights with `half`."""
+    """Write a `.tflite` file of any precision."""
+    data = packed(request, "tflite")
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def packed(request: ExportRequest, format_name: str, **note: Any) -> bytes:
+    """A model with metadata, labels and contract, whose `export` has `note`, too."""
+    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(convert(request)))
+    contract = request.exported_contract(format_name, **note)
+    describe(flatbuffer, contract)
+    return attach_files(bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer)), contract)
+
+
+def convert(request: ExportRequest) -> bytes:
+    """The bare flatbuffer.
+
+    Raises:
+        TfyoloError: int16x8 without pictures.
+    """
     # PostProcess survives only this way: converting the function itself folds it into an empty file.
     with tempfile.TemporaryDirectory() as folder:
-        saved_model.save(replace(request, half=False), Path(folder))
+        saved_model.save(request.module(), Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.allow_custom_ops = request.nms == "postprocess"
-        if request.half:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        data = converter.convert()
-    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(data))
-    contract = request.exported_contract("tflite")
-    describe(flatbuffer, contract)
-    packed = bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
-    with atomic(path) as temporary:
-        temporary.write_bytes(attach_files(packed, contract))
+        _SETTINGS[request.precision](converter, request)
+        return converter.convert()
+
+
+def _float16(converter: Any, request: ExportRequest) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+
+
+def _dynamic(converter: Any, request: ExportRequest) -> None:
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+
+
+def _int8(converter: Any, request: ExportRequest) -> None:
+    # The graph's fake-quantization operations say all scales: no pictures are needed here.
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = tf.uint8
+    if request.nms == "raw":
+        converter.inference_output_type = tf.int8
+
+
+def _int16x8(converter: Any, request: ExportRequest) -> None:
+    if request.pictures is None:
+        raise TfyoloError("int16x8 needs pictures to measure ranges on", fix="pass --data")
+
+    def pictures() -> Iterator[list[np.ndarray]]:
+        for picture in request.pictures:
+            yield [np.float32(picture[None]) / 255]
+
+    kinds = tf.lite.OpsSet
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = pictures
+    converter.target_spec.supported_ops = [
+        kinds.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+        kinds.TFLITE_BUILTINS,
+    ]
+
+
+_SETTINGS = {
+    "float32": lambda converter, request: None,
+    "float16": _float16,
+    "dynamic": _dynamic,
+    "int8": _int8,
+    "int16x8": _int16x8,
+}

@@ -72,10 +72,10 @@ def export(cells_detector, tmp_path_factory):
     done = {}
     request = ExportRequest(cells_detector.model, cells_detector.contract, (320, 320))
 
-    def run(name: str, nms: str = "auto", half: bool = False, **settings):
-        key = (name, nms, half, tuple(sorted(settings.items())))
+    def run(name: str, nms: str = "auto", precision: str = "float32", **settings):
+        key = (name, nms, precision, tuple(sorted(settings.items())))
         if key not in done:
-            this = replace(request, nms=nms, half=half, settings=NmsSettings(**settings))
+            this = replace(request, nms=nms, precision=precision, settings=NmsSettings(**settings))
             done[key] = export_model(this, [name], folder / f"cells{len(done)}")[name]
         return done[key]
 

@@ -3,43 +3,76 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfyolo.export.graph import Cells, ClassGrid, DetectionModule
-from tfyolo.export.nms import NmsSettings, to_corners
+from tfyolo.export.graph import Cells, DetectionModule
+from tfyolo.export.nms import NMS, ClassGrid, NmsSettings, to_corners
 
+from tests.shared import SHARED, needs_shared
 from tfyolo.inference.decode import decode
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.inference.predictions import Candidates, Detections
 from tfyolo.inference.runtimes.base import from_signature
 from tfyolo.models import Contract, load_spec
 
 IMAGE_HW = (64, 96)
+KINDS = [kind for kind, suppress in NMS.items() if suppress]
 
 
 def contract(classes: int) -> Contract:
-    return Contract.of(load_spec("yolov5n", classes=classes))
+    return Contract.of(load_spec("yolov5n", classes=classes), image_hw=IMAGE_HW)
 
 
 def random_heads(classes: int, seed: int) -> list[np.ndarray]:
-    """Raw heads of 64 x 96 pixels with a few dozen confident cells."""
+    """Raw heads (1, height, width, 3, 5 + classes) of 64 x 96 pixels with a few dozen confident cells."""
     random = np.random.default_rng(seed)
     heads = []
     for stride in (8, 16, 32):
         shape = (1, IMAGE_HW[0] // stride, IMAGE_HW[1] // stride, 3, 5 + classes)
         head = random.normal(0, 2, shape).astype(np.float32)
         head[..., 4] = random.normal(-2, 3, shape[:-1])
-        heads.append(head.reshape(*shape[:3], -1))
+        heads.append(head)
     return heads
+
+
+def run(heads: list[np.ndarray], nms: str, settings: NmsSettings) -> dict[str, np.ndarray]:
+    """Outputs of the exported graph for these heads."""
+
+    def flat(x):
+        return tf.constant(x.reshape(*x.shape[:3], -1))
+
+    parts = [
+        tuple(flat(head[..., part]) for part in (slice(4), slice(4, 5), slice(5, None))) for head in heads
+    ]
+    module = DetectionModule(lambda _: parts, contract(heads[0].shape[-1] - 5), IMAGE_HW, nms, settings)
+    return {name: x.numpy() for name, x in module.detect(tf.zeros((1, *IMAGE_HW, 3))).items()}
+
+
+def candidates(heads: list[np.ndarray]) -> Candidates:
+    info = contract(heads[0].shape[-1] - 5)
+    return decode([head[0].reshape(*head.shape[1:3], -1) for head in heads], info.anchors_px, info.strides)
+
+
+def assert_same(found: Detections, expected: Detections) -> None:
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=2e-2)
 
 
 def test_cells_decode_as_numpy_does():
     heads = random_heads(4, seed=0)
-    info = contract(4)
-    cells = Cells(info, IMAGE_HW)
-    raw = np.concatenate([head.reshape(-1, 9) for head in heads])
-    boxes, scores = cells.decode(tf.constant(raw), tf.constant(cells.table))
-    expected = decode([head[0] for head in heads], info.anchors_px, info.strides)
-    corners = to_corners(boxes).numpy()[:, [1, 0, 3, 2]] * np.float32([96, 64, 96, 64])
-    np.testing.assert_allclose(corners, expected.boxes_xyxy_px, atol=1e-3)
-    np.testing.assert_allclose(scores, expected.scores, atol=1e-6)
+    cells = Cells(contract(4), IMAGE_HW)
+    box = np.concatenate([head.reshape(-1, 9)[:, :4] for head in heads])
+    corners = to_corners(cells.decode(tf.constant(box), tf.constant(cells.table))).numpy()
+    in_pixels = corners[:, [1, 0, 3, 2]] * np.float32([96, 64, 96, 64])
+    np.testing.assert_allclose(in_pixels, candidates(heads).boxes_xyxy_px, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["none", "raw"])
+def test_without_suppression_all_boxes_come_out(kind):
+    heads = random_heads(4, seed=0)
+    found = from_signature(run(heads, kind, NmsSettings()), contract(4), 0.0)
+    expected = candidates(heads)
+    np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=1e-3)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 4, 5, 80, 91, 1000])
@@ -62,36 +95,67 @@ def test_class_grid_keeps_neighbours_apart():
     assert distance[~np.eye(9, dtype=bool)].min() > 2.3 + 1.2
 
 
-@pytest.mark.parametrize("nms", ["combined", "postprocess"])
-@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("nms", KINDS)
+@pytest.mark.parametrize("how", ["best class", "several classes", "agnostic"])
 @pytest.mark.parametrize("classes", [1, 4, 80])
-def test_suppression_equals_numpy(nms, multi_label, classes):
+def test_suppression_equals_numpy(nms, how, classes):
     heads = random_heads(classes, seed=classes)
-    info = contract(classes)
-    settings = NmsSettings(0.3, 0.45, max_detections=50, candidates=300, multi_label=multi_label)
-    module = DetectionModule(lambda _: [tf.constant(h) for h in heads], info, IMAGE_HW, nms, settings)
-    outputs = {name: value.numpy() for name, value in module.detect(tf.zeros((1, *IMAGE_HW, 3))).items()}
-    found = from_signature(outputs, IMAGE_HW)
-    candidates = decode([head[0] for head in heads], info.anchors_px, info.strides)
-    options = NmsOptions(0.3, 0.45, multi_label=multi_label, max_detections=50)
-    expected = non_max_suppression(candidates, options)
+    flags = {"multi_label": how == "several classes", "agnostic": how == "agnostic"}
+    settings = NmsSettings(0.3, 0.45, max_detections=50, candidates=300, **flags)
+    found = from_signature(run(heads, nms, settings), contract(classes), 0.0)
+    expected = non_max_suppression(candidates(heads), NmsOptions(0.3, 0.45, max_detections=50, **flags))
     assert len(expected) > 5
-    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
-    np.testing.assert_array_equal(found.classes, expected.classes)
-    np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=2e-2)
+    assert_same(found, expected)
 
 
-def test_rows_past_the_count_are_zero():
-    heads = [np.full((1, 64 // s, 96 // s, 27), -20, np.float32) for s in (8, 16, 32)]
-    heads[0][0, 2, 3, :9] = [0, 0, 0, 0, 8, -8, 8, -8, -8]
-    module = DetectionModule(
-        lambda _: [tf.constant(h) for h in heads],
-        contract(4),
-        IMAGE_HW,
-        "combined",
-        NmsSettings(max_detections=5),
-    )
-    out = {name: value.numpy() for name, value in module.detect(tf.zeros((1, *IMAGE_HW, 3))).items()}
+@pytest.mark.parametrize("nms", KINDS)
+def test_few_of_each_class(nms):
+    heads = random_heads(4, seed=11)
+    settings = NmsSettings(0.2, 0.6, max_detections=8, candidates=300, per_class=3)
+    found = from_signature(run(heads, nms, settings), contract(4), 0.0)
+    every = non_max_suppression(candidates(heads), NmsOptions(0.2, 0.6))
+    rank = [int((every.classes[:i] == c).sum()) for i, c in enumerate(every.classes)]
+    expected = every[np.flatnonzero(np.array(rank) < 3)[:8]]
+    assert np.bincount(every.classes).max() > 3
+    assert_same(found, expected)
+
+
+@needs_shared
+@pytest.mark.parametrize("nms", KINDS)
+@pytest.mark.parametrize("case", ["default", "agnostic", "multi_label", "max_det"])
+def test_stored_vectors(nms, case):
+    """Boxes that PyTorch's YOLOv5 keeps of 1,200 predictions, in its order."""
+    from tfyolo.export.nms import Boxes
+
+    ref = np.load(SHARED / "reference" / "nms.npz")
+    pred = ref["pred"].astype(np.float32)
+    scores = pred[:, 5:] * pred[:, 4:5]
+    limit = 0.05 if case == "multi_label" else 0.25
+    if case == "multi_label":
+        row, label = np.nonzero(scores > limit)
+    else:
+        row, label = np.arange(len(scores)), scores.argmax(1)
+    order = np.argsort(-scores[row, label], kind="stable")
+    row, label = row[order], label[order]
+    boxes = Boxes(
+        tf.constant(pred[row][:, [1, 0, 3, 2]] / 640), tf.constant(scores[row, label]),
+        tf.constant(label.astype(np.float32)),
+    )  # fmt: skip
+    rows = 17 if case == "max_det" else 300
+    settings = NmsSettings(limit, 0.45, rows, agnostic=case == "agnostic")
+    kept = NMS[nms](boxes, rows, settings, ClassGrid(4, 2.0))
+    wanted, count = ref[f"out_{case}"], int(kept.count)
+    assert count == len(wanted)
+    np.testing.assert_allclose(kept.scores[:count], wanted[:, 4], atol=1e-5)
+    np.testing.assert_array_equal(kept.classes[:count], wanted[:, 5])
+    np.testing.assert_allclose(kept.corners.numpy()[:count, [1, 0, 3, 2]] * 640, wanted[:, :4], atol=0.02)
+
+
+@pytest.mark.parametrize("nms", KINDS)
+def test_rows_past_the_count_are_zero(nms):
+    heads = [np.full((1, 64 // s, 96 // s, 3, 9), -20, np.float32) for s in (8, 16, 32)]
+    heads[0][0, 2, 3, 0] = [0, 0, 0, 0, 8, -8, 8, -8, -8]
+    out = run(heads, nms, NmsSettings(max_detections=5))
     assert out["num_detections"].tolist() == [1]
     assert out["detection_classes"].tolist() == [[1, 0, 0, 0, 0]]
     assert not out["detection_boxes"][0, 1:].any()
@@ -100,14 +164,8 @@ def test_rows_past_the_count_are_zero():
 
 def test_fewer_candidates_keep_the_best():
     heads = random_heads(4, seed=3)
-    few = NmsSettings(0.01, 0.45, max_detections=10, candidates=40)
-    all_of_them = NmsSettings(0.01, 0.45, max_detections=10, candidates=10_000)
-    scores = [
-        DetectionModule(
-            lambda _: [tf.constant(h) for h in heads], contract(4), IMAGE_HW, "combined", settings
-        )
-        .detect(tf.zeros((1, *IMAGE_HW, 3)))["detection_scores"]
-        .numpy()[0]
-        for settings in (few, all_of_them)
-    ]
-    np.testing.assert_allclose(scores[0][:5], scores[1][:5], atol=1e-6)
+    few, every = (
+        run(heads, "combined", NmsSettings(0.01, 0.45, max_detections=10, candidates=n))["detection_scores"]
+        for n in (40, 10_000)
+    )
+    np.testing.assert_allclose(few[0, :5], every[0, :5], atol=1e-6)

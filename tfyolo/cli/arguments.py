@@ -38,6 +38,37 @@ def add_thresholds(parser: argparse.ArgumentParser, conf: float, iou: float, max
     )
 
 
+def add_calibration(parser: argparse.ArgumentParser, required: bool = False, data: bool = True) -> None:
+    """--data, --calibration, --ranges and --keep-float: how an integer network's ranges are measured."""
+    add = parser.add_argument
+    if data:
+        add(
+            "--data", required=required, metavar="YAML", help="data set whose training pictures are looked at"
+        )
+    add("--calibration", type=positive, default=200, metavar="N", help="most pictures (%(default)s)")
+    add(
+        "--ranges", choices=("mse", "minmax", "percentile"), default="mse",
+        help="what a tensor's range is chosen by (%(default)s)",
+    )  # fmt: skip
+    add(
+        "--keep-float", nargs="+", default=[], metavar="NAME",
+        help="layers that stay in float, such as model.9 or model.24.m.0.box",
+    )  # fmt: skip
+
+
+def add_qat(parser: argparse.ArgumentParser, loss: str = "distill", short: bool = True) -> None:
+    """--qat-loss and --qat-lr, or in short --loss and --lr: how a quantized network is trained."""
+    parser.add_argument(
+        *(["--loss"] if short else []), "--qat-loss", dest="qat_loss",
+        choices=("distill", "labels", "both"), default=loss,
+        help="follow the float model, YOLOv5's loss, or both (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        *(["--lr"] if short else []), "--qat-lr", dest="qat_lr", type=float, default=0.01, metavar="X",
+        help="learning rate, in quantization steps (%(default)s)",
+    )  # fmt: skip
+
+
 def add_run(parser: argparse.ArgumentParser, project: str) -> None:
     """--project, --name and --exist-ok: where results go."""
     parser.add_argument("--project", type=Path, default=Path(project), help="folder of results (%(default)s)")
@@ -73,6 +104,11 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
     return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number of at least 0, for argparse."""
+    return 0 if text == "0" else positive(text)
 
 
 def device(text: str) -> str:

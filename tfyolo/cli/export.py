@@ -4,43 +4,67 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
 
+if TYPE_CHECKING:
+    from tfyolo.models.contract import Contract
+
 EXAMPLES = (
     "tfyolo export --weights yolov5n.pt --include tflite",
-    "tfyolo export --weights best.keras --include saved_model tflite --half --nms none --img 320",
-    "tfyolo export --weights yolov5n.pt --include tflite --conf-thres 0.001 --iou-thres 0.6   # for mAP",
+    "tfyolo export --weights best.keras --include saved_model pb tflite tfjs --half --img 320",
+    "tfyolo export --weights best.keras --include tflite edgetpu --int8 --data fruit.yaml --nms",
+    "tfyolo export --weights yolov5n.pt --include tflite --conf-thres 0.001 --iou-thres 0.6 --multi-label",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's export.py."""
+    from tfyolo.export.registry import FORMATS, PRECISIONS
+
+    add = parser.add_argument
     options.add_model(parser)
-    parser.add_argument(
-        "--include",
-        nargs="+",
-        default=["tflite"],
-        metavar="FORMAT",
-        help="saved_model, tflite (default: tflite)",
-    )
-    parser.add_argument("--half", action="store_true", help="weights as float16: half the size")
-    parser.add_argument(
-        "--nms", choices=("auto", "postprocess", "combined", "none"), default="auto",
-        help="suppression inside: postprocess is TFLite's own operation, combined is TensorFlow's; "
-        "auto is the format's default",
+    names = ", ".join(entry.name for entry in FORMATS)
+    add("--include", nargs="+", default=["tflite"], metavar="FORMAT", help=f"{names} (tflite)")
+    parser.set_defaults(precision="float32")
+    precisions = parser.add_mutually_exclusive_group()
+    helps = {
+        "float16": "weights as float16: half the size",
+        "dynamic": "weights as int8, activations in float",
+        "int8": "an integer network: a quarter of the size, and quickest; needs --data",
+        "int16x8": "16-bit activations, 8-bit weights; needs --data",
+    }
+    for precision, text in helps.items():
+        precisions.add_argument(
+            PRECISIONS[precision], dest="precision", action="store_const", const=precision, help=text
+        )
+    options.add_calibration(parser)
+    add(
+        "--nms", nargs="?", const="auto", default="auto", choices=("auto", *_NMS), metavar="KIND",
+        help=f"suppression inside: {', '.join(_NMS)}; auto is the format's own; none returns all boxes, "
+        "raw the network's heads",
     )  # fmt: skip
     options.add_thresholds(parser, conf=0.25, iou=0.45, max_det=100)
-    parser.add_argument(
+    add("--topk-all", dest="max_det", type=options.positive, metavar="N", help="the same as --max-det")
+    add("--topk-per-class", type=options.positive, metavar="N", help="most boxes of a class (no limit)")
+    add("--agnostic-nms", action="store_true", help="boxes of different classes suppress each other, too")
+    add(
         "--candidates", type=options.positive, default=1000, metavar="N",
         help="boxes of highest objectness that are suppressed (%(default)s)",
     )  # fmt: skip
-    parser.add_argument(
-        "--multi-label", action="store_true", help="a box may have several classes, as when mAP is measured"
-    )
-    parser.add_argument(
-        "--output", type=Path, metavar="STEM", help="path without suffix; beside --weights by default"
-    )
+    add("--multi-label", action="store_true", help="a box may have several classes, as when mAP is measured")
+    add("--output", type=Path, metavar="STEM", help="path without suffix; beside --weights by default")
+
+
+_NMS = (
+    "postprocess",
+    "builtin",
+    "combined",
+    "tensor",
+    "none",
+    "raw",
+)  # export/nms.py, which needs TensorFlow
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,34 +79,86 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.weights.hub import find_weights
 
     for name in arguments.include:  # a doomed request ends before TensorFlow is loaded
-        find_format(name).check(arguments.nms)
+        find_format(name).check(arguments.nms, arguments.precision)
     path = find_weights(arguments.weights)
     if path.suffix not in (".pt", ".pth", ".keras"):
         raise TfyoloError(
             "is exported already", path=path, fix="pass the .pt or .keras file it was made from"
         )
     model, contract = load_model(path)
-    request = ExportRequest(
-        model,
-        contract,
-        options.image_hw(arguments.img) or contract.image_size,
-        arguments.nms,
-        NmsSettings(
-            arguments.conf_thres,
-            arguments.iou_thres,
-            arguments.max_det,
-            arguments.candidates,
-            arguments.multi_label,
-        ),
-        arguments.half,
+    image_hw = options.image_hw(arguments.img) or contract.image_size
+    settings = NmsSettings(
+        confidence=arguments.conf_thres,
+        iou=arguments.iou_thres,
+        max_detections=arguments.max_det,
+        candidates=arguments.candidates,
+        multi_label=arguments.multi_label,
+        agnostic=arguments.agnostic_nms,
+        per_class=arguments.topk_per_class,
     )
-    stem = arguments.output or path.with_suffix("")
-    with progress_bar() as progress, hidden_stderr():
-        written = export_model(request, arguments.include, stem, progress)
+    sentences: list[str] = []
+    with progress_bar() as progress:
+        pictures = None
+        if arguments.precision == "int8":
+            model, contract = _quantized(arguments, model, contract, image_hw, progress)
+        elif arguments.precision == "int16x8":
+            pictures = _pictures(arguments, image_hw, progress)
+        request = ExportRequest(
+            model,
+            contract,
+            image_hw,
+            arguments.nms,
+            settings,
+            arguments.precision,
+            pictures,
+            sentences.append,
+        )
+        with hidden_stderr():
+            written = export_model(
+                request, arguments.include, arguments.output or path.with_suffix(""), progress
+            )
+    for sentence in sentences:
+        print(sentence)
     for name, file in written.items():
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
     print(f"next: tfyolo detect --weights {next(iter(written.values()))} --source PICTURE")
     return 0
+
+
+def _quantized(
+    arguments: argparse.Namespace, model: Any, contract: Contract, image_hw: tuple[int, int], progress: Any
+) -> tuple[Any, Contract]:
+    """The model with ranges: its own, or measured on --data."""
+    from tfyolo.models.network import Network
+    from tfyolo.quantization.calibration import CalibrationOptions
+    from tfyolo.quantization.model import calibrate_model
+    from tfyolo.quantization.pictures import fitting_count
+
+    if contract.quantization is not None and arguments.data is None:
+        return model, contract
+    network = Network.of(model, contract.spec)
+    count = fitting_count(network, image_hw, arguments.calibration)
+    pictures = _pictures(arguments, image_hw, progress, count)
+    settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
+    return calibrate_model(model, contract, pictures, settings, progress)
+
+
+def _pictures(
+    arguments: argparse.Namespace, image_hw: tuple[int, int], progress: Any, count: int | None = None
+) -> Any:
+    from tfyolo.data.dataset import read_dataset
+    from tfyolo.errors import TfyoloError
+    from tfyolo.quantization.pictures import dataset_pictures
+
+    if arguments.data is None:
+        flag = f"--{arguments.precision}"
+        raise TfyoloError(
+            f"{flag} needs --data: how large the network's values get is measured on training pictures",
+            fix="pass the data set's YAML, or weights that `tfyolo quantize` wrote",
+        )
+    return dataset_pictures(
+        read_dataset(arguments.data), "train", image_hw, count or arguments.calibration, progress
+    )
 
 
 def megabytes(path: Path) -> float:

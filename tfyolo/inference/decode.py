@@ -15,6 +15,13 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(x, -80, 80)))
 
 
+def join_parts(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """A raw head (height, width, anchors * (5 + classes)) of its logits of boxes, objectness, classes."""
+    cells = (*parts[1].shape, -1)  # objectness has one channel an anchor
+    joined = np.concatenate([part.reshape(cells) for part in parts], -1)
+    return joined.reshape(*joined.shape[:2], -1)
+
+
 def decode(
     heads: Sequence[np.ndarray], anchors_px: Anchors, strides: Sequence[int], confidence: float = 0.0
 ) -> Candidates:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from tfyolo.configs.reader import Document
 from tfyolo.errors import TfyoloError
 from tfyolo.models.parse import MAX_CLASSES, MAX_SIDE, parse_spec
+from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.models.spec import Anchors, ModelSpec
 from tfyolo.version import __version__
 
@@ -40,6 +41,8 @@ class Contract(BaseModel):
     version: str = __version__
     export: dict[str, Any] = {}
     """What an exporter adds: format, NMS, thresholds, precision."""
+    quantization: QuantizationSpec | None = None
+    """Ranges of an integer version, where calibration or training has found them."""
 
     @model_validator(mode="after")
     def _check(self) -> Contract:
@@ -87,7 +90,7 @@ class Contract(BaseModel):
 
     def to_json(self) -> str:
         """Indented JSON."""
-        return self.model_dump_json(indent=1)
+        return self.model_dump_json(indent=1, exclude_none=True)
 
     @classmethod
     def from_json(cls, text: str | bytes, path: Any = None) -> Contract:

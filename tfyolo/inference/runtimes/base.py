@@ -7,8 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from tfyolo.inference.decode import decode, join_parts
 from tfyolo.inference.predictions import Candidates, Detections, Prediction
 from tfyolo.models.contract import Contract
+from tfyolo.models.network import PARTS
 
 
 class Runtime(Protocol):
@@ -32,13 +34,31 @@ class Runtime(Protocol):
         """
 
 
-def from_signature(outputs: Mapping[str, np.ndarray], input_hw: tuple[int, int]) -> Prediction:
-    """An exported graph's outputs, by signature name (docs/architecture.md), as a prediction."""
-    height, width = input_hw
+OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections", "boxes", "scores")
+"""Names of an exported graph's outputs (docs/architecture.md); raw heads have `raw_outputs`."""
+
+
+def raw_outputs(contract: Contract) -> list[tuple[str, str, str]]:
+    """Names of raw heads of box, objectness and classes, scale by scale."""
+    return [tuple(f"{part}_{i}" for part in PARTS) for i in range(len(contract.strides))]  # type: ignore[misc]
+
+
+def from_signature(outputs: Mapping[str, np.ndarray], contract: Contract, confidence: float) -> Prediction:
+    """An exported graph's outputs, by signature name, as a prediction.
+
+    Args:
+        outputs: float arrays of one image.
+        contract: of the file.
+        confidence: candidates of lower objectness may be left out.
+    """
+    height, width = contract.image_size
     scale = np.array([width, height, width, height], np.float32)
     if "num_detections" in outputs:
         count = int(outputs["num_detections"][0])
         boxes = outputs["detection_boxes"][0, :count][:, [1, 0, 3, 2]] * scale
         classes = outputs["detection_classes"][0, :count].astype(np.int64)
         return Detections(boxes, outputs["detection_scores"][0, :count], classes)
-    return Candidates(outputs["boxes"][0][:, [1, 0, 3, 2]] * scale, outputs["scores"][0])
+    if "boxes" in outputs:
+        return Candidates(outputs["boxes"][0][:, [1, 0, 3, 2]] * scale, outputs["scores"][0])
+    heads = [join_parts([outputs[name][0] for name in names]) for names in raw_outputs(contract)]
+    return decode(heads, contract.anchors_px, contract.strides, confidence)

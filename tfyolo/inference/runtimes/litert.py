@@ -40,7 +40,7 @@ class LiteRtRuntime:
             raise TfyoloError(
                 f"LiteRT cannot read it: {str(error).splitlines()[0]}", path=path, fix="export it again"
             ) from error
-        self._dtype = details["dtype"]
+        self._dtype, self._outputs = details["dtype"], self._run.get_output_details()
         if tuple(details["shape"]) != (1, *self.contract.image_size, 3):
             raise TfyoloError(
                 f"its input is {tuple(details['shape'])}, not what its tfyolo.json says", path=path
@@ -55,5 +55,13 @@ class LiteRtRuntime:
                 if self._dtype == np.uint8
                 else np.multiply(image[None], 1 / 255, dtype=np.float32)
             )
-            predictions.append(from_signature(self._run(images=pixels), self.contract.image_size))
+            outputs = {name: self._float(name, x) for name, x in self._run(images=pixels).items()}
+            predictions.append(from_signature(outputs, self.contract, confidence))
         return predictions
+
+    def _float(self, name: str, values: np.ndarray) -> np.ndarray:
+        """An output as numbers; raw integer heads come with a scale."""
+        if values.dtype != np.int8:
+            return values
+        scale, zero = self._outputs[name]["quantization"]
+        return (values.astype(np.float32) - zero) * np.float32(scale)

@@ -9,6 +9,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.predictions import Prediction
 from tfyolo.inference.runtimes.base import from_signature
+from tfyolo.inference.runtimes.safety import check_saved_model
 from tfyolo.models.contract import FILE_NAME, Contract
 
 
@@ -31,7 +32,6 @@ class SavedModelRuntime:
         from tfyolo.inference.runtimes.keras import limit_threads
 
         limit_threads(threads)
-
         try:
             self.contract = Contract.from_json((path / FILE_NAME).read_bytes(), path / FILE_NAME)
         except OSError as error:
@@ -41,9 +41,11 @@ class SavedModelRuntime:
                 fix="write it with `tfyolo export --include saved_model`",
             ) from error
         self.input_hw: tuple[int, int] | None = self.contract.image_size
+        check_saved_model(path)
         try:
             self._loaded = tf.saved_model.load(str(path))
             self._run = self._loaded.signatures["serving_default"]
+            self._uint8 = self._run.structured_input_signature[1]["images"].dtype == tf.uint8
         except Exception as error:  # TensorFlow raises many kinds for a damaged folder
             raise TfyoloError(
                 f"TensorFlow cannot read it: {str(error).splitlines()[0][:200]}",
@@ -53,9 +55,12 @@ class SavedModelRuntime:
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
+        import tensorflow as tf
+
         predictions = []
         for image in images:
-            outputs = self._run(images=np.multiply(image[None], 1 / 255, dtype=np.float32))
+            pixels = image[None] if self._uint8 else np.multiply(image[None], 1 / 255, dtype=np.float32)
+            outputs = self._run(images=tf.constant(pixels))
             arrays = {name: value.numpy() for name, value in outputs.items()}
-            predictions.append(from_signature(arrays, self.contract.image_size))
+            predictions.append(from_signature(arrays, self.contract, confidence))
         return predictions

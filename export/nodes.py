@@ -1,0 +1,210 @@
+"""The network's operations in TensorFlow, float or with the rounding of its integer version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfyolo.models.arguments import LEAKY_SLOPE
+from tfyolo.models.network import IMAGES, Network, Node
+from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names, weight_bounds
+
+Tensor = Any
+
+
+class Rounding:
+    """Rounds tensors and kernels as the integer network does: TensorFlow's fake-quantization operations.
+
+    The converter turns them into scales, so that no calibration is needed when a file is written.
+
+    Args:
+        network: whose tensors are rounded.
+        spec: ranges.
+    """
+
+    def __init__(self, network: Network, spec: QuantizationSpec) -> None:
+        self._spec, self._names = spec, range_names(network)
+
+    def tensor(self, x: Tensor, name: str) -> Tensor:
+        """Activations of the node `name`, on the grid of 256 values of its range."""
+        if self._spec.is_float(name):
+            return x
+        return fake_quantize(x, self._spec.ranges[self._names[name]])
+
+    def sigmoid(self, x: Tensor, name: str) -> Tensor:
+        """A sigmoid inside an activation, on the grid that integer kernels give it."""
+        return x if self._spec.is_float(name) else fake_quantize(x, SIGMOID)
+
+    def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
+        """Weights (height, width, input, output channels) on the grid of int8."""
+        if self._spec.is_float(node.name):
+            return tf.constant(kernel)
+        known = self._spec.bounds.get(node.layer)
+        bounds = np.float32(known) if known else weight_bounds(kernel, self._spec.weights)
+        if self._spec.weights == "per_tensor":
+            return tf.quantization.fake_quant_with_min_max_vars(
+                kernel, -bounds[0], bounds[0], narrow_range=True
+            )
+        return tf.quantization.fake_quant_with_min_max_vars_per_channel(
+            kernel, -bounds, bounds, narrow_range=True
+        )
+
+
+class NoRounding:
+    """The float network."""
+
+    def tensor(self, x: Tensor, name: str) -> Tensor:
+        """`x`."""
+        return x
+
+    def sigmoid(self, x: Tensor, name: str) -> Tensor:
+        """`x`."""
+        return x
+
+    def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
+        """`kernel`."""
+        return tf.constant(kernel)
+
+
+class HalfWeights(NoRounding):
+    """The float network, its weights stored as float16."""
+
+    def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
+        """`kernel`, float32 when it is used."""
+        return tf.cast(tf.constant(kernel.astype(np.float16)), tf.float32)
+
+
+Roundings = Rounding | NoRounding
+
+
+def fake_quantize(x: Tensor, limits: Sequence[float]) -> Tensor:
+    """`x` rounded to 256 values between two limits, one of which values is zero."""
+    return tf.quantization.fake_quant_with_min_max_args(x, min=limits[0], max=limits[1])
+
+
+def run_network(
+    network: Network,
+    images: Tensor,
+    rounding: Roundings | None = None,
+    observe: Callable[[str, Tensor], None] = lambda name, x: None,
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Execute.
+
+    Args:
+        network: from `Network.of`.
+        images: (batch, height, width, 3) RGB in 0..1.
+        rounding: of tensors and weights; none by default.
+        observe: is shown every tensor with its name.
+
+    Returns:
+        Per scale the logits of boxes, objectness and classes.
+    """
+    rounding = rounding or NoRounding()
+    tensors = {IMAGES: rounding.tensor(images, IMAGES)}
+    for node in network.nodes:
+        x = run_node(network, node, [tensors[name] for name in node.inputs], rounding)
+        observe(node.name, x)
+        tensors[node.name] = x
+    return [tuple(tensors[name] for name in parts) for parts in network.heads]  # type: ignore[misc]
+
+
+def run_node(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+    """One operation; its output is rounded where an integer kernel would round it."""
+    x = KINDS[node.kind](network, node, xs, rounding)
+    return x if node.kind in KEEPS_SCALE else rounding.tensor(x, node.name)
+
+
+def activate(x: Tensor, function: str, sigmoid: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
+    """An activation by name; `sigmoid` is applied to the sigmoid inside one."""
+    return _ACTIVATIONS[function](x, sigmoid)
+
+
+_ACTIVATIONS: dict[str, Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]] = {
+    "": lambda x, _: x,
+    "silu": lambda x, sigmoid: x * sigmoid(tf.sigmoid(x)),
+    "relu": lambda x, _: tf.nn.relu(x),
+    "relu6": lambda x, _: tf.nn.relu6(x),
+    "leaky_relu": lambda x, _: tf.nn.leaky_relu(x, LEAKY_SLOPE),
+    "hard_swish": lambda x, _: x * tf.nn.relu6(x + 3.0) * (1 / 6),
+}
+
+
+def convolve(x: Tensor, kernel: Tensor, bias: Tensor, node: Node) -> Tensor:
+    """A convolution that pads symmetrically, as PyTorch's does, with bias and fused activation."""
+    stride, padding, groups = (node.arguments[key] for key in ("stride", "padding", "groups"))
+    size = node.arguments["kernel"]
+    same = _same(x.shape[1:3], size, stride, padding)
+    if padding and not same:
+        x = tf.pad(x, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    how = "SAME" if padding and same else "VALID"
+    if groups > 1 and groups == x.shape[-1]:
+        kernel = tf.reshape(kernel, [size, size, groups, node.channels // groups])
+        y = tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], how)
+    else:
+        y = tf.nn.conv2d(x, kernel, stride, how)
+    return activate(y + bias, node.function)
+
+
+def _same(image_hw: Any, size: int, stride: int, padding: int) -> bool:
+    """Whether TensorFlow's SAME padding is `padding` on all four sides."""
+    if stride == 1:
+        return 2 * padding == size - 1
+    return all(
+        side is not None and max((-(-side // stride) - 1) * stride + size - side, 0) == 2 * padding
+        for side in image_hw
+    )
+
+
+def _conv(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+    kernel, bias = network.weights[node.layer]
+    return convolve(xs[0], rounding.kernel(kernel, node), tf.constant(bias), node)
+
+
+def _activation(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+    return activate(xs[0], node.function, lambda x: rounding.sigmoid(x, node.name))
+
+
+def _max_pool(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+    how = "SAME" if node.arguments["padding"] else "VALID"
+    return tf.nn.max_pool2d(xs[0], node.arguments["kernel"], node.arguments["stride"], how)
+
+
+def _upsample(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+    # The one form that stays a single operation, version 1, in every format (models/layers.py says more).
+    height, width = xs[0].shape[1:3]
+    size = [height, width] if height and width else tf.shape(xs[0])[1:3]
+    return tf.raw_ops.ResizeNearestNeighbor(
+        images=xs[0], size=tf.convert_to_tensor(size) * node.arguments["scale"]
+    )
+
+
+def _zero_pad(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+    return tf.pad(xs[0], [[0, 0], *map(list, node.arguments["padding"]), [0, 0]])
+
+
+def _attention(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+    """Keras' MultiHeadAttention over all positions; it has no integer kernel and stays in float."""
+    projected = []
+    arrays = network.attention[node.name]
+    for x, kernel, bias in zip(xs, arrays[0:6:2], arrays[1:6:2], strict=True):
+        flat = tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])
+        projected.append(tf.einsum("bnc,chd->bhnd", flat, kernel) + bias[None, :, None])
+    query, key, value = projected
+    weights = tf.nn.softmax(tf.matmul(query, key, transpose_b=True) / np.sqrt(query.shape[-1]))
+    y = tf.einsum("bhnd,hdc->bnc", tf.matmul(weights, value), arrays[6]) + arrays[7]
+    return tf.reshape(y, tf.shape(xs[0]))
+
+
+KINDS: dict[str, Callable[[Network, Node, list[Tensor], Roundings], Tensor]] = {
+    "conv": _conv,
+    "activation": _activation,
+    "add": lambda network, node, xs, rounding: tf.add_n(xs) if len(xs) > 2 else xs[0] + xs[1],
+    "concat": lambda network, node, xs, rounding: tf.concat(xs, -1),
+    "max_pool": _max_pool,
+    "upsample": _upsample,
+    "zero_pad": _zero_pad,
+    "attention": _attention,
+}

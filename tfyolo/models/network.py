@@ -1,0 +1,316 @@
+"""The network as it is executed: a list of plain operations, batch normalisation folded, heads split.
+
+Exporters and quantization start here, not at Keras layers. `Network.of(model, spec)` walks the same blocks as
+the Keras builder, so that an architecture is written once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from tfyolo.models.build import run_layers
+from tfyolo.models.ops import Padding
+from tfyolo.models.spec import ModelSpec
+
+IMAGES = "images"
+PARTS = ("box", "objectness", "classes")
+FUSED = ("relu", "relu6")
+"""Activations that an integer convolution applies itself."""
+
+Kind = Literal[
+    "conv", "batch_norm", "activation", "add", "concat", "max_pool", "zero_pad", "upsample", "attention"
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: of its output, as YOLOv5 numbers its modules: `model.0.act`.
+        kind: what it does.
+        inputs: names of the tensors that it reads.
+        channels: of its output.
+        arguments: strides, padding, and so on, by kind.
+        layer: whose weights it has, where it has any.
+        function: of an activation; for a convolution, one of `FUSED` or empty.
+    """
+
+    name: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    channels: int
+    arguments: dict[str, Any] = field(default_factory=dict)
+    layer: str = ""
+    function: str = ""
+
+
+class Weights(NamedTuple):
+    """Of one convolution."""
+
+    kernel: np.ndarray
+    """(height, width, input channels / groups, output channels)."""
+    bias: np.ndarray
+    """(output channels,)."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a detector computes up to its raw heads.
+
+    Attributes:
+        nodes: in the order of execution.
+        weights: of convolutions by `Node.layer`, batch normalisation folded in.
+        attention: arrays of attention layers, in Keras' order.
+        heads: per scale the names of box, objectness and class logits.
+
+    Example:
+        >>> network = Network.of(model, spec)  # doctest: +SKIP
+        >>> network.nodes[0].name, network.nodes[1].name  # doctest: +SKIP
+        ('model.0.conv', 'model.0.act')
+    """
+
+    nodes: tuple[Node, ...]
+    weights: dict[str, Weights]
+    attention: dict[str, list[np.ndarray]]
+    heads: tuple[tuple[str, str, str], ...]
+
+    @classmethod
+    def of(cls, model: Any, spec: ModelSpec) -> Network:
+        """The network of a Keras model (on keras or tf_keras) from `build_model(spec)`."""
+        recorder = _Recorder(spec.csp_activation)
+        outputs = run_layers(recorder, _Ref(IMAGES, 3), spec)
+        kernels = {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
+        nodes, weights = _fold(_named(recorder.nodes, spec.activation), kernels, spec.bn_epsilon)
+        nodes = _fuse(nodes)
+        nodes, heads = _split_heads(nodes, weights, [ref.name for ref in outputs], spec)
+        attention = {node.name: kernels[node.name] for node in nodes if node.kind == "attention"}
+        return cls(tuple(nodes), weights, attention, heads)
+
+    @property
+    def consumers(self) -> Counter[str]:
+        """How many nodes and heads read each tensor."""
+        counts = Counter(name for node in self.nodes for name in node.inputs)
+        counts.update(name for parts in self.heads for name in parts)
+        return counts
+
+    def with_weights(self, weights: dict[str, Weights]) -> Network:
+        """The same network with some weights replaced."""
+        return replace(self, weights={**self.weights, **weights})
+
+    def load_into(self, model: Any, spec: ModelSpec) -> None:
+        """Give a Keras model from `build_model(spec)` these weights; the inverse of `of`.
+
+        Batch normalisation becomes an addition: scale 1, mean 0, and the bias. In inference the model then
+        computes exactly this network.
+        """
+        layers = {layer.name: layer for layer in model.layers}
+        merged = _merge_heads(self.weights, spec)
+        recorder = _Recorder(spec.csp_activation)
+        run_layers(recorder, _Ref(IMAGES, 3), spec)
+        normalised = _normalised(recorder.nodes)
+        biases = {name: merged[name].bias for name in merged}
+        for name, weights in merged.items():
+            kernel = weights.kernel
+            arrays = layers[name].get_weights()
+            bias = [] if len(arrays) == 1 else [np.zeros_like(weights.bias)]
+            if name not in {part for parts in normalised.values() for part, _ in parts}:
+                bias = bias and [weights.bias]
+            layers[name].set_weights([kernel.reshape(arrays[0].shape), *bias])
+        for name, parts in normalised.items():
+            bias = np.concatenate([biases[part] for part, _ in parts])
+            one = np.ones_like(bias)
+            layers[name].set_weights([one, bias, 0 * one, one - np.float32(spec.bn_epsilon)])
+        for name, arrays in self.attention.items():
+            layers[name].set_weights(arrays)
+
+
+class _Ref(NamedTuple):
+    """What the recorder passes between blocks instead of a tensor."""
+
+    name: str
+    channels: int
+
+
+@dataclass
+class _Recorder:
+    """An `Ops` that writes down what it is asked to do."""
+
+    csp_activation: str
+    nodes: list[Node] = field(default_factory=list)
+
+    def _note(
+        self, name: str, kind: Kind, xs: list[_Ref], channels: int, layer: str = "", **arguments: Any
+    ) -> _Ref:
+        self.nodes.append(Node(name, kind, tuple(x.name for x in xs), channels, arguments, layer))
+        return _Ref(name, channels)
+
+    def channels(self, x: _Ref) -> int:
+        return x.channels
+
+    def conv2d(
+        self,
+        x: _Ref,
+        name: str,
+        filters: int,
+        kernel: int,
+        stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
+        bias: bool = False,
+    ) -> _Ref:
+        padding = kernel // 2 if padding is None else padding
+        return self._note(
+            name, "conv", [x], filters, name, kernel=kernel, stride=stride, padding=padding, groups=groups
+        )
+
+    def batch_norm(self, x: _Ref, name: str) -> _Ref:
+        return self._note(name, "batch_norm", [x], x.channels, name)
+
+    def activation(self, x: _Ref, name: str, act: bool | str) -> _Ref:
+        function = "" if act is True else (act or "linear")
+        if function == "linear":
+            return x
+        self.nodes.append(Node(name, "activation", (x.name,), x.channels, function=function))
+        return _Ref(name, x.channels)
+
+    def add(self, xs: list[_Ref], name: str) -> _Ref:
+        return self._note(name, "add", xs, xs[0].channels)
+
+    def concat(self, xs: list[_Ref], name: str) -> _Ref:
+        return self._note(name, "concat", xs, sum(x.channels for x in xs)) if len(xs) > 1 else xs[0]
+
+    def max_pool(self, x: _Ref, name: str, kernel: int, stride: int, padding: int) -> _Ref:
+        return self._note(name, "max_pool", [x], x.channels, kernel=kernel, stride=stride, padding=padding)
+
+    def zero_pad(self, x: _Ref, name: str, padding: Padding) -> _Ref:
+        return self._note(name, "zero_pad", [x], x.channels, padding=padding)
+
+    def upsample(self, x: _Ref, name: str, scale: int) -> _Ref:
+        return self._note(name, "upsample", [x], x.channels, scale=scale)
+
+    def dense(self, x: _Ref, name: str, channels: int, bias: bool = True) -> _Ref:
+        return self._note(name, "conv", [x], channels, name, kernel=1, stride=1, padding=0, groups=1)
+
+    def attention(self, query: _Ref, key: _Ref, value: _Ref, name: str, heads: int) -> _Ref:
+        return self._note(name, "attention", [query, key, value], query.channels, name, heads=heads)
+
+
+def _named(nodes: list[Node], activation: str) -> list[Node]:
+    """Nodes whose activations all have a name; `linear` ones go."""
+    named = []
+    renamed: dict[str, str] = {}
+    for node in nodes:
+        node = replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))
+        if node.kind == "activation" and not node.function:
+            node = replace(node, function=activation)
+        if node.function == "linear":
+            renamed[node.name] = node.inputs[0]
+            continue
+        named.append(node)
+    return named
+
+
+def _normalised(nodes: list[Node]) -> dict[str, list[tuple[str, int]]]:
+    """For each batch normalisation, the convolutions whose channels it reads, one after another."""
+    by_name = {node.name: node for node in nodes}
+    found = {}
+    for node in nodes:
+        if node.kind == "batch_norm":
+            source = by_name[node.inputs[0]]
+            parts = source.inputs if source.kind == "concat" else (source.name,)
+            found[node.name] = [(part, by_name[part].channels) for part in parts]
+    return found
+
+
+def _fold(
+    nodes: list[Node], kernels: dict[str, list[np.ndarray]], epsilon: float
+) -> tuple[list[Node], dict[str, Weights]]:
+    """Batch normalisation as part of the convolutions before it."""
+    weights = {}
+    for node in nodes:
+        if node.kind == "conv":
+            kernel, *bias = kernels[node.layer]
+            kernel = np.float32(kernel)
+            if kernel.ndim == 2:  # a linear layer
+                kernel = kernel[None, None]
+            elif kernel.shape[-2] * kernel.shape[-1] == node.channels and node.arguments["groups"] > 1:
+                kernel = kernel.reshape(*kernel.shape[:2], 1, node.channels)  # depth-wise, in Keras' layout
+            weights[node.layer] = Weights(kernel, bias[0] if bias else np.zeros(node.channels, np.float32))
+    renamed = {}
+    for name, parts in _normalised(nodes).items():
+        gamma, beta, mean, variance = (np.float64(array) for array in kernels[name])
+        scale, start = gamma / np.sqrt(variance + epsilon), 0
+        for part, channels in parts:
+            here = slice(start, start + channels)
+            kernel, bias = weights[part]
+            weights[part] = Weights(
+                np.float32(kernel * scale[here]), np.float32((bias - mean[here]) * scale[here] + beta[here])
+            )
+            start += channels
+        renamed[name] = next(node.inputs[0] for node in nodes if node.name == name)
+    return [
+        replace(node, inputs=tuple(renamed.get(source, source) for source in node.inputs))
+        for node in nodes
+        if node.kind != "batch_norm"
+    ], weights
+
+
+def _fuse(nodes: list[Node]) -> list[Node]:
+    """ReLU and ReLU6 as part of the convolution that nothing else reads."""
+    reads = Counter(name for node in nodes for name in node.inputs)
+    by_name = {node.name: node for node in nodes}
+    fused = {
+        node.inputs[0]: node
+        for node in nodes
+        if node.function in FUSED and by_name[node.inputs[0]].kind == "conv" and reads[node.inputs[0]] == 1
+    }
+    gone = {node.name for node in fused.values()}
+    return [
+        replace(node, name=fused[node.name].name, function=fused[node.name].function)
+        if node.name in fused
+        else node
+        for node in nodes
+        if node.name not in gone
+    ]
+
+
+def _split_heads(
+    nodes: list[Node], weights: dict[str, Weights], outputs: list[str], spec: ModelSpec
+) -> tuple[list[Node], tuple[tuple[str, str, str], ...]]:
+    """Each prediction layer as three: their ranges differ so much that int8 needs a scale for each."""
+    split = []
+    for node in nodes:
+        if node.name not in outputs:
+            split.append(node)
+            continue
+        kernel, bias = weights.pop(node.layer)
+        for part, columns in zip(PARTS, _columns(spec), strict=True):
+            name = f"{node.name}.{part}"
+            weights[name] = Weights(kernel[..., columns], bias[columns])
+            split.append(replace(node, name=name, layer=name, channels=len(columns)))
+    return split, tuple((f"{n}.box", f"{n}.objectness", f"{n}.classes") for n in outputs)
+
+
+def _merge_heads(weights: dict[str, Weights], spec: ModelSpec) -> dict[str, Weights]:
+    """The inverse of `_split_heads` for weights."""
+    order = np.argsort(np.concatenate(_columns(spec)))
+    merged = {}
+    for name, value in weights.items():
+        head, _, part = name.rpartition(".")
+        if part not in PARTS:
+            merged[name] = value
+        elif head not in merged:
+            kernels, biases = zip(*(weights[f"{head}.{part}"] for part in PARTS), strict=True)
+            merged[head] = Weights(np.concatenate(kernels, -1)[..., order], np.concatenate(biases)[order])
+    return merged
+
+
+def _columns(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Channels of a raw head that belong to boxes, objectness and classes, each anchor by anchor."""
+    grid = np.arange(spec.anchors_per_scale * (5 + spec.classes)).reshape(spec.anchors_per_scale, -1)
+    return grid[:, :4].reshape(-1), grid[:, 4].reshape(-1), grid[:, 5:].reshape(-1)

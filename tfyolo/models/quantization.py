@@ -1,0 +1,100 @@
+"""What an integer version of a model needs to know: a range for each tensor, how weights are rounded.
+
+A `QuantizationSpec` belongs to a model and is saved with it. Calibration fills it, quantization-aware
+training trains it, every exporter reads it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tfyolo.models.network import IMAGES, Network
+
+SIGMOID = (0.0, 255 / 256)
+"""Range of an integer LOGISTIC's output: its scale is fixed to 1/256."""
+KEEPS_SCALE = ("max_pool", "upsample", "zero_pad")
+"""Operations whose integer kernels return their input's scale."""
+
+Range = tuple[float, float]
+
+
+class QuantizationSpec(BaseModel):
+    """Ranges and schemes of an 8-bit model.
+
+    Example:
+        >>> spec = QuantizationSpec(ranges={"images": (0.0, 1.0)}, method="by hand")
+        >>> spec.is_float("model.9.act")
+        False
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ranges: dict[str, Range]
+    """Lowest and highest value of each tensor, by the names of `range_names`; zero lies within."""
+    weights: Literal["per_channel", "per_tensor"] = "per_channel"
+    """Symmetric int8, one scale an output channel or one a kernel."""
+    bounds: dict[str, tuple[float, ...]] = {}
+    """Largest magnitudes that int8 weights stand for, one an output channel; the kernel's own if absent."""
+    keep_float: tuple[str, ...] = ()
+    """Names, or beginnings of names at a dot, of what stays in float: `model.9`, `model.24.m.0.box`."""
+    method: str = Field(default="", max_length=200)
+    """How the ranges came about, for people."""
+
+    @field_validator("ranges")
+    @classmethod
+    def _check(cls, ranges: dict[str, Range]) -> dict[str, Range]:
+        for name, (low, high) in ranges.items():
+            if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high and low < high):
+                raise ValueError(f"{name}: {low} to {high} is no range around zero")
+        return ranges
+
+    def is_float(self, name: str) -> bool:
+        """Whether a node stays in float."""
+        return any(name == kept or name.startswith(f"{kept}.") for kept in self.keep_float)
+
+
+def range_names(network: Network) -> dict[str, str]:
+    """Whose range each tensor has: its own name, or that of the tensor that it shares a scale with.
+
+    Pooling, padding and enlarging hand their input's scale on. What is read by one concatenation only has the
+    concatenation's scale, as its integer kernel wants: another one would be rounded twice.
+    """
+    owner = {IMAGES: IMAGES}
+    for node in network.nodes:
+        owner[node.name] = owner[node.inputs[0]] if node.kind in KEEPS_SCALE else node.name
+    readers: dict[str, set[str]] = defaultdict(set)
+    kinds = {node.name: node.kind for node in network.nodes}
+    for node in network.nodes:
+        if node.kind not in KEEPS_SCALE:
+            for name in node.inputs:
+                readers[owner[name]].add(node.name)
+    joined = {
+        name: next(iter(where))
+        for name, where in readers.items()
+        if len(where) == 1 and kinds[next(iter(where))] == "concat" and name != IMAGES
+    }
+
+    def last(name: str) -> str:
+        return last(joined[name]) if name in joined else name
+
+    return {name: last(own) for name, own in owner.items()}
+
+
+def weight_bounds(kernel: np.ndarray, scheme: str) -> np.ndarray:
+    """Largest magnitudes that int8 weights of a kernel stand for: one an output channel, or one for all.
+
+    Args:
+        kernel: (height, width, input, output channels).
+        scheme: of `QuantizationSpec.weights`.
+
+    Returns:
+        (output channels,) float32, never zero.
+    """
+    magnitudes = np.abs(kernel).max((0, 1, 2))
+    bounds = magnitudes if scheme == "per_channel" else np.full_like(magnitudes, magnitudes.max())
+    return np.maximum(bounds, 1e-6).astype(np.float32)
