@@ -53,6 +53,11 @@ class LossSettings:
     label_smoothing: float = 0.0
     anchor_t: float = 4.0
 
+    @classmethod
+    def of(cls, hyps: Any) -> LossSettings:
+        """Those among a run's hyperparameters (`training.hyps.Hyps`)."""
+        return cls(**{name: getattr(hyps, name) for name in cls.__dataclass_fields__})
+
     def scaled(self, classes: int, scales: int, image_size: int) -> LossSettings:
         """Gains for another number of classes, scales and image size than COCO's 80, 3 and 640."""
         from dataclasses import replace

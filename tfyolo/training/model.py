@@ -129,9 +129,7 @@ class TrainingModel(keras.Model):
         super().compile(optimizer=grouped, run_eagerly=run_eagerly, jit_compile=jit_compile)
         grouped.build(self.trained)
         spec = self.contract.spec
-        fields = LossSettings.__dataclass_fields__
-        settings = LossSettings(**{name: getattr(hyps, name) for name in fields})
-        settings = settings.scaled(spec.classes, len(spec.strides), self.image_size)
+        settings = LossSettings.of(hyps).scaled(spec.classes, len(spec.strides), self.image_size)
         self.detection_loss = DetectionLoss(self.contract.anchors_px, spec.strides, spec.classes, settings)
         self.autobalance = autobalance
         state = {"step": 0.0, "loss_scale": self._first_scale(), "sound_steps": 0.0}

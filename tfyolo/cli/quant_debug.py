@@ -1,0 +1,103 @@
+"""`tfyolo quant-debug`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tfyolo.cli import arguments as options
+
+if TYPE_CHECKING:
+    from tfyolo.quantization.debug import DebugReport
+
+EXAMPLES = (
+    "tfyolo quant-debug --weights yolov5n.pt --data coco128.yaml",
+    "tfyolo quant-debug --weights best_int8.keras --float best.keras --data fruit.yaml --images 64 --worst 8",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to compare, on how many pictures."""
+    add = parser.add_argument
+    options.add_model(parser)
+    add("--float", dest="exact", metavar="FILE", help="the float model, where --weights is quantized already")
+    options.add_calibration(parser, required=True)
+    add("--task", choices=("train", "val", "test"), default="val", help="split that is compared on (val)")
+    add("--images", type=options.positive, default=32, metavar="N", help="pictures of it (%(default)s)")
+    add("--worst", type=options.count, default=5, metavar="N", help="noisiest layers to try in float (5)")
+    options.add_run(parser, "runs/quant-debug")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare, print tables, draw the chart."""
+    from tfyolo.cli.progress import progress_bar
+    from tfyolo.data.dataset import read_dataset
+    from tfyolo.errors import TfyoloError
+    from tfyolo.files import run_folder
+    from tfyolo.models.network import Network
+    from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+    from tfyolo.quantization.chart import save_noise_chart
+    from tfyolo.quantization.debug import debug
+    from tfyolo.quantization.pictures import dataset_pictures, fitting_count
+    from tfyolo.weights import load_model
+    from tfyolo.weights.hub import find_weights
+
+    dataset = read_dataset(arguments.data)
+    path = find_weights(arguments.weights)
+    model, contract = load_model(path)
+    network = exact = Network.of(model, contract.spec)
+    spec = contract.quantization
+    image_hw = options.image_hw(arguments.img) or contract.image_size
+    if spec is not None and arguments.exact is None:
+        raise TfyoloError(
+            "is quantized: its own weights are rounded", path=path, fix="pass --float with the float model"
+        )
+    if arguments.exact is not None:
+        other, other_contract = load_model(find_weights(arguments.exact))
+        if other_contract.config != contract.config:
+            raise TfyoloError("is of another configuration than --weights", path=arguments.exact)
+        exact = Network.of(other, other_contract.spec)
+    with progress_bar() as progress:
+        if spec is None:
+            count = fitting_count(network, image_hw, arguments.calibration)
+            pictures = dataset_pictures(dataset, "train", image_hw, count, progress)
+            settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
+            network, spec = calibrate(exact, pictures, settings, progress)
+        elif arguments.keep_float:
+            spec = spec.model_copy(update={"keep_float": (*spec.keep_float, *arguments.keep_float)})
+        shown = dataset_pictures(dataset, arguments.task, image_hw, arguments.images, progress)
+        report = debug(exact, network, spec, contract, shown, arguments.worst, progress)
+    folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
+    chart = save_noise_chart(report.layers, contract.spec, folder / "noise.png")
+    _print(report, len(shown))
+    print(f"chart: {chart}")
+    if best := min(report.variants[1:], key=lambda v: v.score_error, default=None):
+        names = " ".join(best.kept)
+        print(f"next: tfyolo export --weights {path} --int8 --data {arguments.data} --keep-float {names}")
+    return 0
+
+
+def _print(report: DebugReport, pictures: int) -> None:
+    from rich.table import Table
+
+    from tfyolo.cli.console import console
+
+    noisy = Table(title="layers where most noise arises, of all that are quantized", title_style="bold")
+    for heading in ("tensor", "signal to noise", "lost here"):
+        noisy.add_column(heading, justify="left" if heading == "tensor" else "right")
+    for layer in sorted(report.layers, key=lambda layer: -layer.drop_db)[:12]:
+        noisy.add_row(layer.name, f"{layer.signal_to_noise_db:.1f} dB", f"{layer.drop_db:.1f} dB")
+    console().print(noisy)
+    effect = Table(title=f"against the float model, {pictures} pictures", title_style="bold")
+    for heading in ("in float", "score error", "", "fidelity", ""):
+        effect.add_column(heading, justify="left" if heading == "in float" else "right")
+    first = report.variants[0]
+    for variant in report.variants:
+        effect.add_row(
+            " ".join(variant.kept) or "nothing",
+            f"{variant.score_error:.5f}",
+            "" if variant is first else f"{100 * (variant.score_error / max(first.score_error, 1e-12) - 1):+.0f} %",
+            f"{variant.fidelity:.3f}",
+            "" if variant is first else f"{variant.fidelity - first.fidelity:+.3f}",
+        )
+    console().print(effect)

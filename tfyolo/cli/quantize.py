@@ -1,0 +1,56 @@
+"""`tfyolo quantize`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tfyolo.cli import arguments as options
+
+EXAMPLES = (
+    "tfyolo quantize --weights yolov5n.pt --data coco128.yaml               # 1,000 steps, no labels needed",
+    "tfyolo quantize --weights best.keras --data fruit.yaml --steps 2000 --loss both",
+    "tfyolo quantize --weights best.keras --data fruit.yaml --steps 0      # calibration only",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Calibration and training."""
+    add = parser.add_argument
+    options.add_model(parser)
+    options.add_calibration(parser, required=True)
+    options.add_qat(parser)
+    add("--steps", type=options.count, default=1000, metavar="N", help="updates; 0 calibrates only (1000)")
+    add("--batch-size", "--batch", dest="batch", type=options.positive, default=4, metavar="N",
+        help="pictures in an update (%(default)s)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="of the order of pictures (%(default)s)")
+    add("--output", type=Path, metavar="FILE", help=".keras file; WEIGHTS_int8.keras by default")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Calibrate, train, write."""
+    from tfyolo.cli.progress import progress_bar
+    from tfyolo.quantization.calibration import CalibrationOptions
+    from tfyolo.quantization.qat_options import QatOptions
+    from tfyolo.quantization.run import QuantizeOptions, quantize
+    from tfyolo.weights.hub import find_weights
+
+    path = find_weights(arguments.weights)
+    output = arguments.output or path.with_name(f"{path.stem}_int8.keras")
+    train = QatOptions(steps=arguments.steps, learning_rate=arguments.qat_lr, loss=arguments.qat_loss)
+    wanted = QuantizeOptions(
+        data=Path(arguments.data),
+        weights=str(path),
+        output=output,
+        image_hw=options.image_hw(arguments.img),
+        calibration=arguments.calibration,
+        calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
+        train=train if arguments.steps else None,
+        batch=arguments.batch,
+        seed=arguments.seed,
+    )
+    with progress_bar() as progress:
+        quantize(wanted, progress, print)
+    print(f"quantized model: {output}")
+    print(f"next: tfyolo export --weights {output} --include tflite --int8")
+    return 0

@@ -1,0 +1,209 @@
+"""Post-training quantization: one walk through the network that fixes ranges and weights layer by layer.
+
+Every layer sees the inputs that the integer layers before it really hand on, beside the exact ones, so that
+it can make good some of their error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfyolo.export.nodes import NoRounding, activate, run_node
+from tfyolo.models.network import IMAGES, Network, Node, Weights
+from tfyolo.models.quantization import KEEPS_SCALE, QuantizationSpec, Range, range_names, weight_bounds
+from tfyolo.quantization.ranges import Function, Observed, estimate, fake_quantize
+from tfyolo.quantization.reconstruction import reconstruct
+
+BATCH = 8
+PATCHES = 24_000
+"""Places of a tensor, over all pictures, from which a layer is fitted."""
+VALUES = 60_000
+"""Values of a tensor from which its range is estimated."""
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """How to calibrate.
+
+    Attributes:
+        ranges: a key of `ESTIMATORS`.
+        reconstruct: fit weights and biases layer by layer; otherwise weights are rounded to the nearest.
+        keep_float: see `QuantizationSpec`.
+        seed: of the choice of places and values.
+    """
+
+    ranges: str = "mse"
+    reconstruct: bool = True
+    keep_float: tuple[str, ...] = ()
+    seed: int = 0
+
+
+def calibrate(
+    network: Network,
+    pictures: np.ndarray,
+    options: CalibrationOptions | None = None,
+    progress: Progress = lambda label, done, total: None,
+) -> tuple[Network, QuantizationSpec]:
+    """Ranges for all tensors, and weights that suit them.
+
+    Args:
+        network: the float network.
+        pictures: uint8 (n, height, width, 3) RGB, letterboxed.
+        options: how.
+        progress: is told how far it is.
+
+    Returns:
+        The network with weights on the int8 grid, and its quantization.
+    """
+    return _Walk(network, pictures, options or CalibrationOptions()).run(progress)
+
+
+class _Walk:
+    """Tensors of all pictures, exact and as the integer network has them, of the layers at hand."""
+
+    def __init__(self, network: Network, pictures: np.ndarray, options: CalibrationOptions) -> None:
+        self.network, self.options = network, options
+        self.owner = range_names(network)
+        self.left = network.consumers
+        self.random = np.random.default_rng(options.seed)
+        self.ranges: dict[str, Range] = {IMAGES: (0.0, 1.0)}
+        self.bounds: dict[str, tuple[float, ...]] = {}
+        self.weights: dict[str, Weights] = {}
+        self.skip = QuantizationSpec(ranges={}, keep_float=options.keep_float).is_float
+        self.after = {node.inputs[0]: node.function for node in network.nodes if node.kind == "activation"}
+        self.attention = _attention(network, pictures)
+        exact = np.float16(pictures.astype(np.float32) / 255)
+        self.exact = {IMAGES: exact}
+        self.rounded = {IMAGES: exact}
+
+    def run(self, progress: Progress) -> tuple[Network, QuantizationSpec]:
+        nodes = self.network.nodes
+        for index, node in enumerate(nodes):
+            self._step(node)
+            for name in node.inputs:
+                self.left[name] -= 1
+                if not self.left[name]:
+                    del self.exact[name], self.rounded[name]
+            progress("calibrating layers", index + 1, len(nodes))
+        spec = QuantizationSpec(
+            ranges=self.ranges,
+            bounds=self.bounds,
+            keep_float=self.options.keep_float,
+            method=f"calibrated: {self.options.ranges}",
+        )
+        return self.network.with_weights(self.weights), spec
+
+    def _step(self, node: Node) -> None:
+        exact = self._map(self.exact, node, self.network)
+        network = self.network
+        if node.kind == "conv":
+            weights = self._weights(node, exact)
+            self.weights[node.layer] = weights
+            network = network.with_weights({node.layer: weights})
+        rounded = self._map(self.rounded, node, network)
+        if node.kind not in KEEPS_SCALE and self.owner[node.name] == node.name and not self.skip(node.name):
+            observed = self._observe(rounded, self._function(node))
+            limits = self.ranges[node.name] = estimate(self.options.ranges, observed)
+            for start in range(0, len(rounded), BATCH):
+                part = slice(start, start + BATCH)
+                rounded[part] = fake_quantize(rounded[part].astype(np.float32), limits)
+        self.exact[node.name], self.rounded[node.name] = exact, rounded
+
+    def _function(self, node: Node) -> Function:
+        """What the network makes of a tensor: its activation, or the sigmoid after the heads."""
+        if any(node.name in parts for parts in self.network.heads):
+            return lambda x: 1 / (1 + np.exp(-x))
+        function = self.after.get(node.name, "")
+        if not function:
+            return lambda x: x
+        return lambda x: activate(tf.constant(x, tf.float32), function).numpy()
+
+    def _map(self, tensors: dict[str, np.ndarray], node: Node, network: Network) -> np.ndarray:
+        """A node's output for all pictures, before it is rounded."""
+        outputs = []
+        rounding = NoRounding() if tensors is self.exact or self.skip(node.name) else _IntegerSigmoid()
+        for start in range(0, len(self.attention), BATCH):
+            xs = [tf.cast(tensors[name][start : start + BATCH], tf.float32) for name in node.inputs]
+            outputs.append(tf.cast(run_node(network, node, xs, rounding), tf.float16).numpy())
+        return np.concatenate(outputs)
+
+    def _places(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Picture, row and column of places, more of them where the float model sees objects."""
+        weights = tf.image.resize(self.attention[..., None], (height, width), "area").numpy()[..., 0]
+        each = max(PATCHES // len(weights), 1)
+        chosen = []
+        for index, weight in enumerate(weights.reshape(len(weights), -1)):
+            count = min(each, len(weight))
+            drawn = self.random.choice(len(weight), count, replace=False, p=weight / weight.sum())
+            chosen.append(np.stack([np.full(count, index), drawn // width, drawn % width]))
+        picture, row, column = np.concatenate(chosen, 1)
+        return picture, row, column
+
+    def _observe(self, tensor: np.ndarray, function: Function) -> Observed:
+        values = tensor[self._places(*tensor.shape[1:3])].reshape(-1)
+        if len(values) > VALUES:
+            values = self.random.choice(values, VALUES)
+        return Observed(float(tensor.min()), float(tensor.max()), values.astype(np.float32), function)
+
+    def _weights(self, node: Node, exact: np.ndarray) -> Weights:
+        """The layer's weights on the int8 grid."""
+        kernel, bias = self.network.weights[node.layer]
+        if self.skip(node.name):
+            return Weights(kernel, bias)
+        bounds = weight_bounds(kernel, "per_channel")
+        self.bounds[node.layer] = tuple(map(float, bounds))
+        step = bounds / 127
+        nearest = Weights((np.clip(np.round(kernel / step), -127, 127) * step).astype(np.float32), bias)
+        if not self.options.reconstruct or node.arguments["groups"] > 1:
+            return nearest
+        places = self._places(*exact.shape[1:3])
+        inputs = _patches(self.rounded[node.inputs[0]], places, node)
+        flat = _patches(self.exact[node.inputs[0]], places, node)
+        outputs = flat @ kernel.reshape(-1, kernel.shape[-1]) + bias
+        return reconstruct(inputs, outputs, kernel, bounds)
+
+
+class _IntegerSigmoid(NoRounding):
+    """Only the sigmoid inside an activation is rounded; the walk itself rounds tensors and weights."""
+
+    def sigmoid(self, x: Any, name: str) -> Any:
+        """On the grid of 1/256."""
+        from tfyolo.export.nodes import fake_quantize as on_grid
+        from tfyolo.models.quantization import SIGMOID
+
+        return on_grid(x, SIGMOID)
+
+
+def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarray], node: Node) -> np.ndarray:
+    """(n, height * width * channels) float32: what the kernel sees for outputs at these places."""
+    size, stride, padding = (node.arguments[key] for key in ("kernel", "stride", "padding"))
+    picture, row, column = places
+    height, width = tensor.shape[1:3]
+    columns = []
+    for i in range(size):
+        for j in range(size):
+            y, x = row * stride + i - padding, column * stride + j - padding
+            inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+            part = tensor[picture, np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(np.float32)
+            columns.append(part * inside[:, None])
+    return np.concatenate(columns, 1)
+
+
+def _attention(network: Network, pictures: np.ndarray) -> np.ndarray:
+    """(n, height / 8, width / 8): how much a place matters, the float model's objectness and a little."""
+    from tfyolo.export.nodes import run_network
+
+    forward = tf.function(lambda images: run_network(network, images), autograph=False)
+    maps = []
+    for start in range(0, len(pictures), BATCH):
+        images = tf.cast(pictures[start : start + BATCH], tf.float32) / 255
+        heads = [tf.reduce_max(tf.sigmoid(parts[1]), -1, keepdims=True) for parts in forward(images)]
+        size = max((head.shape[1:3] for head in heads), key=lambda hw: hw[0])
+        maps.append(tf.reduce_max([tf.image.resize(head, size, "nearest") for head in heads], 0)[..., 0])
+    return np.concatenate(maps) + 0.02

@@ -1,0 +1,168 @@
+"""Where a quantized network loses accuracy: noise layer by layer, and what keeping a layer in float gains."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfyolo.export.nodes import Rounding, run_network
+from tfyolo.models.contract import Contract
+from tfyolo.models.network import Network
+from tfyolo.models.quantization import QuantizationSpec
+from tfyolo.quantization.fidelity import Fidelity, Heads
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class LayerNoise:
+    """Of one tensor.
+
+    Attributes:
+        name: of the node.
+        signal_to_noise_db: power of the float values over that of the difference, in decibels.
+        drop_db: how much less that is than the least of its inputs: noise that arises here.
+    """
+
+    name: str
+    signal_to_noise_db: float
+    drop_db: float
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to quantize, measured.
+
+    Attributes:
+        kept: layers in float; empty for the network as it is.
+        score_error: see `Fidelity`.
+        fidelity: see `Fidelity`.
+    """
+
+    kept: tuple[str, ...]
+    score_error: float
+    fidelity: float
+
+
+@dataclass(frozen=True)
+class DebugReport:
+    """What `tfyolo quant-debug` shows.
+
+    Attributes:
+        layers: in the order of execution.
+        variants: the network as it is, one for each of the noisiest layers, and all of these together.
+    """
+
+    layers: tuple[LayerNoise, ...]
+    variants: tuple[Variant, ...]
+
+
+def debug(
+    exact: Network,
+    network: Network,
+    spec: QuantizationSpec,
+    contract: Contract,
+    pictures: np.ndarray,
+    worst: int = 5,
+    progress: Progress = lambda label, done, total: None,
+) -> DebugReport:
+    """Compare a quantized network with the float one.
+
+    Args:
+        exact: the float network.
+        network: with weights as they are quantized.
+        spec: its quantization.
+        contract: of the detector.
+        pictures: uint8 (n, height, width, 3) RGB, letterboxed.
+        worst: how many of the noisiest layers are tried in float.
+        progress: is told how far it is.
+    """
+    layers = _noise(exact, network, spec, pictures, progress)
+    wanted = _heads(exact, None, pictures, "float network", progress)
+    noisiest = _noisiest(layers, spec)[:worst]
+    kept: list[tuple[str, ...]] = [(), *((name,) for name in noisiest)]
+    if len(noisiest) > 1:
+        kept.append(tuple(noisiest))
+    variants = []
+    for number, names in enumerate(kept):
+        trial = spec.model_copy(update={"keep_float": (*spec.keep_float, *names)})
+        label = f"variant {number + 1} of {len(kept)}"
+        # A layer in float has its float weights, too.
+        found = _heads(_with_float(network, exact, names), trial, pictures, label, progress)
+        fidelity = Fidelity(contract)
+        for a, b in zip(wanted, found, strict=True):
+            fidelity.add(a, b)
+        variants.append(Variant(names, fidelity.score_error, fidelity.fidelity))
+    return DebugReport(tuple(layers), tuple(variants))
+
+
+def module_of(name: str) -> str:
+    """The row of the model configuration that a node belongs to: `model.4` of `model.4.m.0.cv1.conv`."""
+    return ".".join(name.split(".")[:2])
+
+
+def _noise(
+    exact: Network, network: Network, spec: QuantizationSpec, pictures: np.ndarray, progress: Progress
+) -> list[LayerNoise]:
+    names = [node.name for node in network.nodes]
+
+    @tf.function(autograph=False)
+    def powers(images: Any) -> Any:
+        """(nodes, 2): power of the values and of their error."""
+        images = tf.cast(images, tf.float32) / 255.0
+        values: dict[str, Any] = {}
+        found = {}
+        run_network(exact, images, None, values.__setitem__)
+
+        def compare(name: str, x: Any) -> None:
+            error = x - values[name]
+            found[name] = tf.stack([tf.reduce_sum(values[name] ** 2), tf.reduce_sum(error**2)])
+
+        run_network(network, images, Rounding(network, spec), compare)
+        return tf.stack([found[name] for name in names])
+
+    total = np.zeros((len(names), 2))
+    for index in range(len(pictures)):
+        total += powers(tf.constant(pictures[index : index + 1])).numpy()
+        progress("noise layer by layer", index + 1, len(pictures))
+    ratio = 10 * np.log10(np.maximum(total[:, 0], 1e-12) / np.maximum(total[:, 1], 1e-12))
+    db: dict[str, float] = dict(zip(names, map(float, ratio), strict=True))
+    return [
+        LayerNoise(node.name, db[node.name], min(db.get(name, 60.0) for name in node.inputs) - db[node.name])
+        for node in network.nodes
+    ]
+
+
+def _noisiest(layers: Sequence[LayerNoise], spec: QuantizationSpec) -> list[str]:
+    """Modules by the noise that arises in them, the most first."""
+    drop: dict[str, float] = defaultdict(float)
+    for layer in layers:
+        if not spec.is_float(layer.name):
+            drop[module_of(layer.name)] += max(layer.drop_db, 0.0)
+    return sorted(drop, key=lambda name: -drop[name])
+
+
+def _with_float(network: Network, exact: Network, names: Sequence[str]) -> Network:
+    prefixes = tuple(f"{name}." for name in names)
+    back = {key: exact.weights[key] for key in network.weights if key.startswith(prefixes)} if names else {}
+    return network.with_weights(back)
+
+
+def _heads(
+    network: Network, spec: QuantizationSpec | None, pictures: np.ndarray, label: str, progress: Progress
+) -> list[Heads]:
+    rounding = None if spec is None else Rounding(network, spec)
+    forward = tf.function(
+        lambda images: run_network(network, tf.cast(images, tf.float32) / 255.0, rounding), autograph=False
+    )
+    heads = []
+    for index in range(len(pictures)):
+        scales = forward(tf.constant(pictures[index : index + 1]))
+        heads.append([tuple(part[0].numpy() for part in parts) for parts in scales])
+        progress(label, index + 1, len(pictures))
+    return heads

@@ -1,0 +1,69 @@
+"""How near a quantized detector is to the float one; mAP moves too much by chance to choose by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfyolo.evaluation.metrics import average_precision, match
+from tfyolo.inference.decode import decode, join_parts, sigmoid
+from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.inference.predictions import Detections
+from tfyolo.models.contract import Contract
+
+Heads = Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Of one image, per scale: logits of boxes, objectness and classes, (height, width, channels)."""
+SEEN = 0.05
+"""Objectness from which a place counts in the score error."""
+CONFIDENT = 0.25
+"""Score of the float model's detections that fidelity takes for the truth."""
+_LOOSE = NmsOptions(confidence=0.001, iou=0.6, multi_label=True)
+
+
+@dataclass
+class Fidelity:
+    """Accumulates image by image.
+
+    Attributes:
+        contract: of the detector.
+    """
+
+    contract: Contract
+
+    def __post_init__(self) -> None:
+        self._error, self._values = 0.0, 0
+        self._rows: list[tuple[np.ndarray, ...]] = []
+
+    def add(self, exact: Heads, rounded: Heads) -> None:
+        """Heads of one image: the float network's and the quantized one's."""
+        for (_, objectness, classes), (_, objectness_q, classes_q) in zip(exact, rounded, strict=True):
+            there, there_q = sigmoid(objectness), sigmoid(objectness_q)
+            seen = there > SEEN
+            cells = (*there.shape, -1)
+            of_class = [sigmoid(x.reshape(cells)[seen]) for x in (classes, classes_q)]
+            self._error += float(
+                np.abs(there - there_q)[seen].sum() + np.abs(of_class[0] - of_class[1]).sum()
+            )
+            self._values += int(seen.sum()) + of_class[0].size
+        truth, found = (self._detect(heads) for heads in (exact, rounded))
+        truth = truth[truth.scores > CONFIDENT]
+        correct = match(found.boxes_xyxy_px, found.classes, truth.boxes_xyxy_px, truth.classes)
+        self._rows.append((correct, found.scores, found.classes, truth.classes))
+
+    @property
+    def score_error(self) -> float:
+        """Mean absolute error of objectness and class scores where the float network sees something."""
+        return self._error / max(self._values, 1)
+
+    @property
+    def fidelity(self) -> float:
+        """mAP50-95 of the quantized detections, with the float model's confident ones as the truth."""
+        return average_precision(*map(np.concatenate, zip(*self._rows, strict=True))).map50_95
+
+    def _detect(self, heads: Heads) -> Detections:
+        candidates = decode(
+            [join_parts(parts) for parts in heads], self.contract.anchors_px, self.contract.strides, 0.001
+        )
+        return non_max_suppression(candidates, _LOOSE)

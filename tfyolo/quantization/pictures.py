@@ -1,0 +1,91 @@
+"""An even sample of a data set's pictures, as the network sees them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tfyolo.data.dataset import Dataset, scan_split
+from tfyolo.data.images import read_sample_image
+from tfyolo.data.letterbox import Letterbox
+from tfyolo.data.sample import Sample
+from tfyolo.errors import TfyoloError
+from tfyolo.models.network import Network
+
+Progress = Callable[[str, int, int], None]
+
+
+def dataset_pictures(
+    dataset: Dataset,
+    split: str,
+    image_hw: tuple[int, int],
+    count: int,
+    progress: Progress = lambda label, done, total: None,
+) -> np.ndarray:
+    """Letterboxed pictures, spread evenly over a split.
+
+    Args:
+        dataset: whose pictures.
+        split: `train` to calibrate on, another to compare on.
+        image_hw: input size in pixels.
+        count: most pictures.
+        progress: is told how far it is.
+
+    Returns:
+        uint8 (n, height, width, 3) RGB.
+
+    Raises:
+        TfyoloError: no picture can be read.
+    """
+    scan = scan_split(dataset, "train", progress=lambda done, total: progress("checking labels", done, total))
+    chosen = spread(scan.samples, count)
+    pictures = []
+    for done, sample in enumerate(chosen):
+        try:
+            image = read_sample_image(sample)
+        except TfyoloError:  # the scan has read headers only
+            continue
+        pictures.append(Letterbox.fit((image.shape[0], image.shape[1]), image_hw).apply(image, area=True))
+        progress("reading pictures", done + 1, len(chosen))
+    if not pictures:
+        raise TfyoloError(f"no picture of `{split}` can be read", path=dataset.yaml_path)
+    return np.stack(pictures)
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """`count` of the samples, evenly."""
+    places = np.linspace(0, len(samples), min(count, len(samples)), endpoint=False)
+    return [samples[int(place)] for place in places]
+
+
+def fitting_count(network: Network, image_hw: tuple[int, int], count: int) -> int:
+    """How many of `count` pictures can be calibrated on together in half of the memory that is free.
+
+    Calibration holds, for every picture, each tensor that is still to be read twice as float16: exact and
+    rounded.
+    """
+    pages = os.sysconf("SC_AVPHYS_PAGES") if hasattr(os, "sysconf") else 0
+    free = pages * os.sysconf("SC_PAGE_SIZE") if pages else 4 << 30
+    return max(min(count, int(free / 2 / _bytes_a_picture(network, image_hw))), 1)
+
+
+def _bytes_a_picture(network: Network, image_hw: tuple[int, int]) -> float:
+    """The most that is held at once for one picture."""
+    left, sizes = network.consumers, {"images": 4.0 * 3 * image_hw[0] * image_hw[1]}
+    strides = {"images": 1.0}
+    held = most = sizes["images"]
+    for node in network.nodes:
+        arguments = node.arguments
+        step = arguments.get("stride", 1) / arguments.get("scale", 1)
+        strides[node.name] = strides[node.inputs[0]] * step
+        area = image_hw[0] * image_hw[1] / strides[node.name] ** 2
+        sizes[node.name] = 4.0 * node.channels * area
+        held += sizes[node.name]
+        most = max(most, held)
+        for name in node.inputs:
+            left[name] -= 1
+            if not left[name]:
+                held -= sizes[name]
+    return most
