@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NODE_FOLDER := tfyolo/inference/runtimes/node
+NODE_STAMP := $(NODE_FOLDER)/node_modules/.installed
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
@@ -11,7 +13,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(STAMP)  ## .venv with the known-good set of versions
+setup: $(STAMP) $(NODE_STAMP)  ## .venv with the known-good set of versions, and what runs TF.js models in Node
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v < (3, 12) else \
@@ -20,6 +22,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
 	@touch $@
+
+# Without Node all else works, and the tests that run TF.js models are skipped; never in continuous integration.
+$(NODE_STAMP): $(NODE_FOLDER)/package.json $(NODE_FOLDER)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  npm ci --prefix $(NODE_FOLDER) --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
+	elif [ -n "$$CI" ]; then echo 'TF.js models run in Node 18 or newer, and there is no npm' >&2; exit 1; \
+	else echo 'no npm: TF.js models will not run here'; fi
 
 demo: setup  ## detect, fine-tune, export, run and measure on what ships, and write a page about it
 	$(BIN)/tfyolo demo
@@ -36,7 +45,8 @@ lint: setup  ## ruff, mypy and the one-way rule between packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@# The package tfyolo.export lives in export/: checkers that read folders get a tree laid out as installed.
-	@rm -rf build/tree && mkdir -p build/tree && cp -r tfyolo build/tree/ && cp -r export build/tree/tfyolo/export
+	@rm -rf build/tree && mkdir -p build/tree && tar -cf - --exclude=node_modules tfyolo | tar -xf - -C build/tree
+	@cp -r export build/tree/tfyolo/export
 	cd build/tree && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../mypy tfyolo
 	cd build/tree && $(CURDIR)/$(BIN)/lint-imports --config ../../pyproject.toml --cache-dir ../import_linter
 

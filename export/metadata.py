@@ -23,6 +23,9 @@ _DESCRIPTIONS = {
     "num_detections": "Number of valid rows (1,); those after them are zero.",
     "boxes": "All boxes before NMS (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
     "scores": "Objectness times class score (1, n, classes).",
+    "box": "Logits of boxes (1, height, width, anchors * 4): centre x, centre y, width, height.",
+    "objectness": "Logits of objectness (1, height, width, anchors).",
+    "classes": "Logits of classes (1, height, width, anchors * classes).",
 }
 
 
@@ -75,7 +78,8 @@ def _describe(flatbuffer: Any, contract: Contract) -> Any:
     )
     for attribute, order, named in parts:
         names = {tensor.tensorIndex: tensor.name.decode() for tensor in named}
-        setattr(described, attribute, [_tensor(schema, names[index]) for index in order])
+        threshold = contract.export.get("conf_thres", 0.0)
+        setattr(described, attribute, [_tensor(schema, names[index], threshold) for index in order])
     labels = schema.AssociatedFileT()
     labels.name, labels.description = LABELS_FILE, "Class names, one a line."
     labels.type = schema.AssociatedFileType.TENSOR_VALUE_LABELS
@@ -96,9 +100,10 @@ def _describe(flatbuffer: Any, contract: Contract) -> Any:
     return metadata
 
 
-def _tensor(schema: Any, name: str) -> Any:
+def _tensor(schema: Any, name: str, threshold: float) -> Any:
     tensor, content = schema.TensorMetadataT(), schema.ContentT()
-    tensor.name, tensor.description, tensor.content = name, _DESCRIPTIONS.get(name, ""), content
+    described = _DESCRIPTIONS.get(name) or _DESCRIPTIONS.get(name.rpartition("_")[0], "")
+    tensor.name, tensor.description, tensor.content = name, described, content
     if name == "images":
         image = schema.ImagePropertiesT()
         image.colorSpace = schema.ColorSpaceType.RGB
@@ -116,6 +121,11 @@ def _tensor(schema: Any, name: str) -> Any:
         content.contentPropertiesType = schema.ContentProperties.BoundingBoxProperties
         content.contentProperties = box
     else:
+        if name == "detection_scores":
+            limit, unit = schema.ScoreThresholdingOptionsT(), schema.ProcessUnitT()
+            limit.globalScoreThreshold = threshold
+            unit.optionsType, unit.options = schema.ProcessUnitOptions.ScoreThresholdingOptions, limit
+            tensor.processUnits = [unit]
         content.contentPropertiesType = schema.ContentProperties.FeatureProperties
         content.contentProperties = schema.FeaturePropertiesT()
     return tensor

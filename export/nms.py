@@ -200,7 +200,7 @@ def _agnostic(settings: NmsSettings) -> NmsSettings:
 
 
 def builtin(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
-    """NON_MAX_SUPPRESSION_V5, an operation of its own in TensorFlow, TensorFlow Lite and TF.js."""
+    """NON_MAX_SUPPRESSION_V5, an operation of its own in TensorFlow and in TensorFlow Lite."""
     centres = boxes.centres if settings.agnostic else grid.apart(boxes)
     out = tf.raw_ops.NonMaxSuppressionV5(
         boxes=to_corners(centres),
@@ -211,13 +211,26 @@ def builtin(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> 
         soft_nms_sigma=0.0,
         pad_to_max_output_size=True,
     )
-    index = out.selected_indices
-    return Kept(
-        tf.gather(to_corners(boxes.centres), index),
-        tf.gather(boxes.scores, index),
-        tf.gather(boxes.classes, index),
-        tf.cast(out.valid_outputs, tf.float32),
+    return _picked(boxes, out.selected_indices, tf.cast(out.valid_outputs, tf.float32))
+
+
+def builtin_v4(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
+    """The same by version 4: TF.js has version 5, too, but there it neither pads nor counts."""
+    out = tf.raw_ops.NonMaxSuppressionV4(
+        boxes=to_corners(boxes.centres if settings.agnostic else grid.apart(boxes)),
+        scores=boxes.scores,
+        max_output_size=rows,
+        iou_threshold=settings.iou,
+        score_threshold=settings.confidence,
+        pad_to_max_output_size=True,
     )
+    return _picked(boxes, out.selected_indices, tf.cast(out.valid_outputs, tf.float32))
+
+
+def _picked(boxes: Boxes, rows: tf.Tensor, count: tf.Tensor) -> Kept:
+    """Boxes by their indices."""
+    corners = tf.gather(to_corners(boxes.centres), rows)
+    return Kept(corners, tf.gather(boxes.scores, rows), tf.gather(boxes.classes, rows), count)
 
 
 CHAIN = 24
@@ -235,10 +248,8 @@ def tensor(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> K
     centres = boxes.centres if settings.agnostic else grid.apart(boxes)
     scores, order = tf.math.top_k(boxes.scores, min(max(MATRIX, 3 * rows), boxes.scores.shape[0]))
     corners = to_corners(tf.gather(centres, order))
-    low, high, size = corners[:, :2], corners[:, 2:], tf.gather(boxes.centres[:, 2:], order)
-    sides = tf.maximum(tf.minimum(high[:, None], high[None]) - tf.maximum(low[:, None], low[None]), 0.0)
-    overlap, area = sides[..., 0] * sides[..., 1], size[:, 0] * size[:, 1]
-    count = corners.shape[0]
+    size, count = tf.gather(boxes.centres[:, 2:], order), corners.shape[0]
+    overlap, area = _side(corners, 0) * _side(corners, 1), size[:, 0] * size[:, 1]
     better = tf.constant([[float(j < i) for j in range(count)] for i in range(count)])
     union = area[:, None] + area[None] - overlap
     beats = better * tf.cast(overlap > settings.iou * union, tf.float32)
@@ -248,14 +259,18 @@ def tensor(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> K
         stays = valid * tf.cast(tf.matmul(beats, stays) < 0.5, tf.float32)
     # Those that stay first, in their order: scores are within 0 and 1.
     ranked, best = tf.math.top_k(scores * stays[:, 0] - (1.0 - stays[:, 0]), min(rows, count))
-    picked = tf.gather(order, best)
-    kept = Kept(
-        tf.gather(to_corners(boxes.centres), picked),
-        ranked,
-        tf.gather(boxes.classes, picked),
-        tf.minimum(tf.reduce_sum(stays), rows),
-    )
+    kept = _picked(boxes, tf.gather(order, best), tf.minimum(tf.reduce_sum(stays), rows))
+    kept = kept._replace(scores=ranked)
     return kept if rows <= count else pad_rows(kept, rows - count)
+
+
+def _side(corners: tf.Tensor, axis: int) -> tf.Tensor:
+    """(n, n): how long the overlap of each two boxes is along an axis."""
+    low, high = corners[:, axis], corners[:, 2 + axis]
+    # As a product: wasm spreads a column over a row twenty times slower inside minimum and maximum.
+    ones = tf.ones((1, corners.shape[0]))
+    lows, highs = tf.matmul(low[:, None], ones), tf.matmul(high[:, None], ones)
+    return tf.maximum(tf.minimum(highs, high[None]) - tf.maximum(lows, low[None]), 0.0)
 
 
 def pad_rows(kept: Kept, more: int) -> Kept:
@@ -283,9 +298,10 @@ def _attribute(key: str, value: bool | int | float) -> str:
 NMS: dict[str, Suppress | None] = {
     "postprocess": postprocess,
     "builtin": builtin,
+    "builtin_v4": builtin_v4,
     "combined": combined,
     "tensor": tensor,
     "none": None,
     "raw": None,
 }
-"""`none` returns all boxes and scores, `raw` the network's heads as they are."""
+"""`none` returns all boxes and scores, `raw` the network's heads; `builtin_v4` is `builtin` for TF.js."""

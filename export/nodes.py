@@ -30,9 +30,11 @@ class Rounding:
 
     def tensor(self, x: Tensor, name: str) -> Tensor:
         """Activations of the node `name`, on the grid of 256 values of its range."""
-        if self._spec.is_float(name):
+        owner = self._names[name]
+        # What only a concatenation in float reads would have to be rounded on a scale that nothing has.
+        if self._spec.is_float(name) or self._spec.is_float(owner):
             return x
-        return fake_quantize(x, self._spec.ranges[self._names[name]])
+        return fake_quantize(x, self._spec.ranges[owner])
 
     def sigmoid(self, x: Tensor, name: str) -> Tensor:
         """A sigmoid inside an activation, on the grid that integer kernels give it."""
@@ -186,16 +188,21 @@ def _zero_pad(network: Network, node: Node, xs: list[Tensor], rounding: Rounding
 
 
 def _attention(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
-    """Keras' MultiHeadAttention over all positions; it has no integer kernel and stays in float."""
+    """Keras' MultiHeadAttention over all positions; it has no integer kernel and stays in float.
+
+    By matrix products, which every runtime has: TF.js has no einsum.
+    """
+    shape, arrays = tf.shape(xs[0]), network.attention[node.name]
     projected = []
-    arrays = network.attention[node.name]
     for x, kernel, bias in zip(xs, arrays[0:6:2], arrays[1:6:2], strict=True):
-        flat = tf.reshape(x, [tf.shape(x)[0], -1, x.shape[-1]])
-        projected.append(tf.einsum("bnc,chd->bhnd", flat, kernel) + bias[None, :, None])
+        channels, heads, size = kernel.shape
+        y = tf.matmul(tf.reshape(x, [-1, channels]), kernel.reshape(channels, -1)) + bias.reshape(-1)
+        projected.append(tf.transpose(tf.reshape(y, [shape[0], -1, heads, size]), [0, 2, 1, 3]))
     query, key, value = projected
     weights = tf.nn.softmax(tf.matmul(query, key, transpose_b=True) / np.sqrt(query.shape[-1]))
-    y = tf.einsum("bhnd,hdc->bnc", tf.matmul(weights, value), arrays[6]) + arrays[7]
-    return tf.reshape(y, tf.shape(xs[0]))
+    y, kernel = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3]), arrays[6]
+    flat = tf.reshape(y, [-1, kernel.shape[0] * kernel.shape[1]])
+    return tf.reshape(tf.matmul(flat, kernel.reshape(-1, kernel.shape[-1])) + arrays[7], shape)
 
 
 KINDS: dict[str, Callable[[Network, Node, list[Tensor], Roundings], Tensor]] = {

@@ -17,7 +17,9 @@ from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
 
 PICTURE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
-KINDS = [(entry.name, nms) for entry in FORMATS for nms in entry.nms]
+FLOAT = [entry for entry in FORMATS if "float32" in entry.precisions]
+KINDS = [(entry.name, entry.nms[0]) for entry in FLOAT] + [("tflite", "none")]
+"""The default of each format on a real detector; test_sweep.py has all kinds on a small network."""
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,11 @@ def test_tflite_metadata_reads_with_the_librarys_reader(export):
     signature = interpreter.get_signature_runner().get_output_details()
     in_file = sorted(signature, key=lambda name: place[signature[name]["index"]])
     assert [tensor["name"] for tensor in graph["output_tensor_metadata"]] == in_file
+    outputs = {tensor["name"]: tensor for tensor in graph["output_tensor_metadata"]}
+    (unit,) = outputs["detection_scores"]["process_units"]
+    assert unit["options"]["global_score_threshold"] == 0.25
+    (unit,) = graph["input_tensor_metadata"][0]["process_units"]
+    assert unit["options"] == {"mean": [0.0], "std": [255.0]}
     with zipfile.ZipFile(path) as archive:
         assert archive.read("labels.txt").decode().split() == ["Platelets", "RBC", "WBC"]
 

@@ -13,16 +13,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.nodes import NoRounding, activate, run_node
+from tfyolo.export.nodes import NoRounding, activate, fake_quantize, run_network, run_node
 from tfyolo.models.network import IMAGES, Network, Node, Weights
-from tfyolo.models.quantization import KEEPS_SCALE, QuantizationSpec, Range, range_names, weight_bounds
-from tfyolo.quantization.ranges import Function, Observed, estimate, fake_quantize
+from tfyolo.models.quantization import (
+    KEEPS_SCALE,
+    SIGMOID,
+    QuantizationSpec,
+    Range,
+    range_names,
+    weight_bounds,
+)
+from tfyolo.quantization.ranges import Function, Observed, estimate
 from tfyolo.quantization.reconstruction import reconstruct
 
 BATCH = 8
 PATCHES = 24_000
 """Places of a tensor, over all pictures, from which a layer is fitted."""
-VALUES = 60_000
+VALUES = 30_000
 """Values of a tensor from which its range is estimated."""
 Progress = Callable[[str, int, int], None]
 
@@ -100,19 +107,19 @@ class _Walk:
         return self.network.with_weights(self.weights), spec
 
     def _step(self, node: Node) -> None:
-        exact = self._map(self.exact, node, self.network)
+        exact, _ = self._map(self.exact, node, self.network)
         network = self.network
         if node.kind == "conv":
             weights = self._weights(node, exact)
             self.weights[node.layer] = weights
             network = network.with_weights({node.layer: weights})
-        rounded = self._map(self.rounded, node, network)
+        rounded, extremes = self._map(self.rounded, node, network)
         if node.kind not in KEEPS_SCALE and self.owner[node.name] == node.name and not self.skip(node.name):
-            observed = self._observe(rounded, self._function(node))
+            observed = Observed(*extremes, self._sample(rounded), self._function(node))
             limits = self.ranges[node.name] = estimate(self.options.ranges, observed)
             for start in range(0, len(rounded), BATCH):
                 part = slice(start, start + BATCH)
-                rounded[part] = fake_quantize(rounded[part].astype(np.float32), limits)
+                rounded[part] = fake_quantize(tf.cast(rounded[part], tf.float32), limits).numpy()
         self.exact[node.name], self.rounded[node.name] = exact, rounded
 
     def _function(self, node: Node) -> Function:
@@ -124,14 +131,18 @@ class _Walk:
             return lambda x: x
         return lambda x: activate(tf.constant(x, tf.float32), function).numpy()
 
-    def _map(self, tensors: dict[str, np.ndarray], node: Node, network: Network) -> np.ndarray:
-        """A node's output for all pictures, before it is rounded."""
-        outputs = []
+    def _map(
+        self, tensors: dict[str, np.ndarray], node: Node, network: Network
+    ) -> tuple[np.ndarray, tuple[float, float]]:
+        """A node's output for all pictures, before it is rounded, with its smallest and largest value."""
+        outputs, low, high = [], 0.0, 0.0
         rounding = NoRounding() if tensors is self.exact or self.skip(node.name) else _IntegerSigmoid()
         for start in range(0, len(self.attention), BATCH):
             xs = [tf.cast(tensors[name][start : start + BATCH], tf.float32) for name in node.inputs]
-            outputs.append(tf.cast(run_node(network, node, xs, rounding), tf.float16).numpy())
-        return np.concatenate(outputs)
+            x = run_node(network, node, xs, rounding)
+            low, high = min(low, float(tf.reduce_min(x))), max(high, float(tf.reduce_max(x)))
+            outputs.append(tf.cast(x, tf.float16).numpy())
+        return np.concatenate(outputs), (low, high)
 
     def _places(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Picture, row and column of places, more of them where the float model sees objects."""
@@ -145,11 +156,10 @@ class _Walk:
         picture, row, column = np.concatenate(chosen, 1)
         return picture, row, column
 
-    def _observe(self, tensor: np.ndarray, function: Function) -> Observed:
+    def _sample(self, tensor: np.ndarray) -> np.ndarray:
+        """Some of a tensor's values, mostly from where the float model sees objects."""
         values = tensor[self._places(*tensor.shape[1:3])].reshape(-1)
-        if len(values) > VALUES:
-            values = self.random.choice(values, VALUES)
-        return Observed(float(tensor.min()), float(tensor.max()), values.astype(np.float32), function)
+        return self.random.choice(values, min(VALUES, len(values)), replace=False).astype(np.float32)
 
     def _weights(self, node: Node, exact: np.ndarray) -> Weights:
         """The layer's weights on the int8 grid."""
@@ -174,10 +184,7 @@ class _IntegerSigmoid(NoRounding):
 
     def sigmoid(self, x: Any, name: str) -> Any:
         """On the grid of 1/256."""
-        from tfyolo.export.nodes import fake_quantize as on_grid
-        from tfyolo.models.quantization import SIGMOID
-
-        return on_grid(x, SIGMOID)
+        return fake_quantize(x, SIGMOID)
 
 
 def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarray], node: Node) -> np.ndarray:
@@ -197,8 +204,6 @@ def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarra
 
 def _attention(network: Network, pictures: np.ndarray) -> np.ndarray:
     """(n, height / 8, width / 8): how much a place matters, the float model's objectness and a little."""
-    from tfyolo.export.nodes import run_network
-
     forward = tf.function(lambda images: run_network(network, images), autograph=False)
     maps = []
     for start in range(0, len(pictures), BATCH):

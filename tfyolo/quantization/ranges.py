@@ -12,7 +12,8 @@ from tfyolo.errors import TfyoloError
 from tfyolo.models.quantization import Range
 
 Function = Callable[[np.ndarray], np.ndarray]
-_SHRINK = tuple(np.arange(20, 1, -1) / 20)
+_COARSE = (1.0, 0.85, 0.7, 0.55, 0.42, 0.32, 0.22, 0.15, 0.1)
+_FINE = (1.12, 1.06, 1.0, 0.94, 0.88)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def least_squares(observed: Observed) -> Range:
         return float(np.square(observed.function(fake_quantize(values, limits)) - wanted).sum())
 
     best, least = _around_zero((observed.low, observed.high)), np.inf
-    for step in (_SHRINK, (1.03, 1.0, 0.97, 0.94)):
+    for step in (_COARSE, _FINE):
         start = best
         for a, b in product(step, step):
             limits = _around_zero((start[0] * a, start[1] * b))

@@ -184,6 +184,7 @@ class NodeConfig(_tfq.QuantizeConfig):
 
     def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
         """None."""
+        return
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
         """The trained range."""

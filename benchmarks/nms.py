@@ -1,0 +1,103 @@
+"""What decoding and suppression cost inside an exported graph: each kind beside the bare network, in one run.
+
+python benchmarks/nms.py --weights yolov5n.pt --data coco128.yaml --precision int8
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.registry import find_format
+from tfyolo.export.request import ExportRequest, export_model
+
+from tfyolo.cli.console import console
+from tfyolo.cli.progress import progress_bar
+from tfyolo.data.dataset import read_dataset
+from tfyolo.models.network import Network
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_model
+from tfyolo.quantization.pictures import dataset_pictures
+from tfyolo.quiet import hidden_stderr
+from tfyolo.weights import load_model
+
+
+def main() -> int:
+    """Export, time in turns, print a table."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--data", required=True, help="data set YAML: pictures to calibrate and to time on")
+    parser.add_argument("--img", type=int, default=640)
+    parser.add_argument("--precision", choices=("float32", "int8"), default="int8")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=10)
+    arguments = parser.parse_args()
+    hw = (arguments.img, arguments.img)
+    model, contract = load_model(arguments.weights)
+    pictures = dataset_pictures(read_dataset(arguments.data), "train", hw, 8)
+    if arguments.precision == "int8" and contract.quantization is None:
+        # Any ranges will do for a speed: the plainest are the quickest to find.
+        quick = CalibrationOptions(ranges="minmax", reconstruct=False)
+        model, contract = calibrate_model(model, contract, pictures, quick)
+    kinds = ("raw", *(kind for kind in find_format("tflite").nms if kind != "raw"))
+    with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
+        runs = {}
+        for kind in kinds:
+            request = ExportRequest(
+                model, contract, hw, kind, NmsSettings(), arguments.precision,
+                _shared={"network": Network.of(model, contract.spec)},
+            )  # fmt: skip
+            with hidden_stderr():
+                path = export_model(request, ["tflite"], Path(folder) / kind)["tflite"]
+            runs[kind] = _runner(path, arguments.threads)
+        times = _time(runs, pictures, arguments.rounds, arguments.precision, progress)
+    _print(times, arguments)
+    return 0
+
+
+def _runner(path: Path, threads: int):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=threads)
+    return interpreter.get_signature_runner()
+
+
+def _time(runs, pictures, rounds, precision, progress):
+    """Milliseconds of each picture by kind, the kinds in turn, so that a drifting machine hurts none more."""
+    inputs = pictures if precision == "int8" else pictures.astype(np.float32) / 255
+    times = {kind: [] for kind in runs}
+    for turn in range(rounds):
+        for kind, run in runs.items():
+            run(images=inputs[:1])
+            for picture in inputs:
+                start = perf_counter()
+                run(images=picture[None])
+                times[kind].append(1e3 * (perf_counter() - start))
+        progress("timing", turn + 1, rounds)
+    return {kind: np.array(values) for kind, values in times.items()}
+
+
+def _print(times, arguments) -> None:
+    from rich.table import Table
+
+    name, how = Path(arguments.weights).name, f"{arguments.precision}, {arguments.img} px"
+    title = f"{name}, {how}, {arguments.threads} thread(s)"
+    table = Table(title=title, title_style="bold")
+    for heading in ("--nms", "median ms", "10 %", "90 %", "over the network alone"):
+        table.add_column(heading, justify="left" if heading == "--nms" else "right")
+    alone = float(np.median(times["raw"]))
+    for kind, values in times.items():
+        low, middle, high = np.percentile(values, [10, 50, 90])
+        row = (f"{middle:.1f}", f"{low:.1f}", f"{high:.1f}", f"{100 * (middle / alone - 1):+.1f} %")
+        table.add_row(kind, *row)
+    console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

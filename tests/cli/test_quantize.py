@@ -1,0 +1,111 @@
+"""`tfyolo quantize`, `quant-debug`, `train --qat` and `export --int8` by their command lines."""
+
+import pytest
+
+from tfyolo import datasets
+from tfyolo.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    return str(datasets.shapes(tmp_path_factory.mktemp("shapes"), train=6, val=4, image_size=64))
+
+
+@pytest.fixture(scope="module")
+def tiny_shapes(tmp_path_factory):
+    """`tiny.yaml` with the three classes of the shapes."""
+    from pathlib import Path
+
+    import keras
+
+    from tfyolo.inference.load import create
+
+    keras.utils.set_random_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.keras"
+    return create(Path(__file__).parents[1] / "tiny.yaml", classes=3, names=("a", "b", "c")).save(path)
+
+
+@pytest.fixture(scope="module")
+def quantized(shapes, tiny_shapes):
+    words = ["quantize", "--weights", str(tiny_shapes), "--data", shapes, "--steps", "2", "--batch", "2"]
+    assert main(words) == 0
+    return tiny_shapes.with_name("tiny_int8.keras")
+
+
+def test_a_quantized_model_exports_without_data(quantized, picture, tmp_path, capsys):
+    stem = tmp_path / "best"
+    formats = ["--include", "tflite", "saved_model", "pb", "edgetpu", "--int8", "--nms"]
+    assert main(["export", "--weights", str(quantized), *formats, "--output", str(stem)]) == 0
+    printed = capsys.readouterr().out
+    assert "edgetpu_compiler is not installed" in printed
+    names = ["best.pb", "best.tflite", "best_edgetpu.tflite", "best_edgetpu_report.txt", "best_saved_model"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("best")) == names
+    for name in names:
+        if name.endswith(".txt"):
+            continue
+        run = ["--source", str(picture), "--project", str(tmp_path / "runs"), "--nosave"]
+        assert main(["detect", "--weights", str(tmp_path / name), *run]) == 0
+        assert "1 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("precision", ["--int8", "--int16x8"])
+def test_precision_that_needs_pictures_calibrates_on_them(precision, shapes, tiny_shapes, tmp_path):
+    words = ["export", "--weights", str(tiny_shapes), precision, "--data", shapes, "--calibration", "3"]
+    assert main([*words, "--ranges", "minmax", "--output", str(tmp_path / "best")]) == 0
+    assert (tmp_path / "best.tflite").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--int8"], "--int8 needs --data"),
+        (["--int16x8"], "--int16x8 needs --data"),
+        (["--int8", "--half"], "not allowed with argument"),
+        (["--include", "edgetpu"], "Edge TPU cannot be written with"),
+        (["--include", "pb", "--dynamic"], "frozen GraphDef cannot be written with --dynamic"),
+        (["--int8", "--data", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_impossible_requests_are_one_line(tiny_shapes, words, message, capsys):
+    try:
+        code = main(["export", "--weights", str(tiny_shapes), *words])
+    except SystemExit as error:  # argparse's own
+        code = error.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_quant_debug_tells_where_noise_arises(shapes, tiny_shapes, tmp_path, capsys):
+    words = ["quant-debug", "--weights", str(tiny_shapes), "--data", shapes, "--images", "2", "--worst", "2"]
+    assert main([*words, "--project", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "lost here" in printed
+    assert "score error" in printed
+    chart = tmp_path / "exp" / "noise.png"
+    assert chart.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_quant_debug_of_a_quantized_model_asks_for_the_float_one(
+    shapes, quantized, tiny_shapes, tmp_path, capsys
+):
+    words = ["quant-debug", "--weights", str(quantized), "--data", shapes, "--project", str(tmp_path)]
+    assert main(words) == 2
+    assert "pass --float" in capsys.readouterr().err
+    assert main([*words, "--float", str(tiny_shapes), "--images", "2", "--worst", "0"]) == 0
+
+
+def test_train_qat_ends_with_an_integer_file_and_its_map(shapes, tiny_shapes, tmp_path, capsys):
+    words = ["train", "--qat", "--weights", str(tiny_shapes), "--data", shapes, "--img", "64"]
+    assert main([*words, "--epochs", "1", "--batch", "3", "--project", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "step 2 of 2" in printed
+    assert (tmp_path / "exp" / "weights" / "best.keras").exists()
+    assert (tmp_path / "exp" / "weights" / "best.tflite").exists()
+    assert "mAP50" in printed
+
+
+def test_train_qat_needs_weights(shapes, capsys):
+    assert main(["train", "--qat", "--data", shapes, "--weights", ""]) == 2
+    assert "--qat needs --data and --weights" in capsys.readouterr().err

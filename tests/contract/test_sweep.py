@@ -1,0 +1,146 @@
+"""Every format, kind of suppression and precision, with 80 classes and with one: what Keras finds."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.registry import FORMATS
+from tfyolo.export.request import ExportRequest, export_model
+
+from tests.shared import SHARED, needs_shared
+from tfyolo.data.images import read_image
+from tfyolo.data.letterbox import Letterbox
+from tfyolo.evaluation.metrics import average_precision, match
+from tfyolo.inference.boxes import iou_matrix
+from tfyolo.inference.load import create, load
+from tfyolo.inference.results import Result
+from tfyolo.models.network import Network
+from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.model import quantized_model
+
+HW = (128, 128)
+PICTURES = [SHARED / "images" / name for name in ("bus.jpg", "zidane.jpg")]
+SWEEP = [
+    (entry.name, nms, precision)
+    for entry in FORMATS
+    for nms in entry.nms
+    for precision in ("float32", "int8")
+    if precision in entry.precisions
+]
+OTHERS = [
+    (entry.name, entry.nms[0], precision)
+    for entry in FORMATS
+    for precision in entry.precisions
+    if precision not in ("float32", "int8")
+]
+LEAST_MAP50 = {"float16": 0.95, "dynamic": 0.9, "int16x8": 0.9, "int8": 0.75}
+"""Of what a file finds, with Keras' boxes for the truth. Random weights amplify every rounding."""
+pytestmark = needs_shared
+
+
+@dataclass(frozen=True)
+class Small:
+    """A network that sees a few dozen things in any picture, and what Keras makes of two photographs."""
+
+    exact: ExportRequest
+    int8: ExportRequest
+    expected: list[Result]
+    folder: Path
+
+    def found(self, name: str, nms: str, precision: str) -> list[Result]:
+        """What a file of this kind finds in the photographs."""
+        base = self.int8 if precision == "int8" else self.exact
+        this = replace(base, nms=nms, precision=precision)
+        path = export_model(this, [name], self.folder / f"{nms}_{precision}")[name]
+        return load(path)(PICTURES, max_detections=100)
+
+
+def confident(classes: int) -> Any:
+    """tests/tiny.yaml with random weights, its heads rescaled so that they see things here and there."""
+    import keras
+
+    keras.utils.set_random_seed(classes)
+    names = tuple(f"thing{i}" for i in range(classes))
+    detector = create(Path(__file__).parents[1] / "tiny.yaml", classes=classes, image_size=HW, names=names)
+    pictures = np.stack([_letterboxed(path) for path in PICTURES]) / np.float32(255)
+    spread = np.repeat([1.0, 2.0], [4, 1 + classes])
+    middle = np.repeat([0.0, -3.0], [4, 1 + classes])
+    for i, head in enumerate(detector.model(pictures)):
+        layer = detector.model.get_layer(f"model.12.m.{i}")
+        values = np.asarray(head).reshape(-1, head.shape[-1])
+        scale = np.tile(spread, 3) / values.std(0)
+        kernel, bias = layer.get_weights()
+        layer.set_weights([kernel * scale, (bias - values.mean(0)) * scale + np.tile(middle, 3)])
+    return detector
+
+
+@pytest.fixture(scope="module", params=(80, 1), ids=("80 classes", "1 class"))
+def small(request, tmp_path_factory) -> Small:
+    """A network with so many classes, and the same quantized."""
+    detector = confident(request.param)
+    pictures = np.stack([_letterboxed(path) for path in PICTURES])
+    settings = NmsSettings(confidence=0.25, iou=0.45, max_detections=100)
+    exact = ExportRequest(detector.model, detector.contract, HW, settings=settings, pictures=pictures)
+    network = Network.of(detector.model, detector.contract.spec)
+    quantized = calibrate(network, pictures, CalibrationOptions(reconstruct=False))
+    model, contract = quantized_model(*quantized, detector.contract)
+    expected = detector(PICTURES, rect=False, max_detections=100)
+    assert min(map(len, expected)) > 5
+    int8 = ExportRequest(model, contract, HW, settings=settings)
+    return Small(exact, int8, expected, tmp_path_factory.mktemp("small"))
+
+
+def _letterboxed(path: Path) -> np.ndarray:
+    image = read_image(path)
+    return Letterbox.fit(image.shape[:2], HW).apply(image)
+
+
+def map50(found: list[Result], truth: list[Result]) -> float:
+    """Mean average precision of some detections, with others for the truth."""
+    rows = [
+        (match(a.boxes_xyxy_px, a.classes, b.boxes_xyxy_px, b.classes), a.scores, a.classes, b.classes)
+        for a, b in zip(found, truth, strict=True)
+    ]
+    return average_precision(*map(np.concatenate, zip(*rows, strict=True))).map50
+
+
+@pytest.mark.parametrize(("name", "nms", "precision"), SWEEP)
+def test_finds_what_keras_finds(small, name, nms, precision):
+    found = small.found(name, nms, precision)
+    if precision == "int8":
+        assert map50(found, small.expected) > LEAST_MAP50["int8"]
+        return
+    for result, expected in zip(found, small.expected, strict=True):
+        assert len(result) == len(expected)
+        a, b = expected.boxes_xyxy_px, result.boxes_xyxy_px
+        # Boxes that lie outside of the picture are clipped to lines, which have no IoU.
+        same = (iou_matrix(a, b) > 0.99) | (np.abs(a[:, None] - b).max(-1) < 0.1)
+        same &= expected.classes[:, None] == result.classes[None]
+        assert same.any(1).all()
+        np.testing.assert_allclose(result.scores[same.argmax(1)], expected.scores, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "nms", "precision"), OTHERS)
+def test_other_precisions_find_nearly_that(small, name, nms, precision):
+    assert map50(small.found(name, nms, precision), small.expected) > LEAST_MAP50[precision]
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in FORMATS])
+def test_interrupted_export_leaves_what_was_there(small, tmp_path, monkeypatch, name):
+    entry = next(entry for entry in FORMATS if entry.name == name)
+    request = replace(small.int8, nms=entry.nms[0], precision="int8")
+    path = export_model(request, [name], tmp_path / "best")[name]
+    before = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*"))
+    contents = path.read_bytes() if path.is_file() else None
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ExportRequest, "exported_contract", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export_model(request, [name], tmp_path / "best")
+    assert sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*")) == before
+    assert contents is None or path.read_bytes() == contents

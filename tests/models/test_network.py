@@ -1,0 +1,57 @@
+"""The network as a list of operations computes what the Keras model computes, and goes back into one."""
+
+import numpy as np
+import pytest
+from tfyolo.export.nodes import run_network
+
+from tests.shared import needs_shared
+from tests.weights.test_checkpoint import ARCH, NAMES
+from tfyolo.inference.decode import join_parts
+from tfyolo.models import build_model
+from tfyolo.models.network import Network
+from tfyolo.weights.checkpoint import load_checkpoint
+
+
+def raw_heads(network: Network, images: np.ndarray) -> list[np.ndarray]:
+    """Raw heads of every image (batch, height, width, channels)."""
+    scales = run_network(network, images)
+    return [
+        np.stack([join_parts([part[i].numpy() for part in parts]) for i in range(len(images))])
+        for parts in scales
+    ]
+
+
+@needs_shared
+@pytest.mark.parametrize("name", NAMES)
+def test_network_equals_the_keras_model_and_goes_back_into_one(name):
+    model, contract = load_checkpoint(ARCH / f"{name}.pt")
+    images = np.load(ARCH / f"{name}.npz")["images_nchw"].transpose(0, 2, 3, 1)[:1]
+    network = Network.of(model, contract.spec)
+    assert not any(node.kind == "batch_norm" for node in network.nodes)
+    expected = [np.asarray(head) for head in model(images)]
+    for found, head in zip(raw_heads(network, images), expected, strict=True):
+        np.testing.assert_allclose(found, head, atol=2e-5)
+    again = build_model(contract.spec)
+    network.load_into(again, contract.spec)
+    for found, head in zip(again(images), expected, strict=True):
+        np.testing.assert_allclose(found, head, atol=2e-5)
+
+
+def test_heads_are_split_by_part(tiny):
+    network = Network.of(tiny.model, tiny.contract.spec)
+    assert network.heads[0] == ("model.12.m.0.box", "model.12.m.0.objectness", "model.12.m.0.classes")
+    by_name = {node.name: node.channels for node in network.nodes}
+    assert [by_name[name] for name in network.heads[0]] == [3 * 4, 3 * 1, 3 * 4]
+
+
+def test_relu_belongs_to_its_convolution():
+    from tfyolo.configs.reader import Document
+    from tfyolo.inference.load import create
+    from tfyolo.models import parse_spec
+
+    config = {**create("yolov5n", classes=2).contract.config, "activation": "relu6"}
+    spec = parse_spec(Document(None, config), "x")
+    network = Network.of(build_model(spec), spec)
+    first = network.nodes[0]
+    assert (first.kind, first.function, first.name) == ("conv", "relu6", "model.0.act")
+    assert not any(node.kind == "activation" for node in network.nodes)

@@ -1,0 +1,134 @@
+"""The trainable twin, and training it."""
+
+import numpy as np
+import pytest
+from tfyolo.export.nodes import Rounding, run_network
+
+from tfyolo import datasets
+from tfyolo.models.network import Network
+from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.qat import QuantizedTraining
+from tfyolo.quantization.qat_options import QatOptions
+from tfyolo.quantization.run import QuantizeOptions, measure, quantize
+from tfyolo.quantization.twin import Twin
+from tfyolo.weights import load_model
+
+
+@pytest.fixture(scope="module")
+def tiny_int8(tiny):
+    """`tiny` with heads that see something, calibrated on noise."""
+    import keras
+
+    from tfyolo.inference.load import create
+
+    keras.utils.set_random_seed(1)
+    model = create(tiny.contract.config["name"] and _tiny_yaml(), names=tiny.names).model
+    for layer in model.layers:
+        if layer.name.startswith("model.12"):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([kernel * 4, bias * 0.2])
+    contract = tiny.contract
+    exact = Network.of(model, contract.spec)
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    return exact, *calibrate(exact, pictures, CalibrationOptions(reconstruct=False)), contract, pictures
+
+
+def _tiny_yaml():
+    from pathlib import Path
+
+    return Path(__file__).parents[1] / "tiny.yaml"
+
+
+def batches(pictures):
+    labels = np.full((2, 16, 5), -1, np.float32)
+    labels[:, 0] = [1, 0.5, 0.5, 0.4, 0.4]
+    number = 0
+    while True:
+        number += 1
+        yield pictures[[number % 4, (number + 1) % 4]], labels
+
+
+def test_twin_rounds_as_the_exported_graph(cells_int8):
+    twin = Twin(cells_int8.network, cells_int8.spec, (160, 160))
+    images = cells_int8.pictures[:1] / np.float32(255)
+    graph = run_network(cells_int8.network, images, Rounding(cells_int8.network, cells_int8.spec))
+    expected = [part for parts in graph for part in parts]
+    for found, wanted in zip(twin.model(images, training=False), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    network, spec = twin.trained()
+    for name, weights in cells_int8.network.weights.items():
+        np.testing.assert_allclose(network.weights[name].kernel, weights.kernel, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(network.weights[name].bias, weights.bias, rtol=1e-5, atol=1e-6)
+    for name, limits in cells_int8.spec.ranges.items():
+        np.testing.assert_allclose(spec.ranges[name], limits, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["distill", "labels", "both"])
+def test_training_lowers_the_loss_and_ends_on_the_grid(tiny_int8, loss):
+    exact, network, spec, contract, pictures = tiny_int8
+    twin = Twin(network, spec, (64, 64))
+    options = QatOptions(steps=30, learning_rate=0.05, warmup=3, loss=loss)
+    training = QuantizedTraining(exact, twin, contract, options)
+    losses = []
+    training.run(batches(pictures), lambda step, value: losses.append(value))
+    assert len(losses) == 30
+    assert np.mean(losses[-5:]) < 0.97 * np.mean(losses[:3])
+    trained, spec = twin.trained()
+    moved = 0
+    for name, weights in trained.weights.items():
+        units = weights.kernel / (np.float32(spec.bounds[name]) / 127)
+        np.testing.assert_allclose(units, np.round(units), atol=1e-2)
+        moved += int((np.abs(weights.kernel - network.weights[name].kernel) > 1e-6).sum())
+    assert moved > 10
+    assert any(spec.ranges[name] != tiny_int8[2].ranges[name] for name in spec.ranges)
+
+
+def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
+    exact, network, spec, contract, pictures = tiny_int8
+    options = QatOptions(steps=12, learning_rate=0.05, save_every=6)
+
+    def run(stop=None, resume=False):
+        twin = Twin(network, spec, (64, 64))
+        training = QuantizedTraining(exact, twin, contract, options)
+        source = batches(pictures)
+        if resume:
+            assert training.resume(tmp_path / "state.npz")
+            assert training.done == 6
+            for _ in range(6):
+                next(source)
+
+        def tell(step, loss):
+            if step == stop:
+                raise KeyboardInterrupt
+
+        training.run(source, tell, tmp_path / "state.npz")
+        return twin.trained()[0]
+
+    unbroken = run()
+    with pytest.raises(KeyboardInterrupt):
+        run(stop=9)
+    resumed = run(resume=True)
+    for name, weights in unbroken.weights.items():
+        np.testing.assert_allclose(resumed.weights[name].bias, weights.bias, atol=1e-5)
+    other = QuantizedTraining(exact, Twin(network, spec, (64, 64)), contract, QatOptions(steps=13))
+    assert not other.resume(tmp_path / "state.npz")
+
+
+def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
+    from tfyolo.inference.load import create
+
+    data = datasets.shapes(tmp_path / "shapes", train=6, val=4, image_size=64)
+    weights = create(_tiny_yaml(), classes=3, names=("a", "b", "c")).save(tmp_path / "tiny.keras")
+    told = []
+    output = tmp_path / "tiny_int8.keras"
+    options = QuantizeOptions(data, str(weights), output, train=QatOptions(steps=3), batch=2)
+    assert quantize(options, tell=told.append) == output
+    assert told[0] == "calibrating on 6 pictures"
+    assert told[-1].startswith("step 3 of 3: loss")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["shapes", "tiny.keras", "tiny_int8.keras"]
+    _, contract = load_model(output)
+    assert contract.quantization.method.endswith("3 steps of training by distill")
+    file, metrics = measure(output, data, tmp_path / "measured")
+    assert file == tmp_path / "tiny_int8.tflite"
+    assert 0 <= metrics.map50 <= 1
+    assert (tmp_path / "measured" / "metrics.json").exists()

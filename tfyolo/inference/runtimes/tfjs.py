@@ -1,0 +1,131 @@
+"""Runs a TF.js folder in Node: node/run.mjs is the other end of the pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import struct
+import subprocess
+import tempfile
+import weakref
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.predictions import Prediction
+from tfyolo.inference.runtimes.base import OUTPUTS, from_signature, raw_outputs
+from tfyolo.inference.runtimes.tfjs_folder import read_folder
+
+NODE_FOLDER = Path(__file__).with_name("node")
+
+
+class TfjsRuntime:
+    """A `_web_model` folder that `tfyolo export` wrote, in a process of Node that ends with this object.
+
+    Args:
+        path: the folder.
+        threads: not used: in Node, TF.js computes on one.
+
+    Raises:
+        TfyoloError: Node or its packages are missing, the folder is damaged, or not one of tfyolo's.
+    """
+
+    max_batch = 1
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self._path = path
+        self.contract = read_folder(path)
+        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        command = [find_node(), str(NODE_FOLDER / "run.mjs"), str(path.absolute())]
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
+        )
+        # Also runs when Python exits; the child ends by itself if Python is killed, with its input.
+        weakref.finalize(self, _end, self._process, self._log)
+        start = self._receive()
+        self.backend: str = start["backend"]
+        """`wasm`, or `cpu` where WebAssembly does not start."""
+        known = {*OUTPUTS, *chain.from_iterable(raw_outputs(self.contract))}
+        if not known.issuperset(start["outputs"]) or start["shape"] != [1, *self.contract.image_size, 3]:
+            raise self._failure("inputs and outputs are not what its tfyolo metadata says")
+
+    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
+        """See `Runtime`."""
+        predictions = []
+        for image in images:
+            pixels = np.multiply(image[None], 1 / 255, dtype=np.float32)
+            assert self._process.stdin is not None  # noqa: S101 - a pipe, for mypy
+            try:
+                self._process.stdin.write(struct.pack("<I", pixels.nbytes))
+                self._process.stdin.write(pixels.tobytes())
+                self._process.stdin.flush()
+            except OSError as error:
+                raise self._failure("Node has ended") from error
+            outputs = {}
+            for output in self._receive()["outputs"]:
+                shape = tuple(output["shape"])
+                outputs[output["name"]] = np.frombuffer(
+                    self._read(4 * int(np.prod(shape))), np.float32
+                ).reshape(shape)
+            predictions.append(from_signature(outputs, self.contract, confidence))
+        return predictions
+
+    def _receive(self) -> dict[str, Any]:
+        """A header from Node.
+
+        Raises:
+            TfyoloError: it says that something went wrong, or Node has ended.
+        """
+        (size,) = struct.unpack("<I", self._read(4))
+        header = json.loads(self._read(size))
+        if "error" in header:
+            raise self._failure(header["error"])
+        return header
+
+    def _read(self, size: int) -> bytes:
+        assert self._process.stdout is not None  # noqa: S101 - a pipe, for mypy
+        data = self._process.stdout.read(size)
+        if len(data) < size:
+            self._process.wait()
+            self._log.seek(0)
+            lines = self._log.read().decode(errors="replace").split("\n")
+            said = [line for line in lines if "Error" in line] or ["Node has ended"]
+            raise self._failure(said[-1].strip())
+        return data
+
+    def _failure(self, reason: str) -> TfyoloError:
+        return TfyoloError(f"TF.js cannot run it: {reason[:200]}", path=self._path, fix="export it again")
+
+
+def find_node() -> str:
+    """Path of the `node` command, whose packages are there.
+
+    Raises:
+        TfyoloError: saying what is missing and how to install it.
+    """
+    node = shutil.which("node")
+    if node is None:
+        raise TfyoloError(
+            "running a TF.js model needs Node, and there is no `node` command", fix="install Node 18 or newer"
+        )
+    for name in json.loads((NODE_FOLDER / "package.json").read_text())["dependencies"]:
+        if not (NODE_FOLDER / "node_modules" / name / "package.json").exists():
+            raise TfyoloError(
+                f"running a TF.js model needs the Node package {name}, which is not installed",
+                fix=f"npm ci --prefix {NODE_FOLDER}",
+            )
+    return node
+
+
+def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, log):
+        with contextlib.suppress(OSError):  # what was not sent cannot be
+            if pipe is not None:
+                pipe.close()
