@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfyolo.models.arguments import LEAKY_SLOPE
 from tfyolo.models.network import IMAGES, Network, Node
-from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names, weight_bounds
+from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
 
 Tensor = Any
 
@@ -44,8 +44,7 @@ class Rounding:
         """Weights (height, width, input, output channels) on the grid of int8."""
         if self._spec.is_float(node.name):
             return tf.constant(kernel)
-        known = self._spec.bounds.get(node.layer)
-        bounds = np.float32(known) if known else weight_bounds(kernel, self._spec.weights)
+        bounds = self._spec.kernel_bounds(node.layer, kernel)
         if self._spec.weights == "per_tensor":
             return tf.quantization.fake_quant_with_min_max_vars(
                 kernel, -bounds[0], bounds[0], narrow_range=True
@@ -110,7 +109,7 @@ def run_network(
         x = run_node(network, node, [tensors[name] for name in node.inputs], rounding)
         observe(node.name, x)
         tensors[node.name] = x
-    return [tuple(tensors[name] for name in parts) for parts in network.heads]  # type: ignore[misc]
+    return [tuple(tensors[name] for name in parts) for parts in network.heads]
 
 
 def run_node(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:

@@ -71,7 +71,7 @@ def _int16x8(converter: Any, request: ExportRequest) -> None:
 
     def pictures() -> Iterator[list[np.ndarray]]:
         for picture in request.pictures:
-            yield [np.float32(picture[None]) / 255]
+            yield [picture[None].astype(np.float32) / np.float32(255)]
 
     kinds = tf.lite.OpsSet
     converter.optimizations = [tf.lite.Optimize.DEFAULT]

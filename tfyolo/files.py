@@ -21,6 +21,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TFYOLO_CACHE") or Path(shared) / "tfyolo").expanduser()
 
 
+def megabytes(path: Path) -> float:
+    """Size of a file, or of all files of a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what is written there replaces `path` on success.

@@ -1,4 +1,4 @@
-"""`tfyolo export` and `tfyolo benchmark` by their command lines."""
+"""`tfyolo export` by its command line."""
 
 import pytest
 
@@ -72,12 +72,3 @@ def test_failed_export_leaves_the_old_file(tiny_keras, tmp_path, monkeypatch):
     assert main(words) == 130
     assert old.read_bytes() == b"the last good one"
     assert list(tmp_path.iterdir()) == [old]
-
-
-def test_benchmark_times_all_files_in_one_run(tiny_keras, picture, capsys):
-    words = ["--include", "tflite", "--img", "64", "--rounds", "1", "--runs", "2", "--source", str(picture)]
-    assert main(["benchmark", "--weights", str(tiny_keras), *words]) == 0
-    printed = capsys.readouterr().out
-    assert "KerasRuntime" in printed
-    assert "LiteRtRuntime" in printed
-    assert "1.00x" in printed

@@ -3,77 +3,246 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from tfyolo.data.dataset import Dataset
+    from tfyolo.evaluation.benchmark_files import Bench
+    from tfyolo.evaluation.benchmark_rows import Row
+    from tfyolo.evaluation.benchmark_variants import Variant
+    from tfyolo.export.request import ExportRequest
+
 EXAMPLES = (
     "tfyolo benchmark --weights yolov5n.pt --include tflite --img 640   # exports, times both in one run",
+    "tfyolo benchmark --weights best.keras --include all --data fruit.yaml --csv all.csv --chart all.png",
+    "tfyolo benchmark --weights best.keras --include tflite tflite:int8 tfjs:float16 --data fruit.yaml",
     "tfyolo benchmark --weights a.tflite b.tflite --source bus.jpg --threads 1",
+    "exit code 1: some files could not be exported or run; they are named with the reason",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Files, image, rounds."""
+    """Files, formats, data, image, threads, rounds, results."""
+    from tfyolo.export.registry import FORMATS, PRECISIONS
+
+    add = parser.add_argument
     options.add_model(parser, many=True)
-    parser.add_argument(
-        "--include",
-        nargs="+",
-        default=[],
-        metavar="FORMAT",
-        help="export the first of --weights to these and time them",
+    add(
+        "--include", nargs="+", default=[], metavar="FORMAT",
+        help="export the first of --weights to these, too: "
+        f"{', '.join(entry.name for entry in FORMATS)}, or all; FORMAT:PRECISION picks one of "
+        f"{', '.join(PRECISIONS)}",
+    )  # fmt: skip
+    for precision, flag in PRECISIONS.items():
+        if flag:
+            add(flag, dest="precisions", action="append_const", const=precision, default=[],
+                help=f"{precision}, for formats of --include that name no precision")  # fmt: skip
+    add(
+        "--data",
+        metavar="YAML",
+        help="data set: mAP is measured, and integer networks calibrated, on it",
     )
-    parser.add_argument(
-        "--source", metavar="PICTURE", help="what to detect on; noise of 640x480 pixels by default"
-    )
-    parser.add_argument(
-        "--threads", type=options.positive, metavar="N", help="of the CPU; the runtime's choice"
-    )
-    parser.add_argument(
-        "--rounds", type=options.positive, default=5, metavar="N", help="turns of each file (5)"
-    )
-    parser.add_argument(
-        "--runs", type=options.positive, default=10, metavar="N", help="detections in a turn (10)"
-    )
+    add("--task", choices=("train", "val", "test"), default="val", help="split of mAP (%(default)s)")
+    options.add_calibration(parser, data=False)
+    add(
+        "--source", metavar="PICTURE",
+        help="what is timed on; the first picture of --data, or noise of 640x480 pixels, by default",
+    )  # fmt: skip
+    add("--threads", type=options.positive, metavar="N", help="of the CPU; by default one, and all cores")
+    add("--rounds", type=options.positive, default=5, metavar="N", help="turns of each file (%(default)s)")
+    add("--runs", type=options.positive, default=10, metavar="N", help="detections in a turn (%(default)s)")
+    add("--csv", type=Path, metavar="FILE", help="write the figures as CSV")
+    add("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    add("--chart", type=Path, metavar="FILE", help="draw latency against mAP, or bars of latency: .png, .svg")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export what is asked for, time all, print a table."""
+    """Export what is asked for, measure all, print a table, write what is asked for."""
+    import os
     import tempfile
 
+    from tfyolo.cli.progress import progress_bar
+    from tfyolo.data.dataset import read_dataset
+    from tfyolo.evaluation.benchmark_chart import check_chart, save_chart
+    from tfyolo.evaluation.benchmark_files import Bench, add_exports, cores
+    from tfyolo.evaluation.benchmark_rows import save_csv, save_json
+    from tfyolo.evaluation.benchmark_variants import find_variants
+    from tfyolo.weights.hub import find_weights
+
+    variants = find_variants(arguments.include, arguments.precisions)  # refuses before TensorFlow is loaded
+    if arguments.chart:
+        check_chart(arguments.chart)
+    dataset = read_dataset(arguments.data) if arguments.data else None
+    paths = [find_weights(name) for name in arguments.weights]
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # this process is not the only one on the GPU
+    threads = [arguments.threads] if arguments.threads else sorted({1, cores()})
+    image_hw = options.image_hw(arguments.img)
+    notes: list[str] = []
+    with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
+        pixels = _pixels(arguments, dataset, progress)
+        requests: dict[str, ExportRequest] = {}
+        if variants:
+            variants, requests, notes = _requests(arguments, paths[0], variants, dataset, progress)
+        with Bench(pixels, threads, arguments.data, arguments.task, progress) as bench:
+            for name, path in zip(_names(paths), paths, strict=True):
+                bench.add(name, path, image_hw)
+            for variant, reason in add_exports(
+                bench, requests, variants, paths[0].stem, Path(folder), progress
+            ):
+                notes.append(f"left out: {variant}, because {reason}")
+            bench.time(arguments.rounds, arguments.runs)
+    _print(bench, notes, exported=bool(variants))
+    title = paths[0].stem + (f" on {Path(arguments.data).name}" if dataset else "")
+    written = [
+        arguments.csv and save_csv(bench.rows, threads, arguments.csv),
+        arguments.json and save_json(bench.rows, threads, arguments.json),
+        arguments.chart and save_chart(bench.rows, threads, arguments.chart, title),
+    ]
+    for file in filter(None, written):
+        print(f"written: {file}")
+    return 1 if any(row.error for row in bench.rows) else 0
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """What rows are called: file names, or paths where two files have the same name."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def _pixels(arguments: argparse.Namespace, dataset: Dataset | None, progress: Any) -> np.ndarray:
+    """The picture that is timed on."""
     import numpy as np
+
+    from tfyolo.data.dataset import scan_split
+    from tfyolo.data.images import read_image, read_sample_image
+    from tfyolo.errors import TfyoloError
+
+    if arguments.source:
+        return read_image(arguments.source)
+    if dataset is not None:
+        scan = scan_split(
+            dataset, arguments.task, progress=lambda done, total: progress("checking labels", done, total)
+        )
+        for sample in scan.samples:
+            try:
+                return read_sample_image(sample)
+            except TfyoloError:  # the scan has read headers only
+                continue
+    return np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+
+
+def _requests(
+    arguments: argparse.Namespace,
+    path: Path,
+    variants: list[Variant],
+    dataset: Dataset | None,
+    progress: Any,
+) -> tuple[list[Variant], dict[str, ExportRequest], list[str]]:
+    """What can be written, the model to write in each precision, and what a user should know."""
+    from dataclasses import replace
+
+    from tfyolo.errors import TfyoloError
+    from tfyolo.evaluation.benchmark_variants import without_pictures
+    from tfyolo.export.registry import PRECISIONS
+    from tfyolo.export.request import ExportRequest
+    from tfyolo.inference.load import load
+    from tfyolo.quantization.calibration import CalibrationOptions
+    from tfyolo.quantization.model import calibrate_model
+    from tfyolo.quantization.pictures import dataset_pictures, fitting_count
+
+    if path.suffix not in (".pt", ".pth", ".keras"):
+        raise TfyoloError(
+            "is exported already", path=path, fix="put the .pt or .keras file first, which --include exports"
+        )
+    detector = load(path, options.image_hw(arguments.img))
+    contract, quantized = detector.contract, detector.contract.quantization is not None
+    if dataset is not None and len(dataset.names) != len(contract.names):
+        raise TfyoloError(
+            f"`names` has {len(dataset.names)} classes, but the model has {len(contract.names)}",
+            path=dataset.yaml_path,
+            fix="pass the data the model was trained for",
+        )
+    variants, left_out = without_pictures(variants, dataset is not None, quantized)
+    notes = [f"left out, because their ranges are measured on --data: {', '.join(map(str, left_out))}"]
+    exact = ExportRequest(detector.model, contract, detector.image_hw)
+    requests = {precision: replace(exact, precision=precision) for precision in PRECISIONS}
+    wanted = {variant.precision for variant in variants}
+    if "int16x8" in wanted or ("int8" in wanted and not quantized):
+        count = fitting_count(exact.network, exact.image_hw, arguments.calibration)
+        assert dataset is not None  # noqa: S101 - without_pictures has left those out
+        pictures = dataset_pictures(dataset, "train", exact.image_hw, count, progress)
+        requests["int16x8"] = replace(requests["int16x8"], pictures=pictures)
+        if "int8" in wanted and not quantized:
+            how = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
+            model, contract = calibrate_model(exact.model, contract, pictures, how, progress)
+            requests["int8"] = ExportRequest(model, contract, exact.image_hw, precision="int8")
+    return variants, requests, notes if left_out else []
+
+
+def _print(bench: Bench, notes: Sequence[str], exported: bool) -> None:
+    """The table and what is to be known about it."""
+    from rich.markup import escape
     from rich.table import Table
 
     from tfyolo.cli.console import console
-    from tfyolo.cli.progress import progress_bar
-    from tfyolo.evaluation.benchmark import benchmark
-    from tfyolo.inference.load import load
-    from tfyolo.quiet import hidden_stderr
+    from tfyolo.text import printable
 
-    image_hw = options.image_hw(arguments.img)
-    image = arguments.source or np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
-        detectors = [
-            (Path(weights).name, load(weights, image_hw, arguments.threads)) for weights in arguments.weights
+    rows, judged = bench.rows, bench.data is not None
+    sizes = sorted({latency.input_hw for row in rows for latency in row.latencies.values()})
+    inputs = ", ".join("x".join(map(str, size)) for size in sizes)
+    table = Table(
+        title=f"milliseconds an image of {inputs or '?'} pixels, batch 1, letterbox to boxes",
+        title_style="bold",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for heading in ("file", "runs in", "MB", *(("mAP50-95", "difference") if judged else ())):
+        table.add_column(heading, justify="left" if heading in ("file", "runs in") else "right", no_wrap=True)
+    for count in bench.threads:
+        over = "1 thread" if count == 1 else f"{count} threads"
+        for heading in (f"{over}\nmedian", "\np90", "\nratio"):
+            table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [escape(printable(row.name)), *_cells(row, rows[0], bench)]
+        table.add_row(*cells)
+    out = console()
+    # In a narrow terminal lines break; figures would be cut off otherwise.
+    out.width = max(out.width, out.measure(table, options=out.options.update(width=1000)).maximum)
+    out.print(table)
+    for row in rows:
+        for note in filter(None, (row.error, row.limits and f"mAP is too low: {row.limits}")):
+            out.print(f"{printable(row.name)}: {printable(note)}", markup=False, soft_wrap=True)
+    if judged and exported:
+        notes = [
+            "mAP is that of a second export, which keeps all boxes over 0.001 as validation does; size and "
+            "latency are those of the files that `tfyolo export` writes.",
+            *notes,
         ]
-        if arguments.include:
-            from tfyolo.export.request import ExportRequest, export_model
+    for note in notes:
+        out.print(note, markup=False, soft_wrap=True)
 
-            name, first = detectors[0]
-            request = ExportRequest(first.model, first.contract, first.image_hw)
-            with hidden_stderr():
-                files = export_model(request, arguments.include, Path(folder) / Path(name).stem, progress)
-            detectors += [(file.name, load(file, threads=arguments.threads)) for file in files.values()]
-        latencies = benchmark(detectors, image, arguments.rounds, arguments.runs, progress)
-    table = Table(title="milliseconds an image, batch 1, letterbox to boxes", title_style="bold")
-    for heading in ("file", "runtime", "input", "median", "10 %", "90 %", "inference", "ratio to the first"):
-        table.add_column(heading, justify="left" if heading in ("file", "runtime") else "right")
-    for latency in latencies:
-        low, high = np.percentile(latency.total_ms, [10, 90])
-        table.add_row(
-            latency.name, latency.runtime, "x".join(map(str, latency.input_hw)), f"{latency.median_ms:.1f}",
-            f"{low:.1f}", f"{high:.1f}", f"{np.median(latency.inference_ms):.1f}",
-            f"{latencies[0].median_ms / latency.median_ms:.2f}x",
-        )  # fmt: skip
-    console().print(table)
-    return 0
+
+def _cells(row: Row, first: Row, bench: Bench) -> list[str]:
+    """Figures of a row, empty where there are none."""
+
+    def figure(value: float | None, form: str) -> str:
+        return "" if value is None else format(round(value, 4) + 0.0, form)  # never -0.0
+
+    latency = next(iter(row.latencies.values()), None)
+    cells = ["failed" if row.error else latency.runtime if latency else "", figure(row.megabytes, ".1f")]
+    if bench.data is not None:
+        cells += [figure(row.map50_95, ".4f"), figure(row.difference(first), "+.4f")]
+    for count in bench.threads:
+        if latency := row.latencies.get(count):
+            ratio = row.ratio(first, count)
+            cells += [f"{latency.median_ms:.1f}", f"{latency.p90_ms:.1f}"]
+            cells.append("" if ratio is None else f"{ratio:.2f}x")
+        else:
+            cells += [""] * 3
+    return cells

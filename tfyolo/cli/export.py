@@ -74,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.export.nms import NmsSettings
     from tfyolo.export.registry import find_format
     from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.files import megabytes
     from tfyolo.quiet import hidden_stderr
     from tfyolo.weights import load_model
     from tfyolo.weights.hub import find_weights
@@ -159,9 +160,3 @@ def _pictures(
     return dataset_pictures(
         read_dataset(arguments.data), "train", image_hw, count or arguments.calibration, progress
     )
-
-
-def megabytes(path: Path) -> float:
-    """Size of a file or a folder."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6

@@ -27,7 +27,7 @@ COMMANDS = {
     "convert": "turn a YOLOv5 .pt checkpoint into a .keras file",
     "summary": "layers, parameters and GFLOPs of a model, as a table or a diagram",
     "profile": "cost and speed of blocks side by side",
-    "benchmark": "latency of model files side by side, in one run",
+    "benchmark": "size, mAP and latency of model files and formats, side by side",
 }
 """Each is a module of this folder, with EXAMPLES, add_arguments(parser) and run(arguments) -> exit code."""
 

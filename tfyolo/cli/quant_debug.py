@@ -93,10 +93,11 @@ def _print(report: DebugReport, pictures: int) -> None:
         effect.add_column(heading, justify="left" if heading == "in float" else "right")
     first = report.variants[0]
     for variant in report.variants:
+        change = 100 * (variant.score_error / max(first.score_error, 1e-12) - 1)
         effect.add_row(
             " ".join(variant.kept) or "nothing",
             f"{variant.score_error:.5f}",
-            "" if variant is first else f"{100 * (variant.score_error / max(first.score_error, 1e-12) - 1):+.0f} %",
+            "" if variant is first else f"{change:+.0f} %",
             f"{variant.fidelity:.3f}",
             "" if variant is first else f"{variant.fidelity - first.fidelity:+.3f}",
         )

@@ -11,6 +11,10 @@ import numpy as np
 
 from tfyolo.inference.detector import Detector
 
+WARM_UP = 2
+"""Runs at the start of a turn that are not counted: runtimes spin on their threads for a while, and would
+disturb the next one."""
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -18,7 +22,7 @@ class Latency:
 
     Attributes:
         name: of the model file.
-        runtime: class that runs it.
+        runtime: class that runs it, or in words what runs it.
         input_hw: in pixels.
         total_ms: of each run: letterbox, inference and suppression.
         inference_ms: of each run, inference alone (with suppression, where the graph holds it).
@@ -35,6 +39,11 @@ class Latency:
         """Median of `total_ms`."""
         return float(np.median(self.total_ms))
 
+    @property
+    def p90_ms(self) -> float:
+        """What nine of ten runs stay below."""
+        return float(np.percentile(self.total_ms, 90))
+
 
 def benchmark(
     detectors: Sequence[tuple[str, Detector]],
@@ -45,12 +54,13 @@ def benchmark(
 ) -> list[Latency]:
     """Time detectors in turn, round by round, so that a drifting machine hurts none more than another.
 
+    All run in this process; `Bench` (bench.py) measures files in processes of their own.
+
     Args:
         detectors: name and detector.
         image: what to detect on: pixels, or a file, which is read once.
         rounds: times that each detector has its turn.
-        runs: timed detections in a turn, after two that are not counted: runtimes spin on their threads for a
-            while, and would disturb the next one.
+        runs: timed detections in a turn, after `WARM_UP` that are not counted.
         progress: is told how far it is.
     """
     from tfyolo.data.images import read_image
@@ -60,16 +70,34 @@ def benchmark(
     inference: list[list[float]] = [[] for _ in detectors]
     for turn in range(rounds):
         for index, (_, detector) in enumerate(detectors):
-            for run in range(runs + 2):
-                start = perf_counter()
-                # The whole square: rectangular inference would compute less than exported files do.
-                result = detector(pixels, rect=False)[0]
-                if run >= 2:
-                    total[index].append(1e3 * (perf_counter() - start))
-                    inference[index].append(result.speed_ms["inference"])
+            times, alone = take_turn(detector, pixels, runs)
+            total[index] += times
+            inference[index] += alone
             if progress:
                 progress("timing", turn * len(detectors) + index + 1, rounds * len(detectors))
     return [
         Latency(name, type(detector.runtime).__name__, detector.image_hw, np.array(times), np.array(alone))
         for (name, detector), times, alone in zip(detectors, total, inference, strict=True)
     ]
+
+
+def take_turn(detector: Detector, pixels: np.ndarray, runs: int) -> tuple[list[float], list[float]]:
+    """Detect again and again.
+
+    Args:
+        detector: whose turn it is.
+        pixels: uint8 (height, width, 3) RGB.
+        runs: timed detections.
+
+    Returns:
+        Milliseconds of each run: `total_ms` and `inference_ms` of `Latency`.
+    """
+    total, inference = [], []
+    for run in range(runs + WARM_UP):
+        start = perf_counter()
+        # The whole square: rectangular inference would compute less than exported files do.
+        result = detector(pixels, rect=False)[0]
+        if run >= WARM_UP:
+            total.append(1e3 * (perf_counter() - start))
+            inference.append(result.speed_ms["inference"])
+    return total, inference

@@ -234,23 +234,24 @@ def _fold(
     weights = {}
     for node in nodes:
         if node.kind == "conv":
-            kernel, *bias = kernels[node.layer]
-            kernel = np.float32(kernel)
+            first, *biases = kernels[node.layer]
+            kernel = np.asarray(first, np.float32)
             if kernel.ndim == 2:  # a linear layer
                 kernel = kernel[None, None]
             elif kernel.shape[-2] * kernel.shape[-1] == node.channels and node.arguments["groups"] > 1:
                 kernel = kernel.reshape(*kernel.shape[:2], 1, node.channels)  # depth-wise, in Keras' layout
-            weights[node.layer] = Weights(kernel, bias[0] if bias else np.zeros(node.channels, np.float32))
+            weights[node.layer] = Weights(
+                kernel, biases[0] if biases else np.zeros(node.channels, np.float32)
+            )
     renamed = {}
     for name, parts in _normalised(nodes).items():
-        gamma, beta, mean, variance = (np.float64(array) for array in kernels[name])
+        gamma, beta, mean, variance = (np.asarray(array, np.float64) for array in kernels[name])
         scale, start = gamma / np.sqrt(variance + epsilon), 0
         for part, channels in parts:
             here = slice(start, start + channels)
             kernel, bias = weights[part]
-            weights[part] = Weights(
-                np.float32(kernel * scale[here]), np.float32((bias - mean[here]) * scale[here] + beta[here])
-            )
+            moved = (bias - mean[here]) * scale[here] + beta[here]
+            weights[part] = Weights((kernel * scale[here]).astype(np.float32), np.asarray(moved, np.float32))
             start += channels
         renamed[name] = next(node.inputs[0] for node in nodes if node.name == name)
     return [

@@ -53,6 +53,11 @@ class QuantizationSpec(BaseModel):
                 raise ValueError(f"{name}: {low} to {high} is no range around zero")
         return ranges
 
+    def kernel_bounds(self, layer: str, kernel: np.ndarray) -> np.ndarray:
+        """(output channels,) float32: `bounds` of a layer, or by default the kernel's own."""
+        known = self.bounds.get(layer)
+        return weight_bounds(kernel, self.weights) if known is None else np.asarray(known, np.float32)
+
     def is_float(self, name: str) -> bool:
         """Whether a node stays in float."""
         return any(name == kept or name.startswith(f"{kept}.") for kept in self.keep_float)

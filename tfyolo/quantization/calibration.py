@@ -85,7 +85,7 @@ class _Walk:
         self.skip = QuantizationSpec(ranges={}, keep_float=options.keep_float).is_float
         self.after = {node.inputs[0]: node.function for node in network.nodes if node.kind == "activation"}
         self.attention = _attention(network, pictures)
-        exact = np.float16(pictures.astype(np.float32) / 255)
+        exact = (pictures.astype(np.float32) / 255).astype(np.float16)
         self.exact = {IMAGES: exact}
         self.rounded = {IMAGES: exact}
 

@@ -160,7 +160,7 @@ def _heads(
     forward = tf.function(
         lambda images: run_network(network, tf.cast(images, tf.float32) / 255.0, rounding), autograph=False
     )
-    heads = []
+    heads: list[Heads] = []
     for index in range(len(pictures)):
         scales = forward(tf.constant(pictures[index : index + 1]))
         heads.append([tuple(part[0].numpy() for part in parts) for parts in scales])

@@ -39,7 +39,7 @@ def dataset_pictures(
     Raises:
         TfyoloError: no picture can be read.
     """
-    scan = scan_split(dataset, "train", progress=lambda done, total: progress("checking labels", done, total))
+    scan = scan_split(dataset, split, progress=lambda done, total: progress("checking labels", done, total))
     chosen = spread(scan.samples, count)
     pictures = []
     for done, sample in enumerate(chosen):

@@ -36,7 +36,7 @@ def reconstruct(
     cross = (centred.T @ (outputs - mean_out.astype(np.float32))).astype(np.float64)
     identity = np.eye(len(covariance))
     moved = np.linalg.solve(covariance + trust * power * identity, cross + trust * power * flat)
-    step = np.float64(bounds) / 127
+    step = np.asarray(bounds, np.float64) / 127
     rounded = _round_in_order(moved, covariance + 0.01 * power * identity, step)
     bias = mean_out - mean_in @ rounded
     return Weights(rounded.reshape(kernel.shape).astype(np.float32), bias.astype(np.float32))

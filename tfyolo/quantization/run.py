@@ -18,6 +18,7 @@ from tfyolo.evaluation.validator import Metrics, validate
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import load
+from tfyolo.inference.nms import MAX_CANDIDATES
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -134,7 +135,10 @@ def measure(
         The `.tflite` file, and its metrics.
     """
     model, contract = load_model(path)
-    settings = NmsSettings(confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
+    # As many candidates as Keras has when it is measured, so that rounding is the only difference.
+    settings = NmsSettings(
+        confidence=0.001, iou=0.6, max_detections=300, candidates=MAX_CANDIDATES, multi_label=True
+    )
     request = ExportRequest(model, contract, contract.image_size, settings=settings, precision="int8")
     with hidden_stderr():
         file = export_model(request, ["tflite"], path.with_suffix(""), progress)["tflite"]

@@ -19,7 +19,7 @@ import tensorflow as tf
 from tfyolo.errors import MissingExtraError
 from tfyolo.export.nodes import KINDS, NoRounding, convolve, fake_quantize
 from tfyolo.models.network import IMAGES, Network, Node, Weights
-from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names, weight_bounds
+from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 try:
@@ -88,7 +88,7 @@ class ConvLayer(tf_keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """(batch, height, width, channels); the kernel comes from the quantizer in its own unit."""
         node = _node(self.node)
-        return convolve(inputs, self.kernel, self.bias * np.float32(self.bias_step), node)
+        return convolve(inputs, self.kernel, self.bias * np.asarray(self.bias_step, np.float32), node)
 
     def get_config(self) -> dict[str, Any]:
         """For TFMOT, which makes layers anew."""
@@ -96,7 +96,7 @@ class ConvLayer(tf_keras.layers.Layer):
         return {**super().get_config(), **own}
 
 
-class KernelQuantizer(_tfq.quantizers.Quantizer):
+class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
     """Weights in steps to weights on the int8 grid, or to plain ones.
 
     Args:
@@ -113,7 +113,7 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):
 
     def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
         """(height, width, input, output channels)."""
-        step = np.float32(self.step)
+        step = np.asarray(self.step, np.float32)
         if self.exact:
             return inputs * step
         rounded = tf.quantization.fake_quant_with_min_max_args(inputs, -127, 127, narrow_range=True)
@@ -124,7 +124,7 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):
         return {"step": self.step, "exact": self.exact}
 
 
-class RangeQuantizer(_tfq.quantizers.Quantizer):
+class RangeQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
     """256 values between two trained limits.
 
     Args:
@@ -157,7 +157,7 @@ class RangeQuantizer(_tfq.quantizers.Quantizer):
         return {"low": self.low, "high": self.high}
 
 
-class NodeConfig(_tfq.QuantizeConfig):
+class NodeConfig(_tfq.QuantizeConfig):  # type: ignore[name-defined]
     """What is rounded at one node.
 
     Args:
@@ -266,8 +266,7 @@ class Twin:
     def _units(self, node: Node, owner: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """What a step of each channel's weights and biases is worth."""
         kernel, bias = self.network.weights[node.layer]
-        known = self.spec.bounds.get(node.layer)
-        step = (np.float32(known) if known else weight_bounds(kernel, self.spec.weights)) / 127
+        step = self.spec.kernel_bounds(node.layer, kernel) / np.float32(127)
         low, high = self.spec.ranges.get(owner[node.name], (0.0, 1.0))
         return step, np.full_like(bias, (high - low) / LEVELS)
 

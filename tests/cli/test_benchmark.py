@@ -1,0 +1,143 @@
+"""`tfyolo benchmark` by its command line."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tfyolo import datasets
+from tfyolo.cli.main import main
+from tfyolo.evaluation.benchmark_files import cores
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Untrained weights for shapes, shapes, and a file that no runtime reads."""
+    import keras
+
+    from tfyolo.inference.load import create
+
+    folder = tmp_path_factory.mktemp("benchmark")
+    keras.utils.set_random_seed(0)
+    names = ("circle", "rectangle", "triangle")
+    create(Path(__file__).parents[1] / "tiny.yaml", names=names).save(folder / "small.keras")
+    datasets.shapes(folder / "shapes", train=4, val=2, image_size=64)
+    (folder / "broken.tflite").write_bytes(b"nothing" * 100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def measured(folder):
+    """Rows of one run over several formats, one of them twice, and a broken file; in name order."""
+    weights = ["--weights", str(folder / "small.keras"), str(folder / "broken.tflite")]
+    include = ["--include", "saved_model", "tflite", "tflite:int8", "tflite:float32"]
+    data = ["--data", str(folder / "shapes" / "shapes.yaml"), "--calibration", "4"]
+    files = [word for kind in ("csv", "json", "png") for word in
+             (f"--{'chart' if kind == 'png' else kind}", str(folder / f"out.{kind}"))]  # fmt: skip
+    assert main(["benchmark", *weights, *include, *data, *files, "--rounds", "2", "--runs", "2"]) == 1
+    with (folder / "out.csv").open(newline="") as stream:
+        return {row["file"]: row for row in csv.DictReader(stream)}
+
+
+def test_one_row_a_file(measured):
+    assert list(measured) == [
+        "small.keras", "broken.tflite", "small_saved_model", "small.tflite", "small_int8.tflite"
+    ]  # fmt: skip
+    kinds = {(row["format"], row["precision"], row["runs_in"]) for row in measured.values()}
+    assert kinds == {
+        ("keras", "float32", "Keras"), ("", "", ""), ("saved_model", "float32", "TensorFlow"),
+        ("tflite", "float32", "LiteRT"), ("tflite", "int8", "LiteRT"),
+    }  # fmt: skip
+
+
+def test_figures_with_each_number_of_threads(measured):
+    for name in ("small.keras", "small_saved_model", "small.tflite", "small_int8.tflite"):
+        row = measured[name]
+        assert row["input"] == "64x64"
+        assert row["error"] == ""
+        for threads in {1, cores()}:
+            median, p90, ratio = (
+                float(row[f"threads_{threads}_{kind}"]) for kind in ("median_ms", "p90_ms", "ratio")
+            )
+            assert 0 < float(row[f"threads_{threads}_inference_median_ms"]) < median <= p90
+            assert ratio == pytest.approx(
+                float(measured["small.keras"][f"threads_{threads}_median_ms"]) / median, rel=0.02
+            )
+
+
+def test_exports_have_the_map_of_keras(measured):
+    keras, integer = measured["small.keras"], measured["small_int8.tflite"]
+    assert float(keras["map50"]) >= float(keras["map50_95"]) > 0  # in multi-label, also of chance
+    assert float(keras["difference"]) == 0
+    for name in ("small_saved_model", "small.tflite"):
+        assert float(measured[name]["map50_95"]) == pytest.approx(float(keras["map50_95"]), abs=2e-4)
+    expected = float(integer["map50_95"]) - float(keras["map50_95"])
+    assert float(integer["difference"]) == pytest.approx(expected, abs=2e-5)
+    assert 0 < float(integer["megabytes"]) < float(measured["small.tflite"]["megabytes"])
+
+
+def test_broken_file_has_a_reason_and_no_figures(measured):
+    row = measured["broken.tflite"]
+    assert "no tfyolo model" in row["error"]
+    assert not any(row[key] for key in row if key.startswith(("threads", "map", "difference", "runs_in")))
+
+
+def test_json_and_chart_are_written(measured, folder):
+    rows = json.loads((folder / "out.json").read_text())
+    assert [row["file"] for row in rows] == list(measured)
+    assert rows[1]["map50"] is None
+    chart = cv2.imread(str(folder / "out.png"))
+    assert chart.shape[1] >= 1000
+    assert (chart.min(-1) < 200).mean() > 0.01
+
+
+def test_without_data_latency_alone(folder, picture, tmp_path, capsys):
+    words = ["--weights", str(folder / "small.keras"), "--include", "tflite", "--source", str(picture)]
+    rest = ["--threads", "1", "--rounds", "1", "--runs", "2", "--chart", str(tmp_path / "bars.png")]
+    assert main(["benchmark", *words, *rest]) == 0
+    printed = capsys.readouterr().out
+    for word in ("small.keras", "small.tflite", "Keras", "LiteRT", "1 thread", "median", "p90", "1.00x"):
+        assert word in printed
+    assert "mAP" not in printed
+    assert "threads" not in printed
+    assert cv2.imread(str(tmp_path / "bars.png")).shape[1] >= 1000
+
+
+def test_a_wrong_word_is_one_line_before_tensorflow_is_loaded(folder):
+    words = ["benchmark", "--weights", str(folder / "small.keras"), "--include", "tflite:int4"]
+    code = (
+        f"import sys; from tfyolo.cli.main import main; code = main({words}); "
+        "print(code, {'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "2 set()"
+    assert done.stderr.startswith("error: unknown precision `int4` in `tflite:int4`")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--include", "onnx9"], "unknown format `onnx9`"),
+        (["--include", "tfjs:int16x8"], "TF.js cannot be written with --int16x8"),
+        (["--include", "tflite:int8"], "tflite:int8 needs --data"),
+        (["--half"], "say what with --include"),
+        (["--chart", "chart.txt"], "no name of a chart"),
+        (["--data", "nothing.yaml"], "nothing.yaml"),
+        (["--source", "nothing.jpg"], "nothing.jpg"),
+    ],
+)
+def test_impossible_requests_are_one_line(folder, capsys, words, message):
+    assert main(["benchmark", "--weights", str(folder / "small.keras"), *words]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("error: ")
+
+
+def test_only_keras_files_can_be_exported(folder, capsys):
+    assert main(["benchmark", "--weights", str(folder / "broken.tflite"), "--include", "pb"]) == 2
+    assert "is exported already" in capsys.readouterr().err

@@ -1,0 +1,149 @@
+import csv
+import itertools
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tfyolo.export.request import ExportRequest
+
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.evaluation import benchmark_files
+from tfyolo.evaluation.benchmark import Latency
+from tfyolo.evaluation.benchmark_chart import check_chart, names, save_chart
+from tfyolo.evaluation.benchmark_files import Bench, add_exports
+from tfyolo.evaluation.benchmark_labels import place_labels
+from tfyolo.evaluation.benchmark_rows import Row, save_csv
+from tfyolo.evaluation.benchmark_variants import find_variants, without_pictures
+from tfyolo.evaluation.benchmark_worker import Worker
+
+
+def row_of(name, milliseconds, map50_95=None, precision="float32", threads=(1, 4)):
+    """A file whose runs take from 0.5 to 1.5 of so many milliseconds on one thread, half of it on four."""
+    latencies = {}
+    for count in threads:
+        times = np.linspace(0.5, 1.5, 11) * milliseconds / (1 if count == 1 else 2)
+        latencies[count] = Latency(name, "LiteRT", (64, 64), times, times / 2)
+    return Row(name, Path(name), 1.0, "tflite", precision, map50_95, map50_95, latencies)
+
+
+@pytest.mark.parametrize(
+    ("words", "precisions", "expected"),
+    [
+        ([], [], []),
+        (["tflite"], [], ["tflite:float32"]),
+        (["edgetpu"], [], ["edgetpu:int8"]),
+        (["tflite", "pb:float16"], ["int8", "float16"], ["tflite:int8", "tflite:float16", "pb:float16"]),
+        (["tflite", "tflite:float32"], [], ["tflite:float32"]),
+        (["all:dynamic"], [], ["tflite:dynamic"]),
+        (["all"], ["int16x8"], ["tflite:int16x8"]),
+    ],
+)
+def test_variants(words, precisions, expected):
+    assert [str(variant) for variant in find_variants(words, precisions)] == expected
+
+
+def test_all_is_every_format_in_every_precision():
+    from tfyolo.export.registry import FORMATS
+
+    variants = find_variants(["all"])
+    assert len(variants) == sum(len(entry.precisions) for entry in FORMATS)
+    stems = [variant.stem("a") + variant.format.suffix for variant in variants]
+    assert len(set(stems)) == len(stems)
+    assert not any(variant.named for variant in variants)
+
+
+def test_precisions_that_need_pictures():
+    variants = find_variants(["all"])
+    kept, left_out = without_pictures(variants, data=False, quantized=False)
+    assert {variant.precision for variant in left_out} == {"int8", "int16x8"}
+    assert len(kept) + len(left_out) == len(variants)
+    _, left_out = without_pictures(variants, data=False, quantized=True)
+    assert {variant.precision for variant in left_out} == {"int16x8"}
+    assert without_pictures(variants, data=True, quantized=False) == (variants, [])
+    with pytest.raises(TfyoloError, match="tflite:int16x8 needs --data"):
+        without_pictures(find_variants(["all", "tflite:int16x8"]), data=False, quantized=True)
+
+
+def test_csv_has_ratio_and_difference_to_the_first(tmp_path):
+    rows = [row_of("a.keras", 10, 0.4), row_of("b.tflite", 4, 0.37), Row("c.pb", Path("c.pb"), 2.0)]
+    rows[2].fail("does not load")
+    with save_csv(rows, (1, 4), tmp_path / "new" / "a.csv").open(newline="") as stream:
+        first, second, third = csv.DictReader(stream)
+    assert (first["threads_1_ratio"], second["threads_1_ratio"]) == ("1.0", "2.5")
+    assert (second["threads_1_median_ms"], second["threads_4_median_ms"]) == ("4.0", "2.0")
+    assert (second["threads_1_p90_ms"], second["threads_1_inference_median_ms"]) == ("5.6", "2.0")
+    assert (first["difference"], second["difference"]) == ("0.0", "-0.03")
+    assert (third["error"], third["threads_1_ratio"], third["megabytes"]) == ("does not load", "", "2.0")
+
+
+def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
+    def write(request, variant, stem):
+        if variant.format.name == "tfjs":
+            raise MissingExtraError("tensorflowjs", "tfjs")
+        raise ValueError("the converter\n has no idea")
+
+    monkeypatch.setattr(benchmark_files, "_write", write)
+    bench = Bench(np.zeros((8, 8, 3), np.uint8), (1,))
+    requests = dict.fromkeys(("float32", "float16"), ExportRequest(None, None, (64, 64)))
+    variants = find_variants(["tfjs", "all:float16"])
+    left_out = add_exports(bench, requests, variants, "best", Path("nowhere"))
+    assert {row.name: row.error for row in bench.rows} == {
+        "best_web_model": "cannot be exported: tensorflowjs is not installed "
+        "(fix: pip install 'tfyolo[tfjs]')",
+        "best_float16_saved_model": "cannot be exported: ValueError: the converter has no idea",
+        "best_float16.pb": "cannot be exported: ValueError: the converter has no idea",
+        "best_float16.tflite": "cannot be exported: ValueError: the converter has no idea",
+    }
+    assert [str(variant) for variant, _ in left_out] == ["tfjs:float16"]
+
+
+def test_a_process_that_dies_costs_one_request():
+    with Worker(1) as worker:
+        for expected in ("no such model file", "ended by SIGKILL", "no such model file"):
+            if "SIGKILL" in expected:
+                worker._process.kill()
+            with pytest.raises(TfyoloError, match=expected):
+                worker.ask("time", path="nothing.tflite", image_hw=None, image="", runs=1)
+
+
+def test_chart_names():
+    assert names([row_of("a", 1), row_of("b", 1, precision="int8")]) == ["tflite float32", "tflite int8"]
+    assert names([row_of("a", 1), row_of("b", 1)]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("judged", [True, False], ids=["scatter", "bars"])
+@pytest.mark.parametrize("count", [1, 12])
+def test_chart(tmp_path, count, judged):
+    rows = [row_of(f"file {i}", 5 + i, 0.3 + i / 1000 if judged else None) for i in range(count)]
+    rows.append(Row("broken", Path("broken"), error="does not load"))
+    image = cv2.imread(str(save_chart(rows, (1, 4), tmp_path / "a.png", "speed")))
+    assert image.shape[1] == 1500
+    orange = np.abs(image.astype(int) - (31, 122, 224)).max(-1) < 40  # BGR of TensorFlow Lite's marks
+    assert orange.sum() > 100 * count
+
+
+def test_nothing_to_draw(tmp_path):
+    assert save_chart([Row("a", Path("a"))], (1,), tmp_path / "a.png", "speed") is None
+    with pytest.raises(TfyoloError, match=r"end it in \.png"):
+        check_chart(Path("chart.txt"))
+
+
+def test_labels_of_crowded_points_do_not_overlap():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6), dpi=150)
+    axes = figure.add_subplot()
+    random = np.random.default_rng(0)
+    x, y = np.repeat([1.0, 1.02, 3.0], 4) + random.normal(0, 0.01, 12), np.full(12, 0.343)
+    axes.set(xlim=(0, 4), ylim=(0.3, 0.4))
+    place_labels(figure, axes, x, y, [f"saved_model {i}" for i in range(12)], ["black"] * 12)
+    frame = axes.get_window_extent()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 12
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    points = axes.transData.transform(np.column_stack([x, y]))
+    for box in boxes:
+        assert not any(box.contains(*point) for point in points)
+        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1
