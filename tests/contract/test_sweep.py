@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,19 +9,17 @@ from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import FORMATS
 from tfyolo.export.request import ExportRequest, export_model
 
-from tests.shared import SHARED, needs_shared
-from tfyolo.data.images import read_image
-from tfyolo.data.letterbox import Letterbox
+from tests.shared import needs_shared
+from tests.small import PICTURES, confident, letterboxed
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.inference.boxes import iou_matrix
-from tfyolo.inference.load import create, load
+from tfyolo.inference.load import load
 from tfyolo.inference.results import Result
 from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.model import quantized_model
 
 HW = (128, 128)
-PICTURES = [SHARED / "images" / name for name in ("bus.jpg", "zidane.jpg")]
 SWEEP = [
     (entry.name, nms, precision)
     for entry in FORMATS
@@ -58,30 +55,11 @@ class Small:
         return load(path)(PICTURES, max_detections=100)
 
 
-def confident(classes: int) -> Any:
-    """tests/tiny.yaml with random weights, its heads rescaled so that they see things here and there."""
-    import keras
-
-    keras.utils.set_random_seed(classes)
-    names = tuple(f"thing{i}" for i in range(classes))
-    detector = create(Path(__file__).parents[1] / "tiny.yaml", classes=classes, image_size=HW, names=names)
-    pictures = np.stack([_letterboxed(path) for path in PICTURES]) / np.float32(255)
-    spread = np.repeat([1.0, 2.0], [4, 1 + classes])
-    middle = np.repeat([0.0, -3.0], [4, 1 + classes])
-    for i, head in enumerate(detector.model(pictures)):
-        layer = detector.model.get_layer(f"model.12.m.{i}")
-        values = np.asarray(head).reshape(-1, head.shape[-1])
-        scale = np.tile(spread, 3) / values.std(0)
-        kernel, bias = layer.get_weights()
-        layer.set_weights([kernel * scale, (bias - values.mean(0)) * scale + np.tile(middle, 3)])
-    return detector
-
-
 @pytest.fixture(scope="module", params=(80, 1), ids=("80 classes", "1 class"))
 def small(request, tmp_path_factory) -> Small:
     """A network with so many classes, and the same quantized."""
-    detector = confident(request.param)
-    pictures = np.stack([_letterboxed(path) for path in PICTURES])
+    detector = confident(request.param, HW)
+    pictures = letterboxed(HW)
     settings = NmsSettings(confidence=0.25, iou=0.45, max_detections=100)
     exact = ExportRequest(detector.model, detector.contract, HW, settings=settings, pictures=pictures)
     network = Network.of(detector.model, detector.contract.spec)
@@ -91,11 +69,6 @@ def small(request, tmp_path_factory) -> Small:
     assert min(map(len, expected)) > 5
     int8 = ExportRequest(model, contract, HW, settings=settings)
     return Small(exact, int8, expected, tmp_path_factory.mktemp("small"))
-
-
-def _letterboxed(path: Path) -> np.ndarray:
-    image = read_image(path)
-    return Letterbox.fit(image.shape[:2], HW).apply(image)
 
 
 def map50(found: list[Result], truth: list[Result]) -> float:

@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.quantization.chart import save_noise_chart
     from tfyolo.quantization.debug import debug
     from tfyolo.quantization.pictures import dataset_pictures, fitting_count
+    from tfyolo.quantization.run import float_network
     from tfyolo.weights import load_model
     from tfyolo.weights.hub import find_weights
 
@@ -53,10 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             "is quantized: its own weights are rounded", path=path, fix="pass --float with the float model"
         )
     if arguments.exact is not None:
-        other, other_contract = load_model(find_weights(arguments.exact))
-        if other_contract.config != contract.config:
-            raise TfyoloError("is of another configuration than --weights", path=arguments.exact)
-        exact = Network.of(other, other_contract.spec)
+        exact = float_network(arguments.exact, contract)
     with progress_bar() as progress:
         if spec is None:
             count = fitting_count(network, image_hw, arguments.calibration)

@@ -11,6 +11,7 @@ EXAMPLES = (
     "tfyolo quantize --weights yolov5n.pt --data coco128.yaml               # 1,000 steps, no labels needed",
     "tfyolo quantize --weights best.keras --data fruit.yaml --steps 2000 --loss both",
     "tfyolo quantize --weights best.keras --data fruit.yaml --steps 0      # calibration only",
+    "tfyolo quantize --weights best_int8.keras --float best.keras --data fruit.yaml --output better.keras",
 )
 
 
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Calibration and training."""
     add = parser.add_argument
     options.add_model(parser)
+    add("--float", dest="exact", metavar="FILE", help="the float model, where --weights is quantized already")
     options.add_calibration(parser, required=True)
     options.add_qat(parser)
     add("--steps", type=options.count, default=1000, metavar="N", help="updates; 0 calibrates only (1000)")
@@ -42,6 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         data=Path(arguments.data),
         weights=str(path),
         output=output,
+        exact=arguments.exact,
         image_hw=options.image_hw(arguments.img),
         calibration=arguments.calibration,
         calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),

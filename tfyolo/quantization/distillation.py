@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-BOX_GAIN = 2.0
-"""Weight of boxes beside scores."""
+BOX_GAIN = 8.0
+"""Weight of boxes beside scores: with 2, scores came near the float model's quicker than boxes did."""
 
 
 def distillation_loss(heads: Sequence[Sequence[Any]], teacher: Sequence[Sequence[Any]]) -> Any:

@@ -21,6 +21,7 @@ from tfyolo.inference.load import load
 from tfyolo.inference.nms import MAX_CANDIDATES
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
+from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.model import quantized_model
 from tfyolo.quantization.pictures import dataset_pictures, fitting_count
@@ -45,7 +46,8 @@ class QuantizeOptions:
 
     Attributes:
         data: data set YAML; calibration and training see its training split.
-        weights: `.pt` or `.keras` file or release name.
+        weights: `.pt` or `.keras` file or release name; quantized weights are trained further.
+        exact: the float model, where `weights` are quantized already.
         output: `.keras` file to write.
         image_hw: input size in pixels; the model's own by default.
         calibration: most pictures to calibrate on.
@@ -60,6 +62,7 @@ class QuantizeOptions:
     data: Path
     weights: str
     output: Path
+    exact: str | None = None
     image_hw: tuple[int, int] | None = None
     calibration: int = 200
     calibrate: CalibrationOptions = field(default_factory=CalibrationOptions)
@@ -100,24 +103,59 @@ def quantize(
             fix="pass the data the model was trained for",
         )
     image_hw = options.image_hw or contract.image_size
-    exact = Network.of(model, contract.spec)
+    if contract.quantization is not None and options.exact is None:
+        raise TfyoloError(
+            "is quantized: its own weights are rounded",
+            path=options.weights,
+            fix="pass --float with the float model, and training goes on from here",
+        )
+    network = exact = Network.of(model, contract.spec)
+    if options.exact is not None:
+        exact = float_network(options.exact, contract)
     state = options.output.with_suffix(".progress.npz")
     if state.exists() and options.output.exists() and options.train:
         network, contract = _reload(options.output)
         tell(f"{options.output} is calibrated already")
     else:
         state.unlink(missing_ok=True)
-        count = fitting_count(exact, image_hw, options.calibration)
-        pictures = dataset_pictures(dataset, "train", image_hw, count, progress)
-        tell(f"calibrating on {len(pictures)} pictures")
-        network, spec = calibrate(exact, pictures, options.calibrate, progress)
-        contract = contract.model_copy(update={"quantization": spec, "image_size": image_hw})
+        if contract.quantization is None:
+            network, spec = _calibrate(options, exact, dataset, image_hw, progress, tell)
+            contract = contract.model_copy(update={"quantization": spec})
+        contract = contract.model_copy(update={"image_size": image_hw})
         _save(network, contract, options.output)
     if options.train:
         network, contract = _train(options, exact, network, contract, dataset, state, progress, tell)
         _save(network, contract, options.output)
         state.unlink(missing_ok=True)
     return options.output
+
+
+def _calibrate(
+    options: QuantizeOptions,
+    exact: Network,
+    dataset: Dataset,
+    image_hw: tuple[int, int],
+    progress: Progress,
+    tell: Tell,
+) -> tuple[Network, QuantizationSpec]:
+    count = fitting_count(exact, image_hw, options.calibration)
+    pictures = dataset_pictures(dataset, "train", image_hw, count, progress)
+    tell(f"calibrating on {len(pictures)} pictures")
+    return calibrate(exact, pictures, options.calibrate, progress)
+
+
+def float_network(weights: str, contract: Contract) -> Network:
+    """The float network that a quantized one was made from.
+
+    Raises:
+        TfyoloError: it is of another configuration, or quantized itself.
+    """
+    model, other = load_model(find_weights(weights))
+    if other.quantization is not None:
+        raise TfyoloError("is quantized, too", path=weights, fix="pass the model from before")
+    if other.config != contract.config:
+        raise TfyoloError("is of another configuration than --weights", path=weights)
+    return Network.of(model, other.spec)
 
 
 def measure(

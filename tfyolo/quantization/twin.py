@@ -229,7 +229,7 @@ class Twin:
         with _tfq.quantize_scope({cls.__name__: cls for cls in _CLASSES}):
             self.model = _tfq.quantize_apply(plain)
         # TFMOT rounds the images too, over a range that it would have to learn; it is known.
-        limits = self.model.get_layer("quantize_layer").quantizer_vars
+        (limits,) = (x.quantizer_vars for x in self.model.layers if hasattr(x, "quantizer_vars"))
         limits["min_var"].assign(0.0)
         limits["max_var"].assign(1.0)
         self._wrappers = {layer.name.removeprefix("quant_"): layer for layer in self.model.layers}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import from_signature
+from tfyolo.inference.runtimes.base import from_signature, raw_outputs
 from tfyolo.weights.keras_file import read_contract
 
 
@@ -25,6 +26,8 @@ class LiteRtRuntime:
     """
 
     max_batch = 1
+    heads: Sequence[tuple[np.ndarray, ...]] = ()
+    """Of the last call, where the file was exported with raw heads: per scale boxes, objectness, classes."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -56,6 +59,10 @@ class LiteRtRuntime:
                 else np.multiply(image[None], 1 / 255, dtype=np.float32)
             )
             outputs = {name: self._float(name, x) for name, x in self._run(images=pixels).items()}
+            if "box_0" in outputs:
+                self.heads = [
+                    tuple(outputs[name][0] for name in names) for names in raw_outputs(self.contract)
+                ]
             predictions.append(from_signature(outputs, self.contract, confidence))
         return predictions
 

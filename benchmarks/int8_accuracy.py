@@ -1,0 +1,132 @@
+"""What int8 costs: mAP, and how near each integer file is to the float model, on all pictures of some splits.
+
+    python benchmarks/int8_accuracy.py --float yolov5n.pt --weights a_int8.keras b_int8.keras \
+        --data coco128.yaml --splits train val --img 640
+
+Every model is exported with raw heads and run by LiteRT; decoding and suppression are NumPy's for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tfyolo.export.request import ExportRequest, export_model
+
+from tfyolo.cli.console import console
+from tfyolo.cli.progress import progress_bar
+from tfyolo.data.dataset import Sample, read_dataset, scan_split
+from tfyolo.evaluation.batches import load_batches, plan_batches
+from tfyolo.evaluation.metrics import average_precision, match
+from tfyolo.evaluation.validator import labels_xyxy_px
+from tfyolo.inference.decode import decode, join_parts
+from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.inference.runtimes.litert import LiteRtRuntime
+from tfyolo.models.contract import Contract
+from tfyolo.quantization.fidelity import Fidelity, Heads
+from tfyolo.quiet import hidden_stderr
+from tfyolo.weights import load_model
+
+OPTIONS = NmsOptions(confidence=0.001, iou=0.6, multi_label=True)
+
+
+@dataclass
+class Measured:
+    """Detections of one model against labels, by split, and against the float model."""
+
+    contract: Contract
+    rows: dict[str, list[tuple[np.ndarray, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.near = Fidelity(self.contract)
+
+    def add(self, split: str, sample: Sample, box: Any, heads: Heads, exact: Heads) -> None:
+        """One picture."""
+        info = self.contract
+        raw = [join_parts(parts) for parts in heads]
+        found = non_max_suppression(decode(raw, info.anchors_px, info.strides, 0.001), OPTIONS)
+        boxes, truth = box.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
+        correct = match(boxes, found.classes, truth, sample.classes)
+        self.rows.setdefault(split, []).append((correct, found.scores, found.classes, sample.classes))
+        self.near.add(exact, heads)
+
+    def mean_ap(self, *splits: str) -> tuple[float, float]:
+        """mAP50-95 and mAP50."""
+        rows = [row for split in splits for row in self.rows[split]]
+        result = average_precision(*map(np.concatenate, zip(*rows, strict=True)))
+        return result.map50_95, result.map50
+
+
+def main() -> int:
+    """Export, run, print a table."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--float", dest="exact", required=True)
+    parser.add_argument("--weights", nargs="+", required=True)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--splits", nargs="+", default=["val"])
+    parser.add_argument("--img", type=int, default=640)
+    arguments = parser.parse_args()
+    hw = (arguments.img, arguments.img)
+    dataset = read_dataset(arguments.data)
+    with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
+        runtimes = {}
+        for number, weights in enumerate([arguments.exact, *arguments.weights]):
+            runtimes[Path(weights).name] = _raw(weights, hw, Path(folder) / str(number))
+            progress("exporting", number + 1, 1 + len(arguments.weights))
+        measured = {name: Measured(runtime.contract) for name, runtime in runtimes.items()}
+        for split in arguments.splits:
+            samples = list(scan_split(dataset, split).samples)
+            for done, (sample, box, image) in enumerate(_pictures(samples, hw)):
+                heads = {name: _heads(runtime, image) for name, runtime in runtimes.items()}
+                exact = next(iter(heads.values()))
+                for name, one in measured.items():
+                    one.add(split, sample, box, heads[name], exact)
+                progress(f"measuring {split}", done + 1, len(samples))
+    _print(measured, arguments.splits)
+    return 0
+
+
+def _raw(weights: str, hw: tuple[int, int], stem: Path) -> LiteRtRuntime:
+    model, contract = load_model(weights)
+    precision = "float32" if contract.quantization is None else "int8"
+    with hidden_stderr():
+        request = ExportRequest(model, contract, hw, "raw", precision=precision)
+        return LiteRtRuntime(export_model(request, ["tflite"], stem)["tflite"])
+
+
+def _pictures(samples: list[Sample], hw: tuple[int, int]) -> Iterator[tuple[Sample, Any, np.ndarray]]:
+    for batch in load_batches(plan_batches(samples, hw, 1, 32, rect=False), max(hw)):
+        yield from zip(batch.samples, batch.letterboxes, batch.images, strict=True)
+
+
+def _heads(runtime: LiteRtRuntime, image: np.ndarray) -> Heads:
+    runtime(image[None], 0.99)
+    return runtime.heads
+
+
+def _print(measured: dict[str, Measured], splits: list[str]) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"on {' and '.join(splits)}", title_style="bold")
+    for heading in ("model", "mAP50-95", "over float", "mAP50", *splits, "fidelity", "score error"):
+        table.add_column(heading, justify="left" if heading == "model" else "right")
+    first = next(iter(measured.values())).mean_ap(*splits)[0]
+    for name, one in measured.items():
+        both, at_50 = one.mean_ap(*splits)
+        table.add_row(
+            name, f"{both:.4f}", f"{100 * (both - first):+.2f}", f"{at_50:.4f}",
+            *(f"{one.mean_ap(split)[0]:.4f}" for split in splits),
+            f"{one.near.fidelity:.3f}", f"{one.near.score_error:.5f}",
+        )  # fmt: skip
+    console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
