@@ -8,7 +8,8 @@ NODE_STAMP := $(NODE_FOLDER)/node_modules/.installed
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help setup demo test test-python test-slow lint format bench bench-detect bench-pipeline bench-train lock clean
+.PHONY: help setup demo test test-python test-slow lint format bench bench-detect bench-formats bench-nms \
+  bench-pipeline bench-train lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,10 +55,20 @@ format: setup  ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-detect bench-pipeline bench-train  ## every speed that the documents name
+bench: bench-detect bench-pipeline bench-train bench-nms  ## every speed that the documents name
 
 bench-detect: setup  ## latency of Keras beside LiteRT in one run: make bench-detect WEIGHTS=yolov5n.pt
 	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --include tflite --img 640
+
+# What ships serves where no weights of one's own are named.
+BENCH_WEIGHTS = $(or $(WEIGHTS),tfyolo/assets/bccd-n.keras)
+BENCH_DATA = $(or $(DATA),tfyolo/assets/bccd-mini/bccd-mini.yaml)
+
+bench-formats: setup  ## size, mAP and latency of every format: make bench-formats WEIGHTS=best.pt DATA=fruit.yaml
+	$(BIN)/tfyolo benchmark --weights $(BENCH_WEIGHTS) --include all --data $(BENCH_DATA) --chart build/formats.png
+
+bench-nms: setup  ## what decoding and suppression cost inside an int8 graph: make bench-nms WEIGHTS=yolov5n.pt DATA=coco128.yaml
+	$(BIN)/python benchmarks/nms.py --weights $(BENCH_WEIGHTS) --data $(BENCH_DATA) --img $(or $(IMG),640)
 
 bench-pipeline: setup  ## images a second of the input pipeline: make bench-pipeline DATA=coco128.yaml
 	$(BIN)/python benchmarks/pipeline.py $(if $(DATA),--data $(DATA))
