@@ -151,14 +151,16 @@ def _rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
 def _pick(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
     """Rows of tensors as if they were one after another.
 
-    Gathered from each and then chosen: to join them first would cost more than the suppression after it, and
-    in an integer graph each has a scale of its own.
+    Gathered from each and then added up, all but one times zero: to join the tensors first would cost more than
+    the suppression after it. A choice (tf.where) would do, but in an integer graph each tensor has a scale of
+    its own, and the converter gives the operands of a choice one scale without converting them.
     """
-    picked, start = None, 0
+    picked, start = 0.0, 0
     for x in scales:
         count = x.shape[0]
-        here = tf.gather(x, tf.clip_by_value(rows - start, 0, count - 1))
-        picked = here if picked is None else tf.where((rows < start)[:, None], picked, here)
+        place = rows - start
+        inside = tf.cast((place >= 0) & (place < count), tf.float32)
+        picked += tf.gather(x, tf.clip_by_value(place, 0, count - 1)) * inside[:, None]
         start += count
     return picked
 

@@ -27,8 +27,8 @@ from tfyolo.quantization.ranges import Function, Observed, estimate
 from tfyolo.quantization.reconstruction import reconstruct
 
 BATCH = 8
-PATCHES = 24_000
-"""Places of a tensor, over all pictures, from which a layer is fitted."""
+PATCHES = 12_000
+"""Places of a tensor, over all pictures, from which a layer is fitted: ten for each weight of a channel."""
 VALUES = 30_000
 """Values of a tensor from which its range is estimated."""
 Progress = Callable[[str, int, int], None]
