@@ -20,40 +20,54 @@ Heads = Sequence[tuple[Any, Any, Any]]
 
 @dataclass(frozen=True)
 class Cells:
-    """Constants of decoding: one row for each anchor of each cell, in the order of the concatenated heads."""
+    """Constants of decoding, in the order of the concatenated heads.
+
+    Whole numbers, from which rows are gathered: a table of floats would be taken for weights by the
+    converter, and rounded with `--dynamic`.
+    """
 
     contract: Contract
     image_hw: tuple[int, int]
 
     @cached_property
     def table(self) -> np.ndarray:
-        """(n, 5) float32: cell x, cell y, then stride, anchor width and height in pixels."""
-        rows = []
+        """(n, 3) int32, one row for each anchor of each cell: cell x, cell y, index of `sizes`."""
+        rows, start = [], 0
         for anchor_row, stride in zip(self.contract.anchors_px, self.contract.strides, strict=True):
             height, width = (size // stride for size in self.image_hw)
-            anchors = np.asarray(anchor_row, np.float32).reshape(-1, 2)
-            y, x, a = np.meshgrid(np.arange(height), np.arange(width), np.arange(len(anchors)), indexing="ij")
-            columns = [x, y, np.full_like(x, stride), anchors[a, 0], anchors[a, 1]]
-            rows.append(np.stack([np.float32(c).reshape(-1) for c in columns], 1))
-        return np.concatenate(rows)
+            count = len(anchor_row) // 2
+            y, x, a = np.meshgrid(np.arange(height), np.arange(width), np.arange(count), indexing="ij")
+            rows.append(np.stack([c.reshape(-1) for c in (x, y, a + start)], 1))
+            start += count
+        return np.concatenate(rows).astype(np.int32)
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(anchors, 4) float32: stride over width and height, anchor's width and height; of the input."""
+        height, width = self.image_hw
+        return np.float32(
+            [
+                [stride / width, stride / height, row[i] / width, row[i + 1] / height]
+                for row, stride in zip(self.contract.anchors_px, self.contract.strides, strict=True)
+                for i in range(0, len(row), 2)
+            ]
+        )
 
     def decode(self, box: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
         """Boxes of raw rows; the formula of inference/decode.py.
 
         Args:
             box: (n, 4) logits.
-            cells: (n, 5) rows of `table`.
+            cells: (n, 3) rows of `table`.
 
         Returns:
             (n, 4): centre y, centre x, height, width relative to the input.
         """
-        height, width = self.image_hw
-        values = tf.sigmoid(box)
-        centre_x = (2 * values[:, 0] - 0.5 + cells[:, 0]) * (cells[:, 2] / width)
-        centre_y = (2 * values[:, 1] - 0.5 + cells[:, 1]) * (cells[:, 2] / height)
-        box_width = tf.square(2 * values[:, 2]) * (cells[:, 3] / width)
-        box_height = tf.square(2 * values[:, 3]) * (cells[:, 4] / height)
-        return tf.stack([centre_y, centre_x, box_height, box_width], 1)
+        values, place = tf.sigmoid(box), tf.cast(cells[:, :2], tf.float32)
+        sizes = tf.gather(tf.constant(self.sizes), cells[:, 2])
+        centre = (2 * values[:, :2] - 0.5 + place) * sizes[:, :2]
+        size = tf.square(2 * values[:, 2:]) * sizes[:, 2:]
+        return tf.stack([centre[:, 1], centre[:, 0], size[:, 1], size[:, 0]], 1)
 
 
 class DetectionModule(tf.Module):
@@ -151,9 +165,9 @@ def _rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
 def _pick(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
     """Rows of tensors as if they were one after another.
 
-    Gathered from each and then added up, all but one times zero: to join the tensors first would cost more than
-    the suppression after it. A choice (tf.where) would do, but in an integer graph each tensor has a scale of
-    its own, and the converter gives the operands of a choice one scale without converting them.
+    Gathered from each and then added up, all but one times zero: to join the tensors first would cost more
+    than the suppression after it. A choice (tf.where) would do, but in an integer graph each tensor has a
+    scale of its own, and the converter gives the operands of a choice one scale without converting them.
     """
     picked, start = 0.0, 0
     for x in scales:

@@ -74,7 +74,9 @@ class HalfWeights(NoRounding):
     """The float network, its weights stored as float16."""
 
     def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
-        """`kernel`, float32 when it is used."""
+        """`kernel`, float32 when it is used; as it is where float16 cannot hold it."""
+        if np.abs(kernel).max() > np.finfo(np.float16).max:
+            return tf.constant(kernel)
         return tf.cast(tf.constant(kernel.astype(np.float16)), tf.float32)
 
 

@@ -44,10 +44,14 @@ class Format:
             flags = ", ".join(PRECISIONS[name] or "none of these flags" for name in self.precisions)
             asked = PRECISIONS[precision] or "--int8, --half and the like all absent"
             raise TfyoloError(f"{self.label} cannot be written with {asked}", fix=f"pass {flags}")
+        kinds = self.nms
+        if precision in _WITHOUT_SUPPRESSION:
+            kinds = tuple(kind for kind in kinds if kind in ("none", "raw"))
         if nms == "auto":
-            return self.nms[0]
-        if nms not in self.nms:
-            raise TfyoloError(f"{self.label} cannot hold --nms {nms}", fix=f"one of {', '.join(self.nms)}")
+            return kinds[0]
+        if nms not in kinds:
+            how = f" with {PRECISIONS[precision]}" if nms in self.nms else ""
+            raise TfyoloError(f"{self.label} cannot hold --nms {nms}{how}", fix=f"one of {', '.join(kinds)}")
         return nms
 
     def open(self, path: Path, threads: int | None = None) -> Any:
@@ -67,6 +71,8 @@ PRECISIONS = {
     "int16x8": "--int16x8",
 }
 """Kinds of numbers in exported files, and the flag that asks for each."""
+_WITHOUT_SUPPRESSION = ("int16x8",)
+"""The converter calibrates all operations of these, and fails at those of suppression."""
 
 FORMATS: tuple[Format, ...] = (
     Format(

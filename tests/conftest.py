@@ -68,9 +68,13 @@ def export(cells_detector, tmp_path_factory):
     from tfyolo.export.nms import NmsSettings
     from tfyolo.export.request import ExportRequest, export_model
 
+    from tfyolo.data.images import read_image
+
     folder = tmp_path_factory.mktemp("exported")
     done = {}
-    request = ExportRequest(cells_detector.model, cells_detector.contract, (320, 320))
+    files = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[:4]
+    pictures = np.stack([cells_detector.letterbox((480, 640), False).apply(read_image(f)) for f in files])
+    request = ExportRequest(cells_detector.model, cells_detector.contract, (320, 320), pictures=pictures)
 
     def run(name: str, nms: str = "auto", precision: str = "float32", **settings):
         key = (name, nms, precision, tuple(sorted(settings.items())))

@@ -27,14 +27,8 @@ SWEEP = [
     for precision in ("float32", "int8")
     if precision in entry.precisions
 ]
-OTHERS = [
-    (entry.name, entry.nms[0], precision)
-    for entry in FORMATS
-    for precision in entry.precisions
-    if precision not in ("float32", "int8")
-]
-LEAST_MAP50 = {"float16": 0.95, "dynamic": 0.9, "int16x8": 0.9, "int8": 0.75}
-"""Of what a file finds, with Keras' boxes for the truth. Random weights amplify every rounding."""
+LEAST_MAP50 = 0.75
+"""Of what an int8 file finds, with Keras' boxes for the truth. Random weights amplify every rounding."""
 pytestmark = needs_shared
 
 
@@ -84,7 +78,7 @@ def map50(found: list[Result], truth: list[Result]) -> float:
 def test_finds_what_keras_finds(small, name, nms, precision):
     found = small.found(name, nms, precision)
     if precision == "int8":
-        assert map50(found, small.expected) > LEAST_MAP50["int8"]
+        assert map50(found, small.expected) > LEAST_MAP50
         return
     for result, expected in zip(found, small.expected, strict=True):
         assert len(result) == len(expected)
@@ -94,11 +88,6 @@ def test_finds_what_keras_finds(small, name, nms, precision):
         same &= expected.classes[:, None] == result.classes[None]
         assert same.any(1).all()
         np.testing.assert_allclose(result.scores[same.argmax(1)], expected.scores, atol=1e-3)
-
-
-@pytest.mark.parametrize(("name", "nms", "precision"), OTHERS)
-def test_other_precisions_find_nearly_that(small, name, nms, precision):
-    assert map50(small.found(name, nms, precision), small.expected) > LEAST_MAP50[precision]
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in FORMATS])
