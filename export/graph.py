@@ -45,13 +45,12 @@ class Cells:
     def sizes(self) -> np.ndarray:
         """(anchors, 4) float32: stride over width and height, anchor's width and height; of the input."""
         height, width = self.image_hw
-        return np.float32(
-            [
-                [stride / width, stride / height, row[i] / width, row[i + 1] / height]
-                for row, stride in zip(self.contract.anchors_px, self.contract.strides, strict=True)
-                for i in range(0, len(row), 2)
-            ]
-        )
+        rows = [
+            [stride / width, stride / height, row[i] / width, row[i + 1] / height]
+            for row, stride in zip(self.contract.anchors_px, self.contract.strides, strict=True)
+            for i in range(0, len(row), 2)
+        ]
+        return np.array(rows, np.float32)
 
     def decode(self, box: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
         """Boxes of raw rows; the formula of inference/decode.py.
