@@ -24,7 +24,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.weights.stand_ins import shown
 from tfyolo.weights.torch_file import read_checkpoint
 
-SECONDS = 6.0  # of one thread; the slowest takes one on a quiet machine, and up to four on a busy one
+SECONDS = 4.0  # of one thread; the slowest takes one on a quiet machine
 MEMORY = 300 * 2**20  # bytes above what the interpreter holds, for one file
 
 
