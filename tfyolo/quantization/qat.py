@@ -44,6 +44,7 @@ class QuantizedTraining:
         loss_settings: LossSettings | None = None,
     ) -> None:
         self.teacher, self.twin, self.options = teacher, twin, options
+        self._contract = contract
         self._labels = DetectionLoss(
             contract.anchors_px, contract.strides, len(contract.names), loss_settings or LossSettings()
         )
@@ -87,7 +88,8 @@ class QuantizedTraining:
             heads = [flat[i : i + 3] for i in range(0, len(flat), 3)]
             loss = 0.0
             if kind != "labels":
-                loss += distillation_loss(heads, run_network(self.teacher, images))
+                exact = run_network(self.teacher, images)
+                loss += distillation_loss(heads, exact, self._contract.anchors_px, self._contract.strides)
             if kind != "distill":
                 raw = [_join(parts) for parts in heads]
                 loss += self._labels(raw, labels).total / tf.cast(tf.shape(images)[0], tf.float32)
