@@ -5,10 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NODE_FOLDER := tfyolo/inference/runtimes/node
 NODE_STAMP := $(NODE_FOLDER)/node_modules/.installed
+WEB_STAMP := web_demo/node_modules/.installed
+WEB_PAGE := tfyolo/web_page
+WEB_MODEL := web_demo/public/models/default.tflite
+WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/index.html web_demo/vite.config.ts -type f)
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help setup demo test test-python test-slow lint format bench bench-detect bench-formats bench-nms \
+.PHONY: help setup web web-page demo test test-python test-slow lint format bench bench-detect bench-formats bench-nms \
   bench-pipeline bench-train lock clean
 
 help:  ## list the targets
@@ -30,6 +34,27 @@ $(NODE_STAMP): $(NODE_FOLDER)/package.json $(NODE_FOLDER)/package-lock.json
 	  npm ci --prefix $(NODE_FOLDER) --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
 	elif [ -n "$$CI" ]; then echo 'TF.js models run in Node 18 or newer, and there is no npm' >&2; exit 1; \
 	else echo 'no npm: TF.js models will not run here'; fi
+
+web: web-page  ## build the page that runs models in a browser, serve it and open it; needs Node 20
+	$(BIN)/tfyolo web
+
+web-page: $(WEB_PAGE)/index.html  ## build the page of `tfyolo web` into the package
+
+$(WEB_PAGE)/index.html: $(WEB_SOURCES) $(WEB_MODEL)
+	npm run --prefix web_demo --silent build
+
+$(WEB_STAMP): web_demo/package.json web_demo/package-lock.json
+	npm ci --prefix web_demo --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
+
+# The detector that ships, for integers; the demos run it.
+build/bccd-n-int8.keras: tfyolo/assets/bccd-n.keras $(STAMP)
+	$(BIN)/tfyolo quantize --weights $< --data tfyolo/assets/bccd-mini/bccd-mini.yaml --calibration 24 --steps 0 \
+	  --output $@
+
+# Loose thresholds: the page's sliders are stricter.
+$(WEB_MODEL): build/bccd-n-int8.keras
+	$(BIN)/tfyolo export --weights $< --include tflite --int8 --nms builtin --conf-thres 0.05 --iou-thres 0.7 \
+	  --output $(@:.tflite=)
 
 demo: setup  ## detect, fine-tune, export, run and measure on what ships, and write a page about it
 	$(BIN)/tfyolo demo

@@ -38,8 +38,8 @@ def export(request: ExportRequest, path: Path) -> None:
 def _halve_kernels(graph: Any) -> None:
     """Store the kernels as float16, each with a cast that has its name.
 
-    Done here and by bytes: TensorFlow lists float16 constants value by value, and the copies of the graph that
-    freezing makes then take a minute in Python.
+    Done here and by bytes: TensorFlow lists float16 constants value by value, and the copies of the graph
+    that freezing makes then take a minute in Python.
     """
     for node in [node for node in graph.node if node.op == "Const"]:
         kernel = tf.make_ndarray(node.attr["value"].tensor)
@@ -53,4 +53,7 @@ def _halve_kernels(graph: Any) -> None:
         node.Clear()
         node.name, node.op = half.name.removesuffix("/half"), "Cast"
         node.input.append(half.name)
-        node.attr["SrcT"].type, node.attr["DstT"].type = tf.float16.as_datatype_enum, tf.float32.as_datatype_enum
+        node.attr["SrcT"].type, node.attr["DstT"].type = (
+            tf.float16.as_datatype_enum,
+            tf.float32.as_datatype_enum,
+        )

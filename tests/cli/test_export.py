@@ -13,7 +13,9 @@ def test_export_names_what_it_wrote_and_detect_runs_it(tiny_keras, picture, tmp_
     for name in ("best.tflite", "best_saved_model"):
         assert name in printed
         assert (stem.parent / name).exists()
-    assert printed.splitlines()[-1].startswith("next: tfyolo detect --weights")
+    detect, web = printed.splitlines()[-2:]
+    assert detect.startswith("next: tfyolo detect --weights")
+    assert web.startswith(f"next: tfyolo web --weights {stem}.tflite ")
     for name in ("best.tflite", "best_saved_model"):
         run = ["--source", str(picture), "--project", str(tmp_path / "runs"), "--nosave"]
         assert main(["detect", "--weights", str(stem.parent / name), *run]) == 0

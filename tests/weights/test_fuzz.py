@@ -71,7 +71,7 @@ def folder() -> Iterator[Path]:
     """A folder in memory, where there is one: a thousand files need no disk."""
     memory = Path("/dev/shm")
     path = Path(tempfile.mkdtemp(prefix="tfyolo-fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
-    gc.freeze()  # else each full collection walks all that the tests before left, and is taken for the file's time
+    gc.freeze()  # else collections walk all that the tests before left, and count as the file's time
     yield path
     gc.unfreeze()
     shutil.rmtree(path)

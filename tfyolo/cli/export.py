@@ -123,6 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
     for name, file in written.items():
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
     print(f"next: tfyolo detect --weights {next(iter(written.values()))} --source PICTURE")
+    for file in [written[name] for name in ("tflite", "tfjs") if name in written][:1]:
+        print(f"next: tfyolo web --weights {file}    # in a browser")
     return 0
 
 

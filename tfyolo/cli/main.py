@@ -21,6 +21,7 @@ COMMANDS = {
     "autoanchor": "check anchors against a data set, and make better ones",
     "val": "measure precision, recall and mAP on a data set",
     "export": "write TensorFlow Lite, Edge TPU, TF.js, SavedModel and GraphDef files, NMS inside",
+    "web": "run an exported model in the browser, on a page served from this machine",
     "quantize": "make an 8-bit model: calibrate it, and train it as it will be rounded",
     "quant-debug": "where an 8-bit model loses accuracy, layer by layer",
     "convert-dataset": "write a data set as YOLO, Pascal VOC, COCO or TFRecord",

@@ -39,7 +39,8 @@ def distillation_loss(
         (box, objectness, classes), (box_t, objectness_t, classes_t) = parts, parts_t
         share = tf.stop_gradient(tf.sigmoid(objectness_t))
         objects += tf.reduce_sum(share)
-        boxes = _box_difference(*(_by_anchor(x, objectness) for x in (box, box_t)), anchors, stride)
+        box, box_t = _by_anchor(box, objectness), _by_anchor(box_t, objectness)
+        boxes = _box_difference(box, box_t, anchors, stride)
         kinds = _by_anchor(_relative_entropy(classes, classes_t), objectness)
         total += tf.reduce_sum(_relative_entropy(objectness, objectness_t))
         total += tf.reduce_sum(share * (BOX_GAIN * boxes + tf.reduce_sum(kinds, -1)))

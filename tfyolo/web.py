@@ -1,0 +1,298 @@
+"""The server of `tfyolo web`: the built page of web_demo/, and one model beside it, on this machine only.
+
+A stranger's page must not read the model through the user's browser, and no address may name another file:
+responses say that only this origin may use them, and requests are answered for hosts of this machine only.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import re
+import socket
+import socketserver
+import sys
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote, unquote_to_bytes, urlencode
+
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
+from tfyolo.models.contract import Contract
+from tfyolo.weights.keras_file import read_contract
+
+PAGE = Path(__file__).with_name("web_page")
+"""Where web_demo/ is built to."""
+
+HEADERS = {
+    # The first three isolate the page, without which browsers give WebAssembly no threads.
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+"""On every response, errors included."""
+
+# mimetypes would ask the machine, and Windows may call .js plain text.
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".mp4": "video/mp4",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webm": "video/webm",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+}
+_BINARY = "application/octet-stream"
+_MODEL = "model"
+"""First part of the addresses of the user's model."""
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d*)?")
+_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def find_page() -> Path:
+    """The folder of the built page.
+
+    Raises:
+        TfyoloError: it has not been built.
+    """
+    if (PAGE / "index.html").is_file():
+        return PAGE
+    raise TfyoloError(
+        "the web page is not built", fix="run `make web` in tfyolo's repository; it needs Node 20 or newer"
+    )
+
+
+def check_model(path: Path) -> Contract:
+    """The contract of a model that the page can run: a `.tflite` file or a TF.js folder.
+
+    Raises:
+        TfyoloError: it is damaged, of another kind, or not one of tfyolo's.
+    """
+    if path.is_dir() and not (path / "saved_model.pb").exists():
+        return read_folder(path)
+    if path.suffix.lower() != ".tflite":
+        mine = f" --weights {path}" if path.suffix in (".pt", ".pth", ".keras") else ""
+        raise TfyoloError(
+            "browsers run .tflite files and TF.js folders, and this is neither",
+            path=path,
+            fix=f"write them with `tfyolo export{mine} --include tflite tfjs`",
+        )
+    contract = read_contract(path)
+    with path.open("rb") as file:
+        if file.read(8)[4:] != b"TFL3":
+            raise TfyoloError("is no TensorFlow Lite file", path=path, fix="export it again")
+    if contract.export.get("format") == "edgetpu":
+        raise TfyoloError(
+            "is compiled for an Edge TPU, which browsers do not have",
+            path=path,
+            fix="pass the file that `tfyolo export --include tflite` writes",
+        )
+    return contract
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is served: `/` is the page, `/model/` the user's model."""
+
+    page: Path
+    model: Path | None = None
+    """A `.tflite` file or a TF.js folder; None where the page runs its own."""
+
+    def query(self, conf: float | None = None, iou: float | None = None, engine: str | None = None) -> str:
+        """What follows the address, so that the page starts with this model and these settings.
+
+        Example:
+            >>> Site(Path("dist"), Path("out/best 2.tflite")).query(conf=0.4)
+            '?model=model/best%25202.tflite&conf=0.4'
+        """
+        values: dict[str, object] = {}
+        if self.model is not None:
+            name = MODEL_FILE if self.model.is_dir() else self.model.name
+            # The page takes it for an address, in which a space or # is written so.
+            values["model"] = f"{_MODEL}/{quote(os.fsencode(name))}"
+        values |= {"conf": conf, "iou": iou, "engine": engine}
+        given = {key: value for key, value in values.items() if value is not None}
+        return "?" + urlencode(given, safe="/", quote_via=quote) if given else ""
+
+    def find(self, target: str) -> tuple[Path, str] | None:
+        """The file that a request asks for and its type; None where there is none, or none of ours."""
+        if not target.startswith("/"):
+            return None
+        try:
+            text = os.fsdecode(unquote_to_bytes(target[1:].split("?")[0].encode("latin-1")))
+        except UnicodeError:
+            return None
+        parts = (text or "index.html").split("/")
+        if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+            return None
+        if self.model is not None and parts[0] == _MODEL:
+            path = self._of_model(self.model, parts[1:])
+            # A model may come from a stranger: nothing of it is a document or a script.
+            kind = _TYPES[".json"] if parts[-1].endswith(".json") else _BINARY
+        else:
+            path = _inside(self.page, parts)
+            kind = _TYPES.get(Path(parts[-1]).suffix.lower(), _BINARY)
+        return (path, kind) if path is not None else None
+
+    @staticmethod
+    def _of_model(model: Path, parts: list[str]) -> Path | None:
+        if len(parts) != 1 or parts[0].startswith("."):
+            return None
+        if model.is_dir():
+            return _inside(model, parts)
+        return model if parts[0] == model.name and model.is_file() else None
+
+
+def _inside(root: Path, parts: list[str]) -> Path | None:
+    """A file of `root`; links that lead out of it are none."""
+    try:
+        path = root.joinpath(*parts).resolve(strict=True)
+        return path if path.is_relative_to(root.resolve()) and path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # absent, a name that no file can have, links in a circle
+        return None
+
+
+class Server(ThreadingHTTPServer):
+    """Serves a site; listens as soon as it is made.
+
+    Args:
+        site: what to serve.
+        host: a name or address of this machine.
+        port: 0 takes any that is free.
+
+    Raises:
+        TfyoloError: the host is not of this machine, or the port is taken.
+    """
+
+    allow_reuse_address = os.name != "nt"  # there, two servers would share a port
+
+    def __init__(self, site: Site, host: str, port: int) -> None:
+        self.site, self.host = site, f"[{host}]" if ":" in host else host.lower()
+        try:
+            family, _, _, _, address = socket.getaddrinfo(host or "-", port, type=socket.SOCK_STREAM)[0]
+            self.address_family = family
+            super().__init__(address[:2], Handler)  # type: ignore[arg-type]
+        except (OSError, UnicodeError, OverflowError) as error:
+            raise _not_bound(host, port, error) from error
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches it."""
+        return ipaddress.ip_address(str(self.server_address[0])).is_loopback
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        host = "localhost" if self.host in ("0.0.0.0", "[::]") else self.host  # noqa: S104
+        return f"http://{host}:{self.server_port}/"
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server what this machine is called, which may take seconds."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.host, self.server_address[1]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of browsers that went away in the middle of a file."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+    def answers_for(self, hosts: list[str]) -> bool:
+        """Whether a request's Host is this machine: another name that leads here is a page's trick."""
+        found = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
+        return found is not None and found[1] in _LOCAL | {self.host}
+
+
+def _not_bound(host: str, port: int, error: Exception) -> TfyoloError:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
+        return TfyoloError(f"port {port} of {host} is in use", fix="pass another --port, or 0 for any")
+    if number in (errno.EACCES, errno.EPERM):
+        return TfyoloError(f"port {port} may not be used without rights", fix="pass --port 8000")
+    return TfyoloError(f"{host!r} is no address of this machine", fix="pass --host 127.0.0.1")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "tfyolo", ""
+    timeout = 60
+
+    def do_GET(self) -> None:
+        """Send a file."""
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        """Send what GET would, without the file."""
+        self._answer()
+
+    def do_POST(self) -> None:
+        """Refuse, and leave the body unread."""
+        self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
+        self.send_header("Allow", "GET, HEAD")
+        self.send_header("Content-Length", "0")
+        self.send_header("Connection", "close")
+        self.end_headers()
+
+    do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST  # noqa: N815
+
+    def end_headers(self) -> None:
+        """Add those that every response has."""
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Stay silent: the terminal shows the address."""
+
+    def _answer(self) -> None:
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            self.close_connection = True  # a body, which would be read as the next request
+        if not self.server.answers_for(self.headers.get_all("Host", [])):
+            self.send_error(HTTPStatus.FORBIDDEN, "Not the host that this page is served for")
+            return
+        found = self.server.site.find(self.path)
+        try:
+            file = found[0].open("rb") if found else None
+        except OSError:
+            file = None
+        if found is None or file is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return
+        with file:
+            self._send(file, found[1])
+
+    def _send(self, file: BinaryIO, kind: str) -> None:
+        status = os.fstat(file.fileno())
+        tag, size = f'"{status.st_mtime_ns:x}-{status.st_size:x}"', status.st_size
+        if tag in self.headers.get("If-None-Match", ""):
+            self.send_response(HTTPStatus.NOT_MODIFIED)
+            self.send_header("ETag", tag)
+            self.end_headers()
+            return
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(size))
+        self.send_header("ETag", tag)
+        self.end_headers()
+        if self.command == "GET" and size and self.connection.sendfile(file, count=size) < size:
+            self.close_connection = True  # the file has become shorter meanwhile

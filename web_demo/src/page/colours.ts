@@ -1,0 +1,41 @@
+/** One colour per class, the same on every page load, and text that can be read on it. */
+
+/** Apart from each other for most eyes, and seen on dark and light images; further classes get hues in between. */
+const PALETTE = [
+  '#7c3aed', '#e0431b', '#0b7fd4', '#0e8a5f', '#d6246e', '#b7791f', '#0d8f9c', '#9333b5', '#4d7c0f', '#c2410c',
+] as const;
+/** Steps of this angle never come back near to where they were. */
+const GOLDEN_ANGLE = 137.508;
+
+export function classColour(classId: number): string {
+  return PALETTE[classId] ?? hsl((classId * GOLDEN_ANGLE) % 360, 0.72, classId % 2 ? 0.38 : 0.46);
+}
+
+/** Black or white, whichever contrasts more. */
+export function textColour(background: string): '#000000' | '#ffffff' {
+  return contrast(background, '#ffffff') >= contrast(background, '#000000') ? '#ffffff' : '#000000';
+}
+
+/** Ratio of WCAG 2, from 1 to 21. */
+export function contrast(a: string, b: string): number {
+  const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x) as [number, number];
+  return (light + 0.05) / (dark + 0.05);
+}
+
+function luminance(hex: string): number {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const value = parseInt(hex.slice(at, at + 2), 16) / 255;
+    return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  }) as [number, number, number];
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+function hsl(hue: number, saturation: number, lightness: number): string {
+  const reach = saturation * Math.min(lightness, 1 - lightness);
+  const channel = (at: number) => {
+    const turn = (at + hue / 30) % 12;
+    const value = lightness - reach * Math.max(-1, Math.min(turn - 3, 9 - turn, 1));
+    return Math.round(value * 255).toString(16).padStart(2, '0');
+  };
+  return `#${channel(0)}${channel(8)}${channel(4)}`;
+}

@@ -1,0 +1,48 @@
+/** Numbers and counts as people read them. */
+
+import type { Detection, Progress } from '../detector/types';
+
+export function plural(count: number, one: string, several = `${one}s`): string {
+  return `${count} ${count === 1 ? one : several}`;
+}
+
+/** Decimal units, as file managers and download dialogs show them. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+export function formatMilliseconds(milliseconds: number): string {
+  return `${milliseconds.toFixed(milliseconds < 9.95 ? 1 : 0)} ms`;
+}
+
+/** Minutes and seconds, 1:05. */
+export function formatClock(seconds: number): string {
+  const whole = Number.isFinite(seconds) ? Math.floor(seconds) : 0;
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}
+
+/** How many of each class, by class index. */
+export function countByClass(detections: readonly Pick<Detection, 'classId'>[]): Map<number, number> {
+  const counts = new Map<number, number>();
+  for (const { classId } of detections) counts.set(classId, (counts.get(classId) ?? 0) + 1);
+  return counts;
+}
+
+/** "12 objects: 10 RBC, 2 Platelets", the most frequent first. */
+export function summarize(detections: readonly Pick<Detection, 'classId' | 'label'>[]): string {
+  if (!detections.length) return 'No objects found';
+  const labels = new Map(detections.map(({ classId, label }) => [classId, label]));
+  const parts = [...countByClass(detections)]
+    .sort(([a, m], [b, n]) => n - m || a - b)
+    .map(([classId, count]) => `${count} ${labels.get(classId)}`);
+  return `${plural(detections.length, 'object')}: ${parts.join(', ')}`;
+}
+
+export function describeProgress({ stage, done, total }: Progress): string {
+  if (stage === 'download')
+    return `Downloading the model, ${total ? `${formatBytes(done)} of ${formatBytes(total)}` : formatBytes(done)}`;
+  if (stage === 'choose') return `Timing the engines of this browser, ${Math.min(done + 1, total)} of ${total}`;
+  return 'Starting the model';
+}

@@ -1,0 +1,37 @@
+/** The list of classes: what is shown, in which colour, and how many there are. */
+
+import { classColour } from '../colours';
+import { countByClass } from '../format';
+import type { Store } from '../store';
+import { byId, make, setText } from './dom';
+
+export function showClasses(store: Store): void {
+  const list = byId('classes');
+  let rows: { box: HTMLInputElement; count: HTMLElement; row: HTMLElement }[] = [];
+  const hide = (hidden: Iterable<number>) => store.send({ type: 'hide-classes', classes: new Set(hidden) });
+  byId('all-classes').onclick = () => hide([]);
+  byId('no-classes').onclick = () => hide(rows.keys());
+  list.onchange = () => hide(rows.flatMap(({ box }, classId) => (box.checked ? [] : [classId])));
+
+  store.listen((state, before) => {
+    if (state.model !== before.model) {
+      rows = (state.model?.contract.names ?? []).map(makeRow);
+      list.replaceChildren(...rows.map(({ row }) => row));
+    } else if (state.result === before.result && state.hiddenClasses === before.hiddenClasses) return;
+    const counts = countByClass(state.result?.detections ?? []);
+    for (const [classId, { box, count, row }] of rows.entries()) {
+      box.checked = !state.hiddenClasses.has(classId);
+      setText(count, String(counts.get(classId) ?? 0));
+      row.dataset.found = String(counts.has(classId));
+    }
+  });
+}
+
+function makeRow(name: string, classId: number) {
+  const box = make('input', { type: 'checkbox', checked: true });
+  const swatch = make('span', { className: 'swatch' });
+  swatch.style.backgroundColor = classColour(classId);
+  const count = make('span', { className: 'class-count' }, '0');
+  const label = make('span', { className: 'class-name', title: name }, name);
+  return { box, count, row: make('li', {}, make('label', {}, box, swatch, label, count)) };
+}

@@ -1,0 +1,71 @@
+/** Sliders, and the buttons of live images. */
+
+import { bounds, isLive, thresholds } from '../state';
+import type { Store } from '../store';
+import { byId, setText } from './dom';
+
+export function showSliders(store: Store): void {
+  const sliders = { confidence: byId<HTMLInputElement>('confidence'), iou: byId<HTMLInputElement>('iou') };
+  const hint = byId('thresholds-hint');
+  for (const name of ['confidence', 'iou'] as const)
+    sliders[name].oninput = () => store.send({ type: 'thresholds', [name]: sliders[name].valueAsNumber });
+
+  store.listen((state, before) => {
+    if (state.model === before.model && state.confidence === before.confidence && state.iou === before.iou && state !== before)
+      return;
+    const [limits, values] = [bounds(state.model), thresholds(state)];
+    for (const name of ['confidence', 'iou'] as const) {
+      const slider = sliders[name];
+      [slider.min, slider.max] = limits[name].map(String) as [string, string];
+      slider.value = String(values[name]);
+      const [least, most] = limits[name];
+      slider.style.setProperty('--filled', `${(100 * (values[name] - least)) / (most - least || 1)}%`);
+      setText(byId(`${name}-value`), values[name].toFixed(2));
+    }
+    const inside = state.model?.contract.inside;
+    hint.hidden = !inside;
+    if (inside)
+      setText(
+        hint,
+        `This model suppresses inside its file, so confidence starts at ${limits.confidence[0].toFixed(2)} ` +
+          `and overlap ends at ${limits.iou[1].toFixed(2)}.`,
+      );
+  });
+}
+
+export interface LiveActions {
+  toggleCamera(): void;
+  chooseCamera(id: string): void;
+  flipCamera(): void;
+  togglePause(): void;
+}
+
+export function showLiveControls(store: Store, actions: LiveActions): void {
+  const [camera, flip, pause] = [byId('camera'), byId('flip'), byId('pause')];
+  const choice = byId<HTMLSelectElement>('camera-choice');
+  camera.onclick = () => actions.toggleCamera();
+  flip.onclick = () => actions.flipCamera();
+  pause.onclick = () => actions.togglePause();
+  choice.onchange = () => actions.chooseCamera(choice.value);
+
+  addEventListener('keydown', (event) => {
+    // A control that has the focus keeps the space bar for itself.
+    const busy = (event.target as Element).closest?.('button, input, select, summary, a, label');
+    if (event.key !== ' ' || busy || event.repeat || !isLive(store.state)) return;
+    event.preventDefault();
+    actions.togglePause();
+  });
+
+  store.listen((state, before) => {
+    const live = isLive(state) && state.source?.kind !== 'still' ? state.source : null;
+    const filming = live?.kind === 'camera';
+    pause.hidden = !live;
+    setText(pause.querySelector('.text')!, live && 'paused' in live && live.paused ? 'Play' : 'Pause');
+    pause.dataset.paused = String(live && 'paused' in live && live.paused);
+    setText(camera.querySelector('.text')!, filming ? 'Stop camera' : 'Camera');
+    flip.hidden = choice.hidden = !filming || state.cameras.length < 2;
+    if (state.cameras !== before.cameras)
+      choice.replaceChildren(...state.cameras.map(({ id, label }) => new Option(label, id)));
+    if (choice.value !== state.camera) choice.value = state.camera;
+  });
+}

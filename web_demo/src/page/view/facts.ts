@@ -1,0 +1,34 @@
+/** What the model says about itself. */
+
+import { formatBytes } from '../format';
+import type { Model } from '../state';
+import type { Store } from '../store';
+import { byId, make } from './dom';
+
+export function showFacts(store: Store): void {
+  const list = byId('facts');
+  store.listen((state, before) => {
+    if (state.model === before.model) return;
+    const rows = state.model ? factsOf(state.model) : [];
+    list.replaceChildren(...rows.map(([term, value]) => make('div', {}, make('dt', {}, term), make('dd', { title: value }, value))));
+  });
+}
+
+export function factsOf({ contract, bytes, file }: Model): [term: string, value: string][] {
+  const [height, width] = contract.imageHw;
+  return [
+    ['Name', contract.modelName],
+    ['File', file],
+    ['Classes', `${contract.names.length}: ${shorten(contract.names)}`],
+    ['Input', `${width} × ${height} pixels`],
+    ['Precision', contract.precision],
+    ['NMS', contract.inside ? `inside the file (${contract.nms})` : `on this page (${contract.nms})`],
+    ['Size', formatBytes(bytes)],
+    ['Written by', `tfyolo ${contract.version}`],
+  ];
+}
+
+function shorten(names: readonly string[]): string {
+  const first = names.slice(0, 5).join(', ');
+  return names.length > 5 ? `${first}, …` : first;
+}

@@ -1,0 +1,68 @@
+/** The image, and the boxes over it. */
+
+import { summarize } from '../format';
+import { isLive, type State, visibleDetections } from '../state';
+import type { Store } from '../store';
+import { drawBoxes } from './boxes';
+import { byId } from './dom';
+
+export class Stage {
+  /** How long the last drawing took. */
+  milliseconds = 0;
+  private readonly stage = byId('stage');
+  private readonly image = byId<HTMLCanvasElement>('image-canvas');
+  private readonly overlay = byId<HTMLCanvasElement>('overlay');
+
+  constructor(private readonly store: Store) {
+    store.listen((state, before) => this.update(state, before));
+    new ResizeObserver(() => this.draw(true)).observe(this.stage);
+  }
+
+  private update(state: State, before: State): void {
+    const pictured = state.picture !== before.picture;
+    if (pictured || state.result !== before.result || state.hiddenClasses !== before.hiddenClasses) this.draw(pictured);
+    this.stage.dataset.empty = String(!state.picture);
+    if (state.picture && state.result !== before.result)
+      // For live images the summary speaks; a label that changes with every frame would be noise.
+      this.image.setAttribute(
+        'aria-label',
+        isLive(state) ? state.picture.name : `${state.picture.name}. ${summarize(visibleDetections(state))}`,
+      );
+  }
+
+  private draw(withImage: boolean): void {
+    const start = performance.now();
+    const { picture } = this.store.state;
+    if (!picture) {
+      for (const canvas of [this.image, this.overlay]) canvas.width = canvas.height = 0;
+      return;
+    }
+    const fit = Math.min(this.stage.clientWidth / picture.width, this.stage.clientHeight / picture.height);
+    const pixels = window.devicePixelRatio || 1;
+    const [width, height] = [picture.width * fit, picture.height * fit];
+    const resized = [this.image, this.overlay].map((canvas) => fitCanvas(canvas, width, height, pixels)).some(Boolean);
+    if (withImage || resized) {
+      const context = this.image.getContext('2d', { alpha: false })!;
+      context.imageSmoothingQuality = 'high';
+      // Transparent images lie on white, as the detector sees no transparency either.
+      context.fillStyle = '#fff';
+      context.fillRect(0, 0, this.image.width, this.image.height);
+      context.drawImage(picture.shown, 0, 0, this.image.width, this.image.height);
+    }
+    const context = this.overlay.getContext('2d')!;
+    context.clearRect(0, 0, this.overlay.width, this.overlay.height);
+    drawBoxes(context, visibleDetections(this.store.state), this.overlay.width / picture.width, pixels);
+    this.milliseconds = performance.now() - start;
+  }
+}
+
+/** Whether the canvas had another size; setting it would clear it, and cost memory for each frame. */
+function fitCanvas(canvas: HTMLCanvasElement, width: number, height: number, pixels: number): boolean {
+  const [wide, high] = [Math.max(Math.round(width * pixels), 1), Math.max(Math.round(height * pixels), 1)];
+  if (canvas.width === wide && canvas.height === high) return false;
+  canvas.width = wide;
+  canvas.height = high;
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  return true;
+}

@@ -1,0 +1,59 @@
+/** The strip of images: radio buttons, so that arrow keys walk through it. */
+
+import type { State, Still } from '../state';
+import type { Store } from '../store';
+import { byId, make } from './dom';
+
+const HEIGHT_PX = 64;
+
+export interface ThumbnailActions {
+  openStill(id: number): void;
+  /** Of a sample or the user's file. */
+  read(still: Still): Promise<Blob>;
+  /** It does not decode. */
+  reject(still: Still, error: unknown): void;
+}
+
+export function showThumbnails(store: Store, actions: ThumbnailActions): void {
+  const strip = byId('thumbnails');
+  const items = new Map<number, { item: HTMLElement; radio: HTMLInputElement }>();
+  // One after the other: a hundred photographs decoded at once would fill the memory.
+  let queue = Promise.resolve();
+  strip.onchange = (event) => actions.openStill(Number((event.target as HTMLInputElement).value));
+
+  const add = (still: Still) => {
+    const radio = make('input', { type: 'radio', name: 'still', value: String(still.id), className: 'visually-hidden' });
+    radio.setAttribute('aria-label', still.title);
+    const canvas = make('canvas', { width: HEIGHT_PX, height: HEIGHT_PX });
+    const item = make('label', { className: 'thumbnail', title: still.title }, radio, canvas);
+    items.set(still.id, { item, radio });
+    strip.append(item);
+    queue = queue.then(() => paint(canvas, still, actions)).catch((error) => actions.reject(still, error));
+  };
+
+  const update = (state: State, before: State) => {
+    if (state.stills !== before.stills) {
+      const ids = new Set(state.stills.map(({ id }) => id));
+      for (const [id, { item }] of items) if (!ids.has(id) && items.delete(id)) item.remove();
+      for (const still of state.stills) if (!items.has(still.id)) add(still);
+    }
+    if (state.source === before.source) return;
+    const chosen = state.source?.kind === 'still' ? state.source.id : -1;
+    for (const [id, { item, radio }] of items) {
+      radio.checked = id === chosen;
+      // scrollIntoView would move the page, too.
+      if (radio.checked) strip.scrollLeft = item.offsetLeft - (strip.clientWidth - item.offsetWidth) / 2;
+    }
+  };
+  store.listen(update);
+}
+
+async function paint(canvas: HTMLCanvasElement, still: Still, { read }: ThumbnailActions): Promise<void> {
+  const pixels = Math.min(window.devicePixelRatio || 1, 2);
+  const bitmap = await createImageBitmap(await read(still), { resizeHeight: HEIGHT_PX * pixels, resizeQuality: 'medium' });
+  canvas.height = bitmap.height;
+  // Panoramas would fill the strip.
+  canvas.width = Math.min(bitmap.width, 2 * bitmap.height);
+  canvas.getContext('2d')!.drawImage(bitmap, (canvas.width - bitmap.width) / 2, 0);
+  bitmap.close();
+}

@@ -1,0 +1,114 @@
+"""Exports what the browser tests run, and writes down what Python finds with it.
+
+    python web_demo/tests/models.py bccd-n.keras bccd-n-int8.keras FOLDER
+
+FOLDER gets the models, two photographs as PNG (browsers and OpenCV decode JPEG a little differently) and
+expected.json: per model and photograph the detections of `tfyolo.load`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.request import ExportRequest, export_model
+
+from tfyolo.inference.load import load
+from tfyolo.quiet import hidden_stderr
+from tfyolo.weights import load_model
+
+MODELS = [
+    # format, precision, suppression
+    ("tflite", "float32", "postprocess"),
+    ("tflite", "float32", "none"),
+    ("tflite", "float32", "raw"),
+    ("tflite", "float16", "builtin"),
+    ("tflite", "int8", "postprocess"),
+    ("tflite", "int8", "builtin"),
+    ("tflite", "int8", "none"),
+    ("tfjs", "float32", "builtin"),
+    ("tfjs", "float32", "none"),
+    ("tfjs", "int8", "builtin"),
+]
+PHOTOGRAPHS = ("BloodImage_00007", "BloodImage_00062")
+OTHER_HW = (480, 251)
+"""Size of a third picture, whose padding is odd."""
+
+
+def main(exact: str, integer: str, folder: Path) -> None:
+    """Write the folder anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    pictures = _pictures(folder)
+    detectors = {"int8": load_model(integer), "float32": load_model(exact)}
+    detectors["float16"] = detectors["float32"]
+    expected = []
+    for form, precision, nms in MODELS:
+        # TF.js stores weights of the float model as int8 per channel; LiteRT computes in integers.
+        model, contract = detectors[precision]
+        settings = NmsSettings(confidence=0.1, iou=0.6)
+        request = ExportRequest(model, contract, (320, 320), nms, settings, precision)
+        with hidden_stderr():
+            path = export_model(request, [form], folder / f"{precision}-{nms}")[form]
+        run = load(path)
+        found = {picture.name: _described(run(picture, confidence=0.25, iou=0.45)[0]) for picture in pictures}
+        expected.append(
+            {
+                "path": path.name if form == "tflite" else f"{path.name}/model.json",
+                "kind": form,
+                "precision": precision,
+                "nms": nms,
+                "found": found,
+            }
+        )
+        print(path.name, {name: len(rows) for name, rows in found.items()})
+    _wrong(folder, detectors["float32"])
+    (folder / "expected.json").write_text(json.dumps(expected))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    source = Path(__file__).parents[2] / "tfyolo" / "assets" / "bccd-mini" / "images" / "test"
+    paths = []
+    for name in PHOTOGRAPHS:
+        image = cv2.imread(str(source / f"{name}.jpg"))
+        cv2.imwrite(str(folder / f"{name}.png"), image)
+        paths.append(folder / f"{name}.png")
+    cv2.imwrite(str(folder / "odd.png"), np.ascontiguousarray(image[: OTHER_HW[0], : OTHER_HW[1]]))
+    return [*paths, folder / "odd.png"]
+
+
+def _described(result: object) -> list[dict[str, object]]:
+    rows = zip(result.boxes_xyxy_px.tolist(), result.scores.tolist(), result.classes.tolist(), strict=True)
+    return [{"box": box, "score": score, "classId": kind} for box, score, kind in rows]
+
+
+def _wrong(folder: Path, detector: tuple) -> None:
+    """A model of another task, and one whose input is not what it says."""
+    whole = (folder / "int8-builtin.tflite").read_bytes()
+    (folder / "cut.tflite").write_bytes(whole[: len(whole) // 2])
+    spoilt = bytearray(whole)
+    spoilt[64:4096] = bytes(4032)
+    (folder / "spoilt.tflite").write_bytes(spoilt)
+    for name, old, new in (("task", '"detect"', '"classi"'), ("shape", "320", "352")):
+        changed = whole.replace(old.encode(), new.encode()) if name == "task" else _resized(whole, old, new)
+        (folder / f"{name}.tflite").write_bytes(changed)
+    model = json.loads((folder / "float32-builtin_web_model" / "model.json").read_text())
+    bare = folder / "bare_web_model"
+    bare.mkdir()
+    del model["userDefinedMetadata"]["tfyolo"]
+    (bare / "model.json").write_text(json.dumps(model))
+
+
+def _resized(whole: bytes, old: str, new: str) -> bytes:
+    """With another `image_size` in its tfyolo.json, which is stored as it is."""
+    at = whole.rindex(b'"image_size"')
+    return whole[:at] + whole[at:].replace(old.encode(), new.encode(), 2)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

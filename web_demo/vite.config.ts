@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+/** Threads of wasm need them; docs/web.md says how to set them on a host. */
+export const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
+export default defineConfig({
+  base: './',
+  server: { headers: ISOLATION },
+  preview: { headers: ISOLATION },
+  worker: { format: 'es' },
+  build: { outDir: '../tfyolo/web_page', emptyOutDir: true, target: 'es2022', assetsInlineLimit: 0, chunkSizeWarningLimit: 2000 },
+  optimizeDeps: { exclude: ['@litertjs/core'] },
+  test: { include: ['tests/**/*.test.ts'], testTimeout: 60_000 },
+});
