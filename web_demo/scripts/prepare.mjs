@@ -3,6 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { minifySync } from 'vite';
+
 const demo = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
 const modules = path.join(demo, 'node_modules');
 const target = path.join(demo, 'public');
@@ -22,8 +24,9 @@ for (const build of ['wasm', 'wasm_threaded', 'wasm_jspi']) {
   const source = path.join(modules, '@litertjs/core/wasm', `litert_${build}_internal`);
   const glue = fs.readFileSync(`${source}.js`, 'utf8');
   const name = path.join(litert, path.basename(source));
-  fs.writeFileSync(`${name}.js`, `${glue}\nglobalThis.ModuleFactory = ModuleFactory;\n`);
-  if (build === 'wasm_threaded') fs.writeFileSync(`${name}.classic.js`, glue);
+  const write = (file, code) => fs.writeFileSync(file, minifySync(file, code, { module: false }).code);
+  write(`${name}.js`, `${glue}\nglobalThis.ModuleFactory = ModuleFactory;`);
+  if (build === 'wasm_threaded') write(`${name}.classic.js`, glue);
   fs.copyFileSync(`${source}.wasm`, `${name}.wasm`);
 }
 
@@ -42,3 +45,13 @@ fs.writeFileSync(
   path.join(samples, 'samples.json'),
   JSON.stringify(chosen.map((name, i) => ({ file: `${name}.jpg`, title: `Blood smear ${i + 1}` }))),
 );
+
+// What the page carries of others, all of it under the Apache licence but for the photographs.
+const { dependencies } = JSON.parse(fs.readFileSync(path.join(demo, 'package.json'), 'utf8'));
+const carried = Object.keys(dependencies).map((name) => {
+  const { version, license } = JSON.parse(fs.readFileSync(path.join(modules, name, 'package.json'), 'utf8'));
+  if (license !== 'Apache-2.0') throw new Error(`${name} has the licence ${license}: see to its notice`);
+  return `${name} ${version}`;
+});
+const notice = `This page contains ${carried.join(', ')}, and photographs of BCCD (MIT: samples/LICENSE).\n\n`;
+fs.writeFileSync(path.join(target, 'licenses.txt'), notice + fs.readFileSync(path.join(demo, '../LICENSE'), 'utf8'));

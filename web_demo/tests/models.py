@@ -106,7 +106,7 @@ def _wrong(folder: Path, detector: tuple) -> None:
 
 def _resized(whole: bytes, old: str, new: str) -> bytes:
     """With another `image_size` in its tfyolo.json, which is stored as it is."""
-    at = whole.rindex(b'"image_size"')
+    at = whole.index(b'"image_size"')
     return whole[:at] + whole[at:].replace(old.encode(), new.encode(), 2)
 
 

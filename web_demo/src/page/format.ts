@@ -1,6 +1,6 @@
 /** Numbers and counts as people read them. */
 
-import type { Detection, Progress } from '../detector/types';
+import type { Detection, Progress } from '../detector';
 
 export function plural(count: number, one: string, several = `${one}s`): string {
   return `${count} ${count === 1 ? one : several}`;

@@ -1,6 +1,6 @@
 /** Failures as sentences that say what to do. */
 
-import { DetectorError } from '../detector/errors';
+import { DetectorError } from '../detector';
 
 const CAMERA: Record<string, string> = {
   NotAllowedError: 'The camera was refused. Allow it in the browser’s address bar or settings, then press Camera again.',

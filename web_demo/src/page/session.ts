@@ -1,6 +1,6 @@
 /** The model that runs, and the one that is to take its place. */
 
-import { createDetector, type Detector, DetectorError, type EngineId, findKind, type ModelInput } from './library';
+import { createDetector, type Detector, DetectorError, type EngineId, ENGINES, type ModelInput, type ModelKind } from '../detector';
 import { describeError, START_FAILED } from './sentences';
 import type { Store } from './store';
 
@@ -9,14 +9,17 @@ export interface ModelSource {
   readonly input: ModelInput;
   /** Shown. */
   readonly name: string;
-  readonly kind: 'tflite' | 'tfjs';
+  readonly kind: ModelKind;
 }
+
+/** The model that the page brings along. */
+export const OWN_MODEL: ModelSource = { input: 'models/default.tflite', name: 'default.tflite', kind: 'tflite' };
 
 export class Session {
   /** Null until a model has started. */
   detector: Detector | null = null;
-  /** What `detector` came from. */
-  source: ModelSource | null = null;
+  /** What `detector` came from, or should have. */
+  source: ModelSource = OWN_MODEL;
   private turn = 0;
 
   constructor(private readonly store: Store) {}
@@ -28,47 +31,59 @@ export class Session {
     const before = store.state.engine;
     store.send({ type: 'load', engine });
     try {
-      const detector = await createDetector({
+      const detector: Detector = await createDetector({
         model: source.input,
         engine,
         retime,
-        onProgress: (progress) => turn === this.turn && store.send({ type: 'progress', progress }),
-        onEngineChange: (choice) => detector === this.detector && store.send({ type: 'engine-changed', choice }),
+        onProgress: (progress) => {
+          if (turn === this.turn) store.send({ type: 'progress', progress });
+        },
+        onEngineChange: (choice) => {
+          if (detector === this.detector) store.send({ type: 'engine-changed', choice });
+        },
       });
       // Another one was asked for meanwhile.
       if (turn !== this.turn) return detector.dispose();
       this.detector?.dispose();
-      [this.detector, this.source] = [detector, source];
+      this.detector = detector;
+      this.source = source;
       const model = { contract: detector.contract, bytes: detector.modelBytes, file: source.name };
       store.send({ type: 'loaded', model, choice: detector.choice });
     } catch (error) {
-      if (turn !== this.turn) return;
-      const text = describeError(error);
-      const unfit = error instanceof DetectorError && error.code.startsWith('engine-') && engine !== 'auto';
-      if (unfit && !this.detector) {
-        // An engine from the address that this browser lacks: the page starts all the same.
-        store.send({ type: 'alert', text: `${text} The quickest one is taken instead.` });
-        return this.load(source, 'auto');
-      }
-      const running = this.detector !== null;
-      store.send({ type: 'not-loaded', engine: before, running, text: running ? text : `${text} ${START_FAILED}` });
+      if (turn === this.turn) await this.goOn(source, engine, before, error);
     }
   }
 
   /** A model of the user's: with the engine of before, if it is one for such files. */
   replace(source: ModelSource): Promise<void> {
     const { engine } = this.store.state;
-    return this.load(source, engine !== 'auto' && findKind(engine) === source.kind ? engine : 'auto');
+    const fits = ENGINES.some(({ id, kind }) => id === engine && kind === source.kind);
+    return this.load(source, fits ? engine : 'auto');
   }
 
-  async restart(engine: EngineId | 'auto', retime = false): Promise<void> {
-    if (this.source) await this.load(this.source, engine, retime);
+  restart(engine: EngineId | 'auto', retime = false): Promise<void> {
+    return this.load(this.source, engine, retime);
   }
 
   /** The detector cannot go on. */
   lose(error: unknown): void {
     this.detector?.dispose();
     this.detector = null;
-    this.store.send({ type: 'engine-lost', text: describeError(error) });
+    this.store.send({ type: 'engine-lost', text: `${describeError(error)} ${START_FAILED}` });
+  }
+
+  /** After a failure: with the model that runs, or with what the address does not ask for, or not at all. */
+  private async goOn(source: ModelSource, engine: EngineId | 'auto', before: EngineId | 'auto', error: unknown) {
+    const { store } = this;
+    const text = describeError(error);
+    const running = this.detector !== null;
+    const ofEngine = error instanceof DetectorError && error.code.startsWith('engine-');
+    if (!running && ofEngine && engine !== 'auto') {
+      store.send({ type: 'alert', text: `${text} The quickest one is taken instead.` });
+      await this.load(source, 'auto');
+    } else if (!running && source !== OWN_MODEL && !store.state.model) {
+      store.send({ type: 'alert', text: `${text} The page’s own model runs meanwhile.` });
+      await this.load(OWN_MODEL, engine);
+    } else store.send({ type: 'not-loaded', engine: before, running, text: running ? text : `${text} ${START_FAILED}` });
   }
 }

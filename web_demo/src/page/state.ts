@@ -1,8 +1,6 @@
 /** All that the page knows, and how it changes: a reducer without side effects. */
 
-import type { Contract } from '../detector/contract';
-import type { EngineId } from '../detector/engines/table';
-import type { Detection, DetectionResult, EngineChoice, Progress } from '../detector/types';
+import type { Contract, Detection, DetectionResult, EngineChoice, EngineId, Progress } from '../detector';
 
 export const DEFAULTS = { confidence: 0.25, iou: 0.45 } as const;
 /** Times of this many frames give the rate. */

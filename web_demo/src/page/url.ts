@@ -1,6 +1,6 @@
 /** Settings in the page's address: ?model= ?engine= ?conf= ?iou= */
 
-import { type EngineId, ENGINES, findEngine } from '../detector/engines/table';
+import { type EngineId, ENGINES } from '../detector';
 import { DEFAULTS } from './state';
 
 export interface AddressSettings {
@@ -57,7 +57,7 @@ function readModel(text: string | null, base: string, problems: string[]): strin
 
 function readEngine(text: string | null, problems: string[]): EngineId | 'auto' {
   if (!text || text === 'auto') return 'auto';
-  const engine = findEngine(text);
+  const engine = ENGINES.find(({ id }) => id === text);
   if (engine) return engine.id;
   const known = ENGINES.map((one) => one.id).join(', ');
   problems.push(`There is no engine named ${quoted(text)}, so the quickest one is taken. Known are auto, ${known}.`);

@@ -1,6 +1,6 @@
 /** Detections as a table for spreadsheets: RFC 4180. */
 
-import type { Detection } from '../../detector/types';
+import type { Detection } from '../../detector';
 
 const COLUMNS = ['image', 'class_id', 'label', 'score', 'x', 'y', 'width', 'height'] as const;
 

@@ -1,6 +1,6 @@
 /** Detections for programs. */
 
-import type { Detection } from '../../detector/types';
+import type { Detection } from '../../detector';
 
 export interface JsonSubject {
   readonly image: string;

@@ -1,6 +1,6 @@
 /** The annotated image in the resolution of its source. */
 
-import type { Detection } from '../../detector/types';
+import type { Detection } from '../../detector';
 import type { Picture } from '../state';
 import { drawBoxes } from '../view/boxes';
 

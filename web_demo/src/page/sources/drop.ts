@@ -17,7 +17,7 @@ export function listenForFiles(take: TakeFiles): void {
       if (files.length) take(files);
     };
   }
-  addEventListener('paste', (event) => {
+  document.addEventListener('paste', (event) => {
     const files = fromList(event.clipboardData?.files);
     if (files.length) take(files);
   });
@@ -27,15 +27,15 @@ export function listenForFiles(take: TakeFiles): void {
 function listenForDrops(take: TakeFiles): void {
   const { dataset } = document.documentElement;
   const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
-  addEventListener('dragover', (event) => {
+  document.addEventListener('dragover', (event) => {
     if (!hasFiles(event)) return;
     event.preventDefault();
     dataset.dragging = 'true';
   });
-  addEventListener('dragleave', (event) => {
+  document.addEventListener('dragleave', (event) => {
     if (!event.relatedTarget) delete dataset.dragging;
   });
-  addEventListener('drop', (event) => {
+  document.addEventListener('drop', (event) => {
     delete dataset.dragging;
     if (!hasFiles(event)) return;
     event.preventDefault();

@@ -1,6 +1,6 @@
 /** Images: samples of the page and files of the user. */
 
-import { DetectorError } from '../../detector/errors';
+import { DetectorError } from '../../detector';
 import type { Picture, Still } from '../state';
 
 /** Beyond these pixels a smaller copy is shown, and the image itself stays packed. */

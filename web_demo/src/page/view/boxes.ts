@@ -1,6 +1,6 @@
 /** Boxes and their labels on a canvas. */
 
-import type { Detection } from '../../detector/types';
+import type { Detection } from '../../detector';
 import { classColour, textColour } from '../colours';
 
 const FONT_PX = 12.5;

@@ -48,7 +48,7 @@ export function showLiveControls(store: Store, actions: LiveActions): void {
   pause.onclick = () => actions.togglePause();
   choice.onchange = () => actions.chooseCamera(choice.value);
 
-  addEventListener('keydown', (event) => {
+  document.addEventListener('keydown', (event) => {
     // A control that has the focus keeps the space bar for itself.
     const busy = (event.target as Element).closest?.('button, input, select, summary, a, label');
     if (event.key !== ' ' || busy || event.repeat || !isLive(store.state)) return;

@@ -1,7 +1,6 @@
 /** Which engine runs, why, and what the others took. */
 
-import { type EngineId, ENGINES, findEngine } from '../../detector/engines/table';
-import type { EngineTrial } from '../../detector/types';
+import { type Engine, type EngineId, ENGINES, type EngineTrial } from '../../detector';
 import { formatMilliseconds } from '../format';
 import type { Store } from '../store';
 import { byId, make, setText } from './dom';
@@ -32,6 +31,10 @@ export function showEngine(store: Store, actions: EngineActions): void {
     }
     if (select.value !== state.engine) select.value = state.engine;
   });
+}
+
+function findEngine(wanted: EngineId): Engine | undefined {
+  return ENGINES.find(({ id }) => id === wanted);
 }
 
 function makeRow({ engine, milliseconds, reason }: EngineTrial): HTMLTableRowElement {

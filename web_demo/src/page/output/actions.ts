@@ -1,0 +1,61 @@
+/** The buttons that give away what was found. */
+
+import { describeError } from '../sentences';
+import { type State, thresholds, visibleDetections } from '../state';
+import type { Store } from '../store';
+import { byId, setText } from '../view/dom';
+import { toCsv } from './csv';
+import { toJson } from './json';
+import { toPng } from './png';
+import { saveFile, savedName } from './save';
+
+const CONFIRMATION_MS = 2000;
+
+export function offerOutputs(store: Store): void {
+  const act = (id: string, action: (state: State) => Promise<void> | void) => {
+    const button = byId<HTMLButtonElement>(id);
+    button.onclick = async () => {
+      try {
+        await action(store.state);
+      } catch (error) {
+        const text = error instanceof RangeError ? 'This image is too large to be saved here.' : describeError(error);
+        store.send({ type: 'alert', text });
+      }
+    };
+    return button;
+  };
+  const buttons = [
+    act('save-image', async (state) => {
+      const picture = state.picture!;
+      saveFile(savedName(picture.name, 'png'), await toPng(picture, visibleDetections(state)));
+    }),
+    act('copy-json', (state) => copy(store, jsonOf(state))),
+    act('save-json', (state) => saveText(state, 'json', 'application/json', jsonOf(state))),
+    act('save-csv', (state) => saveText(state, 'csv', 'text/csv', toCsv(state.picture!.name, visibleDetections(state)))),
+  ];
+  store.listen((state) => {
+    for (const button of buttons) button.disabled = !state.picture || !state.result;
+  });
+}
+
+function jsonOf(state: State): string {
+  const { name, width, height } = state.picture!;
+  const subject = { image: name, width, height, model: state.model?.file ?? '', ...thresholds(state) };
+  return toJson(subject, visibleDetections(state));
+}
+
+function saveText(state: State, ending: string, type: string, text: string): void {
+  saveFile(savedName(state.picture!.name, ending), new Blob([text], { type }));
+}
+
+async function copy(store: Store, text: string): Promise<void> {
+  const label = byId('copy-json').querySelector('.text')!;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    store.send({ type: 'alert', text: 'The browser does not allow copying here. Save the JSON file instead.' });
+    return;
+  }
+  setText(label, 'Copied');
+  setTimeout(() => setText(label, 'Copy JSON'), CONFIRMATION_MS);
+}

@@ -1,0 +1,145 @@
+/** Switches between images, camera and video. */
+
+import type { Detecting } from './detecting';
+import {
+  CAMERA_ENDED,
+  describeCameraError,
+  describeError,
+  describeVideoError,
+  NO_CAMERA_HERE,
+} from './sentences';
+import { type CameraWish, describeStream, hasCameraApi, listCameras, openCamera, stopStream } from './sources/camera';
+import { playLive } from './sources/live';
+import { openPicture } from './sources/stills';
+import { attachVideo } from './sources/video';
+import { isLive, type Still } from './state';
+import type { Store } from './store';
+
+export class Player {
+  /** Ends what plays, and frees it. */
+  private stop: (() => void) | null = null;
+  /** Counts what was asked for: of two that overlap the later one wins. */
+  private turn = 0;
+  private lastStill: number | null = null;
+  private facing: 'user' | 'environment' = 'user';
+
+  constructor(
+    private readonly store: Store,
+    private readonly detecting: Detecting,
+    private readonly video: HTMLVideoElement,
+  ) {}
+
+  async openStill(id: number): Promise<void> {
+    const turn = ++this.turn;
+    const still = this.store.state.stills.find((one) => one.id === id);
+    if (!still) return;
+    try {
+      const picture = await openPicture(still);
+      if (turn !== this.turn) return picture.shown.close();
+      this.stopLive();
+      this.lastStill = id;
+      this.store.send({ type: 'source', source: { kind: 'still', id } });
+      this.store.send({ type: 'picture', picture });
+    } catch (error) {
+      this.reject(still, error);
+    }
+  }
+
+  /** Take an image that does not open out of the strip. */
+  reject(still: Still, error: unknown): void {
+    this.store.send({ type: 'remove-still', id: still.id });
+    this.store.send({ type: 'alert', text: describeError(error) });
+  }
+
+  openVideo(file: File): void {
+    this.turn++;
+    this.stopLive();
+    const detach = attachVideo(this.video, file);
+    this.play('video', file.name, detach, (error) =>
+      this.video.error || (error as Error).name === 'NotSupportedError'
+        ? this.store.send({ type: 'alert', text: describeVideoError(file.name) })
+        : this.detecting.fail(error),
+    );
+  }
+
+  toggleCamera(): void {
+    if (this.store.state.source?.kind === 'camera') this.backToStill();
+    else void this.startCamera({ facing: this.facing });
+  }
+
+  flipCamera(): void {
+    void this.startCamera({ facing: this.facing === 'user' ? 'environment' : 'user' });
+  }
+
+  async startCamera(wish: CameraWish): Promise<void> {
+    const turn = ++this.turn;
+    if (!hasCameraApi()) return this.store.send({ type: 'alert', text: NO_CAMERA_HERE });
+    // Phones open one camera at a time.
+    if (this.store.state.source?.kind === 'camera') this.stopLive();
+    try {
+      const stream = await openCamera(wish);
+      if (turn !== this.turn) return stopStream(stream);
+      this.stopLive();
+      const { id, facing } = describeStream(stream);
+      this.facing = 'facing' in wish ? wish.facing : facing;
+      this.video.srcObject = stream;
+      stream.getVideoTracks()[0]!.onended = () => {
+        this.store.send({ type: 'alert', text: CAMERA_ENDED });
+        this.backToStill();
+      };
+      const free = () => {
+        this.video.srcObject = null;
+        stopStream(stream);
+      };
+      this.play('camera', 'Camera', free, (error) => this.detecting.fail(error));
+      this.store.send({ type: 'cameras', cameras: await listCameras(), camera: id });
+    } catch (error) {
+      if (turn !== this.turn) return;
+      this.store.send({ type: 'alert', text: describeCameraError(error) });
+      this.backToStill();
+    }
+  }
+
+  togglePause(): void {
+    const { source } = this.store.state;
+    if (!source || source.kind === 'still') return;
+    const paused = !source.paused;
+    if (paused) this.video.pause();
+    else void this.video.play().catch((error) => this.detecting.fail(error));
+    this.store.send({ type: 'pause', paused });
+  }
+
+  private play(kind: 'camera' | 'video', name: string, free: () => void, onError: (error: unknown) => void): void {
+    const controller = new AbortController();
+    this.stop = () => {
+      controller.abort();
+      this.video.pause();
+      free();
+    };
+    this.store.send({ type: 'source', source: { kind, name, paused: false } });
+    void playLive(this.video, name, controller.signal, {
+      onFrame: (picture) => this.detecting.detectFrame(picture, () => !controller.signal.aborted),
+      onError: (error) => {
+        onError(error);
+        this.backToStill();
+      },
+    });
+  }
+
+  private stopLive(): void {
+    this.stop?.();
+    this.stop = null;
+  }
+
+  private backToStill(): void {
+    if (!isLive(this.store.state)) return;
+    this.stopLive();
+    const { stills } = this.store.state;
+    const still = stills.find(({ id }) => id === this.lastStill) ?? stills[0];
+    if (still) void this.openStill(still.id);
+    else {
+      this.store.send({ type: 'source', source: null });
+      this.store.send({ type: 'picture', picture: null });
+    }
+  }
+}

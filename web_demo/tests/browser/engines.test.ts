@@ -1,0 +1,80 @@
+/** Each engine with each kind of file finds in the built page what Python finds. */
+
+import fs from 'node:fs';
+import path from 'node:path';
+
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { type EngineId, ENGINES, type ModelKind } from '../../src/detector/engines/table';
+import { detect, faultsOf, type Found, launch, open, ready, SLOW_MS } from './browser';
+import { MODELS, serve, type TestServer } from './server';
+
+interface Expected {
+  readonly path: string;
+  readonly kind: ModelKind;
+  readonly precision: string;
+  readonly nms: string;
+  readonly found: Record<string, { box: [number, number, number, number]; score: number; classId: number }[]>;
+}
+
+const EXPECTED: Expected[] = JSON.parse(fs.readFileSync(path.join(MODELS, 'expected.json'), 'utf8'));
+/** Emulated GPUs take seconds: two files each, and one picture. */
+const EMULATED: Partial<Record<EngineId, readonly string[]>> = {
+  'litert-webgpu': ['float32-postprocess.tflite'],
+  'tfjs-webgpu': ['float32-builtin_web_model/model.json'],
+  'tfjs-webgl': ['float32-builtin_web_model/model.json', 'int8-builtin_web_model/model.json'],
+  'tfjs-cpu': ['float32-none_web_model/model.json'],
+};
+const CASES = ENGINES.flatMap((engine) =>
+  EXPECTED.filter(
+    (file) => file.kind === engine.kind && (!EMULATED[engine.id] || EMULATED[engine.id]!.includes(file.path)),
+  ).map((file) => ({ engine: engine.id, file, name: `${file.path} on ${engine.id}` })),
+);
+
+let browser: Browser;
+let server: TestServer;
+
+beforeAll(async () => {
+  [browser, server] = await Promise.all([launch(), serve()]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+describe('every engine and every file', () => {
+  test.each(CASES)('$name', { timeout: SLOW_MS }, async ({ engine, file }) => {
+    const page = await open(browser, `${server.url}?model=${server.model(file.path)}&engine=${engine}`);
+    await ready(page);
+    expect(await page.getAttribute('html', 'data-engine')).toBe(engine);
+    const pictures = EMULATED[engine] ? ['BloodImage_00062.png'] : Object.keys(file.found);
+    for (const picture of pictures) compare(await detect(page, picture), file, picture);
+    expect(faultsOf(page)).toEqual([]);
+    await page.context().close();
+  });
+});
+
+/** The JSON has one decimal of pixels and four of scores. */
+function compare(found: Found[], file: Expected, picture: string): void {
+  const expected = file.found[picture]!;
+  expect(found.length).toBe(expected.length);
+  // LiteRT computes integers alike everywhere; floats differ in the order of additions.
+  const exact = file.kind === 'tflite' && file.precision === 'int8';
+  for (const one of expected) {
+    const near = found.filter((other) => other.classId === one.classId).map((other) => ({ other, iou: iou(other, one.box) }));
+    const best = near.reduce((a, b) => (b.iou > a.iou ? b : a));
+    expect(best.iou).toBeGreaterThan(0.98);
+    expect(Math.abs(best.other.score - one.score)).toBeLessThan(exact ? 6e-5 : 0.01);
+    if (!exact) continue;
+    const { x, y, width, height } = best.other.box;
+    [x, y, x + width, y + height].forEach((side, i) => expect(Math.abs(side - one.box[i]!)).toBeLessThan(0.11));
+  }
+}
+
+function iou({ box }: Found, [left, top, right, bottom]: [number, number, number, number]): number {
+  const width = Math.min(box.x + box.width, right) - Math.max(box.x, left);
+  const height = Math.min(box.y + box.height, bottom) - Math.max(box.y, top);
+  const overlap = Math.max(width, 0) * Math.max(height, 0);
+  return overlap / (box.width * box.height + (right - left) * (bottom - top) - overlap);
+}

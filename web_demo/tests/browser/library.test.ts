@@ -1,0 +1,183 @@
+/** The built library in a page of somebody else's: README.md's example, every kind of source, failures. */
+
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { launch, open, ready, SLOW_MS } from './browser';
+import { REPOSITORY, serve, type TestServer } from './server';
+
+let browser: Browser;
+let server: TestServer;
+let page: Page;
+
+beforeAll(async () => {
+  execFileSync('npm', ['run', '--silent', 'build:lib'], { cwd: path.join(REPOSITORY, 'web_demo'), stdio: 'inherit' });
+  [browser, server] = await Promise.all([launch(), serve()]);
+  page = await open(browser, `${server.url}bare.html`);
+  await ready(page);
+  await page.evaluate(() => {
+    const workers: Worker[] = ((globalThis as any).workers = []);
+    (globalThis as any).Worker = class extends Worker {
+      constructor(...given: ConstructorParameters<typeof Worker>) {
+        super(...given);
+        workers.push(this);
+      }
+    };
+    (globalThis as any).load = (model: string, more: object) =>
+      (globalThis as any).createDetector({ model: `models-of-tests/${model}`, wasmFolder: '/library/', ...more });
+    (globalThis as any).picture = async () => (await fetch('models-of-tests/BloodImage_00007.png')).blob();
+  });
+}, SLOW_MS);
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+test('all kinds of sources give the same', async () => {
+  const found = await page.evaluate(async () => {
+    const { load, picture } = globalThis as any;
+    const detector = await load('int8-builtin.tflite', { engine: 'litert-wasm' });
+    const blob: Blob = await picture();
+    const image = new Image();
+    image.src = URL.createObjectURL(blob);
+    await image.decode();
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [image.width, image.height];
+    const context = canvas.getContext('2d')!;
+    context.drawImage(image, 0, 0);
+    const offscreen = new OffscreenCanvas(image.width, image.height);
+    offscreen.getContext('2d')!.drawImage(image, 0, 0);
+    const pixels = context.getImageData(0, 0, image.width, image.height);
+    const sources = { blob, image, canvas, offscreen, pixels, bitmap: await createImageBitmap(blob), frame: new VideoFrame(canvas, { timestamp: 0 }) };
+    const results: Record<string, string> = {};
+    for (const [name, source] of Object.entries(sources)) {
+      const { detections, width, height } = await detector.detect(source);
+      results[name] = JSON.stringify([detections, width, height]);
+    }
+    sources.frame.close();
+    detector.dispose();
+    return results;
+  });
+  const { blob, ...others } = found;
+  expect(JSON.parse(blob!)[0].length).toBeGreaterThan(5);
+  for (const [name, result] of Object.entries(others)) expect(result, name).toBe(blob);
+});
+
+test('options keep less', async () => {
+  const [all, sure, one, few] = await page.evaluate(async () => {
+    const { load, picture } = globalThis as any;
+    const detector = await load('int8-none.tflite', { engine: 'litert-wasm' });
+    const blob = await picture();
+    const found = [];
+    for (const options of [{}, { confidence: 0.7 }, { classes: [2] }, { maxDetections: 3 }])
+      found.push((await detector.detect(blob, options)).detections);
+    detector.dispose();
+    return found;
+  });
+  expect(sure).toEqual(all.filter((one: any) => one.score > 0.7));
+  expect(one).toEqual(all.filter((one: any) => one.classId === 2));
+  expect(few).toEqual(all.slice(0, 3));
+  expect(all[0]).toMatchObject({ label: expect.stringMatching(/RBC|WBC|Platelets/), classId: expect.any(Number) });
+});
+
+test('auto times the engines, says why, and remembers', async () => {
+  const [first, second, again] = await page.evaluate(async () => {
+    const { load } = globalThis as any;
+    const choices = [];
+    for (const more of [{}, {}, { retime: true }]) {
+      const detector = await load('int8-none.tflite', more);
+      choices.push(detector.choice);
+      detector.dispose();
+    }
+    return choices;
+  });
+  const timed = first.trials.filter((trial: any) => trial.milliseconds !== null);
+  expect(timed.length).toBeGreaterThanOrEqual(2);
+  expect(Math.min(...timed.map((trial: any) => trial.milliseconds))).toBe(
+    timed.find((trial: any) => trial.engine === first.engine).milliseconds,
+  );
+  expect(first.why).toMatch(/the quickest of \d/);
+  expect(first.trials.find((trial: any) => trial.engine === 'litert-webgpu').reason).toMatch(/emulated|no WebGPU|no GPU/);
+  expect(second).toMatchObject({ engine: first.engine, trials: [], why: expect.stringContaining('before') });
+  expect(again.trials.length).toBeGreaterThanOrEqual(2);
+});
+
+test('another engine goes on when one stops', async () => {
+  const { found, before, after, told } = await page.evaluate(async () => {
+    const { load, picture, workers } = globalThis as any;
+    let told: any = null;
+    const detector = await load('int8-none.tflite', { engine: 'litert-wasm', onEngineChange: (choice: any) => (told = choice) });
+    const blob = await picture();
+    const before = detector.choice.engine;
+    const lost = detector.detect(blob);
+    workers.at(-1).dispatchEvent(new ErrorEvent('error', { message: 'the GPU is gone' }));
+    const found = (await lost).detections.length;
+    const after = detector.choice;
+    detector.dispose();
+    return { found, before, after, told };
+  });
+  expect(found).toBeGreaterThan(5);
+  expect(before).toBe('litert-wasm');
+  expect(after.engine).not.toBe(before);
+  expect(told).toEqual(after);
+  expect(after.why).toContain('stopped');
+});
+
+test.each([
+  ['is not there', 'nothing.tflite', {}, 'model-download'],
+  ['is cut short', 'cut.tflite', {}, 'model-without-contract'],
+  ['is spoilt', 'spoilt.tflite', { engine: 'litert-wasm' }, 'model-corrupt'],
+  ['has another task', 'task.tflite', {}, 'model-task'],
+  ['has another shape than it says', 'shape.tflite', {}, 'model-shape'],
+  ['is a picture', 'odd.png', {}, 'model-unknown'],
+  ['has no contract', 'bare_web_model/model.json', {}, 'model-without-contract'],
+  ['runs on other engines', 'int8-none.tflite', { engine: 'tfjs-wasm' }, 'engine-unavailable'],
+  ['runs on no engine of this name', 'int8-none.tflite', { engine: 'none such' }, 'engine-unavailable'],
+])('a model that %s', async (_, model, more, code) => {
+  const error = await page.evaluate(
+    async ([model, more]) => {
+      try {
+        await (globalThis as any).load(model, more);
+        return null;
+      } catch (error: any) {
+        return { name: error.name, code: error.code, message: error.message, fix: error.fix };
+      }
+    },
+    [model, more] as const,
+  );
+  expect(error).toMatchObject({ name: 'DetectorError', code });
+  expect(error!.message).toMatch(/^[A-Z`].*\.$/s);
+  expect(error!.fix).toMatch(/\.$/);
+});
+
+test('sources that do not decode, and a detector that is gone', async () => {
+  const codes = await page.evaluate(async () => {
+    const { load } = globalThis as any;
+    const detector = await load('int8-none.tflite', { engine: 'litert-wasm' });
+    const codes: string[] = [];
+    const note = (error: any) => codes.push(error.code);
+    await detector.detect(new Blob(['no picture'])).catch(note);
+    await detector.detect(new Image()).catch(note);
+    detector.dispose();
+    await detector.detect(new ImageData(8, 8)).catch(note);
+    return codes;
+  });
+  expect(codes).toEqual(['image', 'image', 'disposed']);
+});
+
+test('without the headers one thread runs', async () => {
+  const plain = await serve(false);
+  const other = await open(browser, `${plain.url}bare.html`);
+  await ready(other);
+  const choice = await other.evaluate(async () => {
+    const detector = await (globalThis as any).createDetector({ model: 'models-of-tests/int8-none.tflite', wasmFolder: '/library/' });
+    return detector.choice;
+  });
+  expect(choice.engine).toBe('litert-wasm');
+  expect(choice.trials[0].reason).toContain('COOP');
+  await other.context().close();
+  await plain.close();
+});

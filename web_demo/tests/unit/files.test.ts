@@ -1,0 +1,102 @@
+/** What models say about themselves, read from the files that Python exported. */
+
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import { readContract } from '../../src/detector/contract';
+import type { DetectorError } from '../../src/detector/errors';
+import { readModelJson } from '../../src/detector/tfjs_folder';
+import { readTflite } from '../../src/detector/tflite_file';
+import { MODELS } from '../browser/server';
+
+const bytes = (name: string) => new Uint8Array(fs.readFileSync(path.join(MODELS, name)));
+const text = (name: string) => fs.readFileSync(path.join(MODELS, name), 'utf8');
+
+async function codeOf(action: () => unknown): Promise<string> {
+  try {
+    await action();
+  } catch (error) {
+    expect((error as DetectorError).fix).not.toBe('');
+    return (error as DetectorError).code;
+  }
+  return 'no error';
+}
+
+describe('TensorFlow Lite', () => {
+  test('a file with suppression', async () => {
+    const contract = await readTflite(bytes('int8-builtin.tflite'));
+    expect(contract).toMatchObject({
+      task: 'detect',
+      names: ['Platelets', 'RBC', 'WBC'],
+      imageHw: [320, 320],
+      strides: [8, 16, 32],
+      precision: 'int8',
+      nms: 'builtin',
+      inside: { confidence: 0.1, iou: 0.6, maxDetections: 100 },
+    });
+    expect(contract.anchorsPx.map((row) => row.length)).toEqual([6, 6, 6]);
+  });
+
+  test('a file without', async () => {
+    expect((await readTflite(bytes('float32-none.tflite'))).inside).toBeNull();
+  });
+
+  test.each([
+    ['a picture', 'odd.png', 'model-unknown'],
+    ['cut short', 'cut.tflite', 'model-without-contract'],
+    ['of another task', 'task.tflite', 'model-task'],
+  ])('%s', async (_, name, code) => {
+    expect(await codeOf(() => readTflite(bytes(name)))).toBe(code);
+  });
+
+  test('every byte of the archive may be wrong, and the answer is a contract or a DetectorError', async () => {
+    const whole = bytes('int8-builtin.tflite');
+    for (let at = whole.length - 400; at < whole.length; at += 3) {
+      const spoilt = whole.slice();
+      spoilt[at] = spoilt[at]! ^ 0xff;
+      expect(await codeOf(() => readTflite(spoilt))).toMatch(/^(no error|model-)/);
+    }
+  });
+});
+
+describe('TF.js', () => {
+  test('a folder', () => {
+    const { contract, shards } = readModelJson(text('int8-builtin_web_model/model.json'));
+    expect(contract).toMatchObject({ names: ['Platelets', 'RBC', 'WBC'], precision: 'int8', nms: 'builtin' });
+    expect(shards.every((name) => fs.existsSync(path.join(MODELS, 'int8-builtin_web_model', name)))).toBe(true);
+  });
+
+  test.each([
+    ['no JSON', () => '{', 'model-corrupt'],
+    ['another JSON', () => '{"a": 1}', 'model-unknown'],
+    ['null', () => 'null', 'model-unknown'],
+    ['without a contract', () => text('bare_web_model/model.json'), 'model-without-contract'],
+    [
+      'with shards elsewhere',
+      () => text('int8-builtin_web_model/model.json').replace(/"group1-shard1of\d+\.bin"/, '"../secret.bin"'),
+      'model-corrupt',
+    ],
+  ])('%s', async (_, content, code) => {
+    expect(await codeOf(() => readModelJson(content()))).toBe(code);
+  });
+});
+
+describe('contract', () => {
+  const good = () => JSON.parse(JSON.stringify(readModelJson(text('int8-builtin_web_model/model.json')).json)).userDefinedMetadata.tfyolo;
+
+  test.each([
+    ['no task', (c: any) => delete c.task, 'model-task'],
+    ['no names', (c: any) => delete c.names, 'model-corrupt'],
+    ['names that are none', (c: any) => (c.names = [1]), 'model-corrupt'],
+    ['a size of one number', (c: any) => (c.image_size = [320]), 'model-corrupt'],
+    ['an endless size', (c: any) => (c.image_size = [1e9, 1e9]), 'model-corrupt'],
+    ['one scale too few', (c: any) => c.anchors_px.pop(), 'model-corrupt'],
+    ['odd anchors', (c: any) => c.anchors_px[0].pop(), 'model-corrupt'],
+  ])('%s', async (_, spoil, code) => {
+    const json = good();
+    spoil(json);
+    expect(await codeOf(() => readContract(json))).toBe(code);
+  });
+});
