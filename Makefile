@@ -8,11 +8,14 @@ NODE_STAMP := $(NODE_FOLDER)/node_modules/.installed
 WEB_STAMP := web_demo/node_modules/.installed
 WEB_PAGE := tfyolo/web_page
 WEB_MODEL := web_demo/public/models/default.tflite
-WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/index.html web_demo/vite.config.ts -type f)
+WEB_TEST_MODELS := build/web-models/expected.json
+export CHROMIUM ?= /usr/bin/chromium
+WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/public web_demo/index.html web_demo/*.ts -type f)
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help setup web web-page demo test test-python test-slow lint format bench bench-detect bench-formats bench-nms \
+.PHONY: help setup web web-page demo chromium test test-python test-web test-slow lint format bench bench-detect \
+  bench-formats bench-nms bench-web \
   bench-pipeline bench-train lock clean
 
 help:  ## list the targets
@@ -59,10 +62,20 @@ $(WEB_MODEL): build/bccd-n-int8.keras
 demo: setup  ## detect, fine-tune, export, run and measure on what ships, and write a page about it
 	$(BIN)/tfyolo demo
 
-test: lint test-python  ## everything that must pass
+test: lint test-web test-python  ## everything that must pass
 
 test-python: setup
 	$(BIN)/python -m pytest -n 2 --durations=8 tests
+
+test-web: web-page $(WEB_TEST_MODELS) chromium  ## formulas, library and page in Node and Chromium
+	npm run --prefix web_demo --silent test
+
+$(WEB_TEST_MODELS): web_demo/tests/models.py build/bccd-n-int8.keras
+	$(BIN)/python $< tfyolo/assets/bccd-n.keras build/bccd-n-int8.keras $(@D)
+
+chromium:  ## Debian's, where it is missing
+	@test -x $(CHROMIUM) || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
+	  { echo 'the browser tests run in Chromium: install it, or name it in CHROMIUM' >&2; exit 1; }
 
 test-slow: setup  ## the checks that take minutes
 	$(BIN)/python -m pytest -m slow --durations=0 -s tests
@@ -80,7 +93,10 @@ format: setup  ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-detect bench-pipeline bench-train bench-nms  ## every speed that the documents name
+bench: bench-detect bench-pipeline bench-train bench-nms bench-web  ## every speed that the documents name
+
+bench-web: web-page $(WEB_TEST_MODELS) chromium  ## engines of the browser, the first detection, the bytes of the first load
+	npm run --prefix web_demo --silent bench
 
 bench-detect: setup  ## latency of Keras beside LiteRT in one run: make bench-detect WEIGHTS=yolov5n.pt
 	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --include tflite --img 640

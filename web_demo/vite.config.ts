@@ -13,5 +13,10 @@ export default defineConfig({
   worker: { format: 'es' },
   build: { outDir: '../tfyolo/web_page', emptyOutDir: true, target: 'es2022', assetsInlineLimit: 0, chunkSizeWarningLimit: 2000 },
   optimizeDeps: { exclude: ['@litertjs/core'] },
-  test: { include: ['tests/**/*.test.ts'], testTimeout: 60_000 },
+  test: {
+    include: [process.env.BENCH ? 'tests/bench/*.ts' : 'tests/{unit,browser}/**/*.test.ts'],
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
 });

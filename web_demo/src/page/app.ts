@@ -9,7 +9,7 @@ import { Player } from './player';
 import { describeError } from './sentences';
 import { type ModelSource, OWN_MODEL, Session } from './session';
 import { listenForFiles } from './sources/drop';
-import { listSamples, readStill } from './sources/stills';
+import { listSamples } from './sources/stills';
 import { showSeek } from './sources/video';
 import { createStore, type Store } from './store';
 import { readAddress, writeAddress } from './url';
@@ -72,7 +72,6 @@ function showViews(): void {
   showSeek(byId<HTMLVideoElement>('video'));
   showThumbnails(store, {
     openStill: (id) => void player.openStill(id),
-    read: readStill,
     reject: (still, error) => player.reject(still, error),
   });
   offerOutputs(store);
@@ -121,11 +120,14 @@ function fromAddress(model: string): ModelSource {
 }
 
 /** Write what the user changes into the page's address, so that it can be kept and sent. */
-function keepAddress({ listen }: Store): void {
+function keepAddress(store: Store): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  listen((state, before) => {
+  // What the page started with stays as it was written, mistakes included.
+  let kept = store.state;
+  store.listen((state) => {
     const { engine, confidence, iou, model } = state;
-    if (engine === before.engine && confidence === before.confidence && iou === before.iou && model === before.model) return;
+    if (engine === kept.engine && confidence === kept.confidence && iou === kept.iou && model === kept.model) return;
+    kept = state;
     clearTimeout(timer);
     timer = setTimeout(() => {
       const { input } = session.source;

@@ -2,7 +2,7 @@
 
 /** Apart from each other for most eyes, and seen on dark and light images; further classes get hues in between. */
 const PALETTE = [
-  '#7c3aed', '#e0431b', '#0b7fd4', '#0e8a5f', '#d6246e', '#b7791f', '#0d8f9c', '#9333b5', '#4d7c0f', '#c2410c',
+  '#7c3aed', '#d13a12', '#0a6fc2', '#0c7d55', '#d0216a', '#96610f', '#0a7a86', '#9333b5', '#47730e', '#7a4a2b',
 ] as const;
 /** Steps of this angle never come back near to where they were. */
 const GOLDEN_ANGLE = 137.508;

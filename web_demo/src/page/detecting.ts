@@ -1,15 +1,17 @@
 /** Detects in what is shown, and in frames as they come. */
 
-import { DetectorError } from '../detector';
+import { type Detector, DetectorError } from '../detector';
 import { latest } from './latest';
 import { describeError } from './sentences';
 import type { Session } from './session';
-import { type Picture, type State, thresholds } from './state';
+import { fullResolution, type Picture, type State, thresholds } from './state';
 import type { Store } from './store';
 
 export class Detecting {
   /** Detect in the picture that is shown; of many requests the last one counts. */
   readonly request = latest(() => this.detectShown());
+
+  private warm: Detector | null = null;
 
   constructor(
     private readonly store: Store,
@@ -27,7 +29,7 @@ export class Detecting {
     const { detector } = this.session;
     let result = null;
     try {
-      result = (await detector?.detect(picture.full, thresholds(this.store.state))) ?? null;
+      result = (await detector?.detect(fullResolution(picture), thresholds(this.store.state))) ?? null;
     } catch (error) {
       picture.shown.close();
       // Another model has taken over: the next frame is for it.
@@ -51,8 +53,12 @@ export class Detecting {
     if (!picture || !detector) return;
     const isCurrent = () => picture === this.store.state.picture && detector === this.session.detector;
     try {
-      const result = await detector.detect(picture.full, thresholds(this.store.state));
-      if (isCurrent()) this.store.send({ type: 'detected', result });
+      const result = await detector.detect(fullResolution(picture), thresholds(this.store.state));
+      if (!isCurrent()) return;
+      this.store.send({ type: 'detected', result });
+      // Caches are cold for the first image: its times would tell of that, so it is done once more.
+      if (detector !== this.warm) this.request();
+      this.warm = detector;
     } catch (error) {
       if (isCurrent()) this.fail(error);
     }

@@ -47,6 +47,8 @@ export class Player {
 
   /** Take an image that does not open out of the strip. */
   reject(still: Still, error: unknown): void {
+    // Its thumbnail has failed, too.
+    if (!this.store.state.stills.includes(still)) return;
     this.store.send({ type: 'remove-still', id: still.id });
     this.store.send({ type: 'alert', text: describeError(error) });
   }

@@ -56,9 +56,7 @@ export class Session {
 
   /** A model of the user's: with the engine of before, if it is one for such files. */
   replace(source: ModelSource): Promise<void> {
-    const { engine } = this.store.state;
-    const fits = ENGINES.some(({ id, kind }) => id === engine && kind === source.kind);
-    return this.load(source, fits ? engine : 'auto');
+    return this.load(source, fitting(this.store.state.engine, source));
   }
 
   restart(engine: EngineId | 'auto', retime = false): Promise<void> {
@@ -83,7 +81,12 @@ export class Session {
       await this.load(source, 'auto');
     } else if (!running && source !== OWN_MODEL && !store.state.model) {
       store.send({ type: 'alert', text: `${text} The page’s own model runs meanwhile.` });
-      await this.load(OWN_MODEL, engine);
+      await this.load(OWN_MODEL, fitting(engine, OWN_MODEL));
     } else store.send({ type: 'not-loaded', engine: before, running, text: running ? text : `${text} ${START_FAILED}` });
   }
+}
+
+/** The engine, if it runs such files. */
+function fitting(engine: EngineId | 'auto', { kind }: ModelSource): EngineId | 'auto' {
+  return ENGINES.some((one) => one.id === engine && one.kind === kind) ? engine : 'auto';
 }

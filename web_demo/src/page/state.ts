@@ -30,8 +30,13 @@ export interface Picture {
   readonly height: number;
   /** At most some megapixels. */
   readonly shown: ImageBitmap;
-  /** In full resolution: a large image stays packed. */
-  readonly full: ImageBitmap | Blob;
+  /** The file of an image, in full resolution; null for frames, which are shown as they are. */
+  readonly blob: Blob | null;
+}
+
+/** What to detect in: what is shown, unless that is a smaller copy. */
+export function fullResolution({ shown, blob, width }: Picture): ImageBitmap | Blob {
+  return blob && shown.width < width ? blob : shown;
 }
 
 export type Source =

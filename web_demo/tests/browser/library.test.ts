@@ -168,6 +168,33 @@ test('sources that do not decode, and a detector that is gone', async () => {
   expect(codes).toEqual(['image', 'image', 'disposed']);
 });
 
+test.each([
+  ['int8-builtin.tflite', 'litert-wasm'],
+  ['int8-builtin_web_model/model.json', 'tfjs-wasm'],
+])('a hundred frames of %s leave memory as it was', { timeout: SLOW_MS }, async (model, engine) => {
+  const [before, after] = await page.evaluate(
+    async ([model, engine]) => {
+      const detector = await (globalThis as any).load(model, { engine });
+      const canvas = new OffscreenCanvas(320, 240);
+      const context = canvas.getContext('2d')!;
+      const uses = [];
+      for (let i = 0; i <= 110; i++) {
+        context.fillStyle = `hsl(${i} 50% 50%)`;
+        context.fillRect(i, i, 100, 80);
+        const frame = new VideoFrame(canvas, { timestamp: i });
+        await detector.detect(frame);
+        frame.close();
+        if (i === 10 || i === 110) uses.push(await detector.memory());
+      }
+      detector.dispose();
+      return uses;
+    },
+    [model, engine] as const,
+  );
+  expect(after).toEqual(before);
+  expect(before.bytes).toBeGreaterThan(1e6);
+});
+
 test('without the headers one thread runs', async () => {
   const plain = await serve(false);
   const other = await open(browser, `${plain.url}bare.html`);

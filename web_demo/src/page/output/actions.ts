@@ -1,12 +1,12 @@
 /** The buttons that give away what was found. */
 
+import { askImages } from '../images/images';
 import { describeError } from '../sentences';
 import { type State, thresholds, visibleDetections } from '../state';
 import type { Store } from '../store';
 import { byId, setText } from '../view/dom';
 import { toCsv } from './csv';
 import { toJson } from './json';
-import { toPng } from './png';
 import { saveFile, savedName } from './save';
 
 const CONFIRMATION_MS = 2000;
@@ -18,16 +18,17 @@ export function offerOutputs(store: Store): void {
       try {
         await action(store.state);
       } catch (error) {
-        const text = error instanceof RangeError ? 'This image is too large to be saved here.' : describeError(error);
-        store.send({ type: 'alert', text });
+        store.send({ type: 'alert', text: describeError(error) });
       }
     };
     return button;
   };
   const buttons = [
     act('save-image', async (state) => {
-      const picture = state.picture!;
-      saveFile(savedName(picture.name, 'png'), await toPng(picture, visibleDetections(state)));
+      const { name, blob, shown } = state.picture!;
+      const image = blob ?? (await createImageBitmap(shown));
+      const png = await askImages('png', { image, detections: visibleDetections(state) }, blob ? [] : [image as ImageBitmap]);
+      saveFile(savedName(name, 'png'), png);
     }),
     act('copy-json', (state) => copy(store, jsonOf(state))),
     act('save-json', (state) => saveText(state, 'json', 'application/json', jsonOf(state))),

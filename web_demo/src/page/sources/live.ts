@@ -22,7 +22,7 @@ export async function playLive(
       if (signal.aborted) return;
       const shown = await createImageBitmap(video);
       if (signal.aborted) return shown.close();
-      await actions.onFrame({ name, width: shown.width, height: shown.height, shown, full: shown });
+      await actions.onFrame({ name, width: shown.width, height: shown.height, shown, blob: null });
     }
   } catch (error) {
     if (!signal.aborted) actions.onError(error);

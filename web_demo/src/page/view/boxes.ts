@@ -3,6 +3,8 @@
 import type { Detection } from '../../detector';
 import { classColour, textColour } from '../colours';
 
+type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
+
 const FONT_PX = 12.5;
 const LINE_PX = 2.25;
 const PADDING_PX = 4;
@@ -14,7 +16,7 @@ const PADDING_PX = 4;
  * @param unit canvas pixels per pixel of lines and letters.
  */
 export function drawBoxes(
-  context: CanvasRenderingContext2D,
+  context: Context,
   detections: readonly Detection[],
   zoom: number,
   unit: number,
@@ -29,7 +31,7 @@ export function drawBoxes(
   context.restore();
 }
 
-function drawOutline(context: CanvasRenderingContext2D, { box, classId }: Detection, zoom: number, unit: number): void {
+function drawOutline(context: Context, { box, classId }: Detection, zoom: number, unit: number): void {
   context.beginPath();
   context.roundRect(box.x * zoom, box.y * zoom, box.width * zoom, box.height * zoom, 3 * unit);
   // A light edge keeps the line apart from what has its colour.
@@ -41,7 +43,7 @@ function drawOutline(context: CanvasRenderingContext2D, { box, classId }: Detect
   context.stroke();
 }
 
-function drawLabel(context: CanvasRenderingContext2D, one: Detection, zoom: number, unit: number): void {
+function drawLabel(context: Context, one: Detection, zoom: number, unit: number): void {
   const text = `${one.label} ${one.score.toFixed(2)}`;
   const width = context.measureText(text).width + 2 * PADDING_PX * unit;
   const height = (FONT_PX + PADDING_PX) * unit;

@@ -27,8 +27,8 @@ export function showSliders(store: Store): void {
     if (inside)
       setText(
         hint,
-        `This model suppresses inside its file, so confidence starts at ${limits.confidence[0].toFixed(2)} ` +
-          `and overlap ends at ${limits.iou[1].toFixed(2)}.`,
+        `Suppression is inside this model’s file: confidence goes down to ${limits.confidence[0].toFixed(2)}, ` +
+          `overlap up to ${limits.iou[1].toFixed(2)}.`,
       );
   });
 }

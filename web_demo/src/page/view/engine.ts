@@ -21,7 +21,7 @@ export function showEngine(store: Store, actions: EngineActions): void {
     if (state.choice !== before.choice || !select.options.length) {
       const offered = ENGINES.filter((engine) => !kind || engine.kind === kind);
       select.replaceChildren(
-        new Option('Automatic: the quickest here', 'auto'),
+        new Option('Automatic', 'auto'),
         ...offered.map(({ id, label }) => new Option(label, id)),
       );
       setText(why, state.choice?.why ?? '');

@@ -3,12 +3,13 @@
 import { formatBytes } from '../format';
 import type { Model } from '../state';
 import type { Store } from '../store';
-import { byId, make } from './dom';
+import { byId, make, setText } from './dom';
 
 export function showFacts(store: Store): void {
-  const list = byId('facts');
+  const [list, line] = [byId('facts'), byId('model-line')];
   store.listen((state, before) => {
     if (state.model === before.model) return;
+    setText(line, state.model ? describeModel(state.model) : '');
     const rows = state.model ? factsOf(state.model) : [];
     list.replaceChildren(...rows.map(([term, value]) => make('div', {}, make('dt', {}, term), make('dd', { title: value }, value))));
   });
@@ -26,6 +27,12 @@ export function factsOf({ contract, bytes, file }: Model): [term: string, value:
     ['Size', formatBytes(bytes)],
     ['Written by', `tfyolo ${contract.version}`],
   ];
+}
+
+/** What matters most, in one line. */
+function describeModel({ contract, bytes }: Model): string {
+  const [height, width] = contract.imageHw;
+  return `by ${contract.modelName}, ${contract.precision}, ${width} × ${height} pixels, ${formatBytes(bytes)}`;
 }
 
 function shorten(names: readonly string[]): string {

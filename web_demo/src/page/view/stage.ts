@@ -6,6 +6,9 @@ import type { Store } from '../store';
 import { drawBoxes } from './boxes';
 import { byId } from './dom';
 
+/** Labels get smaller here: on a phone they would cover the image. */
+const NARROW_PX = 500;
+
 export class Stage {
   /** How long the last drawing took. */
   milliseconds = 0;
@@ -22,7 +25,7 @@ export class Stage {
     const pictured = state.picture !== before.picture;
     if (pictured || state.result !== before.result || state.hiddenClasses !== before.hiddenClasses) this.draw(pictured);
     this.stage.dataset.empty = String(!state.picture);
-    if (state.picture && state.result !== before.result)
+    if (state.picture && (state.result !== before.result || state.hiddenClasses !== before.hiddenClasses))
       // For live images the summary speaks; a label that changes with every frame would be noise.
       this.image.setAttribute(
         'aria-label',
@@ -51,7 +54,8 @@ export class Stage {
     }
     const context = this.overlay.getContext('2d')!;
     context.clearRect(0, 0, this.overlay.width, this.overlay.height);
-    drawBoxes(context, visibleDetections(this.store.state), this.overlay.width / picture.width, pixels);
+    const unit = width < NARROW_PX ? 0.85 * pixels : pixels;
+    drawBoxes(context, visibleDetections(this.store.state), this.overlay.width / picture.width, unit);
     this.milliseconds = performance.now() - start;
   }
 }

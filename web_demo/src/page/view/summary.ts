@@ -17,11 +17,14 @@ export function showSummary(store: Store): void {
     (text: string) => setText(spoken, text),
     () => (isLive(store.state) ? LIVE_MS : STILL_MS),
   );
-  store.listen((state) => {
+  store.listen((state, before) => {
     const { dataset } = document.documentElement;
     dataset.state = state.phase;
     dataset.engine = state.choice?.engine ?? '';
     const found = visibleDetections(state);
+    if (state.frameTimes.length && state.frameTimes !== before.frameTimes)
+      dataset.frames = String(Number(dataset.frames ?? 0) + 1);
+    dataset.image = state.result && state.picture ? state.picture.name : '';
     dataset.detections = state.result ? String(found.length) : '';
     if (!state.result) return setText(count, state.phase === 'error' ? 'No model' : 'Looking…');
     setText(count, plural(found.length, 'object'));

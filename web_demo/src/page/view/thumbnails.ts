@@ -1,5 +1,6 @@
 /** The strip of images: radio buttons, so that arrow keys walk through it. */
 
+import { openThumbnail } from '../sources/stills';
 import type { State, Still } from '../state';
 import type { Store } from '../store';
 import { byId, make } from './dom';
@@ -8,8 +9,6 @@ const HEIGHT_PX = 64;
 
 export interface ThumbnailActions {
   openStill(id: number): void;
-  /** Of a sample or the user's file. */
-  read(still: Still): Promise<Blob>;
   /** It does not decode. */
   reject(still: Still, error: unknown): void;
 }
@@ -28,7 +27,7 @@ export function showThumbnails(store: Store, actions: ThumbnailActions): void {
     const item = make('label', { className: 'thumbnail', title: still.title }, radio, canvas);
     items.set(still.id, { item, radio });
     strip.append(item);
-    queue = queue.then(() => paint(canvas, still, actions)).catch((error) => actions.reject(still, error));
+    queue = queue.then(() => paint(canvas, still)).catch((error) => actions.reject(still, error));
   };
 
   const update = (state: State, before: State) => {
@@ -37,7 +36,7 @@ export function showThumbnails(store: Store, actions: ThumbnailActions): void {
       for (const [id, { item }] of items) if (!ids.has(id) && items.delete(id)) item.remove();
       for (const still of state.stills) if (!items.has(still.id)) add(still);
     }
-    if (state.source === before.source) return;
+    if (state.source === before.source && state.stills === before.stills) return;
     const chosen = state.source?.kind === 'still' ? state.source.id : -1;
     for (const [id, { item, radio }] of items) {
       radio.checked = id === chosen;
@@ -48,9 +47,8 @@ export function showThumbnails(store: Store, actions: ThumbnailActions): void {
   store.listen(update);
 }
 
-async function paint(canvas: HTMLCanvasElement, still: Still, { read }: ThumbnailActions): Promise<void> {
-  const pixels = Math.min(window.devicePixelRatio || 1, 2);
-  const bitmap = await createImageBitmap(await read(still), { resizeHeight: HEIGHT_PX * pixels, resizeQuality: 'medium' });
+async function paint(canvas: HTMLCanvasElement, still: Still): Promise<void> {
+  const bitmap = await openThumbnail(still, HEIGHT_PX * Math.min(Math.ceil(window.devicePixelRatio || 1), 2));
   canvas.height = bitmap.height;
   // Panoramas would fill the strip.
   canvas.width = Math.min(bitmap.width, 2 * bitmap.height);

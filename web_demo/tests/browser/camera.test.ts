@@ -1,0 +1,74 @@
+/** A hundred frames of a fake camera: memory stays flat, and the page never blocks. */
+
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { faultsOf, launch, open, ready, SLOW_MS } from './browser';
+import { serve, type TestServer } from './server';
+
+const FRAMES = 100;
+/** A task of the page that takes longer is felt. Counted in the thread's own time, without what else the machine does. */
+const LONG_TASK_MS = 50;
+
+let browser: Browser;
+let server: TestServer;
+
+beforeAll(async () => {
+  const fake = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--enable-precise-memory-info', '--js-flags=--expose-gc'];
+  [browser, server] = await Promise.all([launch(...fake), serve()]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+test.each([
+  ['LiteRT.js', '?engine=litert-wasm'],
+  ['TF.js', '?engine=tfjs-wasm&model=models-of-tests/int8-builtin_web_model/model.json'],
+])('%s', { timeout: 2 * SLOW_MS }, async (_, query) => {
+  const page = await open(browser, server.url + query);
+  await ready(page);
+  await page.click('#camera');
+  await page.waitForFunction(() => !document.querySelector<HTMLElement>('#fps')!.hidden, null, { timeout: SLOW_MS });
+  const frames = async () => Number((await page.getAttribute('html', 'data-frames')) ?? 0);
+  const until = (n: number) =>
+    page.waitForFunction((n) => Number(document.documentElement.dataset.frames) >= n, n, { timeout: SLOW_MS });
+  const heap = () =>
+    page.evaluate(() => {
+      (globalThis as any).gc();
+      return (performance as any).memory.usedJSHeapSize as number;
+    });
+  await until((await frames()) + 10);
+  const before = await heap();
+  await browser.startTracing(page, { categories: ['toplevel'] });
+  await until((await frames()) + FRAMES);
+  const trace = JSON.parse((await browser.stopTracing()).toString());
+  expect((await heap()) - before).toBeLessThan(2 * 2 ** 20);
+  const tasks = mainThreadTasksMs(trace.traceEvents);
+  expect(tasks.length).toBeGreaterThan(FRAMES);
+  expect(tasks.filter((ms) => ms > LONG_TASK_MS)).toEqual([]);
+  await page.click('#pause');
+  const paused = await frames();
+  await page.waitForTimeout(500);
+  expect((await frames()) - paused).toBeLessThanOrEqual(1);
+  expect(faultsOf(page)).toEqual([]);
+  await page.context().close();
+});
+
+interface TraceEvent {
+  readonly name: string;
+  readonly ph: string;
+  readonly pid: number;
+  readonly tid: number;
+  /** Microseconds of the thread. */
+  readonly tdur?: number;
+  readonly args: { readonly name?: string };
+}
+
+function mainThreadTasksMs(events: readonly TraceEvent[]): number[] {
+  const threads = events.filter((event) => event.name === 'thread_name' && event.args.name === 'CrRendererMain');
+  const names = new Set(threads.map(({ pid, tid }) => `${pid}/${tid}`));
+  return events
+    .filter((event) => event.ph === 'X' && event.tdur !== undefined && names.has(`${event.pid}/${event.tid}`))
+    .map((event) => event.tdur! / 1000);
+}

@@ -1,0 +1,251 @@
+/** The page as a person meets it. */
+
+import fs from 'node:fs';
+import path from 'node:path';
+
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+import { detect, faultsOf, launch, open, ready, saved, SLOW_MS } from './browser';
+import { MODELS, REPOSITORY, serve, type TestServer } from './server';
+
+const MODEL = 'int8-builtin.tflite';
+const ONE_THREAD = 'engine=litert-wasm';
+const SCREENSHOTS = path.join(REPOSITORY, 'web_demo/screenshots');
+
+let browser: Browser;
+let server: TestServer;
+
+beforeAll(async () => {
+  [browser, server] = await Promise.all([launch(), serve()]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** Runs with a page that is ready, and checks that nothing went wrong unseen. */
+async function withPage(action: (page: Page) => Promise<void>, query = `?${ONE_THREAD}`, options = {}): Promise<void> {
+  const page = await open(browser, server.url + query, options);
+  await ready(page);
+  await detected(page);
+  await action(page);
+  expect(faultsOf(page)).toEqual([]);
+  await page.context().close();
+}
+
+const detected = (page: Page, least = 1) =>
+  page.waitForFunction((n) => Number(document.documentElement.dataset.detections) >= n, least, { timeout: SLOW_MS });
+const count = async (page: Page) => Number(await page.getAttribute('html', 'data-detections'));
+const alertOf = async (page: Page) => {
+  await page.waitForFunction(() => document.querySelector('#alert')!.textContent!.trim() !== '', null, { timeout: SLOW_MS });
+  return page.innerText('#alert');
+};
+
+test('a sample is detected without a click', { timeout: SLOW_MS }, async () => {
+  const page = await open(browser, server.url);
+  await detected(page, 5);
+  expect(await page.innerText('#summary')).toMatch(/\d+ objects/);
+  await page.waitForFunction(() => /RBC/.test(document.querySelector('#summary')!.textContent!));
+  expect(await page.innerText('#facts')).toMatch(/320 × 320/);
+  // Boxes are drawn: the overlay is not empty.
+  const drawn = await page.evaluate(() => {
+    const canvas = document.querySelector<HTMLCanvasElement>('#overlay')!;
+    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+    return data.some((value) => value > 0);
+  });
+  expect(drawn).toBe(true);
+  expect(faultsOf(page)).toEqual([]);
+  await page.context().close();
+});
+
+test('sliders, class filter and the address follow each other', () =>
+  withPage(async (page) => {
+    const before = await count(page);
+    await page.fill('#confidence', '0.7');
+    await page.waitForFunction((n) => Number(document.documentElement.dataset.detections) < n, before);
+    expect((await saved(page)).every((one) => one.score > 0.7)).toBe(true);
+    expect(page.url()).toContain('conf=0.7');
+    await page.fill('#confidence', '0.25');
+    await page.waitForFunction((n) => Number(document.documentElement.dataset.detections) === n, before);
+    await page.locator('label:has-text("RBC") input[type=checkbox]').uncheck();
+    await page.waitForFunction((n) => Number(document.documentElement.dataset.detections) < n, before);
+    expect((await saved(page)).some((one) => one.label === 'RBC')).toBe(false);
+  }));
+
+test('what is saved', () =>
+  withPage(async (page) => {
+    const found = await detect(page, 'BloodImage_00062.png');
+    const [csv] = await Promise.all([page.waitForEvent('download'), page.click('#save-csv')]);
+    const lines = fs.readFileSync(await csv.path(), 'utf8').trim().split('\n');
+    expect(lines.length).toBe(found.length + 1);
+    const [image] = await Promise.all([page.waitForEvent('download'), page.click('#save-image')]);
+    const png = fs.readFileSync(await image.path());
+    expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([640, 480]);
+    expect(png.equals(fs.readFileSync(path.join(MODELS, 'BloodImage_00062.png')))).toBe(false);
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await page.click('#copy-json');
+    await page.waitForFunction(async () => (await navigator.clipboard.readText()).includes('detections'));
+  }));
+
+test('a model of the user, then a broken one: the first goes on', { timeout: SLOW_MS }, () =>
+  withPage(async (page) => {
+    await page.setInputFiles('#model-file', path.join(MODELS, 'float32-none.tflite'));
+    await page.waitForFunction(() => document.querySelector('#facts')!.textContent!.includes('float32'), null, { timeout: SLOW_MS });
+    await ready(page);
+    for (const [name, words] of [
+      ['cut.tflite', /does not say what it detects|damaged/],
+      ['spoilt.tflite', /cannot read this model/],
+      ['task.tflite', /This model does/],
+      ['shape.tflite', /its description says/],
+    ] as const) {
+      await page.setInputFiles('#model-file', path.join(MODELS, name));
+      await page.waitForFunction(
+        (source) => new RegExp(source).test(document.querySelector('#alert')!.textContent!),
+        words.source,
+        { timeout: SLOW_MS },
+      );
+    }
+    await ready(page);
+    expect((await detect(page, 'odd.png')).length).toBeGreaterThan(3);
+    expect(await page.innerText('#facts')).toContain('float32');
+  }));
+
+test('a TF.js folder of the user', { timeout: SLOW_MS }, () =>
+  withPage(async (page) => {
+    const folder = path.join(MODELS, 'int8-builtin_web_model');
+    await page.setInputFiles('#model-file', fs.readdirSync(folder).map((name) => path.join(folder, name)));
+    await page.waitForFunction(() => document.documentElement.dataset.engine === 'tfjs-wasm', null, { timeout: SLOW_MS });
+    expect((await detect(page, 'odd.png')).length).toBeGreaterThan(3);
+  }));
+
+test('several images, one of which is none', () =>
+  withPage(async (page) => {
+    const files = [
+      ['odd.png', 'odd.png'],
+      ['broken.png', 'expected.json'],
+    ].map(([name, from]) => ({ name: name!, mimeType: 'image/png', buffer: fs.readFileSync(path.join(MODELS, from!)) }));
+    await page.setInputFiles('#file', files);
+    expect(await alertOf(page)).toMatch(/broken\.png.*does not decode/s);
+    await detected(page);
+  }));
+
+test('an image that is pasted', () =>
+  withPage(async (page) => {
+    const picture = fs.readFileSync(path.join(MODELS, 'odd.png')).toString('base64');
+    await page.evaluate(async (base64) => {
+      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      const data = new DataTransfer();
+      data.items.add(new File([bytes], 'pasted.png', { type: 'image/png' }));
+      document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }));
+    }, picture);
+    await page.waitForFunction(() => document.documentElement.dataset.image === 'pasted.png');
+    expect((await saved(page)).length).toBeGreaterThan(3);
+  }));
+
+test('the camera is refused', async () => {
+  const refusing = await launch('--deny-permission-prompts');
+  const page = await open(refusing, `${server.url}?${ONE_THREAD}`);
+  await ready(page);
+  await page.click('#camera');
+  expect(await alertOf(page)).toMatch(/camera/i);
+  await page.setInputFiles('#file', path.join(MODELS, 'odd.png'));
+  await detected(page);
+  expect(faultsOf(page)).toEqual([]);
+  await refusing.close();
+});
+
+test('a GPU engine where there is none, and nonsense in the address', { timeout: SLOW_MS }, async () => {
+  const plain = await launch('--disable-gpu', '--disable-features=WebGPU', '--disable-unsafe-webgpu');
+  const page = await open(plain, `${server.url}?engine=none-such&conf=7&iou=x&model=https://elsewhere.example/a.tflite`);
+  const said = await alertOf(page);
+  expect(said).toMatch(/engine/i);
+  await detected(page);
+  expect(faultsOf(page)).toEqual([]);
+  await plain.close();
+});
+
+test('offline after the first visit', { timeout: SLOW_MS }, async () => {
+  const own = await serve();
+  const context = await browser.newContext();
+  const page = await open(browser, `${own.url}?${ONE_THREAD}`, {}, context);
+  await ready(page);
+  await detected(page);
+  await page.waitForFunction(() => navigator.serviceWorker.controller !== null, null, { timeout: SLOW_MS });
+  // What was fetched before the worker took over is fetched once more through it.
+  await page.reload();
+  await detected(page);
+  await own.close();
+  await page.reload();
+  await ready(page);
+  await detected(page, 5);
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  await context.close();
+});
+
+test('a stopped network during the download is a sentence', async () => {
+  const context = await browser.newContext({ serviceWorkers: 'block' });
+  const page = await context.newPage();
+  await page.route('**/models/default.tflite', (route) => route.abort());
+  await page.goto(server.url);
+  expect(await alertOf(page)).toMatch(/cannot be reached.*connection/s);
+  await page.setInputFiles('#model-file', path.join(MODELS, MODEL));
+  await ready(page);
+  await detected(page);
+  await context.close();
+});
+
+test('resize and theme', () =>
+  withPage(async (page) => {
+    for (const width of [320, 390, 1000, 1800]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.waitForTimeout(100);
+      const [scroll, stage] = await page.evaluate(() => [
+        document.documentElement.scrollWidth - innerWidth,
+        (() => {
+          const [a, b] = ['#image-canvas', '#overlay'].map((id) => document.querySelector(id)!.getBoundingClientRect());
+          return Math.max(Math.abs(a!.left - b!.left), Math.abs(a!.width - b!.width), Math.abs(a!.height - b!.height));
+        })(),
+      ]);
+      expect(scroll).toBeLessThanOrEqual(0);
+      expect(stage).toBeLessThan(1.5);
+    }
+    const colour = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    const light = await colour();
+    await page.locator('#theme input[value=dark]').check({ force: true });
+    expect(await colour()).not.toBe(light);
+    await page.reload();
+    await ready(page);
+    expect(await colour()).not.toBe(light);
+  }, `?${ONE_THREAD}`, { colorScheme: 'light' }));
+
+test('by keyboard alone', () =>
+  withPage(async (page) => {
+    const seen = new Set<string>();
+    for (let i = 0; i < 60; i++) {
+      await page.keyboard.press('Tab');
+      seen.add(await page.evaluate(() => document.activeElement?.id || document.activeElement?.textContent?.trim() || ''));
+    }
+    for (const id of ['file', 'camera', 'confidence', 'iou', 'engine', 'save-image', 'copy-json', 'save-json', 'save-csv', 'model-file'])
+      expect([...seen]).toContain(id);
+  }));
+
+test.each(['light', 'dark'] as const)('axe finds nothing serious, and screenshots: %s', { timeout: SLOW_MS }, async (colorScheme) => {
+  const axe = fs.readFileSync(path.join(REPOSITORY, 'web_demo/node_modules/axe-core/axe.min.js'), 'utf8');
+  fs.mkdirSync(SCREENSHOTS, { recursive: true });
+  for (const [device, viewport] of [
+    ['desktop', { width: 1280, height: 800 }],
+    ['phone', { width: 390, height: 844 }],
+  ] as const) {
+    const context = await browser.newContext({ viewport, colorScheme, bypassCSP: true, reducedMotion: 'reduce' });
+    const page = await open(browser, `${server.url}?${ONE_THREAD}`, {}, context);
+    await ready(page);
+    await detected(page);
+    await page.screenshot({ path: path.join(SCREENSHOTS, `${device}-${colorScheme}.png`), fullPage: device === 'phone' });
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => (globalThis as any).axe.run());
+    const serious = violations.filter((one: any) => ['serious', 'critical'].includes(one.impact));
+    expect(serious.map((one: any) => [one.id, one.nodes.map((node: any) => node.html)])).toEqual([]);
+    await context.close();
+  }
+});

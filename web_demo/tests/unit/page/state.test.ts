@@ -1,0 +1,167 @@
+import { describe, expect, it } from 'vitest';
+import type { DetectionResult, EngineChoice } from '../../../src/detector';
+import {
+  type Action,
+  bounds,
+  framesPerSecond,
+  fullResolution,
+  INITIAL,
+  type Picture,
+  reduce,
+  type State,
+  thresholds,
+  visibleDetections,
+} from '../../../src/page/state';
+import { makeDetection, makeModel } from './fixtures';
+
+const CHOICE: EngineChoice = { engine: 'litert-wasm', why: 'It is the only one.', trials: [] };
+const PICTURE = { name: 'a.jpg', width: 4, height: 3 } as Picture;
+const RESULT: DetectionResult = {
+  detections: [makeDetection(1, 'RBC'), makeDetection(0, 'Platelets')],
+  timing: { preprocess: 1, inference: 2, postprocess: 3 },
+  width: 4,
+  height: 3,
+};
+
+function after(...actions: Action[]): State {
+  return actions.reduce(reduce, INITIAL);
+}
+
+describe('models', () => {
+  it('starts, downloads and is ready', () => {
+    const loading = after({ type: 'load', engine: 'auto' }, { type: 'progress', progress: { stage: 'download', done: 1, total: 2 } });
+    expect(loading.phase).toBe('starting');
+    expect(loading.progress).toEqual({ stage: 'download', done: 1, total: 2 });
+    const ready = reduce(loading, { type: 'loaded', model: makeModel(), choice: CHOICE });
+    expect(ready).toMatchObject({ phase: 'ready', progress: null, choice: CHOICE });
+  });
+
+  it('keeps the running one, its boxes and its engine when another fails', () => {
+    const running = after(
+      { type: 'loaded', model: makeModel(), choice: CHOICE },
+      { type: 'picture', picture: PICTURE },
+      { type: 'detected', result: RESULT },
+      { type: 'load', engine: 'litert-webgpu' },
+    );
+    expect(running).toMatchObject({ phase: 'ready', engine: 'litert-webgpu' });
+    const failed = reduce(running, { type: 'not-loaded', engine: 'auto', running: true, text: 'No GPU.' });
+    expect(failed).toMatchObject({ phase: 'ready', engine: 'auto', model: running.model, result: RESULT, progress: null });
+    expect(failed.alerts.map(({ text }) => text)).toEqual(['No GPU.']);
+  });
+
+  it('is an error where none has started', () => {
+    const failed = after({ type: 'load', engine: 'auto' }, { type: 'not-loaded', engine: 'auto', running: false, text: 'No.' });
+    expect(failed.phase).toBe('error');
+    expect(reduce(failed, { type: 'load', engine: 'auto' }).phase).toBe('starting');
+  });
+
+  it('forgets boxes and, with other classes, the filter', () => {
+    const hidden = after(
+      { type: 'loaded', model: makeModel(), choice: CHOICE },
+      { type: 'hide-classes', classes: new Set([1]) },
+      { type: 'detected', result: RESULT },
+    );
+    const same = reduce(hidden, { type: 'loaded', model: makeModel(), choice: CHOICE });
+    expect([same.result, [...same.hiddenClasses]]).toEqual([null, [1]]);
+    const other = reduce(hidden, { type: 'loaded', model: makeModel(null, ['cat']), choice: CHOICE });
+    expect(other.hiddenClasses.size).toBe(0);
+  });
+
+  it('says that a lost engine was replaced', () => {
+    const changed = after({ type: 'load', engine: 'tfjs-webgl' }, { type: 'engine-changed', choice: CHOICE });
+    expect(changed).toMatchObject({ engine: 'auto', choice: CHOICE, alerts: [{ tone: 'notice', text: CHOICE.why }] });
+  });
+});
+
+describe('thresholds', () => {
+  const inside = { confidence: 0.051, iou: 0.458, maxDetections: 100 };
+
+  it('are those asked for where suppression is on the page', () => {
+    expect(bounds(makeModel())).toEqual({ confidence: [0.01, 0.99], iou: [0.05, 0.95] });
+    expect(thresholds(after({ type: 'thresholds', confidence: 0.4 }))).toEqual({ confidence: 0.4, iou: 0.45 });
+  });
+
+  it('stay within those inside the file, in whole hundredths', () => {
+    expect(bounds(makeModel(inside))).toEqual({ confidence: [0.06, 0.99], iou: [0.05, 0.45] });
+    expect(bounds(makeModel({ ...inside, confidence: 0.25, iou: 0.45 }))).toEqual({ confidence: [0.25, 0.99], iou: [0.05, 0.45] });
+    const state = after(
+      { type: 'thresholds', confidence: 0, iou: 1 },
+      { type: 'loaded', model: makeModel(inside), choice: CHOICE },
+    );
+    expect(thresholds(state)).toEqual({ confidence: 0.06, iou: 0.45 });
+  });
+
+  it('are asked for again when a model allows them', () => {
+    const tight = after({ type: 'thresholds', iou: 0.9 }, { type: 'loaded', model: makeModel(inside), choice: CHOICE });
+    expect(thresholds(reduce(tight, { type: 'loaded', model: makeModel(), choice: CHOICE })).iou).toBe(0.9);
+  });
+
+  it.each([0, 1])('leave the sliders a range when the file says %d', (value) => {
+    for (const [least, most] of Object.values(bounds(makeModel({ ...inside, confidence: value, iou: value }))))
+      expect(least).toBeLessThanOrEqual(most);
+  });
+});
+
+describe('detections', () => {
+  it('are filtered by class', () => {
+    const state = after({ type: 'detected', result: RESULT }, { type: 'hide-classes', classes: new Set([1]) });
+    expect(visibleDetections(state).map(({ label }) => label)).toEqual(['Platelets']);
+    expect(visibleDetections(INITIAL)).toEqual([]);
+  });
+
+  it('are found in the whole image where a smaller copy is shown', () => {
+    const [shown, blob] = [{ width: 400 } as ImageBitmap, new Blob()];
+    expect(fullResolution({ ...PICTURE, width: 4000, shown, blob })).toBe(blob);
+    expect(fullResolution({ ...PICTURE, width: 400, shown, blob })).toBe(shown);
+    expect(fullResolution({ ...PICTURE, width: 400, shown, blob: null })).toBe(shown);
+  });
+
+  it('belong to their picture', () => {
+    const state = after({ type: 'detected', result: RESULT }, { type: 'picture', picture: PICTURE });
+    expect(state.result).toBeNull();
+  });
+});
+
+describe('live images', () => {
+  const frame = (time: number): Action => ({ type: 'frame', picture: PICTURE, result: RESULT, time });
+
+  it('have a rate, from a bounded history', () => {
+    const state = after(...Array.from({ length: 1000 }, (_, index) => frame(index * 40)));
+    expect(state.frameTimes.length).toBe(30);
+    expect(framesPerSecond(state.frameTimes)).toBeCloseTo(25);
+    expect(framesPerSecond([])).toBeNull();
+    expect(framesPerSecond([5, 5])).toBeNull();
+  });
+
+  it('pause and go on; the pause is not counted in the rate', () => {
+    const source = { kind: 'video', name: 'a.mp4', paused: false } as const;
+    const paused = after({ type: 'source', source }, frame(0), { type: 'pause', paused: true });
+    expect(paused.source).toEqual({ ...source, paused: true });
+    expect(paused.frameTimes).toEqual([]);
+    expect(paused.result).toBe(RESULT);
+  });
+
+  it('alone can pause', () => {
+    const state = after({ type: 'source', source: { kind: 'still', id: 1 } });
+    expect(reduce(state, { type: 'pause', paused: true })).toBe(state);
+  });
+});
+
+describe('the strip and the alerts', () => {
+  it('give every image an identity', () => {
+    const stills = [
+      { title: 'a', source: 'a.jpg' },
+      { title: 'b', source: 'b.jpg' },
+    ];
+    const state = after({ type: 'add-stills', stills }, { type: 'add-stills', stills });
+    expect(new Set(state.stills.map(({ id }) => id)).size).toBe(4);
+    const { id } = state.stills[1]!;
+    expect(reduce(state, { type: 'remove-still', id }).stills.map((still) => still.title)).toEqual(['a', 'a', 'b']);
+  });
+
+  it('keep three sentences, each once, until dismissed', () => {
+    const state = after(...['a', 'b', 'c', 'b', 'd'].map((text): Action => ({ type: 'alert', text })));
+    expect(state.alerts.map(({ text }) => text)).toEqual(['c', 'b', 'd']);
+    expect(reduce(state, { type: 'dismiss', id: state.alerts[0]!.id }).alerts.length).toBe(2);
+  });
+});
