@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-BOX_GAIN = 16.0
+BOX_GAIN = 64.0
 """Weight of boxes beside scores: with less, scores come near the float model's quicker than boxes do."""
 _LEAST_PX = 4.0
 """Boxes smaller than this count as this large: nothing so small is found."""
@@ -22,8 +22,9 @@ def distillation_loss(
     """Difference of two networks' predictions, where the float one sees something.
 
     Scores are compared by the relative entropy of their probabilities, which weighs a logit by how much it
-    can change its score; boxes by what their difference takes from their IoU. Boxes and classes count as
-    much as the float model's objectness says that there is an object.
+    can change its score, and boxes by what their difference takes from their IoU. Classes count as much as the
+    float model's objectness says that there is an object, boxes as much as its square: the many cells that see
+    next to nothing have the largest errors, and nobody looks at their boxes.
 
     Args:
         heads: per scale the logits of boxes, objectness and classes, (batch, height, width, channels).
@@ -43,7 +44,7 @@ def distillation_loss(
         boxes = _box_difference(box, box_t, anchors, stride)
         kinds = _by_anchor(_relative_entropy(classes, classes_t), objectness)
         total += tf.reduce_sum(_relative_entropy(objectness, objectness_t))
-        total += tf.reduce_sum(share * (BOX_GAIN * boxes + tf.reduce_sum(kinds, -1)))
+        total += tf.reduce_sum(share * (BOX_GAIN * share * boxes + tf.reduce_sum(kinds, -1)))
     return total / objects
 
 

@@ -1,6 +1,6 @@
 /** createDetector: model, engine and worker together. */
 
-import { chooseEngine, startEngine, type Chosen } from './engines/choose';
+import { type Chosen, EngineContest, startEngine } from './engines/choose';
 import { modelKey, recall, remember } from './engines/memory';
 import type { EngineProcess } from './engines/process';
 import { findEngine, type EngineId } from './engines/table';
@@ -42,16 +42,24 @@ export async function createDetector(options: DetectorOptions): Promise<Detector
       remember(key, null); // what ran before does not now: a driver changed, or a header
     }
   }
-  const chosen = await chooseEngine(start, new Set(), tell('choose'));
-  const trial = chosen.choice.trials.find((one) => one.engine === chosen.choice.engine);
-  remember(key, { engine: chosen.choice.engine, milliseconds: trial?.milliseconds ?? 0 });
-  return new WorkerDetector(loaded, start, chosen, key, options);
+  let waiting = true; // the other engines are timed behind the scenes
+  const onTrial = (done: number, total: number) => waiting && tell('choose')(done, total);
+  const contest = new EngineContest(start, new Set(), onTrial);
+  const detector = new WorkerDetector(loaded, start, await contest.first(), key, options);
+  waiting = false;
+  detector.settle(contest);
+  return detector;
 }
+
+/** The other engines are timed when the first image, which somebody waits for, is likely done. */
+const FIRST_IMAGE_MS = 1000;
 
 class WorkerDetector implements Detector {
   choice: EngineChoice;
   readonly contract;
   readonly modelBytes;
+  settled: Promise<void> = Promise.resolve();
+  private contest: EngineContest | null = null;
   private process: EngineProcess;
   private disposed = false;
   private readonly failed = new Set<EngineId>();
@@ -59,7 +67,7 @@ class WorkerDetector implements Detector {
 
   constructor(
     loaded: LoadedModel,
-    private readonly start: Parameters<typeof chooseEngine>[0],
+    private readonly start: ConstructorParameters<typeof EngineContest>[0],
     chosen: Chosen,
     private readonly key: string | null,
     private readonly options: DetectorOptions,
@@ -68,6 +76,21 @@ class WorkerDetector implements Detector {
     this.modelBytes = loaded.bytes;
     this.process = chosen.process;
     this.choice = chosen.choice;
+  }
+
+  /** Go over to the quickest engine when all have been timed. */
+  settle(contest: EngineContest): void {
+    this.contest = contest;
+    const later = new Promise<void>((resolve) => setTimeout(resolve, FIRST_IMAGE_MS));
+    this.settled = later.then(() => contest.finish()).then((chosen) => {
+      if (contest !== this.contest) return;
+      this.contest = null;
+      if (chosen.process !== this.process) this.process.retire();
+      this.process = chosen.process;
+      this.choice = chosen.choice;
+      const trial = this.choice.trials.find((one) => one.engine === this.choice.engine);
+      if (this.key) remember(this.key, { engine: this.choice.engine, milliseconds: trial?.milliseconds ?? 0 });
+    });
   }
 
   async detect(source: Source, options: DetectOptions = {}): Promise<DetectionResult> {
@@ -93,18 +116,25 @@ class WorkerDetector implements Detector {
 
   dispose(): void {
     this.disposed = true;
+    this.stopContest();
     this.process.end();
+  }
+
+  private stopContest(): void {
+    this.contest?.stop();
+    this.contest = null;
   }
 
   /** Another engine in place of one that stopped: a lost GPU, or a worker that the browser has ended. */
   private async recover(error: DetectorError): Promise<void> {
     const lost = this.choice.engine;
     this.failed.add(lost);
+    this.stopContest();
     this.process.end();
     if (this.key) remember(this.key, null);
     let chosen: Chosen;
     try {
-      chosen = await chooseEngine(this.start, this.failed);
+      chosen = await new EngineContest(this.start, this.failed).finish();
     } catch {
       throw error;
     }

@@ -77,7 +77,7 @@ export interface Progress {
 
 export interface DetectorOptions {
   readonly model: ModelInput;
-  /** `auto` times what this browser has, takes the quickest and remembers it for this model. */
+  /** `auto` begins with the first that runs, times all that this browser has, and remembers the quickest. */
   readonly engine?: EngineId | 'auto';
   readonly onProgress?: (progress: Progress) => void;
   /** Folder of LiteRT's and TF.js' wasm files; where the library was built to expect them, by default. */
@@ -117,7 +117,10 @@ export interface Detector {
   readonly contract: Contract;
   /** Bytes of the model. */
   readonly modelBytes: number;
+  /** With `auto`, of the first engine that ran, until all are timed. */
   readonly choice: EngineChoice;
+  /** Resolves when `auto` has timed all engines and the quickest one runs; at once otherwise. */
+  readonly settled: Promise<void>;
   /** Find objects. Throws `DetectorError`. Calls are answered one after the other. */
   detect(source: Source, options?: DetectOptions): Promise<DetectionResult>;
   memory(): Promise<MemoryUse>;

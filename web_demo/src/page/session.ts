@@ -49,6 +49,9 @@ export class Session {
       this.source = source;
       const model = { contract: detector.contract, bytes: detector.modelBytes, file: source.name };
       store.send({ type: 'loaded', model, choice: detector.choice });
+      void detector.settled.then(() => {
+        if (detector === this.detector) store.send({ type: 'engine-settled', choice: detector.choice });
+      });
     } catch (error) {
       if (turn === this.turn) await this.goOn(source, engine, before, error);
     }

@@ -84,6 +84,7 @@ export type Action =
   | { readonly type: 'progress'; readonly progress: Progress }
   | { readonly type: 'loaded'; readonly model: Model; readonly choice: EngineChoice }
   | { readonly type: 'not-loaded'; readonly engine: EngineId | 'auto'; readonly running: boolean; readonly text: string }
+  | { readonly type: 'engine-settled'; readonly choice: EngineChoice }
   | { readonly type: 'engine-changed'; readonly choice: EngineChoice }
   | { readonly type: 'engine-lost'; readonly text: string }
   | { readonly type: 'thresholds'; readonly confidence?: number; readonly iou?: number }
@@ -146,6 +147,8 @@ export function reduce(state: State, action: Action): State {
       const phase = action.running ? 'ready' : 'error';
       return withAlert({ ...state, phase, progress: null, engine: action.engine }, 'error', action.text);
     }
+    case 'engine-settled':
+      return { ...state, choice: action.choice };
     case 'engine-changed':
       // The engine that was asked for does not run any more: from now on the page chooses.
       return withAlert({ ...state, choice: action.choice, engine: 'auto' }, 'notice', action.choice.why);

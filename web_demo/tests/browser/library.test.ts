@@ -89,6 +89,7 @@ test('auto times the engines, says why, and remembers', async () => {
     const choices = [];
     for (const more of [{}, {}, { retime: true }]) {
       const detector = await load('int8-none.tflite', more);
+      await detector.settled;
       choices.push(detector.choice);
       detector.dispose();
     }
@@ -103,6 +104,30 @@ test('auto times the engines, says why, and remembers', async () => {
   expect(first.trials.find((trial: any) => trial.engine === 'litert-webgpu').reason).toMatch(/emulated|no WebGPU|no GPU/);
   expect(second).toMatchObject({ engine: first.engine, trials: [], why: expect.stringContaining('before') });
   expect(again.trials.length).toBeGreaterThanOrEqual(2);
+});
+
+test('detection begins with the first engine, and moves to the quickest', async () => {
+  const { early, late, begun, settled } = await page.evaluate(async () => {
+    const { load, picture } = globalThis as any;
+    const detector = await load('int8-none.tflite', { retime: true });
+    const blob = await picture();
+    const begun = detector.choice;
+    const early = (await detector.detect(blob)).detections;
+    await detector.settled;
+    const late = (await detector.detect(blob)).detections;
+    const settled = detector.choice;
+    detector.dispose();
+    // A detector that is gone before all are timed leaves nothing running.
+    const short = await load('int8-none.tflite', { retime: true });
+    short.dispose();
+    await short.settled;
+    return { early, late, begun, settled };
+  });
+  expect(begun.trials.filter((trial: any) => trial.milliseconds !== null).length).toBe(1);
+  expect(begun.why).toContain('while others are timed');
+  expect(settled.trials.length).toBe(3);
+  expect(early.length).toBeGreaterThan(5);
+  expect(late).toEqual(early);
 });
 
 test('another engine goes on when one stops', async () => {
@@ -201,6 +226,7 @@ test('without the headers one thread runs', async () => {
   await ready(other);
   const choice = await other.evaluate(async () => {
     const detector = await (globalThis as any).createDetector({ model: 'models-of-tests/int8-none.tflite', wasmFolder: '/library/' });
+    await detector.settled;
     return detector.choice;
   });
   expect(choice.engine).toBe('litert-wasm');

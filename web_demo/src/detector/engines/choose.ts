@@ -29,56 +29,91 @@ export async function startEngine(id: EngineId, start: Start): Promise<Chosen> {
   return { process, choice: { engine: id, why: `${engine.label}, as asked for.`, trials: [] } };
 }
 
-/**
- * Time the engines of this browser, and keep the quickest.
- *
- * @param without engines that failed before.
- * @param onTrial is told how many are done, of how many.
- * @throws DetectorError of the first engine that failed, where none runs.
- */
-export async function chooseEngine(
-  start: Start,
-  without: ReadonlySet<EngineId> = new Set(),
-  onTrial: (done: number, total: number) => void = () => {},
-): Promise<Chosen> {
-  const trials: EngineTrial[] = [];
-  const own = ENGINES.filter((engine) => engine.kind === start.model.kind && !without.has(engine.id));
-  let best: { process: EngineProcess; engine: Engine; milliseconds: number } | null = null;
-  let failure: unknown = null;
-  for (const [done, engine] of own.entries()) {
-    onTrial(done, own.length);
-    const skip = engine.lastResort && best ? 'left for browsers without another' : (lacking(engine) ?? (await emulated(engine)));
-    if (skip) {
-      trials.push({ engine: engine.id, milliseconds: null, reason: skip });
-      continue;
-    }
-    let process: EngineProcess | null = null;
+/** Times the engines of this browser, one after the other, and keeps the process of the quickest. */
+export class EngineContest {
+  readonly trials: EngineTrial[] = [];
+  private leader: { process: EngineProcess; engine: Engine; milliseconds: number } | null = null;
+  private failure: unknown = null;
+  private running: EngineProcess | null = null;
+  private readonly left: Engine[];
+  /** In use by a detector, which ends it itself. */
+  private lent: EngineProcess | null = null;
+
+  /**
+   * @param without engines that failed before.
+   * @param onTrial is told how many are done, of how many.
+   */
+  constructor(
+    private readonly start: Start,
+    without: ReadonlySet<EngineId> = new Set(),
+    private readonly onTrial: (done: number, total: number) => void = () => {},
+  ) {
+    this.left = ENGINES.filter((engine) => engine.kind === start.model.kind && !without.has(engine.id));
+  }
+
+  /**
+   * Until one runs: it can be used while the others are timed.
+   *
+   * @throws DetectorError of the first engine that failed, where none runs.
+   */
+  async first(): Promise<Chosen> {
+    while (this.left.length && !this.leader) await this.next();
+    const chosen = this.result();
+    this.lent = chosen.process;
+    return chosen;
+  }
+
+  /** The quickest of all. */
+  async finish(): Promise<Chosen> {
+    while (this.left.length) await this.next();
+    return this.result();
+  }
+
+  /** Time no more. */
+  stop(): void {
+    this.left.length = 0;
+    for (const process of [this.running, this.leader?.process]) if (process !== this.lent) process?.end();
+  }
+
+  private async next(): Promise<void> {
+    const engine = this.left.shift()!;
+    this.onTrial(this.trials.length, this.trials.length + this.left.length + 1);
+    const trial = (milliseconds: number | null, reason: string | null) =>
+      this.trials.push({ engine: engine.id, milliseconds, reason });
+    const spared = engine.lastResort && this.leader ? 'left for browsers without another' : null;
+    const skip = spared ?? lacking(engine) ?? (await emulated(engine));
+    if (skip) return void trial(null, skip);
     try {
-      process = await EngineProcess.start({ ...start, engine: engine.id });
+      const process = (this.running = await EngineProcess.start({ ...this.start, engine: engine.id }));
       const milliseconds = await process.ask('time', { runs: RUNS, mostMs: MOST_MS });
-      trials.push({ engine: engine.id, milliseconds, reason: null });
-      if (best && best.milliseconds <= milliseconds) process.end();
-      else {
-        best?.process.end();
-        best = { process, engine, milliseconds };
-      }
+      trial(milliseconds, null);
+      const loser = this.leader && this.leader.milliseconds <= milliseconds ? process : this.leader?.process;
+      if (loser !== process) this.leader = { process, engine, milliseconds };
+      if (loser !== this.lent) loser?.end();
     } catch (error) {
-      process?.end();
+      this.running?.end();
       // A broken file is broken on every engine.
-      if (error instanceof DetectorError && error.code.startsWith('model-')) throw error;
-      failure ??= error;
-      trials.push({ engine: engine.id, milliseconds: null, reason: (error as Error).message });
+      if (!this.leader && error instanceof DetectorError && error.code.startsWith('model-')) throw error;
+      this.failure ??= error;
+      trial(null, (error as Error).message);
+    } finally {
+      this.running = null;
     }
   }
-  onTrial(own.length, own.length);
-  if (!best) throw failure ?? new DetectorError('engine-unavailable', 'No engine runs this model here.', 'Try another browser.');
-  const timed = trials.filter((trial) => trial.milliseconds !== null).length;
-  const measured = `${best.milliseconds.toFixed(1)} ms an image`;
-  const why =
-    timed > 1
-      ? `${best.engine.label}: the quickest of ${timed}, ${measured}.`
-      : `${best.engine.label}: the only one that runs here, ${measured}.`;
-  return { process: best.process, choice: { engine: best.engine.id, why, trials } };
+
+  private result(): Chosen {
+    if (!this.leader)
+      throw this.failure ?? new DetectorError('engine-unavailable', 'No engine runs this model here.', 'Try another browser.');
+    const { engine, process, milliseconds } = this.leader;
+    const timed = this.trials.filter((trial) => trial.milliseconds !== null).length;
+    const place = this.left.length
+      ? 'the first that runs, while others are timed'
+      : timed > 1
+        ? `the quickest of ${timed}`
+        : 'the only one that runs here';
+    const why = `${engine.label}: ${place}, ${milliseconds.toFixed(1)} ms an image.`;
+    return { process, choice: { engine: engine.id, why, trials: [...this.trials] } };
+  }
 }
 
 /** What the browser lacks for it, as far as can be told without starting it. */

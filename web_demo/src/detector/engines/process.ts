@@ -10,11 +10,13 @@ export class EngineProcess {
   private readonly waiting = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>();
   private nextId = 0;
   private ended: DetectorError | null = null;
+  private retiring = false;
 
   private constructor(private readonly worker: Worker) {
     worker.onmessage = ({ data }: MessageEvent<AnswerMessage>) => {
       const request = this.waiting.get(data.id);
       this.waiting.delete(data.id);
+      if (this.retiring && !this.waiting.size) this.end();
       if ('answer' in data) request?.resolve(data.answer);
       else request?.reject(new DetectorError(data.error.code as ErrorCode, data.error.message, data.error.fix));
     };
@@ -52,6 +54,12 @@ export class EngineProcess {
       this.waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
       this.worker.postMessage({ id, kind, ask }, transfer);
     });
+  }
+
+  /** End when all that was asked is answered. */
+  retire(): void {
+    this.retiring = true;
+    if (!this.waiting.size) this.end();
   }
 
   end(reason = new DetectorError('disposed', 'This detector was disposed of.')): void {
