@@ -22,9 +22,9 @@ def distillation_loss(
     """Difference of two networks' predictions, where the float one sees something.
 
     Scores are compared by the relative entropy of their probabilities, which weighs a logit by how much it
-    can change its score, and boxes by what their difference takes from their IoU. Classes count as much as the
-    float model's objectness says that there is an object, boxes as much as its square: the many cells that see
-    next to nothing have the largest errors, and nobody looks at their boxes.
+    can change its score, and boxes by what their difference takes from their IoU. Classes count as much as
+    the float model's objectness says that there is an object, boxes as much as its square: the many cells
+    that see next to nothing have the largest errors, and nobody looks at their boxes.
 
     Args:
         heads: per scale the logits of boxes, objectness and classes, (batch, height, width, channels).
