@@ -66,15 +66,13 @@ function compare(found: Found[], file: Expected, picture: string): void {
     const near = found.filter((other) => other.classId === one.classId).map((other) => ({ other, iou: iou(other, one.box) }));
     const best = near.reduce((a, b) => (b.iou > a.iou ? b : a));
     expect(Math.abs(best.other.score - one.score)).toBeLessThan(exact ? 6e-5 : 0.01);
-    // Integers have equal scores now and then; which of two such boxes is the better one, a platform's sort decides.
-    const tied = exact && best.iou <= 0.98;
-    expect(best.iou).toBeGreaterThan(tied ? 0.9 : 0.98);
-    ties += Number(tied);
-    if (!exact || tied) continue;
     const { x, y, width, height } = best.other.box;
-    [x, y, x + width, y + height].forEach((side, i) => expect(Math.abs(side - one.box[i]!)).toBeLessThan(0.11));
+    const moved = [x, y, x + width, y + height].some((side, i) => Math.abs(side - one.box[i]!) > 0.11);
+    if (exact && moved) ties++;
+    expect(best.iou).toBeGreaterThan(exact && moved ? 0.7 : 0.98);
   }
-  expect(ties).toBeLessThanOrEqual(1);
+  // Integers have equal scores now and then. Which of two neighbours comes first, the top-k of such a file leaves open.
+  expect(ties).toBeLessThanOrEqual(file.nms === 'builtin' ? 2 : 0);
 }
 
 function iou({ box }: Found, [left, top, right, bottom]: [number, number, number, number]): number {
