@@ -65,7 +65,7 @@ demo: setup  ## detect, fine-tune, export, run and measure on what ships, and wr
 test: lint test-web test-python  ## everything that must pass
 
 test-python: setup
-	$(BIN)/python -m pytest -n 2 --durations=8 tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=12 tests
 
 test-web: web-page $(WEB_TEST_MODELS) chromium  ## formulas, library and page in Node and Chromium
 	npm run --prefix web_demo --silent test
