@@ -47,6 +47,7 @@ $(WEB_PAGE)/index.html: $(WEB_SOURCES) $(WEB_MODEL)
 	npm run --prefix web_demo --silent build
 
 $(WEB_STAMP): web_demo/package.json web_demo/package-lock.json
+	@command -v npm >/dev/null || { echo 'the page is built with Node 20 or newer, and there is no npm' >&2; exit 1; }
 	npm ci --prefix web_demo --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
 
 # The detector that ships, for integers; the demos run it.

@@ -7,7 +7,8 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 
 import { MODELS } from './server';
 
-export const SLOW_MS = 120_000;
+/** Emulated GPUs on a busy machine take a minute for their first image. */
+export const SLOW_MS = 240_000;
 
 export interface Found {
   readonly label: string;
