@@ -22,6 +22,15 @@ export type ErrorCode =
   | 'memory'
   | 'disposed';
 
+/** Of a source that gives no pixels. */
+export function undecodable(): DetectorError {
+  return new DetectorError(
+    'image',
+    'This image does not decode, or is empty.',
+    'Use a JPEG, PNG or WebP file, or wait until it has loaded.',
+  );
+}
+
 /**
  * An error that a person can act on.
  *

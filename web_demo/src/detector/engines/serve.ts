@@ -1,14 +1,14 @@
 /** The worker's side: requests in, answers out, one after the other. */
 
 import { type Outputs, readOutputs } from '../decode';
-import { DetectorError } from '../errors';
+import { DetectorError, undecodable } from '../errors';
 import { applyLetterbox, fitLetterbox, toImage } from '../letterbox';
 import { nonMaxSuppression, refine } from '../nms';
 import type { Detection, DetectionResult, DetectOptions, MemoryUse } from '../types';
 import type { Runner, StartOptions } from './runner';
 
-/** Frames to detect in; both are consumed. */
-export type Frame = ImageBitmap | ImageData;
+/** What to detect in; bitmaps are consumed. */
+export type Frame = ImageBitmap | ImageData | Blob;
 
 export interface Requests {
   start: { ask: StartOptions; answer: { input: Runner['input'] } };
@@ -93,7 +93,7 @@ class Session {
   async detect(frame: Frame, options: DetectOptions): Promise<DetectionResult> {
     const { contract } = this.options;
     const start = performance.now();
-    const image = this.read(frame);
+    const image = await this.read(frame);
     const box = fitLetterbox([image.height, image.width], contract.imageHw);
     applyLetterbox(box, { data: image.data, width: image.width, height: image.height, step: 4 }, this.input);
     const ready = performance.now();
@@ -108,17 +108,18 @@ class Session {
     };
   }
 
-  private read(frame: Frame): ImageData {
+  private async read(frame: Frame): Promise<ImageData> {
     if (frame instanceof ImageData) return frame;
-    const { width, height } = frame;
+    const bitmap = frame instanceof Blob ? await createImageBitmap(frame).catch(() => Promise.reject(undecodable())) : frame;
+    const { width, height } = bitmap;
     try {
       if (!this.canvas || this.canvas.width !== width || this.canvas.height !== height)
         this.canvas = new OffscreenCanvas(width, height);
       const context = this.canvas.getContext('2d', { willReadFrequently: true })!;
-      context.drawImage(frame, 0, 0);
+      context.drawImage(bitmap, 0, 0);
       return context.getImageData(0, 0, width, height);
     } finally {
-      frame.close();
+      bitmap.close();
     }
   }
 
