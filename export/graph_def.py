@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tfyolo.export.nodes import fits_half
 from tfyolo.export.request import ExportRequest
 
 from tfyolo.files import atomic
@@ -43,8 +44,7 @@ def _halve_kernels(graph: Any) -> None:
     """
     for node in [node for node in graph.node if node.op == "Const"]:
         kernel = tf.make_ndarray(node.attr["value"].tensor)
-        is_kernel = kernel.dtype == np.float32 and kernel.ndim == 4
-        if not is_kernel or np.abs(kernel).max() > np.finfo(np.float16).max:
+        if kernel.dtype != np.float32 or kernel.ndim != 4 or not fits_half(kernel):
             continue
         half = graph.node.add(name=f"{node.name}/half", op="Const")
         half.attr["dtype"].type = half.attr["value"].tensor.dtype = tf.float16.as_datatype_enum

@@ -75,9 +75,14 @@ class HalfWeights(NoRounding):
 
     def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
         """`kernel`, float32 when it is used; as it is where float16 cannot hold it."""
-        if np.abs(kernel).max() > np.finfo(np.float16).max:
+        if not fits_half(kernel):
             return tf.constant(kernel)
         return tf.cast(tf.constant(kernel.astype(np.float16)), tf.float32)
+
+
+def fits_half(kernel: np.ndarray) -> bool:
+    """Whether float16 can hold its values."""
+    return bool(np.abs(kernel).max() <= np.finfo(np.float16).max)
 
 
 Roundings = Rounding | NoRounding

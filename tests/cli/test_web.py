@@ -239,6 +239,8 @@ def test_a_host_of_ones_own(serve, page):
     try:
         server = serve(page, host=name)
     except web.TfyoloError:
+        if os.environ.get("CI"):
+            raise
         pytest.skip("this machine does not know its own name")
     with urlopen(server.url) as response:
         assert response.read() == b"<index.html>"

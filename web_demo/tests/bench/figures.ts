@@ -79,6 +79,10 @@ test('first detection', { timeout: 10 * SLOW_MS }, async () => {
   const kilobytes = (n: number) => `${(n / 1000).toFixed(0)} kB`;
   const total = Object.values(bytes).reduce((a, b) => a + b);
   console.log(`bytes of the first load, gzip: ${kilobytes(total)}, of which ${Object.entries(bytes).map(([kind, n]) => `${kind} ${kilobytes(n)}`).join(', ')}`);
+  const built = fs.readdirSync(PAGE, { recursive: true, encoding: 'utf8' }).map((name) => path.join(PAGE, name));
+  const contents = built.filter((file) => fs.statSync(file).isFile()).map((file) => fs.readFileSync(file));
+  const sum = (size: (content: Buffer) => number) => kilobytes(contents.reduce((all, content) => all + size(content), 0));
+  console.log(`the built page, all engines: ${sum((content) => content.length)}, compressed ${sum((content) => gzipSync(content).length)}`);
   await server.close();
   expect(bytes.page).toBeLessThan(150_000);
 });

@@ -5,7 +5,9 @@ import path from 'node:path';
 
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 
-import { MODELS } from './server';
+import { afterAll, beforeAll } from 'vitest';
+
+import { MODELS, serve, type TestServer } from './server';
 
 /** Emulated GPUs on a busy machine take a minute for their first image. */
 export const SLOW_MS = 240_000;
@@ -25,6 +27,19 @@ export function launch(...more: string[]): Promise<Browser> {
     executablePath,
     args: ['--no-sandbox', '--enable-unsafe-webgpu', '--disable-background-networking', '--disable-component-update', ...more],
   });
+}
+
+/** A browser and a server for the tests of one file. */
+export function browserAndServer(...more: string[]): { browser: Browser; server: TestServer } {
+  const both = {} as { browser: Browser; server: TestServer };
+  beforeAll(async () => {
+    [both.browser, both.server] = await Promise.all([launch(...more), serve()]);
+  });
+  afterAll(async () => {
+    await both.browser?.close();
+    await both.server?.close();
+  });
+  return both;
 }
 
 /** A page that fails the test if it throws, breaks its policy, or asks another host for anything. */

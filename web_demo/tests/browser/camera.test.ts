@@ -1,32 +1,25 @@
 /** A hundred frames of a fake camera: memory stays flat, and the page never blocks. */
 
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
-import { faultsOf, launch, open, ready, SLOW_MS } from './browser';
-import { serve, type TestServer } from './server';
+import { browserAndServer, faultsOf, open, ready, SLOW_MS } from './browser';
 
 const FRAMES = 100;
 /** A task of the page that takes longer is felt. Counted in the thread's own time, without what else the machine does. */
 const LONG_TASK_MS = 50;
 
-let browser: Browser;
-let server: TestServer;
-
-beforeAll(async () => {
-  const fake = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', '--enable-precise-memory-info', '--js-flags=--expose-gc'];
-  [browser, server] = await Promise.all([launch(...fake), serve()]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const fixtures = browserAndServer(
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  '--enable-precise-memory-info',
+  '--js-flags=--expose-gc',
+);
 
 test.each([
   ['LiteRT.js', '?engine=litert-wasm'],
   ['TF.js', '?engine=tfjs-wasm&model=models-of-tests/int8-builtin_web_model/model.json'],
 ])('%s', { timeout: 2 * SLOW_MS }, async (_, query) => {
-  const page = await open(browser, server.url + query);
+  const page = await open(fixtures.browser, fixtures.server.url + query);
   await ready(page);
   await page.click('#camera');
   await page.waitForFunction(() => !document.querySelector<HTMLElement>('#fps')!.hidden, null, { timeout: SLOW_MS });
@@ -40,9 +33,9 @@ test.each([
     });
   await until((await frames()) + 10);
   const before = await heap();
-  await browser.startTracing(page, { categories: ['toplevel'] });
+  await fixtures.browser.startTracing(page, { categories: ['toplevel'] });
   await until((await frames()) + FRAMES);
-  const trace = JSON.parse((await browser.stopTracing()).toString());
+  const trace = JSON.parse((await fixtures.browser.stopTracing()).toString());
   expect((await heap()) - before).toBeLessThan(2 * 2 ** 20);
   const tasks = mainThreadTasksMs(trace.traceEvents);
   expect(tasks.length).toBeGreaterThan(FRAMES);

@@ -3,12 +3,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { type EngineId, ENGINES, type ModelKind } from '../../src/detector/engines/table';
-import { detect, faultsOf, type Found, launch, open, ready, SLOW_MS } from './browser';
-import { MODELS, serve, type TestServer } from './server';
+import { browserAndServer, detect, faultsOf, type Found, open, ready, SLOW_MS } from './browser';
+import { MODELS } from './server';
 
 interface Expected {
   readonly path: string;
@@ -32,20 +31,11 @@ const CASES = ENGINES.flatMap((engine) =>
   ).map((file) => ({ engine: engine.id, file, name: `${file.path} on ${engine.id}` })),
 );
 
-let browser: Browser;
-let server: TestServer;
-
-beforeAll(async () => {
-  [browser, server] = await Promise.all([launch(), serve()]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const fixtures = browserAndServer();
 
 describe('every engine and every file', () => {
   test.each(CASES)('$name', { timeout: SLOW_MS }, async ({ engine, file }) => {
-    const page = await open(browser, `${server.url}?model=${server.model(file.path)}&engine=${engine}`);
+    const page = await open(fixtures.browser, `${fixtures.server.url}?model=${fixtures.server.model(file.path)}&engine=${engine}`);
     await ready(page);
     expect(await page.getAttribute('html', 'data-engine')).toBe(engine);
     const pictures = EMULATED[engine] ? ['BloodImage_00062.png'] : Object.keys(file.found);

@@ -3,30 +3,21 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
 
-import { detect, faultsOf, launch, open, ready, saved, SLOW_MS } from './browser';
-import { MODELS, REPOSITORY, serve, type TestServer } from './server';
+import { browserAndServer, detect, faultsOf, launch, open, ready, saved, SLOW_MS } from './browser';
+import { MODELS, REPOSITORY, serve } from './server';
 
 const MODEL = 'int8-builtin.tflite';
 const ONE_THREAD = 'engine=litert-wasm';
 const SCREENSHOTS = path.join(REPOSITORY, 'web_demo/screenshots');
 
-let browser: Browser;
-let server: TestServer;
-
-beforeAll(async () => {
-  [browser, server] = await Promise.all([launch(), serve()]);
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const fixtures = browserAndServer();
 
 /** Runs with a page that is ready, and checks that nothing went wrong unseen. */
 async function withPage(action: (page: Page) => Promise<void>, query = `?${ONE_THREAD}`, options = {}): Promise<void> {
-  const page = await open(browser, server.url + query, options);
+  const page = await open(fixtures.browser, fixtures.server.url + query, options);
   await ready(page);
   await detected(page);
   await action(page);
@@ -43,7 +34,7 @@ const alertOf = async (page: Page) => {
 };
 
 test('a sample is detected without a click', { timeout: SLOW_MS }, async () => {
-  const page = await open(browser, server.url);
+  const page = await open(fixtures.browser, fixtures.server.url);
   await detected(page, 5);
   expect(await page.innerText('#summary')).toMatch(/\d+ objects/);
   await page.waitForFunction(() => /RBC/.test(document.querySelector('#summary')!.textContent!));
@@ -145,7 +136,7 @@ test('an image that is pasted', () =>
 
 test('the camera is refused', async () => {
   const refusing = await launch('--deny-permission-prompts');
-  const page = await open(refusing, `${server.url}?${ONE_THREAD}`);
+  const page = await open(refusing, `${fixtures.server.url}?${ONE_THREAD}`);
   await ready(page);
   await page.click('#camera');
   expect(await alertOf(page)).toMatch(/camera/i);
@@ -157,7 +148,7 @@ test('the camera is refused', async () => {
 
 test('a GPU engine where there is none, and nonsense in the address', { timeout: SLOW_MS }, async () => {
   const plain = await launch('--disable-gpu', '--disable-features=WebGPU', '--disable-unsafe-webgpu');
-  const page = await open(plain, `${server.url}?engine=none-such&conf=7&iou=x&model=https://elsewhere.example/a.tflite`);
+  const page = await open(plain, `${fixtures.server.url}?engine=none-such&conf=7&iou=x&model=https://elsewhere.example/a.tflite`);
   const said = await alertOf(page);
   expect(said).toMatch(/engine/i);
   await detected(page);
@@ -167,8 +158,8 @@ test('a GPU engine where there is none, and nonsense in the address', { timeout:
 
 test('offline after the first visit', { timeout: SLOW_MS }, async () => {
   const own = await serve();
-  const context = await browser.newContext();
-  const page = await open(browser, `${own.url}?${ONE_THREAD}`, {}, context);
+  const context = await fixtures.browser.newContext();
+  const page = await open(fixtures.browser, `${own.url}?${ONE_THREAD}`, {}, context);
   await ready(page);
   await detected(page);
   await page.waitForFunction(() => navigator.serviceWorker.controller !== null, null, { timeout: SLOW_MS });
@@ -184,10 +175,10 @@ test('offline after the first visit', { timeout: SLOW_MS }, async () => {
 });
 
 test('a stopped network during the download is a sentence', async () => {
-  const context = await browser.newContext({ serviceWorkers: 'block' });
+  const context = await fixtures.browser.newContext({ serviceWorkers: 'block' });
   const page = await context.newPage();
   await page.route('**/models/default.tflite', (route) => route.abort());
-  await page.goto(server.url);
+  await page.goto(fixtures.server.url);
   expect(await alertOf(page)).toMatch(/cannot be reached.*connection/s);
   await page.setInputFiles('#model-file', path.join(MODELS, MODEL));
   await ready(page);
@@ -237,8 +228,8 @@ test.each(['light', 'dark'] as const)('axe finds nothing serious, and screenshot
     ['desktop', { width: 1280, height: 800 }],
     ['phone', { width: 390, height: 844 }],
   ] as const) {
-    const context = await browser.newContext({ viewport, colorScheme, bypassCSP: true, reducedMotion: 'reduce' });
-    const page = await open(browser, `${server.url}?${ONE_THREAD}`, {}, context);
+    const context = await fixtures.browser.newContext({ viewport, colorScheme, bypassCSP: true, reducedMotion: 'reduce' });
+    const page = await open(fixtures.browser, `${fixtures.server.url}?${ONE_THREAD}`, {}, context);
     await ready(page);
     await detected(page);
     await page.screenshot({ path: path.join(SCREENSHOTS, `${device}-${colorScheme}.png`), fullPage: device === 'phone' });
