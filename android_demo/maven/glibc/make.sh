@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# For tests only: libc.so, libm.so, libdl.so and liblog.so of Android as thin layers over glibc, so that the x86_64
+# library inside TensorFlow Lite's AAR runs on Debian as it is, under the app's own code.
+#
+#   make.sh libtensorflowlite_jni.so FOLDER
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+library=$1
+mkdir -p "$2"
+cd "$2"
+if [ libc.so -nt "$library" ] && [ libc.so -nt "$here/libc.c" ] && [ libc.so -nt "$here/make.sh" ]; then exit; fi
+
+# What libc.c answers itself, because Android's differs from glibc's.
+own=$(sed -nE 's/^BIONIC\([^,]+, (\w+),.*/\1/p' "$here/libc.c"; echo __sF)
+# All else that the library takes from libc is handed on to glibc's function of the same name.
+nm -D --undefined-only "$library" | awk '{print $2}' | sed -n 's/@LIBC.*//p' | sort -u | grep -vxF "$own" > forwarded.txt
+
+awk '
+  BEGIN { print ".text" }
+  { print ".globl " $1 "; .type " $1 ",@function; " $1 ": jmp *forwarded+" 8 * (NR - 1) "(%rip)" }
+  END {
+    print ".bss; .balign 8; .globl forwarded; .hidden forwarded; forwarded: .skip " 8 * (NR + 1)
+    print ".section .note.GNU-stack,\"\",@progbits"
+  }' forwarded.txt > jumps.S
+{ echo 'const char *forwarded_names[] = {'; sed 's/.*/  "&",/' forwarded.txt; echo '  0};'; } > names.c
+echo 'LIBC { global: *; };' > versions.map
+
+shared=(gcc -O1 -shared -fPIC -fno-builtin -fno-stack-protector -Wl,--version-script=versions.map)
+echo 'int nothing;' > empty.c
+for name in m dl log; do "${shared[@]}" -Wl,-soname,lib$name.so -o lib$name.so empty.c; done
+"${shared[@]}" -Wl,-soname,libc.so -o libc.so jumps.S names.c "$here/libc.c" -ldl
