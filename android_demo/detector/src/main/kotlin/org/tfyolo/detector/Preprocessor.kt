@@ -1,0 +1,152 @@
+package org.tfyolo.detector
+
+import java.nio.ByteBuffer
+import kotlin.math.floor
+import kotlin.math.round
+
+/**
+ * Brings pictures into the network's input: turned upright, letterboxed, in its type.
+ *
+ * Pixels equal those of OpenCV's bilinear `resize` to the bit, which training and Python's runtimes use. Nothing is
+ * allocated as long as pictures of one size follow each other.
+ *
+ * @param input the network's input: RGB, row by row; written anew from its start.
+ */
+internal class Preprocessor(
+    private val inputWidth: Int,
+    private val inputHeight: Int,
+    private val encoding: PixelEncoding,
+    private val input: ByteBuffer,
+) {
+    private var plan: Plan? = null
+    private val line = ByteArray(inputWidth * 3 * encoding.bytes)
+
+    /** @return where the picture lies in the input. */
+    fun run(source: Source, rotation: Int, mirror: Boolean): Letterbox {
+        val plan = planFor(source, rotation, mirror)
+        val box = plan.box
+        for (y in 0 until box.height) {
+            plan.blend(y, line, encoding)
+            input.position(((box.top + y) * inputWidth + box.left) * 3 * encoding.bytes)
+            input.put(line, 0, box.width * 3 * encoding.bytes)
+        }
+        input.rewind()
+        return box
+    }
+
+    private fun planFor(source: Source, rotation: Int, mirror: Boolean): Plan {
+        plan?.takeIf { it.fits(source, rotation, mirror) }?.let { return it.apply { forget() } }
+        val upright = Upright(source, rotation, mirror)
+        val box = Letterbox(upright.width, upright.height, inputWidth, inputHeight)
+        pad()
+        return Plan(source, source.width, source.height, rotation, mirror, upright, box).also { plan = it }
+    }
+
+    private fun pad() {
+        for (x in 0 until inputWidth * 3) encoding.put(PAD_VALUE, line, x)
+        input.rewind()
+        for (y in 0 until inputHeight) input.put(line)
+    }
+}
+
+/** All that depends on the picture's size and position alone, and the rows at work. */
+private class Plan(
+    private val source: Source,
+    private val sourceWidth: Int,
+    private val sourceHeight: Int,
+    private val rotation: Int,
+    private val mirror: Boolean,
+    private val upright: Upright,
+    val box: Letterbox,
+) {
+    private val rows = Taps(upright.height, box.height, whole = false)
+    private val across = Taps(upright.width, box.width, whole = true)
+    private val columns = IntArray(2 * box.width)
+    private val rgb = IntArray(2 * box.width)
+    private var above = IntArray(3 * box.width)
+    private var below = IntArray(3 * box.width)
+    private var aboveRow = NO_ROW
+    private var belowRow = NO_ROW
+
+    init {
+        for (x in 0 until box.width) {
+            columns[2 * x] = upright.column(across.first[x])
+            columns[2 * x + 1] = upright.column(across.second[x])
+        }
+    }
+
+    fun fits(source: Source, rotation: Int, mirror: Boolean): Boolean =
+        source === this.source && source.width == sourceWidth && source.height == sourceHeight &&
+            rotation == this.rotation && mirror == this.mirror
+
+    /** The rows are of another picture. */
+    fun forget() {
+        aboveRow = NO_ROW
+        belowRow = NO_ROW
+    }
+
+    /** Row y of the picture in the input. */
+    fun blend(y: Int, to: ByteArray, encoding: PixelEncoding) {
+        val first = rows.first[y]
+        val second = rows.second[y]
+        // An enlarged picture uses a row several times.
+        if (first == belowRow && first != aboveRow) {
+            above = below.also { below = above }
+            aboveRow = belowRow.also { belowRow = aboveRow }
+        }
+        if (aboveRow != first) resizeRow(first, above).also { aboveRow = first }
+        if (belowRow != second) resizeRow(second, below).also { belowRow = second }
+        val weightAbove = rows.weights[2 * y]
+        val weightBelow = rows.weights[2 * y + 1]
+        val above = above
+        val below = below
+        for (i in above.indices) {
+            val value = ((weightAbove * (above[i] shr 4)) shr 16) + ((weightBelow * (below[i] shr 4)) shr 16) + 2 shr 2
+            encoding.put(value, to, i)
+        }
+    }
+
+    private fun resizeRow(y: Int, to: IntArray) {
+        upright.row(y, columns, columns.size, rgb)
+        val weights = across.weights
+        var at = 0
+        for (i in rgb.indices step 2) {
+            val left = rgb[i]
+            val right = rgb[i + 1]
+            val a = weights[i]
+            val b = weights[i + 1]
+            to[at] = (left shr 16 and 255) * a + (right shr 16 and 255) * b
+            to[at + 1] = (left shr 8 and 255) * a + (right shr 8 and 255) * b
+            to[at + 2] = (left and 255) * a + (right and 255) * b
+            at += 3
+        }
+    }
+
+    private companion object {
+        const val NO_ROW = -1
+    }
+}
+
+/**
+ * Where each pixel of a side reads, and the weights of the two it reads, in 1/2048: OpenCV's whole numbers.
+ *
+ * @param whole beyond the border one pixel has all the weight; otherwise it is read twice. The same, but for rounding.
+ */
+private class Taps(from: Int, to: Int, whole: Boolean) {
+    val first = IntArray(to)
+    val second = IntArray(to)
+    val weights = IntArray(2 * to)
+
+    init {
+        val scale = 1 / (to.toDouble() / from)
+        for (i in 0 until to) {
+            val at = ((i + 0.5) * scale - 0.5).toFloat()
+            val start = floor(at).toInt()
+            val rest = if (whole && (start < 0 || start >= from - 1)) 0f else at - start
+            first[i] = start.coerceIn(0, from - 1)
+            second[i] = (start + 1).coerceIn(0, from - 1)
+            weights[2 * i] = round((1 - rest) * 2048.0).toInt()
+            weights[2 * i + 1] = round(rest * 2048.0).toInt()
+        }
+    }
+}

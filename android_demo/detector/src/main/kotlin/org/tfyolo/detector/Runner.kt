@@ -1,0 +1,141 @@
+package org.tfyolo.detector
+
+import java.io.Closeable
+import java.nio.ByteBuffer
+import java.nio.ByteOrder
+import org.tensorflow.lite.DataType
+import org.tensorflow.lite.Interpreter
+import org.tensorflow.lite.Tensor
+import org.tensorflow.lite.gpu.GpuDelegate
+import org.tensorflow.lite.gpu.GpuDelegateFactory
+import org.tfyolo.detector.ModelException.Problem
+
+/** What a network may be computed by. */
+internal data class Engine(val delegate: Delegate, val threads: Int)
+
+/**
+ * A network that is ready to run, with memory of its own for its input and outputs.
+ *
+ * @throws ModelException the file is no model, or not one that fits.
+ * @throws EngineException the engine is not there, or refuses the network.
+ */
+internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
+    private val delegate: GpuDelegate? = if (engine.delegate == Delegate.GPU) gpu() else null
+    private val interpreter: Interpreter
+    private val signature: String
+    private val results: List<Result>
+    private val arguments: Map<String, Any>
+    private val receivers: Map<String, Any>
+
+    val inputShape: List<Int>
+    val inputType: DataType
+    val inputScale: Float
+    val inputZeroPoint: Int
+
+    /** The input's values, from 0. */
+    val input: ByteBuffer
+    val outputs: Map<String, Output>
+
+    init {
+        var started: Interpreter? = null
+        try {
+            interpreter = start(model).also { started = it }
+            signature = interpreter.signatureKeys.firstOrNull() ?: throw ModelException(
+                Problem.DOES_NOT_FIT,
+                "This model has no signature, so its inputs and outputs have no names. Write it with `tfyolo export --include tflite`.",
+            )
+            val name = interpreter.getSignatureInputs(signature).singleOrNull() ?: throw ModelException(
+                Problem.DOES_NOT_FIT,
+                "A detector has one input, an image; this model has ${interpreter.getSignatureInputs(signature).size}.",
+            )
+            val tensor = interpreter.getInputTensorFromSignature(name, signature)
+            inputShape = tensor.shape().toList()
+            inputType = tensor.dataType()
+            inputScale = tensor.quantizationParams().scale
+            inputZeroPoint = tensor.quantizationParams().zeroPoint
+            input = directBuffer(tensor.numBytes())
+            arguments = mapOf(name to input)
+            results = interpreter.getSignatureOutputs(signature).map { Result(it, interpreter.getOutputTensorFromSignature(it, signature)) }
+            receivers = results.associate { it.output.name to it.buffer }
+            outputs = results.associate { it.output.name to it.output }
+        } catch (error: Throwable) {
+            started?.close()
+            delegate?.close()
+            throw error
+        }
+    }
+
+    /** Compute [outputs] from [input]. */
+    fun run() {
+        input.rewind()
+        results.forEach { it.buffer.rewind() }
+        interpreter.runSignature(arguments, receivers, signature)
+        results.forEach { it.read() }
+    }
+
+    override fun close() {
+        interpreter.close()
+        delegate?.close()
+    }
+
+    private fun start(model: ByteBuffer): Interpreter {
+        val options = Interpreter.Options().setNumThreads(engine.threads)
+        delegate?.let(options::addDelegate)
+        try {
+            return Interpreter(model, options)
+        } catch (error: IllegalArgumentException) {
+            if (engine.delegate == Delegate.GPU) throw EngineException(reasonOf(error), error)
+            throw ModelException(Problem.NOT_TFLITE, "TensorFlow Lite does not load this model: ${reasonOf(error)}", error)
+        } catch (error: IllegalStateException) {
+            throw EngineException(reasonOf(error), error)
+        }
+    }
+
+    private fun gpu(): GpuDelegate =
+        try {
+            GpuDelegate(GpuDelegateFactory.Options().setQuantizedModelsAllowed(true))
+        } catch (error: LinkageError) {
+            throw EngineException("this device has no library for it", error)
+        } catch (error: RuntimeException) {
+            throw EngineException(reasonOf(error), error)
+        }
+}
+
+/** An engine that cannot run a network; the message says why. */
+internal class EngineException(message: String, cause: Throwable) : Exception(message, cause)
+
+/** The first line of what a library says, which may go on with a listing of the network. */
+internal fun reasonOf(error: Throwable): String =
+    (error.message ?: error.javaClass.simpleName).lineSequence().map { it.trim() }.firstOrNull { it.isNotEmpty() }.orEmpty().take(200)
+
+/** An output's memory, and its values as numbers. */
+private class Result(name: String, tensor: Tensor) {
+    val buffer: ByteBuffer = directBuffer(tensor.numBytes())
+    val output = Output(name, tensor.shape().toList(), FloatArray(tensor.numElements()))
+    private val type = tensor.dataType()
+    private val scale = tensor.quantizationParams().scale
+    private val zeroPoint = tensor.quantizationParams().zeroPoint
+    private val floats = buffer.asFloatBuffer()
+
+    init {
+        if (type !in TYPES) {
+            throw ModelException(Problem.DOES_NOT_FIT, "The model's output `$name` is $type; one of $TYPES is expected.")
+        }
+    }
+
+    fun read() {
+        if (type == DataType.FLOAT32) {
+            floats.rewind()
+            floats.get(output.values)
+        } else {
+            val mask = if (type == DataType.UINT8) 255 else -1
+            for (i in output.values.indices) output.values[i] = ((buffer.get(i).toInt() and mask) - zeroPoint) * scale
+        }
+    }
+
+    private companion object {
+        val TYPES = listOf(DataType.FLOAT32, DataType.UINT8, DataType.INT8)
+    }
+}
+
+internal fun directBuffer(size: Int): ByteBuffer = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder())

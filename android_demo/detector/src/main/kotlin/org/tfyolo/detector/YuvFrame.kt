@@ -1,0 +1,127 @@
+package org.tfyolo.detector
+
+import android.graphics.ImageFormat
+import android.media.Image
+import java.nio.ByteBuffer
+
+/**
+ * A camera's picture in `YUV_420_888`, with copies of its planes.
+ *
+ * Keep one and fill it for every picture: its memory is used again, and the camera's [Image] can be closed at once.
+ * Not for several threads at a time.
+ *
+ * ```
+ * reader.setOnImageAvailableListener({ reader ->
+ *     reader.acquireLatestImage()?.use { frame.copyFrom(it) }
+ *     val found = detector.detect(frame, rotation = 90)
+ * }, handler)
+ * ```
+ *
+ * Colours are read as BT.601 of full range (JFIF), which Android's cameras give; a chroma sample counts for its 2 x 2 pixels.
+ */
+public class YuvFrame : Source {
+    override var width: Int = 0
+        private set
+    override var height: Int = 0
+        private set
+    private val y = Plane()
+    private val u = Plane()
+    private val v = Plane()
+
+    /** The part of the image that its crop rectangle names; a crop begins at even pixels, or is taken from those. */
+    public fun copyFrom(image: Image) {
+        require(image.format == ImageFormat.YUV_420_888) { "the image's format is ${image.format}, not YUV_420_888" }
+        val (luma, blue, red) = image.planes
+        copyFrom(
+            image.width, image.height, luma.buffer, luma.rowStride,
+            blue.buffer, red.buffer, blue.rowStride, blue.pixelStride,
+        )
+        val crop = image.cropRect
+        if (crop.isEmpty) return
+        y.start = (crop.top and 1.inv()) * y.rowStride + (crop.left and 1.inv())
+        u.start = crop.top / 2 * u.rowStride + crop.left / 2 * u.pixelStride
+        v.start = u.start
+        width = crop.width()
+        height = crop.height()
+    }
+
+    /**
+     * Copy planes that lie somewhere else.
+     *
+     * @param width in pixels.
+     * @param yRowStride bytes from one row to the next.
+     * @param uvPixelStride bytes from one sample to the next: 1 where u and v are apart, 2 where they take turns.
+     * @throws IllegalArgumentException a plane is shorter than that says.
+     */
+    public fun copyFrom(
+        width: Int,
+        height: Int,
+        y: ByteBuffer,
+        yRowStride: Int,
+        u: ByteBuffer,
+        v: ByteBuffer,
+        uvRowStride: Int,
+        uvPixelStride: Int,
+    ) {
+        require(width > 0 && height > 0) { "the frame is $width x $height" }
+        this.y.copyFrom("y", y, width, height, yRowStride, 1)
+        this.u.copyFrom("u", u, (width + 1) / 2, (height + 1) / 2, uvRowStride, uvPixelStride)
+        this.v.copyFrom("v", v, (width + 1) / 2, (height + 1) / 2, uvRowStride, uvPixelStride)
+        this.width = width
+        this.height = height
+    }
+
+    override fun line(index: Int, transposed: Boolean, at: IntArray, count: Int, rgb: IntArray) {
+        val luma = y.bytes
+        val blue = u.bytes
+        val red = v.bytes
+        val lumaStep = if (transposed) y.rowStride else 1
+        val chromaStep = if (transposed) u.rowStride else u.pixelStride
+        val lumaStart = y.start + if (transposed) index else index * y.rowStride
+        val chromaStart = u.start + (index shr 1) * if (transposed) u.pixelStride else u.rowStride
+        for (i in 0 until count) {
+            val chroma = chromaStart + (at[i] shr 1) * chromaStep
+            rgb[i] = toRgb(
+                luma[lumaStart + at[i] * lumaStep].toInt() and 255,
+                (blue[chroma].toInt() and 255) - 128,
+                (red[chroma].toInt() and 255) - 128,
+            )
+        }
+    }
+
+    /** One plane: its bytes, which stay when the camera has its image back. */
+    private class Plane {
+        var bytes = ByteArray(0)
+        var start = 0
+        var rowStride = 0
+        var pixelStride = 0
+
+        fun copyFrom(name: String, from: ByteBuffer, columns: Int, rows: Int, rowStride: Int, pixelStride: Int) {
+            val needed = (rows - 1) * rowStride + (columns - 1) * pixelStride + 1
+            require(pixelStride > 0 && rowStride >= (columns - 1) * pixelStride + 1 && from.limit() >= needed) {
+                "plane $name has ${from.limit()} bytes in rows of $rowStride, and $columns x $rows samples, " +
+                    "each $pixelStride bytes after the last, need $needed"
+            }
+            if (bytes.size < needed) bytes = ByteArray(needed)
+            val position = from.position()
+            from.position(0)
+            from.get(bytes, 0, needed)
+            from.position(position)
+            start = 0
+            this.rowStride = rowStride
+            this.pixelStride = pixelStride
+        }
+    }
+
+    private companion object {
+        /** BT.601, full range, in 1/65536: ITU-T T.871 (JFIF), section 7. */
+        fun toRgb(y: Int, u: Int, v: Int): Int {
+            val r = y + ((91881 * v + 32768) shr 16)
+            val g = y - ((22554 * u + 46802 * v + 32768) shr 16)
+            val b = y + ((116130 * u + 32768) shr 16)
+            return (clamp(r) shl 16) or (clamp(g) shl 8) or clamp(b)
+        }
+
+        fun clamp(x: Int): Int = if (x < 0) 0 else if (x > 255) 255 else x
+    }
+}
