@@ -43,7 +43,7 @@ internal fun kindOf(names: Collection<String>): OutputKind =
 
 /** Suppressed in the graph: boxes, classes and scores, best first, and how many of them count. */
 private class SuppressedReader(outputs: Map<String, Output>, private val model: ModelDescription) : OutputReader {
-    private val count = outputs.take("num_detections", listOf(ANY)).values
+    private val count = outputs.take("num_detections", emptyList()).values
     private val scores = outputs.take("detection_scores", listOf(ANY)).values
     private val boxes = outputs.take("detection_boxes", listOf(scores.size, 4)).values
     private val classes = outputs.take("detection_classes", listOf(scores.size)).values

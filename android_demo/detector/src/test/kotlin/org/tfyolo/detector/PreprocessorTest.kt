@@ -1,0 +1,109 @@
+package org.tfyolo.detector
+
+import java.lang.management.ManagementFactory
+import java.nio.ByteBuffer
+import kotlin.random.Random
+import kotlin.test.Test
+import kotlin.test.assertContentEquals
+import kotlin.test.assertEquals
+import kotlin.test.assertFailsWith
+import kotlin.test.assertTrue
+
+class PreprocessorTest {
+    private fun frame(width: Int, height: Int, seed: Int): YuvFrame {
+        val random = Random(seed)
+        val rowStride = width + 64
+        fun plane(size: Int): ByteBuffer = direct(random.nextBytes(size))
+        return YuvFrame().apply {
+            // Chroma in turns, the last byte of each plane missing: what most cameras give.
+            val chroma = rowStride * ((height + 1) / 2) - 1
+            copyFrom(width, height, plane(rowStride * height), rowStride, plane(chroma), plane(chroma), rowStride, 2)
+        }
+    }
+
+    private fun run(preprocessor: Preprocessor, input: ByteBuffer, source: Source, rotation: Int = 0, mirror: Boolean = false): IntArray {
+        preprocessor.run(source, rotation, mirror)
+        return input.unsigned()
+    }
+
+    @Test
+    fun `no allocation from frame to frame, in any position`() {
+        val input = directBuffer(320 * 320 * 3)
+        val preprocessor = Preprocessor(320, 320, CAMERA_BYTES, input)
+        val frame = frame(1280, 720, 1)
+        val threads = ManagementFactory.getThreadMXBean() as com.sun.management.ThreadMXBean
+        for (rotation in listOf(0, 90, 180, 270)) {
+            preprocessor.run(frame, rotation, mirror = true)
+            val before = threads.currentThreadAllocatedBytes
+            repeat(FRAMES) { preprocessor.run(frame, rotation, mirror = true) }
+            val each = (threads.currentThreadAllocatedBytes - before) / FRAMES
+            assertEquals(0, each, "bytes a frame at $rotation degrees")
+        }
+    }
+
+    @Test
+    fun `copying a camera's image allocates nothing, either`() {
+        val frame = frame(1280, 720, 1)
+        val luma = directBuffer(1280 * 720)
+        val chroma = directBuffer(1280 * 360)
+        val threads = ManagementFactory.getThreadMXBean() as com.sun.management.ThreadMXBean
+        frame.copyFrom(1280, 720, luma, 1280, chroma, chroma, 1280, 2)
+        val before = threads.currentThreadAllocatedBytes
+        repeat(FRAMES) { frame.copyFrom(1280, 720, luma, 1280, chroma, chroma, 1280, 2) }
+        assertEquals(0, (threads.currentThreadAllocatedBytes - before) / FRAMES)
+    }
+
+    @Test
+    fun `a picture of another size or position leaves nothing behind`() {
+        val input = directBuffer(64 * 64 * 3)
+        val used = Preprocessor(64, 64, CAMERA_BYTES, input)
+        for ((width, height, rotation) in listOf(Triple(100, 40, 0), Triple(40, 100, 0), Triple(100, 40, 90), Triple(64, 64, 0), Triple(10, 90, 270))) {
+            val source = frame(width, height, width + rotation)
+            val fresh = directBuffer(64 * 64 * 3)
+            val expected = run(Preprocessor(64, 64, CAMERA_BYTES, fresh), fresh, source, rotation)
+            assertContentEquals(expected, run(used, input, source, rotation), "$width x $height at $rotation")
+        }
+    }
+
+    @Test
+    fun `the next picture of the same size is a new one`() {
+        val input = directBuffer(16 * 16 * 3)
+        val preprocessor = Preprocessor(16, 16, CAMERA_BYTES, input)
+        val frame = frame(32, 32, 5)
+        val first = run(preprocessor, input, frame)
+        val grey = ByteArray(32 * 32) { 128.toByte() }
+        frame.copyFrom(32, 32, direct(grey), 32, direct(grey), direct(grey), 32, 2)
+        val second = run(preprocessor, input, frame)
+        assertTrue(first.toSet().size > 10)
+        assertContentEquals(IntArray(16 * 16 * 3) { 128 }, second)
+    }
+
+    @Test
+    fun `types of inputs`() {
+        val pixels = PixelSource(256, 1, IntArray(256) { it * 0x010101 })
+        val float = directBuffer(256 * 3 * 4)
+        Preprocessor(256, 1, PixelEncoding.float32(Normalization(127.5f, 127.5f)), float).run(pixels, 0, false)
+        assertEquals(-1f, float.getFloat(0))
+        assertEquals(1f, float.getFloat(255 * 12), 1e-6f)
+        val signed = directBuffer(256 * 3)
+        Preprocessor(256, 1, PixelEncoding.quantized(Normalization(0f, 255f), 1 / 255f, -128, -128), signed).run(pixels, 0, false)
+        assertEquals((-128..127).toList(), List(256) { signed.get(3 * it).toInt() })
+        val bytes = directBuffer(256 * 3)
+        Preprocessor(256, 1, CAMERA_BYTES, bytes).run(pixels, 0, false)
+        assertEquals((0..255).toList(), List(256) { bytes.get(3 * it).toInt() and 255 })
+    }
+
+    @Test
+    fun `planes that are too short, and angles that are not right, are refused`() {
+        val plane = directBuffer(99)
+        val error = assertFailsWith<IllegalArgumentException> { YuvFrame().copyFrom(10, 10, plane, 10, plane, plane, 10, 2) }
+        assertEquals("plane y has 99 bytes in rows of 10, and 10 x 10 samples, each 1 bytes after the last, need 100", error.message)
+        assertFailsWith<IllegalArgumentException> { YuvFrame().copyFrom(10, 5, plane, 9, plane, plane, 10, 2) }
+        assertFailsWith<IllegalArgumentException> { YuvFrame().copyFrom(0, 5, plane, 9, plane, plane, 10, 2) }
+        assertFailsWith<IllegalArgumentException> { Upright(PixelSource(1, 1, IntArray(1)), 45, false) }
+    }
+
+    private companion object {
+        const val FRAMES = 20
+    }
+}

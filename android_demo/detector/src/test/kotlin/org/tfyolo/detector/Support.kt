@@ -1,0 +1,90 @@
+package org.tfyolo.detector
+
+import java.io.File
+import java.nio.ByteBuffer
+import javax.imageio.ImageIO
+import kotlin.math.abs
+import kotlin.test.assertEquals
+import kotlin.test.assertTrue
+import org.json.JSONArray
+import org.json.JSONObject
+
+/** A folder that the build names; tests cannot do without it. */
+private fun folder(property: String): File =
+    File(System.getProperty(property) ?: error("the system property `$property` names a folder of test data")).also {
+        check(it.isDirectory) { "$it is missing: `make test-android` makes it" }
+    }
+
+/** Models and pictures of tests/demo_models.py, and what Python finds in them. */
+internal val demoModels: File by lazy { folder("demo.models") }
+
+internal fun modelBytes(name: String): ByteBuffer = direct(File(demoModels, name).readBytes())
+
+internal fun direct(bytes: ByteArray): ByteBuffer = directBuffer(bytes.size).apply { put(bytes).rewind() }
+
+/** Cases of tests/vectors. */
+internal fun vectors(name: String): List<JSONObject> =
+    JSONArray(File(folder("vectors"), "$name.json").readText()).objects()
+
+internal fun JSONArray.objects(): List<JSONObject> = List(length()) { getJSONObject(it) }
+
+internal fun JSONArray.ints(): IntArray = IntArray(length()) { getInt(it) }
+
+internal fun JSONObject.ints(name: String): IntArray = getJSONArray(name).ints()
+
+/** Numbers of an array, or of arrays in it. */
+internal fun JSONArray.floats(): FloatArray =
+    (0 until length()).flatMap { i -> (get(i) as? JSONArray)?.floats()?.toList() ?: listOf(getDouble(i).toFloat()) }.toFloatArray()
+
+internal fun JSONObject.floats(name: String): FloatArray = getJSONArray(name).floats()
+
+/** Of numbers up to a hundred, 1e-4; of larger ones their millionth, since Python computes in float32. */
+internal fun assertNear(expected: FloatArray, found: FloatArray, what: String) {
+    assertEquals(expected.size, found.size, what)
+    for (i in expected.indices) {
+        val most = 1e-4f * maxOf(1f, abs(expected[i]) / 100)
+        assertTrue(abs(expected[i] - found[i]) <= most, "$what, number $i: expected ${expected[i]}, found ${found[i]}")
+    }
+}
+
+internal fun thresholds(options: JSONObject): Thresholds = Thresholds(
+    options.getDouble("confidence").toFloat(),
+    options.getDouble("iou").toFloat(),
+    options.getInt("max_detections"),
+    options.optJSONArray("classes")?.ints()?.toSet(),
+)
+
+/** Pixels in an array. */
+internal class PixelSource(override val width: Int, override val height: Int, private val rgb: IntArray) : Source {
+    override fun line(index: Int, transposed: Boolean, at: IntArray, count: Int, rgb: IntArray) {
+        for (i in 0 until count) rgb[i] = this.rgb[if (transposed) at[i] * width + index else index * width + at[i]]
+    }
+
+    companion object {
+        /** From R, G, B, R, G, B, ... */
+        fun of(width: Int, height: Int, values: IntArray): PixelSource =
+            // The highest byte, opacity in bitmaps, must not come through.
+            PixelSource(width, height, IntArray(width * height) { (0xab shl 24) or (values[3 * it] shl 16) or (values[3 * it + 1] shl 8) or values[3 * it + 2] })
+
+        fun of(picture: File): PixelSource = ImageIO.read(picture).run {
+            PixelSource(width, height, getRGB(0, 0, width, height, null, 0, width))
+        }
+    }
+}
+
+internal val CAMERA_BYTES: PixelEncoding = PixelEncoding.quantized(Normalization(0f, 255f), 1 / 255f, 0, 0)
+
+internal fun ByteBuffer.unsigned(): IntArray = IntArray(limit()) { get(it).toInt() and 255 }
+
+/** Memory that a test can look into. */
+internal class TestMemory(val texts: HashMap<String, String> = HashMap()) : Memory {
+    override fun get(key: String): String? = texts[key]
+
+    override fun put(key: String, value: String?) {
+        if (value == null) texts.remove(key) else texts[key] = value
+    }
+}
+
+/** On one thread, as tests of numbers want it. */
+internal fun detector(model: ByteBuffer, options: Options = Options(threads = 1, delegate = Delegate.CPU)): Detector =
+    Detector(model, options, TestMemory(), "test")
