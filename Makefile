@@ -8,7 +8,7 @@ NODE_STAMP := $(NODE_FOLDER)/node_modules/.installed
 WEB_STAMP := web_demo/node_modules/.installed
 WEB_PAGE := tfyolo/web_page
 WEB_MODEL := web_demo/public/models/default.tflite
-WEB_TEST_MODELS := build/web-models/expected.json
+DEMO_TEST_MODELS := build/demo-models/expected.json
 export CHROMIUM ?= /usr/bin/chromium
 WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/public web_demo/index.html web_demo/*.ts -type f)
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
@@ -68,10 +68,10 @@ test: lint test-web test-python  ## everything that must pass
 test-python: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=12 tests
 
-test-web: web-page $(WEB_TEST_MODELS) chromium  ## formulas, library and page in Node and Chromium
+test-web: web-page $(DEMO_TEST_MODELS) chromium  ## formulas, library and page in Node and Chromium
 	npm run --prefix web_demo --silent test
 
-$(WEB_TEST_MODELS): web_demo/tests/models.py build/bccd-n-int8.keras
+$(DEMO_TEST_MODELS): tests/demo_models.py build/bccd-n-int8.keras
 	$(BIN)/python $< tfyolo/assets/bccd-n.keras build/bccd-n-int8.keras $(@D)
 
 chromium:  ## Debian's, where it is missing
@@ -96,7 +96,7 @@ format: setup  ## rewrite the code as ruff wants it
 
 bench: bench-detect bench-pipeline bench-train bench-nms bench-web  ## every speed that the documents name
 
-bench-web: web-page $(WEB_TEST_MODELS) chromium  ## engines of the browser, the first detection, the bytes of the first load
+bench-web: web-page $(DEMO_TEST_MODELS) chromium  ## engines of the browser, the first detection, the bytes of the first load
 	npm run --prefix web_demo --silent bench
 
 bench-detect: setup  ## latency of Keras beside LiteRT in one run: make bench-detect WEIGHTS=yolov5n.pt

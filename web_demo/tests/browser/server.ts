@@ -10,7 +10,7 @@ import { ISOLATION } from '../../vite.config';
 
 export const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 export const PAGE = path.join(REPOSITORY, 'tfyolo/web_page');
-export const MODELS = path.join(REPOSITORY, 'build/web-models');
+export const MODELS = path.join(REPOSITORY, 'build/demo-models');
 export const LIBRARY = path.join(REPOSITORY, 'web_demo/dist-lib');
 const MODELS_PREFIX = '/models-of-tests/';
 /** Longest first. */

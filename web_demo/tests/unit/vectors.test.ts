@@ -1,4 +1,4 @@
-/** The formulas on vectors that Python computed: tests/vectors.py. */
+/** The formulas on vectors that Python computed: ../tests/vectors. */
 import fs from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { readOutputs } from '../../src/detector/decode';
 import { applyLetterbox, cornerOf, fitLetterbox, toImage } from '../../src/detector/letterbox';
 import { type NmsOptions, nonMaxSuppression, refine } from '../../src/detector/nms';
 
-const read = (name: string): any[] => JSON.parse(fs.readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'));
+const read = (name: string): any[] => JSON.parse(fs.readFileSync(new URL(`../../../tests/vectors/${name}.json`, import.meta.url), 'utf8'));
 /** Of numbers up to a hundred; of larger ones their millionth, since Python computes in float32. */
 const LARGEST = 1e-4;
 

@@ -62,7 +62,7 @@ class FileNotesTest {
         assertEquals("The model's input should be one RGB image, 1 x height x width x 3, and is 1 x 3 x 320 x 320.", problem(listOf(1, 3, 320, 320), boxes))
         val task = assertFailsWith<ModelException> { describe(readNotes(modelBytes("task.tflite")), listOf(1, 320, 320, 3), boxes) }
         assertEquals(Problem.WRONG_TASK, task.problem)
-        assertEquals("This model does `classi`, and this is a detector. Choose a model of the task `detect`.", task.message)
+        assertEquals("This model does `classify`, and this is a detector. Choose a model of the task `detect`.", task.message)
     }
 
     @Test

@@ -1,6 +1,6 @@
-"""Exports what the browser tests run, and writes down what Python finds with it.
+"""Exports what the tests of both demos run, and writes down what Python finds with it.
 
-    python web_demo/tests/models.py bccd-n.keras bccd-n-int8.keras FOLDER
+    python tests/demo_models.py bccd-n.keras bccd-n-int8.keras FOLDER
 
 FOLDER gets the models, two photographs as PNG (browsers and OpenCV decode JPEG a little differently) and
 expected.json: per model and photograph the detections of `tfyolo.load`.
@@ -8,9 +8,11 @@ expected.json: per model and photograph the detections of `tfyolo.load`.
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -25,12 +27,14 @@ from tfyolo.weights import load_model
 MODELS = [
     # format, precision, suppression
     ("tflite", "float32", "postprocess"),
+    ("tflite", "float32", "builtin"),
     ("tflite", "float32", "none"),
     ("tflite", "float32", "raw"),
     ("tflite", "float16", "builtin"),
     ("tflite", "int8", "postprocess"),
     ("tflite", "int8", "builtin"),
     ("tflite", "int8", "none"),
+    ("tflite", "int8", "raw"),
     ("tfjs", "float32", "builtin"),
     ("tfjs", "float32", "none"),
     ("tfjs", "int8", "builtin"),
@@ -63,6 +67,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
                 "kind": form,
                 "precision": precision,
                 "nms": nms,
+                "score_step": _score_step(path) if form == "tflite" else 0.0,
                 "found": found,
             }
         )
@@ -72,7 +77,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    source = Path(__file__).parents[2] / "tfyolo" / "assets" / "bccd-mini" / "images" / "test"
+    source = Path(__file__).parents[1] / "tfyolo" / "assets" / "bccd-mini" / "images" / "test"
     paths = []
     for name in PHOTOGRAPHS:
         image = cv2.imread(str(source / f"{name}.jpg"))
@@ -80,6 +85,17 @@ def _pictures(folder: Path) -> list[Path]:
         paths.append(folder / f"{name}.png")
     cv2.imwrite(str(folder / "odd.png"), np.ascontiguousarray(image[: OTHER_HW[0], : OTHER_HW[1]]))
     return [*paths, folder / "odd.png"]
+
+
+def _score_step(path: Path) -> float:
+    """How far a score moves at most by one step of an integer output; 0 for floats."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    details = Interpreter(str(path)).get_output_details()
+    if not path.name.startswith("int8"):
+        return 0.0
+    # A sigmoid's own steps are 1/256; it is at most a quarter as steep as the logits below it.
+    return max([1 / 256, *(0.25 * item["quantization"][0] for item in details)])
 
 
 def _described(result: object) -> list[dict[str, object]]:
@@ -94,9 +110,8 @@ def _wrong(folder: Path, detector: tuple) -> None:
     spoilt = bytearray(whole)
     spoilt[64:4096] = bytes(4032)
     (folder / "spoilt.tflite").write_bytes(spoilt)
-    for name, old, new in (("task", '"detect"', '"classi"'), ("shape", "320", "352")):
-        changed = whole.replace(old.encode(), new.encode()) if name == "task" else _resized(whole, old, new)
-        (folder / f"{name}.tflite").write_bytes(changed)
+    for name, change in (("task", {"task": "classify"}), ("shape", {"image_size": [352, 352]})):
+        (folder / f"{name}.tflite").write_bytes(_with_contract(whole, change))
     model = json.loads((folder / "float32-builtin_web_model" / "model.json").read_text())
     bare = folder / "bare_web_model"
     bare.mkdir()
@@ -104,10 +119,18 @@ def _wrong(folder: Path, detector: tuple) -> None:
     (bare / "model.json").write_text(json.dumps(model))
 
 
-def _resized(whole: bytes, old: str, new: str) -> bytes:
-    """With another `image_size` in its tfyolo.json, which is stored as it is."""
-    at = whole.index(b'"image_size"')
-    return whole[:at] + whole[at:].replace(old.encode(), new.encode(), 2)
+def _with_contract(whole: bytes, change: dict[str, object]) -> bytes:
+    """The model with other fields in its tfyolo.json."""
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        files = {item.filename: archive.read(item) for item in archive.infolist()}
+        model = whole[: min(item.header_offset for item in archive.infolist())]
+    files["tfyolo.json"] = json.dumps(json.loads(files["tfyolo.json"]) | change).encode()
+    out = io.BytesIO(model)
+    out.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(out, "a") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return out.getvalue()
 
 
 if __name__ == "__main__":

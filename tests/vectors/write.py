@@ -1,9 +1,9 @@
-"""Writes vectors/*.json: what the Python library computes, for the page's tests to compare with.
+"""Writes *.json beside it: what the Python library computes, for the tests of both demos to compare with.
 
-    python web_demo/tests/vectors.py
+    python -m tests.vectors.write
 
 Each file is a list of cases. Coordinates are multiples of a quarter pixel and scores of 1/256, so that they
-are the same numbers in float32 and in JavaScript's float64. tests/export/test_web_vectors.py keeps them true.
+are the same numbers in float32 and in JavaScript's float64. tests/inference/test_vectors.py keeps them true.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from tests.vectors.camera import upright_cases, view_cases, yuv_cases
 from tfyolo.data.letterbox import Letterbox
 from tfyolo.inference.decode import decode, join_parts
 from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
 from tfyolo.inference.predictions import Candidates, Detections
 
-FOLDER = Path(__file__).with_name("vectors")
+FOLDER = Path(__file__).parent
 
 Case = dict[str, Any]
 
@@ -243,8 +244,11 @@ FILES: dict[str, Callable[[], list[Case]]] = {
     "decode": decode_cases,
     "nms": nms_cases,
     "refine": refine_cases,
+    "yuv": yuv_cases,
+    "upright": upright_cases,
+    "view": view_cases,
 }
-"""Each is written as vectors/NAME.json."""
+"""Each is written as NAME.json."""
 
 
 def text_of(cases: Iterable[Case]) -> str:
@@ -254,7 +258,6 @@ def text_of(cases: Iterable[Case]) -> str:
 
 def main() -> None:
     """Write all files."""
-    FOLDER.mkdir(exist_ok=True)
     for name, cases in FILES.items():
         (FOLDER / f"{name}.json").write_text(text_of(cases()), "utf-8")
 
