@@ -1,0 +1,149 @@
+package org.tfyolo.demo.detection
+
+import android.content.Context
+import android.graphics.Bitmap
+import android.media.Image
+import android.net.Uri
+import android.os.Handler
+import android.os.HandlerThread
+import android.os.Looper
+import org.tfyolo.demo.R
+import org.tfyolo.demo.models.ImportException
+import org.tfyolo.demo.models.Model
+import org.tfyolo.demo.models.ModelImport
+import org.tfyolo.demo.models.ModelLibrary
+import org.tfyolo.detector.Backend
+import org.tfyolo.detector.Detections
+import org.tfyolo.detector.Detector
+import org.tfyolo.detector.ModelDescription
+import org.tfyolo.detector.ModelException
+import org.tfyolo.detector.Options
+import org.tfyolo.detector.Thresholds
+import org.tfyolo.detector.YuvFrame
+
+/** What is loaded. */
+data class Loaded(val model: Model, val description: ModelDescription, val backend: Backend, val options: Options)
+
+/**
+ * The detector and the one thread that makes, uses and closes it. Outlives an activity that is made anew.
+ *
+ * Its methods are called on the main thread, where [listener] hears of results.
+ */
+class DetectorHost(context: Context) {
+    interface Listener {
+        fun onLoaded(loaded: Loaded)
+
+        /** What ran before runs on. */
+        fun onModelRefused(message: String)
+
+        fun onPicture(picture: Bitmap, found: Detections)
+
+        fun onFrame(found: Detections)
+    }
+
+    private val context = context.applicationContext
+    private val main = Handler(Looper.getMainLooper())
+    private val thread = HandlerThread("detector").apply { start() }
+    private val frame = YuvFrame()
+    private var detector: Detector? = null
+
+    /** Frames of the camera belong on this thread. */
+    val handler = Handler(thread.looper)
+
+    /** Null while there is no activity. */
+    var listener: Listener? = null
+
+    /** Null until a model is there. */
+    var loaded: Loaded? = null
+        private set
+
+    /** Models that were loaded since the start of the app's process. */
+    var loads = 0
+        private set
+
+    @Volatile
+    var thresholds: Thresholds = Thresholds(0.4f, 0.45f, 100)
+
+    /** Load a model; the one before it runs until it is there, and on if it is refused. */
+    fun load(model: Model, options: Options) {
+        handler.post { replace(options) { model to model.load(context, options) } }
+    }
+
+    /** Copy a file, and load it if it is a model. */
+    fun import(from: Uri, options: Options) {
+        handler.post {
+            replace(options) {
+                val import = ModelImport(context, ModelLibrary(context))
+                val part = import.copy(from)
+                val candidate = try {
+                    Detector.fromFile(context, part, options)
+                } catch (error: Throwable) {
+                    import.discard(part)
+                    throw error
+                }
+                import.accept(part) to candidate
+            }
+        }
+    }
+
+    /** Detect in a picture; nothing happens until a model is there. */
+    fun detect(picture: Bitmap) {
+        handler.post {
+            val detector = detector ?: return@post
+            detector.thresholds = thresholds
+            val found = detector.detect(picture)
+            tell { it.onPicture(picture, found) }
+        }
+    }
+
+    /** Detect in a camera's image, which is closed; to be called on [handler]'s thread. */
+    fun detect(image: Image, rotation: Int, mirror: Boolean) {
+        image.use { frame.copyFrom(it) }
+        val detector = detector ?: return
+        detector.thresholds = thresholds
+        val found = detector.detect(frame, rotation, mirror)
+        tell { it.onFrame(found) }
+    }
+
+    /** Give the memory of the network back; [load] brings it again. */
+    fun release() {
+        loaded = null
+        handler.post {
+            detector?.close()
+            detector = null
+        }
+    }
+
+    /** The end; the thread finishes what it has begun. */
+    fun close() {
+        listener = null
+        release()
+        thread.quitSafely()
+    }
+
+    private fun replace(options: Options, make: () -> Pair<Model, Detector>) {
+        val message = try {
+            val (model, made) = make()
+            detector?.close()
+            detector = made
+            val now = Loaded(model, made.description, made.backend, options)
+            main.post {
+                loads++
+                loaded = now
+                listener?.onLoaded(now)
+            }
+            return
+        } catch (error: ModelException) {
+            error.message
+        } catch (error: ImportException) {
+            error.message
+        } catch (error: OutOfMemoryError) {
+            context.getString(R.string.out_of_memory)
+        }
+        tell { it.onModelRefused(message.orEmpty()) }
+    }
+
+    private fun tell(what: (Listener) -> Unit) {
+        main.post { listener?.let(what) }
+    }
+}

@@ -1,0 +1,77 @@
+package org.tfyolo.demo.models
+
+import android.content.Context
+import java.io.File
+import java.io.IOException
+import org.tfyolo.demo.R
+import org.tfyolo.detector.Detector
+import org.tfyolo.detector.Options
+
+/** A model that can be chosen. */
+sealed class Model {
+    /** The same from start to start. */
+    abstract val id: String
+
+    abstract fun load(context: Context, options: Options): Detector
+
+    abstract fun title(context: Context): String
+
+    /** Came with the app. */
+    data class Bundled(val name: String) : Model() {
+        override val id: String get() = "asset:$name"
+
+        override fun load(context: Context, options: Options): Detector = Detector.fromAsset(context, "${ModelLibrary.ASSETS}/$name", options)
+
+        override fun title(context: Context): String = TITLES[name]?.let(context::getString) ?: name.removeSuffix(ModelLibrary.SUFFIX)
+    }
+
+    /** Was chosen by the person, and copied. */
+    data class Imported(val file: File) : Model() {
+        override val id: String get() = "file:${file.name}"
+
+        override fun load(context: Context, options: Options): Detector = Detector.fromFile(context, file, options)
+
+        override fun title(context: Context): String = file.name.removeSuffix(ModelLibrary.SUFFIX)
+    }
+
+    private companion object {
+        val TITLES = mapOf(
+            "model.tflite" to R.string.model_own,
+            "int8.tflite" to R.string.model_int8,
+            "float16.tflite" to R.string.model_float16,
+        )
+    }
+}
+
+/** What can be chosen: the app's own models, and files that were imported. */
+class ModelLibrary(private val context: Context) {
+    val folder: File get() = File(context.filesDir, "models")
+
+    fun all(): List<Model> = bundled() + imported()
+
+    fun find(id: String?): Model? = all().run { firstOrNull { it.id == id } ?: firstOrNull() }
+
+    fun remove(model: Model.Imported) {
+        model.file.delete()
+    }
+
+    private fun bundled(): List<Model> {
+        val names = try {
+            context.assets.list(ASSETS).orEmpty().filter { it.endsWith(SUFFIX) }
+        } catch (_: IOException) {
+            emptyList()
+        }
+        return names.sortedWith(compareBy({ ORDER.indexOf(it).takeIf { at -> at >= 0 } ?: ORDER.size }, { it })).map { Model.Bundled(it) }
+    }
+
+    private fun imported(): List<Model> =
+        folder.listFiles { file -> file.name.endsWith(SUFFIX) }.orEmpty().sortedBy { it.name }.map { Model.Imported(it) }
+
+    companion object {
+        const val ASSETS = "models"
+        const val SUFFIX = ".tflite"
+
+        /** A model that the app was built for comes first. */
+        private val ORDER = listOf("model.tflite", "int8.tflite", "float16.tflite")
+    }
+}

@@ -1,0 +1,64 @@
+package org.tfyolo.demo.pictures
+
+import android.content.ContentProvider
+import android.content.ContentValues
+import android.content.Context
+import android.content.Intent
+import android.database.Cursor
+import android.database.MatrixCursor
+import android.graphics.Bitmap
+import android.net.Uri
+import android.os.ParcelFileDescriptor
+import android.provider.OpenableColumns
+import java.io.File
+import java.io.FileNotFoundException
+
+/** Lends the picture that is being shared to the app it is shared with: one folder of the cache, to be read only. */
+class SharedPictures : ContentProvider() {
+    override fun onCreate(): Boolean = true
+
+    override fun getType(uri: Uri): String = TYPE
+
+    override fun openFile(uri: Uri, mode: String): ParcelFileDescriptor {
+        if (mode != "r") throw FileNotFoundException("$uri can only be read")
+        return ParcelFileDescriptor.open(fileOf(uri), ParcelFileDescriptor.MODE_READ_ONLY)
+    }
+
+    override fun query(uri: Uri, columns: Array<out String>?, selection: String?, values: Array<out String>?, order: String?): Cursor {
+        val file = fileOf(uri)
+        val all = mapOf<String, Any>(OpenableColumns.DISPLAY_NAME to file.name, OpenableColumns.SIZE to file.length())
+        val names = (columns ?: all.keys.toTypedArray()).filter { it in all }
+        return MatrixCursor(names.toTypedArray(), 1).apply { addRow(names.map(all::getValue)) }
+    }
+
+    override fun insert(uri: Uri, values: ContentValues?): Uri? = null
+
+    override fun update(uri: Uri, values: ContentValues?, selection: String?, arguments: Array<out String>?): Int = 0
+
+    override fun delete(uri: Uri, selection: String?, arguments: Array<out String>?): Int = 0
+
+    /** A name with a separator in it is no name of the folder. */
+    private fun fileOf(uri: Uri): File {
+        val name = uri.pathSegments.singleOrNull()
+        val file = folder(context!!).listFiles().orEmpty().firstOrNull { it.name == name }
+        return file ?: throw FileNotFoundException("$uri is not shared")
+    }
+
+    companion object {
+        private const val AUTHORITY = "org.tfyolo.demo.pictures"
+        private const val TYPE = "image/jpeg"
+
+        private fun folder(context: Context) = File(context.cacheDir, "shared")
+
+        /** An intent that sends the picture; the one shared before is removed. */
+        fun send(context: Context, picture: Bitmap): Intent {
+            val folder = folder(context).apply { mkdirs() }
+            folder.listFiles().orEmpty().forEach { it.delete() }
+            val file = File(folder, "detections-${System.currentTimeMillis()}.jpg")
+            file.outputStream().use { picture.compress(Bitmap.CompressFormat.JPEG, 92, it) }
+            val uri = Uri.Builder().scheme("content").authority(AUTHORITY).appendPath(file.name).build()
+            return Intent(Intent.ACTION_SEND).setType(TYPE).putExtra(Intent.EXTRA_STREAM, uri).addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
+                .apply { clipData = android.content.ClipData.newRawUri(null, uri) }
+        }
+    }
+}

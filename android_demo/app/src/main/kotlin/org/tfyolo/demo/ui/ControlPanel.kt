@@ -1,0 +1,172 @@
+package org.tfyolo.demo.ui
+
+import android.app.AlertDialog
+import android.content.Context
+import android.view.View
+import android.widget.AdapterView
+import android.widget.ArrayAdapter
+import android.widget.Button
+import android.widget.SeekBar
+import android.widget.Spinner
+import android.widget.TextView
+import org.tfyolo.demo.R
+import org.tfyolo.demo.Settings
+import org.tfyolo.demo.detection.Loaded
+import org.tfyolo.demo.models.Model
+import org.tfyolo.demo.models.ModelLibrary
+import org.tfyolo.detector.Delegate
+import org.tfyolo.detector.Detections
+
+/** The controls of the sheet. What a person changes is stored in the settings, and told to the listener. */
+class ControlPanel(private val root: View, private val settings: Settings, private val library: ModelLibrary, private val listener: Listener) {
+    interface Listener {
+        /** Model, threads or delegate: it has to be loaded. */
+        fun onEngineChosen()
+
+        /** Thresholds or classes: they hold from the next picture on. */
+        fun onThresholdsChosen()
+
+        fun onImportChosen()
+
+        fun onAboutChosen()
+    }
+
+    private val context: Context = root.context
+    private val models: Spinner = root.findViewById(R.id.model)
+    private val remove: Button = root.findViewById(R.id.remove_model)
+    private val classes: Button = root.findViewById(R.id.classes)
+    private var listed: List<Model> = emptyList()
+    private var labels: List<String> = emptyList()
+
+    /** Indices of the classes that are looked for; null for all. */
+    var chosenClasses: Set<Int>? = null
+        private set
+
+    init {
+        val threads = listOf(null, 1, 2, 4).filter { it == null || it <= maxOf(Runtime.getRuntime().availableProcessors(), 2) }
+        choice(R.id.threads, threads, settings.threads, { it?.toString() ?: text(R.string.automatic) }) { settings.threads = it }
+        choice(R.id.delegate, Delegate.entries, settings.delegate, ::nameOf) { settings.delegate = it }
+        threshold(R.id.score, R.id.score_value, settings.score) { settings.score = it }
+        threshold(R.id.iou, R.id.iou_value, settings.iou) { settings.iou = it }
+        classes.setOnClickListener { chooseClasses() }
+        remove.setOnClickListener { removeModel() }
+        root.findViewById<View>(R.id.about).setOnClickListener { listener.onAboutChosen() }
+        listModels()
+    }
+
+    /** The list anew, with the stored model chosen. */
+    fun listModels() {
+        listed = library.all()
+        val names = listed.map { it.title(context) } + text(R.string.choose_file)
+        fill(models, names, listed.indexOf(library.find(settings.model)).coerceAtLeast(0)) { at ->
+            if (at == listed.size) {
+                models.setSelection(listed.indexOf(library.find(settings.model)).coerceAtLeast(0))
+                listener.onImportChosen()
+            } else if (listed[at].id != library.find(settings.model)?.id) {
+                settings.model = listed[at].id
+                listener.onEngineChosen()
+            }
+        }
+        remove.visibility = if (library.find(settings.model) is Model.Imported) View.VISIBLE else View.GONE
+    }
+
+    fun show(loaded: Loaded) {
+        if (loaded.description.labels != labels) {
+            labels = loaded.description.labels
+            chosenClasses = null
+        }
+        showClasses()
+        root.findViewById<TextView>(R.id.backend).text = Wording.backend(context.resources, loaded.backend)
+        val about = loaded.description
+        root.findViewById<TextView>(R.id.model_facts).text =
+            context.getString(R.string.model_facts, about.name, about.inputWidth, about.inputHeight, about.precision, about.suppression)
+        listModels()
+    }
+
+    fun show(found: Detections, framesPerSecond: Float?) {
+        root.findViewById<TextView>(R.id.timings).text = Wording.timings(context.resources, found.timings, framesPerSecond)
+    }
+
+    private fun nameOf(delegate: Delegate): String = when (delegate) {
+        Delegate.AUTO -> text(R.string.automatic)
+        Delegate.CPU -> text(R.string.cpu)
+        Delegate.GPU -> text(R.string.gpu)
+    }
+
+    private fun <T> choice(id: Int, values: List<T>, now: T, name: (T) -> String, store: (T) -> Unit) {
+        var last = values.indexOf(now).coerceAtLeast(0)
+        fill(root.findViewById(id), values.map(name), last) { at ->
+            if (at == last) return@fill
+            last = at
+            store(values[at])
+            listener.onEngineChosen()
+        }
+    }
+
+    private fun fill(spinner: Spinner, names: List<String>, now: Int, chosen: (Int) -> Unit) {
+        spinner.onItemSelectedListener = null
+        spinner.adapter = ArrayAdapter(context, R.layout.spinner_item, names).apply { setDropDownViewResource(android.R.layout.simple_spinner_dropdown_item) }
+        spinner.setSelection(now, false)
+        spinner.onItemSelectedListener = object : AdapterView.OnItemSelectedListener {
+            override fun onItemSelected(parent: AdapterView<*>?, view: View?, position: Int, id: Long) = chosen(position)
+
+            override fun onNothingSelected(parent: AdapterView<*>?) = Unit
+        }
+    }
+
+    private fun threshold(id: Int, shown: Int, now: Float, store: (Float) -> Unit) {
+        val bar = root.findViewById<SeekBar>(id)
+        val value = root.findViewById<TextView>(shown)
+        bar.max = STEPS
+        bar.progress = (now * STEPS).toInt()
+        value.text = Wording.percent(now)
+        bar.setOnSeekBarChangeListener(object : SeekBar.OnSeekBarChangeListener {
+            override fun onProgressChanged(bar: SeekBar, progress: Int, fromUser: Boolean) {
+                store(progress / STEPS.toFloat())
+                value.text = Wording.percent(progress / STEPS.toFloat())
+                listener.onThresholdsChosen()
+            }
+
+            override fun onStartTrackingTouch(bar: SeekBar) = Unit
+
+            override fun onStopTrackingTouch(bar: SeekBar) = Unit
+        })
+    }
+
+    private fun chooseClasses() {
+        val checked = BooleanArray(labels.size) { chosenClasses?.contains(it) ?: true }
+        AlertDialog.Builder(context)
+            .setTitle(R.string.classes)
+            .setMultiChoiceItems(labels.toTypedArray(), checked) { _, at, on -> checked[at] = on }
+            .setPositiveButton(android.R.string.ok) { _, _ -> setClasses(checked.indices.filter { checked[it] }.toSet()) }
+            .setNeutralButton(R.string.all_classes) { _, _ -> setClasses(labels.indices.toSet()) }
+            .setNegativeButton(android.R.string.cancel, null)
+            .show()
+    }
+
+    private fun setClasses(chosen: Set<Int>) {
+        chosenClasses = chosen.takeIf { it.size < labels.size }
+        showClasses()
+        listener.onThresholdsChosen()
+    }
+
+    private fun showClasses() {
+        val chosen = chosenClasses
+        classes.text = if (chosen == null) text(R.string.all_classes) else chosen.joinToString { labels[it] }.ifEmpty { text(R.string.no_classes) }
+        classes.isEnabled = labels.isNotEmpty()
+    }
+
+    private fun removeModel() {
+        val model = library.find(settings.model) as? Model.Imported ?: return
+        library.remove(model)
+        settings.model = null
+        listModels()
+        listener.onEngineChosen()
+    }
+
+    private fun text(id: Int): String = context.getString(id)
+
+    private companion object {
+        const val STEPS = 100
+    }
+}

@@ -1,0 +1,42 @@
+package org.tfyolo.demo.ui
+
+import android.content.res.Resources
+import java.text.NumberFormat
+import org.tfyolo.demo.R
+import org.tfyolo.detector.Backend
+import org.tfyolo.detector.Delegate
+import org.tfyolo.detector.Detections
+import org.tfyolo.detector.Timings
+
+/** Results as sentences. */
+object Wording {
+    fun percent(score: Float): String = NumberFormat.getPercentInstance().format(score)
+
+    /** "3 objects: 2 RBC, 1 WBC". */
+    fun found(resources: Resources, found: Detections): String {
+        if (found.isEmpty()) return resources.getString(R.string.nothing_found)
+        val counts = found.groupingBy { it.label }.eachCount().entries.sortedByDescending { it.value }
+        val listed = counts.joinToString(", ") { resources.getString(R.string.count_of_class, it.value, it.key) }
+        return resources.getQuantityString(R.plurals.objects_found, found.size, found.size, listed)
+    }
+
+    fun timings(resources: Resources, timings: Timings, framesPerSecond: Float?): String {
+        val split = resources.getString(R.string.timings, timings.preprocessMs, timings.inferenceMs, timings.postprocessMs)
+        return if (framesPerSecond == null) split else split + "\n" + resources.getString(R.string.frames_per_second, framesPerSecond)
+    }
+
+    /** What runs, and what it was chosen from. */
+    fun backend(resources: Resources, backend: Backend): String {
+        val lines = arrayListOf(resources.getString(R.string.runs_on, engine(resources, backend.delegate, backend.threads)))
+        backend.fallback?.let { lines += resources.getString(R.string.gpu_fallback, it) }
+        for (trial in backend.trials) {
+            val name = engine(resources, trial.delegate, trial.threads)
+            val time = trial.medianMs
+            lines += if (time != null) resources.getString(R.string.trial_time, name, time) else resources.getString(R.string.trial_problem, name, trial.problem)
+        }
+        return lines.joinToString("\n")
+    }
+
+    private fun engine(resources: Resources, delegate: Delegate, threads: Int): String =
+        if (delegate == Delegate.GPU) resources.getString(R.string.gpu) else resources.getQuantityString(R.plurals.cpu_threads, threads, threads)
+}
