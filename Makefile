@@ -9,13 +9,15 @@ WEB_STAMP := web_demo/node_modules/.installed
 WEB_PAGE := tfyolo/web_page
 WEB_MODEL := web_demo/public/models/default.tflite
 DEMO_TEST_MODELS := build/demo-models/expected.json
+ANDROID_ASSETS := android_demo/app/src/main/assets
+APK := android_demo/build/tfyolo-demo.apk
 export CHROMIUM ?= /usr/bin/chromium
 WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/public web_demo/index.html web_demo/*.ts -type f)
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help setup web web-page demo chromium test test-python test-web test-slow lint format bench bench-detect \
-  bench-formats bench-nms bench-web \
+.PHONY: help setup web web-page demo chromium android android-assets android-tools test test-python test-web \
+  test-android test-slow lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
   bench-pipeline bench-train lock clean
 
 help:  ## list the targets
@@ -63,7 +65,45 @@ $(WEB_MODEL): build/bccd-n-int8.keras
 demo: setup  ## detect, fine-tune, export, run and measure on what ships, and write a page about it
 	$(BIN)/tfyolo demo
 
-test: lint test-web test-python  ## everything that must pass
+# Models, pictures and licences of the app. MODEL=best-int8.tflite takes the place of the detectors of blood cells.
+android-assets: $(ANDROID_ASSETS)/licenses.txt  ## what the Android app carries; Android Studio needs it, too
+ifdef MODEL
+	@test -f '$(MODEL)' || { echo "$(MODEL) is missing: tfyolo export --include tflite writes one" >&2; exit 2; }
+	@rm -f $(ANDROID_ASSETS)/models/*.tflite
+	cp '$(MODEL)' $(ANDROID_ASSETS)/models/model.tflite
+else
+	@rm -f $(ANDROID_ASSETS)/models/model.tflite
+	@$(MAKE) --no-print-directory $(ANDROID_ASSETS)/models/int8.tflite $(ANDROID_ASSETS)/models/float16.tflite
+endif
+
+SAMPLES := $(addprefix tfyolo/assets/bccd-mini/images/test/BloodImage_,00007.jpg 00062.jpg 00088.jpg)
+
+$(ANDROID_ASSETS)/licenses.txt: android_demo/app/licenses.txt $(SAMPLES)
+	@mkdir -p $(@D)/models $(@D)/samples
+	cp $(SAMPLES) $(@D)/samples/
+	cp $< $@
+
+# Loose thresholds, as in the browser: the app's sliders are stricter.
+$(ANDROID_ASSETS)/models/int8.tflite: build/bccd-n-int8.keras
+	$(BIN)/tfyolo export --weights $< --include tflite --int8 --conf-thres 0.05 --iou-thres 0.7 --output $(@:.tflite=)
+
+$(ANDROID_ASSETS)/models/float16.tflite: tfyolo/assets/bccd-n.keras $(STAMP)
+	$(BIN)/tfyolo export --weights $< --include tflite --half --conf-thres 0.05 --iou-thres 0.7 --output $(@:.tflite=)
+
+android: setup android-assets android-tools  ## a signed APK in android_demo/build: make android MODEL=best-int8.tflite
+	mvn -q -f android_demo/pom.xml package -Dmaven.test.skip=true
+	$(BIN)/python android_demo/package.py
+
+# Debian's, where they are missing. The compiler makes TensorFlow Lite's Android library run in tests.
+android-tools:  ## Java, Maven and what packs and signs an APK
+	@for tool in java mvn aapt2 zipalign apksigner gcc nm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends openjdk-17-jdk-headless \
+	    maven aapt zipalign apksigner gcc libc6-dev binutils >/dev/null; } || \
+	  { echo "the Android app is built with Debian's openjdk-17-jdk-headless, maven, aapt, zipalign, apksigner and gcc; missing:$$missing" >&2; exit 1; }; \
+	fi
+
+test: lint test-web test-android test-python  ## everything that must pass
 
 test-python: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=12 tests
@@ -77,6 +117,11 @@ $(DEMO_TEST_MODELS): tests/demo_models.py build/bccd-n-int8.keras
 chromium:  ## Debian's, where it is missing
 	@test -x $(CHROMIUM) || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  { echo 'the browser tests run in Chromium: install it, or name it in CHROMIUM' >&2; exit 1; }
+
+test-android: setup android-assets android-tools $(DEMO_TEST_MODELS)  ## the detector, the app and its APK
+	mvn -q -f android_demo/pom.xml package
+	$(BIN)/python android_demo/package.py
+	$(BIN)/python -m pytest -q android_demo/tests
 
 test-slow: setup  ## the checks that take minutes
 	$(BIN)/python -m pytest -m slow --durations=0 -s tests
@@ -94,10 +139,13 @@ format: setup  ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-detect bench-pipeline bench-train bench-nms bench-web  ## every speed that the documents name
+bench: bench-detect bench-pipeline bench-train bench-nms bench-web bench-android  ## every speed that the documents name
 
 bench-web: web-page $(DEMO_TEST_MODELS) chromium  ## engines of the browser, the first detection, the bytes of the first load
 	npm run --prefix web_demo --silent bench
+
+bench-android: setup android-tools  ## a camera frame into the network's input, on the JVM
+	mvn -q -f android_demo/pom.xml -pl maven/runtime,detector test -Dtest=PreprocessorBench -Dsurefire.failIfNoSpecifiedTests=false
 
 bench-detect: setup  ## latency of Keras beside LiteRT in one run: make bench-detect WEIGHTS=yolov5n.pt
 	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --include tflite --img 640

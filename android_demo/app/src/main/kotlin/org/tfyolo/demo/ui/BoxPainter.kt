@@ -26,13 +26,14 @@ class BoxPainter(private val density: Float) {
 
     /** @param score as text, in the person's own way of writing numbers. */
     fun draw(canvas: Canvas, found: List<Detection>, mapping: ViewMapping, width: Int, height: Int, score: (Float) -> String) {
-        // The best last, so that it lies on top.
-        for (detection in found.asReversed()) {
-            val box = mapping.toView(detection.box)
-            val color = colorOf(detection.classIndex)
-            line.color = color
+        // The best last, so that it lies on top; labels over all lines, so that they can be read.
+        val boxes = found.asReversed().map { it to mapping.toView(it.box) }
+        for ((detection, box) in boxes) {
+            line.color = colorOf(detection.classIndex)
             canvas.drawRoundRect(box.left, box.top, box.right, box.bottom, 3 * density, 3 * density, line)
-            label(canvas, "${detection.label} ${score(detection.score)}", box.left, box.top, color, width, height)
+        }
+        for ((detection, box) in boxes) {
+            label(canvas, "${detection.label} ${score(detection.score)}", box.left, box.top, colorOf(detection.classIndex), width, height)
         }
     }
 
