@@ -10,17 +10,19 @@ import kotlin.math.roundToInt
  * @property bytes of a value.
  */
 internal class PixelEncoding private constructor(val bytes: Int, private val table: ByteArray) {
-    /** Write `pixel` as value number `index` of a row. */
-    fun put(pixel: Int, to: ByteArray, index: Int) {
+    /** Write pixels, 0 to 255 each, one value after the other. */
+    fun write(pixels: IntArray, to: ByteArray) {
         if (bytes == 1) {
-            to[index] = table[pixel]
+            for (i in pixels.indices) to[i] = table[pixels[i]]
         } else {
-            val from = 4 * pixel
-            val at = 4 * index
-            to[at] = table[from]
-            to[at + 1] = table[from + 1]
-            to[at + 2] = table[from + 2]
-            to[at + 3] = table[from + 3]
+            for (i in pixels.indices) {
+                val from = 4 * pixels[i]
+                val at = 4 * i
+                to[at] = table[from]
+                to[at + 1] = table[from + 1]
+                to[at + 2] = table[from + 2]
+                to[at + 3] = table[from + 3]
+            }
         }
     }
 

@@ -26,7 +26,7 @@ internal class Preprocessor(
         val plan = planFor(source, rotation, mirror)
         val box = plan.box
         for (y in 0 until box.height) {
-            plan.blend(y, line, encoding)
+            encoding.write(plan.row(y), line)
             input.position(((box.top + y) * inputWidth + box.left) * 3 * encoding.bytes)
             input.put(line, 0, box.width * 3 * encoding.bytes)
         }
@@ -43,7 +43,7 @@ internal class Preprocessor(
     }
 
     private fun pad() {
-        for (x in 0 until inputWidth * 3) encoding.put(PAD_VALUE, line, x)
+        encoding.write(IntArray(inputWidth * 3) { PAD_VALUE }, line)
         input.rewind()
         for (y in 0 until inputHeight) input.put(line)
     }
@@ -65,6 +65,7 @@ private class Plan(
     private val rgb = IntArray(2 * box.width)
     private var above = IntArray(3 * box.width)
     private var below = IntArray(3 * box.width)
+    private val blended = IntArray(3 * box.width)
     private var aboveRow = NO_ROW
     private var belowRow = NO_ROW
 
@@ -85,8 +86,8 @@ private class Plan(
         belowRow = NO_ROW
     }
 
-    /** Row y of the picture in the input. */
-    fun blend(y: Int, to: ByteArray, encoding: PixelEncoding) {
+    /** Row y of the picture in the input, as R, G, B, R, G, B, ...; used again for the next. */
+    fun row(y: Int): IntArray {
         val first = rows.first[y]
         val second = rows.second[y]
         // An enlarged picture uses a row several times.
@@ -100,10 +101,11 @@ private class Plan(
         val weightBelow = rows.weights[2 * y + 1]
         val above = above
         val below = below
-        for (i in above.indices) {
-            val value = ((weightAbove * (above[i] shr 4)) shr 16) + ((weightBelow * (below[i] shr 4)) shr 16) + 2 shr 2
-            encoding.put(value, to, i)
+        val blended = blended
+        for (i in blended.indices) {
+            blended[i] = ((weightAbove * (above[i] shr 4)) shr 16) + ((weightBelow * (below[i] shr 4)) shr 16) + 2 shr 2
         }
+        return blended
     }
 
     private fun resizeRow(y: Int, to: IntArray) {

@@ -114,14 +114,16 @@ public class YuvFrame : Source {
     }
 
     private companion object {
+        /** Colours reach from -227 to 481; in noise, a question for each would be guessed wrong half of the time. */
+        const val BELOW = 256
+        val CLAMPED = IntArray(3 * 256) { (it - BELOW).coerceIn(0, 255) }
+
         /** BT.601, full range, in 1/65536: ITU-T T.871 (JFIF), section 7. */
         fun toRgb(y: Int, u: Int, v: Int): Int {
             val r = y + ((91881 * v + 32768) shr 16)
             val g = y - ((22554 * u + 46802 * v + 32768) shr 16)
             val b = y + ((116130 * u + 32768) shr 16)
-            return (clamp(r) shl 16) or (clamp(g) shl 8) or clamp(b)
+            return (CLAMPED[r + BELOW] shl 16) or (CLAMPED[g + BELOW] shl 8) or CLAMPED[b + BELOW]
         }
-
-        fun clamp(x: Int): Int = if (x < 0) 0 else if (x > 255) 255 else x
     }
 }

@@ -1,0 +1,52 @@
+package org.tfyolo.detector
+
+import java.lang.management.ManagementFactory
+import kotlin.random.Random
+import kotlin.test.Test
+import kotlin.test.assertTrue
+
+/** `make bench-android`: a camera's frame of 1280 x 720 into a uint8 input of 320 x 320, beside a copy of its planes. */
+class PreprocessorBench {
+    @Test
+    fun frames() {
+        val random = Random(1)
+        val luma = direct(random.nextBytes(WIDTH * HEIGHT))
+        val chroma = direct(random.nextBytes(WIDTH * HEIGHT / 2))
+        val frame = YuvFrame()
+        val preprocessor = Preprocessor(SIDE, SIDE, CAMERA_BYTES, directBuffer(SIDE * SIDE * 3))
+        val copy = { frame.copyFrom(WIDTH, HEIGHT, luma, WIDTH, chroma, chroma, WIDTH, 2) }
+        println("\n$WIDTH x $HEIGHT YUV to $SIDE x $SIDE uint8, median and p90 of $RUNS, bytes allocated a frame")
+        report("copy of the planes", copy)
+        for (rotation in listOf(0, 90, 180, 270)) {
+            val median = report("copy, rotation by $rotation, letterbox, colours") {
+                copy()
+                preprocessor.run(frame, rotation, mirror = rotation == 270)
+            }
+            assertTrue(median < 4, "$median ms")
+        }
+    }
+
+    private fun report(what: String, run: () -> Unit): Double {
+        repeat(WARM_UP) { run() }
+        val threads = ManagementFactory.getThreadMXBean() as com.sun.management.ThreadMXBean
+        val times = DoubleArray(RUNS)
+        val before = threads.currentThreadAllocatedBytes
+        for (i in times.indices) {
+            val begin = System.nanoTime()
+            run()
+            times[i] = (System.nanoTime() - begin) / 1e6
+        }
+        val bytes = (threads.currentThreadAllocatedBytes - before) / RUNS
+        times.sort()
+        println("%-48s %6.2f ms %6.2f ms %4d".format(what, times[RUNS / 2], times[RUNS * 9 / 10], bytes))
+        return times[RUNS / 2]
+    }
+
+    private companion object {
+        const val WIDTH = 1280
+        const val HEIGHT = 720
+        const val SIDE = 320
+        const val WARM_UP = 300
+        const val RUNS = 500
+    }
+}
