@@ -13,9 +13,11 @@ def test_export_names_what_it_wrote_and_detect_runs_it(tiny_keras, picture, tmp_
     for name in ("best.tflite", "best_saved_model"):
         assert name in printed
         assert (stem.parent / name).exists()
-    detect, web = printed.splitlines()[-2:]
+    detect, web, android = printed.splitlines()[-3:]
     assert detect.startswith("next: tfyolo detect --weights")
     assert web.startswith(f"next: tfyolo web --weights {stem}.tflite ")
+    assert android.startswith(f"next: make android MODEL={stem}.tflite ")
+    assert "app/src/main/assets/models/" in android
     for name in ("best.tflite", "best_saved_model"):
         run = ["--source", str(picture), "--project", str(tmp_path / "runs"), "--nosave"]
         assert main(["detect", "--weights", str(stem.parent / name), *run]) == 0

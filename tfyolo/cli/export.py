@@ -123,9 +123,20 @@ def run(arguments: argparse.Namespace) -> int:
     for name, file in written.items():
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
     print(f"next: tfyolo detect --weights {next(iter(written.values()))} --source PICTURE")
-    for file in [written[name] for name in ("tflite", "tfjs") if name in written][:1]:
-        print(f"next: tfyolo web --weights {file}    # in a browser")
+    for formats, step in _NEXT:
+        if file := next((written[name] for name in formats if name in written), None):
+            print(f"next: {step.format(file=file)}")
     return 0
+
+
+_NEXT = (
+    (("tflite", "tfjs"), "tfyolo web --weights {file}    # in a browser"),
+    (
+        ("tflite",),
+        "make android MODEL={file}    # in an app; or copy it to app/src/main/assets/models/ of your own",
+    ),
+)
+"""What a person is likely to want with files of these formats: the first of them that was written."""
 
 
 def _quantized(

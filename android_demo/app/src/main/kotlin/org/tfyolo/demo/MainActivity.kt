@@ -184,7 +184,8 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         if (loaded == null) return stage.showMessage(getString(R.string.picture_unreadable), null, null)
         stage.showPicture(loaded)
         stage.setCameraControls(false)
-        host.detect(loaded)
+        // Before, onLoaded will.
+        if (host.loaded != null) host.detect(loaded)
     }
 
     override fun onPicture(picture: Bitmap, found: Detections) {

@@ -1,0 +1,313 @@
+package org.tfyolo.demo
+
+import android.app.Activity
+import android.content.Intent
+import android.graphics.Bitmap
+import android.graphics.BitmapFactory
+import android.media.ExifInterface
+import android.net.Uri
+import android.os.Looper
+import android.view.View
+import android.widget.Button
+import android.widget.EditText
+import android.widget.SeekBar
+import android.widget.Spinner
+import android.widget.TextView
+import java.io.ByteArrayInputStream
+import java.io.File
+import kotlin.test.BeforeTest
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertNotNull
+import kotlin.test.assertNotSame
+import kotlin.test.assertNull
+import kotlin.test.assertSame
+import kotlin.test.assertTrue
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.annotation.Config
+import org.robolectric.annotation.GraphicsMode
+import org.robolectric.shadows.ShadowAlertDialog
+import org.tfyolo.demo.camera.CameraPermission
+import org.tfyolo.demo.camera.CameraProblem
+import org.tfyolo.detector.Thresholds
+
+/** The app as a person uses it; the detector in it is the real one. */
+@RunWith(RobolectricTestRunner::class)
+@GraphicsMode(GraphicsMode.Mode.NATIVE)
+@Config(qualifiers = "w411dp-h891dp-port-xhdpi")
+class MainActivityTest {
+    @BeforeTest
+    fun engine() = plainEngine()
+
+    private fun MainActivity.text(id: Int) = findViewById<TextView>(id).text.toString()
+
+    private fun MainActivity.isShown(id: Int) = findViewById<View>(id).visibility == View.VISIBLE
+
+    /** What the activity asked the system for last. */
+    private fun MainActivity.started(): Intent = assertNotNull(shadowOf(this).nextStartedActivity)
+
+    private fun MainActivity.answer(intent: Intent, uri: Uri) = shadowOf(this).receiveResult(intent, Activity.RESULT_OK, Intent().setData(uri))
+
+    private fun register(name: String, bytes: ByteArray): Uri = Uri.parse("content://somewhere/$name").also {
+        shadowOf(app.contentResolver).registerInputStreamSupplier(it) { ByteArrayInputStream(bytes) }
+    }
+
+    private fun dialogMessage(): String {
+        await("a dialog") { ShadowAlertDialog.getLatestAlertDialog()?.isShowing == true }
+        return ShadowAlertDialog.getLatestAlertDialog().findViewById<TextView>(android.R.id.message).text.toString()
+    }
+
+    @Test
+    fun `a sample with boxes stands there while the camera is asked for`() = start().use { controller ->
+        val activity = controller.get()
+        val found = activity.awaitFound()
+        assertEquals(640 to 480, found.sourceWidth to found.sourceHeight)
+        assertEquals(setOf("RBC", "WBC", "Platelets"), found.map { it.label }.toSet())
+        assertEquals(listOf("android.permission.CAMERA"), shadowOf(activity).lastRequestedPermission.requestedPermissions.toList())
+        assertEquals("9 objects: 7 RBC, 1 WBC, 1 Platelets", activity.text(R.id.summary))
+        assertEquals(activity.text(R.id.summary), activity.overlay.contentDescription)
+        assertTrue(Regex("Image .* ms · network .* ms · boxes .* ms").matches(activity.text(R.id.timings)))
+        assertEquals("Runs on: Processor, 1 thread", activity.text(R.id.backend))
+    }
+
+    @Test
+    fun `denied once, the camera can be asked for again`() = start().use { controller ->
+        val activity = controller.get()
+        shadowOf(app.packageManager).setShouldShowRequestPermissionRationale("android.permission.CAMERA", true)
+        activity.onRequestPermissionsResult(CameraPermission.REQUEST, arrayOf("android.permission.CAMERA"), intArrayOf(-1))
+        assertTrue(activity.isShown(R.id.message))
+        assertEquals("Allow", activity.text(R.id.message_action))
+        shadowOf(activity).lastRequestedPermission.let { before ->
+            activity.findViewById<Button>(R.id.message_action).performClick()
+            assertNotSame(before, shadowOf(activity).lastRequestedPermission)
+        }
+        assertTrue(activity.awaitFound().isNotEmpty())
+    }
+
+    @Test
+    fun `denied for good, the app's settings open`() = start().use { controller ->
+        val activity = controller.get()
+        activity.onRequestPermissionsResult(CameraPermission.REQUEST, arrayOf("android.permission.CAMERA"), intArrayOf(-1))
+        assertEquals("Open settings", activity.text(R.id.message_action))
+        activity.findViewById<Button>(R.id.message_action).performClick()
+        val intent = activity.started()
+        assertEquals("android.settings.APPLICATION_DETAILS_SETTINGS" to "package:org.tfyolo.demo", intent.action to intent.dataString)
+    }
+
+    @Test
+    fun `made anew, it shows what it showed, and loads nothing again`() = start().use { controller ->
+        val first = controller.get()
+        first.awaitFound()
+        first.findViewById<View>(R.id.samples).performClick()
+        val second = first.awaitFound(first.overlay.found)
+        first.findViewById<View>(R.id.toggle).performClick()
+        val host = first.host
+        controller.recreate()
+        val again = controller.get()
+        assertNotSame(first, again)
+        assertSame(host, again.host)
+        assertEquals(second.toList(), again.awaitFound().toList())
+        assertEquals(1, host.loads)
+        assertTrue(again.isShown(R.id.sheet_body))
+    }
+
+    @Test
+    fun `turned to the side, controls stand beside the picture`() = start().use { controller ->
+        controller.get().awaitFound()
+        org.robolectric.RuntimeEnvironment.setQualifiers("w891dp-h411dp-land-xhdpi")
+        controller.recreate()
+        val activity = controller.get()
+        assertNull(activity.findViewById(R.id.sheet))
+        assertTrue(activity.awaitFound().isNotEmpty())
+        assertEquals(1, activity.host.loads)
+    }
+
+    @Test
+    fun `thresholds and classes hold at once`() = start().use { controller ->
+        val activity = controller.get()
+        val all = activity.awaitFound()
+        activity.findViewById<SeekBar>(R.id.score).progress = 70
+        val strict = activity.awaitFound(all)
+        assertEquals(all.filter { it.score > 0.7f }, strict.toList())
+        activity.findViewById<Button>(R.id.classes).performClick()
+        val dialog = assertNotNull(ShadowAlertDialog.getLatestAlertDialog())
+        listOf(0, 1).forEach { dialog.listView.performItemClick(dialog.listView.getChildAt(it), it, it.toLong()) }
+        dialog.getButton(android.content.DialogInterface.BUTTON_POSITIVE).performClick()
+        val white = activity.awaitFound(strict)
+        assertEquals(listOf("WBC"), white.map { it.label })
+        assertEquals("WBC", activity.text(R.id.classes))
+        assertEquals(Thresholds(0.7f, 0.45f, 300, setOf(2)), activity.host.thresholds)
+    }
+
+    @Test
+    fun `another model and number of threads are loaded, and remembered`() {
+        start().use { controller ->
+            val activity = controller.get()
+            val before = activity.awaitFound()
+            activity.findViewById<Spinner>(R.id.model).setSelection(1)
+            await("the float model") { activity.host.loaded?.description?.precision == "float16" }
+            val after = activity.awaitFound(before)
+            assertTrue(after.isNotEmpty())
+            activity.findViewById<Spinner>(R.id.threads).setSelection(2)
+            await("two threads") { activity.host.loaded?.backend?.threads == 2 }
+        }
+        start().use { controller ->
+            await("the model") { controller.get().host.loaded != null }
+            assertEquals("float16" to 2, controller.get().host.loaded!!.run { description.precision to backend.threads })
+        }
+    }
+
+    @Test
+    fun `a file that is a model is copied, used and can be removed`() = start().use { controller ->
+        val activity = controller.get()
+        val before = activity.awaitFound()
+        val spinner = activity.findViewById<Spinner>(R.id.model)
+        spinner.setSelection(spinner.adapter.count - 1)
+        await("a picker") { shadowOf(activity).peekNextStartedActivity()?.action == Intent.ACTION_OPEN_DOCUMENT }
+        activity.answer(activity.started(), register("../my model.tflite", demoModel("float32-none.tflite").readBytes()))
+        await("the model") { activity.host.loaded?.description?.precision == "float32" }
+        assertTrue(activity.awaitFound(before).isNotEmpty())
+        assertEquals(listOf("my model.tflite"), File(app.filesDir, "models").list()!!.toList())
+        assertEquals("my model", spinner.selectedItem)
+        assertTrue(activity.isShown(R.id.remove_model))
+        activity.findViewById<Button>(R.id.remove_model).performClick()
+        await("the app's own model") { activity.host.loaded?.description?.precision == "int8" }
+        assertEquals(0, File(app.filesDir, "models").list()!!.size)
+    }
+
+    @Test
+    fun `a file that is no model is refused, and the old one runs on`() = start().use { controller ->
+        val activity = controller.get()
+        activity.awaitFound()
+        val loaded = activity.host.loaded
+        val expected = mapOf(
+            "expected.json" to "This is no TensorFlow Lite model",
+            "task.tflite" to "This model does `classify`, and this is a detector",
+            "shape.tflite" to "The model's input is 320 x 320, and its tfyolo.json says 352 x 352",
+            "cut.tflite" to "",
+        )
+        for ((name, message) in expected) {
+            ShadowAlertDialog.reset()
+            activity.onImportChosen()
+            activity.answer(activity.started(), register(name, demoModel(name).readBytes()))
+            assertTrue(message in dialogMessage(), "$name: ${dialogMessage()}")
+            assertSame(loaded, activity.host.loaded)
+            assertEquals(0, File(app.filesDir, "models").list()!!.size, name)
+        }
+        val before = activity.overlay.found
+        activity.findViewById<View>(R.id.samples).performClick()
+        assertTrue(activity.awaitFound(before).isNotEmpty())
+    }
+
+    @Test
+    fun `a picture of the gallery, upright whatever its EXIF says`() = start().use { controller ->
+        val activity = controller.get()
+        val before = activity.awaitFound()
+        val sample = app.assets.open("samples/BloodImage_00007.jpg").use { BitmapFactory.decodeStream(it) }
+        val lying = Bitmap.createBitmap(sample, 0, 0, sample.width, sample.height, android.graphics.Matrix().apply { setRotate(270f) }, false)
+        val file = File(app.cacheDir, "lying.jpg")
+        file.outputStream().use { lying.compress(Bitmap.CompressFormat.JPEG, 95, it) }
+        ExifInterface(file.path).apply {
+            setAttribute(ExifInterface.TAG_ORIENTATION, "${ExifInterface.ORIENTATION_ROTATE_90}")
+            saveAttributes()
+        }
+        activity.findViewById<View>(R.id.gallery).performClick()
+        val asked = activity.started()
+        assertEquals("image/*", asked.type)
+        activity.answer(asked, register("lying", file.readBytes()))
+        val found = activity.awaitFound(before)
+        assertEquals(640 to 480, found.sourceWidth to found.sourceHeight)
+        assertTrue(found.any { it.label == "WBC" })
+    }
+
+    @Test
+    fun `what is no picture gets a message`() = start().use { controller ->
+        val activity = controller.get()
+        activity.awaitFound()
+        for ((name, bytes) in mapOf("broken" to ByteArray(999) { it.toByte() }, "empty" to ByteArray(0))) {
+            activity.findViewById<View>(R.id.gallery).performClick()
+            activity.answer(activity.started(), register(name, bytes))
+            await("a message") { activity.isShown(R.id.message) }
+            assertEquals("This picture cannot be read.", activity.text(R.id.message_text))
+            activity.findViewById<View>(R.id.samples).performClick()
+            await("a sample") { !activity.isShown(R.id.message) }
+        }
+    }
+
+    @Test
+    fun `the picture is shared with its boxes`() = start().use { controller ->
+        val activity = controller.get()
+        val found = activity.awaitFound()
+        activity.findViewById<View>(R.id.share).performClick()
+        val chooser = activity.started()
+        @Suppress("DEPRECATION")
+        val send: Intent = assertNotNull(chooser.getParcelableExtra(Intent.EXTRA_INTENT))
+        @Suppress("DEPRECATION")
+        val uri: Uri = assertNotNull(send.getParcelableExtra(Intent.EXTRA_STREAM))
+        assertEquals("image/jpeg", send.type)
+        assertTrue(send.flags and Intent.FLAG_GRANT_READ_URI_PERMISSION != 0)
+        val shared = File(app.cacheDir, "shared").listFiles()!!.single()
+        assertEquals(shared.name, uri.lastPathSegment)
+        val picture = BitmapFactory.decodeFile(shared.path)
+        assertEquals(found.sourceWidth to found.sourceHeight, picture.width to picture.height)
+        val plain = app.assets.open("samples/BloodImage_00007.jpg").use { BitmapFactory.decodeStream(it) }
+        val box = found.first { it.label == "WBC" }.box
+        val (x, y) = box.left.toInt() to ((box.top + box.bottom) / 2).toInt()
+        assertTrue(picture.getPixel(x, y) != plain.getPixel(x, y))
+    }
+
+    @Test
+    fun `memory is given back in the background, and taken again`() = start().use { controller ->
+        val activity = controller.get()
+        activity.awaitFound()
+        controller.pause().stop()
+        activity.onTrimMemory(android.content.ComponentCallbacks2.TRIM_MEMORY_BACKGROUND)
+        assertNull(activity.host.loaded)
+        assertNull(activity.overlay.found)
+        controller.start().resume()
+        assertTrue(activity.awaitFound().isNotEmpty())
+        assertEquals(2, activity.host.loads)
+    }
+
+    @Test
+    fun `a camera's problems are told, and can be tried again`() {
+        grantCamera()
+        start().use { controller ->
+            val activity = controller.get()
+            for (problem in listOf(CameraProblem.IN_USE, CameraProblem.DISABLED, CameraProblem.FAILED)) {
+                activity.onCameraProblem(problem)
+                assertTrue(activity.isShown(R.id.message))
+                assertEquals("Try again", activity.text(R.id.message_action))
+            }
+            activity.onCameraProblem(CameraProblem.NONE)
+            assertTrue(activity.awaitFound().isNotEmpty(), "without a camera there are samples")
+            assertFalse(activity.isShown(R.id.message_action))
+        }
+    }
+
+    @Test
+    fun `all that can be touched has a name, and is large enough`() = start().use { controller ->
+        val activity = controller.get()
+        activity.awaitFound()
+        activity.findViewById<View>(R.id.toggle).performClick()
+        activity.screenshot("phone-day-open", 822, 1782)
+        val touched = activity.window.decorView.all().filter { (it.isClickable || it is SeekBar) && it !is EditText && it.isShown }.toList()
+        assertTrue(touched.size >= 10, "$touched")
+        for (view in touched) {
+            val name = view.contentDescription ?: (view as? TextView)?.text
+            assertFalse(name.isNullOrBlank(), "$view")
+            assertTrue(view.height >= 48 * 2 && view.width >= 48 * 2, "$view is ${view.width} x ${view.height}")
+        }
+    }
+
+    @Test
+    fun `licences and versions`() = start().use { controller ->
+        controller.get().awaitFound()
+        controller.get().onAboutChosen()
+        assertTrue("TensorFlow Lite, Apache License 2.0" in dialogMessage())
+        shadowOf(Looper.getMainLooper()).idle()
+    }
+}

@@ -1,0 +1,6 @@
+// Versions stand in gradle/libs.versions.toml. pom.xml builds the same sources without Gradle; tests keep the two equal.
+plugins {
+    alias(libs.plugins.android.application) apply false
+    alias(libs.plugins.android.library) apply false
+    alias(libs.plugins.kotlin.android) apply false
+}
