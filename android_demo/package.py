@@ -38,7 +38,9 @@ def main() -> None:
         run("zipalign", "-f", "-p", "4", packed, aligned)
         sign(aligned, apk, build["min.sdk"])
         run("apksigner", "verify", "--min-sdk-version", build["min.sdk"], apk)
-        print(f"{os.path.relpath(apk)} ({apk.stat().st_size / 1e6:.2f} MB: {', '.join(abis)}), signed, verified")
+        print(
+            f"{os.path.relpath(apk)} ({apk.stat().st_size / 1e6:.2f} MB: {', '.join(abis)}), signed, verified"
+        )
 
 
 def properties() -> dict[str, str]:
@@ -91,7 +93,16 @@ def sign(aligned: Path, apk: Path, min_sdk: str) -> None:
         run("keytool", "-genkeypair", "-keystore", KEYSTORE, *key, *word, "-dname", name)
     word = ["--ks-pass", "pass:android", "--ks-key-alias", "androiddebugkey"]
     run(
-        "apksigner", "sign", "--ks", KEYSTORE, *word, "--min-sdk-version", min_sdk, "--out", f"{apk}.part", aligned
+        "apksigner",
+        "sign",
+        "--ks",
+        KEYSTORE,
+        *word,
+        "--min-sdk-version",
+        min_sdk,
+        "--out",
+        f"{apk}.part",
+        aligned,
     )
     Path(f"{apk}.part").replace(apk)
     Path(f"{apk}.part.idsig").unlink(missing_ok=True)

@@ -72,7 +72,10 @@ def test_models_are_stored_as_they_are_and_aligned(apk):
     out("zipalign", "-c", "-p", "4", apk)
     with zipfile.ZipFile(apk) as archive:
         models = [item for item in archive.infolist() if item.filename.endswith(".tflite")]
-        assert {item.filename for item in models} == {"assets/models/int8.tflite", "assets/models/float16.tflite"}
+        assert {item.filename for item in models} == {
+            "assets/models/int8.tflite",
+            "assets/models/float16.tflite",
+        }
         assert all(item.compress_type == zipfile.ZIP_STORED for item in models)
         written = ROOT / "app" / "src" / "main"
         for item in models:

@@ -127,14 +127,18 @@ def test_the_manifest_asks_for_the_camera_alone():
 
 def strings(folder: str) -> dict[str, str]:
     root = ET.parse(DEMO / "app" / "src" / "main" / "res" / folder / "strings.xml").getroot()
-    return {item.get("name"): "".join(item.itertext()) for item in root if item.get("translatable") != "false"}
+    return {
+        item.get("name"): "".join(item.itertext()) for item in root if item.get("translatable") != "false"
+    }
 
 
 def test_every_string_is_translated_with_the_same_places_in_it():
     english, german = strings("values"), strings("values-de")
     assert english.keys() == german.keys()
     for name, text in english.items():
-        assert sorted(re.findall(r"%\S*?[a-z]", text)) == sorted(re.findall(r"%\S*?[a-z]", german[name])), name
+        assert sorted(re.findall(r"%\S*?[a-z]", text)) == sorted(re.findall(r"%\S*?[a-z]", german[name])), (
+            name
+        )
 
 
 def test_every_string_is_used():

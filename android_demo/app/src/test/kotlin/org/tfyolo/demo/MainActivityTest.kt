@@ -134,6 +134,7 @@ class MainActivityTest {
         assertEquals(all.filter { it.score > 0.7f }, strict.toList())
         activity.findViewById<Button>(R.id.classes).performClick()
         val dialog = assertNotNull(ShadowAlertDialog.getLatestAlertDialog())
+        await("the list") { dialog.listView.childCount == 3 }
         listOf(0, 1).forEach { dialog.listView.performItemClick(dialog.listView.getChildAt(it), it, it.toLong()) }
         dialog.getButton(android.content.DialogInterface.BUTTON_POSITIVE).performClick()
         val white = activity.awaitFound(strict)
