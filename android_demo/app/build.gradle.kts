@@ -33,6 +33,11 @@ android {
     androidResources { noCompress += "tflite" }
     // Compressed in the APK, so that what people pass on is 4 MB smaller.
     packaging { jniLibs { useLegacyPackaging = true } }
+    lint {
+        checkDependencies = true
+        // Versions are raised on purpose, in both builds at once.
+        disable += listOf("AndroidGradlePluginVersion", "GradleDependency", "NewerVersionAvailable", "OldTargetApi")
+    }
     testOptions.unitTests {
         isIncludeAndroidResources = true
         // They load TensorFlow Lite's library, which runs on a phone, or on Debian under `make test-android`.

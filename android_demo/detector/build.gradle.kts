@@ -1,4 +1,5 @@
 import org.jetbrains.kotlin.gradle.dsl.JvmTarget
+import org.jetbrains.kotlin.gradle.tasks.KotlinCompile
 
 plugins {
     alias(libs.plugins.android.library)
@@ -10,7 +11,7 @@ android {
     compileSdk = libs.versions.targetSdk.get().toInt()
     defaultConfig {
         minSdk = libs.versions.minSdk.get().toInt()
-        consumerProguardFiles("../app/proguard-rules.pro")
+        consumerProguardFiles("consumer-rules.pro")
     }
     compileOptions {
         sourceCompatibility = JavaVersion.toVersion(libs.versions.jvmTarget.get())
@@ -25,7 +26,13 @@ android {
 }
 
 kotlin {
+    explicitApi()
     compilerOptions.jvmTarget = JvmTarget.fromTarget(libs.versions.jvmTarget.get())
+}
+
+// Tests run on a JVM, and read its pictures and its count of allocated bytes, which android.jar lacks.
+tasks.withType<KotlinCompile>().configureEach {
+    if (name.endsWith("UnitTestKotlin")) compilerOptions.noJdk = false
 }
 
 dependencies {
@@ -35,6 +42,7 @@ dependencies {
     testImplementation(libs.junit)
     testImplementation(libs.kotlin.test)
     testImplementation(libs.kotest.property)
+    testImplementation(libs.coroutines)
     // The SDK's android.jar has org.json without its code.
     testImplementation(libs.json)
 }

@@ -93,7 +93,8 @@ def test_sources_are_in_the_same_folders():
     assert build.find(f"{NAMESPACE}sourceDirectory").text == "src/main/kotlin"
     assert build.find(f"{NAMESPACE}testSourceDirectory").text == "src/test/kotlin"
     for folder in ("app", "detector"):
-        assert "sourceSets" not in script(folder) and "srcDir" not in script(folder)
+        assert "sourceSets" not in script(folder)
+        assert "srcDir" not in script(folder)
         assert pom(folder).find(f"{NAMESPACE}build/{NAMESPACE}sourceDirectory") is None
         kept = {path.name for path in (DEMO / folder / "src" / "main").iterdir()}
         assert kept <= {"kotlin", "res", "assets", "AndroidManifest.xml"}
@@ -115,7 +116,8 @@ def test_the_runtimes_differ_on_purpose_and_in_name_only():
     used = set()
     for path in (DEMO / "detector" / "src").rglob("*.kt"):
         used |= set(re.findall(r"^import (org\.tensorflow\..*)$", path.read_text("utf-8"), re.MULTILINE))
-    assert used and all(name.startswith("org.tensorflow.lite.") for name in used)
+    assert used
+    assert all(name.startswith("org.tensorflow.lite.") for name in used)
 
 
 def test_the_manifest_asks_for_the_camera_alone():

@@ -124,8 +124,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
     print(f"next: tfyolo detect --weights {next(iter(written.values()))} --source PICTURE")
     for formats, step in _NEXT:
-        if file := next((written[name] for name in formats if name in written), None):
-            print(f"next: {step.format(file=file)}")
+        if fitting := [written[name] for name in formats if name in written]:
+            print(f"next: {step.format(file=fitting[0])}")
     return 0
 
 
