@@ -55,13 +55,14 @@ def test_versions_are_equal(gradle, maven):
 
 
 def test_gradle_reads_its_versions_from_the_catalog():
-    for name in ("minSdk", "targetSdk", "versionCode", "versionName", "jvmTarget"):
-        assert f"{name} = libs.versions.{name}" in script("app") or name == "jvmTarget", name
+    for name in ("minSdk", "targetSdk", "versionCode", "versionName"):
+        assert f"{name} = libs.versions.{name}" in script("app"), name
     for folder in ("app", "detector"):
         text = script(folder)
         assert "compileSdk = libs.versions.targetSdk" in text
         assert "minSdk = libs.versions.minSdk" in text
         assert "JvmTarget.fromTarget(libs.versions.jvmTarget.get())" in text
+        assert text.count("JavaVersion.toVersion(libs.versions.jvmTarget.get())") == 2, "source and target"
         assert not re.search(r'"\d+\.\d+', text), "a version beside the catalog"
 
 
@@ -103,34 +104,97 @@ def test_sources_are_in_the_same_folders():
         assert f"${{basedir}}/src/main/{part}" in text
 
 
-def test_one_set_of_rules_for_what_is_left_out():
+def rules(path: str) -> set[str]:
+    lines = (DEMO / path).read_text("utf-8").splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+def test_both_builds_keep_the_same_classes():
     assert '"proguard-rules.pro"' in script("app")
     assert '"app" / "proguard-rules.pro"' in (DEMO / "package.py").read_text("utf-8")
+    # Those that a copy of the detector takes along.
+    assert 'consumerProguardFiles("consumer-rules.pro")' in script("detector")
+    kept = rules("detector/consumer-rules.pro")
+    assert kept
+    assert kept <= rules("app/proguard-rules.pro")
+
+
+def test_gradle_leaves_out_the_tests_that_load_the_native_library():
+    """One that is forgotten would fail in Android Studio alone."""
+    left_out = set(re.findall(r"\*\*/(\w+)\*", script("detector")))
+    tests = {
+        path.stem: path.read_text("utf-8") for path in (DEMO / "detector" / "src" / "test").rglob("*.kt")
+    }
+    native = {
+        name
+        for name, text in tests.items()
+        if "@Test" in text and re.search(r"\b(detector|Detector|Runner|Interpreter)\(", text)
+    }
+    assert native
+    assert left_out - {"PreprocessorBench"} == native
+    assert left_out <= tests.keys()
 
 
 def test_the_runtimes_differ_on_purpose_and_in_name_only():
     assert tuple(int(part) for part in VERSIONS["litert"].split(".")) >= (1, 4), "pages of 16 KB"
     assert PROPERTIES["tflite.version"] == "2.16.1"
-    for library in ("libs.litert", "libs.litert.gpu", "libs.litert.gpu.api"):
-        assert f"({library})" in script("detector")
+    libraries = (DEMO / "gradle" / "libs.versions.toml").read_text("utf-8")
+    for name in ("litert", "litert-gpu", "litert-gpu-api"):
+        assert (
+            f'{name} = {{ module = "com.google.ai.edge.litert:{name}", version.ref = "litert" }}' in libraries
+        )
+        assert f"(libs.{name.replace('-', '.')})" in script("detector")
     used = set()
-    for path in (DEMO / "detector" / "src").rglob("*.kt"):
-        used |= set(re.findall(r"^import (org\.tensorflow\..*)$", path.read_text("utf-8"), re.MULTILINE))
-    assert used
-    assert all(name.startswith("org.tensorflow.lite.") for name in used)
+    for module in ("app", "detector"):
+        for path in (DEMO / module / "src").rglob("*.kt"):
+            text = path.read_text("utf-8")
+            assert "com.google.ai.edge" not in text, path
+            used |= set(re.findall(r"\borg\.tensorflow\.\w+", text))
+    assert used == {"org.tensorflow.lite"}
 
 
-def test_the_manifest_asks_for_the_camera_alone():
-    root = ET.parse(DEMO / "app" / "src" / "main" / "AndroidManifest.xml").getroot()
-    asked = [item.get(f"{ANDROID}name") for item in root.iter() if "permission" in item.tag]
+def test_manifests_ask_for_the_camera_alone():
+    asked = []
+    for path in DEMO.glob("*/src/**/AndroidManifest.xml"):
+        root = ET.parse(path).getroot()
+        asked += [item.get(f"{ANDROID}name") for item in root.iter() if "permission" in item.tag]
+        assert root.get("package") is None, "Gradle refuses it"
     assert asked == ["android.permission.CAMERA"]
-    assert root.get("package") is None, "Gradle refuses it"
 
 
-def strings(folder: str) -> dict[str, str]:
+def test_no_file_names_a_path_of_a_machine():
+    made = ("target", "build", "assets", ".gradle", ".kotlin", "__pycache__")
+    kinds = (
+        ".kt",
+        ".kts",
+        ".xml",
+        ".toml",
+        ".properties",
+        ".pro",
+        ".py",
+        ".sh",
+        ".c",
+        ".md",
+        ".txt",
+        ".config",
+    )
+    paths = [path for path in DEMO.rglob("*") if path.suffix in kinds and path.name != "local.properties"]
+    paths = [path for path in paths if not set(path.relative_to(DEMO).parts) & set(made)]
+    assert len(paths) > 50
+    for path in paths:
+        text = path.read_text("utf-8")
+        for place in re.finditer(
+            r"(?<![\w.}])/(home|root|work|tmp|opt|mnt|Users|usr/lib)/|\b[A-Z]:\\\w", text
+        ):
+            pytest.fail(f"{path}: {place.group()}")
+
+
+def strings(folder: str, every: bool = False) -> dict[str, str]:
     root = ET.parse(DEMO / "app" / "src" / "main" / "res" / folder / "strings.xml").getroot()
     return {
-        item.get("name"): "".join(item.itertext()) for item in root if item.get("translatable") != "false"
+        item.get("name"): "".join(item.itertext())
+        for item in root
+        if every or item.get("translatable") != "false"
     }
 
 
@@ -147,5 +211,5 @@ def test_every_string_is_used():
     main = DEMO / "app" / "src" / "main"
     files = [*main.rglob("*.kt"), *(main / "res").rglob("*.xml"), main / "AndroidManifest.xml"]
     text = "\n".join(path.read_text("utf-8") for path in files)
-    for name in strings("values"):
+    for name in strings("values", every=True):
         assert re.search(rf"R\.(string|plurals)\.{name}\b|@string/{name}\b", text), name
