@@ -157,6 +157,14 @@ class Stage(val root: View) {
         message.visibility = View.GONE
     }
 
+    /** What the view shows of the camera. Its bitmap is the texture as it is, without what turns it upright. */
+    private fun previewPicture(): Bitmap? {
+        val texture = preview.bitmap ?: return null
+        val picture = Bitmap.createBitmap(preview.width, preview.height, Bitmap.Config.ARGB_8888)
+        Canvas(picture).drawBitmap(texture, preview.getTransform(null), null)
+        return picture
+    }
+
     /**
      * A copy with the boxes drawn into it; null while nothing has been detected.
      *
@@ -164,7 +172,7 @@ class Stage(val root: View) {
      */
     fun annotated(shown: Bitmap?): Bitmap? {
         val found = overlay.found ?: return null
-        val copy = (shown ?: preview.bitmap ?: return null).copy(Bitmap.Config.ARGB_8888, true)
+        val copy = (if (shown != null) shown.copy(Bitmap.Config.ARGB_8888, true) else previewPicture()) ?: return null
         val mapping = ViewMapping(found.sourceWidth, found.sourceHeight, copy.width, copy.height, overlay.scaleType)
         // Lines as they look on a screen of 400 dp, whatever the picture's size.
         BoxPainter(maxOf(copy.width, copy.height) / 800f).draw(Canvas(copy), found, mapping, copy.width, copy.height, Wording::percent)
