@@ -98,3 +98,12 @@ def test_size(apk, capsys):
     with capsys.disabled():
         print(f"\n{apk.name}: {apk.stat().st_size / 1e6:.2f} MB")
     assert apk.stat().st_size < most
+
+
+def test_buffers_are_called_as_old_androids_know_them():
+    """Since Java 9 `ByteBuffer.rewind` and its like return a ByteBuffer; before Android 9 there is only Buffer's."""
+    classes = [*ROOT.glob("detector/target/classes/**/*.class"), *ROOT.glob("app/target/classes/**/*.class")]
+    assert len(classes) > 50
+    code = out("javap", "-c", "-p", *classes)
+    calls = re.findall(r"java/nio/\w+Buffer\.(?:position|limit|rewind|flip|clear|mark|reset):\(I?\)L\S+", code)
+    assert {call for call in calls if not call.startswith("java/nio/Buffer.")} == set()

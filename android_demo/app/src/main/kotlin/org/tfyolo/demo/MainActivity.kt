@@ -50,6 +50,9 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
     private var source: PictureSource? = null
     private var picture: Bitmap? = null
 
+    /** Memory was given back while nobody looked. */
+    private var released = false
+
     /** How frames of the camera lie; read on the detector's thread. */
     @Volatile
     private var rotation = 0
@@ -136,6 +139,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         super.onTrimMemory(level)
         if (level < TRIM_MEMORY_BACKGROUND) return
         // Not seen: all of it can be had again.
+        released = true
         host.release()
         picture = null
         stage.clear()
@@ -143,10 +147,10 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
 
     override fun onStart() {
         super.onStart()
-        if (host.loaded == null && host.loads > 0) {
-            onEngineChosen()
-            source?.let(::show)
-        }
+        if (!released) return
+        released = false
+        onEngineChosen()
+        source?.let(::show)
     }
 
     override fun onConfigurationChanged(configuration: Configuration) {

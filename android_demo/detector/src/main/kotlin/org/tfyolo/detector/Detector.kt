@@ -152,7 +152,15 @@ public class Detector internal constructor(
         private fun deviceName() = Build.FINGERPRINT ?: "unknown"
 
         private fun checksum(model: ByteBuffer): String {
-            val sum = CRC32().apply { update(slice(model, 0, model.limit())) }
+            // A part at a time: CRC32 takes whole buffers from Android 8 on only.
+            val rest = slice(model, 0, model.limit())
+            val part = ByteArray(1 shl 16)
+            val sum = CRC32()
+            while (rest.hasRemaining()) {
+                val count = minOf(part.size, rest.remaining())
+                rest.get(part, 0, count)
+                sum.update(part, 0, count)
+            }
             return "%08x of %d bytes".format(sum.value, model.limit())
         }
     }

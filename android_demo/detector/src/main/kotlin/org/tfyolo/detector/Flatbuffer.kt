@@ -64,12 +64,3 @@ internal class Table private constructor(private val buffer: ByteBuffer, private
         }
     }
 }
-
-/** A part of a buffer, from 0. */
-internal fun slice(buffer: ByteBuffer, start: Int, size: Int): ByteBuffer {
-    if (start < 0 || size < 0 || start > buffer.limit() - size) throw IndexOutOfBoundsException("$size bytes at $start")
-    val part = buffer.duplicate()
-    part.position(start)
-    part.limit(start + size)
-    return part.slice().order(ByteOrder.LITTLE_ENDIAN)
-}

@@ -23,7 +23,7 @@ internal fun readAsset(assets: AssetManager, name: String): ByteBuffer =
         } catch (_: FileNotFoundException) {
             // Compressed in the APK: it has to be unpacked into memory.
             val bytes = assets.open(name).use { it.readBytes() }
-            directBuffer(bytes.size).apply { put(bytes).rewind() }
+            directBuffer(bytes.size).put(bytes).also(::rewind)
         }
     } catch (error: IOException) {
         throw ModelException(Problem.UNREADABLE, "The app's assets have no model `$name` that can be read.", error)

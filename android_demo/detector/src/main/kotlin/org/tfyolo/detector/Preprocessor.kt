@@ -27,10 +27,10 @@ internal class Preprocessor(
         val box = plan.box
         for (y in 0 until box.height) {
             encoding.write(plan.row(y), line)
-            input.position(((box.top + y) * inputWidth + box.left) * 3 * encoding.bytes)
+            seek(input, ((box.top + y) * inputWidth + box.left) * 3 * encoding.bytes)
             input.put(line, 0, box.width * 3 * encoding.bytes)
         }
-        input.rewind()
+        rewind(input)
         return box
     }
 
@@ -44,7 +44,7 @@ internal class Preprocessor(
 
     private fun pad() {
         encoding.write(IntArray(inputWidth * 3) { PAD_VALUE }, line)
-        input.rewind()
+        rewind(input)
         for (y in 0 until inputHeight) input.put(line)
     }
 }

@@ -2,7 +2,6 @@ package org.tfyolo.detector
 
 import java.io.Closeable
 import java.nio.ByteBuffer
-import java.nio.ByteOrder
 import org.tensorflow.lite.DataType
 import org.tensorflow.lite.Interpreter
 import org.tensorflow.lite.Tensor
@@ -67,8 +66,8 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
 
     /** Compute [outputs] from [input]. */
     fun run() {
-        input.rewind()
-        results.forEach { it.buffer.rewind() }
+        rewind(input)
+        results.forEach { rewind(it.buffer) }
         interpreter.runSignature(arguments, receivers, signature)
         results.forEach { it.read() }
     }
@@ -125,7 +124,7 @@ private class Result(name: String, tensor: Tensor) {
 
     fun read() {
         if (type == DataType.FLOAT32) {
-            floats.rewind()
+            rewind(floats)
             floats.get(output.values)
         } else {
             val mask = if (type == DataType.UINT8) 255 else -1
@@ -137,5 +136,3 @@ private class Result(name: String, tensor: Tensor) {
         val TYPES = listOf(DataType.FLOAT32, DataType.UINT8, DataType.INT8)
     }
 }
-
-internal fun directBuffer(size: Int): ByteBuffer = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder())

@@ -104,9 +104,9 @@ public class YuvFrame : Source {
             }
             if (bytes.size < needed) bytes = ByteArray(needed)
             val position = from.position()
-            from.position(0)
+            seek(from, 0)
             from.get(bytes, 0, needed)
-            from.position(position)
+            seek(from, position)
             start = 0
             this.rowStride = rowStride
             this.pixelStride = pixelStride
