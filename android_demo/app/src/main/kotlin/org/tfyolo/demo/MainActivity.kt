@@ -4,7 +4,6 @@ import android.app.Activity
 import android.app.AlertDialog
 import android.content.ActivityNotFoundException
 import android.content.Intent
-import android.content.res.Configuration
 import android.graphics.Bitmap
 import android.media.Image
 import android.net.Uri
@@ -20,6 +19,7 @@ import org.tfyolo.demo.camera.CameraPermission
 import org.tfyolo.demo.camera.CameraPermission.State
 import org.tfyolo.demo.camera.CameraProblem
 import org.tfyolo.demo.camera.CameraSource
+import org.tfyolo.demo.camera.DisplayTurns
 import org.tfyolo.demo.detection.DetectorHost
 import org.tfyolo.demo.detection.Loaded
 import org.tfyolo.demo.models.ModelLibrary
@@ -41,6 +41,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
     private lateinit var stage: Stage
     private lateinit var panel: ControlPanel
     private lateinit var camera: CameraSource
+    private lateinit var turns: DisplayTurns
     private val decoding = Executors.newSingleThreadExecutor()
 
     lateinit var host: DetectorHost
@@ -73,6 +74,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         host = lastNonConfigurationInstance as? DetectorHost ?: DetectorHost(this)
         host.listener = this
         camera = CameraSource(this, host.handler, this)
+        turns = DisplayTurns(this, ::turnCamera)
         stage.onTexture = { startCamera() }
         listenToButtons()
         showThresholds()
@@ -110,6 +112,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
     }
 
     override fun onStop() {
+        turns.stop()
         stopCamera()
         super.onStop()
     }
@@ -147,15 +150,11 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
 
     override fun onStart() {
         super.onStart()
+        turns.start()
         if (!released) return
         released = false
         onEngineChosen()
         source?.let(::show)
-    }
-
-    override fun onConfigurationChanged(configuration: Configuration) {
-        super.onConfigurationChanged(configuration)
-        turnCamera()
     }
 
     @Deprecated("Its successor begins with Android 13")
@@ -218,7 +217,8 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
 
     private fun share() {
         val annotated = stage.annotated(picture.takeIf { source != null }) ?: return
-        startActivity(Intent.createChooser(SharedPictures.send(this, annotated), getString(R.string.share)))
+        val send = SharedPictures.send(this, annotated) ?: return stage.showMessage(getString(R.string.share_no_room), null, null)
+        startActivity(Intent.createChooser(send, getString(R.string.share)))
     }
 
     // Camera
@@ -263,6 +263,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         super.onRequestPermissionsResult(request, permissions, results)
         // No results: the question was interrupted, by a rotation for one.
         if (request != CameraPermission.REQUEST || results.isEmpty()) return
+        permission.answered()
         if (permission.state == State.GRANTED) showCamera() else offerCamera()
     }
 
@@ -316,13 +317,16 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         settings.model = loaded.model.id
         panel.show(loaded)
         showThresholds()
-        picture?.let(host::detect)
+        picture?.let(host::detect) ?: stage.hideBusy()
     }
 
     override fun onModelRefused(message: String) {
+        val refused = library.find(settings.model)
         settings.model = host.loaded?.model?.id
         panel.listModels()
         stage.hideBusy()
+        // Nothing ran before: the first model has to do, unless it is that one.
+        if (host.loaded == null && library.find(null) != refused) onEngineChosen()
         AlertDialog.Builder(this).setTitle(R.string.model_refused).setMessage(message).setPositiveButton(android.R.string.ok, null).show()
     }
 

@@ -30,6 +30,11 @@ class Settings(context: Context) {
         get() = stored.getFloat("iou", 0.45f)
         set(value) = stored.edit().putFloat("iou", value).apply()
 
+    /** Names of the classes that are looked for; null for all. */
+    var classes: Set<String>?
+        get() = stored.getStringSet("classes", null)?.toSet()
+        set(value) = stored.edit().putStringSet("classes", value).apply()
+
     var frontCamera: Boolean
         get() = stored.getBoolean("front", false)
         set(value) = stored.edit().putBoolean("front", value).apply()

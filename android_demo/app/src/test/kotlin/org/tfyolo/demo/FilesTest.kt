@@ -72,13 +72,13 @@ class FilesTest {
     @Test
     fun `large pictures are decoded small`() {
         assertEquals(1, PictureLoader.sampling(640, 480))
-        assertEquals(4, PictureLoader.sampling(4000, 3000))
+        assertEquals(2, PictureLoader.sampling(4000, 3000))
         assertEquals(64, PictureLoader.sampling(65_535, 65_535))
     }
 
     @Test
     fun `only the shared picture is lent, and only to be read`() {
-        val send = SharedPictures.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888))
+        val send = assertNotNull(SharedPictures.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888)))
         @Suppress("DEPRECATION")
         val uri: Uri = assertNotNull(send.getParcelableExtra(Intent.EXTRA_STREAM))
         val provider = Robolectric.setupContentProvider(SharedPictures::class.java)

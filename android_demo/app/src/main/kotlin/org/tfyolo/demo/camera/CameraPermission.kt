@@ -21,8 +21,12 @@ class CameraPermission(private val activity: Activity, private val settings: Set
         }
 
     fun ask() {
-        settings.askedForCamera = true
         activity.requestPermissions(arrayOf(NAME), REQUEST)
+    }
+
+    /** To be called with an answer, not where the question was interrupted: only then may the system refuse to ask again. */
+    fun answered() {
+        settings.askedForCamera = true
     }
 
     /** Where alone it can be granted after it was denied for good. */

@@ -59,17 +59,18 @@ class CameraSource(context: Context, private val frames: Handler, private val li
     private var opening: Opening? = null
 
     private class Opening(val id: String, val facts: CameraFacts, val texture: SurfaceTexture) {
-        /** Taken away, or never given: it is opened again when it is free, or by another [start]. */
-        var lost = false
+        /** Taken away, or never given: opened again by another [start]; by itself when the other app is done with it. */
+        var lost: CameraProblem? = null
     }
 
     /** Open, or about to be. */
-    val running: Boolean get() = opening?.lost == false
+    val running: Boolean get() = opening?.run { lost == null } ?: false
 
     private val availability = object : CameraManager.AvailabilityCallback() {
         override fun onCameraAvailable(id: String) {
             val waiting = opening ?: return
-            if (id == waiting.id && waiting.lost) open(waiting)
+            // A broken camera is free again whenever it failed, and would be opened without end.
+            if (id == waiting.id && waiting.lost == CameraProblem.IN_USE) open(waiting)
         }
     }
 
@@ -78,6 +79,8 @@ class CameraSource(context: Context, private val frames: Handler, private val li
         listOf(true, false).all { front -> manager.cameraIdList.any { isFront(it) == front } }
     } catch (_: CameraAccessException) {
         false
+    } catch (_: IllegalArgumentException) {
+        false
     }
 
     /** Open it; the permission is there. Once open, or instead, the listener hears of it on the main thread. */
@@ -85,8 +88,11 @@ class CameraSource(context: Context, private val frames: Handler, private val li
         stop()
         val (id, facts) = try {
             choose(front)
-        } catch (_: CameraAccessException) {
-            null
+        } catch (error: CameraAccessException) {
+            return listener.onCameraProblem(problemOf(error))
+        } catch (_: IllegalArgumentException) {
+            // Unplugged in between.
+            return listener.onCameraProblem(CameraProblem.FAILED)
         } ?: return listener.onCameraProblem(CameraProblem.NONE)
         val now = Opening(id, facts, texture)
         opening = now
@@ -129,7 +135,7 @@ class CameraSource(context: Context, private val frames: Handler, private val li
 
     @SuppressLint("MissingPermission")
     private fun open(now: Opening) {
-        now.lost = false
+        now.lost = null
         try {
             manager.openCamera(now.id, states(now), main)
         } catch (error: CameraAccessException) {
@@ -143,7 +149,7 @@ class CameraSource(context: Context, private val frames: Handler, private val li
 
     private fun lose(now: Opening, problem: CameraProblem) {
         if (opening !== now) return
-        now.lost = true
+        now.lost = problem
         release()
         listener.onCameraProblem(problem)
     }
@@ -180,15 +186,18 @@ class CameraSource(context: Context, private val frames: Handler, private val li
 
     private fun begin(device: CameraDevice, now: Opening) {
         val size = now.facts.size
-        now.texture.setDefaultBufferSize(size.width, size.height)
-        val preview = Surface(now.texture).also { surface = it }
-        val images = ImageReader.newInstance(size.width, size.height, ImageFormat.YUV_420_888, IMAGES).also { reader = it }
-        images.setOnImageAvailableListener({ from -> from.acquireLatestImage()?.let(listener::onFrame) }, frames)
         try {
+            now.texture.setDefaultBufferSize(size.width, size.height)
+            val preview = Surface(now.texture).also { surface = it }
+            val images = ImageReader.newInstance(size.width, size.height, ImageFormat.YUV_420_888, IMAGES).also { reader = it }
+            images.setOnImageAvailableListener({ from -> from.acquireLatestImage()?.let(listener::onFrame) }, frames)
             @Suppress("DEPRECATION") // Its successor begins with Android 9.
             device.createCaptureSession(listOf(preview, images.surface), sessions(device, now, preview, images.surface), main)
         } catch (error: CameraAccessException) {
             lose(now, problemOf(error))
+        } catch (_: IllegalArgumentException) {
+            // The view has let its texture go.
+            lose(now, CameraProblem.FAILED)
         } catch (_: IllegalStateException) {
             // Closed in the meantime: onDisconnected or onError tells.
         }
@@ -205,6 +214,8 @@ class CameraSource(context: Context, private val frames: Handler, private val li
                 listener.onCameraOpen(now.facts)
             } catch (error: CameraAccessException) {
                 lose(now, problemOf(error))
+            } catch (_: IllegalArgumentException) {
+                lose(now, CameraProblem.FAILED)
             } catch (_: IllegalStateException) {
                 // As above.
             }

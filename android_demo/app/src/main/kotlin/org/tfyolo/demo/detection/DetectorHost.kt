@@ -89,9 +89,7 @@ class DetectorHost(context: Context) {
     /** Detect in a picture; nothing happens until a model is there. */
     fun detect(picture: Bitmap) {
         handler.post {
-            val detector = detector ?: return@post
-            detector.thresholds = thresholds
-            val found = detector.detect(picture)
+            val found = compute { it.detect(picture) } ?: return@post
             tell { it.onPicture(picture, found) }
         }
     }
@@ -99,10 +97,26 @@ class DetectorHost(context: Context) {
     /** Detect in a camera's image, which is closed; to be called on [handler]'s thread. */
     fun detect(image: Image, rotation: Int, mirror: Boolean) {
         image.use { frame.copyFrom(it) }
-        val detector = detector ?: return
-        detector.thresholds = thresholds
-        val found = detector.detect(frame, rotation, mirror)
+        val found = compute { it.detect(frame, rotation, mirror) } ?: return
         tell { it.onFrame(found) }
+    }
+
+    /** A file may load and yet not run, or a driver give up; the network goes, the app stays. */
+    private fun compute(what: (Detector) -> Detections): Detections? {
+        val running = detector ?: return null
+        running.thresholds = thresholds
+        return try {
+            what(running)
+        } catch (error: RuntimeException) {
+            running.close()
+            detector = null
+            val reason = error.message?.lineSequence()?.firstOrNull() ?: error.javaClass.simpleName
+            main.post {
+                loaded = null
+                listener?.onModelRefused(context.getString(R.string.model_stopped, reason))
+            }
+            null
+        }
     }
 
     /** Give the memory of the network back; [load] brings it again. */
@@ -111,6 +125,8 @@ class DetectorHost(context: Context) {
         handler.post {
             detector?.close()
             detector = null
+            // After what a load that was under way has posted.
+            main.post { loaded = null }
         }
     }
 
@@ -139,6 +155,8 @@ class DetectorHost(context: Context) {
             error.message
         } catch (error: OutOfMemoryError) {
             context.getString(R.string.out_of_memory)
+        } catch (error: RuntimeException) {
+            error.message ?: error.javaClass.simpleName
         }
         tell { it.onModelRefused(message.orEmpty()) }
     }

@@ -38,15 +38,13 @@ class ModelImport(private val context: Context, private val library: ModelLibrar
                 }
             }
             return part
-        } catch (error: IOException) {
-            part.delete()
-            throw ImportException(context.getString(R.string.import_unreadable), error)
-        } catch (error: SecurityException) {
-            part.delete()
-            throw ImportException(context.getString(R.string.import_unreadable), error)
         } catch (error: ImportException) {
             part.delete()
             throw error
+        } catch (error: Exception) {
+            // Another app's provider, which may throw what it likes.
+            part.delete()
+            throw ImportException(context.getString(R.string.import_unreadable), error)
         }
     }
 

@@ -44,7 +44,7 @@ sealed class PictureSource {
 
 /** Decodes pictures upright and no larger than a screen can show. Files are untrusted. */
 object PictureLoader {
-    private const val MOST_PIXELS = 2_000_000
+    private const val MOST_PIXELS = 4_000_000
 
     /** @return null if it is no picture that can be read. */
     fun load(context: Context, source: PictureSource): Bitmap? =
@@ -54,13 +54,10 @@ object PictureLoader {
             val options = BitmapFactory.Options().apply { inSampleSize = sampling(size.outWidth, size.outHeight) }
             val decoded = source.open(context)?.use { BitmapFactory.decodeStream(it, null, options) }
             decoded?.let { upright(it, orientation(context, source)) }
-        } catch (_: IOException) {
-            null
-        } catch (_: SecurityException) {
+        } catch (_: Exception) {
+            // Another app's provider, which may throw what it likes.
             null
         } catch (_: OutOfMemoryError) {
-            null
-        } catch (_: IllegalArgumentException) {
             null
         }
 

@@ -12,6 +12,7 @@ import android.os.ParcelFileDescriptor
 import android.provider.OpenableColumns
 import java.io.File
 import java.io.FileNotFoundException
+import java.io.IOException
 
 /** Lends the picture that is being shared to the app it is shared with: one folder of the cache, to be read only. */
 class SharedPictures : ContentProvider() {
@@ -50,12 +51,17 @@ class SharedPictures : ContentProvider() {
 
         private fun folder(context: Context) = File(context.cacheDir, "shared")
 
-        /** An intent that sends the picture; the one shared before is removed. */
-        fun send(context: Context, picture: Bitmap): Intent {
+        /** An intent that sends the picture; the one shared before is removed. Null if there is no room for it. */
+        fun send(context: Context, picture: Bitmap): Intent? {
             val folder = folder(context).apply { mkdirs() }
             folder.listFiles().orEmpty().forEach { it.delete() }
             val file = File(folder, "detections-${System.currentTimeMillis()}.jpg")
-            file.outputStream().use { picture.compress(Bitmap.CompressFormat.JPEG, 92, it) }
+            val written = try {
+                file.outputStream().use { picture.compress(Bitmap.CompressFormat.JPEG, 92, it) }
+            } catch (_: IOException) {
+                false
+            }
+            if (!written) return null
             val uri = Uri.Builder().scheme("content").authority(AUTHORITY).appendPath(file.name).build()
             return Intent(Intent.ACTION_SEND).setType(TYPE).putExtra(Intent.EXTRA_STREAM, uri).addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION)
                 .apply { clipData = android.content.ClipData.newRawUri(null, uri) }

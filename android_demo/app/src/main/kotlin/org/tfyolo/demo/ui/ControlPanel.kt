@@ -44,8 +44,8 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
 
     init {
         val threads = listOf(null, 1, 2, 4).filter { it == null || it <= maxOf(Runtime.getRuntime().availableProcessors(), 2) }
-        choice(R.id.threads, threads, settings.threads, { it?.toString() ?: text(R.string.automatic) }) { settings.threads = it }
-        choice(R.id.delegate, Delegate.entries, settings.delegate, ::nameOf) { settings.delegate = it }
+        choice(R.id.threads, R.string.threads, threads, settings.threads, { it?.toString() ?: text(R.string.automatic) }) { settings.threads = it }
+        choice(R.id.delegate, R.string.delegate, Delegate.entries, settings.delegate, ::nameOf) { settings.delegate = it }
         threshold(R.id.score, R.id.score_value, settings.score) { settings.score = it }
         threshold(R.id.iou, R.id.iou_value, settings.iou) { settings.iou = it }
         classes.setOnClickListener { chooseClasses() }
@@ -58,7 +58,7 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
     fun listModels() {
         listed = library.all()
         val names = listed.map { it.title(context) } + text(R.string.choose_file)
-        fill(models, names, listed.indexOf(library.find(settings.model)).coerceAtLeast(0)) { at ->
+        fill(models, R.string.model, names, listed.indexOf(library.find(settings.model)).coerceAtLeast(0)) { at ->
             if (at == listed.size) {
                 models.setSelection(listed.indexOf(library.find(settings.model)).coerceAtLeast(0))
                 listener.onImportChosen()
@@ -71,10 +71,11 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
     }
 
     fun show(loaded: Loaded) {
-        if (loaded.description.labels != labels) {
-            labels = loaded.description.labels
-            chosenClasses = null
-        }
+        labels = loaded.description.labels
+        // Of a model with other classes, all: none would be a filter that nobody chose.
+        val named = settings.classes
+        chosenClasses = labels.indices.filter { named == null || labels[it] in named }.toSet()
+            .takeIf { named != null && it.size < labels.size && (it.isNotEmpty() || named.isEmpty()) }
         showClasses()
         root.findViewById<TextView>(R.id.backend).text = Wording.backend(context.resources, loaded.backend)
         val about = loaded.description
@@ -93,9 +94,9 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         Delegate.GPU -> text(R.string.gpu)
     }
 
-    private fun <T> choice(id: Int, values: List<T>, now: T, name: (T) -> String, store: (T) -> Unit) {
+    private fun <T> choice(id: Int, label: Int, values: List<T>, now: T, name: (T) -> String, store: (T) -> Unit) {
         var last = values.indexOf(now).coerceAtLeast(0)
-        fill(root.findViewById(id), values.map(name), last) { at ->
+        fill(root.findViewById(id), label, values.map(name), last) { at ->
             if (at == last) return@fill
             last = at
             store(values[at])
@@ -103,12 +104,18 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         }
     }
 
-    private fun fill(spinner: Spinner, names: List<String>, now: Int, chosen: (Int) -> Unit) {
+    private fun fill(spinner: Spinner, label: Int, names: List<String>, now: Int, chosen: (Int) -> Unit) {
         spinner.onItemSelectedListener = null
         spinner.adapter = ArrayAdapter(context, R.layout.spinner_item, names).apply { setDropDownViewResource(android.R.layout.simple_spinner_dropdown_item) }
         spinner.setSelection(now, false)
+        // A description hides the chosen item from screen readers, so it says both.
+        fun describe(at: Int) = context.getString(R.string.choice_of, text(label), names[at]).let { spinner.contentDescription = it }
+        describe(now)
         spinner.onItemSelectedListener = object : AdapterView.OnItemSelectedListener {
-            override fun onItemSelected(parent: AdapterView<*>?, view: View?, position: Int, id: Long) = chosen(position)
+            override fun onItemSelected(parent: AdapterView<*>?, view: View?, position: Int, id: Long) {
+                describe(position)
+                chosen(position)
+            }
 
             override fun onNothingSelected(parent: AdapterView<*>?) = Unit
         }
@@ -146,6 +153,7 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
 
     private fun setClasses(chosen: Set<Int>) {
         chosenClasses = chosen.takeIf { it.size < labels.size }
+        settings.classes = chosenClasses?.map { labels[it] }?.toSet()
         showClasses()
         listener.onThresholdsChosen()
     }

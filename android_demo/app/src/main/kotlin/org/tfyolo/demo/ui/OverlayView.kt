@@ -4,6 +4,7 @@ import android.content.Context
 import android.graphics.Canvas
 import android.util.AttributeSet
 import android.view.View
+import org.tfyolo.demo.R
 import org.tfyolo.detector.Detections
 import org.tfyolo.detector.ScaleType
 import org.tfyolo.detector.ViewMapping
@@ -28,7 +29,7 @@ class OverlayView @JvmOverloads constructor(context: Context, attributes: Attrib
         val now = System.currentTimeMillis()
         if (found == null || scaleType == ScaleType.FIT_CENTER || now - spokenAt > SPEAK_MS) {
             spokenAt = now
-            contentDescription = found?.let { Wording.found(resources, it) }
+            contentDescription = found?.let { Wording.found(resources, it) } ?: resources.getString(R.string.picture)
         }
     }
 

@@ -7,6 +7,7 @@ import android.os.SystemClock
 import android.view.Surface
 import android.view.TextureView
 import android.view.View
+import android.view.ViewGroup
 import android.widget.Button
 import android.widget.ImageView
 import android.widget.TextView
@@ -85,7 +86,9 @@ class Stage(val root: View) {
             // Controls stand beside the picture, at its end.
             val toLeft = root.layoutDirection == View.LAYOUT_DIRECTION_RTL
             above.setPadding(if (toLeft) 0 else left, top, if (toLeft) right else 0, 0)
-            controls.setPadding(if (toLeft) left else 0, top, if (toLeft) 0 else right, bottom)
+            controls.setPadding(if (toLeft) left else 0, 0, if (toLeft) 0 else right, bottom)
+            // The status bar's signs are white: the panel begins below them.
+            controls.layoutParams = (controls.layoutParams as ViewGroup.MarginLayoutParams).apply { topMargin = top }
         }
     }
 
