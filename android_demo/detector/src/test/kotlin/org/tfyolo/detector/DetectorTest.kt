@@ -49,7 +49,7 @@ class DetectorTest {
             // Integers have equal scores now and then. Which of two neighbours comes first, the top-k of such a file leaves open.
             val tie = step > 0 && model.getString("nms") == "builtin" && overlap in 0.7..0.98 && ++ties <= 2
             assertTrue(overlap > 0.98 || tie, "$what: $match for $one, IoU $overlap")
-            assertTrue(abs(match.score - score) <= step + 1e-4f, "$what: $match for $one")
+            assertTrue(abs(match.score - score) <= step + 1e-3f, "$what: $match for $one")
             left.remove(match)
         }
     }
