@@ -10,7 +10,6 @@ WEB_PAGE := tfyolo/web_page
 WEB_MODEL := web_demo/public/models/default.tflite
 DEMO_TEST_MODELS := build/demo-models/expected.json
 ANDROID_ASSETS := android_demo/app/src/main/assets
-APK := android_demo/build/tfyolo-demo.apk
 export CHROMIUM ?= /usr/bin/chromium
 WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/public web_demo/index.html web_demo/*.ts -type f)
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.

@@ -57,7 +57,11 @@ def shrink(min_sdk: str) -> list[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     java = Path(shutil.which("java") or "java").resolve().parents[1]
-    rules = [ROOT / "app" / "proguard-rules.pro", TARGET / "generated" / "resources.pro"]
+    rules = [
+        ROOT / "detector" / "consumer-rules.pro",
+        ROOT / "app" / "proguard-rules.pro",
+        TARGET / "generated" / "resources.pro",
+    ]
     jars = [*TARGET.glob("app-*.jar"), *sorted((TARGET / "libraries").glob("*.jar"))]
     arguments: list[object] = ["--release", "--min-api", min_sdk, "--output", folder]
     for library in (TARGET / "sdk" / "android.jar", java):

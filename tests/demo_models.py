@@ -17,10 +17,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tfyolo.export.metadata import attach_files
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.request import ExportRequest, export_model
 
 from tfyolo.inference.load import load
+from tfyolo.models.contract import FILE_NAME, Contract
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
@@ -89,11 +91,11 @@ def _pictures(folder: Path) -> list[Path]:
 
 def _score_step(path: Path) -> float:
     """How far a score moves at most by one step of an integer output; 0 for floats."""
+    if not path.name.startswith("int8"):
+        return 0.0
     from ai_edge_litert.interpreter import Interpreter
 
     details = Interpreter(str(path)).get_output_details()
-    if not path.name.startswith("int8"):
-        return 0.0
     # A sigmoid's own steps are 1/256; it is at most a quarter as steep as the logits below it.
     return max([1 / 256, *(0.25 * item["quantization"][0] for item in details)])
 
@@ -110,7 +112,7 @@ def _wrong(folder: Path, detector: tuple) -> None:
     spoilt = bytearray(whole)
     spoilt[64:4096] = bytes(4032)
     (folder / "spoilt.tflite").write_bytes(spoilt)
-    for name, change in (("task", {"task": "classify"}), ("shape", {"image_size": [352, 352]})):
+    for name, change in (("task", {"task": "classify"}), ("shape", {"image_size": (352, 352)})):
         (folder / f"{name}.tflite").write_bytes(_with_contract(whole, change))
     model = json.loads((folder / "float32-builtin_web_model" / "model.json").read_text())
     bare = folder / "bare_web_model"
@@ -122,15 +124,9 @@ def _wrong(folder: Path, detector: tuple) -> None:
 def _with_contract(whole: bytes, change: dict[str, object]) -> bytes:
     """The model with other fields in its tfyolo.json."""
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
-        files = {item.filename: archive.read(item) for item in archive.infolist()}
+        contract = Contract.from_json(archive.read(FILE_NAME).decode())
         model = whole[: min(item.header_offset for item in archive.infolist())]
-    files["tfyolo.json"] = json.dumps(json.loads(files["tfyolo.json"]) | change).encode()
-    out = io.BytesIO(model)
-    out.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(out, "a") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
+    return attach_files(model, contract.model_copy(update=change))
 
 
 if __name__ == "__main__":

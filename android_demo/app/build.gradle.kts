@@ -31,7 +31,7 @@ android {
     }
     // Mapped into memory as they are.
     androidResources { noCompress += "tflite" }
-    // Compressed in the APK, so that what people pass on is 4 MB smaller.
+    // Compressed in the APK, so that what people pass on is 3 MB smaller.
     packaging { jniLibs { useLegacyPackaging = true } }
     lint {
         checkDependencies = true

@@ -22,7 +22,7 @@ import org.tfyolo.detector.Thresholds
 import org.tfyolo.detector.YuvFrame
 
 /** What is loaded. */
-data class Loaded(val model: Model, val description: ModelDescription, val backend: Backend, val options: Options)
+data class Loaded(val model: Model, val description: ModelDescription, val backend: Backend)
 
 /**
  * The detector and the one thread that makes, uses and closes it. Outlives an activity that is made anew.
@@ -142,7 +142,7 @@ class DetectorHost(context: Context) {
             val (model, made) = make()
             detector?.close()
             detector = made
-            val now = Loaded(model, made.description, made.backend, options)
+            val now = Loaded(model, made.description, made.backend)
             main.post {
                 loads++
                 loaded = now
