@@ -102,7 +102,6 @@ def inspect_file(path_or_name: str | Path) -> Inspection:
         TfyoloError: not found, damaged, of an unknown kind, without a contract, or a library is missing.
     """
     from tfyolo.export.registry import format_of
-
     from tfyolo.weights.hub import find_weights
 
     path = find_weights(path_or_name)

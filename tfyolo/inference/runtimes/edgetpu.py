@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inference.inspection import Inspection
+from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
 from tfyolo.inference.runtimes.litert import LiteRtRuntime
 from tfyolo.models.contract import Contract
 from tfyolo.weights.keras_file import read_contract
@@ -126,3 +128,8 @@ class OrderedRunner:
     def get_output_details(self) -> dict[str, Any]:
         """As a signature runner's."""
         return self._outputs
+
+
+def inspect(path: Path) -> Inspection:
+    """What an `_edgetpu.tflite` file holds; what is compiled is one operation, `edgetpu-custom-op`."""
+    return inspect_flatbuffer(path)

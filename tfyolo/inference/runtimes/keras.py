@@ -1,21 +1,23 @@
-"""Runs a Keras model, on the CPU or a GPU."""
+"""Runs a Keras model, on the CPU or a GPU; also the network of a `.pt` file, built in Keras."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfyolo.inference.decode import decode
-from tfyolo.inference.predictions import Prediction
+from tfyolo.inference.decode import decode, softmax
+from tfyolo.inference.inspection import Inspection
+from tfyolo.inference.predictions import Prediction, Probabilities
 from tfyolo.models.contract import Contract
 
 
 class KerasRuntime:
-    """A `keras.Model` from images to raw heads, decoded on NumPy.
+    """A `keras.Model` from images to raw heads, decoded on NumPy, or to a classifier's logits.
 
     Args:
         model: from `build_model`; its weights may change between calls.
@@ -38,7 +40,7 @@ class KerasRuntime:
         """The network as one graph for all sizes: rectangular batches have many, each worth a second."""
         import tensorflow as tf
 
-        def forward(images: tf.Tensor) -> list[tf.Tensor]:
+        def forward(images: tf.Tensor) -> Any:
             return self.model(tf.cast(images, tf.float32) / 255.0, training=False)
 
         # Taken out of the tf.function, which would warn where a process makes several detectors.
@@ -49,9 +51,24 @@ class KerasRuntime:
         """See `Runtime`."""
         import tensorflow as tf
 
-        self.heads = heads = [head.numpy() for head in self._forward(tf.constant(images))]
+        outputs = self._forward(tf.constant(images))
+        if self.contract.task == "classify":
+            return [Probabilities(values) for values in softmax(outputs.numpy())]
+        self.heads = heads = [head.numpy() for head in outputs]
         anchors, strides = self.contract.anchors_px, self.contract.strides
         return [decode([head[i] for head in heads], anchors, strides, confidence) for i in range(len(images))]
+
+
+def open_file(path: Path, threads: int | None = None) -> KerasRuntime:
+    """The network of a `.keras` or `.pt` file.
+
+    Raises:
+        TfyoloError: the file cannot be read.
+    """
+    from tfyolo.weights import load_model
+
+    limit_threads(threads)
+    return KerasRuntime(*load_model(path))
 
 
 def limit_threads(threads: int | None) -> None:
@@ -62,3 +79,10 @@ def limit_threads(threads: int | None) -> None:
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def inspect(path: Path) -> Inspection:
+    """What a `.keras` or `.pt` file holds; TensorFlow is not imported."""
+    from tfyolo.inference.runtimes.source_file import inspect_keras, inspect_pt
+
+    return inspect_keras(path) if path.suffix.lower() == ".keras" else inspect_pt(path)

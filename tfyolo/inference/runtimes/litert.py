@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inference.inspection import Inspection
 from tfyolo.inference.predictions import Prediction
 from tfyolo.inference.runtimes.base import from_signature, raw_outputs
+from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
 from tfyolo.weights.keras_file import read_contract
 
 
@@ -72,3 +74,8 @@ class LiteRtRuntime:
             return values
         scale, zero = self._outputs[name]["quantization"]
         return (values.astype(np.float32) - zero) * np.float32(scale)
+
+
+def inspect(path: Path) -> Inspection:
+    """What a `.tflite` file holds; see `inspect_flatbuffer`."""
+    return inspect_flatbuffer(path)

@@ -46,6 +46,16 @@ def check_saved_model(folder: Path) -> None:
     Raises:
         TfyoloError: an operation that is refused, or no SavedModel.
     """
+    for graph in read_saved_model(folder).meta_graphs:
+        check_nodes(graph.graph_def, folder, frozenset(_SAVING))
+
+
+def read_saved_model(folder: Path) -> Any:
+    """The SavedModel message of a folder; nothing of it is loaded.
+
+    Raises:
+        TfyoloError: there is none.
+    """
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel()
@@ -55,8 +65,7 @@ def check_saved_model(folder: Path) -> None:
         raise TfyoloError(
             f"TensorFlow cannot read it: {error}", path=folder, fix="export it again"
         ) from error
-    for graph in saved.meta_graphs:
-        check_nodes(graph.graph_def, folder, frozenset(_SAVING))
+    return saved
 
 
 def _operations(graph: Any) -> Iterator[str]:

@@ -16,9 +16,10 @@ from typing import IO, Any
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
 from tfyolo.inference.runtimes.base import OUTPUTS, from_signature, raw_outputs
-from tfyolo.inference.runtimes.tfjs_folder import read_folder
+from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
 
 NODE_FOLDER = Path(__file__).with_name("node")
 
@@ -129,3 +130,45 @@ def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
         with contextlib.suppress(OSError):  # what was not sent cannot be
             if pipe is not None:
                 pipe.close()
+
+
+def inspect(path: Path) -> Inspection:
+    """What a `_web_model` folder holds; needs no Node.
+
+    Raises:
+        TfyoloError: the folder is damaged, or not one of tfyolo's.
+    """
+    from tfyolo.inference.runtimes.graph_operations import Step, count_operations
+
+    def steps(nodes: list[dict[str, Any]]) -> list[Step]:
+        return [Step(node["name"], node["op"], tuple(node.get("input", ())), ()) for node in nodes]
+
+    def tensors(part: dict[str, Any]) -> tuple[TensorInfo, ...]:
+        return tuple(
+            TensorInfo(
+                str(name),
+                tuple(int(dim["size"]) for dim in info["tensorShape"].get("dim", ())),
+                _DTYPES.get(info["dtype"], str(info["dtype"])),
+            )
+            for name, info in part.items()
+        )
+
+    contract = read_folder(path)
+    try:
+        model = json.loads((path / MODEL_FILE).read_bytes())
+        graph, signature = model["modelTopology"], model["signature"]
+        library = {
+            function["signature"]["name"]: steps(function.get("nodeDef", []))
+            for function in graph.get("library", {}).get("function", [])
+        }
+        outputs = [info["name"] for info in signature["outputs"].values()]
+        operators = count_operations(steps(graph["node"]), library, outputs)
+        inputs, results = tensors(signature["inputs"]), tensors(signature["outputs"])
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise TfyoloError(
+            "its graph cannot be read", path=path / MODEL_FILE, fix="export it again"
+        ) from error
+    return Inspection(contract, inputs, results, operators)
+
+
+_DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_UINT8": "uint8", "DT_BOOL": "bool"}
