@@ -14,8 +14,9 @@ from tfyolo.export.nms import NMS, Boxes, ClassGrid, Kept, NmsSettings, pad_rows
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import PARTS
 
-Heads = Sequence[tuple[Any, Any, Any]]
-"""Per scale the logits of boxes, objectness and classes, (1, height, width, anchors * values)."""
+Heads = Sequence[tuple[Any, ...]]
+"""Per scale the logits of boxes, objectness and classes, (batch, height, width, anchors * values); of a
+classifier its logits, (batch, 1, 1, classes), alone."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,62 @@ class Cells:
         """Boxes of raw rows; the formula of inference/decode.py.
 
         Args:
-            box: (n, 4) logits.
+            box: (..., n, 4) logits.
             cells: (n, 3) rows of `table`.
 
         Returns:
-            (n, 4): centre y, centre x, height, width relative to the input.
+            (..., n, 4): centre y, centre x, height, width relative to the input.
         """
         values, place = tf.sigmoid(box), tf.cast(cells[:, :2], tf.float32)
         sizes = tf.gather(tf.constant(self.sizes), cells[:, 2])
-        centre = (2 * values[:, :2] - 0.5 + place) * sizes[:, :2]
-        size = tf.square(2 * values[:, 2:]) * sizes[:, 2:]
-        return tf.stack([centre[:, 1], centre[:, 0], size[:, 1], size[:, 0]], 1)
+        centre = (2 * values[..., :2] - 0.5 + place) * sizes[:, :2]
+        size = tf.square(2 * values[..., 2:]) * sizes[:, 2:]
+        return tf.stack([centre[..., 1], centre[..., 0], size[..., 1], size[..., 0]], -1)
+
+
+def signature(
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    image_hw: tuple[int, int],
+    uint8: bool,
+    batch: int | None,
+) -> Any:
+    """A graph of a function of images, its input named as the contract wants it."""
+    spec = tf.TensorSpec((batch, *image_hw, 3), tf.uint8 if uint8 else tf.float32, name="images")
+    return tf.function(function, input_signature=[spec], autograph=False)
+
+
+def _unit(images: tf.Tensor) -> tf.Tensor:
+    """Images in 0..1."""
+    return tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
+
+
+class ClassificationModule(tf.Module):
+    """Network and softmax with the contract's signature.
+
+    Args:
+        heads: from images (batch, height, width, 3) in 0..1 to the network's one head, the logits.
+        image_hw: fixed input size in pixels.
+        raw: leave out the softmax.
+        uint8: images are 0..255.
+        batch: images at once; None for any number.
+    """
+
+    def __init__(
+        self,
+        heads: Callable[[Any], Heads],
+        image_hw: tuple[int, int],
+        raw: bool = False,
+        uint8: bool = False,
+        batch: int | None = 1,
+    ) -> None:
+        super().__init__()
+        self._heads, self._raw = heads, raw
+        self.detect = signature(self._classify, image_hw, uint8, batch)
+
+    def _classify(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = self._heads(_unit(images))[0][0]
+        flat = tf.reshape(logits, [-1, logits.shape[-1]])
+        return {"logits": flat} if self._raw else {"probabilities": tf.nn.softmax(flat)}
 
 
 class DetectionModule(tf.Module):
@@ -79,6 +125,7 @@ class DetectionModule(tf.Module):
         nms: a key of `NMS`.
         settings: thresholds of NMS.
         uint8: images are 0..255.
+        batch: images at once; None for any number, where nothing is suppressed inside.
     """
 
     def __init__(
@@ -89,6 +136,7 @@ class DetectionModule(tf.Module):
         nms: str,
         settings: NmsSettings,
         uint8: bool = False,
+        batch: int | None = 1,
     ) -> None:
         super().__init__()
         self._heads, self._nms, self._settings = heads, nms, settings
@@ -96,25 +144,23 @@ class DetectionModule(tf.Module):
         self._classes = len(contract.names)
         largest = max(4 * size / min(image_hw) for row in contract.anchors_px for size in row)
         self._grid = ClassGrid(self._classes, largest)
-        spec = tf.TensorSpec((1, *image_hw, 3), tf.uint8 if uint8 else tf.float32, name="images")
-        self.detect = tf.function(self._detect, input_signature=[spec], autograph=False)
+        self.detect = signature(self._detect, image_hw, uint8, batch)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        if images.dtype == tf.uint8:
-            images = tf.cast(images, tf.float32) / 255.0
-        heads = self._heads(images)
+        heads = self._heads(_unit(images))
         if self._nms == "raw":
             return {
                 f"{part}_{i}": tf.identity(x)
                 for i, parts in enumerate(heads)
                 for part, x in zip(PARTS, parts, strict=True)
             }
-        box, objectness, classes = (_rows(heads, i, size) for i, size in enumerate((4, 1, self._classes)))
+        sizes = (4, 1, self._classes)
         suppress = NMS[self._nms]
         if suppress is None:
-            centres = self._cells.decode(tf.concat(box, 0), tf.constant(self._cells.table))
-            scores = tf.sigmoid(tf.concat(classes, 0)) * tf.sigmoid(tf.concat(objectness, 0))
-            return {"boxes": to_corners(centres)[None], "scores": scores[None]}
+            every = [tf.concat(_batched_rows(heads, i, size), 1) for i, size in enumerate(sizes)]
+            centres = self._cells.decode(every[0], tf.constant(self._cells.table))
+            return {"boxes": to_corners(centres), "scores": tf.sigmoid(every[2]) * tf.sigmoid(every[1])}
+        box, objectness, classes = (_rows(heads, i, size) for i, size in enumerate(sizes))
         boxes = self._candidates(box, objectness, classes)
         rows, most = self._settings.max_detections, self._settings.per_class
         if most is None or most >= rows:
@@ -156,9 +202,31 @@ class DetectionModule(tf.Module):
         }
 
 
+def make_module(
+    heads: Callable[[Any], Heads],
+    contract: Contract,
+    image_hw: tuple[int, int],
+    nms: str,
+    settings: NmsSettings,
+    uint8: bool = False,
+    batch: int | None = 1,
+) -> DetectionModule | ClassificationModule:
+    """What is exported for a task; see the two classes for the arguments."""
+    if contract.task == "classify":
+        return ClassificationModule(heads, image_hw, nms == "raw", uint8, batch)
+    return DetectionModule(heads, contract, image_hw, nms, settings, uint8, batch)
+
+
 def _rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
     """One part of the heads, scale by scale, as (cells * anchors, size)."""
     return [tf.reshape(parts[part], [-1, size]) for parts in heads]
+
+
+def _batched_rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
+    """One part of the heads, scale by scale, as (batch, cells * anchors, size)."""
+    return [
+        tf.reshape(parts[part], [-1, int(np.prod(parts[part].shape[1:])) // size, size]) for parts in heads
+    ]
 
 
 def _pick(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:

@@ -284,9 +284,9 @@ def pad_rows(kept: Kept, more: int) -> Kept:
 
 
 def to_corners(boxes: tf.Tensor) -> tf.Tensor:
-    """(n, 4) centre y, centre x, height, width to ymin, xmin, ymax, xmax."""
-    centre, half = boxes[:, :2], boxes[:, 2:] / 2
-    return tf.concat([centre - half, centre + half], 1)
+    """(..., 4) centre y, centre x, height, width to ymin, xmin, ymax, xmax."""
+    centre, half = boxes[..., :2], boxes[..., 2:] / 2
+    return tf.concat([centre - half, centre + half], -1)
 
 
 def _attribute(key: str, value: bool | int | float) -> str:

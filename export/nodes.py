@@ -98,7 +98,7 @@ def run_network(
     images: Tensor,
     rounding: Roundings | None = None,
     observe: Callable[[str, Tensor], None] = lambda name, x: None,
-) -> list[tuple[Tensor, Tensor, Tensor]]:
+) -> list[tuple[Tensor, ...]]:
     """Execute.
 
     Args:
@@ -108,7 +108,8 @@ def run_network(
         observe: is shown every tensor with its name.
 
     Returns:
-        Per scale the logits of boxes, objectness and classes.
+        Per scale the logits of boxes, objectness and classes; of a classifier its logits, (batch, 1, 1,
+        classes), alone.
     """
     rounding = rounding or NoRounding()
     tensors = {IMAGES: rounding.tensor(images, IMAGES)}
@@ -219,5 +220,6 @@ KINDS: dict[str, Callable[[Network, Node, list[Tensor], Roundings], Tensor]] = {
     "max_pool": _max_pool,
     "upsample": _upsample,
     "zero_pad": _zero_pad,
+    "global_pool": lambda network, node, xs, rounding: tf.reduce_mean(xs[0], [1, 2], keepdims=True),
     "attention": _attention,
 }

@@ -1,4 +1,4 @@
-"""Every format that `tfyolo export` can write and `tfyolo.load` can run: one entry each."""
+"""Every format of a model file: what `tfyolo export` can write and `tfyolo.load` can run, one entry each."""
 
 from __future__ import annotations
 
@@ -7,60 +7,87 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import MissingExtraError, TfyoloError
 
 
 @dataclass(frozen=True)
 class Format:
-    """One exported format. What it cannot do is refused before a heavy library is imported."""
+    """One format. What it cannot do is refused before a heavy library is imported."""
 
     name: str
     """What the user types after --include."""
     label: str
     suffix: str
     """How its files or folders end."""
-    exporter: str
-    """`module:function`, called as `function(request, path)`, imported when asked for."""
+    exporter: str | None
+    """`module:function`, called as `function(request, path)`, imported when asked for; None: not exported."""
     runtime: str
     """`module:class`, called with the path and a number of threads or None."""
     nms: tuple[str, ...]
     """Kinds of non-maximum suppression it can hold, its default first (nms.py)."""
     precisions: tuple[str, ...]
     """Of `PRECISIONS`."""
+    inspector: str
+    """`module:function` from a path to an `Inspection` (inspection.py)."""
     extra: str | None = None
-    """What to install to write it: `pip install tfyolo[extra]`."""
+    """What to install to write and run it: `pip install tfyolo[extra]`."""
+    holds: str | None = None
+    """A file that every folder of this format has, where it is a folder."""
+    source: bool = False
+    """Holds the network itself, to be trained and exported."""
+    dynamic_batch: bool = False
+    """Its files can take any number of images at once (`--dynamic-batch`)."""
+    calibrates: bool = False
+    """Its libraries have a calibration of their own (`--calibrator runtime`)."""
 
     def matches(self, path: Path) -> bool:
         """Whether `path` is named like a file of this format."""
-        return path.name.endswith(self.suffix)
+        return path.name.lower().endswith(self.suffix)
 
-    def check(self, nms: str, precision: str = "float32") -> str:
+    def check(self, nms: str, precision: str = "float32", task: str = "detect") -> str:
         """The kind of NMS for a request (`auto` is the default one).
 
         Raises:
-            TfyoloError: the format cannot hold it, or not in this precision.
+            TfyoloError: the format cannot hold it, or not in this precision, or not for this task.
         """
+        if self.exporter is None:
+            raise TfyoloError(f"{self.label} is no format of `export`", fix="`tfyolo convert` writes it")
         if precision not in self.precisions:
             flags = ", ".join(PRECISIONS[name] or "none of these flags" for name in self.precisions)
             asked = PRECISIONS[precision] or "--int8, --half and the like all absent"
             raise TfyoloError(f"{self.label} cannot be written with {asked}", fix=f"pass {flags}")
         kinds = self.nms
-        if precision in _WITHOUT_SUPPRESSION:
+        if precision in _WITHOUT_SUPPRESSION or task == "classify":
             kinds = tuple(kind for kind in kinds if kind in ("none", "raw"))
         if nms == "auto":
             return kinds[0]
         if nms not in kinds:
-            how = f" with {PRECISIONS[precision]}" if nms in self.nms else ""
+            how = f" with {PRECISIONS[precision]}" if precision in _WITHOUT_SUPPRESSION else ""
+            how = " in a classifier" if task == "classify" else how
             raise TfyoloError(f"{self.label} cannot hold --nms {nms}{how}", fix=f"one of {', '.join(kinds)}")
         return nms
 
     def open(self, path: Path, threads: int | None = None) -> Any:
         """The runtime for a file, on so many threads of the CPU."""
-        return _import(self.runtime)(path, threads)
+        return self._call(self.runtime, path, threads)
 
     def write(self, request: Any, path: Path) -> None:
         """Export."""
-        _import(self.exporter)(request, path)
+        assert self.exporter is not None  # noqa: S101 - `check` has refused it
+        self._call(self.exporter, request, path)
+
+    def inspect(self, path: Path) -> Any:
+        """What a file holds."""
+        return self._call(self.inspector, path)
+
+    def _call(self, dotted: str, *arguments: Any) -> Any:
+        """Import and call; a library that is missing is named with what brings it."""
+        try:
+            return resolve(dotted)(*arguments)
+        except ModuleNotFoundError as error:
+            if self.extra is None or (error.name or "").startswith("tfyolo"):
+                raise
+            raise MissingExtraError(error.name or self.label, self.extra) from error
 
 
 PRECISIONS = {
@@ -74,13 +101,100 @@ PRECISIONS = {
 _WITHOUT_SUPPRESSION = ("int16x8",)
 """The converter calibrates all operations of these, and fails at those of suppression."""
 
+_RUNTIMES = "tfyolo.inference.runtimes"
+
 FORMATS: tuple[Format, ...] = (
+    Format(
+        name="keras",
+        label="Keras",
+        suffix=".keras",
+        exporter=None,
+        runtime=f"{_RUNTIMES}.keras:open_file",
+        inspector=f"{_RUNTIMES}.keras:inspect",
+        nms=("raw",),
+        precisions=("float32", "float16"),
+        source=True,
+    ),
+    Format(
+        name="pt",
+        label="PyTorch",
+        suffix=".pt",
+        exporter="tfyolo.export.pt:export",
+        runtime=f"{_RUNTIMES}.keras:open_file",
+        inspector=f"{_RUNTIMES}.keras:inspect",
+        nms=("raw",),
+        precisions=("float32", "float16"),
+        source=True,
+    ),
+    Format(
+        name="torchscript",
+        label="TorchScript",
+        suffix=".torchscript",
+        exporter="tfyolo.export.torchscript:export",
+        runtime=f"{_RUNTIMES}.torchscript:TorchScriptRuntime",
+        inspector=f"{_RUNTIMES}.torchscript:inspect",
+        nms=("none", "raw"),
+        precisions=("float32",),
+        extra="torch",
+    ),
+    Format(
+        name="onnx",
+        label="ONNX",
+        suffix=".onnx",
+        exporter="tfyolo.export.onnx:export",
+        runtime=f"{_RUNTIMES}.onnx:OnnxRuntime",
+        inspector=f"{_RUNTIMES}.onnx:inspect",
+        nms=("builtin", "tensor", "none", "raw"),
+        precisions=("float32", "float16", "int8"),
+        extra="onnx",
+        dynamic_batch=True,
+        calibrates=True,
+    ),
+    Format(
+        name="openvino",
+        label="OpenVINO",
+        suffix="_openvino_model",
+        exporter="tfyolo.export.openvino:export",
+        runtime=f"{_RUNTIMES}.openvino:OpenVinoRuntime",
+        inspector=f"{_RUNTIMES}.openvino:inspect",
+        nms=("builtin", "tensor", "none", "raw"),
+        precisions=("float32", "float16", "int8"),
+        extra="openvino",
+        holds="model.xml",
+        dynamic_batch=True,
+        calibrates=True,
+    ),
+    Format(
+        name="engine",
+        label="TensorRT",
+        suffix=".engine",
+        exporter="tfyolo.export.tensorrt:export",
+        runtime=f"{_RUNTIMES}.tensorrt:TensorRtRuntime",
+        inspector=f"{_RUNTIMES}.tensorrt:inspect",
+        nms=("efficient", "none", "raw"),
+        precisions=("float32", "float16", "int8"),
+        extra="tensorrt",
+    ),
+    Format(
+        name="coreml",
+        label="CoreML",
+        suffix=".mlpackage",
+        exporter="tfyolo.export.coreml:export",
+        runtime=f"{_RUNTIMES}.coreml:CoreMlRuntime",
+        inspector=f"{_RUNTIMES}.coreml:inspect",
+        nms=("pipeline", "none", "raw"),
+        precisions=("float32", "float16"),
+        extra="coreml",
+        holds="Manifest.json",
+    ),
     Format(
         name="saved_model",
         label="SavedModel",
         suffix="_saved_model",
+        holds="saved_model.pb",
         exporter="tfyolo.export.saved_model:export",
-        runtime="tfyolo.inference.runtimes.saved_model:SavedModelRuntime",
+        runtime=f"{_RUNTIMES}.saved_model:SavedModelRuntime",
+        inspector=f"{_RUNTIMES}.saved_model:inspect",
         nms=("combined", "postprocess", "builtin", "tensor", "none", "raw"),
         precisions=("float32", "float16", "int8"),
     ),
@@ -89,7 +203,8 @@ FORMATS: tuple[Format, ...] = (
         label="frozen GraphDef",
         suffix=".pb",
         exporter="tfyolo.export.graph_def:export",
-        runtime="tfyolo.inference.runtimes.graph_def:GraphDefRuntime",
+        runtime=f"{_RUNTIMES}.graph_def:GraphDefRuntime",
+        inspector=f"{_RUNTIMES}.graph_def:inspect",
         nms=("combined", "builtin", "tensor", "none", "raw"),
         precisions=("float32", "float16", "int8"),
     ),
@@ -98,7 +213,8 @@ FORMATS: tuple[Format, ...] = (
         label="Edge TPU",
         suffix="_edgetpu.tflite",
         exporter="tfyolo.export.edgetpu:export",
-        runtime="tfyolo.inference.runtimes.edgetpu:EdgeTpuRuntime",
+        runtime=f"{_RUNTIMES}.edgetpu:EdgeTpuRuntime",
+        inspector=f"{_RUNTIMES}.edgetpu:inspect",
         nms=("postprocess", "builtin", "tensor", "none", "raw"),
         precisions=("int8",),
         extra="export",
@@ -108,7 +224,8 @@ FORMATS: tuple[Format, ...] = (
         label="TensorFlow Lite",
         suffix=".tflite",
         exporter="tfyolo.export.tflite:export",
-        runtime="tfyolo.inference.runtimes.litert:LiteRtRuntime",
+        runtime=f"{_RUNTIMES}.litert:LiteRtRuntime",
+        inspector=f"{_RUNTIMES}.litert:inspect",
         nms=("postprocess", "builtin", "tensor", "none", "raw"),
         precisions=("float32", "float16", "dynamic", "int8", "int16x8"),
         extra="export",
@@ -117,14 +234,21 @@ FORMATS: tuple[Format, ...] = (
         name="tfjs",
         label="TF.js",
         suffix="_web_model",
+        holds="model.json",
         exporter="tfyolo.export.tfjs:export",
-        runtime="tfyolo.inference.runtimes.tfjs:TfjsRuntime",
+        runtime=f"{_RUNTIMES}.tfjs:TfjsRuntime",
+        inspector=f"{_RUNTIMES}.tfjs:inspect",
         nms=("builtin", "tensor", "none", "raw"),
         precisions=("float32", "float16", "int8"),
         extra="tfjs",
     ),
 )
 """A suffix that is the end of another's stands after it."""
+
+
+def exportable() -> tuple[Format, ...]:
+    """Those that `tfyolo export` writes."""
+    return tuple(entry for entry in FORMATS if entry.exporter)
 
 
 def find_format(name: str) -> Format:
@@ -136,26 +260,30 @@ def find_format(name: str) -> Format:
     for entry in FORMATS:
         if entry.name == name:
             return entry
-    raise TfyoloError(f"unknown format `{name}`", fix=f"one of {', '.join(f.name for f in FORMATS)}")
+    known = ", ".join(entry.name for entry in exportable())
+    raise TfyoloError(f"unknown format `{name}`", fix=f"one of {known}")
 
 
 def format_of(path: Path) -> Format:
-    """The format of a file or folder.
+    """The format of a file or folder: by its suffix, or for a folder by what it holds.
 
     Raises:
         TfyoloError: nothing here is named like it.
     """
     for entry in FORMATS:
-        if entry.matches(path) or (
-            path.is_dir() and (path / "saved_model.pb").exists() and entry.name == "saved_model"
-        ):
+        if entry.matches(path) or (entry.name == "pt" and path.suffix.lower() == ".pth"):
             return entry
-    suffixes = ", ".join((".pt", ".keras", *(f.suffix for f in FORMATS)))
+    if path.is_dir():
+        inside = [entry for entry in FORMATS if entry.holds and (path / entry.holds).is_file()]
+        if len(inside) == 1:
+            return inside[0]
+    suffixes = ", ".join(entry.suffix for entry in FORMATS)
     raise TfyoloError(
         "is no model file that tfyolo knows", path=path, fix=f"pass one that ends in {suffixes}"
     )
 
 
-def _import(dotted: str) -> Any:
+def resolve(dotted: str) -> Any:
+    """What `module:name` names, imported."""
     module, _, name = dotted.partition(":")
     return getattr(importlib.import_module(module), name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.export.nms import NmsSettings
-from tfyolo.export.registry import find_format
+from tfyolo.export.registry import Format, find_format
 
 from tfyolo.errors import TfyoloError
 from tfyolo.models.contract import Contract
@@ -26,8 +26,13 @@ class ExportRequest:
         nms: kind of non-maximum suppression in the graph (nms.py).
         settings: its thresholds.
         precision: a key of `PRECISIONS`.
-        pictures: uint8 (n, height, width, 3) letterboxed RGB, for a precision that is calibrated by the
-            converter (int16x8).
+        pictures: uint8 (n, height, width, 3) RGB of the input's size, where a converter calibrates (int16x8,
+            or int8 with `calibrator="runtime"`).
+        dynamic_batch: files take any number of images at once.
+        opset: of ONNX's operations.
+        simplify: let onnxslim shorten ONNX graphs.
+        calibrator: whose ranges an int8 file has: `tfyolo`, those of the contract's quantization, or `runtime`,
+            which the runtime's own tool measures on `pictures`.
         tell: is given sentences that a user should read.
     """
 
@@ -38,6 +43,10 @@ class ExportRequest:
     settings: NmsSettings = field(default_factory=NmsSettings)
     precision: str = "float32"
     pictures: Any = None
+    dynamic_batch: bool = False
+    opset: int = 17
+    simplify: bool = True
+    calibrator: str = "tfyolo"
     tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
     _shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -49,13 +58,13 @@ class ExportRequest:
         return self._shared["network"]
 
     def module(self, *, halve: bool = False, uint8: bool = False) -> Any:
-        """The graph (graph.DetectionModule), rounding like the integer one where the precision is int8.
+        """The graph (graph.make_module), rounding like the integer one where the precision is int8.
 
         Args:
             halve: store weights as float16.
             uint8: images are 0..255.
         """
-        from tfyolo.export.graph import DetectionModule
+        from tfyolo.export.graph import make_module
         from tfyolo.export.nodes import HalfWeights, NoRounding, Rounding, Roundings, run_network
 
         network = self.network  # made here: inside the graph arrays could not be read
@@ -63,18 +72,21 @@ class ExportRequest:
         if self.precision == "int8":
             assert self.contract.quantization is not None  # noqa: S101 - export_model has checked it
             rounding = Rounding(network, self.contract.quantization)
-        return DetectionModule(
+        return make_module(
             lambda images: run_network(network, images, rounding),
             self.contract,
             self.image_hw,
             self.nms,
             self.settings,
             uint8,
+            None if self.dynamic_batch else 1,
         )
 
     def exported_contract(self, format_name: str, **more: Any) -> Contract:
         """The contract that the file carries: its fixed size and what NMS it holds."""
         note = {"format": format_name, "nms": self.nms, "precision": self.precision, **more}
+        if self.dynamic_batch:
+            note["batch"] = "any"
         if self.nms not in ("none", "raw"):
             note |= {"conf_thres": self.settings.confidence, "iou_thres": self.settings.iou}
             note |= {"max_det": self.settings.max_detections, "candidates": self.settings.candidates}
@@ -83,6 +95,22 @@ class ExportRequest:
         # Scales stand in the exported graph itself.
         update = {"image_size": self.image_hw, "export": note, "quantization": None}
         return self.contract.model_copy(update=update)
+
+
+def check_request(entry: Format, nms: str, precision: str, task: str, dynamic_batch: bool) -> str:
+    """`Format.check`, and whether it can take any number of images.
+
+    Raises:
+        TfyoloError: it cannot.
+    """
+    kind = entry.check("none" if dynamic_batch and nms == "auto" else nms, precision, task)
+    if dynamic_batch and not entry.dynamic_batch:
+        raise TfyoloError(f"{entry.label} takes one image at a time", fix="leave out --dynamic-batch")
+    if dynamic_batch and kind not in ("none", "raw"):
+        raise TfyoloError(
+            f"--nms {kind} suppresses the boxes of one image", fix="--nms none with --dynamic-batch"
+        )
+    return kind
 
 
 def export_model(
@@ -113,8 +141,17 @@ def export_model(
             fix=f"--img {max(round(height / stride), 1) * stride}",
         )
     entries = [find_format(name) for name in formats]
-    kinds = [entry.check(request.nms, request.precision) for entry in entries]
-    if request.precision == "int8" and request.contract.quantization is None:
+    kinds = [
+        check_request(entry, request.nms, request.precision, request.contract.task, request.dynamic_batch)
+        for entry in entries
+    ]
+    own = request.calibrator == "runtime"
+    for entry in entries:
+        if own and request.precision == "int8" and not entry.calibrates:
+            raise TfyoloError(f"{entry.label} has no calibration of its own", fix="leave out --calibrator")
+    if own and request.precision == "int8" and request.pictures is None:
+        raise TfyoloError("a runtime calibrates on pictures", fix="pass --data")
+    if request.precision == "int8" and not own and request.contract.quantization is None:
         raise TfyoloError(
             "int8 needs the range of every tensor, which only pictures can tell",
             fix="pass --data, or weights that `tfyolo quantize` wrote",

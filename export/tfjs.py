@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.export import saved_model
-from tfyolo.export.graph import DetectionModule
+from tfyolo.export.graph import make_module
 from tfyolo.export.nodes import NoRounding, run_network
 from tfyolo.export.request import ExportRequest
 from tfyolo.export.tfjs_weights import StoredKernels, store
@@ -41,7 +41,7 @@ def export(request: ExportRequest, path: Path) -> None:
     converter = _converter()
     network = _convertible(request.network)
     stored = StoredKernels.of(network, request.precision, request.contract.quantization)
-    module = DetectionModule(
+    module = make_module(
         lambda images: run_network(stored.network, images, NoRounding()),
         request.contract,
         request.image_hw,

@@ -17,7 +17,7 @@ from tfyolo.export.nms import NmsSettings
 from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.files import atomic
 from tfyolo.inference.detector import Detector
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_detector
 from tfyolo.quiet import hidden_stderr
 from tfyolo.training.options import TrainOptions
 from tfyolo.training.train import train
@@ -53,9 +53,11 @@ def run_demo(
     Returns:
         The page, `index.html` in the folder.
     """
-    tell(f"1. detecting with the default model, bccd-n, which knows {', '.join(load(DEFAULT_MODEL).names)}")
+    tell(
+        f"1. detecting with the default model, bccd-n, which knows {', '.join(load_detector(DEFAULT_MODEL).names)}"
+    )
     shown = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[:PICTURES]
-    before = _pictures(load(DEFAULT_MODEL), shown, folder / "bccd-n")
+    before = _pictures(load_detector(DEFAULT_MODEL), shown, folder / "bccd-n")
     tell(f"2. fine-tuning it on 48 pictures, {epochs} epochs")
     data = _copy_data(folder)
     options = TrainOptions(
@@ -65,13 +67,13 @@ def run_demo(
     )  # fmt: skip
     run = train(options, folder / "train", callbacks=callbacks, tell=tell, bar=bar)
     tell("3. exporting it as TensorFlow Lite, with non-maximum suppression inside")
-    tuned = load(run.best)
+    tuned = load_detector(run.best)
     request = ExportRequest(
         tuned.model, tuned.contract, (IMAGE_SIZE, IMAGE_SIZE), settings=NmsSettings(confidence=0.001, iou=0.6)
     )
     with hidden_stderr():
         exported = export_model(request, ["tflite"], folder / "cells")["tflite"]
-    after = _pictures(load(exported), shown, folder / "exported")
+    after = _pictures(load_detector(exported), shown, folder / "exported")
     tell("4. measuring all three on 24 pictures that none of them was trained on")
     rows = _measure([("bccd-n, as shipped", DEFAULT_MODEL), ("fine-tuned", run.best),
                      ("fine-tuned, TensorFlow Lite", exported)], data, shown[0], bar)  # fmt: skip
@@ -95,7 +97,7 @@ def _pictures(detector: Detector, pictures: Sequence[Path], folder: Path) -> lis
 
 
 def _measure(models: Sequence[tuple[str, Path]], data: Path, picture: Path, bar: Bar | None) -> list[Row]:
-    detectors = [(name, load(path)) for name, path in models]
+    detectors = [(name, load_detector(path)) for name, path in models]
     # Square, so that all see the same pixels: exported files have a fixed input.
     options = ValOptions(split="test", plots=False, rect=False)
     metrics = [validate(detector, data, options, progress=bar) for _, detector in detectors]

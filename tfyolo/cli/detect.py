@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Detect, write, print."""
     from tfyolo.assets import DEFAULT_MODEL
-    from tfyolo.inference.load import load
+    from tfyolo.inference.load import load_detector
     from tfyolo.inference.nms import NmsOptions
     from tfyolo.inference.predict import Predictor
     from tfyolo.inference.sources import open_sources
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     frames = open_sources(arguments.source, arguments.vid_stride)
     if arguments.weights is None:
         arguments.weights = DEFAULT_MODEL
-    detector = load(arguments.weights, options.image_hw(arguments.img))
+    detector = load_detector(arguments.weights, options.image_hw(arguments.img))
     if arguments.weights == DEFAULT_MODEL:
         print(
             f"note: no --weights: {DEFAULT_MODEL.stem} looks for {', '.join(detector.names)}", file=sys.stderr

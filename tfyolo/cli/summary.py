@@ -37,12 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Count and print; needs no TensorFlow."""
     from tfyolo.models.diagram import save_diagram
 
-    image_hw = options.image_hw(arguments.img) or (640, 640)
+    image_hw = options.image_hw(arguments.img)
     if arguments.model is None:
-        _print_models(image_hw)
+        _print_models(image_hw or (640, 640))
         return 0
     spec = _spec(arguments.model, arguments.classes)
-    _print_layers(spec, image_hw)
+    side = spec.image_size if spec.task == "classify" else 640
+    _print_layers(spec, image_hw or (side, side))
     if arguments.diagram:
         print(f"diagram: {save_diagram(spec, arguments.diagram)}")
     return 0

@@ -51,11 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.data.dataset import read_dataset
     from tfyolo.evaluation.validator import ValOptions, validate
     from tfyolo.files import run_folder
-    from tfyolo.inference.load import load
+    from tfyolo.inference.load import load_detector
     from tfyolo.inference.nms import NmsOptions
 
     dataset = read_dataset(arguments.data)
-    detector = load(arguments.weights, options.image_hw(arguments.img))
+    detector = load_detector(arguments.weights, options.image_hw(arguments.img))
     if limits := detector.limits(NmsOptions(arguments.conf_thres, arguments.iou_thres)):
         print(f"note: {limits}; mAP cannot be compared with that at 0.001", file=sys.stderr)
     elif arguments.conf_thres > 0.001:

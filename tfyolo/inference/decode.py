@@ -1,4 +1,4 @@
-"""From raw heads to boxes, on NumPy. The exported graphs have the same formula in export/graph.py."""
+"""From raw heads to boxes or probabilities, on NumPy. The exported graphs have the same formula in export/graph.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from tfyolo.models.spec import Anchors
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """Logistic function that does not overflow."""
     return 1 / (1 + np.exp(-np.clip(x, -80, 80)))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis, float32."""
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
 
 
 def join_parts(parts: Sequence[np.ndarray]) -> np.ndarray:

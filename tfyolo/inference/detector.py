@@ -14,7 +14,7 @@ from tfyolo.data.images import read_image
 from tfyolo.data.letterbox import Letterbox
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
-from tfyolo.inference.predictions import Candidates, Detections, Prediction
+from tfyolo.inference.predictions import Candidates, Detections, Prediction, Probabilities
 from tfyolo.inference.results import Result
 from tfyolo.inference.runtimes.base import Runtime
 from tfyolo.models.contract import Contract
@@ -107,7 +107,7 @@ class Detector:
         options = NmsOptions(confidence, iou, classes, agnostic, False, max_detections)
         single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
         listed = [images] if single else list(images)
-        pixels, paths = zip(*map(_pixels, listed), strict=True) if listed else ((), ())
+        pixels, paths = zip(*map(read_pixels, listed), strict=True) if listed else ((), ())
         boxes = [self.letterbox(image.shape[:2], rect) for image in pixels]
         results: list[Result | None] = [None] * len(pixels)
         for group in self._groups(boxes):
@@ -173,6 +173,7 @@ class Detector:
         found = [
             non_max_suppression(p, options) if isinstance(p, Candidates) else refine(p, options)
             for p in predictions
+            if not isinstance(p, Probabilities)
         ]
         end = perf_counter()
         return found, {
@@ -195,7 +196,7 @@ class Detector:
         return [same[i : i + step] for same in by_size.values() for i in range(0, len(same), step)]
 
 
-def _pixels(image: Image) -> tuple[np.ndarray, Path | None]:
+def read_pixels(image: Image) -> tuple[np.ndarray, Path | None]:
     """RGB uint8 pixels of what a caller gives, and its path if it has one."""
     if isinstance(image, str | Path):
         return read_image(image), Path(image)

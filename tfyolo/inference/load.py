@@ -1,20 +1,22 @@
-"""From a path or a name to a detector."""
+"""From a path or a name to a detector or a classifier."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.classifier import Classifier
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.runtimes.base import Runtime
 
 
 def load(
     path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
-) -> Detector:
-    """A detector for a model file, or for an official release by name.
+) -> Detector | Classifier:
+    """What a model file holds, or an official release by name: a detector, or a classifier.
 
     Args:
-        path_or_name: `.pt`, `.keras`, an exported file or folder, or a name such as `yolov5s`, whose
+        path_or_name: a file or folder of any format (docs/export.md), or a name such as `yolov5s`, whose
             release file is downloaded once.
         image_hw: input size in pixels, one number for a square; by default the model's own.
         threads: of the CPU; chosen by the runtime by default. TensorFlow takes it once a process.
@@ -27,7 +29,42 @@ def load(
         >>> detector("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
     """
     hw = (image_hw, image_hw) if isinstance(image_hw, int) else image_hw
-    return Detector(load_runtime(path_or_name, threads), hw)
+    runtime = load_runtime(path_or_name, threads)
+    return Classifier(runtime, hw) if runtime.contract.task == "classify" else Detector(runtime, hw)
+
+
+def load_detector(
+    path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
+) -> Detector:
+    """`load`, where it has to be a detector.
+
+    Raises:
+        TfyoloError: as `load`; or it is a classifier.
+    """
+    loaded = load(path_or_name, image_hw, threads)
+    if isinstance(loaded, Classifier):
+        raise TfyoloError(
+            "is a classifier, which finds no boxes",
+            path=path_or_name,
+            fix="tfyolo classify predict, or tfyolo classify val",
+        )
+    return loaded
+
+
+def load_classifier(
+    path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
+) -> Classifier:
+    """`load`, where it has to be a classifier.
+
+    Raises:
+        TfyoloError: as `load`; or it is a detector.
+    """
+    loaded = load(path_or_name, image_hw, threads)
+    if isinstance(loaded, Detector):
+        raise TfyoloError(
+            "is a detector, not a classifier", path=path_or_name, fix="tfyolo detect, or tfyolo val"
+        )
+    return loaded
 
 
 def load_runtime(path_or_name: str | Path, threads: int | None = None) -> Runtime:
@@ -36,12 +73,6 @@ def load_runtime(path_or_name: str | Path, threads: int | None = None) -> Runtim
     from tfyolo.weights.hub import find_weights
 
     path = find_weights(path_or_name)
-    if path.suffix.lower() in (".pt", ".pth", ".keras"):
-        from tfyolo.inference.runtimes.keras import KerasRuntime, limit_threads
-        from tfyolo.weights import load_model
-
-        limit_threads(threads)
-        return KerasRuntime(*load_model(path))
     return format_of(path).open(path, threads)
 
 
@@ -50,8 +81,8 @@ def create(
     classes: int | None = None,
     image_size: tuple[int, int] | int | None = None,
     names: tuple[str, ...] | list[str] = (),
-) -> Detector:
-    """A detector with fresh weights, to be trained.
+) -> Detector | Classifier:
+    """A detector or a classifier with fresh weights, to be trained.
 
     Args:
         name: one of `tfyolo.list_models()`, or a model YAML.
@@ -72,4 +103,5 @@ def create(
 
     spec = load_spec(name, classes=classes if classes is not None else len(names) or None)
     hw = (image_size, image_size) if isinstance(image_size, int) else image_size
-    return Detector(KerasRuntime(build_model(spec), Contract.of(spec, names, hw)))
+    runtime = KerasRuntime(build_model(spec), Contract.of(spec, names, hw))
+    return Classifier(runtime) if spec.task == "classify" else Detector(runtime)

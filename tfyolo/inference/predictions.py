@@ -1,4 +1,4 @@
-"""What a runtime returns for one image, in pixels of the network's input."""
+"""What a runtime returns for one image; boxes in pixels of the network's input."""
 
 from __future__ import annotations
 
@@ -35,4 +35,12 @@ class Detections:
         return Detections(self.boxes_xyxy_px[index], self.scores[index], self.classes[index])
 
 
-Prediction = Candidates | Detections
+@dataclass(frozen=True)
+class Probabilities:
+    """What a classifier makes of a picture."""
+
+    values: np.ndarray
+    """(classes,) float32, together 1."""
+
+
+Prediction = Candidates | Detections | Probabilities

@@ -20,6 +20,7 @@ from tfyolo.models.ops import Ops, Tensor
 Count = Annotated[int, Field(ge=1, le=65536)]
 Border = Annotated[int, Field(ge=0, le=1024)]
 Expansion = Annotated[float, Field(gt=0, le=16)]
+Epsilon = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,12 @@ def conv(
     padding: Border | None = None,
     groups: Count = 1,
     act: bool | str = True,
+    *,
+    bn_epsilon: float | None = None,
 ) -> Tensor:
     """Convolution, batch normalisation, activation (the model's one, another by name, or none)."""
     x = ops.conv2d(x, f"{name}.conv", filters, kernel, stride, padding, groups)
-    x = ops.batch_norm(x, f"{name}.bn")
+    x = ops.batch_norm(x, f"{name}.bn", bn_epsilon)
     return ops.activation(x, f"{name}.act", act)
 
 
@@ -334,4 +337,4 @@ BLOCKS: dict[str, Block] = {
     "MaxPool2d": Block(max_pool, scaled=False, stride=_pool_stride),
     "ZeroPad2d": Block(zero_pad, scaled=False),
 }
-"""Every block a configuration can name, `Detect` (heads.py) apart. YOLOv5's prefix `nn.` is optional."""
+"""Every block a configuration can name, heads (heads.py) apart. YOLOv5's prefix `nn.` is optional."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from tfyolo.errors import TfyoloError
 from tfyolo.models.arguments import LEAKY_SLOPE
 from tfyolo.models.blocks import BLOCKS, run_block
-from tfyolo.models.heads import detect, initialise_biases
-from tfyolo.models.ops import Ops, Padding, Shape, ShapeOps, Tensor
+from tfyolo.models.heads import HEADS, initialise_biases
+from tfyolo.models.ops import Normalization, Ops, Padding, Shape, ShapeOps, Tensor
 from tfyolo.models.spec import ModelSpec
 
 
@@ -36,7 +38,8 @@ def build_model(
         synchronized_bn: batch statistics over all replicas of a `tf.distribute` strategy.
 
     Returns:
-        A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads.
+        A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads, or for
+        a classifier to its logits (batch, classes).
 
     Raises:
         TfyoloError: Keras 3 runs on a backend other than TensorFlow; `image_hw` is too small.
@@ -56,7 +59,7 @@ def build_model(
     ops = make_ops(keras, spec.activation, spec.csp_activation, spec.bn_epsilon, synchronized_bn)
     heads = run_layers(ops, images, spec)
     name = re.sub("[^A-Za-z0-9.-]", "_", spec.name).lstrip("_.-") or "model"  # what TensorFlow takes
-    model = keras.Model(images, heads, name=name)
+    model = keras.Model(images, heads if spec.task == "detect" else heads[0], name=name)
     initialise_biases(model, spec)
     return model
 
@@ -78,11 +81,13 @@ def run_layers(
 ) -> list[Tensor]:
     """Apply the layers of `spec` in order; each output is appended to `outputs`. Returns the raw heads."""
     outputs = [] if outputs is None else outputs
+    if spec.normalization:
+        images = ops.normalize(images, spec.normalization)
     for layer in spec.layers:
         name = f"model.{layer.index}"
         inputs = [images if i < 0 else outputs[i] for i in layer.sources]
-        if layer.block == "Detect":
-            outputs.append(detect(ops, inputs, name, spec, **layer.arguments))
+        if layer.block in HEADS:
+            outputs.append(HEADS[layer.block](ops, inputs, name, spec, **layer.arguments))
             continue
         try:
             x = run_block(ops, BLOCKS[layer.block], inputs, name, layer.arguments, layer.repeats)
@@ -90,6 +95,16 @@ def run_layers(
             raise TfyoloError(f"model {spec.name}, layer {layer.index} ({layer.block}): {error}") from error
         outputs.append(x)
     return outputs[-1]
+
+
+NORMALIZE = "normalize"
+"""Name of what normalizes images, before the first layer."""
+
+
+def scale_and_offset(normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
+    """(3,) float32 each: what images in 0..1 are multiplied by, and what is then added."""
+    mean, deviation = (np.asarray(values, np.float64) for values in normalization)
+    return (1 / deviation).astype(np.float32), (-mean / deviation).astype(np.float32)
 
 
 def import_keras() -> ModuleType:
@@ -153,13 +168,21 @@ class KerasOps:
             layer = layers.Conv2D(filters, kernel, groups=groups, kernel_initializer=initializer, **common)
         return layer(x)
 
-    def batch_norm(self, x: Tensor, name: str) -> Tensor:  # noqa: D102
-        layer = self.keras.layers.BatchNormalization(**self._batch_norm_arguments(), name=name)
+    def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:  # noqa: D102
+        scale, offset = scale_and_offset(normalization)
+        return self.keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=NORMALIZE)(images)
+
+    def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:  # noqa: D102
+        layer = self.keras.layers.BatchNormalization(**self._batch_norm_arguments(epsilon), name=name)
         return layer(x)
 
-    def _batch_norm_arguments(self) -> dict[str, Any]:
-        """What every batch normalisation of the model has in common."""
-        return {"epsilon": self.bn_epsilon, "momentum": 0.97, "synchronized": self.synchronized_bn}
+    def _batch_norm_arguments(self, epsilon: float | None) -> dict[str, Any]:
+        """Of one batch normalisation, whose epsilon is the model's unless given."""
+        return {
+            "epsilon": self.bn_epsilon if epsilon is None else epsilon,
+            "momentum": 0.97,
+            "synchronized": self.synchronized_bn,
+        }
 
     def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:  # noqa: D102
         layers = self.keras.layers
@@ -192,6 +215,12 @@ class KerasOps:
         from tfyolo.models.layers import NearestUpsample
 
         return NearestUpsample(scale, name=name)(x)
+
+    def global_pool(self, x: Tensor, name: str) -> Tensor:  # noqa: D102
+        return self.keras.layers.GlobalAveragePooling2D(name=name)(x)
+
+    def dropout(self, x: Tensor, name: str, rate: float) -> Tensor:  # noqa: D102
+        return self.keras.layers.Dropout(rate, name=name)(x) if rate else x
 
     def dense(self, x: Tensor, name: str, channels: int, bias: bool = True) -> Tensor:  # noqa: D102
         return self.keras.layers.Dense(channels, use_bias=bias, name=name)(x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -30,11 +30,12 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    task: str = "detect"
+    task: Literal["detect", "classify"] = "detect"
     names: tuple[str, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     anchors_px: Anchors
-    """Per scale: width, height, width, height, ... in pixels of the network's input."""
+    """Per scale: width, height, width, height, ... in pixels of the network's input; a classifier has none."""
     strides: tuple[int, ...] = Field(min_length=1)
+    """Of the scales that the head reads."""
     image_size: tuple[int, int]
     """Height and width in pixels: fixed in exported files, the default where the input may vary."""
     config: dict[str, Any]
@@ -46,7 +47,7 @@ class Contract(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Contract:
-        if len(self.anchors_px) != len(self.strides):
+        if len(self.anchors_px) != (len(self.strides) if self.task == "detect" else 0):
             raise ValueError("anchors_px and strides differ in length")
         if any(len(row) < 2 or len(row) % 2 for row in self.anchors_px):
             raise ValueError("anchors_px needs width, height pairs")
@@ -64,6 +65,7 @@ class Contract(BaseModel):
             raise TfyoloError(f"{len(names)} class names, but model {spec.name} has {spec.classes} classes")
         image_size = image_hw or (spec.image_size, spec.image_size)
         return cls(
+            task=spec.task,  # type: ignore[arg-type]
             names=names,
             anchors_px=spec.anchors_px,
             strides=spec.strides,
@@ -79,6 +81,8 @@ class Contract(BaseModel):
             TfyoloError: it is wrong, or names, strides or anchors are not those of such a network.
         """
         spec = parse_spec(Document(None, self.config), str(self.config.get("name", "")))
+        if self.task != spec.task:
+            raise TfyoloError(f"its task is {self.task}, but the configuration's {spec.task}")
         if (len(self.names), self.strides) != (spec.classes, spec.strides):
             raise TfyoloError(
                 f"{len(self.names)} names and strides {self.strides}, but the configuration has "

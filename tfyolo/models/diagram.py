@@ -105,7 +105,7 @@ def _draw(spec: ModelSpec, path: Path) -> None:
         stack = members[::-1] if column in rising else members
         for row, index in enumerate(stack):
             place[index] = (3.4 * column, tops[stride] + row)
-    head_x = 3.4 * columns[spec.detect.index]
+    head_x = 3.4 * columns[spec.head.index]
     width = head_x + 3.2
     figure = Figure(figsize=(width * 0.72, (bottom + 1.6) * 0.5))
     axes = figure.add_axes((0, 0, 1, 1))
@@ -137,9 +137,9 @@ def _draw(spec: ModelSpec, path: Path) -> None:
         for source in layer.sources:
             if source >= 0:
                 arrow(place[source], place[layer.index])
-    for source, stride in zip(spec.detect.sources, spec.strides, strict=True):
+    for source, stride in zip(spec.head.sources, spec.strides, strict=True):
         y = place[source][1]
-        box(head_x, y, f"{spec.detect.index} Detect P{int(math.log2(stride))}", "head")
+        box(head_x, y, f"{spec.head.index} {spec.head.block} P{int(math.log2(stride))}", "head")
         arrow(place[source], (head_x, y))
     for section in _COLOURS:
         middles = {columns[layer.index] * 3.4 for layer in spec.layers if layer.section == section}

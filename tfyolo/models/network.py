@@ -12,17 +12,19 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tfyolo.models.build import run_layers
-from tfyolo.models.ops import Padding
+from tfyolo.models.build import NORMALIZE, run_layers, scale_and_offset
+from tfyolo.models.ops import Normalization, Padding
 from tfyolo.models.spec import ModelSpec
 
 IMAGES = "images"
 PARTS = ("box", "objectness", "classes")
+"""What each scale of a detector's heads is split into."""
 FUSED = ("relu", "relu6")
 """Activations that an integer convolution applies itself."""
 
 Kind = Literal[
-    "conv", "batch_norm", "activation", "add", "concat", "max_pool", "zero_pad", "upsample", "attention"
+    "conv", "batch_norm", "activation", "add", "concat", "max_pool", "zero_pad", "upsample", "attention",
+    "global_pool",
 ]  # fmt: skip
 
 
@@ -60,13 +62,14 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """What a detector computes up to its raw heads.
+    """What a detector computes up to its raw heads, or a classifier up to its logits.
 
     Attributes:
         nodes: in the order of execution.
         weights: of convolutions by `Node.layer`, batch normalisation folded in.
         attention: arrays of attention layers, in Keras' order.
-        heads: per scale the names of box, objectness and class logits.
+        heads: per scale the names of box, objectness and class logits; of a classifier the one name of its
+            logits, (batch, 1, 1, classes).
 
     Example:
         >>> network = Network.of(model, spec)  # doctest: +SKIP
@@ -77,7 +80,7 @@ class Network:
     nodes: tuple[Node, ...]
     weights: dict[str, Weights]
     attention: dict[str, list[np.ndarray]]
-    heads: tuple[tuple[str, str, str], ...]
+    heads: tuple[tuple[str, ...], ...]
 
     @classmethod
     def of(cls, model: Any, spec: ModelSpec) -> Network:
@@ -85,9 +88,13 @@ class Network:
         recorder = _Recorder(spec.csp_activation)
         outputs = run_layers(recorder, _Ref(IMAGES, 3), spec)
         kernels = {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
+        kernels |= recorder.constants
         nodes, weights = _fold(_named(recorder.nodes, spec.activation), kernels, spec.bn_epsilon)
         nodes = _fuse(nodes)
-        nodes, heads = _split_heads(nodes, weights, [ref.name for ref in outputs], spec)
+        names = [ref.name for ref in outputs]
+        heads: tuple[tuple[str, ...], ...] = (tuple(names),)
+        if spec.task == "detect":
+            nodes, heads = _split_heads(nodes, weights, names, spec)
         attention = {node.name: kernels[node.name] for node in nodes if node.kind == "attention"}
         return cls(tuple(nodes), weights, attention, heads)
 
@@ -113,6 +120,10 @@ class Network:
         recorder = _Recorder(spec.csp_activation)
         run_layers(recorder, _Ref(IMAGES, 3), spec)
         normalised = _normalised(recorder.nodes)
+        merged = {name: weights for name, weights in merged.items() if name not in recorder.constants}
+        epsilons = {
+            node.name: node.arguments["epsilon"] for node in recorder.nodes if node.name in normalised
+        }
         biases = {name: merged[name].bias for name in merged}
         for name, weights in merged.items():
             kernel = weights.kernel
@@ -124,7 +135,8 @@ class Network:
         for name, parts in normalised.items():
             bias = np.concatenate([biases[part] for part, _ in parts])
             one = np.ones_like(bias)
-            layers[name].set_weights([one, bias, 0 * one, one - np.float32(spec.bn_epsilon)])
+            epsilon = epsilons[name] or spec.bn_epsilon
+            layers[name].set_weights([one, bias, 0 * one, one - np.float32(epsilon)])
         for name, arrays in self.attention.items():
             layers[name].set_weights(arrays)
 
@@ -142,6 +154,8 @@ class _Recorder:
 
     csp_activation: str
     nodes: list[Node] = field(default_factory=list)
+    constants: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    """Weights that no layer of the Keras model has."""
 
     def _note(
         self, name: str, kind: Kind, xs: list[_Ref], channels: int, layer: str = "", **arguments: Any
@@ -168,8 +182,15 @@ class _Recorder:
             name, "conv", [x], filters, name, kernel=kernel, stride=stride, padding=padding, groups=groups
         )
 
-    def batch_norm(self, x: _Ref, name: str) -> _Ref:
-        return self._note(name, "batch_norm", [x], x.channels, name)
+    def normalize(self, images: _Ref, normalization: Normalization) -> _Ref:
+        """As a convolution of each channel by itself, which every format and integer kernel has."""
+        scale, offset = scale_and_offset(normalization)
+        self.constants[NORMALIZE] = [scale.reshape(1, 1, 1, -1), offset]
+        channels = images.channels
+        return self.conv2d(images, NORMALIZE, channels, kernel=1, groups=channels, bias=True)
+
+    def batch_norm(self, x: _Ref, name: str, epsilon: float | None = None) -> _Ref:
+        return self._note(name, "batch_norm", [x], x.channels, name, epsilon=epsilon)
 
     def activation(self, x: _Ref, name: str, act: bool | str) -> _Ref:
         function = "" if act is True else (act or "linear")
@@ -192,6 +213,12 @@ class _Recorder:
 
     def upsample(self, x: _Ref, name: str, scale: int) -> _Ref:
         return self._note(name, "upsample", [x], x.channels, scale=scale)
+
+    def global_pool(self, x: _Ref, name: str) -> _Ref:
+        return self._note(name, "global_pool", [x], x.channels)
+
+    def dropout(self, x: _Ref, name: str, rate: float) -> _Ref:
+        return x
 
     def dense(self, x: _Ref, name: str, channels: int, bias: bool = True) -> _Ref:
         return self._note(name, "conv", [x], channels, name, kernel=1, stride=1, padding=0, groups=1)
@@ -244,9 +271,10 @@ def _fold(
                 kernel, biases[0] if biases else np.zeros(node.channels, np.float32)
             )
     renamed = {}
+    own = {node.name: node.arguments["epsilon"] or epsilon for node in nodes if node.kind == "batch_norm"}
     for name, parts in _normalised(nodes).items():
         gamma, beta, mean, variance = (np.asarray(array, np.float64) for array in kernels[name])
-        scale, start = gamma / np.sqrt(variance + epsilon), 0
+        scale, start = gamma / np.sqrt(variance + own[name]), 0
         for part, channels in parts:
             here = slice(start, start + channels)
             kernel, bias = weights[part]
@@ -298,7 +326,9 @@ def _split_heads(
 
 
 def _merge_heads(weights: dict[str, Weights], spec: ModelSpec) -> dict[str, Weights]:
-    """The inverse of `_split_heads` for weights."""
+    """The inverse of `_split_heads` for weights; a classifier's are as they were."""
+    if spec.task != "detect":
+        return dict(weights)
     order = np.argsort(np.concatenate(_columns(spec)))
     merged = {}
     for name, value in weights.items():

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 Tensor = Any
 Padding = tuple[tuple[int, int], tuple[int, int]]
+Normalization = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of red, green and blue, of values in 0..1."""
 
 
 class Ops(Protocol):
@@ -38,8 +40,11 @@ class Ops(Protocol):
     ) -> Tensor:
         """Convolution with zeros on all four sides, `kernel // 2` of them unless given, as in PyTorch."""
 
-    def batch_norm(self, x: Tensor, name: str) -> Tensor:
-        """Batch normalisation with the model's epsilon and momentum 0.97 (0.03 in PyTorch's terms)."""
+    def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:
+        """Images minus a mean, over a standard deviation, channel by channel."""
+
+    def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:
+        """Batch normalisation with the model's epsilon or another, and momentum 0.97 (PyTorch's 0.03)."""
 
     def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:
         """The model's activation (True), a named one, or none (False)."""
@@ -58,6 +63,12 @@ class Ops(Protocol):
 
     def upsample(self, x: Tensor, name: str, scale: int) -> Tensor:
         """Nearest-neighbour enlargement."""
+
+    def global_pool(self, x: Tensor, name: str) -> Tensor:
+        """Mean over all positions, of which one is left."""
+
+    def dropout(self, x: Tensor, name: str, rate: float) -> Tensor:
+        """Zeros in place of a share of values, in training."""
 
     def dense(self, x: Tensor, name: str, channels: int, bias: bool = True) -> Tensor:
         """Linear layer on the channels of every position."""
@@ -132,7 +143,10 @@ class ShapeOps:
         out = Shape(height, width, filters)
         return self._count(name, out, filters * (per_filter + bias), math.prod(out) * per_filter)
 
-    def batch_norm(self, x: Shape, name: str) -> Shape:  # noqa: D102
+    def normalize(self, images: Shape, normalization: Normalization) -> Shape:  # noqa: D102
+        return images
+
+    def batch_norm(self, x: Shape, name: str, epsilon: float | None = None) -> Shape:  # noqa: D102
         return self._count(name, x, 2 * x.channels, 4 * math.prod(x))
 
     def activation(self, x: Shape, name: str, act: bool | str) -> Shape:  # noqa: D102
@@ -156,6 +170,12 @@ class ShapeOps:
 
     def upsample(self, x: Shape, name: str, scale: int) -> Shape:  # noqa: D102
         return self._count(name, Shape(x.height * scale, x.width * scale, x.channels))
+
+    def global_pool(self, x: Shape, name: str) -> Shape:  # noqa: D102
+        return self._count(name, Shape(1, 1, x.channels))
+
+    def dropout(self, x: Shape, name: str, rate: float) -> Shape:  # noqa: D102
+        return x
 
     def dense(self, x: Shape, name: str, channels: int, bias: bool = True) -> Shape:  # noqa: D102
         out = Shape(*x[:2], channels)

@@ -12,7 +12,8 @@ from tfyolo.configs.reader import Document, Key
 from tfyolo.errors import TfyoloError
 from tfyolo.models.arguments import activation_name, resolve_arguments
 from tfyolo.models.blocks import BLOCKS, run_block
-from tfyolo.models.ops import Shape, ShapeOps
+from tfyolo.models.heads import CLASSIFY, HEADS
+from tfyolo.models.ops import Normalization, Shape, ShapeOps
 from tfyolo.models.spec import Anchors, Layer, ModelSpec
 
 SECTIONS = ("backbone", "neck", "head")
@@ -21,10 +22,13 @@ MAX_SIDE = 65_536  # pixels
 MAX_BLOCKS = 2_000  # repeats together; the listed configurations stay below 100
 MAX_PARAMETERS = 1_000_000_000  # yolov5-p7, the largest listed, has 144 million
 
+NORMALIZATIONS: dict[str, Normalization] = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
+"""By name: of ImageNet's pictures, as the classifiers that were trained on them expect."""
+
 _KEYS = {"nc": "classes", "depth_multiple": "depth", "width_multiple": "width"}  # YOLOv5's name: ours
 _DEFAULTS: dict[str, Any] = {
     "classes": 80, "depth": 1.0, "width": 1.0, "anchors": 3, "activation": "silu", "csp_activation": None,
-    "bn_epsilon": 1e-3, "image_size": 640, "ch": 3,
+    "bn_epsilon": 1e-3, "image_size": 640, "ch": 3, "normalize": None, "dropout": 0.0,
 }  # fmt: skip
 _IMAGE = Shape(322_560, 322_560, 3)  # 2^10 * 3^2 * 5 * 7: sides that strides divide, so that sizes agree
 
@@ -47,7 +51,9 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
     anchors = _anchors(settings)
     layers = _layers(settings, anchors if isinstance(anchors, int) else len(anchors[0]) // 2)
     scales = len(layers[-1].sources)
-    if not isinstance(anchors, int) and len(anchors) != scales:
+    if layers[-1].block == "Classify":
+        anchors = ()
+    elif not isinstance(anchors, int) and len(anchors) != scales:
         raise settings.error("anchors", f"`anchors` has {len(anchors)} scales, but Detect reads {scales}")
     return ModelSpec(
         name=config["name"],
@@ -57,6 +63,8 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
         csp_activation=config["csp_activation"] or config["activation"],
         bn_epsilon=config["bn_epsilon"],
         image_size=config["image_size"],
+        normalization=_normalization(settings),
+        dropout=config["dropout"],
         layers=layers,
         config=config,
     )
@@ -128,6 +136,9 @@ def _check_settings(settings: _Settings) -> None:
             raise settings.error(key, f"`{key}` must be a whole number of 1 to {most}, not {shown}")
     if values["ch"] != 3:
         raise settings.error("ch", f"`ch` is {reprlib.repr(values['ch'])}, but images have 3 channels here")
+    if not isinstance(values["dropout"], int | float) or not 0 <= values["dropout"] < 1:
+        shown = reprlib.repr(values["dropout"])
+        raise settings.error("dropout", f"`dropout` must be a number of 0 to below 1, not {shown}")
     for key in ("depth", "width", "bn_epsilon"):
         value = values[key]
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 100:
@@ -140,6 +151,26 @@ def _check_settings(settings: _Settings) -> None:
             values[key] = activation_name(str(values[key]))
         except ValueError as error:
             raise settings.error(key, str(error)) from error
+
+
+def _normalization(settings: _Settings) -> Normalization | None:
+    """By name, or as the mean and the standard deviation of three channels."""
+    value = settings.values["normalize"]
+    if value is None:
+        return None
+    if isinstance(value, str) and value in NORMALIZATIONS:
+        return NORMALIZATIONS[value]
+    rows = value if isinstance(value, list | tuple) and len(value) == 2 else ()
+    numbers = [
+        v
+        for row in rows
+        for v in (row if isinstance(row, list | tuple) and len(row) == 3 else [None])
+        if isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < 100
+    ]
+    if len(numbers) != 6 or min(numbers[3:]) <= 0:
+        known = ", ".join(NORMALIZATIONS)
+        raise settings.error("normalize", f"`normalize` is {known}, or the mean and deviation of 3 channels")
+    return tuple(map(float, numbers[:3])), tuple(map(float, numbers[3:]))
 
 
 def _anchors(settings: _Settings) -> Anchors | int:
@@ -188,7 +219,7 @@ def _layers(settings: _Settings, anchors: int) -> tuple[Layer, ...]:
                 blocks += layer.repeats
                 if blocks > MAX_BLOCKS:
                     raise ValueError(f"the network has more than {MAX_BLOCKS} blocks")
-                if layer.block != "Detect":
+                if layer.block not in HEADS:
                     inputs = [_IMAGE if i < 0 else shapes[i] for i in layer.sources]
                     name = f"model.{layer.index}"
                     shapes.append(
@@ -200,10 +231,10 @@ def _layers(settings: _Settings, anchors: int) -> tuple[Layer, ...]:
                 message = f"{section} layer {len(layers)}: {error}"
                 raise settings.error(section, message, number) from error
             # YOLOv5's files call everything after the backbone the head.
-            in_neck = "neck" not in sections and section == "head" and layer.block != "Detect"
+            in_neck = "neck" not in sections and section == "head" and layer.block not in HEADS
             layers.append(replace(layer, section="neck") if in_neck else layer)
-    if not layers or layers[-1].block != "Detect":
-        raise settings.error("head", "the last layer must be Detect")
+    if not layers or layers[-1].block not in HEADS:
+        raise settings.error("head", f"the last layer must be {' or '.join(HEADS)}")
     return tuple(layers)
 
 
@@ -215,17 +246,19 @@ def _resolve(
         raise ValueError("a layer is [from, repeats, block, [arguments]]")
     sources, repeats, name, values = row
     name = str(name).removeprefix("nn.")
-    if name != "Detect" and name not in BLOCKS:
-        raise ValueError(f"unknown block `{name[:60]}`; known are {', '.join(BLOCKS)}, Detect")
+    if name not in HEADS and name not in BLOCKS:
+        raise ValueError(f"unknown block `{name[:60]}`; known are {', '.join((*BLOCKS, *HEADS))}")
     if not isinstance(repeats, int) or isinstance(repeats, bool) or not 1 <= repeats <= 1000:
         raise ValueError(f"repeats must be a whole number of 1 to 1000, not {reprlib.repr(repeats)}")
     if not isinstance(values, list | tuple):
         raise ValueError(f"arguments must be a list, not {reprlib.repr(values)}")
-    if layers and layers[-1].block == "Detect":
-        raise ValueError("a layer follows Detect, which must be the last")
+    if layers and layers[-1].block in HEADS:
+        raise ValueError(f"a layer follows {layers[-1].block}, which must be the last")
     index = len(layers)
     if name == "Detect":
         return _resolve_detect(index, section, sources, values, layers, numbers)
+    if name == "Classify":
+        return _resolve_classify(index, section, sources, values, layers)
     block = BLOCKS[name]
     absolute = _sources(sources, index, many=block.inputs == "many")
     repeats = max(round(repeats * config["depth"]), 1) if repeats > 1 else 1
@@ -263,6 +296,19 @@ def _resolve_detect(
     if any(stride < 1 or stride != int(stride) or stride > MAX_SIDE for stride in strides):
         raise ValueError(f"Detect reads scales of stride {strides}; they must be whole numbers")
     return Layer(index, section, absolute, 1, "Detect", {"convolve": not predictions}, max(strides))
+
+
+def _resolve_classify(index: int, section: str, sources: Any, values: Any, layers: list[Layer]) -> Layer:
+    if index == 0:
+        raise ValueError("Classify needs layers before it")
+    if values and values[0] in ("nc", "classes"):  # the number of classes stands at the top here
+        values = values[1:]
+    arguments = resolve_arguments(CLASSIFY, values)
+    absolute = _sources(sources, index, many=False)
+    stride = layers[absolute[0]].stride
+    if stride < 1 or stride != int(stride) or stride > MAX_SIDE:
+        raise ValueError(f"Classify reads a scale of stride {stride}, which must be a whole number")
+    return Layer(index, section, absolute, 1, "Classify", arguments, stride)
 
 
 def _sources(sources: Any, index: int, many: bool) -> tuple[int, ...]:

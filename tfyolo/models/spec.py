@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tfyolo.models.ops import Normalization
+
 Anchors = tuple[tuple[float, ...], ...]
 """Per scale: width, height, width, height, ... in pixels of the network's input."""
 
@@ -28,7 +30,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a network is: `layers` in order, the last of them Detect.
+    """What a network is: `layers` in order, the last of them Detect or Classify.
 
     Example:
         >>> from tfyolo.models import load_spec
@@ -45,23 +47,34 @@ class ModelSpec:
     bn_epsilon: float
     image_size: int
     layers: tuple[Layer, ...]
+    normalization: Normalization | None
+    """What images in 0..1 are normalized by before the first layer; None where they are not."""
+    dropout: float
+    """Of a classifier, in training."""
     config: dict[str, Any]
     """The configuration as plain values: what a model file keeps, and `parse_spec` takes back."""
 
     @property
-    def detect(self) -> Layer:
+    def head(self) -> Layer:
         """The last layer."""
         return self.layers[-1]
 
     @property
+    def task(self) -> str:
+        """`detect` or `classify`, by the last layer."""
+        return self.head.block.lower()
+
+    @property
     def strides(self) -> tuple[int, ...]:
-        """Stride of each detection scale in the order of the outputs (v1.0 lists P5 first)."""
-        return tuple(int(self.layers[i].stride) for i in self.detect.sources)
+        """Stride of each scale that the head reads, in the order of the outputs (v1.0 lists P5 first)."""
+        return tuple(int(self.layers[i].stride) for i in self.head.sources)
 
     @property
     def anchors_per_scale(self) -> int:
-        """Number of anchors of each scale."""
-        return self.anchors if isinstance(self.anchors, int) else len(self.anchors[0]) // 2
+        """Number of anchors of each scale; a classifier has none."""
+        if isinstance(self.anchors, int):
+            return self.anchors
+        return len(self.anchors[0]) // 2 if self.anchors else 0
 
     @property
     def anchors_px(self) -> Anchors:

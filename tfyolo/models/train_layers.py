@@ -84,5 +84,5 @@ class TrainingOps(KerasOps):
             return FastSilu(name=name)(x)
         return super().activation(x, name, act)
 
-    def batch_norm(self, x: Tensor, name: str) -> Tensor:  # noqa: D102
-        return FusedBatchNormalization(**self._batch_norm_arguments(), name=name)(x)
+    def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:  # noqa: D102
+        return FusedBatchNormalization(**self._batch_norm_arguments(epsilon), name=name)(x)

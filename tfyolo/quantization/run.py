@@ -17,7 +17,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import Metrics, validate
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.request import ExportRequest, export_model
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_detector
 from tfyolo.inference.nms import MAX_CANDIDATES
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
@@ -180,7 +180,7 @@ def measure(
     request = ExportRequest(model, contract, contract.image_size, settings=settings, precision="int8")
     with hidden_stderr():
         file = export_model(request, ["tflite"], path.with_suffix(""), progress)["tflite"]
-    return file, validate(load(file), data, folder=folder, progress=progress)
+    return file, validate(load_detector(file), data, folder=folder, progress=progress)
 
 
 def _train(

@@ -18,7 +18,7 @@ from tfyolo.data.pipeline import Pipeline, PipelineOptions
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
 from tfyolo.files import atomic
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_detector
 from tfyolo.models.spec import Anchors
 from tfyolo.training import plots
 from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard, Validation
@@ -129,7 +129,7 @@ def train(
     metrics = None
     if "val" in scans:
         settings = ValOptions(single_cls=options.single_cls, plots=options.plots)
-        metrics = validate(load(checkpoints.best), dataset, settings, folder, bar, scans["val"])
+        metrics = validate(load_detector(checkpoints.best), dataset, settings, folder, bar, scans["val"])
     return TrainResult(folder, checkpoints.best, checkpoints.last, metrics)
 
 

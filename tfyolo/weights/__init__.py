@@ -19,7 +19,7 @@ def load_model(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     Raises:
         TfyoloError: the file cannot be read or does not fit its configuration.
     """
-    if Path(path).suffix == ".keras":
+    if Path(path).suffix.lower() == ".keras":
         from tfyolo.weights.keras_file import load_keras
 
         return load_keras(path, keras)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
 
-from tfyolo.inference.decode import decode, join_parts
-from tfyolo.inference.predictions import Candidates, Detections, Prediction
+from tfyolo.inference.decode import decode, join_parts, softmax
+from tfyolo.inference.predictions import Candidates, Detections, Prediction, Probabilities
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import PARTS
 
@@ -34,13 +35,30 @@ class Runtime(Protocol):
         """
 
 
-OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections", "boxes", "scores")
+OUTPUTS = (
+    "detection_boxes", "detection_classes", "detection_scores", "num_detections", "boxes", "scores",
+    "probabilities",
+)  # fmt: skip
 """Names of an exported graph's outputs (docs/architecture.md); raw heads have `raw_outputs`."""
+LOGITS = "logits"
+"""The one raw output of a classifier."""
 
 
-def raw_outputs(contract: Contract) -> list[tuple[str, str, str]]:
-    """Names of raw heads of box, objectness and classes, scale by scale."""
-    return [tuple(f"{part}_{i}" for part in PARTS) for i in range(len(contract.strides))]  # type: ignore[misc]
+def raw_outputs(contract: Contract) -> list[tuple[str, ...]]:
+    """Names of raw heads of box, objectness and classes, scale by scale; of a classifier its logits."""
+    if contract.task == "classify":
+        return [(LOGITS,)]
+    return [tuple(f"{part}_{i}" for part in PARTS) for i in range(len(contract.strides))]
+
+
+def known_outputs(contract: Contract) -> tuple[str, ...]:
+    """All names that an exported graph's outputs may have."""
+    return (*OUTPUTS, *chain.from_iterable(raw_outputs(contract)))
+
+
+def pixels_of(image: np.ndarray, uint8: bool) -> np.ndarray:
+    """A picture (height, width, 3) or several as an exported graph takes them: 0..255, or float32 in 0..1."""
+    return image if uint8 else np.multiply(image, 1 / 255, dtype=np.float32)
 
 
 def from_signature(outputs: Mapping[str, np.ndarray], contract: Contract, confidence: float) -> Prediction:
@@ -51,6 +69,10 @@ def from_signature(outputs: Mapping[str, np.ndarray], contract: Contract, confid
         contract: of the file.
         confidence: candidates of lower objectness may be left out.
     """
+    if "probabilities" in outputs:
+        return Probabilities(np.asarray(outputs["probabilities"][0], np.float32))
+    if LOGITS in outputs:
+        return Probabilities(softmax(outputs[LOGITS][0]))
     height, width = contract.image_size
     scale = np.array([width, height, width, height], np.float32)
     if "num_detections" in outputs:

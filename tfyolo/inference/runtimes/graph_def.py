@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import OUTPUTS, from_signature, raw_outputs
+from tfyolo.inference.runtimes.base import from_signature, known_outputs
 from tfyolo.models.contract import Contract
 
 
@@ -30,28 +31,13 @@ class GraphDefRuntime:
         import tensorflow as tf
 
         from tfyolo.inference.runtimes.keras import limit_threads
-        from tfyolo.inference.runtimes.safety import check_nodes
 
         limit_threads(threads)
-        graph = tf.compat.v1.GraphDef()
-        try:
-            graph.ParseFromString(path.read_bytes())
-        except Exception as error:  # the protobuf library has several kinds
-            raise TfyoloError("is no GraphDef", path=path, fix="export it again") from error
-        check_nodes(graph, path)
+        graph, self.contract = read_graph_def(path)
         nodes = {node.name: node for node in graph.node}
-        if "tfyolo_json" not in nodes or "images" not in nodes:
-            raise TfyoloError(
-                "holds no tfyolo.json, so its classes and anchors are unknown",
-                path=path,
-                fix="write it with `tfyolo export --include pb`",
-            )
-        (text,) = nodes["tfyolo_json"].attr["value"].tensor.string_val
-        self.contract = Contract.from_json(text, path)
         self.input_hw: tuple[int, int] | None = self.contract.image_size
         self._uint8 = nodes["images"].attr["dtype"].type == tf.uint8.as_datatype_enum
-        known = {*OUTPUTS, *chain.from_iterable(raw_outputs(self.contract))}
-        names = sorted(known & nodes.keys())
+        names = _output_names(graph, self.contract)
         try:
             wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
             self._run = wrapped.prune("images:0", {name: f"{name}:0" for name in names})
@@ -72,3 +58,68 @@ class GraphDefRuntime:
             outputs = {name: value.numpy() for name, value in self._run(tf.constant(pixels)).items()}
             predictions.append(from_signature(outputs, self.contract, confidence))
         return predictions
+
+
+def read_graph_def(path: Path) -> tuple[Any, Contract]:
+    """The graph of a `.pb` file and its contract.
+
+    Raises:
+        TfyoloError: the file is damaged, not one of tfyolo's, or holds operations that are no arithmetic.
+    """
+    import tensorflow as tf
+
+    from tfyolo.inference.runtimes.safety import check_nodes
+
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except Exception as error:  # the protobuf library has several kinds
+        raise TfyoloError("is no GraphDef", path=path, fix="export it again") from error
+    check_nodes(graph, path)
+    nodes = {node.name: node for node in graph.node}
+    texts = nodes["tfyolo_json"].attr["value"].tensor.string_val if "tfyolo_json" in nodes else []
+    if len(texts) != 1 or "images" not in nodes:
+        raise TfyoloError(
+            "holds no tfyolo.json, so its classes and anchors are unknown",
+            path=path,
+            fix="write it with `tfyolo export --include pb`",
+        )
+    return graph, Contract.from_json(texts[0], path)
+
+
+def inspect(path: Path) -> Inspection:
+    """What a `.pb` file holds; its graph is imported, for the shapes of outputs, and not run.
+
+    Raises:
+        TfyoloError: as `read_graph_def`, or TensorFlow cannot import the graph.
+    """
+    import tensorflow as tf
+
+    from tfyolo.inference.runtimes.graph_operations import count_operations, read_graph
+
+    graph, contract = read_graph_def(path)
+    names = _output_names(graph, contract)
+    try:
+        with tf.Graph().as_default() as imported:
+            tf.graph_util.import_graph_def(graph, name="")
+        inputs, outputs = (
+            tuple(_tensor(name, imported.get_tensor_by_name(f"{name}:0")) for name in part)
+            for part in (["images"], names)
+        )
+        return Inspection(contract, inputs, outputs, count_operations(*read_graph(graph), names))
+    except Exception as error:  # TensorFlow raises many kinds for a damaged graph
+        raise TfyoloError(
+            f"TensorFlow cannot read it: {(str(error).splitlines() or [''])[0][:200]}",
+            path=path,
+            fix="export it again",
+        ) from error
+
+
+def _output_names(graph: Any, contract: Contract) -> list[str]:
+    """Nodes that the contract speaks of."""
+    return sorted({node.name for node in graph.node}.intersection(known_outputs(contract)))
+
+
+def _tensor(name: str, tensor: Any) -> TensorInfo:
+    shape = tuple(tensor.shape) if tensor.shape.rank is not None else ()
+    return TensorInfo(name, shape, tensor.dtype.name)

@@ -69,7 +69,7 @@ async function run(model, names, shape, bytes) {
   const pixels = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const image = tf.tensor(pixels, shape, 'float32');
   // NMS operations are asynchronous: execute() refuses graphs that hold one.
-  const outputs = await model.executeAsync({ [INPUT]: image }, names);
+  const outputs = [await model.executeAsync({ [INPUT]: image }, names)].flat(); // one output comes alone
   const arrays = await Promise.all(outputs.map((x) => x.data()));
   const header = { outputs: names.map((name, i) => ({ name, shape: outputs[i].shape })) };
   tf.dispose([image, ...outputs]);
