@@ -16,13 +16,15 @@ from tfyolo.models.contract import FILE_NAME, Contract
 LABELS_FILE = "labels.txt"
 
 _DESCRIPTIONS = {
-    "images": "Letterboxed RGB image (1, height, width, 3).",
+    "images": "RGB image (1, height, width, 3), letterboxed for a detector, centre-cropped for a classifier.",
     "detection_boxes": "Boxes (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
     "detection_classes": "Class index of each box (1, n); names in labels.txt.",
     "detection_scores": "Score of each box (1, n), best first.",
     "num_detections": "Number of valid rows (1,); those after them are zero.",
     "boxes": "All boxes before NMS (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
     "scores": "Objectness times class score (1, n, classes).",
+    "probabilities": "Probability of each class (1, classes); names in labels.txt.",
+    "logits": "Logits of classes (1, classes).",
     "box": "Logits of boxes (1, height, width, anchors * 4): centre x, centre y, width, height.",
     "objectness": "Logits of objectness (1, height, width, anchors).",
     "classes": "Logits of classes (1, height, width, anchors * classes).",
@@ -82,9 +84,11 @@ def _describe(flatbuffer: Any, contract: Contract) -> Any:
         setattr(described, attribute, [_tensor(schema, names[index], threshold) for index in order])
     labels = schema.AssociatedFileT()
     labels.name, labels.description = LABELS_FILE, "Class names, one a line."
-    labels.type = schema.AssociatedFileType.TENSOR_VALUE_LABELS
+    kinds = schema.AssociatedFileType
+    classify = contract.task == "classify"
+    labels.type = kinds.TENSOR_AXIS_LABELS if classify else kinds.TENSOR_VALUE_LABELS
     for tensor in described.outputTensorMetadata:
-        if tensor.name == "detection_classes":
+        if tensor.name in ("detection_classes", "probabilities", "logits"):
             tensor.associatedFiles = [labels]
     described_contract = schema.AssociatedFileT()
     described_contract.name, described_contract.description = (
@@ -93,8 +97,9 @@ def _describe(flatbuffer: Any, contract: Contract) -> Any:
     )
     described.associatedFiles = [described_contract]
     metadata = schema.ModelMetadataT()
-    metadata.name = f"{contract.config.get('name', 'YOLOv5')} object detector"
-    metadata.description = f"Detects {len(contract.names)} classes. Written by tfyolo {contract.version}."
+    kind, does = ("image classifier", "Tells") if classify else ("object detector", "Detects")
+    metadata.name = f"{contract.config.get('name', 'YOLOv5')} {kind}"
+    metadata.description = f"{does} {len(contract.names)} classes. Written by tfyolo {contract.version}."
     metadata.version, metadata.minParserVersion = "1", "1.0.0"
     metadata.subgraphMetadata = [described]
     return metadata

@@ -53,9 +53,8 @@ def run_demo(
     Returns:
         The page, `index.html` in the folder.
     """
-    tell(
-        f"1. detecting with the default model, bccd-n, which knows {', '.join(load_detector(DEFAULT_MODEL).names)}"
-    )
+    names = ", ".join(load_detector(DEFAULT_MODEL).names)
+    tell(f"1. detecting with the default model, bccd-n, which knows {names}")
     shown = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[:PICTURES]
     before = _pictures(load_detector(DEFAULT_MODEL), shown, folder / "bccd-n")
     tell(f"2. fine-tuning it on 48 pictures, {epochs} epochs")

@@ -1,4 +1,6 @@
-"""From raw heads to boxes or probabilities, on NumPy. The exported graphs have the same formula in export/graph.py."""
+"""From raw heads to boxes or probabilities, on NumPy.
+
+The exported graphs have the same formula in export/graph.py."""
 
 from __future__ import annotations
 

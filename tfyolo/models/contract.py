@@ -33,7 +33,7 @@ class Contract(BaseModel):
     task: Literal["detect", "classify"] = "detect"
     names: tuple[str, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     anchors_px: Anchors
-    """Per scale: width, height, width, height, ... in pixels of the network's input; a classifier has none."""
+    """Per scale: width, height, width, height, ... in pixels of the input; a classifier has none."""
     strides: tuple[int, ...] = Field(min_length=1)
     """Of the scales that the head reads."""
     image_size: tuple[int, int]
