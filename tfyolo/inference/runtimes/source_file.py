@@ -6,15 +6,18 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.models.build import run_layers
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import IMAGES
+from tfyolo.models.ops import Ops, Shape, ShapeOps
 from tfyolo.weights.keras_file import read_contract
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
@@ -57,6 +60,8 @@ def inspect_keras(path: Path) -> Inspection:
 def inspect_pt(path: Path) -> Inspection:
     """A YOLOv5 checkpoint: operations are the kinds of PyTorch modules that hold no others.
 
+    One that holds tensors without modules has those that its configuration asks for.
+
     Raises:
         TfyoloError: the file cannot be read, or is no model that tfyolo knows.
     """
@@ -67,8 +72,13 @@ def inspect_pt(path: Path) -> Inspection:
     contract = checkpoint_contract(checkpoint)
     counts: Counter[str] = Counter()
     numbers: Counter[str] = Counter()
+    state_dict = checkpoint.source == "state_dict"
+    if state_dict:
+        modules = _Modules(ShapeOps(contract.spec.csp_activation), contract.spec.activation)
+        run_layers(cast(Ops, modules), Shape(*contract.image_size, 3), contract.spec)
+        counts = modules.counts
     for _, module in checkpoint.model.walk():
-        if not module.children:
+        if not (module.children or state_dict):
             counts[module.class_name.rpartition(".")[2]] += 1
         for view in module._views.values():
             numbers[view.storage.code] += view.size
@@ -99,6 +109,54 @@ def _outputs(contract: Contract, path: Path) -> Iterator[tuple[str, tuple[str, .
         name = f"model.{head.index}.m.{i}" if head.arguments.get("convolve", True) else f"model.{source}"
         sizes = (f"height/{stride}", f"width/{stride}")
         yield name, sizes, len(anchors) // 2 * (5 + len(contract.names))
+
+
+@dataclass
+class _Modules:
+    """Counts what the blocks of a configuration ask for, under the names of PyTorch's modules."""
+
+    ops: ShapeOps
+    activation_name: str
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __getattr__(self, name: str) -> Any:
+        """The operation of `ops`, which is counted."""
+        kind, does = _MODULES.get(name), getattr(self.ops, name)
+
+        def count(*arguments: Any, **named: Any) -> Any:
+            self.counts[str(kind)] += 1
+            return does(*arguments, **named)
+
+        return count if kind else does
+
+    def activation(self, x: Any, name: str, act: bool | str) -> Any:
+        """See `Ops`."""
+        function = self.activation_name if act is True else (act or "linear")
+        if function != "linear":
+            self.counts[_ACTIVATIONS.get(function, function)] += 1
+        return self.ops.activation(x, name, act)
+
+
+_MODULES = {
+    "conv2d": "Conv2d",
+    "batch_norm": "BatchNorm2d",
+    "add": "Add",
+    "concat": "Concat",
+    "max_pool": "MaxPool2d",
+    "zero_pad": "ZeroPad2d",
+    "upsample": "Upsample",
+    "dense": "Linear",
+    "attention": "MultiheadAttention",
+    "global_pool": "AdaptiveAvgPool2d",
+    "dropout": "Dropout",
+}
+_ACTIVATIONS = {
+    "silu": "SiLU",
+    "leaky_relu": "LeakyReLU",
+    "relu": "ReLU",
+    "relu6": "ReLU6",
+    "hard_swish": "Hardswish",
+}
 
 
 def _dtypes(weights: Any) -> list[str]:

@@ -1,0 +1,116 @@
+"""`tfyolo inspect`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tfyolo.text import printable
+
+if TYPE_CHECKING:
+    from tfyolo.inference.inspection import Inspection, TensorInfo
+
+EXAMPLES = (
+    "tfyolo inspect best_int8.tflite",
+    "tfyolo inspect yolov5n.pt",
+    "tfyolo inspect best_web_model --json",
+)
+_NAMES = 10
+"""Class names that are printed without --all-names."""
+_LIMITS = {
+    "conf_thres": "confidence over {}",
+    "iou_thres": "overlap up to {}",
+    "max_det": "at most {} boxes",
+    "per_class": "at most {} of a class",
+    "candidates": "from {} candidates",
+    "multi_label": "several classes a box",
+    "agnostic": "classes suppress each other",
+}
+"""What the thresholds of suppression mean."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A file and how to show it."""
+    parser.add_argument(
+        "file", metavar="FILE", help="model file or folder of any format, or a release name such as yolov5s"
+    )
+    parser.add_argument("--json", action="store_true", help="everything as JSON, all names included")
+    parser.add_argument("--all-names", action="store_true", help=f"print more than {_NAMES} class names")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look into the file and print; nothing in it is run."""
+    from tfyolo.export.registry import format_of
+    from tfyolo.files import megabytes
+    from tfyolo.inference.inspection import inspect_file
+    from tfyolo.weights.hub import find_weights
+
+    path = find_weights(arguments.file)
+    entry, found = format_of(path), inspect_file(path)
+    about = {"file": str(path), "format": entry.name, "megabytes": round(megabytes(path), 3)}
+    if arguments.json:
+        print(json.dumps({**about, **found.to_dict()}, indent=1))
+        return 0
+    rows = [("format", f"{entry.label}, {about['megabytes']:,.1f} MB")]
+    _print(path.name, [*rows, *_rows(found, arguments.all_names)], found)
+    return 0
+
+
+def _rows(found: Inspection, all_names: bool) -> Iterator[tuple[str, str]]:
+    """What the contract says, line by line."""
+    contract = found.contract
+    yield "task", contract.task
+    shown = contract.names if all_names or len(contract.names) <= _NAMES else contract.names[: _NAMES - 1]
+    more = f", and {len(contract.names) - len(shown)} more" if len(shown) < len(contract.names) else ""
+    yield (
+        f"{len(contract.names)} class" + ("es" if len(contract.names) > 1 else ""),
+        printable(", ".join(shown)) + more,
+    )
+    yield "strides", ", ".join(map(str, contract.strides))
+    if contract.anchors_px:
+        lines = []
+        for stride, row in zip(contract.strides, contract.anchors_px, strict=True):
+            pairs = zip(row[::2], row[1::2], strict=True)
+            lines.append(f"at stride {stride}: " + ", ".join(f"{w:g}x{h:g}" for w, h in pairs))
+        yield "anchors", "\n".join(lines)
+    height, width = contract.image_size
+    yield "image size", f"{height}x{width} pixels"
+    yield "precision", printable(found.precision)
+    limits = [text.format(value) for key, text in _LIMITS.items() if (value := found.thresholds.get(key))]
+    kind = {"none": "none, all boxes", "raw": "none, raw outputs"}.get(found.nms, found.nms)
+    yield "NMS", printable(": ".join(filter(None, (kind, ", ".join(limits)))))
+    yield "tfyolo", printable(contract.version)
+
+
+def _print(name: str, rows: list[tuple[str, str]], found: Inspection) -> None:
+    """Tables of what is known, of inputs and outputs, and of operations."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tfyolo.cli.console import console
+
+    table = Table(title=escape(printable(name)), title_style="bold", show_header=False)
+    for heading, text in rows:
+        table.add_row(heading, escape(text))
+    for heading, tensors in (("inputs", found.inputs), ("outputs", found.outputs)):
+        table.add_section()
+        for number, tensor in enumerate(tensors):
+            table.add_row("" if number else heading, escape(_tensor(tensor)))
+    table.add_section()
+    operators = found.to_dict()["operators"]
+    grid, lines = Table.grid(padding=(0, 3, 0, 0)), -(-len(operators) // 3)
+    cells = [f"{count:>5,} {escape(printable(kind))}" for kind, count in operators.items()]
+    for line in range(lines):
+        grid.add_row(*cells[line::lines])
+    table.add_row(f"{sum(operators.values()):,} operators\nof {len(operators)} kinds", grid)
+    console().print(table)
+
+
+def _tensor(tensor: TensorInfo) -> str:
+    sizes = ", ".join("?" if size is None else str(size) for size in tensor.shape)
+    text = f"{tensor.name} ({sizes}) {tensor.dtype}"
+    if tensor.quantization:
+        text += ", scale {:.6g}, zero point {}".format(*tensor.quantization)
+    return printable(text)
