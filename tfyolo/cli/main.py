@@ -26,6 +26,7 @@ COMMANDS = {
     "quant-debug": "where an 8-bit model loses accuracy, layer by layer",
     "convert-dataset": "write a data set as YOLO, Pascal VOC, COCO or TFRecord",
     "convert": "turn a YOLOv5 .pt checkpoint into a .keras file",
+    "inspect": "what a model file holds: contract, inputs and outputs, operations",
     "summary": "layers, parameters and GFLOPs of a model, as a table or a diagram",
     "profile": "cost and speed of blocks side by side",
     "benchmark": "size, mAP and latency of model files and formats, side by side",
