@@ -1,14 +1,16 @@
-"""From a PyTorch state dict to a Keras model: names are equal, only the layout of arrays differs."""
+"""Between a PyTorch state dict and a Keras model: names are equal, only the layout of arrays differs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.models.spec import ModelSpec
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -33,7 +35,7 @@ def load_tensors(model: Any, tensors: Tensors, path: Path | None = None) -> None
             continue
         values: list[np.ndarray] = []
         try:
-            for names, value in _LAYOUTS[type(layer).__name__](layer, tensors, path):
+            for names, value in LAYOUTS[type(layer).__name__].to_keras(layer, tensors, path):
                 used.update(names)
                 values.append(value)
         except ValueError as error:  # not even of the number of dimensions that the layout has
@@ -53,7 +55,57 @@ def load_tensors(model: Any, tensors: Tensors, path: Path | None = None) -> None
         )
 
 
+def tensors_of(model: Any, spec: ModelSpec) -> dict[str, np.ndarray]:
+    """Every weight of `model` as `load_tensors` takes it: the network's part of a PyTorch state dict.
+
+    Args:
+        model: built by `build_model(spec)`.
+        spec: its configuration, which says where a convolution was a Focus.
+
+    Returns:
+        Arrays in PyTorch's shapes; `num_batches_tracked` (int64, no dimensions) is 0. The anchors, which are
+        no weights here, are not among them.
+    """
+    focus = tuple(f"model.{layer.index}." for layer in spec.layers if layer.block == "Focus")
+    tensors: dict[str, np.ndarray] = {}
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        values = [np.asarray(value) for value in layer.get_weights()]
+        parts = LAYOUTS[type(layer).__name__].to_torch(layer, values)
+        if layer.name.startswith(focus):
+            parts = {name: phases_kernel(part) if part.ndim == 4 else part for name, part in parts.items()}
+        tensors |= {f"{layer.name}.{name}": part for name, part in parts.items()}
+    return tensors
+
+
+# Parts of modules, as YOLOv5 makes them.
+_PARTS = ["conv", "linear", "cv1", "cv2", "cv3", "cv4", "bn"]
+_PARTS += ["q", "k", "v", "ma", "fc1", "fc2", "tr", "m", "shortcut"]
+
+
+def in_order(tensors: Tensors) -> dict[str, np.ndarray]:
+    """A state dict in the order of YOLOv5's modules, in which optimizers there count parameters."""
+
+    def place(name: str) -> list[tuple[int, str]]:
+        parts = name.split(".")[:-1]
+        return [(int(p) if p.isdigit() else _PARTS.index(p) if p in _PARTS else 99, p) for p in parts]
+
+    return {name: tensors[name] for name in sorted(tensors, key=place)}
+
+
 Values = Iterator[tuple[list[str], np.ndarray]]
+Parts = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one kind of Keras layer keeps its weights, in both directions."""
+
+    to_keras: Callable[[Any, Tensors, Path | None], Values]
+    """From layer, state dict and file, per weight in Keras' order: names of its tensors, and its array."""
+    to_torch: Callable[[Any, list[np.ndarray]], Parts]
+    """From layer and arrays in Keras' order: PyTorch's arrays by the last part of their names."""
 
 
 def _get(tensors: Tensors, name: str, path: Path | None) -> np.ndarray:
@@ -74,6 +126,15 @@ def _conv2d(layer: Any, tensors: Tensors, path: Path | None) -> Values:
         yield [f"{layer.name}.bias"], _get(tensors, f"{layer.name}.bias", path)
 
 
+def _conv2d_back(layer: Any, values: list[np.ndarray]) -> Parts:
+    return _named(values[0].transpose(3, 2, 0, 1), *values[1:])
+
+
+def _named(*values: np.ndarray) -> Parts:
+    """A weight, and a bias if there is one."""
+    return dict(zip(("weight", "bias"), values, strict=False))
+
+
 def focus_kernel(kernel: np.ndarray) -> np.ndarray:
     """Kernel (out, 4 * in, k, k) over the four phases of an image as one (out, in, 2k, 2k) over the image.
 
@@ -82,6 +143,13 @@ def focus_kernel(kernel: np.ndarray) -> np.ndarray:
     out, stacked, size, _ = kernel.shape
     phases = kernel.reshape(out, 2, 2, stacked // 4, size, size)  # out, column, row, in, y, x
     return phases.transpose(0, 3, 4, 2, 5, 1).reshape(out, stacked // 4, 2 * size, 2 * size)
+
+
+def phases_kernel(kernel: np.ndarray) -> np.ndarray:
+    """The inverse of `focus_kernel`: (out, in, 2k, 2k) as (out, 4 * in, k, k)."""
+    out, channels, size, _ = kernel.shape
+    halves = kernel.reshape(out, channels, size // 2, 2, size // 2, 2)  # out, in, y, row, x, column
+    return halves.transpose(0, 5, 3, 1, 2, 4).reshape(out, 4 * channels, size // 2, size // 2)
 
 
 def _depthwise(layer: Any, tensors: Tensors, path: Path | None) -> Values:
@@ -93,15 +161,31 @@ def _depthwise(layer: Any, tensors: Tensors, path: Path | None) -> Values:
         yield [f"{layer.name}.bias"], _get(tensors, f"{layer.name}.bias", path)
 
 
+def _depthwise_back(layer: Any, values: list[np.ndarray]) -> Parts:
+    kernel = values[0]  # k, k, in, multiplier
+    return _named(kernel.transpose(2, 3, 0, 1).reshape(-1, 1, *kernel.shape[:2]), *values[1:])
+
+
+_BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
+
+
 def _batch_norm(layer: Any, tensors: Tensors, path: Path | None) -> Values:
-    for part in ("weight", "bias", "running_mean", "running_var"):
+    for part in _BATCH_NORM:
         yield [f"{layer.name}.{part}"], _get(tensors, f"{layer.name}.{part}", path)
+
+
+def _batch_norm_back(layer: Any, values: list[np.ndarray]) -> Parts:
+    return {**dict(zip(_BATCH_NORM, values, strict=True)), "num_batches_tracked": np.zeros((), np.int64)}
 
 
 def _dense(layer: Any, tensors: Tensors, path: Path | None) -> Values:
     yield [f"{layer.name}.weight"], _get(tensors, f"{layer.name}.weight", path).T
     if layer.use_bias:
         yield [f"{layer.name}.bias"], _get(tensors, f"{layer.name}.bias", path)
+
+
+def _dense_back(layer: Any, values: list[np.ndarray]) -> Parts:
+    return _named(values[0].T, *values[1:])
 
 
 def _attention(layer: Any, tensors: Tensors, path: Path | None) -> Values:
@@ -116,10 +200,21 @@ def _attention(layer: Any, tensors: Tensors, path: Path | None) -> Values:
     yield [f"{out}.bias"], _get(tensors, f"{out}.bias", path)
 
 
-_LAYOUTS = {
-    "Conv2D": _conv2d,
-    "DepthwiseConv2D": _depthwise,
-    "BatchNormalization": _batch_norm,
-    "Dense": _dense,
-    "MultiHeadAttention": _attention,
+def _attention_back(layer: Any, values: list[np.ndarray]) -> Parts:
+    channels = values[0].shape[0]
+    kernels, biases = values[0:6:2], values[1:6:2]  # query, key, value
+    return {
+        "in_proj_weight": np.concatenate([kernel.reshape(channels, -1).T for kernel in kernels]),
+        "in_proj_bias": np.concatenate([bias.reshape(-1) for bias in biases]),
+        "out_proj.weight": values[6].reshape(-1, channels).T,
+        "out_proj.bias": values[7],
+    }
+
+
+LAYOUTS = {
+    "Conv2D": Layout(_conv2d, _conv2d_back),
+    "DepthwiseConv2D": Layout(_depthwise, _depthwise_back),
+    "BatchNormalization": Layout(_batch_norm, _batch_norm_back),
+    "Dense": Layout(_dense, _dense_back),
+    "MultiHeadAttention": Layout(_attention, _attention_back),
 }

@@ -32,6 +32,7 @@ MAX_PARTS = 300_000  # attribute values, modules and tensors of the model as the
 MAX_WALK = 50_000  # modules and tensors as `walk` and `tensors` name them: a shared one counts at every place
 MAX_DEPTH = 32  # of modules, and of lists and dictionaries in attributes
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # one part of a dotted name
+DOTTED = re.compile(r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,31}")  # a name in a state dict
 SMALL = 4096  # items; attribute tensors up to this size are read at once
 
 
@@ -74,6 +75,11 @@ class Module:
             yield name, module
             start = f"{name}." if name else ""
             todo += [(start + key, child) for key, child in reversed(module.children.items())]
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers all its tensors hold."""
+        return sum(view.size for _, module in self.walk() for view in module._views.values())
 
     def tensors(self) -> dict[str, np.ndarray]:
         """All parameters and persistent buffers by dotted name, like PyTorch's `state_dict()`.
@@ -183,6 +189,22 @@ class Builder:
                 module.attributes[key] = self._plain(value, 0)
         self.built[id(record)] = module, levels, names
         return self.built[id(record)]
+
+    def state_dict(self, tensors: dict[object, object], attributes: dict[str, object]) -> Module:
+        """A state dict as one module without parts, whose tensors have dotted names."""
+        module = Module("collections.OrderedDict", _path=self.path)
+        if len(tensors) > MAX_WALK:
+            raise RefusedError("it describes more modules and tensors than any YOLOv5 model has")
+        for name, view in tensors.items():
+            if not isinstance(name, str) or not DOTTED.fullmatch(name):
+                raise RefusedError(f"it calls a tensor `{shown(name)}`")
+            if not isinstance(view, TensorView):
+                raise RefusedError(f"`{shown(name)}` in its state dict is no tensor")
+            self._count(view)
+            module._views[name] = view
+        for key, value in attributes.items():
+            module.attributes[key] = self._plain(value, 0)
+        return module
 
     def _members(self, state: dict[object, object], group: str) -> list[tuple[str, object]]:
         members = state.get(group) or {}

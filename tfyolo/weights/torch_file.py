@@ -1,7 +1,8 @@
 """Reads YOLOv5 checkpoints (`.pt`) without PyTorch and without running anything that they name.
 
 A checkpoint is a zip archive (`torch_zip.py`) with a pickle of whole `models.yolo.*` objects. The pickle is
-interpreted as data (`inert_pickle.py`), whose records become `Module`s (`modules.py`).
+interpreted as data (`inert_pickle.py`), whose records become `Module`s (`modules.py`). What tfyolo writes
+(`export/pt.py`) holds a state dict instead, with the configuration beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from tfyolo.weights.torch_zip import TorchZip, one_error
 __all__ = ["Module", "Record", "TorchCheckpoint", "read_checkpoint"]
 
 
+BESIDE = ("tfyolo", "yaml", "names")
+"""What describes a state dict: the contract as JSON, YOLOv5's configuration, class names."""
+
+
 @dataclass(frozen=True)
 class TorchCheckpoint:
     """A YOLOv5 checkpoint.
@@ -25,7 +30,8 @@ class TorchCheckpoint:
     Attributes:
         path: the file.
         model: the network; `ema`, the moving average of its weights, where the file has one, else `model`.
-        source: which of the two it is, "ema" or "model".
+        source: which of the two it is, "ema" or "model"; "state_dict" where the file holds tensors by name
+            and the configuration beside them, which are then the model's only attributes (`BESIDE`).
         extra: the other entries that are None, bool, int, float or str (`epoch`, `date`, `best_fitness`);
             numpy numbers come as Python numbers, anything else is left out.
     """
@@ -40,7 +46,7 @@ def read_checkpoint(path: str | Path) -> TorchCheckpoint:
     """Read the network of a YOLOv5 `.pt` file, official or trained, detection or classification.
 
     Args:
-        path: a file that YOLOv5 v1.0 to v7.0 saved with PyTorch 1.6 or later.
+        path: a file that YOLOv5 v1.0 to v7.0 saved with PyTorch 1.6 or later, or that tfyolo wrote.
 
     Returns:
         The network as inert stand-ins. Tensors stay in the file until `Module.tensors()` asks for them.
@@ -58,8 +64,13 @@ def read_checkpoint(path: str | Path) -> TorchCheckpoint:
     path = Path(path)
     with one_error(path), TorchZip(path) as archive:
         content = loads(archive.pickle, archive.storage_bytes)
-        source, root = _choose(content, path)
-        model = Builder(archive, path).module(root)[0]
+        builder = Builder(archive, path)
+        described = _described(content)
+        if described:
+            source, model = "state_dict", builder.state_dict(*described)
+        else:
+            source, root = _choose(content, path)
+            model = builder.module(root)[0]
         return TorchCheckpoint(path, model, source, _extra(content))
 
 
@@ -67,11 +78,20 @@ def _extra(content: object) -> dict[str, object]:
     """The plain entries of the checkpoint beside its networks."""
     kept: dict[str, object] = {}
     for key, value in content.items() if isinstance(content, dict) else ():
-        if isinstance(key, str) and key not in ("ema", "model"):
+        if isinstance(key, str) and key not in ("ema", "model", *BESIDE):
             number = number_of(value) if isinstance(value, Instance) else value
             if isinstance(number, bool | int | float | str) or value is None:
                 kept[key] = number
     return kept
+
+
+def _described(content: object) -> tuple[dict[object, object], dict[str, object]] | None:
+    """A state dict and what describes it, where that is what the file holds."""
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        return None
+    if not isinstance(content.get("tfyolo"), str) and not isinstance(content.get("yaml"), dict):
+        return None
+    return content["model"], {key: content[key] for key in BESIDE if key in content}
 
 
 def _choose(content: object, path: Path) -> tuple[str, Instance]:
