@@ -20,6 +20,8 @@ COMMANDS = {
     "demo": "detect, fine-tune, export and measure with what ships, and write a page about it",
     "autoanchor": "check anchors against a data set, and make better ones",
     "val": "measure precision, recall and mAP on a data set",
+    "classify": "train, measure and run a classifier of whole pictures",
+    "crops": "cut the labelled boxes of a data set into pictures for a classifier",
     "export": "write TensorFlow Lite, Edge TPU, TF.js, SavedModel and GraphDef files, NMS inside",
     "web": "run an exported model in the browser, on a page served from this machine",
     "quantize": "make an 8-bit model: calibrate it, and train it as it will be rounded",

@@ -24,11 +24,12 @@ class Progress:
 
     Args:
         epoch: epochs done.
-        best_fitness: best so far, 0.1 mAP50 + 0.9 mAP50-95.
+        best_fitness: best so far: 0.1 mAP50 + 0.9 mAP50-95, of a classifier top-1.
         best_epoch: when that was, counted from 0.
         options: those of the run, as plain values.
         hyps: its hyperparameters.
         class_maps: mAP50-95 of each class after the last validation, for `--image-weights`.
+        task: `detect` or `classify`.
     """
 
     epoch: int = 0
@@ -37,6 +38,7 @@ class Progress:
     options: dict[str, Any] = field(default_factory=dict)
     hyps: dict[str, Any] = field(default_factory=dict)
     class_maps: list[float] = field(default_factory=list)
+    task: str = "detect"
 
 
 def save_state(model: TrainingModel, progress: Progress, path: Path) -> None:
@@ -47,16 +49,20 @@ def save_state(model: TrainingModel, progress: Progress, path: Path) -> None:
     save_keras(model.averaged, model.contract, path, members)
 
 
-def read_progress(path: Path) -> Progress:
+def read_progress(path: Path, task: str = "detect") -> Progress:
     """The notes in a `last.keras`.
 
+    Args:
+        path: the file.
+        task: that the run has to be of.
+
     Raises:
-        TfyoloError: the file is no unfinished run's.
+        TfyoloError: the file is no unfinished run's, or of another task.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             notes = json.loads(archive.read(_NOTES))
-        return Progress(**notes)
+        progress = Progress(**notes)
     except FileNotFoundError as error:
         raise TfyoloError("no such file", path=path, fix="pass the last.keras of a run") from error
     except KeyError as error:
@@ -67,6 +73,26 @@ def read_progress(path: Path) -> Progress:
         ) from error
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise TfyoloError("is damaged or no tfyolo model", path=path) from error
+    if progress.task != task:
+        kind, command = ("classifier", "classify train") if task == "detect" else ("detector", "train")
+        raise TfyoloError(f"is a run of a {kind}", path=path, fix=f"tfyolo {command} --resume {path}")
+    return progress
+
+
+def newest_run(project: Path, task: str = "detect") -> Path:
+    """The `last.keras` written last, of the runs in a folder that have not ended.
+
+    Raises:
+        TfyoloError: there is none.
+    """
+    found = sorted(project.glob("*/weights/last.keras"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        try:
+            read_progress(path, task)
+        except TfyoloError:
+            continue
+        return path
+    raise TfyoloError(f"no unfinished run in {project}", fix="pass the run's weights/last.keras")
 
 
 def restore_state(model: TrainingModel, path: Path) -> None:
@@ -91,4 +117,5 @@ def _variables(model: TrainingModel) -> list[Any]:
     """All that changes in training, in a fixed order."""
     counters = [model.counters[name] for name in sorted(model.counters)]
     optimizer = list(model.optimizer.variables)
-    return [*model.network.weights, *model.averaged.weights, *optimizer, *counters, model.balance]
+    balance = [] if model.balance is None else [model.balance]  # a classifier has none
+    return [*model.network.weights, *model.averaged.weights, *optimizer, *counters, *balance]

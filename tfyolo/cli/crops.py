@@ -1,0 +1,67 @@
+"""`tfyolo crops`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tfyolo.cli import arguments as options
+from tfyolo.data.dataset_yaml import SPLITS
+
+EXAMPLES = (
+    "tfyolo crops --data bccd.yaml --out cells/",
+    "tfyolo crops --data fruit.yaml --out fruit-crops/ --square --margin 0.2 --format png",
+    "exit code 1: some pictures or labels could not be used; they are named and left out",
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to read, how to cut, and where to write."""
+    add = parser.add_argument
+    add("--data", required=True, metavar="YAML", help="data set of any format, with boxes")
+    add("--out", required=True, type=Path, metavar="FOLDER", help="new or empty folder")
+    add("--splits", nargs="+", choices=SPLITS, default=(), metavar="SPLIT", help="train, val, test (all)")
+    add("--margin", type=float, default=0.1, metavar="P",
+        help="added on each side, as a share of the box (%(default)s)")  # fmt: skip
+    add("--square", action="store_true", help="cut squares, so that shapes are kept")
+    add("--min-size", type=options.count, default=4, metavar="PX",
+        help="leave out boxes whose shorter side is less (%(default)s)")  # fmt: skip
+    add("--format", choices=("jpg", "png"), default="jpg", help="of the crops (%(default)s)")
+    add("--workers", type=options.positive, default=2, metavar="N", help="threads (%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Cut, say what was cut and what was left out."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tfyolo.cli.console import console
+    from tfyolo.cli.progress import progress_bar
+    from tfyolo.data.crops import CropOptions, crop_dataset
+    from tfyolo.data.dataset import read_dataset
+    from tfyolo.text import printable
+
+    names = ("splits", "margin", "square", "min_size", "format", "workers")
+    settings = CropOptions(**{name: getattr(arguments, name) for name in names})
+    dataset = read_dataset(arguments.data)
+    with progress_bar() as progress:
+        done = crop_dataset(dataset, arguments.out, settings, progress)
+    out = console()
+    found = [*(problem for scan in done.scans.values() for problem in scan.problems), *done.problems]
+    for problem in found:
+        out.print(printable(str(problem)), markup=False)
+    table = Table("class", *done.counts, box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in dataset.names:
+        counts = [str(part[name]) for part in done.counts.values()]
+        table.add_row(escape(printable(name)), *counts)
+    out.print(table)
+    if done.small:
+        out.print(f"note: {done.small} boxes under {settings.min_size} pixels are left out")
+    total = sum(sum(part.values()) for part in done.counts.values())
+    place = printable(str(arguments.out))
+    out.print(f"{total} crops are in {place}", markup=False, soft_wrap=True)
+    out.print(f"next: tfyolo classify train --data {place} --model yolov5n-cls --img 64",
+              markup=False, soft_wrap=True)  # fmt: skip
+    return 1 if any(problem.severity == "error" for problem in found) else 0

@@ -1,0 +1,262 @@
+"""Measuring a classifier on a data set: top-1 and top-5, a table of classes, a confusion matrix."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from tfyolo.data.centre_crop import centre_crop
+from tfyolo.data.folders import FolderDataset, read_folders, scan_folders
+from tfyolo.data.images import read_sample_image
+from tfyolo.data.sample import Sample, Scan
+from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.classification_plots import save_class_confusion, save_looks
+from tfyolo.files import atomic
+from tfyolo.inference.classifier import Classifier
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how many are done, and of how many."""
+_TINY = 1e-7
+
+
+@dataclass(frozen=True)
+class ClassifyValOptions:
+    """How to validate.
+
+    Attributes:
+        split: `train`, `val` or `test`; by default `val`, or `test` where there is no `val`.
+        batch: images in one call of the model, where it takes several.
+        plots: draw the confusion matrix and pictures.
+    """
+
+    split: str = ""
+    batch: int = 64
+    plots: bool = True
+
+
+@dataclass(frozen=True)
+class ClassificationMetrics:
+    """What validation measured; `to_dict` is metrics.json.
+
+    Attributes:
+        confusion: int64 (classes, classes): rows are predicted, columns are true.
+        top1: share of images whose most probable class is the true one.
+        top5: share of images whose true class is among the five most probable.
+        loss: mean cross-entropy.
+        names: of the classes.
+        scan: of the split.
+        speed_ms: milliseconds an image of `preprocess` and `inference`.
+        settings: how it was measured.
+        problems: what was wrong with pictures.
+    """
+
+    confusion: np.ndarray
+    top1: float
+    top5: float
+    loss: float
+    names: tuple[str, ...]
+    scan: Scan
+    speed_ms: dict[str, float]
+    settings: dict[str, Any]
+    problems: tuple[str, ...]
+
+    @property
+    def images(self) -> np.ndarray:
+        """(classes,) int64, images of each class."""
+        return self.confusion.sum(0)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """(classes,) share of a class's images that are found; NaN of a class without images."""
+        return _shares(self.confusion.diagonal(), self.images)
+
+    @property
+    def precision(self) -> np.ndarray:
+        """(classes,) share of what is taken for a class that is of it; NaN where nothing is."""
+        return _shares(self.confusion.diagonal(), self.confusion.sum(1))
+
+    @property
+    def f1(self) -> np.ndarray:
+        """(classes,) harmonic mean of both; NaN of a class without images that nothing is taken for."""
+        return _shares(2 * self.confusion.diagonal(), self.images + self.confusion.sum(1))
+
+    @property
+    def balanced(self) -> float:
+        """Mean recall of the classes that have images: what top-1 would be were all classes as frequent."""
+        return float(np.nanmean(self.recall))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, rounded to what can be reproduced."""
+        columns = (self.images, self.precision, self.recall, self.f1)
+        rows = zip(self.names, *(column.tolist() for column in columns), strict=True)
+        return {
+            "top1": round(self.top1, 5),
+            "top5": round(self.top5, 5),
+            "balanced": round(self.balanced, 5),
+            "loss": round(self.loss, 5),
+            "per_class": [
+                {"name": name, "images": count, "precision": _plain(p), "recall": _plain(r), "f1": _plain(f)}
+                for name, count, p, r, f in rows
+            ],
+            "confusion": self.confusion.tolist(),
+            "speed_ms": {key: round(value, 2) for key, value in self.speed_ms.items()},
+            "images": {"used": int(self.images.sum()), "corrupt": self.scan.corrupt},
+            "settings": self.settings,
+            "problems": list(self.problems),
+        }
+
+
+def validate_classifier(
+    classifier: Classifier,
+    data: FolderDataset | str | Path,
+    options: ClassifyValOptions = ClassifyValOptions(),
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    scan: Scan | None = None,
+) -> ClassificationMetrics:
+    """Top-1, top-5 and a table of classes, by the middle square of each picture as in YOLOv5.
+
+    Args:
+        classifier: from `tfyolo.load`; its `image_hw` is the size of validation.
+        data: the folder of a data set, or one read already.
+        options: what to measure and how.
+        folder: where metrics.json and plots go; nothing is written without.
+        progress: is told how far it is.
+        scan: of the split, where the caller has one; its classes are numbers of the classifier's.
+
+    Raises:
+        TfyoloError: the data set is wrong, or has classes that the model does not know.
+
+    Example:
+        >>> metrics = validate_classifier(tfyolo.load("best.keras"), "cells")  # doctest: +SKIP
+        >>> round(metrics.top1, 3)  # doctest: +SKIP
+        0.987
+    """
+    dataset = data if isinstance(data, FolderDataset) else read_folders(data)
+    dataset, split = dataset.with_names(classifier.names), options.split or default_split(dataset)
+    tell = progress or (lambda *_: None)
+    scan = scan or scan_folders(
+        dataset, split, progress=lambda done, total: tell("checking pictures", done, total)
+    )
+    step = min(options.batch, classifier.runtime.max_batch)
+    found: list[np.ndarray] = []
+    used: list[Sample] = []
+    problems: list[str] = []
+    prepare = infer = 0.0
+    for batch in _batches(scan.samples, classifier.image_hw, step):
+        problems += batch.problems
+        if not batch.samples:
+            continue
+        probabilities, speed = classifier.classify_batch(batch.images)
+        found.append(probabilities)
+        used += batch.samples
+        prepare += batch.preprocess_ms
+        infer += speed["inference"] * len(batch.samples)
+        tell("validating", len(used), len(scan.samples))
+    if not used:
+        fix = "mend what is named above"
+        raise TfyoloError(f"no picture of `{split}` can be used", path=dataset.splits[split], fix=fix)
+    probabilities = np.concatenate(found)
+    truth = np.array([sample.classes[0] for sample in used])
+    metrics = ClassificationMetrics(
+        **_figures(probabilities, truth),
+        names=tuple(classifier.names),
+        scan=scan,
+        speed_ms={"preprocess": prepare / len(used), "inference": infer / len(used)},
+        settings={
+            "data": dataset.root.name, "runtime": type(classifier.runtime).__name__,
+            "image_size": list(classifier.image_hw), **asdict(options), "split": split,
+        },
+        problems=(*map(str, scan.problems), *problems),
+    )  # fmt: skip
+    if folder:
+        if options.plots:
+            save_class_confusion(metrics.confusion, metrics.names, folder / "confusion_matrix.png")
+            save_looks(used, probabilities, metrics.names, classifier.image_hw, folder)
+        with atomic(folder / "metrics.json") as temporary:
+            temporary.write_text(json.dumps(metrics.to_dict(), indent=1))
+    return metrics
+
+
+def default_split(dataset: FolderDataset) -> str:
+    """`val`, or what there is."""
+    return next(split for split in ("val", "test", "train") if split in dataset.splits)
+
+
+def top_k(probabilities: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
+    """(n,) bool: whether the true class is among the `count` most probable; of equals, the first counts.
+
+    Example:
+        >>> top_k(np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]), np.array([2, 2]), 2).tolist()
+        [True, False]
+    """
+    order = np.argsort(-probabilities, 1, kind="stable")[:, :count]
+    found: np.ndarray = (order == truth[:, None]).any(1)
+    return found
+
+
+def _figures(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    classes = probabilities.shape[1]
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (probabilities.argmax(1), truth), 1)
+    likelihood = np.take_along_axis(probabilities, truth[:, None], 1)
+    return {
+        "confusion": confusion,
+        "top1": float(top_k(probabilities, truth, 1).mean()),
+        "top5": float(top_k(probabilities, truth, 5).mean()),
+        "loss": float(-np.log(np.maximum(likelihood, _TINY)).mean()),
+    }
+
+
+@dataclass(frozen=True)
+class _Batch:
+    samples: tuple[Sample, ...]
+    images: np.ndarray
+    preprocess_ms: float
+    problems: tuple[str, ...]
+
+
+def _batches(
+    samples: Sequence[Sample], image_hw: tuple[int, int], step: int, ahead: int = 2, threads: int = 2
+) -> Iterator[_Batch]:
+    """Decoded and cropped a few batches ahead of whoever consumes them."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[_Batch]] = deque()
+        for start in range(0, len(samples), step):
+            waiting.append(pool.submit(_load, samples[start : start + step], image_hw))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _load(samples: Sequence[Sample], image_hw: tuple[int, int]) -> _Batch:
+    start = perf_counter()
+    used, images, problems = [], [], []
+    for sample in samples:
+        try:
+            images.append(centre_crop(read_sample_image(sample), image_hw))
+        except TfyoloError as error:
+            problems.append(str(error))
+            continue
+        used.append(sample)
+    stacked = np.stack(images) if images else np.zeros((0, *image_hw, 3), np.uint8)
+    return _Batch(tuple(used), stacked, 1e3 * (perf_counter() - start), tuple(problems))
+
+
+def _shares(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Element by element; NaN where there is no whole."""
+    shares: np.ndarray = np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+    return shares
+
+
+def _plain(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 5)

@@ -1,0 +1,62 @@
+"""Pictures for a look: the first batches, and the curves of a classifier's run."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.data.classification import ClassificationPipeline
+from tfyolo.evaluation.mosaic import mosaic
+from tfyolo.files import atomic
+
+_BATCHES = 3
+_SMALLEST = 128
+
+
+def save_batches(pipeline: ClassificationPipeline, names: Sequence[str], folder: Path) -> list[Path]:
+    """Write `train_batch0.jpg` and the next, as the network will see them."""
+    paths = []
+    for number, (images, labels) in enumerate(pipeline.stream(0, 1).take(_BATCHES)):
+        pixels = np.round(images.numpy() * 255).astype(np.uint8)
+        times = -(-_SMALLEST // pixels.shape[1])  # small ones larger, so that titles have room
+        pixels = pixels.repeat(times, 1).repeat(times, 2)
+        titles = [_title(row, names) for row in labels.numpy()]
+        nothing = [np.zeros((0, 4), np.float32)] * len(pixels)
+        classes = [np.zeros(0, np.int64)] * len(pixels)
+        path = folder / f"train_batch{number}.jpg"
+        paths.append(mosaic(list(pixels), nothing, classes, names, path, titles=titles))
+    return paths
+
+
+def _title(row: np.ndarray, names: Sequence[str]) -> str:
+    """The classes of a label, which MixUp and CutMix may have made several."""
+    shown = [index for index in np.argsort(-row) if row[index] >= 0.005]
+    return ", ".join(names[i] + ("" if row[i] > 0.995 else f" {row[i]:.2f}") for i in shown)
+
+
+def save_results(csv_path: Path, path: Path) -> None:
+    """Write `results.png`: losses and figures of every epoch in `results.csv`."""
+    from matplotlib.figure import Figure
+
+    with csv_path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    panels = {
+        "loss": ("train/loss", "val/loss"),
+        "accuracy": ("train/accuracy", "metrics/accuracy_top1", "metrics/accuracy_top5"),
+        "learning rate": ("x/lr1",),
+    }
+    figure = Figure(figsize=(14, 4), dpi=120, layout="constrained", facecolor="white")
+    for axis, (title, columns) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        axis.spines[["top", "right"]].set_visible(False)
+        for column in columns:
+            points = [(int(row["epoch"]), float(row[column])) for row in rows if row[column]]
+            if points:
+                axis.plot(*zip(*points, strict=True), marker="." if len(points) < 40 else None, label=column)
+        axis.set(title=title, xlabel="epoch")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    with atomic(path) as temporary:
+        figure.savefig(temporary)

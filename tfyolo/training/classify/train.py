@@ -1,0 +1,186 @@
+"""A whole training run of a classifier, from folders of pictures to `best.keras`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import yaml
+
+from tfyolo.data.classification import ClassificationOptions, ClassificationPipeline
+from tfyolo.data.classification_augment import ClassificationAugmentation
+from tfyolo.data.folders import FolderDataset, read_folders, scan_folders
+from tfyolo.data.sample import Scan
+from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
+from tfyolo.files import atomic
+from tfyolo.inference.load import load_classifier
+from tfyolo.training.callbacks import Checkpoints, TensorBoard
+from tfyolo.training.classify import plots
+from tfyolo.training.classify.callbacks import ClassifierResultsCsv, ClassifierValidation
+from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
+from tfyolo.training.classify.start import make_classifier, plan_classifier
+from tfyolo.training.state import Progress, read_progress, restore_state
+from tfyolo.training.train import PRECISIONS
+
+Tell = Callable[[str], None]
+Bar = Callable[[str, int, int], None]
+TASK = "classify"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifyResult:
+    """What a run has made.
+
+    Args:
+        folder: of the run.
+        best: model file of the epoch with the highest top-1.
+        last: model file of the last epoch.
+        metrics: of `best` on the validation split.
+    """
+
+    folder: Path
+    best: Path
+    last: Path
+    metrics: ClassificationMetrics
+
+
+def train_classifier(
+    options: ClassifyOptions,
+    folder: Path,
+    *,
+    resume: Path | None = None,
+    callbacks: Sequence[Any] = (),
+    tell: Tell = lambda _: None,
+    bar: Bar | None = None,
+) -> ClassifyResult:
+    """Train a classifier by Keras' `fit`.
+
+    Args:
+        options: what to do.
+        folder: of the run; `weights/`, `results.csv` and pictures are written there.
+        resume: `last.keras` of an unfinished run with the same options, to be continued.
+        callbacks: Keras callbacks, called after the run's own.
+        tell: is given sentences for a log.
+        bar: is told how far checking and validating are.
+
+    Raises:
+        TfyoloError: data set, weights or options are wrong.
+
+    Example:
+        >>> options = ClassifyOptions(Path("cells"), "yolov5n-cls", image_size=64)  # doctest: +SKIP
+        >>> train_classifier(options, Path("runs/train-cls/exp")).metrics.top1  # doctest: +SKIP
+        0.98
+    """
+    keras.utils.set_random_seed(options.seed)
+    dataset, split, scans = _scan(options, bar)
+    for scan in scans.values():
+        for problem in scan.problems:
+            tell(str(problem))
+    hyps = options.hyps
+    start = plan_classifier(
+        options.model, options.pretrained, dataset.names, options.image_size, hyps.dropout
+    )
+    tell(start.describe())
+    stride = max(start.contract.strides)
+    if options.image_size % stride:
+        nearest = max(round(options.image_size / stride), 1) * stride
+        raise TfyoloError(
+            f"the image size {options.image_size} is not a multiple of the stride {stride}",
+            fix=f"use --img {nearest}",
+        )
+    progress = read_progress(resume, TASK) if resume else Progress(options=plain(options), task=TASK)
+    model = make_classifier(start, options.image_size, PRECISIONS[options.amp])
+    pipeline = _pipeline(scans["train"], len(dataset.names), options, bar)
+    if frozen := model.freeze(_frozen_layers(options.freeze)):
+        tell(f"frozen: {len(frozen)} arrays of {len(frozen) + len(model.trained)}")
+    if not model.trained:
+        raise TfyoloError("all layers are frozen, so nothing is left to train", fix="pass a lower --freeze")
+    model.compile(
+        options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch,
+        batch=options.batch, hyps=hyps, cos_lr=options.cos_lr,
+    )  # fmt: skip
+    if resume:
+        restore_state(model, resume)
+        tell(f"resumed after epoch {progress.epoch} of {options.epochs}")
+    with atomic(folder / "opt.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(plain(options), sort_keys=False))
+    if options.plots and not resume:
+        plots.save_batches(pipeline, dataset.names, folder)
+    settings = ClassifyValOptions(split, options.batch, plots=False)
+    checkpoints = Checkpoints(folder / "weights", progress, options.save_period, options.patience)
+    own = [
+        ClassifierValidation(dataset, scans[split], settings, options.val, bar),
+        ClassifierResultsCsv(folder / "results.csv", progress.epoch),
+        checkpoints,
+        *([TensorBoard(folder)] if options.tensorboard else []),
+    ]
+    model.fit(
+        pipeline.stream(progress.epoch), epochs=options.epochs, initial_epoch=progress.epoch,
+        steps_per_epoch=pipeline.steps_per_epoch, callbacks=[*own, *callbacks], verbose=0,
+    )  # fmt: skip
+    if options.plots:
+        plots.save_results(folder / "results.csv", folder / "results.png")
+    settings = dataclasses.replace(settings, plots=options.plots)
+    classifier = load_classifier(checkpoints.best)
+    metrics = validate_classifier(classifier, dataset, settings, folder, bar, scans[split])
+    return ClassifyResult(folder, checkpoints.best, checkpoints.last, metrics)
+
+
+def plain(options: ClassifyOptions) -> dict[str, Any]:
+    """Options as JSON and YAML can hold them; `from_plain` takes them back."""
+    return {
+        **dataclasses.asdict(options),
+        "data": str(Path(options.data).absolute()),
+        "freeze": list(options.freeze),
+        "hyps": options.hyps.model_dump(),
+        "augmentation": options.augmentation.model_dump(),
+    }
+
+
+def from_plain(values: dict[str, Any]) -> ClassifyOptions:
+    """Options from what `plain` made of them."""
+    typed = {
+        "data": Path(values["data"]),
+        "freeze": tuple(values["freeze"]),
+        "hyps": ClassifyHyps(**values["hyps"]),
+        "augmentation": ClassificationAugmentation(**values["augmentation"]),
+    }
+    return ClassifyOptions(**{**values, **typed})
+
+
+def _scan(options: ClassifyOptions, bar: Bar | None) -> tuple[FolderDataset, str, dict[str, Scan]]:
+    """The data set, the split to validate on, and both splits' pictures."""
+    dataset = read_folders(options.data)
+    if "train" not in dataset.splits or dataset.is_whole:
+        fix = "make folders train and val, with the folders of classes inside"
+        raise TfyoloError("has no `train`", path=dataset.root, fix=fix)
+    split = next((name for name in ("val", "test") if name in dataset.splits), "")
+    if not split:
+        raise TfyoloError("has no `val`", path=dataset.root, fix="add a folder val, pictures to measure on")
+    if len(dataset.names) < 2:
+        fix = "add a folder for what is not of this class"
+        raise TfyoloError(f"`train` has but one class, {dataset.names[0]}", path=dataset.root, fix=fix)
+    scans = {}
+    for name in ("train", split):
+        follow = None if bar is None else partial(bar, f"checking {name} pictures")
+        scans[name] = scan_folders(dataset, name, progress=follow)
+        if not scans[name].samples:
+            raise TfyoloError(f"no picture of `{name}` can be used", path=dataset.splits[name])
+    return dataset, split, scans
+
+
+def _pipeline(scan: Scan, classes: int, options: ClassifyOptions, bar: Bar | None) -> ClassificationPipeline:
+    settings = ClassificationOptions(options.image_size, options.batch, options.seed, options.cache)
+    follow = None if bar is None else partial(bar, "caching pictures")
+    return ClassificationPipeline(scan.samples, classes, options.augmentation, settings, follow)
+
+
+def _frozen_layers(freeze: tuple[int, ...]) -> list[str]:
+    """Beginnings of layers' names: of the first N, or of those listed."""
+    layers = range(freeze[0]) if len(freeze) == 1 else freeze
+    return [f"model.{layer}." for layer in layers]
