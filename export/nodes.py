@@ -47,10 +47,10 @@ class Rounding:
         bounds = self._spec.kernel_bounds(node.layer, kernel)
         if self._spec.weights == "per_tensor":
             return tf.quantization.fake_quant_with_min_max_vars(
-                kernel, -bounds[0], bounds[0], narrow_range=True
+                kernel, -bounds[0], bounds[0], narrow_range=True, name=f"kernel/{node.layer}"
             )
         return tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            kernel, -bounds, bounds, narrow_range=True
+            kernel, -bounds, bounds, narrow_range=True, name=f"kernel/{node.layer}"
         )
 
 

@@ -172,7 +172,7 @@ FORMATS: tuple[Format, ...] = (
         runtime=f"{_RUNTIMES}.tensorrt:TensorRtRuntime",
         inspector=f"{_RUNTIMES}.tensorrt:inspect",
         nms=("efficient", "none", "raw"),
-        precisions=("float32", "float16", "int8"),
+        precisions=("float32", "float16"),
         extra="tensorrt",
     ),
     Format(

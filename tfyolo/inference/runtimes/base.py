@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from tfyolo.errors import TfyoloError
 from tfyolo.inference.decode import decode, join_parts, softmax
 from tfyolo.inference.predictions import Candidates, Detections, Prediction, Probabilities
-from tfyolo.models.contract import Contract
+from tfyolo.models.contract import FILE_NAME, Contract
 from tfyolo.models.network import PARTS
 
 
@@ -59,6 +61,16 @@ def known_outputs(contract: Contract) -> tuple[str, ...]:
 def pixels_of(image: np.ndarray, uint8: bool) -> np.ndarray:
     """A picture (height, width, 3) or several as an exported graph takes them: 0..255, or float32 in 0..1."""
     return image if uint8 else np.multiply(image, 1 / 255, dtype=np.float32)
+
+
+def check_input(name: str, shape: tuple[object, ...], wanted: tuple[int, ...], path: Path) -> None:
+    """Refuse a file whose one input is not what its contract says.
+
+    Raises:
+        TfyoloError: another name or shape (both without the batch).
+    """
+    if name != "images" or shape != wanted:
+        raise TfyoloError(f"its input is `{name}` {shape}, not what its {FILE_NAME} says", path=path)
 
 
 def from_signature(outputs: Mapping[str, np.ndarray], contract: Contract, confidence: float) -> Prediction:

@@ -1,0 +1,108 @@
+"""Runs an `.onnx` file with ONNX Runtime, on the CPU or a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.inference.predictions import Prediction
+from tfyolo.inference.runtimes.base import check_input, from_signature, pixels_of
+from tfyolo.models.contract import Contract
+
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+class OnnxRuntime:
+    """An `.onnx` file that `tfyolo export` wrote.
+
+    Args:
+        path: the file.
+        threads: of the CPU; as many as there are cores by default.
+
+    Raises:
+        TfyoloError: the file is damaged, or not one of tfyolo's.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads or 0
+        present = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
+        try:
+            # From bytes: a file cannot refer to others then, wherever they lie.
+            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=present)
+        except OSError as error:
+            raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
+        except Exception as error:  # the library has a kind for each of its statuses
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise TfyoloError(
+                f"ONNX Runtime cannot read it: {reason}", path=path, fix="export it again"
+            ) from error
+        self.contract = contract_of(self._session.get_modelmeta().custom_metadata_map, path)
+        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
+        (images,) = self._session.get_inputs()
+        check_input(images.name, tuple(images.shape)[1:], (3, *self.contract.image_size), path)
+        self._uint8 = images.type == "tensor(uint8)"
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
+        """See `Runtime`."""
+        predictions: list[Prediction] = []
+        for start in range(0, len(images), self.max_batch):
+            part = images[start : start + self.max_batch].transpose(0, 3, 1, 2)
+            pixels = np.ascontiguousarray(pixels_of(part, self._uint8))
+            outputs = dict(zip(self._names, self._session.run(None, {"images": pixels}), strict=True))
+            for i in range(len(part)):
+                one = {name: values[i : i + 1] for name, values in outputs.items()}
+                predictions.append(from_signature(one, self.contract, confidence))
+        return predictions
+
+
+def contract_of(metadata: dict[str, str], path: Path) -> Contract:
+    """The contract in a file's metadata.
+
+    Raises:
+        TfyoloError: there is none, or it is damaged.
+    """
+    if "tfyolo" not in metadata:
+        raise TfyoloError(
+            "holds no tfyolo.json, so its classes and anchors are unknown",
+            path=path,
+            fix="write it with `tfyolo export`",
+        )
+    return Contract.from_json(metadata["tfyolo"], path)
+
+
+def inspect(path: Path) -> Inspection:
+    """What an `.onnx` file holds; nothing is run.
+
+    Raises:
+        TfyoloError: the file is damaged, or not one of tfyolo's.
+    """
+    import onnx
+
+    try:
+        model = onnx.load_model_from_string(path.read_bytes())
+    except Exception as error:  # the protobuf library has several kinds
+        raise TfyoloError("is damaged or no ONNX model", path=path, fix="export it again") from error
+    contract = contract_of({entry.key: entry.value for entry in model.metadata_props}, path)
+    counts: dict[str, int] = {}
+    for node in model.graph.node:
+        counts[node.op_type] = counts.get(node.op_type, 0) + 1
+    inputs, outputs = (tuple(map(_tensor, values)) for values in (model.graph.input, model.graph.output))
+    return Inspection(contract, inputs, outputs, counts)
+
+
+def _tensor(value: Any) -> TensorInfo:
+    import onnx
+
+    kind = value.type.tensor_type
+    shape = tuple(dim.dim_value or dim.dim_param or None for dim in kind.shape.dim)
+    return TensorInfo(value.name, shape, onnx.TensorProto.DataType.Name(kind.elem_type).lower())
