@@ -20,6 +20,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 if TYPE_CHECKING:
     from tfyolo import datasets
     from tfyolo.errors import TfyoloError
+    from tfyolo.evaluation.classification import validate_classifier
     from tfyolo.evaluation.validator import validate
     from tfyolo.export.request import ExportRequest, export_model
     from tfyolo.inference.detector import Detector
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
     from tfyolo.inference.results import Result
     from tfyolo.models.build import build_model
     from tfyolo.models.registry import list_models, load_spec
+    from tfyolo.training.classify.data import ClassificationData, training_classifier
+    from tfyolo.training.classify.options import ClassifyOptions
+    from tfyolo.training.classify.train import train_classifier
     from tfyolo.training.data import TrainingData, training_model
     from tfyolo.training.options import TrainOptions
     from tfyolo.training.train import train
 
 # Where each public name lives: importing tfyolo imports none of it, and so not TensorFlow.
 _PUBLIC = {
+    "ClassificationData": "tfyolo.training.classify.data",
+    "ClassifyOptions": "tfyolo.training.classify.options",
     "Detector": "tfyolo.inference.detector",
     "Result": "tfyolo.inference.results",
     "TfyoloError": "tfyolo.errors",
@@ -46,14 +52,18 @@ _PUBLIC = {
     "load": "tfyolo.inference.load",
     "load_spec": "tfyolo.models.registry",
     "train": "tfyolo.training.train",
+    "train_classifier": "tfyolo.training.classify.train",
+    "training_classifier": "tfyolo.training.classify.data",
     "training_model": "tfyolo.training.data",
     "validate": "tfyolo.evaluation.validator",
+    "validate_classifier": "tfyolo.evaluation.classification",
 }
 
 __all__ = [
-    "Detector", "ExportRequest", "Result", "TfyoloError", "TrainOptions", "TrainingData", "__version__",
-    "build_model", "create", "datasets", "export_model", "list_models", "load", "load_spec", "train",
-    "training_model", "validate",
+    "ClassificationData", "ClassifyOptions", "Detector", "ExportRequest", "Result", "TfyoloError",
+    "TrainOptions", "TrainingData", "__version__", "build_model", "create", "datasets", "export_model",
+    "list_models", "load", "load_spec", "train", "train_classifier", "training_classifier", "training_model",
+    "validate", "validate_classifier",
 ]  # fmt: skip
 
 

@@ -237,16 +237,19 @@ def _val(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from tfyolo.files import run_folder
-    from tfyolo.inference.classify_predict import ClassOutputs, predict_classes
+    from tfyolo.inference.classify_predict import predict_classes
     from tfyolo.inference.load import load_classifier
     from tfyolo.inference.sources import open_sources
+    from tfyolo.inference.writers import Outputs
 
     frames = open_sources(arguments.source, arguments.vid_stride)
     classifier = load_classifier(arguments.weights, options.image_hw(arguments.img))
     outputs = None
     if not arguments.nosave or arguments.save_txt or arguments.save_csv:
         folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
-        outputs = ClassOutputs(folder, not arguments.nosave, arguments.save_txt, arguments.save_csv)
+        outputs = Outputs(
+            folder, pictures=not arguments.nosave, txt=arguments.save_txt, csv=arguments.save_csv
+        )
     report = predict_classes(classifier, frames, outputs, arguments.top)
     print(report)
     if report.interrupted and frames.total is not None:  # to stop a stream is no failure

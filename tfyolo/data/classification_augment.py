@@ -141,12 +141,14 @@ class BatchAugmenter:
     Args:
         settings: how often; a batch that both would change is left to CutMix.
         seed: of the run.
+
+    Source: Zhang et al. 2017, mixup, with alpha 0.2; Yun et al. 2019, CutMix, with alpha 1.
     """
 
     def __init__(self, settings: ClassificationAugmentation, seed: int) -> None:
         self.settings, self.seed, self.seeds = settings, seed + 1, StepSeeds()
         self.mixup = _with_seeds(keras.layers.MixUp(alpha=_MIXUP_ALPHA), self.seeds)
-        self.cutmix = _with_seeds(keras.layers.CutMix(factor=1.0), self.seeds)
+        self.cutmix = _with_seeds(keras.layers.CutMix(factor=(1.0, 1.0)), self.seeds)
 
     def __call__(self, images: Any, labels: Any, batch: Any) -> tuple[Any, Any]:
         """Images float32 (n, h, w, 3) and labels float32 (n, classes), mixed or not.

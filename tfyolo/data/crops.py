@@ -102,11 +102,11 @@ def crop_dataset(
         name: scan_split(dataset, name, progress=lambda done, of: tell("checking labels", done, of))
         for name in dict.fromkeys(chosen)
     }
-    done, total, names = 0, sum(len(scan.samples) for scan in scans.values()), Names()
+    done, total = 0, sum(len(scan.samples) for scan in scans.values())
     cuts: dict[str, list[_Cut]] = {}
     with atomic(output) as root, ThreadPoolExecutor(options.workers) as pool:
         for split, scan in scans.items():
-            places = [root / split] * len(scan.samples)
+            places, names = [root / split] * len(scan.samples), Names()
             stems = [Path(names.of(sample)).stem for sample in scan.samples]
             cutter = _Cutter(folders, options)
             cuts[split] = []

@@ -195,11 +195,12 @@ def _check(item: tuple[int, Path]) -> Sample | Problem:
 
 
 def _empty_classes(dataset: FolderDataset, split: str, samples: Sequence[Sample]) -> list[Problem]:
-    """Classes without a usable picture: nothing can be learnt of them, and nothing measured."""
-    counts = np.bincount([sample.classes[0] for sample in samples], minlength=len(dataset.names))
-    empty = [name for name, count in zip(dataset.names, counts.tolist(), strict=True) if not count]
+    """Classes without a usable picture: nothing can be measured of them, and nothing learnt."""
     folder = dataset.splits[split]
-    if empty and split == "train" and not dataset.is_whole:
-        fix = "put pictures there, or remove the folder"
-        raise TfyoloError(f"the class `{empty[0]}` has no picture that can be used", path=folder, fix=fix)
+    found = {int(sample.classes[0]) for sample in samples}
+    empty = [name for number, name in enumerate(dataset.names) if number not in found]
+    for name in empty if split == "train" and not dataset.is_whole else []:
+        if (folder / name).is_dir():
+            fix = "put pictures there, or remove the folder"
+            raise TfyoloError(f"the class `{name}` has no picture that can be used", path=folder, fix=fix)
     return [Problem(folder, None, f"`{split}` has no picture of `{name}`", "warning") for name in empty]

@@ -1,0 +1,126 @@
+"""Running a classifier over sources, and writing what it finds: pictures, videos, text, a table."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from tfyolo.files import atomic
+from tfyolo.inference.classifier import Classification, Classifier
+from tfyolo.inference.predict import Report
+from tfyolo.inference.sources import Frames
+from tfyolo.inference.writers import Outputs, Writer
+from tfyolo.text import printable
+
+_SMALLEST = 320
+"""Pictures smaller than this are enlarged before they are written on."""
+
+
+class ClassReport(Report):
+    """What a run did; printed as its last lines."""
+
+    def __str__(self) -> str:
+        lines = super().__str__().split("\n")
+        return "\n".join([f"{self.images} images, {self.skipped} skipped", *lines[1:]])
+
+
+def predict_classes(
+    classifier: Classifier, frames: Frames, outputs: Outputs | None = None, top: int = 5
+) -> ClassReport:
+    """Classify all frames and print a line for each; those that cannot be read are named and skipped.
+
+    Args:
+        classifier: from `tfyolo.load`.
+        frames: from `open_sources`. Ctrl-C ends a stream.
+        outputs: what to write, and where: `labels/NAME.txt` has a line `probability class` for each of the
+            most probable, best first; `predictions.csv` a row. None writes nothing.
+        top: how many classes to name.
+    """
+    from rich.console import Console
+
+    report = ClassReport(outputs.folder if outputs else None)
+    # Names are shown as they are: no markup, no emoji codes.
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    with _ClassWriter(outputs) if outputs else nullcontext() as writer:
+        try:
+            for number, frame in enumerate(frames, 1):
+                if frame.image is None:
+                    report.skipped += 1
+                    print(printable(f"skipped {frame.path}: {frame.problem}"), file=sys.stderr)
+                    continue
+                start = perf_counter()
+                found = classifier(frame.image)[0]
+                if writer:
+                    writer.write(frame, _Found(found, top))  # type: ignore[arg-type]
+                report.images += 1
+                report.speeds_ms.append(dict(found.speed_ms))
+                place = f"{number}/{frames.total}" if frames.total else str(number)
+                names = ", ".join(f"{name} {value:.2f}" for _, name, value in found.top(top))
+                height, width = frame.image.shape[:2]
+                took = 1e3 * (perf_counter() - start)
+                console.print(printable(f"{place} {frame.path}: {width}x{height}, {names}, {took:.0f} ms"))
+        except KeyboardInterrupt:
+            report.interrupted = True
+            console.print("interrupted; what was found so far is written")
+    return report
+
+
+def annotate_classes(image: np.ndarray, lines: list[str]) -> np.ndarray:
+    """A picture with lines of text at its upper left corner, on a dark ground.
+
+    Args:
+        image: uint8 (height, width, 3) RGB; a small one is enlarged to hold the text.
+        lines: what to write.
+
+    Returns:
+        uint8 (height, width, 3) RGB, a copy.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.fromarray(image)
+    times = -(-_SMALLEST // min(max(picture.size), _SMALLEST))
+    if times > 1:
+        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
+    font = ImageFont.load_default(max(round(max(picture.size) / 32), 14))
+    text, edge = "\n".join(lines), round(max(picture.size) / 64)
+    draw = ImageDraw.Draw(picture, "RGBA")
+    box = draw.multiline_textbbox((edge, edge), text, font=font)
+    draw.rectangle((0, 0, box[2] + edge, box[3] + edge), fill=(0, 0, 0, 150))
+    draw.multiline_text((edge, edge), text, font=font, fill=(255, 255, 255, 255))
+    return np.array(picture)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A classification as `Writer` takes results: something that can draw itself."""
+
+    found: Classification
+    top: int
+
+    def plot(self, **_: Any) -> np.ndarray:
+        """The image with the names of its classes."""
+        lines = [f"{name} {value:.2f}" for _, name, value in self.found.top(self.top)]
+        return annotate_classes(self.found.image, [printable(line) for line in lines])
+
+
+class _ClassWriter(Writer):
+    """The detector's writer of pictures and videos, with texts and rows of a classifier."""
+
+    def _write_txt(self, stem: str, result: Any) -> None:
+        text = "".join(f"{value:.2f} {printable(name)}\n" for _, name, value in result.found.top(result.top))
+        with atomic(self.outputs.folder / "labels" / f"{stem}.txt") as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    def _write_csv(self, name: str, result: Any) -> None:
+        if self._rows is None:
+            path = self._table.enter_context(atomic(self.outputs.folder / "predictions.csv"))
+            self._rows = csv.writer(self._table.enter_context(path.open("w", newline="", encoding="utf-8")))
+            self._rows.writerow(["Image Name", "Prediction", "Probability"])
+        for _, prediction, value in result.found.top(result.top):
+            self._rows.writerow([name, prediction, f"{value:.4f}"])

@@ -1,0 +1,91 @@
+"""Classification data and models for Keras' `fit`, in a line each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tfyolo.data.classification import ClassificationOptions, ClassificationPipeline
+from tfyolo.data.classification_augment import ClassificationAugmentation
+from tfyolo.data.folders import read_folders, scan_folders
+from tfyolo.training.classify.callbacks import ClassifierValidation
+from tfyolo.training.classify.model import ClassifierTraining
+from tfyolo.training.classify.start import make_classifier, plan_classifier
+
+
+class ClassificationData:
+    """A folder of pictures for each class, ready for `fit`.
+
+    Args:
+        data: folder of the data set, with `train` and, for `validation`, `val` or `test`.
+        image_size: side of the images in pixels.
+        batch: images in a batch.
+        augmentation: of pictures, by default YOLOv5's.
+        seed: of the pipeline.
+        cache: keep decoded pictures in `ram`, on `disk`, or not at all (`none`); `auto` decides by their size.
+
+    Raises:
+        TfyoloError: the data set is wrong.
+
+    Example:
+        >>> data = ClassificationData("cells", image_size=64)  # doctest: +SKIP
+        >>> data.steps, data.names  # doctest: +SKIP
+        (44, ('Platelets', 'RBC', 'WBC'))
+    """
+
+    def __init__(
+        self,
+        data: str | Path,
+        image_size: int = 224,
+        batch: int = 64,
+        augmentation: ClassificationAugmentation | None = None,
+        seed: int = 0,
+        cache: str = "auto",
+    ) -> None:
+        self.dataset, self.image_size, self.batch = read_folders(data), image_size, batch
+        samples = scan_folders(self.dataset, "train").samples
+        options = ClassificationOptions(image_size, batch, seed, cache)
+        self.pipeline = ClassificationPipeline(
+            samples, len(self.names), augmentation or ClassificationAugmentation(), options
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names."""
+        return self.dataset.names
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.pipeline.steps_per_epoch
+
+    def stream(self) -> Any:
+        """A `tf.data.Dataset` of batches without end; pass `steps_per_epoch` to `fit`.
+
+        Images float32 (batch, size, size, 3) in 0..1, labels float32 (batch, classes): any Keras model with
+        a categorical cross-entropy takes them.
+        """
+        return self.pipeline.stream()
+
+    def validation(self) -> ClassifierValidation:
+        """A callback that measures the averaged weights on `val` after each epoch."""
+        return ClassifierValidation(self.dataset)
+
+
+def training_classifier(
+    data: ClassificationData, model: str = "", pretrained: str | Path = "", dropout: float = 0.0
+) -> ClassifierTraining:
+    """A model for `fit` with the classes of `data`.
+
+    Args:
+        data: to be trained on.
+        model: name or YAML of a classifier; by default that of `pretrained`, or yolov5n-cls.
+        pretrained: `.pt` or `.keras` file or release name of a classifier or detector to begin with; "" for
+            random weights.
+        dropout: share of zeros before the last layer.
+
+    Raises:
+        TfyoloError: weights or configuration cannot be read.
+    """
+    start = plan_classifier(model, str(pretrained), data.names, data.image_size, dropout)
+    return make_classifier(start, data.image_size)
