@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tfyolo.export.coreml_pipeline import RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
+from tfyolo.export.coreml_pipeline import CONTRACT_KEY, RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
 from tfyolo.export.graph import Cells, signature
 from tfyolo.export.nms import to_corners
 from tfyolo.export.request import ExportRequest
@@ -27,8 +27,6 @@ from tfyolo.quiet import hidden_stderr
 
 SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
 """Where coremltools puts the model inside a package; its weights lie beside it."""
-METADATA_KEY = "tfyolo"
-"""Of the contract, among the model's user-defined metadata."""
 
 _EXACT = "exact_boxes"
 """Name scope of what float16 would spoil: from 1024 pixels on it counts in whole ones."""
@@ -75,7 +73,7 @@ def export(request: ExportRequest, path: Path) -> None:
             )
         file = temporary / SPECIFICATION
         model = coreml.proto.Model_pb2.Model.FromString(file.read_bytes())
-        _name_outputs(coreml, model, sorted(graph.structured_outputs), classifier is not None)
+        _name_outputs(coreml, model, graph)
         if request.nms == "pipeline":
             metadata = model.description.metadata
             model = with_suppression(model, request.contract.names, request.settings)
@@ -147,13 +145,13 @@ def _precision(coreml: Any, precision: str) -> Any:
     return coreml.transform.FP16ComputePrecision(op_selector=lambda operation: _EXACT not in operation.name)
 
 
-def _name_outputs(coreml: Any, model: Any, names: list[str], classifier: bool) -> None:
+def _name_outputs(coreml: Any, model: Any, graph: Any) -> None:
     """Give outputs the contract's names: the converter leaves TensorFlow's, `Identity`, `Identity_1`, ..."""
-    if classifier:
+    if model.description.predictedProbabilitiesName:
         coreml.utils.rename_feature(model, model.description.predictedProbabilitiesName, "probabilities")
         return
-    for old, new in zip([output.name for output in model.description.output], names, strict=True):
-        coreml.utils.rename_feature(model, old, new, rename_inputs=False)
+    for name, tensor in zip(sorted(graph.structured_outputs), graph.outputs, strict=True):
+        coreml.utils.rename_feature(model, tensor.op.name, name, rename_inputs=False)
 
 
 def _describe(model: Any, contract: Contract) -> None:
@@ -161,11 +159,13 @@ def _describe(model: Any, contract: Contract) -> None:
     height, width = contract.image_size
     verb = "Tells" if contract.task == "classify" else "Finds"
     metadata = model.description.metadata
-    metadata.shortDescription = f"{verb} {len(contract.names)} classes in pictures of {width} x {height} pixels"
+    metadata.shortDescription = (
+        f"{verb} {len(contract.names)} classes in pictures of {width} x {height} pixels"
+    )
     metadata.versionString = f"tfyolo {contract.version}"
     metadata.userDefined.update(
         {
-            METADATA_KEY: contract.to_json(),
+            CONTRACT_KEY: contract.to_json(),
             "task": contract.task,
             "names": json.dumps(contract.names, ensure_ascii=False),
             "stride": str(max(contract.strides)),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfyolo.export.nms import NmsSettings
+if TYPE_CHECKING:  # the runtime, which needs the names below only, does without TensorFlow
+    from tfyolo.export.nms import NmsSettings
 
+CONTRACT_KEY = "tfyolo"
+"""Of the contract, among a model's user-defined metadata."""
 CONFIDENCE, COORDINATES = "confidence", "coordinates"
 """Outputs, by the names that Vision looks for: (m, classes), and (m, 4) centre x, centre y, width, height."""
 RAW_CONFIDENCE, RAW_COORDINATES = "raw_confidence", "raw_coordinates"
@@ -41,9 +44,9 @@ def with_suppression(network: Any, names: tuple[str, ...], settings: NmsSettings
     _rows(last.description, CONFIDENCE, len(names), settings.max_detections)
     _rows(last.description, COORDINATES, 4, settings.max_detections)
     last.description.output[0].shortDescription = "Of each box the score of its class; 0 for the others"
-    last.description.output[1].shortDescription = (
-        "Of each box centre x, centre y, width and height, relative to the input"
-    )
+    last.description.output[
+        1
+    ].shortDescription = "Of each box centre x, centre y, width and height, relative to the input"
     model.description.input.extend(network.description.input)
     _thresholds(model.description, settings)
     model.description.output.extend(last.description.output)
