@@ -98,9 +98,10 @@ def run_program(package: Path, image: np.ndarray) -> dict[str, np.ndarray]:
             inputs[key] = values if key == "values" else values[0]
         wide = {k: np.float32(v) if is_half(v) else v for k, v in inputs.items()}
         compute = COMPLEX.get(operation.type) or PLAIN[operation.type]
-        known[output.name] = np.asarray(
-            compute(**wide), DTYPES[output.type.tensorType.dataType]
-        )  # rounded where the program says so
+        with np.errstate(over="ignore"):  # exp(-x) may be infinite
+            result = compute(**wide)
+        # Rounded where the program says so.
+        known[output.name] = np.asarray(result, DTYPES[output.type.tensorType.dataType])
         shape = [int(d.constant.size) for d in output.type.tensorType.dimensions]
         assert list(known[output.name].shape) == shape, output.name
     return {name: known[name] for name in block.outputs if name in known}
