@@ -36,7 +36,7 @@ def network_nodes(model: Any) -> set[str]:
 
 
 def integer_kernels(model: Any, network: Network, spec: QuantizationSpec) -> Any:
-    """Store kernels in 8 bits and biases as int32, each with a DequantizeLinear, as integer kernels want them.
+    """Store kernels in 8 bits and biases as int32, each with a DequantizeLinear, for integer kernels.
 
     Kernels are uint8 around 128, not int8: on CPUs without VNNI ONNX Runtime adds products of uint8 and int8
     up in 16 bits, where they saturate, and detections are wrong; products of two uint8 it adds up in 32.

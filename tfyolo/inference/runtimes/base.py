@@ -63,6 +63,23 @@ def pixels_of(image: np.ndarray, uint8: bool) -> np.ndarray:
     return image if uint8 else np.multiply(image, 1 / 255, dtype=np.float32)
 
 
+def folder_contract(path: Path, format_name: str) -> Contract:
+    """The contract in an exported folder.
+
+    Raises:
+        TfyoloError: there is none, or it is damaged.
+    """
+    try:
+        text = (path / FILE_NAME).read_bytes()
+    except OSError as error:
+        raise TfyoloError(
+            f"holds no {FILE_NAME}, so its classes and anchors are unknown",
+            path=path,
+            fix=f"write it with `tfyolo export --include {format_name}`",
+        ) from error
+    return Contract.from_json(text, path / FILE_NAME)
+
+
 def check_input(name: str, shape: tuple[object, ...], wanted: tuple[int, ...], path: Path) -> None:
     """Refuse a file whose one input is not what its contract says.
 

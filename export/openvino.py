@@ -1,0 +1,105 @@
+"""OpenVINO: a folder with the intermediate representation, for Intel's processors."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tfyolo.export import saved_model
+from tfyolo.export.onnx import quiet
+from tfyolo.export.request import ExportRequest
+
+from tfyolo.files import atomic
+from tfyolo.models.contract import FILE_NAME
+
+MODEL_FILE = "model.xml"
+
+
+def export(request: ExportRequest, path: Path) -> None:
+    """Write a folder with `model.xml`, `model.bin` and `tfyolo.json`.
+
+    Images are (1, height, width, 3), as in TensorFlow. With int8 the ranges of the contract's quantization
+    become FakeQuantize operations, which OpenVINO's plugins turn into integer kernels; with
+    `calibrator="runtime"` NNCF measures ranges on the request's pictures.
+
+    Raises:
+        MissingExtraError: a library of the extra `openvino` is missing.
+    """
+    import openvino
+
+    contract = request.exported_contract("openvino")
+    with quiet():
+        if request.precision == "int8" and request.calibrator == "runtime":
+            model = _calibrated(convert(replace(request, precision="float32")), request)
+        else:
+            model = convert(request)
+        if request.precision == "int8":
+            _store_integers(model)
+    model.set_rt_info(contract.to_json(), ["model_info", "tfyolo"])
+    with atomic(path) as temporary:
+        temporary.mkdir()
+        # openvino.save_model would also rewrite the graph in place.
+        openvino.save_model(
+            model, str(temporary / MODEL_FILE), compress_to_fp16=request.precision == "float16"
+        )
+        (temporary / FILE_NAME).write_text(contract.to_json())
+
+
+def convert(request: ExportRequest) -> Any:
+    """The `openvino.Model` of the graph, its outputs named as the contract wants them."""
+    import openvino
+
+    module = request.module(uint8=request.precision == "int8")
+    with tempfile.TemporaryDirectory() as folder:
+        saved_model.save(module, Path(folder))
+        model = openvino.convert_model(folder)
+    # The frontend names outputs as SavedModel's signature does, among other names.
+    names = set(module.detect.get_concrete_function().structured_outputs)
+    for output in model.outputs:
+        (name,) = names & set(output.get_names())
+        output.get_tensor().set_names({name})
+    model.inputs[0].get_tensor().set_names({"images"})
+    return model
+
+
+def _store_integers(model: Any) -> None:
+    """Kernels as 8-bit numbers: a fake-quantized constant becomes a constant and what scales it."""
+    from openvino._offline_transformations import compress_quantize_weights_transformation
+
+    compress_quantize_weights_transformation(model)
+
+
+def _calibrated(model: Any, request: ExportRequest) -> Any:
+    """The float model with ranges that NNCF measures; what comes after the network stays in float."""
+    import nncf
+
+    dataset = nncf.Dataset(
+        list(request.pictures), lambda picture: picture[None].astype(np.float32) / np.float32(255)
+    )
+    ignored = nncf.IgnoredScope(names=_after_network(model), validate=False)
+    preset = nncf.QuantizationPreset.MIXED  # SiLU is not symmetric
+    return nncf.quantize(
+        model, dataset, preset=preset, subset_size=len(request.pictures), ignored_scope=ignored
+    )
+
+
+def _after_network(model: Any) -> list[str]:
+    """Names of the operations that no convolution reads, directly or not."""
+    kinds = ("Convolution", "GroupConvolution", "MatMul")
+    todo = [op for op in model.get_ops() if op.get_type_name() in kinds[:2]]
+    network = set()
+    while todo:
+        op = todo.pop()
+        if op.get_friendly_name() not in network:
+            network.add(op.get_friendly_name())
+            todo += [value.get_node() for value in op.input_values()]
+    # The bias of a last convolution belongs to it; integer kernels add it.
+    return [
+        op.get_friendly_name()
+        for op in model.get_ops()
+        if op.get_friendly_name() not in network
+        and op.get_type_name() not in ("Constant", "Parameter", "Result")
+    ]

@@ -1,0 +1,122 @@
+"""TensorRT: an engine that is built from the ONNX graph, for the NVIDIA GPU that it is built on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tfyolo.export.onnx import convert
+from tfyolo.export.request import ExportRequest
+
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.files import atomic
+
+WORKSPACE_BYTES = 4 << 30
+"""What the builder may use to try kernels."""
+CONTRACT_BYTES = 4
+"""An engine file begins with the length of its contract, as YOLOv5's files do, then the contract as JSON."""
+
+
+def export(request: ExportRequest, path: Path) -> None:
+    """Write an `.engine` file. It runs on this kind of GPU and with this version of TensorRT only.
+
+    Raises:
+        MissingExtraError: tensorrt is not installed.
+        TfyoloError: there is no NVIDIA GPU, or TensorRT cannot build the graph.
+    """
+    trt = import_tensorrt()
+    graph = build_graph(request)
+    logger = trt.Logger(trt.Logger.ERROR)
+    trt.init_libnvinfer_plugins(logger, "")
+    builder = trt.Builder(logger)
+    if not builder:
+        raise TfyoloError(
+            "TensorRT builds engines on an NVIDIA GPU only, and there is none", fix="run it where one is"
+        )
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(graph.SerializeToString()):
+        raise TfyoloError(f"TensorRT cannot read the graph: {parser.get_error(0).desc()}")
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
+    if request.precision == "float16":
+        config.set_flag(trt.BuilderFlag.FP16)
+    engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise TfyoloError("TensorRT could not build the engine", fix="see what it printed above")
+    with atomic(path) as temporary:
+        temporary.write_bytes(with_contract(bytes(engine), request.exported_contract("engine").to_json()))
+
+
+def import_tensorrt() -> Any:
+    """The library.
+
+    Raises:
+        MissingExtraError: it is not installed, or its own libraries are missing.
+    """
+    try:
+        import tensorrt
+    except ImportError as error:
+        raise MissingExtraError("tensorrt", "tensorrt") from error
+    return tensorrt
+
+
+def with_contract(engine: bytes, contract: str) -> bytes:
+    """A file's bytes."""
+    text = json.dumps({"tfyolo": json.loads(contract)}).encode()
+    return len(text).to_bytes(CONTRACT_BYTES, "little", signed=True) + text + engine
+
+
+def build_graph(request: ExportRequest) -> Any:
+    """The ONNX graph that TensorRT reads, in float32: the builder itself chooses where float16 will do.
+
+    With `nms="efficient"` the boxes and scores go through TensorRT's EfficientNMS plugin.
+    """
+    kind = "none" if request.nms == "efficient" else request.nms
+    graph = convert(replace(request, nms=kind, precision="float32"))
+    return _suppressed(graph, request) if request.nms == "efficient" else graph
+
+
+def _suppressed(graph: Any, request: ExportRequest) -> Any:
+    """The graph with EfficientNMS_TRT at its end, its outputs named as the contract wants them."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    settings, rows = request.settings, request.settings.max_detections
+    plugin = helper.make_node(
+        "EfficientNMS_TRT",
+        ["boxes", "scores"],
+        ["counted", "detection_boxes", "detection_scores", "labelled"],
+        name="suppress",
+        domain="",
+        plugin_version="1",
+        background_class=-1,
+        max_output_boxes=rows,
+        score_threshold=settings.confidence,
+        iou_threshold=settings.iou,
+        score_activation=0,
+        box_coding=0,
+        class_agnostic=int(settings.agnostic),
+    )
+    flat = numpy_helper.from_array(np.array([1], np.int64), "one")
+    graph.graph.initializer.append(flat)
+    graph.graph.node.extend(
+        [
+            plugin,
+            helper.make_node("Reshape", ["counted", "one"], ["count"], name="count"),
+            helper.make_node("Cast", ["count"], ["num_detections"], name="number", to=TensorProto.FLOAT),
+            helper.make_node("Cast", ["labelled"], ["detection_classes"], name="label", to=TensorProto.FLOAT),
+        ]
+    )
+    shapes = {
+        "detection_boxes": (1, rows, 4),
+        "detection_classes": (1, rows),
+        "detection_scores": (1, rows),
+        "num_detections": (1,),
+    }
+    del graph.graph.output[:]
+    for name, shape in shapes.items():
+        graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    return graph

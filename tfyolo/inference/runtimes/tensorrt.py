@@ -1,0 +1,115 @@
+"""Runs an `.engine` file with TensorRT on an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.inference.predictions import Prediction
+from tfyolo.inference.runtimes.base import from_signature, pixels_of
+from tfyolo.models.contract import Contract
+
+_MAX_JSON_BYTES = 16 * 1024 * 1024
+
+
+class TensorRtRuntime:
+    """An `.engine` file that `tfyolo export` wrote.
+
+    Args:
+        path: the file.
+        threads: of no use here.
+
+    Raises:
+        TfyoloError: the file is damaged or not one of tfyolo's, or there is no NVIDIA GPU.
+        MissingExtraError: tensorrt or PyTorch, which holds its buffers on the GPU, is not installed.
+    """
+
+    max_batch = 1
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.contract, engine = read(path)
+        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        try:
+            import tensorrt
+            import torch
+        except ImportError as error:
+            raise MissingExtraError(error.name or "tensorrt", "tensorrt,torch") from error
+        if not torch.cuda.is_available():
+            raise TfyoloError(
+                "TensorRT engines run on an NVIDIA GPU, and there is none",
+                path=path,
+                fix="run it where one is",
+            )
+        logger = tensorrt.Logger(tensorrt.Logger.ERROR)
+        tensorrt.init_libnvinfer_plugins(logger, "")
+        self._engine = tensorrt.Runtime(logger).deserialize_cuda_engine(engine)
+        if self._engine is None:
+            raise TfyoloError(
+                "TensorRT cannot read it: engines belong to one kind of GPU and one version",
+                path=path,
+                fix="export it again on this machine",
+            )
+        self._context = self._engine.create_execution_context()
+        names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
+        self._tensors = {
+            name: torch.empty(tuple(self._engine.get_tensor_shape(name)), device="cuda") for name in names
+        }
+        for name, tensor in self._tensors.items():
+            self._context.set_tensor_address(name, tensor.data_ptr())
+
+    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
+        """See `Runtime`."""
+        import torch
+
+        predictions: list[Prediction] = []
+        stream = torch.cuda.current_stream()
+        for image in images:
+            pixels = np.ascontiguousarray(pixels_of(image.transpose(2, 0, 1)[None], uint8=False))
+            self._tensors["images"].copy_(torch.from_numpy(pixels))
+            self._context.execute_async_v3(stream.cuda_stream)
+            stream.synchronize()
+            outputs = {name: x.cpu().numpy() for name, x in self._tensors.items() if name != "images"}
+            predictions.append(from_signature(outputs, self.contract, confidence))
+        return predictions
+
+
+def read(path: Path) -> tuple[Contract, bytes]:
+    """Contract and engine of a file.
+
+    Raises:
+        TfyoloError: the file is damaged, or not one of tfyolo's.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
+    length = int.from_bytes(data[:4], "little", signed=True)
+    if not 0 < length <= min(_MAX_JSON_BYTES, len(data) - 4):
+        raise TfyoloError("is damaged or no engine of tfyolo", path=path, fix="export it again")
+    try:
+        values = json.loads(data[4 : 4 + length])["tfyolo"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TfyoloError(
+            "holds no tfyolo.json, so its classes and anchors are unknown",
+            path=path,
+            fix="write it with `tfyolo export --include engine`",
+        ) from error
+    return Contract.from_json(json.dumps(values), path), data[4 + length :]
+
+
+def inspect(path: Path) -> Inspection:
+    """What an `.engine` file holds, as far as that can be told without its GPU: operations cannot.
+
+    Raises:
+        TfyoloError: the file is damaged, or not one of tfyolo's.
+    """
+    contract, _ = read(path)
+    images = TensorInfo("images", (1, 3, *contract.image_size), "float32")
+    names: dict[str, tuple[Any, ...]] = {"detection_boxes": (1, contract.export.get("max_det"), 4)}
+    outputs = tuple(TensorInfo(name, shape, "float32") for name, shape in names.items())
+    return Inspection(contract, (images,), outputs if contract.export.get("nms") == "efficient" else (), {})

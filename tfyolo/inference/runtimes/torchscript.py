@@ -1,0 +1,129 @@
+"""Runs a `.torchscript` file with PyTorch, on the CPU or a GPU."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.inference.predictions import Prediction
+from tfyolo.inference.runtimes.base import from_signature, pixels_of
+from tfyolo.models.contract import FILE_NAME, Contract
+
+_MAX_JSON_BYTES = 16 * 1024 * 1024
+_ARITHMETIC = ("aten::", "prim::")
+_REFUSED = (
+    "aten::save",
+    "aten::from_file",
+    "prim::PythonOp",
+    "prim::CallMethod",
+    "prim::Print",
+    "aten::warn",
+)
+"""Operations that touch files or Python; TorchScript is a programming language."""
+
+
+class TorchScriptRuntime:
+    """A `.torchscript` file that `tfyolo export` wrote.
+
+    Args:
+        path: the file.
+        threads: of the CPU; PyTorch's own choice by default.
+
+    Raises:
+        TfyoloError: the file is damaged, or not one of tfyolo's, or more than arithmetic.
+    """
+
+    max_batch = 1
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        import torch
+
+        self.contract = _contract(path)
+        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        if threads:
+            torch.set_num_threads(threads)
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._module = _load(path, self._device)
+        self._names = [str(name) for name in self.contract.export.get("outputs", ())]
+
+    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
+        """See `Runtime`."""
+        import torch
+
+        predictions: list[Prediction] = []
+        with torch.no_grad():
+            for image in images:
+                pixels = np.ascontiguousarray(pixels_of(image.transpose(2, 0, 1)[None], uint8=False))
+                found = self._module(torch.from_numpy(pixels).to(self._device))
+                tensors = found if isinstance(found, tuple | list) else (found,)
+                arrays = [tensor.cpu().numpy() for tensor in tensors]
+                outputs = dict(zip(self._names, arrays, strict=True))
+                predictions.append(from_signature(outputs, self.contract, confidence))
+        return predictions
+
+
+def _contract(path: Path) -> Contract:
+    """From the archive itself; PyTorch is not needed."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inside = [name for name in archive.namelist() if name.endswith(f"/extra/{FILE_NAME}")]
+            if not inside or archive.getinfo(inside[0]).file_size > _MAX_JSON_BYTES:
+                raise TfyoloError(
+                    f"holds no {FILE_NAME}, so its classes and anchors are unknown",
+                    path=path,
+                    fix="write it with `tfyolo export --include torchscript`",
+                )
+            return Contract.from_json(archive.read(inside[0]), path)
+    except OSError as error:
+        raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+        raise TfyoloError("is damaged or no TorchScript file", path=path, fix="export it again") from error
+
+
+def _load(path: Path, device: str) -> Any:
+    import torch
+
+    try:
+        module = torch.jit.load(str(path), map_location=device).eval()
+        kinds = _operations(module)
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise TfyoloError(f"PyTorch cannot read it: {reason}", path=path, fix="export it again") from error
+    for kind in kinds:
+        if kind in _REFUSED or not kind.startswith(_ARITHMETIC):
+            raise TfyoloError(
+                f"holds the operation {kind}, which no exported model needs, and is not run",
+                path=path,
+                fix="use files that you or people you trust have exported",
+            )
+    return module
+
+
+def _operations(module: Any) -> dict[str, int]:
+    """How many of each operation there are, blocks inside others included."""
+    counts: dict[str, int] = {}
+    todo = [module.inlined_graph]
+    while todo:
+        for node in todo.pop().nodes():
+            counts[node.kind()] = counts.get(node.kind(), 0) + 1
+            todo += node.blocks()
+    return counts
+
+
+def inspect(path: Path) -> Inspection:
+    """What a `.torchscript` file holds; nothing is run.
+
+    Raises:
+        TfyoloError: the file is damaged, or not one of tfyolo's.
+    """
+    contract = _contract(path)
+    module = _load(path, "cpu")
+    counts = {kind: n for kind, n in _operations(module).items() if kind.startswith("aten::")}
+    images = TensorInfo("images", (1, 3, *contract.image_size), "float32")
+    outputs = contract.export.get("outputs", ())
+    return Inspection(contract, (images,), tuple(TensorInfo(str(n), (), "float32") for n in outputs), counts)
