@@ -59,6 +59,7 @@ def test_figures_with_each_number_of_threads(measured):
         row = measured[name]
         assert row["input"] == "64x64"
         assert row["error"] == ""
+        assert 0 < float(row["load_seconds"]) < 60
         for threads in {1, cores()}:
             median, p90, ratio = (
                 float(row[f"threads_{threads}_{kind}"]) for kind in ("median_ms", "p90_ms", "ratio")
@@ -86,6 +87,19 @@ def test_broken_file_has_a_reason_and_no_figures(measured):
     assert not any(row[key] for key in row if key.startswith(("threads", "map", "difference", "runs_in")))
 
 
+def test_hard_fail_names_the_files_that_fail(folder, tmp_path, capsys):
+    words = ["--weights", str(folder / "small.keras"), str(folder / "broken.tflite"), "--threads", "1"]
+    words += ["--data", str(folder / "shapes" / "shapes.yaml"), "--rounds", "1", "--runs", "1"]
+    assert main(["benchmark", *words, "--hard-fail", "1"]) == 1
+    lines = capsys.readouterr().err.strip().split("\n")
+    assert len(lines) == 2
+    assert lines[0].startswith("failed: small.keras: mAP50-95 is 0.")
+    assert lines[0].endswith("below the floor of 1")
+    assert lines[1].startswith("failed: broken.tflite: ")
+    assert main(["benchmark", "--weights", words[1], *words[3:], "--hard-fail"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_json_and_chart_are_written(measured, folder):
     rows = json.loads((folder / "out.json").read_text())
     assert [row["file"] for row in rows] == list(measured)
@@ -100,7 +114,17 @@ def test_without_data_latency_alone(folder, picture, tmp_path, capsys):
     rest = ["--threads", "1", "--rounds", "1", "--runs", "2", "--chart", str(tmp_path / "bars.png")]
     assert main(["benchmark", *words, *rest]) == 0
     printed = capsys.readouterr().out
-    for word in ("small.keras", "small.tflite", "Keras", "LiteRT", "1 thread", "median", "p90", "1.00x"):
+    for word in (
+        "load s",
+        "small.keras",
+        "small.tflite",
+        "Keras",
+        "LiteRT",
+        "1 thread",
+        "median",
+        "p90",
+        "1.00x",
+    ):
         assert word in printed
     assert "mAP" not in printed
     assert "threads" not in printed
@@ -129,6 +153,7 @@ def test_a_wrong_word_is_one_line_before_tensorflow_is_loaded(folder):
         (["--chart", "chart.txt"], "no name of a chart"),
         (["--data", "nothing.yaml"], "nothing.yaml"),
         (["--source", "nothing.jpg"], "nothing.jpg"),
+        (["--hard-fail", "0.3"], "--hard-fail with a floor needs --data"),
     ],
 )
 def test_impossible_requests_are_one_line(folder, capsys, words, message):

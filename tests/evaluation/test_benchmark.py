@@ -13,18 +13,20 @@ from tfyolo.evaluation.benchmark import Latency
 from tfyolo.evaluation.benchmark_chart import check_chart, names, save_chart
 from tfyolo.evaluation.benchmark_files import Bench, add_exports
 from tfyolo.evaluation.benchmark_labels import place_labels
-from tfyolo.evaluation.benchmark_rows import Row, save_csv
-from tfyolo.evaluation.benchmark_variants import find_variants, without_pictures
-from tfyolo.evaluation.benchmark_worker import Worker
+from tfyolo.evaluation.benchmark_rows import Row, failures, reference, save_csv
+from tfyolo.evaluation.benchmark_variants import find_variants, without_machine, without_pictures
+from tfyolo.evaluation.benchmark_worker import MissingHereError, Worker
 
 
-def row_of(name, milliseconds, map50_95=None, precision="float32", threads=(1, 4)):
+def row_of(name, milliseconds, map50_95=None, precision="float32", threads=(1, 4), kind="tflite"):
     """A file whose runs take from 0.5 to 1.5 of so many milliseconds on one thread, half of it on four."""
     latencies = {}
     for count in threads:
         times = np.linspace(0.5, 1.5, 11) * milliseconds / (1 if count == 1 else 2)
         latencies[count] = Latency(name, "LiteRT", (64, 64), times, times / 2)
-    return Row(name, Path(name), 1.0, "tflite", precision, map50_95, map50_95, latencies)
+    return Row(
+        name, Path(name), 1.0, kind, precision, map50_95, map50_95, load_seconds=0.25, latencies=latencies
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,10 +46,12 @@ def test_variants(words, precisions, expected):
 
 
 def test_all_is_every_format_in_every_precision():
-    from tfyolo.export.registry import FORMATS
+    from tfyolo.export.registry import exportable
 
     variants = find_variants(["all"])
-    assert len(variants) == sum(len(entry.precisions) for entry in FORMATS)
+    entries = [entry for entry in exportable() if not entry.source]
+    assert len(variants) == sum(len(entry.precisions) for entry in entries) > 20
+    assert not {"keras", "pt"} & {variant.format.name for variant in variants}
     stems = [variant.stem("a") + variant.format.suffix for variant in variants]
     assert len(set(stems)) == len(stems)
     assert not any(variant.named for variant in variants)
@@ -77,6 +81,39 @@ def test_csv_has_ratio_and_difference_to_the_first(tmp_path):
     assert (third["error"], third["threads_1_ratio"], third["megabytes"]) == ("does not load", "", "2.0")
 
 
+def test_what_this_machine_cannot_run_is_left_out_of_all_but_not_by_name(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    kept, left_out = without_machine(find_variants(["all:float32", "coreml"]))
+    reasons = {str(variant): reason for variant, reason in left_out}
+    assert set(reasons) == {"engine:float32", "tfjs:float32"}
+    assert "Node" in reasons["tfjs:float32"]
+    assert "tensorrt" in reasons["engine:float32"] or "no NVIDIA GPU" in reasons["engine:float32"]
+    assert [v.named for v in kept if v.format.name == "coreml"] == [True]
+    assert {"tflite", "onnx", "saved_model"} <= {variant.format.name for variant in kept}
+    _, left_out = without_machine(find_variants(["all:float16"]))
+    assert ("coreml:float16", "CoreML files run on a Mac only") in [(str(v), why) for v, why in left_out]
+
+
+def test_keras_is_what_others_are_compared_with():
+    rows = [row_of("a.tflite", 4, 0.3), row_of("b.keras", 10, 0.4, kind="keras")]
+    assert reference(rows) is rows[1]
+    assert reference(rows[:1]) is rows[0]
+    rows[1].fail("does not load")
+    assert reference(rows) is rows[0]
+
+
+def test_a_floor_names_the_file_and_its_figure():
+    rows = [row_of("a.tflite", 4, 0.3), row_of("b.pb", 4, 0.29996), Row("c.tflite", Path("c.tflite"))]
+    rows[2].fail("does not load")
+    assert failures(rows) == ["c.tflite: does not load"]
+    assert failures(rows, 0.3) == [
+        "b.pb: mAP50-95 is 0.29996, below the floor of 0.3",
+        "c.tflite: does not load",
+    ]
+    assert failures(rows[:1], 0.3) == []
+
+
 def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
     def write(request, variant, stem):
         if variant.format.name == "tfjs":
@@ -86,7 +123,9 @@ def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
     monkeypatch.setattr(benchmark_files, "_write", write)
     bench = Bench(np.zeros((8, 8, 3), np.uint8), (1,))
     requests = dict.fromkeys(("float32", "float16"), ExportRequest(None, None, (64, 64)))
-    variants = find_variants(["tfjs", "all:float16"])
+    monkeypatch.setattr(benchmark_files, "without_machine", lambda variants: (list(variants), []))
+    wanted = ["tfjs", "all:float16"]
+    variants = [v for v in find_variants(wanted) if v.format.name in ("tfjs", "saved_model", "pb", "tflite")]
     left_out = add_exports(bench, requests, variants, "best", Path("nowhere"))
     assert {row.name: row.error for row in bench.rows} == {
         "best_web_model": "cannot be exported: tensorflowjs is not installed "
@@ -95,7 +134,21 @@ def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
         "best_float16.pb": "cannot be exported: ValueError: the converter has no idea",
         "best_float16.tflite": "cannot be exported: ValueError: the converter has no idea",
     }
-    assert [str(variant) for variant, _ in left_out] == ["tfjs:float16"]
+    assert "tfjs:float16" in [str(variant) for variant, _ in left_out]
+
+
+def test_a_missing_library_leaves_out_what_nobody_named(monkeypatch):
+    def ask(self, what, path, **more):
+        raise MissingHereError("onnxruntime is not installed (fix: pip install 'tfyolo[onnx]')")
+
+    monkeypatch.setattr(Worker, "ask", ask)
+    with Bench(np.zeros((8, 8, 3), np.uint8), (1,)) as bench:
+        bench.add("all.onnx", Path("all.onnx"), optional=True)
+        bench.add("named.onnx", Path("named.onnx"))
+        bench.time(1, 1)
+    assert [row.name for row in bench.rows] == ["named.onnx"]
+    assert failures(bench.rows)[0].startswith("named.onnx: onnxruntime is not installed")
+    assert [name for name, _ in bench.left_out] == ["all.onnx"]
 
 
 def test_a_process_that_dies_costs_one_request():

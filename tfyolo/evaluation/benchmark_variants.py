@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tfyolo.errors import TfyoloError
-from tfyolo.export.registry import FORMATS, PRECISIONS, Format, find_format
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.export.registry import PRECISIONS, Format, exportable, find_format
 
 NEED_PICTURES = ("int8", "int16x8")
 """Precisions whose ranges are measured."""
@@ -38,7 +41,8 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
     """What a user means by words after --include.
 
     Args:
-        words: `FORMAT`, `FORMAT:PRECISION`, `all` or `all:PRECISION`.
+        words: `FORMAT`, `FORMAT:PRECISION`, `all` or `all:PRECISION`. `all` are the formats of the registry
+            that `export` writes, but for those that hold the network itself: Keras would run it once more.
         precisions: of words that name none; by default a format's first one, and with `all` every one.
 
     Returns:
@@ -65,9 +69,9 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
         if name == "all":
             variants = [
                 Variant(entry, this, named=False)
-                for entry in FORMATS
+                for entry in exportable()
                 for this in entry.precisions
-                if not wanted or this in wanted
+                if not entry.source and (not wanted or this in wanted)
             ]
         else:
             entry = find_format(name)
@@ -106,3 +110,47 @@ def without_pictures(
                 + (", or weights that `tfyolo quantize` wrote" if variant.precision == "int8" else ""),
             )
     return [variant for variant in variants if variant not in left_out], left_out
+
+
+def without_machine(variants: Sequence[Variant]) -> tuple[list[Variant], list[tuple[Variant, str]]]:
+    """Which variants can run here, and which are left out for want of more than Python's packages.
+
+    Only those that `all` asks for are left out: what is asked for by its name fails with its own words.
+
+    Args:
+        variants: from `find_variants`.
+
+    Returns:
+        The others, and each that is left out with the reason.
+    """
+    reasons = {}
+    for name in {variant.format.name for variant in variants if not variant.named}.intersection(_NEEDS):
+        try:
+            _NEEDS[name]()
+        except TfyoloError as error:
+            reasons[name] = error.message + (f" (fix: {error.fix})" if error.fix else "")
+    left_out = [(v, reasons[v.format.name]) for v in variants if not v.named and v.format.name in reasons]
+    gone = {str(variant) for variant, _ in left_out}
+    return [variant for variant in variants if str(variant) not in gone], left_out
+
+
+def _node() -> None:
+    from tfyolo.inference.runtimes.tfjs import find_node
+
+    find_node()
+
+
+def _nvidia() -> None:
+    if importlib.util.find_spec("tensorrt") is None:
+        raise MissingExtraError("tensorrt", "tensorrt")
+    if shutil.which("nvidia-smi") is None:
+        raise TfyoloError("this machine has no NVIDIA GPU")
+
+
+def _mac() -> None:
+    if sys.platform != "darwin":
+        raise TfyoloError("CoreML files run on a Mac only")
+
+
+_NEEDS: dict[str, Callable[[], None]] = {"tfjs": _node, "engine": _nvidia, "coreml": _mac}
+"""By format: raises TfyoloError where this machine cannot run its files."""

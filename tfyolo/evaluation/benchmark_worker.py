@@ -17,12 +17,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any, TextIO
 
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import MissingExtraError, TfyoloError
 
 Progress = Callable[[str, int, int], None]
+
+
+class MissingHereError(TfyoloError):
+    """A file cannot run here, because a library is not installed."""
 
 
 class Worker:
@@ -46,7 +52,7 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self.end()
         self._log.close()
 
     def ask(self, what: str, **arguments: Any) -> dict[str, Any]:
@@ -57,6 +63,7 @@ class Worker:
             **arguments: of that method.
 
         Raises:
+            MissingHereError: a library is not installed.
             TfyoloError: it fails, or the process dies of it.
         """
         process = self._process or self._start()
@@ -70,10 +77,10 @@ class Worker:
             answer = answer if line else None
         if answer is None:
             reason = self._why(process.wait())
-            self._end()
+            self.end()
             raise TfyoloError(f"the process that ran it {reason}")
         if "error" in answer:
-            raise TfyoloError(answer["error"])
+            raise (MissingHereError if answer.get("missing") else TfyoloError)(answer["error"])
         return answer
 
     def _start(self) -> subprocess.Popen[str]:
@@ -89,15 +96,16 @@ class Worker:
         )
         return self._process
 
-    def _end(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                with contextlib.suppress(OSError):  # what was not sent cannot be
+    def end(self) -> None:
+        """End the process; the next request starts another."""
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError, ValueError):  # what was not sent cannot be
                     if pipe is not None:
                         pipe.close()
-            self._process = None
 
     def _why(self, code: int) -> str:
         if code < 0:
@@ -119,6 +127,28 @@ class _Deeds:
     def __init__(self, threads: int, tell: Progress) -> None:
         self._threads, self._tell = threads, tell
         self._kept: dict[str, Any] = {}
+        self._seen: set[str] = set()
+        self._exact: dict[str, Any] = {}
+
+    def load(self, path: str, image_hw: list[int] | None, image: str) -> dict[str, Any]:
+        """Load a file, which stays loaded, and say how long it takes until it has found its first boxes.
+
+        Libraries are no part of it: the first file of a runtime is loaded twice.
+        """
+        import numpy as np
+
+        from tfyolo.evaluation.benchmark import detect_once
+
+        self._exact.clear()  # what mAP needed
+        pixels = np.load(image)
+        if runtime_of(path) not in self._seen:
+            detect_once(self._load(path, image_hw), pixels)
+        start = perf_counter()
+        detector = self._load(path, image_hw)
+        detect_once(detector, pixels)
+        seconds = perf_counter() - start
+        self._kept[path] = detector
+        return {"load_seconds": seconds}
 
     def time(self, path: str, image_hw: list[int] | None, image: str, runs: int) -> dict[str, Any]:
         """A turn of a file, which stays loaded for its next one."""
@@ -139,25 +169,80 @@ class _Deeds:
             "precision": detector.contract.export.get("precision", "float32"),
         }
 
-    def map(self, path: str, image_hw: list[int] | None, data: str, split: str) -> dict[str, Any]:
-        """Mean average precision of a file, by YOLOv5's protocol on square input."""
+    def map(
+        self,
+        path: str,
+        image_hw: list[int] | None,
+        data: str,
+        split: str,
+        boxes_of: tuple[str, str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Mean average precision of a file, by YOLOv5's protocol on square input; top-1 of a classifier.
+
+        With `boxes_of`, a `.keras` file, a format and a precision, it is that of a file exported here.
+        """
         from tfyolo.evaluation.validator import ValOptions, validate
+        from tfyolo.inference.classifier import Classifier
         from tfyolo.inference.nms import NmsOptions
 
+        if boxes_of and image_hw:
+            with tempfile.TemporaryDirectory() as folder:
+                written = self._write_all_boxes(*boxes_of, (image_hw[0], image_hw[1]), Path(folder))
+                return self.map(str(written), image_hw, data, split)
         detector = self._load(path, image_hw)
+        if isinstance(detector, Classifier):
+            from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
+
+            found = validate_classifier(
+                detector, data, ClassifyValOptions(split, plots=False), progress=self._tell
+            )
+            return {"top1": found.top1, "top5": found.top5, "limits": ""}
         # Exported files see the whole square, so that Keras has to, too.
         options = ValOptions(split=split, rect=False, plots=False)
         metrics = validate(detector, data, options, progress=self._tell)
         limits = detector.limits(NmsOptions(options.confidence, options.iou))
         return {"map50": metrics.map50, "map50_95": metrics.map50_95, "limits": limits}
 
+    def _write_all_boxes(
+        self, source: str, format_name: str, precision: str, image_hw: tuple[int, int], folder: Path
+    ) -> Path:
+        """An export whose boxes nothing suppresses but validation itself."""
+        from tfyolo.export.request import ExportRequest, export_model
+        from tfyolo.inference.runtimes.keras import limit_threads
+        from tfyolo.weights import load_model
+
+        if source not in self._exact:
+            limit_threads(self._threads)
+            self._exact[source] = ExportRequest(*load_model(source), image_hw)
+        request = replace(self._exact[source], precision=precision, nms="none")
+        return export_model(request, [format_name], folder / "all_boxes")[format_name]
+
     def _load(self, path: str, image_hw: list[int] | None) -> Any:
         from tfyolo.inference.load import load
 
-        return load(path, (image_hw[0], image_hw[1]) if image_hw else None, self._threads)
+        loaded = load(path, (image_hw[0], image_hw[1]) if image_hw else None, self._threads)
+        self._seen.add(runtime_of(path))
+        return loaded
 
 
-_KINDS = {"LiteRt": "LiteRT", "Keras": "Keras", "SavedModel": "TensorFlow", "GraphDef": "TensorFlow"}
+_KINDS = {
+    "LiteRt": "LiteRT",
+    "Keras": "Keras",
+    "SavedModel": "TensorFlow",
+    "GraphDef": "TensorFlow",
+    "Onnx": "ONNX Runtime",
+    "OpenVino": "OpenVINO",
+    "TorchScript": "PyTorch",
+    "TensorRt": "TensorRT",
+    "CoreMl": "CoreML",
+}
+
+
+def runtime_of(path: str) -> str:
+    """Which class runs a file."""
+    from tfyolo.export.registry import format_of
+
+    return format_of(Path(path)).runtime
 
 
 def runs_in(runtime: Any, path: Path) -> str:
@@ -190,6 +275,7 @@ def serve(requests: TextIO, answers: TextIO, threads: int) -> None:
             answer = getattr(deeds, request.pop("what"))(**request)
         except TfyoloError as error:
             answer = {"error": error.message + (f" (fix: {error.fix})" if error.fix else "")}
+            answer["missing"] = isinstance(error, MissingExtraError)
         except Exception as error:  # whatever a runtime raises for this file; others go on
             first = (str(error).strip().splitlines() or [""])[0]
             answer = {"error": f"{type(error).__name__}: {first[:300]}"}
