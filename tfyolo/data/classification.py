@@ -103,10 +103,14 @@ class ClassificationPipeline:
             (batch, classes), each row's sum 1.
         """
         last = tf.int64.max if epochs is None else first_epoch + epochs
-        data = tf.data.Dataset.range(first_epoch, last).flat_map(self._epoch)
-        data = data.map(self._example, tf.data.AUTOTUNE, deterministic=True)
+        # AutoGraph would find nothing to convert, and take half the time of tracing.
+        epoch, example, finish = map(
+            tf.autograph.experimental.do_not_convert, (self._epoch, self._example, self._finish)
+        )
+        data = tf.data.Dataset.range(first_epoch, last).flat_map(epoch)
+        data = data.map(example, tf.data.AUTOTUNE, deterministic=True)
         data = data.batch(self.options.batch, drop_remainder=True)
-        return data.map(self._finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+        return data.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
     def _epoch(self, epoch: Any) -> tf.data.Dataset:
         """(element, picture) of an epoch."""

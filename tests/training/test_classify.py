@@ -1,0 +1,244 @@
+"""Whole runs of a small classifier: what is written, what is learnt, going on after a kill."""
+
+import csv
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfyolo
+from tests.data.class_folders import class_folders
+from tests.training.test_train import KilledError, KillIn
+from tfyolo.data.classification_augment import ClassificationAugmentation
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.load import load
+from tfyolo.models import Contract, load_spec
+from tfyolo.training.classify.model import ClassifierTraining, ClassifySchedule
+from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
+from tfyolo.training.classify.start import plan_classifier
+from tfyolo.training.classify.train import from_plain, plain, train_classifier
+from tfyolo.training.state import newest_run, read_progress
+from tfyolo.weights import load_model
+
+TINY = str(Path(__file__).parents[1] / "tiny-cls.yaml")
+NAMES = ("blue", "green", "red")
+GENTLE = ClassificationAugmentation(scale=0.5, jitter=0.0)
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    return class_folders(tmp_path_factory.mktemp("colours"), train=8, val=4, test=2)
+
+
+@pytest.fixture(scope="module")
+def options(colours):
+    return ClassifyOptions(
+        colours, TINY, epochs=3, batch=8, image_size=32, augmentation=GENTLE, plots=False, tensorboard=False,
+        hyps=ClassifyHyps(lr0=0.01),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def unbroken(options, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken")
+    wanted = replace(options, epochs=15, batch=4, plots=True, tensorboard=True, save_period=6)
+    return train_classifier(wanted, folder)
+
+
+def test_it_learns_and_says_how_well(unbroken):
+    assert unbroken.metrics.top1 == 1.0
+    assert unbroken.metrics.settings["split"] == "val"
+    rows = list(csv.DictReader((unbroken.folder / "results.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == list(range(15))
+    assert float(rows[-1]["train/loss"]) < 0.7 * float(rows[0]["train/loss"])
+    assert float(rows[-1]["val/loss"]) < float(rows[0]["val/loss"])
+    assert max(float(row["metrics/accuracy_top1"]) for row in rows) == 1.0
+    rates = [float(row["x/lr1"]) for row in rows]
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert max(rates) == pytest.approx(0.01, rel=0.02)
+
+
+def test_a_run_writes_models_figures_and_pictures(unbroken):
+    for name in ("results.csv", "results.png", "train_batch0.jpg", "opt.yaml", "weights/best.keras",
+                 "weights/last.keras", "weights/epoch6.keras", "metrics.json", "confusion_matrix.png",
+                 "val_batch0.jpg"):  # fmt: skip
+        assert (unbroken.folder / name).stat().st_size > 0, name
+    assert any(unbroken.folder.glob("events.out.tfevents.*"))
+    classifier = load(unbroken.best)
+    assert (classifier.names, classifier.image_hw) == (NAMES, (32, 32))
+    red = np.zeros((50, 40, 3), np.uint8)
+    red[..., 0] = 180
+    assert classifier(red)[0].name == "red"
+
+
+def test_an_ended_run_has_no_state_left(unbroken):
+    assert "training.npz" not in zipfile.ZipFile(unbroken.last).namelist()
+    with pytest.raises(TfyoloError, match="no unfinished run"):
+        newest_run(unbroken.folder.parent, "classify")
+
+
+def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
+    whole = train_classifier(options, tmp_path / "whole")
+    with pytest.raises(KilledError):
+        train_classifier(options, tmp_path / "killed", callbacks=[KillIn(2)])
+    last = newest_run(tmp_path, "classify")
+    assert last == tmp_path / "killed/weights/last.keras"
+    assert read_progress(last, "classify").epoch == 2
+    with pytest.raises(TfyoloError, match="a run of a classifier"):
+        read_progress(last)
+    wanted = from_plain(read_progress(last, "classify").options)
+    assert wanted == options
+    result = train_classifier(wanted, tmp_path / "killed", resume=last)
+    mine, theirs = load_model(result.last)[0].get_weights(), load_model(whole.last)[0].get_weights()
+    for a, b in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    rows = list(csv.DictReader((tmp_path / "killed/results.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"optimizer": "SGD", "freeze": (2,), "cos_lr": False, "cache": "disk", "val": False,
+         "hyps": ClassifyHyps(dropout=0.5, warmup_epochs=0)},
+        {"optimizer": "AdamW", "amp": "bf16", "cache": "none", "freeze": (0, 3),
+         "augmentation": ClassificationAugmentation(randaugment=1, mixup=0.5, cutmix=0.5)},
+    ],
+)  # fmt: skip
+def test_flags_work_together(options, flags, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
+    said = []
+    result = train_classifier(replace(options, epochs=2, **flags), tmp_path / "run", tell=said.append)
+    rows = list(csv.DictReader((tmp_path / "run/results.csv").open()))
+    assert len(rows) == 2
+    assert (rows[0]["val/loss"] == "") == (not flags.get("val", True))
+    assert any(line.startswith("frozen: ") for line in said)
+    assert 0 <= result.metrics.top1 <= 1
+
+
+def test_frozen_layers_stay_as_they_were(options, tmp_path):
+    said = []
+    first = train_classifier(replace(options, epochs=1), tmp_path / "first")
+    wanted = replace(options, epochs=1, pretrained=str(first.last), model="", freeze=(3,))
+    second = train_classifier(wanted, tmp_path / "second", tell=said.append)
+    assert "weights: 32 of 32 arrays taken over" in said
+    before, after = (load_model(result.last)[0] for result in (first, second))
+    for old, new in zip(before.layers, after.layers, strict=True):
+        frozen = old.name.startswith(("model.0.", "model.1.", "model.2."))
+        for a, b in zip(old.trainable_weights, new.trainable_weights, strict=True):
+            assert np.array_equal(a.numpy(), b.numpy()) == frozen, old.name
+
+
+def test_patience_ends_a_run(options, tmp_path):
+    hyps = ClassifyHyps(lr0=1e-9, warmup_epochs=0)
+    train_classifier(replace(options, epochs=9, patience=2, hyps=hyps), tmp_path)
+    assert len(list(csv.DictReader((tmp_path / "results.csv").open()))) == 3
+
+
+def test_a_detector_begins_a_classifier(tmp_path):
+    detector = tfyolo.create("yolov5n", classes=2)
+    path = detector.save(tmp_path / "detector.keras")
+    start = plan_classifier("", str(path), NAMES, 64)
+    assert start.contract.config["name"] == "yolov5n-cls"
+    assert (start.contract.names, start.contract.image_size) == (NAMES, (64, 64))
+    names = {layer.name for layer in detector.model.layers if layer.weights}
+    spec_layers = [f"model.{i}." for i in range(9)]
+    backbone = [
+        w
+        for layer in detector.model.layers
+        if layer.name.startswith(tuple(spec_layers))
+        for w in layer.weights
+    ]
+    assert names
+    assert start.taken == len(backbone)
+    assert start.total == start.taken + 5 + 2  # of the head: convolution, batch-norm, linear layer
+
+
+def test_a_classifier_gives_its_normalization_too(options, tmp_path):
+    spec = load_spec(TINY, classes=5, normalize="imagenet")
+    from tfyolo.models import build_model
+    from tfyolo.weights.keras_file import save_keras
+
+    path = save_keras(build_model(spec), Contract.of(spec), tmp_path / "imagenet.keras")
+    for model in ("", TINY):
+        start = plan_classifier(model, str(path), NAMES, 32)
+        assert start.contract.config["normalize"] == "imagenet"
+        assert start.total - start.taken == 2  # the last layer has other classes
+
+
+def test_fit_in_a_few_lines(colours):
+    data = tfyolo.ClassificationData(colours, image_size=32, batch=8, augmentation=GENTLE)
+    assert (data.names, data.steps) == (NAMES, 3)
+    model = tfyolo.training_classifier(data, TINY)
+    model.compile("Adam", epochs=2, steps_per_epoch=data.steps, batch=8)
+    validation = data.validation()
+    history = model.fit(
+        data.stream(), epochs=2, steps_per_epoch=data.steps, callbacks=[validation], verbose=0
+    ).history
+    assert set(history) >= {"loss", "accuracy", "val/loss", "metrics/accuracy_top1"}
+    assert validation.metrics.names == NAMES
+    assert model(tf.zeros((2, 32, 32, 3))).shape == (2, 3)
+
+
+def test_the_loss_is_smoothed_cross_entropy():
+    keras.utils.set_random_seed(0)
+    model = ClassifierTraining(Contract.of(load_spec(TINY), NAMES), 32)
+    hyps = ClassifyHyps(label_smoothing=0.2, lr0=1e-6)
+    model.compile("SGD", epochs=1, steps_per_epoch=1, batch=4, hyps=hyps, run_eagerly=True)
+    images = tf.random.stateless_uniform((4, 32, 32, 3), (0, 0))
+    labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    logits = model.network(images, training=True).numpy()
+    log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    expected = -((labels * 0.8 + 0.2 / 3) * log_p).sum(1).mean()
+    logs = model.step(images, tf.constant(labels))
+    assert float(logs["loss"]) == pytest.approx(expected, rel=1e-4)
+    assert float(logs["accuracy"]) == pytest.approx((logits.argmax(1) == labels.argmax(1)).mean())
+
+
+def test_the_warm_up_is_a_tenth_of_the_run_at_most():
+    assert ClassifySchedule(10, 40, 64, warmup_epochs=1.0).warmup_steps == 40
+    assert ClassifySchedule(5, 40, 64, warmup_epochs=3.0).warmup_steps == 20
+    assert ClassifySchedule(5, 40, 64, warmup_epochs=0.0).warmup_steps == 0
+
+
+def test_options_become_plain_values_and_back(options):
+    assert from_plain(plain(options)) == options
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image_size": 40}, "use --img 32"),
+        ({"freeze": (99,)}, "all layers are frozen"),
+        ({"model": "yolov5n"}, "is a detector, not a classifier"),
+        ({"model": "yolov5q-cls"}, "no model is called"),
+        ({"optimizer": "Lion"}, "use one of SGD, Adam, AdamW"),
+        ({"pretrained": "nowhere.keras"}, "nowhere.keras"),
+        ({"data": Path("nowhere")}, "does not exist"),
+    ],
+)
+def test_mistakes_are_named(options, tmp_path, change, message):
+    with pytest.raises(TfyoloError, match=message):
+        train_classifier(replace(options, **change), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"), [({"train": 1}, "has no `val`"), ({"val": 1}, "has no `train`")]
+)
+def test_data_without_a_split_is_refused(options, tmp_path, counts, message):
+    root = class_folders(tmp_path / "data", **counts)
+    with pytest.raises(TfyoloError, match=message):
+        train_classifier(replace(options, data=root), tmp_path / "run")
+
+
+def test_one_class_is_refused(options, tmp_path):
+    root = class_folders(tmp_path / "data", train=1, val=1)
+    for split in ("train", "val"):
+        for name in ("red", "green"):
+            (root / split / name).rename(tmp_path / f"{split}{name}")
+    with pytest.raises(TfyoloError, match="but one class, blue"):
+        train_classifier(replace(options, data=root), tmp_path / "run")
