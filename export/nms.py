@@ -295,6 +295,9 @@ def _attribute(key: str, value: bool | int | float) -> str:
     return f'attr {{ key: "{key}" value {{ {kind}: {text} }} }}'
 
 
+OUTSIDE = ("pipeline", "efficient")
+"""Kinds that stand behind the graph: CoreML's second model, TensorRT's plugin."""
+
 NMS: dict[str, Suppress | None] = {
     "postprocess": postprocess,
     "builtin": builtin,

@@ -26,13 +26,13 @@ class ExportRequest:
         nms: kind of non-maximum suppression in the graph (nms.py).
         settings: its thresholds.
         precision: a key of `PRECISIONS`.
-        pictures: uint8 (n, height, width, 3) RGB of the input's size, where a converter calibrates (int16x8,
-            or int8 with `calibrator="runtime"`).
+        pictures: uint8 (n, height, width, 3) RGB in the size of the input, for converters that calibrate:
+            int16x8, or int8 with `calibrator="runtime"`.
         dynamic_batch: files take any number of images at once.
         opset: of ONNX's operations.
         simplify: let onnxslim shorten ONNX graphs.
-        calibrator: whose ranges an int8 file has: `tfyolo`, those of the contract's quantization, or `runtime`,
-            which the runtime's own tool measures on `pictures`.
+        calibrator: whose ranges an int8 file has: `tfyolo`, the contract's, or `runtime`, those that the
+            runtime's own tool measures on `pictures`.
         tell: is given sentences that a user should read.
     """
 

@@ -8,8 +8,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from tfyolo.export.nms import NMS
-from tfyolo.export.registry import FORMATS, find_format, format_of
+from tfyolo.export.nms import NMS, OUTSIDE
+from tfyolo.export.registry import FORMATS, exportable, find_format, format_of
 
 from tests.shared import SHARED
 from tfyolo.errors import TfyoloError
@@ -18,7 +18,11 @@ from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
 
 PICTURE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
-FLOAT = [entry for entry in FORMATS if "float32" in entry.precisions]
+ELSEWHERE = ("engine", "coreml")
+"""What needs an NVIDIA GPU or macOS; tests/export has what can be checked without."""
+FLOAT = [
+    entry for entry in exportable() if "float32" in entry.precisions and entry.name not in (*ELSEWHERE, "pt")
+]
 KINDS = [(entry.name, entry.nms[0]) for entry in FLOAT] + [("tflite", "none")]
 """The default of each format on a real detector; test_sweep.py has all kinds on a small network."""
 
@@ -45,10 +49,10 @@ def nano_half(nano, tmp_path_factory):
 
 @pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.name)
 def test_entry_is_whole(entry):
-    for dotted in (entry.exporter, entry.runtime):
+    for dotted in filter(None, (entry.exporter, entry.runtime, entry.inspector)):
         module, _, name = dotted.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
-    assert set(entry.nms) <= set(NMS)
+    assert set(entry.nms) <= {*NMS, *OUTSIDE}
     assert find_format(entry.name) is entry
 
 
@@ -68,6 +72,9 @@ def test_same_boxes_as_keras(export, expected, name, nms):
         ("saved_model", "float16", 0.85, 0.6),
         ("pb", "float16", 0.85, 0.7),
         ("tfjs", "float16", 0.85, 0.6),
+        ("pt", "float16", 0.85, 0.6),
+        ("onnx", "float16", 0.85, 0.6),
+        ("openvino", "float16", 0.85, 0.6),
         ("tflite", "dynamic", 0.7, 0.4),
         ("tflite", "int16x8", 0.7, 0.5),
     ],
@@ -121,6 +128,14 @@ def test_signature_is_the_contract(export, name, nms):
         signature = json.loads((path / "model.json").read_text())["signature"]
         assert list(signature["inputs"]) == ["images"]
         assert set(signature["outputs"]) == set(wanted)
+        return
+    elif name in ("onnx", "openvino", "torchscript"):
+        found = find_format(name).inspect(path)
+        size = (1, 320, 320, 3) if name == "openvino" else (1, 3, 320, 320)
+        assert [(x.name, x.shape, x.dtype.removesuffix("32")) for x in found.inputs] == [
+            ("images", size, "float")
+        ]
+        assert {x.name: x.shape for x in found.outputs} == wanted
         return
     else:
         import tensorflow as tf

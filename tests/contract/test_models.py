@@ -11,6 +11,8 @@ from tests.shared import SHARED, needs_shared
 from tfyolo.models import Contract, count_model, list_models, load_spec
 
 FAMILY = ("n", "s", "m", "l", "x")
+CLASSIFIERS = {"n": 2.49, "s": 5.45, "m": 12.96, "l": 26.55, "x": 48.10}
+"""Millions of parameters with 1,000 classes: YOLOv5 publishes 2.5, 5.4, 12.9, 26.5 and 48.1."""
 EXPECTED = [
     *(f"yolov5{size}" for size in FAMILY),
     *(f"yolov5{size}6" for size in FAMILY),
@@ -31,7 +33,18 @@ def reference(name: str) -> dict:
 
 
 def test_every_published_configuration_is_listed():
-    assert sorted(list_models()) == sorted(EXPECTED)
+    assert sorted(list_models()) == sorted([*EXPECTED, *(f"yolov5{size}-cls" for size in CLASSIFIERS)])
+
+
+@pytest.mark.parametrize(("size", "millions"), CLASSIFIERS.items())
+def test_classifiers(size, millions):
+    spec = load_spec(f"yolov5{size}-cls")
+    ops, shapes = count_model(spec, (224, 224))
+    parameters = sum(cost.parameters for cost in ops.costs.values())
+    assert parameters == pytest.approx(1e6 * millions, abs=6e3)
+    assert (spec.task, spec.strides, spec.anchors_px) == ("classify", (32,), ())
+    assert shapes[-1] == [(1, 1, 1000)]
+    assert Contract.from_json(Contract.of(spec).to_json()).spec == spec
 
 
 @needs_shared

@@ -21,11 +21,11 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's export.py."""
-    from tfyolo.export.registry import FORMATS, PRECISIONS
+    from tfyolo.export.registry import PRECISIONS, exportable
 
     add = parser.add_argument
     options.add_model(parser)
-    names = ", ".join(entry.name for entry in FORMATS)
+    names = ", ".join(entry.name for entry in exportable())
     add("--include", nargs="+", default=["tflite"], metavar="FORMAT", help=f"{names} (tflite)")
     parser.set_defaults(precision="float32")
     precisions = parser.add_mutually_exclusive_group()
@@ -54,17 +54,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="boxes of highest objectness that are suppressed (%(default)s)",
     )  # fmt: skip
     add("--multi-label", action="store_true", help="a box may have several classes, as when mAP is measured")
+    add(
+        "--calibrator", choices=("tfyolo", "runtime"), default="tfyolo",
+        help="whose ranges --int8 has: the model's, which training can improve, or those that ONNX Runtime "
+        "and OpenVINO's NNCF measure (%(default)s)",
+    )  # fmt: skip
+    add("--dynamic-batch", action="store_true", help="ONNX, OpenVINO: any number of images at once")
+    add("--opset", type=_opset, default=17, metavar="N", help="ONNX: version of the operations (%(default)s)")
+    add("--simplify", action=argparse.BooleanOptionalAction, default=True, help="ONNX: let onnxslim shorten")
     add("--output", type=Path, metavar="STEM", help="path without suffix; beside --weights by default")
 
 
-_NMS = (
-    "postprocess",
-    "builtin",
-    "combined",
-    "tensor",
-    "none",
-    "raw",
-)  # export/nms.py, which needs TensorFlow
+# export/nms.py, which needs TensorFlow.
+_NMS = ("postprocess", "builtin", "combined", "tensor", "pipeline", "efficient", "none", "raw")
+
+
+def _opset(text: str) -> int:
+    """A version that tf2onnx knows, for argparse."""
+    if not text.isdecimal() or not 13 <= int(text) <= 18:
+        raise argparse.ArgumentTypeError(f"{text} is not within 13 and 18")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.cli.progress import progress_bar
     from tfyolo.errors import TfyoloError
     from tfyolo.export.nms import NmsSettings
-    from tfyolo.export.registry import find_format
+    from tfyolo.export.registry import find_format, format_of
     from tfyolo.export.request import ExportRequest, export_model
     from tfyolo.files import megabytes
     from tfyolo.quiet import hidden_stderr
@@ -82,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.include:  # a doomed request ends before TensorFlow is loaded
         find_format(name).check(arguments.nms, arguments.precision)
     path = find_weights(arguments.weights)
-    if path.suffix not in (".pt", ".pth", ".keras"):
+    if not format_of(path).source:
         raise TfyoloError(
             "is exported already", path=path, fix="pass the .pt or .keras file it was made from"
         )
@@ -100,10 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
     sentences: list[str] = []
     with progress_bar() as progress:
         pictures = None
-        if arguments.precision == "int8":
+        own = arguments.calibrator == "runtime" and arguments.precision == "int8"
+        if arguments.precision == "int8" and not own:
             model, contract = _quantized(arguments, model, contract, image_hw, progress)
-        elif arguments.precision == "int16x8":
-            pictures = _pictures(arguments, image_hw, progress)
+        elif arguments.precision == "int16x8" or own:
+            pictures = _pictures(arguments, contract, image_hw, progress)
         request = ExportRequest(
             model,
             contract,
@@ -112,17 +122,24 @@ def run(arguments: argparse.Namespace) -> int:
             settings,
             arguments.precision,
             pictures,
-            sentences.append,
+            arguments.dynamic_batch,
+            arguments.opset,
+            arguments.simplify,
+            arguments.calibrator,
+            tell=sentences.append,
         )
+        stem = arguments.output or path.with_suffix("")
+        for name in arguments.include:
+            if stem.with_name(stem.name + find_format(name).suffix).resolve() == path.resolve():
+                raise TfyoloError(f"--include {name} would take its place", path=path, fix="pass --output")
         with hidden_stderr():
-            written = export_model(
-                request, arguments.include, arguments.output or path.with_suffix(""), progress
-            )
+            written = export_model(request, arguments.include, stem, progress)
     for sentence in sentences:
         print(sentence)
     for name, file in written.items():
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
-    print(f"next: tfyolo detect --weights {next(iter(written.values()))} --source PICTURE")
+    does = "detect" if contract.task == "detect" else "classify predict"
+    print(f"next: tfyolo {does} --weights {next(iter(written.values()))} --source PICTURE")
     for formats, step in _NEXT:
         if fitting := [written[name] for name in formats if name in written]:
             print(f"next: {step.format(file=fitting[0])}")
@@ -152,17 +169,20 @@ def _quantized(
         return model, contract
     network = Network.of(model, contract.spec)
     count = fitting_count(network, image_hw, arguments.calibration)
-    pictures = _pictures(arguments, image_hw, progress, count)
+    pictures = _pictures(arguments, contract, image_hw, progress, count)
     settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
     return calibrate_model(model, contract, pictures, settings, progress)
 
 
 def _pictures(
-    arguments: argparse.Namespace, image_hw: tuple[int, int], progress: Any, count: int | None = None
+    arguments: argparse.Namespace,
+    contract: Contract,
+    image_hw: tuple[int, int],
+    progress: Any,
+    count: int | None = None,
 ) -> Any:
-    from tfyolo.data.dataset import read_dataset
     from tfyolo.errors import TfyoloError
-    from tfyolo.quantization.pictures import dataset_pictures
+    from tfyolo.quantization.pictures import task_pictures
 
     if arguments.data is None:
         flag = f"--{arguments.precision}"
@@ -170,6 +190,5 @@ def _pictures(
             f"{flag} needs --data: how large the network's values get is measured on training pictures",
             fix="pass the data set's YAML, or weights that `tfyolo quantize` wrote",
         )
-    return dataset_pictures(
-        read_dataset(arguments.data), "train", image_hw, count or arguments.calibration, progress
-    )
+    most = count or arguments.calibration
+    return task_pictures(contract.task, arguments.data, "train", image_hw, most, progress)

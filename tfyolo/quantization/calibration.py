@@ -124,7 +124,7 @@ class _Walk:
 
     def _function(self, node: Node) -> Function:
         """What the network makes of a tensor: its activation, or the sigmoid after the heads."""
-        if any(node.name in parts for parts in self.network.heads):
+        if any(node.name in parts and len(parts) > 1 for parts in self.network.heads):
             return lambda x: 1 / (1 + np.exp(-x))
         function = self.after.get(node.name, "")
         if not function:
@@ -203,7 +203,12 @@ def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _attention(network: Network, pictures: np.ndarray) -> np.ndarray:
-    """(n, height / 8, width / 8): how much a place matters, the float model's objectness and a little."""
+    """(n, height / 8, width / 8): how much a place matters, the float model's objectness and a little.
+
+    To a classifier all places are the same.
+    """
+    if len(network.heads[0]) == 1:
+        return np.ones((len(pictures), *(-(-side // 8) for side in pictures.shape[1:3])), np.float32)
     forward = tf.function(lambda images: run_network(network, images), autograph=False)
     maps = []
     for start in range(0, len(pictures), BATCH):

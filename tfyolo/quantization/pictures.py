@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from tfyolo.data.dataset import Dataset, scan_split
+from tfyolo.data.centre_crop import centre_crop
+from tfyolo.data.dataset import Dataset, read_dataset, scan_split
+from tfyolo.data.folders import read_folders, scan_folders
 from tfyolo.data.images import read_sample_image
 from tfyolo.data.letterbox import Letterbox
 from tfyolo.data.sample import Sample
@@ -40,17 +43,63 @@ def dataset_pictures(
         TfyoloError: no picture can be read.
     """
     scan = scan_split(dataset, split, progress=lambda done, total: progress("checking labels", done, total))
-    chosen = spread(scan.samples, count)
+
+    def letterboxed(image: np.ndarray) -> np.ndarray:
+        return Letterbox.fit((image.shape[0], image.shape[1]), image_hw).apply(image, area=True)
+
+    return _read(scan.samples, count, letterboxed, progress, dataset.yaml_path, split)
+
+
+def folder_pictures(
+    root: str | Path,
+    split: str,
+    image_hw: tuple[int, int],
+    count: int,
+    progress: Progress = lambda label, done, total: None,
+) -> np.ndarray:
+    """Centre-cropped pictures of a classification data set, spread evenly over a split; see above."""
+    dataset = read_folders(root)
+    scan = scan_folders(
+        dataset, split, progress=lambda done, total: progress("checking pictures", done, total)
+    )
+    return _read(
+        scan.samples, count, lambda image: centre_crop(image, image_hw), progress, dataset.root, split
+    )
+
+
+def task_pictures(
+    task: str,
+    data: str | Path,
+    split: str,
+    image_hw: tuple[int, int],
+    count: int,
+    progress: Progress = lambda label, done, total: None,
+) -> np.ndarray:
+    """Pictures of a data set as the network of a task sees them: a YAML to detect, a folder to classify."""
+    if task == "classify":
+        return folder_pictures(data, split, image_hw, count, progress)
+    return dataset_pictures(read_dataset(data), split, image_hw, count, progress)
+
+
+def _read(
+    samples: Sequence[Sample],
+    count: int,
+    shape: Callable[[np.ndarray], np.ndarray],
+    progress: Progress,
+    place: Path,
+    split: str,
+) -> np.ndarray:
+    """Those of `count` samples that can be read, in the network's size."""
+    chosen = spread(samples, count)
     pictures = []
     for done, sample in enumerate(chosen):
         try:
-            image = read_sample_image(sample)
+            pictures.append(shape(read_sample_image(sample)))
         except TfyoloError:  # the scan has read headers only
             continue
-        pictures.append(Letterbox.fit((image.shape[0], image.shape[1]), image_hw).apply(image, area=True))
         progress("reading pictures", done + 1, len(chosen))
     if not pictures:
-        raise TfyoloError(f"no picture of `{split}` can be read", path=dataset.yaml_path)
+        raise TfyoloError(f"no picture of `{split}` can be read", path=place)
     return np.stack(pictures)
 
 

@@ -1,0 +1,109 @@
+"""Every format and precision with a classifier: the classes and probabilities that Keras gives."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tfyolo.export.registry import exportable, find_format
+from tfyolo.export.request import ExportRequest, export_model
+
+from tests.shared import needs_shared
+from tests.small import PICTURES
+from tfyolo.data.centre_crop import centre_crop
+from tfyolo.data.images import read_image
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.load import create, load, load_classifier, load_detector
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_model
+
+HW = (96, 96)
+ELSEWHERE = ("engine", "coreml")
+SWEEP = [
+    (entry.name, nms, precision)
+    for entry in exportable()
+    for nms in entry.nms
+    for precision in entry.precisions
+    if entry.name not in ELSEWHERE and nms in ("none", "raw") and precision != "dynamic"
+]
+WITHIN = {"float32": 1e-4, "float16": 0.01, "int8": 0.12, "int16x8": 0.12}  # weights have 8 bits in both
+pytestmark = needs_shared
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Two photographs and parts of them, uint8 (n, height, width, 3)."""
+    whole = [read_image(path) for path in PICTURES]
+    parts = [image[: image.shape[0] // 2, : image.shape[1] // 2] for image in whole]
+    return np.stack([centre_crop(image, HW) for image in (*whole, *parts)])
+
+
+@pytest.fixture(scope="module")
+def requests(pictures, nano):
+    """A classifier with the detector's backbone, its logits spread so that classes differ; and quantized."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    classifier = create("yolov5n-cls", classes=7, image_size=HW)
+    for layer in classifier.model.layers:
+        if layer.weights and not layer.name.startswith("model.9"):
+            layer.set_weights(nano.model.get_layer(layer.name).get_weights())
+    layer = classifier.model.get_layer("model.9.linear")
+    logits = np.asarray(classifier.model(pictures / np.float32(255)))
+    kernel, bias = layer.get_weights()
+    scale = 1.0 / logits.std(0)
+    layer.set_weights([kernel * scale, (bias - logits.mean(0)) * scale])
+    exact = ExportRequest(classifier.model, classifier.contract, HW, pictures=pictures)
+    quantized = calibrate_model(exact.model, exact.contract, pictures, CalibrationOptions(reconstruct=False))
+    return classifier, exact, replace(exact, model=quantized[0], contract=quantized[1])
+
+
+@pytest.mark.parametrize(("name", "nms", "precision"), SWEEP)
+def test_same_classes_as_keras(requests, pictures, tmp_path, name, nms, precision):
+    classifier, exact, int8 = requests
+    request = replace(int8 if precision == "int8" else exact, nms=nms, precision=precision)
+    path = export_model(request, [name], tmp_path / "best")[name]
+    exported = load(path, HW)
+    assert exported.contract.task == "classify"
+    assert exported.names == classifier.names
+    expected, found = classifier(list(pictures)), exported(list(pictures))
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(b.probabilities, a.probabilities, atol=WITHIN[precision])
+        assert b.probabilities.sum() == pytest.approx(1, abs=0.02)
+        (_, _, first), (_, _, second) = a.top(2)
+        if first - second > 2 * WITHIN[precision]:
+            assert b.index == a.index
+    inspection = find_format(name).inspect(path)
+    assert inspection.contract.names == classifier.names
+
+
+def test_classifiers_hold_no_suppression():
+    for entry in exportable():
+        kinds = {"none", "raw"} & set(entry.nms)
+        assert entry.check("auto", entry.precisions[0], "classify") in kinds
+    with pytest.raises(TfyoloError, match="cannot hold --nms builtin in a classifier"):
+        find_format("onnx").check("builtin", task="classify")
+
+
+def test_tflite_metadata_says_what_it_is(requests, tmp_path):
+    from tensorflow_lite_support.metadata import metadata_schema_py_generated as schema
+
+    _, exact, _ = requests
+    path = export_model(replace(exact, nms="none"), ["tflite"], tmp_path / "best")["tflite"]
+    data = path.read_bytes()
+    start = data.index(b"M001") - 4
+    metadata = schema.ModelMetadata.GetRootAs(data, start)
+    assert metadata.Name().decode().endswith("image classifier")
+    tensor = metadata.SubgraphMetadata(0).OutputTensorMetadata(0)
+    assert tensor.Name() == b"probabilities"
+    assert tensor.AssociatedFiles(0).Name() == b"labels.txt"
+
+
+def test_a_detector_is_no_classifier(nano, tiny_keras, requests, tmp_path):
+    with pytest.raises(TfyoloError, match="is a detector, not a classifier"):
+        load_classifier(tiny_keras)
+    classifier = requests[0]
+    path = classifier.save(tmp_path / "cells.keras")
+    with pytest.raises(TfyoloError, match="is a classifier, which finds no boxes"):
+        load_detector(path)
+    assert json.loads(load(path).contract.to_json())["task"] == "classify"
