@@ -157,9 +157,9 @@ class DetectionModule(tf.Module):
         sizes = (4, 1, self._classes)
         suppress = NMS[self._nms]
         if suppress is None:
-            every = [tf.concat(_batched_rows(heads, i, size), 1) for i, size in enumerate(sizes)]
-            centres = self._cells.decode(every[0], tf.constant(self._cells.table))
-            return {"boxes": to_corners(centres), "scores": tf.sigmoid(every[2]) * tf.sigmoid(every[1])}
+            parts = [tf.concat(_batched_rows(heads, i, size), 1) for i, size in enumerate(sizes)]
+            centres = self._cells.decode(parts[0], tf.constant(self._cells.table))
+            return {"boxes": to_corners(centres), "scores": tf.sigmoid(parts[2]) * tf.sigmoid(parts[1])}
         box, objectness, classes = (_rows(heads, i, size) for i, size in enumerate(sizes))
         boxes = self._candidates(box, objectness, classes)
         rows, most = self._settings.max_detections, self._settings.per_class

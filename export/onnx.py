@@ -101,7 +101,7 @@ def _calibrated(request: ExportRequest) -> Any:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Pictures(CalibrationDataReader):  # type: ignore[misc]
+    class Pictures(CalibrationDataReader):
         def __init__(self) -> None:
             self._left = _inputs(request.pictures)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -55,10 +54,6 @@ def integer_kernels(model: Any, network: Network, spec: QuantizationSpec) -> Any
     arrays = {item.name: item for item in graph.initializer}
     scales = _scales(graph, arrays)
     layers = {node.layer: node for node in network.nodes if node.kind == "conv"}
-    readers = defaultdict(int)
-    for node in graph.node:
-        for name in node.input:
-            readers[name] += 1
     nodes, done = [], 0
     for node in graph.node:
         match = re.fullmatch(rf".*{KERNEL}(.+?)__\d+", node.input[1]) if node.op_type == "Conv" else None

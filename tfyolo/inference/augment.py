@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from tfyolo.data.letterbox import PAD_VALUE
-from tfyolo.inference.predictions import Candidates, Prediction
+from tfyolo.inference.predictions import Candidates, Detections, Probabilities
 from tfyolo.inference.runtimes.base import Runtime
 
 VARIANTS: tuple[tuple[float, bool], ...] = ((1.0, False), (0.83, True), (0.67, False))
@@ -34,6 +34,7 @@ def predict_augmented(runtime: Runtime, images: np.ndarray, confidence: float) -
         ratio = np.array([small_wh[0] / width, small_wh[1] / height] * 2, np.float32)
         batch = np.stack([_variant(image, small_wh, mirrored, runtime) for image in images])
         for index, prediction in enumerate(runtime(batch, confidence)):
+            assert not isinstance(prediction, Probabilities)  # noqa: S101 - only detectors come here
             boxes, scores = prediction.boxes_xyxy_px / ratio, _by_class(prediction, classes)
             if mirrored:
                 boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
@@ -59,7 +60,7 @@ def _variant(image: np.ndarray, small_wh: tuple[int, int], mirrored: bool, runti
     return out
 
 
-def _by_class(prediction: Prediction, classes: int) -> np.ndarray:
+def _by_class(prediction: Candidates | Detections, classes: int) -> np.ndarray:
     if isinstance(prediction, Candidates):
         return prediction.scores
     return np.eye(classes, dtype=np.float32)[prediction.classes] * prediction.scores[:, None]

@@ -65,7 +65,7 @@ class Contract(BaseModel):
             raise TfyoloError(f"{len(names)} class names, but model {spec.name} has {spec.classes} classes")
         image_size = image_hw or (spec.image_size, spec.image_size)
         return cls(
-            task=spec.task,  # type: ignore[arg-type]
+            task=spec.task,
             names=names,
             anchors_px=spec.anchors_px,
             strides=spec.strides,

@@ -22,7 +22,7 @@ class ClassificationData:
         batch: images in a batch.
         augmentation: of pictures, by default YOLOv5's.
         seed: of the pipeline.
-        cache: keep decoded pictures in `ram`, on `disk`, or not at all (`none`); `auto` decides by their size.
+        cache: keep decoded pictures in `ram`, on `disk`, or not (`none`); `auto` decides by their size.
 
     Raises:
         TfyoloError: the data set is wrong.
