@@ -13,6 +13,7 @@ from tfyolo.evaluation.benchmark import Latency
 from tfyolo.evaluation.benchmark_chart import check_chart, names, save_chart
 from tfyolo.evaluation.benchmark_files import Bench, add_exports
 from tfyolo.evaluation.benchmark_labels import place_labels
+from tfyolo.evaluation.benchmark_panels import LINE_INCHES, draw_panels
 from tfyolo.evaluation.benchmark_rows import Row, failures, reference, save_csv
 from tfyolo.evaluation.benchmark_variants import find_variants, without_machine, without_pictures
 from tfyolo.evaluation.benchmark_worker import MissingHereError, Worker
@@ -166,7 +167,7 @@ def test_chart_names():
 
 
 @pytest.mark.parametrize("judged", [True, False], ids=["scatter", "bars"])
-@pytest.mark.parametrize("count", [1, 12])
+@pytest.mark.parametrize("count", [1, 12, 25])
 def test_chart(tmp_path, count, judged):
     rows = [row_of(f"file {i}", 5 + i, 0.3 + i / 1000 if judged else None) for i in range(count)]
     rows.append(Row("broken", Path("broken"), error="does not load"))
@@ -174,6 +175,22 @@ def test_chart(tmp_path, count, judged):
     assert image.shape[1] == 1500
     orange = np.abs(image.astype(int) - (31, 122, 224)).max(-1) < 40  # BGR of TensorFlow Lite's marks
     assert orange.sum() > 100 * count
+
+
+def test_texts_of_panels_stand_apart_and_inside():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 1.3 + LINE_INCHES * 24), dpi=150)
+    rows = [row_of(f"a{i}", 3 * 1.2**i, 0.3 - 0.002 * (i % 5)) for i in range(24)]
+    draw_panels(figure, rows, [row.name for row in rows], ["black"] * 24, (1, 4), "speed")
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 3
+    for axes in figure.axes:
+        frame = axes.get_window_extent()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) == 24
+        assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_nothing_to_draw(tmp_path):
