@@ -166,3 +166,53 @@ def test_impossible_requests_are_one_line(folder, capsys, words, message):
 def test_only_keras_files_can_be_exported(folder, capsys):
     assert main(["benchmark", "--weights", str(folder / "broken.tflite"), "--include", "pb"]) == 2
     assert "is exported already" in capsys.readouterr().err
+
+
+def test_classifiers_are_judged_by_top_1(tmp_path, capsys):
+    import keras
+    import numpy as np
+
+    from tfyolo.inference.load import create
+
+    keras.utils.set_random_seed(0)
+    names = ("blue", "green", "red")
+    create("yolov5n-cls", names=names, image_size=64).save(tmp_path / "colours.keras")
+    random = np.random.default_rng(0)
+    for split, count in (("train", 3), ("val", 4)):
+        for number, name in enumerate(names):
+            (tmp_path / "data" / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = random.integers(0, 256, (64, 64, 3), np.uint8)
+                pixels[..., number] = 255
+                cv2.imwrite(str(tmp_path / "data" / split / name / f"{i}.png"), pixels)
+    weights = ["--weights", str(tmp_path / "colours.keras")]
+    words = [
+        *weights,
+        "--include",
+        "tflite",
+        "tflite:int8",
+        "--data",
+        str(tmp_path / "data"),
+        "--threads",
+        "1",
+    ]
+    more = [
+        "--rounds",
+        "1",
+        "--runs",
+        "2",
+        "--json",
+        str(tmp_path / "a.json"),
+        "--chart",
+        str(tmp_path / "a.png"),
+    ]
+    assert main(["benchmark", *words, *more]) == 0
+    assert "top-1" in capsys.readouterr().out
+    rows = json.loads((tmp_path / "a.json").read_text())
+    assert [row["precision"] for row in rows] == ["float32", "float32", "int8"]
+    assert rows[0]["top1"] == rows[1]["top1"] >= 0
+    assert rows[1]["difference"] == 0
+    assert all(row["top5"] == 1 and "map50" not in row for row in rows)
+    (tmp_path / "wrong.yaml").write_text("path: .\ntrain: data\nval: data\nnames: [a, b, c]\n")
+    assert main(["benchmark", *weights, "--include", "tflite", "--data", str(tmp_path / "wrong.yaml")]) == 2
+    assert "another task" in capsys.readouterr().err

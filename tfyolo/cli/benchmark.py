@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tfyolo.data.dataset import Dataset
+    from tfyolo.data.folders import FolderDataset
     from tfyolo.evaluation.benchmark_files import Bench
     from tfyolo.evaluation.benchmark_rows import Row
     from tfyolo.evaluation.benchmark_variants import Variant
     from tfyolo.export.request import ExportRequest
+    from tfyolo.models.contract import Contract
 
 EXAMPLES = (
     "tfyolo benchmark --weights yolov5n.pt --include tflite --img 640   # exports, times both in one run",
@@ -51,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         metavar="YAML",
-        help="data set: mAP is measured, and integer networks calibrated, on it",
+        help="data set, of a classifier its folder: mAP (or top-1) is measured, and integer networks "
+        "calibrated, on it",
     )
     add("--task", choices=("train", "val", "test"), default="val", help="split of mAP (%(default)s)")
     options.add_calibration(parser, data=False)
@@ -79,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.dataset import read_dataset
+    from tfyolo.data.folders import read_folders
     from tfyolo.evaluation.benchmark_chart import check_chart, save_chart
     from tfyolo.evaluation.benchmark_files import Bench, add_exports, cores
     from tfyolo.evaluation.benchmark_rows import failures, save_csv, save_json
@@ -94,7 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.chart:
         check_chart(arguments.chart)
-    dataset = read_dataset(arguments.data) if arguments.data else None
+    dataset: Dataset | FolderDataset | None = None
+    if arguments.data:
+        is_folder = Path(arguments.data).is_dir()
+        dataset = read_folders(arguments.data) if is_folder else read_dataset(arguments.data)
     paths = [find_weights(name) for name in arguments.weights]
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # this process is not the only one on the GPU
     threads = [arguments.threads] if arguments.threads else sorted({1, cores()})
@@ -136,19 +143,27 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
-def _pixels(arguments: argparse.Namespace, dataset: Dataset | None, progress: Any) -> np.ndarray:
+def _pixels(
+    arguments: argparse.Namespace, dataset: Dataset | FolderDataset | None, progress: Any
+) -> np.ndarray:
     """The picture that is timed on."""
     import numpy as np
 
     from tfyolo.data.dataset import scan_split
+    from tfyolo.data.folders import FolderDataset, scan_folders
     from tfyolo.data.images import read_image, read_sample_image
 
     if arguments.source:
         return read_image(arguments.source)
     if dataset is not None:
-        scan = scan_split(
-            dataset, arguments.task, progress=lambda done, total: progress("checking labels", done, total)
-        )
+
+        def tell(done: int, total: int) -> None:
+            progress("checking pictures", done, total)
+
+        if isinstance(dataset, FolderDataset):
+            scan = scan_folders(dataset, arguments.task, progress=tell)
+        else:
+            scan = scan_split(dataset, arguments.task, progress=tell)
         for sample in scan.samples:
             try:
                 return read_sample_image(sample)
@@ -161,7 +176,7 @@ def _requests(
     arguments: argparse.Namespace,
     path: Path,
     variants: list[Variant],
-    dataset: Dataset | None,
+    dataset: Dataset | FolderDataset | None,
     progress: Any,
 ) -> tuple[list[Variant], dict[str, ExportRequest], list[str]]:
     """What can be written, the model to write in each precision, and what a user should know."""
@@ -173,7 +188,7 @@ def _requests(
     from tfyolo.inference.load import load
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.model import calibrate_model
-    from tfyolo.quantization.pictures import dataset_pictures, fitting_count
+    from tfyolo.quantization.pictures import fitting_count, task_pictures
 
     if path.suffix not in (".pt", ".pth", ".keras"):
         raise TfyoloError(
@@ -181,12 +196,7 @@ def _requests(
         )
     detector = load(path, options.image_hw(arguments.img))
     contract, quantized = detector.contract, detector.contract.quantization is not None
-    if dataset is not None and len(dataset.names) != len(contract.names):
-        raise TfyoloError(
-            f"`names` has {len(dataset.names)} classes, but the model has {len(contract.names)}",
-            path=dataset.yaml_path,
-            fix="pass the data the model was trained for",
-        )
+    _check_data(contract, dataset)
     variants, left_out = without_pictures(variants, dataset is not None, quantized)
     notes = [f"left out, because their ranges are measured on --data: {', '.join(map(str, left_out))}"]
     exact = ExportRequest(detector.model, contract, detector.image_hw)
@@ -195,13 +205,36 @@ def _requests(
     if "int16x8" in wanted or ("int8" in wanted and not quantized):
         count = fitting_count(exact.network, exact.image_hw, arguments.calibration)
         assert dataset is not None  # noqa: S101 - without_pictures has left those out
-        pictures = dataset_pictures(dataset, "train", exact.image_hw, count, progress)
+        pictures = task_pictures(contract.task, arguments.data, "train", exact.image_hw, count, progress)
         requests["int16x8"] = replace(requests["int16x8"], pictures=pictures[:_WIDE_PICTURES])
         if "int8" in wanted and not quantized:
             how = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
             model, contract = calibrate_model(exact.model, contract, pictures, how, progress)
             requests["int8"] = ExportRequest(model, contract, exact.image_hw, precision="int8")
     return variants, requests, notes if left_out else []
+
+
+def _check_data(contract: Contract, dataset: Dataset | FolderDataset | None) -> None:
+    """Refuse data that the model was not trained for.
+
+    Raises:
+        TfyoloError: of another task, or with other classes.
+    """
+    from tfyolo.data.folders import FolderDataset
+
+    if dataset is None:
+        return
+    if isinstance(dataset, FolderDataset) != (contract.task == "classify"):
+        kind = "a classifier, which takes a folder" if contract.task == "classify" else "a detector"
+        raise TfyoloError(f"--data is of another task: the model is {kind}", fix="pass the data it is for")
+    if isinstance(dataset, FolderDataset):
+        dataset.with_names(contract.names)
+    elif len(dataset.names) != len(contract.names):
+        raise TfyoloError(
+            f"`names` has {len(dataset.names)} classes, but the model has {len(contract.names)}",
+            path=dataset.yaml_path,
+            fix="pass the data the model was trained for",
+        )
 
 
 def _print(bench: Bench, notes: Sequence[str], exported: bool) -> None:
@@ -216,8 +249,9 @@ def _print(bench: Bench, notes: Sequence[str], exported: bool) -> None:
     rows, judged = bench.rows, bench.data is not None
     sizes = sorted({latency.input_hw for row in rows for latency in row.latencies.values()})
     inputs = ", ".join("x".join(map(str, size)) for size in sizes)
+    way = "picture to class" if judged_by(rows) == "top-1" else "letterbox to boxes"
     table = Table(
-        title=f"milliseconds an image of {inputs or '?'} pixels, batch 1, letterbox to boxes",
+        title=f"milliseconds an image of {inputs or '?'} pixels, batch 1, {way}",
         title_style="bold",
         box=None,
         padding=(0, 1, 0, 0),
@@ -239,7 +273,7 @@ def _print(bench: Bench, notes: Sequence[str], exported: bool) -> None:
     for row in rows:
         for note in filter(None, (row.error, row.limits and f"mAP is too low: {row.limits}")):
             out.print(f"{printable(row.name)}: {printable(note)}", markup=False, soft_wrap=True)
-    if judged and exported:
+    if judged and exported and judged_by(rows) != "top-1":
         notes = [
             "mAP is that of a second export without suppression, which validation does itself; size, load "
             "time and latency are those of the files that `tfyolo export` writes.",
