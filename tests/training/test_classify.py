@@ -92,6 +92,12 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
         read_progress(last)
     wanted = from_plain(read_progress(last, "classify").options)
     assert wanted == options
+    for split in ("train", "val"):
+        (options.data / split / "red").rename(options.data / split / "rot")
+    with pytest.raises(TfyoloError, match="the classes of the data set have changed"):
+        train_classifier(wanted, tmp_path / "killed", resume=last)
+    for split in ("train", "val"):
+        (options.data / split / "rot").rename(options.data / split / "red")
     result = train_classifier(wanted, tmp_path / "killed", resume=last)
     mine, theirs = load_model(result.last)[0].get_weights(), load_model(whole.last)[0].get_weights()
     for a, b in zip(mine, theirs, strict=True):

@@ -203,16 +203,18 @@ def _resume(arguments: argparse.Namespace) -> int:
 
 def _run(wanted: ClassifyOptions, folder: Path, resume: Path | None) -> int:
     from tfyolo.cli.classify_display import ClassifyDisplay
+    from tfyolo.data.folders import read_folders
     from tfyolo.training.classify.train import train_classifier
 
     with ClassifyDisplay(wanted.epochs) as display:
         result = train_classifier(wanted, folder, resume=resume, callbacks=[display.callback()],
                                   tell=display.tell, bar=display.bar)  # fmt: skip
     print_metrics(result.metrics, folder, len(result.metrics.names) <= 30)
-    size = wanted.image_size
+    has_test = "test" in read_folders(wanted.data).splits
+    split = " --split test" if has_test else ""
     print(f"best model: {result.best}")
-    print(f"next: tfyolo classify val --weights {result.best} --data {wanted.data} --split test")
-    print(f"      tfyolo export --weights {result.best} --include tflite --img {size}")
+    print(f"next: tfyolo classify val --weights {result.best} --data {wanted.data}{split}")
+    print(f"      tfyolo export --weights {result.best} --include tflite --img {wanted.image_size}")
     return 0
 
 

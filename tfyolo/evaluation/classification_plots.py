@@ -32,7 +32,7 @@ def save_class_confusion(counts: np.ndarray, names: Sequence[str], path: Path) -
 
     size = len(names)
     shares = counts / np.maximum(counts.sum(0, keepdims=True), 1)
-    side = float(np.clip(0.75 * size + 2.5, 5, 15))
+    side = float(np.clip(0.75 * size + 2.5, 6, 15))
     figure = Figure(figsize=(side + 0.8, side), dpi=150, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     image = axes.imshow(np.where(counts > 0, shares, np.nan), cmap="Blues", vmin=0, vmax=1)

@@ -23,9 +23,10 @@ from tfyolo.training.callbacks import Checkpoints, TensorBoard
 from tfyolo.training.classify import plots
 from tfyolo.training.classify.callbacks import ClassifierResultsCsv, ClassifierValidation
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
-from tfyolo.training.classify.start import make_classifier, plan_classifier
+from tfyolo.training.classify.start import ClassifierStart, make_classifier, plan_classifier
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.train import PRECISIONS
+from tfyolo.weights.keras_file import read_contract
 
 Tell = Callable[[str], None]
 Bar = Callable[[str, int, int], None]
@@ -82,10 +83,7 @@ def train_classifier(
         for problem in scan.problems:
             tell(str(problem))
     hyps = options.hyps
-    start = plan_classifier(
-        options.model, options.pretrained, dataset.names, options.image_size, hyps.dropout
-    )
-    tell(start.describe())
+    start = _start(options, dataset, resume, tell)
     stride = max(start.contract.strides)
     if options.image_size % stride:
         nearest = max(round(options.image_size / stride), 1) * stride
@@ -129,6 +127,23 @@ def train_classifier(
     classifier = load_classifier(checkpoints.best)
     metrics = validate_classifier(classifier, dataset, settings, folder, bar, scans[split])
     return ClassifyResult(folder, checkpoints.best, checkpoints.last, metrics)
+
+
+def _start(
+    options: ClassifyOptions, dataset: FolderDataset, resume: Path | None, tell: Tell
+) -> ClassifierStart:
+    """The classifier to begin with, or that of the run that goes on."""
+    if resume is None:
+        start = plan_classifier(
+            options.model, options.pretrained, dataset.names, options.image_size, options.hyps.dropout
+        )
+        tell(start.describe())
+        return start
+    start = ClassifierStart(read_contract(resume))
+    if start.contract.names != dataset.names:
+        fix = f"the run was begun with {', '.join(start.contract.names[:10])}; begin a new one"
+        raise TfyoloError("the classes of the data set have changed", path=dataset.root, fix=fix)
+    return start
 
 
 def plain(options: ClassifyOptions) -> dict[str, Any]:
