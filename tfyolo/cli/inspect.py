@@ -110,7 +110,8 @@ def _print(name: str, rows: list[tuple[str, str]], found: Inspection) -> None:
 
 def _tensor(tensor: TensorInfo) -> str:
     sizes = ", ".join("?" if size is None else str(size) for size in tensor.shape)
-    text = f"{tensor.name} ({sizes}) {tensor.dtype}"
+    # TorchScript files name their outputs, and do not say their shapes.
+    text = f"{tensor.name} ({sizes}) {tensor.dtype}" if sizes else f"{tensor.name} {tensor.dtype}"
     if tensor.quantization:
         text += ", scale {:.6g}, zero point {}".format(*tensor.quantization)
     return printable(text)
