@@ -9,7 +9,7 @@ from tfyolo.export.request import ExportRequest
 
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.evaluation import benchmark_files
-from tfyolo.evaluation.benchmark import Latency
+from tfyolo.evaluation.benchmark import Latency, take_turn
 from tfyolo.evaluation.benchmark_chart import check_chart, names, save_chart
 from tfyolo.evaluation.benchmark_files import Bench, add_exports
 from tfyolo.evaluation.benchmark_labels import place_labels
@@ -127,7 +127,7 @@ def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
     monkeypatch.setattr(benchmark_files, "without_machine", lambda variants: (list(variants), []))
     wanted = ["tfjs", "all:float16"]
     variants = [v for v in find_variants(wanted) if v.format.name in ("tfjs", "saved_model", "pb", "tflite")]
-    left_out = add_exports(bench, requests, variants, "best", Path("nowhere"))
+    left_out = add_exports(bench, requests.__getitem__, variants, "best", Path("nowhere"))
     assert {row.name: row.error for row in bench.rows} == {
         "best_web_model": "cannot be exported: tensorflowjs is not installed "
         "(fix: pip install 'tfyolo[tfjs]')",
@@ -136,6 +136,42 @@ def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
         "best_float16.tflite": "cannot be exported: ValueError: the converter has no idea",
     }
     assert "tfjs:float16" in [str(variant) for variant, _ in left_out]
+
+
+def test_slow_files_are_timed_less_often(monkeypatch):
+    class Slow:
+        def __call__(self, pixels, rect):
+            clock[0] += 0.4
+            return [type("Result", (), {"speed_ms": {"inference": 400.0}})]
+
+    clock = [0.0]
+    monkeypatch.setattr("tfyolo.evaluation.benchmark.perf_counter", lambda: clock[0])
+    total, inference = take_turn(Slow(), np.zeros((8, 8, 3), np.uint8), 10)
+    assert total == pytest.approx([400, 400, 400])
+    assert inference == [400, 400, 400]
+
+
+def test_measured_precisions_are_exported_last_and_keep_their_places(monkeypatch, tmp_path):
+    asked, written = [], []
+
+    def request(precision):
+        asked.append(precision)
+        return ExportRequest(None, None, (64, 64))
+
+    def write(request, variant, stem):
+        path = tmp_path / f"{stem.name}{variant.format.suffix}"
+        path.write_bytes(b"")
+        written.append(str(variant))
+        return path
+
+    monkeypatch.setattr(benchmark_files, "_write", write)
+    bench = Bench(np.zeros((8, 8, 3), np.uint8), (1,))
+    variants = find_variants(["tflite:int8", "tflite", "pb:int8", "pb"])
+    assert add_exports(bench, request, variants, "best", tmp_path) == []
+    assert written == ["tflite:float32", "pb:float32", "tflite:int8", "pb:int8"]
+    assert asked == ["float32", "float32", "int8", "int8"]
+    names = [row.name for row in bench.rows]
+    assert names == ["best_int8.tflite", "best.tflite", "best_int8.pb", "best.pb"]
 
 
 def test_a_missing_library_leaves_out_what_nobody_named(monkeypatch):

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from tfyolo.data.folders import FolderDataset
     from tfyolo.evaluation.benchmark_files import Bench
     from tfyolo.evaluation.benchmark_rows import Row
-    from tfyolo.evaluation.benchmark_variants import Variant
-    from tfyolo.export.request import ExportRequest
-    from tfyolo.models.contract import Contract
 
 EXAMPLES = (
     "tfyolo benchmark --weights yolov5n.pt --include tflite --img 640   # exports, times both in one run",
@@ -29,9 +26,6 @@ EXAMPLES = (
     "tfyolo benchmark --weights best.keras --include tflite:int8 --data fruit.yaml --hard-fail 0.4   # in CI",
     "exit code 1: some files could not be exported or run; they are named with the reason",
 )
-
-_WIDE_PICTURES = 32
-"""Most pictures for int16x8: its converter takes half a second for each, and 16 bits forgive rough ranges."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,8 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.data.folders import read_folders
     from tfyolo.evaluation.benchmark_chart import check_chart, save_chart
     from tfyolo.evaluation.benchmark_files import Bench, add_exports, cores
+    from tfyolo.evaluation.benchmark_requests import Calibrating, Requests
     from tfyolo.evaluation.benchmark_rows import failures, save_csv, save_json
-    from tfyolo.evaluation.benchmark_variants import find_variants
+    from tfyolo.evaluation.benchmark_variants import find_variants, without_pictures
     from tfyolo.text import printable
     from tfyolo.weights.hub import find_weights
 
@@ -109,16 +104,18 @@ def run(arguments: argparse.Namespace) -> int:
     notes: list[str] = []
     with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
         pixels = _pixels(arguments, dataset, progress)
-        requests: dict[str, ExportRequest] = {}
-        if variants:
-            variants, requests, notes = _requests(arguments, paths[0], variants, dataset, progress)
         with Bench(pixels, threads, arguments.data, arguments.task, progress) as bench:
             for name, path in zip(_names(paths), paths, strict=True):
                 bench.add(name, path, image_hw)
-            for variant, reason in add_exports(
-                bench, requests, variants, paths[0].stem, Path(folder), progress
-            ):
-                notes.append(f"left out: {variant}, because {reason}")
+            if variants:
+                how = Calibrating(
+                    arguments.data, arguments.calibration, arguments.ranges, arguments.keep_float
+                )
+                requests = Requests(paths[0], image_hw, how, dataset, progress)
+                variants, blind = without_pictures(variants, dataset is not None, requests.quantized)
+                left_out = [(variant, "its ranges are measured on --data") for variant in blind]
+                left_out += add_exports(bench, requests, variants, paths[0].stem, Path(folder), progress)
+                notes += [f"left out: {variant}, because {reason}" for variant, reason in left_out]
             bench.time(arguments.rounds, arguments.runs)
     notes += [f"left out: {name}, because {reason}" for name, reason in bench.left_out]
     _print(bench, notes, exported=bool(variants))
@@ -170,71 +167,6 @@ def _pixels(
             except TfyoloError:  # the scan has read headers only
                 continue
     return np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-
-
-def _requests(
-    arguments: argparse.Namespace,
-    path: Path,
-    variants: list[Variant],
-    dataset: Dataset | FolderDataset | None,
-    progress: Any,
-) -> tuple[list[Variant], dict[str, ExportRequest], list[str]]:
-    """What can be written, the model to write in each precision, and what a user should know."""
-    from dataclasses import replace
-
-    from tfyolo.evaluation.benchmark_variants import without_pictures
-    from tfyolo.export.registry import PRECISIONS
-    from tfyolo.export.request import ExportRequest
-    from tfyolo.inference.load import load
-    from tfyolo.quantization.calibration import CalibrationOptions
-    from tfyolo.quantization.model import calibrate_model
-    from tfyolo.quantization.pictures import fitting_count, task_pictures
-
-    if path.suffix not in (".pt", ".pth", ".keras"):
-        raise TfyoloError(
-            "is exported already", path=path, fix="put the .pt or .keras file first, which --include exports"
-        )
-    detector = load(path, options.image_hw(arguments.img))
-    contract, quantized = detector.contract, detector.contract.quantization is not None
-    _check_data(contract, dataset)
-    variants, left_out = without_pictures(variants, dataset is not None, quantized)
-    notes = [f"left out, because their ranges are measured on --data: {', '.join(map(str, left_out))}"]
-    exact = ExportRequest(detector.model, contract, detector.image_hw)
-    requests = {precision: replace(exact, precision=precision) for precision in PRECISIONS}
-    wanted = {variant.precision for variant in variants}
-    if "int16x8" in wanted or ("int8" in wanted and not quantized):
-        count = fitting_count(exact.network, exact.image_hw, arguments.calibration)
-        assert dataset is not None  # noqa: S101 - without_pictures has left those out
-        pictures = task_pictures(contract.task, arguments.data, "train", exact.image_hw, count, progress)
-        requests["int16x8"] = replace(requests["int16x8"], pictures=pictures[:_WIDE_PICTURES])
-        if "int8" in wanted and not quantized:
-            how = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
-            model, contract = calibrate_model(exact.model, contract, pictures, how, progress)
-            requests["int8"] = ExportRequest(model, contract, exact.image_hw, precision="int8")
-    return variants, requests, notes if left_out else []
-
-
-def _check_data(contract: Contract, dataset: Dataset | FolderDataset | None) -> None:
-    """Refuse data that the model was not trained for.
-
-    Raises:
-        TfyoloError: of another task, or with other classes.
-    """
-    from tfyolo.data.folders import FolderDataset
-
-    if dataset is None:
-        return
-    if isinstance(dataset, FolderDataset) != (contract.task == "classify"):
-        kind = "a classifier, which takes a folder" if contract.task == "classify" else "a detector"
-        raise TfyoloError(f"--data is of another task: the model is {kind}", fix="pass the data it is for")
-    if isinstance(dataset, FolderDataset):
-        dataset.with_names(contract.names)
-    elif len(dataset.names) != len(contract.names):
-        raise TfyoloError(
-            f"`names` has {len(dataset.names)} classes, but the model has {len(contract.names)}",
-            path=dataset.yaml_path,
-            fix="pass the data the model was trained for",
-        )
 
 
 def _print(bench: Bench, notes: Sequence[str], exported: bool) -> None:

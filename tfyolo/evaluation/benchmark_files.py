@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ import numpy as np
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.evaluation.benchmark import Latency
 from tfyolo.evaluation.benchmark_rows import Row
-from tfyolo.evaluation.benchmark_variants import Variant, without_machine
+from tfyolo.evaluation.benchmark_variants import NEED_PICTURES, Variant, without_machine
 from tfyolo.evaluation.benchmark_worker import MissingHereError, Worker
 from tfyolo.files import megabytes
 
@@ -187,7 +187,7 @@ class Bench:
 
 def add_exports(
     bench: Bench,
-    requests: Mapping[str, ExportRequest],
+    requests: Callable[[str], ExportRequest],
     variants: Sequence[Variant],
     stem: str,
     folder: Path,
@@ -197,10 +197,12 @@ def add_exports(
 
     mAP needs all boxes, which nobody ships: where it is measured, it is that of a second file, exported
     without suppression while the next one is being written. What is timed is what `tfyolo export` writes.
+    Precisions whose ranges are measured come last, so that meanwhile mAP of the others is, too; the rows are
+    in the order of the variants all the same.
 
     Args:
         bench: that files are added to; one that cannot be written has a row that says why.
-        requests: by precision.
+        requests: gives one for a precision.
         variants: what to write.
         stem: name of the files before suffix and precision.
         folder: where they stay until they are timed.
@@ -211,9 +213,12 @@ def add_exports(
     """
     variants, left_out = without_machine(variants)
     sources: dict[int, Path] = {}
-    for done, variant in enumerate(variants):
+    first, places = len(bench.rows), []
+    order = sorted(range(len(variants)), key=lambda index: variants[index].precision in NEED_PICTURES)
+    for done, index in enumerate(order):
+        variant = variants[index]
         progress("exporting", done, len(variants))
-        own, name = requests[variant.precision], variant.stem(stem)
+        own, name = requests(variant.precision), variant.stem(stem)
         try:
             path = _write(own, variant, folder / name)
         except MissingExtraError as error:
@@ -222,6 +227,7 @@ def add_exports(
                 bench.rows.append(_failed(name, variant, reason))
             else:
                 left_out.append((variant, reason))
+                continue
         except TfyoloError as error:
             bench.rows.append(_failed(name, variant, error.message))
         except Exception as error:  # converters raise many kinds; others go on
@@ -232,6 +238,9 @@ def add_exports(
             if bench.data is not None and not _holds_all_boxes(own, variant):
                 boxes_of = BoxesOf(_saved(own, sources, folder), variant.format.name, variant.precision)
             bench.add(path.name, path, own.image_hw, boxes_of, optional=not variant.named)
+        places.append(index)
+    added = zip(places, bench.rows[first:], strict=True)
+    bench.rows[first:] = [row for _, row in sorted(added, key=lambda pair: pair[0])]
     progress("exporting", len(variants), len(variants))
     return left_out
 

@@ -1,0 +1,137 @@
+"""What a benchmark exports, by precision; ranges are measured when a precision first asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tfyolo.data.dataset import Dataset
+from tfyolo.data.folders import FolderDataset
+from tfyolo.errors import TfyoloError
+from tfyolo.models.contract import Contract
+
+if TYPE_CHECKING:
+    from tfyolo.export.request import ExportRequest
+
+Progress = Callable[[str, int, int], None]
+WIDE_PICTURES = 32
+"""Most pictures for int16x8: its converter takes half a second for each, and 16 bits forgive rough ranges."""
+
+
+@dataclass(frozen=True)
+class Calibrating:
+    """How ranges are measured.
+
+    Attributes:
+        data: data set YAML, or a classifier's folder; None where there is none.
+        pictures: most of them.
+        ranges: what a range is chosen by.
+        keep_float: names of layers that stay in float.
+    """
+
+    data: str | Path | None
+    pictures: int
+    ranges: str
+    keep_float: Sequence[str] = ()
+
+
+class Requests:
+    """The network of a `.pt` or `.keras` file, to be exported in several precisions.
+
+    Args:
+        path: the file.
+        image_hw: input size in pixels; the file's own by default.
+        how: ranges are measured.
+        dataset: of `how.data`, read.
+        progress: is told how far it is.
+
+    Raises:
+        TfyoloError: the file is exported already, or the data set is not for it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        image_hw: tuple[int, int] | None,
+        how: Calibrating,
+        dataset: Dataset | FolderDataset | None,
+        progress: Progress = lambda label, done, total: None,
+    ) -> None:
+        from tfyolo.export.registry import format_of
+        from tfyolo.export.request import ExportRequest
+        from tfyolo.inference.load import load
+
+        if not format_of(path).source:
+            raise TfyoloError(
+                "is exported already",
+                path=path,
+                fix="put the .pt or .keras file first, which --include exports",
+            )
+        loaded = load(path, image_hw)
+        _check_data(loaded.contract, dataset)
+        self._how, self._progress = how, progress
+        self._exact = ExportRequest(loaded.model, loaded.contract, loaded.image_hw)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the file itself has the ranges that int8 needs."""
+        return self._exact.contract.quantization is not None
+
+    def __call__(self, precision: str) -> ExportRequest:
+        """The request for a precision.
+
+        Raises:
+            TfyoloError: it is measured on pictures, and none can be read.
+        """
+        if precision == "int8" and not self.quantized:
+            return self._integer
+        pictures = self._pictures[:WIDE_PICTURES] if precision == "int16x8" else None
+        return replace(self._exact, precision=precision, pictures=pictures)
+
+    @cached_property
+    def _pictures(self) -> np.ndarray:
+        from tfyolo.quantization.pictures import fitting_count, task_pictures
+
+        exact, how = self._exact, self._how
+        assert how.data is not None  # noqa: S101 - without_pictures has left those out
+        count = fitting_count(exact.network, exact.image_hw, how.pictures)
+        return task_pictures(exact.contract.task, how.data, "train", exact.image_hw, count, self._progress)
+
+    @cached_property
+    def _integer(self) -> ExportRequest:
+        from tfyolo.export.request import ExportRequest
+        from tfyolo.quantization.calibration import CalibrationOptions
+        from tfyolo.quantization.model import calibrate_model
+
+        exact, how = self._exact, self._how
+        options = CalibrationOptions(how.ranges, keep_float=tuple(how.keep_float))
+        model, contract = calibrate_model(
+            exact.model, exact.contract, self._pictures, options, self._progress
+        )
+        return ExportRequest(model, contract, exact.image_hw, precision="int8")
+
+
+def _check_data(contract: Contract, dataset: Dataset | FolderDataset | None) -> None:
+    """Refuse data that the model was not trained for.
+
+    Raises:
+        TfyoloError: of another task, or with other classes.
+    """
+    if dataset is None:
+        return
+    if isinstance(dataset, FolderDataset) != (contract.task == "classify"):
+        kind = "a classifier, which takes a folder" if contract.task == "classify" else "a detector"
+        raise TfyoloError(f"--data is of another task: the model is {kind}", fix="pass the data it is for")
+    if isinstance(dataset, FolderDataset):
+        dataset.with_names(contract.names)
+    elif len(dataset.names) != len(contract.names):
+        raise TfyoloError(
+            f"`names` has {len(dataset.names)} classes, but the model has {len(contract.names)}",
+            path=dataset.yaml_path,
+            fix="pass the data the model was trained for",
+        )
