@@ -48,7 +48,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
     def _can_fuse(self, inputs: tf.Tensor) -> bool:
         """Whether the fused operation does what this layer is configured to do."""
-        plain = self.scale and self.center and not self.renorm and not self.synchronized
+        plain = self.scale and self.center and not getattr(self, "renorm", False) and not self.synchronized
         known = inputs.dtype in (tf.float32, tf.float16, tf.bfloat16) and self.variable_dtype == "float32"
         return bool(plain and known and len(inputs.shape) == 4 and self.axis in (-1, 3))
 
