@@ -79,9 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.data.folders import read_folders
     from tfyolo.evaluation.benchmark_chart import check_chart, save_chart
     from tfyolo.evaluation.benchmark_files import Bench, add_exports, cores
-    from tfyolo.evaluation.benchmark_requests import Calibrating, Requests
     from tfyolo.evaluation.benchmark_rows import failures, save_csv, save_json
     from tfyolo.evaluation.benchmark_variants import find_variants, without_pictures
+    from tfyolo.quantization.requests import Calibrating, Requests
     from tfyolo.text import printable
     from tfyolo.weights.hub import find_weights
 

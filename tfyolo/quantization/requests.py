@@ -1,4 +1,4 @@
-"""What a benchmark exports, by precision; ranges are measured when a precision first asks for them."""
+"""Export requests by precision; ranges are measured when a precision first asks for them."""
 
 from __future__ import annotations
 
