@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
 from tfyolo.data.centre_crop import centre_crop
-from tfyolo.errors import TfyoloError
 from tfyolo.inference.detector import Image, read_pixels
+from tfyolo.inference.loaded import LoadedModel
 from tfyolo.inference.predictions import Probabilities
-from tfyolo.inference.runtimes.base import Runtime
-from tfyolo.models.contract import Contract
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Classification:
         return [(int(i), self.names[i], float(self.probabilities[i])) for i in order]
 
 
-class Classifier:
+class Classifier(LoadedModel):
     """Says what is in images with any runtime. Made by `tfyolo.load` for a classifier's file.
 
     Args:
@@ -71,44 +67,6 @@ class Classifier:
         >>> classifier("cell.png")[0].top(2)  # doctest: +SKIP
         [(1, 'RBC', 0.98), (0, 'Platelets', 0.02)]
     """
-
-    def __init__(self, runtime: Runtime, image_hw: tuple[int, int] | None = None) -> None:
-        self.runtime = runtime
-        fixed, stride = runtime.input_hw, max(self.contract.strides)
-        if image_hw and fixed and image_hw != fixed:
-            raise TfyoloError(
-                f"the input is fixed to {fixed[0]}x{fixed[1]} pixels, not {image_hw[0]}x{image_hw[1]}",
-                fix=f"leave out --img, or export again with --img {' '.join(map(str, image_hw))}",
-            )
-        height, width = image_hw or fixed or self.contract.image_size
-        if not fixed:
-            height, width = (math.ceil(size / stride) * stride for size in (height, width))
-        self.image_hw = (height, width)
-
-    @property
-    def contract(self) -> Contract:
-        """Names and configuration."""
-        return self.runtime.contract
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Class names."""
-        return self.contract.names
-
-    @property
-    def model(self) -> Any:
-        """The `keras.Model`: (batch, height, width, 3) RGB in 0..1 to logits (batch, classes).
-
-        Raises:
-            TfyoloError: the classifier runs an exported file, which holds none.
-        """
-        model = getattr(self.runtime, "model", None)
-        if model is None:
-            kind = type(self.runtime).__name__
-            raise TfyoloError(
-                f"{kind} runs an exported file, which holds no keras.Model", fix="load the .keras file"
-            )
-        return model
 
     def __call__(self, images: Image | Sequence[Image]) -> list[Classification]:
         """Classify.
@@ -149,9 +107,3 @@ class Classifier:
         predictions = self.runtime(batch, 0.0)
         values = [p.values for p in predictions if isinstance(p, Probabilities)]
         return np.stack(values), {"inference": 1e3 * (perf_counter() - start) / len(batch)}
-
-    def save(self, path: str | Path) -> Path:
-        """Write the Keras model and its contract to a `.keras` file."""
-        from tfyolo.weights.keras_file import save_keras
-
-        return save_keras(self.model, self.contract, path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
@@ -13,17 +12,16 @@ import numpy as np
 from tfyolo.data.images import read_image
 from tfyolo.data.letterbox import Letterbox
 from tfyolo.errors import TfyoloError
+from tfyolo.inference.loaded import LoadedModel
 from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
 from tfyolo.inference.predictions import Candidates, Detections, Prediction, Probabilities
 from tfyolo.inference.results import Result
-from tfyolo.inference.runtimes.base import Runtime
-from tfyolo.models.contract import Contract
 
 Image = Any
 """A path, a uint8 array (height, width, 3) or (height, width) in RGB, or a PIL image."""
 
 
-class Detector:
+class Detector(LoadedModel):
     """Finds objects in images with any runtime. Made by `tfyolo.load` and `tfyolo.create`.
 
     Args:
@@ -35,44 +33,6 @@ class Detector:
         >>> detector("bus.jpg", confidence=0.4)[0].counts()  # doctest: +SKIP
         {'person': 4, 'bus': 1}
     """
-
-    def __init__(self, runtime: Runtime, image_hw: tuple[int, int] | None = None) -> None:
-        self.runtime = runtime
-        fixed, self.stride = runtime.input_hw, max(self.contract.strides)
-        if image_hw and fixed and image_hw != fixed:
-            raise TfyoloError(
-                f"the input is fixed to {fixed[0]}x{fixed[1]} pixels, not {image_hw[0]}x{image_hw[1]}",
-                fix=f"leave out --img, or export again with --img {' '.join(map(str, image_hw))}",
-            )
-        height, width = image_hw or fixed or self.contract.image_size
-        if not fixed:  # a network needs whole cells
-            height, width = (math.ceil(size / self.stride) * self.stride for size in (height, width))
-        self.image_hw = (height, width)
-
-    @property
-    def contract(self) -> Contract:
-        """Names, anchors, strides and configuration."""
-        return self.runtime.contract
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Class names."""
-        return self.contract.names
-
-    @property
-    def model(self) -> Any:
-        """The `keras.Model`: (batch, height, width, 3) RGB in 0..1 to the list of raw heads.
-
-        Raises:
-            TfyoloError: the detector runs an exported file, which holds none.
-        """
-        model = getattr(self.runtime, "model", None)
-        if model is None:
-            kind = type(self.runtime).__name__
-            raise TfyoloError(
-                f"{kind} runs an exported file, which holds no keras.Model", fix="load the .keras file"
-            )
-        return model
 
     def __call__(
         self,
@@ -180,12 +140,6 @@ class Detector:
             "inference": 1e3 * (middle - start) / len(batch),
             "nms": 1e3 * (end - middle) / len(batch),
         }
-
-    def save(self, path: str | Path) -> Path:
-        """Write the Keras model and its contract to a `.keras` file."""
-        from tfyolo.weights.keras_file import save_keras
-
-        return save_keras(self.model, self.contract, path)
 
     def _groups(self, boxes: list[Letterbox]) -> list[list[int]]:
         """Indices of images of one input size, as many together as the runtime takes."""

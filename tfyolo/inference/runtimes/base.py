@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -88,6 +88,37 @@ def check_input(name: str, shape: tuple[object, ...], wanted: tuple[int, ...], p
     """
     if name != "images" or shape != wanted:
         raise TfyoloError(f"its input is `{name}` {shape}, not what its {FILE_NAME} says", path=path)
+
+
+def predict(
+    images: np.ndarray,
+    run: Callable[[np.ndarray], Mapping[str, np.ndarray]],
+    contract: Contract,
+    confidence: float,
+    max_batch: int = 1,
+) -> list[Prediction]:
+    """`Runtime.__call__` of an exported graph.
+
+    Args:
+        images: uint8 (batch, height, width, 3) RGB.
+        run: from some of them, `max_batch` at most, to the graph's outputs by signature name.
+        contract: of the file.
+        confidence: candidates of lower objectness may be left out.
+        max_batch: most images at once.
+    """
+    predictions: list[Prediction] = []
+    for start in range(0, len(images), max_batch):
+        part = images[start : start + max_batch]
+        outputs = run(part)
+        for i in range(len(part)):
+            one = {name: values[i : i + 1] for name, values in outputs.items()}
+            predictions.append(from_signature(one, contract, confidence))
+    return predictions
+
+
+def channels_first(images: np.ndarray) -> np.ndarray:
+    """(batch, height, width, 3) as (batch, 3, height, width), contiguous."""
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
 
 
 def from_signature(outputs: Mapping[str, np.ndarray], contract: Contract, confidence: float) -> Prediction:

@@ -10,7 +10,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import from_signature, known_outputs
+from tfyolo.inference.runtimes.base import known_outputs, pixels_of, predict
 from tfyolo.models.contract import Contract
 
 
@@ -52,12 +52,11 @@ class GraphDefRuntime:
         """See `Runtime`."""
         import tensorflow as tf
 
-        predictions = []
-        for image in images:
-            pixels = image[None] if self._uint8 else np.multiply(image[None], 1 / 255, dtype=np.float32)
-            outputs = {name: value.numpy() for name, value in self._run(tf.constant(pixels)).items()}
-            predictions.append(from_signature(outputs, self.contract, confidence))
-        return predictions
+        def run(part: np.ndarray) -> dict[str, np.ndarray]:
+            found = self._run(tf.constant(pixels_of(part, self._uint8)))
+            return {name: value.numpy() for name, value in found.items()}
+
+        return predict(images, run, self.contract, confidence)
 
 
 def read_graph_def(path: Path) -> tuple[Any, Contract]:

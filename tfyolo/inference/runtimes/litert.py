@@ -11,7 +11,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import from_signature, raw_outputs
+from tfyolo.inference.runtimes.base import pixels_of, predict, raw_outputs
 from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
 from tfyolo.weights.keras_file import read_contract
 
@@ -53,20 +53,16 @@ class LiteRtRuntime:
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
-        predictions = []
-        for image in images:
-            pixels = (
-                image[None]
-                if self._dtype == np.uint8
-                else np.multiply(image[None], 1 / 255, dtype=np.float32)
-            )
-            outputs = {name: self._float(name, x) for name, x in self._run(images=pixels).items()}
+
+        def run(part: np.ndarray) -> dict[str, np.ndarray]:
+            found = self._run(images=pixels_of(part, self._dtype == np.uint8))
+            outputs = {name: self._float(name, x) for name, x in found.items()}
             if "box_0" in outputs:
-                self.heads = [
-                    tuple(outputs[name][0] for name in names) for names in raw_outputs(self.contract)
-                ]
-            predictions.append(from_signature(outputs, self.contract, confidence))
-        return predictions
+                names = raw_outputs(self.contract)
+                self.heads = [tuple(outputs[name][0] for name in scale) for scale in names]
+            return outputs
+
+        return predict(images, run, self.contract, confidence)
 
     def _float(self, name: str, values: np.ndarray) -> np.ndarray:
         """An output as numbers; raw integer heads come with a scale."""

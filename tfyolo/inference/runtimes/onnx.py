@@ -10,7 +10,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import check_input, from_signature, pixels_of
+from tfyolo.inference.runtimes.base import channels_first, check_input, pixels_of, predict
 from tfyolo.models.contract import Contract
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -54,15 +54,12 @@ class OnnxRuntime:
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
-        predictions: list[Prediction] = []
-        for start in range(0, len(images), self.max_batch):
-            part = images[start : start + self.max_batch].transpose(0, 3, 1, 2)
-            pixels = np.ascontiguousarray(pixels_of(part, self._uint8))
-            outputs = dict(zip(self._names, self._session.run(None, {"images": pixels}), strict=True))
-            for i in range(len(part)):
-                one = {name: values[i : i + 1] for name, values in outputs.items()}
-                predictions.append(from_signature(one, self.contract, confidence))
-        return predictions
+
+        def run(part: np.ndarray) -> dict[str, np.ndarray]:
+            pixels = pixels_of(channels_first(part), self._uint8)
+            return dict(zip(self._names, self._session.run(None, {"images": pixels}), strict=True))
+
+        return predict(images, run, self.contract, confidence, self.max_batch)
 
 
 def contract_of(metadata: dict[str, str], path: Path) -> Contract:

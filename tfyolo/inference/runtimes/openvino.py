@@ -11,7 +11,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import check_input, folder_contract, from_signature, pixels_of
+from tfyolo.inference.runtimes.base import check_input, folder_contract, pixels_of, predict
 
 MODEL_FILE = "model.xml"
 
@@ -54,15 +54,12 @@ class OpenVinoRuntime:
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
-        predictions: list[Prediction] = []
-        for start in range(0, len(images), self.max_batch):
-            part = images[start : start + self.max_batch]
+
+        def run(part: np.ndarray) -> dict[str, np.ndarray]:
             found = self._run(pixels_of(part, self._uint8))
-            outputs = {name: found[i] for i, name in enumerate(self._names)}
-            for i in range(len(part)):
-                one = {name: values[i : i + 1] for name, values in outputs.items()}
-                predictions.append(from_signature(one, self.contract, confidence))
-        return predictions
+            return {name: found[i] for i, name in enumerate(self._names)}
+
+        return predict(images, run, self.contract, confidence, self.max_batch)
 
 
 def saturates() -> bool:

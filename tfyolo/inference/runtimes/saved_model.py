@@ -10,9 +10,8 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import from_signature
+from tfyolo.inference.runtimes.base import folder_contract, pixels_of, predict
 from tfyolo.inference.runtimes.safety import check_saved_model, read_saved_model
-from tfyolo.models.contract import FILE_NAME, Contract
 
 
 class SavedModelRuntime:
@@ -34,7 +33,7 @@ class SavedModelRuntime:
         from tfyolo.inference.runtimes.keras import limit_threads
 
         limit_threads(threads)
-        self.contract = _contract(path)
+        self.contract = folder_contract(path, "saved_model")
         self.input_hw: tuple[int, int] | None = self.contract.image_size
         check_saved_model(path)
         try:
@@ -52,29 +51,11 @@ class SavedModelRuntime:
         """See `Runtime`."""
         import tensorflow as tf
 
-        predictions = []
-        for image in images:
-            pixels = image[None] if self._uint8 else np.multiply(image[None], 1 / 255, dtype=np.float32)
-            outputs = self._run(images=tf.constant(pixels))
-            arrays = {name: value.numpy() for name, value in outputs.items()}
-            predictions.append(from_signature(arrays, self.contract, confidence))
-        return predictions
+        def run(part: np.ndarray) -> dict[str, np.ndarray]:
+            found = self._run(images=tf.constant(pixels_of(part, self._uint8)))
+            return {name: value.numpy() for name, value in found.items()}
 
-
-def _contract(path: Path) -> Contract:
-    """Beside the graph.
-
-    Raises:
-        TfyoloError: there is none, or it is wrong.
-    """
-    try:
-        return Contract.from_json((path / FILE_NAME).read_bytes(), path / FILE_NAME)
-    except OSError as error:
-        raise TfyoloError(
-            f"holds no {FILE_NAME}, so its classes and anchors are unknown",
-            path=path,
-            fix="write it with `tfyolo export --include saved_model`",
-        ) from error
+        return predict(images, run, self.contract, confidence)
 
 
 def inspect(path: Path) -> Inspection:
@@ -85,7 +66,7 @@ def inspect(path: Path) -> Inspection:
     """
     from tfyolo.inference.runtimes.graph_operations import count_operations, read_graph
 
-    contract = _contract(path)
+    contract = folder_contract(path, "saved_model")
     saved = read_saved_model(path)
     try:
         graph = saved.meta_graphs[0]

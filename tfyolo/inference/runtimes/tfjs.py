@@ -9,7 +9,6 @@ import struct
 import subprocess
 import tempfile
 import weakref
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import OUTPUTS, from_signature, raw_outputs
+from tfyolo.inference.runtimes.base import from_signature, known_outputs, pixels_of
 from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
 
 NODE_FOLDER = Path(__file__).with_name("node")
@@ -51,15 +50,18 @@ class TfjsRuntime:
         start = self._receive()
         self.backend: str = start["backend"]
         """`wasm`, or `cpu` where WebAssembly does not start."""
-        known = {*OUTPUTS, *chain.from_iterable(raw_outputs(self.contract))}
-        if not known.issuperset(start["outputs"]) or start["shape"] != [1, *self.contract.image_size, 3]:
+        if not set(known_outputs(self.contract)).issuperset(start["outputs"]) or start["shape"] != [
+            1,
+            *self.contract.image_size,
+            3,
+        ]:
             raise self._failure("inputs and outputs are not what its tfyolo metadata says")
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
         predictions = []
         for image in images:
-            pixels = np.multiply(image[None], 1 / 255, dtype=np.float32)
+            pixels = pixels_of(image[None], uint8=False)
             assert self._process.stdin is not None  # noqa: S101 - a pipe, for mypy
             try:
                 self._process.stdin.write(struct.pack("<I", pixels.nbytes))
