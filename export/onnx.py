@@ -14,9 +14,6 @@ from tfyolo.export.request import ExportRequest
 
 from tfyolo.files import atomic
 
-OPSETS = (13, 18)
-"""Lowest and highest version of ONNX's operations that can be asked for; tf2onnx knows no higher one."""
-
 
 def export(request: ExportRequest, path: Path) -> None:
     """Write an `.onnx` file.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,6 @@ from tfyolo.models.quantization import QuantizationSpec
 
 KERNEL = "kernel/"
 """Beginning of the names of rounded kernels (nodes.py), which tf2onnx keeps and adds a number to."""
-
-
 MIDDLE = 128
 """What stands for zero in a kernel of uint8."""
 
@@ -48,7 +47,7 @@ def integer_kernels(model: Any, network: Network, spec: QuantizationSpec) -> Any
     Raises:
         TfyoloError: tf2onnx has turned the graph into something else than it was known to.
     """
-    from onnx import helper, numpy_helper
+    from onnx import numpy_helper
 
     graph = model.graph
     arrays = {item.name: item for item in graph.initializer}
@@ -57,28 +56,21 @@ def integer_kernels(model: Any, network: Network, spec: QuantizationSpec) -> Any
     nodes, done = [], 0
     for node in graph.node:
         match = re.fullmatch(rf".*{KERNEL}(.+?)__\d+", node.input[1]) if node.op_type == "Conv" else None
-        if match is None or match[1] not in layers:
-            nodes.append(node)
-            continue
-        kernel = numpy_helper.to_array(arrays[node.input[1]])
-        weights = network.weights[match[1]].kernel
-        step = (spec.kernel_bounds(match[1], weights) / np.float32(127)).astype(np.float32)
-        name = f"{KERNEL}{match[1]}"
-        whole = np.clip(np.round(kernel / step[:, None, None, None]), -127, 127) + MIDDLE
-        whole = whole.astype(np.uint8)
-        nodes.append(_dequantize(helper, graph, numpy_helper, name, whole, step))
-        node.input[1] = name
-        given = scales.get(node.input[0])
-        if len(node.input) > 2 and given is not None:
-            bias = numpy_helper.to_array(arrays[node.input[2]])
-            unit = (step * given).astype(np.float32)
-            name = f"bias/{match[1]}"
-            limit = np.iinfo(np.int32).max
-            whole = np.clip(np.round(bias / unit.astype(np.float64)), -limit, limit).astype(np.int32)
-            nodes.append(_dequantize(helper, graph, numpy_helper, name, whole, unit))
-            node.input[2] = name
+        if match is not None and match[1] in layers:
+            layer = match[1]
+            kernel, *biases = (numpy_helper.to_array(arrays[name]) for name in node.input[1:])
+            bounds = spec.kernel_bounds(layer, network.weights[layer].kernel)
+            step = (bounds / np.float32(127)).astype(np.float32)
+            whole = np.clip(np.round(kernel / step[:, None, None, None]), -127, 127) + MIDDLE
+            node.input[1] = f"{KERNEL}{layer}"
+            nodes.append(_dequantize(graph, node.input[1], whole.astype(np.uint8), step))
+            if biases and node.input[0] in scales:
+                unit, most = (step * scales[node.input[0]]).astype(np.float32), np.iinfo(np.int32).max
+                whole = np.clip(np.round(biases[0] / unit.astype(np.float64)), -most, most)
+                node.input[2] = f"bias/{layer}"
+                nodes.append(_dequantize(graph, node.input[2], whole.astype(np.int32), unit))
+            done += 1
         nodes.append(node)
-        done += 1
     expected = sum(not spec.is_float(node.name) for node in layers.values())
     if done != expected:
         raise TfyoloError(f"tf2onnx kept {done} of {expected} integer kernels", fix="report this as a bug")
@@ -91,12 +83,14 @@ def integer_kernels(model: Any, network: Network, spec: QuantizationSpec) -> Any
     return model
 
 
-def _dequantize(helper: Any, graph: Any, convert: Any, name: str, whole: np.ndarray, step: np.ndarray) -> Any:
+def _dequantize(graph: Any, name: str, whole: np.ndarray, step: np.ndarray) -> Any:
     """A node that makes numbers of integers, one step a channel along the first axis."""
+    from onnx import helper, numpy_helper
+
     zero = np.full(step.shape, MIDDLE if whole.dtype == np.uint8 else 0, whole.dtype)
     parts = (f"{name}/whole", f"{name}/step", f"{name}/zero")
     for part, values in zip(parts, (whole, step, zero), strict=True):
-        graph.initializer.append(convert.from_array(values, part))
+        graph.initializer.append(numpy_helper.from_array(values, part))
     return helper.make_node("DequantizeLinear", parts, [name], name=f"{name}/dequantize", axis=0)
 
 
@@ -109,6 +103,15 @@ def _scales(graph: Any, arrays: dict[str, Any]) -> dict[str, float]:
         for node in graph.node
         if node.op_type == "DequantizeLinear" and node.input[1] in arrays
     }
+
+
+def outline(model: Any) -> dict[str, Any]:
+    """Shapes of a graph's outputs in their order, and its operations: what formats note that tell neither."""
+    shapes = {
+        output.name: [dim.dim_value for dim in output.type.tensor_type.shape.dim]
+        for output in model.graph.output
+    }
+    return {"outputs": shapes, "operators": dict(Counter(node.op_type for node in model.graph.node))}
 
 
 def with_metadata(model: Any, contract: Contract) -> Any:

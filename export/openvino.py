@@ -41,7 +41,6 @@ def export(request: ExportRequest, path: Path) -> None:
     model.set_rt_info(contract.to_json(), ["model_info", "tfyolo"])
     with atomic(path) as temporary:
         temporary.mkdir()
-        # openvino.save_model would also rewrite the graph in place.
         openvino.save_model(
             model, str(temporary / MODEL_FILE), compress_to_fp16=request.precision == "float16"
         )
@@ -88,15 +87,13 @@ def _calibrated(model: Any, request: ExportRequest) -> Any:
 
 def _after_network(model: Any) -> list[str]:
     """Names of the operations that no convolution reads, directly or not."""
-    kinds = ("Convolution", "GroupConvolution", "MatMul")
-    todo = [op for op in model.get_ops() if op.get_type_name() in kinds[:2]]
+    todo = [op for op in model.get_ops() if op.get_type_name() in ("Convolution", "GroupConvolution")]
     network = set()
     while todo:
         op = todo.pop()
         if op.get_friendly_name() not in network:
             network.add(op.get_friendly_name())
             todo += [value.get_node() for value in op.input_values()]
-    # The bias of a last convolution belongs to it; integer kernels add it.
     return [
         op.get_friendly_name()
         for op in model.get_ops()

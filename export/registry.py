@@ -90,6 +90,8 @@ class Format:
             raise MissingExtraError(error.name or self.label, self.extra) from error
 
 
+OPSETS = range(13, 19)
+"""Versions of ONNX's operations that can be asked for; tf2onnx knows no higher one."""
 PRECISIONS = {
     "float32": "",
     "float16": "--half",

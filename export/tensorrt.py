@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 from tfyolo.export.onnx import convert
+from tfyolo.export.onnx_graph import outline
 from tfyolo.export.request import ExportRequest
 
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.files import atomic
+from tfyolo.models.contract import Contract
 
 WORKSPACE_BYTES = 4 << 30
 """What the builder may use to try kernels."""
@@ -48,7 +50,7 @@ def export(request: ExportRequest, path: Path) -> None:
     if engine is None:
         raise TfyoloError("TensorRT could not build the engine", fix="see what it printed above")
     with atomic(path) as temporary:
-        temporary.write_bytes(with_contract(bytes(engine), request.exported_contract("engine").to_json()))
+        temporary.write_bytes(with_contract(bytes(engine), engine_contract(request, graph)))
 
 
 def import_tensorrt() -> Any:
@@ -64,9 +66,14 @@ def import_tensorrt() -> Any:
     return tensorrt
 
 
-def with_contract(engine: bytes, contract: str) -> bytes:
+def engine_contract(request: ExportRequest, graph: Any) -> Contract:
+    """The contract, with what an engine tells on its GPU only: outputs and operations."""
+    return request.exported_contract("engine", **outline(graph))
+
+
+def with_contract(engine: bytes, contract: Contract) -> bytes:
     """A file's bytes."""
-    text = json.dumps({"tfyolo": json.loads(contract)}).encode()
+    text = json.dumps({"tfyolo": json.loads(contract.to_json())}).encode()
     return len(text).to_bytes(CONTRACT_BYTES, "little", signed=True) + text + engine
 
 

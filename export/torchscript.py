@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from tfyolo.export.onnx import convert, quiet
-from tfyolo.export.onnx_graph import metadata
+from tfyolo.export.onnx_graph import metadata, outline
 from tfyolo.export.request import ExportRequest
 
 from tfyolo.errors import TfyoloError
@@ -35,8 +35,7 @@ def export(request: ExportRequest, path: Path) -> None:
     import torch
 
     graph = convert(request)
-    names = [output.name for output in graph.graph.output]
-    contract = request.exported_contract("torchscript", outputs=names)
+    contract = request.exported_contract("torchscript", outputs=outline(graph)["outputs"])
     height, width = request.image_hw
     with quiet(), torch.no_grad():
         images = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0))

@@ -8,7 +8,7 @@ import pytest
 from tfyolo.export.registry import exportable, find_format
 from tfyolo.export.request import ExportRequest, export_model
 
-from tests.shared import needs_shared
+from tests.shared import ELSEWHERE, needs_shared
 from tests.small import PICTURES
 from tfyolo.data.centre_crop import centre_crop
 from tfyolo.data.images import read_image
@@ -18,7 +18,6 @@ from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 
 HW = (96, 96)
-ELSEWHERE = ("engine", "coreml")
 SWEEP = [
     (entry.name, nms, precision)
     for entry in exportable()

@@ -11,15 +11,13 @@ import pytest
 from tfyolo.export.nms import NMS, OUTSIDE
 from tfyolo.export.registry import FORMATS, exportable, find_format, format_of
 
-from tests.shared import SHARED
+from tests.shared import ELSEWHERE, SHARED
 from tfyolo.errors import TfyoloError
 from tfyolo.files import megabytes
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
 
 PICTURE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
-ELSEWHERE = ("engine", "coreml")
-"""What needs an NVIDIA GPU or macOS; tests/export has what can be checked without."""
 FLOAT = [
     entry for entry in exportable() if "float32" in entry.precisions and entry.name not in (*ELSEWHERE, "pt")
 ]

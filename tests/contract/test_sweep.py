@@ -9,7 +9,7 @@ from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import exportable, find_format
 from tfyolo.export.request import ExportRequest, export_model
 
-from tests.shared import needs_shared
+from tests.shared import ELSEWHERE, needs_shared
 from tests.small import PICTURES, confident, letterboxed
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.inference.boxes import iou_matrix
@@ -20,8 +20,6 @@ from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.model import quantized_model
 
 HW = (128, 128)
-ELSEWHERE = ("engine", "coreml")
-"""What needs an NVIDIA GPU or macOS; tests/export has what can be checked without."""
 SWEPT = [entry for entry in exportable() if entry.name not in ELSEWHERE]
 SWEEP = [
     (entry.name, nms, precision)

@@ -138,15 +138,18 @@ def test_tensorrt_is_given_a_graph_with_its_own_suppression(small):
 
 def test_engine_file_without_a_gpu(small, tmp_path):
     from tfyolo.export.registry import find_format
-    from tfyolo.export.tensorrt import with_contract
+    from tfyolo.export.tensorrt import build_graph, engine_contract, with_contract
 
     request = replace(small[1], nms="efficient")
     path = tmp_path / "x.engine"
     with pytest.raises(TfyoloError, match=r"tensorrt is not installed|NVIDIA GPU"):
         find_format("engine").write(request, path)
     assert not path.exists()
-    path.write_bytes(with_contract(b"engine", request.exported_contract("engine").to_json()))
-    assert find_format("engine").inspect(path).contract.names == small[0].names
+    path.write_bytes(with_contract(b"engine", engine_contract(request, build_graph(request))))
+    found = find_format("engine").inspect(path)
+    assert found.contract.names == small[0].names
+    assert {x.name: x.shape for x in found.outputs}["detection_boxes"] == (1, 100, 4)
+    assert found.operators["EfficientNMS_TRT"] == 1
     with pytest.raises((MissingExtraError, TfyoloError), match=r"not installed|NVIDIA GPU"):
         load(path)
     path.write_bytes(path.read_bytes()[:100])

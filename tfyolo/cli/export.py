@@ -71,8 +71,10 @@ _NMS = ("postprocess", "builtin", "combined", "tensor", "pipeline", "efficient",
 
 def _opset(text: str) -> int:
     """A version that tf2onnx knows, for argparse."""
-    if not text.isdecimal() or not 13 <= int(text) <= 18:
-        raise argparse.ArgumentTypeError(f"{text} is not within 13 and 18")
+    from tfyolo.export.registry import OPSETS
+
+    if not text.isdecimal() or int(text) not in OPSETS:
+        raise argparse.ArgumentTypeError(f"{text} is not within {OPSETS[0]} and {OPSETS[-1]}")
     return int(text)
 
 

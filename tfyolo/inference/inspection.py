@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfyolo.models.contract import Contract
+from tfyolo.errors import TfyoloError
+from tfyolo.models.contract import FILE_NAME, Contract
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,20 @@ class Inspection:
 
 
 _THRESHOLDS = ("conf_thres", "iou_thres", "max_det", "candidates", "multi_label", "agnostic", "per_class")
+
+
+def noted(contract: Contract) -> Inspection:
+    """What an exporter that begins with an ONNX graph has noted in the contract about it.
+
+    Raises:
+        TfyoloError: the notes are damaged.
+    """
+    images = TensorInfo("images", (1, 3, *contract.image_size), "float32")
+    outputs, operators = (contract.export.get(key, {}) for key in ("outputs", "operators"))
+    if not isinstance(outputs, dict) or not isinstance(operators, dict):
+        raise TfyoloError(f"{FILE_NAME} inside is wrong: its notes on the export", fix="export it again")
+    shapes = (TensorInfo(str(name), tuple(shape), "float32") for name, shape in outputs.items())
+    return Inspection(contract, (images,), tuple(shapes), operators)
 
 
 def inspect_file(path_or_name: str | Path) -> Inspection:

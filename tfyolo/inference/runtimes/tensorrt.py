@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tfyolo.errors import MissingExtraError, TfyoloError
-from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.inference.inspection import Inspection, noted
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import from_signature, pixels_of
+from tfyolo.inference.runtimes.base import channels_first, pixels_of, predict
 from tfyolo.models.contract import Contract
 
 _MAX_JSON_BYTES = 16 * 1024 * 1024
@@ -66,16 +65,16 @@ class TensorRtRuntime:
         """See `Runtime`."""
         import torch
 
-        predictions: list[Prediction] = []
         stream = torch.cuda.current_stream()
-        for image in images:
-            pixels = np.ascontiguousarray(pixels_of(image.transpose(2, 0, 1)[None], uint8=False))
+
+        def run(part: np.ndarray) -> dict[str, np.ndarray]:
+            pixels = pixels_of(channels_first(part), uint8=False)
             self._tensors["images"].copy_(torch.from_numpy(pixels))
             self._context.execute_async_v3(stream.cuda_stream)
             stream.synchronize()
-            outputs = {name: x.cpu().numpy() for name, x in self._tensors.items() if name != "images"}
-            predictions.append(from_signature(outputs, self.contract, confidence))
-        return predictions
+            return {name: x.cpu().numpy() for name, x in self._tensors.items() if name != "images"}
+
+        return predict(images, run, self.contract, confidence)
 
 
 def read(path: Path) -> tuple[Contract, bytes]:
@@ -103,13 +102,10 @@ def read(path: Path) -> tuple[Contract, bytes]:
 
 
 def inspect(path: Path) -> Inspection:
-    """What an `.engine` file holds, as far as that can be told without its GPU: operations cannot.
+    """What an `.engine` file holds; operations are those of the graph that it was built from.
 
     Raises:
         TfyoloError: the file is damaged, or not one of tfyolo's.
     """
     contract, _ = read(path)
-    images = TensorInfo("images", (1, 3, *contract.image_size), "float32")
-    names: dict[str, tuple[Any, ...]] = {"detection_boxes": (1, contract.export.get("max_det"), 4)}
-    outputs = tuple(TensorInfo(name, shape, "float32") for name, shape in names.items())
-    return Inspection(contract, (images,), outputs if contract.export.get("nms") == "efficient" else (), {})
+    return noted(contract)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.inference.inspection import Inspection, noted
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import from_signature, pixels_of
+from tfyolo.inference.runtimes.base import channels_first, pixels_of, predict
 from tfyolo.models.contract import FILE_NAME, Contract
 
 _MAX_JSON_BYTES = 16 * 1024 * 1024
@@ -55,16 +56,14 @@ class TorchScriptRuntime:
         """See `Runtime`."""
         import torch
 
-        predictions: list[Prediction] = []
-        with torch.no_grad():
-            for image in images:
-                pixels = np.ascontiguousarray(pixels_of(image.transpose(2, 0, 1)[None], uint8=False))
-                found = self._module(torch.from_numpy(pixels).to(self._device))
-                tensors = found if isinstance(found, tuple | list) else (found,)
-                arrays = [tensor.cpu().numpy() for tensor in tensors]
-                outputs = dict(zip(self._names, arrays, strict=True))
-                predictions.append(from_signature(outputs, self.contract, confidence))
-        return predictions
+        def run(part: np.ndarray) -> dict[str, np.ndarray]:
+            pixels = torch.from_numpy(pixels_of(channels_first(part), uint8=False)).to(self._device)
+            with torch.no_grad():
+                found = self._module(pixels)
+            tensors = found if isinstance(found, tuple | list) else (found,)
+            return dict(zip(self._names, (tensor.cpu().numpy() for tensor in tensors), strict=True))
+
+        return predict(images, run, self.contract, confidence)
 
 
 def _contract(path: Path) -> Contract:
@@ -124,6 +123,4 @@ def inspect(path: Path) -> Inspection:
     contract = _contract(path)
     module = _load(path, "cpu")
     counts = {kind: n for kind, n in _operations(module).items() if kind.startswith("aten::")}
-    images = TensorInfo("images", (1, 3, *contract.image_size), "float32")
-    outputs = contract.export.get("outputs", ())
-    return Inspection(contract, (images,), tuple(TensorInfo(str(n), (), "float32") for n in outputs), counts)
+    return replace(noted(contract), operators=counts)
