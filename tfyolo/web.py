@@ -87,7 +87,9 @@ def check_model(path: Path) -> Contract:
         TfyoloError: it is damaged, of another kind, or not one of tfyolo's.
     """
     if path.is_dir() and not (path / "saved_model.pb").exists():
-        return read_folder(path)
+        contract = read_folder(path)
+        contract.require("detect", path)
+        return contract
     if path.suffix.lower() != ".tflite":
         mine = f" --weights {path}" if path.suffix in (".pt", ".pth", ".keras") else ""
         raise TfyoloError(
@@ -96,6 +98,7 @@ def check_model(path: Path) -> Contract:
             fix=f"write them with `tfyolo export{mine} --include tflite tfjs`",
         )
     contract = read_contract(path)
+    contract.require("detect", path)
     with path.open("rb") as file:
         if file.read(8)[4:] != b"TFL3":
             raise TfyoloError("is no TensorFlow Lite file", path=path, fix="export it again")

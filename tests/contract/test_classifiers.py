@@ -98,6 +98,31 @@ def test_tflite_metadata_says_what_it_is(requests, tmp_path):
     assert tensor.AssociatedFiles(0).Name() == b"labels.txt"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--data", "cells.yaml", "--epochs", "1", "--weights"],
+        ["train", "--data", "cells.yaml", "--weights", "", "--cfg"],
+        ["quantize", "--data", "cells.yaml", "--weights"],
+        ["quant-debug", "--data", "cells.yaml", "--weights"],
+        ["detect", "--source", str(PICTURES[0]), "--weights"],
+        ["val", "--data", "cells.yaml", "--weights"],
+    ],
+    ids=lambda words: " ".join(words[:1] + words[-1:]),
+)
+def test_commands_of_detectors_refuse_a_classifier(words, requests, tmp_path, monkeypatch, capsys):
+    from tfyolo import datasets
+    from tfyolo.cli.main import main
+
+    data = datasets.shapes(tmp_path / "shapes", train=2, val=2, image_size=64)
+    requests[0].save(tmp_path / "cls.keras")
+    monkeypatch.chdir(tmp_path)
+    model = "yolov5n-cls" if words[-1] == "--cfg" else "cls.keras"
+    given = [str(data) if word == "cells.yaml" else word for word in words]
+    assert main([*given, model]) == 2
+    assert f"{model}: is a classifier, which finds no boxes" in capsys.readouterr().err
+
+
 def test_a_detector_is_no_classifier(nano, tiny_keras, requests, tmp_path):
     with pytest.raises(TfyoloError, match="is a detector, not a classifier"):
         load_classifier(tiny_keras)

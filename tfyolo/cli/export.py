@@ -97,6 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise TfyoloError(
             "is exported already", path=path, fix="pass the .pt or .keras file it was made from"
         )
+    stem = arguments.output or path.with_suffix("")
+    for name in arguments.include:
+        if stem.with_name(stem.name + find_format(name).suffix).resolve() == path.resolve():
+            raise TfyoloError(f"--include {name} would take its place", path=path, fix="pass --output")
     model, contract = load_model(path)
     image_hw = options.image_hw(arguments.img) or contract.image_size
     settings = NmsSettings(
@@ -130,10 +134,6 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.calibrator,
             tell=sentences.append,
         )
-        stem = arguments.output or path.with_suffix("")
-        for name in arguments.include:
-            if stem.with_name(stem.name + find_format(name).suffix).resolve() == path.resolve():
-                raise TfyoloError(f"--include {name} would take its place", path=path, fix="pass --output")
         with hidden_stderr():
             written = export_model(request, arguments.include, stem, progress)
     for sentence in sentences:
@@ -142,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
     does = "detect" if contract.task == "detect" else "classify predict"
     print(f"next: tfyolo {does} --weights {next(iter(written.values()))} --source PICTURE")
-    for formats, step in _NEXT:
+    for formats, step in _NEXT if contract.task == "detect" else ():
         if fitting := [written[name] for name in formats if name in written]:
             print(f"next: {step.format(file=fitting[0])}")
     return 0

@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = read_dataset(arguments.data)
     path = find_weights(arguments.weights)
     model, contract = load_model(path)
+    contract.require("detect", path)
     network = exact = Network.of(model, contract.spec)
     spec = contract.quantization
     image_hw = options.image_hw(arguments.img) or contract.image_size

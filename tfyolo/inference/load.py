@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfyolo.errors import TfyoloError
 from tfyolo.inference.classifier import Classifier
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.runtimes.base import Runtime
@@ -42,12 +41,8 @@ def load_detector(
         TfyoloError: as `load`; or it is a classifier.
     """
     loaded = load(path_or_name, image_hw, threads)
-    if isinstance(loaded, Classifier):
-        raise TfyoloError(
-            "is a classifier, which finds no boxes",
-            path=path_or_name,
-            fix="tfyolo classify predict, or tfyolo classify val",
-        )
+    loaded.contract.require("detect", path_or_name)
+    assert isinstance(loaded, Detector)  # noqa: S101 - for mypy
     return loaded
 
 
@@ -60,10 +55,8 @@ def load_classifier(
         TfyoloError: as `load`; or it is a detector.
     """
     loaded = load(path_or_name, image_hw, threads)
-    if isinstance(loaded, Detector):
-        raise TfyoloError(
-            "is a detector, not a classifier", path=path_or_name, fix="tfyolo detect, or tfyolo val"
-        )
+    loaded.contract.require("classify", path_or_name)
+    assert isinstance(loaded, Classifier)  # noqa: S101 - for mypy
     return loaded
 
 

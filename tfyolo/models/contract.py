@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +17,13 @@ from tfyolo.version import __version__
 
 FILE_NAME = "tfyolo.json"
 """Its name inside `.keras` and `.tflite` files and exported folders."""
+
+
+_OTHER_TASK = {
+    "detect": ("is a detector, not a classifier", "tfyolo detect, val, train or quantize"),
+    "classify": ("is a classifier, which finds no boxes", "tfyolo classify predict, val or train"),
+}
+"""Of a model that is no good here: what it is, and the commands for it."""
 
 
 class Contract(BaseModel):
@@ -72,6 +80,20 @@ class Contract(BaseModel):
             image_size=image_size,
             config=spec.config,
         )
+
+    def require(self, task: str, path: str | Path) -> None:
+        """Refuse a model of another task.
+
+        Args:
+            task: `detect` or `classify`.
+            path: of the model, for the message.
+
+        Raises:
+            TfyoloError: saying what the model is, and which commands are for it.
+        """
+        if self.task != task:
+            message, fix = _OTHER_TASK[self.task]
+            raise TfyoloError(message, path=path, fix=fix)
 
     @property
     def spec(self) -> ModelSpec:

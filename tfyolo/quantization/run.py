@@ -95,6 +95,7 @@ def quantize(
     """
     check_target(options.output)
     model, contract = load_model(find_weights(options.weights))
+    contract.require("detect", options.weights)
     dataset = read_dataset(options.data)
     if len(dataset.names) != len(contract.names):
         raise TfyoloError(

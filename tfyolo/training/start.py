@@ -71,6 +71,7 @@ def plan_start(
             "there is neither a model to build nor weights to begin from", fix="pass --cfg yolov5n"
         )
     contract = Contract.of(spec, list(names), (image_size, image_size))
+    contract.require("detect", cfg or weights)
     if taken_from is not None and not cfg and not anchors:
         contract = contract.model_copy(update={"anchors_px": taken_from.anchors_px})
     taken = total = 0
