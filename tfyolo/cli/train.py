@@ -95,7 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.files import run_folder
 
     if arguments.resume is not None:
-        return _resume(Path(arguments.resume) if arguments.resume else _newest(Path(arguments.project)))
+        from tfyolo.training.state import newest_run
+
+        return _resume(Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project)))
     if arguments.qat:
         return _train_quantized(arguments)
     wanted = _options(arguments)
@@ -175,18 +177,6 @@ def _resume(last: Path) -> int:
     saved = dict(read_progress(last).options)
     wanted = TrainOptions(**{**saved, "data": Path(saved["data"]), "freeze": tuple(saved["freeze"])})
     return _train(wanted, last.parent.parent, last)
-
-
-def _newest(project: Path) -> Path:
-    """The last.keras written last, of the runs that have not ended."""
-    import zipfile
-
-    found = sorted(project.glob("*/weights/last.keras"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in filter(zipfile.is_zipfile, found):
-        with zipfile.ZipFile(path) as archive:
-            if "training.json" in archive.namelist():
-                return path
-    raise TfyoloError(f"no unfinished run in {project}", fix="pass the run's weights/last.keras")
 
 
 def _train(wanted: TrainOptions, folder: Path, resume: Path | None) -> int:

@@ -18,7 +18,8 @@ from tfyolo.data.folders import FolderDataset, read_folders, scan_folders
 from tfyolo.data.images import read_sample_image
 from tfyolo.data.sample import Sample, Scan
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.classification_plots import save_class_confusion, save_looks
+from tfyolo.evaluation.classification_plots import save_looks
+from tfyolo.evaluation.plots import save_confusion
 from tfyolo.files import atomic
 from tfyolo.inference.classifier import Classifier
 
@@ -179,7 +180,7 @@ def validate_classifier(
     )  # fmt: skip
     if folder:
         if options.plots:
-            save_class_confusion(metrics.confusion, metrics.names, folder / "confusion_matrix.png")
+            save_confusion(metrics.confusion, metrics.names, folder, background=False)
             save_looks(used, probabilities, metrics.names, classifier.image_hw, folder)
         with atomic(folder / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics.to_dict(), indent=1))

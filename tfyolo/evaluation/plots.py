@@ -92,13 +92,17 @@ def _curve(
     return _save(figure, path)
 
 
-def save_confusion(counts: Array, names: Sequence[str], folder: str | Path) -> Path:
+def save_confusion(
+    counts: Array, names: Sequence[str], folder: str | Path, *, background: bool = True
+) -> Path:
     """Write confusion_matrix.png: shares of each true class, by column.
 
     Args:
-        counts: (classes + 1, classes + 1) from `ConfusionMatrix.counts`: rows predicted, columns true.
+        counts: (classes + 1, classes + 1) from `ConfusionMatrix.counts`: rows predicted, columns true; of a
+            classifier (classes, classes).
         names: class names.
         folder: where to write; made if it is not there.
+        background: the last row and column are of what is no object, as a detector's are.
 
     Returns:
         The file written.
@@ -107,7 +111,7 @@ def save_confusion(counts: Array, names: Sequence[str], folder: str | Path) -> P
         TfyoloError: the folder cannot be written.
     """
     shares = counts / np.maximum(counts.sum(0, keepdims=True), 1)
-    labels = [*map(str, names), "background"]
+    labels = [*map(str, names), *(["background"] if background else [])]
     size = len(labels)
     side = float(np.clip(0.75 * size + 2.5, 6, 15))
     figure, axes = _figure(side + 0.8, side)
@@ -122,6 +126,8 @@ def save_confusion(counts: Array, names: Sequence[str], folder: str | Path) -> P
     ticks = range(0, size, size // 150 + 1)  # 150 names have room
     axes.set_xticks(ticks, [labels[tick] for tick in ticks], rotation=90 if size > 6 else 0, fontsize=font)
     axes.set_yticks(ticks, [labels[tick] for tick in ticks], fontsize=font)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_parse_math(False)  # a name may have a dollar sign
     if size <= 150:
         axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
         axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
