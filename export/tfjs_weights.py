@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tfyolo.export.nodes import Rounding
+from tfyolo.export.nodes import Rounding, fits_half
 
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec, weight_bounds
@@ -38,7 +38,7 @@ class StoredKernels:
         """For a precision of the table in registry.py; int8 takes ranges of weights from `spec`."""
         if precision == "float16":
             kernels = (weights.kernel for weights in network.weights.values())
-            return cls(network, {}, frozenset(kernel.tobytes() for kernel in kernels))
+            return cls(network, {}, frozenset(kernel.tobytes() for kernel in kernels if fits_half(kernel)))
         if precision != "int8" or spec is None:
             return cls(network, {}, frozenset())
         rounding, rounded, steps = Rounding(network, spec), {}, {}

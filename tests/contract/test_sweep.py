@@ -15,6 +15,7 @@ from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
 from tfyolo.inference.results import Result
+from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.model import quantized_model
@@ -28,8 +29,9 @@ SWEEP = [
     for precision in ("float32", "float16", "int8")
     if precision in entry.precisions
 ]
-LEAST_MAP50 = {"float16": 0.95, "int8": 0.75}
-"""Of what a file finds, with Keras' boxes for the truth. Random weights amplify every rounding."""
+LEAST_MAP50 = {"float16": 0.9, "int8": 0.75}
+"""Of what a file finds, with Keras' boxes for the truth. Random weights amplify every rounding;
+test_formats.py compares boxes and scores of real ones."""
 pytestmark = needs_shared
 
 
@@ -47,7 +49,7 @@ class Small:
         base = self.int8 if precision == "int8" else self.exact
         this = replace(base, nms=nms, precision=precision)
         path = export_model(this, [name], self.folder / f"{nms}_{precision}")[name]
-        return load(path)(PICTURES, max_detections=100)
+        return load(path)(PICTURES, rect=False, max_detections=100)
 
 
 @pytest.fixture(scope="module", params=(80, 1), ids=("80 classes", "1 class"))
@@ -94,7 +96,7 @@ def test_finds_what_keras_finds(small, name, nms, precision):
 @pytest.mark.parametrize("name", [entry.name for entry in SWEPT])
 def test_interrupted_export_leaves_what_was_there(small, tmp_path, monkeypatch, name):
     entry = find_format(name)
-    precision = entry.precisions[-1]
+    precision = "int8" if "int8" in entry.precisions else "float32"
     base = small.int8 if precision == "int8" else small.exact
     request = replace(base, nms=entry.nms[0], precision=precision)
     path = export_model(request, [name], tmp_path / "best")[name]
@@ -104,7 +106,7 @@ def test_interrupted_export_leaves_what_was_there(small, tmp_path, monkeypatch, 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ExportRequest, "exported_contract", interrupt)
+    monkeypatch.setattr(Contract, "to_json", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_model(request, [name], tmp_path / "best")
     assert sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*")) == before
