@@ -29,7 +29,7 @@ from tfyolo.inference.decode import decode, join_parts
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.inference.runtimes.litert import LiteRtRuntime
 from tfyolo.models.contract import Contract
-from tfyolo.quantization.fidelity import Fidelity, Heads
+from tfyolo.quantization.fidelity import DetectorFidelity, Heads
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
@@ -44,7 +44,7 @@ class Measured:
     rows: dict[str, list[tuple[np.ndarray, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.near = Fidelity(self.contract)
+        self.near = DetectorFidelity(self.contract)
 
     def add(self, split: str, sample: Sample, box: Any, heads: Heads, exact: Heads) -> None:
         """One picture."""

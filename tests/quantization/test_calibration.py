@@ -9,7 +9,7 @@ from tests.quantization.conftest import IMAGE_HW, cell_pictures
 from tfyolo.models.network import IMAGES
 from tfyolo.models.quantization import KEEPS_SCALE, range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
-from tfyolo.quantization.fidelity import Fidelity
+from tfyolo.quantization.fidelity import DetectorFidelity
 from tfyolo.quantization.model import quantized_model
 
 
@@ -23,7 +23,7 @@ def heads(network, pictures, rounding=None):
 
 
 def fidelity(cells, network, spec):
-    measured = Fidelity(cells.contract)
+    measured = DetectorFidelity(cells.contract)
     pairs = zip(
         heads(cells.exact, cells.pictures),
         heads(network, cells.pictures, Rounding(network, spec)),
@@ -134,7 +134,7 @@ def test_quantization_is_saved_with_the_model(cells_int8, tmp_path):
 def test_fidelity(cells_int8, change):
     exact = heads(cells_int8.exact, cells_int8.pictures[:2])
     random = np.random.default_rng(0)
-    measured = Fidelity(cells_int8.contract)
+    measured = DetectorFidelity(cells_int8.contract)
     for parts in exact:
         other = {
             "equal": parts,

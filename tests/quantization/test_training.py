@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tfyolo.export.nodes import Rounding, run_network
+from tfyolo.export.nodes import Rounding, fake_quantize, run_network
 
 from tests.small import confident, letterboxed
 from tfyolo import datasets
-from tfyolo.models.network import Network
+from tfyolo.models.network import IMAGES, Network
+from tfyolo.models.quantization import range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.objectives import DetectionObjective
 from tfyolo.quantization.qat import QuantizedTraining
 from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.run import QuantizeOptions, measure, quantize
@@ -29,24 +31,35 @@ def tiny_int8():
 
 
 def batches(pictures):
+    images = pictures.astype(np.float32) / 255
     labels = np.full((2, 16, 5), -1, np.float32)
     labels[:, 0] = [1, 0.5, 0.5, 0.4, 0.4]
     while True:
-        yield pictures, labels
+        yield images, labels
 
 
 def test_twin_rounds_as_the_exported_graph(cells_int8):
-    twin = Twin(cells_int8.network, cells_int8.spec, (160, 160))
+    network, spec = cells_int8.network, cells_int8.spec
+    twin = Twin(network, spec, (160, 160))
     images = cells_int8.pictures[:1] / np.float32(255)
-    graph = run_network(cells_int8.network, images, Rounding(cells_int8.network, cells_int8.spec))
-    expected = [part for parts in graph for part in parts]
-    names = [name for parts in cells_int8.network.heads for name in parts]
-    for name, found, wanted in zip(names, twin.model(images, training=False), expected, strict=True):
-        low, high = cells_int8.spec.ranges[name]
-        steps = np.abs(found - wanted) / ((high - low) / 255)
+    values = {IMAGES: images}
+    run_network(network, images, Rounding(network, spec), values.__setitem__)
+    owner = range_names(network)
+    for node in network.nodes:
+        low, high = spec.ranges[owner[node.name]]
+        found = twin.run(node.name, [values[name] for name in node.inputs])
+        if owner[node.name] != node.name:  # rounded by the concatenation that reads it
+            found = fake_quantize(found, (low, high))
+        steps = np.abs(found - values[node.name]) / ((high - low) / 255)
         # Values midway between two steps go either way, by float32's own rounding.
-        assert np.mean(steps) < 0.5
-        assert np.quantile(steps, 0.99) < 4
+        assert np.max(steps) < 1.01
+        assert np.mean(steps > 0.5) < 0.002
+    # Those few add up through the layers, on each CPU in its own way.
+    for name, found in zip(
+        (name for parts in network.heads for name in parts), twin.model(images, training=False), strict=True
+    ):
+        low, high = spec.ranges[name]
+        assert np.mean(np.abs(found - values[name])) < 1.5 * (high - low) / 255
     network, spec = twin.trained()
     for name, weights in cells_int8.network.weights.items():
         np.testing.assert_allclose(network.weights[name].kernel, weights.kernel, rtol=1e-5, atol=1e-7)
@@ -60,7 +73,7 @@ def test_training_lowers_the_loss_and_ends_on_the_grid(tiny_int8, loss):
     exact, network, spec, contract, pictures = tiny_int8
     twin = Twin(network, spec, (64, 64))
     options = QatOptions(steps=30, learning_rate=0.05, warmup=3, loss=loss)
-    training = QuantizedTraining(exact, twin, contract, options)
+    training = QuantizedTraining(exact, twin, DetectionObjective(contract), options)
     losses = []
     training.run(batches(pictures), lambda step, value: losses.append(value))
     assert len(losses) == 30
@@ -81,7 +94,7 @@ def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
 
     def run(stop=None, resume=False):
         twin = Twin(network, spec, (64, 64))
-        training = QuantizedTraining(exact, twin, contract, options)
+        training = QuantizedTraining(exact, twin, DetectionObjective(contract), options)
         source = batches(pictures)
         if resume:
             assert training.resume(tmp_path / "state.npz")
@@ -100,7 +113,9 @@ def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
     resumed = run(resume=True)
     for name, weights in unbroken.weights.items():
         np.testing.assert_allclose(resumed.weights[name].bias, weights.bias, atol=1e-5)
-    other = QuantizedTraining(exact, Twin(network, spec, (64, 64)), contract, QatOptions(steps=13))
+    other = QuantizedTraining(
+        exact, Twin(network, spec, (64, 64)), DetectionObjective(contract), QatOptions(steps=13)
+    )
     assert not other.resume(tmp_path / "state.npz")
 
 

@@ -43,7 +43,10 @@ def add_calibration(parser: argparse.ArgumentParser, required: bool = False, dat
     add = parser.add_argument
     if data:
         add(
-            "--data", required=required, metavar="YAML", help="data set whose training pictures are looked at"
+            "--data",
+            required=required,
+            metavar="DATA",
+            help="data set whose training pictures are looked at: a YAML, of a classifier its folder",
         )
     add("--calibration", type=positive, default=200, metavar="N", help="most pictures (%(default)s)")
     add(

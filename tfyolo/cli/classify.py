@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli import train_quantized
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "tfyolo classify train --data cells/ --model yolov5n-cls --img 64 --epochs 30",
     "tfyolo classify train --data cells/ --pretrained yolov5n.pt --freeze 5   # a detector's backbone",
+    "tfyolo classify train --qat --data cells/ --pretrained best.keras --img 64   # as an 8-bit model",
     "tfyolo classify train --resume                          # the newest unfinished run goes on",
     "tfyolo classify val --data cells/ --weights best.keras --split test",
     "tfyolo classify predict --weights best.keras --source pictures/",
@@ -114,6 +116,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--resume", nargs="?", const="", metavar="LAST",
         help="go on with an unfinished run: its folder or last.keras; the newest by default")  # fmt: skip
+    train_quantized.add_arguments(parser)
     add("--noval", action="store_true", help="validate after the last epoch only")
     add("--noplots", action="store_true", help="draw nothing")
     add("--device", default="", type=options.device, help="cpu, or the index of a GPU")
@@ -152,6 +155,9 @@ def _train(arguments: argparse.Namespace) -> int:
 
     if arguments.resume is not None:
         return _resume(arguments)
+    if arguments.qat:
+        train_quantized.train_quantized(arguments, "classify", "--pretrained", arguments.pretrained)
+        return 0
     wanted = _options(arguments)
     return _run(wanted, run_folder(arguments.project, arguments.name, arguments.exist_ok), None)
 

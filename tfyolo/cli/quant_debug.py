@@ -31,22 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print tables, draw the chart."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.data.dataset import read_dataset
     from tfyolo.errors import TfyoloError
     from tfyolo.files import run_folder
     from tfyolo.models.network import Network
     from tfyolo.quantization.calibration import CalibrationOptions, calibrate
     from tfyolo.quantization.chart import save_noise_chart
     from tfyolo.quantization.debug import debug
-    from tfyolo.quantization.pictures import dataset_pictures, fitting_count
+    from tfyolo.quantization.pictures import fitting_count
     from tfyolo.quantization.run import float_network
+    from tfyolo.quantization.tasks import find_task
     from tfyolo.weights import load_model
     from tfyolo.weights.hub import find_weights
 
-    dataset = read_dataset(arguments.data)
     path = find_weights(arguments.weights)
     model, contract = load_model(path)
-    contract.require("detect", path)
+    task = find_task(arguments.data, contract)
     network = exact = Network.of(model, contract.spec)
     spec = contract.quantization
     image_hw = options.image_hw(arguments.img) or contract.image_size
@@ -59,12 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
     with progress_bar() as progress:
         if spec is None:
             count = fitting_count(network, image_hw, arguments.calibration)
-            pictures = dataset_pictures(dataset, "train", image_hw, count, progress)
+            pictures = task.pictures("train", image_hw, count, progress)
             settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
             network, spec = calibrate(exact, pictures, settings, progress)
         elif arguments.keep_float:
             spec = spec.model_copy(update={"keep_float": (*spec.keep_float, *arguments.keep_float)})
-        shown = dataset_pictures(dataset, arguments.task, image_hw, arguments.images, progress)
+        shown = task.pictures(arguments.task, image_hw, arguments.images, progress)
         report = debug(exact, network, spec, contract, shown, arguments.worst, progress)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     chart = save_noise_chart(report.layers, contract.spec, folder / "noise.png")

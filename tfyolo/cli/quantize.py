@@ -11,6 +11,7 @@ EXAMPLES = (
     "tfyolo quantize --weights yolov5n.pt --data coco128.yaml               # 1,000 steps, no labels needed",
     "tfyolo quantize --weights best.keras --data fruit.yaml --steps 2000 --loss both",
     "tfyolo quantize --weights best.keras --data fruit.yaml --steps 0      # calibration only",
+    "tfyolo quantize --weights classifier.keras --data cells/               # classifiers, too",
     "tfyolo quantize --weights best_int8.keras --float best.keras --data fruit.yaml --output better.keras",
 )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli import train_quantized
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
@@ -81,9 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--evolve", nargs="?", const=30, type=options.positive, metavar="N",
         help="search hyperparameters in N short runs (30)")  # fmt: skip
-    add("--qat", action="store_true", help="train --weights as the 8-bit model that it is to become")
-    options.add_calibration(parser, data=False)
-    options.add_qat(parser, "both", short=False)
+    train_quantized.add_arguments(parser)
     add("--noval", action="store_true", help="validate after the last epoch only")
     add("--noplots", action="store_true", help="draw nothing")
     add("--device", default="", type=options.device, help="cpu, or the index of a GPU")
@@ -99,7 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
 
         return _resume(Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project)))
     if arguments.qat:
-        return _train_quantized(arguments)
+        train_quantized.train_quantized(arguments, "detect", "--weights", arguments.weights, arguments.hyp)
+        return 0
     wanted = _options(arguments)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     if arguments.evolve:
@@ -132,40 +132,6 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
         val=not arguments.noval,
         plots=not arguments.noplots,
     )
-
-
-def _train_quantized(arguments: argparse.Namespace) -> int:
-    from tfyolo.cli.progress import progress_bar
-    from tfyolo.files import run_folder
-    from tfyolo.quantization.calibration import CalibrationOptions
-    from tfyolo.quantization.qat_options import QatOptions
-    from tfyolo.quantization.run import QuantizeOptions, measure, quantize
-
-    if arguments.data is None or not arguments.weights:
-        raise TfyoloError("--qat needs --data and --weights", fix="pass a trained model and its data set")
-    folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
-    wanted = QuantizeOptions(
-        data=arguments.data,
-        weights=arguments.weights,
-        output=folder / "weights/best.keras",
-        image_hw=(arguments.img, arguments.img),
-        calibration=arguments.calibration,
-        calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
-        train=QatOptions(learning_rate=arguments.qat_lr, loss=arguments.qat_loss),
-        epochs=arguments.epochs,
-        batch=max(arguments.batch, 1),
-        seed=arguments.seed,
-        hyp=arguments.hyp,
-    )
-    with progress_bar() as progress:
-        best = quantize(wanted, progress, print)
-        file, metrics = measure(best, arguments.data, folder, progress)
-    from tfyolo.cli.val import print_metrics
-
-    print_metrics(metrics, folder, len(metrics.names) <= 30)
-    print(f"quantized model: {best}\nas an integer file, which was measured: {file}")
-    print(f"next: tfyolo export --weights {best} --include tflite edgetpu tfjs --int8")
-    return 0
 
 
 def _resume(last: Path) -> int:

@@ -14,7 +14,7 @@ from tfyolo.export.nodes import Rounding, run_network
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
-from tfyolo.quantization.fidelity import Fidelity, Heads
+from tfyolo.quantization.fidelity import Heads, find_fidelity
 
 Progress = Callable[[str, int, int], None]
 
@@ -77,7 +77,7 @@ def debug(
         exact: the float network.
         network: with weights as they are quantized.
         spec: its quantization.
-        contract: of the detector.
+        contract: of the model.
         pictures: uint8 (n, height, width, 3) RGB, letterboxed.
         worst: how many of the noisiest layers are tried in float.
         progress: is told how far it is.
@@ -94,7 +94,7 @@ def debug(
         label = f"variant {number + 1} of {len(kept)}"
         # A layer in float has its float weights, too.
         found = _heads(_with_float(network, exact, names), trial, pictures, label, progress)
-        fidelity = Fidelity(contract)
+        fidelity = find_fidelity(contract)
         for a, b in zip(wanted, found, strict=True):
             fidelity.add(a, b)
         variants.append(Variant(names, fidelity.score_error, fidelity.fidelity))

@@ -1,20 +1,22 @@
-"""How near a quantized detector is to the float one; mAP moves too much by chance to choose by."""
+"""How near a quantized network is to the float one; mAP and top-1 move too much by chance to choose by."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from tfyolo.evaluation.metrics import average_precision, match
-from tfyolo.inference.decode import decode, join_parts, sigmoid
+from tfyolo.inference.decode import decode, join_parts, sigmoid, softmax
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.inference.predictions import Detections
 from tfyolo.models.contract import Contract
 
-Heads = Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""Of one image, per scale: logits of boxes, objectness and classes, (height, width, channels)."""
+Heads = Sequence[tuple[np.ndarray, ...]]
+"""Of one image, per scale: logits of boxes, objectness and classes, (height, width, channels); of a
+classifier its logits, (1, 1, classes), alone."""
 SEEN = 0.05
 """Objectness from which a place counts in the score error."""
 CONFIDENT = 0.25
@@ -22,9 +24,53 @@ CONFIDENT = 0.25
 _LOOSE = NmsOptions(confidence=0.001, iou=0.6, multi_label=True)
 
 
+class Fidelity(Protocol):
+    """Accumulates image by image."""
+
+    def add(self, exact: Heads, rounded: Heads) -> None:
+        """Heads of one image: the float network's and the quantized one's."""
+
+    @property
+    def score_error(self) -> float:
+        """Mean absolute error of scores."""
+
+    @property
+    def fidelity(self) -> float:
+        """Agreement with the float network, 1 at best."""
+
+
+def find_fidelity(contract: Contract) -> Fidelity:
+    """For the task of a model."""
+    return ClassifierFidelity() if contract.task == "classify" else DetectorFidelity(contract)
+
+
+class ClassifierFidelity:
+    """Of a classifier."""
+
+    def __init__(self) -> None:
+        self._error, self._same, self._images = 0.0, 0, 0
+
+    def add(self, exact: Heads, rounded: Heads) -> None:
+        """Logits of one image."""
+        wanted, found = (softmax(heads[0][0].reshape(-1)) for heads in (exact, rounded))
+        self._error += float(np.abs(wanted - found).mean())
+        self._same += int(wanted.argmax() == found.argmax())
+        self._images += 1
+
+    @property
+    def score_error(self) -> float:
+        """Mean absolute error of probabilities."""
+        return self._error / max(self._images, 1)
+
+    @property
+    def fidelity(self) -> float:
+        """Share of images that both networks take for the same class."""
+        return self._same / max(self._images, 1)
+
+
 @dataclass
-class Fidelity:
-    """Accumulates image by image.
+class DetectorFidelity:
+    """Of a detector.
 
     Attributes:
         contract: of the detector.

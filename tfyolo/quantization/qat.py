@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,10 @@ import tensorflow as tf
 
 from tfyolo.export.nodes import run_network
 from tfyolo.files import atomic
-from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
-from tfyolo.quantization.distillation import distillation_loss
+from tfyolo.quantization.objectives import Objective
 from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.twin import Twin, tf_keras
-from tfyolo.training.loss import DetectionLoss, LossSettings
 
 Tell = Callable[[int, float], None]
 
@@ -30,25 +28,13 @@ class QuantizedTraining:
     Args:
         teacher: the float network.
         twin: of the calibrated one.
-        contract: of the detector.
+        objective: what is lowered.
         options: how.
-        loss_settings: gains of YOLOv5's loss, scaled for the data set and image size.
     """
 
-    def __init__(
-        self,
-        teacher: Network,
-        twin: Twin,
-        contract: Contract,
-        options: QatOptions,
-        loss_settings: LossSettings | None = None,
-    ) -> None:
-        self.teacher, self.twin, self.options = teacher, twin, options
-        self._contract = contract
-        self._labels = DetectionLoss(
-            contract.anchors_px, contract.strides, len(contract.names), loss_settings or LossSettings()
-        )
-        self._variables = twin.model.trainable_variables
+    def __init__(self, teacher: Network, twin: Twin, objective: Objective, options: QatOptions) -> None:
+        self.teacher, self.twin, self.objective, self.options = teacher, twin, objective, options
+        self._variables = twin.trained_variables
         self._optimizer = tf_keras.optimizers.Adam(_Schedule(options), beta_2=0.99, epsilon=1e-12)
         self._optimizer.build(self._variables)
         self._step = tf.function(self._update, autograph=False, reduce_retracing=True)
@@ -58,7 +44,8 @@ class QuantizedTraining:
         """Train to the end.
 
         Args:
-            batches: of images, uint8 (batch, height, width, 3), and labels (batch, boxes, 5).
+            batches: of images, float32 (batch, height, width, 3) in 0..1, and labels as the objective
+                takes them.
             tell: is given the number of each update, counted from 1, and its loss.
             state: file that the progress is kept in, so that `resume` can go on.
         """
@@ -81,18 +68,14 @@ class QuantizedTraining:
         return True
 
     def _update(self, images: Any, labels: Any) -> Any:
-        images = tf.cast(images, tf.float32) / 255.0
-        kind = self.options.loss
+        kind, sizes = self.options.loss, [len(parts) for parts in self.teacher.heads]
         with tf.GradientTape() as tape:
-            flat = self.twin.model(images, training=True)
-            heads = [flat[i : i + 3] for i in range(0, len(flat), 3)]
+            heads = _nested(self.twin.model(images, training=True), sizes)
             loss = 0.0
             if kind != "labels":
-                exact = run_network(self.teacher, images)
-                loss += distillation_loss(heads, exact, self._contract.anchors_px, self._contract.strides)
+                loss += self.objective.distillation(heads, run_network(self.teacher, images))
             if kind != "distill":
-                raw = [_join(parts) for parts in heads]
-                loss += self._labels(raw, labels).total / tf.cast(tf.shape(images)[0], tf.float32)
+                loss += self.objective.from_labels(heads, labels)
         gradients = tape.gradient(loss, self._variables)
         self._optimizer.apply_gradients(zip(gradients, self._variables, strict=True))
         return loss
@@ -113,11 +96,10 @@ class QuantizedTraining:
             temporary.write_bytes(out.getvalue())
 
 
-def _join(parts: Any) -> Any:
-    """A raw head (batch, height, width, anchors * (5 + classes)) of its three parts."""
-    shape = tf.concat([tf.shape(parts[1]), [-1]], 0)
-    joined = tf.concat([tf.reshape(part, shape) for part in parts], -1)
-    return tf.reshape(joined, tf.concat([shape[:3], [sum(part.shape[-1] for part in parts)]], 0))
+def _nested(flat: Any, sizes: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Tensors of heads one after another, by head."""
+    rest = iter(flat if isinstance(flat, list | tuple) else [flat])
+    return [tuple(next(rest) for _ in range(size)) for size in sizes]
 
 
 class _Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):

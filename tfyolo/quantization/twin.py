@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from tfyolo.errors import MissingExtraError
 from tfyolo.export.nodes import KINDS, NoRounding, convolve, fake_quantize
+from tfyolo.models.build import NORMALIZE
 from tfyolo.models.network import IMAGES, Network, Node, Weights
 from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
 
@@ -208,7 +209,8 @@ class Twin:
         image_hw: fixed input size in pixels, or None.
 
     Attributes:
-        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order.
+        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order, or
+            to the only one.
     """
 
     def __init__(
@@ -239,6 +241,22 @@ class Twin:
                 weights, layer = network.weights[node.layer], self._wrappers[node.name]
                 self._kernel(layer).assign(weights.kernel / step)
                 layer.layer.bias.assign(weights.bias / bias_step)
+
+    @property
+    def trained_variables(self) -> list[Any]:
+        """What training may change: all but the normalization of images, which is part of no Keras layer."""
+        fixed = [self._wrappers[node.name] for node in self.network.nodes if node.layer == NORMALIZE]
+        constants = {id(v) for layer in fixed for v in (self._kernel(layer), layer.layer.bias)}
+        return [v for v in self.model.trainable_variables if id(v) not in constants]
+
+    def run(self, name: str, inputs: list[Any]) -> Any:
+        """A node by itself.
+
+        Args:
+            name: of the node.
+            inputs: the tensors that it reads.
+        """
+        return self._wrappers[name](inputs if len(inputs) > 1 else inputs[0], training=False)
 
     def trained(self) -> tuple[Network, QuantizationSpec]:
         """The network with weights on the int8 grid, and its quantization, as training has left them."""

@@ -1,0 +1,210 @@
+"""What quantization does differently for detectors and classifiers: data, objective, measuring."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.classification import ClassificationOptions, ClassificationPipeline
+from tfyolo.data.classification_augment import ClassificationAugmentation
+from tfyolo.data.dataset import read_dataset, scan_split
+from tfyolo.data.folders import read_folders, scan_folders
+from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
+from tfyolo.evaluation.validator import Metrics, validate
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.request import ExportRequest
+from tfyolo.inference.load import load_classifier, load_detector
+from tfyolo.inference.nms import MAX_CANDIDATES
+from tfyolo.models.contract import Contract
+from tfyolo.quantization.objectives import ClassificationObjective, DetectionObjective, Objective
+from tfyolo.quantization.pictures import task_pictures
+from tfyolo.training.hyps import read_hyps
+from tfyolo.training.loss import LossSettings
+
+Progress = Callable[[str, int, int], None]
+CROP = 0.7
+"""Share of the image's side that a step of a detector's distillation sees: half of the pixels."""
+LABEL_SMOOTHING = 0.1
+"""As a classifier is trained."""
+_PLAIN = Augmentation(hsv_h=0.0, hsv_s=0.0, hsv_v=0.0, translate=0.0, scale=0.1, mosaic=0.0)
+_PLAIN_CLASSIFIER = ClassificationAugmentation(scale=0.6, jitter=0.0)
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How training pictures come.
+
+    Attributes:
+        image_hw: input size in pixels.
+        batch: pictures in a step.
+        seed: of their order.
+        loss: of `QatOptions`.
+        hyp: hyperparameters of YOLOv5's loss.
+    """
+
+    image_hw: tuple[int, int]
+    batch: int
+    seed: int
+    loss: str
+    hyp: str
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training of the twin is fed with.
+
+    Attributes:
+        side: of the images of a step in pixels.
+        steps_per_epoch: batches in an epoch.
+        objective: what is lowered.
+        batches: from a step on, counted from 0, without end: images float32 (batch, side, side, 3) in 0..1,
+            and labels as `objective` takes them.
+    """
+
+    side: int
+    steps_per_epoch: int
+    objective: Objective
+    batches: Callable[[int], Iterator[Any]]
+
+
+class QuantizationTask(ABC):
+    """A task's side of quantization.
+
+    Args:
+        data: data set of the model: a YAML to detect, a folder to classify.
+        contract: of the model.
+
+    Raises:
+        TfyoloError: the data set is wrong, or has other classes than the model.
+    """
+
+    def __init__(self, data: str | Path, contract: Contract) -> None:
+        self._data, self._contract = data, contract
+
+    def pictures(
+        self,
+        split: str,
+        image_hw: tuple[int, int],
+        count: int,
+        progress: Progress = lambda label, done, total: None,
+    ) -> np.ndarray:
+        """At most `count` pictures of a split as the network sees them, uint8 (n, height, width, 3) RGB."""
+        return task_pictures(self._contract.task, self._data, split, image_hw, count, progress)
+
+    @abstractmethod
+    def training(self, how: Batching) -> Training:
+        """Batches of the training split, and what to lower."""
+
+    @abstractmethod
+    def request(self, model: Any, contract: Contract) -> ExportRequest:
+        """The integer file that is measured."""
+
+    @abstractmethod
+    def measure(self, file: Path, folder: Path, progress: Progress) -> Metrics | ClassificationMetrics:
+        """What a file is worth on `val`; metrics and plots go to `folder`."""
+
+
+class DetectionTask(QuantizationTask):
+    """Of detectors."""
+
+    def __init__(self, data: str | Path, contract: Contract) -> None:
+        super().__init__(data, contract)
+        self._dataset = read_dataset(data)
+        if len(self._dataset.names) != len(contract.names):
+            raise TfyoloError(
+                f"`names` has {len(self._dataset.names)} classes, but the model has {len(contract.names)}",
+                path=self._dataset.yaml_path,
+                fix="pass the data the model was trained for",
+            )
+
+    def training(self, how: Batching) -> Training:
+        """Whole letterboxed pictures, or for distillation, which needs no labels, random parts of them."""
+        contract = self._contract
+        size, stride = max(how.image_hw), max(contract.strides)
+        crop = how.loss == "distill"  # labels would have to be cropped, too
+        side = max(round(CROP * size / stride), 1) * stride if crop else size
+        gains = LossSettings.of(read_hyps(how.hyp))
+        objective = DetectionObjective(
+            contract, gains.scaled(len(contract.names), len(contract.strides), size)
+        )
+        shape = PipelineOptions(image_size=size, batch=how.batch, seed=how.seed, stride=stride)
+        pipeline = Pipeline(scan_split(self._dataset, "train").samples, _PLAIN, shape)
+
+        def prepare(number: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
+            images, labels = batch
+            if crop:
+                seeds = tf.stack([tf.constant(how.seed, tf.int64), number])
+                images = tf.image.stateless_random_crop(images, [how.batch, side, side, 3], seeds)
+            return tf.cast(images, tf.float32) / 255.0, labels
+
+        def batches(done: int) -> Iterator[Any]:
+            return iter(_from_step(pipeline, done).enumerate(done).map(prepare).prefetch(2))
+
+        return Training(side, pipeline.steps_per_epoch, objective, batches)
+
+    def request(self, model: Any, contract: Contract) -> ExportRequest:
+        """As many candidates as Keras has when it is measured, so that rounding is the only difference."""
+        settings = NmsSettings(
+            confidence=0.001, iou=0.6, max_detections=300, candidates=MAX_CANDIDATES, multi_label=True
+        )
+        return ExportRequest(model, contract, contract.image_size, settings=settings, precision="int8")
+
+    def measure(self, file: Path, folder: Path, progress: Progress) -> Metrics:
+        """Mean average precision."""
+        return validate(load_detector(file), self._data, folder=folder, progress=progress)
+
+
+class ClassificationTask(QuantizationTask):
+    """Of classifiers."""
+
+    def __init__(self, data: str | Path, contract: Contract) -> None:
+        super().__init__(data, contract)
+        self._dataset = read_folders(data).with_names(contract.names)
+
+    def training(self, how: Batching) -> Training:
+        """Parts of pictures, at least as large as a careful photographer would cut them."""
+        options = ClassificationOptions(max(how.image_hw), how.batch, how.seed)
+        samples = scan_folders(self._dataset, "train").samples
+        pipeline = ClassificationPipeline(samples, len(self._contract.names), _PLAIN_CLASSIFIER, options)
+        return Training(
+            options.image_size,
+            pipeline.steps_per_epoch,
+            ClassificationObjective(LABEL_SMOOTHING),
+            lambda done: iter(_from_step(pipeline, done)),
+        )
+
+    def request(self, model: Any, contract: Contract) -> ExportRequest:
+        """Of probabilities."""
+        return ExportRequest(model, contract, contract.image_size, precision="int8")
+
+    def measure(self, file: Path, folder: Path, progress: Progress) -> ClassificationMetrics:
+        """Top-1 and top-5."""
+        options = ClassifyValOptions()
+        return validate_classifier(load_classifier(file), self._dataset, options, folder, progress)
+
+
+_TASKS: dict[str, type[QuantizationTask]] = {"detect": DetectionTask, "classify": ClassificationTask}
+
+
+def find_task(data: str | Path, contract: Contract) -> QuantizationTask:
+    """The model's side of quantization, with its data set.
+
+    Raises:
+        TfyoloError: the data set is wrong, or has other classes than the model.
+    """
+    return _TASKS[contract.task](data, contract)
+
+
+def _from_step(pipeline: Pipeline | ClassificationPipeline, done: int) -> tf.data.Dataset:
+    """Batches from the step `done` on."""
+    epoch, skip = divmod(done, pipeline.steps_per_epoch)
+    return pipeline.stream(epoch).skip(skip)
