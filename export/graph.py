@@ -14,6 +14,8 @@ from tfyolo.export.nms import NMS, Boxes, ClassGrid, Kept, NmsSettings, pad_rows
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import PARTS
 
+CANDIDATES = "candidates"
+"""Name of the operations that choose what suppression looks at; their order does not matter to it."""
 Heads = Sequence[tuple[Any, ...]]
 """Per scale the logits of boxes, objectness and classes, (batch, height, width, anchors * values); of a
 classifier its logits, (batch, 1, 1, classes), alone."""
@@ -176,7 +178,7 @@ class DetectionModule(tf.Module):
         logits = tf.concat(objectness, 0)[:, 0]
         if limit < logits.shape[0]:
             # Objectness bounds the score: what it ranks low need not be decoded at all.
-            logits, best = tf.math.top_k(logits, limit)
+            logits, best = tf.math.top_k(logits, limit, name=CANDIDATES)
             cells, box, classes = tf.gather(cells, best), [_pick(box, best)], [_pick(classes, best)]
         centres, likely = self._cells.decode(tf.concat(box, 0), cells), tf.concat(classes, 0)
         there = tf.sigmoid(logits)
@@ -185,7 +187,7 @@ class DetectionModule(tf.Module):
             label = tf.cast(tf.argmax(likely, 1, tf.int32), tf.float32)
             return Boxes(centres, tf.sigmoid(tf.reduce_max(likely, 1)) * there, label)
         pairs = tf.reshape(tf.sigmoid(likely) * there[:, None], [-1])
-        top = tf.math.top_k(pairs, min(limit, pairs.shape[0]))
+        top = tf.math.top_k(pairs, min(limit, pairs.shape[0]), name=CANDIDATES)
         # Whole numbers: with --half the converter would divide by a float16 reciprocal, and land elsewhere.
         row = top.indices // self._classes
         label = tf.cast(top.indices - row * self._classes, tf.float32)

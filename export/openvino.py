@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from tfyolo.export import saved_model
+from tfyolo.export.graph import CANDIDATES
 from tfyolo.export.onnx import quiet
 from tfyolo.export.request import ExportRequest
 
@@ -61,7 +62,30 @@ def convert(request: ExportRequest) -> Any:
         (name,) = names & set(output.get_names())
         output.get_tensor().set_names({name})
     model.inputs[0].get_tensor().set_names({"images"})
+    _choose_quickly(model)
     return model
+
+
+def _choose_quickly(model: Any) -> None:
+    """Candidates in the order of anchors, not of their scores: suppression sorts by score itself.
+
+    To keep equal scores in order, as TensorFlow does, OpenVINO sorts by exchanging neighbours: choosing
+    1,000 of 6,300 anchors took four fifths of yolov5n's time at 320 pixels. Other choices need the order, and
+    are of few.
+    """
+    from openvino import opset11
+
+    for op in model.get_ops():
+        if op.get_type_name() != "TopK" or not op.get_friendly_name().startswith(CANDIDATES):
+            continue
+        kind = op.get_attributes()
+        chosen = opset11.topk(
+            op.input_value(0), op.input_value(1), kind["axis"], kind["mode"], "index",
+            index_element_type=kind["index_element_type"], stable=False,
+        )  # fmt: skip
+        for old, new in zip(op.outputs(), chosen.outputs(), strict=True):
+            for reader in old.get_target_inputs():
+                reader.replace_source_output(new)
 
 
 def _store_integers(model: Any) -> None:

@@ -155,3 +155,25 @@ def test_engine_file_without_a_gpu(small, tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TfyoloError, match=r"x\.engine: "):
         load(path)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
+    """Stable sorting takes it longer than the network does."""
+    import openvino
+
+    request = small[1]
+    request = replace(
+        request, settings=replace(request.settings, candidates=200, multi_label=multi_label), nms="builtin"
+    )
+    paths = export_model(request, ["onnx", "openvino"], tmp_path / "x")
+    model = openvino.Core().read_model(str(paths["openvino"] / "model.xml"))
+    chosen = [op.get_attributes() for op in model.get_ops() if op.get_type_name() == "TopK"]
+    large = [kind for kind in chosen if not kind["stable"]]
+    assert len(large) == 1 + multi_label
+    assert all(kind["sort"] == "index" for kind in large)
+    results = [load(path)(PICTURES) for path in paths.values()]
+    for a, b in zip(*results, strict=True):
+        assert len(a) > 10
+        np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
+        np.testing.assert_allclose(b.boxes_xyxy_px, a.boxes_xyxy_px, atol=0.2)
