@@ -2,8 +2,11 @@
 
     python benchmarks/int8_accuracy.py --float yolov5n.pt --weights a_int8.keras b_int8.keras \
         --data coco128.yaml --splits train val --img 640
+    python benchmarks/int8_accuracy.py --float yolov5n.pt --weights a_int8.keras --data coco128.yaml \
+        --formats tflite onnx openvino --own 128     # and what runtimes make of the float model themselves
 
-Every model is exported with raw heads and run by LiteRT; decoding and suppression are NumPy's for all.
+Every model is exported with raw heads; decoding and suppression are NumPy's for all. The float model runs in
+LiteRT.
 """
 
 from __future__ import annotations
@@ -26,10 +29,12 @@ from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.evaluation.validator import labels_xyxy_px
 from tfyolo.inference.decode import decode, join_parts
+from tfyolo.inference.load import load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
-from tfyolo.inference.runtimes.litert import LiteRtRuntime
+from tfyolo.inference.runtimes.base import raw_outputs
 from tfyolo.models.contract import Contract
 from tfyolo.quantization.fidelity import DetectorFidelity, Heads
+from tfyolo.quantization.pictures import dataset_pictures
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
@@ -63,6 +68,37 @@ class Measured:
         return result.map50_95, result.map50
 
 
+@dataclass(frozen=True)
+class Job:
+    """A file to be measured.
+
+    Attributes:
+        weights: float or quantized model.
+        format: key of the registry.
+        precision: of the file.
+        own: whether the runtime's library measures ranges, in place of the model's own.
+    """
+
+    weights: str
+    format: str
+    precision: str
+    own: bool = False
+
+    def __str__(self) -> str:
+        how = "calibrated by the runtime" if self.own else self.precision
+        return f"{Path(self.weights).name}, {self.format}, {how}"
+
+    def open(self, hw: tuple[int, int], stem: Path, pictures: np.ndarray | None) -> Any:
+        """Export and load."""
+        model, contract = load_model(self.weights)
+        calibrator = "runtime" if self.own else "tfyolo"
+        request = ExportRequest(
+            model, contract, hw, "raw", precision=self.precision, calibrator=calibrator, pictures=pictures
+        )
+        with hidden_stderr():
+            return load_runtime(export_model(request, [self.format], stem)[self.format])
+
+
 def main() -> int:
     """Export, run, print a table."""
     raw = argparse.RawDescriptionHelpFormatter
@@ -72,14 +108,30 @@ def main() -> int:
     parser.add_argument("--data", required=True)
     parser.add_argument("--splits", nargs="+", default=["val"])
     parser.add_argument("--img", type=int, default=640)
+    parser.add_argument("--formats", nargs="+", default=["tflite"], choices=("tflite", "onnx", "openvino"))
+    parser.add_argument(
+        "--own",
+        type=int,
+        default=0,
+        metavar="N",
+        help="calibrate ONNX and OpenVINO by themselves, too, on N pictures",
+    )
     arguments = parser.parse_args()
     hw = (arguments.img, arguments.img)
     dataset = read_dataset(arguments.data)
     with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
-        runtimes = {}
-        for number, weights in enumerate([arguments.exact, *arguments.weights]):
-            runtimes[Path(weights).name] = _raw(weights, hw, Path(folder) / str(number))
-            progress("exporting", number + 1, 1 + len(arguments.weights))
+        runtimes: dict[str, Any] = {}
+        jobs = [Job(arguments.exact, "tflite", "float32")]
+        jobs += [Job(weights, name, "int8") for weights in arguments.weights for name in arguments.formats]
+        pictures = None
+        if arguments.own:
+            jobs += [
+                Job(arguments.exact, name, "int8", own=True) for name in arguments.formats if name != "tflite"
+            ]
+            pictures = dataset_pictures(dataset, "train", hw, arguments.own, progress)
+        for number, job in enumerate(jobs):
+            runtimes[str(job)] = job.open(hw, Path(folder) / str(number), pictures)
+            progress("exporting", number + 1, len(jobs))
         measured = {name: Measured(runtime.contract) for name, runtime in runtimes.items()}
         for split in arguments.splits:
             samples = list(scan_split(dataset, split).samples)
@@ -93,22 +145,14 @@ def main() -> int:
     return 0
 
 
-def _raw(weights: str, hw: tuple[int, int], stem: Path) -> LiteRtRuntime:
-    model, contract = load_model(weights)
-    precision = "float32" if contract.quantization is None else "int8"
-    with hidden_stderr():
-        request = ExportRequest(model, contract, hw, "raw", precision=precision)
-        return LiteRtRuntime(export_model(request, ["tflite"], stem)["tflite"])
-
-
 def _pictures(samples: list[Sample], hw: tuple[int, int]) -> Iterator[tuple[Sample, Any, np.ndarray]]:
     for batch in load_batches(plan_batches(samples, hw, 1, 32, rect=False), max(hw)):
         yield from zip(batch.samples, batch.letterboxes, batch.images, strict=True)
 
 
-def _heads(runtime: LiteRtRuntime, image: np.ndarray) -> Heads:
-    runtime(image[None], 0.99)
-    return runtime.heads
+def _heads(runtime: Any, image: np.ndarray) -> Heads:
+    outputs = runtime.outputs(image[None])
+    return [tuple(outputs[name][0] for name in scale) for scale in raw_outputs(runtime.contract)]
 
 
 def _print(measured: dict[str, Measured], splits: list[str]) -> None:

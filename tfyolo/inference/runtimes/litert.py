@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import pixels_of, predict, raw_outputs
+from tfyolo.inference.runtimes.base import pixels_of, predict
 from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
 from tfyolo.weights.keras_file import read_contract
 
@@ -28,8 +27,6 @@ class LiteRtRuntime:
     """
 
     max_batch = 1
-    heads: Sequence[tuple[np.ndarray, ...]] = ()
-    """Of the last call, where the file was exported with raw heads: per scale boxes, objectness, classes."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
@@ -53,16 +50,12 @@ class LiteRtRuntime:
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
+        return predict(images, self.outputs, self.contract, confidence)
 
-        def run(part: np.ndarray) -> dict[str, np.ndarray]:
-            found = self._run(images=pixels_of(part, self._dtype == np.uint8))
-            outputs = {name: self._float(name, x) for name, x in found.items()}
-            if "box_0" in outputs:
-                names = raw_outputs(self.contract)
-                self.heads = [tuple(outputs[name][0] for name in scale) for scale in names]
-            return outputs
-
-        return predict(images, run, self.contract, confidence)
+    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """What the graph gives for uint8 (1, height, width, 3), by signature name."""
+        found = self._run(images=pixels_of(images, self._dtype == np.uint8))
+        return {name: self._float(name, x) for name, x in found.items()}
 
     def _float(self, name: str, values: np.ndarray) -> np.ndarray:
         """An output as numbers; raw integer heads come with a scale."""

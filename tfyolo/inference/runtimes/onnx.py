@@ -54,12 +54,12 @@ class OnnxRuntime:
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
+        return predict(images, self.outputs, self.contract, confidence, self.max_batch)
 
-        def run(part: np.ndarray) -> dict[str, np.ndarray]:
-            pixels = pixels_of(channels_first(part), self._uint8)
-            return dict(zip(self._names, self._session.run(None, {"images": pixels}), strict=True))
-
-        return predict(images, run, self.contract, confidence, self.max_batch)
+    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """What the graph gives for uint8 (batch, height, width, 3), by name."""
+        pixels = pixels_of(channels_first(images), self._uint8)
+        return dict(zip(self._names, self._session.run(None, {"images": pixels}), strict=True))
 
 
 def contract_of(metadata: dict[str, str], path: Path) -> Contract:

@@ -54,12 +54,12 @@ class OpenVinoRuntime:
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
+        return predict(images, self.outputs, self.contract, confidence, self.max_batch)
 
-        def run(part: np.ndarray) -> dict[str, np.ndarray]:
-            found = self._run(pixels_of(part, self._uint8))
-            return {name: found[i] for i, name in enumerate(self._names)}
-
-        return predict(images, run, self.contract, confidence, self.max_batch)
+    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """What the graph gives for uint8 (batch, height, width, 3), by name."""
+        found = self._run(pixels_of(images, self._uint8))
+        return {name: found[i] for i, name in enumerate(self._names)}
 
 
 def saturates() -> bool:
