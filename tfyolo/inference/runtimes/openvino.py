@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,7 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        import openvino
-
+        openvino = load_library()
         self.contract = folder_contract(path, "openvino")
         self.input_hw: tuple[int, int] | None = self.contract.image_size
         self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
@@ -77,11 +77,22 @@ def saturates() -> bool:
     return "avx512_vnni" not in flags and "avx_vnni" not in flags
 
 
-def _read(path: Path) -> Any:
+def load_library() -> Any:
+    """`openvino` without its reports to Intel.
+
+    From import on it sends events over the network, and so does NNCF, unless the package for it is missing. A
+    program that has imported OpenVINO before has chosen for itself.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
+    return openvino
+
+
+def _read(path: Path) -> Any:
     try:
-        return openvino.Core().read_model(str(path / MODEL_FILE))
+        return load_library().Core().read_model(str(path / MODEL_FILE))
     except RuntimeError as error:
         raise _unreadable(path, error) from error
 
