@@ -1,5 +1,9 @@
 """Official weights and real photographs: the figures that PyTorch YOLOv5 gives for them."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.request import ExportRequest, export_model
@@ -25,3 +29,18 @@ def test_map_of_exported_tflite(nano, tmp_path):
     path = export_model(request, ["tflite"], tmp_path / "yolov5n")["tflite"]
     metrics = validate(load(path), COCO128, ValOptions(plots=False))
     assert metrics.map50_95 >= 0.325
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_format_has_the_map_of_keras(tmp_path):
+    """yolov5n at 640 on val2017, by one command, whose table is printed."""
+    table = tmp_path / "table.json"
+    words = ["--weights", SHARED / "weights/yolov5n.pt", "--include", "all:float32", "all:float16"]
+    words += ["--data", COCO128, "--img", 640, "--rounds", 1, "--runs", 3, "--json", table]
+    subprocess.run([sys.executable, "-m", "tfyolo", "benchmark", *map(str, words)], check=True)
+    rows = [row for row in json.loads(table.read_text()) if row["format"] != "keras"]
+    assert len(rows) >= 13
+    for row in rows:
+        within = {"float32": 0.002, "float16": 0.004}[row["precision"]]
+        assert abs(row["difference"]) <= within, row["file"]

@@ -43,3 +43,39 @@ def test_cells_are_told_apart(cells, tmp_path):
     assert metrics["images"]["used"] == 945
     assert metrics["top1"] >= 0.97
     assert metrics["balanced"] >= 0.95  # four of five are red cells
+
+
+def top1(weights, data, folder):
+    """Of the test split."""
+    name = weights.name
+    tfyolo(
+        "classify", "val", "--weights", weights, "--data", data, "--split", "test", "--noplots",
+        "--project", folder, "--name", name,
+    )  # fmt: skip
+    return json.loads((folder / name / "metrics.json").read_text())["top1"]
+
+
+def test_integers_lose_half_a_point_at_most(cells, tmp_path):
+    data, best = cells
+    exact = top1(best, data, tmp_path)
+    formats = ["tflite", "onnx", "openvino"]
+    files = ["{}.tflite", "{}.onnx", "{}_openvino_model"]
+    trained = tmp_path / "trained.keras"
+    tfyolo("quantize", "--weights", best, "--data", data, "--steps", 300, "--batch", 32, "--output", trained)
+    for weights, stem in ((best, "calibrated"), (trained, "trained")):
+        given = ["--data", data] if weights is best else []
+        tfyolo(
+            "export",
+            "--weights",
+            weights,
+            "--include",
+            *formats,
+            "--int8",
+            *given,
+            "--output",
+            tmp_path / stem,
+        )
+        for file in files:
+            found = top1(tmp_path / file.format(stem), data, tmp_path)
+            print(f"{file.format(stem)}: top-1 {found:.4f}, {100 * (found - exact):+.2f} points")
+            assert found >= exact - 0.005
