@@ -50,9 +50,9 @@ def top1(weights, data, folder):
     name = weights.name
     tfyolo(
         "classify", "val", "--weights", weights, "--data", data, "--split", "test", "--noplots",
-        "--project", folder, "--name", name,
+        "--project", folder / "val", "--name", name,
     )  # fmt: skip
-    return json.loads((folder / name / "metrics.json").read_text())["top1"]
+    return json.loads((folder / "val" / name / "metrics.json").read_text())["top1"]
 
 
 def test_integers_lose_half_a_point_at_most(cells, tmp_path):

@@ -11,6 +11,8 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
 from tfyolo.inference.runtimes.base import channels_first, check_input, pixels_of, predict
+from tfyolo.inference.runtimes.cpu import has_vnni
+from tfyolo.inference.runtimes.onnx_kernels import signed_kernels
 from tfyolo.models.contract import Contract
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -36,7 +38,10 @@ class OnnxRuntime:
         present = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
         try:
             # From bytes: a file cannot refer to others then, wherever they lie.
-            self._session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=present)
+            content = path.read_bytes()
+            if has_vnni():
+                content = signed_kernels(content)
+            self._session = onnxruntime.InferenceSession(content, options, providers=present)
         except OSError as error:
             raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
         except Exception as error:  # the library has a kind for each of its statuses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
 from tfyolo.inference.runtimes.base import check_input, folder_contract, pixels_of, predict
+from tfyolo.inference.runtimes.cpu import has_vnni, is_x86
 
 MODEL_FILE = "model.xml"
 
@@ -65,16 +65,9 @@ class OpenVinoRuntime:
 def saturates() -> bool:
     """Whether integer kernels give wrong results: CPUs without VNNI add products up in 16 bits.
 
-    Seen with detectors on AVX2: not one box was where it belonged. Where the processor cannot be asked, the
-    answer is yes on x86.
+    Seen with detectors on AVX2: not one box was where it belonged.
     """
-    if platform.machine().lower() not in ("x86_64", "amd64", "i386", "i686"):
-        return False
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return True
-    return "avx512_vnni" not in flags and "avx_vnni" not in flags
+    return is_x86() and not has_vnni()
 
 
 def load_library() -> Any:
