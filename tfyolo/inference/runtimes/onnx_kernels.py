@@ -80,7 +80,7 @@ def _also_read_by_others(graph: Any, pairs: set[tuple[str, str]]) -> set[str]:
     for node in graph.node:
         for place, name in enumerate(node.input):
             readers[name].add((node.op_type, place, tuple(node.input)))
-    mine = set()
+    mine: set[str] = set()
     for kernel, zero in pairs:
         mine.update(
             name
