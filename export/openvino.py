@@ -14,8 +14,8 @@ from tfyolo.export.onnx import quiet
 from tfyolo.export.request import ExportRequest
 
 from tfyolo.files import atomic
-from tfyolo.inference.runtimes.openvino import load_library
 from tfyolo.models.contract import FILE_NAME
+from tfyolo.quiet import import_openvino
 
 MODEL_FILE = "model.xml"
 
@@ -30,7 +30,7 @@ def export(request: ExportRequest, path: Path) -> None:
     Raises:
         MissingExtraError: a library of the extra `openvino` is missing.
     """
-    openvino = load_library()
+    openvino = import_openvino()
     contract = request.exported_contract("openvino")
     with quiet():
         if request.precision == "int8" and request.calibrator == "runtime":
@@ -50,7 +50,7 @@ def export(request: ExportRequest, path: Path) -> None:
 
 def convert(request: ExportRequest) -> Any:
     """The `openvino.Model` of the graph, its outputs named as the contract wants them."""
-    openvino = load_library()
+    openvino = import_openvino()
     module = request.module(uint8=request.precision == "int8")
     with tempfile.TemporaryDirectory() as folder:
         saved_model.save(module, Path(folder))

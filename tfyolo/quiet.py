@@ -1,7 +1,7 @@
-"""Hides TensorFlow's notes.
+"""Hides TensorFlow's notes, and keeps OpenVINO off the network.
 
-Its C++ libraries write about plugins on stderr while they are imported, before any log level holds, and the
-converter about flags that it was not given.
+TensorFlow's C++ libraries write about plugins on stderr while they are imported, before any log level holds,
+and the converter about flags that it was not given.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 from tfyolo.errors import TfyoloError
 
@@ -61,3 +62,16 @@ def hidden_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def import_openvino() -> Any:
+    """`openvino` without its reports to Intel.
+
+    From import on it sends events over the network, and so does NNCF, unless the package for it is missing. A
+    program that has imported OpenVINO before has chosen for itself.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino

@@ -14,7 +14,7 @@ from tests.small import PICTURES, confident, letterboxed
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
-from tfyolo.inference.runtimes.openvino import load_library
+from tfyolo.quiet import import_openvino
 
 HW = (128, 128)
 pytestmark = needs_shared
@@ -169,7 +169,7 @@ def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
         request, settings=replace(request.settings, candidates=200, multi_label=multi_label), nms="builtin"
     )
     paths = export_model(request, ["onnx", "openvino"], tmp_path / "x")
-    model = load_library().Core().read_model(str(paths["openvino"] / "model.xml"))
+    model = import_openvino().Core().read_model(str(paths["openvino"] / "model.xml"))
     chosen = [op.get_attributes() for op in model.get_ops() if op.get_type_name() == "TopK"]
     large = [kind for kind in chosen if not kind["stable"]]
     assert len(large) == 1 + multi_label

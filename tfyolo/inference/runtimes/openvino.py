@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
 from tfyolo.inference.runtimes.base import check_input, folder_contract, pixels_of, predict
 from tfyolo.inference.runtimes.cpu import has_vnni, is_x86
+from tfyolo.quiet import import_openvino
 
 MODEL_FILE = "model.xml"
 
@@ -29,7 +29,7 @@ class OpenVinoRuntime:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        openvino = load_library()
+        openvino = import_openvino()
         self.contract = folder_contract(path, "openvino")
         self.input_hw: tuple[int, int] | None = self.contract.image_size
         self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
@@ -70,22 +70,9 @@ def saturates() -> bool:
     return is_x86() and not has_vnni()
 
 
-def load_library() -> Any:
-    """`openvino` without its reports to Intel.
-
-    From import on it sends events over the network, and so does NNCF, unless the package for it is missing. A
-    program that has imported OpenVINO before has chosen for itself.
-    """
-    if "openvino" not in sys.modules:
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
-
-
 def _read(path: Path) -> Any:
     try:
-        return load_library().Core().read_model(str(path / MODEL_FILE))
+        return import_openvino().Core().read_model(str(path / MODEL_FILE))
     except RuntimeError as error:
         raise _unreadable(path, error) from error
 
