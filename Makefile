@@ -153,8 +153,9 @@ bench-detect: setup  ## latency of Keras beside LiteRT in one run: make bench-de
 BENCH_WEIGHTS = $(or $(WEIGHTS),tfyolo/assets/bccd-n.keras)
 BENCH_DATA = $(or $(DATA),tfyolo/assets/bccd-mini/bccd-mini.yaml)
 
-bench-formats: setup  ## size, mAP and latency of every format: make bench-formats WEIGHTS=best.pt DATA=fruit.yaml
-	$(BIN)/tfyolo benchmark --weights $(BENCH_WEIGHTS) --include all --data $(BENCH_DATA) --chart build/formats.png
+bench-formats: setup  ## size, mAP and latency of every format: make bench-formats WEIGHTS=best.pt DATA=fruit.yaml IMG=320
+	$(BIN)/tfyolo benchmark --weights $(BENCH_WEIGHTS) --include all --data $(BENCH_DATA) $(if $(IMG),--img $(IMG)) \
+	  --chart build/formats.png
 
 bench-nms: setup  ## what decoding and suppression cost inside an int8 graph: make bench-nms WEIGHTS=yolov5n.pt DATA=coco128.yaml
 	$(BIN)/python benchmarks/nms.py --weights $(BENCH_WEIGHTS) --data $(BENCH_DATA) --img $(or $(IMG),640)
