@@ -53,7 +53,7 @@ def test_fit_and_the_loop_train_alike(data, tmp_path):
         np.testing.assert_allclose(a, b, atol=2e-3)
     assert by_loop.ends == 1
     assert {*METRICS, "fitness", "val/box_loss"} <= by_fit.epochs[0].keys()
-    saved = first.save_detector(tmp_path / "shapes.keras")
+    saved = first.save_averaged(tmp_path / "shapes.keras")
     assert load(saved).names == data.names
 
 

@@ -140,16 +140,16 @@ class Checkpoints(keras.callbacks.Callback):
         better = value > self.progress.best_fitness
         if better or not self.best.exists():
             self.progress.best_fitness, self.progress.best_epoch = value, epoch
-            self.model.save_detector(self.best)
+            self.model.save_averaged(self.best)
         save_state(self.model, self.progress, self.last)
         if self.save_period and (epoch + 1) % self.save_period == 0:
-            self.model.save_detector(self.folder / f"epoch{epoch + 1}.keras")
+            self.model.save_averaged(self.folder / f"epoch{epoch + 1}.keras")
         if self.patience and epoch - self.progress.best_epoch >= self.patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """The run is over: its last model needs no state any more."""
-        self.model.save_detector(self.last)
+        self.model.save_averaged(self.last)
 
 
 class ResultsCsv(keras.callbacks.Callback):

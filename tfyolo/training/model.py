@@ -64,7 +64,7 @@ class TrainingModel(keras.Model):
         """Raw heads of images in 0..1; of the averaged weights unless `training`."""
         return self.network(images, training=True) if training else self.averaged(images, training=False)
 
-    def set_detector_weights(self, weights: Sequence[Any]) -> None:
+    def begin_with(self, weights: Sequence[Any]) -> None:
         """Begin from these weights, in the order of `keras.Model.get_weights` of the same configuration."""
         self.network.set_weights(weights)
         self.averaged.set_weights(weights)
@@ -229,7 +229,7 @@ class TrainingModel(keras.Model):
         moved = self.balance * (1.0 - _AUTOBALANCE) + _AUTOBALANCE / by_scale
         return moved / moved[self.detection_loss.balance_reference]
 
-    def save_detector(self, path: str | Path) -> Path:
+    def save_averaged(self, path: str | Path) -> Path:
         """Write the averaged network and its contract to a `.keras` file that `tfyolo.load` takes."""
         from tfyolo.weights.keras_file import save_keras
 

@@ -89,7 +89,7 @@ def make_model(
     """The training model with the weights that fit; the others stay random."""
     model = TrainingModel(start.contract, image_size, precision, sync_bn)
     if start.source is not None:
-        model.set_detector_weights([value for value, _ in _pairs(model.averaged, start.source)])
+        model.begin_with([value for value, _ in _pairs(model.averaged, start.source)])
     return model
 
 

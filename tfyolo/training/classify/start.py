@@ -84,7 +84,7 @@ def make_classifier(
     """The training model with the weights that fit; the others stay random."""
     model = ClassifierTraining(start.contract, image_size, precision)
     if start.source is not None:
-        model.set_detector_weights([value for value, _ in matching(model.averaged, start.source)])
+        model.begin_with([value for value, _ in matching(model.averaged, start.source)])
     return model
 
 
