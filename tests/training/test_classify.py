@@ -176,7 +176,7 @@ def test_a_classifier_gives_its_normalization_too(options, tmp_path):
         assert start.total - start.taken == 2  # the last layer has other classes
 
 
-def test_fit_in_a_few_lines(colours):
+def test_fit_in_a_few_lines(colours, tmp_path):
     data = tfyolo.ClassificationData(colours, image_size=32, batch=8, augmentation=GENTLE)
     assert (data.names, data.steps) == (NAMES, 3)
     model = tfyolo.training_classifier(data, TINY)
@@ -188,6 +188,9 @@ def test_fit_in_a_few_lines(colours):
     assert set(history) >= {"loss", "accuracy", "val/loss", "metrics/accuracy_top1"}
     assert validation.metrics.names == NAMES
     assert model(tf.zeros((2, 32, 32, 3))).shape == (2, 3)
+    saved = load(model.save_averaged(tmp_path / "colours.keras"))
+    assert {name for _, name, _ in saved(np.zeros((40, 40, 3), np.uint8))[0].top(3)} == set(NAMES)
+    assert saved.names == NAMES
 
 
 def test_the_loss_is_smoothed_cross_entropy():
