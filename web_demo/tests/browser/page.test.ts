@@ -56,7 +56,7 @@ test('sliders, class filter and the address follow each other', () =>
     await page.fill('#confidence', '0.7');
     await page.waitForFunction((n) => Number(document.documentElement.dataset.detections) < n, before);
     expect((await saved(page)).every((one) => one.score > 0.7)).toBe(true);
-    expect(page.url()).toContain('conf=0.7');
+    await page.waitForFunction(() => location.search.includes('conf=0.7')); // written once the slider rests
     await page.fill('#confidence', '0.25');
     await page.waitForFunction((n) => Number(document.documentElement.dataset.detections) === n, before);
     await page.locator('label:has-text("RBC") input[type=checkbox]').uncheck();
