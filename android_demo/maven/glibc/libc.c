@@ -77,6 +77,33 @@ BIONIC(int, __android_log_vprint, int priority, const char *tag, const char *for
   return fputc('\n', __sF[2]);
 }
 
+/* The library's kernels for AVX-512, which no phone has, load their parameters as if malloc aligned to 64 bytes. */
+enum { ALIGNED = 64 };
+BIONIC(void *, memalign, size_t alignment, size_t size) {
+  static void *(*allocate)(size_t, size_t);
+  if (!allocate) allocate = from_glibc("memalign");
+  return allocate(alignment > ALIGNED ? alignment : ALIGNED, size);
+}
+BIONIC(int, posix_memalign, void **to, size_t alignment, size_t size) {
+  *to = memalign(alignment, size);
+  return *to ? 0 : 12; /* ENOMEM */
+}
+BIONIC(void *, malloc, size_t size) { return memalign(ALIGNED, size); }
+BIONIC(void *, calloc, size_t count, size_t size) {
+  size_t all;
+  if (__builtin_mul_overflow(count, size, &all)) return NULL;
+  void *found = memalign(ALIGNED, all);
+  return found ? GLIBC(void *, "memset", void *, int, size_t)(found, 0, all) : NULL;
+}
+BIONIC(void *, realloc, void *from, size_t size) {
+  void *to = memalign(ALIGNED, size);
+  if (!from || !to) return to;
+  size_t old = GLIBC(size_t, "malloc_usable_size", void *)(from);
+  GLIBC(void *, "memcpy", void *, const void *, size_t)(to, from, old < size ? old : size);
+  GLIBC(void, "free", void *)(from);
+  return to;
+}
+
 /* Without a library named, Android looks in the caller's own, too: so the XNNPACK delegate is found. */
 BIONIC(void *, dlsym, void *library, const char *name) {
   if (library == RTLD_DEFAULT) {
