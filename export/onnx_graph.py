@@ -128,7 +128,7 @@ def metadata(contract: Contract) -> dict[str, str]:
     """Short entries with YOLOv5's names, and the whole contract."""
     return {
         "stride": str(max(contract.strides)),
-        "names": json.dumps(dict(enumerate(contract.names))),
+        "names": str(dict(enumerate(contract.names))),  # as a Python literal, which YOLOv5 reads
         "task": contract.task,
         "imgsz": json.dumps(list(contract.image_size)),
         "tfyolo": contract.to_json(),

@@ -19,7 +19,7 @@ from tfyolo.models.contract import Contract
 WORKSPACE_BYTES = 4 << 30
 """What the builder may use to try kernels."""
 CONTRACT_BYTES = 4
-"""An engine file begins with the length of its contract, as YOLOv5's files do, then the contract as JSON."""
+"""An engine file begins with the length of its contract, as Ultralytics' newer files do, then it as JSON."""
 
 
 def export(request: ExportRequest, path: Path) -> None:
@@ -33,19 +33,19 @@ def export(request: ExportRequest, path: Path) -> None:
     graph = build_graph(request)
     logger = trt.Logger(trt.Logger.ERROR)
     trt.init_libnvinfer_plugins(logger, "")
-    builder = trt.Builder(logger)
-    if not builder:
+    try:
+        builder = trt.Builder(logger)
+    except TypeError as error:  # its factory returns nothing
         raise TfyoloError(
             "TensorRT builds engines on an NVIDIA GPU only, and there is none", fix="run it where one is"
-        )
-    network = builder.create_network(0)
+        ) from error
+    # Types are the graph's own; TensorRT 11 knows no other way.
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(graph.SerializeToString()):
         raise TfyoloError(f"TensorRT cannot read the graph: {parser.get_error(0).desc()}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
-    if request.precision == "float16":
-        config.set_flag(trt.BuilderFlag.FP16)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise TfyoloError("TensorRT could not build the engine", fix="see what it printed above")
@@ -78,12 +78,12 @@ def with_contract(engine: bytes, contract: Contract) -> bytes:
 
 
 def build_graph(request: ExportRequest) -> Any:
-    """The ONNX graph that TensorRT reads, in float32: the builder itself chooses where float16 will do.
+    """The ONNX graph that TensorRT reads; with float16 the network is, and decoding is not.
 
     With `nms="efficient"` the boxes and scores go through TensorRT's EfficientNMS plugin.
     """
     kind = "none" if request.nms == "efficient" else request.nms
-    graph = convert(replace(request, nms=kind, precision="float32"))
+    graph = convert(replace(request, nms=kind))
     return _suppressed(graph, request) if request.nms == "efficient" else graph
 
 
@@ -92,9 +92,12 @@ def _suppressed(graph: Any, request: ExportRequest) -> Any:
     from onnx import TensorProto, helper, numpy_helper
 
     settings, rows = request.settings, request.settings.max_detections
+    scores = "scores"
+    if not settings.multi_label or settings.agnostic:
+        scores = _best_class(graph, len(request.contract.names))
     plugin = helper.make_node(
         "EfficientNMS_TRT",
-        ["boxes", "scores"],
+        ["boxes", scores],
         ["counted", "detection_boxes", "detection_scores", "labelled"],
         name="suppress",
         domain="",
@@ -127,3 +130,23 @@ def _suppressed(graph: Any, request: ExportRequest) -> Any:
     for name, shape in shapes.items():
         graph.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     return graph
+
+
+def _best_class(graph: Any, classes: int) -> str:
+    """Scores but for those that are not their box's highest, which become 0: the plugin takes all for boxes.
+
+    Returns:
+        Name of the tensor.
+    """
+    from onnx import helper, numpy_helper
+
+    constants = {"classes": np.array(classes, np.int64), "off_on": np.array([0, 1], np.float32)}
+    graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    graph.graph.node.extend(
+        [
+            helper.make_node("ArgMax", ["scores"], ["best"], name="best", axis=2, keepdims=0),
+            helper.make_node("OneHot", ["best", "classes", "off_on"], ["is_best"], name="is_best", axis=-1),
+            helper.make_node("Mul", ["scores", "is_best"], ["best_scores"], name="best_scores"),
+        ]
+    )
+    return "best_scores"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from tfyolo.export.onnx import convert, quiet
-from tfyolo.export.onnx_graph import metadata, outline
+from tfyolo.export.onnx_graph import outline
 from tfyolo.export.request import ExportRequest
 
 from tfyolo.errors import TfyoloError
@@ -42,7 +42,11 @@ def export(request: ExportRequest, path: Path) -> None:
         module = onnx2torch.convert(graph).eval()
         traced = torch.jit.freeze(torch.jit.trace(module, images, check_trace=False))
         _check(graph, traced(images), images.numpy())
-    short = {key: value for key, value in metadata(contract).items() if key != "tfyolo"}
+    short = {
+        "shape": [1, 3, height, width],
+        "stride": max(contract.strides),
+        "names": dict(enumerate(contract.names)),
+    }
     files = {FILE_NAME: contract.to_json(), SHORT_FILE: json.dumps(short)}
     with atomic(path) as temporary, quiet():
         torch.jit.save(traced, str(temporary), _extra_files=files)

@@ -1,22 +1,26 @@
-"""ONNX, OpenVINO and TensorRT: what is particular to them; test_sweep.py has what they find."""
+"""ONNX, OpenVINO and TorchScript: what is particular to them; test_sweep.py has what they find."""
 
-import json
+import ast
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tfyolo.export.nms import NmsSettings
+from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import needs_shared
 from tests.small import PICTURES, confident, letterboxed
-from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.errors import TfyoloError
 from tfyolo.inference.boxes import iou_matrix
-from tfyolo.inference.load import load
+from tfyolo.inference.load import create, load
+from tfyolo.inference.runtimes.base import MAX_JSON_BYTES
 from tfyolo.quiet import import_openvino
 
 HW = (128, 128)
+TINY_CLASSES = Path(__file__).parents[1] / "tiny-cls.yaml"
 pytestmark = needs_shared
 
 
@@ -80,7 +84,7 @@ def test_onnx_has_yolov5s_metadata_and_opset(small, tmp_path):
     model = onnx.load(str(path))
     assert [entry.version for entry in model.opset_import if not entry.domain] == [15]
     found = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(found["names"]) == {str(i): f"thing{i}" for i in range(4)}
+    assert ast.literal_eval(found["names"]) == {i: f"thing{i}" for i in range(4)}
     assert (found["stride"], found["task"]) == ("32", "detect")
 
 
@@ -114,50 +118,41 @@ def test_damaged_openvino_is_one_sentence(small, tmp_path):
         load(path)
 
 
+def test_torchscript_runs_nothing_while_it_is_loaded(tmp_path, monkeypatch):
+    import torch
+
+    class Hostile(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.x = torch.zeros(3)
+
+        @torch.jit.export
+        def __getstate__(self) -> tuple[torch.Tensor, bool]:
+            return (self.x, self.training)
+
+        @torch.jit.export
+        def __setstate__(self, state: tuple[torch.Tensor, bool]) -> None:
+            self.x = state[0]
+            self.training = state[1]
+            torch.save(state[0], "written")
+
+        def forward(self, images):
+            return images.mean() + self.x
+
+    path = tmp_path / "x.torchscript"
+    contract = create(TINY_CLASSES, classes=3).contract
+    torch.jit.save(torch.jit.script(Hostile()), str(path), _extra_files={"tfyolo.json": contract.to_json()})
+    monkeypatch.chdir(tmp_path)
+    for use in (load, find_format("torchscript").inspect):
+        with pytest.raises(TfyoloError, match="holds the function __getstate__"):
+            use(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.torchscript"]
+
+
 def test_damaged_torchscript_is_one_sentence(tmp_path):
     path = tmp_path / "x.torchscript"
     path.write_bytes(b"nonsense")
     with pytest.raises(TfyoloError, match=r"x\.torchscript: is damaged or no TorchScript file"):
-        load(path)
-
-
-def test_tensorrt_is_given_a_graph_with_its_own_suppression(small):
-    from tfyolo.export.tensorrt import build_graph
-
-    graph = build_graph(replace(small[1], nms="efficient", precision="float16")).graph
-    (plugin,) = (node for node in graph.node if node.op_type == "EfficientNMS_TRT")
-    values = {a.name: a.i or a.f for a in plugin.attribute}
-    assert values["max_output_boxes"] == 100
-    assert values["score_threshold"] == pytest.approx(0.25)
-    assert values["iou_threshold"] == pytest.approx(0.45)
-    assert list(plugin.input) == ["boxes", "scores"]
-    shapes = {x.name: [d.dim_value for d in x.type.tensor_type.shape.dim] for x in graph.output}
-    assert shapes == {
-        "detection_boxes": [1, 100, 4],
-        "detection_classes": [1, 100],
-        "detection_scores": [1, 100],
-        "num_detections": [1],
-    }
-
-
-def test_engine_file_without_a_gpu(small, tmp_path):
-    from tfyolo.export.registry import find_format
-    from tfyolo.export.tensorrt import build_graph, engine_contract, with_contract
-
-    request = replace(small[1], nms="efficient")
-    path = tmp_path / "x.engine"
-    with pytest.raises(TfyoloError, match=r"tensorrt is not installed|NVIDIA GPU"):
-        find_format("engine").write(request, path)
-    assert not path.exists()
-    path.write_bytes(with_contract(b"engine", engine_contract(request, build_graph(request))))
-    found = find_format("engine").inspect(path)
-    assert found.contract.names == small[0].names
-    assert {x.name: x.shape for x in found.outputs}["detection_boxes"] == (1, 100, 4)
-    assert found.operators["EfficientNMS_TRT"] == 1
-    with pytest.raises((MissingExtraError, TfyoloError), match=r"not installed|NVIDIA GPU"):
-        load(path)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(TfyoloError, match=r"x\.engine: "):
         load(path)
 
 
@@ -179,3 +174,53 @@ def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
         assert len(a) > 10
         np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
         np.testing.assert_allclose(b.boxes_xyxy_px, a.boxes_xyxy_px, atol=0.2)
+
+
+def graph_of(inputs=("images",), outputs=("logits",), **export):
+    """An ONNX file whose contract is a classifier's and whose graph is what these names say."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    x = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 64, 64]) for name in inputs]
+    y = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 64, 64]) for name in outputs]
+    nodes = [helper.make_node("Identity", [inputs[0]], [name]) for name in outputs]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", x, y), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    model.ir_version = 9
+    contract = create(TINY_CLASSES, classes=3, image_size=(64, 64)).contract
+    text = contract.model_copy(update={"export": export}).to_json()
+    helper.set_model_props(model, {"tfyolo": text})
+    return onnx.load_model_from_string(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        (lambda: graph_of(outputs=("boxes",)), "its outputs are boxes"),
+        (lambda: graph_of(inputs=("images", "more")), "its input is `images`.*`more`"),
+        (lambda: graph_of(outputs=("logits", "other")), "its outputs are logits, other"),
+        (lambda: graph_of(outputs=("logits",), operators=[1]), "inside is wrong: .*operators"),
+    ],
+)
+def test_other_graphs_are_refused_in_one_sentence(graph, reason, tmp_path):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(graph().SerializeToString())
+    with pytest.raises(TfyoloError, match=reason):
+        load(path)
+
+
+def test_a_probability_for_each_class(tmp_path):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(graph_of(outputs=("probabilities",)).SerializeToString())
+    with pytest.raises(TfyoloError, match="12288 probabilities for 3 classes"):
+        load(path)(PICTURES)
+
+
+def test_folders_with_endless_contracts_are_refused(tmp_path):
+    folder = tmp_path / "x_openvino_model"
+    folder.mkdir()
+    (folder / "model.xml").write_text("<net/>")
+    (folder / "tfyolo.json").write_bytes(b" " * (MAX_JSON_BYTES + 1))
+    with pytest.raises(TfyoloError, match=r"tfyolo\.json: is too large"):
+        load(folder)

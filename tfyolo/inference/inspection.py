@@ -97,13 +97,13 @@ def noted(contract: Contract) -> Inspection:
     """What an exporter that begins with an ONNX graph has noted in the contract about it.
 
     Raises:
-        TfyoloError: the notes are damaged.
+        TfyoloError: it has noted nothing of the kind.
     """
     images = TensorInfo("images", (1, 3, *contract.image_size), "float32")
     outputs, operators = (contract.export.get(key, {}) for key in ("outputs", "operators"))
-    if not isinstance(outputs, dict) or not isinstance(operators, dict):
+    if not isinstance(outputs, dict):
         raise TfyoloError(f"{FILE_NAME} inside is wrong: its notes on the export", fix="export it again")
-    shapes = (TensorInfo(str(name), tuple(shape), "float32") for name, shape in outputs.items())
+    shapes = (TensorInfo(name, tuple(shape), "float32") for name, shape in outputs.items())
     return Inspection(contract, (images,), tuple(shapes), operators)
 
 

@@ -26,6 +26,13 @@ _OTHER_TASK = {
 """Of a model that is no good here: what it is, and the commands for it."""
 
 
+class _Notes(BaseModel):
+    """Of `Contract.export`, what is read for more than to be shown."""
+
+    outputs: dict[str, list[int]] | list[str] = {}
+    operators: dict[str, int] = {}
+
+
 class Contract(BaseModel):
     """Task, class names, anchors, strides, image size and configuration of a model.
 
@@ -61,6 +68,7 @@ class Contract(BaseModel):
             raise ValueError("anchors_px needs width, height pairs")
         if any(not 1 <= size <= MAX_SIDE for size in (*self.image_size, *self.strides)):
             raise ValueError(f"image_size and strides must be within 1 to {MAX_SIDE}")
+        _Notes.model_validate(self.export)
         return self
 
     @classmethod

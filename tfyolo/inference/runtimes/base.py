@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -37,10 +37,12 @@ class Runtime(Protocol):
         """
 
 
-OUTPUTS = (
-    "detection_boxes", "detection_classes", "detection_scores", "num_detections", "boxes", "scores",
-    "probabilities",
-)  # fmt: skip
+MAX_JSON_BYTES = 16 * 1024 * 1024
+"""Of a contract in a file of its own."""
+_DETECTIONS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
+_BOXES = ("boxes", "scores")
+_PROBABILITIES = "probabilities"
+OUTPUTS = (*_DETECTIONS, *_BOXES, _PROBABILITIES)
 """Names of an exported graph's outputs (docs/architecture.md); raw heads have `raw_outputs`."""
 LOGITS = "logits"
 """The one raw output of a classifier."""
@@ -70,24 +72,48 @@ def folder_contract(path: Path, format_name: str) -> Contract:
         TfyoloError: there is none, or it is damaged.
     """
     try:
-        text = (path / FILE_NAME).read_bytes()
+        with (path / FILE_NAME).open("rb") as file:
+            text = file.read(MAX_JSON_BYTES + 1)
     except OSError as error:
         raise TfyoloError(
             f"holds no {FILE_NAME}, so its classes and anchors are unknown",
             path=path,
             fix=f"write it with `tfyolo export --include {format_name}`",
         ) from error
+    if len(text) > MAX_JSON_BYTES:
+        raise TfyoloError("is too large for what it is", path=path / FILE_NAME, fix="export the model again")
     return Contract.from_json(text, path / FILE_NAME)
 
 
-def check_input(name: str, shape: tuple[object, ...], wanted: tuple[int, ...], path: Path) -> None:
-    """Refuse a file whose one input is not what its contract says.
+def check_input(found: Sequence[tuple[str, tuple[object, ...]]], wanted: tuple[int, ...], path: Path) -> None:
+    """Refuse a file whose inputs are not what its contract says.
+
+    Args:
+        found: name and shape of each, without the batch.
+        wanted: shape of the one input, `images`.
+        path: of the file.
 
     Raises:
-        TfyoloError: another name or shape (both without the batch).
+        TfyoloError: several inputs, another name or shape.
     """
-    if name != "images" or shape != wanted:
-        raise TfyoloError(f"its input is `{name}` {shape}, not what its {FILE_NAME} says", path=path)
+    if list(found) != [("images", wanted)]:
+        shown = ", ".join(f"`{name}` {shape}" for name, shape in found) or "nothing"
+        raise TfyoloError(f"its input is {shown[:200]}, not what its {FILE_NAME} says", path=path)
+
+
+def check_outputs(names: Iterable[str], contract: Contract, path: Path) -> None:
+    """Refuse a file whose outputs are none of the sets of names that exported graphs have.
+
+    Raises:
+        TfyoloError: outputs are missing, or there are others.
+    """
+    raw = chain.from_iterable(raw_outputs(contract))
+    found = set(names)
+    if found not in ({*_DETECTIONS}, {*_BOXES}, {_PROBABILITIES}, {*raw}):
+        shown = ", ".join(sorted(found))[:200] or "nothing"
+        raise TfyoloError(
+            f"its outputs are {shown}, which is not what tfyolo exports", path=path, fix="export it again"
+        )
 
 
 def predict(
@@ -129,10 +155,10 @@ def from_signature(outputs: Mapping[str, np.ndarray], contract: Contract, confid
         contract: of the file.
         confidence: candidates of lower objectness may be left out.
     """
-    if "probabilities" in outputs:
-        return Probabilities(np.asarray(outputs["probabilities"][0], np.float32))
+    if _PROBABILITIES in outputs:
+        return _probabilities(np.asarray(outputs[_PROBABILITIES][0], np.float32), contract)
     if LOGITS in outputs:
-        return Probabilities(softmax(outputs[LOGITS][0]))
+        return _probabilities(softmax(outputs[LOGITS][0]), contract)
     height, width = contract.image_size
     scale = np.array([width, height, width, height], np.float32)
     if "num_detections" in outputs:
@@ -144,3 +170,17 @@ def from_signature(outputs: Mapping[str, np.ndarray], contract: Contract, confid
         return Candidates(outputs["boxes"][0][:, [1, 0, 3, 2]] * scale, outputs["scores"][0])
     heads = [join_parts([outputs[name][0] for name in names]) for names in raw_outputs(contract)]
     return decode(heads, contract.anchors_px, contract.strides, confidence)
+
+
+def _probabilities(values: np.ndarray, contract: Contract) -> Probabilities:
+    """Of an image.
+
+    Raises:
+        TfyoloError: not one for each class.
+    """
+    if values.shape != (len(contract.names),):
+        raise TfyoloError(
+            f"the model gives {values.size} probabilities for {len(contract.names)} classes",
+            fix="export it again",
+        )
+    return Probabilities(values)

@@ -10,7 +10,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import channels_first, check_input, pixels_of, predict
+from tfyolo.inference.runtimes.base import channels_first, check_input, check_outputs, pixels_of, predict
 from tfyolo.inference.runtimes.cpu import has_vnni
 from tfyolo.inference.runtimes.onnx_kernels import signed_kernels
 from tfyolo.models.contract import Contract
@@ -52,10 +52,12 @@ class OnnxRuntime:
         self.contract = contract_of(self._session.get_modelmeta().custom_metadata_map, path)
         self.input_hw: tuple[int, int] | None = self.contract.image_size
         self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
-        (images,) = self._session.get_inputs()
-        check_input(images.name, tuple(images.shape)[1:], (3, *self.contract.image_size), path)
-        self._uint8 = images.type == "tensor(uint8)"
+        inputs = self._session.get_inputs()
+        shapes = [(images.name, tuple(images.shape)[1:]) for images in inputs]
+        check_input(shapes, (3, *self.contract.image_size), path)
+        self._uint8 = inputs[0].type == "tensor(uint8)"
         self._names = [output.name for output in self._session.get_outputs()]
+        check_outputs(self._names, self.contract, path)
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""

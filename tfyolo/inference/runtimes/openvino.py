@@ -10,7 +10,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import check_input, folder_contract, pixels_of, predict
+from tfyolo.inference.runtimes.base import check_input, check_outputs, folder_contract, pixels_of, predict
 from tfyolo.inference.runtimes.cpu import has_vnni, is_x86
 from tfyolo.quiet import import_openvino
 
@@ -34,12 +34,10 @@ class OpenVinoRuntime:
         self.input_hw: tuple[int, int] | None = self.contract.image_size
         self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
         core, model = openvino.Core(), _read(path)
-        (images,) = model.inputs
-        shape = tuple(
-            dim.get_length() if dim.is_static else None for dim in list(images.get_partial_shape())[1:]
-        )
-        check_input(images.get_any_name(), shape, (*self.contract.image_size, 3), path)
-        self._uint8 = images.get_element_type() == openvino.Type.u8
+        shapes = [(port.get_any_name(), _tensor(port).shape[1:]) for port in model.inputs]
+        check_input(shapes, (*self.contract.image_size, 3), path)
+        check_outputs([port.get_any_name() for port in model.outputs], self.contract, path)
+        self._uint8 = model.input().get_element_type() == openvino.Type.u8
         # On some processors it would compute in bfloat16 by itself.
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         if threads:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 import zipfile
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,11 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, noted
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import channels_first, pixels_of, predict
+from tfyolo.inference.runtimes.base import MAX_JSON_BYTES, channels_first, check_outputs, pixels_of, predict
 from tfyolo.models.contract import FILE_NAME, Contract
 
-_MAX_JSON_BYTES = 16 * 1024 * 1024
+_MAX_CODE_BYTES = 64 * 1024 * 1024
+_FUNCTION = re.compile(r"\bdef\b\W*(\w*)")
 _ARITHMETIC = ("aten::", "prim::")
 _REFUSED = (
     "aten::save",
@@ -50,7 +54,9 @@ class TorchScriptRuntime:
             torch.set_num_threads(threads)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._module = _load(path, self._device)
-        self._names = [str(name) for name in self.contract.export.get("outputs", ())]
+        self._names = list(self.contract.export.get("outputs", ()))
+        check_outputs(self._names, self.contract, path)
+        self._path = path
 
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
         """See `Runtime`."""
@@ -61,6 +67,11 @@ class TorchScriptRuntime:
             with torch.no_grad():
                 found = self._module(pixels)
             tensors = found if isinstance(found, tuple | list) else (found,)
+            if len(tensors) != len(self._names):
+                raise TfyoloError(
+                    f"gives {len(tensors)} outputs, but its {FILE_NAME} names {len(self._names)}",
+                    path=self._path,
+                )
             return dict(zip(self._names, (tensor.cpu().numpy() for tensor in tensors), strict=True))
 
         return predict(images, run, self.contract, confidence)
@@ -71,7 +82,7 @@ def _contract(path: Path) -> Contract:
     try:
         with zipfile.ZipFile(path) as archive:
             inside = [name for name in archive.namelist() if name.endswith(f"/extra/{FILE_NAME}")]
-            if not inside or archive.getinfo(inside[0]).file_size > _MAX_JSON_BYTES:
+            if not inside or archive.getinfo(inside[0]).file_size > MAX_JSON_BYTES:
                 raise TfyoloError(
                     f"holds no {FILE_NAME}, so its classes and anchors are unknown",
                     path=path,
@@ -87,20 +98,55 @@ def _contract(path: Path) -> Contract:
 def _load(path: Path, device: str) -> Any:
     import torch
 
+    archive = _looked_through(path)
     try:
-        module = torch.jit.load(str(path), map_location=device).eval()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # that it will go away some day
+            module = torch.jit.load(archive, map_location=device).eval()
         kinds = _operations(module)
     except (RuntimeError, ValueError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise TfyoloError(f"PyTorch cannot read it: {reason}", path=path, fix="export it again") from error
     for kind in kinds:
         if kind in _REFUSED or not kind.startswith(_ARITHMETIC):
-            raise TfyoloError(
-                f"holds the operation {kind}, which no exported model needs, and is not run",
-                path=path,
-                fix="use files that you or people you trust have exported",
-            )
+            raise _foreign(f"the operation {kind}", path)
     return module
+
+
+def _looked_through(path: Path) -> BytesIO:
+    """A copy of the archive, of which it is known that loading it runs nothing.
+
+    PyTorch calls methods such as `__setstate__` while it loads. Our modules have `forward` alone. The
+    copy is what is loaded, since two readers of zip files may disagree about an odd one.
+    """
+    copy = BytesIO()
+    try:
+        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as written:
+            entries = archive.infolist()
+            size = sum(entry.file_size for entry in entries)
+            if len({entry.filename.lower() for entry in entries}) < len(entries):
+                raise zipfile.BadZipFile("names that occur twice")
+            if size > path.stat().st_size + _MAX_CODE_BYTES:
+                raise zipfile.BadZipFile("it would unpack to far more")
+            for entry in entries:
+                content = archive.read(entry)
+                if entry.filename.endswith(".py"):
+                    for name in _FUNCTION.findall(content.decode()):
+                        if name != "forward":
+                            raise _foreign(f"the function {name[:40]}", path)
+                written.writestr(entry.filename, content)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, OSError) as error:
+        raise TfyoloError("is damaged or no TorchScript file", path=path, fix="export it again") from error
+    copy.seek(0)
+    return copy
+
+
+def _foreign(what: str, path: Path) -> TfyoloError:
+    return TfyoloError(
+        f"holds {what}, which no exported model needs, and is not run",
+        path=path,
+        fix="use files that you or people you trust have exported",
+    )
 
 
 def _operations(module: Any) -> dict[str, int]:
