@@ -140,7 +140,10 @@ def _best_class(graph: Any, classes: int) -> str:
     """
     from onnx import helper, numpy_helper
 
-    constants = {"classes": np.array(classes, np.int64), "off_on": np.array([0, 1], np.float32)}
+    constants: dict[str, np.ndarray] = {
+        "classes": np.array(classes, np.int64),
+        "off_on": np.array([0, 1], np.float32),
+    }
     graph.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     graph.graph.node.extend(
         [
