@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.data.image_header import parse_header
-from tfyolo.data.images import read_bytes
+from tfyolo.data.image_header import RESAVE, ImageHeader, parse_header, read_header
+from tfyolo.data.images import decode_image, read_bytes
 from tfyolo.data.kept import InMemory, OnDisk
 from tfyolo.data.records import read_picture, record_places
 from tfyolo.data.sample import Sample
 from tfyolo.data.scan_cache import file_states
 from tfyolo.errors import TfyoloError
 
-_DECODABLE = {"JPEG", "MPO", "PNG", "BMP", "GIF"}
+_JPEG, _PNG = ("JPEG", "MPO"), "PNG"
 _RATIOS = (1, 2, 4, 8)
+_OTHER = len(_RATIOS)
+"""Index of the decoder for what TensorFlow cannot decode, or not rightly: BMP with a palette, TIFF, WebP."""
 CACHES = ("none", "ram", "disk")
 
 
@@ -35,7 +37,7 @@ class PictureTable:
         progress: is told how many pictures of how many are kept.
 
     Raises:
-        TfyoloError: a picture is of a kind that TensorFlow cannot decode, no such cache, or no room for it.
+        TfyoloError: a picture cannot be read, no such cache, or no room for it.
     """
 
     def __init__(
@@ -52,10 +54,11 @@ class PictureTable:
         self.paths = tf.constant([str(sample.image) for sample in samples])
         self.places = tf.constant(record_places(samples), tf.int64)
         self._has_spans = any(sample.span for sample in samples)
-        self.ratio_index = tf.constant(
-            [_ratio_index(max(sample.hw), image_size) for sample in samples], tf.int32
-        )
-        turns = [_orientation(sample) for sample in samples]
+        headers = [_header(sample) for sample in samples]
+        decoders = [_decoder_index(header, image_size) for header in headers]
+        self.decoder_index = tf.constant(decoders, tf.int32)
+        self._has_others = _OTHER in decoders
+        turns = [1 if i == _OTHER else int(h.orientation) for i, h in zip(decoders, headers, strict=True)]
         self.turns = tf.constant(turns, tf.int32)
         self._has_turns = any(turn != 1 for turn in turns)
         counts = [len(sample.classes) for sample in samples]
@@ -72,10 +75,11 @@ class PictureTable:
         self.points = tf.constant(np.concatenate([np.zeros((0, 2)), *(p for p, _ in points)]), tf.float32)
         self.is_outline = tf.constant([real for _, real in points], tf.bool)
         self._kept: InMemory | OnDisk | None = None
-        if cache == "ram":
-            self._kept = InMemory(self._all(progress), self.size)
-        elif cache == "disk":
-            self._kept = OnDisk(self._all(progress), self.size, self._identity(samples))
+        with self.naming_damaged():
+            if cache == "ram":
+                self._kept = InMemory(self._all(progress), self.size)
+            elif cache == "disk":
+                self._kept = OnDisk(self._all(progress), self.size, self._identity(samples))
 
     def labels(self, index: Any) -> Any:
         """(n, 5) class, centre and size as shares of the picture."""
@@ -98,6 +102,23 @@ class PictureTable:
         """uint8 (h, w, 3), upright; no larger than needed where the format allows."""
         return self._decoded(index) if self._kept is None else self._kept(index)
 
+    @contextmanager
+    def naming_damaged(self) -> Iterator[None]:
+        """Around what decodes pictures: its errors become one that names the first damaged picture.
+
+        A scan reads headers only, and an operation cannot say which file it was given.
+        """
+        try:
+            yield
+        except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
+            for index in range(self.size):
+                try:
+                    self._decoded(tf.constant(index))
+                except tf.errors.OpError:
+                    path = self.paths[index].numpy().decode(errors="replace")
+                    raise TfyoloError("cannot be decoded: it is damaged", path=path, fix=RESAVE) from error
+            raise
+
     def _all(self, progress: Callable[[int, int], None] | None) -> Iterator[Any]:
         """All pictures in order."""
         decoded = tf.data.Dataset.range(self.size).map(self._decoded, tf.data.AUTOTUNE)
@@ -110,14 +131,16 @@ class PictureTable:
         """What decides on the pixels: files, their state, and how they are decoded."""
         states = file_states([sample.image for sample in samples]).tolist()
         rows = zip(
-            samples, states, self.ratio_index.numpy().tolist(), self.turns.numpy().tolist(), strict=True
+            samples, states, self.decoder_index.numpy().tolist(), self.turns.numpy().tolist(), strict=True
         )
         return [(str(sample.image.absolute()), sample.span, *rest) for sample, *rest in rows]
 
     def _decoded(self, index: Any) -> Any:
         data = self._bytes(index)
         decoders = [_decoder(data, ratio) for ratio in _RATIOS]
-        image = tf.switch_case(self.ratio_index[index], decoders)
+        if self._has_others:
+            decoders.append(lambda: tf.numpy_function(_decode, [data], tf.uint8))
+        image = tf.switch_case(self.decoder_index[index], decoders)
         if self._has_turns:
             image = tf.switch_case(self.turns[index] - 1, [_turner(image, turn) for turn in range(1, 9)])
         image.set_shape((None, None, 3))
@@ -147,9 +170,16 @@ def _decoder(data: Any, ratio: int) -> Callable[[], Any]:
     return lambda: tf.io.decode_jpeg(data, channels=3, ratio=ratio)
 
 
-def _ratio_index(longer_side: int, image_size: int) -> int:
-    """Index of the largest reduction after which the picture is still as large as the network's input."""
-    return max(i for i, ratio in enumerate(_RATIOS) if ratio == 1 or longer_side / ratio >= image_size)
+def _decode(data: Any) -> np.ndarray:
+    return decode_image(np.asarray(data).item())  # a scalar of bytes, in a graph the bytes themselves
+
+
+def _decoder_index(header: ImageHeader, image_size: int) -> int:
+    """What decodes a picture: JPEG with the largest reduction that leaves it as large as the input."""
+    if header.format in _JPEG:
+        longer_side = max(header.hw)
+        return max(i for i, ratio in enumerate(_RATIOS) if ratio == 1 or longer_side / ratio >= image_size)
+    return 0 if header.format == _PNG else _OTHER
 
 
 def _turner(image: Any, orientation: int) -> Callable[[], Any]:
@@ -163,20 +193,8 @@ def _turner(image: Any, orientation: int) -> Callable[[], Any]:
     return turn
 
 
-def _orientation(sample: Sample) -> int:
-    """The EXIF orientation; refuses what TensorFlow cannot decode."""
-    data = read_bytes(sample.image, sample.span) if sample.span else None
-    path: str | Path = sample.record or sample.image
-    if data is None:
-        from tfyolo.data.image_header import read_header
-
-        header = read_header(sample.image)
-    else:
-        header = parse_header(BytesIO(data), len(data), path)
-    if header.format not in _DECODABLE:
-        raise TfyoloError(
-            f"is a {header.format} picture, which TensorFlow cannot decode",
-            path=path,
-            fix="save it as JPEG or PNG",
-        )
-    return int(header.orientation)
+def _header(sample: Sample) -> ImageHeader:
+    if sample.span is None:
+        return read_header(sample.image)
+    data = read_bytes(sample.image, sample.span)
+    return parse_header(BytesIO(data), len(data), sample.record or sample.image)

@@ -115,15 +115,18 @@ def train(
             restore_state(model, resume)
             tell(f"resumed after epoch {progress.epoch} of {options.epochs}")
         if strategy is not None and not strategy.extended.should_checkpoint:  # another worker writes
-            run_epochs(model, pipeline, options.epochs, progress.epoch)
+            with pipeline.table.naming_damaged():
+                run_epochs(model, pipeline, options.epochs, progress.epoch)
             return TrainResult(folder, folder / "weights/best.keras", folder / "weights/last.keras", None)
         _write_notes(folder, options, hyps)
         if options.plots and not resume:
             plots.save_labels(samples, dataset.names, folder / "labels.jpg")
-            plots.save_batches(pipeline, names, folder)
+            with pipeline.table.naming_damaged():
+                plots.save_batches(pipeline, names, folder)
         checkpoints, own = _own_callbacks(folder, options, progress, dataset, scans.get("val"), bar)
         weights = _weights_for(samples, own[0], names) if options.image_weights else None
-        run_epochs(model, pipeline, options.epochs, progress.epoch, [*own, *callbacks], weights)
+        with pipeline.table.naming_damaged():
+            run_epochs(model, pipeline, options.epochs, progress.epoch, [*own, *callbacks], weights)
     if options.plots:
         plots.save_results(folder / "results.csv", folder / "results.png")
     metrics = None
@@ -224,7 +227,7 @@ def _own_callbacks(
     """In the order in which they depend on each other."""
     settings = ValOptions(single_cls=options.single_cls, plots=False, batch=2 * max(options.batch, 8))
     # A worker that stopped alone would leave the others waiting.
-    patience = 0 if options.strategy == "multiworker" else options.patience
+    patience = options.patience if options.val and options.strategy != "multiworker" else 0
     checkpoints = Checkpoints(folder / "weights", progress, options.save_period, patience)
     own = [
         Validation(dataset, scan, settings, options.image_size, options.val, bar),

@@ -108,19 +108,23 @@ def train_classifier(
     with atomic(folder / "opt.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(plain(options), sort_keys=False))
     if options.plots and not resume:
-        plots.save_batches(pipeline, dataset.names, folder)
+        with pipeline.table.naming_damaged():
+            plots.save_batches(pipeline, dataset.names, folder)
     settings = ClassifyValOptions(split, options.batch, plots=False)
-    checkpoints = Checkpoints(folder / "weights", progress, options.save_period, options.patience)
+    checkpoints = Checkpoints(
+        folder / "weights", progress, options.save_period, options.patience if options.val else 0
+    )
     own = [
         ClassifierValidation(dataset, scans[split], settings, options.val, bar),
         ClassifierResultsCsv(folder / "results.csv", progress.epoch),
         checkpoints,
         *([TensorBoard(folder)] if options.tensorboard else []),
     ]
-    model.fit(
-        pipeline.stream(progress.epoch), epochs=options.epochs, initial_epoch=progress.epoch,
-        steps_per_epoch=pipeline.steps_per_epoch, callbacks=[*own, *callbacks], verbose=0,
-    )  # fmt: skip
+    with pipeline.table.naming_damaged():
+        model.fit(
+            pipeline.stream(progress.epoch), epochs=options.epochs, initial_epoch=progress.epoch,
+            steps_per_epoch=pipeline.steps_per_epoch, callbacks=[*own, *callbacks], verbose=0,
+        )  # fmt: skip
     if options.plots:
         plots.save_results(folder / "results.csv", folder / "results.png")
     settings = dataclasses.replace(settings, plots=options.plots)
