@@ -113,6 +113,32 @@ def check_request(entry: Format, nms: str, precision: str, task: str, dynamic_ba
     return kind
 
 
+def check_export(request: ExportRequest, formats: list[str]) -> list[tuple[Format, str]]:
+    """Refuse what cannot be written, before anything is measured for it.
+
+    Args:
+        request: its ranges and pictures may be missing yet.
+        formats: names from export/registry.py.
+
+    Returns:
+        Each format with its kind of suppression.
+
+    Raises:
+        TfyoloError: an unknown format, one that cannot do this, or a size that strides do not divide.
+    """
+    request.contract.check_size(request.image_hw)
+    own = request.calibrator == "runtime"
+    if own and request.precision != "int8":
+        raise TfyoloError("--calibrator runtime is for integer networks", fix="add --int8, or leave it out")
+    entries = [find_format(name) for name in formats]
+    task, batch = request.contract.task, request.dynamic_batch
+    kinds = [check_request(entry, request.nms, request.precision, task, batch) for entry in entries]
+    for entry in entries:
+        if own and not entry.calibrates:
+            raise TfyoloError(f"{entry.label} has no calibration of its own", fix="leave out --calibrator")
+    return list(zip(entries, kinds, strict=True))
+
+
 def export_model(
     request: ExportRequest,
     formats: list[str],
@@ -133,23 +159,9 @@ def export_model(
     Raises:
         TfyoloError: an unknown format, one that cannot do this, or a size that strides do not divide.
     """
-    stride = max(request.contract.strides)
-    if any(size % stride or size < stride for size in request.image_hw):
-        height, width = request.image_hw
-        raise TfyoloError(
-            f"an input of {height}x{width} pixels is no multiple of the stride {stride}",
-            fix=f"--img {max(round(height / stride), 1) * stride}",
-        )
-    entries = [find_format(name) for name in formats]
-    kinds = [
-        check_request(entry, request.nms, request.precision, request.contract.task, request.dynamic_batch)
-        for entry in entries
-    ]
+    checked = check_export(request, formats)
     own = request.calibrator == "runtime"
-    for entry in entries:
-        if own and request.precision == "int8" and not entry.calibrates:
-            raise TfyoloError(f"{entry.label} has no calibration of its own", fix="leave out --calibrator")
-    if own and request.precision == "int8" and request.pictures is None:
+    if own and request.pictures is None:
         raise TfyoloError("a runtime calibrates on pictures", fix="pass --data")
     if request.precision == "int8" and not own and request.contract.quantization is None:
         raise TfyoloError(
@@ -157,9 +169,9 @@ def export_model(
             fix="pass --data, or weights that `tfyolo quantize` wrote",
         )
     written: dict[str, Path] = {}
-    for entry, nms in zip(entries, kinds, strict=True):
+    for entry, nms in checked:
         if progress:
-            progress("exporting", len(written), len(entries))
+            progress("exporting", len(written), len(checked))
         path = stem.with_name(stem.name + entry.suffix)
         entry.write(replace(request, nms=nms), path)
         written[entry.name] = path

@@ -109,3 +109,37 @@ def test_train_qat_ends_with_an_integer_file_and_its_map(shapes, tiny_shapes, tm
 def test_train_qat_needs_weights(shapes, capsys):
     assert main(["train", "--qat", "--data", shapes, "--weights", ""]) == 2
     assert "--qat needs --data and --weights" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_measured(
+    shapes, tiny_shapes, quantized, tmp_path, capsys, monkeypatch
+):
+    from tfyolo.quantization import pictures
+
+    def measured(*_):
+        raise AssertionError("pictures are read")
+
+    monkeypatch.setattr(pictures, "task_pictures", measured)
+    int8 = ["--int8", "--data", shapes, "--output", str(tmp_path / "best")]
+    for weights, words, reason in (
+        (tiny_shapes, ["--img", "100"], "100x100 pixels is no multiple of the stride 32"),
+        (tiny_shapes, ["--dynamic-batch"], "takes one image at a time"),
+        (tiny_shapes, ["--calibrator", "runtime"], "has no calibration of its own"),
+        (quantized, [], "is quantized already"),
+        (quantized, ["--include", "onnx", "--calibrator", "runtime"], "pass the float model"),
+        (
+            tiny_shapes,
+            ["--include", "onnx", "--calibrator", "runtime", "--keep-float", "model.1"],
+            "leave out --keep-float",
+        ),
+    ):
+        assert main(["export", "--weights", str(weights), *int8, *words]) == 2
+        assert reason in capsys.readouterr().err
+    assert (
+        main(["export", "--weights", str(tiny_shapes), "--include", "onnx", "--calibrator", "runtime"]) == 2
+    )
+    assert "--calibrator runtime is for integer networks" in capsys.readouterr().err
+    for command in ("quantize", "quant-debug"):
+        words = [command, "--weights", str(tiny_shapes), "--data", shapes, "--img", "100"]
+        assert main(words) == 2
+        assert "no multiple of the stride 32" in capsys.readouterr().err

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
+from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
     from tfyolo.models.contract import Contract
@@ -81,10 +83,9 @@ def _opset(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Export, print what was written and how to use it."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.errors import TfyoloError
     from tfyolo.export.nms import NmsSettings
     from tfyolo.export.registry import find_format, format_of
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.request import ExportRequest, check_export, export_model
     from tfyolo.files import megabytes
     from tfyolo.quiet import hidden_stderr
     from tfyolo.weights import load_model
@@ -113,27 +114,29 @@ def run(arguments: argparse.Namespace) -> int:
         per_class=arguments.topk_per_class,
     )
     sentences: list[str] = []
+    request = ExportRequest(
+        model,
+        contract,
+        image_hw,
+        arguments.nms,
+        settings,
+        arguments.precision,
+        None,
+        arguments.dynamic_batch,
+        arguments.opset,
+        arguments.simplify,
+        arguments.calibrator,
+        tell=sentences.append,
+    )
+    check_export(request, arguments.include)
+    _check_calibration(arguments, contract, path)
     with progress_bar() as progress:
-        pictures = None
-        own = arguments.calibrator == "runtime" and arguments.precision == "int8"
+        own = arguments.calibrator == "runtime"
         if arguments.precision == "int8" and not own:
             model, contract = _quantized(arguments, model, contract, image_hw, progress)
+            request = replace(request, model=model, contract=contract)
         elif arguments.precision == "int16x8" or own:
-            pictures = _pictures(arguments, contract, image_hw, progress)
-        request = ExportRequest(
-            model,
-            contract,
-            image_hw,
-            arguments.nms,
-            settings,
-            arguments.precision,
-            pictures,
-            arguments.dynamic_batch,
-            arguments.opset,
-            arguments.simplify,
-            arguments.calibrator,
-            tell=sentences.append,
-        )
+            request = replace(request, pictures=_pictures(arguments, contract, image_hw, progress))
         with hidden_stderr():
             written = export_model(request, arguments.include, stem, progress)
     for sentence in sentences:
@@ -156,6 +159,21 @@ _NEXT = (
     ),
 )
 """What a person is likely to want with files of these formats: the first of them that was written."""
+
+
+def _check_calibration(arguments: argparse.Namespace, contract: Contract, path: Path) -> None:
+    """Refuse what would be measured on weights that are rounded already, or not be heeded."""
+    if arguments.precision != "int8":
+        return
+    own = arguments.calibrator == "runtime"
+    if contract.quantization is not None and (own or arguments.data is not None):
+        raise TfyoloError(
+            "is quantized already, and new ranges would be measured on its rounded weights",
+            path=path,
+            fix="pass the float model" if own else "leave out --data",
+        )
+    if own and arguments.keep_float:
+        raise TfyoloError("runtimes choose themselves what stays in float", fix="leave out --keep-float")
 
 
 def _quantized(
@@ -183,7 +201,6 @@ def _pictures(
     progress: Any,
     count: int | None = None,
 ) -> Any:
-    from tfyolo.errors import TfyoloError
     from tfyolo.quantization.pictures import task_pictures
 
     if arguments.data is None:

@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     network = exact = Network.of(model, contract.spec)
     spec = contract.quantization
     image_hw = options.image_hw(arguments.img) or contract.image_size
+    contract.check_size(image_hw)
     if spec is not None and arguments.exact is None:
         raise TfyoloError(
             "is quantized: its own weights are rounded", path=path, fix="pass --float with the float model"

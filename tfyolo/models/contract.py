@@ -103,6 +103,20 @@ class Contract(BaseModel):
             message, fix = _OTHER_TASK[self.task]
             raise TfyoloError(message, path=path, fix=fix)
 
+    def check_size(self, image_hw: tuple[int, int]) -> None:
+        """Refuse a height and width in pixels that the largest stride does not divide.
+
+        Raises:
+            TfyoloError: with the nearest size that it does.
+        """
+        stride = max(self.strides)
+        if any(size % stride or size < stride for size in image_hw):
+            height, width = image_hw
+            raise TfyoloError(
+                f"an input of {height}x{width} pixels is no multiple of the stride {stride}",
+                fix=f"--img {max(round(height / stride), 1) * stride}",
+            )
+
     @property
     def spec(self) -> ModelSpec:
         """The configuration, checked and resolved again.

@@ -87,6 +87,7 @@ def quantize(
     contract.require(options.task or contract.task, options.weights)
     task = find_task(options.data, contract)
     image_hw = options.image_hw or contract.image_size
+    contract.check_size(image_hw)
     if contract.quantization is not None and options.exact is None:
         raise TfyoloError(
             "is quantized: its own weights are rounded",

@@ -84,13 +84,7 @@ def train_classifier(
             tell(str(problem))
     hyps = options.hyps
     start = _start(options, dataset, resume, tell)
-    stride = max(start.contract.strides)
-    if options.image_size % stride:
-        nearest = max(round(options.image_size / stride), 1) * stride
-        raise TfyoloError(
-            f"the image size {options.image_size} is not a multiple of the stride {stride}",
-            fix=f"use --img {nearest}",
-        )
+    start.contract.check_size((options.image_size, options.image_size))
     progress = read_progress(resume, TASK) if resume else Progress(options=plain(options), task=TASK)
     model = make_classifier(start, options.image_size, PRECISIONS[options.amp])
     pipeline = _pipeline(scans["train"], len(dataset.names), options, bar)
