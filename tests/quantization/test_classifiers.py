@@ -183,3 +183,24 @@ def test_models_and_data_of_the_other_task_are_refused(model, colours, tmp_path,
     assert main(["quantize", *weights, str(other)]) == 2
     assert "`ape` is no class of the model" in capsys.readouterr().err
     assert tfyolo.load(model).contract.quantization is None
+
+
+def test_qat_takes_the_models_own_size_and_no_flag_in_vain(model, colours, tmp_path, capsys):
+    words = [
+        "classify",
+        "train",
+        "--qat",
+        "--data",
+        str(colours),
+        "--pretrained",
+        str(model),
+        "--epochs",
+        "1",
+    ]
+    place = ["--project", str(tmp_path)]
+    for more, flag in ((["--lr0", "0.1"], "--lr0"), (["--resume"], "--resume"), (["--noval"], "--noval")):
+        assert main([*words, *more, *place]) == 2
+        assert f"--qat takes no {flag}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert main([*words, "--batch", "12", *place]) == 0
+    assert load_model(tmp_path / "exp/weights/best.keras")[1].image_size == (32, 32)

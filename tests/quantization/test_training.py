@@ -137,3 +137,32 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     assert file == tmp_path / "tiny_int8.tflite"
     assert 0 <= metrics.map50 <= 1
     assert (tmp_path / "measured" / "metrics.json").exists()
+
+
+def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
+    """A run that was killed, then the model it came from was trained anew."""
+    from tfyolo.inference.load import create
+    from tfyolo.quantization.qat_options import QatOptions
+
+    data = datasets.shapes(tmp_path / "shapes", train=4, val=2, image_size=64)
+    weights = create(TINY, classes=3, names=("a", "b", "c")).save(tmp_path / "tiny.keras")
+    train = QatOptions(steps=4, save_every=2)
+    options = QuantizeOptions(data, str(weights), tmp_path / "out.keras", train=train, batch=2)
+
+    def kill(label, done, total):
+        if label == "quantization-aware training" and done == 3:
+            raise KeyboardInterrupt
+
+    def run():
+        told = []
+        with pytest.raises(KeyboardInterrupt):
+            quantize(options, kill, told.append)
+        return [sentence for sentence in told if "calibra" in sentence or "resumed" in sentence]
+
+    assert run() == ["calibrating on 4 pictures"]
+    state = tmp_path / "out.progress.npz"
+    assert run() == [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
+    create(TINY, classes=3, names=("a", "b", "c")).save(weights)
+    assert run() == ["calibrating on 4 pictures"]
+    state.write_bytes(b"damaged")
+    assert run() == ["calibrating on 4 pictures"]

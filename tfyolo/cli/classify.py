@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "tfyolo classify train --data cells/ --model yolov5n-cls --img 64 --epochs 30",
     "tfyolo classify train --data cells/ --pretrained yolov5n.pt --freeze 5   # a detector's backbone",
-    "tfyolo classify train --qat --data cells/ --pretrained best.keras --img 64   # as an 8-bit model",
+    "tfyolo classify train --qat --data cells/ --pretrained best.keras   # as an 8-bit model",
     "tfyolo classify train --resume                          # the newest unfinished run goes on",
     "tfyolo classify val --data cells/ --weights best.keras --split test",
     "tfyolo classify predict --weights best.keras --source pictures/",
@@ -62,8 +62,8 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="begin with the layers of this classifier or detector that fit; by default random")  # fmt: skip
     add("--epochs", type=positive, default=10, metavar="N", help="(%(default)s)")
     add("--batch-size", "--batch", dest="batch", type=positive, default=64, metavar="N", help="(%(default)s)")
-    add("--img", "--imgsz", "--img-size", dest="img", type=positive, default=224, metavar="PX",
-        help="side of the images (%(default)s)")  # fmt: skip
+    add("--img", "--imgsz", "--img-size", dest="img", type=positive, metavar="PX",
+        help="side of the images (224; with --qat the model's own)")  # fmt: skip
     add("--optimizer", choices=("SGD", "Adam", "AdamW"), default="Adam", help="(%(default)s)")
     add("--lr0", type=float, default=0.001, metavar="X", help="learning rate (%(default)s)")
     add("--lrf", type=float, default=0.01, metavar="P", help="last learning rate, as a share (%(default)s)")
@@ -153,11 +153,11 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     from tfyolo.files import run_folder
 
-    if arguments.resume is not None:
-        return _resume(arguments)
     if arguments.qat:
         train_quantized.train_quantized(arguments, "classify", "--pretrained", arguments.pretrained)
         return 0
+    if arguments.resume is not None:
+        return _resume(arguments)
     wanted = _options(arguments)
     return _run(wanted, run_folder(arguments.project, arguments.name, arguments.exist_ok), None)
 
@@ -173,7 +173,7 @@ def _options(arguments: argparse.Namespace) -> ClassifyOptions:
              "save_period", "cache", "seed", "amp")  # fmt: skip
     return ClassifyOptions(
         **{name: given[name] for name in names},
-        image_size=arguments.img,
+        image_size=arguments.img or ClassifyOptions.image_size,
         hyps=_checked(ClassifyHyps, given),
         augmentation=_checked(ClassificationAugmentation, given),
         freeze=tuple(arguments.freeze),

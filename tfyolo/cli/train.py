@@ -43,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images in a batch; -1 measures what fits a GPU (%(default)s)")  # fmt: skip
     add("--nominal-batch", type=options.positive, default=64, metavar="N",
         help="images in an update, by accumulation (%(default)s)")  # fmt: skip
-    add("--img", "--imgsz", "--img-size", dest="img", type=options.positive, default=640, metavar="PX",
-        help="side of the images (%(default)s)")  # fmt: skip
+    add("--img", "--imgsz", "--img-size", dest="img", type=options.positive, metavar="PX",
+        help="side of the images (640; with --qat the model's own)")  # fmt: skip
     add("--optimizer", choices=("SGD", "Adam", "AdamW"), default="SGD", help="(%(default)s)")
     add("--adam", action="store_true", help="the same as --optimizer Adam")
     add("--cos-lr", action="store_true", help="cosine instead of linear learning rate")
@@ -93,13 +93,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, resume or evolve, and say what was made."""
     from tfyolo.files import run_folder
 
+    if arguments.qat:
+        train_quantized.train_quantized(arguments, "detect", "--weights", arguments.weights, arguments.hyp)
+        return 0
     if arguments.resume is not None:
         from tfyolo.training.state import newest_run
 
         return _resume(Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project)))
-    if arguments.qat:
-        train_quantized.train_quantized(arguments, "detect", "--weights", arguments.weights, arguments.hyp)
-        return 0
     wanted = _options(arguments)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     if arguments.evolve:
@@ -125,7 +125,7 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
     return TrainOptions(
         **{name: getattr(arguments, name) for name in names},
         hyp_overrides=overrides,
-        image_size=arguments.img,
+        image_size=arguments.img or TrainOptions.image_size,
         optimizer="Adam" if arguments.adam else arguments.optimizer,
         autoanchor=not arguments.noautoanchor,
         freeze=tuple(arguments.freeze),

@@ -7,6 +7,12 @@ import argparse
 from tfyolo.cli import arguments as options
 from tfyolo.errors import TfyoloError
 
+_HEEDED = {
+    "parser", "part", "data", "weights", "pretrained", "img", "epochs", "batch", "seed", "hyp", "device",
+    "project", "name", "exist_ok", "qat", "qat_loss", "qat_lr", "calibration", "ranges", "keep_float",
+}  # fmt: skip
+"""Arguments of the two commands that mean something with --qat."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--qat, and how the model is calibrated and trained."""
@@ -15,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_calibration(parser, data=False)
     options.add_qat(parser, "both", short=False)
+    parser.set_defaults(parser=parser)
 
 
 def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights: str, hyp: str = "") -> None:
@@ -28,7 +35,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         hyp: hyperparameters of YOLOv5's loss.
 
     Raises:
-        TfyoloError: weights or data are missing or wrong.
+        TfyoloError: weights or data are missing or wrong, or a flag would have no effect.
     """
     from tfyolo.cli.classify import print_metrics as print_classification
     from tfyolo.cli.progress import progress_bar
@@ -41,13 +48,16 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
 
     if arguments.data is None or not weights:
         raise TfyoloError(f"--qat needs --data and {flag}", fix="pass a trained model and its data set")
+    for name, value in vars(arguments).items():
+        if name not in _HEEDED and value != arguments.parser.get_default(name):
+            raise TfyoloError(f"--qat takes no --{name.replace('_', '-')}", fix="leave it out")
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     wanted = QuantizeOptions(
         data=arguments.data,
         weights=weights,
         output=folder / "weights/best.keras",
         task=task,
-        image_hw=(arguments.img, arguments.img),
+        image_hw=(arguments.img, arguments.img) if arguments.img else None,
         calibration=arguments.calibration,
         calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
         train=QatOptions(learning_rate=arguments.qat_lr, loss=arguments.qat_loss),

@@ -114,7 +114,7 @@ class Contract(BaseModel):
             height, width = image_hw
             raise TfyoloError(
                 f"an input of {height}x{width} pixels is no multiple of the stride {stride}",
-                fix=f"--img {max(round(height / stride), 1) * stride}",
+                fix=f"use --img {max(round(height / stride), 1) * stride}",
             )
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import tensorflow as tf
@@ -30,10 +31,14 @@ class QuantizedTraining:
         twin: of the calibrated one.
         objective: what is lowered.
         options: how.
+        origin: what the calibrated network came from, which tells progress of one run from that of another.
     """
 
-    def __init__(self, teacher: Network, twin: Twin, objective: Objective, options: QatOptions) -> None:
+    def __init__(
+        self, teacher: Network, twin: Twin, objective: Objective, options: QatOptions, origin: str = ""
+    ) -> None:
         self.teacher, self.twin, self.objective, self.options = teacher, twin, objective, options
+        self._origin = origin
         self._variables = twin.trained_variables
         self._optimizer = tf_keras.optimizers.Adam(_Schedule(options), beta_2=0.99, epsilon=1e-12)
         self._optimizer.build(self._variables)
@@ -91,9 +96,22 @@ class QuantizedTraining:
     def _save(self, path: Path) -> None:
         arrays = {f"v{i}": variable.numpy() for i, variable in enumerate(self._state)}
         out = BytesIO()
-        np.savez(out, options=np.frombuffer(self._fingerprint().encode(), np.uint8), **arrays)
+        np.savez(out, options=_bytes(self._fingerprint()), origin=_bytes(self._origin), **arrays)
         with atomic(path) as temporary:
             temporary.write_bytes(out.getvalue())
+
+
+def origin_of(state: Path) -> str | None:
+    """`origin` of the run that has left a file of progress; None if there is none that can be read."""
+    try:
+        with np.load(state) as arrays:
+            return bytes(arrays["origin"]).decode()
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+
+
+def _bytes(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode(), np.uint8)
 
 
 def _nested(flat: Any, sizes: Sequence[int]) -> list[tuple[Any, ...]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
@@ -98,7 +100,7 @@ def quantize(
     if options.exact is not None:
         exact = float_network(options.exact, contract)
     state = options.output.with_suffix(".progress.npz")
-    if state.exists() and options.output.exists() and options.train:
+    if options.train and state.exists() and options.output.exists() and _is_unfinished(state, options):
         network, contract = _reload(options.output)
         tell(f"{options.output} is calibrated already")
     else:
@@ -113,6 +115,21 @@ def quantize(
         _save(network, contract, options.output)
         state.unlink(missing_ok=True)
     return options.output
+
+
+def _origin(options: QuantizeOptions) -> str:
+    """What the calibrated network came from: files by their content, and how it was calibrated."""
+    names = [options.weights, *([options.exact] if options.exact else [])]
+    digests = [blake2b(find_weights(name).read_bytes()).hexdigest() for name in names]
+    data = str(options.data.absolute())
+    return json.dumps([digests, data, options.image_hw, options.calibration, asdict(options.calibrate)])
+
+
+def _is_unfinished(state: Path, options: QuantizeOptions) -> bool:
+    """Whether the file of progress is of a run that this one goes on with."""
+    from tfyolo.quantization.qat import origin_of
+
+    return origin_of(state) == _origin(options)
 
 
 def _calibrate(
@@ -185,7 +202,7 @@ def _train(
     if options.epochs is not None:
         how = replace(how, steps=options.epochs * data.steps_per_epoch)
     twin = Twin(network, contract.quantization, (data.side, data.side))
-    training = QuantizedTraining(exact, twin, data.objective, how)
+    training = QuantizedTraining(exact, twin, data.objective, how, _origin(options))
     if state.exists() and training.resume(state):
         tell(f"resumed after step {training.done} of {how.steps}")
     recent: list[float] = []
