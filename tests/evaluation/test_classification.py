@@ -128,3 +128,26 @@ def test_the_split_that_is_there_is_taken(tmp_path):
 def test_other_classes_are_refused(root):
     with pytest.raises(TfyoloError, match="no class of the model"):
         validate_classifier(ByColour(("red", "green", "pink")), root)
+
+
+def test_pictures_that_do_not_decode_are_left_out_and_counted(tmp_path):
+    root = class_folders(tmp_path, hw=(64, 64), val=2)
+    path = root / "val/green/1.png"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    path.write_bytes(data)
+    found = validate_classifier(ByColour(), root)
+    assert (found.scan.corrupt, len(found.scan.samples)) == (1, 5)
+    assert found.to_dict()["images"] == {"used": 5, "corrupt": 1}
+    (problem,) = found.problems
+    assert "1.png: cannot be decoded" in problem
+
+
+def test_folders_of_other_names_are_said_to_be_taken_in_order(tmp_path):
+    root = class_folders(tmp_path, val=1)
+    for number, name in enumerate(("blue", "green", "red")):
+        (root / "val" / name).rename(root / "val" / f"n{number}")
+    found = validate_classifier(ByColour(("a", "b", "c")), root)
+    assert found.problems == (
+        "folders are taken for the model's classes in sorted order: n0 = a, n1 = b, n2 = c",
+    )

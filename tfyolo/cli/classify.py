@@ -278,7 +278,7 @@ def print_metrics(metrics: ClassificationMetrics, folder: Path, per_class: bool)
 
     out = console()
     for problem in metrics.problems:
-        print(printable(problem), file=sys.stderr)
+        print(printable(problem, keep="\n"), file=sys.stderr)
     out.print(f"{metrics.settings['split']}: {scan_summary(metrics.scan, len(metrics.names))}")
     if per_class:
         table = Table("class", *("images", "P", "R", "F1"), box=None)

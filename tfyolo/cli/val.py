@@ -82,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
             progress,
         )
     print_metrics(metrics, folder, arguments.verbose or len(metrics.names) <= 30)
-    return 1 if any(problem.severity == "error" for problem in metrics.scan.problems) else 0
+    # Those of the scan, which reads headers only, and of pictures that could not be decoded.
+    undecoded = len(metrics.problems) > len(metrics.scan.problems)
+    return 1 if undecoded or any(problem.severity == "error" for problem in metrics.scan.problems) else 0
 
 
 def print_metrics(metrics: Metrics, folder: Path, per_class: bool) -> None:

@@ -6,7 +6,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -165,6 +165,11 @@ def validate_classifier(
     if not used:
         fix = "mend what is named above"
         raise TfyoloError(f"no picture of `{split}` can be used", path=dataset.splits[split], fix=fix)
+    # What a scan cannot see, since it reads headers only, shows when pictures are decoded.
+    lost = len(scan.samples) - len(used)
+    scan = replace(scan, samples=tuple(used), found=len(used), corrupt=scan.corrupt + lost)
+    if dataset.names != tuple(classifier.names):
+        problems.insert(0, _taken_for(dataset.names, classifier.names))
     probabilities = np.concatenate(found)
     truth = np.array([sample.classes[0] for sample in used])
     metrics = ClassificationMetrics(
@@ -223,6 +228,13 @@ class _Batch:
     images: np.ndarray
     preprocess_ms: float
     problems: tuple[str, ...]
+
+
+def _taken_for(folders: Sequence[str], names: Sequence[str]) -> str:
+    """What is said where folders have other names than the model's classes."""
+    pairs = [f"{folder} = {name}" for folder, name in zip(folders, names, strict=True)]
+    shown = ", ".join(pairs[:5]) + (", ..." if len(pairs) > 5 else "")
+    return f"folders are taken for the model's classes in sorted order: {shown}"
 
 
 def _batches(
