@@ -63,6 +63,7 @@ def test_precision_that_needs_pictures_calibrates_on_them(precision, shapes, tin
         (["--int8", "--half"], "not allowed with argument"),
         (["--include", "edgetpu"], "Edge TPU cannot be written with"),
         (["--include", "pb", "--dynamic"], "frozen GraphDef cannot be written with --dynamic"),
+        (["--include", "onnx", "--nms", "--dynamic-batch"], "--nms suppresses the boxes of one image"),
         (["--int8", "--data", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     options.add_calibration(parser)
     add(
-        "--nms", nargs="?", const="auto", default="auto", choices=("auto", *_NMS), metavar="KIND",
+        "--nms", nargs="?", const="auto", choices=("auto", *_NMS), metavar="KIND",
         help=f"suppression inside: {', '.join(_NMS)}; auto is the format's own; none returns all boxes, "
         "raw the network's heads",
     )  # fmt: skip
@@ -91,8 +91,13 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.weights import load_model
     from tfyolo.weights.hub import find_weights
 
+    if arguments.nms == "auto" and arguments.dynamic_batch:
+        raise TfyoloError(
+            "--nms suppresses the boxes of one image", fix="leave it out with --dynamic-batch, or --nms none"
+        )
+    nms = arguments.nms or "auto"
     for name in arguments.include:  # a doomed request ends before TensorFlow is loaded
-        find_format(name).check(arguments.nms, arguments.precision)
+        find_format(name).check(nms, arguments.precision)
     path = find_weights(arguments.weights)
     if not format_of(path).source:
         raise TfyoloError(
@@ -118,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
         model,
         contract,
         image_hw,
-        arguments.nms,
+        nms,
         settings,
         arguments.precision,
         None,
