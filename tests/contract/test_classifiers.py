@@ -103,12 +103,11 @@ def test_tflite_metadata_says_what_it_is(requests, tmp_path):
     [
         ["train", "--data", "cells.yaml", "--epochs", "1", "--weights"],
         ["train", "--data", "cells.yaml", "--weights", "", "--cfg"],
-        ["quantize", "--data", "cells.yaml", "--weights"],
-        ["quant-debug", "--data", "cells.yaml", "--weights"],
+        ["train", "--qat", "--data", "cells.yaml", "--weights"],
         ["detect", "--source", str(PICTURES[0]), "--weights"],
         ["val", "--data", "cells.yaml", "--weights"],
     ],
-    ids=lambda words: " ".join(words[:1] + words[-1:]),
+    ids=lambda words: " ".join(words),
 )
 def test_commands_of_detectors_refuse_a_classifier(words, requests, tmp_path, monkeypatch, capsys):
     from tfyolo import datasets

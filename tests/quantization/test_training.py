@@ -12,7 +12,7 @@ from tfyolo.models.network import IMAGES, Network
 from tfyolo.models.quantization import range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.objectives import DetectionObjective
-from tfyolo.quantization.qat import QuantizedTraining
+from tfyolo.quantization.qat import QuantizedTraining, origin_of
 from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.run import QuantizeOptions, measure, quantize
 from tfyolo.quantization.twin import Twin
@@ -164,5 +164,6 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     assert run() == [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
     create(TINY, classes=3, names=("a", "b", "c")).save(weights)
     assert run() == ["calibrating on 4 pictures"]
-    state.write_bytes(b"damaged")
-    assert run() == ["calibrating on 4 pictures"]
+    assert origin_of(state)
+    state.write_bytes(state.read_bytes()[:100])
+    assert origin_of(state) is None
