@@ -32,6 +32,7 @@ def samples(tmp_path_factory):
     for suffix in ("bmp", "tif", "webp", "png"):
         large.save(folder / f"train/a/large.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
     large.convert("P").save(folder / "train/a/palette.bmp")
+    Image.new("RGB", (80, 60)).save(folder / "train/a/black.bmp")  # its file ends in zeros
     large.save(folder / "train/b/large.jpg", quality=95)
     turned = Image.Exif()
     turned[0x0112] = 6
@@ -54,14 +55,13 @@ def test_every_kind_is_decoded_as_elsewhere(samples, cache, tmp_path, monkeypatc
             np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.fixture
-def damaged(tmp_path):
+@pytest.fixture(params=["png", "webp"])
+def damaged(request, tmp_path):
     """Coloured pictures, of which one has a whole header and broken pixels."""
-    folder = class_folders(tmp_path / "colours", hw=(64, 64), train=3, val=1)
-    path = folder / "train/green/1.png"
+    folder = class_folders(tmp_path / "colours", hw=(64, 64), suffix=request.param, train=3, val=1)
+    path = folder / f"train/green/1.{request.param}"
     data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 40] = bytes(40)
+    data[48:-16] = b"\xff" * (len(data) - 64)
     path.write_bytes(data)
     return folder, path
 

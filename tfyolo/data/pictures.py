@@ -114,7 +114,7 @@ class PictureTable:
             for index in range(self.size):
                 try:
                     self._decoded(tf.constant(index))
-                except tf.errors.OpError:
+                except (tf.errors.OpError, TfyoloError):  # TensorFlow's decoder, or OpenCV's
                     path = self.paths[index].numpy().decode(errors="replace")
                     raise TfyoloError("cannot be decoded: it is damaged", path=path, fix=RESAVE) from error
             raise
@@ -171,7 +171,9 @@ def _decoder(data: Any, ratio: int) -> Callable[[], Any]:
 
 
 def _decode(data: Any) -> np.ndarray:
-    return decode_image(np.asarray(data).item())  # a scalar of bytes, in a graph the bytes themselves
+    """In a graph of the bytes themselves, otherwise of an array of one object that is them."""
+    # An array made of bytes would lose the zeros at their end.
+    return decode_image(data if isinstance(data, bytes) else data.item())
 
 
 def _decoder_index(header: ImageHeader, image_size: int) -> int:

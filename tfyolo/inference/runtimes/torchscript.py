@@ -130,7 +130,7 @@ def _looked_through(path: Path) -> BytesIO:
                 raise zipfile.BadZipFile("it would unpack to far more")
             for entry in entries:
                 content = archive.read(entry)
-                if entry.filename.endswith(".py"):
+                if entry.filename.lower().endswith(".py"):
                     for name in _FUNCTION.findall(content.decode()):
                         if name != "forward":
                             raise _foreign(f"the function {name[:40]}", path)
