@@ -16,7 +16,7 @@ WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/p
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help setup web web-page demo chromium android android-assets android-tools test test-python test-web \
-  test-android test-slow lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
+  test-android test-slow fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
   bench-pipeline bench-train lock clean
 
 help:  ## list the targets
@@ -124,6 +124,10 @@ test-android: setup android-assets android-tools $(DEMO_TEST_MODELS)  ## the det
 
 test-slow: setup  ## the checks that take minutes
 	$(BIN)/python -m pytest -m slow --durations=0 -s tests
+
+fuzz: setup  ## load and run mutated model files: make fuzz FUZZ=onnx COUNT=2000 SEED=0; one of them: CASE=17
+	$(BIN)/python -m tests.fuzz $(or $(FUZZ),all) --count $(or $(COUNT),2000) --seed $(or $(SEED),0) \
+	  $(if $(CASE),--case $(CASE))
 
 lint: setup  ## ruff, mypy and the one-way rule between packages
 	$(BIN)/ruff check .

@@ -1,0 +1,58 @@
+"""The valid files that are mutated: a small detector and a small classifier, exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CONFIGS = Path(__file__).resolve().parents[1]
+NAMES = ("ant", "bee", "cat", "dog")
+
+
+def exported(format_name: str, kinds: tuple[str, ...], folder: Path) -> list[Path]:
+    """A file per kind of non-maximum suppression, and a classifier's; written where they are missing.
+
+    Args:
+        format_name: of export/registry.py.
+        kinds: of suppression; a kind may be followed by a precision: `none int8`.
+        folder: to write to.
+    """
+    from tfyolo.export.registry import find_format
+
+    suffix = find_format(format_name).suffix
+    wanted = {folder / f"{kind.replace(' ', '_')}{suffix}": kind for kind in (*kinds, "classifier")}
+    missing = {path: kind for path, kind in wanted.items() if not path.exists()}
+    for path, kind in missing.items():
+        _export(format_name, kind, path, suffix)
+    return list(wanted)
+
+
+def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
+    import keras
+    import numpy as np
+    from tfyolo.export.nms import NmsSettings
+    from tfyolo.export.request import ExportRequest, export_model
+
+    from tfyolo.inference.load import create
+    from tfyolo.models.network import Network
+    from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+    from tfyolo.quantization.model import quantized_model
+
+    nms, _, precision = kind.partition(" ")
+    keras.utils.set_random_seed(0)
+    config = "tiny-cls.yaml" if nms == "classifier" else "tiny.yaml"
+    made = create(CONFIGS / config, names=NAMES)
+    model, contract = made.model, made.contract
+    if precision == "int8":
+        network = Network.of(model, contract.spec)
+        images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+        quantized = calibrate(network, images, CalibrationOptions(reconstruct=False))
+        model, contract = quantized_model(*quantized, contract)
+    request = ExportRequest(
+        model,
+        contract,
+        (64, 64),
+        nms="auto" if nms == "classifier" else nms,
+        settings=NmsSettings(confidence=0.01, candidates=100, max_detections=20),
+        precision=precision or "float32",
+    )
+    export_model(request, [format_name], path.with_name(path.name.removesuffix(suffix)))

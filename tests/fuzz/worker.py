@@ -1,0 +1,80 @@
+"""The process that loads and runs mutated files: `python -m tests.fuzz.worker NAME`, paths on stdin.
+
+Each answer is a line of JSON: `{"outcome": "read" | "refused" | "failed", "text": ..., "peak_mb": ...}`.
+A file that takes more processor time than it may ends the process by SIGXCPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+SECONDS = 10
+"""Processor time for one file."""
+WARM_UP_SECONDS = 120
+"""The same for the first file, which imports libraries."""
+IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+
+
+def attempt(path: Path) -> None:
+    """Inspect, load and run a model file; what is wrong with it is a TfyoloError."""
+    import contextlib
+
+    from tfyolo.errors import TfyoloError
+    from tfyolo.inference.inspection import inspect_file
+    from tfyolo.inference.load import load
+
+    with contextlib.suppress(TfyoloError):
+        inspect_file(path)
+    load(path, threads=1)(IMAGE)
+
+
+def outcome(run: Callable[[Path], None], path: Path) -> dict[str, str]:
+    """What became of one file."""
+    from tfyolo.errors import TfyoloError
+
+    try:
+        run(path)
+    except TfyoloError as error:
+        fits = error.message.isprintable() and len(error.message) < 600 and error.path is not None
+        return {"outcome": "refused" if fits else "failed", "text": str(error)}
+    except BaseException:
+        return {"outcome": "failed", "text": traceback.format_exc()}
+    return {"outcome": "read", "text": ""}
+
+
+def limit_processor_time(seconds: int) -> None:
+    """Let this process run for so long from now on."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = int(usage.ru_utime + usage.ru_stime) + 1
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, hard))
+
+
+def main(name: str) -> None:
+    """Answer until stdin ends."""
+    from tests.fuzz.fuzzers import find_fuzzer
+
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not reach the pipe
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    run = getattr(find_fuzzer(name).module, "attempt", attempt)
+    seconds = WARM_UP_SECONDS
+    for line in sys.stdin:
+        limit_processor_time(seconds)
+        answer = outcome(run, Path(line.rstrip("\n")))
+        seconds = SECONDS
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        answers.write(json.dumps({**answer, "peak_mb": peak}) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
