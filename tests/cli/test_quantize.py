@@ -22,7 +22,7 @@ def tiny_shapes(tmp_path_factory):
 
     keras.utils.set_random_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.keras"
-    return create(Path(__file__).parents[1] / "tiny.yaml", classes=3, names=("a", "b", "c")).save(path)
+    return create(Path(__file__).parents[1] / "tiny.yaml", names=datasets.SHAPES).save(path)
 
 
 @pytest.fixture(scope="module")

@@ -74,8 +74,8 @@ def test_corrupt_data_is_named_and_the_exit_code_says_so(cells_yaml, tmp_path, c
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("names: [a, b, c]\ntrain: images\nval: nowhere\n", "nowhere"),
-        ("names: [a, b]\ntrain: images\nval: images\n", "2 classes"),
+        ("names: [Platelets, RBC, WBC]\ntrain: images\nval: nowhere\n", "nowhere"),
+        ("names: [RBC, dog]\ntrain: images\nval: images\n", "`dog` is not a class of the model"),
         ("train: images\nval: images\n", "names"),
         ("names: [a, b, c\n", "not valid YAML"),
     ],

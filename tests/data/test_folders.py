@@ -132,7 +132,14 @@ def test_classes_are_numbered_as_a_model_has_them(tmp_path):
     data = read_folders(class_folders(tmp_path, train=1))
     mapped = data.with_names(("red", "yellow", "green", "blue"))
     assert sorted(int(s.classes[0]) for s in scan_folders(mapped, "train").samples) == [0, 2, 3]
-    by_place = data.with_names(("tench", "goldfish", "shark"))
-    assert sorted(int(s.classes[0]) for s in scan_folders(by_place, "train").samples) == [0, 1, 2]
-    with pytest.raises(TfyoloError, match="`green` is no class of the model, which has blue, red"):
+    with pytest.raises(TfyoloError, match=r"`green` is not a class of the model; .* has: blue, red"):
         data.with_names(("blue", "red"))
+    with pytest.raises(TfyoloError, match="the data set has: blue, green, red; the model has: tench"):
+        data.with_names(("tench", "goldfish", "shark"))  # as many, but others
+
+
+@pytest.mark.parametrize("names", [("class0", "class1", "class2"), ("0", "1", "2")])
+def test_folders_are_taken_in_order_for_a_model_without_names(tmp_path, names):
+    data = read_folders(class_folders(tmp_path, train=1)).with_names(names)
+    assert [int(s.classes[0]) for s in scan_folders(data, "train").samples] == [0, 1, 2]
+    assert (data.names, data.by_name) == (names, False)

@@ -1,6 +1,7 @@
 """Validation end to end, on data small enough to know the answer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,8 +88,7 @@ def test_a_detector_that_finds_nothing_scores_zero(data):
 def test_confused_classes_score_zero_unless_classes_count_as_one(data):
     data.write_text(data.read_text().replace("[dark, light]", "[light, dark]"))
     finder = SquareFinder()
-    swapped = finder._find
-    finder._find = lambda image: Candidates((c := swapped(image)).boxes_xyxy_px, c.scores[:, ::-1])
+    # Labels say 0 for dark squares, and `names` says that 0 is light.
     assert validate(Detector(finder), data, ValOptions(plots=False)).map50 == 0
     single = validate(Detector(finder), data, ValOptions(plots=False, single_cls=True))
     assert single.map50 == pytest.approx(0.995, abs=1e-3)
@@ -138,10 +138,58 @@ def test_runtime_of_fixed_size_gets_single_squares(data):
     assert set(finder.shapes) == {(1, 128, 128, 3)}
 
 
-def test_wrong_number_of_classes_names_the_file(data):
-    data.write_text(data.read_text().replace("[dark, light]", "[a, b, c]"))
-    with pytest.raises(TfyoloError, match=r"squares\.yaml: `names` has 3 classes, but the model has 2"):
+@pytest.mark.parametrize("names", ["[a, b, c]", "[light, cat]", "[dark, light, cat]"])
+def test_classes_that_the_model_lacks_are_refused(data, names):
+    data.write_text(data.read_text().replace("[dark, light]", names))
+    with pytest.raises(TfyoloError, match=r"squares\.yaml: .*of the model; .*the model has: dark, light"):
         validate(Detector(SquareFinder()), data)
+
+
+def exchange(data):
+    """Number the classes of the labels the other way round, under their names."""
+    data.write_text(data.read_text().replace("[dark, light]", "[light, dark]"))
+    for path in (data.parent / "labels/val").iterdir():
+        label = path.read_text()
+        path.write_text(f"{1 - int(label[0])}{label[1:]}")
+
+
+def test_classes_in_another_order_are_matched_by_name(data, tmp_path):
+    before = validate(Detector(SquareFinder()), data, ValOptions(plots=False)).to_dict()
+    exchange(data)
+    options = ValOptions(plots=False, save_json=True)
+    metrics = validate(Detector(SquareFinder()), data, options, tmp_path / "run")
+    after = metrics.to_dict()
+    assert (after["map50"], after["map50_95"]) == (before["map50"], before["map50_95"])
+    assert after["per_class"] == {name: before["per_class"][name] for name in ("light", "dark")}
+    assert metrics.coco["ap50"] == pytest.approx(1)
+    assert "matched to the model's by name" in after["notes"][0]
+
+
+def test_a_data_set_may_have_a_part_of_the_models_classes(data):
+    exchange(data)
+    data.write_text(data.read_text().replace("[light, dark]", "[light]"))
+    for path in (data.parent / "labels/val").iterdir():
+        label = path.read_text()
+        path.write_text(label if label[0] == "0" else "")
+    metrics = validate(Detector(SquareFinder()), data, ValOptions(plots=False))
+    assert metrics.map50 == pytest.approx(0.995, abs=1e-3)
+    assert metrics.names == ("light",)
+    assert metrics.result.labels.tolist() == [3]
+
+
+def test_a_model_without_names_is_measured_by_numbers(data):
+    finder = SquareFinder()
+    finder.contract = finder.contract.model_copy(update={"names": ("class0", "class1")})
+    metrics = validate(Detector(finder), data, ValOptions(plots=False))
+    assert metrics.map50 == pytest.approx(0.995, abs=1e-3)
+    assert metrics.names == ("dark", "light")
+    assert "matched by their numbers" in metrics.notes[0]
+
+
+def test_two_classes_of_one_name_keep_a_row_each(data):
+    metrics = validate(Detector(SquareFinder()), data, ValOptions(plots=False))
+    rows = replace(metrics, names=("car", "car")).to_dict()["per_class"]
+    assert list(rows) == ["car", "car (2)"]
 
 
 def test_unusable_images_are_left_out_and_named(data):

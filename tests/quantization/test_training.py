@@ -8,6 +8,7 @@ from tfyolo.export.nodes import Rounding, fake_quantize, run_network
 
 from tests.small import confident, letterboxed
 from tfyolo import datasets
+from tfyolo.errors import TfyoloError
 from tfyolo.models.network import IMAGES, Network
 from tfyolo.models.quantization import range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -15,6 +16,7 @@ from tfyolo.quantization.objectives import DetectionObjective
 from tfyolo.quantization.qat import QuantizedTraining, origin_of
 from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.run import QuantizeOptions, measure, quantize
+from tfyolo.quantization.tasks import Batching, find_task
 from tfyolo.quantization.twin import Twin
 from tfyolo.weights import load_model
 
@@ -123,7 +125,7 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     from tfyolo.inference.load import create
 
     data = datasets.shapes(tmp_path / "shapes", train=6, val=4, image_size=64)
-    weights = create(TINY, classes=3, names=("a", "b", "c")).save(tmp_path / "tiny.keras")
+    weights = create(TINY, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     told = []
     output = tmp_path / "tiny_int8.keras"
     options = QuantizeOptions(data, str(weights), output, train=QatOptions(steps=3), batch=2)
@@ -145,7 +147,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     from tfyolo.quantization.qat_options import QatOptions
 
     data = datasets.shapes(tmp_path / "shapes", train=4, val=2, image_size=64)
-    weights = create(TINY, classes=3, names=("a", "b", "c")).save(tmp_path / "tiny.keras")
+    weights = create(TINY, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     train = QatOptions(steps=4, save_every=2)
     options = QuantizeOptions(data, str(weights), tmp_path / "out.keras", train=train, batch=2)
 
@@ -162,8 +164,36 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     assert run() == ["calibrating on 4 pictures"]
     state = tmp_path / "out.progress.npz"
     assert run() == [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
-    create(TINY, classes=3, names=("a", "b", "c")).save(weights)
+    create(TINY, names=datasets.SHAPES).save(weights)
     assert run() == ["calibrating on 4 pictures"]
     assert origin_of(state)
     state.write_bytes(state.read_bytes()[:100])
     assert origin_of(state) is None
+
+
+def test_labels_are_numbered_as_the_model_numbers_its_classes(tmp_path):
+    from tfyolo.models import Contract, load_spec
+
+    data = datasets.shapes(tmp_path / "shapes", train=6, val=1, image_size=64)
+    spec = load_spec(TINY, classes=3)
+
+    def rows(names):
+        task = find_task(data, Contract.of(spec, names))
+        _, labels = next(task.training(Batching((64, 64), 6, 0, "labels", "scratch-low")).batches(0))
+        return labels.numpy()
+
+    plain, exchanged = rows(datasets.SHAPES), rows(datasets.SHAPES[::-1])
+    np.testing.assert_array_equal(exchanged[..., 1:], plain[..., 1:])
+    there = plain[..., 0] >= 0
+    np.testing.assert_array_equal(exchanged[..., 0][there], 2 - plain[..., 0][there])
+
+
+def test_a_float_model_of_other_classes_is_refused(tmp_path):
+    from tfyolo.inference.load import create
+    from tfyolo.quantization.run import float_network
+
+    weights = create(TINY, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
+    _, contract = load_model(weights)
+    other = contract.model_copy(update={"names": contract.names[::-1]})
+    with pytest.raises(TfyoloError, match="has other classes than --weights, or has them in another order"):
+        float_network(str(weights), other)

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Validate, write, print."""
     from tfyolo.cli.progress import progress_bar
+    from tfyolo.data.class_map import match_classes
     from tfyolo.data.dataset import read_dataset
     from tfyolo.evaluation.validator import ValOptions, validate
     from tfyolo.files import run_folder
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     dataset = read_dataset(arguments.data)
     detector = load_detector(arguments.weights, options.image_hw(arguments.img))
+    if not arguments.single_cls:
+        match_classes(dataset.names, detector.names, dataset.yaml_path)  # refuses before a folder is made
     if limits := detector.limits(NmsOptions(arguments.conf_thres, arguments.iou_thres)):
         print(f"note: {limits}; mAP cannot be compared with that at 0.001", file=sys.stderr)
     elif arguments.conf_thres > 0.001:
@@ -98,6 +101,8 @@ def print_metrics(metrics: Metrics, folder: Path, per_class: bool) -> None:
     out, result, scan = console(), metrics.result, metrics.scan
     for problem in metrics.problems:
         out.print(printable(problem), markup=False)
+    for note in metrics.notes:
+        out.print(f"note: {note}", markup=False)
     out.print(scan.summary())
     table = Table("class", *(("labels", "P", "R", "mAP50", "mAP50-95")), box=None)
     for column in table.columns[1:]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from tfyolo.data.class_map import ClassMap, match_classes
 from tfyolo.data.duplicates import duplicates
 from tfyolo.data.images import IMAGE_SUFFIXES, ImageError, read_header
 from tfyolo.data.in_order import in_order
@@ -20,6 +22,8 @@ from tfyolo.errors import TfyoloError
 
 SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
 """For each split the names its folder may have, the first that is there counts."""
+_WORDNET = re.compile(r"n\d{8}")
+"""ImageNet's folders, whose sorted order is that of its classes."""
 _WHOLE = np.array([[0.5, 0.5, 1, 1]], np.float32)
 
 
@@ -31,36 +35,48 @@ class FolderDataset:
         root: the folder.
         names: class names, sorted; the index is the class number.
         splits: for each split that is there, its folder. A folder of classes without splits is every split.
+        numbers: class index of folders that are not called like their class.
+        by_name: whether folders were matched to `names` by name.
     """
 
     root: Path
     names: tuple[str, ...]
     splits: Mapping[str, Path]
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    by_name: bool = True
 
     @property
     def is_whole(self) -> bool:
         """Whether there is but one split, which serves as all of them."""
         return all(folder == self.root for folder in self.splits.values())
 
-    def with_names(self, names: Sequence[str]) -> FolderDataset:
-        """The same pictures, numbered as a model numbers its classes.
+    @property
+    def class_ids(self) -> dict[str, int]:
+        """The class index of each folder name."""
+        return {name: number for number, name in enumerate(self.names)} | dict(self.numbers)
 
-        Folders are found by the model's names. Where none of them is there, but as many as the model has
-        classes, they are taken in sorted order, as ImageNet's `n01440764` for `tench`.
+    def with_names(self, names: Sequence[str]) -> FolderDataset:
+        """The same images, numbered as a model numbers its classes.
+
+        Folders are matched to the model's classes by name. ImageNet's folders (`n01440764` for `tench`) are
+        taken in sorted order, as are folders where they or the model's classes have no names of their own.
+
+        Args:
+            names: of the model's classes.
 
         Raises:
-            TfyoloError: a folder is no class of the model.
+            TfyoloError: a folder is not a class of the model.
         """
-        missing = [name for name in self.names if name not in names]
-        if not missing:
-            return replace(self, names=tuple(names))
-        if len(missing) == len(self.names) == len(names):
-            return self
-        shown = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-        raise TfyoloError(
-            f"the folder `{missing[0]}` is no class of the model, which has {shown}",
-            path=self.root, fix="pass the data that the model was trained for, or rename the folder",
-        )  # fmt: skip
+        if (
+            len(self.names) == len(names)
+            and all(map(_WORDNET.fullmatch, self.names))
+            and set(self.names).isdisjoint(names)
+        ):
+            found = ClassMap(tuple(range(len(names))), len(names), by_name=False)
+        else:
+            found = match_classes(self.names, names, self.root)
+        numbers = dict(zip(self.names, found.model_ids, strict=True))
+        return replace(self, names=tuple(names), numbers=numbers, by_name=found.by_name)
 
 
 def read_folders(root: str | Path) -> FolderDataset:
@@ -174,7 +190,7 @@ def _folders(place: Path) -> list[str]:
 
 def _classes_of(dataset: FolderDataset, folder: Path) -> Iterator[tuple[int, Path]]:
     """Number and folder of each class of a split."""
-    known = {name: number for number, name in enumerate(dataset.names)}
+    known = dataset.class_ids
     for name in _folders(folder):
         if name not in known:
             shown = ", ".join(dataset.names[:10]) + (", ..." if len(dataset.names) > 10 else "")

@@ -168,8 +168,8 @@ def validate_classifier(
     # What a scan cannot see, since it reads headers only, shows when pictures are decoded.
     lost = len(scan.samples) - len(used)
     scan = replace(scan, samples=tuple(used), found=len(used), corrupt=scan.corrupt + lost)
-    if dataset.names != tuple(classifier.names):
-        problems.insert(0, _taken_for(dataset.names, classifier.names))
+    if not dataset.by_name:
+        problems.insert(0, _taken_for(dataset))
     probabilities = np.concatenate(found)
     truth = np.array([sample.classes[0] for sample in used])
     metrics = ClassificationMetrics(
@@ -230,9 +230,9 @@ class _Batch:
     problems: tuple[str, ...]
 
 
-def _taken_for(folders: Sequence[str], names: Sequence[str]) -> str:
+def _taken_for(dataset: FolderDataset) -> str:
     """What is said where folders have other names than the model's classes."""
-    pairs = [f"{folder} = {name}" for folder, name in zip(folders, names, strict=True)]
+    pairs = [f"{folder} = {dataset.names[number]}" for folder, number in dataset.numbers.items()]
     shown = ", ".join(pairs[:5]) + (", ..." if len(pairs) > 5 else "")
     return f"folders are taken for the model's classes in sorted order: {shown}"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tfyolo.data.class_map import ClassMap, distinct_names, is_unnamed, match_classes
 from tfyolo.data.dataset import Dataset, Sample, Scan, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation import coco
@@ -62,7 +63,18 @@ class ValOptions:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What validation measured; `to_dict` is metrics.json."""
+    """What validation measured; `to_dict` is metrics.json.
+
+    Attributes:
+        result: figures and curves; class indices are those of `names`.
+        names: class names of the data set.
+        scan: of the split.
+        speed_ms: milliseconds per image of each step.
+        settings: how it was measured.
+        problems: what was wrong with images or labels.
+        coco: COCO's own figures, where they were asked for.
+        notes: how the model's classes were matched to the data set's, where their numbers differ.
+    """
 
     result: ApResult
     names: tuple[str, ...]
@@ -71,6 +83,7 @@ class Metrics:
     settings: dict[str, Any]
     problems: tuple[str, ...]
     coco: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def map50(self) -> float:
@@ -87,8 +100,9 @@ class Metrics:
         r = self.result
         rows = zip(r.classes, r.labels, r.precision, r.recall, r.f1, r.ap50, r.ap.mean(1), strict=True)
         keys = ("labels", "precision", "recall", "f1", "map50", "map50_95")
+        names = distinct_names(self.names)
         per_class = {
-            self.names[row[0]]: {
+            names[row[0]]: {
                 key: int(value) if key == "labels" else round(float(value), 5)
                 for key, value in zip(keys, row[1:], strict=True)
             }
@@ -108,6 +122,7 @@ class Metrics:
             },
             "settings": self.settings,
             "problems": list(self.problems),
+            **({"notes": list(self.notes)} if self.notes else {}),
             **({"coco": self.coco} if self.coco else {}),
         }  # fmt: skip
 
@@ -175,7 +190,7 @@ def validate(
         observe: is shown each batch after it went through the model.
 
     Raises:
-        TfyoloError: the data set is wrong, or has another number of classes than the model.
+        TfyoloError: the data set is wrong, or has a class that the model does not have.
 
     Example:
         >>> metrics = validate(tfyolo.load("yolov5n.pt"), "coco128.yaml")  # doctest: +SKIP
@@ -183,19 +198,14 @@ def validate(
         0.343
     """
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
-    names = ("object",) if options.single_cls else detector.names
-    if not options.single_cls and len(dataset.names) != len(names):
-        raise TfyoloError(
-            f"`names` has {len(dataset.names)} classes, but the model has {len(names)}",
-            path=dataset.yaml_path,
-            fix="pass the data the model was trained for, or --single-cls",
-        )
+    classes = _class_map(detector, dataset, options)
+    names = _names(detector, dataset, options)
     tell = progress or (lambda *_: None)
     scan = scan or scan_split(
         dataset, options.split, progress=lambda done, total: tell("checking labels", done, total)
     )
     samples = [_single(sample) for sample in scan.samples] if options.single_cls else list(scan.samples)
-    tally = _run(detector, samples, names, options, tell, folder, observe)
+    tally = _run(detector, samples, names, classes, options, tell, folder, observe)
     if not tally.found:
         raise TfyoloError(
             f"no image of `{options.split}` can be used",
@@ -210,7 +220,8 @@ def validate(
         speed_ms={key: value / len(tally.found) for key, value in tally.speed_ms.items()},
         settings=_settings(detector, dataset, options, rect),
         problems=(*map(str, scan.problems), *tally.problems),
-        coco=_coco(tally, dataset, options, folder) if options.save_json else None,
+        coco=_coco(tally, names, options, folder) if options.save_json else None,
+        notes=_notes(classes, options),
     )
     if folder:
         if options.plots:
@@ -219,6 +230,33 @@ def validate(
         with atomic(folder / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics.to_dict(), indent=1))
     return metrics
+
+
+def _class_map(detector: Detector, dataset: Dataset, options: ValOptions) -> ClassMap:
+    """Which class of the model each class of the data set is; with --single-cls that plays no part."""
+    if options.single_cls:
+        return ClassMap((0,), 1)
+    return match_classes(dataset.names, detector.names, dataset.yaml_path)
+
+
+def _names(detector: Detector, dataset: Dataset, options: ValOptions) -> tuple[str, ...]:
+    """Names of the rows: the data set's, or the model's where the data set has but numbers."""
+    if options.single_cls:
+        return ("object",)
+    same = len(dataset.names) == len(detector.names)
+    return tuple(detector.names if same and is_unnamed(dataset.names) else dataset.names)
+
+
+def _notes(classes: ClassMap, options: ValOptions) -> tuple[str, ...]:
+    if options.single_cls or (classes.by_name and classes.is_identity):
+        return ()
+    if not classes.by_name:
+        return ("one side's classes have no names: matched by their numbers",)
+    few = len(classes.model_ids) < classes.num_model_classes
+    part = (
+        f"; {len(classes.model_ids)} of the model's {classes.num_model_classes} are measured" if few else ""
+    )
+    return (f"the data set's classes were matched to the model's by name{part}",)
 
 
 def labels_xyxy_px(sample: Sample) -> np.ndarray:
@@ -231,6 +269,7 @@ def _run(
     detector: Detector,
     samples: Sequence[Sample],
     names: Sequence[str],
+    classes: ClassMap,
     options: ValOptions,
     tell: Progress,
     folder: Path | None,
@@ -240,7 +279,8 @@ def _run(
     nms = NmsOptions(
         options.confidence,
         options.iou,
-        None,
+        # Of other classes the data set says nothing; they would take places among the most boxes per image.
+        None if options.single_cls or len(names) == classes.num_model_classes else classes.model_ids,
         options.single_cls,
         not options.single_cls,
         options.max_detections,
@@ -260,10 +300,12 @@ def _run(
         for sample, box, image, detections in zip(
             batch.samples, batch.letterboxes, batch.images, found, strict=True
         ):
-            if options.single_cls:
-                detections = Detections(
-                    detections.boxes_xyxy_px, detections.scores, np.zeros_like(detections.classes)
-                )
+            own = (
+                np.zeros_like(detections.classes)
+                if options.single_cls
+                else classes.to_data(detections.classes)
+            )
+            detections = Detections(detections.boxes_xyxy_px, detections.scores, own)
             if folder and options.plots and len(shown) < MOSAICS * MAX_TILES:
                 shown.append((image, box.to_input(labels_xyxy_px(sample)), detections, sample))
             in_image = Detections(
@@ -298,10 +340,9 @@ def _mosaics(
         )
 
 
-def _coco(tally: _Tally, dataset: Dataset, options: ValOptions, folder: Path | None) -> dict[str, float]:
+def _coco(tally: _Tally, names: Sequence[str], options: ValOptions, folder: Path | None) -> dict[str, float]:
     """COCO's own figures, and predictions.json."""
     samples = [sample for sample, _ in tally.found]
-    names = ("object",) if options.single_cls else dataset.names
     given = coco.read_annotations(options.annotations) if options.annotations else None
     truth = given or coco.ground_truth(samples, names)
     ids = coco.image_ids([sample.image.with_name(sample.name) for sample in samples], given)

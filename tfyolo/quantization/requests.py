@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfyolo.data.class_map import match_classes
 from tfyolo.data.dataset import Dataset
 from tfyolo.data.folders import FolderDataset
 from tfyolo.errors import TfyoloError
@@ -129,9 +130,5 @@ def _check_data(contract: Contract, dataset: Dataset | FolderDataset | None) -> 
         raise TfyoloError(f"--data is of another task: the model is {kind}", fix="pass the data it is for")
     if isinstance(dataset, FolderDataset):
         dataset.with_names(contract.names)
-    elif len(dataset.names) != len(contract.names):
-        raise TfyoloError(
-            f"`names` has {len(dataset.names)} classes, but the model has {len(contract.names)}",
-            path=dataset.yaml_path,
-            fix="pass the data the model was trained for",
-        )
+    else:
+        match_classes(dataset.names, contract.names, dataset.yaml_path)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
+from tfyolo.data.class_map import listed
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics
 from tfyolo.evaluation.validator import Metrics
@@ -150,13 +151,20 @@ def float_network(weights: str, contract: Contract) -> Network:
     """The float network that a quantized one was made from.
 
     Raises:
-        TfyoloError: it is of another configuration, or quantized itself.
+        TfyoloError: it is of another configuration, has other classes, or is quantized itself.
     """
     model, other = load_model(find_weights(weights))
     if other.quantization is not None:
         raise TfyoloError("is quantized, too", path=weights, fix="pass the model from before")
     if other.config != contract.config:
         raise TfyoloError("is of another configuration than --weights", path=weights)
+    if other.names != contract.names:
+        raise TfyoloError(
+            f"has other classes than --weights, or has them in another order: {listed(other.names)}; "
+            f"--weights has {listed(contract.names)}",
+            path=weights,
+            fix="pass the model from before quantization",
+        )
     return Network.of(model, other.spec)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.class_map import match_classes
 from tfyolo.data.classification import ClassificationOptions, ClassificationPipeline
 from tfyolo.data.classification_augment import ClassificationAugmentation
 from tfyolo.data.dataset import read_dataset, scan_split
 from tfyolo.data.folders import read_folders, scan_folders
 from tfyolo.data.pipeline import Pipeline, PipelineOptions
-from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
 from tfyolo.evaluation.validator import Metrics, validate
 from tfyolo.export.nms import NmsSettings
@@ -119,12 +119,7 @@ class DetectionTask(QuantizationTask):
     def __init__(self, data: str | Path, contract: Contract) -> None:
         super().__init__(data, contract)
         self._dataset = read_dataset(data)
-        if len(self._dataset.names) != len(contract.names):
-            raise TfyoloError(
-                f"`names` has {len(self._dataset.names)} classes, but the model has {len(contract.names)}",
-                path=self._dataset.yaml_path,
-                fix="pass the data the model was trained for",
-            )
+        self._classes = match_classes(self._dataset.names, contract.names, self._dataset.yaml_path)
 
     def training(self, how: Batching) -> Training:
         """Whole letterboxed pictures, or for distillation, which needs no labels, random parts of them."""
@@ -137,7 +132,11 @@ class DetectionTask(QuantizationTask):
             contract, gains.scaled(len(contract.names), len(contract.strides), size)
         )
         shape = PipelineOptions(image_size=size, batch=how.batch, seed=how.seed, stride=stride)
-        pipeline = Pipeline(scan_split(self._dataset, "train").samples, _PLAIN, shape)
+        samples = [
+            replace(sample, classes=self._classes.to_model(sample.classes))
+            for sample in scan_split(self._dataset, "train").samples
+        ]
+        pipeline = Pipeline(samples, _PLAIN, shape)
 
         def prepare(number: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
             images, labels = batch
