@@ -18,10 +18,11 @@ import tensorflow as tf
 from tfyolo.export.coreml_pipeline import CONTRACT_KEY, RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
 from tfyolo.export.graph import Cells, signature
 from tfyolo.export.nms import to_corners
+from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic_folder
 from tfyolo.models.contract import Contract
 from tfyolo.quiet import hidden_stderr
 
@@ -50,7 +51,7 @@ def export(request: ExportRequest, path: Path) -> None:
     # Probabilities by name need names that differ.
     if request.contract.task == "classify" and request.nms == "none" and len(set(names)) == len(names):
         classifier = coreml.ClassifierConfig(list(names), predicted_feature_name="classLabel")
-    with atomic(path) as temporary:
+    with atomic_folder(path, find_format("coreml").owned) as temporary:
         graph = module.detect.get_concrete_function()
         with _silent():
             coreml.convert(

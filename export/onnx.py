@@ -12,7 +12,7 @@ import numpy as np
 from tfyolo.export.onnx_graph import integer_kernels, network_nodes, with_metadata
 from tfyolo.export.request import ExportRequest
 
-from tfyolo.files import atomic
+from tfyolo.files import atomic, scratch
 
 
 def export(request: ExportRequest, path: Path) -> None:
@@ -91,7 +91,6 @@ def _halved(model: Any) -> Any:
 
 def _calibrated(request: ExportRequest) -> Any:
     """The float graph with ranges that ONNX Runtime measures on the request's pictures."""
-    import tempfile
     from dataclasses import replace
 
     import onnx
@@ -107,8 +106,8 @@ def _calibrated(request: ExportRequest) -> Any:
 
     model = trace(replace(request, precision="float32"))
     network = network_nodes(model)
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        exact, ready, rounded = (Path(folder) / name for name in ("exact.onnx", "ready.onnx", "int8.onnx"))
+    with scratch() as folder, quiet():
+        exact, ready, rounded = (folder / name for name in ("exact.onnx", "ready.onnx", "int8.onnx"))
         onnx.save(model, str(exact))
         quant_pre_process(str(exact), str(ready), skip_symbolic_shape=True)
         names = [node.name for node in onnx.load(str(ready)).graph.node]

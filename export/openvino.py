@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import numpy as np
 from tfyolo.export import saved_model
 from tfyolo.export.graph import CANDIDATES
 from tfyolo.export.onnx import quiet
+from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
 
-from tfyolo.files import atomic
+from tfyolo.files import atomic_folder, scratch
 from tfyolo.models.contract import FILE_NAME
 from tfyolo.quiet import import_openvino
 
@@ -40,21 +40,20 @@ def export(request: ExportRequest, path: Path) -> None:
         if request.precision == "int8":
             _store_integers(model)
     model.set_rt_info(contract.to_json(), ["model_info", "tfyolo"])
-    with atomic(path) as temporary:
-        temporary.mkdir()
+    with atomic_folder(path, find_format("openvino").owned) as temporary:
         openvino.save_model(
             model, str(temporary / MODEL_FILE), compress_to_fp16=request.precision == "float16"
         )
-        (temporary / FILE_NAME).write_text(contract.to_json())
+        (temporary / FILE_NAME).write_text(contract.to_json(), "utf-8")
 
 
 def convert(request: ExportRequest) -> Any:
     """The `openvino.Model` of the graph, its outputs named as the contract wants them."""
     openvino = import_openvino()
     module = request.module(uint8=request.precision == "int8")
-    with tempfile.TemporaryDirectory() as folder:
-        saved_model.save(module, Path(folder))
-        model = openvino.convert_model(folder)
+    with scratch() as folder:
+        saved_model.save(module, folder)
+        model = openvino.convert_model(str(folder))
     # The frontend names outputs as SavedModel's signature does, among other names.
     names = set(module.detect.get_concrete_function().structured_outputs)
     for output in model.outputs:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.files import Owned, check_file_target, check_folder_target
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Format:
     """What to install to write and run it: `pip install tfyolo[extra]`."""
     holds: str | None = None
     """A file that every folder of this format has, where it is a folder."""
+    owned: Owned | None = None
+    """All that an exported folder holds: one with anything else is not replaced. None for files."""
     source: bool = False
     """Holds the network itself, to be trained and exported."""
     dynamic_batch: bool = False
@@ -71,6 +74,17 @@ class Format:
         """The runtime for a file, on so many threads of the CPU."""
         return self._call(self.runtime, path, threads)
 
+    def check_target(self, path: Path) -> None:
+        """Refuse a path at which something stands that is no earlier export of this format.
+
+        Raises:
+            TfyoloError: a folder in the place of a file, or a folder with files that are not tfyolo's.
+        """
+        if self.owned is None:
+            check_file_target(path)
+        else:
+            check_folder_target(path, self.owned)
+
     def write(self, request: Any, path: Path) -> None:
         """Export."""
         assert self.exporter is not None  # noqa: S101 - `check` has refused it
@@ -104,6 +118,7 @@ _WITHOUT_SUPPRESSION = ("int16x8",)
 """The converter calibrates all operations of these, and fails at those of suppression."""
 
 _RUNTIMES = "tfyolo.inference.runtimes"
+_COREML = "Data/com.apple.CoreML"
 
 FORMATS: tuple[Format, ...] = (
     Format(
@@ -163,6 +178,7 @@ FORMATS: tuple[Format, ...] = (
         precisions=("float32", "float16", "int8"),
         extra="openvino",
         holds="model.xml",
+        owned=Owned(("model.xml", "model.bin", "tfyolo.json")),
         dynamic_batch=True,
         calibrates=True,
     ),
@@ -188,12 +204,21 @@ FORMATS: tuple[Format, ...] = (
         precisions=("float32", "float16"),
         extra="coreml",
         holds="Manifest.json",
+        owned=Owned(
+            ("Manifest.json", f"{_COREML}/model.mlmodel", f"{_COREML}/weights/weight.bin"),
+            marker=f"{_COREML}/model.mlmodel",
+            mark=b"tfyolo",
+        ),
     ),
     Format(
         name="saved_model",
         label="SavedModel",
         suffix="_saved_model",
         holds="saved_model.pb",
+        owned=Owned(
+            ("saved_model.pb", "fingerprint.pb", "variables/variables.*", "tfyolo.json"),
+            folders=("assets", "variables"),
+        ),
         exporter="tfyolo.export.saved_model:export",
         runtime=f"{_RUNTIMES}.saved_model:SavedModelRuntime",
         inspector=f"{_RUNTIMES}.saved_model:inspect",
@@ -237,6 +262,7 @@ FORMATS: tuple[Format, ...] = (
         label="TF.js",
         suffix="_web_model",
         holds="model.json",
+        owned=Owned(("model.json", "group*-shard*of*.bin", "tfyolo.json")),
         exporter="tfyolo.export.tfjs:export",
         runtime=f"{_RUNTIMES}.tfjs:TfjsRuntime",
         inspector=f"{_RUNTIMES}.tfjs:inspect",

@@ -157,7 +157,8 @@ def export_model(
         The path of each format's file or folder.
 
     Raises:
-        TfyoloError: an unknown format, one that cannot do this, or a size that strides do not divide.
+        TfyoloError: an unknown format, one that cannot do this, a size that strides do not divide, or a path
+            at which something stands that is no earlier export.
     """
     checked = check_export(request, formats)
     own = request.calibrator == "runtime"
@@ -168,11 +169,14 @@ def export_model(
             "int8 needs the range of every tensor, which only pictures can tell",
             fix="pass --data, or weights that `tfyolo quantize` wrote",
         )
+    paths = {entry.name: stem.with_name(stem.name + entry.suffix) for entry, _ in checked}
+    for entry, _ in checked:
+        entry.check_target(paths[entry.name])
     written: dict[str, Path] = {}
     for entry, nms in checked:
         if progress:
             progress("exporting", len(written), len(checked))
-        path = stem.with_name(stem.name + entry.suffix)
+        path = paths[entry.name]
         entry.write(replace(request, nms=nms), path)
         written[entry.name] = path
     return written

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
 
-from tfyolo.files import atomic
+from tfyolo.files import atomic_folder
 from tfyolo.models.contract import FILE_NAME
 
 
@@ -17,10 +18,10 @@ def export(request: ExportRequest, path: Path) -> None:
 
     With int8 the graph holds fake-quantization operations: it computes what the integer files compute.
     """
-    with atomic(path) as temporary:
+    with atomic_folder(path, find_format("saved_model").owned) as temporary:
         module = request.module(halve=request.precision == "float16", uint8=request.precision == "int8")
         save(module, temporary)
-        (temporary / FILE_NAME).write_text(request.exported_contract("saved_model").to_json())
+        (temporary / FILE_NAME).write_text(request.exported_contract("saved_model").to_json(), "utf-8")
 
 
 def save(module: Any, folder: Path) -> None:

@@ -7,7 +7,7 @@ import importlib
 import io
 import json
 import os
-import tempfile
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,11 +17,12 @@ from typing import Any
 from tfyolo.export import saved_model
 from tfyolo.export.graph import make_module
 from tfyolo.export.nodes import NoRounding, run_network
+from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
 from tfyolo.export.tfjs_weights import StoredKernels, store
 
 from tfyolo.errors import MissingExtraError, TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic_folder, scratch
 from tfyolo.models.contract import FILE_NAME
 from tfyolo.models.network import IMAGES, Network
 
@@ -49,16 +50,19 @@ def export(request: ExportRequest, path: Path) -> None:
         request.settings,
     )
     contract = request.exported_contract("tfjs").to_json()
-    with atomic(path) as temporary, tempfile.TemporaryDirectory() as folder, _silent():
-        saved_model.save(module, Path(folder))
-        converter.convert_tf_saved_model(folder, str(temporary), use_structured_outputs_names=True)
-        file = temporary / MODEL_FILE
-        model = json.loads(file.read_text())
+    with scratch() as folder, _silent():
+        source, converted = folder / "saved_model", folder / "web_model"
+        saved_model.save(module, source)
+        converter.convert_tf_saved_model(str(source), str(converted), use_structured_outputs_names=True)
+        file = converted / MODEL_FILE
+        model = json.loads(file.read_text("utf-8"))
         _name_outputs(model)
         model["userDefinedMetadata"] |= {"tfyolo": json.loads(contract), "names": request.contract.names}
-        store(model, temporary, stored)
-        file.write_text(json.dumps(model))
-        (temporary / FILE_NAME).write_text(contract)
+        store(model, converted, stored)
+        file.write_text(json.dumps(model), "utf-8")
+        (converted / FILE_NAME).write_text(contract, "utf-8")
+        with atomic_folder(path, find_format("tfjs").owned) as temporary:
+            shutil.copytree(converted, temporary, dirs_exist_ok=True)
 
 
 def _converter() -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from tfyolo.export.metadata import attach_files, describe
 from tfyolo.export.request import ExportRequest
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic, scratch
 
 
 def export(request: ExportRequest, path: Path) -> None:
@@ -40,9 +39,9 @@ def convert(request: ExportRequest) -> bytes:
         TfyoloError: int16x8 without pictures.
     """
     # PostProcess survives only this way: converting the function itself folds it into an empty file.
-    with tempfile.TemporaryDirectory() as folder:
-        saved_model.save(request.module(), Path(folder))
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    with scratch() as folder:
+        saved_model.save(request.module(), folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
         converter.allow_custom_ops = request.nms == "postprocess"
         _SETTINGS[request.precision](converter, request)
         return converter.convert()

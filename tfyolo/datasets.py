@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import Owned, atomic, atomic_folder
 
 SHAPES = ("circle", "rectangle", "triangle")
+_NUMBER = "[0-9]" * 5
+_IMAGES = Owned((f"{_NUMBER}.png",), marker="00000.png")
+_LABELS = Owned((f"{_NUMBER}.txt", "*.cache.npz"), marker="00000.txt")
 
 
 def shapes(
@@ -58,15 +61,16 @@ def shapes(
     if not path.exists() and any((folder / kind).exists() for kind in ("images", "labels")):
         raise TfyoloError("has another data set in it", path=folder, fix="choose another folder")
     for number, (split, count) in enumerate({"train": train, "val": val}.items()):
-        with atomic(folder / "images" / split) as images, atomic(folder / "labels" / split) as labels:
-            images.mkdir()
-            labels.mkdir()
+        with (
+            atomic_folder(folder / "images" / split, _IMAGES, durable=False) as images,
+            atomic_folder(folder / "labels" / split, _LABELS, durable=False) as labels,
+        ):
             for index in range(count):
                 random = np.random.default_rng([seed, number, index])
                 _write(random, image_size, classes, max_objects, images / f"{index:05}", labels)
     with atomic(path) as temporary:
         names = ", ".join(SHAPES[:classes])
-        temporary.write_text(f"path: .\ntrain: images/train\nval: images/val\nnames: [{names}]\n")
+        temporary.write_text(f"path: .\ntrain: images/train\nval: images/val\nnames: [{names}]\n", "utf-8")
     return path
 
 

@@ -1,15 +1,32 @@
-"""Writing files so that a killed run leaves the last good one, and naming the folders of runs."""
+"""Writing files so that a killed run leaves the last good one, and naming the folders of runs.
+
+What stands at a path already is replaced only where nothing of the user's can be lost by it:
+
+- a file replaces a file, never a folder, device or pipe;
+- a folder replaces an empty folder, or one that holds only what the same writer made (`Owned`), never a file.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
+from tfyolo.disk import cannot_write, writing
 from tfyolo.errors import TfyoloError
+
+TEMPORARY = ".tfyolo-"
+"""How the names of temporary folders begin; a killed run may leave one, which can be deleted."""
+_OF_THE_SYSTEM = (".DS_Store", "Thumbs.db")
+"""Files that file managers leave in folders."""
+_MAX_MARKER_BYTES = 64 * 1024 * 1024
 
 
 def cache_folder() -> Path:
@@ -27,31 +44,196 @@ def megabytes(path: Path) -> float:
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what is written there replaces `path` on success.
+@dataclass(frozen=True)
+class Owned:
+    """What a writer leaves in a folder; a folder that holds more than that is never replaced.
 
-    Works for files and for folders. On an exception the temporary is removed and `path` is left as it was.
+    Attributes:
+        files: patterns of its files' paths inside the folder, such as `variables/variables.*`.
+        folders: its folders that may be empty.
+        marker: a file that every such folder has; "" where files alone decide.
+        mark: bytes that the marker holds.
+    """
+
+    files: tuple[str, ...]
+    folders: tuple[str, ...] = ()
+    marker: str = "tfyolo.json"
+    mark: bytes = b""
+
+    def why_not(self, folder: Path) -> str | None:
+        """What keeps `folder` from being replaced, in words; None where it holds nothing else."""
+        foreign = next(self._foreign(folder), None)
+        if foreign is not None:
+            return f"holds `{foreign}`, which tfyolo did not write"
+        if any(folder.iterdir()) and not self._is_marked(folder):
+            return "holds files that tfyolo did not write"
+        return None
+
+    def _foreign(self, folder: Path) -> Iterator[str]:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_dir() and not path.is_symlink():
+                inner = any(pattern.startswith(f"{name}/") for pattern in self.files)
+                known = inner or name in self.folders
+            else:
+                pure = PurePosixPath(name)
+                known = path.name in _OF_THE_SYSTEM or any(
+                    len(pure.parts) == pattern.count("/") + 1 and pure.match(pattern)
+                    for pattern in self.files
+                )
+                known = known and path.is_file() and not path.is_symlink()
+            if not known:
+                yield name
+
+    def _is_marked(self, folder: Path) -> bool:
+        if not self.marker:
+            return True
+        try:
+            with (folder / self.marker).open("rb") as file:
+                return self.mark in file.read(_MAX_MARKER_BYTES)
+        except OSError:
+            return False
+
+
+NOTHING = Owned(files=(), marker="")
+"""Only an empty folder is replaced."""
+
+
+def check_file_target(path: str | Path) -> Path:
+    """`path`, if a file can be written there; asked before long work, and again before it is written.
+
+    Raises:
+        TfyoloError: something stands there that is no regular file.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # nothing there; what else is wrong shows when it is written
+        return path
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        raise TfyoloError(f"is {what}, which no file replaces", path=path, fix="choose another name")
+    return path
+
+
+def check_folder_target(path: str | Path, owned: Owned = NOTHING) -> Path:
+    """`path`, if a folder can be written there; asked before long work, and again before it is written.
+
+    Raises:
+        TfyoloError: a file stands there, or a folder that holds something else than `owned`.
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return path
+    if not stat.S_ISDIR(mode):
+        raise TfyoloError("is a file, which no folder replaces", path=path, fix="choose another name")
+    try:
+        reason = owned.why_not(path)
+    except OSError as error:
+        raise cannot_write(error, path) from error
+    if reason is not None:
+        raise TfyoloError(
+            f"is not replaced: it {reason}", path=path, fix="move it away, or choose another name"
+        )
+    return path
+
+
+@contextmanager
+def atomic(path: str | Path, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path for a file; what is written there replaces `path` on success.
+
+    On an exception the temporary is removed and `path` is left as it was.
+
+    Args:
+        path: the file; missing folders above it are made.
+        durable: wait until it is on the disk, so that it survives a power failure, too. Pass False for files
+            that are written in great number.
+
+    Raises:
+        TfyoloError: it cannot be written, or something stands there that is no file.
 
     Example:
         >>> with atomic("labels.txt") as temporary:
         ...     _ = temporary.write_text("cat")
     """
-    path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The temporary keeps the suffix: writers such as Keras choose the format by it.
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise TfyoloError(
-            f"cannot be written: {error.strerror}", path=path, fix="choose another folder"
-        ) from error
-    try:
-        temporary = folder / path.name
+    path = check_file_target(path)
+    with _beside(path) as temporary, writing(path, temporary.parent):
         yield temporary
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+        if durable:
+            _sync(temporary)
+        check_file_target(path)
         temporary.replace(path)
+        if durable:
+            _sync(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: str | Path, owned: Owned | None = None, durable: bool = True) -> Iterator[Path]:
+    """Yield an empty temporary folder; it becomes `path` on success.
+
+    An existing folder is exchanged for it in one step where the system can (Linux). Elsewhere it is first
+    renamed to `.NAME.previous`; a run that is killed before the second renaming leaves it there, and the next
+    run puts it back.
+
+    Args:
+        path: the folder; missing ones above it are made.
+        owned: what a folder there may hold and still be replaced; nothing by default.
+        durable: wait until its files are on the disk.
+
+    Raises:
+        TfyoloError: it cannot be written, a file stands there, or a folder that holds something else.
+    """
+    path, owned = Path(path), owned or NOTHING
+    if path.is_symlink() and path.is_dir():
+        path = path.resolve()
+    _restore(path, owned)
+    check_folder_target(path, owned)
+    with _beside(path) as temporary, writing(path, temporary.parent):
+        temporary.mkdir()
+        yield temporary
+        if durable:
+            for file in temporary.rglob("*"):
+                _sync(file)
+            _sync(temporary)
+        put_folder(temporary, path, owned)
+        if durable:
+            _sync(path.parent)
+
+
+def put_folder(new: Path, path: Path, owned: Owned = NOTHING) -> None:
+    """Rename a folder to `path`, where nothing is, an empty folder, or one that holds only what is `owned`.
+
+    Raises:
+        TfyoloError: a folder with something else is there.
+        OSError: it cannot be renamed.
+    """
+    try:
+        new.rename(path)
+    except OSError:
+        if not path.is_dir():
+            raise
+        check_folder_target(path, owned)  # once more: the work may have taken an hour
+        if not _exchange(new, path):
+            _put_aside(new, path)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a folder for intermediate files, in the system's place for them; removed afterwards.
+
+    Raises:
+        TfyoloError: it cannot be written.
+    """
+    fix = "set TMPDIR to a folder with more space"
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="tfyolo-"))
+    except OSError as error:
+        raise cannot_write(error, error.filename or "temporary folder", fix) from error
+    try:
+        with writing(folder, fix=fix):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -77,3 +259,79 @@ def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
         raise TfyoloError(
             f"cannot make the folder: {error.strerror}", path=path, fix="pass another --project"
         ) from error
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A path in a new folder beside `path`, which is removed afterwards with all that is left in it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = _make_temporary(path.parent)
+    except OSError as error:
+        raise cannot_write(error, path) from error
+    try:
+        yield folder / path.name  # the name is kept: writers such as Keras choose the format by its suffix
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_temporary(parent: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=parent))
+
+
+def _put_aside(new: Path, path: Path) -> None:
+    """Replace a folder in two steps; a kill between them is mended by `_restore`."""
+    previous = _previous(path)
+    path.rename(previous)
+    try:
+        new.rename(path)
+    except BaseException:
+        previous.rename(path)
+        raise
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def _restore(path: Path, owned: Owned) -> None:
+    """Finish what a killed run left between the two steps of `_put_aside`."""
+    previous = _previous(path)
+    if not previous.is_dir() or owned.why_not(previous) is not None:
+        return
+    if path.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            previous.rename(path)
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(f".{path.name}.previous")
+
+
+_CURRENT_FOLDER, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step; False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError, TypeError):  # not Linux
+        return False
+    result: int = rename(_CURRENT_FOLDER, os.fsencode(one), _CURRENT_FOLDER, os.fsencode(other), _EXCHANGE)
+    return result == 0
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # a folder on Windows
+        if path.is_file():
+            raise
+        return
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):  # a file system without it
+            raise
+    finally:
+        os.close(handle)

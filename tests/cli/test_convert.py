@@ -52,6 +52,18 @@ def test_the_file_and_the_next_command_are_named(tmp_path, capsys):
     assert f"next: tfyolo detect --weights {tmp_path / 'a.keras'}" in out
 
 
+@needs_shared
+@pytest.mark.parametrize("target", ["my.keras", None])
+def test_a_folder_in_the_place_of_the_file_stays(tmp_path, capsys, target):
+    source = shutil.copy(CHECKPOINT, tmp_path / "my.pt")
+    folder = tmp_path / "my.keras"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    assert main(["convert", str(source), *([str(folder)] if target else [])]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {folder}: is a folder, which no file replaces\n")
+    assert (folder / "thesis.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("source", "target", "words"),
     [

@@ -179,11 +179,21 @@ def test_output_that_is_not_empty(tmp_path):
         convert_dataset(dataset, "yolo", output)
     with pytest.raises(TfyoloError, match="not an empty folder"):
         convert_dataset(dataset, "yolo", output / "mine.txt")
-    done = convert_dataset(dataset, "yolo", output, ConvertOptions(exist_ok=True))
+    again = ConvertOptions(exist_ok=True)
+    with pytest.raises(TfyoloError, match=r"images/train: is not replaced: it holds `old\.png`"):
+        convert_dataset(dataset, "yolo", output, again)  # these images may be anyone's
+    (output / "images/train/old.png").rename(output / "old.png")
+    convert_dataset(dataset, "yolo", output, again)
+    (output / "old.png").rename(output / "images/train/old.png")
+    (output / "images/train/notes.doc").write_text("mine")
+    with pytest.raises(TfyoloError, match=r"it holds `notes\.doc`"):
+        convert_dataset(dataset, "yolo", output, again)
+    (output / "images/train/notes.doc").unlink()
+    done = convert_dataset(dataset, "yolo", output, again)
     assert (output / "mine.txt").read_text() == "mine"
     assert sorted(path.name for path in (output / "images/train").iterdir()) == ["00000.png", "00001.png"]
     assert len(samples(done.yaml_path)) == 2
-    assert not [path for path in output.iterdir() if path.name.startswith(".converting")]
+    assert not [path for path in output.iterdir() if path.name.startswith(".")]
     with pytest.raises(TfyoloError, match="holds pictures of the data set"):
         convert_dataset(dataset, "yolo", source.parent, ConvertOptions(exist_ok=True))
 

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(text, end="")
     if arguments.output:
         with atomic(arguments.output) as temporary:
-            temporary.write_text(f"# for {arguments.data.name} at {arguments.img} pixels\n{text}")
+            temporary.write_text(f"# for {arguments.data.name} at {arguments.img} pixels\n{text}", "utf-8")
         print(f"written to {arguments.output}")
     print(f"next: paste them into a model YAML, or tfyolo train --data {arguments.data} does all this itself")
     return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfyolo.errors import TfyoloError
+
 EXAMPLES = ("tfyolo convert yolov5s.pt yolov5s.keras",)
 
 
@@ -26,7 +28,9 @@ def run(arguments: argparse.Namespace) -> int:
     path = find_weights(arguments.source)
     # Beside the file; for a release by name here, not in the cache of downloads.
     folder = path.parent if path == Path(arguments.source) else Path()
-    target = arguments.target or folder / f"{path.stem}.keras"
+    target = check_target(arguments.target or folder / f"{path.stem}.keras")
+    if target.resolve() == path.resolve():
+        raise TfyoloError("is what would be converted", path=path, fix="name another file to write")
     model, contract = load_model(path)
     save_keras(model, contract, target, half=arguments.half)
     print(f"{target}: {len(contract.names)} classes, {model.count_params():,} weights")

@@ -105,8 +105,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     stem = arguments.output or path.with_suffix("")
     for name in arguments.include:
-        if stem.with_name(stem.name + find_format(name).suffix).resolve() == path.resolve():
+        target = stem.with_name(stem.name + find_format(name).suffix)
+        if target.resolve() == path.resolve():
             raise TfyoloError(f"--include {name} would take its place", path=path, fix="pass --output")
+        find_format(name).check_target(target)
     model, contract = load_model(path)
     image_hw = options.image_hw(arguments.img) or contract.image_size
     settings = NmsSettings(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,32 @@ import numpy as np
 
 from tfyolo.data.dataset import scan_split
 from tfyolo.data.dataset_yaml import SPLITS, Dataset
+from tfyolo.data.images import IMAGE_SUFFIXES
 from tfyolo.data.readers.names import class_of, unknown_name
 from tfyolo.data.sample import Sample, Scan
 from tfyolo.data.writers.base import Names, Place, Split
 from tfyolo.data.writers.table import WRITERS
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import (
+    TEMPORARY,
+    Owned,
+    atomic_folder,
+    check_file_target,
+    check_folder_target,
+    put_folder,
+    writing,
+)
+
+_HEADER = "# Written by `tfyolo convert-dataset`.\n"
+_SPLIT = Owned(
+    (
+        *("*" + "".join(f"[{c}{c.upper()}]" for c in suffix) for suffix in sorted(IMAGE_SUFFIXES)),
+        "*.txt",
+        "*.cache.npz",
+    ),
+    marker="",
+)
+"""What a folder of a split holds, with the cache of its scan."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how many are done, and of how many."""
@@ -33,7 +52,7 @@ class ConvertOptions:
         names: classes to keep, in the order of their new numbers; all by default.
         shards: files to spread records over; by their size by default.
         link: make hard links to pictures instead of copies.
-        exist_ok: write into a folder that has something in it; an earlier data set's splits are replaced.
+        exist_ok: write into a folder that has something in it; an earlier conversion's splits are replaced.
     """
 
     splits: Sequence[str] = ()
@@ -103,6 +122,8 @@ def convert_dataset(
     classes, numbers = _chosen(dataset, options.names)
     samples = {name: tuple(_renumbered(s, numbers) for s in scan.samples) for name, scan in scans.items()}
     _check(dataset, samples, output)
+    if not _is_ours(output):
+        _check_splits(output)
     names, places = Names(), dict[str, Place]()
     total, done = sum(map(len, samples.values())), 0
 
@@ -115,7 +136,8 @@ def convert_dataset(
         for name, part in samples.items():
             split = Split(name, part, classes, folder, names, options.link, options.shards, step)
             places[name] = writer.writer()(split)
-        (folder / f"{output.name}.yaml").write_text(_yaml(to, places, classes), encoding="utf-8")
+        with writing(output / f"{output.name}.yaml", folder):
+            (folder / f"{output.name}.yaml").write_text(_yaml(to, places, classes), encoding="utf-8")
     every = [sample for part in samples.values() for sample in part]
     lost = 0 if writer.outlines else sum(sum(map(bool, map(len, s.polygons_norm))) for s in every)
     return Converted(output / f"{output.name}.yaml", scans, sum(len(s.classes) for s in every), lost)
@@ -163,29 +185,56 @@ def _yaml(to: str, places: Mapping[str, Place], classes: Sequence[str]) -> str:
 
     value = {"path": ".", "format": to, **places, "names": dict(enumerate(classes))}
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
-    return "# Written by `tfyolo convert-dataset`.\n" + text
+    return _HEADER + text
 
 
 @contextmanager
 def _destination(output: Path) -> Iterator[Path]:
     """Yield a folder to write to; on success it becomes `output`, or its files move there."""
     if not (output.is_dir() and any(output.iterdir())):
-        with atomic(output) as folder:
-            folder.mkdir()
+        with atomic_folder(output, durable=False) as folder:
             yield folder
         return
-    with tempfile.TemporaryDirectory(prefix=".converting-", dir=output) as temporary:
+    with writing(output), tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=output) as temporary:
         yield Path(temporary)
-        _merge(Path(temporary), output)
+        moves = list(_moves(Path(temporary), output))
+        for new, target in moves:  # before anything is moved
+            if new.is_dir():
+                check_folder_target(target, _SPLIT)
+            else:
+                check_file_target(target)
+        for new, target in moves:
+            if new.is_dir():
+                put_folder(new, target, _SPLIT)
+            else:
+                new.replace(target)
 
 
-def _merge(source: Path, target: Path) -> None:
-    """Move files into a folder that has some; folders of a split are replaced, the YAML file comes last."""
+def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """What moves where into a folder that has something in it: splits as a whole, the YAML file last."""
     for path in sorted(source.iterdir(), key=lambda path: (path.suffix == ".yaml", path.name)):
         there = target / path.name
         if path.is_dir() and there.is_dir() and path.name not in SPLITS:
-            _merge(path, there)
+            yield from _moves(path, there)
+        else:
+            yield path, there
+
+
+def _is_ours(output: Path) -> bool:
+    """Whether an earlier conversion wrote a data set into this folder."""
+    for path in output.glob("*.yaml"):
+        try:
+            with path.open("rb") as file:
+                if file.read(len(_HEADER)) == _HEADER.encode():
+                    return True
+        except OSError:
             continue
-        if there.is_dir() and not there.is_symlink():
-            shutil.rmtree(there)
-        path.replace(there)
+    return False
+
+
+def _check_splits(output: Path) -> None:
+    """Refuse a folder whose splits nobody but their owner may replace."""
+    for folder in (output, *output.glob("*/")):
+        for name in SPLITS:
+            if (folder / name).is_dir():
+                check_folder_target(folder / name)

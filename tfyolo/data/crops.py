@@ -17,7 +17,7 @@ from tfyolo.data.labels import Problem
 from tfyolo.data.sample import Sample, Scan
 from tfyolo.data.writers.base import Names, corners_px
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic_folder
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how many are done, and of how many."""
@@ -104,7 +104,7 @@ def crop_dataset(
     }
     done, total = 0, sum(len(scan.samples) for scan in scans.values())
     cuts: dict[str, list[_Cut]] = {}
-    with atomic(output) as root, ThreadPoolExecutor(options.workers) as pool:
+    with atomic_folder(output, durable=False) as root, ThreadPoolExecutor(options.workers) as pool:
         for split, scan in scans.items():
             places, names = [root / split] * len(scan.samples), Names()
             stems = [Path(names.of(sample)).stem for sample in scan.samples]

@@ -12,11 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic, cache_folder
+from tfyolo.files import Owned, atomic_folder, cache_folder
 
 _MARGIN = 1 << 30
 """Bytes of the disk that are left free."""
 _SHAPES = "shapes.npy"
+_OWNED = Owned(("*.rgb", _SHAPES), marker=_SHAPES)
 
 
 class InMemory:
@@ -70,8 +71,7 @@ class OnDisk:
         self.folder = cache_folder() / "pictures" / name
         hw = _read_shapes(self.folder, count)
         if hw is None:
-            with atomic(self.folder) as folder:
-                folder.mkdir()
+            with atomic_folder(self.folder, _OWNED, durable=False) as folder:
                 hw = _write(pictures, count, folder)
                 np.save(folder / _SHAPES, hw)
         self._hw = tf.constant(hw, tf.int64)

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic, check_file_target
 from tfyolo.models import Contract, build_model
 from tfyolo.models.contract import FILE_NAME
 
@@ -79,12 +79,13 @@ def check_target(path: str | Path) -> Path:
     """`path`, if a `.keras` file can have that name.
 
     Raises:
-        TfyoloError: it ends in something else, which Keras would take for another format.
+        TfyoloError: it ends in something else, which Keras would take for another format, or a folder stands
+            there.
     """
     path = Path(path)
     if path.suffix != ".keras":
         raise TfyoloError("the name must end in .keras", path=path)
-    return path
+    return check_file_target(path)
 
 
 def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, Contract]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tfyolo.data.images import IMAGE_SUFFIXES, read_bytes
 from tfyolo.data.sample import Sample
+from tfyolo.disk import OF_WRITING
 from tfyolo.errors import TfyoloError
 
 Place = str | dict[str, str]
@@ -92,6 +93,8 @@ class Split:
                 else:
                     shutil.copyfile(sample.image, target)
             except OSError as error:
+                if error.errno in OF_WRITING:  # no fault of this image
+                    raise
                 fix = "pass --copy" if self.link and error.errno in (errno.EXDEV, errno.EPERM) else None
                 how = "linked" if self.link else "copied"
                 raise TfyoloError(

@@ -1,0 +1,69 @@
+"""Where exports go: over an earlier export, and over nothing else; on a full disk, nowhere."""
+
+import pytest
+from tfyolo.export.registry import FORMATS, exportable
+
+from tfyolo.cli.main import main
+from tfyolo.errors import TfyoloError
+
+FOLDERS = [entry for entry in exportable() if entry.owned]
+FILES = [entry for entry in exportable() if not entry.owned]
+
+
+def run(tiny_keras, entry, stem):
+    flags = ["--img", "32", "--nms", "raw", "--include", entry.name, "--output", str(stem)]
+    return main(["export", "--weights", str(tiny_keras), *flags])
+
+
+@pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.name)
+def test_formats_that_are_folders_say_what_they_hold(entry):
+    assert (entry.owned is None) == (entry.holds is None)
+
+
+@pytest.mark.parametrize("entry", FOLDERS, ids=lambda entry: entry.name)
+def test_a_folder_is_replaced_if_it_is_an_export_and_nothing_else(tiny_keras, tmp_path, capsys, entry):
+    stem = tmp_path / "best"
+    path = tmp_path / f"best{entry.suffix}"
+    assert run(tiny_keras, entry, stem) == 0
+    assert entry.owned.why_not(path) is None
+    entry.check_target(path)
+    files = sorted(path.rglob("*"))
+    (path / "index.html").write_text("mine")
+    capsys.readouterr()
+    assert run(tiny_keras, entry, stem) == 2  # before the model is loaded
+    err = capsys.readouterr().err
+    assert err.startswith(
+        f"error: {path}: is not replaced: it holds `index.html`, which tfyolo did not write\n"
+    )
+    assert sorted(path.rglob("*")) == sorted([*files, path / "index.html"])
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("entry", FOLDERS, ids=lambda entry: entry.name)
+def test_a_users_folder_of_that_name_stays(tiny_keras, tmp_path, capsys, entry):
+    path = tmp_path / f"best{entry.suffix}"
+    path.mkdir()
+    (path / entry.holds).write_text("a model of another program")
+    assert run(tiny_keras, entry, tmp_path / "best") == 2
+    assert (
+        "is not replaced: it holds files that tfyolo did not write\n  fix: move it away"
+        in capsys.readouterr().err
+    )
+    assert (path / entry.holds).read_text() == "a model of another program"
+
+
+@pytest.mark.parametrize("entry", FILES, ids=lambda entry: entry.name)
+def test_a_folder_in_the_place_of_a_file_stays(tmp_path, entry):
+    path = tmp_path / f"best{entry.suffix}"
+    path.mkdir()
+    with pytest.raises(TfyoloError, match="is a folder, which no file replaces"):
+        entry.check_target(path)
+
+
+def test_several_formats_are_checked_before_the_first_is_written(tiny_keras, tmp_path, capsys):
+    (tmp_path / "best_saved_model").mkdir()
+    (tmp_path / "best_saved_model/mine.txt").write_text("mine")
+    words = ["--include", "tflite", "saved_model", "--output", str(tmp_path / "best")]
+    assert main(["export", "--weights", str(tiny_keras), *words]) == 2
+    assert "holds `mine.txt`" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["best_saved_model"]
