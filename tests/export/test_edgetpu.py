@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfyolo.export import edgetpu
 from tfyolo.export.edgetpu_ops import TABLE, Operation, Tensor, refusal, unreadable
 from tfyolo.export.edgetpu_report import CONVOLUTIONS, FOLLOWS, check
+from tfyolo.export.flatbuffer import read, write
 from tfyolo.export.request import ExportRequest
 from tfyolo.export.tflite import convert
 
@@ -143,7 +144,7 @@ def request_of(tiny):
 @pytest.fixture(scope="module")
 def heads(request_of) -> bytes:
     """The bare integer model, cut at the heads."""
-    return convert(request_of("raw"))
+    return write(convert(request_of("raw")))
 
 
 def test_whole_network_maps(heads):
@@ -195,7 +196,7 @@ def test_refused_operation_sends_what_needs_it_to_the_cpu():
 @pytest.fixture
 def export(request_of, heads, tmp_path, monkeypatch):
     """Exports the heads, converted once; returns the path and what the user is told."""
-    monkeypatch.setattr(edgetpu, "convert", lambda request: heads)
+    monkeypatch.setattr(edgetpu, "convert", lambda request: read(heads))
 
     def run():
         told: list[str] = []
