@@ -131,7 +131,7 @@ def test_svg_diagram_is_xml(summary, tmp_path):
         (("yolov5q",), "no model is called `yolov5q`"),
         (("none.yaml",), "none.yaml: cannot be read"),
         (("none.pt",), "none.pt"),
-        (("none.keras",), "none.keras: cannot be read"),
+        (("none.keras",), "none.keras: does not exist"),
         (("yolov5n", "--img", "0"), "--img"),
         (("yolov5n", "--img", "80"), "Concat needs inputs of one size"),
         (("yolov5n", "--diagram", "net.jpg"), ".svg, .png or .md"),

@@ -46,6 +46,7 @@ FUZZERS: tuple[Fuzzer, ...] = (
     Fuzzer("graph_def", ".pb"),
     Fuzzer("saved_model", "_saved_model", inside="saved_model.pb"),
     Fuzzer("onnx", ".onnx"),
+    Fuzzer("tflite", ".tflite"),
 )
 
 

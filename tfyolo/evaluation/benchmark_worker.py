@@ -59,7 +59,7 @@ class Worker:
         """Have something done in the process, which is started if need be.
 
         Args:
-            what: a method of `Deeds`.
+            what: a method of `_Deeds`.
             **arguments: of that method.
 
         Raises:
@@ -79,7 +79,9 @@ class Worker:
             reason = self._why(process.wait())
             self.end()
             raise TfyoloError(f"the process that ran it {reason}")
-        return checked(answer)
+        if "error" in answer:
+            raise (MissingHereError if answer.get("missing") else TfyoloError)(answer["error"])
+        return answer
 
     def _start(self) -> subprocess.Popen[str]:
         # Without growth on demand the first of several processes takes all of a GPU's memory.
@@ -114,19 +116,7 @@ class Worker:
         return f"ended with exit code {code}: {last[:300]}"
 
 
-def checked(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer of `answer_to` itself.
-
-    Raises:
-        MissingHereError: it reports a library that is not installed.
-        TfyoloError: it reports another error.
-    """
-    if "error" in answer:
-        raise (MissingHereError if answer.get("missing") else TfyoloError)(answer["error"])
-    return answer
-
-
-class Deeds:
+class _Deeds:
     """What the process can be asked for.
 
     Args:
@@ -173,7 +163,7 @@ class Deeds:
         return {
             "total_ms": total,
             "inference_ms": inference,
-            "runtime": runs_in(detector.runtime, Path(path)),
+            "runtime": runs_in(detector.runtime),
             "input_hw": detector.image_hw,
             "format": detector.contract.export.get("format", "keras"),
             "precision": detector.contract.export.get("precision", "float32"),
@@ -255,15 +245,13 @@ def runtime_of(path: str) -> str:
     return format_of(Path(path)).runtime
 
 
-def runs_in(runtime: Any, path: Path) -> str:
+def runs_in(runtime: Any) -> str:
     """What computes, in words for a table."""
     name = type(runtime).__name__.removesuffix("Runtime")
     if name == "Tfjs":
         return f"Node ({runtime.backend})"
     if name == "EdgeTpu":
-        from tfyolo.inference.runtimes.edgetpu import is_compiled
-
-        return "Edge TPU" if is_compiled(path, runtime.contract) else "LiteRT"
+        return "Edge TPU" if runtime.compiled else "LiteRT"
     kind = _KINDS.get(name, name)
     if kind in ("Keras", "TensorFlow"):
         import tensorflow as tf
@@ -272,37 +260,24 @@ def runs_in(runtime: Any, path: Path) -> str:
     return kind
 
 
-def answer_to(deeds: Deeds, request: dict[str, Any]) -> dict[str, Any]:
-    """Run one request; errors become an answer.
-
-    Args:
-        deeds: whose method is called.
-        request: `what`, the method's name, and its arguments.
-
-    Returns:
-        What the method returns, or `error` and `missing` (whether a library is not installed).
-    """
-    arguments = dict(request)
-    try:
-        answer: dict[str, Any] = getattr(deeds, arguments.pop("what"))(**arguments)
-    except TfyoloError as error:
-        message = error.message + (f" (fix: {error.fix})" if error.fix else "")
-        return {"error": message, "missing": isinstance(error, MissingExtraError)}
-    except Exception as error:  # whatever a runtime raises for this file; others go on
-        first = (str(error).strip().splitlines() or [""])[0]
-        return {"error": f"{type(error).__name__}: {first[:300]}", "missing": False}
-    return answer
-
-
 def serve(requests: TextIO, answers: TextIO, threads: int) -> None:
     """Answer requests until there are no more."""
 
     def say(answer: dict[str, Any]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
-    deeds = Deeds(threads, lambda *told: say({"progress": told}))
+    deeds = _Deeds(threads, lambda *told: say({"progress": told}))
     for line in requests:
-        say(answer_to(deeds, json.loads(line)))
+        request = json.loads(line)
+        try:
+            answer = getattr(deeds, request.pop("what"))(**request)
+        except TfyoloError as error:
+            answer = {"error": error.message + (f" (fix: {error.fix})" if error.fix else "")}
+            answer["missing"] = isinstance(error, MissingExtraError)
+        except Exception as error:  # whatever a runtime raises for this file; others go on
+            first = (str(error).strip().splitlines() or [""])[0]
+            answer = {"error": f"{type(error).__name__}: {first[:300]}"}
+        say(answer)
 
 
 def main() -> None:

@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, check_file_target
+from tfyolo.inputs import JSON_TEXT, MODEL, open_input
 from tfyolo.models import Contract, build_model
 from tfyolo.models.contract import FILE_NAME
 
 _WEIGHTS = "model.weights.h5"
-_MAX_JSON_BYTES = 16 * 1024 * 1024
 
 
 def save_keras(
@@ -130,21 +130,38 @@ def read_contract(path: Path) -> Contract:
     Raises:
         TfyoloError: not found, not such a file, or without a contract.
     """
+    with open_input(path, MODEL) as file:
+        return _contract(file, path)
+
+
+def contract_in(data: bytes, path: Path) -> Contract:
+    """The contract inside a file that has been read already.
+
+    Args:
+        data: the whole file.
+        path: for the message.
+
+    Raises:
+        TfyoloError: not such a file, or without a contract.
+    """
+    return _contract(BytesIO(data), path)
+
+
+def _contract(file: BinaryIO, path: Path) -> Contract:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             info = archive.getinfo(FILE_NAME)
-            if info.file_size > _MAX_JSON_BYTES:
+            if info.file_size > JSON_TEXT.max_bytes:
                 raise TfyoloError(f"{FILE_NAME} inside has {info.file_size} bytes", path=path)
-            return Contract.from_json(archive.read(info), path)
-    except OSError as error:
-        raise TfyoloError(
-            f"cannot be read: {error.strerror or error}", path=path, fix="check the path"
-        ) from error
+            text = archive.read(info)
+    except TfyoloError:
+        raise
     except KeyError as error:
         raise TfyoloError(
             "holds no tfyolo.json, so its classes and anchors are unknown",
             path=path,
             fix="write it with `tfyolo convert` or `tfyolo export`",
         ) from error
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+    except Exception as error:  # zipfile and its decompressors raise a dozen kinds for damaged bytes
         raise TfyoloError("is damaged or no tfyolo model", path=path, fix="copy the file again") from error
+    return Contract.from_json(text, path)

@@ -14,11 +14,14 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection
 from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
 from tfyolo.inference.runtimes.litert import LiteRtRuntime
+from tfyolo.inference.runtimes.tflite.check import check_model
+from tfyolo.inference.runtimes.tflite.movement import EDGE_TPU
+from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
-from tfyolo.weights.keras_file import read_contract
+from tfyolo.weights.keras_file import contract_in
 
 LIBRARIES = {"linux": "libedgetpu.so.1", "darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}
-_MARK = b"edgetpu-custom-op"
+_MARK = EDGE_TPU.encode()
 
 
 class EdgeTpuRuntime(LiteRtRuntime):
@@ -33,34 +36,37 @@ class EdgeTpuRuntime(LiteRtRuntime):
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        contract = read_contract(path)
-        if not is_compiled(path, contract):
+        data, self.path = read_input(path, MODEL), path
+        contract = contract_in(data, path)
+        self.compiled = is_compiled(data, contract)
+        if not self.compiled:
             super().__init__(path, threads)
             return
+        check_model(data, path)
         from ai_edge_litert.interpreter import Interpreter
 
         self.contract, self.input_hw = contract, contract.image_size
         delegate = load_delegate(path)
         try:
             self._interpreter = Interpreter(
-                str(path),
+                model_content=data,
                 num_threads=threads or min(os.cpu_count() or 1, 4),
                 experimental_delegates=[delegate] if delegate else None,
             )
             self._run = runner(self._interpreter, contract)
             details = self._run.get_input_details()["images"]
-        except (ValueError, RuntimeError, KeyError) as error:
+        except Exception as error:  # LiteRT raises several kinds
             raise TfyoloError(
-                f"the Edge TPU cannot run it: {str(error).splitlines()[0]}",
+                f"the Edge TPU cannot run it: {(str(error).splitlines() or [type(error).__name__])[0][:200]}",
                 path=path,
                 fix="install the release of Coral's library that fits this LiteRT, or export it again",
             ) from error
         self._dtype, self._outputs = details["dtype"], self._run.get_output_details()
 
 
-def is_compiled(path: Path, contract: Contract) -> bool:
-    """Whether a file holds the compiler's operation."""
-    return bool(contract.export.get("compiled")) or _MARK in path.read_bytes()
+def is_compiled(data: bytes, contract: Contract) -> bool:
+    """Whether a file, given its bytes, holds the compiler's operation."""
+    return bool(contract.export.get("compiled")) or _MARK in data
 
 
 def load_delegate(path: Path) -> Any:

@@ -10,9 +10,11 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import pixels_of, predict
+from tfyolo.inference.runtimes.base import check_outputs, pixels_of, predict
 from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
-from tfyolo.weights.keras_file import read_contract
+from tfyolo.inference.runtimes.tflite.check import check_model
+from tfyolo.inputs import MODEL, read_input
+from tfyolo.weights.keras_file import contract_in
 
 
 class LiteRtRuntime:
@@ -23,7 +25,7 @@ class LiteRtRuntime:
         threads: of the CPU; as many as there are cores, up to four, by default.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's.
+        TfyoloError: the file is damaged, or not one of tfyolo's: it is verified before LiteRT sees it.
     """
 
     max_batch = 1
@@ -31,16 +33,21 @@ class LiteRtRuntime:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self.contract = read_contract(path)
+        data, self.path = read_input(path, MODEL), path
+        self.contract = contract_in(data, path)
+        graph = check_model(data, path)
+        check_outputs(graph.outputs, self.contract, path)
         self.input_hw: tuple[int, int] | None = self.contract.image_size
         threads = threads or min(os.cpu_count() or 1, 4)
         try:
-            self._interpreter = Interpreter(str(path), num_threads=threads)
+            self._interpreter = Interpreter(model_content=data, num_threads=threads)
+            self._interpreter.allocate_tensors()
             self._run = self._interpreter.get_signature_runner()
             details = self._run.get_input_details()["images"]
-        except (ValueError, RuntimeError, KeyError) as error:
+        except Exception as error:  # LiteRT raises several kinds
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise TfyoloError(
-                f"LiteRT cannot read it: {str(error).splitlines()[0]}", path=path, fix="export it again"
+                f"LiteRT cannot read it: {reason[:200]}", path=path, fix="export it again"
             ) from error
         self._dtype, self._outputs = details["dtype"], self._run.get_output_details()
         if tuple(details["shape"]) != (1, *self.contract.image_size, 3):
@@ -54,7 +61,11 @@ class LiteRtRuntime:
 
     def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """What the graph gives for uint8 (1, height, width, 3), by signature name."""
-        found = self._run(images=pixels_of(images, self._dtype == np.uint8))
+        try:
+            found = self._run(images=pixels_of(images, self._dtype == np.uint8))
+        except (RuntimeError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise TfyoloError(f"LiteRT cannot run it: {reason[:200]}", path=self.path) from error
         return {name: self._float(name, x) for name, x in found.items()}
 
     def _float(self, name: str, values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""`.tflite` files verified before an interpreter sees them: bytes, then graph, then every operator."""

@@ -1,0 +1,154 @@
+"""Opens the files that users name: regular files of a bounded size, and nothing else.
+
+A name may lead to a device that never ends (`/dev/zero`), to a FIFO that never begins, or to 2 GiB of zeros
+that take no space on the disk. Whoever opens a user's file does it here; tests/test_inputs.py looks through
+the package for what does not.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from tfyolo.errors import TfyoloError
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class InputKind:
+    """A kind of file that a user can name.
+
+    Attributes:
+        name: as it stands in messages, with its article.
+        max_bytes: no file of this kind is larger.
+    """
+
+    name: str
+    max_bytes: int
+
+
+CONFIGURATION = InputKind("a configuration", _MIB)
+"""YAML of models, data sets and hyperparameters."""
+JSON_TEXT = InputKind("a JSON file", 16 * _MIB)
+"""Contracts, manifests and what else lies beside a model."""
+LABELS = InputKind("a label file", 16 * _MIB)
+LIST = InputKind("a list of files", 1024 * _MIB)
+ANNOTATIONS = InputKind("an annotation file", 2047 * _MIB)
+"""COCO's JSON of one split."""
+XML = InputKind("a VOC annotation", 16 * _MIB)
+IMAGE = InputKind("an image", 2047 * _MIB)
+"""OpenCV counts the bytes of a buffer with a 32-bit integer."""
+VIDEO = InputKind("a video", 2**50)
+RECORDS = InputKind("a TFRecord file", 2**50)
+MODEL = InputKind("a model file", 2047 * _MIB)
+"""Formats with 32-bit offsets end there; the largest YOLOv5 has 0.6 GB."""
+TABLE = InputKind("a table", 64 * _MIB)
+"""CSV that a command reads again, such as results.csv."""
+ARRAYS = InputKind("an array file", 2**40)
+
+
+def check_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> int:
+    """Refuse a name that is not a regular file of bounded size, before a library opens it by name.
+
+    Where the file can be given to the library as bytes or as an open file, `read_input` and `open_input` are
+    better: nobody can exchange it in between.
+
+    Args:
+        path: as the user names it; links are followed.
+        kind: of file that it should be.
+        error: class of errors.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        TfyoloError: missing, a folder, a device, a FIFO or a socket, unreadable, or too large.
+    """
+    with open_input(path, kind, error) as file:
+        return os.fstat(file.fileno()).st_size
+
+
+@contextmanager
+def open_input(
+    path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError
+) -> Iterator[BinaryIO]:
+    """Open a file that a user names, for reading.
+
+    What stands under the name is looked at once more through the open file, so that it does not matter
+    whether the name leads elsewhere in the meantime. An `OSError` while the file is read becomes a
+    `TfyoloError`, too.
+
+    Args:
+        path: as the user names it; links are followed.
+        kind: of file that it should be.
+        error: class of errors.
+
+    Raises:
+        TfyoloError: missing, a folder, a device, a FIFO or a socket, unreadable, or too large.
+
+    Example:
+        >>> with open_input("bus.jpg", IMAGE) as file:  # doctest: +SKIP
+        ...     start = file.read(12)
+    """
+    path = Path(path)
+    try:
+        # Devices are not opened: some act on it. O_NONBLOCK keeps a FIFO from waiting for its other end.
+        _check(path.stat(), path, kind, error)
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(path, flags), "rb")
+    except (OSError, ValueError) as found:  # the latter: a name with a null character
+        raise _unreadable(found, path, error) from found
+    with file:
+        _check(os.fstat(file.fileno()), path, kind, error)
+        try:
+            yield file
+        except OSError as found:
+            raise _unreadable(found, path, error) from found
+
+
+def read_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> bytes:
+    """All bytes of a file that a user names.
+
+    Raises:
+        TfyoloError: as `open_input`.
+    """
+    with open_input(path, kind, error) as file:
+        data = file.read(kind.max_bytes + 1)
+    if len(data) > kind.max_bytes:  # it grows, or its file system lies
+        raise _too_large(len(data), Path(path), kind, error)
+    return data
+
+
+def _check(found: os.stat_result, path: Path, kind: InputKind, error: type[TfyoloError]) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        raise error("is a folder, not a file", path=path, fix=f"name {kind.name}")
+    if not stat.S_ISREG(found.st_mode):
+        what = (
+            "a device" if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode) else "a pipe or socket"
+        )
+        raise error(f"is {what}, not a file", path=path, fix=f"name {kind.name}")
+    if found.st_size > kind.max_bytes:
+        raise _too_large(found.st_size, path, kind, error)
+
+
+def _too_large(size: int, path: Path, kind: InputKind, error: type[TfyoloError]) -> TfyoloError:
+    return error(
+        f"is too large for {kind.name}: {size:,} bytes, of {kind.max_bytes:,} at most",
+        path=path,
+        fix="check that it is the right file",
+    )
+
+
+def _unreadable(found: OSError | ValueError, path: Path, error: type[TfyoloError]) -> TfyoloError:
+    if isinstance(found, FileNotFoundError | NotADirectoryError):
+        return error("does not exist", path=path, fix="check the path")
+    if isinstance(found, PermissionError):
+        return error("cannot be read: no permission", path=path, fix="allow it, or copy the file")
+    reason = found.strerror if isinstance(found, OSError) else None
+    return error(f"cannot be read: {reason or found}", path=path, fix="check the path")
