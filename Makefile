@@ -11,6 +11,10 @@ WEB_MODEL := web_demo/public/models/default.tflite
 DEMO_TEST_MODELS := build/demo-models/expected.json
 ANDROID_ASSETS := android_demo/app/src/main/assets
 export CHROMIUM ?= /usr/bin/chromium
+# What exported files and the detections that they are compared with are made from.
+EXPORT_SOURCES := $(shell find export tfyolo/inference tfyolo/models tfyolo/weights -name '*.py')
+QUANTIZATION_SOURCES := $(shell find tfyolo/models tfyolo/quantization tfyolo/weights -name '*.py')
+ANDROID_SOURCES := $(shell find android_demo tests/vectors \( -name target -o -name build -o -name assets \) -prune -o -type f -print)
 WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/public web_demo/index.html web_demo/*.ts -type f)
 # Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -52,12 +56,12 @@ $(WEB_STAMP): web_demo/package.json web_demo/package-lock.json
 	npm ci --prefix web_demo --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
 
 # The detector that ships, for integers; the demos run it.
-build/bccd-n-int8.keras: tfyolo/assets/bccd-n.keras $(STAMP)
+build/bccd-n-int8.keras: tfyolo/assets/bccd-n.keras $(QUANTIZATION_SOURCES) | $(STAMP)
 	$(BIN)/tfyolo quantize --weights $< --data tfyolo/assets/bccd-mini/bccd-mini.yaml --calibration 24 --steps 0 \
 	  --output $@
 
 # Loose thresholds: the page's sliders are stricter.
-$(WEB_MODEL): build/bccd-n-int8.keras
+$(WEB_MODEL): build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/tfyolo export --weights $< --include tflite --int8 --nms builtin --conf-thres 0.05 --iou-thres 0.7 \
 	  --output $(@:.tflite=)
 
@@ -83,10 +87,10 @@ $(ANDROID_ASSETS)/licenses.txt: android_demo/app/licenses.txt $(SAMPLES)
 	cp $< $@
 
 # Loose thresholds, as in the browser: the app's sliders are stricter.
-$(ANDROID_ASSETS)/models/int8.tflite: build/bccd-n-int8.keras
+$(ANDROID_ASSETS)/models/int8.tflite: build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/tfyolo export --weights $< --include tflite --int8 --conf-thres 0.05 --iou-thres 0.7 --output $(@:.tflite=)
 
-$(ANDROID_ASSETS)/models/float16.tflite: tfyolo/assets/bccd-n.keras $(STAMP)
+$(ANDROID_ASSETS)/models/float16.tflite: tfyolo/assets/bccd-n.keras $(EXPORT_SOURCES) | $(STAMP)
 	$(BIN)/tfyolo export --weights $< --include tflite --half --conf-thres 0.05 --iou-thres 0.7 --output $(@:.tflite=)
 
 android: setup android-assets android-tools  ## a signed APK in android_demo/build: make android MODEL=best-int8.tflite
@@ -102,15 +106,32 @@ android-tools:  ## Java, Maven and what packs and signs an APK
 	  { echo "the Android app is built with Debian's openjdk-17-jdk-headless, maven, aapt, zipalign, apksigner and gcc; missing:$$missing" >&2; exit 1; }; \
 	fi
 
-test: lint test-web test-android test-python  ## everything that must pass
+# The browser's and Android's parts wait for processes of their own most of the time, so they run beside the Python part.
+test: lint  ## everything that must pass; web and Android parts only if something they depend on has changed (in CI always)
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-python test-demos
 
-test-python: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=12 tests
+test-python: setup  ## the library and its command
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=12 tests
+
+test-demos: build/.tested-web
+	@$(MAKE) --no-print-directory build/.tested-android
+
+build/.tested-web: $(WEB_SOURCES) $(WEB_PAGE)/index.html $(DEMO_TEST_MODELS) $(shell find web_demo/tests tests/vectors -type f)
+	@$(MAKE) --no-print-directory test-web
+	@touch $@
+
+build/.tested-android: $(DEMO_TEST_MODELS) $(ANDROID_SOURCES)
+	@$(MAKE) --no-print-directory test-android
+	@touch $@
+
+ifdef CI
+.PHONY: build/.tested-web build/.tested-android
+endif
 
 test-web: web-page $(DEMO_TEST_MODELS) chromium  ## formulas, library and page in Node and Chromium
 	npm run --prefix web_demo --silent test
 
-$(DEMO_TEST_MODELS): tests/demo_models.py build/bccd-n-int8.keras
+$(DEMO_TEST_MODELS): tests/demo_models.py build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/python $< tfyolo/assets/bccd-n.keras build/bccd-n-int8.keras $(@D)
 
 chromium:  ## Debian's, where it is missing

@@ -31,8 +31,8 @@ from tfyolo.evaluation.validator import labels_xyxy_px
 from tfyolo.inference.decode import decode, join_parts
 from tfyolo.inference.load import load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
-from tfyolo.inference.runtimes.base import raw_outputs
 from tfyolo.models.contract import Contract
+from tfyolo.models.outputs import raw_outputs
 from tfyolo.quantization.fidelity import DetectorFidelity, Heads
 from tfyolo.quantization.pictures import dataset_pictures
 from tfyolo.quiet import hidden_stderr

@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tensorflow.lite.tools import flatbuffer_utils
 from tfyolo.export.edgetpu_report import COMPILED, check
+from tfyolo.export.flatbuffer import write
 from tfyolo.export.metadata import attach_files, describe
 from tfyolo.export.request import ExportRequest
 from tfyolo.export.tflite import convert
@@ -37,10 +37,10 @@ def export(request: ExportRequest, path: Path) -> None:
     Raises:
         TfyoloError: the compiler refuses the model.
     """
-    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(convert(request)))
+    flatbuffer = convert(request)
     describe(flatbuffer, request.exported_contract("edgetpu"))
     report, outputs = check(flatbuffer), _outputs(flatbuffer)
-    model = bytes(flatbuffer_utils.convert_object_to_bytearray(flatbuffer))
+    model = write(flatbuffer)
     text = report.text(f"{path.name}: what will run on the Edge TPU")
     report_path = path.with_name(path.name.removesuffix(_SUFFIX) + "_edgetpu_report.txt")
     request.tell(f"{report.summary()} {report_path} has the details.")

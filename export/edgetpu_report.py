@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from tensorflow.lite.tools import flatbuffer_utils
 from tfyolo.export.edgetpu_ops import TABLE, Operation, Tensor, refusal, unreadable
+from tfyolo.export.flatbuffer import read
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 FOLLOWS = "cpu (after the first refused operation)"
@@ -119,7 +120,7 @@ def check(model: bytes | Any) -> Report:
         model: the file, or its object from TensorFlow's flatbuffer_utils.
     """
     if isinstance(model, bytes | bytearray):
-        model = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+        model = read(bytes(model))
     graph = model.subgraphs[0]
     tensors = [_tensor(tensor, model.buffers) for tensor in graph.tensors]
     on_cpu: set[int] = set()

@@ -112,7 +112,11 @@ class ClassificationModule(tf.Module):
         self.detect = signature(self._classify, image_hw, uint8, batch)
 
     def _classify(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = self._heads(_unit(images))[0][0]
+        return self.outputs(self._heads(_unit(images)))
+
+    def outputs(self, heads: Heads) -> dict[str, tf.Tensor]:
+        """The signature's outputs from the logits."""
+        logits = heads[0][0]
         flat = tf.reshape(logits, [-1, logits.shape[-1]])
         return {"logits": flat} if self._raw else {"probabilities": tf.nn.softmax(flat)}
 
@@ -149,7 +153,10 @@ class DetectionModule(tf.Module):
         self.detect = signature(self._detect, image_hw, uint8, batch)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        heads = self._heads(_unit(images))
+        return self.outputs(self._heads(_unit(images)))
+
+    def outputs(self, heads: Heads) -> dict[str, tf.Tensor]:
+        """The signature's outputs from the raw heads."""
         if self._nms == "raw":
             return {
                 f"{part}_{i}": tf.identity(x)
@@ -202,6 +209,29 @@ class DetectionModule(tf.Module):
             "detection_scores": tf.where(valid, kept.scores, tf.zeros_like(kept.scores))[None],
             "num_detections": tf.reshape(kept.count, [1]),
         }
+
+
+class DecodingModule(tf.Module):
+    """Decoding and NMS of another module without its network: from raw heads to the signature's outputs.
+
+    Args:
+        module: whose decoding it is.
+        heads: per scale the name and the shape of each raw head; they are the inputs, float32.
+    """
+
+    def __init__(
+        self,
+        module: DetectionModule | ClassificationModule,
+        heads: Sequence[Sequence[tuple[str, tuple[int, ...]]]],
+    ) -> None:
+        super().__init__()
+        specs = [tf.TensorSpec(shape, tf.float32, name) for scale in heads for name, shape in scale]
+
+        def decode(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+            rest = iter(tensors)
+            return module.outputs([tuple(next(rest) for _ in scale) for scale in heads])
+
+        self.detect = tf.function(decode, input_signature=specs, autograph=False)
 
 
 def make_module(

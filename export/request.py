@@ -57,6 +57,14 @@ class ExportRequest:
             self._shared["network"] = Network.of(self.model, self.contract.spec)
         return self._shared["network"]
 
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What several formats and kinds of NMS have in common; made by the first that asks for it."""
+        made_for = (self.model, self.contract, self.image_hw, self.precision, self.pictures)
+        known = self._shared.get(name)
+        if known is None or any(a is not b for a, b in zip(known[0], made_for, strict=True)):
+            self._shared[name] = known = (made_for, make())
+        return known[1]
+
     def module(self, *, halve: bool = False, uint8: bool = False) -> Any:
         """The graph (graph.make_module), rounding like the integer one where the precision is int8.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -14,6 +15,16 @@ import numpy as np
 import pytest
 
 from tests.shared import SHARED, require_shared
+
+
+def pytest_collection_modifyitems(items):
+    """With `--dist loadgroup` the tests of a module run in one worker, so that its fixtures are built once.
+
+    A module that marks its tests with groups of its own is left as it is.
+    """
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 @pytest.fixture(scope="session")
@@ -64,23 +75,21 @@ def cells_detector():
 
 @pytest.fixture(scope="session")
 def export(cells_detector, tmp_path_factory):
-    """A function that exports the blood cell detector once for each kind of request."""
+    """A function that exports the blood cell detector, once per test run for each kind of request."""
     from tfyolo.export.nms import NmsSettings
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.request import ExportRequest
 
+    from tests.exports import exported_once, run_folder
     from tfyolo.data.images import read_image
 
-    folder = tmp_path_factory.mktemp("exported")
-    done = {}
+    folder = run_folder(tmp_path_factory)
     files = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[:4]
     pictures = np.stack([cells_detector.letterbox((480, 640), False).apply(read_image(f)) for f in files])
     request = ExportRequest(cells_detector.model, cells_detector.contract, (320, 320), pictures=pictures)
 
-    def run(name: str, nms: str = "auto", precision: str = "float32", **settings):
-        key = (name, nms, precision, tuple(sorted(settings.items())))
-        if key not in done:
-            this = replace(request, nms=nms, precision=precision, settings=NmsSettings(**settings))
-            done[key] = export_model(this, [name], folder / f"cells{len(done)}")[name]
-        return done[key]
+    @cache
+    def run(name: str, nms: str = "auto", precision: str = "float32", **settings) -> Path:
+        this = replace(request, nms=nms, precision=precision, settings=NmsSettings(**settings))
+        return exported_once(this, name, folder)
 
     return run

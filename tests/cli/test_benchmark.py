@@ -11,7 +11,27 @@ import pytest
 
 from tfyolo import datasets
 from tfyolo.cli.main import main
+from tfyolo.evaluation import benchmark_files
 from tfyolo.evaluation.benchmark_files import cores
+from tfyolo.evaluation.benchmark_worker import Deeds, Worker, answer_to, checked
+
+
+class WorkerHere(Worker):
+    """A worker that measures in the process of the tests, where TensorFlow has started already."""
+
+    def __init__(self, threads, progress):
+        super().__init__(threads, progress)
+        self._deeds = Deeds(threads, progress)
+
+    def ask(self, what, **arguments):
+        answer = answer_to(self._deeds, {"what": what, **arguments})
+        return checked(json.loads(json.dumps(answer)))
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Measure in this process; `measured` has the real ones."""
+    monkeypatch.setattr(benchmark_files, "Worker", WorkerHere)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +107,7 @@ def test_broken_file_has_a_reason_and_no_figures(measured):
     assert not any(row[key] for key in row if key.startswith(("threads", "map", "difference", "runs_in")))
 
 
-def test_hard_fail_names_the_files_that_fail(folder, tmp_path, capsys):
+def test_hard_fail_names_the_files_that_fail(here, folder, tmp_path, capsys):
     words = ["--weights", str(folder / "small.keras"), str(folder / "broken.tflite"), "--threads", "1"]
     words += ["--data", str(folder / "shapes" / "shapes.yaml"), "--rounds", "1", "--runs", "1"]
     assert main(["benchmark", *words, "--hard-fail", "1"]) == 1
@@ -109,7 +129,7 @@ def test_json_and_chart_are_written(measured, folder):
     assert (chart.min(-1) < 200).mean() > 0.01
 
 
-def test_without_data_latency_alone(folder, picture, tmp_path, capsys):
+def test_without_data_latency_alone(here, folder, picture, tmp_path, capsys):
     words = ["--weights", str(folder / "small.keras"), "--include", "tflite", "--source", str(picture)]
     rest = ["--threads", "1", "--rounds", "1", "--runs", "2", "--chart", str(tmp_path / "bars.png")]
     assert main(["benchmark", *words, *rest]) == 0
@@ -168,7 +188,7 @@ def test_only_keras_files_can_be_exported(folder, capsys):
     assert "is exported already" in capsys.readouterr().err
 
 
-def test_classifiers_are_judged_by_top_1(tmp_path, capsys):
+def test_classifiers_are_judged_by_top_1(here, tmp_path, capsys):
     import keras
     import numpy as np
 
@@ -210,7 +230,7 @@ def test_classifiers_are_judged_by_top_1(tmp_path, capsys):
     assert "top-1" in capsys.readouterr().out
     rows = json.loads((tmp_path / "a.json").read_text())
     assert [row["precision"] for row in rows] == ["float32", "float32", "int8"]
-    assert rows[0]["top1"] == rows[1]["top1"] >= 0
+    assert rows[0]["top1"] == rows[1]["top1"]
     assert rows[1]["difference"] == 0
     assert all(row["top5"] == 1 and "map50" not in row for row in rows)
     (tmp_path / "wrong.yaml").write_text("path: .\ntrain: data\nval: data\nnames: [a, b, c]\n")

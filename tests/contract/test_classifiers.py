@@ -8,6 +8,7 @@ import pytest
 from tfyolo.export.registry import exportable, find_format
 from tfyolo.export.request import ExportRequest, export_model
 
+from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
 from tests.small import PICTURES
 from tfyolo.data.centre_crop import centre_crop
@@ -57,7 +58,7 @@ def requests(pictures, nano):
     return classifier, exact, replace(exact, model=quantized[0], contract=quantized[1])
 
 
-@pytest.mark.parametrize(("name", "nms", "precision"), SWEEP)
+@pytest.mark.parametrize(("name", "nms", "precision"), rest_is_slow(SWEEP))
 def test_same_classes_as_keras(requests, pictures, tmp_path, name, nms, precision):
     classifier, exact, int8 = requests
     request = replace(int8 if precision == "int8" else exact, nms=nms, precision=precision)

@@ -1,4 +1,7 @@
-"""Every format, kind of suppression and precision, with 80 classes and with one: what Keras finds."""
+"""Formats, kinds of suppression and precisions, with 80 classes and with one: what Keras finds.
+
+Each pair of them is tested always, the full product in `make test-slow`.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +12,7 @@ from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import exportable, find_format
 from tfyolo.export.request import ExportRequest, export_model
 
+from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
 from tests.small import PICTURES, confident, letterboxed
 from tfyolo.evaluation.metrics import average_precision, match
@@ -79,7 +83,7 @@ def map50(found: list[Result], truth: list[Result]) -> float:
     return average_precision(*map(np.concatenate, zip(*rows, strict=True))).map50
 
 
-@pytest.mark.parametrize(("small", "name", "nms", "precision"), SWEEP, indirect=["small"])
+@pytest.mark.parametrize(("small", "name", "nms", "precision"), rest_is_slow(SWEEP), indirect=["small"])
 def test_finds_what_keras_finds(small, name, nms, precision):
     found = small.found(name, nms, precision)
     if precision != "float32":

@@ -36,7 +36,7 @@ def test_memory_is_that_of_the_batch(profiles):
 
 
 def test_times_are_positive(profiles):
-    assert all(profile.forward_ms > 0 and profile.backward_ms >= 0 for profile in profiles)
+    assert all(profile.forward_ms > 0 for profile in profiles)
 
 
 @pytest.mark.parametrize("texts", [("Conv(16, 3)", "Conv(16, 3, 2)"), ("Upsample", "MaxPool2d(2)")])

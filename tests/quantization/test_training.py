@@ -1,5 +1,6 @@
 """The trainable twin, and training it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from tfyolo.export.nodes import Rounding, fake_quantize, run_network
 from tests.small import confident, letterboxed
 from tfyolo import datasets
 from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.inference.load import load
 from tfyolo.models.network import IMAGES, Network
 from tfyolo.models.quantization import range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -137,8 +140,10 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     assert contract.quantization.method.endswith("3 steps of training by distill")
     file, metrics = measure(output, data, tmp_path / "measured")
     assert file == tmp_path / "tiny_int8.tflite"
-    assert 0 <= metrics.map50 <= 1
-    assert (tmp_path / "measured" / "metrics.json").exists()
+    written = json.loads((tmp_path / "measured" / "metrics.json").read_text())
+    assert written["map50"] == pytest.approx(metrics.map50, abs=1e-6)
+    again = validate(load(file), data, ValOptions(rect=False, plots=False))
+    assert again.map50 == pytest.approx(metrics.map50, abs=1e-6)
 
 
 def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ class Worker:
         """Have something done in the process, which is started if need be.
 
         Args:
-            what: a method of `_Deeds`.
+            what: a method of `Deeds`.
             **arguments: of that method.
 
         Raises:
@@ -79,9 +79,7 @@ class Worker:
             reason = self._why(process.wait())
             self.end()
             raise TfyoloError(f"the process that ran it {reason}")
-        if "error" in answer:
-            raise (MissingHereError if answer.get("missing") else TfyoloError)(answer["error"])
-        return answer
+        return checked(answer)
 
     def _start(self) -> subprocess.Popen[str]:
         # Without growth on demand the first of several processes takes all of a GPU's memory.
@@ -116,7 +114,19 @@ class Worker:
         return f"ended with exit code {code}: {last[:300]}"
 
 
-class _Deeds:
+def checked(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer of `answer_to` itself.
+
+    Raises:
+        MissingHereError: it reports a library that is not installed.
+        TfyoloError: it reports another error.
+    """
+    if "error" in answer:
+        raise (MissingHereError if answer.get("missing") else TfyoloError)(answer["error"])
+    return answer
+
+
+class Deeds:
     """What the process can be asked for.
 
     Args:
@@ -260,24 +270,37 @@ def runs_in(runtime: Any) -> str:
     return kind
 
 
+def answer_to(deeds: Deeds, request: dict[str, Any]) -> dict[str, Any]:
+    """Run one request; errors become an answer.
+
+    Args:
+        deeds: whose method is called.
+        request: `what`, the method's name, and its arguments.
+
+    Returns:
+        What the method returns, or `error` and `missing` (whether a library is not installed).
+    """
+    arguments = dict(request)
+    try:
+        answer: dict[str, Any] = getattr(deeds, arguments.pop("what"))(**arguments)
+    except TfyoloError as error:
+        message = error.message + (f" (fix: {error.fix})" if error.fix else "")
+        return {"error": message, "missing": isinstance(error, MissingExtraError)}
+    except Exception as error:  # whatever a runtime raises for this file; others go on
+        first = (str(error).strip().splitlines() or [""])[0]
+        return {"error": f"{type(error).__name__}: {first[:300]}", "missing": False}
+    return answer
+
+
 def serve(requests: TextIO, answers: TextIO, threads: int) -> None:
     """Answer requests until there are no more."""
 
     def say(answer: dict[str, Any]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
-    deeds = _Deeds(threads, lambda *told: say({"progress": told}))
+    deeds = Deeds(threads, lambda *told: say({"progress": told}))
     for line in requests:
-        request = json.loads(line)
-        try:
-            answer = getattr(deeds, request.pop("what"))(**request)
-        except TfyoloError as error:
-            answer = {"error": error.message + (f" (fix: {error.fix})" if error.fix else "")}
-            answer["missing"] = isinstance(error, MissingExtraError)
-        except Exception as error:  # whatever a runtime raises for this file; others go on
-            first = (str(error).strip().splitlines() or [""])[0]
-            answer = {"error": f"{type(error).__name__}: {first[:300]}"}
-        say(answer)
+        say(answer_to(deeds, json.loads(line)))
 
 
 def main() -> None:

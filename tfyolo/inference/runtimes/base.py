@@ -13,7 +13,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inference.decode import decode, join_parts, softmax
 from tfyolo.inference.predictions import Candidates, Detections, Prediction, Probabilities
 from tfyolo.models.contract import FILE_NAME, Contract
-from tfyolo.models.network import PARTS
+from tfyolo.models.outputs import BOXES, DETECTIONS, LOGITS, PROBABILITIES, raw_outputs
 
 
 class Runtime(Protocol):
@@ -39,25 +39,6 @@ class Runtime(Protocol):
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
 """Of a contract in a file of its own."""
-_DETECTIONS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
-_BOXES = ("boxes", "scores")
-_PROBABILITIES = "probabilities"
-OUTPUTS = (*_DETECTIONS, *_BOXES, _PROBABILITIES)
-"""Names of an exported graph's outputs (docs/architecture.md); raw heads have `raw_outputs`."""
-LOGITS = "logits"
-"""The one raw output of a classifier."""
-
-
-def raw_outputs(contract: Contract) -> list[tuple[str, ...]]:
-    """Names of raw heads of box, objectness and classes, scale by scale; of a classifier its logits."""
-    if contract.task == "classify":
-        return [(LOGITS,)]
-    return [tuple(f"{part}_{i}" for part in PARTS) for i in range(len(contract.strides))]
-
-
-def known_outputs(contract: Contract) -> tuple[str, ...]:
-    """All names that an exported graph's outputs may have."""
-    return (*OUTPUTS, *chain.from_iterable(raw_outputs(contract)))
 
 
 def pixels_of(image: np.ndarray, uint8: bool) -> np.ndarray:
@@ -109,7 +90,7 @@ def check_outputs(names: Iterable[str], contract: Contract, path: Path) -> None:
     """
     raw = chain.from_iterable(raw_outputs(contract))
     found = set(names)
-    if found not in ({*_DETECTIONS}, {*_BOXES}, {_PROBABILITIES}, {*raw}):
+    if found not in ({*DETECTIONS}, {*BOXES}, {PROBABILITIES}, {*raw}):
         shown = ", ".join(sorted(found))[:200] or "nothing"
         raise TfyoloError(
             f"its outputs are {shown}, which is not what tfyolo exports", path=path, fix="export it again"
@@ -155,8 +136,8 @@ def from_signature(outputs: Mapping[str, np.ndarray], contract: Contract, confid
         contract: of the file.
         confidence: candidates of lower objectness may be left out.
     """
-    if _PROBABILITIES in outputs:
-        return _probabilities(np.asarray(outputs[_PROBABILITIES][0], np.float32), contract)
+    if PROBABILITIES in outputs:
+        return _probabilities(np.asarray(outputs[PROBABILITIES][0], np.float32), contract)
     if LOGITS in outputs:
         return _probabilities(softmax(outputs[LOGITS][0]), contract)
     height, width = contract.image_size

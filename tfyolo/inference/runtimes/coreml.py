@@ -23,9 +23,10 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml_pipeline import CONFIDENCE, CONFIDENCE_THRESHOLD, CONTRACT_KEY, COORDINATES
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Detections, Prediction, Probabilities
-from tfyolo.inference.runtimes.base import from_signature, known_outputs
+from tfyolo.inference.runtimes.base import from_signature
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import IMAGES
+from tfyolo.models.outputs import known_outputs
 from tfyolo.quiet import hidden_stderr
 
 MANIFEST = "Manifest.json"

@@ -10,8 +10,9 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import known_outputs, pixels_of, predict
+from tfyolo.inference.runtimes.base import pixels_of, predict
 from tfyolo.models.contract import Contract
+from tfyolo.models.outputs import known_outputs
 
 
 class GraphDefRuntime:

@@ -17,8 +17,9 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import from_signature, known_outputs, pixels_of
+from tfyolo.inference.runtimes.base import from_signature, pixels_of
 from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
+from tfyolo.models.outputs import known_outputs
 
 NODE_FOLDER = Path(__file__).with_name("node")
 

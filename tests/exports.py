@@ -1,0 +1,44 @@
+"""Exported files that are made once per test run, whichever worker needs them first."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tfyolo.export.registry import find_format
+from tfyolo.export.request import ExportRequest, export_model
+
+OPTIONS = ("image_hw", "nms", "settings", "precision", "dynamic_batch", "opset", "simplify", "calibrator")
+
+
+def run_folder(tmp_path_factory) -> Path:
+    """The folder that all pytest workers of one run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if base.name.startswith("popen-") else base
+
+
+def exported_once(request: ExportRequest, name: str, folder: Path) -> Path:
+    """Export a model, unless a worker of this run has done so.
+
+    Args:
+        request: what and how; requests are equal if weights, contract, images and options are.
+        name: of the format.
+        folder: which the workers share.
+
+    Returns:
+        The file or folder; tests only read it, and copy it before they change it.
+    """
+    entry = find_format(name)
+    nms = entry.check(request.nms, request.precision, request.contract.task)
+    request = replace(request, nms=nms)
+    digest = hashlib.sha256(request.contract.to_json().encode())
+    digest.update(repr([name, *(getattr(request, option) for option in OPTIONS)]).encode())
+    pictures = [] if request.pictures is None else [request.pictures]
+    for array in (*request.model.get_weights(), *pictures):
+        digest.update(repr((array.shape, array.dtype)).encode() + np.ascontiguousarray(array).tobytes())
+    stem = folder / "exports" / digest.hexdigest()[:16] / "model"
+    path = stem.with_name(stem.name + entry.suffix)
+    # Exporters rename what they have finished, so that what is there is whole.
+    return path if path.exists() else export_model(request, [name], stem)[name]
