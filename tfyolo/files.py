@@ -44,6 +44,16 @@ def megabytes(path: Path) -> float:
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """The ending of a file name in lower case: `.JPG` and `.jpg` are one kind of file everywhere.
+
+    Example:
+        >>> suffix_of("images/1.JPG"), suffix_of("labels")
+        ('.jpg', '')
+    """
+    return Path(path).suffix.lower()
+
+
 @dataclass(frozen=True)
 class Owned:
     """What a writer leaves in a folder; a folder that holds more than that is never replaced.

@@ -68,8 +68,16 @@ def test_numbers_are_names(tmp_path):
         ("val: a\nnames: cat\n", 2, "`names`: "),
         ("val: a\nnames: [cat, dog]\nnc: 3\n", 3, "`nc` is 3, but `names` has 2"),
         ("val: a\nnames:\n  0: cat\n  2: dog\n", 4, "`names` has 2 where 1 is due"),
-        ("val: a\nnames:\n  - cat\n  - no\n", 4, r"`names\.1`: .*quotes"),
-        ("val: a\nnames:\n  - cat\n  -\n", 4, r"`names\.1`: .*quotes"),
+        ("val: a\nnames:\n  - cat\n  -\n", 4, r"`names\.1`: the name is empty"),
+        (
+            "val: a\nnames:\n  - cat\n  - dog\n  - 'cat '\n",
+            5,
+            r"`names` has 'cat' twice: as class 0 and as class 2",
+        ),
+        ("val: ~nosuchuser/x\nnames: [cat]\n", None, "there is no such user"),
+        ("val: a\npath: ~nosuchuser/x\nnames: [cat]\n", None, "there is no such user"),
+        ("val: a\nnames: [cat]\nkpt_shape: [17]\n", 3, "kpt_shape"),
+        ("val: a\nnames: [cat]\ndifficult: maybe\n", 3, "difficult"),
         ("val: a\nnames:\n  - cat\n  - [dog]\n", 4, r"`names\.1`"),
         ("val: a\nnames:\n  - cat\n  - ' '\n", 4, r"`names\.1`: the name is empty"),
         ("val: a\nnames:\n  x: cat\n", 3, r"`names\.x`"),
@@ -383,3 +391,88 @@ def test_coco128(split, missing, boxes):
     assert counts(result) == (128 - missing, missing, 0, 0)
     assert sum(len(sample.classes) for sample in result.samples) == boxes
     assert result.problems == ()
+
+
+# What is a key, and what only looks like one
+
+
+@pytest.mark.parametrize("layout", ["[{}]", "{{{}}}"])
+def test_names_are_taken_as_they_are_written(tmp_path, layout):
+    words = ["010", "1.10", "12:30", "1_000", "yes", "no", "null", "~", "2024-01-02", "0x1F", "1e3", "'no'"]
+    if layout == "[{}]":
+        text = layout.format(", ".join(words))
+    else:
+        text = layout.format(", ".join(f"{index}: {word}" for index, word in enumerate(words[:-1])))
+        words = words[:-1]
+    path = tmp_path / "data.yaml"
+    path.write_text(f"val: a\nnames: {text}\n".replace("'no'", "'on'"))
+    assert read_dataset(path).names == tuple(word.replace("'no'", "on") for word in words)
+
+
+@pytest.mark.parametrize(("labels", "image"), [("a.TXT", "a.jpg"), ("a.txt", "a.JPG"), ("a.Txt", "a.JPEG")])
+def test_an_ending_in_capitals_is_the_same_ending(root, labels, image):
+    (root / "images/train/a.jpg").rename(root / "images/train" / image)
+    label(root, "1 0.5 0.5 0.5 0.5\n", labels)
+    result = scan(root)
+    assert counts(result) == (1, 0, 0, 0)
+    assert result.problems == ()
+
+
+def test_images_that_share_a_label_file_are_named(root):
+    Image.new("RGB", (64, 48), "red").save(root / "images/train/a.png")
+    label(root, "1 0.5 0.5 0.5 0.5\n")
+    (problem,) = scan(root).problems
+    assert str(problem).endswith("a.png: has its label file a.txt in common with a.jpg; both are used")
+
+
+def test_pose_labels_have_their_box_in_columns_2_to_5(root):
+    with (root / "data.yaml").open("a") as stream:
+        stream.write("kpt_shape: [2, 3]\n")
+    label(root, "1 0.5 0.5 0.5 0.25 0.9 0.9 2 0.1 0.1 0\n0 0.5 0.5 1 1\n")
+    result = scan(root)
+    np.testing.assert_array_equal(
+        result.samples[0].boxes_xywh_norm, np.float32([[0.5, 0.5, 0.5, 0.25], [0.5, 0.5, 1, 1]])
+    )
+    assert result.samples[0].polygons_norm == ()
+    assert result.problems[0].message.startswith("1 objects have keypoints")
+    label(root, "1 0.5 0.5 0.5 0.25 0.9 0.9 0.1 0.1\n")
+    assert "by `kpt_shape` a row has 11" in scan(root).problems[0].message
+
+
+def test_kinds_that_cannot_be_read_are_named(root):
+    for name in ("b.HEIC", "c.heic", "d.mp4", "notes.txt"):
+        (root / "images/train" / name).write_bytes(b"x")
+    assert "1 .mp4" in str(scan(root).problems)
+    assert "2 .heic" in str(scan(root).problems)
+    (root / "images/train/a.jpg").unlink()
+    with pytest.raises(TfyoloError, match=r"has no pictures in .*2 \.heic"):
+        scan(root)
+
+
+def test_backslashes_in_the_yaml_and_in_lists(root):
+    (root / "data.yaml").write_text("train: images\\train\nval: .\\list.txt\nnames: [cat]\n")
+    (root / "list.txt").write_text(".\\images\\train\\a.jpg\n")
+    assert [len(scan(root, split).samples) for split in ("train", "val")] == [1, 1]
+
+
+def test_lists_may_be_relative_to_path(root):
+    (root / "lists").mkdir()
+    (root / "lists/val.txt").write_text("images/train/a.jpg\n")
+    (root / "data.yaml").write_text(f"path: {root}\nval: lists/val.txt\nnames: [cat]\n")
+    assert len(scan(root, "val").samples) == 1
+
+
+@pytest.mark.parametrize("row", ["C:\\data\\a.jpg", "/content/data/a.jpg", "\\\\host\\data\\a.jpg"])
+def test_lists_of_another_machine_get_a_hint(root, row):
+    (root / "val.txt").write_text(f"{row}\nimages/train/a.jpg\n")
+    (root / "data.yaml").write_text("val: val.txt\nnames: [cat]\n")
+    found = [str(problem) for problem in scan(root, "val").problems]
+    assert any("1 of 2 images do not exist" in text and "relative to" in text for text in found)
+
+
+@pytest.mark.parametrize("place", ["C:\\data\\images", "D:/data/images"])
+def test_places_of_another_machine_get_a_hint(root, place):
+    (root / "data.yaml").write_text(f"train: '{place}'\nnames: [cat]\n")
+    with pytest.raises(TfyoloError) as caught:
+        scan(root)
+    assert "as folders of this machine" in caught.value.fix

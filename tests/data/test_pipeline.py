@@ -1,5 +1,7 @@
 """The stream of training batches: pictures show what labels say, and their order follows the seed."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -161,10 +163,15 @@ def test_a_disk_cache_serves_later_runs_until_a_picture_changes(tmp_path, monkey
     assert first_pixel() == 7  # read, not decoded again
     pixels.write_bytes(bytes(5))
     assert first_pixel() == 60  # a damaged file is made anew
+    state = sample.image.stat()
+    sample.image.write_bytes(sample.image.read_bytes())
+    os.utime(sample.image, ns=(state.st_atime_ns, state.st_mtime_ns))
+    first_pixel()
+    assert len(folders()) == 2  # written anew, with its time set back
     draw(tmp_path / "a.png", [], (128, 160))
     sample = Sample(sample.image, (128, 160), *map(np.array, (np.zeros(0, int), np.zeros((0, 4)))))
     assert first_pixel() == 114  # another picture, letterboxed
-    assert len(folders()) == 2
+    assert len(folders()) == 3
 
 
 def test_a_full_disk_and_an_unknown_cache_are_named(samples, tmp_path, monkeypatch):

@@ -17,11 +17,19 @@ MAX_DIGITS = 30
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML file read: `value` is what it holds, `line("backbone", 3)` where an entry begins (from 1)."""
+    """A YAML file read: `value` is what it holds, `line("backbone", 3)` where an entry begins (from 1).
+
+    Args:
+        path: the file; None for values made in memory.
+        value: what it holds.
+        lines: of each entry, by its keys.
+        texts: each single value as it is written, by its keys: `010`, of which YAML makes 8.
+    """
 
     path: Path | None
     value: Any
     lines: dict[tuple[Key, ...], int] = field(default_factory=dict)
+    texts: dict[tuple[Key, ...], str] = field(default_factory=dict)
 
     def line(self, *keys: Key) -> int | None:
         """Line of the entry under `keys`, or of the nearest one around it; None for values made in memory."""
@@ -56,7 +64,8 @@ def read_yaml(path: str | Path) -> Document:
         _check_events(yaml.parse(text, Loader=yaml.SafeLoader), path)
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
-        lines = dict(_lines(node, (), path))
+        texts: dict[tuple[Key, ...], str] = {}
+        lines = dict(_lines(node, (), path, texts))
         value = loader.construct_document(node) if node else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -69,7 +78,7 @@ def read_yaml(path: str | Path) -> Document:
         raise TfyoloError("is not valid YAML", path=path, fix="save it as UTF-8 text") from error
     if not isinstance(value, dict):
         raise TfyoloError("is not a mapping of names to values", path=path)
-    return Document(path, value, lines)
+    return Document(path, value, lines, texts)
 
 
 def _check_events(events: Any, path: Path) -> None:
@@ -86,8 +95,10 @@ def _check_events(events: Any, path: Path) -> None:
             raise TfyoloError(f"nests more than {MAX_DEPTH} levels deep", path=path, line=line)
 
 
-def _lines(node: Any, keys: tuple[Key, ...], path: Path) -> Iterator[tuple[tuple[Key, ...], int]]:
-    """Every entry's keys and line."""
+def _lines(
+    node: Any, keys: tuple[Key, ...], path: Path, texts: dict[tuple[Key, ...], str]
+) -> Iterator[tuple[tuple[Key, ...], int]]:
+    """Every entry's keys and line; the text of single values goes into `texts`."""
     import yaml
 
     if node is None:
@@ -104,10 +115,14 @@ def _lines(node: Any, keys: tuple[Key, ...], path: Path) -> Iterator[tuple[tuple
             if name in seen:  # YAML would silently keep the last
                 raise TfyoloError(f"`{name}` stands twice", path=path, line=line, fix="remove one")
             seen.add(name)
-            yield from _lines(item, (*keys, name), path)
+            yield from _lines(item, (*keys, name), path, texts)
             yield (*keys, name), line
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            yield from _lines(item, (*keys, index), path)
-    elif node.tag.endswith((":int", ":float")) and len(node.value) > MAX_DIGITS:
+            yield from _lines(item, (*keys, index), path, texts)
+        return
+    if isinstance(node, yaml.MappingNode):
+        return
+    texts[keys] = node.value
+    if node.tag.endswith((":int", ":float")) and len(node.value) > MAX_DIGITS:
         raise TfyoloError(f"has a number of {len(node.value)} characters", path=path, line=line)

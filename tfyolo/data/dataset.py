@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from io import BytesIO
@@ -11,7 +12,7 @@ import numpy as np
 
 from tfyolo.data.dataset_yaml import Dataset, read_dataset
 from tfyolo.data.duplicates import duplicates
-from tfyolo.data.image_header import parse_header
+from tfyolo.data.image_header import ImageHeader, parse_header
 from tfyolo.data.images import IMAGE_SUFFIXES, ImageError, read_bytes, read_header
 from tfyolo.data.in_order import in_order
 from tfyolo.data.labels import ClassRangeError, Labels, Problem
@@ -23,7 +24,7 @@ from tfyolo.errors import TfyoloError
 
 __all__ = ["Dataset", "Problem", "Sample", "Scan", "read_dataset", "scan_split"]
 
-_Checked = tuple[str, Sample | None, tuple[Problem, ...]]
+_Checked = tuple[str, Sample | None, Labels | None, tuple[Problem, ...]]
 
 
 def scan_split(
@@ -63,7 +64,8 @@ def scan_split(
     if not listing.entries:
         places = ", ".join(map(str, dataset.splits[split]))
         fix = f"put pictures there ({' '.join(sorted(IMAGE_SUFFIXES))}), or correct `{split}`"
-        raise TfyoloError(f"`{split}` has no pictures in {places}", path=dataset.yaml_path, fix=fix)
+        found = f" ({listing.problems[0]})" if listing.problems else ""
+        raise TfyoloError(f"`{split}` has no pictures in {places}{found}", path=dataset.yaml_path, fix=fix)
     images = list(dict.fromkeys(entry.image for entry in listing.entries))
     states = dict(zip(images, file_states(images).tolist(), strict=True)) if cache else {}
     scan = _scan(dataset, listing, tell)
@@ -78,6 +80,7 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
     counts = {"found": 0, "missing": 0, "empty": 0, "corrupt": listing.refused}
     problems: list[Problem] = list(listing.problems)
     samples: list[Sample] = []
+    said: Counter[str] = Counter()
 
     def check(entry: Entry) -> _Checked:
         return _check(entry, listing)
@@ -85,9 +88,10 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
     try:
         # Closed, its threads end, whatever `progress` raises.
         with closing(in_order(check, listing.entries)) as checked:
-            for done, (kind, sample, found) in enumerate(checked, start=1):
+            for done, (kind, sample, labels, found) in enumerate(checked, start=1):
                 counts[kind] += 1
                 problems += found
+                said.update(labels.counts if labels else {})
                 if sample is not None:
                     samples.append(sample)
                 progress(done, len(listing.entries))
@@ -96,6 +100,8 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
     if samples and counts["missing"] == len(samples) and listing.unlabelled is not None:
         message = "no picture has a label file; labels are looked for here"
         problems.append(Problem(listing.unlabelled, None, message, "warning"))
+    place = listing.entries[0].labels.parent
+    problems += (Problem(place, None, f"{n} {what}", "warning") for what, n in sorted(said.items()))
     same = duplicates(samples)
     return Scan(tuple(samples), (*problems, *same), **counts, duplicates=listing.repeated + len(same))
 
@@ -103,33 +109,33 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
 def _check(entry: Entry, listing: Listing) -> _Checked:
     """One picture: what it counts as, the sample unless it is left out, and what was wrong."""
     try:
-        hw = _hw(entry)
+        header = _header(entry)
     except ImageError as error:
-        return "corrupt", None, (Problem(entry.image, None, error.message, "error"),)
-    labels = listing.read(entry, hw)
+        return "corrupt", None, None, (Problem(entry.image, None, error.message, "error"),)
+    labels = listing.read(entry, header)
     kind = "missing" if labels is None else "found" if len(labels.classes) else "empty"
     if labels is None:
         labels = Labels(np.zeros(0, np.int64), np.zeros((0, 4), np.float32), ())
     if any(problem.severity == "error" for problem in labels.problems):
-        return "corrupt", None, labels.problems
+        return "corrupt", None, None, labels.problems
     sample = Sample(
         entry.image,
-        hw,
+        header.hw,
         labels.classes,
         labels.boxes_xywh_norm,
         labels.polygons_norm,
         entry.span,
         entry.record,
+        labels.annotated_hw,
     )
-    return kind, sample, labels.problems
+    return kind, sample, labels, labels.problems
 
 
-def _hw(entry: Entry) -> tuple[int, int]:
-    """Height and width by the picture's header."""
+def _header(entry: Entry) -> ImageHeader:
     if entry.span is None:
-        return read_header(entry.image).hw
+        return read_header(entry.image)
     data = read_bytes(entry.image, entry.span)
-    return parse_header(BytesIO(data), len(data), entry.record or entry.image).hw
+    return parse_header(BytesIO(data), len(data), entry.record or entry.image)
 
 
 def _class_error(dataset: Dataset, error: ClassRangeError) -> TfyoloError:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any
+from pathlib import Path, PureWindowsPath
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from tfyolo.configs.reader import Document, read_yaml
 from tfyolo.data.readers.table import READERS
+from tfyolo.errors import TfyoloError
 
 SPLITS = ("train", "val", "test")
 
@@ -27,6 +28,8 @@ class Dataset:
         format: a key of `READERS`, or None where the file leaves it to the places of its splits.
         root: the folder that the splits are relative to.
         image_folders: for annotation files of a split, the folder of their pictures, where the file says it.
+        keypoint_shape: keypoints per object and values per keypoint, where label files hold them.
+        difficult: whether objects that Pascal VOC marks as difficult are used; None uses them and says so.
     """
 
     yaml_path: Path
@@ -35,17 +38,26 @@ class Dataset:
     format: str | None = None
     root: Path | None = None
     image_folders: Mapping[Path, Path] = field(default_factory=dict)
+    keypoint_shape: tuple[int, int] | None = None
+    difficult: bool | None = None
 
 
 def _name(value: Any) -> Any:
-    """A class name; numbers are taken as written, but YAML reads an unquoted `no` as false."""
-    if isinstance(value, bool) or value is None:
-        raise ValueError("YAML does not read this as text; put the name in quotes")
-    if isinstance(value, (int, float)):
-        return str(value)
+    """A class name; `_as_written` has made text of what YAML takes for numbers, dates or nothing."""
     if isinstance(value, str) and not value.strip():
         raise ValueError("the name is empty")
     return value
+
+
+def _as_written(document: Document) -> Any:
+    """`names` with each name as it is written: YAML makes 8 of `010`, 1.1 of `1.10`, false of `no`."""
+    names = document.value["names"]
+    texts = {keys[1]: text for keys, text in document.texts.items() if len(keys) == 2 and keys[0] == "names"}
+    if isinstance(names, list):
+        return [texts.get(index, name) for index, name in enumerate(names)]
+    if isinstance(names, dict) and len(texts) == len(names):
+        return texts
+    return names
 
 
 def _numbered(names: Any) -> Any:
@@ -84,6 +96,8 @@ class _File(BaseModel):
     test: Places = []
     names: Names
     nc: int | None = None
+    kpt_shape: tuple[Annotated[int, Field(ge=1, le=1000)], Annotated[int, Field(ge=2, le=3)]] | None = None
+    difficult: Literal["keep", "drop"] | None = None
 
 
 def read_dataset(path: str | Path) -> Dataset:
@@ -92,8 +106,11 @@ def read_dataset(path: str | Path) -> Dataset:
     `path` in the file is relative to the file's folder or, if nothing is there, to the current directory;
     without it the file's folder is meant. `train`, `val` and `test` are relative to that; each is a folder, a
     .txt list of pictures, or several of these. `names` is a list, or a map numbered from 0. `nc` may be left
-    out. `format` is `yolo`, `voc`, `coco` or `tfrecord`; without it the places of a split tell. A place of a
-    COCO data set is a .json file, or a mapping of `images` (a folder) and `annotations` (a .json file).
+    out; `kpt_shape` says that rows of label files go on with keypoints; `difficult` (`keep` or `drop`) says
+    what becomes of objects that Pascal VOC marks as difficult. `format` is `yolo`, `voc`, `coco` or
+    `tfrecord`; without it the places of a split tell. A place of a COCO data set is a .json file, or a
+    mapping of `images` (a folder) and `annotations` (a .json file). Names are taken as they are written, be
+    they `010` or `no`.
 
     Raises:
         TfyoloError: no such file, not YAML, or a key is missing or wrong; with the file and line.
@@ -107,7 +124,7 @@ def read_dataset(path: str | Path) -> Dataset:
     if "names" not in document.value:
         raise document.error("has no `names`", fix="list the class names under `names:`")
     try:
-        file = _File.model_validate(document.value)
+        file = _File.model_validate({**document.value, "names": _as_written(document)})
     except ValidationError as error:
         raise _first_error(document, error) from error
     names = _in_order(document, file.names)
@@ -122,15 +139,16 @@ def read_dataset(path: str | Path) -> Dataset:
     places = {split: getattr(file, split) for split in SPLITS}
     root = _root(path, file.path, [place for some in places.values() for place, _ in some])
     splits = {
-        split: tuple(_place(root, place) for place, _ in some) for split, some in places.items() if some
+        split: tuple(_place(root, place, path) for place, _ in some) for split, some in places.items() if some
     }
     if not splits:
         raise document.error("has none of `train`, `val`, `test`", fix="say where the pictures are")
     folders = {
-        _place(root, place): _place(root, images)
+        _place(root, place, path): _place(root, images, path)
         for some in places.values() for place, images in some if images is not None
     }  # fmt: skip
-    return Dataset(path, names, splits, file.format, root, folders)
+    difficult = None if file.difficult is None else file.difficult == "keep"
+    return Dataset(path, names, splits, file.format, root, folders, file.kpt_shape, difficult)
 
 
 def _first_error(document: Document, error: ValidationError) -> Exception:
@@ -150,6 +168,12 @@ def _in_order(document: Document, names: dict[int, str]) -> tuple[str, ...]:
         if key != number:
             fix = "number the names 0, 1, 2, ... without a gap"
             raise document.error(f"`names` has {key} where {number} is due", "names", key, fix=fix)
+    first: dict[str, int] = {}
+    for number in range(len(names)):
+        if (other := first.setdefault(names[number].strip(), number)) != number:
+            message = f"`names` has {names[number].strip()!r} twice: as class {other} and as class {number}"
+            fix = "give each class a name of its own"
+            raise document.error(message, "names", number, fix=fix)
     return tuple(names[number] for number in range(len(names)))
 
 
@@ -157,21 +181,40 @@ def _root(yaml_path: Path, root: str | None, places: list[str]) -> Path:
     """The folder that the splits are relative to: of those that exist, the first in which a split does."""
     beside = yaml_path.absolute().parent
     bases = [beside, yaml_path.resolve().parent]  # the file may be a link
-    wanted = Path(root or ".").expanduser()
+    wanted = expanded(root or ".", yaml_path)
     if root:
         bases.append(Path.cwd())
-    found = [base / wanted for base in bases if (base / wanted).exists()]
-    better = (base for base in found if any(_place(base, place).exists() for place in places))
+    found = [folder for base in bases for folder in _spellings(base, wanted) if folder.exists()]
+    better = (base for base in found if any(_place(base, place, yaml_path).exists() for place in places))
     return next(better, found[0] if found else beside / wanted)
 
 
-def _place(root: Path, place: str) -> Path:
+def _place(root: Path, place: str, yaml_path: Path) -> Path:
     """One folder or list, absolute.
 
     Files made by Roboflow say `../train/images` of a folder beside the YAML file; YOLOv5 drops the `../`
-    then.
+    then. Those made on Windows may have backslashes.
     """
-    path = root / Path(place).expanduser()
-    if not path.exists() and place.startswith("../") and (root / place[3:]).exists():
-        path = root / place[3:]
-    return path
+    tries = [place, place[3:]] if place.startswith(("../", "..\\")) else [place]
+    found = (path for text in tries for path in _spellings(root, expanded(text, yaml_path)) if path.exists())
+    return next(found, root / expanded(place, yaml_path))
+
+
+def expanded(place: str, yaml_path: Path) -> Path:
+    """A path with `~` and `~user` replaced by the home folder.
+
+    Raises:
+        TfyoloError: there is no such user.
+    """
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:
+        fix = "write the folder without `~`"
+        raise TfyoloError(f"{place}: there is no such user", path=yaml_path, fix=fix) from error
+
+
+def _spellings(root: Path, place: Path) -> list[Path]:
+    """A place as it is written and, of a relative one with backslashes, with slashes."""
+    text = str(place)
+    slashed = "\\" in text and not PureWindowsPath(text).anchor
+    return [root / place, *([root / text.replace("\\", "/")] if slashed else [])]

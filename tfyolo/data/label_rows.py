@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from tfyolo.data.frame import Frame
+from tfyolo.data.image_header import ImageHeader
 from tfyolo.data.labels import TOLERANCE, Labels, Problem
 
 Corners = tuple[float, float, float, float]
 NO_OUTLINE = np.zeros((0, 2), np.float32)
+
+
+SCALED = "annotations are of a larger or smaller image than the one that is there; their boxes are scaled"
+ROTATED = "annotations are of pixels before the EXIF rotation; their boxes are rotated"
+_UNSAID = (None, "", 0, "0")
+"""What annotations have in place of a width or height that is not known."""
 
 
 class LabelRows:
@@ -34,10 +43,49 @@ class LabelRows:
         self._outlines: list[np.ndarray] = []
         self._problems: list[Problem] = []
         self._seen: set[tuple[float, ...]] = set()
+        self._counts: Counter[str] = Counter()
+        self.annotated_hw: tuple[int, int] | None = None
 
     def report(self, line: int | None, message: str, severity: Literal["error", "warning"] = "error") -> None:
         """Note something that was wrong."""
         self._problems.append(Problem(self.path, line, message, severity))
+
+    def frame(self, said_wh: tuple[Any, Any], header: ImageHeader, name: str = "") -> Frame | None:
+        """Where pixels of an annotation lie that says it is of an image of this width and height.
+
+        Args:
+            said_wh: as the file has them; None, blank or 0 where it does not say.
+            header: of the image.
+            name: of the image, where the file speaks of several.
+
+        Returns:
+            None, and an error among the problems, if the size has other proportions than the image.
+        """
+        said = None if all(value in _UNSAID for value in said_wh) else _numbers(said_wh)
+        frame = Frame.of(said, header)
+        height, width = header.hw
+        before = f"{name}: " if name else ""
+        shown = "x".join(f"{value!s:.20}" for value in said_wh)
+        if frame is None:
+            self.report(
+                None,
+                f"{before}says {shown}, but the image is {width}x{height}, of other proportions: "
+                "where its boxes belong cannot be told",
+            )
+        elif said is None and any(value not in _UNSAID for value in said_wh):
+            self.report(
+                None, f"{before}says {shown}, but the image is {width}x{height}; used as that", "warning"
+            )
+        elif frame.hw != header.hw:
+            self.annotated_hw = frame.hw
+            self.count(SCALED)
+        if frame is not None and frame.orientation != 1:
+            self.count(ROTATED)
+        return frame
+
+    def count(self, what: str) -> None:
+        """Count something that is no fault of one file; a scan tells the number once per split."""
+        self._counts[what] += 1
 
     def add(
         self,
@@ -84,4 +132,15 @@ class LabelRows:
             np.array(self._boxes, np.float32).reshape(-1, 4),
             tuple(self._problems),
             tuple(self._outlines) if any(map(len, self._outlines)) else (),
+            self._counts,
+            self.annotated_hw,
         )
+
+
+def _numbers(said_wh: tuple[Any, Any]) -> tuple[float, float] | None:
+    """Width and height as positive numbers, be they written as 480 or 480.0; None for anything else."""
+    try:
+        width, height = float(said_wh[0]), float(said_wh[1])
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (width, height) if 0 < width < 1e9 and 0 < height < 1e9 else None

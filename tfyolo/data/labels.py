@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,9 @@ TOLERANCE = 1e-3
 """How far outside 0..1 a value may be, as a share of the picture; many labels have three decimals."""
 MAX_BYTES = 16 * 1024 * 1024
 """A larger label file is refused; one of a million boxes has no place in a data set."""
+
+
+KEYPOINTS = "objects have keypoints (`kpt_shape`), which are passed over; their boxes are used"
 
 
 class ClassRangeError(TfyoloError):
@@ -57,12 +61,16 @@ class Labels:
         problems: what was wrong; with an error among them the picture is not to be used.
         polygons_norm: for each box its outline, float32 (k, 2) x, y in 0..1, with k 0 where the label is a
             plain box; an empty tuple where no box has one.
+        counts: what is no fault of this file alone, and how often; told once per split.
+        annotated_hw: height and width of the image that the labels were made for, where it had another size.
     """
 
     classes: np.ndarray
     boxes_xywh_norm: np.ndarray
     problems: tuple[Problem, ...]
     polygons_norm: tuple[np.ndarray, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    annotated_hw: tuple[int, int] | None = None
 
 
 def label_path(image: str | Path) -> Path:
@@ -79,7 +87,7 @@ def label_path(image: str | Path) -> Path:
     return Path(text).with_suffix(".txt")
 
 
-def read_labels(path: Path, class_count: int) -> Labels:
+def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | None = None) -> Labels:
     """Read a label file.
 
     A row is `class x y width height`, or `class` and three or more `x y` of a polygon, which becomes its
@@ -91,6 +99,8 @@ def read_labels(path: Path, class_count: int) -> Labels:
     Args:
         path: the file.
         class_count: number of class names.
+        keypoint_shape: keypoints per object and values per keypoint of pose labels, whose rows are `class x y
+            width height` and the keypoints, which are passed over.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -104,6 +114,7 @@ def read_labels(path: Path, class_count: int) -> Labels:
 
     rows = LabelRows(path)
     report = rows.report
+    pose = 0 if keypoint_shape is None else 5 + keypoint_shape[0] * keypoint_shape[1]
     try:
         text = _text(path)
     except ValueError as error:  # UnicodeDecodeError is one
@@ -130,6 +141,12 @@ def read_labels(path: Path, class_count: int) -> Labels:
             raise ClassRangeError(
                 f"class {words[0]} is not one of 0 to {class_count - 1}", path=path, line=number
             )
+        if pose and len(values) not in (5, pose):
+            report(number, f"{len(values)} columns; by `kpt_shape` a row has {pose}, or 5 without keypoints")
+            continue
+        if pose and len(values) == pose:
+            rows.count(KEYPOINTS)
+            values = values[:5]
         if len(values) != 5 and (len(values) < 7 or len(values) % 2 == 0):
             report(
                 number,

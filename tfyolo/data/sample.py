@@ -23,6 +23,7 @@ class Sample:
             plain box; an empty tuple where no box has one.
         span: offset and length in bytes of the picture inside `image`, where that is a file of many records.
         record: what the picture is called in such a file.
+        annotated_hw: height and width of the image that the labels were made for, where it had another size.
     """
 
     image: Path
@@ -32,6 +33,7 @@ class Sample:
     polygons_norm: tuple[np.ndarray, ...] = ()
     span: tuple[int, int] | None = None
     record: str | None = None
+    annotated_hw: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:

@@ -1,8 +1,8 @@
 """Keeping what a scan found, and knowing whether it still holds.
 
-It holds while the list of pictures, their sizes and times of change, and the contents of the label files are
-the same. The file is an .npz of plain arrays: nothing in it is executed, and one that is damaged, of another
-version or made up is passed over.
+It holds while the list of pictures, their sizes, inodes and times of change, and the contents of the label
+files are the same. The file is an .npz of plain arrays: nothing in it is executed, and one that is damaged,
+of another version or made up is passed over.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import os
 import stat
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +28,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, cache_folder
 from tfyolo.version import __version__
 
-VERSION = 1
+VERSION = 2
 _COUNTS = ("found", "missing", "empty", "corrupt", "duplicates")
 
 
@@ -42,8 +42,12 @@ def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
 
 
 def file_states(images: Sequence[Path | str]) -> np.ndarray:
-    """int64 (n, 2) size and time of the last change, in nanoseconds; -1 of what is not there."""
-    return np.array(list(in_order(_state, images)), np.int64).reshape(-1, 2)
+    """int64 (n, 4): size, inode, and times of the last change of content and of status, in nanoseconds.
+
+    Tools can change a file and set its size and time of change back (`exiftool -P`, `rsync -t`); the time of
+    the change of status is the system's own. -1 of what is not there.
+    """
+    return np.array(list(in_order(_state, images)), np.int64).reshape(-1, 4)
 
 
 def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | None:
@@ -65,7 +69,7 @@ def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | No
 
 
 def save_scan(
-    folder: Path, split: str, key: str, states: dict[Path, tuple[int, int]], scan: Scan
+    folder: Path, split: str, key: str, states: Mapping[Path, Sequence[int]], scan: Scan
 ) -> Path | None:
     """Keep a scan beside the labels or, if that folder may not be written, in the user's cache folder.
 
@@ -119,15 +123,15 @@ def _digest(path: Path) -> bytes:
     return digest.digest()
 
 
-def _state(path: Path | str) -> tuple[int, int]:
+def _state(path: Path | str) -> tuple[int, int, int, int]:
     try:
         state = os.stat(path)  # noqa: PTH116 (half the time of Path.stat, and there are many)
     except (OSError, ValueError):
-        return -1, -1
-    return state.st_size, state.st_mtime_ns
+        return -1, -1, -1, -1
+    return state.st_size, state.st_ino & (2**63 - 1), state.st_mtime_ns, state.st_ctime_ns
 
 
-def _packed(key: str, states: dict[Path, tuple[int, int]], scan: Scan) -> dict[str, Any]:
+def _packed(key: str, states: Mapping[Path, Sequence[int]], scan: Scan) -> dict[str, Any]:
     """A scan as named arrays."""
     number = {path: index for index, path in enumerate(states)}
     meta = {
@@ -141,10 +145,11 @@ def _packed(key: str, states: dict[Path, tuple[int, int]], scan: Scan) -> dict[s
     outlines = [outline for sample in samples for outline in sample.polygons_norm]
     return {
         "meta": np.frombuffer(json.dumps(meta).encode(), np.uint8),
-        "states": np.array(list(states.values()), np.int64).reshape(-1, 2),
+        "states": np.array(list(states.values()), np.int64).reshape(-1, 4),
         "image": np.array([number[sample.image] for sample in samples], np.int64),
         "hw": np.array([sample.hw for sample in samples], np.int64).reshape(-1, 2),
         "span": np.array([sample.span or (-1, -1) for sample in samples], np.int64).reshape(-1, 2),
+        "annotated": np.array([s.annotated_hw or (-1, -1) for s in samples], np.int64).reshape(-1, 2),
         "boxes": np.array([len(sample.classes) for sample in samples], np.int64),
         "outlines": np.array([len(sample.polygons_norm) for sample in samples], np.int64),
         "points": np.array([len(outline) for outline in outlines], np.int64),
@@ -168,14 +173,16 @@ def _unpacked(meta: dict[str, Any], arrays: dict[str, np.ndarray], dataset: Data
     points = list(map(np.array, _cut(arrays["xy"], arrays["points"].tolist())))
     rows = zip(
         arrays["image"].tolist(), arrays["hw"].tolist(), arrays["span"].tolist(), meta["records"],
+        arrays["annotated"].tolist(),
         _cut(classes, boxes), _cut(xywh, boxes), _cut(points, outlines), strict=True,
     )  # fmt: skip
     samples = tuple(
         Sample(
             files[image], (hw[0], hw[1]), ids.copy(), box.copy(), tuple(polygons),
             None if span[0] < 0 else (span[0], span[1]), record,
+            None if said[0] < 0 else (said[0], said[1]),
         )
-        for image, hw, span, record, ids, box, polygons in rows
+        for image, hw, span, record, said, ids, box, polygons in rows
     )  # fmt: skip
     problems = tuple(Problem(Path(path), *rest) for path, *rest in meta["problems"])
     return Scan(samples, problems, **{name: int(meta[name]) for name in _COUNTS})

@@ -21,10 +21,10 @@ def data_yaml(root: Path, **keys) -> Path:
     return path
 
 
-def xml(*objects, wh=(64, 48), filename="a.jpg", head="") -> str:
+def xml(*objects, wh=(64, 48), filename="a.jpg", head="", difficult=0) -> str:
     """Objects are (name, xmin, ymin, xmax, ymax)."""
     rows = "".join(
-        f"<object>\n<name>{name}</name><difficult>1</difficult><bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin>"
+        f"<object>\n<name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin>"
         f"<xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox>"
         f"<part><name>head</name><bndbox><xmin>1</xmin></bndbox></part></object>\n"
         for name, x1, y1, x2, y2 in objects

@@ -24,7 +24,9 @@ def test_coco128_as_its_yolo_labels():
     place = root / "instances_train2017.json"
     dataset = Dataset(root / "x.yaml", yolo.names, {"train": (place,)}, root=root)
     result, expected = (scan_split(one, "train", cache=False) for one in (dataset, yolo))
-    assert (result.found, result.empty, result.problems) == (126, 2, ())
+    assert (result.found, result.empty) == (126, 2)
+    (problem,) = result.problems
+    assert problem.message.startswith("10 annotations of crowds (`iscrowd`)")
     for ours, theirs in zip(result.samples, expected.samples, strict=True):
         assert ours.image == theirs.image
         np.testing.assert_array_equal(ours.classes, theirs.classes)
@@ -185,3 +187,59 @@ def test_json_bytes_are_read_as_utf8(tmp_path):
     path = coco(tmp_path, json.dumps(value, ensure_ascii=False))
     picture(tmp_path / "images/grün.jpg")
     assert scan(path).samples[0].image.name == "grün.jpg"
+
+
+def test_two_images_of_one_id_are_refused(tmp_path):
+    value = coco_value(annotation([1, 2, 3, 4]))
+    value["images"].append({"id": 7, "file_name": "b.jpg", "width": 64, "height": 48})
+    with pytest.raises(TfyoloError, match=r"two images have the id 7: 'a\.jpg' and 'b\.jpg'"):
+        scan(coco(tmp_path, value))
+
+
+def test_two_categories_of_one_id_are_refused(tmp_path):
+    value = coco_value(annotation([1, 2, 3, 4]))
+    value["categories"].append({"id": 1, "name": "cat"})
+    with pytest.raises(TfyoloError, match="two categories have the id 1: 'dog' and 'cat'"):
+        scan(coco(tmp_path, value))
+
+
+def test_two_categories_of_one_name_are_one_class(tmp_path):
+    value = coco_value(annotation([1, 2, 3, 4]), annotation([8, 9, 3, 4], 5))
+    value["categories"].append({"id": 5, "name": "dog"})
+    (sample,) = scan(coco(tmp_path, value)).samples
+    assert sample.classes.tolist() == [1, 1]
+
+
+def test_one_image_under_two_ids_keeps_all_its_boxes(tmp_path):
+    value = coco_value(annotation([1, 2, 3, 4]), annotation([8, 9, 3, 4], image=8))
+    value["images"].append({"id": 8, "file_name": "a.jpg", "width": 64, "height": 48})
+    result = scan(coco(tmp_path, value))
+    (sample,) = result.samples
+    assert len(sample.classes) == 2
+    assert result.duplicates == 1
+
+
+def test_one_image_in_two_files_has_the_categories_of_each(tmp_path):
+    coco(tmp_path, coco_value(annotation([1, 2, 3, 4])))
+    other = coco_value(annotation([8, 9, 3, 4]))
+    other["categories"] = [{"id": 1, "name": "cat"}]
+    (tmp_path / "more.json").write_text(json.dumps(other))
+    (sample,) = scan(data_yaml(tmp_path, train=["train.json", "more.json"])).samples
+    assert sample.classes.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/label-studio/upload/1/a.jpg", "..\\..\\upload\\1\\a.jpg", "C:\\data\\a.jpg", "../../a.jpg"],
+)
+def test_names_that_lead_elsewhere_are_found_by_their_last_part(tmp_path, name):
+    result = scan(coco(tmp_path, coco_value(annotation([1, 2, 3, 4]), file_name=name)))
+    assert [sample.image for sample in result.samples] == [tmp_path / "images/a.jpg"]
+    assert "file names lead elsewhere" in result.problems[0].message
+
+
+def test_a_last_part_that_two_names_share_is_no_key(tmp_path):
+    value = coco_value(annotation([1, 2, 3, 4]), file_name="/upload/1/a.jpg")
+    value["images"].append({"id": 8, "file_name": "/upload/2/a.jpg"})
+    with pytest.raises(TfyoloError, match="has no pictures"):
+        scan(coco(tmp_path, value))

@@ -136,10 +136,23 @@ def test_jpeg_wins_among_pictures_of_one_name(tmp_path):
 
 
 def test_size_comes_from_the_picture(tmp_path):
-    result = scan(voc(tmp_path, a=xml(BOX, wh=(640, 480))))
-    assert result.samples[0].hw == (48, 64)
-    assert "says 640x480, but the picture is 64x48" in result.problems[0].message
-    assert result.problems[0].severity == "warning"
+    """An annotation of an image that was resized since is scaled; one of other proportions is refused."""
+    double = tuple(2 * value for value in BOX[1:])
+    path = voc(
+        tmp_path, a=xml(BOX), b=xml((BOX[0], *double), wh=(128, 96)), c=xml(BOX, wh=(640, 640)),
+        d=xml(BOX, wh=("?", "?")),
+    )  # fmt: skip
+    result = scan(path)
+    assert [(sample.image.name, sample.annotated_hw) for sample in result.samples] == [
+        ("a.jpg", None), ("b.jpg", (96, 128)), ("d.jpg", None)
+    ]  # fmt: skip
+    boxes = [sample.boxes_xywh_norm for sample in result.samples]
+    np.testing.assert_array_equal(boxes[1], boxes[0])
+    np.testing.assert_array_equal(boxes[2], boxes[0])
+    of_c, of_d, scaled = result.problems
+    assert "says 640x640, but the image is 64x48, of other proportions" in of_c.message
+    assert (of_c.severity, of_d.severity) == ("error", "warning")
+    assert scaled.message.startswith("1 annotations are of a larger or smaller image")
 
 
 @pytest.mark.parametrize(
@@ -208,3 +221,69 @@ def test_no_annotation_at_all_is_said(tmp_path):
     result = scan(voc(tmp_path, a=None, b=None))
     assert result.missing == 2
     assert "no picture has a label file" in result.problems[0].message
+
+
+@pytest.mark.parametrize("place", ["Annotations", "ImageSets/Main/train.txt"])
+def test_an_ending_in_capitals_is_the_same_ending(tmp_path, place):
+    voc(tmp_path, a=xml(BOX), b=xml(BOX))
+    (tmp_path / "Annotations/b.xml").rename(tmp_path / "Annotations/b.XML")
+    (tmp_path / "JPEGImages/b.jpg").rename(tmp_path / "JPEGImages/b.JPG")
+    result = scan(data_yaml(tmp_path, train=place, format="voc"))
+    assert [(s.image.name, len(s.classes)) for s in result.samples] == [("a.jpg", 1), ("b.JPG", 1)]
+    assert result.problems == ()
+
+
+def test_subfolders_are_the_same_in_annotations_and_images(tmp_path):
+    path = voc(tmp_path, p=xml(BOX, filename="p.JPG"))
+    picture(tmp_path / "JPEGImages/s/p.JPG", (64, 48), 90)
+    (tmp_path / "Annotations/s").mkdir()
+    (tmp_path / "Annotations/s/p.xml").write_text(xml(BOX, ("dog", 1, 1, 9, 9), filename="p.JPG"))
+    listing(tmp_path, "p\ns/p\n")
+    found = [(sample.image, len(sample.classes)) for sample in scan(path).samples]
+    images = tmp_path / "JPEGImages"
+    assert found == [(images / "p.jpg", 1), (images / "s/p.JPG", 2)]
+
+
+@pytest.mark.parametrize(("filename", "row"), [("p.png", "p"), ("P.PNG", "p"), ("?", "p.png")])
+def test_of_images_of_one_stem_the_one_that_is_named(tmp_path, filename, row):
+    path = voc(tmp_path, p=xml(BOX, filename=filename))
+    picture(tmp_path / "JPEGImages/p.png", (64, 48), 90)
+    listing(tmp_path, f"{row}\n")
+    assert [sample.image.name for sample in scan(path).samples] == ["p.png"]
+
+
+def test_of_images_of_one_stem_none_is_guessed(tmp_path):
+    path = voc(tmp_path, a=xml(BOX), p=xml(BOX, filename="?"))
+    picture(tmp_path / "JPEGImages/p.png", (64, 48), 90)
+    result = scan(path)
+    assert [sample.image.name for sample in result.samples] == ["a.jpg"]
+    assert "there are p.jpg and p.png" in result.problems[0].message
+    assert result.corrupt == 1
+
+
+def test_stems_that_end_like_images(tmp_path):
+    path = voc(tmp_path, **{"1": xml(BOX), "1.png": xml(BOX), "cat.jpg": xml(BOX)})
+    assert [s.image.name for s in scan(path).samples] == ["1.jpg", "1.png.jpg", "cat.jpg.jpg"]
+
+
+@pytest.mark.parametrize(("choice", "boxes"), [(None, 2), ("keep", 2), ("drop", 1)])
+def test_difficult_objects_are_counted_and_chosen(tmp_path, choice, boxes):
+    voc(tmp_path, a=xml(BOX), b=xml(BOX, difficult=1))
+    keys = {"difficult": choice} if choice else {}
+    result = scan(data_yaml(tmp_path, train="ImageSets/Main/train.txt", **keys))
+    assert sum(len(sample.classes) for sample in result.samples) == boxes
+    said = [problem.message for problem in result.problems]
+    if choice == "keep":
+        assert said == []
+    else:
+        (message,) = said
+        assert message.startswith(
+            "1 objects are marked as difficult and " + ("used" if boxes == 2 else "left")
+        )
+
+
+def test_kinds_that_cannot_be_read_are_named(tmp_path):
+    path = voc(tmp_path, a=xml(BOX))
+    (tmp_path / "JPEGImages/b.HEIC").write_bytes(b"x")
+    (problem,) = scan(path).problems
+    assert "1 .heic; convert them" in problem.message

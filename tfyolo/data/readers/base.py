@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from tfyolo.data.images import IMAGE_SUFFIXES
+from tfyolo.data.image_header import ImageHeader
+from tfyolo.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from tfyolo.data.labels import Labels, Problem
 from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
 
+_UNREADABLE = VIDEO_SUFFIXES | {
+    ".arw", ".avif", ".cr2", ".cr3", ".dcm", ".exr", ".hdr", ".heic", ".heif", ".hif", ".ico", ".j2k",
+    ".jfif", ".jp2", ".jxl", ".nef", ".orf", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".raf", ".rw2",
+    ".svg", ".tga", ".webm",
+}  # fmt: skip
+"""Endings of images and videos that no reader of data sets takes."""
 MAX_LIST_BYTES = 256 * 1024 * 1024
 
 
@@ -37,8 +46,8 @@ class Listing:
 
     Args:
         entries: the pictures, each once.
-        read: the labels of an entry whose picture has this height and width; None where it has no label
-            file. Called from several threads.
+        read: the labels of an entry whose image has this header; None where it has no label file. Called
+            from several threads.
         problems: what was wrong with the list itself.
         repeated: pictures that were named again.
         refused: pictures that may not be looked at: their names lead out of the data set.
@@ -47,7 +56,7 @@ class Listing:
     """
 
     entries: tuple[Entry, ...]
-    read: Callable[[Entry, tuple[int, int]], Labels | None]
+    read: Callable[[Entry, ImageHeader], Labels | None]
     problems: tuple[Problem, ...] = ()
     repeated: int = 0
     refused: int = 0
@@ -87,6 +96,8 @@ def contained(folder: Path, written: str) -> Path | None:
 def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
     """A split's folder or file is not there."""
     fix = f"correct `path` or `{split}`, or put the data set there"
+    if "\\" in str(place) or any(len(part) == 2 and part[1] == ":" for part in place.parts):
+        fix = f"write `path` and `{split}` as folders of this machine, with /, such as /home/me/data"
     return TfyoloError(f"`{split}`: {place} does not exist", path=yaml_path, fix=fix)
 
 
@@ -111,7 +122,46 @@ def read_rows(path: Path) -> Iterator[tuple[int, str]]:
 
 def is_picture(path: Path) -> bool:
     """Whether the name is a picture's."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    return suffix_of(path) in IMAGE_SUFFIXES
+
+
+def unreadable_kinds(place: Path, files: Iterable[Path]) -> list[Problem]:
+    """A warning about images of kinds that cannot be read, and videos, if there are any.
+
+    Args:
+        place: the folder they are in.
+        files: all that is there.
+    """
+    counts = Counter(suffix for path in files if (suffix := suffix_of(path)) in _UNREADABLE)
+    if not counts:
+        return []
+    kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+    message = f"files of kinds that cannot be read are left out: {kinds}; convert them to JPEG or PNG"
+    return [Problem(place, None, message, "warning")]
+
+
+class SuffixIndex:
+    """Finds files whose ending is written in another case, such as `1.TXT` for `1.txt`."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, str]] = {}
+
+    def find(self, path: Path) -> Path:
+        """The path itself, or that of a file beside it whose name differs in the case of its ending only."""
+        folder = path.parent
+        if folder not in self._names:
+            try:
+                names = sorted(os.listdir(folder), reverse=True)  # noqa: PTH208 (many files, names are enough)
+            except OSError:
+                names = []
+            self._names[folder] = {_lower_ending(name): name for name in names} | {n: n for n in names}
+        name = self._names[folder].get(path.name) or self._names[folder].get(_lower_ending(path.name))
+        return folder / name if name else path
+
+
+def _lower_ending(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}{dot}{suffix.lower()}"
 
 
 def walk(folder: Path) -> Iterator[Path]:

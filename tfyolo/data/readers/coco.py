@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
 
 from tfyolo.data.dataset_yaml import Dataset
+from tfyolo.data.frame import Frame
+from tfyolo.data.image_header import ImageHeader
 from tfyolo.data.label_rows import NO_OUTLINE, LabelRows
 from tfyolo.data.labels import Labels, Problem
 from tfyolo.data.outlines import joined
@@ -20,14 +23,24 @@ from tfyolo.data.readers.coco_json import CocoFile, read_coco
 from tfyolo.data.readers.names import class_of, unknown_name
 from tfyolo.errors import TfyoloError
 
+CROWDS = "annotations of crowds (`iscrowd`) are not single objects and are left out"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one entry of `images` says of an image: its size, and its annotations."""
+
+    file: Path
+    said_wh: tuple[Any, Any]
+    rows: list[dict[str, Any]]
+
 
 @dataclass
 class _Split:
     """What the files of a split say, collected file by file."""
 
     entries: dict[Path, Entry] = field(default_factory=dict)
-    rows: dict[Path, list[dict[str, Any]]] = field(default_factory=dict)
-    sizes: dict[Path, tuple[Any, Any]] = field(default_factory=dict)
+    parts: dict[Path, list[_Part]] = field(default_factory=dict)
     classes: dict[Path, dict[int | str, int]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     repeated: int = 0
@@ -61,8 +74,8 @@ def open_split(dataset: Dataset, split: str) -> Source:
         for place in places:
             _collect(found, place, _image_folders(place, folders.get(place), dataset.root), dataset)
 
-        def read(entry: Entry, hw: tuple[int, int]) -> Labels:
-            return _labels(found, entry, hw)
+        def read(entry: Entry, header: ImageHeader) -> Labels:
+            return _labels(found, entry, header)
 
         entries = tuple(found.entries.values())
         return Listing(entries, read, tuple(found.problems), found.repeated, found.refused)
@@ -86,29 +99,62 @@ def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) 
     file = read_coco(place)
     found.classes[place] = _classes(place, file, dataset)
     annotations = dict(file.annotations)
+    elsewhere: list[str] = []
+    inside = [place.parent, *([dataset.root] if dataset.root else []), *dataset.image_folders.values()]
+    by_name = Counter(_base(name) for name in {name for _, name, _ in file.images})
     for image_id, name, row in file.images:
         rows = annotations.pop(image_id, [])
-        paths = [contained(folder, name) for folder in folders]
-        if None in paths or not (kept := [path for path in paths if path is not None]):
+        image, leads_out = _find(folders, inside, name, by_name)
+        if image is None:
             message = f"image {image_id}: {name[:60]!r} leads out of the data set"
             found.problems.append(Problem(place, None, message, "error"))
             found.refused += 1
             continue
-        image = next((path for path in kept if path.is_file()), kept[0])
-        if image.is_file():  # the next one is most likely there too
-            folders.insert(0, folders.pop(kept.index(image)))
+        if leads_out:
+            elsewhere.append(name)
         if image in found.entries:
-            message = f"image {image_id}: {name[:60]!r} is named before; used once"
+            message = f"image {image_id}: {name[:60]!r} is named before; used once, with all its annotations"
             found.problems.append(Problem(place, None, message, "warning"))
             found.repeated += 1
-            continue
-        found.entries[image] = Entry(image, place)
-        found.rows[image] = rows
-        found.sizes[image] = (row.get("width"), row.get("height"))
+        found.entries.setdefault(image, Entry(image, place))
+        found.parts.setdefault(image, []).append(_Part(place, (row.get("width"), row.get("height")), rows))
+    if elsewhere:
+        message = (
+            f"{len(elsewhere)} file names lead elsewhere, such as {elsewhere[0][:80]!r}; "
+            f"the images of these names in {folders[0]} are used"
+        )
+        found.problems.append(Problem(place, None, message, "warning"))
     if annotations:
         count = sum(map(len, annotations.values()))
         message = f"{count} annotations are of no picture in the file; passed over"
         found.problems.append(Problem(place, None, message, "warning"))
+
+
+def _find(
+    folders: list[Path], inside: list[Path], name: str, by_name: Counter[str]
+) -> tuple[Path | None, bool]:
+    """The file of an image, and whether its name leads elsewhere.
+
+    Annotation tools write absolute paths, or `..\\..\\upload\\1.jpg`: where no other image has this name, the
+    file called so in a folder of the data set is meant. None where a name leads out of it. The folder that an
+    image was found in is moved to the front.
+    """
+    paths = [contained(folder, name) for folder in folders]
+    if None in paths:
+        base = _base(name)
+        own = [folder for folder in folders if any(map(folder.is_relative_to, inside))]
+        paths = [contained(folder, base) for folder in own] if by_name[base] == 1 else []
+        return next((path for path in paths if path and path.is_file()), None), True
+    kept = [path for path in paths if path is not None]
+    image = next((path for path in kept if path.is_file()), None)
+    if image is not None:  # the next one is most likely there too
+        folders.insert(0, folders.pop(kept.index(image)))
+    return image or kept[0], False
+
+
+def _base(name: str) -> str:
+    """The name without folders, be they separated by / or \\."""
+    return PureWindowsPath(name).name
 
 
 def _classes(place: Path, file: CocoFile, dataset: Dataset) -> dict[int | str, int]:
@@ -126,22 +172,27 @@ def _category(row: Mapping[str, Any]) -> int | str | None:
     return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
 
 
-def _labels(found: _Split, entry: Entry, hw: tuple[int, int]) -> Labels:
-    """The boxes and outlines of a picture; crowds are no objects and left out."""
+def _labels(found: _Split, entry: Entry, header: ImageHeader) -> Labels:
+    """The boxes and outlines of an image; crowds are not single objects and left out."""
     rows = LabelRows(entry.labels)
-    height, width = hw
-    name, said = entry.image.name, found.sizes[entry.image]
-    if said != (None, None) and said != (width, height):
-        shown = f"{said[0]!s:.20}x{said[1]!s:.20}"
-        rows.report(
-            None, f"{name}: says {shown}, but the picture is {width}x{height}; used as that", "warning"
-        )
-    for row in found.rows[entry.image]:
+    for part in found.parts[entry.image]:
+        _add_part(rows, part, entry.image.name, found.classes[part.file], header)
+    return rows.labels()
+
+
+def _add_part(
+    rows: LabelRows, part: _Part, name: str, classes: Mapping[int | str, int], header: ImageHeader
+) -> None:
+    frame = rows.frame(part.said_wh, header, name)
+    if frame is None:
+        return
+    for row in part.rows:
         where = f"{name}: annotation {row.get('id')!s:.20}"
         if row.get("iscrowd"):
+            rows.count(CROWDS)
             continue
         category = _category(row)
-        class_id = None if category is None else found.classes[entry.labels].get(category)
+        class_id = None if category is None else classes.get(category)
         if class_id is None:
             rows.report(None, f"{where} has category {row.get('category_id')!s:.20}, which is not listed")
             continue
@@ -150,14 +201,13 @@ def _labels(found: _Split, entry: Entry, hw: tuple[int, int]) -> Labels:
             rows.report(None, f"{where} has no `bbox` of four finite numbers: x, y, width, height in pixels")
             continue
         x, y, w, h = numbers
-        outline = _outline(row.get("segmentation"), hw)
+        outline = _outline(row.get("segmentation"), frame)
         if outline is None:
             rows.report(None, f"{where} has a polygon that is none; its box is used", "warning")
         rows.add(
-            None, class_id, (x / width, y / height, (x + w) / width, (y + h) / height),
+            None, class_id, frame.box_to_shares((x, y, x + w, y + h)),
             outline_norm=NO_OUTLINE if outline is None else outline, where=where,
         )  # fmt: skip
-    return rows.labels()
 
 
 def _numbers(values: Any) -> list[float] | None:
@@ -171,7 +221,7 @@ def _numbers(values: Any) -> list[float] | None:
     return numbers if all(map(isfinite, numbers)) else None
 
 
-def _outline(segmentation: Any, hw: tuple[int, int]) -> np.ndarray | None:
+def _outline(segmentation: Any, frame: Frame) -> np.ndarray | None:
     """The polygon of an annotation as one outline; empty for masks, None for what is neither."""
     if not segmentation or isinstance(segmentation, dict):  # run-length encoded
         return NO_OUTLINE
@@ -182,5 +232,5 @@ def _outline(segmentation: Any, hw: tuple[int, int]) -> np.ndarray | None:
         numbers = _numbers(part)
         if numbers is None or len(numbers) < 6 or len(numbers) % 2:
             return None
-        parts.append(np.clip(np.array(numbers).reshape(-1, 2) / (hw[1], hw[0]), 0, 1).astype(np.float32))
+        parts.append(np.clip(frame.to_shares(np.reshape(numbers, (-1, 2))), 0, 1).astype(np.float32))
     return joined(parts)

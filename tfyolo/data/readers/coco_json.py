@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,16 +59,45 @@ def read_coco(path: Path) -> CocoFile:
         TfyoloError: no such file, not JSON, not of COCO's form; with the entry that is wrong.
     """
     value = read_json(path)
-    categories = {_id(path, "categories", index, row): _text(path, "categories", index, row, "name")
-                  for index, row in _rows(path, value, "categories")}  # fmt: skip
+    categories: dict[int | str, str] = {}
+    for index, row in _rows(path, value, "categories"):
+        key, name = _id(path, "categories", index, row), _text(path, "categories", index, row, "name")
+        if categories.setdefault(key, name) != name:
+            raise TfyoloError(
+                f"two categories have the id {key!r}: {categories[key][:60]!r} and {name[:60]!r}",
+                path=path,
+                fix="give each category an id of its own, and its annotations that `category_id`",
+            )
     images = tuple(
         (_id(path, "images", index, row), _text(path, "images", index, row, "file_name"), row)
         for index, row in _rows(path, value, "images")
     )
+    check_image_ids(path, ((key, name) for key, name, _ in images))
     annotations: dict[int | str, list[dict[str, Any]]] = {}
     for index, row in _rows(path, value, "annotations"):
         annotations.setdefault(_id(path, "annotations", index, row, "image_id"), []).append(row)
     return CocoFile(images, categories, annotations)
+
+
+def check_image_ids(path: str | Path, images: Iterable[tuple[int | str, str]]) -> None:
+    """Refuse two images of one id, as in two exports joined: nobody can tell whose the annotations are.
+
+    Args:
+        path: of the file, for the message.
+        images: id and file name of each.
+
+    Raises:
+        TfyoloError: naming both images.
+    """
+    names: dict[int | str, str] = {}
+    for key, name in images:
+        if names.setdefault(key, name) != name:
+            raise TfyoloError(
+                f"two images have the id {key!r}: {names[key][:60]!r} and {name[:60]!r}; "
+                "whose its annotations are cannot be told",
+                path=path,
+                fix="number images and annotations anew, or list the files that were joined one by one",
+            )
 
 
 def _rows(path: Path, value: Any, key: str) -> list[tuple[int, dict[str, Any]]]:

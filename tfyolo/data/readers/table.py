@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
 
 if TYPE_CHECKING:
     from tfyolo.data.dataset_yaml import Dataset
@@ -39,11 +40,11 @@ class Reader:
 
 
 def _is_records(place: Path) -> bool:
-    return place.name.endswith(".index.json") or place.suffix == ".tfrecord"
+    return place.name.lower().endswith(".index.json") or suffix_of(place) == ".tfrecord"
 
 
 def _is_voc(place: Path) -> bool:
-    if place.suffix.lower() == ".txt":
+    if suffix_of(place) == ".txt":
         return "ImageSets" in place.parts and _has_annotations(place)
     return place.name == "Annotations" or (
         (place / "Annotations").is_dir() and (place / "JPEGImages").is_dir()
@@ -58,7 +59,7 @@ _READERS = (
     Reader("tfrecord", "shards of tf.train.Example and an index", "tfyolo.data.readers.tfrecord:open_split",
            _is_records),
     Reader("coco", "one JSON file of instances", "tfyolo.data.readers.coco:open_split",
-           lambda place: place.suffix.lower() == ".json"),
+           lambda place: suffix_of(place) == ".json"),
     Reader("voc", "Pascal VOC: Annotations, JPEGImages, ImageSets", "tfyolo.data.readers.voc:open_split",
            _is_voc),
     Reader("yolo", "pictures, and a text file of labels for each", "tfyolo.data.readers.yolo:open_split",

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from tfyolo.data.dataset_yaml import Dataset
-from tfyolo.data.image_header import MAX_BYTES
+from tfyolo.data.image_header import MAX_BYTES, ImageHeader
 from tfyolo.data.labels import TOLERANCE, Labels
 from tfyolo.data.readers.base import Entry, Listing, Source, contained, place_error
 from tfyolo.data.readers.coco_json import read_json
 from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
 
 KIND = "tfyolo records"
 VERSION = 1
@@ -40,7 +41,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
         index = Path(os.path.normpath(place / f"{split}.index.json" if place.is_dir() else place))
         if not index.is_file():
             raise place_error(dataset.yaml_path, split, index)
-        if index.suffix == ".tfrecord":
+        if suffix_of(index) == ".tfrecord":
             fix = f"name the index beside it, {split}.index.json"
             raise TfyoloError(f"`{split}`: {index} is a shard", path=dataset.yaml_path, fix=fix)
         indices.append(index)
@@ -58,7 +59,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
                 repeated += spot in entries
                 entries[spot], labels[spot] = entry, found
 
-        def read(entry: Entry, hw: tuple[int, int]) -> Labels:
+        def read(entry: Entry, header: ImageHeader) -> Labels:
             return labels[entry.image, entry.span or (0, 0)]
 
         return Listing(tuple(entries.values()), read, repeated=repeated)

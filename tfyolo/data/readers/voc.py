@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from tfyolo.data.dataset_yaml import Dataset
+from tfyolo.data.image_header import ImageHeader
 from tfyolo.data.images import IMAGE_SUFFIXES
 from tfyolo.data.label_rows import LabelRows
 from tfyolo.data.labels import Labels, Problem
@@ -20,20 +21,38 @@ from tfyolo.data.readers.base import (
     is_picture,
     place_error,
     read_rows,
+    unreadable_kinds,
     walk,
 )
 from tfyolo.data.readers.names import class_of, unknown_name
-from tfyolo.data.readers.voc_xml import Annotation, XmlError, read_annotation
+from tfyolo.data.readers.voc_xml import XmlError, read_annotation
 from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
+
+DROPPED = "objects are marked as difficult and left out"
+KEPT = (
+    "objects are marked as difficult and used, though YOLOv5's conversion of VOC leaves such out; "
+    "write `difficult: drop` or `difficult: keep` into the data set's YAML"
+)
 
 
 @dataclass(frozen=True)
 class _Folders:
-    """Where annotations and pictures are, and what the pictures are called."""
+    """Where annotations and images are, and what they are called.
+
+    Args:
+        annotations: folder of the .xml files.
+        pictures: folder of the images.
+        xml: annotation files by their name without ending, both relative to the folder.
+        by_stem: images by their name without ending; several where only their endings differ.
+        files: all that is in the folder of images.
+    """
 
     annotations: Path
     pictures: Path
-    by_stem: dict[str, str]
+    xml: dict[str, str]
+    by_stem: dict[str, list[str]]
+    files: tuple[Path, ...]
 
     @staticmethod
     def of(root: Path) -> _Folders:
@@ -41,32 +60,76 @@ class _Folders:
         annotations = root / "Annotations" if (root / "Annotations").is_dir() else root
         wanted = (root / "JPEGImages", root / "images")
         pictures = next((folder for folder in wanted if folder.is_dir()), root)
-        with os.scandir(pictures) as found:
-            names = sorted(entry.name for entry in found if not entry.name.startswith("."))
-        return _Folders(
-            annotations, pictures, {Path(n).stem: n for n in reversed(names) if is_picture(Path(n))}
-        )
+        files = tuple(sorted(walk(pictures)))
+        by_stem: dict[str, list[str]] = {}
+        for path in filter(is_picture, files):
+            by_stem.setdefault(_stem(path, pictures), []).append(path.relative_to(pictures).as_posix())
+        xml = {
+            _stem(path, annotations): path.relative_to(annotations).as_posix()
+            for path in sorted(files if annotations == pictures else walk(annotations), reverse=True)
+            if suffix_of(path) == ".xml"
+        }
+        return _Folders(annotations, pictures, xml, by_stem, files)
 
-    def entry(self, stem: str) -> Entry | None:
-        """The picture and annotation of a name from a list; None if the name leads out of the folders."""
+    def entry(self, stem: str, suffix: str = "") -> Entry | str:
+        """The image and annotation of a name from a list, or what is wrong with it.
+
+        Args:
+            stem: the name without ending.
+            suffix: the ending, if the list has one.
+        """
         labels, picture = contained(self.annotations, f"{stem}.xml"), contained(self.pictures, stem)
         if labels is None or picture is None:
-            return None
-        if stem in self.by_stem:
-            return Entry(self.pictures / self.by_stem[stem], labels)
-        for suffix in sorted(IMAGE_SUFFIXES):
-            if (image := picture.with_name(picture.name + suffix)).is_file():
-                return Entry(image, labels)
-        return Entry(self._as_annotated(labels) or picture.with_name(picture.name + ".jpg"), labels)
+            return f"{stem[:60]!r} leads out of the data set"
+        if stem in self.xml:
+            labels = self.annotations / self.xml[stem]
+        found = self.by_stem.get(stem, [])
+        if len(found) == 1 and not suffix:
+            return Entry(self.pictures / found[0], labels)
+        written = suffix or _written(labels)
+        if (image := self._pick(found, written)) is not None:
+            return Entry(self.pictures / image, labels)
+        if len(found) > 1:
+            return f"there are {' and '.join(found)[:200]}, and no annotation names one of them"
+        if found:
+            return Entry(self.pictures / found[0], labels)
+        image = self._elsewhere(stem, written)
+        return Entry(self.pictures / image if image else picture.with_name(picture.name + ".jpg"), labels)
 
-    def _as_annotated(self, labels: Path) -> Path | None:
-        """The picture an annotation names, where it is not called like the annotation."""
-        try:
-            written = read_annotation(labels).filename
-        except (FileNotFoundError, XmlError):
-            return None
-        image = contained(self.pictures, written) if written else None
-        return image if image and image.is_file() and is_picture(image) else None
+    def _elsewhere(self, stem: str, written: str) -> str | None:
+        """The image that an annotation names, where it is not called like it: first in the same subfolder."""
+        path = PureWindowsPath(written)
+        beside = stem.rpartition("/")[0]
+        relative = "" if path.anchor or ".." in path.parts else path.parent.as_posix().removeprefix(".")
+        for folder in dict.fromkeys([_joined(beside, relative), beside, relative, ""]):
+            if image := self._pick(self.by_stem.get(_joined(folder, path.stem), []), written):
+                return image
+        return None
+
+    def _pick(self, found: list[str], written: str) -> str | None:
+        """Of images that differ in their endings, the one that a file name or an ending says."""
+        name = PureWindowsPath(written).name
+        for key in (str, str.lower):
+            fitting = [image for image in found if key(image).endswith(key(name))] if name else []
+            if len(fitting) == 1:
+                return fitting[0]
+        return None
+
+
+def _stem(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def _written(labels: Path) -> str:
+    """The file name that an annotation has; empty where it has none, or cannot be read."""
+    try:
+        return read_annotation(labels).filename or ""
+    except (FileNotFoundError, XmlError):
+        return ""
 
 
 def open_split(dataset: Dataset, split: str) -> Source:
@@ -85,10 +148,11 @@ def open_split(dataset: Dataset, split: str) -> Source:
     folders = [_folders(dataset, split, place) for place in places]
     for place, here in zip(places, folders, strict=True):
         lines: dict[Path, int | None] = {}
-        for line, stem in _stems(place, here):
-            entry = here.entry(stem)
-            if entry is None:
-                problems.append(Problem(place, line, f"{stem[:60]!r} leads out of the data set", "error"))
+        problems += unreadable_kinds(here.pictures, here.files)
+        for line, stem, suffix in _stems(place, here):
+            entry = here.entry(stem, suffix)
+            if isinstance(entry, str):
+                problems.append(Problem(place, line, entry, "error"))
                 refused += 1
             elif entry.image in entries:
                 before = lines.get(entry.image)
@@ -99,13 +163,13 @@ def open_split(dataset: Dataset, split: str) -> Source:
                 entries[entry.image], lines[entry.image] = entry, line
     listed = tuple(entries.values())
 
-    def read(entry: Entry, hw: tuple[int, int]) -> Labels | None:
-        return _labels(entry.labels, hw, dataset)
+    def read(entry: Entry, header: ImageHeader) -> Labels | None:
+        return _labels(entry.labels, header, dataset)
 
     return Source(
         folder=folders[0].annotations.parent,
         watched=tuple(entry.labels for entry in listed),
-        outline="\n".join([*map(str, entries), *map(str, problems)]),
+        outline="\n".join([f"difficult: {dataset.difficult}", *map(str, entries), *map(str, problems)]),
         listing=lambda: Listing(listed, read, tuple(problems), repeated, refused, folders[0].annotations),
     )
 
@@ -124,25 +188,36 @@ def _folders(dataset: Dataset, split: str, place: Path) -> _Folders:
     return _Folders.of(place.parent if place.name == "Annotations" else place)
 
 
-def _stems(place: Path, folders: _Folders) -> Iterator[tuple[int | None, str]]:
-    """Names in a list, with their lines, or those of a folder's annotations, sorted."""
+def _stems(place: Path, folders: _Folders) -> Iterator[tuple[int | None, str, str]]:
+    """Names in a list, with their lines and endings, or those of a folder's annotations, sorted."""
     if place.is_file():
         for line, row in read_rows(place):
             words = row.split()
-            flagged = len(words) > 1 and words[-1] in ("-1", "0", "1") and row not in folders.by_stem
-            name = row[: -len(words[-1])].strip() if flagged else row
-            suffix = Path(name).suffix
-            yield line, name[: -len(suffix)] if suffix.lower() in IMAGE_SUFFIXES else name
+            known = row in folders.by_stem or row in folders.xml
+            flagged = len(words) > 1 and words[-1] in ("-1", "0", "1") and not known
+            yield line, *_split_name(row[: -len(words[-1])].strip() if flagged else row, folders)
         return
-    found = {path.relative_to(folders.annotations).with_suffix("").as_posix()
-             for path in walk(folders.annotations) if path.suffix.lower() == ".xml"}  # fmt: skip
+    found = set(folders.xml)
     if folders.pictures == folders.annotations:  # a picture without annotation beside it is a background
         found |= set(folders.by_stem)
-    yield from ((None, stem) for stem in sorted(found))
+    yield from ((None, stem, "") for stem in sorted(found))
 
 
-def _labels(path: Path, hw: tuple[int, int], dataset: Dataset) -> Labels | None:
-    """The boxes of an annotation, as shares of the picture's size.
+def _split_name(name: str, folders: _Folders) -> tuple[str, str]:
+    """A name from a list without its ending, and the ending; `a.jpg` may also be the stem of `a.jpg.jpg`."""
+    parts = PureWindowsPath(name)
+    stem = name if name in folders.xml else parts.as_posix()
+    suffix = Path(stem).suffix
+    if suffix_of(stem) not in IMAGE_SUFFIXES:
+        return stem, ""
+    plain = stem.removesuffix(suffix)
+    if stem in folders.xml or (stem in folders.by_stem and plain not in folders.by_stem):
+        return stem, ""
+    return plain, suffix
+
+
+def _labels(path: Path, header: ImageHeader, dataset: Dataset) -> Labels | None:
+    """The boxes of an annotation, as shares of the image's size.
 
     Corners are divided by the size as they stand, as converters in wide use do: the standard counts pixels
     from 1 and includes both corners, but most annotation tools write plain corners.
@@ -155,11 +230,14 @@ def _labels(path: Path, hw: tuple[int, int], dataset: Dataset) -> Labels | None:
     except XmlError as error:
         rows.report(error.line, error.message)
         return rows.labels()
-    height, width = hw
-    if (annotation.width or annotation.height) and not _says(annotation, hw):
-        said = f"{annotation.width}x{annotation.height}"
-        rows.report(None, f"says {said[:40]}, but the picture is {width}x{height}; used as that", "warning")
+    frame = rows.frame((annotation.width, annotation.height), header)
+    if frame is None:
+        return rows.labels()
     for item in annotation.objects:
+        if item.is_difficult and dataset.difficult is not True:
+            rows.count(KEPT if dataset.difficult is None else DROPPED)
+            if dataset.difficult is False:
+                continue
         class_id = class_of(item.name or "", dataset.names)
         if class_id is None:
             where = f"{path.name} line {item.line}"
@@ -172,13 +250,5 @@ def _labels(path: Path, hw: tuple[int, int], dataset: Dataset) -> Labels | None:
         if not all(map(isfinite, (x1, y1, x2, y2))):
             rows.report(item.line, "a corner is not finite (nan or inf)")
             continue
-        rows.add(item.line, class_id, (x1 / width, y1 / height, x2 / width, y2 / height))
+        rows.add(item.line, class_id, frame.box_to_shares((x1, y1, x2, y2)))
     return rows.labels()
-
-
-def _says(annotation: Annotation, hw: tuple[int, int]) -> bool:
-    """Whether the annotation names this size, be it as 480 or 480.0."""
-    try:
-        return (float(annotation.height or ""), float(annotation.width or "")) == hw
-    except ValueError:
-        return False

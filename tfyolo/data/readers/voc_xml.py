@@ -24,6 +24,7 @@ class VocObject:
     name: str | None
     corners: tuple[str | None, str | None, str | None, str | None]
     """xmin, ymin, xmax, ymax."""
+    is_difficult: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,13 @@ class Annotation:
     objects: tuple[VocObject, ...]
 
 
+_TRUE = ("1", "true", "True")
 _WANTED = {"filename": "filename", "size/width": "width", "size/height": "height"}
-_OF_OBJECT = {"name": "name", **{f"bndbox/{key}": key for key in ("xmin", "ymin", "xmax", "ymax")}}
+_OF_OBJECT = {
+    "name": "name",
+    "difficult": "difficult",
+    **{f"bndbox/{key}": key for key in ("xmin", "ymin", "xmax", "ymax")},
+}
 
 
 class _Collector:
@@ -88,7 +94,7 @@ class _Collector:
             if len(here) == 1:
                 get = self._object.get
                 corners = (get("xmin"), get("ymin"), get("xmax"), get("ymax"))
-                self._objects.append(VocObject(self._line, get("name"), corners))
+                self._objects.append(VocObject(self._line, get("name"), corners, get("difficult") in _TRUE))
             elif key := _OF_OBJECT.get("/".join(here[1:])):
                 self._object.setdefault(key, text)
         elif key := _WANTED.get("/".join(here)):

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from tfyolo.data.dataset_yaml import Dataset
+from tfyolo.data.image_header import ImageHeader
 from tfyolo.data.labels import Labels, Problem, label_path, read_labels
-from tfyolo.data.readers.base import Entry, Listing, Source, is_picture, place_error, read_rows, walk
+from tfyolo.data.readers.base import (
+    Entry,
+    Listing,
+    Source,
+    SuffixIndex,
+    is_picture,
+    place_error,
+    read_rows,
+    unreadable_kinds,
+    walk,
+)
 from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
 
 _NOT_LABELS = {"classes.txt", "labels.txt", "readme.txt", "readme.dataset.txt", "readme.roboflow.txt"}
 """What annotation tools leave among label files."""
@@ -35,7 +47,9 @@ def open_split(dataset: Dataset, split: str) -> Source:
             problems.append(Problem(place, None, message, "warning"))
             repeated += len(both)
         images |= dict.fromkeys(found)
-    entries = tuple(Entry(image, label_path(image)) for image in images)
+    endings = SuffixIndex()
+    entries = tuple(Entry(image, endings.find(label_path(image))) for image in images)
+    problems += _shared_labels(entries)
     problems += _labels_without_image(places, entries)
     folders = [_labels_of(place) for place in places if place.is_dir()]
     folders += [entry.labels.parent for entry in entries[:1]]
@@ -43,16 +57,16 @@ def open_split(dataset: Dataset, split: str) -> Source:
     if absent is None and entries and all(entry.labels.parent == entry.image.parent for entry in entries):
         absent = folders[0]  # labels would be beside the pictures
 
-    def read(entry: Entry, hw: tuple[int, int]) -> Labels | None:
+    def read(entry: Entry, header: ImageHeader) -> Labels | None:
         try:
-            return read_labels(entry.labels, len(dataset.names))
+            return read_labels(entry.labels, len(dataset.names), dataset.keypoint_shape)
         except FileNotFoundError:
             return None
 
     return Source(
         folder=_cache_folder(places, entries),
         watched=tuple(entry.labels for entry in entries),
-        outline="\n".join([*map(str, images), *map(str, problems)]),
+        outline="\n".join([f"keypoints: {dataset.keypoint_shape}", *map(str, images), *map(str, problems)]),
         listing=lambda: Listing(entries, read, tuple(problems), repeated, 0, absent),
     )
 
@@ -73,21 +87,25 @@ def _cache_folder(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Path:
 def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) -> tuple[list[Path], int]:
     """The pictures of one folder, sorted, or of one .txt list, in its order; and how many it names twice."""
     if place.is_dir():
-        return sorted(filter(is_picture, walk(place))), 0
+        files = list(walk(place))
+        problems += unreadable_kinds(place, files)
+        return sorted(filter(is_picture, files)), 0
     if not place.is_file():
         raise place_error(dataset.yaml_path, split, place)
-    if place.suffix.lower() != ".txt":
+    if suffix_of(place) != ".txt":
         fix = "name a folder, or a .txt file with a picture's path on each line"
         raise TfyoloError(
             f"`{split}`: {place} is neither a folder nor a .txt list", path=dataset.yaml_path, fix=fix
         )
     images: dict[Path, int] = {}
-    repeated = 0
+    repeated, absent = 0, []
+    bases = [place.parent, Path.cwd(), *([dataset.root] if dataset.root else [])]
     for number, row in read_rows(place):
         written = Path(row)
-        image = Path(os.path.normpath(place.parent / written))
-        if not image.exists() and written.exists():  # relative to the current directory
-            image = Path(os.path.normpath(written.absolute()))
+        image = _listed(bases, row)
+        if image is None:
+            image = Path(os.path.normpath(place.parent / written))
+            absent.append(row)
         if not is_picture(image):
             problems.append(
                 Problem(place, number, f"{written.name} is not a picture; passed over", "warning")
@@ -98,7 +116,33 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
             repeated += 1
         else:
             images[image] = number
+    if absent and (len(absent) == len(images) or any(PureWindowsPath(row).root for row in absent)):
+        message = (
+            f"{len(absent)} of {len(images)} images do not exist, such as {absent[0][:80]!r}; write paths of "
+            "this machine, relative to the folder of the list, to `path` or to the current directory"
+        )
+        problems.append(Problem(place, None, message, "warning"))
     return list(images), repeated
+
+
+def _listed(bases: list[Path], row: str) -> Path | None:
+    """The image that a row of a list names, relative to one of these folders; None if there is none."""
+    spellings = [row, row.replace("\\", "/")] if "\\" in row and not PureWindowsPath(row).anchor else [row]
+    for base in bases:
+        for text in spellings:
+            if (image := base / text).exists():
+                return Path(os.path.normpath(image))
+    return None
+
+
+def _shared_labels(entries: tuple[Entry, ...]) -> Iterator[Problem]:
+    """A warning for each image that has its label file in common with an earlier one: 1.jpg and 1.png."""
+    first: dict[Path, Path] = {}
+    for entry in entries:
+        other = first.setdefault(entry.labels, entry.image)
+        if other != entry.image:
+            message = f"has its label file {entry.labels.name} in common with {other.name}; both are used"
+            yield Problem(entry.image, None, message, "warning")
 
 
 def _labels_without_image(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Iterator[Problem]:
@@ -107,7 +151,7 @@ def _labels_without_image(places: tuple[Path, ...], entries: tuple[Entry, ...]) 
     for place in places:
         if not place.is_dir():
             continue
-        stray = (path for path in walk(_labels_of(place)) if path.suffix == ".txt" and path not in wanted)
+        stray = (path for path in walk(_labels_of(place)) if suffix_of(path) == ".txt" and path not in wanted)
         for path in sorted(stray):
             if path.name.lower() not in _NOT_LABELS:
                 yield Problem(path, None, "no picture belongs to this label file", "warning")
