@@ -143,8 +143,11 @@ def test_a_wrong_flag_is_one_line_and_exit_code_2(capsys, words, reason):
         (
             OSError(28, "No space left on device", "x.jpg"),
             2,
-            "error: [Errno 28] No space left on device: 'x.jpg'\n",
+            "error: x.jpg: cannot be written: No space left on device\n"
+            "  fix: free some space on that disk, or choose another folder\n",
         ),
+        (OSError(5, "Input/output error", b"x.jpg"), 2, "error: x.jpg: Input/output error\n"),
+        (OSError("no reason"), 2, "error: no reason\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         with atomic(arguments.output) as temporary:
             temporary.write_text(f"# for {arguments.data.name} at {arguments.img} pixels\n{text}", "utf-8")
         print(f"written to {arguments.output}")
-    print(f"next: paste them into a model YAML, or tfyolo train --data {arguments.data} does all this itself")
+    print("paste them into a model YAML; or train, which does all this itself")
+    print_next("tfyolo", "train", "--data", arguments.data)
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
 from tfyolo.cli import train_quantized
+from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from tfyolo.data.folders import read_folders
     from tfyolo.files import run_folder
 
     if arguments.qat:
@@ -158,6 +160,8 @@ def _train(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.resume is not None:
         return _resume(arguments)
+    if arguments.data is not None:
+        read_folders(arguments.data)  # refuses before TensorFlow is loaded
     wanted = _options(arguments)
     return _run(wanted, run_folder(arguments.project, arguments.name, arguments.exist_ok), None)
 
@@ -216,11 +220,12 @@ def _run(wanted: ClassifyOptions, folder: Path, resume: Path | None) -> int:
         result = train_classifier(wanted, folder, resume=resume, callbacks=[display.callback()],
                                   tell=display.tell, bar=display.bar)  # fmt: skip
     print_metrics(result.metrics, folder, len(result.metrics.names) <= 30)
-    has_test = "test" in read_folders(wanted.data).splits
-    split = " --split test" if has_test else ""
+    split = ["--split", "test"] if "test" in read_folders(wanted.data).splits else []
     print(f"best model: {result.best}")
-    print(f"next: tfyolo classify val --weights {result.best} --data {wanted.data}{split}")
-    print(f"      tfyolo export --weights {result.best} --include tflite --img {wanted.image_size}")
+    print_next("tfyolo", "classify", "val", "--weights", result.best, "--data", wanted.data, *split)
+    print_next(
+        "tfyolo", "export", "--weights", result.best, "--include", "tflite", "--img", wanted.image_size
+    )
     return 0
 
 
@@ -239,7 +244,7 @@ def _val(arguments: argparse.Namespace) -> int:
     with progress_bar() as progress:
         metrics = validate_classifier(classifier, dataset, settings, folder, progress)
     print_metrics(metrics, folder, arguments.verbose or len(metrics.names) <= 30)
-    print(f"next: tfyolo classify predict --weights {arguments.weights} --source PICTURES")
+    print_next("tfyolo", "classify", "predict", "--weights", arguments.weights, "--source", "IMAGES")
     return 1 if metrics.scan.corrupt else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
 EXAMPLES = ("tfyolo convert yolov5s.pt yolov5s.keras",)
@@ -34,5 +35,5 @@ def run(arguments: argparse.Namespace) -> int:
     model, contract = load_model(path)
     save_keras(model, contract, target, half=arguments.half)
     print(f"{target}: {len(contract.names)} classes, {model.count_params():,} weights")
-    print(f"next: tfyolo detect --weights {target} --source PICTURE")
+    print_next("tfyolo", "detect", "--weights", target, "--source", "IMAGE")
     return 0

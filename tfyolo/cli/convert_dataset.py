@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli.next_command import print_next
 from tfyolo.data.dataset_yaml import SPLITS
 from tfyolo.data.writers.table import WRITERS
 
@@ -63,6 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     if done.outlines_lost:
         out.print(f"note: {arguments.to} has no outlines; of {done.outlines_lost} objects the boxes are kept")
     out.print(f"{done.boxes} boxes are in {printable(str(done.yaml_path))}", markup=False, soft_wrap=True)
-    out.print(f"next: tfyolo train --data {printable(str(done.yaml_path))}", markup=False, soft_wrap=True)
+    print_next("tfyolo", "train", "--data", done.yaml_path)
     problems = [problem for scan in done.scans.values() for problem in scan.problems]
     return 1 if any(problem.severity == "error" for problem in problems) else 0

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli.next_command import print_next
 from tfyolo.data.dataset_yaml import SPLITS
 
 EXAMPLES = (
@@ -62,6 +63,5 @@ def run(arguments: argparse.Namespace) -> int:
     total = sum(sum(part.values()) for part in done.counts.values())
     place = printable(str(arguments.out))
     out.print(f"{total} crops are in {place}", markup=False, soft_wrap=True)
-    out.print(f"next: tfyolo classify train --data {place} --model yolov5n-cls --img 64",
-              markup=False, soft_wrap=True)  # fmt: skip
+    print_next("tfyolo", "classify", "train", "--data", arguments.out, "--model", "yolov5n-cls", "--img", 64)
     return 1 if any(problem.severity == "error" for problem in found) else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli.next_command import print_next
 
 EXAMPLES = ("tfyolo demo", "tfyolo demo --epochs 10 --project results")
 
@@ -26,5 +27,6 @@ def run(arguments: argparse.Namespace) -> int:
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     with Display(arguments.epochs) as display:
         page = run_demo(folder, arguments.epochs, display.tell, display.bar, [display.callback()])
-    print(f"next: tfyolo train --data your.yaml --weights yolov5n.pt\n{page.absolute()}")
+    print_next("tfyolo", "train", "--data", "your.yaml", "--weights", "yolov5n.pt")
+    print(page.absolute())
     return 0

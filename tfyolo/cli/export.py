@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
@@ -83,12 +84,9 @@ def _opset(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Export, print what was written and how to use it."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.export.nms import NmsSettings
     from tfyolo.export.registry import find_format, format_of
-    from tfyolo.export.request import ExportRequest, check_export, export_model
     from tfyolo.files import megabytes
     from tfyolo.quiet import hidden_stderr
-    from tfyolo.weights import load_model
     from tfyolo.weights.hub import find_weights
 
     if arguments.nms == "auto" and arguments.dynamic_batch:
@@ -109,6 +107,11 @@ def run(arguments: argparse.Namespace) -> int:
         if target.resolve() == path.resolve():
             raise TfyoloError(f"--include {name} would take its place", path=path, fix="pass --output")
         find_format(name).check_target(target)
+
+    from tfyolo.export.nms import NmsSettings
+    from tfyolo.export.request import ExportRequest, check_export, export_model
+    from tfyolo.weights import load_model
+
     model, contract = load_model(path)
     image_hw = options.image_hw(arguments.img) or contract.image_size
     settings = NmsSettings(
@@ -150,19 +153,20 @@ def run(arguments: argparse.Namespace) -> int:
         print(sentence)
     for name, file in written.items():
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
-    does = "detect" if contract.task == "detect" else "classify predict"
-    print(f"next: tfyolo {does} --weights {next(iter(written.values()))} --source PICTURE")
-    for formats, step in _NEXT if contract.task == "detect" else ():
+    does = ["detect"] if contract.task == "detect" else ["classify", "predict"]
+    print_next("tfyolo", *does, "--weights", next(iter(written.values())), "--source", "IMAGE")
+    for formats, words, note in _NEXT if contract.task == "detect" else ():
         if fitting := [written[name] for name in formats if name in written]:
-            print(f"next: {step.format(file=fitting[0])}")
+            print_next(*(word.format(file=fitting[0]) for word in words), note=note)
     return 0
 
 
 _NEXT = (
-    (("tflite", "tfjs"), "tfyolo web --weights {file}    # in a browser"),
+    (("tflite", "tfjs"), ("tfyolo", "web", "--weights", "{file}"), "in a browser"),
     (
         ("tflite",),
-        "make android MODEL={file}    # in an app; or copy it to app/src/main/assets/models/ of your own",
+        ("make", "android", "MODEL={file}"),
+        "in an app; or copy it to app/src/main/assets/models/ of your own",
     ),
 )
 """What a person is likely to want with files of these formats: the first of them that was written."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from tfyolo.cli.parser import Parser, closest
+from tfyolo.disk import OF_WRITING, cannot_write
 from tfyolo.errors import TfyoloError
 from tfyolo.text import printable
 from tfyolo.version import __version__
@@ -36,15 +37,6 @@ COMMANDS = {
 """Each is a module of this folder, with EXAMPLES, add_arguments(parser) and run(arguments) -> exit code."""
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line instead of repeating the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print and exit with 2."""
-        print(printable(f"error: {message} (see `{self.prog} --help`)"), file=sys.stderr)
-        sys.exit(2)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -52,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments after the program's name; those of the process by default.
 
     Returns:
-        0; 1 where a command did its work but had to leave something out; 2 for a user's error.
+        0; 1 where a command did its work but had to leave something out, which it names; 2 for an error that
+        the user can mend; 130 after Ctrl-C.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
@@ -63,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = words[0]
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, 1)
-        hint = f"did you mean `{near[0]}`?" if near else f"one of {', '.join(COMMANDS)}"
+        near = closest(name, (*COMMANDS, "--help", "--version"))
+        hint = f"did you mean `{near}`?" if near else f"one of {', '.join(COMMANDS)}"
         print(printable(f"error: there is no command `{name}`; {hint}"), file=sys.stderr)
         return 2
     module = importlib.import_module(f"tfyolo.cli.{name.replace('-', '_')}")
@@ -87,15 +80,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TfyoloError as error:
         print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `tfyolo summary ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:  # a full disk, a folder that may not be written
-        print(printable(f"error: {error}"), file=sys.stderr)
+    except OSError as error:  # of a file that no other code has an opinion on
+        print(printable(f"error: {_told(error)}", keep="\n"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _told(error: OSError) -> str:
+    """The message of an error that names a file or not."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    if error.errno in OF_WRITING:
+        return str(cannot_write(error, os.fsdecode(error.filename)))
+    return f"{os.fsdecode(error.filename)}: {error.strerror}"
 
 
 def _overview() -> str:
@@ -111,7 +110,15 @@ def _overview() -> str:
 
 def entry() -> NoReturn:
     """The console script."""
+    from tfyolo.cli.streams import finish_streams, prepare_streams
     from tfyolo.quiet import hide_import_notes
 
+    prepare_streams()
     hide_import_notes()
-    sys.exit(main())
+    try:
+        code = main()
+    except SystemExit as end:  # argparse's own
+        if not isinstance(end.code, int | None):
+            raise
+        code = end.code or 0
+    sys.exit(finish_streams(code))

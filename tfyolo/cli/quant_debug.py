@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli.next_command import print_next
 
 if TYPE_CHECKING:
     from tfyolo.quantization.debug import DebugReport
@@ -30,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print tables, draw the chart."""
+    from tfyolo.weights.hub import find_weights
+
+    path = find_weights(arguments.weights)
+
     from tfyolo.cli.progress import progress_bar
     from tfyolo.errors import TfyoloError
     from tfyolo.files import run_folder
@@ -41,9 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.quantization.run import float_network
     from tfyolo.quantization.tasks import find_task
     from tfyolo.weights import load_model
-    from tfyolo.weights.hub import find_weights
 
-    path = find_weights(arguments.weights)
     model, contract = load_model(path)
     task = find_task(arguments.data, contract)
     network = exact = Network.of(model, contract.spec)
@@ -71,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     _print(report, len(shown))
     print(f"chart: {chart}")
     if best := min(report.variants[1:], key=lambda v: v.score_error, default=None):
-        names = " ".join(best.kept)
-        print(f"next: tfyolo export --weights {path} --int8 --data {arguments.data} --keep-float {names}")
+        data = ["--int8", "--data", arguments.data]
+        print_next("tfyolo", "export", "--weights", path, *data, "--keep-float", *best.kept)
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli.next_command import print_next
 
 EXAMPLES = (
     "tfyolo quantize --weights yolov5n.pt --data coco128.yaml               # 1,000 steps, no labels needed",
@@ -33,13 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate, train, write."""
     from tfyolo.cli.progress import progress_bar
+    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.keras_file import check_target
+
+    path = find_weights(arguments.weights)
+    output = check_target(arguments.output or path.with_name(f"{path.stem}_int8.keras"))
+
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.qat_options import QatOptions
     from tfyolo.quantization.run import QuantizeOptions, quantize
-    from tfyolo.weights.hub import find_weights
 
-    path = find_weights(arguments.weights)
-    output = arguments.output or path.with_name(f"{path.stem}_int8.keras")
     train = QatOptions(steps=arguments.steps, learning_rate=arguments.qat_lr, loss=arguments.qat_loss)
     wanted = QuantizeOptions(
         data=Path(arguments.data),
@@ -56,5 +60,5 @@ def run(arguments: argparse.Namespace) -> int:
     with progress_bar() as progress:
         quantize(wanted, progress, print)
     print(f"quantized model: {output}")
-    print(f"next: tfyolo export --weights {output} --include tflite --int8")
+    print_next("tfyolo", "export", "--weights", output, "--include", "tflite", "--int8")
     return 0

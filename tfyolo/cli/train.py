@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
 from tfyolo.cli import train_quantized
+from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, resume or evolve, and say what was made."""
+    from tfyolo.data.dataset import read_dataset
     from tfyolo.files import run_folder
 
     if arguments.qat:
@@ -100,13 +102,16 @@ def run(arguments: argparse.Namespace) -> int:
         from tfyolo.training.state import newest_run
 
         return _resume(Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project)))
+    if arguments.data is not None:
+        read_dataset(arguments.data)  # refuses before TensorFlow is loaded
     wanted = _options(arguments)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     if arguments.evolve:
         from tfyolo.training.evolve import evolve
 
         best = evolve(wanted, folder, arguments.evolve, print)
-        print(f"the best hyperparameters are in {best}\nnext: tfyolo train --data {wanted.data} --hyp {best}")
+        print(f"the best hyperparameters are in {best}")
+        print_next("tfyolo", "train", "--data", wanted.data, "--hyp", best)
         return 0
     return _train(wanted, folder, None)
 
@@ -163,8 +168,9 @@ def _report(result: TrainResult, wanted: TrainOptions) -> None:
     assert result.metrics is not None  # noqa: S101
     print_metrics(result.metrics, result.folder, len(result.metrics.names) <= 30)
     print(f"best model: {result.best}")
-    print(f"next: tfyolo val --weights {result.best} --data {wanted.data} --img {wanted.image_size}")
-    print(f"      tfyolo export --weights {result.best} --include tflite")
+    size = ["--img", str(wanted.image_size)]
+    print_next("tfyolo", "val", "--weights", result.best, "--data", wanted.data, *size)
+    print_next("tfyolo", "export", "--weights", result.best, "--include", "tflite")
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
 _HEEDED = {
@@ -75,4 +76,4 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
     else:
         print_metrics(metrics, folder, per_class)
     print(f"quantized model: {best}\nas an integer file, which was measured: {file}")
-    print(f"next: tfyolo export --weights {best} --include tflite edgetpu tfjs --int8")
+    print_next("tfyolo", "export", "--weights", best, "--include", "tflite", "edgetpu", "tfjs", "--int8")

@@ -38,6 +38,8 @@ def find_weights(path_or_name: str | Path) -> Path:
     name = path.name.removesuffix(".pt")
     # A folder `yolov5s` may be a run or a clone, exported folders have longer names; "" is a folder, too.
     if str(path_or_name) and path.exists() and not (path.is_dir() and str(path_or_name) in SHA256):
+        if path.is_dir() and path.suffix in (".pt", ".pth", ".keras"):
+            raise TfyoloError("is a folder", path=path, fix=f"pass a {path.suffix} file")
         return path
     if path.name != str(path_or_name) or name not in SHA256:
         hint = f"pass a file, or one of {', '.join(SHA256)}"
