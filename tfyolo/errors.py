@@ -29,6 +29,10 @@ class TfyoloError(Exception):
         super().__init__(place + message + (f"\n  fix: {fix}" if fix else ""))
 
 
+class BadOutputError(TfyoloError):
+    """A model's result for one image is unusable; others may be fine."""
+
+
 class MissingExtraError(TfyoloError):
     """A library that comes with an optional extra is not installed."""
 

@@ -29,6 +29,7 @@ from tfyolo.inference.load import create, load
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.inference.predictions import Candidates
 from tfyolo.inference.runtimes import coreml as runtime
+from tfyolo.inference.runtimes.base import from_signature
 from tfyolo.models.contract import Contract
 
 HW = (128, 128)
@@ -145,7 +146,7 @@ def test_program_computes_what_keras_computes(written, detector, candidates, nms
     package = written(nms)
     contract = runtime.read_package(package)[1]
     for image, expected in zip(letterboxed(HW), candidates, strict=True):
-        found = runtime.from_outputs(run_program(package, image), contract, 0.0)
+        found = from_outputs(run_program(package, image), contract, 0.0)
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
         np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=0.01)
 
@@ -260,6 +261,11 @@ def test_package_carries_the_contract(written, detector, nms):
     assert (package / coreml.SPECIFICATION).stat().st_mode & 0o044
 
 
+def from_outputs(outputs, contract, confidence):
+    """What CoreML returns, as a prediction."""
+    return from_signature(runtime.by_signature(outputs, contract), contract, confidence)
+
+
 @needs_shared
 @pytest.mark.parametrize("nms", ["pipeline", "none", "raw"])
 def test_on_macos_the_same_boxes_as_keras(written, detector, on_mac, nms):
@@ -300,13 +306,13 @@ def test_classifier(classifier, tmp_path, on_mac, capfd, names):
 
 def test_classifiers_logits(classifier):
     contract = classifier.contract.model_copy(update={"export": {}})
-    found = runtime.from_outputs({"logits": np.float32([[0, math.log(3), 0]])}, contract, 0.0)
+    found = from_outputs({"logits": np.float32([[0, math.log(3), 0]])}, contract, 0.0)
     np.testing.assert_allclose(found.values, [0.2, 0.6, 0.2], atol=1e-6)
 
 
 def test_detections_of_a_pipeline_are_pixels_best_first():
     contract = Contract.model_construct(task="detect", names=("a", "b"), strides=(8,), image_size=(100, 200))
-    found = runtime.from_outputs(
+    found = from_outputs(
         {
             "coordinates": np.float32([[0.5, 0.5, 0.2, 0.4], [0.1, 0.2, 0.1, 0.2], [0, 0, 0, 0]]),
             "confidence": np.float32([[0.3, 0], [0, 0.9], [0, 0]]),
@@ -318,7 +324,7 @@ def test_detections_of_a_pipeline_are_pixels_best_first():
     np.testing.assert_allclose(found.scores, [0.9, 0.3])
     assert found.classes.tolist() == [1, 0]
     empty = {"coordinates": np.zeros((0, 4), np.float32), "confidence": np.zeros((0, 2), np.float32)}
-    assert len(runtime.from_outputs(empty, contract, 0.25)) == 0
+    assert len(from_outputs(empty, contract, 0.25)) == 0
 
 
 @needs_shared

@@ -38,9 +38,13 @@ def predict_augmented(runtime: Runtime, images: np.ndarray, confidence: float) -
             boxes, scores = prediction.boxes_xyxy_px / ratio, _by_class(prediction, classes)
             if mirrored:
                 boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)
-            found[index].append(Candidates(boxes, scores))
+            found[index].append(Candidates(boxes, scores, prediction.problem))
     return [
-        Candidates(np.concatenate([c.boxes_xyxy_px for c in part]), np.concatenate([c.scores for c in part]))
+        Candidates(
+            np.concatenate([c.boxes_xyxy_px for c in part]),
+            np.concatenate([c.scores for c in part]),
+            next((c.problem for c in part if c.problem), ""),
+        )
         for part in found
     ]
 

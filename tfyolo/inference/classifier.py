@@ -58,6 +58,8 @@ class Classification:
 class Classifier(LoadedModel):
     """Says what is in images with any runtime. Made by `tfyolo.load` for a classifier's file.
 
+    One classifier may be called from any number of threads at once, as a `Detector` may.
+
     Args:
         runtime: runs the model file.
         image_hw: input size in pixels; by default the model's own. Files with a fixed input refuse another.
@@ -79,6 +81,7 @@ class Classifier(LoadedModel):
 
         Raises:
             TfyoloError: an image cannot be read or is of another kind.
+            BadOutputError: the model's probabilities for an image are not numbers.
         """
         single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
         listed = [images] if single else list(images)

@@ -24,6 +24,9 @@ Image = Any
 class Detector(LoadedModel):
     """Finds objects in images with any runtime. Made by `tfyolo.load` and `tfyolo.create`.
 
+    One detector may be called from any number of threads at once: each call returns the boxes of its own
+    images. Calls run side by side or wait for each other, as the runtime allows (docs/architecture.md).
+
     Args:
         runtime: runs the model file.
         image_hw: input size in pixels; by default the model's own. Files with a fixed input refuse another.
@@ -79,7 +82,14 @@ class Detector(LoadedModel):
             for i, detections in zip(group, found, strict=True):
                 xyxy = boxes[i].to_image(detections.boxes_xyxy_px)
                 results[i] = Result(
-                    xyxy, detections.scores, detections.classes, self.names, pixels[i], paths[i], speed
+                    xyxy,
+                    detections.scores,
+                    detections.classes,
+                    self.names,
+                    pixels[i],
+                    paths[i],
+                    speed,
+                    detections.problem,
                 )
         return [result for result in results if result is not None]
 

@@ -58,7 +58,7 @@ def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions
         wanted = np.isin(label, options.classes)
         box, label, score = box[wanted], label[wanted], score[wanted]
     order = np.argsort(-score, kind="stable")[:MAX_CANDIDATES]
-    found = Detections(boxes[box[order]], score[order], label[order].astype(np.int64))
+    found = Detections(boxes[box[order]], score[order], label[order].astype(np.int64), candidates.problem)
     return found[_greedy(found, options)]
 
 

@@ -15,6 +15,8 @@ class Candidates:
     """(n, 4) float32."""
     scores: np.ndarray
     """(n, classes) float32: objectness times class score."""
+    problem: str = ""
+    """What was left out of the model's output, since it is no box; empty where nothing was."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Detections:
     """(n,) float32."""
     classes: np.ndarray
     """(n,) int64."""
+    problem: str = ""
+    """As of `Candidates`."""
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, index: np.ndarray | slice) -> Detections:
-        return Detections(self.boxes_xyxy_px[index], self.scores[index], self.classes[index])
+        return Detections(self.boxes_xyxy_px[index], self.scores[index], self.classes[index], self.problem)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ class Result:
     path: Path | None = None
     speed_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds an image of `preprocess`, `inference` and `nms`."""
+    problem: str = ""
+    """What was left out of the model's output, since it is no box (coordinates that are not numbers, a class
+    that the model does not have); empty where nothing was."""
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -22,11 +22,11 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml_pipeline import CONFIDENCE, CONFIDENCE_THRESHOLD, CONTRACT_KEY, COORDINATES
 from tfyolo.inference.inspection import Inspection, TensorInfo
-from tfyolo.inference.predictions import Detections, Prediction, Probabilities
-from tfyolo.inference.runtimes.base import from_signature
+from tfyolo.inference.runtimes.base import Runtime, Sharing
+from tfyolo.inference.runtimes.outputs import BOXES, CLASSES, COUNT, SCORES
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import IMAGES
-from tfyolo.models.outputs import known_outputs
+from tfyolo.models.outputs import PROBABILITIES, known_outputs
 from tfyolo.quiet import hidden_stderr
 
 MANIFEST = "Manifest.json"
@@ -42,7 +42,7 @@ _DTYPES = {65568: "float32", 65552: "float16", 65600: "float64", 131104: "int32"
 """By ArrayFeatureType.ArrayDataType."""
 
 
-class CoreMlRuntime:
+class CoreMlRuntime(Runtime):
     """An `.mlpackage` folder that `tfyolo export` wrote.
 
     A pipeline takes the lowest score with each picture, so that it need not be exported anew for another.
@@ -56,11 +56,12 @@ class CoreMlRuntime:
         ModuleNotFoundError: coremltools is not installed.
     """
 
-    max_batch = 1
+    sharing = Sharing.ONE  # Apple: an MLModel is for one thread
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.path = path
         model, self.contract = read_package(path)
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.input_hw = self.contract.image_size
         self._pipeline = model.WhichOneof("Type") == "pipeline"
         if self._pipeline:
             note = {key: value for key, value in self.contract.export.items() if key != "conf_thres"}
@@ -73,17 +74,16 @@ class CoreMlRuntime:
             )
         self._model = _load(path)
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
+    def _open(self) -> Any:
+        return self._model
+
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
         from PIL import Image
 
-        predictions = []
-        for image in images:
-            inputs: dict[str, Any] = {IMAGES: Image.fromarray(image)}
-            if self._pipeline:
-                inputs[CONFIDENCE_THRESHOLD] = confidence
-            predictions.append(from_outputs(self._model.predict(inputs), self.contract, confidence))
-        return predictions
+        inputs: dict[str, Any] = {IMAGES: Image.fromarray(images[0])}
+        if self._pipeline:
+            inputs[CONFIDENCE_THRESHOLD] = confidence
+        return by_signature(session.predict(inputs), self.contract)
 
 
 def _load(path: Path) -> Any:
@@ -104,33 +104,34 @@ def _load(path: Path) -> Any:
             ) from error
 
 
-def from_outputs(outputs: Mapping[str, Any], contract: Contract, confidence: float) -> Prediction:
-    """What CoreML returns, as a prediction.
+def by_signature(outputs: Mapping[str, Any], contract: Contract) -> dict[str, np.ndarray]:
+    """What CoreML returns, as other exported graphs have it (docs/architecture.md).
 
     Args:
-        outputs: of one picture, by name: arrays, and for a classifier probabilities by class name.
+        outputs: of one image, by name: arrays, and for a classifier probabilities by class name.
         contract: of the file.
-        confidence: candidates of lower objectness may be left out.
     """
     if COORDINATES in outputs:
         return _detections(np.asarray(outputs[COORDINATES]), np.asarray(outputs[CONFIDENCE]), contract)
-    probabilities = outputs.get("probabilities")
+    probabilities = outputs.get(PROBABILITIES)
     if isinstance(probabilities, Mapping):
-        return Probabilities(np.array([probabilities[name] for name in contract.names], np.float32))
-    arrays = {name: np.asarray(value) for name, value in outputs.items() if name in known_outputs(contract)}
-    return from_signature(arrays, contract, confidence)
+        return {PROBABILITIES: np.array([[probabilities[name] for name in contract.names]], np.float32)}
+    return {name: np.asarray(value) for name, value in outputs.items() if name in known_outputs(contract)}
 
 
-def _detections(coordinates: np.ndarray, scores: np.ndarray, contract: Contract) -> Detections:
+def _detections(coordinates: np.ndarray, scores: np.ndarray, contract: Contract) -> dict[str, np.ndarray]:
     """Of a pipeline: (m, 4) centre x, centre y, width, height relative to the input, and (m, classes)."""
-    height, width = contract.image_size
     coordinates, scores = coordinates.reshape(-1, 4), scores.reshape(-1, len(contract.names))
     best = scores.max(1)
     order = np.argsort(-best, kind="stable")
-    order = order[best[order] > 0]  # CoreML may fill up with zeros
-    centre, half = coordinates[order, :2], coordinates[order, 2:] / 2
-    boxes = np.concatenate([centre - half, centre + half], 1) * [width, height, width, height]
-    return Detections(boxes.astype(np.float32), best[order].astype(np.float32), scores[order].argmax(1))
+    order = order[best[order] != 0]  # CoreML may fill up with zeros
+    centre, half = coordinates[order, :2][:, ::-1], coordinates[order, 2:][:, ::-1] / 2
+    return {
+        BOXES: np.concatenate([centre - half, centre + half], 1)[None],
+        CLASSES: scores[order].argmax(1)[None],
+        SCORES: best[order][None],
+        COUNT: np.array([len(order)]),
+    }
 
 
 def inspect(path: Path) -> Inspection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,11 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection
+from tfyolo.inference.runtimes.base import Sharing
 from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
 from tfyolo.inference.runtimes.litert import LiteRtRuntime
-from tfyolo.inference.runtimes.tflite.check import check_model
 from tfyolo.inference.runtimes.tflite.movement import EDGE_TPU
-from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
-from tfyolo.weights.keras_file import contract_in
 
 LIBRARIES = {"linux": "libedgetpu.so.1", "darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}
 _MARK = EDGE_TPU.encode()
@@ -35,33 +32,32 @@ class EdgeTpuRuntime(LiteRtRuntime):
         TfyoloError: it is compiled, and Coral's library or the device is missing; or it is damaged.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        data, self.path = read_input(path, MODEL), path
-        contract = contract_in(data, path)
-        self.compiled = is_compiled(data, contract)
+    sharing = Sharing.ONE  # there is one device
+
+    def _prepare(self) -> None:
+        self.compiled = is_compiled(self._content, self.contract)
+        self._delegate = load_delegate(self.path) if self.compiled and self.path else None
+
+    def _runner(self) -> Any:
         if not self.compiled:
-            super().__init__(path, threads)
-            return
-        check_model(data, path)
+            return super()._runner()
         from ai_edge_litert.interpreter import Interpreter
 
-        self.contract, self.input_hw = contract, contract.image_size
-        delegate = load_delegate(path)
-        try:
-            self._interpreter = Interpreter(
-                model_content=data,
-                num_threads=threads or min(os.cpu_count() or 1, 4),
-                experimental_delegates=[delegate] if delegate else None,
-            )
-            self._run = runner(self._interpreter, contract)
-            details = self._run.get_input_details()["images"]
-        except Exception as error:  # LiteRT raises several kinds
-            raise TfyoloError(
-                f"the Edge TPU cannot run it: {(str(error).splitlines() or [type(error).__name__])[0][:200]}",
-                path=path,
-                fix="install the release of Coral's library that fits this LiteRT, or export it again",
-            ) from error
-        self._dtype, self._outputs = details["dtype"], self._run.get_output_details()
+        interpreter = Interpreter(
+            model_content=self._content,
+            num_threads=self._threads,
+            experimental_delegates=[self._delegate] if self._delegate else None,
+        )
+        return runner(interpreter, self.contract)
+
+    def _unreadable(self, reason: str) -> TfyoloError:
+        if not self.compiled:
+            return super()._unreadable(reason)
+        return TfyoloError(
+            f"the Edge TPU cannot run it: {reason}",
+            path=self.path,
+            fix="install the release of Coral's library that fits this LiteRT, or export it again",
+        )
 
 
 def is_compiled(data: bytes, contract: Contract) -> bool:

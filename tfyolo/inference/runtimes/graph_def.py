@@ -9,13 +9,12 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
-from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import pixels_of, predict
+from tfyolo.inference.runtimes.base import Runtime, Sharing, check_outputs, pixels_of
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import known_outputs
 
 
-class GraphDefRuntime:
+class GraphDefRuntime(Runtime):
     """A `.pb` file that `tfyolo export` wrote.
 
     Args:
@@ -26,22 +25,24 @@ class GraphDefRuntime:
         TfyoloError: the file is damaged, not one of tfyolo's, or holds operations that are no arithmetic.
     """
 
-    max_batch = 1
+    sharing = Sharing.SAFE  # TensorFlow's functions may be called from several threads
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         import tensorflow as tf
 
         from tfyolo.inference.runtimes.keras import limit_threads
 
+        self.path = path
         limit_threads(threads)
         graph, self.contract = read_graph_def(path)
         nodes = {node.name: node for node in graph.node}
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.input_hw = self.contract.image_size
         self._uint8 = nodes["images"].attr["dtype"].type == tf.uint8.as_datatype_enum
         names = _output_names(graph, self.contract)
+        check_outputs(names, self.contract, path)
         try:
             wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
-            self._run = wrapped.prune("images:0", {name: f"{name}:0" for name in names})
+            self._function = wrapped.prune("images:0", {name: f"{name}:0" for name in names})
         except Exception as error:  # TensorFlow raises many kinds for a damaged graph
             raise TfyoloError(
                 f"TensorFlow cannot read it: {str(error).splitlines()[0][:200]}",
@@ -49,15 +50,14 @@ class GraphDefRuntime:
                 fix="export it again",
             ) from error
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
+    def _open(self) -> Any:
+        return self._function
+
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        def run(part: np.ndarray) -> dict[str, np.ndarray]:
-            found = self._run(tf.constant(pixels_of(part, self._uint8)))
-            return {name: value.numpy() for name, value in found.items()}
-
-        return predict(images, run, self.contract, confidence)
+        found = session(tf.constant(pixels_of(images, self._uint8)))
+        return {name: value.numpy() for name, value in found.items()}
 
 
 def read_graph_def(path: Path) -> tuple[Any, Contract]:

@@ -3,60 +3,65 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfyolo.inference.decode import decode, softmax
 from tfyolo.inference.inspection import Inspection
-from tfyolo.inference.predictions import Prediction, Probabilities
+from tfyolo.inference.runtimes.base import Runtime, Sharing
+from tfyolo.inference.runtimes.outputs import joined_heads
 from tfyolo.models.contract import Contract
+from tfyolo.models.outputs import LOGITS
 
 
-class KerasRuntime:
+class KerasRuntime(Runtime):
     """A `keras.Model` from images to raw heads, decoded on NumPy, or to a classifier's logits.
 
     Args:
         model: from `build_model`; its weights may change between calls.
         contract: anchors, strides and names.
+        path: of the file that the model came from.
     """
 
-    input_hw: tuple[int, int] | None = None
-    max_batch: int = 64
-    heads: Sequence[np.ndarray] = ()
-    """Raw heads of the last call."""
+    sharing = Sharing.SAFE
+    max_batch = 64
 
-    def __init__(self, model: Any, contract: Contract) -> None:
-        self.model, self.contract = model, contract
+    def __init__(self, model: Any, contract: Contract, path: Path | None = None) -> None:
+        self.model, self.contract, self.path = model, contract, path
         self._fixed = model.inputs[0].shape[1:3]
         if None not in self._fixed:
             self.input_hw = (int(self._fixed[0]), int(self._fixed[1]))
+        self._last = threading.local()
 
-    @cached_property
-    def _forward(self) -> Any:
+    @property
+    def heads(self) -> Sequence[np.ndarray]:
+        """Raw heads of this thread's last call."""
+        return getattr(self._last, "heads", ())
+
+    def _open(self) -> Any:
         """The network as one graph for all sizes: rectangular batches have many, each worth a second."""
         import tensorflow as tf
 
+        model = self.model  # not `self`: the graph would keep its own owner alive
+
         def forward(images: tf.Tensor) -> Any:
-            return self.model(tf.cast(images, tf.float32) / 255.0, training=False)
+            return model(tf.cast(images, tf.float32) / 255.0, training=False)
 
         # Taken out of the tf.function, which would warn where a process makes several detectors.
         signature = tf.TensorSpec((None, *self._fixed, 3), tf.uint8)
         return tf.function(forward, autograph=False).get_concrete_function(signature)
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        outputs = self._forward(tf.constant(images))
+        found = session(tf.constant(images))
         if self.contract.task == "classify":
-            return [Probabilities(values) for values in softmax(outputs.numpy())]
-        self.heads = heads = [head.numpy() for head in outputs]
-        anchors, strides = self.contract.anchors_px, self.contract.strides
-        return [decode([head[i] for head in heads], anchors, strides, confidence) for i in range(len(images))]
+            return {LOGITS: found.numpy()}
+        self._last.heads = heads = [head.numpy() for head in found]
+        return dict(zip(joined_heads(self.contract), heads, strict=True))
 
 
 def open_file(path: Path, threads: int | None = None) -> KerasRuntime:
@@ -68,7 +73,7 @@ def open_file(path: Path, threads: int | None = None) -> KerasRuntime:
     from tfyolo.weights import load_model
 
     limit_threads(threads)
-    return KerasRuntime(*load_model(path))
+    return KerasRuntime(*load_model(path), path)
 
 
 def limit_threads(threads: int | None) -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection
-from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import check_outputs, pixels_of, predict
+from tfyolo.inference.runtimes.base import Runtime, Sharing, check_outputs, pixels_of
 from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
 from tfyolo.inference.runtimes.tflite.check import check_model
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.weights.keras_file import contract_in
 
 
-class LiteRtRuntime:
+class LiteRtRuntime(Runtime):
     """A `.tflite` file that `tfyolo export` wrote.
+
+    An interpreter keeps its tensors between calls, so that each concurrent call has one of its own.
 
     Args:
         path: the file.
@@ -28,52 +30,60 @@ class LiteRtRuntime:
         TfyoloError: the file is damaged, or not one of tfyolo's: it is verified before LiteRT sees it.
     """
 
-    max_batch = 1
+    sharing = Sharing.EACH
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
+        # Interpreters that are made later run what was verified, whatever has become of the file.
+        self._content, self.path = read_input(path, MODEL), path
+        self.contract = contract_in(self._content, path)
+        self.input_hw = self.contract.image_size
+        self._threads = threads or min(os.cpu_count() or 1, 4)
+        check_model(self._content, path)
+        self._prepare()
+        self._start()
+
+    def _prepare(self) -> None:
+        """What subclasses need before the first session is opened."""
+
+    def _open(self) -> Any:
+        try:
+            runner = self._runner()
+            image = runner.get_input_details()["images"]
+            self._details = runner.get_output_details()
+        except TfyoloError:
+            raise
+        except Exception as error:  # LiteRT raises several kinds
+            raise self._unreadable((str(error).splitlines() or [type(error).__name__])[0][:200]) from error
+        if tuple(image["shape"]) != (1, *self.contract.image_size, 3):
+            raise TfyoloError(
+                f"its input is {tuple(image['shape'])}, not what its tfyolo.json says", path=self.path
+            )
+        check_outputs(self._details, self.contract, self.path)
+        self._uint8 = image["dtype"] == np.uint8
+        return runner
+
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
+        found = session(images=pixels_of(images, self._uint8))
+        return {name: _float(x, self._details[name]["quantization"]) for name, x in found.items()}
+
+    def _runner(self) -> Any:
+        """What runs the graph by signature name, in an interpreter of its own."""
         from ai_edge_litert.interpreter import Interpreter
 
-        data, self.path = read_input(path, MODEL), path
-        self.contract = contract_in(data, path)
-        graph = check_model(data, path)
-        check_outputs(graph.outputs, self.contract, path)
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
-        threads = threads or min(os.cpu_count() or 1, 4)
-        try:
-            self._interpreter = Interpreter(model_content=data, num_threads=threads)
-            self._interpreter.allocate_tensors()
-            self._run = self._interpreter.get_signature_runner()
-            details = self._run.get_input_details()["images"]
-        except Exception as error:  # LiteRT raises several kinds
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise TfyoloError(
-                f"LiteRT cannot read it: {reason[:200]}", path=path, fix="export it again"
-            ) from error
-        self._dtype, self._outputs = details["dtype"], self._run.get_output_details()
-        if tuple(details["shape"]) != (1, *self.contract.image_size, 3):
-            raise TfyoloError(
-                f"its input is {tuple(details['shape'])}, not what its tfyolo.json says", path=path
-            )
+        interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
+        interpreter.allocate_tensors()
+        return interpreter.get_signature_runner()
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
-        return predict(images, self.outputs, self.contract, confidence)
+    def _unreadable(self, reason: str) -> TfyoloError:
+        return TfyoloError(f"LiteRT cannot read it: {reason}", path=self.path, fix="export it again")
 
-    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """What the graph gives for uint8 (1, height, width, 3), by signature name."""
-        try:
-            found = self._run(images=pixels_of(images, self._dtype == np.uint8))
-        except (RuntimeError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise TfyoloError(f"LiteRT cannot run it: {reason[:200]}", path=self.path) from error
-        return {name: self._float(name, x) for name, x in found.items()}
 
-    def _float(self, name: str, values: np.ndarray) -> np.ndarray:
-        """An output as numbers; raw integer heads come with a scale."""
-        if values.dtype != np.int8:
-            return values
-        scale, zero = self._outputs[name]["quantization"]
-        return (values.astype(np.float32) - zero) * np.float32(scale)
+def _float(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:
+    """An output as numbers; raw integer heads come with a scale."""
+    if values.dtype != np.int8:
+        return values
+    scale, zero = quantization
+    return (values.astype(np.float32) - zero) * np.float32(scale)
 
 
 def inspect(path: Path) -> Inspection:

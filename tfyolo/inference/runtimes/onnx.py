@@ -9,8 +9,14 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
-from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import channels_first, check_input, check_outputs, pixels_of, predict
+from tfyolo.inference.runtimes.base import (
+    Runtime,
+    Sharing,
+    channels_first,
+    check_input,
+    check_outputs,
+    pixels_of,
+)
 from tfyolo.inference.runtimes.cpu import has_vnni
 from tfyolo.inference.runtimes.onnx_kernels import signed_kernels
 from tfyolo.models.contract import Contract
@@ -18,7 +24,7 @@ from tfyolo.models.contract import Contract
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
-class OnnxRuntime:
+class OnnxRuntime(Runtime):
     """An `.onnx` file that `tfyolo export` wrote.
 
     Args:
@@ -29,8 +35,12 @@ class OnnxRuntime:
         TfyoloError: the file is damaged, or not one of tfyolo's.
     """
 
+    sharing = Sharing.SAFE  # ONNX Runtime: Run may be called from several threads
+
     def __init__(self, path: Path, threads: int | None = None) -> None:
         import onnxruntime
+
+        self.path = path
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -41,7 +51,7 @@ class OnnxRuntime:
             content = path.read_bytes()
             if has_vnni():
                 content = signed_kernels(content)
-            self._session = onnxruntime.InferenceSession(content, options, providers=present)
+            self._model = onnxruntime.InferenceSession(content, options, providers=present)
         except OSError as error:
             raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
         except Exception as error:  # the library has a kind for each of its statuses
@@ -49,24 +59,22 @@ class OnnxRuntime:
             raise TfyoloError(
                 f"ONNX Runtime cannot read it: {reason}", path=path, fix="export it again"
             ) from error
-        self.contract = contract_of(self._session.get_modelmeta().custom_metadata_map, path)
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.contract = contract_of(self._model.get_modelmeta().custom_metadata_map, path)
+        self.input_hw = self.contract.image_size
         self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
-        inputs = self._session.get_inputs()
+        inputs = self._model.get_inputs()
         shapes = [(images.name, tuple(images.shape)[1:]) for images in inputs]
         check_input(shapes, (3, *self.contract.image_size), path)
         self._uint8 = inputs[0].type == "tensor(uint8)"
-        self._names = [output.name for output in self._session.get_outputs()]
+        self._names = [output.name for output in self._model.get_outputs()]
         check_outputs(self._names, self.contract, path)
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
-        return predict(images, self.outputs, self.contract, confidence, self.max_batch)
+    def _open(self) -> Any:
+        return self._model
 
-    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """What the graph gives for uint8 (batch, height, width, 3), by name."""
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
         pixels = pixels_of(channels_first(images), self._uint8)
-        return dict(zip(self._names, self._session.run(None, {"images": pixels}), strict=True))
+        return dict(zip(self._names, session.run(None, {"images": pixels}), strict=True))
 
 
 def contract_of(metadata: dict[str, str], path: Path) -> Contract:

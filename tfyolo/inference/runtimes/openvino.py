@@ -9,15 +9,21 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
-from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import check_input, check_outputs, folder_contract, pixels_of, predict
+from tfyolo.inference.runtimes.base import (
+    Runtime,
+    Sharing,
+    check_input,
+    check_outputs,
+    folder_contract,
+    pixels_of,
+)
 from tfyolo.inference.runtimes.cpu import has_vnni, is_x86
 from tfyolo.quiet import import_openvino
 
 MODEL_FILE = "model.xml"
 
 
-class OpenVinoRuntime:
+class OpenVinoRuntime(Runtime):
     """A folder that `tfyolo export` wrote.
 
     Args:
@@ -28,10 +34,13 @@ class OpenVinoRuntime:
         TfyoloError: the folder is damaged, or not one of tfyolo's.
     """
 
+    sharing = Sharing.EACH  # an infer request holds inputs and outputs of one call
+
     def __init__(self, path: Path, threads: int | None = None) -> None:
         openvino = import_openvino()
+        self.path = path
         self.contract = folder_contract(path, "openvino")
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.input_hw = self.contract.image_size
         self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
         core, model = openvino.Core(), _read(path)
         shapes = [(port.get_any_name(), _tensor(port).shape[1:]) for port in model.inputs]
@@ -45,18 +54,16 @@ class OpenVinoRuntime:
         if saturates():
             settings["LP_TRANSFORMS_MODE"] = "NO"  # compute what integers would, in float
         try:
-            self._run = core.compile_model(model, "CPU", settings)
+            self._compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise _unreadable(path, error) from error
-        self._names = [output.get_any_name() for output in self._run.outputs]
+        self._names = [output.get_any_name() for output in self._compiled.outputs]
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
-        return predict(images, self.outputs, self.contract, confidence, self.max_batch)
+    def _open(self) -> Any:
+        return self._compiled.create_infer_request()
 
-    def outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """What the graph gives for uint8 (batch, height, width, 3), by name."""
-        found = self._run(pixels_of(images, self._uint8))
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
+        found = session.infer(pixels_of(images, self._uint8))
         return {name: found[i] for i, name in enumerate(self._names)}
 
 

@@ -9,12 +9,17 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
-from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import folder_contract, pixels_of, predict
+from tfyolo.inference.runtimes.base import (
+    Runtime,
+    Sharing,
+    check_outputs,
+    folder_contract,
+    pixels_of,
+)
 from tfyolo.inference.runtimes.safety import check_saved_model, read_saved_model
 
 
-class SavedModelRuntime:
+class SavedModelRuntime(Runtime):
     """A SavedModel that `tfyolo export` wrote.
 
     Args:
@@ -25,37 +30,38 @@ class SavedModelRuntime:
         TfyoloError: the folder is damaged, or not one of tfyolo's.
     """
 
-    max_batch = 1
+    sharing = Sharing.SAFE  # TensorFlow's functions may be called from several threads
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         import tensorflow as tf
 
         from tfyolo.inference.runtimes.keras import limit_threads
 
+        self.path = path
         limit_threads(threads)
         self.contract = folder_contract(path, "saved_model")
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.input_hw = self.contract.image_size
         check_saved_model(path)
         try:
             self._loaded = tf.saved_model.load(str(path))
-            self._run = self._loaded.signatures["serving_default"]
-            self._uint8 = self._run.structured_input_signature[1]["images"].dtype == tf.uint8
+            self._function = self._loaded.signatures["serving_default"]
+            self._uint8 = self._function.structured_input_signature[1]["images"].dtype == tf.uint8
         except Exception as error:  # TensorFlow raises many kinds for a damaged folder
             raise TfyoloError(
                 f"TensorFlow cannot read it: {str(error).splitlines()[0][:200]}",
                 path=path,
                 fix="export it again",
             ) from error
+        check_outputs(self._function.structured_outputs, self.contract, path)
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
+    def _open(self) -> Any:
+        return self._function
+
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        def run(part: np.ndarray) -> dict[str, np.ndarray]:
-            found = self._run(images=tf.constant(pixels_of(part, self._uint8)))
-            return {name: value.numpy() for name, value in found.items()}
-
-        return predict(images, run, self.contract, confidence)
+        found = session(images=tf.constant(pixels_of(images, self._uint8)))
+        return {name: value.numpy() for name, value in found.items()}
 
 
 def inspect(path: Path) -> Inspection:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.inference.inspection import Inspection, noted
-from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import channels_first, pixels_of, predict
+from tfyolo.inference.runtimes.base import Runtime, Sharing, channels_first, pixels_of
 from tfyolo.models.contract import Contract
 
 _MAX_JSON_BYTES = 16 * 1024 * 1024
 
 
-class TensorRtRuntime:
+class TensorRtRuntime(Runtime):
     """An `.engine` file that `tfyolo export` wrote.
 
     Args:
@@ -28,11 +28,12 @@ class TensorRtRuntime:
         MissingExtraError: tensorrt or PyTorch, which holds its buffers on the GPU, is not installed.
     """
 
-    max_batch = 1
+    sharing = Sharing.ONE  # there is one execution context, with buffers of its own
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.path = path
         self.contract, engine = read(path)
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.input_hw = self.contract.image_size
         try:
             import tensorrt
             import torch
@@ -61,20 +62,18 @@ class TensorRtRuntime:
         for name, tensor in self._tensors.items():
             self._context.set_tensor_address(name, tensor.data_ptr())
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
+    def _open(self) -> Any:
+        return self._context
+
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
         import torch
 
         stream = torch.cuda.current_stream()
-
-        def run(part: np.ndarray) -> dict[str, np.ndarray]:
-            pixels = pixels_of(channels_first(part), uint8=False)
-            self._tensors["images"].copy_(torch.from_numpy(pixels))
-            self._context.execute_async_v3(stream.cuda_stream)
-            stream.synchronize()
-            return {name: x.cpu().numpy() for name, x in self._tensors.items() if name != "images"}
-
-        return predict(images, run, self.contract, confidence)
+        pixels = pixels_of(channels_first(images), uint8=False)
+        self._tensors["images"].copy_(torch.from_numpy(pixels))
+        session.execute_async_v3(stream.cuda_stream)
+        stream.synchronize()
+        return {name: x.cpu().numpy() for name, x in self._tensors.items() if name != "images"}
 
 
 def read(path: Path) -> tuple[Contract, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import struct
 import subprocess
@@ -16,15 +17,15 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
-from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import from_signature, pixels_of
+from tfyolo.inference.runtimes.base import Runtime, Sharing, pixels_of
 from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
 from tfyolo.models.outputs import known_outputs
 
 NODE_FOLDER = Path(__file__).with_name("node")
+MAX_OUTPUT_BYTES = 1 << 30
 
 
-class TfjsRuntime:
+class TfjsRuntime(Runtime):
     """A `_web_model` folder that `tfyolo export` wrote, in a process of Node that ends with this object.
 
     Args:
@@ -35,12 +36,12 @@ class TfjsRuntime:
         TfyoloError: Node or its packages are missing, the folder is damaged, or not one of tfyolo's.
     """
 
-    max_batch = 1
+    sharing = Sharing.ONE  # images and outputs go through one pipe
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        self._path = path
+        self.path = path
         self.contract = read_folder(path)
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.input_hw = self.contract.image_size
         command = [find_node(), str(NODE_FOLDER / "run.mjs"), str(path.absolute())]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
@@ -58,26 +59,34 @@ class TfjsRuntime:
         ]:
             raise self._failure("inputs and outputs are not what its tfyolo metadata says")
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
-        predictions = []
-        for image in images:
-            pixels = pixels_of(image[None], uint8=False)
-            assert self._process.stdin is not None  # noqa: S101 - a pipe, for mypy
-            try:
-                self._process.stdin.write(struct.pack("<I", pixels.nbytes))
-                self._process.stdin.write(pixels.tobytes())
-                self._process.stdin.flush()
-            except OSError as error:
-                raise self._failure("Node has ended") from error
-            outputs = {}
-            for output in self._receive()["outputs"]:
-                shape = tuple(output["shape"])
-                outputs[output["name"]] = np.frombuffer(
-                    self._read(4 * int(np.prod(shape))), np.float32
-                ).reshape(shape)
-            predictions.append(from_signature(outputs, self.contract, confidence))
-        return predictions
+    def _open(self) -> Any:
+        return self._process
+
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
+        try:
+            return self._exchange(session, pixels_of(images, uint8=False))
+        except TfyoloError:
+            raise
+        except BaseException:  # Ctrl-C half-way: the next image would be answered with the rest of this one
+            session.kill()
+            raise
+
+    def _exchange(self, process: Any, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        try:
+            process.stdin.write(struct.pack("<I", pixels.nbytes))
+            process.stdin.write(pixels.tobytes())
+            process.stdin.flush()
+        except OSError as error:
+            raise self._failure("Node has ended") from error
+        found = {}
+        for output in self._receive()["outputs"]:
+            shape = tuple(output["shape"])
+            size = 4 * math.prod(shape)
+            if size > MAX_OUTPUT_BYTES:
+                process.kill()  # what it has to say is not read
+                raise self._failure(f"its output {output['name']} has {size:,} bytes")
+            found[output["name"]] = np.frombuffer(self._read(size), np.float32).reshape(shape)
+        return found
 
     def _receive(self) -> dict[str, Any]:
         """A header from Node.
@@ -103,7 +112,7 @@ class TfjsRuntime:
         return data
 
     def _failure(self, reason: str) -> TfyoloError:
-        return TfyoloError(f"TF.js cannot run it: {reason[:200]}", path=self._path, fix="export it again")
+        return TfyoloError(f"TF.js cannot run it: {reason[:200]}", path=self.path, fix="export it again")
 
 
 def find_node() -> str:

@@ -14,8 +14,14 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, noted
-from tfyolo.inference.predictions import Prediction
-from tfyolo.inference.runtimes.base import MAX_JSON_BYTES, channels_first, check_outputs, pixels_of, predict
+from tfyolo.inference.runtimes.base import (
+    MAX_JSON_BYTES,
+    Runtime,
+    Sharing,
+    channels_first,
+    check_outputs,
+    pixels_of,
+)
 from tfyolo.models.contract import FILE_NAME, Contract
 
 _MAX_CODE_BYTES = 64 * 1024 * 1024
@@ -32,7 +38,7 @@ _REFUSED = (
 """Operations that touch files or Python; TorchScript is a programming language."""
 
 
-class TorchScriptRuntime:
+class TorchScriptRuntime(Runtime):
     """A `.torchscript` file that `tfyolo export` wrote.
 
     Args:
@@ -43,38 +49,37 @@ class TorchScriptRuntime:
         TfyoloError: the file is damaged, or not one of tfyolo's, or more than arithmetic.
     """
 
-    max_batch = 1
+    sharing = Sharing.SAFE  # PyTorch's interpreter of TorchScript takes concurrent calls
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         import torch
 
         self.contract = _contract(path)
-        self.input_hw: tuple[int, int] | None = self.contract.image_size
+        self.input_hw = self.contract.image_size
         if threads:
             torch.set_num_threads(threads)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._module = _load(path, self._device)
         self._names = list(self.contract.export.get("outputs", ()))
         check_outputs(self._names, self.contract, path)
-        self._path = path
+        self.path = path
 
-    def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """See `Runtime`."""
+    def _open(self) -> Any:
+        return self._module
+
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
         import torch
 
-        def run(part: np.ndarray) -> dict[str, np.ndarray]:
-            pixels = torch.from_numpy(pixels_of(channels_first(part), uint8=False)).to(self._device)
-            with torch.no_grad():
-                found = self._module(pixels)
-            tensors = found if isinstance(found, tuple | list) else (found,)
-            if len(tensors) != len(self._names):
-                raise TfyoloError(
-                    f"gives {len(tensors)} outputs, but its {FILE_NAME} names {len(self._names)}",
-                    path=self._path,
-                )
-            return dict(zip(self._names, (tensor.cpu().numpy() for tensor in tensors), strict=True))
-
-        return predict(images, run, self.contract, confidence)
+        pixels = torch.from_numpy(pixels_of(channels_first(images), uint8=False)).to(self._device)
+        with torch.no_grad():
+            found = session(pixels)
+        tensors = found if isinstance(found, tuple | list) else (found,)
+        if len(tensors) != len(self._names):
+            raise TfyoloError(
+                f"gives {len(tensors)} outputs, but its {FILE_NAME} names {len(self._names)}",
+                fix="export it again",
+            )
+        return dict(zip(self._names, (tensor.cpu().numpy() for tensor in tensors), strict=True))
 
 
 def _contract(path: Path) -> Contract:
