@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import pickletools
 import struct
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from tfyolo.weights.inert_pickle import loads_legacy
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,52 @@ def archive(data: bytes, storages: dict[str, bytes] | None = None, *, root="x", 
         for name, content in (more or {}).items():
             out.writestr(name, content)
     return file.getvalue()
+
+
+LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+def legacy(data: bytes, storages: dict[str, tuple[int, bytes]] | None = None, **parts: bytes) -> bytes:
+    """A checkpoint of PyTorch before 1.6.
+
+    Args:
+        data: the pickle of the checkpoint.
+        storages: of each key the number of items, and the items.
+        parts: other contents of `magic`, `version`, `machine` and `keys`.
+    """
+    storages = storages or {}
+    machine = {
+        "protocol_version": 1001,
+        "little_endian": True,
+        "type_sizes": {"short": 2, "int": 4, "long": 4},
+    }
+    whole = {"magic": LEGACY, "version": pickled(1001), "machine": pickled(machine), "data": data}
+    whole |= {"keys": pickled(list(storages))}
+    raw = b"".join(struct.pack("<q", count) + content for count, content in storages.values())
+    return b"".join((whole | parts).values()) + raw
+
+
+def with_six(data: bytes) -> bytes:
+    """A pickle whose references to storages have the sixth part that PyTorch before 1.6 gives them."""
+    tuples, last = [], 0
+    for code, _, at in pickletools.genops(data):
+        if code.name == "TUPLE":
+            last = at
+        elif code.name == "BINPERSID":
+            tuples.append(last)
+    for at in reversed(tuples):
+        data = data[:at] + b"N" + data[at:]
+    return data
+
+
+def legacy_of(content: bytes) -> bytes:
+    """A checkpoint archive as PyTorch before 1.6 would have written it."""
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        root = next(name for name in file.namelist() if name.endswith("/data.pkl"))[: -len("data.pkl")]
+        data = with_six(file.read(f"{root}data.pkl"))
+        claimed: dict = {}
+        loads_legacy(data, 0, claimed, len(content))
+        return legacy(data, {key: (x.length, file.read(f"{root}data/{key}")) for key, x in claimed.items()})
 
 
 @dataclass

@@ -254,7 +254,7 @@ SENTENCES = {
     "text": (b"hello", "is not a PyTorch checkpoint"),
     "web page": (b"<!DOCTYPE html>", "is a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-    "legacy": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", "PyTorch older than 1.6"),
+    "legacy": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", "is damaged"),
     "truncated": (archive(pickled(MODEL))[:-30], "is cut short or damaged"),
     "other zip": (archive(b"", root="x/y"), "a zip archive, but not a PyTorch checkpoint"),
     "torchscript": (archive(pickled(1), more={"x/constants.pkl": b""}), "TorchScript"),

@@ -29,6 +29,7 @@ from tfyolo.weights.stand_ins import (
 
 # YOLOv5n has about 40,000, x6 with its optimizer an estimated 400,000. This many take about a second.
 MAX_OPCODES = 1_500_000
+MAX_PICKLE = 16 * 2**20  # bytes; YOLOv5n has 0.09 MB, x6 with its optimizer an estimated 1 MB
 MAX_COPIED = 8_000_000  # items or characters that calls copy: a memoized list may be copied at every call
 
 
@@ -53,11 +54,32 @@ def loads(data: bytes, storage_bytes: Mapping[str, int]) -> object:
     return _Interpreter(data, storage_bytes).run()
 
 
+def loads_legacy(data: bytes, at: int, claimed: dict[str, Storage], file_bytes: int) -> tuple[object, int]:
+    """Interpret one of the pickles that follow each other in a file of PyTorch before 1.6.
+
+    Args:
+        data: the beginning of the file; nothing in it is trusted.
+        at: where the pickle begins.
+        claimed: takes the storages that the pickle refers to. They come after it, so that what it claims of
+            them is to be compared with what is there (`torch_legacy.py`).
+        file_bytes: size of the file, which bounds what a storage can be claimed to hold.
+
+    Returns:
+        The object, and where the next pickle begins.
+
+    Raises:
+        As `loads`.
+    """
+    interpreter = _Legacy(data, {}, at)
+    interpreter.claimed, interpreter.file_bytes = claimed, file_bytes
+    return interpreter.run(), interpreter.at
+
+
 class _Interpreter:
     """A stack machine; one method or lambda per opcode, named as in `pickletools`."""
 
-    def __init__(self, data: bytes, storage_bytes: Mapping[str, int]) -> None:
-        self.data, self.at = data, 0
+    def __init__(self, data: bytes, storage_bytes: Mapping[str, int], at: int = 0) -> None:
+        self.data, self.at = data, at
         self.storage_bytes = storage_bytes
         self.stack: list[object] = []
         self.marks: list[list[object]] = []  # the stacks that lie below each MARK
@@ -199,13 +221,10 @@ class _Interpreter:
         identity = self.stack.pop()
         if not (isinstance(identity, tuple) and len(identity) == 5 and identity[0] == "storage"):
             raise RefusedError("its pickle refers to something outside it that is no storage")
-        kind, key, length = identity[1], identity[2], identity[4]
-        if not (isinstance(kind, Global) and kind.kind == "storage" and isinstance(key, str)):
-            raise RefusedError("its pickle names a storage without type or key")
-        code = STORAGES[kind.name]
+        code, key, length = _storage(identity)
         if key not in self.storage_bytes:
             raise RefusedError(f"its storage data/{shown(key)} is missing from the archive")
-        if type(length) is not int or not 0 <= length * ITEM_BYTES[code] <= self.storage_bytes[key]:
+        if not 0 <= length * ITEM_BYTES[code] <= self.storage_bytes[key]:
             raise RefusedError(f"its storage data/{shown(key)} is smaller than the pickle says")
         self.stack.append(Storage(key, code, length))
 
@@ -237,6 +256,42 @@ class _Interpreter:
             target.state = state
         elif type(target) is not dict:  # the state of a dictionary is `_metadata` of a state dict: dropped
             raise RefusedError("its pickle gives a state to something that takes none")
+
+
+class _Legacy(_Interpreter):
+    """The same for PyTorch before 1.6, where a class is named together with its source code."""
+
+    claimed: dict[str, Storage]
+    file_bytes: int
+
+    def _persistent(self) -> None:
+        identity = self.stack.pop()
+        kind = identity[0] if isinstance(identity, tuple) and identity else None
+        if kind == "module" and len(identity) == 4:  # type: ignore[arg-type]
+            named = identity[1]  # type: ignore[index]
+            if not (isinstance(named, Global) and named.kind == "module"):
+                raise RefusedError("its pickle gives the source code of something that is no module")
+            self.stack.append(named)
+            return
+        if kind != "storage" or len(identity) != 6 or identity[5] is not None:  # type: ignore[arg-type, index]
+            raise RefusedError("its pickle refers to something outside it that is no storage")
+        code, key, length = _storage(identity)  # type: ignore[arg-type]
+        if not 0 <= length * ITEM_BYTES[code] <= self.file_bytes:
+            raise RefusedError(f"its storage {shown(key)} is larger than the file")
+        storage = self.claimed.setdefault(key, Storage(key, code, length))
+        if (storage.code, storage.length) != (code, length):
+            raise RefusedError(f"its pickle describes the storage {shown(key)} in two ways")
+        self.stack.append(storage)
+
+
+def _storage(identity: tuple[object, ...]) -> tuple[str, str, int]:
+    """Kind of numbers, key and length of a storage that a pickle names."""
+    kind, key, length = identity[1], identity[2], identity[4]
+    if not (isinstance(kind, Global) and kind.kind == "storage" and isinstance(key, str)):
+        raise RefusedError("its pickle names a storage without type or key")
+    if type(length) is not int:
+        raise RefusedError(f"its storage {shown(key)} has no length")
+    return STORAGES[kind.name], key, length
 
 
 def _fill(target: dict[object, object], pairs: Iterable[object]) -> dict[object, object]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfyolo.weights.bounded_file import one_error
 from tfyolo.weights.stand_ins import (
     ITEM_BYTES,
     Budget,
@@ -25,7 +26,7 @@ from tfyolo.weights.stand_ins import (
     number_of,
     shown,
 )
-from tfyolo.weights.torch_zip import TorchZip, one_error
+from tfyolo.weights.torch_archive import TorchArchive, open_archive
 
 # Far over any YOLOv5 (x6: some 750 modules 8 levels deep), far under what hurts.
 MAX_PARTS = 300_000  # attribute values, modules and tensors of the model as the file shares them
@@ -100,12 +101,12 @@ class Module:
         with one_error(self._path):
             if not named:
                 return {}
-            with TorchZip(self._path) as archive:
+            with open_archive(self._path) as archive:
                 arrays = _read(list(named.values()), archive)
         return {name: arrays[view] for name, view in named.items()}
 
 
-def _read(views: list[TensorView], archive: TorchZip) -> dict[TensorView, np.ndarray]:
+def _read(views: list[TensorView], archive: TorchArchive) -> dict[TensorView, np.ndarray]:
     """The arrays of `views`; each storage is read once and dropped when its tensors are made."""
     arrays: dict[TensorView, np.ndarray] = {}
     content, key = b"", None
@@ -142,7 +143,7 @@ def _array(view: TensorView, content: bytes, byte_order: str) -> np.ndarray:
 class Builder:
     """Turns records into `Module`s, within bounds on their number, depth and size."""
 
-    def __init__(self, archive: TorchZip, path: Path) -> None:
+    def __init__(self, archive: TorchArchive, path: Path) -> None:
         self.archive, self.path = archive, path
         self.parts = Budget(MAX_PARTS, "more parts than any YOLOv5 model has")
         # Honest tensors do not overlap: together they are no larger than the file. A hostile file may hold

@@ -73,9 +73,12 @@ KINDS = {
     ),
 }
 MODULE = re.compile(
-    r"(torch\.nn\.modules\.[a-z_]+|models\.(common|yolo|experimental)|utils\.activations)\.[A-Za-z_][A-Za-z0-9_]*",
+    r"(torch\.nn\.modules\.[a-z_]+|models\.(common|yolo|experimental)|utils\.activations"
+    r"|torch\.nn\.parallel\.(data_parallel|distributed))\.[A-Za-z_][A-Za-z0-9_]*",
     re.ASCII,
 )
+INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63}\.){1,3}(?=(models|utils)\.)", re.ASCII)
+"""The package that holds YOLOv5's modules where they were installed, such as `yolov5.` of PyPI's."""
 # Names with a reason of their own to be refused, by how they begin.
 NOT_DETECTORS = {
     "models.yolo.Segment": "it is a segmentation model, which tfyolo does not load",
@@ -153,6 +156,9 @@ def shown(text: object) -> str:
 def find(module: str, name: str) -> Global:
     """The record for `module.name`, or `RefusedError` where no YOLOv5 checkpoint needs it."""
     full = f"{module}.{name}"
+    package = INSIDE.match(full)
+    if package and MODULE.fullmatch(full, package.end()) and not full.startswith("ultralytics."):
+        full = full[package.end() :]
     for start, reason in NOT_DETECTORS.items():
         if full.startswith(start):
             raise RefusedError(reason, "pass a detection or classification checkpoint of YOLOv5")

@@ -1,8 +1,9 @@
 """Reads YOLOv5 checkpoints (`.pt`) without PyTorch and without running anything that they name.
 
-A checkpoint is a zip archive (`torch_zip.py`) with a pickle of whole `models.yolo.*` objects. The pickle is
-interpreted as data (`inert_pickle.py`), whose records become `Module`s (`modules.py`). What tfyolo writes
-(`export/pt.py`) holds a state dict instead, with the configuration beside it.
+A checkpoint is a zip archive (`torch_zip.py`), or a file of PyTorch before 1.6 (`torch_legacy.py`), with a
+pickle of whole `models.yolo.*` objects. The pickle is interpreted as data (`inert_pickle.py`), whose records
+become `Module`s (`modules.py`). What tfyolo writes (`export/pt.py`) holds a state dict instead, with the
+configuration beside it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
-from tfyolo.weights.inert_pickle import loads
+from tfyolo.weights.bounded_file import one_error
 from tfyolo.weights.modules import Builder, Module
 from tfyolo.weights.stand_ins import Instance, Record, TensorView, number_of
-from tfyolo.weights.torch_zip import TorchZip, one_error
+from tfyolo.weights.torch_archive import open_archive
 
 __all__ = ["Module", "Record", "TorchCheckpoint", "read_checkpoint"]
 
@@ -46,7 +47,8 @@ def read_checkpoint(path: str | Path) -> TorchCheckpoint:
     """Read the network of a YOLOv5 `.pt` file, official or trained, detection or classification.
 
     Args:
-        path: a file that YOLOv5 v1.0 to v7.0 saved with PyTorch 1.6 or later, or that tfyolo wrote.
+        path: a file that YOLOv5 v1.0 to v7.0 or the package `yolov5` of PyPI saved with any PyTorch, or that
+            tfyolo wrote.
 
     Returns:
         The network as inert stand-ins. Tensors stay in the file until `Module.tensors()` asks for them.
@@ -62,16 +64,28 @@ def read_checkpoint(path: str | Path) -> TorchCheckpoint:
         (16, 3, 6, 6)
     """
     path = Path(path)
-    with one_error(path), TorchZip(path) as archive:
-        content = loads(archive.pickle, archive.storage_bytes)
+    with one_error(path), open_archive(path) as archive:
+        content = archive.content()
         builder = Builder(archive, path)
         described = _described(content)
         if described:
             source, model = "state_dict", builder.state_dict(*described)
         else:
             source, root = _choose(content, path)
-            model = builder.module(root)[0]
+            model = _unwrapped(builder.module(root)[0])
         return TorchCheckpoint(path, model, source, _extra(content))
+
+
+_WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "AutoShape": "model",
+             "autoShape": "model", "DetectMultiBackend": "model"}  # fmt: skip
+"""Modules that hold a network as one part, and what they call it."""
+
+
+def _unwrapped(module: Module) -> Module:
+    """The network itself, where it was saved as a part of what trains or runs it."""
+    while (part := _WRAPPERS.get(module.class_name.rpartition(".")[2])) and part in module.children:
+        module = module.children[part]
+    return module
 
 
 def _extra(content: object) -> dict[str, object]:
@@ -91,7 +105,10 @@ def _described(content: object) -> tuple[dict[object, object], dict[str, object]
         return None
     if not isinstance(content.get("tfyolo"), str) and not isinstance(content.get("yaml"), dict):
         return None
-    return content["model"], {key: content[key] for key in BESIDE if key in content}
+    tensors = content["model"]
+    if tensors and all(isinstance(name, str) and name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): view for name, view in tensors.items()}  # DataParallel's
+    return tensors, {key: content[key] for key in BESIDE if key in content}
 
 
 def _choose(content: object, path: Path) -> tuple[str, Instance]:
