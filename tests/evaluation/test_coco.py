@@ -160,3 +160,79 @@ def test_against_coco_annotations():
     assert (
         coco.evaluate(official, shifted, ids)["ap75"] < 0.05 < coco.evaluate(official, shifted, ids)["ap50"]
     )
+
+
+def annotated(*file_names, **more):
+    images = [{"id": 10 + index, "file_name": name, **more} for index, name in enumerate(file_names)]
+    return {"images": images, "annotations": [], "categories": [{"id": 1, "name": "cat"}]}
+
+
+@pytest.mark.parametrize(
+    ("file_names", "images", "ids"),
+    [
+        (("s0/f.jpg", "s1/f.jpg"), ("d/images/s1/f.jpg", "d/images/s0/f.jpg"), (11, 10)),
+        (("s0\\f.jpg", "s1\\f.jpg"), ("d/s1/f.jpg", "d/s0/f.jpg"), (11, 10)),
+        (("f.jpg", "s1/f.jpg"), ("d/s1/f.jpg", "d/f.jpg"), (11, 10)),
+        (("val2017/f.jpg",), ("images/f.jpg",), (10,)),
+        (("f.jpg", "F.JPG"), ("d/F.JPG", "d/f.jpg"), (11, 10)),
+        (("f.jpg",), ("d/f.JPG",), (10,)),
+    ],
+)
+def test_annotations_are_found_by_their_folders_too(file_names, images, ids):
+    assert coco.image_ids(list(map(Path, images)), annotated(*file_names)) == ids
+
+
+@pytest.mark.parametrize(
+    ("file_names", "images"),
+    [
+        (("s0/f.jpg", "s1/f.jpg"), ("d/f.jpg",)),
+        (("f.jpg",), ("s0/f.jpg", "s1/f.jpg")),
+    ],
+)
+def test_images_that_cannot_be_told_apart_are_refused(file_names, images):
+    with pytest.raises(TfyoloError, match="cannot be told from other images of its name"):
+        coco.image_ids(list(map(Path, images)), annotated(*file_names))
+
+
+def test_of_two_categories_of_one_name_the_one_in_use():
+    value = annotated("f.jpg")
+    value["categories"].append({"id": 5, "name": "cat"})
+    value["annotations"] = [{"category_id": 5}]
+    assert coco.category_ids(["cat"], value) == (5,)
+    value["annotations"].append({"category_id": 1})
+    with pytest.raises(TfyoloError, match="two categories 'cat', 1 and 5"):
+        coco.category_ids(["cat"], value)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}], "two images have the id 1"),
+        ([{"id": "x", "file_name": "a.jpg"}], "`id` is not a whole number"),
+    ],
+)
+def test_ids_of_annotations_are_checked(tmp_path, images, message):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
+    with pytest.raises(TfyoloError, match=message):
+        coco.read_annotations(path)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_sizes_are_those_of_the_annotated_images(given):
+    """A box of 50 x 50 pixels is small after resizing to a quarter, but was annotated as a large one."""
+    one = Sample(
+        Path("7.jpg"), (100, 200), np.array([0]), np.float32([[0.5, 0.5, 0.25, 0.5]]), annotated_hw=(400, 800)
+    )
+    truth = coco.ground_truth([one], ["cat"])
+    assert truth["annotations"][0]["bbox"] == [300, 100, 200, 200]
+    (frame,) = coco.frames([one], [7], truth if given else None)
+    rows = coco.results(7, frame.boxes_to_pixels([[0.375, 0.25, 0.625, 0.75]]), np.ones(1), np.zeros(1), [0])
+    figures = coco.evaluate(truth, rows)
+    assert (figures["ap_small"], figures["ap_medium"], figures["ap_large"]) == (-1, -1, pytest.approx(1))
+
+
+def test_annotations_of_other_proportions_are_refused():
+    value = annotated("7.jpg", width=640, height=480)
+    with pytest.raises(TfyoloError, match="is 200x100, but the COCO annotations say 640x480"):
+        coco.frames([sample()], [10], value)

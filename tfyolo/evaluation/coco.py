@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,9 @@ import numpy as np
 from tfyolo import configs
 from tfyolo.data.dataset import Sample
 from tfyolo.data.dataset_yaml import read_dataset
+from tfyolo.data.frame import Frame
+from tfyolo.data.image_header import ImageHeader, read_header
+from tfyolo.data.readers.coco_json import check_image_ids
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.inference.boxes import Array
@@ -47,19 +50,23 @@ def category_ids(names: Sequence[str], annotations: Mapping[str, Any] | None = N
         Those of `annotations`; else 1 to 90 if the names are COCO's 80; else the class numbers, from 0.
 
     Raises:
-        TfyoloError: a name is not among the categories of `annotations`.
+        TfyoloError: a name is not among the categories of `annotations`, or is that of two in use.
 
     Example:
         >>> category_ids(["cat", "dog"])
         (0, 1)
     """
     if annotations is not None:
-        by_name = {category["name"]: int(category["id"]) for category in annotations["categories"]}
-        unknown = [name for name in names if name not in by_name]
-        if unknown:
+        by_name: dict[str, list[int]] = {}
+        for category in annotations["categories"]:
+            ids = by_name.setdefault(str(category["name"]).strip(), [])
+            ids += [] if category["id"] in ids else [category["id"]]
+        found = [by_name.get(str(name).strip(), []) for name in names]
+        if missing := [name for name, ids in zip(names, found, strict=True) if not ids]:
             fix = "give the JSON file that belongs to this data set"
-            raise TfyoloError(f"the COCO annotations have no category {unknown[0]!r}", fix=fix)
-        return tuple(by_name[name] for name in names)
+            raise TfyoloError(f"the COCO annotations have no category {missing[0]!r}", fix=fix)
+        used = {row["category_id"] for row in annotations["annotations"]}
+        return tuple(_one_category(name, ids, used) for name, ids in zip(names, found, strict=True))
     if tuple(names) == coco_names():
         return tuple(index for index in range(1, 91) if index not in _UNUSED_IDS)
     return tuple(range(len(names)))
@@ -70,31 +77,67 @@ def image_ids(images: Sequence[Path], annotations: Mapping[str, Any] | None = No
 
     Args:
         images: files, each once.
-        annotations: a COCO JSON, from `read_annotations`; pictures are then found by file name.
+        annotations: a COCO JSON, from `read_annotations`; images are then found by file name, folders
+            included where several images have one name.
 
     Returns:
         Those of `annotations`; else the numbers that the files are called, if all are called by different
         numbers; else 1, 2, 3, ...
 
     Raises:
-        TfyoloError: a picture is not in `annotations`.
+        TfyoloError: an image is not in `annotations`, or cannot be told from another there.
 
     Example:
         >>> image_ids([Path("000000000139.jpg"), Path("000000000285.jpg")])
         (139, 285)
     """
     if annotations is not None:
-        by_name = {Path(image["file_name"]).name: int(image["id"]) for image in annotations["images"]}
-        for image in images:
-            if image.name not in by_name:
-                fix = "give the JSON file that belongs to this split"
-                raise TfyoloError("is not in the COCO annotations", path=image, fix=fix)
-        return tuple(by_name[image.name] for image in images)
+        return _ids_by_name(images, annotations)
     if all(image.stem.isascii() and image.stem.isdigit() for image in images):
         numbers = tuple(int(image.stem) for image in images)
         if len(set(numbers)) == len(numbers):
             return numbers
     return tuple(range(1, len(images) + 1))
+
+
+def _one_category(name: str, ids: list[int], used: set[int]) -> int:
+    """The id of a category: of several of one name, the one that has annotations."""
+    in_use = [number for number in ids if number in used]
+    if len(ids) == 1 or not in_use:
+        return ids[0]
+    if len(in_use) > 1:
+        message = f"the COCO annotations use two categories {name!r}, {in_use[0]} and {in_use[1]}"
+        raise TfyoloError(message, fix="give the annotations of both one `category_id`")
+    return in_use[0]
+
+
+def _ids_by_name(images: Sequence[Path], annotations: Mapping[str, Any]) -> tuple[int, ...]:
+    """Ids of images by as many of the last parts of their paths as it takes to tell them apart."""
+    by_name: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+    for row in annotations["images"]:
+        parts = PureWindowsPath(str(row["file_name"])).parts  # takes / and \\ alike
+        if parts:
+            by_name.setdefault(parts[-1].casefold(), []).append((parts, row["id"]))
+    taken: dict[int, Path] = {}
+    for image in images:
+        known = by_name.get(image.name.casefold(), [])
+        exact = [entry for entry in known if entry[0][-1] == image.name] or known
+        whole = [entry for entry in exact if image.parts[-len(entry[0]) :] == entry[0]]
+        longest = max((len(parts) for parts, _ in whole), default=0)
+        found = {number for parts, number in whole if len(parts) == longest} or {n for _, n in exact}
+        if not found:
+            fix = "give the JSON file that belongs to this split"
+            raise TfyoloError("is not in the COCO annotations", path=image, fix=fix)
+        number = min(found)
+        if len(found) > 1 or taken.setdefault(number, image) != image:
+            others = ", ".join(sorted("/".join(parts) for parts, _ in exact)[:2])
+            raise TfyoloError(
+                f"cannot be told from other images of its name in the COCO annotations: {others}",
+                path=image,
+                fix="write `file_name` with its folders, as they are below the data set's",
+            )
+    numbers = {image: number for number, image in taken.items()}
+    return tuple(numbers[image] for image in images)
 
 
 def read_annotations(path: str | Path) -> dict[str, Any]:
@@ -125,11 +168,19 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
             if missing:
                 message = f"`{key}[{index}]` has no `{missing[0]}`"
                 raise TfyoloError(message, path=path, fix="give a COCO annotations file")
+            wrong = [field for field in fields if field.endswith("id") and type(row[field]) is not int]
+            if wrong:
+                message = f"`{key}[{index}]`: `{wrong[0]}` is not a whole number"
+                raise TfyoloError(message, path=path, fix="give a COCO annotations file")
+    check_image_ids(path, ((image["id"], str(image["file_name"])) for image in value["images"]))
     return value
 
 
 def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, Any]:
     """Labels as a COCO annotations dictionary; an object's area is its box's.
+
+    Pixels are those of the images that the labels were made for, so that small, medium and large mean the
+    same after the images were resized.
 
     Args:
         samples: pictures with labels, from `scan_split`.
@@ -142,7 +193,7 @@ def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, A
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image_id, sample in zip(ids, samples, strict=True):
-        height, width = sample.hw
+        height, width = sample.annotated_hw or sample.hw
         images.append({"id": image_id, "file_name": sample.name, "height": height, "width": width})
         scale = np.array([width, height, width, height], np.float64)
         for class_id, box in zip(sample.classes, sample.boxes_xywh_norm * scale, strict=True):
@@ -153,6 +204,43 @@ def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, A
             })  # fmt: skip
     listed = [{"id": category, "name": str(name)} for category, name in zip(categories, names, strict=True)]
     return {"images": images, "annotations": annotations, "categories": listed}
+
+
+def frames(
+    samples: Sequence[Sample], ids: Sequence[int], annotations: Mapping[str, Any] | None = None
+) -> list[Frame]:
+    """For each image, the pixels in which its annotations are: of another size where it was resized since.
+
+    Args:
+        samples: images with labels, from `scan_split`.
+        ids: from `image_ids`.
+        annotations: a COCO JSON, from `read_annotations`; by default the samples' own labels.
+
+    Raises:
+        TfyoloError: `annotations` say a size of other proportions than the image's.
+    """
+    if annotations is None:
+        sizes = [sample.annotated_hw or sample.hw for sample in samples]
+        return [Frame((float(width), float(height))) for height, width in sizes]
+    said = {row["id"]: (row.get("width"), row.get("height")) for row in annotations["images"]}
+    return [_frame(sample, said[number]) for sample, number in zip(samples, ids, strict=True)]
+
+
+def _frame(sample: Sample, said_wh: tuple[Any, Any]) -> Frame:
+    height, width = sample.hw
+    if said_wh == (width, height) or not all(type(v) in (int, float) and v > 0 for v in said_wh):
+        return Frame((float(width), float(height)))
+    said = (float(said_wh[0]), float(said_wh[1]))
+    found = Frame.of(said, ImageHeader("", sample.hw, 1))
+    if found is None and sample.span is None and sample.image.is_file():  # perhaps of unrotated pixels
+        found = Frame.of(said, read_header(sample.image))
+    if found is None:
+        raise TfyoloError(
+            f"is {width}x{height}, but the COCO annotations say {said_wh[0]}x{said_wh[1]}: other proportions",
+            path=sample.image,
+            fix="give the JSON file that belongs to these images",
+        )
+    return found
 
 
 def results(

@@ -347,11 +347,14 @@ def _coco(tally: _Tally, names: Sequence[str], options: ValOptions, folder: Path
     truth = given or coco.ground_truth(samples, names)
     ids = coco.image_ids([sample.image.with_name(sample.name) for sample in samples], given)
     categories = coco.category_ids(names, given)
-    rows = [
-        row
-        for image_id, (_, found) in zip(ids, tally.found, strict=True)
-        for row in coco.results(image_id, found.boxes_xyxy_px, found.scores, found.classes, categories)
-    ]
+    rows = []
+    for image_id, (sample, found), frame in zip(
+        ids, tally.found, coco.frames(samples, ids, given), strict=True
+    ):
+        boxes = found.boxes_xyxy_px
+        if frame.size_wh != (sample.hw[1], sample.hw[0]):
+            boxes = frame.boxes_to_pixels(boxes / np.tile(sample.hw[::-1], 2))
+        rows += coco.results(image_id, boxes, found.scores, found.classes, categories)
     if folder:
         coco.save_results(rows, folder / "predictions.json")
     return coco.evaluate(truth, rows, ids)
