@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tfyolo import datasets
 from tfyolo.data.convert import ConvertOptions, convert_dataset
 from tfyolo.data.dataset import Dataset, Sample, read_dataset, scan_split
 from tfyolo.data.images import read_sample_image
+from tfyolo.data.labels import label_path
 from tfyolo.data.writers.base import Names
 from tfyolo.data.writers.table import WRITERS
 from tfyolo.errors import TfyoloError
@@ -223,7 +225,7 @@ def test_progress_and_problems(source, tmp_path):
     assert len(samples(done.yaml_path)) == 2
     for path in (root / "images").rglob("*.*g"):
         path.write_bytes(b"")
-    with pytest.raises(TfyoloError, match="no picture of `train` can be used"):
+    with pytest.raises(TfyoloError, match=r"no image of `train` can be used: .*: "):
         convert_dataset(read_dataset(root / "data.yaml"), "voc", tmp_path / "none")
 
 
@@ -259,3 +261,60 @@ def test_record_names_cannot_leave_the_output(tmp_path):
     )
     assert (tmp_path / "deep/er/voc/JPEGImages/escaped.png").is_file()
     assert len(list(tmp_path.rglob("escaped*"))) == 2
+
+
+AWKWARD = (
+    "1.jpg", "1.png.jpg", "cat.jpg.jpg", "CAT.JPEG", "a b.png", "x 1.jpg", "x -1.jpg", "x.jpg", "-1.jpg",
+    "0.png", "größe.jpg", "e\u0301.jpg", "日" * 83 + ".jpg", "a" * 250 + ".jpg", "😀.jpg", "😁.jpg",
+    "it's \"q\".jpg", "new\nline.jpg", "tab\t.jpg", "n.tar.gz.png", "end .jpg", "end.jpg", "images.jpg",
+    "labels.png", "[1].jpg", "50%.jpg", "#.jpg", "&amp;.jpg", "a,b.jpg", "ab.txt.jpg", "back\\slash.jpg",
+    "c.xml.jpg", "train/1.bmp", "val/1.webp", "images/1.png", "labels/1.jpg",
+)  # fmt: skip
+"""File names that one format or another may trip over."""
+
+
+def contents(path):
+    """Class names, boxes and pixels of every image, by its pixels: names change on the way."""
+    dataset = read_dataset(path)
+    result = scan_split(dataset, "train", cache=False)
+    assert (result.corrupt, result.problems) == (0, ())
+    return {
+        read_sample_image(sample).tobytes(): sorted(
+            (dataset.names[number], *np.round(box, 5).tolist())
+            for number, box in zip(sample.classes.tolist(), sample.boxes_xywh_norm, strict=True)
+        )
+        for sample in result.samples
+    }
+
+
+@pytest.fixture(scope="module")
+def awkward(tmp_path_factory):
+    """An image of its own colour for each name, with one to three boxes, and names like numbers."""
+    root = tmp_path_factory.mktemp("awkward")
+    random = np.random.default_rng(0)
+    names = ["no", "010", "12:30", "a & <b>", "null", "größe: 3", "'"]
+    for index, name in enumerate(AWKWARD):
+        image = picture(root / "images" / name, (16, 12), 6 * index)
+        low = random.integers(0, 4, (1 + index % 3, 2)) / 8
+        rows = [[random.integers(len(names)), *(corner + 0.25), 0.5, 0.5] for corner in low]
+        label = label_path(image)
+        label.parent.mkdir(parents=True, exist_ok=True)
+        label.write_text("".join(" ".join(map(str, row)) + "\n" for row in {tuple(row) for row in rows}))
+    return data_yaml(root, train="images", names=names)
+
+
+@pytest.mark.parametrize("through", WRITERS)
+def test_no_format_loses_images_of_awkward_names(awkward, tmp_path, through):
+    expected = contents(awkward)
+    assert len(expected) == len(AWKWARD)
+    path = awkward
+    for number, to in enumerate((through, "voc", "yolo")):
+        path = convert_dataset(read_dataset(path), to, tmp_path / str(number)).yaml_path
+        assert contents(path) == expected
+
+
+def test_names_of_any_length_and_letters_stay_apart():
+    names, empty = Names(), np.zeros(0)
+    given = [names.of(Sample(Path(f"{i}/" + "日" * 83 + ".jpg"), (1, 1), empty, empty)) for i in range(12)]
+    assert len(set(given)) == 12
+    assert max(len(name.encode()) for name in given) < 255

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfyolo.data.dataset import scan_split
+from tfyolo.data.dataset import check_usable, scan_split
 from tfyolo.data.dataset_yaml import SPLITS, Dataset
 from tfyolo.data.images import IMAGE_SUFFIXES
 from tfyolo.data.readers.names import class_of, unknown_name
@@ -121,7 +121,9 @@ def convert_dataset(
     }
     classes, numbers = _chosen(dataset, options.names)
     samples = {name: tuple(_renumbered(s, numbers) for s in scan.samples) for name, scan in scans.items()}
-    _check(dataset, samples, output)
+    for name, scan in scans.items():
+        check_usable(dataset, name, scan)
+    _check(samples, output)
     if not _is_ours(output):
         _check_splits(output)
     names, places = Names(), dict[str, Place]()
@@ -168,12 +170,9 @@ def _renumbered(sample: Sample, numbers: Mapping[int, int]) -> Sample:
     )
 
 
-def _check(dataset: Dataset, samples: Mapping[str, Sequence[Sample]], output: Path) -> None:
-    """Nothing to write, or something that would be overwritten while it is read, is refused."""
-    for name, part in samples.items():
-        if not part:
-            fix = "mend what `tfyolo val` names, or choose other --splits"
-            raise TfyoloError(f"no picture of `{name}` can be used", path=dataset.yaml_path, fix=fix)
+def _check(samples: Mapping[str, Sequence[Sample]], output: Path) -> None:
+    """Something that would be overwritten while it is read is refused."""
+    for part in samples.values():
         if any(
             folder.resolve().is_relative_to(output.resolve()) for folder in {s.image.parent for s in part}
         ):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tfyolo.data.dataset import scan_split
+from tfyolo.data.dataset import check_usable, scan_split
 from tfyolo.data.dataset_yaml import SPLITS, Dataset
 from tfyolo.data.images import ImageError, read_sample_image
 from tfyolo.data.labels import Problem
 from tfyolo.data.sample import Sample, Scan
-from tfyolo.data.writers.base import Names, corners_px
+from tfyolo.data.writers.base import Names, corners_px, shortened
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic_folder
 
@@ -102,6 +102,8 @@ def crop_dataset(
         name: scan_split(dataset, name, progress=lambda done, of: tell("checking labels", done, of))
         for name in dict.fromkeys(chosen)
     }
+    for name, scan in scans.items():
+        check_usable(dataset, name, scan)
     done, total = 0, sum(len(scan.samples) for scan in scans.values())
     cuts: dict[str, list[_Cut]] = {}
     with atomic_folder(output, durable=False) as root, ThreadPoolExecutor(options.workers) as pool:
@@ -147,7 +149,7 @@ def class_folders(dataset: Dataset) -> tuple[str, ...]:
     """
     folders: dict[str, str] = {}
     for name in dataset.names:
-        folder = re.sub(r"[^\w .()+=@&,-]", "_", name)[:120].strip(". ") or "unnamed"
+        folder = re.sub(r"[^\w .()+=@&,-]", "_", shortened(name, 120)).strip(". ") or "unnamed"
         if (other := folders.get(folder.casefold())) is not None:
             raise TfyoloError(
                 f"the classes `{other}` and `{name}` would share the folder `{folder}`",

@@ -22,7 +22,7 @@ from tfyolo.data.sample import Sample, Scan
 from tfyolo.data.scan_cache import file_states, load_scan, save_scan, scan_key
 from tfyolo.errors import TfyoloError
 
-__all__ = ["Dataset", "Problem", "Sample", "Scan", "read_dataset", "scan_split"]
+__all__ = ["Dataset", "Problem", "Sample", "Scan", "check_usable", "read_dataset", "scan_split"]
 
 _Checked = tuple[str, Sample | None, Labels | None, tuple[Problem, ...]]
 
@@ -73,6 +73,32 @@ def scan_split(
     if cache and not any(problem.message.startswith("cannot be read") for problem in scan.problems):
         save_scan(source.folder, split, key, states, scan)
     return scan
+
+
+def check_usable(dataset: Dataset, split: str, scan: Scan, *, labelled: bool = False) -> None:
+    """Refuse a split of which nothing can be used, with the first thing that is wrong.
+
+    Args:
+        dataset: from `read_dataset`.
+        split: "train", "val" or "test".
+        scan: what was found.
+        labelled: whether labels are needed, too.
+
+    Raises:
+        TfyoloError: no image can be used, or none has a label.
+    """
+    wrong = [problem for problem in scan.problems if problem.severity == "error"]
+    if not scan.samples:
+        first = f": {wrong[0]}" if wrong else ""
+        more = f" ({len(wrong)} problems in all)" if len(wrong) > 1 else ""
+        raise TfyoloError(
+            f"no image of `{split}` can be used{first}{more}",
+            path=dataset.yaml_path,
+            fix="correct what is named",
+        )
+    if labelled and not scan.found:
+        message = f"no image of `{split}` has a label"
+        raise TfyoloError(message, path=dataset.yaml_path, fix="check where the labels are")
 
 
 def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], None]) -> Scan:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfyolo.data.class_map import ClassMap, distinct_names, is_unnamed, match_classes
-from tfyolo.data.dataset import Dataset, Sample, Scan, read_dataset, scan_split
+from tfyolo.data.dataset import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation import coco
 from tfyolo.evaluation.batches import Batch, load_batches, plan_batches
@@ -204,13 +204,14 @@ def validate(
     scan = scan or scan_split(
         dataset, options.split, progress=lambda done, total: tell("checking labels", done, total)
     )
+    check_usable(dataset, options.split, scan)
     samples = [_single(sample) for sample in scan.samples] if options.single_cls else list(scan.samples)
     tally = _run(detector, samples, names, classes, options, tell, folder, observe)
     if not tally.found:
         raise TfyoloError(
             f"no image of `{options.split}` can be used",
             path=dataset.yaml_path,
-            fix="mend what is named above",
+            fix=f"correct what is named: {tally.problems[0]}" if tally.problems else None,
         )
     rect = options.rect and detector.runtime.input_hw is None
     metrics = Metrics(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
-from tfyolo.data.dataset import read_dataset, scan_split
+from tfyolo.data.dataset import Scan, check_usable, read_dataset, scan_split
 from tfyolo.data.pipeline import Pipeline, PipelineOptions
 from tfyolo.evaluation.validator import ValOptions
 from tfyolo.training.callbacks import Validation
 from tfyolo.training.hyps import DEFAULT, read_hyps
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.start import make_model, plan_start
+
+_SHOWN = 5
+"""Problems of a data set named in a warning."""
 
 
 class TrainingData:
@@ -26,7 +30,10 @@ class TrainingData:
         cache: keep decoded pictures in `ram`, on `disk`, or not at all (`none`).
 
     Raises:
-        TfyoloError: the data set is wrong.
+        TfyoloError: the data set is wrong, or no image of `train` has a label.
+
+    Warns:
+        UserWarning: images or labels that cannot be used and are left out; with the first of them.
 
     Example:
         >>> data = TrainingData("bccd.yaml", image_size=320, batch=16)  # doctest: +SKIP
@@ -46,8 +53,10 @@ class TrainingData:
         self.dataset, self.image_size, self.batch = read_dataset(data), image_size, batch
         self.hyps = read_hyps(hyp)
         options = PipelineOptions(image_size=image_size, batch=batch, seed=seed, cache=cache)
-        samples = scan_split(self.dataset, "train").samples
-        self.pipeline = Pipeline(samples, self.hyps.augmentation(), options)
+        scan = scan_split(self.dataset, "train")
+        check_usable(self.dataset, "train", scan, labelled=True)
+        _warn(scan)
+        self.pipeline = Pipeline(scan.samples, self.hyps.augmentation(), options)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,6 +75,18 @@ class TrainingData:
     def validation(self) -> Validation:
         """A callback that measures the averaged weights on `val` after each epoch."""
         return Validation(self.dataset, None, ValOptions(plots=False), self.image_size)
+
+
+def _warn(scan: Scan) -> None:
+    """Tell what is left out, as the command line does."""
+    wrong = [str(problem) for problem in scan.problems if problem.severity == "error"]
+    if wrong:
+        shown = "\n".join(f"  {text}" for text in wrong[:_SHOWN])
+        more = f"\n  and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        warnings.warn(
+            f"{scan.corrupt} of {scan.corrupt + len(scan.samples)} images are left out:\n{shown}{more}",
+            stacklevel=3,
+        )
 
 
 def training_model(weights: str | Path, data: TrainingData, cfg: str = "") -> TrainingModel:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import yaml
 
-from tfyolo.data.dataset import Dataset, Sample, Scan, read_dataset, scan_split
+from tfyolo.data.dataset import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
 from tfyolo.data.pipeline import Pipeline, PipelineOptions
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
@@ -152,12 +152,7 @@ def _scan(options: TrainOptions, bar: Bar | None) -> tuple[Dataset, dict[str, Sc
             )
         follow = None if bar is None else partial(bar, f"checking {split} labels")
         scans[split] = scan_split(dataset, split, progress=follow)
-        if not scans[split].samples:
-            raise TfyoloError(f"no picture of `{split}` can be used", path=dataset.yaml_path)
-    if not any(len(sample.classes) for sample in scans["train"].samples):
-        raise TfyoloError(
-            "no picture of `train` has a label", path=dataset.yaml_path, fix="check where the labels are"
-        )
+        check_usable(dataset, split, scans[split], labelled=split == "train")
     return dataset, scans
 
 

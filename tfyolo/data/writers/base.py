@@ -17,6 +17,8 @@ from tfyolo.data.sample import Sample
 from tfyolo.disk import OF_WRITING
 from tfyolo.errors import TfyoloError
 
+_NAME_BYTES = 200
+"""Of a name without ending; most file systems take 255 bytes."""
 Place = str | dict[str, str]
 """What stands under `train:` in the YAML file."""
 
@@ -42,7 +44,8 @@ class Names:
         if source not in self._by_source:
             plain = Path(re.sub(r"[^\w .()+=@-]", "_", PureWindowsPath(sample.name).name).strip(" ."))
             suffix = plain.suffix if plain.suffix.lower() in IMAGE_SUFFIXES else ".jpg"
-            base = (plain.stem if suffix == plain.suffix else plain.name)[:200] or "picture"
+            base = plain.stem if suffix == plain.suffix else plain.name
+            base = shortened(base, _NAME_BYTES).strip(" .") or "picture"
             stem, number = base, 2
             while stem.casefold() in self._stems:
                 stem, number = f"{base}_{number}", number + 1
@@ -101,6 +104,16 @@ class Split:
                     f"cannot be {how}: {error.strerror or error}", path=sample.image, fix=fix
                 ) from error
         return name
+
+
+def shortened(name: str, most_bytes: int) -> str:
+    """A name cut to a number of bytes, since file systems count bytes and not letters.
+
+    Example:
+        >>> shortened("größe", 4)
+        'grö'
+    """
+    return name.encode(errors="replace")[:most_bytes].decode(errors="ignore")
 
 
 def corners_px(sample: Sample) -> np.ndarray:

@@ -1,0 +1,37 @@
+"""A data set made ready for `fit`."""
+
+import pytest
+
+from tests.data.readers.sets import data_yaml, picture
+from tfyolo.errors import TfyoloError
+from tfyolo.training.data import TrainingData
+
+
+@pytest.fixture
+def half_usable(tmp_path):
+    """Twelve images, six of which have label files that cannot be used."""
+    (tmp_path / "labels").mkdir()
+    for index in range(12):
+        picture(tmp_path / f"images/{index:02}.png", (64, 64), index)
+        row = "0 0.5 0.5 0.5 0.5" if index % 2 else "0 320 240 64 64"
+        (tmp_path / f"labels/{index:02}.txt").write_text(f"{row}\n")
+    return data_yaml(tmp_path, train="images", val="images")
+
+
+def test_what_is_left_out_is_warned_of(half_usable):
+    with pytest.warns(UserWarning, match=r"6 of 12 images are left out:\n.*00\.txt:1: (.|\n)*and 1 more"):
+        data = TrainingData(half_usable, image_size=64, batch=2)
+    assert data.steps == 3
+
+
+def test_nothing_usable_names_the_first_file_and_line(half_usable):
+    for path in (half_usable.parent / "labels").iterdir():
+        path.write_text("0 320 240 64 64\n")
+    with pytest.raises(TfyoloError, match=r"no image of `train` can be used: .*00\.txt:1: .*12 problems"):
+        TrainingData(half_usable, image_size=64)
+
+
+def test_a_data_set_without_labels_is_refused(tmp_path):
+    picture(tmp_path / "images/a.png")
+    with pytest.raises(TfyoloError, match="no image of `train` has a label"):
+        TrainingData(data_yaml(tmp_path, train="images"), image_size=64)
