@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from tfyolo.export.request import ExportRequest
 from tfyolo.export.tflite import convert
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic, scratch
 
 COMPILER = "edgetpu_compiler"
 COMPILE_SECONDS = 600
@@ -74,8 +73,7 @@ def compile_model(compiler: str, model: bytes, path: Path) -> tuple[bytes, str]:
         TfyoloError: it fails, takes too long, or writes nothing.
     """
     stem = path.name.removesuffix(_SUFFIX)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with scratch() as folder:
         source, target = folder / f"{stem}.tflite", folder / f"{stem}{_SUFFIX}"
         source.write_bytes(model)
         code, log = _run([compiler, "-s", "-o", str(folder), str(source)], path)

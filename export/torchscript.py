@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,11 @@ def export(request: ExportRequest, path: Path) -> None:
         "names": dict(enumerate(contract.names)),
     }
     files = {FILE_NAME: contract.to_json(), SHORT_FILE: json.dumps(short)}
-    with atomic(path) as temporary, quiet():
-        torch.jit.save(traced, str(temporary), _extra_files=files)
+    data = io.BytesIO()  # PyTorch ends the process where a file cannot be written
+    with quiet():
+        torch.jit.save(traced, data, _extra_files=files)
+    with atomic(path) as temporary:
+        temporary.write_bytes(data.getvalue())
 
 
 def _check(graph: Any, found: Any, images: np.ndarray) -> None:

@@ -11,6 +11,7 @@ from string import Template
 from typing import Any
 
 from tfyolo.assets import DEFAULT_MODEL, FOLDER, MINI_DATA
+from tfyolo.disk import writing
 from tfyolo.evaluation.benchmark import benchmark
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
 from tfyolo.export.nms import NmsSettings
@@ -85,7 +86,8 @@ def run_demo(
 def _copy_data(folder: Path) -> Path:
     """The data set in the results' folder: the package's may be read-only, and scans leave caches."""
     target = folder / "data"
-    shutil.copytree(MINI_DATA.parent, target, dirs_exist_ok=True)
+    with writing(target):
+        shutil.copytree(MINI_DATA.parent, target, dirs_exist_ok=True)
     return target / MINI_DATA.name
 
 

@@ -1,8 +1,11 @@
 """Where exports go: over an earlier export, and over nothing else; on a full disk, nowhere."""
 
-import pytest
-from tfyolo.export.registry import FORMATS, exportable
+import tempfile
 
+import pytest
+from tfyolo.export.registry import FORMATS, exportable, find_format
+
+from tests.full_disk import WORDS, limited, no_room_for_outputs
 from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
 
@@ -37,6 +40,29 @@ def test_a_folder_is_replaced_if_it_is_an_export_and_nothing_else(tiny_keras, tm
     )
     assert sorted(path.rglob("*")) == sorted([*files, path / "index.html"])
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [x for x in exportable() if x.name != "engine" and "float32" in x.precisions],
+    ids=lambda entry: entry.name,
+)
+def test_on_a_full_disk_the_file_is_named(tiny_keras, tmp_path, capsys, monkeypatch, entry):
+    path = tmp_path / f"best{entry.suffix}"
+    with no_room_for_outputs(monkeypatch, 1000):
+        assert run(tiny_keras, entry, tmp_path / "best") == 2
+    assert capsys.readouterr().err.startswith(f"error: {path}: {WORDS}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_full_disk_the_folder_for_intermediate_files_is_named(tiny_keras, tmp_path, capsys):
+    with limited(1000):
+        assert run(tiny_keras, find_format("tflite"), tmp_path / "best") == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {tempfile.gettempdir()}/tfyolo-")
+    assert err.endswith(
+        ": cannot be written: File too large\n  fix: set TMPDIR to a folder with more space\n"
+    )
 
 
 @pytest.mark.parametrize("entry", FOLDERS, ids=lambda entry: entry.name)

@@ -72,7 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Export what is asked for, measure all, print a table, write what is asked for."""
     import os
     import sys
-    import tempfile
 
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.dataset import read_dataset
@@ -81,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.evaluation.benchmark_files import Bench, add_exports, cores
     from tfyolo.evaluation.benchmark_rows import failures, save_csv, save_json
     from tfyolo.evaluation.benchmark_variants import find_variants, without_pictures
+    from tfyolo.files import check_file_target, scratch
     from tfyolo.quantization.requests import Calibrating, Requests
     from tfyolo.text import printable
     from tfyolo.weights.hub import find_weights
@@ -93,6 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.chart:
         check_chart(arguments.chart)
+    for file in filter(None, (arguments.csv, arguments.json, arguments.chart)):  # not after an hour
+        check_file_target(file)
     dataset: Dataset | FolderDataset | None = None
     if arguments.data:
         is_folder = Path(arguments.data).is_dir()
@@ -102,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
     threads = [arguments.threads] if arguments.threads else sorted({1, cores()})
     image_hw = options.image_hw(arguments.img)
     notes: list[str] = []
-    with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
+    with scratch() as folder, progress_bar() as progress:
         pixels = _pixels(arguments, dataset, progress)
         with Bench(pixels, threads, arguments.data, arguments.task, progress) as bench:
             for name, path in zip(_names(paths), paths, strict=True):
@@ -114,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
                 requests = Requests(paths[0], image_hw, how, dataset, progress)
                 variants, blind = without_pictures(variants, dataset is not None, requests.quantized)
                 left_out = [(variant, "its ranges are measured on --data") for variant in blind]
-                left_out += add_exports(bench, requests, variants, paths[0].stem, Path(folder), progress)
+                left_out += add_exports(bench, requests, variants, paths[0].stem, folder, progress)
                 notes += [f"left out: {variant}, because {reason}" for variant, reason in left_out]
             bench.time(arguments.rounds, arguments.runs)
     notes += [f"left out: {name}, because {reason}" for name, reason in bench.left_out]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from tfyolo.evaluation.benchmark import Latency
 from tfyolo.evaluation.benchmark_rows import Row
 from tfyolo.evaluation.benchmark_variants import NEED_PICTURES, Variant, without_machine
 from tfyolo.evaluation.benchmark_worker import MissingHereError, Worker
-from tfyolo.files import megabytes
+from tfyolo.files import megabytes, scratch
 
 if TYPE_CHECKING:
     from tfyolo.export.request import ExportRequest
@@ -85,7 +84,7 @@ class Bench:
         self._pixels, self._stack = pixels, ExitStack()
 
     def __enter__(self) -> Bench:
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = self._stack.enter_context(scratch())
         self._image = str(folder / "picture.npy")
         np.save(self._image, self._pixels)
         self._workers = {

@@ -23,6 +23,7 @@ from time import perf_counter
 from typing import Any, TextIO
 
 from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.files import scratch
 
 Progress = Callable[[str, int, int], None]
 
@@ -196,8 +197,8 @@ class Deeds:
         from tfyolo.inference.nms import NmsOptions
 
         if boxes_of and image_hw:
-            with tempfile.TemporaryDirectory() as folder:
-                written = self._write_all_boxes(*boxes_of, (image_hw[0], image_hw[1]), Path(folder))
+            with scratch() as folder:
+                written = self._write_all_boxes(*boxes_of, (image_hw[0], image_hw[1]), folder)
                 return self.map(str(written), image_hw, data, split)
         detector = self._load(path, image_hw)
         if isinstance(detector, Classifier):

@@ -114,7 +114,7 @@ class _ClassWriter(Writer):
 
     def _write_txt(self, stem: str, result: Any) -> None:
         text = "".join(f"{value:.2f} {printable(name)}\n" for _, name, value in result.found.top(result.top))
-        with atomic(self.outputs.folder / "labels" / f"{stem}.txt") as temporary:
+        with atomic(self.outputs.folder / "labels" / f"{stem}.txt", durable=False) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
     def _write_csv(self, name: str, result: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,21 @@ class Result:
         return save_picture(self.plot(), path)
 
 
+def _kind(path: Path) -> str:
+    """Pillow's name of the format that a suffix stands for.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from PIL import Image
+
+    Image.init()
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None:
+        raise ValueError(f"unknown file extension: {path.suffix}")
+    return kind
+
+
 def save_picture(picture: np.ndarray, path: str | Path) -> Path:
     """Write uint8 (height, width, 3) RGB to a picture file; the suffix says which kind.
 
@@ -111,8 +127,11 @@ def save_picture(picture: np.ndarray, path: str | Path) -> Path:
     # TIFF is written without loss and refuses to be told a quality.
     options: dict[str, Any] = {} if path.suffix.lower() in (".tif", ".tiff") else {"quality": 95}
     try:
-        with atomic(path) as temporary:
-            Image.fromarray(picture).save(temporary, **options)
+        with atomic(path, durable=False) as temporary:
+            # Into memory first: where a disk takes a part of what is written, Pillow says nothing.
+            data = BytesIO()
+            Image.fromarray(picture).save(data, _kind(path), **options)
+            temporary.write_bytes(data.getvalue())
     except (OSError, ValueError) as error:
         raise TfyoloError(f"cannot be written: {error}", path=path, fix="choose a .jpg or .png") from error
     return path

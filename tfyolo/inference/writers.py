@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import re
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tfyolo.disk import probe
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.inference.results import Result, save_picture
@@ -48,6 +50,7 @@ class Writer:
     _video: Video | None = None
     _video_name: str = ""
     _video_size: tuple[int, int] = (0, 0)
+    _frames: int = 0
     _taken: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Writer:
@@ -105,7 +108,7 @@ class Writer:
         rows = np.concatenate(columns, 1) if len(result) else []
         text = "".join(" ".join(f"{value:g}" for value in row) + "\n" for row in rows)
         path = self.outputs.folder / "labels" / f"{stem}.txt"
-        with atomic(path) as temporary:
+        with atomic(path, durable=False) as temporary:
             temporary.write_text(text)
 
     def _write_crops(self, stem: str, result: Result) -> None:
@@ -138,6 +141,7 @@ class Writer:
 
             picture = cv2.resize(picture, self._video_size)
         self._sink.write_frame(np.ascontiguousarray(picture[..., ::-1]))
+        self._frames += 1
 
     def _open_film(self, path: Path, fps: float) -> None:
         import supervision as sv
@@ -147,6 +151,8 @@ class Writer:
         info = sv.VideoInfo(width=width, height=height, fps=max(round(fps, 2), 0.1))
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic(path))
+            self._frames = 0
+            stack.callback(self._check_film, temporary)
             try:
                 self._sink = stack.enter_context(sv.VideoSink(str(temporary), info))
             except RuntimeError as error:
@@ -154,6 +160,18 @@ class Writer:
                     f"no video of {width}x{height} pixels can be written", path=path, fix="pass --nosave"
                 ) from error
             self._film = stack.pop_all()
+
+    def _check_film(self, path: Path) -> None:
+        """Count the frames of a finished video: OpenCV says nothing where they cannot be written."""
+        import cv2
+
+        video = cv2.VideoCapture(str(path))
+        found = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        video.release()
+        if self._frames and found != self._frames:
+            raise probe(path) or OSError(
+                errno.EIO, f"{found} of {self._frames} frames can be read back", str(path)
+            )
 
 
 def _safe(name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from tfyolo.disk import writing
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.files import atomic
 from tfyolo.training.callbacks import fitness
@@ -51,10 +52,12 @@ def evolve(options: TrainOptions, folder: Path, runs: int, tell: Callable[[str],
         raise MissingExtraError("optuna", "train") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     first = read_hyps(options.hyp, **options.hyp_overrides)
-    study = optuna.create_study(
-        study_name="evolve", storage=f"sqlite:///{folder / 'evolve.db'}", load_if_exists=True,
-        direction="maximize", sampler=optuna.samplers.TPESampler(seed=options.seed),
-    )  # fmt: skip
+    database = folder / "evolve.db"
+    with writing(database):
+        study = optuna.create_study(
+            study_name="evolve", storage=f"sqlite:///{database}", load_if_exists=True,
+            direction="maximize", sampler=optuna.samplers.TPESampler(seed=options.seed),
+        )  # fmt: skip
     if not study.trials:
         study.enqueue_trial({name: min(max(getattr(first, name), low), high)
                              for name, (low, high) in SEARCHED.items()})  # fmt: skip
@@ -73,12 +76,15 @@ def evolve(options: TrainOptions, folder: Path, runs: int, tell: Callable[[str],
         return value
 
     finished = sum(trial.state.is_finished() for trial in study.trials)
-    study.optimize(one, n_trials=max(runs - finished, 0), catch=(TfyoloError,))
+    with writing(database):
+        study.optimize(one, n_trials=max(runs - finished, 0), catch=(TfyoloError,))
     if not any(trial.value is not None for trial in study.trials):
         raise TfyoloError("no run came to an end", fix="try the same options without --evolve")
     best = Hyps.model_validate({**first.model_dump(), **study.best_params})
     path = folder / "hyp_evolved.yaml"
     with atomic(path) as temporary:
         text = yaml.safe_dump(best.model_dump(exclude_none=True), sort_keys=False)
-        temporary.write_text(f"# fitness {study.best_value:.4f} after {len(study.trials)} runs\n{text}")
+        temporary.write_text(
+            f"# fitness {study.best_value:.4f} after {len(study.trials)} runs\n{text}", encoding="utf-8"
+        )
     return path

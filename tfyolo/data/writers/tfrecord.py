@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
@@ -15,7 +16,7 @@ from tfyolo.data.images import read_bytes
 from tfyolo.data.readers.tfrecord import KIND, VERSION
 from tfyolo.data.sample import Sample
 from tfyolo.data.writers.base import Place, Split
-from tfyolo.errors import TfyoloError
+from tfyolo.disk import probe
 
 SHARD_BYTES = 256 * 1024 * 1024
 _HEADER = 12  # length and its checksum stand before each record
@@ -136,7 +137,7 @@ def _size(sample: Sample) -> int:
 def _checked_size(path: Path, due: int) -> int:
     """The shard's size, which tells a full disk that nobody else noticed."""
     if (size := path.stat().st_size) != due:
-        raise TfyoloError(f"was not written whole: {size} bytes of {due}", path=path)
+        raise probe(path) or OSError(errno.EIO, f"{size} bytes of {due} were written", str(path))
     return size
 
 
