@@ -5,8 +5,10 @@
     python benchmarks/int8_accuracy.py --float yolov5n.pt --weights a_int8.keras --data coco128.yaml \
         --formats tflite onnx openvino --own 128     # and what runtimes make of the float model themselves
 
-Every model is exported with raw heads; decoding and suppression are NumPy's for all. The float model runs in
-LiteRT.
+Every integer `.tflite` is measured twice: with raw heads, which NumPy decodes, and with decoding and NMS
+inside, as `tfyolo export --int8 --conf-thres 0.001 --iou-thres 0.6 --max-det 300 --multi-label` writes it. Other
+formats and the float model, which runs in LiteRT, are measured with raw heads. The score error is that of all
+anchors, which a file with NMS inside does not show.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tfyolo.export.nms import NmsSettings
 from tfyolo.export.request import ExportRequest, export_model
 
 from tfyolo.cli.console import console
@@ -28,9 +31,8 @@ from tfyolo.data.dataset import Sample, read_dataset, scan_split
 from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.evaluation.validator import labels_xyxy_px
-from tfyolo.inference.decode import decode, join_parts
 from tfyolo.inference.load import load_runtime
-from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.inference.predictions import Detections
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import raw_outputs
 from tfyolo.quantization.fidelity import DetectorFidelity, Heads
@@ -38,7 +40,8 @@ from tfyolo.quantization.pictures import dataset_pictures
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
-OPTIONS = NmsOptions(confidence=0.001, iou=0.6, multi_label=True)
+SETTINGS = NmsSettings(confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
+"""Thresholds of validation, as the files with NMS inside carry them."""
 
 
 @dataclass
@@ -51,15 +54,12 @@ class Measured:
     def __post_init__(self) -> None:
         self.near = DetectorFidelity(self.contract)
 
-    def add(self, split: str, sample: Sample, box: Any, heads: Heads, exact: Heads) -> None:
-        """One picture."""
-        info = self.contract
-        raw = [join_parts(parts) for parts in heads]
-        found = non_max_suppression(decode(raw, info.anchors_px, info.strides, 0.001), OPTIONS)
+    def add(self, split: str, sample: Sample, box: Any, found: Detections, exact: Detections) -> None:
+        """Detections of one image, in pixels of the input: this model's and the float model's."""
+        self.near.add_detections(exact, found)
         boxes, truth = box.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
         correct = match(boxes, found.classes, truth, sample.classes)
         self.rows.setdefault(split, []).append((correct, found.scores, found.classes, sample.classes))
-        self.near.add(exact, heads)
 
     def mean_ap(self, *splits: str) -> tuple[float, float]:
         """mAP50-95 and mAP50."""
@@ -77,23 +77,26 @@ class Job:
         format: key of the registry.
         precision: of the file.
         own: whether the runtime's library measures ranges, in place of the model's own.
+        nms: kind of NMS inside; `raw` has none, and NumPy decodes.
     """
 
     weights: str
     format: str
     precision: str
     own: bool = False
+    nms: str = "raw"
 
     def __str__(self) -> str:
         how = "calibrated by the runtime" if self.own else self.precision
-        return f"{Path(self.weights).name}, {self.format}, {how}"
+        what = "raw heads" if self.nms == "raw" else "NMS inside"
+        return f"{Path(self.weights).name}, {self.format}, {how}, {what}"
 
     def open(self, hw: tuple[int, int], stem: Path, pictures: np.ndarray | None) -> Any:
         """Export and load."""
         model, contract = load_model(self.weights)
         calibrator = "runtime" if self.own else "tfyolo"
         request = ExportRequest(
-            model, contract, hw, "raw", precision=self.precision, calibrator=calibrator, pictures=pictures
+            model, contract, hw, self.nms, SETTINGS, self.precision, pictures, calibrator=calibrator
         )
         with hidden_stderr():
             return load_runtime(export_model(request, [self.format], stem)[self.format])
@@ -122,7 +125,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
         runtimes: dict[str, Any] = {}
         jobs = [Job(arguments.exact, "tflite", "float32")]
-        jobs += [Job(weights, name, "int8") for weights in arguments.weights for name in arguments.formats]
+        for weights in arguments.weights:
+            jobs += [Job(weights, name, "int8") for name in arguments.formats]
+            if "tflite" in arguments.formats:
+                jobs.append(Job(weights, "tflite", "int8", nms="auto"))
         pictures = None
         if arguments.own:
             jobs += [
@@ -136,10 +142,16 @@ def main() -> int:
         for split in arguments.splits:
             samples = list(scan_split(dataset, split).samples)
             for done, (sample, box, image) in enumerate(_pictures(samples, hw)):
-                heads = {name: _heads(runtime, image) for name, runtime in runtimes.items()}
-                exact = next(iter(heads.values()))
+                exact_heads = _heads(next(iter(runtimes.values())), image)
+                exact = next(iter(measured.values())).near.detect(exact_heads)
                 for name, one in measured.items():
-                    one.add(split, sample, box, heads[name], exact)
+                    if one.contract.export["nms"] == "raw":
+                        heads = _heads(runtimes[name], image)
+                        one.near.add_scores(exact_heads, heads)
+                        found = one.near.detect(heads)
+                    else:
+                        found = runtimes[name](image[None], SETTINGS.confidence)[0]
+                    one.add(split, sample, box, found, exact)
                 progress(f"measuring {split}", done + 1, len(samples))
     _print(measured, arguments.splits)
     return 0
@@ -167,7 +179,8 @@ def _print(measured: dict[str, Measured], splits: list[str]) -> None:
         table.add_row(
             name, f"{both:.4f}", f"{100 * (both - first):+.2f}", f"{at_50:.4f}",
             *(f"{one.mean_ap(split)[0]:.4f}" for split in splits),
-            f"{one.near.fidelity:.3f}", f"{one.near.score_error:.5f}",
+            f"{one.near.fidelity:.3f}",
+            f"{one.near.score_error:.5f}" if one.contract.export["nms"] == "raw" else "",
         )  # fmt: skip
     console().print(table)
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest, export_model
 
 from tfyolo.cli.console import console
 from tfyolo.cli.progress import progress_bar
 from tfyolo.data.dataset import read_dataset
-from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 from tfyolo.quantization.pictures import dataset_pictures
@@ -48,13 +47,11 @@ def main() -> int:
     kinds = ("raw", *(kind for kind in find_format("tflite").nms if kind != "raw"))
     with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
         runs = {}
+        request = ExportRequest(model, contract, hw, precision=arguments.precision)
         for kind in kinds:
-            request = ExportRequest(
-                model, contract, hw, kind, NmsSettings(), arguments.precision,
-                _shared={"network": Network.of(model, contract.spec)},
-            )  # fmt: skip
             with hidden_stderr():
-                path = export_model(request, ["tflite"], Path(folder) / kind)["tflite"]
+                this = replace(request, nms=kind)
+                path = export_model(this, ["tflite"], Path(folder) / kind)["tflite"]
             runs[kind] = _runner(path, arguments.threads)
         times = _time(runs, pictures, arguments.rounds, arguments.precision, progress)
     _print(times, arguments)

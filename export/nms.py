@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -175,7 +175,7 @@ def postprocess(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid)
             tf.reduce_max(scores[0], 1),
             tf.cast(tf.argmax(scores[0], 1), tf.float32),
         )
-        kept = combined(inside, rows, _agnostic(settings), grid)
+        kept = combined(inside, rows, replace(settings, agnostic=True), grid)
         return [kept.corners[None], kept.classes[None], kept.scores[None], kept.count[None]]
 
     centres = boxes.centres if settings.agnostic else grid.apart(boxes)
@@ -191,12 +191,6 @@ def postprocess(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid)
         return Kept(corners, best, tf.reshape(found, [rows]), tf.reshape(valid, []))
     located = grid.locate(corners)
     return Kept(grid.back(corners, located), best, located, tf.reshape(valid, []))
-
-
-def _agnostic(settings: NmsSettings) -> NmsSettings:
-    from dataclasses import replace
-
-    return replace(settings, agnostic=True)
 
 
 def builtin(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
@@ -239,6 +233,11 @@ MATRIX = 512
 """Best boxes that `tensor` compares with each other; more where many are to be kept."""
 
 
+def compared(rows: int, count: int) -> int:
+    """How many of `count` boxes `tensor` compares to return `rows`."""
+    return min(max(MATRIX, 3 * rows), count)
+
+
 def tensor(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
     """Plain operations with static shapes, for runtimes that have none for suppression.
 
@@ -246,7 +245,7 @@ def tensor(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> K
     rule settles box by box, from the best downwards; each round is one product of a matrix and a vector.
     """
     centres = boxes.centres if settings.agnostic else grid.apart(boxes)
-    scores, order = tf.math.top_k(boxes.scores, min(max(MATRIX, 3 * rows), boxes.scores.shape[0]))
+    scores, order = tf.math.top_k(boxes.scores, compared(rows, boxes.scores.shape[0]))
     corners = to_corners(tf.gather(centres, order))
     size, count = tf.gather(boxes.centres[:, 2:], order), corners.shape[0]
     overlap, area = _side(corners, 0) * _side(corners, 1), size[:, 0] * size[:, 1]

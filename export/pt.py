@@ -26,7 +26,7 @@ def export(request: ExportRequest, path: Path) -> None:
 
     With float16 tensors are halves, as in YOLOv5's releases; they are float32 again when loaded.
     """
-    contract = request.contract.model_copy(update={"image_size": request.image_hw})
+    contract = request.contract.resized(request.image_hw)
     save_torch(checkpoint_of(request.model, contract, half=request.precision == "float16"), path)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tfyolo.export.limits import in_force, without_effect
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import Format, find_format
 
@@ -53,9 +54,12 @@ class ExportRequest:
     @property
     def network(self) -> Network:
         """What is exported, batch normalisation folded; made once for all formats."""
-        if "network" not in self._shared:
-            self._shared["network"] = Network.of(self.model, self.contract.spec)
-        return self._shared["network"]
+        known = self._shared.get("network")
+        if (
+            known is None or known[0] is not self.model
+        ):  # `replace` hands this on to a request of another model
+            self._shared["network"] = known = (self.model, Network.of(self.model, self.contract.spec))
+        return known[1]
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What several formats and kinds of NMS have in common; made by the first that asks for it."""
@@ -90,19 +94,27 @@ class ExportRequest:
             None if self.dynamic_batch else 1,
         )
 
+    @property
+    def anchors(self) -> int:
+        """How many boxes the network predicts for an image."""
+        height, width = self.image_hw
+        rows = zip(self.contract.anchors_px, self.contract.strides, strict=False)  # a classifier has none
+        return sum(height // stride * (width // stride) * len(row) // 2 for row, stride in rows)
+
     def exported_contract(self, format_name: str, **more: Any) -> Contract:
         """The contract that the file carries: its fixed size and what NMS it holds."""
         note = {"format": format_name, "nms": self.nms, "precision": self.precision, **more}
         if self.dynamic_batch:
             note["batch"] = "any"
         if self.nms not in ("none", "raw"):
-            note |= {"conf_thres": self.settings.confidence, "iou_thres": self.settings.iou}
-            note |= {"max_det": self.settings.max_detections, "candidates": self.settings.candidates}
-            note |= {"multi_label": self.settings.multi_label, "agnostic": self.settings.agnostic}
-            note["per_class"] = self.settings.per_class
+            settings = in_force(self.nms, self.settings, self.anchors)
+            note |= {"conf_thres": settings.confidence, "iou_thres": settings.iou}
+            note |= {"max_det": settings.max_detections, "candidates": settings.candidates}
+            note |= {"multi_label": settings.multi_label, "agnostic": settings.agnostic}
+            note["per_class"] = settings.per_class
         # Scales stand in the exported graph itself.
-        update = {"image_size": self.image_hw, "export": note, "quantization": None}
-        return self.contract.model_copy(update=update)
+        update = {"export": note, "quantization": None}
+        return self.contract.resized(self.image_hw).model_copy(update=update)
 
 
 def check_request(entry: Format, nms: str, precision: str, task: str, dynamic_batch: bool) -> str:
@@ -184,6 +196,8 @@ def export_model(
     for entry, nms in checked:
         if progress:
             progress("exporting", len(written), len(checked))
+        if note := without_effect(nms, request.settings, request.anchors):
+            request.tell(f"note: {entry.label}: {note}")
         path = paths[entry.name]
         entry.write(replace(request, nms=nms), path)
         written[entry.name] = path

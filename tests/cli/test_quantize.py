@@ -51,7 +51,8 @@ def test_a_quantized_model_exports_without_data(quantized, picture, tmp_path, ca
 @pytest.mark.parametrize("precision", ["--int8", "--int16x8"])
 def test_precision_that_needs_pictures_calibrates_on_them(precision, shapes, tiny_shapes, tmp_path):
     words = ["export", "--weights", str(tiny_shapes), precision, "--data", shapes, "--calibration", "3"]
-    assert main([*words, "--ranges", "minmax", "--output", str(tmp_path / "best")]) == 0
+    words += ["--ranges", "minmax"] if precision == "--int8" else []
+    assert main([*words, "--output", str(tmp_path / "best")]) == 0
     assert (tmp_path / "best.tflite").stat().st_size > 10_000
 
 
@@ -144,3 +145,48 @@ def test_what_cannot_be_written_is_refused_before_anything_is_measured(
         words = [command, "--weights", str(tiny_shapes), "--data", shapes, "--img", "100"]
         assert main(words) == 2
         assert "no multiple of the stride 32" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--keep-float", "model.1"], ["--ranges", "mse"], ["--calibration", "200"]],
+    ids=lambda words: words[0],
+)
+def test_calibration_of_what_is_quantized_already_is_refused(quantized, shapes, words, tmp_path, capsys):
+    """No flag is dropped without a word, not even one that says the default."""
+    weights = ["--weights", str(quantized)]
+    commands = [
+        ["export", *weights, "--int8", "--output", str(tmp_path / "best")],
+        ["benchmark", *weights, "--include", "tflite:int8", "--data", shapes],
+    ]
+    if words[0] != "--keep-float":
+        commands.append(["quant-debug", *weights, "--float", str(quantized), "--data", shapes])
+    for command in commands:
+        assert main([*command, *words]) == 2, command
+        message = capsys.readouterr().err
+        assert "quantized already, with ranges of its own" in message
+        assert f"leave out {words[0]}" in message
+    assert not (tmp_path / "best.tflite").exists()
+
+
+def test_a_quantized_model_is_not_calibrated_again(quantized, tiny_shapes, shapes, tmp_path, capsys):
+    words = ["--weights", str(quantized), "--float", str(tiny_shapes), "--data", shapes]
+    out = tmp_path / "a.keras"
+    assert main(["quantize", *words, "--keep-float", "model.1", "--output", str(out)]) == 2
+    assert "quantized already" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["export", "--ranges", "minmax"], "only integer networks are calibrated"),
+        (["export", "--int16x8", "--data", "x.yaml", "--keep-float", "model.1"], "int16x8"),
+        (["train", "--data", "x.yaml", "--keep-float", "model.1"], "only --qat calibrates"),
+    ],
+)
+def test_calibration_without_an_integer_network_is_refused(tiny_shapes, command, reason, capsys):
+    assert main([*command, "--weights", str(tiny_shapes)]) == 2
+    message = capsys.readouterr().err
+    assert reason in message
+    assert "leave out --" in message

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -276,8 +277,11 @@ def test_thresholds_inside_the_file_are_told(export, cells_detector):
 
     loose, strict = NmsOptions(confidence=0.001, iou=0.6), NmsOptions(confidence=0.5, iou=0.3)
     exported = load(export("tflite"))
-    assert exported.limits(loose).endswith("NMS that keeps confidence over 0.25 and overlap up to 0.45")
+    kept = "NMS that keeps confidence over 0.25, overlap up to 0.45 and at most 100 boxes"
+    assert exported.limits(loose).endswith(kept)
     assert exported.limits(strict) == ""
+    assert exported.limits(replace(strict, max_detections=101)).endswith("NMS that keeps at most 100 boxes")
+    assert exported.limits(replace(strict, max_detections=100)) == ""
     assert load(export("tflite", "none")).limits(loose) == ""
     assert cells_detector.limits(loose) == ""
 

@@ -1,5 +1,9 @@
 """Integer TensorFlow Lite files: what follows the network is float, and equals raw heads decoded by NumPy."""
 
+import re
+import sys
+import types
+from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
 
@@ -188,3 +192,31 @@ def test_outputs_stand_in_the_order_of_the_contract(write, precision, nms, names
         count = int(by_index[3][0])
         assert 0 < count < SETTINGS.max_detections
         assert [x.shape for x in by_index] == [(1, 100, 4), (1, 100), (1, 100), (1,)]
+
+
+def code_of(word: str) -> str:
+    """The block of code in docs/export.md that holds a word."""
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
+    return next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if word in block)
+
+
+def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
+    """By index with a plain interpreter, and in place of pycoral's `get_objects`."""
+    path = write("postprocess", "int8", "edgetpu")
+    expected = load_runtime(path)(IMAGES[:1], 0.0)[0]
+    coral = types.ModuleType("pycoral.adapters.detect")
+    coral.BBox = namedtuple("BBox", "xmin ymin xmax ymax")
+    coral.Object = namedtuple("Object", "id score bbox")
+    for name in ("pycoral", "pycoral.adapters", "pycoral.adapters.detect"):
+        monkeypatch.setitem(sys.modules, name, coral)
+    here = {"image": IMAGES[0], "width": HW[1], "height": HW[0]}
+    exec(code_of("get_output_details()]\ncount").replace("best.tflite", str(path)), here)
+    rows = np.array([line.split() for line in capsys.readouterr().out.splitlines()], float)
+    np.testing.assert_allclose(rows[:, 0], expected.classes)
+    np.testing.assert_allclose(rows[:, 1], expected.scores, atol=1e-5)
+    np.testing.assert_allclose(rows[:, 2:], expected.boxes_xyxy_px, atol=1e-3)
+    exec(code_of("get_objects"), here)
+    objects = here["get_objects"](here["interpreter"], 0.5, (0.5, 0.25))
+    assert [x.id for x in objects] == expected.classes[expected.scores >= 0.5].tolist()
+    wanted = expected.boxes_xyxy_px[expected.scores >= 0.5] * [2, 4, 2, 4]
+    np.testing.assert_allclose([x.bbox for x in objects], wanted, atol=1.001)

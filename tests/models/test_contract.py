@@ -46,6 +46,13 @@ def test_names_and_size_by_default():
     assert (contract.names, contract.image_size) == (("class0", "class1"), (64, 64))
 
 
+def test_the_configuration_has_the_size_of_the_model(contract):
+    """One number there, the longer side; after another size was chosen, too."""
+    assert contract.config["image_size"] == 416
+    small = Contract.from_json(contract.resized((64, 96)).to_json())
+    assert (small.image_size, small.config["image_size"], small.spec.image_size) == ((64, 96), 96, 96)
+
+
 def test_wrong_number_of_names():
     with pytest.raises(TfyoloError, match="1 class names, but model yolov5n has 2 classes"):
         Contract.of(load_spec("yolov5n", classes=2), ["cat"])

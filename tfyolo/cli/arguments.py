@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tfyolo.errors import TfyoloError
 
@@ -48,15 +50,43 @@ def add_calibration(parser: argparse.ArgumentParser, required: bool = False, dat
             metavar="DATA",
             help="data set whose training pictures are looked at: a YAML, of a classifier its folder",
         )
-    add("--calibration", type=positive, default=200, metavar="N", help="most pictures (%(default)s)")
     add(
-        "--ranges", choices=("mse", "minmax", "percentile"), default="mse",
+        "--calibration", type=positive, default=200, metavar="N", action=_Given,
+        help="most pictures (%(default)s)",
+    )  # fmt: skip
+    add(
+        "--ranges", choices=("mse", "minmax", "percentile"), default="mse", action=_Given,
         help="what a tensor's range is chosen by (%(default)s)",
     )  # fmt: skip
     add(
-        "--keep-float", nargs="+", default=[], metavar="NAME",
+        "--keep-float", nargs="+", default=[], metavar="NAME", action=_Given,
         help="layers that stay in float, such as model.9 or model.24.m.0.box",
     )  # fmt: skip
+    parser.set_defaults(given=())
+
+
+class _Given(argparse.Action):
+    """Stores a value, and in `given` that it was given: also one that equals the default."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given = (*namespace.given, self.option_strings[0])
+
+
+def refuse_given(given: Sequence[str], heeded: Sequence[str], reason: str) -> None:
+    """Refuse flags of calibration that have no effect here.
+
+    Args:
+        given: by the user, as in `arguments.given`.
+        heeded: those that have an effect.
+        reason: why the others have none.
+
+    Raises:
+        TfyoloError: there are such.
+    """
+    lost = [flag for flag in given if flag not in heeded]
+    if lost:
+        raise TfyoloError(f"{', '.join(lost)}: {reason}", fix=f"leave out {' '.join(lost)}")
 
 
 def add_qat(parser: argparse.ArgumentParser, loss: str = "distill", short: bool = True) -> None:

@@ -114,6 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
                     arguments.data, arguments.calibration, arguments.ranges, arguments.keep_float
                 )
                 requests = Requests(paths[0], image_hw, how, dataset, progress)
+                if requests.quantized:
+                    reason = f"{paths[0]} is quantized already, with ranges of its own"
+                    options.refuse_given(arguments.given, (), reason)
                 variants, blind = without_pictures(variants, dataset is not None, requests.quantized)
                 left_out = [(variant, "its ranges are measured on --data") for variant in blind]
                 left_out += add_exports(bench, requests, variants, paths[0].stem, folder, progress)

@@ -158,6 +158,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.qat:
         train_quantized.train_quantized(arguments, "classify", "--pretrained", arguments.pretrained)
         return 0
+    options.refuse_given(arguments.given, (), "only --qat calibrates")
     if arguments.resume is not None:
         return _resume(arguments)
     if arguments.data is not None:

@@ -174,17 +174,25 @@ _NEXT = (
 
 def _check_calibration(arguments: argparse.Namespace, contract: Contract, path: Path) -> None:
     """Refuse what would be measured on weights that are rounded already, or not be heeded."""
-    if arguments.precision != "int8":
+    own, precision = arguments.calibrator == "runtime", arguments.precision
+    if precision not in ("int8", "int16x8"):
+        options.refuse_given(arguments.given, (), "only integer networks are calibrated (--int8)")
+    if precision == "int16x8":
+        reason = "TensorFlow Lite's converter measures the ranges of int16x8"
+        options.refuse_given(arguments.given, ("--calibration",), reason)
+    if precision != "int8":
         return
-    own = arguments.calibrator == "runtime"
     if contract.quantization is not None and (own or arguments.data is not None):
         raise TfyoloError(
             "is quantized already, and new ranges would be measured on its rounded weights",
             path=path,
             fix="pass the float model" if own else "leave out --data",
         )
-    if own and arguments.keep_float:
-        raise TfyoloError("runtimes choose themselves what stays in float", fix="leave out --keep-float")
+    if contract.quantization is not None:
+        options.refuse_given(arguments.given, (), f"{path} is quantized already, with ranges of its own")
+    if own:
+        reason = "with --calibrator runtime the runtime's tool chooses ranges and what stays in float"
+        options.refuse_given(arguments.given, ("--calibration",), reason)
 
 
 def _quantized(

@@ -57,6 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise TfyoloError(
             "is quantized: its own weights are rounded", path=path, fix="pass --float with the float model"
         )
+    if spec is not None:
+        options.refuse_given(
+            arguments.given, ("--keep-float",), f"{path} is quantized already, with ranges of its own"
+        )
     if arguments.exact is not None:
         exact = float_network(arguments.exact, contract)
     with progress_bar() as progress:

@@ -98,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.qat:
         train_quantized.train_quantized(arguments, "detect", "--weights", arguments.weights, arguments.hyp)
         return 0
+    options.refuse_given(arguments.given, (), "only --qat calibrates")
     if arguments.resume is not None:
         from tfyolo.training.state import newest_run
 

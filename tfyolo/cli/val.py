@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     detector = load_detector(arguments.weights, options.image_hw(arguments.img))
     if not arguments.single_cls:
         match_classes(dataset.names, detector.names, dataset.yaml_path)  # refuses before a folder is made
-    if limits := detector.limits(NmsOptions(arguments.conf_thres, arguments.iou_thres)):
+    wanted = NmsOptions(arguments.conf_thres, arguments.iou_thres, max_detections=arguments.max_det)
+    if limits := detector.limits(wanted):
         print(f"note: {limits}; mAP cannot be compared with that at 0.001", file=sys.stderr)
     elif arguments.conf_thres > 0.001:
         print("note: mAP at --conf-thres over 0.001 comes out higher than it is", file=sys.stderr)

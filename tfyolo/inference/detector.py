@@ -112,7 +112,12 @@ class Detector(LoadedModel):
             parts.append(f"confidence over {note['conf_thres']:g}")
         if note.get("iou_thres", 1) < options.iou:
             parts.append(f"overlap up to {note['iou_thres']:g}")
-        return f"the file was exported with NMS that keeps {' and '.join(parts)}" if parts else ""
+        most, asked = note.get("max_det", options.max_detections), options.max_detections
+        # A file that keeps fewer boxes than the default is no news; than what was asked for, it is.
+        if most < asked and (parts or asked != NmsOptions.max_detections):
+            parts.append(f"at most {most} boxes")
+        kept = ", ".join([*parts[:-2], " and ".join(parts[-2:])])
+        return f"the file was exported with NMS that keeps {kept}" if parts else ""
 
     def letterbox(self, image_hw: tuple[int, int], rect: bool = True) -> Letterbox:
         """Where an image of this size lies in the network's input."""

@@ -86,8 +86,13 @@ class Contract(BaseModel):
             anchors_px=spec.anchors_px,
             strides=spec.strides,
             image_size=image_size,
-            config=spec.config,
+            config=_sized(spec.config, image_size),
         )
+
+    def resized(self, image_hw: tuple[int, int]) -> Contract:
+        """The contract for another input size; its configuration says the same."""
+        update = {"image_size": image_hw, "config": _sized(self.config, image_hw)}
+        return self.model_copy(update=update)
 
     def require(self, task: str, path: str | Path) -> None:
         """Refuse a model of another task.
@@ -157,3 +162,8 @@ class Contract(BaseModel):
             raise TfyoloError(
                 f"{FILE_NAME} inside is wrong: {where} {reason['msg']}".strip(), path=path
             ) from error
+
+
+def _sized(config: dict[str, Any], image_hw: tuple[int, int]) -> dict[str, Any]:
+    """A configuration with this input size; it has one number, here the longer side."""
+    return {**config, "image_size": max(image_hw)}

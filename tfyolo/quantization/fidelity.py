@@ -84,6 +84,11 @@ class DetectorFidelity:
 
     def add(self, exact: Heads, rounded: Heads) -> None:
         """Heads of one image: the float network's and the quantized one's."""
+        self.add_scores(exact, rounded)
+        self.add_detections(self.detect(exact), self.detect(rounded))
+
+    def add_scores(self, exact: Heads, rounded: Heads) -> None:
+        """Count the score error of one image."""
         for (_, objectness, classes), (_, objectness_q, classes_q) in zip(exact, rounded, strict=True):
             there, there_q = sigmoid(objectness), sigmoid(objectness_q)
             seen = there > SEEN
@@ -93,8 +98,10 @@ class DetectorFidelity:
                 np.abs(there - there_q)[seen].sum() + np.abs(of_class[0] - of_class[1]).sum()
             )
             self._values += int(seen.sum()) + of_class[0].size
-        truth, found = (self._detect(heads) for heads in (exact, rounded))
-        truth = truth[truth.scores > CONFIDENT]
+
+    def add_detections(self, exact: Detections, rounded: Detections) -> None:
+        """Count the agreement of one image; detections as validation has them, in pixels of the input."""
+        truth, found = exact[exact.scores > CONFIDENT], rounded
         correct = match(found.boxes_xyxy_px, found.classes, truth.boxes_xyxy_px, truth.classes)
         self._rows.append((correct, found.scores, found.classes, truth.classes))
 
@@ -108,7 +115,8 @@ class DetectorFidelity:
         """mAP50-95 of the quantized detections, with the float model's confident ones as the truth."""
         return average_precision(*map(np.concatenate, zip(*self._rows, strict=True))).map50_95
 
-    def _detect(self, heads: Heads) -> Detections:
+    def detect(self, heads: Heads) -> Detections:
+        """Detections of raw heads, with the thresholds of validation."""
         candidates = decode(
             [join_parts(parts) for parts in heads], self.contract.anchors_px, self.contract.strides, 0.001
         )

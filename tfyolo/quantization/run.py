@@ -97,6 +97,12 @@ def quantize(
             path=options.weights,
             fix="pass --float with the float model, and training goes on from here",
         )
+    if contract.quantization is not None and options.calibrate != CalibrationOptions():
+        raise TfyoloError(
+            "is quantized already, with ranges of its own",
+            path=options.weights,
+            fix="leave out --ranges and --keep-float, or pass the float model",
+        )
     network = exact = Network.of(model, contract.spec)
     if options.exact is not None:
         exact = float_network(options.exact, contract)
@@ -109,7 +115,7 @@ def quantize(
         if contract.quantization is None:
             network, spec = _calibrate(options, exact, task, image_hw, progress, tell)
             contract = contract.model_copy(update={"quantization": spec})
-        contract = contract.model_copy(update={"image_size": image_hw})
+        contract = contract.resized(image_hw)
         _save(network, contract, options.output)
     if options.train:
         network, contract = _train(options, exact, network, contract, task, state, progress, tell)
