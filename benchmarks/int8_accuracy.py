@@ -6,9 +6,9 @@
         --formats tflite onnx openvino --own 128     # and what runtimes make of the float model themselves
 
 Every integer `.tflite` is measured twice: with raw heads, which NumPy decodes, and with decoding and NMS
-inside, as `tfyolo export --int8 --conf-thres 0.001 --iou-thres 0.6 --max-det 300 --multi-label` writes it. Other
-formats and the float model, which runs in LiteRT, are measured with raw heads. The score error is that of all
-anchors, which a file with NMS inside does not show.
+inside, as `tfyolo export --int8 --conf-thres 0.001 --iou-thres 0.6 --max-det 300 --multi-label` writes.
+Other formats and the float model, which runs in LiteRT, are measured with raw heads. The score error is
+that of all anchors, which a file with NMS inside does not show.
 """
 
 from __future__ import annotations
