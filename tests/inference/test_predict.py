@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,28 @@ def test_a_line_for_each_image_and_a_report(detector, capsys):
     assert counts == "2 images, 2 boxes, 0 skipped"
     for key in ("preprocess", "inference", "nms"):
         assert f" ms {key}" in speed
+
+
+def test_the_first_call_is_not_measured(detector, capsys, monkeypatch):
+    """It compiles the network; of an image the time of inference alone is shown."""
+    seen, real = [], detector.runtime
+
+    class Counting:
+        contract, input_hw, max_batch = real.contract, real.input_hw, real.max_batch
+
+        def __call__(self, images, confidence):
+            seen.append(float(images.std()))
+            return real(images, confidence)
+
+    frames = [Frame(f"{i}.png", f"{i}.png", np.full((64, 64, 3), 50 * (i % 2), np.uint8)) for i in range(3)]
+    frames[1].image[:9] = 255
+    bad = Frame("bad.png", "bad.png", None, problem="no image")
+    report = run(Detector(Counting()), Frames(lambda: iter([bad, *frames]), 4))
+    assert [value > 0 for value in seen] == [False, False, True, False]  # a black image first
+    assert len(report.speeds_ms) == report.images == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"2/4 0\.png: 64x64, 1 bee, 1 .*, \d+\.\d ms inference", lines[0])
+    assert "speed per image (median; without reading and writing files): " in str(report)
 
 
 def test_nothing_found(detector, capsys):

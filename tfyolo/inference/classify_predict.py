@@ -6,14 +6,13 @@ import csv
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from tfyolo.files import atomic
 from tfyolo.inference.classifier import Classification, Classifier
-from tfyolo.inference.predict import Report
+from tfyolo.inference.predict import Report, milliseconds
 from tfyolo.inference.sources import Frames
 from tfyolo.inference.writers import Outputs, Writer
 from tfyolo.text import printable
@@ -54,7 +53,8 @@ def predict_classes(
                     report.skipped += 1
                     print(printable(f"skipped {frame.path}: {frame.problem}"), file=sys.stderr)
                     continue
-                start = perf_counter()
+                if not report.images:  # the first call compiles the network, and is not measured
+                    classifier(np.zeros_like(frame.image))
                 found = classifier(frame.image)[0]
                 if writer:
                     writer.write(frame, _Found(found, top))  # type: ignore[arg-type]
@@ -63,8 +63,8 @@ def predict_classes(
                 place = f"{number}/{frames.total}" if frames.total else str(number)
                 names = ", ".join(f"{name} {value:.2f}" for _, name, value in found.top(top))
                 height, width = frame.image.shape[:2]
-                took = 1e3 * (perf_counter() - start)
-                console.print(printable(f"{place} {frame.path}: {width}x{height}, {names}, {took:.0f} ms"))
+                took = milliseconds(found.speed_ms)
+                console.print(printable(f"{place} {frame.path}: {width}x{height}, {names}, {took}"))
         except KeyboardInterrupt:
             report.interrupted = True
             console.print("interrupted; what was found so far is written")
