@@ -158,7 +158,7 @@ def main() -> int:
 
 
 def _pictures(samples: list[Sample], hw: tuple[int, int]) -> Iterator[tuple[Sample, Any, np.ndarray]]:
-    for batch in load_batches(plan_batches(samples, hw, 1, 32, rect=False), max(hw)):
+    for batch in load_batches(plan_batches(samples, hw, 1, 32, rect=False), hw):
         yield from zip(batch.samples, batch.letterboxes, batch.images, strict=True)
 
 

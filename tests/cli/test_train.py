@@ -18,8 +18,15 @@ def shapes(tmp_path_factory):
 def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     given = ["--weights", "", "--cfg", TINY, "--img", "64", "--epochs", "1", "--batch", "8", "--noplots"]
-    assert main(["train", "--data", shapes, *given]) == 0
+    folder = Path(shapes).parent
+    (folder / "images/val/strange.heic").write_bytes(b"x")
+    assert main(["train", "--data", shapes, "--single-cls", *given]) == 0
+    (folder / "images/val/strange.heic").unlink()
     out = capsys.readouterr().out
+    assert out.count("1 .heic") == 1  # a scan is told of once
+    line = next(line for line in out.splitlines() if line.startswith("next: tfyolo val"))
+    assert main([*line.split()[2:], "--noplots", "--project", "val"]) == 0
+    capsys.readouterr()
     assert "epoch 1/1" in out
     assert "tfyolo export --weights runs/train/exp/weights/best.keras" in out
     assert main(["train", "--resume"]) == 2

@@ -127,6 +127,9 @@ def test_batches_are_rectangular_by_proportion(data):
     plans = plan_batches(samples, (128, 128), 2, 32, rect=True)
     # Two wide pictures, the taller of which sets the height; then a tall one: half a cell more, rounded up.
     assert [plan.input_hw for plan in plans] == [(128, 160), (160, 96)]
+    # Height and width count both: the wide images fit into 64 x 128 by their height.
+    low = plan_batches(samples, (64, 128), 2, 32, rect=True)
+    assert [plan.input_hw for plan in low] == [(96, 160), (96, 64)]
     square = plan_batches(samples, (128, 128), 2, 32, rect=False)
     assert [plan.input_hw for plan in square] == [(128, 128), (128, 128)]
     assert [len(plan.samples) for plan in square] == [2, 1]
@@ -206,7 +209,7 @@ def test_unusable_images_are_left_out_and_named(data):
 def test_image_that_breaks_while_decoding_is_reported(data):
     samples = [background(data.parent / "images/val" / name, (96, 128)) for name in ("0.png", "missing.png")]
     plans = plan_batches(samples, (128, 128), 4, 32, rect=False)
-    (batch,) = load_batches(plans, 128)
+    (batch,) = load_batches(plans, (128, 128))
     assert [sample.image.name for sample in batch.samples] == ["0.png"]
     assert batch.images.shape == (1, 128, 128, 3)
     assert "missing.png" in batch.problems[0]

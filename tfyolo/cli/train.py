@@ -167,10 +167,11 @@ def _report(result: TrainResult, wanted: TrainOptions) -> None:
     from tfyolo.cli.val import print_metrics
 
     assert result.metrics is not None  # noqa: S101
-    print_metrics(result.metrics, result.folder, len(result.metrics.names) <= 30)
+    print_metrics(result.metrics, result.folder, len(result.metrics.names) <= 30, scanned=True)
     print(f"best model: {result.best}")
     size = ["--img", str(wanted.image_size)]
-    print_next("tfyolo", "val", "--weights", result.best, "--data", wanted.data, *size)
+    single = ["--single-cls"] if wanted.single_cls else []
+    print_next("tfyolo", "val", "--weights", result.best, "--data", wanted.data, *size, *single)
     print_next("tfyolo", "export", "--weights", result.best, "--include", "tflite")
 
 

@@ -91,8 +91,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if undecoded or any(problem.severity == "error" for problem in metrics.scan.problems) else 0
 
 
-def print_metrics(metrics: Metrics, folder: Path, per_class: bool) -> None:
-    """Print the table of figures."""
+def print_metrics(metrics: Metrics, folder: Path, per_class: bool, scanned: bool = False) -> None:
+    """Print the table of figures.
+
+    Args:
+        metrics: what was measured.
+        folder: where results are.
+        per_class: a row for each class.
+        scanned: what was wrong with the data set has been told before.
+    """
     from rich.markup import escape
     from rich.table import Table
 
@@ -100,7 +107,7 @@ def print_metrics(metrics: Metrics, folder: Path, per_class: bool) -> None:
     from tfyolo.text import printable
 
     out, result, scan = console(), metrics.result, metrics.scan
-    for problem in metrics.problems:
+    for problem in metrics.problems[len(scan.problems) if scanned else 0 :]:
         out.print(printable(problem), markup=False)
     for note in metrics.notes:
         out.print(f"note: {note}", markup=False)

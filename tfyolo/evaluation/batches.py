@@ -49,44 +49,47 @@ def plan_batches(
 
     Args:
         samples: of the split.
-        image_hw: input size in pixels; rectangular batches take its longer side as the image size.
+        image_hw: height and width in pixels that images are fitted into.
         batch: images in one.
         stride: largest stride of the model.
         rect: rectangular batches.
     """
     if not rect:
         return [Plan(tuple(samples[i : i + batch]), image_hw) for i in range(0, len(samples), batch)]
+    height, width = image_hw
     ordered = sorted(samples, key=lambda sample: sample.hw[0] / sample.hw[1])
     plans = []
     for start in range(0, len(ordered), batch):
         part = tuple(ordered[start : start + batch])
         ratios = [sample.hw[0] / sample.hw[1] for sample in part]
-        height, width = min(1.0, max(ratios)), min(1.0, 1 / min(ratios))
-        cells = [math.ceil(side * max(image_hw) / stride + 0.5) for side in (height, width)]
+        sides = min(height, width * max(ratios)), min(width, height * (1 / min(ratios)))
+        cells = [math.ceil(side / stride + 0.5) for side in sides]
         plans.append(Plan(part, (cells[0] * stride, cells[1] * stride)))
     return plans
 
 
-def load_batches(plans: Sequence[Plan], size: int, ahead: int = 2, threads: int = 2) -> Iterator[Batch]:
+def load_batches(
+    plans: Sequence[Plan], image_hw: tuple[int, int], ahead: int = 2, threads: int = 2
+) -> Iterator[Batch]:
     """Decode and letterbox, a few batches ahead of whoever consumes them.
 
     Args:
         plans: from `plan_batches`.
-        size: the longer side that images are scaled to, in pixels.
+        image_hw: height and width in pixels that images are scaled to fit into.
         ahead: batches in preparation.
         threads: that prepare.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Batch]] = deque()
         for plan in plans:
-            waiting.append(pool.submit(_load, plan, size))
+            waiting.append(pool.submit(_load, plan, image_hw))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _load(plan: Plan, size: int) -> Batch:
+def _load(plan: Plan, image_hw: tuple[int, int]) -> Batch:
     start = perf_counter()
     samples, boxes, images, problems = [], [], [], []
     for sample in plan.samples:
@@ -95,9 +98,10 @@ def _load(plan: Plan, size: int) -> Batch:
         except TfyoloError as error:
             problems.append(str(error))
             continue
-        box = Letterbox.fit(
-            (image.shape[0], image.shape[1]), plan.input_hw, max_ratio=size / max(image.shape[:2])
-        )
+        height, width = image.shape[:2]
+        # A batch is half a cell larger than its images, which are not to fill it.
+        ratio = min(image_hw[0] / height, image_hw[1] / width)
+        box = Letterbox.fit((height, width), plan.input_hw, max_ratio=ratio)
         samples.append(sample)
         boxes.append(box)
         images.append(box.apply(image, area=True))

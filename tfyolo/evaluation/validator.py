@@ -290,7 +290,7 @@ def _run(
     batch_size = min(options.batch, detector.runtime.max_batch)
     plans = plan_batches(samples, detector.image_hw, batch_size, detector.stride, rect)
     shown: list[tuple[np.ndarray, np.ndarray, Detections, Sample]] = []
-    for batch in load_batches(plans, max(detector.image_hw)):
+    for batch in load_batches(plans, detector.image_hw):
         tally.problems += batch.problems
         if not len(batch.images):
             continue

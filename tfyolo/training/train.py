@@ -83,9 +83,8 @@ def train(
     strategy = open_strategy(options.strategy)  # workers connect before anything else is done
     keras.utils.set_random_seed(options.seed)
     dataset, scans = _scan(options, bar)
-    for scan in scans.values():
-        for problem in scan.problems:
-            tell(str(problem))
+    for problem in dict.fromkeys(str(problem) for scan in scans.values() for problem in scan.problems):
+        tell(problem)
     hyps = read_hyps(options.hyp, **options.hyp_overrides)
     names = ("object",) if options.single_cls else dataset.names
     start = plan_start(options.weights, options.cfg, names, options.image_size, hyps.anchors)

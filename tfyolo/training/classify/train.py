@@ -79,9 +79,8 @@ def train_classifier(
     """
     keras.utils.set_random_seed(options.seed)
     dataset, split, scans = _scan(options, bar)
-    for scan in scans.values():
-        for problem in scan.problems:
-            tell(str(problem))
+    for problem in dict.fromkeys(str(problem) for scan in scans.values() for problem in scan.problems):
+        tell(problem)
     hyps = options.hyps
     start = _start(options, dataset, resume, tell)
     start.contract.check_size((options.image_size, options.image_size))
