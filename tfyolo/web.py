@@ -21,6 +21,7 @@ from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
 from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
 from tfyolo.models.contract import Contract
 from tfyolo.weights.keras_file import read_contract
@@ -90,8 +91,8 @@ def check_model(path: Path) -> Contract:
         contract = read_folder(path)
         contract.require("detect", path)
         return contract
-    if path.suffix.lower() != ".tflite":
-        mine = f" --weights {path}" if path.suffix in (".pt", ".pth", ".keras") else ""
+    if suffix_of(path) != ".tflite":
+        mine = f" --weights {path}" if suffix_of(path) in (".pt", ".pth", ".keras") else ""
         raise TfyoloError(
             "browsers run .tflite files and TF.js folders, and this is neither",
             path=path,
@@ -152,7 +153,7 @@ class Site:
             kind = _TYPES[".json"] if parts[-1].endswith(".json") else _BINARY
         else:
             path = _inside(self.page, parts)
-            kind = _TYPES.get(Path(parts[-1]).suffix.lower(), _BINARY)
+            kind = _TYPES.get(suffix_of(parts[-1]), _BINARY)
         return (path, kind) if path is not None else None
 
     @staticmethod

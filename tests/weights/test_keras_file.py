@@ -71,6 +71,12 @@ def test_contract_without_building(saved):
     assert read_model_contract(saved[2]) == saved[1]
 
 
+def test_an_ending_in_capitals_is_the_same_ending(saved, tmp_path):
+    path = tmp_path / "A.KERAS"
+    path.write_bytes(saved[2].read_bytes())
+    assert read_model_contract(path) == saved[1]
+
+
 def test_keras_itself_reads_the_file(saved):
     found = keras.saving.load_model(saved[2])
     for before, after in zip(saved[0](IMAGES), found(IMAGES), strict=True):

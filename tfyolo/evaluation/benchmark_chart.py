@@ -13,7 +13,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.benchmark_labels import place_labels
 from tfyolo.evaluation.benchmark_panels import GRID, LINE_INCHES, TEXT, draw_panels
 from tfyolo.evaluation.benchmark_rows import Row, judged_by
-from tfyolo.files import atomic
+from tfyolo.files import atomic, suffix_of
 
 SUFFIXES = (".png", ".svg", ".pdf")
 LOGARITHMIC = 4.0
@@ -35,7 +35,7 @@ def check_chart(path: Path) -> None:
     Raises:
         TfyoloError: another suffix.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if suffix_of(path) not in SUFFIXES:
         raise TfyoloError("is no name of a chart", path=path, fix=f"end it in {', '.join(SUFFIXES)}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic, suffix_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ def save_picture(picture: np.ndarray, path: str | Path) -> Path:
 
     path = Path(path)
     # TIFF is written without loss and refuses to be told a quality.
-    options: dict[str, Any] = {} if path.suffix.lower() in (".tif", ".tiff") else {"quality": 95}
+    options: dict[str, Any] = {} if suffix_of(path) in (".tif", ".tiff") else {"quality": 95}
     try:
         with atomic(path, durable=False) as temporary:
             # Into memory first: where a disk takes a part of what is written, Pillow says nothing.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic
+from tfyolo.files import atomic, suffix_of
 from tfyolo.models.build import count_model
 from tfyolo.models.spec import Layer, ModelSpec
 
@@ -27,10 +27,10 @@ def save_diagram(spec: ModelSpec, path: str | Path) -> Path:
         ".png": _draw,
         ".md": lambda spec, file: file.write_text(mermaid(spec), encoding="utf-8"),
     }
-    if path.suffix not in writers:
+    if suffix_of(path) not in writers:
         raise TfyoloError("a diagram is .svg, .png or .md", path=path)
     with atomic(path) as temporary:
-        writers[path.suffix](spec, temporary)
+        writers[suffix_of(path)](spec, temporary)
     return path
 
 

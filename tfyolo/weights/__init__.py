@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tfyolo.files import suffix_of
 from tfyolo.models.contract import Contract
 
 
@@ -19,7 +20,7 @@ def load_model(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     Raises:
         TfyoloError: the file cannot be read or does not fit its configuration.
     """
-    if Path(path).suffix.lower() == ".keras":
+    if suffix_of(path) == ".keras":
         from tfyolo.weights.keras_file import load_keras
 
         return load_keras(path, keras)
@@ -40,6 +41,6 @@ def read_model_contract(path: str | Path) -> Contract:
 
     return (
         read_contract(Path(path))
-        if Path(path).suffix == ".keras"
+        if suffix_of(path) == ".keras"
         else checkpoint_contract(read_checkpoint(path))
     )

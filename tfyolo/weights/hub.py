@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic, cache_folder
+from tfyolo.files import atomic, cache_folder, suffix_of
 
 RELEASE_URL = "https://github.com/ultralytics/yolov5/releases/download/v7.0"
 SHA256 = {
@@ -35,10 +35,10 @@ def find_weights(path_or_name: str | Path) -> Path:
         TfyoloError: no such file, and no release of that name; the download failed or has the wrong checksum.
     """
     path = Path(path_or_name)
-    name = path.name.removesuffix(".pt")
+    name = path.stem if suffix_of(path) == ".pt" else path.name
     # A folder `yolov5s` may be a run or a clone, exported folders have longer names; "" is a folder, too.
     if str(path_or_name) and path.exists() and not (path.is_dir() and str(path_or_name) in SHA256):
-        if path.is_dir() and path.suffix in (".pt", ".pth", ".keras"):
+        if path.is_dir() and suffix_of(path) in (".pt", ".pth", ".keras"):
             raise TfyoloError("is a folder", path=path, fix=f"pass a {path.suffix} file")
         return path
     if path.name != str(path_or_name) or name not in SHA256:
