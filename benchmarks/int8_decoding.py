@@ -1,0 +1,132 @@
+"""Whether an integer `.tflite` finds what its raw heads say: kinds of NMS beside raw heads decoded by NumPy.
+
+    python benchmarks/int8_decoding.py --weights yolov5n.pt --data coco128.yaml --img 320 640
+    python benchmarks/int8_decoding.py --weights yolov5n.pt --data coco128.yaml --img 320 --random 5
+
+With `--random` the prediction layers are random, with ranges that differ from feature map to feature map.
+Ends with exit code 1 where a score differs by more than 0.001, a corner by more than 0.05 pixels, or a
+detection is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.request import ExportRequest, export_model
+
+from tfyolo.data.dataset import read_dataset
+from tfyolo.inference.load import load_runtime
+from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.models.network import Network, Weights
+from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.model import quantized_model
+from tfyolo.quantization.pictures import dataset_pictures
+from tfyolo.quiet import hidden_stderr
+from tfyolo.weights import load_model
+
+SETTINGS = NmsSettings(confidence=0.25, iou=0.45, max_detections=300)
+SCORE, BOX_PX = 1e-3, 0.05
+
+
+def main() -> int:
+    """Calibrate, export, compare."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--weights", required=True)
+    parser.add_argument("--data", required=True, help="data set YAML: images to calibrate on and to compare")
+    parser.add_argument("--img", type=int, nargs="+", default=[320])
+    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--random", type=int, default=0, metavar="N", help="networks with random heads")
+    parser.add_argument("--kinds", nargs="+", default=["none", "postprocess", "builtin"])
+    arguments = parser.parse_args()
+    model, contract = load_model(arguments.weights)
+    failed = False
+    for size in arguments.img:
+        images = dataset_pictures(read_dataset(arguments.data), "train", (size, size), arguments.images)
+        for seed in range(arguments.random) if arguments.random else [None]:
+            network = Network.of(model, contract.spec)
+            if seed is not None:
+                network = with_random_heads(network, seed)
+            # Any ranges will do: the plainest are the quickest to find.
+            quick = CalibrationOptions(ranges="minmax", reconstruct=False)
+            rounded, spec = calibrate(network, images, quick)
+            request = ExportRequest(
+                *quantized_model(rounded, spec, contract), (size, size), "raw", SETTINGS, "int8"
+            )
+            failed |= not compare(request, images, arguments.kinds, f"{size} px, heads {seed}")
+    return int(failed)
+
+
+def with_random_heads(network: Network, seed: int) -> Network:
+    """Prediction layers drawn anew, each feature map with a spread of its own."""
+    random, nodes = np.random.default_rng(seed), {node.name: node for node in network.nodes}
+    changed = {}
+    for parts, spread in zip(network.heads, random.permutation([0.3, 1.0, 3.0]), strict=True):
+        for name in parts:
+            kernel, bias = network.weights[nodes[name].layer]
+            noise = random.normal(0, spread * np.abs(kernel).mean(), kernel.shape)
+            changed[nodes[name].layer] = Weights(np.float32(noise), np.float32(bias * spread))
+    return network.with_weights(changed)
+
+
+def compare(request: ExportRequest, images: np.ndarray, kinds: list[str], title: str) -> bool:
+    """Print the largest differences of each kind; whether all are small."""
+    fine = True
+    with tempfile.TemporaryDirectory() as folder:
+        runtimes = {}
+        for kind in ["raw", *kinds]:
+            with hidden_stderr():
+                path = export_model(replace(request, nms=kind), ["tflite"], Path(folder) / kind)["tflite"]
+            runtimes[kind] = load_runtime(path)
+        expected = [runtimes["raw"](image[None], 0.0)[0] for image in images]
+        for kind in kinds:
+            found = [runtimes[kind](image[None], 0.0)[0] for image in images]
+            pairs = zip(found, expected, strict=True)
+            rows = [all_boxes(*pair) if kind == "none" else detections(*pair) for pair in pairs]
+            score, box, missing, count = (np.array(x) for x in zip(*rows, strict=True))
+            fine &= bool(score.max() <= SCORE and box.max() <= BOX_PX and not missing.sum())
+            print(
+                f"{title}, {kind}: {count.sum()} boxes, {missing.sum()} missing, "
+                f"score within {score.max():.1e}, corners within {box.max():.1e} px",
+                flush=True,
+            )
+    return fine
+
+
+def all_boxes(found: Any, expected: Any) -> tuple[float, float, int, int]:
+    """Largest difference of scores and of corners, none missing, number of boxes."""
+    score = np.abs(found.scores - expected.scores).max()
+    box = np.abs(found.boxes_xyxy_px - expected.boxes_xyxy_px).max()
+    return float(score), float(box), 0, len(found.scores)
+
+
+def detections(found: Any, candidates: Any) -> tuple[float, float, int, int]:
+    """The same after suppression; each detection beside the nearest of its class and score."""
+    options = NmsOptions(SETTINGS.confidence, SETTINGS.iou, max_detections=SETTINGS.max_detections)
+    expected = non_max_suppression(candidates, options)
+    missing = abs(len(expected) - len(found))
+    if not len(expected) or not len(found):
+        return 0.0, 0.0, missing, len(expected)
+    score = np.abs(found.scores[:, None] - expected.scores[None])
+    box = np.abs(found.boxes_xyxy_px[:, None] - expected.boxes_xyxy_px[None]).max(-1)
+    box[(score > SCORE) | (found.classes[:, None] != expected.classes[None])] = np.inf
+    nearest = box.argmin(0)
+    columns = np.arange(len(expected))
+    there = np.isfinite(box[nearest, columns])
+    return (
+        float(score[nearest, columns][there].max(initial=0)),
+        float(box[nearest, columns][there].max(initial=0)),
+        int(max(missing, (~there).sum())),
+        len(expected),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
