@@ -93,6 +93,29 @@ def test_predict_writes_nothing_where_nothing_is_wanted(colours, model, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_predict_goes_on_after_a_bad_item(colours, model, tmp_path, monkeypatch, capsys):
+    from tfyolo.inference.runtimes.keras import KerasRuntime
+
+    monkeypatch.chdir(tmp_path)
+    whole, calls = KerasRuntime._run, []
+
+    def damaged(self, session, images, confidence):
+        calls.append(1)
+        outputs = whole(self, session, images, confidence)
+        return {"logits": outputs["logits"] * np.nan} if len(calls) == 3 else outputs
+
+    monkeypatch.setattr(KerasRuntime, "_run", damaged)
+    make_film(tmp_path / "0.avi", 3)
+    sources = ["0.avi", str(colours / "test/red/0.png"), str(colours / "test/blue/0.png")]
+    given = ["--source", *sources, "--weights", model, "--save-txt", "--save-csv", "--nosave"]
+    assert main(["classify", "predict", *given]) == 1
+    captured = capsys.readouterr()
+    assert "skipped 0.avi: the model's probabilities are not numbers within 0 and 1\n" in captured.err
+    assert "4 images, 1 skipped" in captured.out
+    labels = sorted(path.name for path in (tmp_path / "runs/predict-cls/exp/labels").iterdir())
+    assert labels == ["0-2.txt", "0-3.txt", "0_0.txt", "0_2.txt"]
+
+
 def test_crops_say_what_is_next(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     datasets.shapes("shapes", train=4, val=2, image_size=64)

@@ -1,5 +1,6 @@
 import csv
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -195,8 +196,11 @@ def test_names_from_a_model_file_are_printed_harmlessly(detect, tiny, picture, t
     assert r" 3 x\x1b[2J[red]../y[/red], " in out
     assert "\x1b" not in out
     folder = "runs/detect/exp"
-    crops = [f"{folder}/crops/x__2J_red_.._y__red_/picture_{n}.jpg" for n in (1, 2, 3)]
-    assert files == [*crops, f"{folder}/picture.jpg", f"{folder}/predictions.csv"]
+    *crops, drawn, table = files
+    assert [drawn, table] == [f"{folder}/picture.jpg", f"{folder}/predictions.csv"]
+    assert sorted(name[-5] for name in crops) == ["1", "2", "3"]
+    # Classes of one name have a folder each.
+    assert all(re.match(rf"{folder}/crops/x__2J_red_\.\._y__red_(_[234])?/picture_", name) for name in crops)
 
 
 def test_ctrl_c_among_pictures_is_exit_code_130(detect, picture, monkeypatch):
@@ -209,3 +213,84 @@ def test_ctrl_c_among_pictures_is_exit_code_130(detect, picture, monkeypatch):
     code, _, out, _ = detect("--source", picture)
     assert code == 130
     assert "interrupted; what was found so far is written" in out
+
+
+def test_two_sources_of_one_name_are_told_apart(detect, picture, tmp_path):
+    clip = make_film(tmp_path / "clip.avi", frames=3)
+    still = tmp_path / "clip.jpg"
+    still.write_bytes(picture.read_bytes())
+    code, files, _, err = detect(
+        "--source", clip, still, "--save-txt", "--save-crop", "--save-csv", "--nosave"
+    )
+    assert code == 0
+    labels = [name.rpartition("/")[2] for name in files if "/labels/" in name]
+    assert labels == ["clip-2.txt", "clip_0.txt", "clip_1.txt", "clip_2.txt"]
+    assert sum("/crops/" in name for name in files) == 4 * 3
+    assert err == f"note: results of {still} are named clip-2\n"
+
+
+def test_one_bad_item_does_not_end_a_run(detect, picture, tmp_path, monkeypatch):
+    from tfyolo.errors import BadOutputError
+    from tfyolo.inference.detector import Detector
+
+    names = [f"{'x' * 250}.jpg", "b\udcff.jpg", "c.jpg", "d.jpg", "e.jpg"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        (tmp_path / "in" / name).write_bytes(picture.read_bytes())
+    calls, whole = [], Detector.__call__
+
+    def sometimes(self, *arguments, **options):
+        calls.append(1)
+        if len(calls) == 5:  # after one that warms up
+            raise BadOutputError("the model's output is of no use")
+        if len(calls) == 6:
+            raise MemoryError("out of memory")
+        return whole(self, *arguments, **options)
+
+    monkeypatch.setattr(Detector, "__call__", sometimes)
+    code, files, out, err = detect("--source", tmp_path / "in", "--save-txt", "--save-csv", "--save-crop")
+    assert code == 1
+    assert "3 images, 9 boxes, 2 skipped" in out
+    assert err.count("skipped") == 2
+    assert sum("/labels/" in name for name in files) == 3
+    assert "\nerror" not in err
+
+
+def test_a_full_disk_ends_a_run(detect, picture, tmp_path, monkeypatch):
+    import errno
+
+    from tfyolo.inference.writers import Writer
+
+    def full(self, frame, result):
+        raise OSError(errno.ENOSPC, "No space left on device", "x.jpg")
+
+    monkeypatch.setattr(Writer, "write", full)
+    code, _, _, err = detect("--source", picture, picture)
+    assert code == 2
+    assert err.count("No space left") == 1
+
+
+def test_boxes_that_are_none_are_told(detect, picture, monkeypatch):
+    from tfyolo.inference.runtimes.keras import KerasRuntime
+
+    whole = KerasRuntime._run
+
+    def damaged(self, session, images, confidence):
+        outputs = whole(self, session, images, confidence)
+        outputs["head_0"][0, 0, 0, 0] = np.nan
+        return outputs
+
+    monkeypatch.setattr(KerasRuntime, "_run", damaged)
+    code, files, _, err = detect("--source", picture, "--save-txt")
+    assert code == 1
+    assert err.startswith(f"note: {picture}: 1 of ")
+    assert err.endswith(" boxes are left out: 1 that are not numbers\n")
+    assert np.isfinite(np.loadtxt(files[0], ndmin=2)).all()
+
+
+def test_a_film_that_ends_early_is_exit_code_1(detect, tmp_path):
+    film = make_film(tmp_path / "film.avi", frames=12, hw=(240, 320))
+    film.write_bytes(film.read_bytes()[: film.stat().st_size * 3 // 4])
+    code, files, _, err = detect("--source", film)
+    assert (code, files) == (1, ["runs/detect/exp/film.mp4"])
+    assert err.startswith(f"skipped {film}: ends after ")

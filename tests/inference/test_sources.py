@@ -8,6 +8,7 @@ import pytest
 from tests.inference.films import make_film, serve
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.sources import open_sources
+from tfyolo.inference.video_end import ends_early, is_cut
 
 
 def save(path, level, hw=(8, 12)):
@@ -146,6 +147,15 @@ def test_a_truncated_picture_is_a_problem(tmp_path):
         ("97", "97: cannot be opened as a video"),
         ("rtsp://user:secret@127.0.0.1:1/", "rtsp://127.0.0.1:1/: cannot be opened as a video"),
         ("http://[", "cannot be opened: Invalid IPv6 URL"),
+        ("http://127.0.0.1:99999/a.jpg", "cannot be opened: Port out of range 0-65535"),
+        ("http://127.0.0.1:x/a.jpg", "cannot be opened: Port could not be cast"),
+        ("rtsp://127.0.0.1:-1/", "cannot be opened: Port "),
+        ("99999999999999999999", "99999999999999999999: there is no such webcam"),
+        ("2147483648", "there is no such webcam"),
+        ("9" * 100, "^9{20}: there is no such webcam"),
+        ("-1", "-1: there is no such webcam"),
+        ("+0100", "there is no such webcam"),
+        ("screen", "capture of the screen is not supported"),
     ],
 )
 def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, capfd, source, message):
@@ -188,7 +198,65 @@ def test_a_damaged_film_in_a_folder_is_a_problem_and_the_others_come(tmp_path):
 def test_a_film_that_is_cut_off_gives_the_frames_it_has(tmp_path):
     path = make_film(tmp_path / "film.avi", frames=12, hw=(240, 320))
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
-    assert 0 < sum(frame.image is not None for frame in open_sources([str(path)])) < 12
+    *frames, last = open_sources([str(path)])
+    assert 0 < len(frames) < 12
+    assert all(frame.image is not None for frame in frames)
+    assert (last.image, last.problem) == (None, f"ends after {len(frames)} frames, but its header says 12")
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("MJPG", ".avi"), ("mp4v", ".mp4"), ("MJPG", ".mkv")])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_a_film_that_is_cut_by_a_little_is_told(tmp_path, codec, suffix, stride):
+    path = make_film(tmp_path / f"film{suffix}", frames=40, hw=(240, 320), codec=codec)
+    whole = path.read_bytes()
+    assert [frame.problem for frame in open_sources([str(path)], stride) if frame.problem] == []
+    assert not is_cut(path)
+    if suffix == ".mp4":  # its index comes last: to be cut and still open, it has to come first
+        whole = index_first(whole)
+    path.write_bytes(whole[: -len(whole) // 12])
+    frames = list(open_sources([str(path)], stride))
+    assert [frame.problem for frame in frames[:-1] if "ends" in frame.problem] == []
+    assert frames[-1].problem.endswith("frames, but its header says 40")
+
+
+def index_first(data):
+    """An MP4 whose `moov` stands before its `mdat`, its offsets changed."""
+    at = data.index(b"moov") - 4
+    size = int.from_bytes(data[at : at + 4], "big")
+    moov, rest = bytearray(data[at : at + size]), data[:at] + data[at + size :]
+    table = moov.index(b"stco") + 8
+    for place in range(table + 4, table + 4 + 4 * int.from_bytes(moov[table : table + 4], "big"), 4):
+        moov[place : place + 4] = (int.from_bytes(moov[place : place + 4], "big") + size).to_bytes(4, "big")
+    start = int.from_bytes(rest[:4], "big")
+    return rest[:start] + bytes(moov) + rest[start:]
+
+
+@pytest.mark.parametrize(
+    ("frames", "wanted", "end_ms", "early"),
+    [(300, 300, 9967, False), (290, 300, 9630, False), (200, 300, 6630, True), (150, 300, 9967, False),
+     (5, 0, 100, False), (310, 300, 1, False)],
+)  # fmt: skip
+def test_where_headers_only_estimate_a_tenth_may_be_missing(frames, wanted, end_ms, early):
+    assert ends_early("https://example.org/film.webm", frames, wanted, end_ms, 10_000) is early
+
+
+def test_kinds_that_are_not_read_are_told(tmp_path):
+    save(tmp_path / "a.png", 10)
+    for name in ("b.HEIC", "c.webm", "d.avif", "notes.txt", "data.json", "more.json", "none", ".hidden"):
+        (tmp_path / name).write_bytes(b"something")
+    frames = open_sources([str(tmp_path)])
+    assert frames.total == 4
+    assert [(frame.name, frame.problem.partition(" are")[0]) for frame in frames] == [
+        ("a.png", ""),
+        ("b.HEIC", "images and videos of the kind .heic"),
+        ("c.webm", "images and videos of the kind .webm"),
+        ("d.avif", "images and videos of the kind .avif"),
+    ]
+    assert frames.notes == (f"note: other files in {tmp_path} are left out: 2 .json, 1 .txt, 1 no ending",)
+    assert open_sources([str(tmp_path / "a.png")]).notes == ()
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(TfyoloError, match=r"of a kind that is read, but \.avif, \.heic, \.webm"):
+        open_sources([str(tmp_path)])
 
 
 def test_a_live_stream_ends_with_its_last_frame():

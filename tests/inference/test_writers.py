@@ -5,10 +5,11 @@ import pytest
 from PIL import Image
 
 from tests.inference.films import read_film
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import BadOutputError, TfyoloError
+from tfyolo.inference.names import Names, folder_names, shortened
 from tfyolo.inference.results import Result
 from tfyolo.inference.sources import Frame, Video
-from tfyolo.inference.writers import Outputs, Writer, _safe
+from tfyolo.inference.writers import Outputs, Writer
 
 NAMES = ("ant", "bee")
 
@@ -129,7 +130,7 @@ def test_crops_stay_inside_whatever_the_class_is_called(tmp_path, name):
     ],
 )
 def test_class_names_as_folders(name, folder):
-    assert _safe(name) == folder
+    assert folder_names((name,)) == [folder]
 
 
 def test_pictures(tmp_path):
@@ -184,9 +185,9 @@ def test_two_films_of_one_name_are_two_files(tmp_path):
     videos = [Video("a.avi", 10, 2), Video("a.mp4", 10, 3)]
     pairs = [(frame(v.name, v, i), make(0)) for v in videos for i in range(v.frames)]
     assert write(tmp_path, *pairs, (frame("a.jpg"), make(0)), pictures=True) == [
+        "a-2.jpg",
         "a.mp4",
         "a_2.mp4",
-        "a_3.jpg",
     ]
     assert [len(read_film(tmp_path / name)[0]) for name in ("a.mp4", "a_2.mp4")] == [2, 3]
 
@@ -240,3 +241,65 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "labels").write_text("a file")
     with pytest.raises(TfyoloError, match=r"labels/a\.txt: cannot be written"):
         write(tmp_path, (frame(), make()), txt=True)
+
+
+def test_no_two_sources_write_one_file(tmp_path):
+    """A frame of a video is `clip_0`, and so are other things."""
+    clip, other, live = Video("clip.mp4", 10, 3), Video("CLIP.avi", 10, 2), Video("clip_0.mp4", 10, None)
+    sources = [frame("clip_1.jpg")]
+    sources += [frame("clip.mp4", clip, index) for index in range(3)]
+    sources += [frame(name) for name in ("clip.jpg", "Clip.png", "clip_2.jpg", "clip_7.jpg", "clip_2_1.jpg")]
+    sources += [frame("CLIP.avi", other, index) for index in range(2)]
+    sources += [frame("clip_0.mp4", live, 0), frame("cafe\u0301.jpg"), frame("caf\u00e9.jpg")]
+    sources += [frame("clip_07.jpg"), frame("clip_x.jpg")]
+    pairs = [(source, make(2)) for source in sources]
+    files = write(tmp_path, *pairs, pictures=True, txt=True, crops=True)
+    folded = [name.casefold() for name in files]
+    assert len(set(folded)) == len(files)
+    assert len([name for name in files if name.startswith("labels/")]) == len(sources)
+    assert len([name for name in files if name.startswith("crops/")]) == 2 * len(sources)
+    videos = {"clip.mp4", "CLIP.avi", "clip_0.mp4"}
+    images = sum(not source.video for source in sources)
+    assert len([name for name in files if "/" not in name]) == images + len(videos)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_names_of_any_sources_in_any_order(seed):
+    """What sources write, said apart from how names are chosen."""
+    rng = np.random.default_rng(seed)
+    stems = ["a", "A", "a_1", "a_1_1", "a_2", "a-2", "b", "b_0", "a_01", "a_1_2", "x" * 300, "x" * 290]
+    names, written = Names(), []
+    for _ in range(60):
+        stem, video = stems[rng.integers(len(stems))], bool(rng.integers(2))
+        found = names.take(stem, video)
+        assert len(found.encode()) < 200
+        frames = [f"{found}_{index}" for index in range(12)] if video else [found]
+        written += [f"{found}.mp4" if video else f"{found}.jpg"]
+        written += [f"labels/{one}.txt" for one in frames]
+        written += [f"crops/{one}_{number}.jpg" for one in frames for number in (1, 2, 3)]
+    assert len({name.casefold() for name in written}) == len(written)
+
+
+@pytest.mark.parametrize("stem", ["x" * 250, "é" * 125, "犬" * 83, "a\udcff" * 120])
+def test_long_names_are_cut(tmp_path, stem):
+    assert 170 < len(shortened(stem).encode("utf-8", "surrogateescape")) <= 180
+    files = write(tmp_path, (frame(f"{stem}.jpg"), make(1)), pictures=True, txt=True, crops=True, csv=True)
+    assert len(files) == 4
+
+
+def test_classes_of_one_folder_name_have_two(tmp_path):
+    result = make(2, ("a/b", "a_b"))
+    assert write(tmp_path, (frame(), result), crops=True) == ["crops/a_b/a_2.jpg", "crops/a_b_2/a_1.jpg"]
+    assert folder_names(("cat", "CAT", "cat")) == ["cat", "CAT_2", "cat_3"]
+
+
+def test_names_that_are_not_utf8_stand_in_the_table(tmp_path):
+    write(tmp_path, (frame("b\udcff.jpg"), make(1)), (frame("c.jpg"), make(1)), csv=True)
+    rows = (tmp_path / "predictions.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows] == ["Image Name", "b\\udcff.jpg", "c.jpg"]
+
+
+def test_a_box_without_pixels_cannot_be_cut_out(tmp_path):
+    result = Result(np.float32([[60, 20, 20, 60]]), np.float32([0.5]), np.array([0]), NAMES, make().image)
+    with pytest.raises(BadOutputError, match="box 1 has no pixels"):
+        write(tmp_path, (frame(), result), crops=True)

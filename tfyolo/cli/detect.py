@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(report)
     if report.interrupted and frames.total is not None:  # to stop a stream is no failure
         return 130
-    return 1 if report.skipped else 0
+    return 0 if report.is_complete else 1
 
 
 def _outputs(arguments: argparse.Namespace) -> Outputs | None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tfyolo.errors import BadOutputError
 from tfyolo.files import atomic
 from tfyolo.inference.classifier import Classification, Classifier
-from tfyolo.inference.predict import Report, milliseconds
+from tfyolo.inference.predict import Report, milliseconds, reason_to_skip
 from tfyolo.inference.sources import Frames
-from tfyolo.inference.writers import Outputs, Writer
+from tfyolo.inference.writers import Outputs, Writer, open_table
 from tfyolo.text import printable
 
 _SMALLEST = 320
@@ -44,20 +44,25 @@ def predict_classes(
     from rich.console import Console
 
     report = ClassReport(outputs.folder if outputs else None)
+    report.tell(frames.notes)
     # Names are shown as they are: no markup, no emoji codes.
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     with _ClassWriter(outputs) if outputs else nullcontext() as writer:
         try:
             for number, frame in enumerate(frames, 1):
                 if frame.image is None:
-                    report.skipped += 1
-                    print(printable(f"skipped {frame.path}: {frame.problem}"), file=sys.stderr)
+                    report.skip(frame, frame.problem)
                     continue
-                if not report.images:  # the first call compiles the network, and is not measured
-                    classifier(np.zeros_like(frame.image))
-                found = classifier(frame.image)[0]
-                if writer:
-                    writer.write(frame, _Found(found, top))  # type: ignore[arg-type]
+                try:
+                    if not report.images:  # the first call compiles the network, and is not measured
+                        with suppress(BadOutputError):
+                            classifier(np.zeros_like(frame.image))
+                    found = classifier(frame.image)[0]
+                    if writer:
+                        report.written(frame, writer.write(frame, _Found(found, top)))  # type: ignore[arg-type]
+                except Exception as error:
+                    report.skip(frame, reason_to_skip(error))
+                    continue
                 report.images += 1
                 report.speeds_ms.append(dict(found.speed_ms))
                 place = f"{number}/{frames.total}" if frames.total else str(number)
@@ -120,7 +125,7 @@ class _ClassWriter(Writer):
     def _write_csv(self, name: str, result: Any) -> None:
         if self._rows is None:
             path = self._table.enter_context(atomic(self.outputs.folder / "predictions.csv"))
-            self._rows = csv.writer(self._table.enter_context(path.open("w", newline="", encoding="utf-8")))
+            self._rows = csv.writer(self._table.enter_context(open_table(path)))
             self._rows.writerow(["Image Name", "Prediction", "Probability"])
         for _, prediction, value in result.found.top(result.top):
             self._rows.writerow([name, prediction, f"{value:.4f}"])

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections import deque
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from tfyolo.disk import OF_WRITING
+from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.results import Result
 from tfyolo.inference.sources import Frame, Frames
 from tfyolo.inference.writers import Outputs, Writer
 from tfyolo.text import printable
+
+_OF_ALL = (*OF_WRITING, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
+"""Errors that the next image would meet, too."""
 
 
 @dataclass
@@ -28,9 +34,35 @@ class Report:
     images: int = 0
     boxes: int = 0
     skipped: int = 0
+    faulty: int = 0
+    """Images of which the model's output held rows that are no boxes."""
     interrupted: bool = False
     speeds_ms: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=1000))
     """Of the last images; a stream has no end."""
+
+    _told: object = None
+    """The image or video whose name in the results was told last."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was left out."""
+        return not (self.skipped or self.faulty)
+
+    def skip(self, frame: Frame, reason: str) -> None:
+        """Say that something is left out, and count it."""
+        self.skipped += 1
+        self.tell([f"skipped {frame.path}: {reason}"])
+
+    def written(self, frame: Frame, name: str) -> None:
+        """Say so where results have another name than their source; once for each."""
+        if Path(name).stem != Path(frame.name).stem and (self._told is None or self._told is not frame.video):
+            self.tell([f"note: results of {frame.path} are named {Path(name).stem}"])
+        self._told = frame.video
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Print on stderr; names are made fit for a terminal."""
+        for line in lines:
+            print(printable(line), file=sys.stderr)
 
     def __str__(self) -> str:
         lines = [f"{self.images} images, {self.boxes} boxes, {self.skipped} skipped"]
@@ -67,6 +99,7 @@ class Predictor:
         from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
         report = Report(self.outputs.folder if self.outputs else None)
+        report.tell(frames.notes)
         # Names are shown as they are: no markup, no emoji codes.
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         columns = (
@@ -79,24 +112,37 @@ class Predictor:
             task = progress.add_task("detecting", total=frames.total)
             try:
                 for number, frame in enumerate(frames, 1):
-                    if frame.image is None:
-                        report.skipped += 1
-                        print(printable(f"skipped {frame.path}: {frame.problem}"), file=sys.stderr)
-                    else:
-                        if not report.images:  # the first call compiles the network, and is not measured
-                            self._detect(np.zeros_like(frame.image))
-                        result = self._detect(frame.image)
-                        if writer:
-                            writer.write(frame, result)
-                        report.images += 1
-                        report.boxes += len(result)
-                        report.speeds_ms.append(dict(result.speed_ms))
+                    result = self._one(frame, writer, report)
+                    if result is not None:
                         console.print(printable(_line(number, frames.total, frame, result)))
                     progress.advance(task)
             except KeyboardInterrupt:
                 report.interrupted = True
                 console.print("interrupted; what was found so far is written")
         return report
+
+    def _one(self, frame: Frame, writer: Writer | None, report: Report) -> Result | None:
+        """Detect on a frame, write and count; None where it is left out."""
+        if frame.image is None:
+            report.skip(frame, frame.problem)
+            return None
+        try:
+            if not report.images:  # the first call compiles the network, and is not measured
+                with suppress(BadOutputError):
+                    self._detect(np.zeros_like(frame.image))
+            result = self._detect(frame.image)
+            if writer:
+                report.written(frame, writer.write(frame, result))
+        except Exception as error:
+            report.skip(frame, reason_to_skip(error))
+            return None
+        if result.problem:
+            report.faulty += 1
+            report.tell([f"note: {frame.path}: {result.problem}"])
+        report.images += 1
+        report.boxes += len(result)
+        report.speeds_ms.append(dict(result.speed_ms))
+        return result
 
     def _detect(self, image: np.ndarray) -> Result:
         return self.detector(
@@ -108,6 +154,21 @@ class Predictor:
             max_detections=self.nms.max_detections,
             augment=self.augment,
         )[0]
+
+
+def reason_to_skip(error: Exception) -> str:
+    """Why one image is left out.
+
+    Raises:
+        Exception: `error` itself, where the others would fare no better: a full disk, a file that is not what
+            its contract says.
+    """
+    cause = error.__cause__ if isinstance(error, TfyoloError) and error.__cause__ else error
+    of_all = isinstance(cause, OSError) and cause.errno in _OF_ALL
+    of_one = isinstance(error, BadOutputError) or isinstance(cause, OSError | ValueError | MemoryError)
+    if of_all or not of_one:
+        raise error
+    return error.message if isinstance(error, TfyoloError) else str(error) or type(error).__name__
 
 
 def _line(number: int, total: int | None, frame: Frame, result: Result) -> str:

@@ -6,6 +6,7 @@ import glob
 import os
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,17 @@ import numpy as np
 
 from tfyolo.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, decode_image, read_image
 from tfyolo.errors import TfyoloError
+from tfyolo.inference.video_end import ends_early
 
+UNREAD_SUFFIXES = frozenset(
+    {".3g2", ".3gp", ".arw", ".avif", ".cr2", ".cr3", ".divx", ".exr", ".f4v", ".flv", ".h264", ".hdr",
+     ".heic", ".heif", ".hevc", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jxl", ".m2ts", ".mts", ".mxf",
+     ".nef", ".ogv", ".orf", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".raw", ".rm", ".rw2", ".svg", ".tga",
+     ".vob", ".webm", ".y4m"}
+)  # fmt: skip
+"""Endings of images and videos that are not read."""
+MAX_WEBCAM = 99
+"""OpenCV takes hundreds as the number of a driver."""
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "tcp://", "udp://")
 MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
 
@@ -52,6 +63,8 @@ class Frames:
 
     iterate: Callable[[], Iterator[Frame]]
     total: int | None
+    notes: tuple[str, ...] = ()
+    """What a user should know of files that are left out, in sentences."""
 
     def __iter__(self) -> Iterator[Frame]:
         return self.iterate()
@@ -76,6 +89,7 @@ def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
     return Frames(
         lambda: (frame for part in parts for frame in part),
         None if None in totals else sum(t or 0 for t in totals),
+        tuple(note for part in parts for note in part.notes),
     )
 
 
@@ -83,7 +97,7 @@ def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     """Parts of one source, in order."""
     try:
         return _parts(source, vid_stride, listed)
-    except (OSError, ValueError) as error:  # no permission, a name too long, an address without sense
+    except (OSError, ValueError, ArithmeticError) as error:  # no permission, a long name, a senseless address
         reason = getattr(error, "strerror", None) or error
         raise TfyoloError(
             f"cannot be opened: {reason}", path=_public(source), fix="check --source"
@@ -95,8 +109,12 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
         raise TfyoloError("--source is empty", fix="name a picture, folder, video or stream")
     path = Path(source)
     suffix = path.suffix.lower()
-    if source.isdecimal() and not path.exists():
-        return [_stream(int(source), f"webcam {source}", vid_stride)]
+    if re.fullmatch(r"[+-]?\d+", source) and not path.exists():
+        return [_webcam(source, vid_stride)]
+    if source == "screen" and not path.exists():
+        raise TfyoloError(
+            "capture of the screen is not supported", path=source, fix="record a video, and pass that"
+        )
     if source.lower().startswith(STREAM_SCHEMES):
         return [_remote(source, vid_stride)]
     if path.is_dir():
@@ -114,9 +132,17 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     return [Frames(lambda: iter([_picture(path)]), 1)]
 
 
+def _webcam(source: str, vid_stride: int) -> Frames:
+    index = int(source) if len(source) <= 9 else MAX_WEBCAM + 1
+    if not 0 <= index <= MAX_WEBCAM:
+        raise TfyoloError("there is no such webcam", path=source[:20], fix="they are counted from 0")
+    return _stream(index, f"webcam {index}", vid_stride)
+
+
 def _remote(url: str, vid_stride: int) -> Frames:
     """A picture or film that is fetched, or a live stream."""
     parts = urlsplit(url)
+    _ = parts.port  # raises where it is none
     suffix = PurePosixPath(parts.path).suffix.lower()
     if parts.scheme.startswith("http") and suffix in IMAGE_SUFFIXES:
         return Frames(lambda: iter([_download(url)]), 1)
@@ -131,12 +157,36 @@ def _public(address: str) -> str:
 
 
 def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
-    known = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and p.is_file()]
+    """Parts of a folder or pattern; what cannot be read is a problem, what is no image or video a note."""
+    parts: list[Frames] = []
+    known, others = 0, Counter[str]()
+    for path in paths:
+        suffix = path.suffix.lower()
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+            known += 1
+            parts += _one_of_many(str(path), str(path), vid_stride)
+        elif suffix in UNREAD_SUFFIXES:
+            problem = f"images and videos of the kind {suffix} are not read; convert it to .jpg or .mp4"
+            parts.append(_problem(Frame(path.name, str(path), None, problem=problem)))
+        else:
+            others[suffix or "no ending"] += 1
     if not known:
+        found = ", ".join(sorted({Path(p).suffix.lower() for p in paths} & UNREAD_SUFFIXES))
         raise TfyoloError(
-            "holds no pictures or videos", path=source, fix=f"known are {', '.join(sorted(IMAGE_SUFFIXES))}"
+            "holds no pictures or videos" + (f" of a kind that is read, but {found}" if found else ""),
+            path=source,
+            fix=f"known are {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
-    return [part for p in known for part in _one_of_many(str(p), str(p), vid_stride)]
+    if others:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items())[:5])
+        parts.append(Frames(lambda: iter(()), 0, (f"note: other files in {source} are left out: {kinds}",)))
+    return parts
+
+
+def _problem(frame: Frame) -> Frames:
+    return Frames(lambda: iter([frame]), 1)
 
 
 def _one_of_many(source: str, place: str, vid_stride: int) -> list[Frames]:
@@ -145,8 +195,7 @@ def _one_of_many(source: str, place: str, vid_stride: int) -> list[Frames]:
         return _open(source, vid_stride, listed=True)
     except TfyoloError as error:
         problem = error.message if source == place else f"{source}: {error.message}"
-        frame = Frame(Path(source).name, place, None, problem=problem)
-        return [Frames(lambda: iter([frame]), 1)]
+        return [_problem(Frame(Path(source).name, place, None, problem=problem))]
 
 
 def _list(path: Path, vid_stride: int) -> list[Frames]:
@@ -168,6 +217,8 @@ def _picture(path: Path) -> Frame:
         return Frame(path.name, str(path), read_image(path))
     except TfyoloError as error:
         return Frame(path.name, str(path), None, problem=error.message)
+    except (OSError, ValueError, MemoryError) as error:
+        return Frame(path.name, str(path), None, problem=f"cannot be read: {error}")
 
 
 def _download(url: str) -> Frame:
@@ -183,7 +234,7 @@ def _download(url: str) -> Frame:
         return Frame(name, shown, decode_image(data, shown))
     except TfyoloError as error:
         return Frame(name, shown, None, problem=error.message)
-    except (OSError, HTTPException, ValueError) as error:
+    except (OSError, HTTPException, ValueError, ArithmeticError) as error:
         return Frame(name, shown, None, problem=f"cannot be fetched: {error}")
 
 
@@ -228,6 +279,11 @@ def _video(address: str, name: str, vid_stride: int) -> Frames:
                 index += 1
             if not index:
                 yield Frame(name, shown, None, problem="holds no frames that can be decoded")
+            elif ends_early(
+                address, index, count, capture.get(cv2.CAP_PROP_POS_MSEC), 1e3 * count / (fps or 1)
+            ):
+                problem = f"ends after {index} frames, but its header says {count}"
+                yield Frame(name, shown, None, video, index, problem)
         finally:
             capture.release()
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import errno
-import re
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
 from tfyolo.disk import probe
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.files import atomic
+from tfyolo.inference.names import Names, folder_names
 from tfyolo.inference.results import Result, save_picture
 from tfyolo.inference.sources import Frame, Video
 
@@ -51,7 +51,8 @@ class Writer:
     _video_name: str = ""
     _video_size: tuple[int, int] = (0, 0)
     _frames: int = 0
-    _taken: set[str] = field(default_factory=set)
+    _stems: Names = field(default_factory=Names)
+    _folders: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Writer:
         return self
@@ -63,8 +64,12 @@ class Writer:
         finally:
             self._table.close()
 
-    def write(self, frame: Frame, result: Result) -> None:
-        """Write what was asked for about one frame."""
+    def write(self, frame: Frame, result: Result) -> str:
+        """Write what was asked for about one frame; returns the name that it was written under.
+
+        Raises:
+            TfyoloError: something cannot be written, or a box has no pixels to be cut out.
+        """
         name = self._unique(frame)
         stem = Path(name).stem + (f"_{frame.index}" if frame.video else "")
         if self.outputs.txt:
@@ -83,19 +88,17 @@ class Writer:
                 self._write_frame(frame.video, picture)
             else:
                 save_picture(picture, self.outputs.folder / name)
+        return name
 
     def _unique(self, frame: Frame) -> str:
-        """A file name for results: a/x.jpg, b/x.jpg and x.png share no picture, labels or crops."""
+        """A file name for results, which no other source of the run has (`Names`)."""
         if frame.video and frame.video is self._video:
             return self._video_name
         path = Path(frame.name)
         # JPEG for kinds that cannot be written or would not be looked at.
         known = path.suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
         suffix = ".mp4" if frame.video else path.suffix if known else ".jpg"
-        stem, number = path.stem, 2
-        while stem.casefold() in self._taken:
-            stem, number = f"{path.stem}_{number}", number + 1
-        self._taken.add(stem.casefold())
+        stem = self._stems.take(path.stem, video=frame.video is not None)
         if frame.video:
             self._film.close()
             self._video, self._video_name, self._sink = frame.video, stem + suffix, None
@@ -113,19 +116,22 @@ class Writer:
 
     def _write_crops(self, stem: str, result: Result) -> None:
         height, width = result.image.shape[:2]
+        self._folders = self._folders or folder_names(result.names)
         for number, (box, index) in enumerate(zip(result.boxes_xyxy_px, result.classes, strict=True), 1):
             # YOLOv5's margin: 2 % and 10 pixels.
             centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * 1.02 + 5
             x1, y1 = np.maximum(centre - half, 0).astype(int)
             x2, y2 = np.minimum(centre + half, [width, height]).astype(int)
-            folder = self.outputs.folder / "crops" / _safe(result.names[index])
+            if x2 <= x1 or y2 <= y1:
+                raise BadOutputError(f"box {number} has no pixels to be cut out")
+            folder = self.outputs.folder / "crops" / self._folders[index]
             # Each has a number, so that the second box of x.jpg is not the first one of x_2.jpg.
             save_picture(result.image[y1:y2, x1:x2], folder / f"{stem}_{number}.jpg")
 
     def _write_csv(self, name: str, result: Result) -> None:
         if self._rows is None:
             path = self._table.enter_context(atomic(self.outputs.folder / "predictions.csv"))
-            file = self._table.enter_context(path.open("w", newline="", encoding="utf-8"))
+            file = self._table.enter_context(open_table(path))
             self._rows = csv.writer(file)
             self._rows.writerow(["Image Name", "Prediction", "Confidence", "xmin", "ymin", "xmax", "ymax"])
         for box, score, index in zip(result.boxes_xyxy_px, result.scores, result.classes, strict=True):
@@ -174,8 +180,6 @@ class Writer:
             )
 
 
-def _safe(name: str) -> str:
-    """A class name as a folder name: names come with model files and must not lead elsewhere."""
-    name = re.sub(r"[^\w .-]", "_", name)[:60].strip(". ") or "unnamed"
-    reserved = re.match(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", name, re.IGNORECASE)  # on Windows
-    return f"_{name}" if reserved else name
+def open_table(path: Path) -> TextIO:
+    """A file for rows; names that are not UTF-8 are written with their odd bytes as `\\udcff`."""
+    return path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
