@@ -10,6 +10,8 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.runtimes.base import Runtime, Sharing, check_outputs, pixels_of
+from tfyolo.inference.runtimes.safety import open_graph_def
+from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import known_outputs
 
@@ -28,27 +30,15 @@ class GraphDefRuntime(Runtime):
     sharing = Sharing.SAFE  # TensorFlow's functions may be called from several threads
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        import tensorflow as tf
-
         from tfyolo.inference.runtimes.keras import limit_threads
 
         self.path = path
         limit_threads(threads)
         graph, self.contract = read_graph_def(path)
-        nodes = {node.name: node for node in graph.node}
         self.input_hw = self.contract.image_size
-        self._uint8 = nodes["images"].attr["dtype"].type == tf.uint8.as_datatype_enum
         names = _output_names(graph, self.contract)
         check_outputs(names, self.contract, path)
-        try:
-            wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
-            self._function = wrapped.prune("images:0", {name: f"{name}:0" for name in names})
-        except Exception as error:  # TensorFlow raises many kinds for a damaged graph
-            raise TfyoloError(
-                f"TensorFlow cannot read it: {str(error).splitlines()[0][:200]}",
-                path=path,
-                fix="export it again",
-            ) from error
+        self._function, self._uint8 = open_graph_def(graph, names, self.contract, path)
 
     def _open(self) -> Any:
         return self._function
@@ -68,17 +58,14 @@ def read_graph_def(path: Path) -> tuple[Any, Contract]:
     """
     import tensorflow as tf
 
-    from tfyolo.inference.runtimes.safety import check_nodes
-
-    graph = tf.compat.v1.GraphDef()
+    graph, content = tf.compat.v1.GraphDef(), read_input(path, MODEL)
     try:
-        graph.ParseFromString(path.read_bytes())
+        graph.ParseFromString(content)
     except Exception as error:  # the protobuf library has several kinds
         raise TfyoloError("is no GraphDef", path=path, fix="export it again") from error
-    check_nodes(graph, path)
     nodes = {node.name: node for node in graph.node}
     texts = nodes["tfyolo_json"].attr["value"].tensor.string_val if "tfyolo_json" in nodes else []
-    if len(texts) != 1 or "images" not in nodes:
+    if len(texts) != 1 or "images" not in nodes or len(nodes) < len(graph.node):
         raise TfyoloError(
             "holds no tfyolo.json, so its classes and anchors are unknown",
             path=path,
@@ -88,31 +75,22 @@ def read_graph_def(path: Path) -> tuple[Any, Contract]:
 
 
 def inspect(path: Path) -> Inspection:
-    """What a `.pb` file holds; its graph is imported, for the shapes of outputs, and not run.
+    """What a `.pb` file holds; its graph is built, for the shapes of outputs, and not run.
 
     Raises:
         TfyoloError: as `read_graph_def`, or TensorFlow cannot import the graph.
     """
-    import tensorflow as tf
-
     from tfyolo.inference.runtimes.graph_operations import count_operations, read_graph
 
     graph, contract = read_graph_def(path)
     names = _output_names(graph, contract)
+    function, _ = open_graph_def(graph, names, contract, path)
+    inputs = (_tensor("images", function.inputs[0]),)
+    outputs = tuple(_tensor(name, function.structured_outputs[name]) for name in names)
     try:
-        with tf.Graph().as_default() as imported:
-            tf.graph_util.import_graph_def(graph, name="")
-        inputs, outputs = (
-            tuple(_tensor(name, imported.get_tensor_by_name(f"{name}:0")) for name in part)
-            for part in (["images"], names)
-        )
         return Inspection(contract, inputs, outputs, count_operations(*read_graph(graph), names))
-    except Exception as error:  # TensorFlow raises many kinds for a damaged graph
-        raise TfyoloError(
-            f"TensorFlow cannot read it: {(str(error).splitlines() or [''])[0][:200]}",
-            path=path,
-            fix="export it again",
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise TfyoloError("its graph cannot be read", path=path, fix="export it again") from error
 
 
 def _output_names(graph: Any, contract: Contract) -> list[str]:

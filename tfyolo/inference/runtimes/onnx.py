@@ -9,17 +9,13 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
-from tfyolo.inference.runtimes.base import (
-    Runtime,
-    Sharing,
-    channels_first,
-    check_input,
-    check_outputs,
-    pixels_of,
-)
+from tfyolo.inference.runtimes.base import Runtime, Sharing, channels_first, check_outputs, pixels_of
 from tfyolo.inference.runtimes.cpu import has_vnni
 from tfyolo.inference.runtimes.onnx_kernels import signed_kernels
+from tfyolo.inference.runtimes.onnx_vetting import parse, vetted
+from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
+from tfyolo.text import printable
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
@@ -46,25 +42,22 @@ class OnnxRuntime(Runtime):
         options.log_severity_level = 3
         options.intra_op_num_threads = threads or 0
         present = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
+        model = parse(read_input(path, MODEL), path)
+        self.contract = contract_of({entry.key: entry.value for entry in model.metadata_props}, path)
+        self.input_hw = self.contract.image_size
+        self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
+        content = vetted(model, self.contract.image_size, self.max_batch, path)
         try:
-            # From bytes: a file cannot refer to others then, wherever they lie.
-            content = path.read_bytes()
+            # From bytes that have been vetted, never from the file itself.
             if has_vnni():
                 content = signed_kernels(content)
             self._model = onnxruntime.InferenceSession(content, options, providers=present)
-        except OSError as error:
-            raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
         except Exception as error:  # the library has a kind for each of its statuses
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            reason = printable(str(error).splitlines()[0])[:200] if str(error) else type(error).__name__
             raise TfyoloError(
                 f"ONNX Runtime cannot read it: {reason}", path=path, fix="export it again"
             ) from error
-        self.contract = contract_of(self._model.get_modelmeta().custom_metadata_map, path)
-        self.input_hw = self.contract.image_size
-        self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
         inputs = self._model.get_inputs()
-        shapes = [(images.name, tuple(images.shape)[1:]) for images in inputs]
-        check_input(shapes, (3, *self.contract.image_size), path)
         self._uint8 = inputs[0].type == "tensor(uint8)"
         self._names = [output.name for output in self._model.get_outputs()]
         check_outputs(self._names, self.contract, path)
@@ -98,12 +91,7 @@ def inspect(path: Path) -> Inspection:
     Raises:
         TfyoloError: the file is damaged, or not one of tfyolo's.
     """
-    import onnx
-
-    try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except Exception as error:  # the protobuf library has several kinds
-        raise TfyoloError("is damaged or no ONNX model", path=path, fix="export it again") from error
+    model = parse(read_input(path, MODEL), path)
     contract = contract_of({entry.key: entry.value for entry in model.metadata_props}, path)
     counts: dict[str, int] = {}
     for node in model.graph.node:

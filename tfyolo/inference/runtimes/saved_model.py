@@ -16,7 +16,7 @@ from tfyolo.inference.runtimes.base import (
     folder_contract,
     pixels_of,
 )
-from tfyolo.inference.runtimes.safety import check_saved_model, read_saved_model
+from tfyolo.inference.runtimes.safety import SIGNATURE, open_saved_model, read_saved_model
 
 
 class SavedModelRuntime(Runtime):
@@ -33,25 +33,13 @@ class SavedModelRuntime(Runtime):
     sharing = Sharing.SAFE  # TensorFlow's functions may be called from several threads
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        import tensorflow as tf
-
         from tfyolo.inference.runtimes.keras import limit_threads
 
         self.path = path
         limit_threads(threads)
         self.contract = folder_contract(path, "saved_model")
         self.input_hw = self.contract.image_size
-        check_saved_model(path)
-        try:
-            self._loaded = tf.saved_model.load(str(path))
-            self._function = self._loaded.signatures["serving_default"]
-            self._uint8 = self._function.structured_input_signature[1]["images"].dtype == tf.uint8
-        except Exception as error:  # TensorFlow raises many kinds for a damaged folder
-            raise TfyoloError(
-                f"TensorFlow cannot read it: {str(error).splitlines()[0][:200]}",
-                path=path,
-                fix="export it again",
-            ) from error
+        self._function, self._uint8 = open_saved_model(path, self.contract)
         check_outputs(self._function.structured_outputs, self.contract, path)
 
     def _open(self) -> Any:
@@ -73,19 +61,16 @@ def inspect(path: Path) -> Inspection:
     from tfyolo.inference.runtimes.graph_operations import count_operations, read_graph
 
     contract = folder_contract(path, "saved_model")
-    saved = read_saved_model(path)
+    graph = read_saved_model(path)
     try:
-        graph = saved.meta_graphs[0]
-        if "serving_default" not in graph.signature_def:
-            raise KeyError("serving_default")
-        signature = graph.signature_def["serving_default"]
+        signature = graph.signature_def[SIGNATURE]
         outputs = [x.name for x in signature.outputs.values()]
         operators = count_operations(*read_graph(graph.graph_def), outputs)
         inputs, results = (
             tuple(_tensor(name, part[name]) for name in sorted(part))
             for part in (signature.inputs, signature.outputs)
         )
-    except (IndexError, KeyError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise TfyoloError("its graph cannot be read", path=path, fix="export it again") from error
     return Inspection(contract, inputs, results, operators)
 
