@@ -42,9 +42,16 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
         (["--data", "SHAPES", "--weights", "", "--cfg", "yolov5q"], "no model is called"),
         (["--data", "SHAPES", "--set", "lr0"], "--set lr0=0.02"),
         (["--data", "SHAPES", "--set", "lr=1"], "lr"),
+        (["--data", "SHAPES", "--set", "lr0=["], "`lr0`: input should be a valid number"),
+        (["--data", "SHAPES", "--set", "lr0=1", "lr0=2"], "`lr0` twice"),
+        (["--data", "SHAPES", "--set", "label_smoothing=0", "--label-smoothing", "0"], "are the same"),
         (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "100"], "--img 96"),
         (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "64", "--batch", "-1"], "GPU"),
         (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "64", "--freeze", "99"], "--freeze"),
+        (
+            ["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "64", "--freeze", "0", "13"],
+            "0 and 12",
+        ),
         (["--data", "SHAPES", "--strategy", "multiworker"], "TF_CONFIG"),
         (["--resume", "nowhere.keras"], "no such file"),
         (["--resume", "."], "no such file"),
@@ -74,3 +81,48 @@ def test_detect_without_weights_uses_the_shipped_model_and_says_so(tmp_path, mon
     captured = capsys.readouterr()
     assert "bccd-n looks for Platelets, RBC, WBC" in captured.err
     assert "RBC" in captured.out
+
+
+@pytest.mark.parametrize("command", [["train"], ["classify", "train"]])
+@pytest.mark.parametrize(
+    ("flag", "off", "wrong"),
+    [
+        ("--patience", ["0", "-1", "-100"], ["1.5", "inf", "--", "9" * 5000]),
+        ("--save-period", ["0", "-1"], ["x"]),
+        ("--freeze", ["0", "-1"], ["x"]),
+        ("--seed", ["0"], ["-1", "4294967296"]),
+        ("--epochs", [], ["0", "-1", "99999999999999999999"]),
+        ("--img", [], ["0", "-1", "16385"]),
+        ("--nominal-batch", [], ["0", "-1"]),
+        ("--qat-lr", [], ["0", "nan", "inf", "-1"]),
+    ],
+)
+def test_values_that_switch_off_and_values_out_of_range(command, flag, off, wrong):
+    if flag == "--nominal-batch" and command != ["train"]:
+        return
+    parser, words = parser_of(command)
+    for text in off:
+        value = getattr(parser.parse_args([*words, flag, text]), flag[2:].replace("-", "_"))
+        assert value in (0, [0]), text
+    for text in wrong:
+        with pytest.raises(SystemExit) as caught:
+            parser.parse_args([*words, flag, text])
+        assert caught.value.code == 2
+
+
+def parser_of(command):
+    from importlib import import_module
+
+    from tfyolo.cli.main import Parser
+
+    parser = Parser(prog="tfyolo", allow_abbrev=False)
+    import_module(f"tfyolo.cli.{command[0]}").add_arguments(parser)
+    return parser, command[1:]
+
+
+@pytest.mark.parametrize("ratio", ["0.5", "1", "nan", "inf", "x"])
+def test_a_wrong_ratio_is_one_line(ratio, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["autoanchor", "--data", "x.yaml", "--anchor-t", ratio])
+    assert caught.value.code == 2
+    assert f"{ratio} is not a number over 1" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 import pytest
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.hyps import Hyps, list_hyps, read_hyps
+from tfyolo.training.hyps import ELSEWHERE, Hyps, list_hyps, read_hyps
 
 
 @pytest.mark.parametrize("name", list_hyps())
@@ -43,3 +43,45 @@ def test_unknown_names_and_overrides():
         read_hyps("scratch-lo")
     with pytest.raises(TfyoloError, match="lr0"):
         read_hyps("finetune", lr0=-1)
+
+
+@pytest.mark.parametrize("name", ["finetune", "hyp.finetune.yaml"])
+def test_a_folder_of_the_same_name_is_not_taken_for_the_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir()
+    assert read_hyps(name).lr0 == read_hyps("finetune", lr0=read_hyps(name).lr0).lr0 != Hyps().lr0
+
+
+def test_a_missing_file_is_not_replaced_by_what_ships(tmp_path):
+    with pytest.raises(TfyoloError, match="cannot be read"):
+        read_hyps(tmp_path / "finetune.yaml")
+
+
+def test_names_of_older_releases(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text("lr0: 0.02\ngiou: 0.07\nanchors: 0\n")
+    assert (read_hyps(path).box, read_hyps(path).anchors) == (0.07, None)
+    assert read_hyps("scratch-low", giou="0.08", anchors="2.6").model_dump(include={"box", "anchors"}) == {
+        "box": 0.08,
+        "anchors": 3,
+    }
+    path.write_text("box: 0.05\ngiou: -1\n")
+    with pytest.raises(TfyoloError, match=r":2: [\s\S]*`box` is its new name"):
+        read_hyps(path)
+    path.write_text("lr0: 0.02\ngiou: -1\n")
+    with pytest.raises(TfyoloError, match=":2: `box`"):
+        read_hyps(path)
+
+
+@pytest.mark.parametrize("name", sorted({*ELSEWHERE} - {"giou"}))
+def test_names_that_belong_elsewhere_get_no_misleading_advice(name):
+    with pytest.raises(TfyoloError) as caught:
+        read_hyps("scratch-low", **{name: 1})
+    assert "write" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [n for n, f in Hyps.model_fields.items() if f.annotation is float])
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "[", "", "one"])
+def test_no_field_takes_what_is_no_finite_number(name, value):
+    with pytest.raises(TfyoloError, match=name):
+        read_hyps("scratch-low", **{name: value})

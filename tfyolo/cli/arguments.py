@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def add_qat(parser: argparse.ArgumentParser, loss: str = "distill", short: bool 
         help="follow the float model, YOLOv5's loss, or both (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        *(["--lr"] if short else []), "--qat-lr", dest="qat_lr", type=float, default=0.01, metavar="X",
+        *(["--lr"] if short else []), "--qat-lr", dest="qat_lr", type=number, default=0.01, metavar="X",
         help="learning rate, in quantization steps (%(default)s)",
     )  # fmt: skip
 
@@ -117,7 +118,7 @@ def image_hw(values: list[int] | None) -> tuple[int, int] | None:
     """
     if not values:
         return None
-    if len(values) > 2 or min(values) < 1 or max(values) > 16384:
+    if len(values) > 2 or min(values) < 1 or max(values) > _MOST_PX:
         raise TfyoloError("--img takes one number within 1 and 16384, or height and width")
     return values[0], values[-1]
 
@@ -132,16 +133,48 @@ def fraction(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text} is not a number within 0 and 1")
 
 
-def positive(text: str) -> int:
+_MOST = 2**31 - 1
+_MOST_PX = 16384
+
+
+def positive(text: str, most: int = _MOST) -> int:
     """A whole number of at least 1, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or not text.strip("0"):
         raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    if len(text) > len(str(most)) or int(text) > most:
+        raise argparse.ArgumentTypeError(f"{text[:30]} is larger than {most}")
     return int(text)
 
 
 def count(text: str) -> int:
     """A whole number of at least 0, for argparse."""
     return 0 if text == "0" else positive(text)
+
+
+def count_or_off(text: str) -> int:
+    """A whole number, for argparse; a negative one is 0, which switches off, as -1 does in YOLOv5."""
+    return 0 if text.startswith("-") and text[1:].isdecimal() else count(text)
+
+
+def side(text: str) -> int:
+    """Side of images in pixels, for argparse."""
+    return positive(text, _MOST_PX)
+
+
+def seed(text: str) -> int:
+    """A seed that NumPy and TensorFlow take, for argparse."""
+    return 0 if text == "0" else positive(text, 2**32 - 1)
+
+
+def number(text: str, above: float = 0.0, most: float = math.inf) -> float:
+    """A finite number greater than `above` and at most `most`, for argparse."""
+    try:
+        if above < (value := float(text)) <= most and math.isfinite(value):
+            return value
+    except ValueError:
+        pass
+    limit = "" if math.isinf(most) else f" and at most {most:g}"
+    raise argparse.ArgumentTypeError(f"{text} is not a number over {above:g}{limit}")
 
 
 def device(text: str) -> str:

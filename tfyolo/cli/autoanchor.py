@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
-from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
     from tfyolo.anchors import AnchorDecision
@@ -24,11 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--data", required=True, type=Path, metavar="YAML", help="data set: path, train, names")
     add("--cfg", "--model", dest="cfg", default="yolov5n", metavar="MODEL", help="name or YAML (%(default)s)")
-    add("--img", type=options.positive, default=640, metavar="PX", help="input size (%(default)s)")
+    add("--img", type=options.side, default=640, metavar="PX", help="input size (%(default)s)")
     add("--task", choices=("train", "val", "test"), default="train", help="split (%(default)s)")
     add("--anchor-t", type=_ratio, default=4.0, metavar="X", help="ratio of sides that matches (%(default)s)")
     add("--gen", type=options.positive, default=1000, metavar="N", help="generations (%(default)s)")
-    add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
     add("--force", action="store_true", help="try new anchors even where the old ones fit")
     add("--output", type=Path, metavar="YAML", help="write the anchors here")
 
@@ -81,9 +80,5 @@ def _row(row: tuple[float, ...]) -> str:
 
 
 def _ratio(text: str) -> float:
-    try:
-        if (value := float(text)) > 1:
-            return value
-    except ValueError:
-        pass
-    raise TfyoloError(f"--anchor-t {text} is not a number over 1")
+    """A ratio of sides, for argparse."""
+    return options.number(text, above=1.0)

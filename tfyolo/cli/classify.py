@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _train_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's classify/train.py."""
     add, count, positive = parser.add_argument, options.count, options.positive
+    off = options.count_or_off
     add("--data", type=Path, metavar="FOLDER", help="data set: train/CLASS/*.jpg, val/CLASS/*.jpg")
     add(
         "--model",
@@ -63,7 +64,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="begin with the layers of this classifier or detector that fit; by default random")  # fmt: skip
     add("--epochs", type=positive, default=10, metavar="N", help="(%(default)s)")
     add("--batch-size", "--batch", dest="batch", type=positive, default=64, metavar="N", help="(%(default)s)")
-    add("--img", "--imgsz", "--img-size", dest="img", type=positive, metavar="PX",
+    add("--img", "--imgsz", "--img-size", dest="img", type=options.side, metavar="PX",
         help="side of the images (224; with --qat the model's own)")  # fmt: skip
     add("--optimizer", choices=("SGD", "Adam", "AdamW"), default="Adam", help="(%(default)s)")
     add("--lr0", type=float, default=0.001, metavar="X", help="learning rate (%(default)s)")
@@ -84,7 +85,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--freeze",
         nargs="+",
-        type=count,
+        type=off,
         default=[0],
         metavar="N",
         help="first N layers, or several by number",
@@ -102,11 +103,13 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     add("--magnitude", type=float, default=0.3, metavar="P", help="their strength (%(default)s)")
     add("--mixup", type=float, default=0.0, metavar="P", help="batches blended with themselves (%(default)s)")
     add("--cutmix", type=float, default=0.0, metavar="P", help="batches that exchange patches (%(default)s)")
-    add("--patience", type=count, default=100, metavar="N", help="stop after N epochs without progress (100)")
-    add("--save-period", type=count, default=0, metavar="N", help="keep a file every N epochs (0: none)")
+    add("--patience", type=off, default=100, metavar="N",
+        help="stop after N epochs without progress; 0 or -1: never (100)")  # fmt: skip
+    add("--save-period", type=off, default=0, metavar="N",
+        help="keep a file every N epochs; 0 or -1: none (0)")  # fmt: skip
     add("--cache", nargs="?", const="ram", default="auto", choices=("auto", "ram", "disk", "none"),
         help="keep decoded pictures; auto: in memory up to 512 MiB")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
     add(
         "--amp",
         nargs="?",

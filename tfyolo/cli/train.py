@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfyolo.cli import arguments as options
 from tfyolo.cli import train_quantized
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images in a batch; -1 measures what fits a GPU (%(default)s)")  # fmt: skip
     add("--nominal-batch", type=options.positive, default=64, metavar="N",
         help="images in an update, by accumulation (%(default)s)")  # fmt: skip
-    add("--img", "--imgsz", "--img-size", dest="img", type=options.positive, metavar="PX",
+    add("--img", "--imgsz", "--img-size", dest="img", type=options.side, metavar="PX",
         help="side of the images (640; with --qat the model's own)")  # fmt: skip
     add("--optimizer", choices=("SGD", "Adam", "AdamW"), default="SGD", help="(%(default)s)")
     add("--adam", action="store_true", help="the same as --optimizer Adam")
@@ -56,14 +56,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--image-weights", action="store_true", help="draw pictures of badly detected classes more often")
     add("--autobalance", action="store_true", help="balance the scales' objectness by their losses")
     add("--noautoanchor", action="store_true", help="keep the anchors, whatever the boxes")
-    add(
-        "--freeze", nargs="+", type=int, default=[0], metavar="N", help="first N layers, or several by number"
-    )
-    add("--patience", type=int, default=100, metavar="N", help="stop after N epochs without progress (100)")
-    add("--save-period", type=int, default=0, metavar="N", help="keep a file every N epochs (0: none)")
+    add("--freeze", nargs="+", type=options.count_or_off, default=[0], metavar="N",
+        help="first N layers, or several by number")  # fmt: skip
+    add("--patience", type=options.count_or_off, default=100, metavar="N",
+        help="stop after N epochs without progress; 0 or -1: never (100)")  # fmt: skip
+    add("--save-period", type=options.count_or_off, default=0, metavar="N",
+        help="keep a file every N epochs; 0 or -1: none (0)")  # fmt: skip
     add("--cache", nargs="?", const="ram", default="none", choices=("ram", "disk", "none"),
         help="keep decoded pictures (ram)")  # fmt: skip
-    add("--seed", type=int, default=0, metavar="N", help="(%(default)s)")
+    add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
     add(
         "--amp",
         nargs="?",
@@ -122,15 +123,12 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
 
     if arguments.data is None:
         raise TfyoloError("--data is missing", fix="pass a data set's YAML, or --resume")
-    overrides = dict(_setting(text) for text in arguments.set)
-    if arguments.label_smoothing is not None:
-        overrides["label_smoothing"] = arguments.label_smoothing
     names = ("data", "weights", "cfg", "hyp", "epochs", "batch", "nominal_batch", "rect", "multi_scale",
              "single_cls", "image_weights", "cos_lr", "autobalance", "patience", "save_period", "cache",
              "seed", "amp", "strategy", "sync_bn")  # fmt: skip
     return TrainOptions(
         **{name: getattr(arguments, name) for name in names},
-        hyp_overrides=overrides,
+        hyp_overrides=_settings(arguments.set, arguments.label_smoothing),
         image_size=arguments.img or TrainOptions.image_size,
         optimizer="Adam" if arguments.adam else arguments.optimizer,
         autoanchor=not arguments.noautoanchor,
@@ -175,13 +173,21 @@ def _report(result: TrainResult, wanted: TrainOptions) -> None:
     print_next("tfyolo", "export", "--weights", result.best, "--include", "tflite")
 
 
-def _setting(text: str) -> tuple[str, Any]:
-    import yaml
-
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise TfyoloError(f"--set {text} is not NAME=VALUE", fix="write, for example, --set lr0=0.02")
-    return name, yaml.safe_load(value)
+def _settings(texts: list[str], label_smoothing: float | None) -> dict[str, str | float]:
+    """Hyperparameters of --set and --label-smoothing, by name."""
+    found: dict[str, str | float] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise TfyoloError(f"--set {text} is not NAME=VALUE", fix="write, for example, --set lr0=0.02")
+        if name in found:
+            raise TfyoloError(f"--set has `{name}` twice", fix="remove one")
+        found[name] = value
+    if label_smoothing is None:
+        return found
+    if "label_smoothing" in found:
+        raise TfyoloError("--label-smoothing and --set label_smoothing are the same", fix="remove one")
+    return {**found, "label_smoothing": label_smoothing}
 
 
 def _batch(text: str) -> int:

@@ -27,7 +27,7 @@ class ClassificationAugmentation(BaseModel):
         0.5
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     scale: float = Field(0.08, gt=0, le=1, description="smallest share of a picture's area in a random crop")
     ratio: float = Field(4 / 3, ge=1, le=10, description="largest proportion of a random crop's sides")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,9 @@ class Checkpoints(keras.callbacks.Callback):
     Args:
         folder: `weights/` of the run.
         progress: of the run; kept up to date.
-        save_period: epochs between `epochN.keras`; 0 for none.
-        patience: epochs without a better fitness after which training stops; 0 for never.
+        save_period: epochs between `epochN.keras`; none if less than 1.
+        patience: epochs without a better fitness after which training stops; never if less than 1. A fitness
+            of 0, as of first epochs, does not count towards it.
     """
 
     def __init__(self, folder: Path, progress: Progress, save_period: int = 0, patience: int = 100) -> None:
@@ -135,17 +137,26 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Save; a kill in between leaves the files of the epoch before."""
-        value = (logs or {}).get("fitness", 0.0)
         self.progress.epoch = epoch + 1
-        better = value > self.progress.best_fitness
-        if better or not self.best.exists():
-            self.progress.best_fitness, self.progress.best_epoch = value, epoch
+        if self._is_best(epoch, (logs or {}).get("fitness")) or not self.best.exists():
             self.model.save_averaged(self.best)
         save_state(self.model, self.progress, self.last)
-        if self.save_period and (epoch + 1) % self.save_period == 0:
+        if self.save_period > 0 and (epoch + 1) % self.save_period == 0:
             self.model.save_averaged(self.folder / f"epoch{epoch + 1}.keras")
-        if self.patience and epoch - self.progress.best_epoch >= self.patience:
+        if 0 < self.patience <= epoch - self.progress.best_epoch:
             self.model.stop_training = True
+
+    def _is_best(self, epoch: int, fitness: float | None) -> bool:
+        """Whether no epoch before was better; of equal ones the later is taken, as in YOLOv5."""
+        progress = self.progress
+        if fitness is None:  # not validated: the last epoch is the best guess
+            return True
+        if math.isnan(fitness) or fitness < progress.best_fitness:
+            return False
+        if fitness > progress.best_fitness or fitness == 0:
+            progress.best_epoch = epoch
+        progress.best_fitness = fitness
+        return True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """The run is over: its last model needs no state any more."""

@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 import tfyolo.configs
 from tfyolo.configs.reader import read_yaml
@@ -15,6 +15,20 @@ from tfyolo.errors import TfyoloError
 
 FOLDER = Path(tfyolo.configs.__file__).parent / "hyps"
 DEFAULT = "scratch-low"
+RENAMED = {"giou": "box"}
+"""Hyperparameters by their names in YOLOv5 before v3.1."""
+ELSEWHERE = {
+    "giou": "remove it: `box` is its new name",
+    "optimizer": "remove it, and pass --optimizer",
+    "nbs": "remove it, and pass --nominal-batch",
+    "epochs": "remove it, and pass --epochs",
+    "batch_size": "remove it, and pass --batch-size",
+    "img_size": "remove it, and pass --img",
+    "imgsz": "remove it, and pass --img",
+    **dict.fromkeys(("gr", "dfl", "paste_in", "loss_ota", "close_mosaic", "erasing", "auto_augment", "bgr"),
+                    "remove it: it has no counterpart here"),
+}  # fmt: skip
+"""What to do with names that are no hyperparameters here, where the most similar name would mislead."""
 
 
 class Hyps(Augmentation):
@@ -25,10 +39,10 @@ class Hyps(Augmentation):
         0.01
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lr0: float = Field(0.01, gt=0, le=10, description="learning rate after the warm-up")
-    lrf: float = Field(0.01, gt=0, le=1, description="last learning rate, as a share of lr0")
+    lrf: float = Field(0.01, ge=0, le=1, description="last learning rate, as a share of lr0")
     momentum: float = Field(0.937, ge=0, lt=1, description="of SGD; first beta of Adam")
     weight_decay: float = Field(5e-4, ge=0, lt=1, description="of kernels, for a nominal batch of 64")
     warmup_epochs: float = Field(3.0, ge=0, description="epochs of warm-up, at least 100 steps; 0 for none")
@@ -44,6 +58,15 @@ class Hyps(Augmentation):
     fl_gamma: float = Field(0.0, ge=0, le=10, description="gamma of the focal loss; 0 switches it off")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share taken from the true class")
     anchors: int | None = Field(None, ge=1, le=20, description="anchors a scale to generate; none by default")
+
+    @field_validator("anchors", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """As YOLOv5 reads it: 0 keeps the model's anchors, and evolved files hold fractions."""
+        try:
+            return round(float(value)) or None
+        except (TypeError, ValueError, OverflowError):
+            return value
 
     def augmentation(self) -> Augmentation:
         """Those of augmentation alone."""
@@ -65,30 +88,34 @@ def read_hyps(name: str | Path = DEFAULT, **overrides: Any) -> Hyps:
 
     Args:
         name: one of `list_hyps()`, also written as YOLOv5 does (`hyp.scratch-low.yaml`), or a file's path.
-            A file may hold a part of the fields; the others are those of `scratch-low`.
+            A name without suffix is never a file: write `./finetune` for one. A file may hold a part of the
+            fields; the others are those of `scratch-low`.
         overrides: values that win over the file's.
 
     Raises:
         TfyoloError: no such name or file, an unknown field or a value out of range, with its line.
     """
-    short = Path(name).name.removeprefix("hyp.").removesuffix(".yaml")
-    path = FOLDER / f"{short}.yaml" if short in list_hyps() and not Path(name).exists() else Path(name)
-    if not path.exists() and not str(name).endswith((".yaml", ".yml")):
+    path, text = Path(name), str(name)
+    short = text.removeprefix("hyp.").removesuffix(".yaml")
+    if short in list_hyps() and (text == short or not path.is_file()):
+        path = FOLDER / f"{short}.yaml"
+    elif not path.exists() and not text.endswith((".yaml", ".yml")):
         near = difflib.get_close_matches(short, list_hyps(), 1) or list_hyps()
         raise TfyoloError(
             f"no hyperparameters are called `{name}`", fix=f"use {' or '.join(near)}, or a file"
         )
     document = read_yaml(path)
-    unknown = next((key for key in (*document.value, *overrides) if key not in Hyps.model_fields), None)
+    values, overrides = (_renamed(given) for given in (document.value, overrides))
+    unknown = next((key for key in (*values, *overrides) if key not in Hyps.model_fields), None)
     if unknown is not None:
         near = difflib.get_close_matches(str(unknown), Hyps.model_fields, 1)
-        fix = f"write `{near[0]}`" if near else "remove it"
+        fix = ELSEWHERE.get(unknown) or (f"write `{near[0]}`" if near else "remove it")
         message = f"no hyperparameter is called `{unknown}`"
         if unknown in overrides:
             raise TfyoloError(message, fix=fix)
         raise document.error(message, unknown, fix=fix)
     try:
-        return Hyps.model_validate({**document.value, **overrides})
+        return Hyps.model_validate({**values, **overrides})
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
@@ -96,4 +123,13 @@ def read_hyps(name: str | Path = DEFAULT, **overrides: Any) -> Hyps:
         message = f"`{field}`: {first['msg'][:1].lower()}{first['msg'][1:]} ({allowed})"
         if field in overrides:
             raise TfyoloError(message, fix="correct the value") from error
-        raise document.error(message, field, fix="correct the value") from error
+        key = next((old for old, new in RENAMED.items() if new == field and old in document.value), field)
+        raise document.error(message, key, fix="correct the value") from error
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """Values by the names of YOLOv5 v7.0; where a file has both names, the old one stays and is refused."""
+    return {
+        RENAMED[key] if key in RENAMED and RENAMED[key] not in values else key: value
+        for key, value in values.items()
+    }

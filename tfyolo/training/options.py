@@ -30,8 +30,8 @@ class TrainOptions:
         autobalance: let the scales' objectness weights follow their losses.
         autoanchor: check the anchors before training, and make better ones where they do not fit.
         freeze: layers not to train: a count of the first, or their numbers.
-        patience: epochs without progress after which to stop; 0 never does.
-        save_period: write `epochN.keras` every so many epochs; 0 never does.
+        patience: epochs without progress after which to stop; never if less than 1.
+        save_period: write `epochN.keras` every so many epochs; never if less than 1.
         cache: `none`, `ram` or `disk`.
         seed: of weights, pipeline and AutoAnchor.
         amp: `off`, `bf16` or `fp16`.

@@ -9,6 +9,7 @@ from typing import Any
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model, load_spec
 from tfyolo.models.build import import_keras
+from tfyolo.models.spec import ModelSpec
 from tfyolo.training.model import TrainingModel
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import find_weights
@@ -81,6 +82,25 @@ def plan_start(
         if not taken:
             raise TfyoloError("no weight fits the configuration", path=weights, fix="pass another --cfg")
     return Start(contract, source, taken, total)
+
+
+def frozen_layers(freeze: Sequence[int], spec: ModelSpec) -> list[str]:
+    """Prefixes of the names of layers that are not trained.
+
+    Args:
+        freeze: how many layers from the first on; or of several numbers, which layers.
+        spec: of the model.
+
+    Raises:
+        TfyoloError: the model has no such layer.
+    """
+    count = len(spec.layers)
+    if len(freeze) > 1 and (outside := [layer for layer in freeze if not 0 <= layer < count]):
+        raise TfyoloError(
+            f"there is no layer {outside[0]} to freeze", fix=f"pass numbers within 0 and {count - 1}"
+        )
+    layers = range(min(freeze[0], count)) if len(freeze) == 1 else freeze
+    return [f"model.{layer}." for layer in layers]
 
 
 def make_model(

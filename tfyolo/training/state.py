@@ -25,7 +25,7 @@ class Progress:
     Args:
         epoch: epochs done.
         best_fitness: best so far: 0.1 mAP50 + 0.9 mAP50-95, of a classifier top-1.
-        best_epoch: when that was, counted from 0.
+        best_epoch: when it last rose or was 0, counted from 0.
         options: those of the run, as plain values.
         hyps: its hyperparameters.
         class_maps: mAP50-95 of each class after the last validation, for `--image-weights`.

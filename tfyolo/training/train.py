@@ -26,7 +26,7 @@ from tfyolo.training.hyps import Hyps, read_hyps
 from tfyolo.training.loop import run_epochs
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.options import TrainOptions
-from tfyolo.training.start import Start, make_model, plan_start
+from tfyolo.training.start import Start, frozen_layers, make_model, plan_start
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.strategies import open_strategy
 from tfyolo.weights.keras_file import read_contract
@@ -99,7 +99,7 @@ def train(
         model = make_model(start, options.image_size, PRECISIONS[options.amp], options.sync_bn)
         batch = _batch(options, model, tell)
         pipeline = _pipeline(samples, options, hyps, batch, max(start.contract.strides), bar)
-        if frozen := model.freeze(_frozen_layers(options.freeze)):
+        if frozen := model.freeze(frozen_layers(options.freeze, start.contract.spec)):
             tell(f"frozen: {len(frozen)} arrays of {len(frozen) + len(model.trained)}")
         if not model.trained:
             raise TfyoloError(
@@ -202,12 +202,6 @@ def _pipeline(
     )  # fmt: skip
     follow = None if bar is None else partial(bar, f"caching pictures ({options.cache})")
     return Pipeline(samples, hyps.augmentation(), settings, follow)
-
-
-def _frozen_layers(freeze: tuple[int, ...]) -> list[str]:
-    """Beginnings of layers' names: of the first N, or of those listed."""
-    layers = range(freeze[0]) if len(freeze) == 1 else freeze
-    return [f"model.{layer}." for layer in layers]
 
 
 def _own_callbacks(

@@ -36,12 +36,13 @@ def find_weights(path_or_name: str | Path) -> Path:
     """
     path = Path(path_or_name)
     name = path.stem if suffix_of(path) == ".pt" else path.name
+    is_release = path.name == str(path_or_name) and name in SHA256
     # A folder `yolov5s` may be a run or a clone, exported folders have longer names; "" is a folder, too.
-    if str(path_or_name) and path.exists() and not (path.is_dir() and str(path_or_name) in SHA256):
+    if str(path_or_name) and path.exists() and not (path.is_dir() and is_release):
         if path.is_dir() and suffix_of(path) in (".pt", ".pth", ".keras"):
             raise TfyoloError("is a folder", path=path, fix=f"pass a {path.suffix} file")
         return path
-    if path.name != str(path_or_name) or name not in SHA256:
+    if not is_release:
         hint = f"pass a file, or one of {', '.join(SHA256)}"
         raise TfyoloError("no such model file", path=path, fix=hint)
     local = Path(f"{name}.pt")

@@ -13,7 +13,7 @@ class Augmentation(BaseModel):
         0.5
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     hsv_h: float = Field(0.015, ge=0, le=0.5, description="hue turns by up to this share of a full turn")
     hsv_s: float = Field(0.7, ge=0, le=1, description="saturation changes by up to this share")

@@ -18,10 +18,10 @@ class ClassifyHyps(BaseModel):
         5e-05
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lr0: float = Field(0.001, gt=0, le=10, description="learning rate after the warm-up")
-    lrf: float = Field(0.01, gt=0, le=1, description="last learning rate, as a share of lr0")
+    lrf: float = Field(0.01, ge=0, le=1, description="last learning rate, as a share of lr0")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD; first beta of Adam")
     weight_decay: float = Field(5e-5, ge=0, lt=1, description="of kernels")
     warmup_epochs: float = Field(1.0, ge=0, description="at most a tenth of the run; 0 for none")
@@ -46,8 +46,8 @@ class ClassifyOptions:
         hyps: of optimizer and loss.
         augmentation: of pictures.
         freeze: layers not to train: a count of the first, or their numbers.
-        patience: epochs without progress after which to stop; 0 never does.
-        save_period: write `epochN.keras` every so many epochs; 0 never does.
+        patience: epochs without progress after which to stop; never if less than 1.
+        save_period: write `epochN.keras` every so many epochs; never if less than 1.
         cache: `auto`, `none`, `ram` or `disk`.
         seed: of weights and pipeline.
         amp: `off`, `bf16` or `fp16`.

@@ -24,6 +24,7 @@ from tfyolo.training.classify import plots
 from tfyolo.training.classify.callbacks import ClassifierResultsCsv, ClassifierValidation
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 from tfyolo.training.classify.start import ClassifierStart, make_classifier, plan_classifier
+from tfyolo.training.start import frozen_layers
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.train import PRECISIONS
 from tfyolo.weights.keras_file import read_contract
@@ -87,7 +88,7 @@ def train_classifier(
     progress = read_progress(resume, TASK) if resume else Progress(options=plain(options), task=TASK)
     model = make_classifier(start, options.image_size, PRECISIONS[options.amp])
     pipeline = _pipeline(scans["train"], len(dataset.names), options, bar)
-    if frozen := model.freeze(_frozen_layers(options.freeze)):
+    if frozen := model.freeze(frozen_layers(options.freeze, start.contract.spec)):
         tell(f"frozen: {len(frozen)} arrays of {len(frozen) + len(model.trained)}")
     if not model.trained:
         raise TfyoloError("all layers are frozen, so nothing is left to train", fix="pass a lower --freeze")
@@ -190,9 +191,3 @@ def _pipeline(scan: Scan, classes: int, options: ClassifyOptions, bar: Bar | Non
     settings = ClassificationOptions(options.image_size, options.batch, options.seed, options.cache)
     follow = None if bar is None else partial(bar, "caching pictures")
     return ClassificationPipeline(scan.samples, classes, options.augmentation, settings, follow)
-
-
-def _frozen_layers(freeze: tuple[int, ...]) -> list[str]:
-    """Beginnings of layers' names: of the first N, or of those listed."""
-    layers = range(freeze[0]) if len(freeze) == 1 else freeze
-    return [f"model.{layer}." for layer in layers]
