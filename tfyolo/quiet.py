@@ -53,7 +53,7 @@ def hidden_stderr() -> Iterator[None]:
         os.dup2(notes.fileno(), 2)
         try:
             yield
-        except TfyoloError:  # says itself what is wrong
+        except (TfyoloError, KeyboardInterrupt):  # says itself what is wrong; nothing is
             raise
         except BaseException:
             notes.seek(0)

@@ -70,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     module.add_arguments(parser)
     arguments = parser.parse_args(words[1:])
+    arguments.words = words[1:]
     # TensorFlow's start-up notes are not for users; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     device = getattr(arguments, "device", "")
@@ -110,15 +111,23 @@ def _overview() -> str:
 
 def entry() -> NoReturn:
     """The console script."""
-    from tfyolo.cli.streams import finish_streams, prepare_streams
+    from tfyolo.cli.interrupt import supervised
+    from tfyolo.cli.streams import prepare_streams
     from tfyolo.quiet import hide_import_notes
 
     prepare_streams()
     hide_import_notes()
+    sys.exit(supervised(_finished_main))
+
+
+def _finished_main() -> int:
+    """The exit code of `main`, with all that was printed written."""
+    from tfyolo.cli.streams import finish_streams
+
     try:
         code = main()
     except SystemExit as end:  # argparse's own
         if not isinstance(end.code, int | None):
             raise
         code = end.code or 0
-    sys.exit(finish_streams(code))
+    return finish_streams(code)
