@@ -11,11 +11,13 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from tfyolo.keras_layers import register_with_keras
 from tfyolo.version import __version__
 
 # TensorFlow uses oneDNN by itself only on CPUs with AVX-512; on others training is 1.5 times as fast with it.
 # Its own variable turns it off, and TensorFlow imported before tfyolo does not see this.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+register_with_keras()
 
 if TYPE_CHECKING:
     from tfyolo import datasets
