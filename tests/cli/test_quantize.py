@@ -190,3 +190,29 @@ def test_calibration_without_an_integer_network_is_refused(tiny_shapes, command,
     message = capsys.readouterr().err
     assert reason in message
     assert "leave out --" in message
+
+
+@pytest.mark.parametrize(
+    ("variants", "advice"),
+    [
+        ([((), 0.5, 0.90)], None),
+        ([((), 0.5, 0.90), (("model.1",), 0.6, 0.95), (("model.2",), 0.4, 0.89)], None),
+        ([((), 0.5, 0.90), (("model.1",), 0.4, 0.90), (("model.2",), 0.3, 0.91)], "model.2"),
+        ([((), 0.5, 0.90), (("model.1",), 0.4, 0.91), (("model.1", "model.2"), 0.3, 0.80)], "model.1"),
+    ],
+)
+def test_quant_debug_advises_only_what_its_table_shows_to_gain(variants, advice, capsys):
+    from tfyolo.cli.quant_debug import _advise
+    from tfyolo.quantization.debug import DebugReport, Variant
+
+    report = DebugReport((), tuple(Variant(*values) for values in variants))
+    _advise(report, "best.keras", "fruit.yaml", False)
+    said = capsys.readouterr().out
+    if advice is None:
+        assert "leave all quantized" in said
+        return
+    rest = f"--weights best.keras --data fruit.yaml --keep-float {advice}\n"
+    assert said == f"next: tfyolo export --int8 {rest}"
+    # Ranges of a quantized file are not measured anew: it is made anew from the float model.
+    _advise(report, "best.keras", "fruit.yaml", True)
+    assert capsys.readouterr().out == f"next: tfyolo quantize {rest}"

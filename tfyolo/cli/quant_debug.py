@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tfyolo.cli import arguments as options
@@ -77,10 +78,24 @@ def run(arguments: argparse.Namespace) -> int:
     chart = save_noise_chart(report.layers, contract.spec, folder / "noise.png")
     _print(report, len(shown))
     print(f"chart: {chart}")
-    if best := min(report.variants[1:], key=lambda v: v.score_error, default=None):
-        data = ["--int8", "--data", arguments.data]
-        print_next("tfyolo", "export", "--weights", path, *data, "--keep-float", *best.kept)
+    _advise(report, arguments.exact or path, arguments.data, bool(contract.quantization))
     return 0
+
+
+def _advise(report: DebugReport, weights: str | Path, data: str, trained: bool) -> None:
+    """Print the next command: with layers in float only where the table shows that they gain.
+
+    Args:
+        report: with the variants that were measured.
+        weights: the float model.
+        data: as it was given.
+        trained: whether the quantized model is a file of its own, which has to be made anew.
+    """
+    if report.best is None:
+        print("none of these layers gains both score error and fidelity in float: leave all quantized")
+        return
+    command = ["quantize"] if trained else ["export", "--int8"]
+    print_next("tfyolo", *command, "--weights", weights, "--data", data, "--keep-float", *report.best.kept)
 
 
 def _print(report: DebugReport, pictures: int) -> None:

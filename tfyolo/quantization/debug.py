@@ -61,6 +61,17 @@ class DebugReport:
     layers: tuple[LayerNoise, ...]
     variants: tuple[Variant, ...]
 
+    @property
+    def best(self) -> Variant | None:
+        """The variant of least score error, of those better than the network as it is in both figures."""
+        first = self.variants[0]
+        better = [
+            variant
+            for variant in self.variants[1:]
+            if variant.score_error < first.score_error and variant.fidelity >= first.fidelity
+        ]
+        return min(better, key=lambda variant: variant.score_error, default=None)
+
 
 def debug(
     exact: Network,
