@@ -20,7 +20,7 @@ WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/p
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 .PHONY: help setup web web-page demo chromium android android-assets android-tools test test-python test-web \
-  test-android test-slow fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
+  test-android test-slow test-kills fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
   bench-pipeline bench-train lock clean
 
 help:  ## list the targets
@@ -149,6 +149,9 @@ test-slow: setup  ## the checks that take minutes
 fuzz: setup  ## load and run mutated model files: make fuzz FUZZ=onnx COUNT=2000 SEED=0; one of them: CASE=17
 	$(BIN)/python -m tests.fuzz $(or $(FUZZ),all) --count $(or $(COUNT),2000) --seed $(or $(SEED),0) \
 	  $(if $(CASE),--case $(CASE))
+
+test-kills: setup  ## kill train, convert, export and quantize at random moments: make test-kills COUNT=30 SEED=0
+	$(BIN)/python -m tests.kills --count $(or $(COUNT),30) --seed $(or $(SEED),0)
 
 lint: setup  ## ruff, mypy and the one-way rule between packages
 	$(BIN)/ruff check .
