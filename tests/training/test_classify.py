@@ -91,15 +91,20 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
     assert read_progress(last, "classify").epoch == 2
     with pytest.raises(TfyoloError, match="a run of a classifier"):
         read_progress(last)
-    wanted = from_plain(read_progress(last, "classify").options)
+    wanted = from_plain(read_progress(last, "classify").options, last)
     assert wanted == options
+    notes, said = (tmp_path / "killed/opt.yaml").read_text(), []
     for split in ("train", "val"):
         (options.data / split / "red").rename(options.data / split / "rot")
     with pytest.raises(TfyoloError, match="the classes of the data set have changed"):
         train_classifier(wanted, tmp_path / "killed", resume=last)
     for split in ("train", "val"):
         (options.data / split / "rot").rename(options.data / split / "red")
-    result = train_classifier(wanted, tmp_path / "killed", resume=last)
+    result = train_classifier(
+        replace(wanted, epochs=9, model=""), tmp_path / "killed", resume=last, tell=said.append
+    )
+    assert any(line.startswith("`epochs` = 9 is ignored: ") for line in said)
+    assert (tmp_path / "killed/opt.yaml").read_text() == notes
     mine, theirs = load_model(result.last)[0].get_weights(), load_model(whole.last)[0].get_weights()
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
@@ -217,7 +222,9 @@ def test_the_warm_up_is_a_tenth_of_the_run_at_most():
 
 
 def test_options_become_plain_values_and_back(options):
-    assert from_plain(plain(options)) == options
+    assert from_plain(plain(options), Path("x")) == options
+    with pytest.raises(TfyoloError, match="its option `epochs` is 'many'"):
+        from_plain({**plain(options), "epochs": "many"}, Path("x"))
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,45 @@ def test_an_ended_run_has_no_state_left_and_says_so(unbroken):
         read_progress(unbroken.last)
 
 
-def test_a_killed_run_goes_on_to_the_same_end(options, unbroken, tmp_path):
+def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
+    options, unbroken, shapes, tmp_path, monkeypatch
+):
+    (tmp_path / "began").mkdir()
+    monkeypatch.chdir(tmp_path / "began")
+    for name, text in (
+        ("tiny.yaml", Path(TINY).read_text()),
+        ("mine.yaml", "lr0: 0.01\n"),
+        ("data.yaml", shapes.read_text().replace("path: .", f"path: {shapes.parent}")),
+    ):
+        Path(name).write_text(text)
+    begun = replace(options, data=Path("data.yaml"), cfg="tiny.yaml", hyp="mine.yaml")
     with pytest.raises(KilledError):
-        train(options, tmp_path, callbacks=[KillIn(2)])
+        train(begun, tmp_path, callbacks=[KillIn(2)])
+    notes = {name: (tmp_path / name).read_text() for name in ("opt.yaml", "hyp.yaml")}
     last = tmp_path / "weights/last.keras"
     assert read_progress(last).epoch == 2
-    result = train(options, tmp_path, resume=last)
+
+    Path("tiny.yaml").unlink()
+    Path("mine.yaml").write_text("lr0: 0.5\nmosaic: 0\n")
+    elsewhere, said = replace(begun, data=Path("data.yaml").absolute(), epochs=9, image_size=96), []
+    names = "names: [circle, rectangle, triangle]"
+    assert names in Path("data.yaml").read_text()
+    Path("data.yaml").write_text(Path("data.yaml").read_text().replace("circle, rect", "rect, circle, "))
+    with pytest.raises(
+        TfyoloError, match=r"data.yaml: the classes of the data set have changed: it has rect, "
+    ):
+        train(elsewhere, tmp_path, resume=last)
+    Path("data.yaml").write_text(Path("data.yaml").read_text().replace("rect, circle, ", "circle, rect"))
+    monkeypatch.chdir(tmp_path)
+    result = train(elsewhere, tmp_path, resume=last, tell=said.append)
+
+    said = "\n".join(said)
+    assert "`epochs` = 9 is ignored: a resumed run keeps its settings, here 3" in said
+    assert "`image_size` = 96 is ignored" in said
+    assert (
+        "mine.yaml has changed, but a resumed run keeps its hyperparameters: mosaic = 1.0, lr0 = 0.01" in said
+    )
+    assert {name: (tmp_path / name).read_text() for name in notes} == notes
     mine, theirs = load_model(result.last)[0].get_weights(), load_model(unbroken.last)[0].get_weights()
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)

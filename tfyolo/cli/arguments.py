@@ -110,6 +110,18 @@ def add_run(parser: argparse.ArgumentParser, project: str) -> None:
     parser.add_argument("--exist-ok", action="store_true", help="write into an existing subfolder")
 
 
+def given(parser: argparse.ArgumentParser, words: Sequence[str]) -> set[str]:
+    """Names of the options that stand in a command line, whatever their values."""
+    flags = {word.partition("=")[0] for word in words if word.startswith("-")}
+    return {action.dest for action in parser._actions if flags.intersection(action.option_strings)}
+
+
+def tell_folder_is_kept(flags: set[str], folder: Path) -> None:
+    """Say that --name and --exist-ok have no effect on a run that goes on in its folder."""
+    for name in sorted(flags & {"name", "exist_ok"}):
+        print(f"--{name.replace('_', '-')} is ignored: a resumed run goes on in {folder}")
+
+
 def image_hw(values: list[int] | None) -> tuple[int, int] | None:
     """--img as height and width.
 

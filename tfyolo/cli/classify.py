@@ -162,6 +162,7 @@ def _train(arguments: argparse.Namespace) -> int:
         train_quantized.train_quantized(arguments, "classify", "--pretrained", arguments.pretrained)
         return 0
     options.refuse_given(arguments.given, (), "only --qat calibrates")
+    train_quantized.check_flags(arguments)
     if arguments.resume is not None:
         return _resume(arguments)
     if arguments.data is not None:
@@ -206,13 +207,30 @@ def _checked(model: Any, given: dict[str, Any]) -> Any:
 
 
 def _resume(arguments: argparse.Namespace) -> int:
-    from tfyolo.training.classify.train import TASK, from_plain
+    from tfyolo.training.classify.train import TASK, from_plain, plain
+    from tfyolo.training.resume import tell_ignored
     from tfyolo.training.state import newest_run, read_progress
 
     last = Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project), TASK)
     if last.is_dir():  # a run's folder
         last = last / "weights/last.keras"
-    return _run(from_plain(read_progress(last, TASK).options), last.parent.parent, last)
+    saved = from_plain(read_progress(last, TASK).options, last)
+    wanted = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
+    flags = options.given(arguments.parser, arguments.words)
+    fields = {_FIELDS.get(name, name) for name in flags}
+    tell_ignored(_flat(plain(wanted), fields), _flat(plain(saved), fields), print)
+    options.tell_folder_is_kept(flags, last.parent.parent)
+    return _run(saved, last.parent.parent, last)
+
+
+_FIELDS = {"img": "image_size", "noval": "val", "noplots": "plots", "decay": "weight_decay"}
+"""Options of the run by flags that are called otherwise."""
+
+
+def _flat(values: dict[str, Any], fields: set[str]) -> dict[str, Any]:
+    """Those of the options, hyperparameters and augmentation that are named."""
+    flat = {**values, **values["hyps"], **values["augmentation"]}
+    return {name: value for name, value in flat.items() if name in fields}
 
 
 def _run(wanted: ClassifyOptions, folder: Path, resume: Path | None) -> int:

@@ -100,10 +100,12 @@ def run(arguments: argparse.Namespace) -> int:
         train_quantized.train_quantized(arguments, "detect", "--weights", arguments.weights, arguments.hyp)
         return 0
     options.refuse_given(arguments.given, (), "only --qat calibrates")
+    train_quantized.check_flags(arguments)
     if arguments.resume is not None:
         from tfyolo.training.state import newest_run
 
-        return _resume(Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project)))
+        last = Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project))
+        return _resume(arguments, last)
     if arguments.data is not None:
         read_dataset(arguments.data)  # refuses before TensorFlow is loaded
     wanted = _options(arguments)
@@ -138,15 +140,31 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
     )
 
 
-def _resume(last: Path) -> int:
-    from tfyolo.training.options import TrainOptions
-    from tfyolo.training.state import read_progress
+_FIELDS = {
+    "img": "image_size", "adam": "optimizer", "set": "hyp_overrides", "label_smoothing": "hyp_overrides",
+    "noval": "val", "noplots": "plots", "noautoanchor": "autoanchor",
+}  # fmt: skip
+"""Options of the run by flags that are called otherwise."""
 
+
+def _resume(arguments: argparse.Namespace, last: Path) -> int:
+    from tfyolo.training.resume import tell_ignored
+    from tfyolo.training.state import read_progress
+    from tfyolo.training.train import from_plain, plain
+
+    if arguments.evolve:
+        raise TfyoloError("--resume goes on with one run, and --evolve makes many", fix="pass one of them")
     if last.is_dir():  # a run's folder
         last = last / "weights/last.keras"
-    saved = dict(read_progress(last).options)
-    wanted = TrainOptions(**{**saved, "data": Path(saved["data"]), "freeze": tuple(saved["freeze"])})
-    return _train(wanted, last.parent.parent, last)
+    saved = from_plain(read_progress(last).options, last)
+    wanted = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
+    flags = options.given(arguments.parser, arguments.words)
+    fields = {_FIELDS.get(name, name) for name in flags}
+    tell_ignored(
+        {name: value for name, value in plain(wanted).items() if name in fields}, plain(saved), print
+    )
+    options.tell_folder_is_kept(flags, last.parent.parent)
+    return _train(saved, last.parent.parent, last)
 
 
 def _train(wanted: TrainOptions, folder: Path, resume: Path | None) -> int:

@@ -16,6 +16,10 @@ _HEEDED = {
 """Arguments of the two commands that mean something with --qat."""
 
 
+_OWN = {"qat_loss", "qat_lr"}
+"""Arguments that mean something with --qat only."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """--qat, and how the model is calibrated and trained."""
     parser.add_argument(
@@ -24,6 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_calibration(parser, data=False)
     options.add_qat(parser, "both", short=False)
     parser.set_defaults(parser=parser)
+
+
+def check_flags(arguments: argparse.Namespace) -> None:
+    """Refuse flags of quantized training without --qat.
+
+    Raises:
+        TfyoloError: naming the flag.
+    """
+    for name in sorted(_OWN & options.given(arguments.parser, arguments.words)):
+        raise TfyoloError(f"--{name.replace('_', '-')} is for --qat", fix="add --qat, or leave it out")
 
 
 def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights: str, hyp: str = "") -> None:
@@ -50,8 +64,8 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
 
     if arguments.data is None or not weights:
         raise TfyoloError(f"--qat needs --data and {flag}", fix="pass a trained model and its data set")
-    for name, value in vars(arguments).items():
-        if name not in _HEEDED and value != arguments.parser.get_default(name):
+    for name in sorted(options.given(arguments.parser, arguments.words)):
+        if name not in _HEEDED:
             raise TfyoloError(f"--qat takes no --{name.replace('_', '-')}", fix="leave it out")
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     wanted = QuantizeOptions(

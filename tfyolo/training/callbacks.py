@@ -45,6 +45,8 @@ class Validation(keras.callbacks.Callback):
         >>> model.fit(stream, callbacks=[Validation(dataset, scan)])  # doctest: +SKIP
     """
 
+    puts_metrics = True  # into the logs, for the callbacks after it
+
     def __init__(
         self,
         dataset: Dataset,
@@ -199,8 +201,9 @@ class ResultsCsv(keras.callbacks.Callback):
 def learning_rates(model: TrainingModel) -> tuple[float, float, float]:
     """Of biases, kernels and batch-norm scales, at the last step."""
     controls = model.schedule(model.counters["step"].numpy() - 1.0)
-    weights = float(controls.factor) * float(model.optimizer.learning_rate.numpy())
-    return weights + float(controls.bias_rate) * model.optimizer.warmup_bias_lr, weights, weights
+    base = float(model.optimizer.learning_rate.numpy())
+    weights = float(controls.factor) * base
+    return weights + model.optimizer.warmup_rate(base, float(controls.bias_rate)), weights, weights
 
 
 class TensorBoard(keras.callbacks.Callback):

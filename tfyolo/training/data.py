@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tfyolo.evaluation.validator import ValOptions
 from tfyolo.training.callbacks import Validation
 from tfyolo.training.hyps import DEFAULT, read_hyps
 from tfyolo.training.model import TrainingModel
-from tfyolo.training.start import make_model, plan_start
+from tfyolo.training.start import make_model, plan_start, with_anchors
 
 _SHOWN = 5
 """Problems of a data set named in a warning."""
@@ -51,12 +52,13 @@ class TrainingData:
         cache: str = "none",
     ) -> None:
         self.dataset, self.image_size, self.batch = read_dataset(data), image_size, batch
-        self.hyps = read_hyps(hyp)
+        self.hyps, self.seed = read_hyps(hyp), seed
         options = PipelineOptions(image_size=image_size, batch=batch, seed=seed, cache=cache)
         scan = scan_split(self.dataset, "train")
         check_usable(self.dataset, "train", scan, labelled=True)
         _warn(scan)
-        self.pipeline = Pipeline(scan.samples, self.hyps.augmentation(), options)
+        self.samples = scan.samples
+        self.pipeline = Pipeline(self.samples, self.hyps.augmentation(), options)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,7 +71,7 @@ class TrainingData:
         return self.pipeline.steps_per_epoch
 
     def stream(self) -> Any:
-        """A `tf.data.Dataset` of batches without end; pass `steps_per_epoch` to `fit`."""
+        """A `tf.data.Dataset` of batches without end; an epoch of `fit` has as many as `compile` was told."""
         return self.pipeline.stream()
 
     def validation(self) -> Validation:
@@ -89,16 +91,29 @@ def _warn(scan: Scan) -> None:
         )
 
 
-def training_model(weights: str | Path, data: TrainingData, cfg: str = "") -> TrainingModel:
-    """A model for `fit` with the classes of `data`.
+def training_model(
+    weights: str | Path,
+    data: TrainingData,
+    cfg: str = "",
+    *,
+    autoanchor: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
+) -> TrainingModel:
+    """A model for `fit` with the classes of `data`, and with anchors that fit its boxes.
 
     Args:
         weights: `.pt` or `.keras` file or release name to begin from; "" for random weights.
         data: to be trained on.
         cfg: model name or YAML, by default that of `weights`.
+        autoanchor: check the anchors, and make better ones where they do not fit.
+        tell: is given sentences on the weights taken over and on the anchors; `print`, for example.
 
     Raises:
         TfyoloError: weights or configuration cannot be read.
     """
     start = plan_start(str(weights), cfg, data.names, data.image_size, data.hyps.anchors)
+    tell(start.describe())
+    start = with_anchors(
+        start, data.samples, data.image_size, data.hyps.anchor_t, check=autoanchor, seed=data.seed, tell=tell
+    )
     return make_model(start, data.image_size)

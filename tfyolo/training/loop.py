@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfyolo.data.pipeline import Pipeline
+from tfyolo.training.controls import check_callbacks
 from tfyolo.training.model import LOSSES, TrainingModel
 
 
@@ -33,7 +34,11 @@ def run_epochs(
     strategy = tf.distribute.get_strategy()
     step = _compiled(model, strategy)
     hooks = keras.callbacks.CallbackList(
-        list(callbacks), model=model, epochs=epochs, steps=pipeline.steps_per_epoch, add_history=False
+        check_callbacks(model, list(callbacks), loop=True),
+        model=model,
+        epochs=epochs,
+        steps=pipeline.steps_per_epoch,
+        add_history=False,
     )
     model.stop_training = False
     hooks.on_train_begin()
@@ -43,14 +48,17 @@ def run_epochs(
             weights = image_weights() if image_weights is not None else None
             batches = _batches(pipeline, strategy, epoch, epochs, weights)
         hooks.on_epoch_begin(epoch)
-        sums = dict.fromkeys(LOSSES, 0.0)
+        model.check_trained()
+        sums = dict.fromkeys(("loss", *LOSSES), 0.0)
         logs: dict[str, float] = {}
         for index in range(pipeline.steps_per_epoch):
             hooks.on_train_batch_begin(index)
             losses = step(*next(batches))
-            sums = {name: sums[name] + float(losses[name]) for name in LOSSES}
+            sums = {name: sums[name] + float(losses[name]) for name in sums}
             logs = {name: total / (index + 1) for name, total in sums.items()}
             hooks.on_train_batch_end(index, logs)
+            if model.stop_training:
+                break
         hooks.on_epoch_end(epoch, logs)
         if model.stop_training:
             break

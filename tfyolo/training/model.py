@@ -13,12 +13,14 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
 from tfyolo.training.average import MovingAverage
+from tfyolo.training.controls import Guard, check_arguments, check_callbacks, check_epochs, steps_of
 from tfyolo.training.hyps import Hyps
 from tfyolo.training.loss import DetectionLoss, LossSettings
 from tfyolo.training.optimizers import GroupedOptimizer, on_devices, tensor_of
 from tfyolo.training.schedule import NOMINAL_BATCH, Schedule, cosine, linear
 
 LOSSES = ("box_loss", "obj_loss", "cls_loss")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _FIRST_LOSS_SCALE = 65536.0
 _SOUND_STEPS_TO_DOUBLE = 2000
 _AUTOBALANCE = 0.0001
@@ -33,7 +35,8 @@ class TrainingModel(keras.Model):
     Args:
         contract: names, anchors and configuration of the detector.
         image_size: side of the training images in pixels: the objectness loss is weighted by it.
-        precision: `float32`, `mixed_bfloat16` or `mixed_float16` (with loss scaling).
+        precision: `float32`, `mixed_bfloat16` or `mixed_float16` (with loss scaling); by default Keras' own
+            `keras.config.dtype_policy()`.
         synchronized_bn: batch-norm statistics of all devices together.
 
     Example:
@@ -46,19 +49,26 @@ class TrainingModel(keras.Model):
         self,
         contract: Contract,
         image_size: int = 640,
-        precision: str = "float32",
+        precision: str | None = None,
         synchronized_bn: bool = False,
     ) -> None:
-        super().__init__(name="training")
+        super().__init__(name="training", dtype="float32")
+        precision = precision or keras.config.dtype_policy().name
+        if precision not in PRECISIONS:
+            raise TfyoloError(
+                f"training has no precision `{precision}`", fix=f"use one of {', '.join(PRECISIONS)}"
+            )
         self.contract, self.image_size, self.precision = contract, image_size, precision
         spec = contract.spec
         with dtype_policy(precision):
             self.network = build_model(spec, for_training=True, synchronized_bn=synchronized_bn)
-        self.averaged = build_model(spec)
+        with dtype_policy("float32"):
+            self.averaged = build_model(spec)
         self.averaged.trainable = False
         self.averaged.set_weights(self.network.get_weights())
-        self.trained = list(self.network.trainable_variables)
-        """Variables that the optimizer changes; `freeze` takes some away."""
+        self._frozen: frozenset[int] = frozenset()
+        self.trained: list[Any] = []
+        """Variables that the optimizer changes, from `compile` on: none of frozen layers."""
 
     def call(self, images: Any, training: bool = False) -> list[Any]:
         """Raw heads of images in 0..1; of the averaged weights unless `training`."""
@@ -72,16 +82,32 @@ class TrainingModel(keras.Model):
     def freeze(self, prefixes: Sequence[str]) -> list[str]:
         """Train no weight whose layer's name begins with one of `prefixes`, such as `model.0.`.
 
-        Batch-norm statistics of these layers still follow the data, as in YOLOv5.
+        Batch-norm statistics of these layers still follow the data, as in YOLOv5; those of layers whose
+        `trainable` is False stay, as in Keras. Both hold from the next `compile` on.
 
         Returns:
             Paths of the frozen variables.
         """
         layers = {id(v): layer.name + "." for layer in self.network.layers for v in layer.trainable_variables}
-        frozen = [v for v in self.trained if layers[id(v)].startswith(tuple(prefixes))]
-        gone = {id(v) for v in frozen}
-        self.trained = [v for v in self.trained if id(v) not in gone]
+        frozen = [v for v in self._released() if layers[id(v)].startswith(tuple(prefixes))]
+        self._frozen |= {id(v) for v in frozen}
         return [v.path for v in frozen]
+
+    def _released(self) -> list[Any]:
+        """Variables that are to be trained as layers stand now."""
+        return [v for v in self.network.trainable_variables if id(v) not in self._frozen]
+
+    def check_trained(self) -> None:
+        """Refuse layers that were frozen or released after `compile`, which the optimizer does not know.
+
+        Raises:
+            TfyoloError: saying what to call.
+        """
+        if [id(v) for v in self._released()] != [id(v) for v in self.trained]:
+            raise TfyoloError(
+                "layers were frozen or released after `compile`, which has no effect",
+                fix="call `compile` again after `freeze` or after setting `trainable`",
+            )
 
     def compile(
         self,
@@ -112,7 +138,7 @@ class TrainingModel(keras.Model):
             jit_compile: as in Keras.
 
         Raises:
-            TfyoloError: no such optimizer.
+            TfyoloError: no such optimizer, or all layers are frozen.
         """
         hyps = hyps or Hyps()
         self.schedule = Schedule(
@@ -127,7 +153,7 @@ class TrainingModel(keras.Model):
             hyps.warmup_bias_lr,
         )
         super().compile(optimizer=grouped, run_eagerly=run_eagerly, jit_compile=jit_compile)
-        grouped.build(self.trained)
+        self.build_optimizer(grouped)
         spec = self.contract.spec
         settings = LossSettings.of(hyps).scaled(spec.classes, len(spec.strides), self.image_size)
         self.detection_loss = DetectionLoss(self.contract.anchors_px, spec.strides, spec.classes, settings)
@@ -148,7 +174,21 @@ class TrainingModel(keras.Model):
         )
         self.balance.assign(self.detection_loss.balance)
         self.average = MovingAverage(self.averaged.weights, self.network.weights)
-        self.means = [keras.metrics.Mean(name) for name in LOSSES]
+        self.means = [keras.metrics.Mean(name) for name in ("loss", *LOSSES)]
+
+    def build_optimizer(self, optimizer: GroupedOptimizer) -> None:
+        """Let an optimizer train what is not frozen.
+
+        Raises:
+            TfyoloError: all is.
+        """
+        self.trained = self._released()
+        if not self.trained:
+            raise TfyoloError(
+                "all layers are frozen, so nothing is left to train",
+                fix="freeze fewer, as by a lower --freeze",
+            )
+        optimizer.build(self.trained)
 
     def _first_scale(self) -> float:
         return _FIRST_LOSS_SCALE if self.precision == "mixed_float16" else 1.0
@@ -161,8 +201,9 @@ class TrainingModel(keras.Model):
             labels: float32 (batch, boxes, 5) class, centre and size as shares of the image; class -1 pads.
 
         Returns:
-            float32 scalars over all devices: the three losses, and the norm of the gradients.
+            float32 scalars over all devices: the three losses and their sum, the norm of the gradients.
         """
+        self.check_trained()
         scale = tf.convert_to_tensor(self.counters["loss_scale"])
         replica = tf.distribute.get_replica_context()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -181,11 +222,90 @@ class TrainingModel(keras.Model):
             "sum", [losses.box, losses.obj, losses.cls, losses.objectness_by_scale]
         )
         on_devices(self._count, step, norm, by_scale)
-        return {"box_loss": box, "obj_loss": obj, "cls_loss": cls, "gradient_norm": norm}
+        total = box + obj + cls
+        return {"loss": total, "box_loss": box, "obj_loss": obj, "cls_loss": cls, "gradient_norm": norm}
 
-    def fit(self, *args: Any, shuffle: bool = False, **kwargs: Any) -> Any:
-        """As in Keras, which would warn that it cannot shuffle a stream; the pipeline does."""
-        return super().fit(*args, shuffle=shuffle, **kwargs)
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = False,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """As in Keras; what would have no effect is refused (controls.py).
+
+        Args:
+            x: stream of batches, such as `data.stream()`, which shuffles itself; or uint8 images.
+            y: labels, where `x` are images.
+            batch_size: for images.
+            epochs: number of the last epoch; `compile` was told at least as many.
+            verbose: as in Keras.
+            callbacks: Keras callbacks; those that validate are called first.
+            validation_split: refused, as are the other arguments of validation; pass `data.validation()`.
+            validation_data: refused.
+            shuffle: of arrays.
+            class_weight: refused.
+            sample_weight: refused.
+            initial_epoch: where to go on, counted from 0; the schedule does, too.
+            steps_per_epoch: batches in an epoch, by default those that `compile` was told.
+            validation_steps: refused.
+            validation_batch_size: refused.
+            validation_freq: refused.
+
+        Raises:
+            TfyoloError: an argument or a callback would have no effect; `compile` was told other numbers.
+        """
+        given = locals()
+        if not self.compiled:
+            raise TfyoloError("the model is not compiled", fix="call `compile` before `fit`")
+        check_arguments(given)
+        self.check_trained()
+        steps = steps_of(self, x, batch_size, steps_per_epoch)
+        check_epochs(self, epochs, initial_epoch)
+        hooks = check_callbacks(self, list(getattr(callbacks, "callbacks", callbacks) or []))
+        return super().fit(
+            x, y, batch_size, epochs, verbose, [Guard(), *hooks], shuffle=shuffle,
+            initial_epoch=initial_epoch, steps_per_epoch=steps,
+        )  # fmt: skip
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: there is no Keras metric to evaluate."""
+        raise TfyoloError(
+            "there is no Keras metric to evaluate",
+            fix="pass callbacks=[data.validation()] to fit, or save the model and call tfyolo.validate",
+        )
+
+    def save(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+        """`save_averaged`, for Keras' callbacks such as `ModelCheckpoint`.
+
+        Raises:
+            TfyoloError: the path does not end in `.keras`, or is there and must not be overwritten.
+        """
+        if not overwrite and Path(filepath).exists():
+            raise TfyoloError("is there already", path=filepath, fix="pass overwrite=True")
+        self.save_averaged(filepath)
+
+    def go_to(self, epoch: int) -> str:
+        """Set the schedule to the beginning of an epoch, from 0 on; a sentence where it was elsewhere."""
+        step, steps = float(self.counters["step"].numpy()), self.schedule.steps_per_epoch
+        if step == epoch * steps:
+            return ""
+        self.counters["step"].assign(float(epoch * steps))
+        return (
+            f"the schedule, which was at step {step:.0f}, goes on with epoch {epoch + 1}, {steps} steps each"
+        )
 
     def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         """`step`, with means over the epoch, as Keras' `fit` wants it."""

@@ -65,7 +65,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     Args:
         rule: a key of `RULES`.
-        learning_rate: base rate; callbacks of Keras may change it.
+        learning_rate: base rate; where callbacks of Keras change it, all rates change in proportion.
         momentum: SGD's momentum or Adam's first beta, after the warm-up.
         weight_decay: of kernels.
         warmup_bias_lr: rate of biases at the first step.
@@ -85,6 +85,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         if rule not in RULES:
             raise TfyoloError(f"no optimizer is called `{rule}`", fix=f"use one of {', '.join(RULES)}")
         super().__init__(learning_rate=learning_rate, name=rule)
+        self.first_rate = learning_rate
         self.rule, self.beta, self.decay, self.warmup_bias_lr = (
             RULES[rule], momentum, weight_decay, warmup_bias_lr,
         )  # fmt: skip
@@ -129,12 +130,21 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         )
         rates = {
             "weight": base * controls.factor,
-            "bias": base * controls.factor + controls.bias_rate * self.warmup_bias_lr,
+            "bias": base * controls.factor + self.warmup_rate(base, controls.bias_rate),
         }
         on_devices(self._apply, totals, rates, tuple(common))
         changed = tf.cast(due, tf.float32)
         on_devices(self._count, changed, tf.cast(sound, tf.float32))
         return changed, norm
+
+    def warmup_rate(self, base: Any, share: Any) -> Any:
+        """What biases' learning rate has beyond that of weights.
+
+        Args:
+            base: the learning rate now.
+            share: `Controls.bias_rate`.
+        """
+        return share * self.warmup_bias_lr * (base / self.first_rate)
 
     def _apply(self, strategy: Any, totals: Sequence[Any], rates: dict[str, Any], common: Any) -> None:
         for index, (variable, total) in enumerate(zip(self._trainable_variables, totals, strict=True)):

@@ -79,6 +79,11 @@ class Schedule:
         return max(steps, _SHORTEST_WARMUP) if self.warmup_epochs > 0 else 0
 
     @property
+    def is_flat(self) -> bool:
+        """Whether the learning rate is the optimizer's own at every step."""
+        return self.lrf == 1 and not self.warmup_steps
+
+    @property
     def accumulate(self) -> int:
         """Batches in an update after the warm-up."""
         return max(round(self.nominal_batch / self.batch), 1)

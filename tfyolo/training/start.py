@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from tfyolo.data.sample import Sample
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model, load_spec
 from tfyolo.models.build import import_keras
 from tfyolo.models.spec import ModelSpec
 from tfyolo.training.model import TrainingModel
+from tfyolo.training.transfer import Start
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import find_weights
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where training begins.
-
-    Args:
-        contract: of the detector to be trained.
-        source: the network that weights are taken from, or None.
-        taken: how many of its arrays fit.
-        total: how many arrays the detector has.
-    """
-
-    contract: Contract
-    source: Any
-    taken: int
-    total: int
-
-    def describe(self) -> str:
-        """A sentence for the log."""
-        if self.source is None:
-            return "weights: random"
-        return f"weights: {self.taken} of {self.total} arrays taken over"
 
 
 def plan_start(
@@ -75,13 +54,63 @@ def plan_start(
     contract.require("detect", cfg or weights)
     if taken_from is not None and not cfg and not anchors:
         contract = contract.model_copy(update={"anchors_px": taken_from.anchors_px})
-    taken = total = 0
-    if source is not None:
-        pairs = _pairs(build_model(spec), source)
-        taken, total = sum(found for _, found in pairs), len(pairs)
-        if not taken:
-            raise TfyoloError("no weight fits the configuration", path=weights, fix="pass another --cfg")
-    return Start(contract, source, taken, total)
+    return measured(Start(contract, source, taken_from), weights, "--cfg")
+
+
+def measured(start: Start, weights: str, flag: str) -> Start:
+    """The start with the number of arrays that are taken over.
+
+    Args:
+        start: with what is to be trained, and where weights are taken from.
+        weights: the file, for the message.
+        flag: that chooses another model.
+
+    Raises:
+        TfyoloError: no array fits.
+    """
+    if start.origin is None:
+        return start
+    arrays = start.arrays(build_model(start.contract.spec))
+    if not any(array.share for array in arrays):
+        raise TfyoloError("no weight fits the configuration", path=weights, fix=f"pass another {flag}")
+    return replace(start, taken=sum(array.share == 1 for array in arrays), total=len(arrays))
+
+
+def with_anchors(
+    start: Start,
+    samples: Sequence[Sample],
+    image_size: int,
+    threshold: float,
+    *,
+    check: bool = True,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Start:
+    """The start with anchors that fit the labels.
+
+    Args:
+        start: whose anchors are checked; a configuration that only has their number gets new ones anyway.
+        samples: of the training split.
+        image_size: side of the training images in pixels.
+        threshold: the hyperparameter `anchor_t`.
+        check: otherwise anchors stay as they are.
+        seed: of the evolution of new anchors.
+        tell: is given a sentence on what was decided.
+        progress: called with the generations done and all.
+    """
+    spec = start.contract.spec
+    asked = isinstance(spec.anchors, int)
+    if not (check or asked):
+        return start
+    from tfyolo.anchors import auto_anchors
+
+    decision = auto_anchors(
+        samples, start.contract.anchors_px, spec.strides, image_size,
+        threshold=threshold, seed=seed, force=asked, progress=progress,
+    )  # fmt: skip
+    tell(f"anchors: {decision.reason}")
+    return replace(start, contract=start.contract.model_copy(update={"anchors_px": decision.anchors_px}))
 
 
 def frozen_layers(freeze: Sequence[int], spec: ModelSpec) -> list[str]:
@@ -109,17 +138,5 @@ def make_model(
     """The training model with the weights that fit; the others stay random."""
     model = TrainingModel(start.contract, image_size, precision, sync_bn)
     if start.source is not None:
-        model.begin_with([value for value, _ in _pairs(model.averaged, start.source)])
+        model.begin_with([array.value for array in start.arrays(model.averaged)])
     return model
-
-
-def _pairs(target: Any, source: Any) -> list[tuple[Any, bool]]:
-    """For each array of `target`, in order, the value to begin with, and whether it is `source`'s."""
-    known = {(layer.name, weight.name): weight for layer in source.layers for weight in layer.weights}
-    pairs = []
-    for layer in target.layers:
-        for weight in layer.weights:
-            other = known.get((layer.name, weight.name), weight)
-            fits = other is not weight and tuple(other.shape) == tuple(weight.shape)
-            pairs.append(((other if fits else weight).numpy(), fits))
-    return pairs

@@ -19,16 +19,17 @@ from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
 from tfyolo.files import atomic
 from tfyolo.inference.load import load_detector
-from tfyolo.models.spec import Anchors
 from tfyolo.training import plots
 from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard, Validation
 from tfyolo.training.hyps import Hyps, read_hyps
 from tfyolo.training.loop import run_epochs
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.options import TrainOptions
-from tfyolo.training.start import Start, frozen_layers, make_model, plan_start
+from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored
+from tfyolo.training.start import frozen_layers, make_model, plan_start, with_anchors
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.strategies import open_strategy
+from tfyolo.training.transfer import Start
 from tfyolo.weights.keras_file import read_contract
 
 Tell = Callable[[str], None]
@@ -67,7 +68,8 @@ def train(
     Args:
         options: what to do.
         folder: of the run; `weights/`, `results.csv` and pictures are written there.
-        resume: `last.keras` of an unfinished run with the same options, to be continued.
+        resume: `last.keras` of an unfinished run to go on with, whose own options and hyperparameters count;
+            `tell` is told which of `options` differ.
         callbacks: Keras callbacks, called after the run's own.
         tell: is given sentences for a log.
         bar: is told how far scanning and validating are.
@@ -80,31 +82,39 @@ def train(
         >>> train(options, Path("runs/train/exp")).metrics.map50  # doctest: +SKIP
         0.85
     """
+    progress = None
+    if resume:
+        progress = read_progress(resume)
+        kept = from_plain(progress.options, resume)
+        tell_ignored(plain(options), plain(kept), tell)
+        options = kept
     strategy = open_strategy(options.strategy)  # workers connect before anything else is done
     keras.utils.set_random_seed(options.seed)
     dataset, scans = _scan(options, bar)
     for problem in dict.fromkeys(str(problem) for scan in scans.values() for problem in scan.problems):
         tell(problem)
-    hyps = read_hyps(options.hyp, **options.hyp_overrides)
     names = ("object",) if options.single_cls else dataset.names
-    start = plan_start(options.weights, options.cfg, names, options.image_size, hyps.anchors)
-    tell(start.describe())
     samples = scans["train"].samples
-    if resume:
-        start = _anchored(start, read_contract(resume).anchors_px)
+    if progress and resume:
+        hyps = _kept_hyps(progress, options, tell)
+        start = Start(read_contract(resume))
+        check_names(start.contract.names, names, dataset.yaml_path)
     else:
-        start = _with_anchors(start, samples, options, hyps, tell, bar)
-    progress = read_progress(resume) if resume else Progress(options=plain(options), hyps=hyps.model_dump())
+        hyps = read_hyps(options.hyp, **options.hyp_overrides)
+        start = plan_start(options.weights, options.cfg, names, options.image_size, hyps.anchors)
+        tell(start.describe())
+        start = with_anchors(
+            start, samples, options.image_size, hyps.anchor_t, check=options.autoanchor, seed=options.seed,
+            tell=tell, progress=None if bar is None else partial(bar, "evolving anchors"),
+        )  # fmt: skip
     with strategy.scope() if strategy else nullcontext():
         model = make_model(start, options.image_size, PRECISIONS[options.amp], options.sync_bn)
         batch = _batch(options, model, tell)
+        options = dataclasses.replace(options, batch=batch)
+        progress = progress or Progress(options=plain(options), hyps=hyps.model_dump())
         pipeline = _pipeline(samples, options, hyps, batch, max(start.contract.strides), bar)
         if frozen := model.freeze(frozen_layers(options.freeze, start.contract.spec)):
-            tell(f"frozen: {len(frozen)} arrays of {len(frozen) + len(model.trained)}")
-        if not model.trained:
-            raise TfyoloError(
-                "all layers are frozen, so nothing is left to train", fix="pass a lower --freeze"
-            )
+            tell(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
         model.compile(
             options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch, batch=batch,
             hyps=hyps, cos_lr=options.cos_lr, autobalance=options.autobalance,
@@ -113,11 +123,14 @@ def train(
         if resume:
             restore_state(model, resume)
             tell(f"resumed after epoch {progress.epoch} of {options.epochs}")
+            if note := model.go_to(progress.epoch):
+                tell(note)
         if strategy is not None and not strategy.extended.should_checkpoint:  # another worker writes
             with pipeline.table.naming_damaged():
                 run_epochs(model, pipeline, options.epochs, progress.epoch)
             return TrainResult(folder, folder / "weights/best.keras", folder / "weights/last.keras", None)
-        _write_notes(folder, options, hyps)
+        if not resume:
+            _write_notes(folder, options, hyps)
         if options.plots and not resume:
             plots.save_labels(samples, dataset.names, folder / "labels.jpg")
             with pipeline.table.naming_damaged():
@@ -136,9 +149,38 @@ def train(
 
 
 def plain(options: TrainOptions) -> dict[str, Any]:
-    """Options as JSON and YAML can hold them; `TrainOptions(**...)` takes them back."""
-    values = dataclasses.asdict(options)
-    return values | {"data": str(Path(options.data).absolute()), "freeze": list(options.freeze)}
+    """Options as JSON and YAML can hold them, files by absolute paths; `from_plain` takes them back."""
+    files = {name: absolute(getattr(options, name)) for name in ("weights", "cfg", "hyp")}
+    data = {"data": str(Path(options.data).absolute()), "freeze": list(options.freeze)}
+    return {**dataclasses.asdict(options), **files, **data}
+
+
+def from_plain(values: dict[str, Any], path: Path) -> TrainOptions:
+    """Options from what `plain` made of them.
+
+    Args:
+        values: of the options.
+        path: of the file that they come from, for the message.
+
+    Raises:
+        TfyoloError: one is of another kind.
+    """
+    found = check_kinds(TrainOptions, values, path)
+    return TrainOptions(**{**found, "data": Path(found["data"]), "freeze": tuple(found["freeze"])})
+
+
+def _kept_hyps(progress: Progress, options: TrainOptions, tell: Tell) -> Hyps:
+    """Hyperparameters of a run that goes on, and a word where its file says others by now."""
+    kept = Hyps.model_validate(progress.hyps)
+    try:
+        now = read_hyps(options.hyp, **options.hyp_overrides)
+    except TfyoloError:  # moved, or no longer right: it is not needed
+        return kept
+    changed = [name for name in Hyps.model_fields if getattr(now, name) != getattr(kept, name)]
+    if changed:
+        values = ", ".join(f"{name} = {getattr(kept, name)}" for name in changed)
+        tell(f"{options.hyp} has changed, but a resumed run keeps its hyperparameters: {values}")
+    return kept
 
 
 def _scan(options: TrainOptions, bar: Bar | None) -> tuple[Dataset, dict[str, Scan]]:
@@ -153,29 +195,6 @@ def _scan(options: TrainOptions, bar: Bar | None) -> tuple[Dataset, dict[str, Sc
         scans[split] = scan_split(dataset, split, progress=follow)
         check_usable(dataset, split, scans[split], labelled=split == "train")
     return dataset, scans
-
-
-def _with_anchors(
-    start: Start, samples: Sequence[Sample], options: TrainOptions, hyps: Hyps, tell: Tell, bar: Bar | None
-) -> Start:
-    """The start with anchors that fit the labels."""
-    spec = start.contract.spec
-    asked = isinstance(spec.anchors, int)
-    if not (options.autoanchor or asked):
-        return start
-    from tfyolo.anchors import auto_anchors
-
-    decision = auto_anchors(
-        samples, start.contract.anchors_px, spec.strides, options.image_size,
-        threshold=hyps.anchor_t, seed=options.seed, force=asked,
-        progress=None if bar is None else partial(bar, "evolving anchors"),
-    )  # fmt: skip
-    tell(f"anchors: {decision.reason}")
-    return _anchored(start, decision.anchors_px)
-
-
-def _anchored(start: Start, anchors_px: Anchors) -> Start:
-    return dataclasses.replace(start, contract=start.contract.model_copy(update={"anchors_px": anchors_px}))
 
 
 def _batch(options: TrainOptions, model: TrainingModel, tell: Tell) -> int:

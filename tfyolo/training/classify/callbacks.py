@@ -31,6 +31,8 @@ class ClassifierValidation(keras.callbacks.Callback):
         >>> model.fit(stream, callbacks=[ClassifierValidation(read_folders("cells"))])  # doctest: +SKIP
     """
 
+    puts_metrics = True  # into the logs, for the callbacks after it
+
     def __init__(
         self,
         dataset: FolderDataset,

@@ -65,7 +65,7 @@ class ClassifierTraining(TrainingModel):
             jit_compile: as in Keras.
 
         Raises:
-            TfyoloError: no such optimizer.
+            TfyoloError: no such optimizer, or all layers are frozen.
         """
         hyps = hyps or ClassifyHyps()
         self.schedule = ClassifySchedule(
@@ -74,7 +74,7 @@ class ClassifierTraining(TrainingModel):
         )  # fmt: skip
         grouped = GroupedOptimizer(optimizer, hyps.lr0, hyps.momentum, hyps.weight_decay, warmup_bias_lr=0.0)
         keras.Model.compile(self, optimizer=grouped, run_eagerly=run_eagerly, jit_compile=jit_compile)
-        grouped.build(self.trained)
+        self.build_optimizer(grouped)
         self.cross_entropy = keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=hyps.label_smoothing
         )
@@ -99,6 +99,7 @@ class ClassifierTraining(TrainingModel):
         Returns:
             float32 scalars: loss, the share of images whose main class is found, the norm of the gradients.
         """
+        self.check_trained()
         scale = tf.convert_to_tensor(self.counters["loss_scale"])
         weights = [tensor_of(variable) for variable in self.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:

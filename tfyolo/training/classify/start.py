@@ -3,48 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from tfyolo.configs.reader import Document
 from tfyolo.errors import TfyoloError
-from tfyolo.models import Contract, build_model, list_models, load_spec
+from tfyolo.models import Contract, list_models, load_spec
 from tfyolo.models.build import import_keras
 from tfyolo.models.parse import parse_spec
 from tfyolo.models.spec import ModelSpec
 from tfyolo.training.classify.model import ClassifierTraining
+from tfyolo.training.start import measured
+from tfyolo.training.transfer import Start
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import find_weights
 
 DEFAULT_MODEL = "yolov5n-cls"
 
 
-@dataclass(frozen=True)
-class ClassifierStart:
-    """Where training begins.
-
-    Args:
-        contract: of the classifier to be trained.
-        source: the network that weights are taken from, or None.
-        taken: how many of its arrays fit.
-        total: how many arrays the classifier has.
-    """
-
-    contract: Contract
-    source: Any = None
-    taken: int = 0
-    total: int = 0
-
-    def describe(self) -> str:
-        """A sentence for the log."""
-        if self.source is None:
-            return "weights: random"
-        return f"weights: {self.taken} of {self.total} arrays taken over"
-
-
 def plan_classifier(
     model: str, pretrained: str, names: Sequence[str], image_size: int, dropout: float = 0.0
-) -> ClassifierStart:
+) -> Start:
     """Read the configuration and the weights to begin from.
 
     Args:
@@ -69,38 +47,16 @@ def plan_classifier(
             fix=f"pass --model {DEFAULT_MODEL}, or `tfyolo train`",
         )
     contract = Contract.of(spec, list(names), (image_size, image_size))
-    if source is None:
-        return ClassifierStart(contract)
-    pairs = matching(build_model(spec), source)
-    taken = sum(found for _, found in pairs)
-    if not taken:
-        raise TfyoloError("no weight fits the model", path=pretrained, fix="pass another --model")
-    return ClassifierStart(contract, source, taken, len(pairs))
+    # A detector's backbone has the layers of a classifier's, by name.
+    return measured(Start(contract, source, origin), pretrained, "--model")
 
 
-def make_classifier(
-    start: ClassifierStart, image_size: int, precision: str = "float32"
-) -> ClassifierTraining:
+def make_classifier(start: Start, image_size: int, precision: str = "float32") -> ClassifierTraining:
     """The training model with the weights that fit; the others stay random."""
     model = ClassifierTraining(start.contract, image_size, precision)
     if start.source is not None:
-        model.begin_with([value for value, _ in matching(model.averaged, start.source)])
+        model.begin_with([array.value for array in start.arrays(model.averaged)])
     return model
-
-
-def matching(target: Any, source: Any) -> list[tuple[Any, bool]]:
-    """For each array of `target`, in order, the value to begin with, and whether it is `source`'s.
-
-    A detector's backbone has the layers of a classifier's, by name.
-    """
-    known = {(layer.name, weight.name): weight for layer in source.layers for weight in layer.weights}
-    pairs = []
-    for layer in target.layers:
-        for weight in layer.weights:
-            other = known.get((layer.name, weight.name), weight)
-            fits = other is not weight and tuple(other.shape) == tuple(weight.shape)
-            pairs.append(((other if fits else weight).numpy(), fits))
-    return pairs
 
 
 def _spec(model: str, origin: Contract | None, overrides: dict[str, Any]) -> ModelSpec:

@@ -23,10 +23,12 @@ from tfyolo.training.callbacks import Checkpoints, TensorBoard
 from tfyolo.training.classify import plots
 from tfyolo.training.classify.callbacks import ClassifierResultsCsv, ClassifierValidation
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
-from tfyolo.training.classify.start import ClassifierStart, make_classifier, plan_classifier
+from tfyolo.training.classify.start import make_classifier, plan_classifier
+from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored
 from tfyolo.training.start import frozen_layers
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.train import PRECISIONS
+from tfyolo.training.transfer import Start
 from tfyolo.weights.keras_file import read_contract
 
 Tell = Callable[[str], None]
@@ -65,7 +67,8 @@ def train_classifier(
     Args:
         options: what to do.
         folder: of the run; `weights/`, `results.csv` and pictures are written there.
-        resume: `last.keras` of an unfinished run with the same options, to be continued.
+        resume: `last.keras` of an unfinished run to go on with, whose own options count; `tell` is told which
+            of `options` differ.
         callbacks: Keras callbacks, called after the run's own.
         tell: is given sentences for a log.
         bar: is told how far checking and validating are.
@@ -78,6 +81,12 @@ def train_classifier(
         >>> train_classifier(options, Path("runs/train-cls/exp")).metrics.top1  # doctest: +SKIP
         0.98
     """
+    progress = Progress(options=plain(options), task=TASK)
+    if resume:
+        progress = read_progress(resume, TASK)
+        kept = from_plain(progress.options, resume)
+        tell_ignored(plain(options), plain(kept), tell)
+        options = kept
     keras.utils.set_random_seed(options.seed)
     dataset, split, scans = _scan(options, bar)
     for problem in dict.fromkeys(str(problem) for scan in scans.values() for problem in scan.problems):
@@ -85,13 +94,10 @@ def train_classifier(
     hyps = options.hyps
     start = _start(options, dataset, resume, tell)
     start.contract.check_size((options.image_size, options.image_size))
-    progress = read_progress(resume, TASK) if resume else Progress(options=plain(options), task=TASK)
     model = make_classifier(start, options.image_size, PRECISIONS[options.amp])
     pipeline = _pipeline(scans["train"], len(dataset.names), options, bar)
     if frozen := model.freeze(frozen_layers(options.freeze, start.contract.spec)):
-        tell(f"frozen: {len(frozen)} arrays of {len(frozen) + len(model.trained)}")
-    if not model.trained:
-        raise TfyoloError("all layers are frozen, so nothing is left to train", fix="pass a lower --freeze")
+        tell(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
     model.compile(
         options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch,
         batch=options.batch, hyps=hyps, cos_lr=options.cos_lr,
@@ -99,8 +105,11 @@ def train_classifier(
     if resume:
         restore_state(model, resume)
         tell(f"resumed after epoch {progress.epoch} of {options.epochs}")
-    with atomic(folder / "opt.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(plain(options), sort_keys=False))
+        if note := model.go_to(progress.epoch):
+            tell(note)
+    else:
+        with atomic(folder / "opt.yaml") as temporary:
+            temporary.write_text(yaml.safe_dump(plain(options), sort_keys=False))
     if options.plots and not resume:
         with pipeline.table.naming_damaged():
             plots.save_batches(pipeline, dataset.names, folder)
@@ -127,9 +136,7 @@ def train_classifier(
     return ClassifyResult(folder, checkpoints.best, checkpoints.last, metrics)
 
 
-def _start(
-    options: ClassifyOptions, dataset: FolderDataset, resume: Path | None, tell: Tell
-) -> ClassifierStart:
+def _start(options: ClassifyOptions, dataset: FolderDataset, resume: Path | None, tell: Tell) -> Start:
     """The classifier to begin with, or that of the run that goes on."""
     if resume is None:
         start = plan_classifier(
@@ -137,10 +144,8 @@ def _start(
         )
         tell(start.describe())
         return start
-    start = ClassifierStart(read_contract(resume))
-    if start.contract.names != dataset.names:
-        fix = f"the run was begun with {', '.join(start.contract.names[:10])}; begin a new one"
-        raise TfyoloError("the classes of the data set have changed", path=dataset.root, fix=fix)
+    start = Start(read_contract(resume))
+    check_names(start.contract.names, dataset.names, dataset.root)
     return start
 
 
@@ -148,6 +153,8 @@ def plain(options: ClassifyOptions) -> dict[str, Any]:
     """Options as JSON and YAML can hold them; `from_plain` takes them back."""
     return {
         **dataclasses.asdict(options),
+        "model": absolute(options.model),
+        "pretrained": absolute(options.pretrained),
         "data": str(Path(options.data).absolute()),
         "freeze": list(options.freeze),
         "hyps": options.hyps.model_dump(),
@@ -155,15 +162,24 @@ def plain(options: ClassifyOptions) -> dict[str, Any]:
     }
 
 
-def from_plain(values: dict[str, Any]) -> ClassifyOptions:
-    """Options from what `plain` made of them."""
+def from_plain(values: dict[str, Any], path: Path) -> ClassifyOptions:
+    """Options from what `plain` made of them.
+
+    Args:
+        values: of the options.
+        path: of the file that they come from, for the message.
+
+    Raises:
+        TfyoloError: one is of another kind.
+    """
+    found = check_kinds(ClassifyOptions, values, path)
     typed = {
-        "data": Path(values["data"]),
-        "freeze": tuple(values["freeze"]),
-        "hyps": ClassifyHyps(**values["hyps"]),
-        "augmentation": ClassificationAugmentation(**values["augmentation"]),
+        "data": Path(found["data"]),
+        "freeze": tuple(found["freeze"]),
+        "hyps": ClassifyHyps(**found["hyps"]),
+        "augmentation": ClassificationAugmentation(**found["augmentation"]),
     }
-    return ClassifyOptions(**{**values, **typed})
+    return ClassifyOptions(**{**found, **typed})
 
 
 def _scan(options: ClassifyOptions, bar: Bar | None) -> tuple[FolderDataset, str, dict[str, Scan]]:

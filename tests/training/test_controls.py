@@ -1,0 +1,267 @@
+"""Keras' controls: each works as Keras says, or is refused with what to do in its place."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training.conftest import TINY
+from tfyolo.anchors import auto_anchors
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.load import load
+from tfyolo.training.controls import REFUSED
+from tfyolo.training.data import TrainingData, training_model
+from tfyolo.training.hyps import Hyps
+from tfyolo.training.loop import run_epochs
+
+FLAT = Hyps(lrf=1.0, warmup_epochs=0.0)
+
+
+@pytest.fixture(scope="module")
+def data(shapes):
+    return TrainingData(shapes, image_size=64, batch=8, cache="ram", hyp="scratch-low")
+
+
+@pytest.fixture(scope="module")
+def shared(data):
+    """A compiled model for tests that leave its weights alone."""
+    return compiled(data)
+
+
+def fresh(data, **options):
+    keras.utils.set_random_seed(1)
+    return training_model("", data, cfg=TINY, autoanchor=False, **options)
+
+
+def compiled(data, epochs=2, hyps=FLAT, **options):
+    model = fresh(data)
+    model.compile(
+        epochs=epochs, steps_per_epoch=data.steps, batch=8, hyps=hyps, nominal_batch=8, run_eagerly=True,
+        **options,
+    )  # fmt: skip
+    return model
+
+
+def fit(model, data, epochs=1, **options):
+    return model.fit(data.stream(), epochs=epochs, verbose=0, **options)
+
+
+def moved(model, before):
+    """Paths of the network's weights that are no longer as they were."""
+    pairs = zip(model.network.weights, before, strict=True)
+    return {weight.path for weight, old in pairs if not np.array_equal(weight.numpy(), old)}
+
+
+def statistics(paths):
+    return {path for path in paths if "moving" in path}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_arguments_without_effect_are_refused(shared, data, name):
+    with pytest.raises(TfyoloError, match=f"fit takes no `{name}`"):
+        fit(shared, data, **{name: 2})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps_per_epoch": 1}, "compile with steps_per_epoch=1"),
+        ({"epochs": 3}, "compile with epochs=3"),
+        ({"batch_size": 4}, "batch_size 4, but compile was told 8"),
+        ({"batch_size": 8}, "no batch_size for a tf.data.Dataset"),
+        ({"callbacks": [keras.callbacks.SwapEMAWeights()]}, "moving average"),
+    ],
+)
+def test_what_contradicts_compile_is_refused(shared, data, options, message):
+    with pytest.raises(TfyoloError, match=message):
+        fit(shared, data, **{"epochs": 1, **options})
+
+
+def test_streams_that_do_not_fit_are_refused(shared, data):
+    stream = data.stream()
+    with pytest.raises(TfyoloError, match="steps_per_epoch=2"):
+        shared.fit(tf.data.Dataset.from_tensors(next(iter(stream))).repeat(2), epochs=1, verbose=0)
+    with pytest.raises(TfyoloError, match="without weights of samples"):
+        shared.fit(stream.map(lambda x, y: (x, y, 1.0)), epochs=1, verbose=0)
+    with pytest.raises(TfyoloError, match="to fit, or save"):
+        shared.evaluate(stream)
+    with pytest.raises(TfyoloError, match="call `compile` before"):
+        fit(fresh(data), data)
+
+
+def test_a_stream_without_end_has_the_epochs_that_compile_was_told(data):
+    model = compiled(data, epochs=3)
+    history = fit(model, data).history
+    assert {"loss", "box_loss"} <= history.keys()
+    assert float(model.counters["step"]) == data.steps
+    with pytest.raises(TfyoloError, match="of which 1 are done, and fit would come to 4"):
+        fit(model, data, epochs=3)
+    fit(model, data, epochs=3, initial_epoch=2)
+    assert float(model.counters["step"]) == 3 * data.steps
+
+
+def test_a_rate_scheduler_works_on_a_flat_schedule_and_is_refused_on_another(data):
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
+    model = compiled(data)
+    before = model.network.get_weights()
+    fit(model, data, callbacks=[scheduler])
+    assert statistics(moved(model, before)) == moved(model, before)
+    for hyps in (Hyps(warmup_epochs=0.0), Hyps(lrf=1.0)):
+        with pytest.raises(TfyoloError, match="lrf 1 and warmup_epochs 0"):
+            fit(compiled(data, hyps=hyps), data, callbacks=[scheduler])
+
+
+def test_a_lower_rate_lowers_that_of_biases_in_the_warm_up(data):
+    model = compiled(data, hyps=Hyps())
+    before = model.network.get_weights()
+    model.optimizer.learning_rate = 0.0
+    fit(model, data)
+    assert statistics(moved(model, before)) == moved(model, before)
+    plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=100.0)
+    model = compiled(data, hyps=Hyps(lr0=0.01))
+    fit(model, data, epochs=2, callbacks=[plateau])
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.005)
+
+
+def test_layers_frozen_before_compile_stay_with_their_statistics(data):
+    model = fresh(data)
+    for layer in model.network.layers:
+        layer.trainable = not layer.name.startswith(("model.0.", "model.1."))
+    model.compile(epochs=1, steps_per_epoch=data.steps, batch=8, hyps=FLAT, nominal_batch=8, run_eagerly=True)
+    before = model.network.get_weights()
+    fit(model, data)
+    changed = moved(model, before)
+    assert changed
+    assert not any(path.startswith(("model.0.", "model.1.")) for path in changed)
+
+
+def freeze(model):
+    model.freeze(["model.0."])
+
+
+def switch(model):
+    model.network.get_layer("model.0.conv").trainable = False
+
+
+@pytest.mark.parametrize("how", [freeze, switch])
+def test_layers_frozen_after_compile_need_another_compile(data, how):
+    model = compiled(data)
+    how(model)
+    with pytest.raises(TfyoloError, match="call `compile` again"):
+        fit(model, data)
+    with pytest.raises(TfyoloError, match="call `compile` again"):
+        run_epochs(model, data.pipeline, 1)
+    model.compile(epochs=1, steps_per_epoch=data.steps, batch=8, hyps=FLAT, nominal_batch=8, run_eagerly=True)
+    before = model.network.get_weights()
+    fit(model, data)
+    assert "model.0.conv/kernel" not in moved(model, before)
+    assert "model.1.conv/kernel" in moved(model, before)
+
+
+def test_layers_frozen_by_a_callback_are_refused_at_the_next_epoch(data):
+    model = compiled(data)
+    hook = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: switch(model))
+    with pytest.raises(TfyoloError, match="call `compile` again"):
+        fit(model, data, epochs=2, callbacks=[hook])
+
+
+def test_nothing_left_to_train_is_refused(data):
+    model = fresh(data)
+    model.network.trainable = False
+    with pytest.raises(TfyoloError, match="all layers are frozen"):
+        model.compile(epochs=1, steps_per_epoch=1, batch=8)
+
+
+def test_callbacks_see_what_validation_finds_wherever_it_stands(data, tmp_path):
+    model, best = compiled(data), tmp_path / "best.keras"
+    saving = keras.callbacks.ModelCheckpoint(best, monitor="fitness", mode="max", save_best_only=True)
+    stopping = keras.callbacks.EarlyStopping("fitness", mode="max", patience=5, restore_best_weights=True)
+    history = fit(model, data, callbacks=[saving, stopping, data.validation()]).history
+    assert stopping.best == history["fitness"][0]
+    np.testing.assert_array_equal(load(best).model.get_weights()[0], model.averaged.get_weights()[0])
+    with pytest.raises(TfyoloError, match="is there already"):
+        model.save(best, overwrite=False)
+
+
+def test_a_checkpoint_that_fails_leaves_no_file(shared, data, tmp_path, monkeypatch):
+    def fail(self, path):
+        path.write_bytes(b"half")
+        raise RuntimeError
+
+    monkeypatch.setattr(type(shared.averaged), "save", fail)
+    with pytest.raises(RuntimeError):
+        shared.save(tmp_path / "x.keras")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("by", ["fit", "loop"])
+def test_training_ends_on_a_loss_that_is_no_number(data, by):
+    model, end = compiled(data), keras.callbacks.TerminateOnNaN()
+    model.network.get_layer("model.12.m.0").bias.assign(np.full(24, np.nan, np.float32))
+    if by == "fit":
+        fit(model, data, epochs=2, callbacks=[end])
+    else:
+        run_epochs(model, data.pipeline, 2, callbacks=[end])
+    assert float(model.counters["step"]) == 1
+
+
+def test_a_backup_restores_all_that_a_run_needs(data, tmp_path):
+    class StopError(Exception):
+        pass
+
+    def stop(epoch, logs=None):
+        if epoch == 1:
+            raise StopError
+
+    backup = str(tmp_path / "backup")
+    begun = compiled(data)
+    with pytest.raises(StopError):
+        fit(begun, data, epochs=2, callbacks=[
+            keras.callbacks.BackupAndRestore(backup), keras.callbacks.LambdaCallback(on_epoch_begin=stop),
+        ])  # fmt: skip
+    again = compiled(data)
+    state = {}
+
+    def look(epoch, logs=None):
+        state[epoch] = [
+            variable.numpy()
+            for variable in (*again.network.weights, *again.averaged.weights, *again.optimizer.variables)
+        ] + [float(again.counters["step"])]
+
+    fit(again, data, epochs=2, callbacks=[
+        keras.callbacks.BackupAndRestore(backup), keras.callbacks.LambdaCallback(on_epoch_begin=look),
+    ])  # fmt: skip
+    assert list(state) == [1]
+    wanted = (*begun.network.weights, *begun.averaged.weights, *begun.optimizer.variables)
+    for found, variable in zip(state[1], wanted, strict=False):
+        np.testing.assert_array_equal(found, variable.numpy())
+    assert state[1][-1] == data.steps
+    with pytest.raises(TfyoloError, match="is for fit"):
+        run_epochs(again, data.pipeline, 1, callbacks=[keras.callbacks.BackupAndRestore(backup)])
+
+
+def test_keras_own_precision_holds(data):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = fresh(data)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.network(tf.zeros((1, 64, 64, 3)))[0].dtype == tf.bfloat16
+    assert model.averaged(tf.zeros((1, 64, 64, 3)))[0].dtype == tf.float32
+    keras.config.set_dtype_policy("float16")
+    try:
+        with pytest.raises(TfyoloError, match="no precision `float16`"):
+            fresh(data)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_a_model_for_fit_gets_anchors_that_fit(data):
+    said = []
+    keras.utils.set_random_seed(1)
+    model = training_model("", data, cfg=TINY, tell=said.append)
+    before = fresh(data).contract
+    wanted = auto_anchors(data.samples, before.anchors_px, before.strides, 64)
+    assert wanted.replaced
+    assert model.contract.anchors_px == wanted.anchors_px
+    assert said == ["weights: random", f"anchors: {wanted.reason}"]
