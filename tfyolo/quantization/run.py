@@ -22,6 +22,7 @@ from tfyolo.quantization.pictures import fitting_count
 from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.tasks import Batching, QuantizationTask, find_task
 from tfyolo.quiet import hidden_stderr
+from tfyolo.training.hyps import read_hyps
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import find_weights
 from tfyolo.weights.keras_file import check_target, save_keras
@@ -111,6 +112,8 @@ def quantize(
         network, contract = _reload(options.output)
         tell(f"{options.output} is calibrated already")
     else:
+        if state.exists():
+            tell(f"{state} is of a run with other settings or files: it is not gone on with")
         state.unlink(missing_ok=True)
         if contract.quantization is None:
             network, spec = _calibrate(options, exact, task, image_hw, progress, tell)
@@ -125,11 +128,12 @@ def quantize(
 
 
 def _origin(options: QuantizeOptions) -> str:
-    """What the calibrated network came from: files by their content, and how it was calibrated."""
+    """What a quantized network came from: files by their content, and how it is calibrated and trained."""
     names = [options.weights, *([options.exact] if options.exact else [])]
     digests = [blake2b(find_weights(name).read_bytes()).hexdigest() for name in names]
     data = str(options.data.absolute())
-    return json.dumps([digests, data, options.image_hw, options.calibration, asdict(options.calibrate)])
+    how = [options.image_hw, options.calibration, asdict(options.calibrate), options.batch, options.seed]
+    return json.dumps([digests, data, *how, read_hyps(options.hyp).model_dump()])
 
 
 def _is_unfinished(state: Path, options: QuantizeOptions) -> bool:
