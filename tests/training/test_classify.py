@@ -223,7 +223,7 @@ def test_the_warm_up_is_a_tenth_of_the_run_at_most():
 
 def test_options_become_plain_values_and_back(options):
     assert from_plain(plain(options), Path("x")) == options
-    with pytest.raises(TfyoloError, match="its option `epochs` is 'many'"):
+    with pytest.raises(TfyoloError, match="its `epochs` is 'many'"):
         from_plain({**plain(options), "epochs": "many"}, Path("x"))
 
 

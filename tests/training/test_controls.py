@@ -1,5 +1,8 @@
 """Keras' controls: each works as Keras says, or is refused with what to do in its place."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -14,12 +17,13 @@ from tfyolo.training.data import TrainingData, training_model
 from tfyolo.training.hyps import Hyps
 from tfyolo.training.loop import run_epochs
 
+BATCH = 24  # an epoch is one step
 FLAT = Hyps(lrf=1.0, warmup_epochs=0.0)
 
 
 @pytest.fixture(scope="module")
 def data(shapes):
-    return TrainingData(shapes, image_size=64, batch=8, cache="ram", hyp="scratch-low")
+    return TrainingData(shapes, image_size=64, batch=BATCH, cache="ram")
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +40,8 @@ def fresh(data, **options):
 def compiled(data, epochs=2, hyps=FLAT, **options):
     model = fresh(data)
     model.compile(
-        epochs=epochs, steps_per_epoch=data.steps, batch=8, hyps=hyps, nominal_batch=8, run_eagerly=True,
-        **options,
+        epochs=epochs, steps_per_epoch=data.steps, batch=BATCH, hyps=hyps, nominal_batch=BATCH,
+        run_eagerly=True, **options,
     )  # fmt: skip
     return model
 
@@ -65,10 +69,10 @@ def test_arguments_without_effect_are_refused(shared, data, name):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps_per_epoch": 1}, "compile with steps_per_epoch=1"),
+        ({"steps_per_epoch": 2}, "compile with steps_per_epoch=2"),
         ({"epochs": 3}, "compile with epochs=3"),
-        ({"batch_size": 4}, "batch_size 4, but compile was told 8"),
-        ({"batch_size": 8}, "no batch_size for a tf.data.Dataset"),
+        ({"batch_size": 4}, "batch_size 4, but compile was told 24"),
+        ({"batch_size": BATCH}, "no batch_size for a tf.data.Dataset"),
         ({"callbacks": [keras.callbacks.SwapEMAWeights()]}, "moving average"),
     ],
 )
@@ -127,7 +131,9 @@ def test_layers_frozen_before_compile_stay_with_their_statistics(data):
     model = fresh(data)
     for layer in model.network.layers:
         layer.trainable = not layer.name.startswith(("model.0.", "model.1."))
-    model.compile(epochs=1, steps_per_epoch=data.steps, batch=8, hyps=FLAT, nominal_batch=8, run_eagerly=True)
+    model.compile(
+        epochs=1, steps_per_epoch=data.steps, batch=BATCH, hyps=FLAT, nominal_batch=BATCH, run_eagerly=True
+    )
     before = model.network.get_weights()
     fit(model, data)
     changed = moved(model, before)
@@ -151,7 +157,9 @@ def test_layers_frozen_after_compile_need_another_compile(data, how):
         fit(model, data)
     with pytest.raises(TfyoloError, match="call `compile` again"):
         run_epochs(model, data.pipeline, 1)
-    model.compile(epochs=1, steps_per_epoch=data.steps, batch=8, hyps=FLAT, nominal_batch=8, run_eagerly=True)
+    model.compile(
+        epochs=1, steps_per_epoch=data.steps, batch=BATCH, hyps=FLAT, nominal_batch=BATCH, run_eagerly=True
+    )
     before = model.network.get_weights()
     fit(model, data)
     assert "model.0.conv/kernel" not in moved(model, before)
@@ -169,7 +177,7 @@ def test_nothing_left_to_train_is_refused(data):
     model = fresh(data)
     model.network.trainable = False
     with pytest.raises(TfyoloError, match="all layers are frozen"):
-        model.compile(epochs=1, steps_per_epoch=1, batch=8)
+        model.compile(epochs=1, steps_per_epoch=1, batch=BATCH)
 
 
 def test_callbacks_see_what_validation_finds_wherever_it_stands(data, tmp_path):
@@ -256,12 +264,16 @@ def test_keras_own_precision_holds(data):
         keras.config.set_dtype_policy("float32")
 
 
-def test_a_model_for_fit_gets_anchors_that_fit(data):
-    said = []
+def test_a_model_for_fit_gets_anchors_that_fit(data, tmp_path):
+    said, cfg = [], tmp_path / "large.yaml"
+    text = Path(TINY).read_text()
+    cfg.write_text(re.sub(r"  - \[\d+, \d+, .*\d\]\n", "  - [300, 300, 310, 300, 300, 310]\n", text, count=3))
     keras.utils.set_random_seed(1)
-    model = training_model("", data, cfg=TINY, tell=said.append)
-    before = fresh(data).contract
-    wanted = auto_anchors(data.samples, before.anchors_px, before.strides, 64)
+    kept = training_model("", data, cfg=str(cfg), autoanchor=False).contract.anchors_px
+    assert np.array(kept).min() == 300
+    model = training_model("", data, cfg=str(cfg), tell=said.append)
+    wanted = auto_anchors(data.samples, kept, model.contract.strides, 64)
     assert wanted.replaced
     assert model.contract.anchors_px == wanted.anchors_px
+    assert np.array(wanted.anchors_px).max() < 64
     assert said == ["weights: random", f"anchors: {wanted.reason}"]

@@ -69,6 +69,7 @@ class TrainingModel(keras.Model):
         self._frozen: frozenset[int] = frozenset()
         self.trained: list[Any] = []
         """Variables that the optimizer changes, from `compile` on: none of frozen layers."""
+        self.built = True  # all weights are there, as callbacks that restore them want to know
 
     def call(self, images: Any, training: bool = False) -> list[Any]:
         """Raw heads of images in 0..1; of the averaged weights unless `training`."""

@@ -7,10 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
 from tfyolo.errors import TfyoloError
 
 Tell = Callable[[str], None]
-Options = TypeVar("Options")
+Model = TypeVar("Model", bound=BaseModel)
+_MISSING = object()
+_JSON: dict[str, tuple[type, ...]] = {
+    "str": (str,), "Path": (str,), "int": (int,), "bool": (bool,), "float": (float, int),
+    "tuple": (list,), "list": (list,), "dict": (dict,),
+}  # fmt: skip
+"""Types that JSON has for those of fields."""
 
 
 def absolute(place: str) -> str:
@@ -24,27 +32,45 @@ def absolute(place: str) -> str:
     return f"{Path(path).absolute()}{colon}{entry}" if path and Path(path).is_file() else place
 
 
-def check_kinds(kind: type[Options], values: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The values that a run has saved for fields of `kind`; fields of other versions are left out.
+def check_kinds(kind: type[Any], values: Any, path: Path) -> dict[str, Any]:
+    """The values that a run has saved for fields of a dataclass; fields of other versions are left out.
+
+    Args:
+        kind: the dataclass.
+        values: as JSON holds them.
+        path: of the file that they come from, for the message.
 
     Raises:
-        TfyoloError: a value is of another kind than the field.
+        TfyoloError: a value is of another kind than the field, or one without a default is missing.
     """
+    if not isinstance(values, dict):
+        raise TfyoloError("its notes are no mapping", path=path, fix="begin a new run")
     found = {}
-    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
-        if field.name not in values:
+    for field in dataclasses.fields(kind):
+        name = str(field.type).partition("[")[0]  # `tuple` of `tuple[int, ...]`
+        value = values.get(field.name, _MISSING)
+        if value is _MISSING and field.default is dataclasses.MISSING is field.default_factory:
+            raise TfyoloError(f"its `{field.name}` is missing", path=path, fix="begin a new run")
+        if value is _MISSING:
             continue
-        value = values[field.name]
-        plain = {"tuple": "list", "Path": "str"}.get(_kind(field), _kind(field))
-        if plain in ("str", "int", "bool", "list", "dict") and type(value).__name__ != plain:
-            raise TfyoloError(f"its option `{field.name}` is {value!r:.60}", path=path, fix="begin a new run")
+        if type(value) not in _JSON.get(name, (type(value),)):
+            raise TfyoloError(f"its `{field.name}` is {value!r:.60}", path=path, fix="begin a new run")
         found[field.name] = value
     return found
 
 
-def _kind(field: dataclasses.Field[Any]) -> str:
-    """Name of a field's type without what it holds: `tuple` of `tuple[int, ...]`."""
-    return str(field.type).partition("[")[0]
+def validated(model: type[Model], values: Any, path: Path) -> Model:
+    """Saved values as the model that has checked them before.
+
+    Raises:
+        TfyoloError: a value is missing or out of bounds.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise TfyoloError(f"its `{where}`: {first['msg']}", path=path, fix="begin a new run") from error
 
 
 def tell_ignored(given: Mapping[str, Any], kept: Mapping[str, Any], tell: Tell) -> None:

@@ -133,7 +133,7 @@ def frozen_layers(freeze: Sequence[int], spec: ModelSpec) -> list[str]:
 
 
 def make_model(
-    start: Start, image_size: int, precision: str = "float32", sync_bn: bool = False
+    start: Start, image_size: int, precision: str | None = None, sync_bn: bool = False
 ) -> TrainingModel:
     """The training model with the weights that fit; the others stay random."""
     model = TrainingModel(start.contract, image_size, precision, sync_bn)

@@ -13,6 +13,7 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.training.model import TrainingModel
+from tfyolo.training.resume import check_kinds
 from tfyolo.weights.keras_file import save_keras
 
 _ARRAYS, _NOTES = "training.npz", "training.json"
@@ -62,7 +63,7 @@ def read_progress(path: Path, task: str = "detect") -> Progress:
     try:
         with zipfile.ZipFile(path) as archive:
             notes = json.loads(archive.read(_NOTES))
-        progress = Progress(**notes)
+        progress = Progress(**check_kinds(Progress, notes, path))
     except FileNotFoundError as error:
         raise TfyoloError("no such file", path=path, fix="pass the last.keras of a run") from error
     except KeyError as error:

@@ -25,7 +25,7 @@ from tfyolo.training.hyps import Hyps, read_hyps
 from tfyolo.training.loop import run_epochs
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.options import TrainOptions
-from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored
+from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored, validated
 from tfyolo.training.start import frozen_layers, make_model, plan_start, with_anchors
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.strategies import open_strategy
@@ -96,7 +96,7 @@ def train(
     names = ("object",) if options.single_cls else dataset.names
     samples = scans["train"].samples
     if progress and resume:
-        hyps = _kept_hyps(progress, options, tell)
+        hyps = _kept_hyps(progress, options, resume, tell)
         start = Start(read_contract(resume))
         check_names(start.contract.names, names, dataset.yaml_path)
     else:
@@ -166,12 +166,12 @@ def from_plain(values: dict[str, Any], path: Path) -> TrainOptions:
         TfyoloError: one is of another kind.
     """
     found = check_kinds(TrainOptions, values, path)
-    return TrainOptions(**{**found, "data": Path(found["data"]), "freeze": tuple(found["freeze"])})
+    return TrainOptions(**{**found, "data": Path(found["data"]), "freeze": tuple(found.get("freeze", (0,)))})
 
 
-def _kept_hyps(progress: Progress, options: TrainOptions, tell: Tell) -> Hyps:
+def _kept_hyps(progress: Progress, options: TrainOptions, resume: Path, tell: Tell) -> Hyps:
     """Hyperparameters of a run that goes on, and a word where its file says others by now."""
-    kept = Hyps.model_validate(progress.hyps)
+    kept = validated(Hyps, progress.hyps, resume)
     try:
         now = read_hyps(options.hyp, **options.hyp_overrides)
     except TfyoloError:  # moved, or no longer right: it is not needed

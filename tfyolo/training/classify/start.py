@@ -51,7 +51,7 @@ def plan_classifier(
     return measured(Start(contract, source, origin), pretrained, "--model")
 
 
-def make_classifier(start: Start, image_size: int, precision: str = "float32") -> ClassifierTraining:
+def make_classifier(start: Start, image_size: int, precision: str | None = None) -> ClassifierTraining:
     """The training model with the weights that fit; the others stay random."""
     model = ClassifierTraining(start.contract, image_size, precision)
     if start.source is not None:

@@ -24,7 +24,7 @@ from tfyolo.training.classify import plots
 from tfyolo.training.classify.callbacks import ClassifierResultsCsv, ClassifierValidation
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 from tfyolo.training.classify.start import make_classifier, plan_classifier
-from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored
+from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored, validated
 from tfyolo.training.start import frozen_layers
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.train import PRECISIONS
@@ -175,9 +175,9 @@ def from_plain(values: dict[str, Any], path: Path) -> ClassifyOptions:
     found = check_kinds(ClassifyOptions, values, path)
     typed = {
         "data": Path(found["data"]),
-        "freeze": tuple(found["freeze"]),
-        "hyps": ClassifyHyps(**found["hyps"]),
-        "augmentation": ClassificationAugmentation(**found["augmentation"]),
+        "freeze": tuple(found.get("freeze", (0,))),
+        "hyps": validated(ClassifyHyps, values.get("hyps"), path),
+        "augmentation": validated(ClassificationAugmentation, values.get("augmentation"), path),
     }
     return ClassifyOptions(**{**found, **typed})
 
