@@ -206,6 +206,19 @@ def test_unusable_images_are_left_out_and_named(data):
     assert any("1.txt:1" in problem for problem in metrics.problems)
 
 
+def test_output_that_is_no_box_is_reported(data, monkeypatch):
+    whole = SquareFinder._find
+
+    def damaged(self, image):
+        found = whole(self, image)
+        return replace(found, problem="1 of 2 boxes are left out: 1 that are not numbers")
+
+    monkeypatch.setattr(SquareFinder, "_find", damaged)
+    (problem,) = validate(Detector(SquareFinder()), data, ValOptions(plots=False)).problems
+    assert problem.startswith("the model's output for 7 images holds what is no box; first ")
+    assert problem.endswith(".png: 1 of 2 boxes are left out: 1 that are not numbers")
+
+
 def test_image_that_breaks_while_decoding_is_reported(data):
     samples = [background(data.parent / "images/val" / name, (96, 128)) for name in ("0.png", "missing.png")]
     plans = plan_batches(samples, (128, 128), 4, 32, rect=False)

@@ -140,6 +140,8 @@ class _Tally:
     found: list[tuple[Sample, Detections]] = field(default_factory=list)
     speed_ms: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    faulty: list[str] = field(default_factory=list)
+    """Images for which the model's output holds rows that are no boxes."""
 
     def add(self, sample: Sample, detections: Detections) -> None:
         """Count one image; boxes in its pixels."""
@@ -301,6 +303,8 @@ def _run(
         for sample, box, image, detections in zip(
             batch.samples, batch.letterboxes, batch.images, found, strict=True
         ):
+            if detections.problem:
+                tally.faulty.append(f"{sample.image}: {detections.problem}")
             own = (
                 np.zeros_like(detections.classes)
                 if options.single_cls
@@ -314,6 +318,11 @@ def _run(
             )
             tally.add(sample, in_image)
         tell("validating", len(tally.found), len(samples))
+    if tally.faulty:
+        count = len(tally.faulty)
+        tally.problems.append(
+            f"the model's output for {count} images holds what is no box; first {tally.faulty[0]}"
+        )
     if folder and options.plots:
         _mosaics(shown, names, folder)
     return tally

@@ -39,7 +39,7 @@ class OnnxRuntime(Runtime):
         self.path = path
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what goes wrong is in the exception
         options.intra_op_num_threads = threads or 0
         present = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
         model = parse(read_input(path, MODEL), path)
