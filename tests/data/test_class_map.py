@@ -15,6 +15,7 @@ MODEL = ("Platelets", "RBC", "WBC")
         (("WBC", "RBC", "Platelets"), MODEL, (2, 1, 0), True),
         (("WBC",), MODEL, (2,), True),
         ((" wbc ", "rbc"), MODEL, (2, 1), True),
+        (("gro\u0308\u00dfe",), ("x", "gr\u00f6\u00dfe"), (1,), True),
         (("Car", "car"), ("car", "Car"), (1, 0), True),
         (("1", "2", "0"), ("0", "1", "2"), (1, 2, 0), True),  # digits have names
         (("cat", "dog"), ("class0", "class1"), (0, 1), False),

@@ -143,3 +143,10 @@ def test_folders_are_taken_in_order_for_a_model_without_names(tmp_path, names):
     data = read_folders(class_folders(tmp_path, train=1)).with_names(names)
     assert [int(s.classes[0]) for s in scan_folders(data, "train").samples] == [0, 1, 2]
     assert (data.names, data.by_name) == (names, False)
+
+
+def test_kinds_that_cannot_be_read_are_named(tmp_path):
+    root = class_folders(tmp_path, train=1)
+    (root / "train/red/x.HEIC").write_bytes(b"x")
+    (problem,) = scan_folders(read_folders(root), "train").problems
+    assert "1 .heic; convert them" in problem.message

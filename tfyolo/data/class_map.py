@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,8 +103,9 @@ def match_classes(
 def common_classes(data_names: Sequence[str], model_names: Sequence[str]) -> dict[int, int]:
     """Indices of the classes that both sides name: the data set's to the model's.
 
-    Names are compared as they are and then, where that leaves no doubt, without regard to case and to
-    whether words are joined by blanks, `_` or `-`. A name that one side has twice matches nothing.
+    Names are compared as they are and then, where that leaves no doubt, without regard to case, to how
+    accents are encoded (in file names macOS has its own way) and to whether words are joined by blanks, `_`
+    or `-`. A name that one side has twice matches nothing.
 
     Example:
         >>> common_classes(["Traffic_Light", "dog"], ["person", "traffic light"])
@@ -158,7 +160,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _folded(name: str) -> str:
-    return " ".join(re.split(r"[\s_-]+", name.casefold().strip()))
+    return " ".join(re.split(r"[\s_-]+", unicodedata.normalize("NFC", name).casefold().strip()))
 
 
 def _unique(names: Sequence[str], key: Callable[[str], str]) -> dict[str, int]:

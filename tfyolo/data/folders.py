@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tfyolo.data.duplicates import duplicates
 from tfyolo.data.images import IMAGE_SUFFIXES, ImageError, read_header
 from tfyolo.data.in_order import in_order
 from tfyolo.data.labels import Problem
-from tfyolo.data.readers.base import is_picture, walk
+from tfyolo.data.readers.base import is_picture, unreadable_kinds, walk
 from tfyolo.data.sample import Sample, Scan
 from tfyolo.errors import TfyoloError
 
@@ -135,13 +136,16 @@ def scan_folders(
         has = ", ".join(f"`{name}`" for name in dataset.splits)
         raise TfyoloError(f"has no `{split}`", path=dataset.root, fix=f"add the folder, or use one of {has}")
     folder, tell = dataset.splits[split], progress or (lambda done, total: None)
-    found = _classes_of(dataset, folder)
-    listed = [(number, path) for number, place in found for path in sorted(filter(is_picture, walk(place)))]
+    found = list(_classes_of(dataset, folder))
+    files = {place: sorted(walk(place)) for _, place in found}
+    listed = [(number, path) for number, place in found for path in files[place] if is_picture(path)]
+    strange = unreadable_kinds(folder, chain.from_iterable(files.values()))
     if not listed:
         fix = f"put pictures into {folder.name}/CLASS ({' '.join(sorted(IMAGE_SUFFIXES))})"
-        raise TfyoloError(f"`{split}` has no pictures", path=folder, fix=fix)
+        what = f" ({strange[0].message})" if strange else ""
+        raise TfyoloError(f"`{split}` has no pictures{what}", path=folder, fix=fix)
     samples: list[Sample] = []
-    problems: list[Problem] = []
+    problems: list[Problem] = list(strange)
     corrupt = 0
     with closing(in_order(_check, listed)) as checked:
         for done, result in enumerate(checked, start=1):

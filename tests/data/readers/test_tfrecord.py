@@ -148,3 +148,14 @@ def test_a_shard_in_place_of_the_index(folder):
         scan(folder)
     path.write_text(path.read_text().replace("train-00000-of-00002.tfrecord", "."))
     assert len(scan(folder).samples) == 6
+
+
+def test_a_record_that_is_listed_twice_is_named(folder):
+    spoil(
+        folder,
+        lambda value: value["records"].append({**value["records"][0], "classes": [], "boxes_xywh_norm": []}),
+    )
+    result = scan(folder)
+    assert (len(result.samples), result.duplicates) == (6, 1)
+    assert len(result.samples[0].classes) > 0
+    assert "`records[6]` is the same record" in result.problems[0].message

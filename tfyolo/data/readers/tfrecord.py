@@ -16,7 +16,7 @@ import numpy as np
 
 from tfyolo.data.dataset_yaml import Dataset
 from tfyolo.data.image_header import MAX_BYTES, ImageHeader
-from tfyolo.data.labels import TOLERANCE, Labels
+from tfyolo.data.labels import TOLERANCE, Labels, Problem
 from tfyolo.data.readers.base import Entry, Listing, Source, contained, place_error
 from tfyolo.data.readers.coco_json import read_json
 from tfyolo.errors import TfyoloError
@@ -50,19 +50,24 @@ def open_split(dataset: Dataset, split: str) -> Source:
         entries: dict[_Spot, Entry] = {}
         labels: dict[_Spot, Labels] = {}
         repeated = 0
+        problems: list[Problem] = []
         for index in indices:
             value = _read_index(index, dataset)
             shards = [_shard(index, number, row) for number, row in enumerate(value["shards"])]
             for number, row in enumerate(value["records"]):
                 entry, found = _record(index, number, row, shards, len(dataset.names))
                 spot = (entry.image, entry.span or (0, 0))
-                repeated += spot in entries
+                if spot in entries:
+                    message = f"`records[{number}]` is the same record as an earlier one; used once"
+                    problems.append(Problem(index, None, message, "warning"))
+                    repeated += 1
+                    continue
                 entries[spot], labels[spot] = entry, found
 
         def read(entry: Entry, header: ImageHeader) -> Labels:
             return labels[entry.image, entry.span or (0, 0)]
 
-        return Listing(tuple(entries.values()), read, repeated=repeated)
+        return Listing(tuple(entries.values()), read, tuple(problems), repeated)
 
     return Source(indices[0].parent, tuple(indices), "", listing)
 
