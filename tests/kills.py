@@ -73,7 +73,8 @@ def cases(root: Path) -> dict[str, Case]:
              "8", "--output", str(root / "quantize/q.keras")),
         ),
         "convert-dataset": Case(
-            ("convert-dataset", "--data", data, "--to", "yolo", "--output", str(root / "convert-dataset")),
+            ("convert-dataset", "--data", data, "--to", "yolo", "--exist-ok", "--output",
+             str(root / "convert-dataset")),
         ),
     }  # fmt: skip
 

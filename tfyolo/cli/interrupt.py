@@ -22,6 +22,7 @@ INTERRUPTED = 130
 GRACE_SECONDS = 3.0
 """Time for a command to clean up after SIGINT."""
 _FORWARDED = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_INTERRUPT = (signal.SIGINT,)
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -41,6 +42,7 @@ def supervised(run: Callable[[], int]) -> int:
         return run()
     sys.stdout.flush()
     parent = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)  # until both sides know what to do with it
     child = os.fork()
     return _Parent(child).wait() if child else _work(run, parent)
 
@@ -53,6 +55,7 @@ class _Parent:
         signal.signal(signal.SIGINT, self._interrupt)
         for name in _FORWARDED:
             signal.signal(getattr(signal, name), self._forward)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
 
     def wait(self) -> int:
         """The exit code of the command."""
@@ -111,6 +114,7 @@ def _work(run: Callable[[], int], parent: int) -> int:
     signal.signal(signal.SIGINT, interrupt)
     code = INTERRUPTED
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
         code = run()
     except BaseException:
         if not interrupted:
