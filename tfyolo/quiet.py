@@ -11,11 +11,12 @@ import importlib.util
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import IO, Any
 
 from tfyolo.errors import TfyoloError
 
@@ -27,41 +28,93 @@ def hide_import_notes() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds `tensorflow` as the others would, and wraps its loader; once."""
+    """Finds `tensorflow` as the others would, and wraps its loader, until it is imported.
+
+    Libraries that ask with `find_spec` whether TensorFlow is there do not import it.
+    """
+
+    def __init__(self) -> None:
+        self._asking = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "tensorflow":
+        if fullname != "tensorflow" or self._asking:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        self._asking = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._asking = False
         if spec and spec.loader:
-            spec.loader.exec_module = hidden_stderr()(spec.loader.exec_module)  # type: ignore[method-assign]
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
+                with hidden_stderr():
+                    execute(module)
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+
+class _HiddenStderr:
+    """File descriptor 2, and how many want it hidden: of threads that overlap the last one restores it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._failed = False
+        self._saved = -1
+        self._notes: IO[bytes] | None = None
+
+    def hide(self) -> bool:
+        """Redirect it, or share a redirection; False where there is no stderr."""
+        with self._lock:
+            if self._users == 0:
+                try:
+                    self._saved = os.dup(2)
+                except OSError:
+                    return False
+                self._notes = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the last user
+                self._failed = False
+                os.dup2(self._notes.fileno(), 2)
+            self._users += 1
+            return True
+
+    def show(self, failed: bool) -> None:
+        """Give it back; what came meanwhile is written to it if one of the users failed."""
+        with self._lock:
+            self._users -= 1
+            self._failed = self._failed or failed
+            if self._users or self._notes is None:
+                return
+            os.dup2(self._saved, 2)
+            if self._failed:
+                self._notes.seek(0)
+                os.write(self._saved, self._notes.read())
+            os.close(self._saved)
+            self._notes.close()
+
+
+_STDERR = _HiddenStderr()
 
 
 @contextlib.contextmanager
 def hidden_stderr() -> Iterator[None]:
     """Send file descriptor 2 to a file; after an unforeseen exception, what came is shown after all."""
+    hidden, failed = _STDERR.hide(), False
     try:
-        saved = os.dup(2)
-    except OSError:  # there is no stderr
         yield
-        return
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            yield
-        except (TfyoloError, KeyboardInterrupt):  # says itself what is wrong; nothing is
-            raise
-        except BaseException:
-            notes.seek(0)
-            os.write(saved, notes.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+    except (TfyoloError, KeyboardInterrupt):  # says itself what is wrong; nothing is
+        raise
+    except BaseException:
+        failed = True
+        raise
+    finally:
+        if hidden:
+            _STDERR.show(failed)
 
 
 def import_openvino() -> Any:

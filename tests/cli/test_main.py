@@ -231,3 +231,38 @@ def test_hiding_changes_nothing_where_notes_are_asked_for(monkeypatch):
     before = list(sys.meta_path)
     hide_import_notes()
     assert sys.meta_path == before
+
+
+def test_notes_are_hidden_though_someone_has_asked_for_tensorflow(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(FAKE)
+    question = "import importlib.util\nimportlib.util.find_spec('tensorflow')\n"
+    asked = IMPORT.replace("import tensorflow\n", f"{question}import tensorflow\n")
+    assert run_python(asked, cwd=tmp_path, TF_CPP_MIN_LOG_LEVEL="3")[::2] == (0, "after\n")
+
+
+OVERLAPPING = """
+import os
+from tfyolo.quiet import hidden_stderr
+first, second = hidden_stderr(), hidden_stderr()
+first.__enter__()
+second.__enter__()
+os.write(2, b"hidden\\n")
+first.__exit__(None, None, None)
+os.write(2, b"hidden, too\\n")
+second.__exit__(*END)
+os.write(2, b"after\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "err"),
+    [
+        ("(None, None, None)", "after\n"),
+        ("(ValueError, ValueError(), None)", "hidden\nhidden, too\nafter\n"),
+    ],
+)
+def test_stderr_is_shown_again_when_the_last_thread_is_done(tmp_path, end, err):
+    code = OVERLAPPING.replace(
+        "second.__exit__(*END)", f"try:\n    second.__exit__(*{end})\nexcept ValueError:\n    pass"
+    )
+    assert run_python(code, cwd=tmp_path)[::2] == (0, err)

@@ -291,3 +291,10 @@ def test_half_keeps_classes_when_a_box_may_have_several(nano_half, nano):
     found = load(nano_half[0])(nano_half[1])[0]
     assert len(found) >= len(expected) > 2
     assert set(expected.classes) <= set(found.classes)
+
+
+def test_a_tflite_file_is_loaded_in_silence(export):
+    """LiteRT tells on stderr which delegate it made, once a process."""
+    code = f"from tfyolo.inference.load import load; load({str(export('tflite'))!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

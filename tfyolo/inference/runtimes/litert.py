@@ -14,6 +14,7 @@ from tfyolo.inference.runtimes.base import Runtime, Sharing, check_outputs, pixe
 from tfyolo.inference.runtimes.flatbuffer import inspect_flatbuffer
 from tfyolo.inference.runtimes.tflite.check import check_model
 from tfyolo.inputs import MODEL, read_input
+from tfyolo.quiet import hidden_stderr
 from tfyolo.weights.keras_file import contract_in
 
 
@@ -70,8 +71,9 @@ class LiteRtRuntime(Runtime):
         """What runs the graph by signature name, in an interpreter of its own."""
         from ai_edge_litert.interpreter import Interpreter
 
-        interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
-        interpreter.allocate_tensors()
+        with hidden_stderr():  # it tells which delegate it made
+            interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
+            interpreter.allocate_tensors()
         return interpreter.get_signature_runner()
 
     def _unreadable(self, reason: str) -> TfyoloError:
