@@ -148,7 +148,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
     folders = [_folders(dataset, split, place) for place in places]
     for place, here in zip(places, folders, strict=True):
         lines: dict[Path, int | None] = {}
-        problems += unreadable_kinds(here.pictures, here.files)
+        problems += (p for p in unreadable_kinds(here.pictures, here.files) if p not in problems)
         for line, stem, suffix in _stems(place, here):
             entry = here.entry(stem, suffix)
             if isinstance(entry, str):

@@ -47,7 +47,7 @@ def _reshape(op: Operator) -> list[Shape]:
     else:
         new = op.options.get("new_shape")
         require(new is not None, "its new shape is missing")
-        wanted = [int(value) for value in new]
+        wanted = [] if new is None else [int(value) for value in new]
     require(len(wanted) <= 6 and wanted.count(-1) <= 1, f"it makes the shape {wanted}")
     known = math.prod(value for value in wanted if value != -1)
     require(all(value >= 1 or value == -1 for value in wanted), f"it makes the shape {wanted}")
