@@ -252,6 +252,31 @@ def test_videos_that_opencv_cuts_short(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_tensorboard(tmp_path, monkeypatch):
+    from tfyolo.training import callbacks
+
+    monkeypatch.setattr(callbacks, "learning_rates", lambda model: (0.0, 0.0, 0.0))
+    with limited(10), pytest.raises(TfyoloError) as raised:
+        callbacks.TensorBoard(tmp_path / "events")
+    assert str(raised.value).startswith(f"{tmp_path / 'events'}: {WORDS}")
+    board = callbacks.TensorBoard(tmp_path / "board")
+    with limited(200), pytest.raises(TfyoloError) as raised:
+        board.on_epoch_end(0, {f"figure {number}": 1.0 for number in range(100)})
+    assert str(raised.value).startswith(f"{tmp_path / 'board'}: {WORDS}")
+
+
+def test_results_csv(tmp_path, monkeypatch):
+    from tfyolo.training import callbacks
+
+    monkeypatch.setattr(callbacks, "learning_rates", lambda model: (0.0, 0.0, 0.0))
+    path = tmp_path / "results.csv"
+    path.write_text("old")
+    with no_room_for_outputs(monkeypatch), pytest.raises(TfyoloError) as raised:
+        callbacks.ResultsCsv(path).on_epoch_end(0, {})
+    assert str(raised.value).startswith(f"{path}: {WORDS}")
+    assert path.read_text() == "old"
+
+
 def test_keras_files(tiny, tmp_path, monkeypatch):
     path = tmp_path / "a.keras"
     with no_room_for_outputs(monkeypatch), pytest.raises(TfyoloError) as raised:

@@ -36,6 +36,7 @@ def test_overview_names_every_command(capsys, words):
     out = capsys.readouterr().out
     assert all(f"\n  {name} " in out and text in out for name, text in COMMANDS.items())
     assert "example: tfyolo detect" in out
+    assert "exit codes: 0 done, 1 something was left out and is named, 2 " in out
 
 
 def test_version(capsys):

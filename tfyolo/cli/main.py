@@ -105,6 +105,7 @@ def _overview() -> str:
         "usage: tfyolo COMMAND [options]    (tfyolo COMMAND --help lists them, with examples)\n\n"
         f"commands:\n{rows}\n\n"
         "  --version  print the version\n\n"
+        "exit codes: 0 done, 1 something was left out and is named, 2 an error to be mended, 130 Ctrl-C\n\n"
         "example: tfyolo detect --weights yolov5n.pt --source bus.jpg"
     )
 

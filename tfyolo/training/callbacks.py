@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfyolo.data.dataset import Dataset, Scan
+from tfyolo.disk import writing
 from tfyolo.evaluation.batches import Batch
 from tfyolo.evaluation.validator import Metrics, ValOptions, labels_xyxy_px, validate
 from tfyolo.files import atomic
@@ -215,13 +216,16 @@ class TensorBoard(keras.callbacks.Callback):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self.writer = tf.summary.create_file_writer(str(folder))
+        self.folder = folder
+        with writing(folder):
+            self.writer = tf.summary.create_file_writer(str(folder))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write."""
         figures = {f"train/{k}" if k in LOSSES else k: v for k, v in (logs or {}).items()}
         figures |= dict(zip(RATES, learning_rates(self.model), strict=True))
-        with self.writer.as_default():
-            for name, value in figures.items():
-                tf.summary.scalar(name, value, step=epoch)
-        self.writer.flush()
+        with writing(self.folder):
+            with self.writer.as_default():
+                for name, value in figures.items():
+                    tf.summary.scalar(name, value, step=epoch)
+            self.writer.flush()
