@@ -235,8 +235,10 @@ def test_hostile_pickles(folder):  # noqa: F811
             return data
 
     # Every fourth: opcodes and names are interpreted as those of newer files, whose test takes them all.
-    files = list(pickles(folder / "canary"))[::4]
-    results = sweep(folder, ((name, legacy(six(data), FOUR)) for name, data in files))
+    chosen = list(pickles(folder / "canary"))[::4]
+    # Written first: what the standard library imports for that is none of the reader's doing.
+    files = [(name, legacy(six(data), FOUR)) for name, data in chosen]
+    results = sweep(folder, iter(files))
     assert len(results) > 300
     assert [name for name, result in results.items() if result == "read"] == []
 
