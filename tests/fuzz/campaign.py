@@ -23,7 +23,7 @@ from tests.fuzz.sandbox import Sandbox, touched
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "tests.fuzz.worker"]
-WALL_SECONDS = 120
+WALL_SECONDS = 600
 """Until a worker that uses no processor counts as hung."""
 CASES_PER_WORKER = 200
 """Libraries keep something of every graph, so that a worker is replaced from time to time."""

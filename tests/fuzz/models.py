@@ -9,17 +9,18 @@ NAMES = ("ant", "bee", "cat", "dog")
 
 
 def exported(format_name: str, kinds: tuple[str, ...], folder: Path) -> list[Path]:
-    """A file per kind of non-maximum suppression, and a classifier's; written where they are missing.
+    """A file per kind of non-maximum suppression; written where they are missing.
 
     Args:
         format_name: of export/registry.py.
-        kinds: of suppression; a kind may be followed by a precision: `none int8`.
+        kinds: of suppression; a kind may be followed by a precision: `none int8`. `classifier` is another
+            model.
         folder: to write to.
     """
     from tfyolo.export.registry import find_format
 
     suffix = find_format(format_name).suffix
-    wanted = {folder / f"{kind.replace(' ', '_')}{suffix}": kind for kind in (*kinds, "classifier")}
+    wanted = {folder / f"{kind.replace(' ', '_')}{suffix}": kind for kind in kinds}
     missing = {path: kind for path, kind in wanted.items() if not path.exists()}
     for path, kind in missing.items():
         _export(format_name, kind, path, suffix)

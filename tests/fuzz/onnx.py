@@ -24,7 +24,7 @@ LOCATIONS = ("secret.bin", "../work/secret.bin", "/etc/passwd", "*/_ORT_MEM_ADDR
 
 def bases(folder: Path) -> list[Path]:
     """Small detectors with each kind of suppression, and a classifier."""
-    return exported("onnx", ("builtin", "tensor float16", "none int8"), folder)
+    return exported("onnx", ("builtin", "tensor float16", "none int8", "classifier"), folder)
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:

@@ -13,7 +13,7 @@ from tests.fuzz.tensorflow_nodes import mutate_graph
 
 def bases(folder: Path) -> list[Path]:
     """Small detectors with each kind of suppression, and a classifier."""
-    return exported("saved_model", ("combined", "postprocess", "builtin", "none int8"), folder)
+    return exported("saved_model", ("combined", "postprocess", "builtin", "none int8", "classifier"), folder)
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:

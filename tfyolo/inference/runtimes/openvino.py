@@ -18,9 +18,8 @@ from tfyolo.inference.runtimes.base import (
     pixels_of,
 )
 from tfyolo.inference.runtimes.cpu import has_vnni, is_x86
+from tfyolo.inference.runtimes.openvino_vetting import MODEL_FILE, WEIGHTS_FILE, check_folder, check_sizes
 from tfyolo.quiet import import_openvino
-
-MODEL_FILE = "model.xml"
 
 
 class OpenVinoRuntime(Runtime):
@@ -46,6 +45,7 @@ class OpenVinoRuntime(Runtime):
         shapes = [(port.get_any_name(), _tensor(port).shape[1:]) for port in model.inputs]
         check_input(shapes, (*self.contract.image_size, 3), path)
         check_outputs([port.get_any_name() for port in model.outputs], self.contract, path)
+        check_sizes(model, self.contract.image_size, self.max_batch, path)
         self._uint8 = model.input().get_element_type() == openvino.Type.u8
         # On some processors it would compute in bfloat16 by itself.
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
@@ -76,8 +76,9 @@ def saturates() -> bool:
 
 
 def _read(path: Path) -> Any:
+    check_folder(path)
     try:
-        return import_openvino().Core().read_model(str(path / MODEL_FILE))
+        return import_openvino().Core().read_model(str(path / MODEL_FILE), str(path / WEIGHTS_FILE))
     except RuntimeError as error:
         raise _unreadable(path, error) from error
 

@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inference.runtimes.budget import foreign, refused_operation
+from tfyolo.inference.runtimes.tensorflow_operations import ALLOWED
 from tfyolo.models.contract import Contract
 
 MODEL_FILE = "model.json"
+
+_FUSED = {"_FusedConv2D", "FusedDepthwiseConv2dNative", "_FusedMatMul", "Prelu"}
+_OPERATIONS = ALLOWED | _FUSED | {"Const", "Placeholder", "NoOp"}
+"""What a graph model may hold: the converter fuses some of TensorFlow's operations."""
 
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint16": 2, "uint8": 1, "bool": 1}
@@ -52,6 +58,16 @@ def read_folder(folder: Path) -> Contract:
             _check_group(folder, group["paths"], group["weights"])
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise TfyoloError("its list of weights is damaged", path=path, fix="export it again") from error
+    try:
+        graph = model["modelTopology"]
+        names, functions = {node["op"] for node in graph["node"]}, graph.get("library", {}).get("function")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TfyoloError("its graph cannot be read", path=path, fix="export it again") from error
+    # TF.js' operations touch no files, but loops need not end, and strings and hash tables may grow.
+    if functions:
+        raise foreign("functions", path)
+    for name in sorted(map(str, names - _OPERATIONS)):
+        raise refused_operation(name, path)
     return contract
 
 

@@ -26,16 +26,15 @@ from tfyolo.models.contract import FILE_NAME, Contract
 
 _MAX_CODE_BYTES = 64 * 1024 * 1024
 _FUNCTION = re.compile(r"\bdef\b\W*(\w*)")
-_ARITHMETIC = ("aten::", "prim::")
-_REFUSED = (
-    "aten::save",
-    "aten::from_file",
-    "prim::PythonOp",
-    "prim::CallMethod",
-    "prim::Print",
-    "aten::warn",
+_STRUCTURE = frozenset(
+    """
+    Constant GetAttr ImplicitTensorToNum ListConstruct ListUnpack NumToTensor TupleConstruct TupleIndex
+    TupleUnpack device dtype
+    """.split()  # noqa: SIM905
 )
-"""Operations that touch files or Python; TorchScript is a programming language."""
+"""What traced graphs have of `prim`: no loops, branches, calls, threads, prints or Python."""
+_REFUSED = frozenset(["aten::save", "aten::from_file", "aten::wait", "aten::warn"])
+"""Operations that touch files, threads or streams; TorchScript is a programming language."""
 
 
 class TorchScriptRuntime(Runtime):
@@ -113,7 +112,8 @@ def _load(path: Path, device: str) -> Any:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise TfyoloError(f"PyTorch cannot read it: {reason}", path=path, fix="export it again") from error
     for kind in kinds:
-        if kind in _REFUSED or not kind.startswith(_ARITHMETIC):
+        space, _, name = kind.partition("::")
+        if kind in _REFUSED or not (space == "aten" or (space == "prim" and name in _STRUCTURE)):
             raise _foreign(f"the operation {kind}", path)
     return module
 
