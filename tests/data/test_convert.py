@@ -1,6 +1,7 @@
 """Data sets from one format to another and back."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -177,6 +178,7 @@ def test_output_that_is_not_empty(tmp_path):
     (output / "images/train").mkdir(parents=True)
     (output / "images/train/old.png").write_text("old")
     (output / "mine.txt").write_text("mine")
+    os.mkfifo(output / "pipe.yaml")  # which nobody writes to
     with pytest.raises(TfyoloError, match="not an empty folder"):
         convert_dataset(dataset, "yolo", output)
     with pytest.raises(TfyoloError, match="not an empty folder"):

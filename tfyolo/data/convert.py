@@ -27,6 +27,7 @@ from tfyolo.files import (
     put_folder,
     writing,
 )
+from tfyolo.inputs import CONFIGURATION, open_input
 
 _HEADER = "# Written by `tfyolo convert-dataset`.\n"
 _SPLIT = Owned(
@@ -223,10 +224,10 @@ def _is_ours(output: Path) -> bool:
     """Whether an earlier conversion wrote a data set into this folder."""
     for path in output.glob("*.yaml"):
         try:
-            with path.open("rb") as file:
+            with open_input(path, CONFIGURATION) as file:
                 if file.read(len(_HEADER)) == _HEADER.encode():
                     return True
-        except OSError:
+        except TfyoloError:  # a folder, a FIFO
             continue
     return False
 
