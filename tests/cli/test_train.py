@@ -1,5 +1,7 @@
 """`tfyolo train`, `autoanchor` and `detect` without weights, from the command line's side."""
 
+import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,32 @@ def test_a_wrong_ratio_is_one_line(ratio, capsys):
         main(["autoanchor", "--data", "x.yaml", "--anchor-t", ratio])
     assert caught.value.code == 2
     assert f"{ratio} is not a number over 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["detect", "classify"])
+def test_a_resumed_run_keeps_its_settings_and_names_the_flags_it_ignores(task, tmp_path, monkeypatch, capsys):
+    from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
+    from tfyolo.training.classify.train import plain as plain_classifier
+    from tfyolo.training.options import TrainOptions
+    from tfyolo.training.train import plain
+
+    run, calls = tmp_path / "run", []
+    if task == "detect":
+        saved = TrainOptions((tmp_path / "d.yaml"), epochs=3, image_size=64)
+        values, words, begin = plain(saved), ["train", "--set", "lr0=0.5"], "tfyolo.cli.train._train"
+    else:
+        saved = ClassifyOptions(tmp_path / "cells", epochs=3, image_size=64, hyps=ClassifyHyps(lr0=0.1))
+        values, words = plain_classifier(saved), ["classify", "train", "--lr0", "0.5"]
+        begin = "tfyolo.cli.classify._run"
+    (run / "weights").mkdir(parents=True)
+    with zipfile.ZipFile(run / "weights/last.keras", "w") as archive:
+        archive.writestr("training.json", json.dumps({"options": values, "task": task}))
+    monkeypatch.setattr(begin, lambda *given: calls.append(given) or 0)
+    flags = ["--epochs", "9", "--img", "64", "--seed", "0", "--name", "x"]
+    assert main([*words, "--resume", str(run), *flags]) == 0
+    assert calls == [(saved, run, run / "weights/last.keras")]
+    said = capsys.readouterr().out.splitlines()
+    ignored = "hyp_overrides" if task == "detect" else "lr0"
+    assert sorted(line.partition("is ignored")[0].split(" = ")[0] for line in said) == [
+        "--name ", "`epochs`", f"`{ignored}`",
+    ]  # fmt: skip
