@@ -9,6 +9,7 @@ from typing import Any
 
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.files import Owned, check_file_target, check_folder_target
+from tfyolo.inputs import MODEL, check_input, check_input_folder
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Format:
 
     def open(self, path: Path, threads: int | None = None) -> Any:
         """The runtime for a file, on so many threads of the CPU."""
+        self._check_input(path)
         return self._call(self.runtime, path, threads)
 
     def check_target(self, path: Path) -> None:
@@ -92,7 +94,15 @@ class Format:
 
     def inspect(self, path: Path) -> Any:
         """What a file holds."""
+        self._check_input(path)
         return self._call(self.inspector, path)
+
+    def _check_input(self, path: Path) -> None:
+        """Refuse devices, pipes and the like: libraries open files and parts of folders by their names."""
+        if self.holds and path.is_dir():
+            check_input_folder(path, MODEL)
+        else:
+            check_input(path, MODEL)
 
     def _call(self, dotted: str, *arguments: Any) -> Any:
         """Import and call; a library that is missing is named with what brings it."""

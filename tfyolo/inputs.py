@@ -18,6 +18,8 @@ from typing import BinaryIO
 from tfyolo.errors import TfyoloError
 
 _MIB = 1024 * 1024
+MAX_FILES = 10_000
+"""Of a folder that is a model."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ JSON_TEXT = InputKind("a JSON file", 16 * _MIB)
 """Contracts, manifests and what else lies beside a model."""
 LABELS = InputKind("a label file", 16 * _MIB)
 LIST = InputKind("a list of files", 1024 * _MIB)
-ANNOTATIONS = InputKind("an annotation file", 2047 * _MIB)
+ANNOTATIONS = InputKind("an annotation file", 4096 * _MIB)
 """COCO's JSON of one split."""
 XML = InputKind("a VOC annotation", 16 * _MIB)
 IMAGE = InputKind("an image", 2047 * _MIB)
@@ -74,6 +76,32 @@ def check_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = Tf
         return os.fstat(file.fileno()).st_size
 
 
+def check_input_folder(folder: str | Path, kind: InputKind) -> None:
+    """`check_input` for every file of a folder that a library opens by name.
+
+    Args:
+        folder: as the user names it.
+        kind: of its files.
+
+    Raises:
+        TfyoloError: it holds a device, a FIFO, a socket, a file that is too large, or a link to a folder.
+    """
+    count = 0
+    for place, folders, files in os.walk(folder):
+        for name in folders:
+            if (Path(place) / name).is_symlink():
+                raise TfyoloError(
+                    "is a link to a folder", path=Path(place) / name, fix="copy the folder there"
+                )
+        for name in files:
+            check_input(Path(place) / name, kind)
+        count += len(files)
+        if count > MAX_FILES:
+            raise TfyoloError(
+                f"holds more than {MAX_FILES:,} files", path=folder, fix="name the model's folder"
+            )
+
+
 @contextmanager
 def open_input(
     path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError
@@ -96,20 +124,33 @@ def open_input(
         >>> with open_input("bus.jpg", IMAGE) as file:  # doctest: +SKIP
         ...     start = file.read(12)
     """
+    with os.fdopen(open_descriptor(path, kind, error), "rb") as file:
+        try:
+            yield file
+        except OSError as found:
+            raise _unreadable(found, Path(path), error) from found
+
+
+def open_descriptor(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> int:
+    """`open_input` for classes of files that take a descriptor; the caller closes it.
+
+    Raises:
+        TfyoloError: as `open_input`.
+    """
     path = Path(path)
     try:
         # Devices are not opened: some act on it. O_NONBLOCK keeps a FIFO from waiting for its other end.
         _check(path.stat(), path, kind, error)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        file = os.fdopen(os.open(path, flags), "rb")
+        descriptor = os.open(path, flags)
     except (OSError, ValueError) as found:  # the latter: a name with a null character
         raise _unreadable(found, path, error) from found
-    with file:
-        _check(os.fstat(file.fileno()), path, kind, error)
-        try:
-            yield file
-        except OSError as found:
-            raise _unreadable(found, path, error) from found
+    try:
+        _check(os.fstat(descriptor), path, kind, error)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def read_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> bytes:

@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote_to_bytes, urlencode
 from tfyolo.errors import TfyoloError
 from tfyolo.files import suffix_of
 from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
+from tfyolo.inputs import MODEL, open_input
 from tfyolo.models.contract import Contract
 from tfyolo.weights.keras_file import read_contract
 
@@ -100,7 +101,7 @@ def check_model(path: Path) -> Contract:
         )
     contract = read_contract(path)
     contract.require("detect", path)
-    with path.open("rb") as file:
+    with open_input(path, MODEL) as file:
         if file.read(8)[4:] != b"TFL3":
             raise TfyoloError("is no TensorFlow Lite file", path=path, fix="export it again")
     if contract.export.get("format") == "edgetpu":

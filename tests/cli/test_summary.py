@@ -129,7 +129,7 @@ def test_svg_diagram_is_xml(summary, tmp_path):
     ("arguments", "words"),
     [
         (("yolov5q",), "no model is called `yolov5q`"),
-        (("none.yaml",), "none.yaml: cannot be read"),
+        (("none.yaml",), "none.yaml: does not exist"),
         (("none.pt",), "none.pt"),
         (("none.keras",), "none.keras: does not exist"),
         (("yolov5n", "--img", "0"), "--img"),

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.shared import SHARED, needs_shared
+from tfyolo.data import image_header
 from tfyolo.data.images import ImageError, decode_image, read_header, read_image
 
 RNG = np.random.default_rng(0)
@@ -40,7 +41,7 @@ def test_what_is_no_picture(tmp_path, data):
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(ImageError, match="does not exist"):
         read_image(tmp_path / "no.jpg")
-    with pytest.raises(ImageError, match="is not a file"):
+    with pytest.raises(ImageError, match="is a folder"):
         read_image(tmp_path)
 
 
@@ -173,3 +174,57 @@ def test_shared_photographs(name, hw):
     path = SHARED / "images" / name
     assert read_header(path).hw == hw
     np.testing.assert_array_equal(read_image(path), cv2.imread(str(path))[..., ::-1])
+
+
+def _jpeg(scans: int) -> bytes:
+    """A progressive JPEG whose last scan is there so many times more."""
+    out = BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(pixels).save(out, "JPEG", progressive=True)
+    data = out.getvalue()
+    last = data.rfind(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + data[-2:]
+
+
+def test_a_jpeg_of_many_scans_is_refused(tmp_path):
+    path = tmp_path / "scans.jpg"
+    path.write_bytes(_jpeg(0))
+    assert read_image(path).shape == (16, 16, 3)
+    path.write_bytes(_jpeg(300))
+    with pytest.raises(ImageError, match="over 64 scans"):
+        read_header(path)
+
+
+class Counted(BytesIO):
+    """Counts the bytes that are read."""
+
+    total = 0
+
+    def read(self, size=-1):
+        data = super().read(size)
+        self.total += len(data)
+        return data
+
+
+def test_headers_of_padded_files_are_searched_to_a_bound(monkeypatch):
+    monkeypatch.setattr(image_header, "MAX_SEARCHED_BYTES", 4 * 2**20)
+    data = _jpeg(0)[:-2]
+    stream = Counted(data + bytes(16 * 2**20))
+    with pytest.raises(ImageError, match="truncated"):
+        image_header.parse_header(stream, len(stream.getvalue()), "padded.jpg")
+    assert stream.total < 12 * 2**20
+    monkeypatch.setattr(image_header, "SLACK_BYTES", 2**20)
+    stream = Counted(data + b"\xff\xd9" + bytes(16 * 2**20))
+    with pytest.raises(ImageError, match=r"too large: .* for 16x16"):
+        image_header.parse_header(stream, len(stream.getvalue()), "padded.jpg")
+
+
+def test_a_png_of_many_chunks_is_refused(monkeypatch):
+    monkeypatch.setattr(image_header, "MAX_CHUNKS", 1000)
+    out = BytesIO()
+    Image.new("RGB", (4, 4)).save(out, "PNG")
+    data = out.getvalue()
+    chunk = struct.pack(">I4s", 0, b"teST") + struct.pack(">I", zlib.crc32(b"teST"))
+    stream = Counted(data[:-12] + chunk * 5000 + data[-12:])
+    with pytest.raises(ImageError, match="over 1,000 chunks"):
+        image_header.parse_header(stream, len(stream.getvalue()), "chunks.png")

@@ -118,7 +118,7 @@ def test_results_of_a_strange_picture():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "cannot be read"),
+        (None, "does not exist"),
         ("", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "has no list `images`"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tfyolo.configs.reader import MAX_BYTES, read_yaml
+from tfyolo.configs.reader import read_yaml
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import CONFIGURATION
 
 
 @pytest.fixture
@@ -78,17 +79,17 @@ def test_alias_bomb_is_refused_before_it_grows(written):
 
 
 def test_deep_nesting_ends_soon(written):
-    assert "deep" in refused(written("a: " + "[" * (MAX_BYTES - 10))).message
+    assert "deep" in refused(written("a: " + "[" * (CONFIGURATION.max_bytes - 10))).message
 
 
 def test_large_file(written):
-    assert "larger than" in refused(written(b"#" * (MAX_BYTES + 1))).message
+    assert "too large for a configuration" in refused(written(b"#" * (CONFIGURATION.max_bytes + 1))).message
 
 
 def test_endless_file(tmp_path):
     path = tmp_path / "model.yaml"
     path.symlink_to("/dev/zero")
-    assert "larger than" in refused(path).message
+    assert "a device" in refused(path).message
 
 
 def test_missing_file(tmp_path):
@@ -96,4 +97,9 @@ def test_missing_file(tmp_path):
 
 
 def test_folder(tmp_path):
-    assert "cannot be read" in refused(tmp_path).message
+    assert "is a folder" in refused(tmp_path).message
+
+
+def test_values_are_counted_before_they_are_built(written):
+    rows = "".join(f"  - [-1, 1, Conv, [{i}]]\n" for i in range(20_000))
+    assert "more than 150,000 values" in refused(written(f"backbone:\n{rows}")).message

@@ -74,5 +74,5 @@ def test_an_unknown_name_suggests_near_ones(name, near):
 
 
 def test_a_file_that_is_not_there():
-    with pytest.raises(TfyoloError, match=r"none\.yaml: cannot be read"):
+    with pytest.raises(TfyoloError, match=r"none\.yaml: does not exist"):
         load_spec("none.yaml")

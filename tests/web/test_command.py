@@ -67,7 +67,7 @@ def test_models_that_are_not_exported(page, name, capsys):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ("absent", "cannot be read: No such file"),
+        ("absent", "does not exist"),
         ("truncated", "is damaged or no tfyolo model"),
         ("no contract", "holds no tfyolo.json"),
         ("a .keras by another name", "is no TensorFlow Lite file"),

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from tfyolo.data.images import ImageError, read_bytes
 from tfyolo.data.labels import Problem
 from tfyolo.data.sample import Sample
+from tfyolo.inputs import IMAGE, open_input
 
 TAIL = 1024
 """Bytes looked at first: many pictures of a large data set are of one size, few end alike."""
@@ -54,7 +55,7 @@ def _tail(sample: Sample) -> bytes:
     if sample.span is not None:
         offset, length = sample.span
         return read_bytes(sample.image, (offset + max(length - TAIL, 0), min(length, TAIL)))
-    with sample.image.open("rb") as stream:
+    with open_input(sample.image, IMAGE) as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(size - TAIL, 0))
         return stream.read(TAIL)

@@ -11,15 +11,26 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import IMAGE, open_input
 
 MAX_PIXELS = 200_000_000
 """A header that claims more is refused: decoded, it would be over 600 MB."""
 MAX_BYTES = 2**31 - 1
 """OpenCV counts the bytes of a buffer with a 32-bit integer."""
 
+MAX_SCANS = 64
+"""Of a JPEG; encoders write 10 for a progressive one, and each costs a pass over all pixels."""
+MAX_CHUNKS = 300_000
+"""Of a PNG; encoders write chunks of 8 KB at least, so that 2 GB have no more."""
+MAX_SEARCHED_BYTES = 256 * 1024 * 1024
+"""Of a JPEG whose end is looked for; 200 megapixels take less."""
+MAX_PIXEL_BYTES = 16
+SLACK_BYTES = 256 * 1024 * 1024
+"""No file takes more bytes per pixel, but for previews, metadata and what else cameras add."""
+_BLOCK = 1024 * 1024
 _SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -68,17 +79,8 @@ def read_header(path: str | Path) -> ImageHeader:
         >>> read_header("bus.jpg").hw  # doctest: +SKIP
         (1080, 810)
     """
-    path = Path(path)
-    try:
-        if not path.is_file():
-            reason = "is not a file" if path.exists() else "does not exist"
-            raise ImageError(reason, path=path, fix="check the path")
-        with path.open("rb") as stream:
-            return parse_header(stream, os.fstat(stream.fileno()).st_size, path)
-    except OSError as error:
-        raise ImageError(
-            f"cannot be read: {error.strerror or error}", path=path, fix="check the file"
-        ) from error
+    with open_input(path, IMAGE, ImageError) as stream:
+        return parse_header(stream, os.fstat(stream.fileno()).st_size, Path(path))
 
 
 def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
@@ -99,6 +101,11 @@ def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
     except Exception as error:  # Pillow's parsers raise many kinds on damaged bytes
         raise ImageError(f"has a damaged header ({error})", path=name, fix=RESAVE) from error
     _check_size(header.hw, name)
+    most = MAX_PIXEL_BYTES * header.hw[0] * header.hw[1] + SLACK_BYTES
+    if size > most:
+        raise ImageError(
+            f"is too large: {size:,} bytes for {header.hw[1]}x{header.hw[0]}", path=name, fix=RESAVE
+        )
     if not whole:
         raise ImageError("is truncated: the file ends before the picture does", path=name, fix=RESAVE)
     return header
@@ -141,6 +148,8 @@ def _other(kind: str, stream: BinaryIO, size: int, name: str | Path) -> tuple[Im
     _check_size((height, width), name)
     orientation = _exif_orientation(image.info.get("exif"))
     if kind == "JPEG":
+        if _has_several_scans(image, stream, scan) and (scans := _scans(stream, size)) > MAX_SCANS:
+            raise ValueError(f"over {min(scans - 1, MAX_SCANS)} scans, as no encoder writes")
         whole = _jpeg_is_whole(stream, size, scan)
     elif kind == "PNG":
         whole = _png_is_whole(stream, size)
@@ -177,14 +186,43 @@ def _jpeg_is_whole(stream: BinaryIO, size: int, scan: int) -> bool:
     stream.seek(max(size - 2, 0))
     if stream.read(2) == end:
         return True
+    # In a scan's own data, ff is always followed by 00 or d0..d7. What follows the image is looked through
+    # from the end on: zeros may pad it.
     stream.seek(scan)
-    return end in stream.read()  # in a scan's own data, ff is always followed by 00 or d0..d7
+    tail, read = b"", 0
+    while read < MAX_SEARCHED_BYTES and (block := stream.read(_BLOCK)):
+        if end in tail + block:
+            return True
+        tail, read = block[-1:], read + len(block)
+    return False
+
+
+def _has_several_scans(image: Any, stream: BinaryIO, scan: int) -> bool:
+    """Whether a JPEG is progressive, or its first scan holds a part of its components only."""
+    stream.seek(max(scan - 8 - 2 * image.layers, 0))  # a header that lists all components is so long
+    whole = stream.read(5) == b"\xff\xda" + struct.pack(">HB", 6 + 2 * image.layers, image.layers)
+    return bool(image.info.get("progressive")) or not whole
+
+
+def _scans(stream: BinaryIO, size: int) -> int:
+    """Number of scans of a JPEG, each of which is a pass over all pixels; `MAX_SCANS` or a few more."""
+    stream.seek(0)
+    mark, tail, found = b"\xff\xda", b"", 0
+    for _ in range(0, min(size, MAX_SEARCHED_BYTES), _BLOCK):
+        block = stream.read(_BLOCK)
+        found += (tail + block).count(mark)
+        tail = block[-1:]
+        if found > MAX_SCANS or not block:
+            break
+    return found
 
 
 def _png_is_whole(stream: BinaryIO, size: int) -> bool:
     """Whether chunk follows chunk up to IEND; OpenCV would believe a damaged length, gigabytes even."""
-    position = 8
+    position, left = 8, MAX_CHUNKS
     while position + 8 <= size:
+        if (left := left - 1) < 0:
+            raise ValueError(f"over {MAX_CHUNKS:,} chunks")
         stream.seek(position)
         length, kind = struct.unpack(">I4s", stream.read(8))
         if kind == b"IEND":

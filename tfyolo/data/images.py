@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfyolo.data.image_header import MAX_BYTES, RESAVE, ImageError, ImageHeader, parse_header, read_header
+from tfyolo.inputs import IMAGE, RECORDS, open_input
 
 if TYPE_CHECKING:
     from tfyolo.data.sample import Sample
@@ -78,7 +79,7 @@ def read_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
         ImageError: the file cannot be read, or ends before the span does.
     """
     try:
-        with path.open("rb") as stream:
+        with open_input(path, IMAGE if span is None else RECORDS, ImageError) as stream:
             if span is None:
                 return stream.read()
             offset, length = span

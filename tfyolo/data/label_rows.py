@@ -14,6 +14,8 @@ from tfyolo.data.image_header import ImageHeader
 from tfyolo.data.labels import TOLERANCE, Labels, Problem
 
 Corners = tuple[float, float, float, float]
+MAX_PROBLEMS = 200
+"""Kept of one label file."""
 NO_OUTLINE = np.zeros((0, 2), np.float32)
 
 
@@ -42,13 +44,23 @@ class LabelRows:
         self._boxes: list[Sequence[float]] = []
         self._outlines: list[np.ndarray] = []
         self._problems: list[Problem] = []
+        self._errors = self._more = 0
         self._seen: set[tuple[float, ...]] = set()
         self._counts: Counter[str] = Counter()
         self.annotated_hw: tuple[int, int] | None = None
 
     def report(self, line: int | None, message: str, severity: Literal["error", "warning"] = "error") -> None:
-        """Note something that was wrong."""
-        self._problems.append(Problem(self.path, line, message, severity))
+        """Note something that was wrong; beyond `MAX_PROBLEMS` only how many more there are."""
+        self._errors += severity == "error"
+        if len(self._problems) < MAX_PROBLEMS or (severity == "error" and self._errors == 1):
+            self._problems.append(Problem(self.path, line, message, severity))
+        else:
+            self._more += 1
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether reading on is of no use: the image is left out, and there is enough to show why."""
+        return self._errors > 0 and len(self._problems) >= MAX_PROBLEMS
 
     def frame(self, said_wh: tuple[Any, Any], header: ImageHeader, name: str = "") -> Frame | None:
         """Where pixels of an annotation lie that says it is of an image of this width and height.
@@ -127,6 +139,10 @@ class LabelRows:
 
     def labels(self) -> Labels:
         """What was collected."""
+        if self._more:
+            message = f"{self._more:,} more problems like these"
+            self._problems.append(Problem(self.path, None, message, "warning"))
+            self._more = 0
         return Labels(
             np.array(self._classes, np.int64),
             np.array(self._boxes, np.float32).reshape(-1, 4),

@@ -12,14 +12,13 @@ from typing import Literal
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import LABELS, read_input
 
 TOLERANCE = 1e-3
 """How far outside 0..1 a value may be, as a share of the picture; many labels have three decimals."""
-MAX_BYTES = 16 * 1024 * 1024
-"""A larger label file is refused; one of a million boxes has no place in a data set."""
-
-
 KEYPOINTS = "objects have keypoints (`kpt_shape`), which are passed over; their boxes are used"
+MAX_ROWS = 50_000
+"""Of one label file."""
 
 
 class ClassRangeError(TfyoloError):
@@ -120,12 +119,18 @@ def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | 
     except ValueError as error:  # UnicodeDecodeError is one
         report(None, f"is not a text file of labels ({error})")
         text = ""
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        report(None, f"cannot be read: {error.strerror or error}")
+    except TfyoloError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise error.__cause__ from None
+        report(None, error.message)
         text = ""
     for number, row in enumerate(text.splitlines(), start=1):
+        if rows.hopeless:
+            report(number, "the rest of the file is not read", "warning")
+            break
+        if number > MAX_ROWS:
+            report(None, f"has more than {MAX_ROWS:,} rows; no image has so many objects")
+            break
         words = row.split()
         if not words:
             continue
@@ -178,9 +183,6 @@ def _corners(values: list[float]) -> tuple[float, float, float, float]:
 
 def _text(path: Path) -> str:
     """The file's text; PowerShell's `>` writes UTF-16."""
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"over {MAX_BYTES // 2**20} MiB")
+    data = read_input(path, LABELS)
     utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     return data.decode("utf-16" if utf16 else "utf-8-sig")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from tfyolo.data.sample import Sample
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import RECORDS, open_input
 
 WHOLE_FILE = (-1, 0, 0)
 """Stands for the place of a picture that is a file of its own."""
@@ -61,8 +63,8 @@ def read_picture(path: Any, place: Any) -> Any:
 def _record_starts(path: Path) -> list[int]:
     """Offsets of all records, by walking from length to length."""
     starts, position = [], 0
-    size = path.stat().st_size
-    with path.open("rb") as stream:
+    with open_input(path, RECORDS) as stream:
+        size = os.fstat(stream.fileno()).st_size
         while position < size:
             stream.seek(position)
             head = stream.read(_HEAD)

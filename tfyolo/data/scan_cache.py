@@ -26,6 +26,7 @@ from tfyolo.data.readers.base import Source
 from tfyolo.data.sample import Sample, Scan
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, cache_folder
+from tfyolo.inputs import RECORDS, open_input
 from tfyolo.version import __version__
 
 VERSION = 2
@@ -114,11 +115,11 @@ def _writable(folder: Path) -> bool:
 
 def _digest(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
+        with open_input(path, RECORDS) as stream:
             digest = blake2b(digest_size=20)
             while block := stream.read(1 << 20):
                 digest.update(block)
-    except OSError:
+    except TfyoloError:
         return bytes(20)
     return digest.digest()
 

@@ -24,6 +24,7 @@ from tfyolo.data.readers.coco_json import check_image_ids
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.inference.boxes import Array
+from tfyolo.inputs import ANNOTATIONS, read_input
 
 FIGURES = (
     "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
@@ -147,11 +148,7 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
         TfyoloError: no such file, not JSON, or not of COCO's form.
     """
     try:
-        value = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise TfyoloError(
-            f"cannot be read: {error.strerror or error}", path=path, fix="check the path"
-        ) from error
+        value = json.loads(read_input(path, ANNOTATIONS))
     except (ValueError, RecursionError) as error:
         raise TfyoloError(f"is not JSON ({error})", path=path, fix="give a COCO annotations file") from error
     needed = {

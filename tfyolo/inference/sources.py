@@ -18,6 +18,7 @@ import numpy as np
 from tfyolo.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, decode_image, read_image
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.video_end import ends_early
+from tfyolo.inputs import LIST, VIDEO, check_input, read_input
 
 UNREAD_SUFFIXES = frozenset(
     {".3g2", ".3gp", ".arw", ".avif", ".cr2", ".cr3", ".divx", ".exr", ".f4v", ".flv", ".h264", ".hdr",
@@ -127,6 +128,7 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if suffix == ".txt" and not listed:
         return _list(path, vid_stride)
     if suffix in VIDEO_SUFFIXES:
+        check_input(path, VIDEO)
         return [_video(str(path), path.name, vid_stride)]
     # Anything else is taken for a picture: what cannot be read is reported with the others.
     return [Frames(lambda: iter([_picture(path)]), 1)]
@@ -201,7 +203,8 @@ def _one_of_many(source: str, place: str, vid_stride: int) -> list[Frames]:
 def _list(path: Path, vid_stride: int) -> list[Frames]:
     """A text file of one source a line; paths relative to the file, else to the current folder."""
     parts: list[Frames] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").split("\n"), 1):
+    text = read_input(path, LIST).decode("utf-8-sig", "replace")
+    for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
         if line and not line.startswith("#"):
             beside = path.parent / line[:4000]  # a longer one is no path, and asking for it would raise

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tfyolo.configs.reader import Document
 from tfyolo.errors import TfyoloError
 from tfyolo.models.parse import MAX_CLASSES, MAX_SIDE, parse_spec
 from tfyolo.models.quantization import QuantizationSpec
-from tfyolo.models.spec import Anchors, ModelSpec
+from tfyolo.models.spec import ModelSpec
 from tfyolo.version import __version__
 
 FILE_NAME = "tfyolo.json"
@@ -26,11 +26,34 @@ _OTHER_TASK = {
 """Of a model that is no good here: what it is, and the commands for it."""
 
 
-class _Notes(BaseModel):
-    """Of `Contract.export`, what is read for more than to be shown."""
+MAX_TEXT = 256
+"""Characters of a name."""
+_Text = Annotated[str, Field(max_length=MAX_TEXT)]
+_Count = Annotated[int, Field(ge=0, le=2**31)]
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Pixels = Annotated[float, Field(gt=0, le=65_536, allow_inf_nan=False)]
+_Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
-    outputs: dict[str, list[int]] | list[str] = {}
-    operators: dict[str, int] = {}
+
+class _Notes(BaseModel):
+    """Types and bounds of `Contract.export`; what is not listed is not read."""
+
+    format: _Text | None = None
+    nms: _Text | None = None
+    precision: _Text | None = None
+    batch: _Text | None = None
+    outputs: Annotated[
+        dict[_Text, Annotated[list[_Count], Field(max_length=8)]] | list[_Text], Field(max_length=1000)
+    ] = {}
+    operators: Annotated[dict[_Text, _Count], Field(max_length=10_000)] = {}
+    conf_thres: _Share | None = None
+    iou_thres: _Share | None = None
+    max_det: _Count | None = None
+    candidates: _Count | None = None
+    per_class: _Count | None = None
+    multi_label: bool | None = None
+    agnostic: bool | None = None
+    compiled: bool | None = None
 
 
 class Contract(BaseModel):
@@ -46,19 +69,30 @@ class Contract(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     task: Literal["detect", "classify"] = "detect"
-    names: tuple[str, ...] = Field(min_length=1, max_length=MAX_CLASSES)
-    anchors_px: Anchors
+    names: tuple[_Text, ...] = Field(min_length=1, max_length=MAX_CLASSES)
+    anchors_px: tuple[Annotated[tuple[_Pixels, ...], Field(max_length=100)], ...] = Field(max_length=10)
     """Per scale: width, height, width, height, ... in pixels of the input; a classifier has none."""
-    strides: tuple[int, ...] = Field(min_length=1)
+    strides: tuple[_Side, ...] = Field(min_length=1, max_length=10)
     """Of the scales that the head reads."""
-    image_size: tuple[int, int]
+    image_size: tuple[_Side, _Side]
     """Height and width in pixels: fixed in exported files, the default where the input may vary."""
     config: dict[str, Any]
-    version: str = __version__
+    version: _Text = __version__
     export: dict[str, Any] = {}
     """What an exporter adds: format, NMS, thresholds, precision."""
     quantization: QuantizationSpec | None = None
     """Ranges of an integer version, where calibration or training has found them."""
+
+    @field_validator("export")
+    @classmethod
+    def _check_export(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            _Notes.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part)[:60] for part in first["loc"])
+            raise ValueError(f"{place}: {first['msg']}") from error
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> Contract:
@@ -66,9 +100,6 @@ class Contract(BaseModel):
             raise ValueError("anchors_px and strides differ in length")
         if any(len(row) < 2 or len(row) % 2 for row in self.anchors_px):
             raise ValueError("anchors_px needs width, height pairs")
-        if any(not 1 <= size <= MAX_SIDE for size in (*self.image_size, *self.strides)):
-            raise ValueError(f"image_size and strides must be within 1 to {MAX_SIDE}")
-        _Notes.model_validate(self.export)
         return self
 
     @classmethod

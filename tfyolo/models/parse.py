@@ -6,6 +6,7 @@ import math
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from tfyolo.configs.reader import Document, Key
@@ -17,8 +18,8 @@ from tfyolo.models.ops import Normalization, Shape, ShapeOps
 from tfyolo.models.spec import Anchors, Layer, ModelSpec
 
 SECTIONS = ("backbone", "neck", "head")
-MAX_CLASSES = 100_000
-MAX_SIDE = 65_536  # pixels
+MAX_CLASSES = 30_000  # ImageNet has 21,841
+MAX_SIDE = 4096  # pixels; letterboxed to more, one image and its feature maps take gigabytes
 MAX_BLOCKS = 2_000  # repeats together; the listed configurations stay below 100
 MAX_PARAMETERS = 1_000_000_000  # yolov5-p7, the largest listed, has 144 million
 
@@ -207,7 +208,7 @@ def _layers(settings: _Settings, anchors: int) -> tuple[Layer, ...]:
     layers: list[Layer] = []
     shapes: list[Any] = []
     ops = ShapeOps()
-    blocks = 0
+    blocks = parameters = counted = 0
     sections = [section for section in SECTIONS if section in config]
     for section in sections:
         rows = config[section]
@@ -225,7 +226,8 @@ def _layers(settings: _Settings, anchors: int) -> tuple[Layer, ...]:
                     shapes.append(
                         run_block(ops, BLOCKS[layer.block], inputs, name, layer.arguments, layer.repeats)
                     )
-                if sum(cost.parameters for cost in ops.costs.values()) > MAX_PARAMETERS:
+                parameters, counted = _added(ops, parameters, counted)
+                if parameters > MAX_PARAMETERS:
                     raise ValueError(f"the network has more than {MAX_PARAMETERS:,} parameters")
             except ValueError as error:
                 message = f"{section} layer {len(layers)}: {error}"
@@ -236,6 +238,12 @@ def _layers(settings: _Settings, anchors: int) -> tuple[Layer, ...]:
     if not layers or layers[-1].block not in HEADS:
         raise settings.error("head", f"the last layer must be {' or '.join(HEADS)}")
     return tuple(layers)
+
+
+def _added(ops: ShapeOps, parameters: int, counted: int) -> tuple[int, int]:
+    """Parameters with those of the operations that have come since so many of them were counted."""
+    new = islice(reversed(ops.costs.values()), len(ops.costs) - counted)
+    return parameters + sum(cost.parameters for cost in new), len(ops.costs)
 
 
 def _resolve(
@@ -262,13 +270,20 @@ def _resolve(
     block = BLOCKS[name]
     absolute = _sources(sources, index, many=block.inputs == "many")
     repeats = max(round(repeats * config["depth"]), 1) if repeats > 1 else 1
+    if repeats > MAX_BLOCKS:
+        raise ValueError(f"{repeats} repeats; a network has at most {MAX_BLOCKS} blocks")
+    if repeats > 1 and block.inputs == "many":
+        raise ValueError(f"{name} joins several layers, and cannot be repeated")
     arguments = resolve_arguments(block, values, numbers)
     if block.scaled:
         arguments["filters"] = 8 * math.ceil(arguments["filters"] * config["width"] / 8)
     before = [layers[i].stride if i >= 0 else 1.0 for i in absolute]
     if len(set(before)) > 1:
         raise ValueError(f"it joins layers of stride {', '.join(f'{stride:g}' for stride in before)}")
-    stride = before[0] * block.stride(arguments) ** (repeats if block.repeats == "chain" else 1)
+    try:
+        stride = before[0] * float(block.stride(arguments)) ** (repeats if block.repeats == "chain" else 1)
+    except OverflowError as error:
+        raise ValueError(f"its stride is beyond {MAX_SIDE} pixels") from error
     return Layer(index, section, absolute, repeats, name, arguments, stride)
 
 

@@ -13,6 +13,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics
 from tfyolo.evaluation.validator import Metrics
 from tfyolo.export.request import export_model
+from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
@@ -130,7 +131,7 @@ def quantize(
 def _origin(options: QuantizeOptions) -> str:
     """What a quantized network came from: files by their content, and how it is calibrated and trained."""
     names = [options.weights, *([options.exact] if options.exact else [])]
-    digests = [blake2b(find_weights(name).read_bytes()).hexdigest() for name in names]
+    digests = [blake2b(read_input(find_weights(name), MODEL)).hexdigest() for name in names]
     data = str(options.data.absolute())
     how = [options.image_hw, options.calibration, asdict(options.calibrate), options.batch, options.seed]
     return json.dumps([digests, data, *how, read_hyps(options.hyp).model_dump()])

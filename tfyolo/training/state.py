@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import MODEL, open_input
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.resume import check_kinds
 from tfyolo.weights.keras_file import save_keras
@@ -61,11 +62,9 @@ def read_progress(path: Path, task: str = "detect") -> Progress:
         TfyoloError: the file is no unfinished run's, or of another task.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
             notes = json.loads(archive.read(_NOTES))
         progress = Progress(**check_kinds(Progress, notes, path))
-    except FileNotFoundError as error:
-        raise TfyoloError("no such file", path=path, fix="pass the last.keras of a run") from error
     except KeyError as error:
         raise TfyoloError(
             "holds no unfinished run: it ended, or the file was not written by `tfyolo train`",
@@ -104,7 +103,11 @@ def restore_state(model: TrainingModel, path: Path) -> None:
     """
     variables = _variables(model)
     try:
-        with zipfile.ZipFile(path) as archive, np.load(BytesIO(archive.read(_ARRAYS))) as arrays:
+        with (
+            open_input(path, MODEL) as file,
+            zipfile.ZipFile(file) as archive,
+            np.load(BytesIO(archive.read(_ARRAYS))) as arrays,
+        ):
             values = [arrays[str(i)] for i in range(len(arrays.files))]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise TfyoloError("its training state cannot be read", path=path) from error

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import MODEL, open_descriptor
 from tfyolo.weights.stand_ins import RefusedError
 
 MAX_DIRECTORY = 4 * 2**20  # bytes of the zip's central directory; YOLOv5n has 0.03 MB
@@ -69,14 +70,8 @@ def open_bounded(path: Path) -> BoundedFile:
     Raises:
         TfyoloError: no such file, or another kind of file.
     """
-    if path.is_dir():
-        raise TfyoloError("is a folder", path=path, fix="pass a .pt file")
-    if not path.exists():
-        raise TfyoloError("does not exist", path=path, fix="check the path, or download the checkpoint first")
-    if not path.is_file():  # a pipe or a device could be read for ever
-        raise TfyoloError("is not a regular file", path=path, fix="pass a .pt file")
     try:
-        file = BoundedFile(path, "rb")
+        file = BoundedFile(open_descriptor(path, MODEL), "rb")
         file.start = start = file.read(64)
         file.size = file.seek(0, io.SEEK_END)
         file.seek(0)

@@ -17,9 +17,13 @@ from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, check_file_target
 from tfyolo.inputs import JSON_TEXT, MODEL, open_input
 from tfyolo.models import Contract, build_model
+from tfyolo.models.build import count_model
 from tfyolo.models.contract import FILE_NAME
+from tfyolo.models.spec import ModelSpec
 
 _WEIGHTS = "model.weights.h5"
+_HALF_BYTES = 2
+"""Of a weight as float16, the smallest that is written."""
 
 
 def save_keras(
@@ -50,15 +54,15 @@ def save_keras(
     return path
 
 
-def _halve(path: Path) -> None:
+def _halve(temporary: Path) -> None:
     """Rewrite a Keras archive with its weights as float16, but for those that float16 cannot hold."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(temporary) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     out = BytesIO()
     with h5py.File(BytesIO(members[_WEIGHTS])) as old, h5py.File(out, "w") as new:
         _copy_half(old, new)
     members[_WEIGHTS] = out.getvalue()
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(temporary, "w") as archive:
         for name, data in members.items():
             archive.writestr(name, data)
 
@@ -100,8 +104,8 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
         spec = contract.spec
     except TfyoloError as error:
         raise TfyoloError(f"{FILE_NAME} inside is wrong: {error.message}", path=path) from error
+    _check_size(path, spec)
     model = build_model(spec, keras)
-    _check_size(path, model.count_params())
     try:
         with warnings.catch_warnings():
             # Keras only warns where the file has no weights for a layer.
@@ -116,10 +120,18 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     return model, contract
 
 
-def _check_size(path: Path, weights: int) -> None:
-    """Refuse an archive that unpacks to more than its weights and an optimizer's can need."""
-    with zipfile.ZipFile(path) as archive:
-        size = sum(info.file_size for info in archive.infolist())
+def _check_size(path: Path, spec: ModelSpec) -> None:
+    """Refuse an archive with fewer weights than its configuration has, before they are built, or far more."""
+    ops, _ = count_model(spec)
+    weights = sum(cost.parameters for cost in ops.costs.values())
+    with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    size, held = sum(sizes.values()), sizes.get(_WEIGHTS, 0)
+    if held < _HALF_BYTES * weights:
+        raise TfyoloError(
+            f"holds weights of {held:,} bytes, but the network of its configuration has {weights:,}",
+            path=path,
+        )
     if size > 32 * weights + 64 * 1024 * 1024:
         raise TfyoloError(f"unpacks to {size:,} bytes, but the network has {weights:,} weights", path=path)
 

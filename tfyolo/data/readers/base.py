@@ -13,6 +13,7 @@ from tfyolo.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from tfyolo.data.labels import Labels, Problem
 from tfyolo.errors import TfyoloError
 from tfyolo.files import suffix_of
+from tfyolo.inputs import LIST, read_input
 
 _UNREADABLE = VIDEO_SUFFIXES | {
     ".arw", ".avif", ".cr2", ".cr3", ".dcm", ".exr", ".hdr", ".heic", ".heif", ".hif", ".ico", ".j2k",
@@ -20,7 +21,6 @@ _UNREADABLE = VIDEO_SUFFIXES | {
     ".svg", ".tga", ".webm",
 }  # fmt: skip
 """Endings of images and videos that no reader of data sets takes."""
-MAX_LIST_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, str]]:
         TfyoloError: the file cannot be read, or is no text.
     """
     try:
-        if path.stat().st_size > MAX_LIST_BYTES:
-            raise TfyoloError(
-                f"is over {MAX_LIST_BYTES // 2**20} MiB, which no list of pictures is", path=path
-            )
-        rows = path.read_text("utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        rows = read_input(path, LIST).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise TfyoloError(
             "is not a readable list of pictures", path=path, fix="save it as UTF-8 text"
         ) from error

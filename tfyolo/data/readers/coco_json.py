@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import ANNOTATIONS, read_input
 
-MAX_BYTES = 4 * 1024**3
 """COCO's own training file has half a gigabyte."""
 FIX = "give a COCO file of instances: `images`, `annotations` and `categories`"
 
@@ -30,20 +30,14 @@ class CocoFile:
     annotations: dict[int | str, list[dict[str, Any]]]
 
 
-def read_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
+def read_json(path: Path, max_bytes: int = ANNOTATIONS.max_bytes) -> Any:
     """Read a JSON file; NaN and Infinity, which are no JSON, are read as such and left to be checked.
 
     Raises:
         TfyoloError: the file is missing, too large, or no JSON.
     """
     try:
-        if (size := path.stat().st_size) > max_bytes:
-            raise TfyoloError(f"has {size / 2**30:.1f} GiB; the limit is {max_bytes / 2**30:.0f}", path=path)
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise TfyoloError(
-            f"cannot be read: {error.strerror or error}", path=path, fix="check the path"
-        ) from error
+        return json.loads(read_input(path, replace(ANNOTATIONS, max_bytes=max_bytes)))
     except RecursionError as error:
         raise TfyoloError("is not JSON of any use: nested too deep", path=path) from error
     except ValueError as error:

@@ -21,6 +21,7 @@ from tfyolo.data.readers.base import Entry, Listing, Source, contained, place_er
 from tfyolo.data.readers.coco_json import read_json
 from tfyolo.errors import TfyoloError
 from tfyolo.files import suffix_of
+from tfyolo.inputs import RECORDS, open_input
 
 KIND = "tfyolo records"
 VERSION = 1
@@ -103,7 +104,7 @@ def _shard(index: Path, number: int, row: Any) -> Path:
         if size != due:
             how = "truncated" if size < due else "not the one the index was written for"
             raise TfyoloError(f"is {how}: it has {size} bytes, {due} are due", path=path, fix=FIX)
-        with path.open("rb") as stream:
+        with open_input(path, RECORDS) as stream:
             whole = hashlib.sha256()
             while block := stream.read(1 << 20):
                 whole.update(block)

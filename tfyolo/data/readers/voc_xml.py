@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.parsers import expat
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import XML, read_input
 
-MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 50
 
 
@@ -118,14 +118,11 @@ def read_annotation(path: Path) -> Annotation:
         'WBC'
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
+        data = read_input(path, XML, XmlError)
+    except XmlError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise error.__cause__ from None
         raise
-    except OSError as error:
-        raise XmlError(f"cannot be read: {error.strerror or error}", path=path) from error
-    if len(data) > MAX_BYTES:
-        raise XmlError(f"is over {MAX_BYTES // 2**20} MiB", path=path)
     collector = _Collector(path)
     plain = data.replace(b"\0", b"")  # UTF-16 too
     if b"<!DOCTYPE" in plain or b"<!ENTITY" in plain:

@@ -22,6 +22,7 @@ import numpy as np
 from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.inference.predictions import Prediction
 from tfyolo.inference.runtimes.outputs import check_arrays, check_outputs, from_signature
+from tfyolo.inputs import JSON_TEXT, read_input
 from tfyolo.models.contract import FILE_NAME, Contract
 
 __all__ = ["MAX_JSON_BYTES", "Runtime", "Session", "Sharing", "channels_first", "check_input",
@@ -211,18 +212,13 @@ def folder_contract(path: Path, format_name: str) -> Contract:
     Raises:
         TfyoloError: there is none, or it is damaged.
     """
-    try:
-        with (path / FILE_NAME).open("rb") as file:
-            text = file.read(MAX_JSON_BYTES + 1)
-    except OSError as error:
+    if not (path / FILE_NAME).exists():
         raise TfyoloError(
             f"holds no {FILE_NAME}, so its classes and anchors are unknown",
             path=path,
             fix=f"write it with `tfyolo export --include {format_name}`",
-        ) from error
-    if len(text) > MAX_JSON_BYTES:
-        raise TfyoloError("is too large for what it is", path=path / FILE_NAME, fix="export the model again")
-    return Contract.from_json(text, path / FILE_NAME)
+        )
+    return Contract.from_json(read_input(path / FILE_NAME, JSON_TEXT), path / FILE_NAME)
 
 
 def check_input(found: Sequence[tuple[str, tuple[object, ...]]], wanted: tuple[int, ...], path: Path) -> None:

@@ -14,6 +14,7 @@ import h5py
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.inputs import MODEL, open_input
 from tfyolo.models.build import run_layers
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import IMAGES
@@ -33,7 +34,7 @@ def inspect_keras(path: Path) -> Inspection:
     """
     contract = read_contract(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
             if archive.getinfo(_CONFIG).file_size > _MAX_CONFIG_BYTES:
                 raise ValueError(_CONFIG)
             config = json.loads(archive.read(_CONFIG))["config"]

@@ -11,6 +11,7 @@ import numpy as np
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.inference.inspection import Inspection, noted
 from tfyolo.inference.runtimes.base import Runtime, Sharing, channels_first, pixels_of
+from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
 
 _MAX_JSON_BYTES = 16 * 1024 * 1024
@@ -82,10 +83,7 @@ def read(path: Path) -> tuple[Contract, bytes]:
     Raises:
         TfyoloError: the file is damaged, or not one of tfyolo's.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
+    data = read_input(path, MODEL)
     length = int.from_bytes(data[:4], "little", signed=True)
     if not 0 < length <= min(_MAX_JSON_BYTES, len(data) - 4):
         raise TfyoloError("is damaged or no engine of tfyolo", path=path, fix="export it again")

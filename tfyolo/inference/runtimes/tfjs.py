@@ -19,6 +19,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.runtimes.base import Runtime, Sharing, pixels_of
 from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
+from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.outputs import known_outputs
 
 NODE_FOLDER = Path(__file__).with_name("node")
@@ -167,7 +168,7 @@ def inspect(path: Path) -> Inspection:
 
     contract = read_folder(path)
     try:
-        model = json.loads((path / MODEL_FILE).read_bytes())
+        model = json.loads(read_input(path / MODEL_FILE, MODEL))
         graph, signature = model["modelTopology"], model["signature"]
         library = {
             function["signature"]["name"]: steps(function.get("nodeDef", []))

@@ -11,6 +11,7 @@ from typing import Any
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.runtimes.budget import foreign, refused_operation
 from tfyolo.inference.runtimes.tensorflow_operations import ALLOWED
+from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
 
 MODEL_FILE = "model.json"
@@ -31,13 +32,13 @@ def read_folder(folder: Path) -> Contract:
             outside of the folder.
     """
     path = folder / MODEL_FILE
-    try:
-        model = json.loads(path.read_bytes())
-        metadata, groups = model["userDefinedMetadata"], model["weightsManifest"]
-    except OSError as error:
+    if not path.exists():
         raise TfyoloError(
             f"holds no {MODEL_FILE}", path=folder, fix="pass the folder that `tfyolo export` wrote"
-        ) from error
+        )
+    try:
+        model = json.loads(read_input(path, MODEL))
+        metadata, groups = model["userDefinedMetadata"], model["weightsManifest"]
     except (ValueError, RecursionError) as error:
         raise TfyoloError("is not JSON", path=path, fix="export it again") from error
     except (KeyError, TypeError) as error:

@@ -22,6 +22,7 @@ from tfyolo.inference.runtimes.base import (
     check_outputs,
     pixels_of,
 )
+from tfyolo.inputs import MODEL, open_input
 from tfyolo.models.contract import FILE_NAME, Contract
 
 _MAX_CODE_BYTES = 64 * 1024 * 1024
@@ -84,7 +85,7 @@ class TorchScriptRuntime(Runtime):
 def _contract(path: Path) -> Contract:
     """From the archive itself; PyTorch is not needed."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
             inside = [name for name in archive.namelist() if name.endswith(f"/extra/{FILE_NAME}")]
             if not inside or archive.getinfo(inside[0]).file_size > MAX_JSON_BYTES:
                 raise TfyoloError(
@@ -93,8 +94,6 @@ def _contract(path: Path) -> Contract:
                     fix="write it with `tfyolo export --include torchscript`",
                 )
             return Contract.from_json(archive.read(inside[0]), path)
-    except OSError as error:
-        raise TfyoloError(f"cannot be read: {error.strerror}", path=path, fix="check the path") from error
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
         raise TfyoloError("is damaged or no TorchScript file", path=path, fix="export it again") from error
 
@@ -126,7 +125,11 @@ def _looked_through(path: Path) -> BytesIO:
     """
     copy = BytesIO()
     try:
-        with zipfile.ZipFile(path) as archive, zipfile.ZipFile(copy, "w") as written:
+        with (
+            open_input(path, MODEL) as file,
+            zipfile.ZipFile(file) as archive,
+            zipfile.ZipFile(copy, "w") as written,
+        ):
             entries = archive.infolist()
             size = sum(entry.file_size for entry in entries)
             if len({entry.filename.lower() for entry in entries}) < len(entries):

@@ -45,7 +45,7 @@ def _reshape(op: Operator) -> list[Shape]:
     if len(op.inputs) == 2:
         wanted = integers(op, 1)
     else:
-        new = op.options.get("new_shape")
+        new: Any = op.options.get("new_shape")
         require(new is not None, "its new shape is missing")
         wanted = [] if new is None else [int(value) for value in new]
     require(len(wanted) <= 6 and wanted.count(-1) <= 1, f"it makes the shape {wanted}")
