@@ -189,6 +189,10 @@ def _scale(model, graph):
     tensor.quantization.zeroPoint = np.array([0], np.int64)
 
 
+def _name(model, graph):
+    graph.tensors[operator(model, graph, "MUL").outputs[0]].name = b"mul\xd8\xd8:0"
+
+
 def _many_scales(model, graph):
     _scale(model, graph)
     tensor = graph.tensors[operator(model, graph, "MUL").outputs[0]]
@@ -217,6 +221,7 @@ CHANGES = {
     _signature: "one of the signature's outputs has the index",
     _regular_nms: "TFLite_Detection_PostProcess",
     _scale: "has a scale of nan",
+    _name: "is not text",
     _many_scales: "has 3 scales for the shape",
 }
 

@@ -153,7 +153,11 @@ def _list(value: Any) -> Iterable[Any]:
 
 
 def _text(value: bytes) -> str:
-    return "".join(x if x.isprintable() else "?" for x in value.decode("utf-8", "replace"))
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:  # LiteRT's own wrapper decodes names strictly
+        raise DamagedError("a name in it is not text") from error
+    return "".join(x if x.isprintable() else "?" for x in text)
 
 
 def _contents(table: Table) -> memoryview | None:
