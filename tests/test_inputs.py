@@ -272,7 +272,7 @@ OWN = {
     "tfyolo/quantization/qat.py": "state of the run",
     "tfyolo/inference/load.py": "Format.open checks the path",
     "tfyolo/inference/runtimes/coreml.py": "files that `Format.open` has checked, inside of the folder",
-    "tfyolo/inference/runtimes/safety.py": "a file that `Format.open` has checked",
+    "tfyolo/cli/interrupt.py": "/proc",
     "tfyolo/inference/runtimes/tfjs.py": "package.json of the package",
     "tfyolo/inference/writers.py": "the video it has written",
     "tfyolo/inference/sources.py": "VideoCapture, after `check_input`",
