@@ -136,7 +136,7 @@ def _kill(name: str, case: Case, folder: Path, count: int, moments: random.Rando
     faults, ended, resumed, checked = _faults(folder), 0, 0, 0
     shutil.rmtree(folder)
     for number in range(count):
-        goes_on = bool(case.state) and (folder / case.state).exists()
+        goes_on = _is_unfinished(folder, case)
         words = case.resume if goes_on else case.words
         outcome, _ = _run(lambda words=words: _command(words), log, moments.uniform(0.02, 0.9) * seconds)
         resumed += goes_on
@@ -146,11 +146,13 @@ def _kill(name: str, case: Case, folder: Path, count: int, moments: random.Rando
             found = _faults(folder)
             faults += [f"after kill {number + 1}: {fault}" for fault in found]
             checked += sum(1 for path in folder.rglob("*") if path.is_file())
-        if outcome == "0" or (not case.state and number % 3 == 2):  # begin anew
+        # Begin anew: also where training had ended, and only the last figures were missing.
+        had_ended = bool(case.state) and (folder / case.state).exists() and not _is_unfinished(folder, case)
+        if outcome == "0" or had_ended or (not case.state and number % 3 == 2):
             ended += outcome == "0"
             shutil.rmtree(folder, ignore_errors=True)
     left = sum(1 for _ in folder.rglob(".tfyolo-*")) if folder.exists() else 0
-    goes_on = bool(case.state) and (folder / case.state).exists()
+    goes_on = _is_unfinished(folder, case)
     outcome, _ = _run(lambda: _command(case.resume if goes_on else case.words), log)
     if outcome != "0":
         faults.append(f"did not go on: {log.read_text()[-1000:]}")
@@ -163,6 +165,14 @@ def _kill(name: str, case: Case, folder: Path, count: int, moments: random.Rando
     for fault in faults:
         print(f"  {fault}", flush=True)
     return len(faults)
+
+
+def _is_unfinished(folder: Path, case: Case) -> bool:
+    """Whether there is something to go on with."""
+    if not case.state or not (folder / case.state).exists():
+        return False
+    with zipfile.ZipFile(folder / case.state) as archive:
+        return "training.json" in archive.namelist()
 
 
 def _run(work: Callable[[], int | None], log: Path, after: float = _TIMEOUT) -> tuple[str, float]:

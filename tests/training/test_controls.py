@@ -1,6 +1,7 @@
 """Keras' controls: each works as Keras says, or is refused with what to do in its place."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -46,8 +47,14 @@ def compiled(data, epochs=2, hyps=FLAT, **options):
     return model
 
 
+@cache
+def stream_of(data):
+    """Building a stream takes longer than a step."""
+    return data.stream()
+
+
 def fit(model, data, epochs=1, **options):
-    return model.fit(data.stream(), epochs=epochs, verbose=0, **options)
+    return model.fit(stream_of(data), epochs=epochs, verbose=0, **options)
 
 
 def moved(model, before):
@@ -82,7 +89,7 @@ def test_what_contradicts_compile_is_refused(shared, data, options, message):
 
 
 def test_streams_that_do_not_fit_are_refused(shared, data):
-    stream = data.stream()
+    stream = stream_of(data)
     with pytest.raises(TfyoloError, match="steps_per_epoch=2"):
         shared.fit(tf.data.Dataset.from_tensors(next(iter(stream))).repeat(2), epochs=1, verbose=0)
     with pytest.raises(TfyoloError, match="without weights of samples"):
