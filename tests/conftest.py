@@ -17,6 +17,7 @@ import pytest
 from tests.shared import SHARED, require_shared
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist appends groups to the tests' names
 def pytest_collection_modifyitems(items):
     """With `--dist loadgroup` the tests of a module run in one worker, so that its fixtures are built once.
 
