@@ -476,3 +476,25 @@ def test_places_of_another_machine_get_a_hint(root, place):
     with pytest.raises(TfyoloError) as caught:
         scan(root)
     assert "as folders of this machine" in caught.value.fix
+
+
+def test_a_list_of_another_machine_is_refused_before_it_is_read_to_its_end(root, monkeypatch):
+    from tfyolo.data.readers import yolo
+
+    asked = []
+    monkeypatch.setattr(yolo, "_listed", lambda bases, row: asked.append(row))
+    (root / "list.txt").write_text("".join(f"C/{i}.jpg\n" for i in range(30_000)))
+    (root / "data.yaml").write_text(YAML.replace("train: images/train", "train: list.txt"))
+    with pytest.raises(TfyoloError, match=r"list\.txt:10000: 10,000 of the first 10,000 images do not exist"):
+        scan_split(read_dataset(root / "data.yaml"), "train")
+    assert len(asked) == 10_000
+
+
+def test_a_list_that_repeats_itself_asks_once_and_is_reported_briefly(root):
+    (root / "list.txt").write_text("images/train/a.jpg\n" * 1000)
+    (root / "data.yaml").write_text(YAML.replace("train: images/train", "train: list.txt"))
+    scan = scan_split(read_dataset(root / "data.yaml"), "train")
+    lines = [problem.message for problem in scan.problems if "line" in problem.message]
+    assert len(scan.samples) == 1
+    assert len(lines) == 201
+    assert lines[-1] == "799 more lines like these are not listed"

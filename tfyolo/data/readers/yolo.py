@@ -23,6 +23,10 @@ from tfyolo.data.readers.base import (
 from tfyolo.errors import TfyoloError
 from tfyolo.files import suffix_of
 
+_ABSENT_ROWS = 10_000
+"""Images of a list that may be absent before it is refused, if nine of ten are."""
+_NOTED_LINES = 200
+"""Warnings about single lines of a list."""
 _NOT_LABELS = {"classes.txt", "labels.txt", "readme.txt", "readme.dataset.txt", "readme.roboflow.txt"}
 """What annotation tools leave among label files."""
 
@@ -98,24 +102,36 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
             f"`{split}`: {place} is neither a folder nor a .txt list", path=dataset.yaml_path, fix=fix
         )
     images: dict[Path, int] = {}
+    rows: dict[str, int] = {}
     repeated, absent = 0, []
+    noted = _Noted(place, problems)
     bases = [place.parent, Path.cwd(), *([dataset.root] if dataset.root else [])]
     for number, row in read_rows(place):
-        written = Path(row)
+        if row in rows:  # without asking the file system again
+            noted.add(number, f"the same picture as on line {rows[row]}; used once")
+            repeated += 1
+            continue
+        if not is_picture(Path(row)):
+            noted.add(number, f"{Path(row).name} is not a picture; passed over")
+            continue
+        rows[row] = number
         image = _listed(bases, row)
         if image is None:
-            image = Path(os.path.normpath(place.parent / written))
+            image = Path(os.path.normpath(place.parent / row))
             absent.append(row)
-        if not is_picture(image):
-            problems.append(
-                Problem(place, number, f"{written.name} is not a picture; passed over", "warning")
-            )
-        elif image in images:
-            message = f"the same picture as on line {images[image]}; used once"
-            problems.append(Problem(place, number, message, "warning"))
+            if len(absent) >= _ABSENT_ROWS and 10 * len(absent) > 9 * len(rows):
+                raise TfyoloError(
+                    f"{len(absent):,} of the first {len(rows):,} images do not exist, such as {row[:80]!r}",
+                    path=place,
+                    line=number,
+                    fix="write paths of this machine, relative to the folder of the list or to `path`",
+                )
+        if image in images:
+            noted.add(number, f"the same picture as on line {images[image]}; used once")
             repeated += 1
         else:
             images[image] = number
+    noted.end()
     if absent and (len(absent) == len(images) or any(PureWindowsPath(row).root for row in absent)):
         message = (
             f"{len(absent)} of {len(images)} images do not exist, such as {absent[0][:80]!r}; write paths of "
@@ -123,6 +139,30 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
         )
         problems.append(Problem(place, None, message, "warning"))
     return list(images), repeated
+
+
+class _Noted:
+    """Adds warnings about lines of a list to some problems: the first ones, and how many more there are.
+
+    Args:
+        place: the list.
+        problems: extended.
+    """
+
+    def __init__(self, place: Path, problems: list[Problem]) -> None:
+        self._place, self._problems, self._count = place, problems, 0
+
+    def add(self, number: int, message: str) -> None:
+        """A warning about a line, counted from 1."""
+        self._count += 1
+        if self._count <= _NOTED_LINES:
+            self._problems.append(Problem(self._place, number, message, "warning"))
+
+    def end(self) -> None:
+        """A warning about what was not added, if there is any."""
+        if (more := self._count - _NOTED_LINES) > 0:
+            message = f"{more:,} more lines like these are not listed"
+            self._problems.append(Problem(self._place, None, message, "warning"))
 
 
 def _listed(bases: list[Path], row: str) -> Path | None:
