@@ -1,0 +1,22 @@
+"""A few mutated files of each kind; `make fuzz` runs thousands."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fuzz.campaign import run
+from tests.fuzz.fuzzers import find_fuzzer
+from tests.fuzz.models import exported
+
+CASES = 24
+
+
+@pytest.mark.parametrize(
+    ("name", "format_name"), [("graph_def", "pb"), ("saved_model", "saved_model"), ("onnx", "onnx")]
+)
+def test_mutated_files_are_read_or_refused(tmp_path, name, format_name):
+    bases = exported(format_name, ("none",), tmp_path)
+    report = run(find_fuzzer(name), bases, 0, range(CASES))
+    assert report.failures == []
+    assert sum(report.counts.values()) == CASES
+    assert report.counts["refused"] > CASES // 4
