@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.runtimes.openvino_vetting import ALLOWED, check_folder
+from tfyolo.inference.runtimes.openvino_vetting import ALLOWED, check_folder, check_sizes
 from tfyolo.inference.runtimes.tfjs_folder import read_folder
 from tfyolo.models import Contract, load_spec
 
@@ -53,6 +53,23 @@ def test_openvino_document_types_and_links_are_refused(tmp_path):
 
 def test_openvino_allow_list_has_no_control_flow():
     assert not ALLOWED & {"If", "Loop", "TensorIterator", "ReadValue", "Assign", "ExperimentalDetectronROI"}
+
+
+@pytest.mark.parametrize(("length", "refused"), [(100, False), (20_000, True)])
+def test_attention_of_transformers_is_bounded_by_the_scores_that_it_makes(tmp_path, length, refused):
+    import openvino
+    from openvino import opset13
+
+    inputs = [opset13.parameter([1, 4, length, 8], name=name) for name in ("query", "key", "value")]
+    attention = opset13.scaled_dot_product_attention(*inputs)
+    model = openvino.Model([attention], inputs, "attention")
+    openvino.save_model(model, tmp_path / "model.xml")
+    check_folder(tmp_path)
+    if not refused:
+        check_sizes(model, (64, 64), 1, tmp_path)
+        return
+    with pytest.raises(TfyoloError, match=r"makes a tensor of .* bytes .*scores"):
+        check_sizes(model, (64, 64), 1, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,16 @@ ALLOWED = frozenset(
     HSigmoid HSwish HardSigmoid Interpolate Less LessEqual Log LogSoftmax LogicalAnd LogicalNot LogicalOr
     LogicalXor MVN MatMul MaxPool Maximum Minimum Mish Mod Multiply Negative NonMaxSuppression NotEqual
     OneHot PReLU Pad Parameter Power Range ReLU ReduceL2 ReduceLogicalAnd ReduceLogicalOr ReduceMax
-    ReduceMean ReduceMin ReduceProd ReduceSum Reshape Result Reverse Round ScatterNDUpdate Select Selu
-    ShapeOf Sigmoid Sign Sin Slice SoftPlus SoftSign Softmax SpaceToDepth Split Sqrt SquaredDifference
-    Squeeze StridedSlice Subtract Swish Tanh Tile TopK Transpose Unsqueeze VariadicSplit
+    ReduceMean ReduceMin ReduceProd ReduceSum Reshape Result Reverse Round ScaledDotProductAttention
+    ScatterNDUpdate Select Selu ShapeOf Sigmoid Sign Sin Slice SoftPlus SoftSign Softmax SpaceToDepth Split
+    Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Tile TopK Transpose Unsqueeze
+    VariadicSplit
     """.split()  # noqa: SIM905
 )
 """Types of layers: plain operations of OpenVINO's own sets; no loops, branches, states or extensions."""
-_GROWING = ("Broadcast", "Tile", "Range", "Interpolate", "OneHot", "MatMul")
+_ATTENTION = "ScaledDotProductAttention"
+"""Into which OpenVINO fuses the layers of attention when it converts a model."""
+_GROWING = ("Broadcast", "Tile", "Range", "Interpolate", "OneHot", "MatMul", _ATTENTION)
 _VERSION = re.compile(r"opset\d{1,2}")
 
 
@@ -98,3 +101,9 @@ def check_sizes(model: Any, image_hw: tuple[int, int], batch: int, folder: Path)
                     for dim in list(right)[1 if kind == "Convolution" else 2 :]:
                         depth *= dim.get_max_length()
                 budget.work(name, elements * max(depth, 1))
+            if kind == _ATTENTION:
+                query, key = (operation.input(i).get_partial_shape() for i in (0, 1))
+                lengths = [dim.get_max_length() for dim in (*list(query)[:-1], list(key)[-2])]
+                # The scores of each query and key are made inside.
+                scores = budget.tensor(f"{name} (scores)", tuple(lengths), item)
+                budget.work(name, scores * (list(key)[-1].get_max_length() + sizes[-1]))
