@@ -55,6 +55,22 @@ def test_openvino_allow_list_has_no_control_flow():
     assert not ALLOWED & {"If", "Loop", "TensorIterator", "ReadValue", "Assign", "ExperimentalDetectronROI"}
 
 
+@pytest.mark.parametrize("kind", ["softmax", "relu", "prelu", "constant"])
+def test_openvino_layers_that_files_name_otherwise_than_the_library_are_accepted(tmp_path, kind):
+    import openvino
+    from openvino import opset13
+
+    images = opset13.parameter([1, 4], name="images")
+    made = {
+        "softmax": lambda: opset13.softmax(images, 1),
+        "relu": lambda: opset13.relu(images),
+        "prelu": lambda: opset13.prelu(images, opset13.constant([0.5], "f32")),
+        "constant": lambda: opset13.add(images, opset13.constant([0.5], "f32")),
+    }
+    openvino.save_model(openvino.Model([made[kind]()], [images], "small"), tmp_path / "model.xml")
+    check_folder(tmp_path)
+
+
 @pytest.mark.parametrize(("length", "refused"), [(100, False), (20_000, True)])
 def test_attention_of_transformers_is_bounded_by_the_scores_that_it_makes(tmp_path, length, refused):
     import openvino

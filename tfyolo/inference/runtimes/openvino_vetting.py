@@ -24,12 +24,12 @@ ALLOWED = frozenset(
     LogicalXor MVN MatMul MaxPool Maximum Minimum Mish Mod Multiply Negative NonMaxSuppression NotEqual
     OneHot PReLU Pad Parameter Power Range ReLU ReduceL2 ReduceLogicalAnd ReduceLogicalOr ReduceMax
     ReduceMean ReduceMin ReduceProd ReduceSum Reshape Result Reverse Round ScaledDotProductAttention
-    ScatterNDUpdate Select Selu ShapeOf Sigmoid Sign Sin Slice SoftPlus SoftSign Softmax SpaceToDepth Split
+    ScatterNDUpdate Select Selu ShapeOf Sigmoid Sign Sin Slice SoftPlus SoftSign SoftMax SpaceToDepth Split
     Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Tile TopK Transpose Unsqueeze
     VariadicSplit
     """.split()  # noqa: SIM905
 )
-"""Types of layers: plain operations of OpenVINO's own sets; no loops, branches, states or extensions."""
+"""Types of layers as files name them: plain operations of OpenVINO's own sets; no loops, branches, states or extensions."""
 _ATTENTION = "ScaledDotProductAttention"
 """Into which OpenVINO fuses the layers of attention when it converts a model."""
 _GROWING = ("Broadcast", "Tile", "Range", "Interpolate", "OneHot", "MatMul", _ATTENTION)
