@@ -12,7 +12,13 @@ CASES = 24
 
 
 @pytest.mark.parametrize(
-    ("name", "format_name"), [("graph_def", "pb"), ("saved_model", "saved_model"), ("onnx", "onnx")]
+    ("name", "format_name"),
+    [
+        ("onnx", "onnx"),
+        # Importing TensorFlow in a process of its own takes longer than all cases.
+        pytest.param("graph_def", "pb", marks=pytest.mark.slow),
+        pytest.param("saved_model", "saved_model", marks=pytest.mark.slow),
+    ],
 )
 def test_mutated_files_are_read_or_refused(tmp_path, name, format_name):
     bases = exported(format_name, ("none",), tmp_path)
