@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tfyolo.errors import TfyoloError
@@ -64,8 +65,8 @@ def test_openvino_layers_that_files_name_otherwise_than_the_library_are_accepted
     made = {
         "softmax": lambda: opset13.softmax(images, 1),
         "relu": lambda: opset13.relu(images),
-        "prelu": lambda: opset13.prelu(images, opset13.constant([0.5], "f32")),
-        "constant": lambda: opset13.add(images, opset13.constant([0.5], "f32")),
+        "prelu": lambda: opset13.prelu(images, opset13.constant(np.float32([0.5]))),
+        "constant": lambda: opset13.add(images, opset13.constant(np.float32([0.5]))),
     }
     openvino.save_model(openvino.Model([made[kind]()], [images], "small"), tmp_path / "model.xml")
     check_folder(tmp_path)

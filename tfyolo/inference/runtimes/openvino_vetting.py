@@ -29,7 +29,8 @@ ALLOWED = frozenset(
     VariadicSplit
     """.split()  # noqa: SIM905
 )
-"""Types of layers as files name them: plain operations of OpenVINO's own sets; no loops, branches, states or extensions."""
+"""Types of layers as files name them: plain operations of OpenVINO's own sets; no loops, branches, states
+or extensions."""
 _ATTENTION = "ScaledDotProductAttention"
 """Into which OpenVINO fuses the layers of attention when it converts a model."""
 _GROWING = ("Broadcast", "Tile", "Range", "Interpolate", "OneHot", "MatMul", _ATTENTION)
