@@ -152,7 +152,7 @@ def test_crops_say_what_is_next(tmp_path, monkeypatch, capsys):
         (["train", "--data", "DATA", "--scale", "0"], "--scale 0.0: input should be greater than 0"),
         (["train", "--data", "DATA", "--model", "yolov5n"], "is a detector, not a classifier"),
         (["train", "--data", "DATA", "--img", "50"], "use --img 64"),
-        (["train", "--resume", "nowhere.keras"], "no such file"),
+        (["train", "--resume", "nowhere.keras"], "does not exist"),
         (["val", "--data", "nowhere", "--weights", "MODEL"], "nowhere: does not exist"),
         (["val", "--data", "DATA", "--weights", "DETECTOR"], "is a detector, not a classifier"),
         (["predict", "--source", "nowhere.jpg", "--weights", "MODEL"], "no such picture"),

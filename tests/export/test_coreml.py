@@ -500,11 +500,13 @@ def test_interrupted_export_leaves_what_was_there(tiny, tmp_path, monkeypatch, b
     monkeypatch.setattr(library, "convert", interrupted)
     folder = tmp_path / "best.mlpackage"
     if before:
-        folder.mkdir()
+        model = folder / "Data" / "com.apple.CoreML" / "model.mlmodel"
+        model.parent.mkdir(parents=True)
+        model.write_bytes(b"written by tfyolo")
         (folder / "Manifest.json").write_text("{}")
+    expected = sorted(tmp_path.rglob("*"))
     with pytest.raises(KeyboardInterrupt):
         export_model(ExportRequest(tiny.model, tiny.contract, (64, 64)), ["coreml"], tmp_path / "best")
-    expected = [folder, folder / "Manifest.json"] if before else []
     assert sorted(tmp_path.rglob("*")) == expected
 
 

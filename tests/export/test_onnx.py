@@ -111,7 +111,7 @@ def test_damaged_onnx_is_one_sentence(small, tmp_path, damage):
 def test_damaged_openvino_is_one_sentence(small, tmp_path):
     path = export_model(replace(small[1], nms="raw"), ["openvino"], tmp_path / "x")["openvino"]
     (path / "model.xml").write_text("<net>")
-    with pytest.raises(TfyoloError, match="x_openvino_model: OpenVINO cannot read it"):
+    with pytest.raises(TfyoloError, match=r"x_openvino_model/model\.xml: is damaged or no model"):
         load(path)
     (path / "tfyolo.json").unlink()
     with pytest.raises(TfyoloError, match=r"holds no tfyolo\.json"):
@@ -213,7 +213,7 @@ def test_other_graphs_are_refused_in_one_sentence(graph, reason, tmp_path):
 def test_a_probability_for_each_class(tmp_path):
     path = tmp_path / "x.onnx"
     path.write_bytes(graph_of(outputs=("probabilities",)).SerializeToString())
-    with pytest.raises(TfyoloError, match="12288 probabilities for 3 classes"):
+    with pytest.raises(TfyoloError, match=r"`probabilities` is float32 \(1, 3, 64, 64\)"):
         load(path)(PICTURES)
 
 

@@ -210,7 +210,7 @@ def test_an_operation_that_fails_is_one_sentence(damaged):
         model["modelTopology"]["node"][-1]["op"] = "Frobnicate"
 
     change(rename)
-    with pytest.raises(TfyoloError, match=r"tiny_web_model: TF\.js cannot run it: .*Frobnicate"):
+    with pytest.raises(TfyoloError, match=r"tiny_web_model/model\.json: holds the operation 'Frobnicate'"):
         tfjs.TfjsRuntime(folder)(np.zeros((1, 64, 64, 3), np.uint8), 0.25)
 
 
@@ -241,6 +241,7 @@ def test_failed_export_leaves_the_last_folder(tiny, monkeypatch, tmp_path):
     last = tmp_path / "tiny_web_model"
     last.mkdir()
     (last / "model.json").write_text("the last one")
+    (last / "tfyolo.json").write_text("{}")
     monkeypatch.setattr(exporter, "store", lambda *_: 1 / 0)
     request = ExportRequest(tiny.model, tiny.contract, (64, 64), "raw")
     with pytest.raises(ZeroDivisionError):

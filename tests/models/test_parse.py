@@ -168,7 +168,7 @@ def test_mistakes_are_named_with_their_line(refused, text, line, words):
 
 def test_a_wrong_override_is_not_blamed_on_the_file(refused):
     error = refused(SMALL, classes="a")
-    assert (error.path, error.message) == (None, "`classes` must be a whole number of 1 to 100000, not 'a'")
+    assert (error.path, error.message) == (None, "`classes` must be a whole number of 1 to 30000, not 'a'")
 
 
 def test_an_unknown_override(refused):
@@ -176,7 +176,7 @@ def test_an_unknown_override(refused):
 
 
 def test_a_network_of_absurd_depth_is_refused(refused):
-    assert "more than 2000 blocks" in refused(layer("[-1, 1000, Conv, [16]]"), depth=50).message
+    assert "at most 2000 blocks" in refused(layer("[-1, 1000, Conv, [16]]"), depth=50).message
 
 
 def test_a_network_of_absurd_size_is_refused(refused):

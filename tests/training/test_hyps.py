@@ -53,7 +53,7 @@ def test_a_folder_of_the_same_name_is_not_taken_for_the_file(tmp_path, monkeypat
 
 
 def test_a_missing_file_is_not_replaced_by_what_ships(tmp_path):
-    with pytest.raises(TfyoloError, match="cannot be read"):
+    with pytest.raises(TfyoloError, match="does not exist"):
         read_hyps(tmp_path / "finetune.yaml")
 
 

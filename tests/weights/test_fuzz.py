@@ -40,6 +40,13 @@ SECONDS = 10.0  # of one thread: the slowest takes one on a quiet machine, and w
 MEMORY = 300 * 2**20  # bytes above what the interpreter holds, for one file
 
 
+def _only_reads(mode: object, flags: int) -> bool:
+    """Whether an `open` cannot change a file; `os.open` has no mode, but flags."""
+    if mode is None:
+        return not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    return isinstance(mode, str) and set(mode) <= set("rb")
+
+
 class Watch:
     """Records what Python does while a file is read; an audit hook cannot be removed, so it is switched."""
 
@@ -71,7 +78,7 @@ class Watch:
             return
         if event == "compile" and args[1] == "<unknown>":  # ast.parse: text as a syntax tree, of a sum
             return
-        writes = event == "open" and not (isinstance(args[1], str) and set(args[1]) <= set("rb"))
+        writes = event == "open" and not _only_reads(args[1], args[2])
         if event.startswith(self.FORBIDDEN) or writes:
             self.seen.append((event, args))
 

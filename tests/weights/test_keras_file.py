@@ -152,11 +152,15 @@ def test_a_file_of_keras_alone(copy):
 
 
 def test_a_file_without_weights(copy):
-    assert "its weights cannot be read" in refused(rewritten(copy, **{"model.weights.h5": None}))
+    assert "holds weights of 0 bytes, but the network" in refused(
+        rewritten(copy, **{"model.weights.h5": None})
+    )
 
 
 def test_weights_that_are_not_hdf5(copy):
-    assert "its weights cannot be read" in refused(rewritten(copy, **{"model.weights.h5": b"text"}))
+    assert "holds weights of 4 bytes" in refused(rewritten(copy, **{"model.weights.h5": b"text"}))
+    noise = bytes(300_000)
+    assert "its weights cannot be read" in refused(rewritten(copy, **{"model.weights.h5": noise}))
 
 
 def test_a_contract_of_another_network(saved, copy):

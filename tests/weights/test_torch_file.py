@@ -282,7 +282,7 @@ def test_sentences(tmp_path, name):
 
 def test_sentences_of_places(tmp_path):
     assert refused(tmp_path / "none.pt").message == "does not exist"
-    assert refused(tmp_path).message == "is a folder"
+    assert refused(tmp_path).message == "is a folder, not a file"
     os.mkfifo(tmp_path / "pipe.pt")
     assert refused(tmp_path / "pipe.pt").message == "is not a regular file"
 

@@ -31,7 +31,7 @@ MAX_TEXT = 256
 _Text = Annotated[str, Field(max_length=MAX_TEXT)]
 _Count = Annotated[int, Field(ge=0, le=2**31)]
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-_Pixels = Annotated[float, Field(gt=0, le=65_536, allow_inf_nan=False)]
+_Pixels = Annotated[float, Field(ge=0, le=65_536, allow_inf_nan=False)]
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
