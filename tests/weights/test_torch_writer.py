@@ -229,7 +229,7 @@ def test_an_interrupted_write_leaves_the_old_file(tiny, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch_writer, "_store", fail)
-    with pytest.raises(TfyoloError, match="x.pt: cannot be written: No space"):
+    with pytest.raises(TfyoloError, match=r"x\.pt: cannot be written: No space"):
         export(request, path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.pt"]
