@@ -14,6 +14,7 @@ WORK = {
     "python": "while True: time.sleep(0.01)",
     "cleans up": """
         try:
+            print("inside", flush=True)
             while True: time.sleep(0.01)
         finally:
             print("cleaned", flush=True)
@@ -89,7 +90,8 @@ class TestInterrupt:
     @pytest.mark.parametrize("name", WORK)
     def test_one_signal_ends_it(self, name):
         process = launch(WORK[name])
-        child = int(process.stdout.readline()) if name == "child" else None
+        said = process.stdout.readline() if name in ("child", "cleans up") else ""
+        child = int(said) if name == "child" else None
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)  # 60 seconds of work would outlast it
         assert process.returncode == 130

@@ -141,7 +141,7 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     file, metrics = measure(output, data, tmp_path / "measured")
     assert file == tmp_path / "tiny_int8.tflite"
     written = json.loads((tmp_path / "measured" / "metrics.json").read_text())
-    assert written["map50"] == pytest.approx(metrics.map50, abs=1e-6)
+    assert written["map50"] == pytest.approx(metrics.map50, abs=1e-5)
     again = validate(load(file), data, ValOptions(rect=False, plots=False))
     assert again.map50 == pytest.approx(metrics.map50, abs=1e-6)
 

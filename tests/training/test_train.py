@@ -158,5 +158,5 @@ def test_data_without_labels_is_refused(options, tmp_path):
     cv2.imwrite(str(tmp_path / "images/a.png"), np.zeros((32, 32, 3), np.uint8))
     path = tmp_path / "none.yaml"
     path.write_text(f"path: {tmp_path}\ntrain: images\nval: images\nnames: [a]\n")
-    with pytest.raises(TfyoloError, match="no picture of `train` has a label"):
+    with pytest.raises(TfyoloError, match="no image of `train` has a label"):
         train(replace(options, data=path), tmp_path / "run")
