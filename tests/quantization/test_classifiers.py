@@ -182,7 +182,7 @@ def test_models_and_data_of_the_other_task_are_refused(model, colours, tmp_path,
     other = class_folders(tmp_path / "other", train=2, val=1)
     (other / "train/blue").rename(other / "train/ape")
     assert main(["quantize", *weights, str(other)]) == 2
-    assert "`ape` is no class of the model" in capsys.readouterr().err
+    assert "`ape` is not a class of the model" in capsys.readouterr().err
     assert tfyolo.load(model).contract.quantization is None
 
 
