@@ -1,8 +1,4 @@
-"""TensorFlow Lite metadata: what apps and Android Studio read, and the contract beside it.
-
-The schema comes from the tflite-support package, whose generated module needs neither its native library nor
-libusb; the file is written by TensorFlow's own flatbuffer helpers.
-"""
+"""TFLite metadata: what MediaPipe, ML Kit and Android Studio read, and the contract beside it."""
 
 from __future__ import annotations
 
@@ -10,7 +6,8 @@ import io
 import zipfile
 from typing import Any
 
-from tfyolo.errors import MissingExtraError
+from tfyolo.export import metadata_schema as schema
+
 from tfyolo.models.contract import FILE_NAME, Contract
 
 LABELS_FILE = "labels.txt"
@@ -29,6 +26,13 @@ _DESCRIPTIONS = {
     "objectness": "Logits of objectness (1, height, width, anchors).",
     "classes": "Logits of classes (1, height, width, anchors * classes).",
 }
+_TASK_NAMES = {
+    "detection_boxes": "location",
+    "detection_classes": "category",
+    "detection_scores": "score",
+    "num_detections": "number of detections",
+}
+"""Names by which MediaPipe Tasks' ObjectDetector finds the outputs; it does not read the signature."""
 
 
 def describe(flatbuffer: Any, contract: Contract) -> None:
@@ -37,16 +41,13 @@ def describe(flatbuffer: Any, contract: Contract) -> None:
     Args:
         flatbuffer: the model as TensorFlow's flatbuffer_utils reads it, with one signature; changed.
         contract: of the exported model.
-
-    Raises:
-        MissingExtraError: tflite-support is not installed.
     """
-    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.python import schema_py_generated as tflite
 
-    buffer = schema.BufferT()
-    buffer.data = _pack(_describe(flatbuffer, contract))
+    buffer = tflite.BufferT()
+    buffer.data = _model(flatbuffer, contract).pack()
     flatbuffer.buffers.append(buffer)
-    entry = schema.MetadataT()
+    entry = tflite.MetadataT()
     entry.name, entry.buffer = "TFLITE_METADATA", len(flatbuffer.buffers) - 1
     flatbuffer.metadata = [*(flatbuffer.metadata or []), entry]
 
@@ -61,84 +62,58 @@ def attach_files(model: bytes, contract: Contract) -> bytes:
     return out.getvalue()
 
 
-def _schema() -> Any:
-    try:
-        from tensorflow_lite_support.metadata import metadata_schema_py_generated as schema
-    except ImportError as error:
-        raise MissingExtraError("tflite-support", "export") from error
-    return schema
-
-
-def _describe(flatbuffer: Any, contract: Contract) -> Any:
-    """The metadata object; tensors in the order of the file's subgraph, named by its signature."""
-    schema = _schema()
+def _model(flatbuffer: Any, contract: Contract) -> schema.ModelMetadata:
+    """The metadata; tensors in the order of the file's subgraph, which is how readers match them."""
     graph, signature = flatbuffer.subgraphs[0], flatbuffer.signatureDefs[0]
-    described = schema.SubGraphMetadataT()
-    parts = (
-        ("inputTensorMetadata", graph.inputs, signature.inputs),
-        ("outputTensorMetadata", graph.outputs, signature.outputs),
-    )
-    for attribute, order, named in parts:
-        names = {tensor.tensorIndex: tensor.name.decode() for tensor in named}
-        threshold = contract.export.get("conf_thres", 0.0)
-        setattr(described, attribute, [_tensor(schema, names[index], threshold) for index in order])
-    labels = schema.AssociatedFileT()
-    labels.name, labels.description = LABELS_FILE, "Class names, one a line."
-    kinds = schema.AssociatedFileType
     classify = contract.task == "classify"
-    labels.type = kinds.TENSOR_AXIS_LABELS if classify else kinds.TENSOR_VALUE_LABELS
-    for tensor in described.outputTensorMetadata:
-        if tensor.name in ("detection_classes", "probabilities", "logits"):
-            tensor.associatedFiles = [labels]
-    described_contract = schema.AssociatedFileT()
-    described_contract.name, described_contract.description = (
-        FILE_NAME,
-        "Anchors, strides, names, configuration.",
-    )
-    described.associatedFiles = [described_contract]
-    metadata = schema.ModelMetadataT()
     kind, does = ("image classifier", "Tells") if classify else ("object detector", "Detects")
-    metadata.name = f"{contract.config.get('name', 'YOLOv5')} {kind}"
-    metadata.description = f"{does} {len(contract.names)} classes. Written by tfyolo {contract.version}."
-    metadata.version, metadata.minParserVersion = "1", "1.0.0"
-    metadata.subgraphMetadata = [described]
-    return metadata
+    labels = schema.AssociatedFile(
+        LABELS_FILE,
+        "Class names, one a line.",
+        schema.FileType.TENSOR_AXIS_LABELS if classify else schema.FileType.TENSOR_VALUE_LABELS,
+    )
+
+    def tensors(order: Any, named: Any) -> tuple[schema.TensorMetadata, ...]:
+        names = {tensor.tensorIndex: tensor.name.decode() for tensor in named}
+        return tuple(_tensor(names[index], contract, labels) for index in order)
+
+    described = schema.SubGraphMetadata(
+        None,
+        None,
+        tensors(graph.inputs, signature.inputs),
+        tensors(graph.outputs, signature.outputs),
+        (schema.AssociatedFile(FILE_NAME, "Anchors, strides, names, configuration."),),
+    )
+    return schema.ModelMetadata(
+        f"{contract.config.get('name', 'YOLOv5')} {kind}",
+        f"{does} {len(contract.names)} classes. Written by tfyolo {contract.version}.",
+        "1",
+        (described,),
+    )
 
 
-def _tensor(schema: Any, name: str, threshold: float) -> Any:
-    tensor, content = schema.TensorMetadataT(), schema.ContentT()
-    described = _DESCRIPTIONS.get(name) or _DESCRIPTIONS.get(name.rpartition("_")[0], "")
-    tensor.name, tensor.description, tensor.content = name, described, content
+def _tensor(name: str, contract: Contract, labels: schema.AssociatedFile) -> schema.TensorMetadata:
+    """One input or output by its name in the signature."""
+    units: tuple[schema.ProcessUnit, ...] | None = None
+    properties: schema.Properties = schema.FeatureProperties()
     if name == "images":
-        image = schema.ImagePropertiesT()
-        image.colorSpace = schema.ColorSpaceType.RGB
-        content.contentPropertiesType = schema.ContentProperties.ImageProperties
-        content.contentProperties = image
-        options, unit = schema.NormalizationOptionsT(), schema.ProcessUnitT()
-        options.mean, options.std = [0.0], [255.0]
-        unit.optionsType, unit.options = schema.ProcessUnitOptions.NormalizationOptions, options
-        tensor.processUnits = [unit]
+        properties = schema.ImageProperties(schema.ColorSpace.RGB)
+        units = (schema.ProcessUnit(schema.NormalizationOptions((0.0,), (255.0,))),)
     elif name in ("detection_boxes", "boxes"):
-        box = schema.BoundingBoxPropertiesT()
-        box.index = [1, 0, 3, 2]  # where left, top, right and bottom stand
-        box.type = schema.BoundingBoxType.BOUNDARIES
-        box.coordinateType = schema.CoordinateType.RATIO
-        content.contentPropertiesType = schema.ContentProperties.BoundingBoxProperties
-        content.contentProperties = box
-    else:
-        if name == "detection_scores":
-            limit, unit = schema.ScoreThresholdingOptionsT(), schema.ProcessUnitT()
-            limit.globalScoreThreshold = threshold
-            unit.optionsType, unit.options = schema.ProcessUnitOptions.ScoreThresholdingOptions, limit
-            tensor.processUnits = [unit]
-        content.contentPropertiesType = schema.ContentProperties.FeatureProperties
-        content.contentProperties = schema.FeaturePropertiesT()
-    return tensor
-
-
-def _pack(metadata: Any) -> bytes:
-    import flatbuffers
-
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(metadata.Pack(builder), b"M001")
-    return bytes(builder.Output())
+        properties = schema.BoundingBoxProperties(
+            (1, 0, 3, 2), schema.BoxType.BOUNDARIES, schema.Coordinates.RATIO
+        )
+    elif name == "detection_scores":
+        units = (
+            schema.ProcessUnit(
+                schema.ScoreThresholdingOptions(float(contract.export.get("conf_thres", 0.0)))
+            ),
+        )
+    return schema.TensorMetadata(
+        name=_TASK_NAMES.get(name, name),
+        description=_DESCRIPTIONS.get(name) or _DESCRIPTIONS.get(name.rpartition("_")[0], ""),
+        dimension_names=None,
+        content=schema.Content(properties),
+        process_units=units,
+        associated_files=(labels,) if name in ("detection_classes", "probabilities", "logits") else None,
+    )

@@ -85,20 +85,6 @@ def test_classifiers_hold_no_suppression():
         find_format("onnx").check("builtin", task="classify")
 
 
-def test_tflite_metadata_says_what_it_is(requests, tmp_path):
-    from tensorflow_lite_support.metadata import metadata_schema_py_generated as schema
-
-    _, exact, _ = requests
-    path = export_model(replace(exact, nms="none"), ["tflite"], tmp_path / "best")["tflite"]
-    data = path.read_bytes()
-    start = data.index(b"M001") - 4
-    metadata = schema.ModelMetadata.GetRootAs(data, start)
-    assert metadata.Name().decode().endswith("image classifier")
-    tensor = metadata.SubgraphMetadata(0).OutputTensorMetadata(0)
-    assert tensor.Name() == b"probabilities"
-    assert tensor.AssociatedFiles(0).Name() == b"labels.txt"
-
-
 @pytest.mark.parametrize(
     "words",
     [

@@ -161,36 +161,6 @@ def test_file_carries_the_contract(export, cells_detector, entry):
     assert carried.export.get("conf_thres") == (None if entry.nms[0] == "none" else 0.25)
 
 
-def test_tflite_metadata_reads_with_the_librarys_reader(export):
-    import ctypes
-
-    import libusb_package
-
-    ctypes.CDLL(str(libusb_package.get_library_path()), mode=ctypes.RTLD_GLOBAL)
-    from tensorflow_lite_support.metadata.python.metadata import MetadataDisplayer
-
-    path = export("tflite")
-    reader = MetadataDisplayer.with_model_file(str(path))
-    assert sorted(reader.get_packed_associated_file_list()) == ["labels.txt", "tfyolo.json"]
-    graph = json.loads(reader.get_metadata_json())["subgraph_metadata"][0]
-    assert [tensor["name"] for tensor in graph["input_tensor_metadata"]] == ["images"]
-    from ai_edge_litert.interpreter import Interpreter
-
-    # Apps read metadata by the tensor's place in the file, so the order must be the file's.
-    interpreter = Interpreter(str(path))
-    place = {d["index"]: i for i, d in enumerate(interpreter.get_output_details())}
-    signature = interpreter.get_signature_runner().get_output_details()
-    in_file = sorted(signature, key=lambda name: place[signature[name]["index"]])
-    assert [tensor["name"] for tensor in graph["output_tensor_metadata"]] == in_file
-    outputs = {tensor["name"]: tensor for tensor in graph["output_tensor_metadata"]}
-    (unit,) = outputs["detection_scores"]["process_units"]
-    assert unit["options"]["global_score_threshold"] == 0.25
-    (unit,) = graph["input_tensor_metadata"][0]["process_units"]
-    assert unit["options"] == {"mean": [0.0], "std": [255.0]}
-    with zipfile.ZipFile(path) as archive:
-        assert archive.read("labels.txt").decode().split() == ["Platelets", "RBC", "WBC"]
-
-
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_tflite_is_the_same_on_any_number_of_threads(export, expected, threads):
     path = export("tflite", "postprocess", confidence=0.001, iou=0.6, max_detections=300, multi_label=True)

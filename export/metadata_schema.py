@@ -1,0 +1,222 @@
+"""TFLite metadata as typed tables, written as a flatbuffer.
+
+Source: metadata_schema.fbs 1.5.0 of TensorFlow Lite Support. A table lists its fields in the schema's order,
+because its position is its number in the file; fields after the last one that tfyolo writes are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import IntEnum
+from typing import Any, TypeAlias
+
+FILE_IDENTIFIER = b"M001"
+
+
+class FileType(IntEnum):
+    """What an associated file holds."""
+
+    UNKNOWN = 0
+    DESCRIPTIONS = 1
+    TENSOR_AXIS_LABELS = 2
+    TENSOR_VALUE_LABELS = 3
+
+
+class ColorSpace(IntEnum):
+    """Channel order of an input image."""
+
+    UNKNOWN = 0
+    RGB = 1
+
+
+class BoxType(IntEnum):
+    """What the four numbers of a box are."""
+
+    UNKNOWN = 0
+    BOUNDARIES = 1
+
+
+class Coordinates(IntEnum):
+    """Unit of a box."""
+
+    RATIO = 0
+    PIXEL = 1
+
+
+class Table:
+    """A table of the schema."""
+
+    def write(self, builder: Any) -> int:
+        """Write the table and everything it refers to.
+
+        Args:
+            builder: a `flatbuffers.Builder`.
+
+        Returns:
+            Offset of the table in the buffer.
+        """
+        values: list[Any] = []  # by field number: a number, or where something was written
+        for entry in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, entry.name)
+            if "union" in entry.metadata:  # takes two fields: which table, and the table
+                values.append(_UnionType(1 + entry.metadata["union"].index(type(value).__name__)))
+            values.append(
+                value if value is None or isinstance(value, int | float) else _offset(builder, value)
+            )
+        builder.StartObject(len(values))
+        for number, value in enumerate(values):
+            _put(builder, number, value)
+        return builder.EndObject()
+
+
+class _UnionType(int):
+    """Number of a table within a union."""
+
+
+class _Offset(int):
+    """Where a string, vector or table was written."""
+
+
+def _offset(builder: Any, value: Any) -> _Offset:
+    """Write a string, a table or a vector."""
+    if isinstance(value, str):
+        return _Offset(builder.CreateString(value))
+    if isinstance(value, Table):
+        return _Offset(value.write(builder))
+    first = value[0]
+    if isinstance(first, Table):
+        items, prepend = [_offset(builder, item) for item in value], builder.PrependUOffsetTRelative
+    else:
+        items, prepend = value, builder.PrependFloat32 if isinstance(first, float) else builder.PrependUint32
+    builder.StartVector(4, len(items), 4)
+    for item in reversed(items):
+        prepend(item)
+    return _Offset(builder.EndVector())
+
+
+def _put(builder: Any, number: int, value: Any) -> None:
+    """Put a field into the table that was started; values equal to the schema's default take no space."""
+    if value is None:
+        return
+    if isinstance(value, _Offset):
+        builder.PrependUOffsetTRelativeSlot(number, value, 0)
+    elif isinstance(value, float):
+        builder.PrependFloat32Slot(number, value, 0.0)
+    elif isinstance(value, _UnionType):
+        builder.PrependUint8Slot(number, value, 0)
+    else:
+        builder.PrependInt8Slot(number, value, 0)
+
+
+@dataclass(frozen=True)
+class AssociatedFile(Table):
+    """A file in the zip archive behind the model."""
+
+    name: str
+    description: str
+    type: FileType = FileType.UNKNOWN
+
+
+@dataclass(frozen=True)
+class FeatureProperties(Table):
+    """A tensor of plain numbers."""
+
+
+@dataclass(frozen=True)
+class ImageProperties(Table):
+    """A tensor that is an image."""
+
+    color_space: ColorSpace
+
+
+@dataclass(frozen=True)
+class BoundingBoxProperties(Table):
+    """A tensor of boxes; `index` says where left, top, right and bottom are."""
+
+    index: tuple[int, int, int, int]
+    type: BoxType
+    coordinate_type: Coordinates
+
+
+Properties: TypeAlias = FeatureProperties | ImageProperties | BoundingBoxProperties
+
+
+@dataclass(frozen=True)
+class Content(Table):
+    """What kind of data a tensor holds."""
+
+    properties: Properties = field(
+        metadata={
+            "union": ("FeatureProperties", "ImageProperties", "BoundingBoxProperties", "AudioProperties")
+        }
+    )
+
+
+@dataclass(frozen=True)
+class NormalizationOptions(Table):
+    """Float inputs are (value - mean) / std of what the camera gives."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ScoreThresholdingOptions(Table):
+    """Scores below the threshold are not in the output."""
+
+    global_score_threshold: float
+
+
+@dataclass(frozen=True)
+class ProcessUnit(Table):
+    """A step before or after the model."""
+
+    options: NormalizationOptions | ScoreThresholdingOptions = field(
+        metadata={"union": ("NormalizationOptions", "ScoreCalibrationOptions", "ScoreThresholdingOptions")}
+    )
+
+
+@dataclass(frozen=True)
+class TensorMetadata(Table):
+    """One input or output."""
+
+    name: str
+    description: str
+    dimension_names: tuple[str, ...] | None
+    content: Content
+    process_units: tuple[ProcessUnit, ...] | None = None
+    stats: None = None
+    associated_files: tuple[AssociatedFile, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SubGraphMetadata(Table):
+    """The inputs and outputs, in the order of the file."""
+
+    name: str | None
+    description: str | None
+    input_tensor_metadata: tuple[TensorMetadata, ...]
+    output_tensor_metadata: tuple[TensorMetadata, ...]
+    associated_files: tuple[AssociatedFile, ...]
+
+
+@dataclass(frozen=True)
+class ModelMetadata(Table):
+    """The whole: what the model is, and its one subgraph."""
+
+    name: str
+    description: str
+    version: str
+    subgraph_metadata: tuple[SubGraphMetadata, ...]
+    author: str | None = None
+    license: str | None = None
+    associated_files: tuple[AssociatedFile, ...] | None = None
+    min_parser_version: str = "1.0.0"
+
+    def pack(self) -> bytes:
+        """The metadata as a flatbuffer, for the buffer named `TFLITE_METADATA` of a model."""
+        import flatbuffers
+
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(self.write(builder), FILE_IDENTIFIER)
+        return bytes(builder.Output())
