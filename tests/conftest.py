@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import replace
 from functools import cache
@@ -16,6 +17,9 @@ import pytest
 
 from tests.shared import SHARED, require_shared
 
+# Tracing graphs makes millions of objects that stay; looking through them again and again took a quarter of the time.
+gc.set_threshold(200_000, 50, 1000)
+
 
 @pytest.hookimpl(tryfirst=True)  # before xdist appends groups to the tests' names
 def pytest_collection_modifyitems(items):
@@ -26,6 +30,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory_of_a_module_is_given_back():
+    """Graphs and models refer to themselves: without this, a worker grows until the end of the run."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

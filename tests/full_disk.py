@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import sys
 from collections.abc import Iterator
 
 WORDS = "cannot be written: File too large\n  fix: the file system or `ulimit -f` limits the size of a file"
@@ -15,12 +16,21 @@ WORDS = "cannot be written: File too large\n  fix: the file system or `ulimit -f
 @contextlib.contextmanager
 def limited(size: int) -> Iterator[None]:
     """No file may grow beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
+    with _limit_restored() as hard:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
         yield
+
+
+@contextlib.contextmanager
+def _limit_restored() -> Iterator[int]:
+    """The hard limit. Python writes no bytecode meanwhile: it does not notice that a file is cut short."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield before[1]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        sys.dont_write_bytecode = bytecode
 
 
 @contextlib.contextmanager
@@ -29,16 +39,12 @@ def no_room_for_outputs(monkeypatch, size: int = 100) -> Iterator[None]:
     from tfyolo import files
 
     real = files._make_temporary
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def make(parent):
         folder = real(parent)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
         return folder
 
-    with monkeypatch.context() as patch:
+    with _limit_restored() as hard, monkeypatch.context() as patch:
         patch.setattr(files, "_make_temporary", make)
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        yield
