@@ -17,7 +17,7 @@ import pytest
 
 from tests.shared import SHARED, require_shared
 
-# Tracing graphs makes millions of objects that stay; looking through them again and again took a quarter of the time.
+# Tracing makes millions of objects that stay; looking through them took a quarter of the time.
 gc.set_threshold(200_000, 50, 1000)
 
 
