@@ -209,16 +209,21 @@ def builtin(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> 
 
 
 def builtin_v4(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid) -> Kept:
-    """The same by version 4: TF.js has version 5, too, but there it neither pads nor counts."""
+    """The same by version 4, for TF.js: its version 5 neither pads nor counts.
+
+    Its version 4 pads to the number of boxes at most, whatever is asked for.
+    """
+    wanted = min(rows, boxes.scores.shape[0])
     out = tf.raw_ops.NonMaxSuppressionV4(
         boxes=to_corners(boxes.centres if settings.agnostic else grid.apart(boxes)),
         scores=boxes.scores,
-        max_output_size=rows,
+        max_output_size=wanted,
         iou_threshold=settings.iou,
         score_threshold=settings.confidence,
         pad_to_max_output_size=True,
     )
-    return _picked(boxes, out.selected_indices, tf.cast(out.valid_outputs, tf.float32))
+    kept = _picked(boxes, out.selected_indices, tf.cast(out.valid_outputs, tf.float32))
+    return kept if rows <= wanted else pad_rows(kept, rows - wanted)
 
 
 def _picked(boxes: Boxes, rows: tf.Tensor, count: tf.Tensor) -> Kept:
