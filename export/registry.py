@@ -278,7 +278,6 @@ FORMATS: tuple[Format, ...] = (
         inspector=f"{_RUNTIMES}.tfjs:inspect",
         nms=("builtin", "tensor", "none", "raw"),
         precisions=("float32", "float16", "int8"),
-        extra="tfjs",
     ),
 )
 """A suffix that is the end of another's stands after it."""

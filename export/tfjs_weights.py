@@ -1,9 +1,8 @@
-"""How a TF.js folder stores kernels: as float32, float16, or int8 with one scale an output channel."""
+"""How a TF.js folder stores weights: as float32, float16, or int8 with one scale per output channel."""
 
 from __future__ import annotations
 
-import base64
-from collections import Counter
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,31 +15,30 @@ from tfyolo.models.quantization import QuantizationSpec, weight_bounds
 
 ZERO = 127
 """What is added to integers from -127 to 127: TF.js stores unsigned ones."""
+SHARD_BYTES = 4 << 20
+"""Largest size that all browsers cache."""
+_STORED = {np.dtype(np.float64): np.float32, np.dtype(np.float16): np.float32, np.dtype(np.int64): np.int32}
+"""TF.js has one type of floats, and one of integers."""
 
 
 @dataclass(frozen=True)
-class StoredKernels:
-    """A network whose kernels have the values that the file will hold, and how it holds them.
+class RoundedKernels:
+    """A network whose kernels have the values that an int8 file will hold.
 
     Attributes:
-        network: with rounded kernels, for int8.
-        steps: of int8 kernels, (output channels,), by the kernel's bytes; so a constant is found again after
-            the converter has renamed and reshaped it.
-        halved: bytes of kernels that are stored as float16.
+        network: with rounded kernels.
+        steps: quantization steps, (output channels,), by the bytes of the kernel: so it is found again in a
+            graph where it has another name and shape.
     """
 
     network: Network
     steps: dict[bytes, np.ndarray]
-    halved: frozenset[bytes]
 
     @classmethod
-    def of(cls, network: Network, precision: str, spec: QuantizationSpec | None) -> StoredKernels:
-        """For a precision of the table in registry.py; int8 takes ranges of weights from `spec`."""
-        if precision == "float16":
-            kernels = (weights.kernel for weights in network.weights.values())
-            return cls(network, {}, frozenset(kernel.tobytes() for kernel in kernels if fits_half(kernel)))
-        if precision != "int8" or spec is None:
-            return cls(network, {}, frozenset())
+    def of(cls, network: Network, spec: QuantizationSpec | None) -> RoundedKernels:
+        """With the ranges of weights in `spec`; None leaves all kernels as they are."""
+        if spec is None:
+            return cls(network, {})
         rounding, rounded, steps = Rounding(network, spec), {}, {}
         for node in network.nodes:
             if node.layer not in network.weights or spec.is_float(node.name):
@@ -52,94 +50,43 @@ class StoredKernels:
             kernel = np.rint(rounding.kernel(weights.kernel, node).numpy() / step) * step
             rounded[node.layer] = weights._replace(kernel=kernel)
             steps[kernel.tobytes()] = step
-        return cls(network.with_weights(rounded), steps, frozenset())
+        return cls(network.with_weights(rounded), steps)
 
 
-def store(model: dict[str, Any], folder: Path, stored: StoredKernels) -> None:
-    """Write the weights of a float32 folder anew.
+def write_weights(
+    constants: dict[str, np.ndarray], levels: set[str], halved: set[str], folder: Path
+) -> list[dict[str, Any]]:
+    """Write the shards of a folder.
 
-    Biases and the constants of decoding and NMS stay float32: coordinates in 256 steps would be useless. Int8
-    kernels are stored as whole numbers, and the graph multiplies what comes out of the convolution by the
-    steps. TF.js itself knows one scale for a whole tensor only, which costs accuracy, since folded batch
-    normalisation has made channels differ; and a product in front of the convolution would have it repack the
-    kernel for every image, which takes a quarter of the time.
+    Biases and the constants of decoding and NMS stay float32: coordinates in 256 steps would be useless.
+    Kernels in int8 are stored as whole numbers, and the graph holds their scales: TF.js itself knows one
+    scale per tensor, which costs accuracy, since folded batch normalization has made channels differ.
 
     Args:
-        model: what model.json holds; changed.
-        folder: where the shards are.
-        stored: which kernels are stored how.
-    """
-    if not stored.steps and not stored.halved:
-        return
-    from tensorflowjs import read_weights, write_weights
-
-    (group,) = read_weights.read_weights(model["weightsManifest"], str(folder))
-    for name in model["weightsManifest"][0]["paths"]:
-        (folder / name).unlink()
-    entries = {entry["name"]: entry for entry in group}
-    halved = [name for name, entry in entries.items() if entry["data"].tobytes() in stored.halved]
-    nodes = model["modelTopology"]["node"]
-    convolutions = [node for node in nodes if node["op"] in _CONVOLUTIONS]
-    read = Counter(name for node in nodes for name in node.get("input", ()))
-    kernels = Counter(node["input"][1] for node in convolutions)
-    steps = {
-        name: stored.steps[entries[name]["data"].tobytes()]
-        for name, count in kernels.items()
-        if count == read[name] and name in entries and entries[name]["data"].tobytes() in stored.steps
-    }
-    for node in convolutions:
-        if node["input"][1] in steps:
-            constants, added = _scaled(node, steps[node["input"][1]], entries)
-            nodes += added
-            group += [{"name": name, "data": data} for name, data in constants.items()]
-    for name, step in steps.items():
-        entry = entries[name]
-        # A depthwise kernel stands there as (height, width, channels, 1).
-        levels = entry["data"] / step.reshape(-1, entry["data"].shape[-1])
-        entry["data"] = np.uint8(np.rint(levels) + ZERO)
-        entry["quantization"] = {"min": float(-ZERO), "scale": 1.0, "original_dtype": "float32"}
-    model["weightsManifest"] = write_weights.write_weights(
-        [group], str(folder), write_manifest=False, quantization_dtype_map={"float16": halved}
-    )
-
-
-_CONVOLUTIONS = ("Conv2D", "_FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2dNative")
-_KEEPS_FACTORS = ("BiasAdd", "Relu", "LeakyRelu")
-"""What may happen between a convolution and the product: f(s x) = s f(x) for s above 0."""
-
-
-def _scaled(
-    node: dict[str, Any], step: np.ndarray, entries: dict[str, Any]
-) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Let a convolution compute with whole numbers, and a product that takes its name undo that.
+        constants: values by name.
+        levels: names of kernels that hold whole numbers from -127 to 127, stored as uint8.
+        halved: names of kernels that are stored as float16 where float16 can hold their values.
+        folder: exists.
 
     Returns:
-        New constants by name, and new nodes.
+        `weightsManifest` of model.json.
     """
-    name = node["name"]
-    node["name"] = f"{name}/levels"
-    constants = {f"{name}/steps": np.ascontiguousarray(step)}
-    fused = [
-        base64.b64decode(x).decode() for x in node["attr"].get("fused_ops", {}).get("list", {}).get("s", [])
-    ]
-    if "BiasAdd" in fused:
-        constants[f"{name}/bias"] = entries[node["input"][2]]["data"] / step
-        node["input"][2] = f"{name}/bias"
-    last = [op for op in fused if op not in _KEEPS_FACTORS]
-    if last:  # an activation such as Relu6 comes after the product
-        kept = [op for op in fused if op in _KEEPS_FACTORS]
-        node["attr"]["fused_ops"] = {"list": {"s": [base64.b64encode(op.encode()).decode() for op in kept]}}
-    inner = f"{name}/scaled" if last else name
-    nodes = [_operation(inner, "Mul", f"{name}/levels", f"{name}/steps")]
-    nodes += [_operation(name, op, inner) for op in last]
-    return constants, nodes + [_constant(key, data.shape) for key, data in constants.items()]
-
-
-def _operation(name: str, op: str, *inputs: str) -> dict[str, Any]:
-    return {"name": name, "op": op, "input": list(inputs), "attr": {"T": {"type": "DT_FLOAT"}}}
-
-
-def _constant(name: str, shape: tuple[int, ...]) -> dict[str, Any]:
-    sizes = {"dim": [{"size": str(size)} for size in shape]}
-    value = {"tensor": {"dtype": "DT_FLOAT", "tensorShape": sizes}}
-    return {"name": name, "op": "Const", "attr": {"dtype": {"type": "DT_FLOAT"}, "value": value}}
+    entries, data = [], bytearray()
+    for name, value in constants.items():
+        value = np.asarray(value, _STORED.get(value.dtype, value.dtype))
+        entry: dict[str, Any] = {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}
+        if name in levels:
+            value = (value + ZERO).astype(np.uint8)
+            entry["quantization"] = {"dtype": "uint8", "min": float(-ZERO), "scale": 1.0}
+        elif name in halved and fits_half(value):
+            value = value.astype(np.float16)
+            entry["quantization"] = {"dtype": "float16"}
+        if "quantization" in entry:
+            entry["quantization"]["original_dtype"] = entry["dtype"]
+        entries.append(entry)
+        data += value.tobytes()
+    count = math.ceil(len(data) / SHARD_BYTES)
+    paths = [f"group1-shard{i + 1}of{count}.bin" for i in range(count)]
+    for i, path in enumerate(paths):
+        (folder / path).write_bytes(data[i * SHARD_BYTES : (i + 1) * SHARD_BYTES])
+    return [{"paths": paths, "weights": entries}]

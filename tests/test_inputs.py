@@ -277,7 +277,6 @@ OWN = {
     "tfyolo/inference/writers.py": "the video it has written",
     "tfyolo/inference/sources.py": "VideoCapture, after `check_input`",
     "export/edgetpu.py": "what the compiler has written",
-    "export/tfjs.py": "what the converter has written",
     "export/coreml.py": "what the converter has written",
 }
 """Modules that open files in another way, and why they may: a new one belongs here only with a reason."""

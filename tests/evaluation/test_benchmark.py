@@ -118,7 +118,7 @@ def test_a_floor_names_the_file_and_its_figure():
 def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
     def write(request, variant, stem):
         if variant.format.name == "tfjs":
-            raise MissingExtraError("tensorflowjs", "tfjs")
+            raise MissingExtraError("a library", "extra")
         raise ValueError("the converter\n has no idea")
 
     monkeypatch.setattr(benchmark_files, "_write", write)
@@ -129,8 +129,7 @@ def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
     variants = [v for v in find_variants(wanted) if v.format.name in ("tfjs", "saved_model", "pb", "tflite")]
     left_out = add_exports(bench, requests.__getitem__, variants, "best", Path("nowhere"))
     assert {row.name: row.error for row in bench.rows} == {
-        "best_web_model": "cannot be exported: tensorflowjs is not installed "
-        "(fix: pip install 'tfyolo[tfjs]')",
+        "best_web_model": "cannot be exported: a library is not installed (fix: pip install 'tfyolo[extra]')",
         "best_float16_saved_model": "cannot be exported: ValueError: the converter has no idea",
         "best_float16.pb": "cannot be exported: ValueError: the converter has no idea",
         "best_float16.tflite": "cannot be exported: ValueError: the converter has no idea",

@@ -10,12 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import SHARED
+from tests.small import confident
 from tfyolo.data.images import read_image
-from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.errors import TfyoloError
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.decode import decode
 from tfyolo.inference.load import load
@@ -136,8 +138,11 @@ def test_int8_computes_with_the_rounded_kernels(eighth):
 
 @needs_node
 def test_int8_is_a_quarter_of_the_size_and_close(export, eighth, expected):
-    _, folder = eighth
+    request, folder = eighth
     assert bytes_of_weights(folder) < 0.3 * bytes_of_weights(export("tfjs", "none"))
+    (group,) = json.loads((folder / "model.json").read_text())["weightsManifest"]
+    kinds = [weight["quantization"]["dtype"] for weight in group["weights"] if "quantization" in weight]
+    assert kinds == ["uint8"] * len(request.network.weights)
     found = load(folder)(PICTURE)[0]
     iou, score = nearest(expected, found)
     # Measured on six pictures: IoU 0.95 on average, scores differ by 0.016 on average; one scale for a whole
@@ -228,13 +233,6 @@ def test_packages_are_missing(small, monkeypatch, tmp_path):
         tfjs.TfjsRuntime(small)
 
 
-def test_tensorflowjs_is_missing(tiny, monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "tensorflowjs", None)
-    monkeypatch.setitem(sys.modules, "tensorflowjs.converters.tf_saved_model_conversion_v2", None)
-    with pytest.raises(MissingExtraError, match=r"tensorflowjs.* is not installed\n  fix: .*tfyolo\[tfjs\]"):
-        export_model(ExportRequest(tiny.model, tiny.contract, (64, 64)), ["tfjs"], tmp_path / "tiny")
-
-
 def test_failed_export_leaves_the_last_folder(tiny, monkeypatch, tmp_path):
     from tfyolo.export import tfjs as exporter
 
@@ -242,7 +240,7 @@ def test_failed_export_leaves_the_last_folder(tiny, monkeypatch, tmp_path):
     last.mkdir()
     (last / "model.json").write_text("the last one")
     (last / "tfyolo.json").write_text("{}")
-    monkeypatch.setattr(exporter, "store", lambda *_: 1 / 0)
+    monkeypatch.setattr(exporter, "write_weights", lambda *_: 1 / 0)
     request = ExportRequest(tiny.model, tiny.contract, (64, 64), "raw")
     with pytest.raises(ZeroDivisionError):
         export_model(request, ["tfjs"], tmp_path / "tiny")
@@ -250,15 +248,39 @@ def test_failed_export_leaves_the_last_folder(tiny, monkeypatch, tmp_path):
     assert (last / "model.json").read_text() == "the last one"
 
 
-def test_convolution_in_groups_is_refused(tiny):
-    from tfyolo.export.tfjs import _convertible
-
+def test_convolution_in_groups_is_refused(tiny, tmp_path):
     request = ExportRequest(tiny.model, tiny.contract, (64, 64))
     nodes = list(request.network.nodes)
     i = next(i for i, node in enumerate(nodes) if node.kind == "conv" and node.inputs[0] != "images")
     nodes[i] = replace(nodes[i], arguments={**nodes[i].arguments, "groups": 2})
+    request._shared["network"] = (request.model, replace(request.network, nodes=tuple(nodes)))
     with pytest.raises(TfyoloError, match=f"no convolution in groups, which {nodes[i].name} is"):
-        _convertible(replace(request.network, nodes=tuple(nodes)))
+        export_model(request, ["tfjs"], tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_operation_that_tfjs_lacks_is_refused(tiny, monkeypatch, tmp_path):
+    from tfyolo.export import tfjs_graph
+
+    lacking = tfjs_graph.OPERATIONS - {"ResizeNearestNeighbor"}
+    monkeypatch.setattr(tfjs_graph, "OPERATIONS", lacking)
+    with pytest.raises(TfyoloError, match="no operation ResizeNearestNeighbor, which this network needs"):
+        export_model(ExportRequest(tiny.model, tiny.contract, (64, 64)), ["tfjs"], tmp_path / "tiny")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_node
+@pytest.mark.parametrize("nms", ["builtin", "tensor"])
+def test_fewer_boxes_than_rows(tmp_path, nms):
+    detector = confident(4, (32, 32))  # 63 boxes, and 100 rows
+    settings = NmsSettings(confidence=0.3)
+    request = ExportRequest(detector.model, detector.contract, (32, 32), nms, settings)
+    found = load(export_model(request, ["tfjs"], tmp_path / "few")["tfjs"])(PICTURE)[0]
+    expected = detector(PICTURE, rect=False, confidence=0.3)[0]
+    assert 3 < len(expected) < 63
+    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+    np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=0.1)
 
 
 SHARD = "group1-shard1of1.bin"

@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.tfjs_operations import OPERATIONS
 from tfyolo.inference.runtimes.budget import foreign, refused_operation
-from tfyolo.inference.runtimes.tensorflow_operations import ALLOWED
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
 
 MODEL_FILE = "model.json"
-
-_FUSED = {"_FusedConv2D", "FusedDepthwiseConv2dNative", "_FusedMatMul", "Prelu"}
-_OPERATIONS = ALLOWED | _FUSED | {"Const", "Placeholder", "NoOp"}
-"""What a graph model may hold: the converter fuses some of TensorFlow's operations."""
 
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint16": 2, "uint8": 1, "bool": 1}
@@ -67,7 +63,7 @@ def read_folder(folder: Path) -> Contract:
     # TF.js' operations touch no files, but loops need not end, and strings and hash tables may grow.
     if functions:
         raise foreign("functions", path)
-    for name in sorted(map(str, names - _OPERATIONS)):
+    for name in sorted(map(str, names - OPERATIONS)):
         raise refused_operation(name, path)
     return contract
 
