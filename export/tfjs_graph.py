@@ -78,7 +78,7 @@ def build(module: Any, steps: dict[bytes, np.ndarray]) -> TfjsGraph:
     graph = TfjsGraph(list(definition.node), constants, definition.versions, signature)
     _fuse(graph, steps)
     for name in sorted({node.op for node in graph.nodes} - OPERATIONS):
-        raise TfyoloError(f"TF.js has no operation {name}, which this network needs", fix="choose another format")
+        raise TfyoloError(f"TF.js lacks {name}, which this network needs", fix="choose another format")
     _drop_values(graph)
     return graph
 
