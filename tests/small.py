@@ -10,6 +10,7 @@ from tests.shared import SHARED
 from tfyolo.data.images import read_image
 from tfyolo.data.letterbox import Letterbox
 from tfyolo.inference.detector import Detector
+from tfyolo.models.build import call_heads
 
 PICTURES = [SHARED / "images" / name for name in ("bus.jpg", "zidane.jpg")]
 
@@ -20,21 +21,28 @@ def letterboxed(hw: tuple[int, int]) -> np.ndarray:
     return np.stack([Letterbox.fit(image.shape[:2], hw).apply(image) for image in images])
 
 
-def confident(classes: int, hw: tuple[int, int]) -> Detector:
-    """tests/tiny.yaml with random weights, its heads rescaled so that they see things here and there."""
+def confident(classes: int, hw: tuple[int, int], config: str = "tiny.yaml") -> Detector:
+    """A configuration of this folder with random weights, rescaled so that it sees things here and there."""
     import keras
 
     from tfyolo.inference.load import create
 
     keras.utils.set_random_seed(classes)
     names = tuple(f"thing{i}" for i in range(classes))
-    detector = create(Path(__file__).with_name("tiny.yaml"), classes=classes, image_size=hw, names=names)
-    spread = np.repeat([1.0, 2.0], [4, 1 + classes])
-    middle = np.repeat([0.0, -3.0], [4, 1 + classes])
-    for i, head in enumerate(detector.model(letterboxed(hw) / np.float32(255))):
-        layer = detector.model.get_layer(f"model.12.m.{i}")
+    detector = create(Path(__file__).with_name(config), classes=classes, image_size=hw, names=names)
+    return rescaled(detector, hw)
+
+
+def rescaled(detector: Detector, hw: tuple[int, int]) -> Detector:
+    """The same detector, its heads rescaled so that its outputs vary between the boxes of the photographs."""
+    spec = detector.contract.spec
+    anchors = spec.anchors_per_scale
+    spread = np.repeat([1.0, 2.0], [4, 1 + len(detector.names)])
+    middle = np.repeat([0.0, -3.0], [4, 1 + len(detector.names)])
+    for i, head in enumerate(call_heads(detector.model, letterboxed(hw) / np.float32(255))):
+        layer = detector.model.get_layer(f"model.{spec.head.index}.m.{i}")
         values = np.asarray(head).reshape(-1, head.shape[-1])
-        scale = np.tile(spread, 3) / values.std(0)
+        scale = np.tile(spread, anchors) / values.std(0)
         kernel, bias = layer.get_weights()
-        layer.set_weights([kernel * scale, (bias - values.mean(0)) * scale + np.tile(middle, 3)])
+        layer.set_weights([kernel * scale, (bias - values.mean(0)) * scale + np.tile(middle, anchors)])
     return detector

@@ -13,7 +13,7 @@ def shapes(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tiny_shapes(tmp_path_factory):
-    """`tiny.yaml` with the three classes of the shapes."""
+    """`micro.yaml` with the three classes of the shapes."""
     from pathlib import Path
 
     import keras
@@ -22,7 +22,7 @@ def tiny_shapes(tmp_path_factory):
 
     keras.utils.set_random_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.keras"
-    return create(Path(__file__).parents[1] / "tiny.yaml", names=datasets.SHAPES).save(path)
+    return create(Path(__file__).parents[1] / "micro.yaml", names=datasets.SHAPES).save(path)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_measured(
     monkeypatch.setattr(pictures, "task_pictures", measured)
     int8 = ["--int8", "--data", shapes, "--output", str(tmp_path / "best")]
     for weights, words, reason in (
-        (tiny_shapes, ["--img", "100"], "100x100 pixels is no multiple of the stride 32"),
+        (tiny_shapes, ["--img", "100"], "100x100 pixels is no multiple of the stride 8"),
         (tiny_shapes, ["--dynamic-batch"], "takes one image at a time"),
         (tiny_shapes, ["--calibrator", "runtime"], "has no calibration of its own"),
         (quantized, [], "is quantized already"),
@@ -144,7 +144,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_measured(
     for command in ("quantize", "quant-debug"):
         words = [command, "--weights", str(tiny_shapes), "--data", shapes, "--img", "100"]
         assert main(words) == 2
-        assert "no multiple of the stride 32" in capsys.readouterr().err
+        assert "no multiple of the stride 8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

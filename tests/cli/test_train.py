@@ -9,7 +9,7 @@ import pytest
 from tfyolo import datasets
 from tfyolo.cli.main import main
 
-TINY = str(Path(__file__).parents[1] / "tiny.yaml")
+MICRO = str(Path(__file__).parents[1] / "micro.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def shapes(tmp_path_factory):
 
 def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    given = ["--weights", "", "--cfg", TINY, "--img", "64", "--epochs", "1", "--batch", "8", "--noplots"]
+    given = ["--weights", "", "--cfg", MICRO, "--img", "64", "--epochs", "1", "--batch", "8", "--noplots"]
     folder = Path(shapes).parent
     (folder / "images/val/strange.heic").write_bytes(b"x")
     assert main(["train", "--data", shapes, "--single-cls", *given]) == 0
@@ -47,12 +47,12 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
         (["--data", "SHAPES", "--set", "lr0=["], "`lr0`: input should be a valid number"),
         (["--data", "SHAPES", "--set", "lr0=1", "lr0=2"], "`lr0` twice"),
         (["--data", "SHAPES", "--set", "label_smoothing=0", "--label-smoothing", "0"], "are the same"),
-        (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "100"], "--img 96"),
-        (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "64", "--batch", "-1"], "GPU"),
-        (["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "64", "--freeze", "99"], "--freeze"),
+        (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "100"], "--img 96"),
+        (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--batch", "-1"], "GPU"),
+        (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "99"], "--freeze"),
         (
-            ["--data", "SHAPES", "--weights", "", "--cfg", TINY, "--img", "64", "--freeze", "0", "13"],
-            "0 and 12",
+            ["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "0", "13"],
+            "0 and 2",
         ),
         (["--data", "SHAPES", "--strategy", "multiworker"], "TF_CONFIG"),
         (["--resume", "nowhere.keras"], "does not exist"),

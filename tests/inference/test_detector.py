@@ -1,14 +1,17 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import SHARED, needs_shared
+from tests.small import PICTURES, rescaled
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.boxes import iou
 from tfyolo.inference.detector import Detector
-from tfyolo.inference.load import load
+from tfyolo.inference.load import create, load
 from tfyolo.inference.predictions import Candidates, Detections
 
 LOW = 1e-5  # an untrained network is sure of nothing
@@ -205,3 +208,15 @@ def test_a_saved_detector_finds_the_same(tiny, tiny_keras):
     assert loaded.names == tiny.names
     assert loaded.image_hw == (64, 64)
     assert_same(loaded(noise(64, 64), LOW)[0], tiny(noise(64, 64), LOW)[0])
+
+
+@needs_shared
+def test_a_network_of_one_scale_finds_the_same_in_another_runtime(tmp_path):
+    # Keras returns the only head without a list, and TensorFlow would iterate over its batch instead.
+    detector = rescaled(create(Path(__file__).parents[1] / "micro.yaml", image_size=64), (64, 64))
+    expected = detector(PICTURES, rect=False, confidence=0.25)
+    assert min(map(len, expected)) > 2
+    request = ExportRequest(detector.model, detector.contract, (64, 64))
+    exported = load(export_model(request, ["tflite"], tmp_path / "one")["tflite"])
+    for found, wanted in zip(exported(PICTURES, rect=False), expected, strict=True):
+        np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)

@@ -23,13 +23,13 @@ from tfyolo.quantization.tasks import Batching, find_task
 from tfyolo.quantization.twin import Twin
 from tfyolo.weights import load_model
 
-TINY = Path(__file__).parents[1] / "tiny.yaml"
+MICRO = Path(__file__).parents[1] / "micro.yaml"
 
 
 @pytest.fixture(scope="module")
 def tiny_int8():
     """A small network that sees something, float and calibrated."""
-    detector = confident(4, (64, 64))
+    detector = confident(4, (64, 64), "micro.yaml")
     exact, pictures = Network.of(detector.model, detector.contract.spec), letterboxed((64, 64))
     network, spec = calibrate(exact, pictures, CalibrationOptions(reconstruct=False))
     return exact, network, spec, detector.contract, pictures
@@ -128,7 +128,7 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     from tfyolo.inference.load import create
 
     data = datasets.shapes(tmp_path / "shapes", train=6, val=4, image_size=64)
-    weights = create(TINY, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
+    weights = create(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     told = []
     output = tmp_path / "tiny_int8.keras"
     options = QuantizeOptions(data, str(weights), output, train=QatOptions(steps=3), batch=2)
@@ -152,7 +152,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     from tfyolo.quantization.qat_options import QatOptions
 
     data = datasets.shapes(tmp_path / "shapes", train=4, val=2, image_size=64)
-    weights = create(TINY, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
+    weights = create(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     train = QatOptions(steps=4, save_every=2)
     options = QuantizeOptions(data, str(weights), tmp_path / "out.keras", train=train, batch=2)
 
@@ -169,7 +169,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     assert run() == ["calibrating on 4 pictures"]
     state = tmp_path / "out.progress.npz"
     assert run() == [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
-    create(TINY, names=datasets.SHAPES).save(weights)
+    create(MICRO, names=datasets.SHAPES).save(weights)
     assert run() == ["calibrating on 4 pictures"]
     assert origin_of(state)
     state.write_bytes(state.read_bytes()[:100])
@@ -180,7 +180,7 @@ def test_labels_are_numbered_as_the_model_numbers_its_classes(tmp_path):
     from tfyolo.models import Contract, load_spec
 
     data = datasets.shapes(tmp_path / "shapes", train=6, val=1, image_size=64)
-    spec = load_spec(TINY, classes=3)
+    spec = load_spec(MICRO, classes=3)
 
     def rows(names):
         task = find_task(data, Contract.of(spec, names))
@@ -197,7 +197,7 @@ def test_a_float_model_of_other_classes_is_refused(tmp_path):
     from tfyolo.inference.load import create
     from tfyolo.quantization.run import float_network
 
-    weights = create(TINY, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
+    weights = create(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     _, contract = load_model(weights)
     other = contract.model_copy(update={"names": contract.names[::-1]})
     with pytest.raises(TfyoloError, match="has other classes than --weights, or has them in another order"):

@@ -6,7 +6,7 @@ import pytest
 
 from tfyolo import datasets
 
-TINY = str(Path(__file__).parents[1] / "tiny.yaml")
+MICRO = str(Path(__file__).parents[1] / "micro.yaml")
 
 
 @pytest.fixture(scope="session")

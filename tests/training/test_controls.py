@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.training.conftest import TINY
+from tests.training.conftest import MICRO
 from tfyolo.anchors import auto_anchors
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.load import load
@@ -35,7 +35,7 @@ def shared(data):
 
 def fresh(data, **options):
     keras.utils.set_random_seed(1)
-    return training_model("", data, cfg=TINY, autoanchor=False, **options)
+    return training_model("", data, cfg=MICRO, autoanchor=False, **options)
 
 
 def compiled(data, epochs=2, hyps=FLAT, **options):
@@ -137,7 +137,7 @@ def test_a_lower_rate_lowers_that_of_biases_in_the_warm_up(data):
 def test_layers_frozen_before_compile_stay_with_their_statistics(data):
     model = fresh(data)
     for layer in model.network.layers:
-        layer.trainable = not layer.name.startswith(("model.0.", "model.1."))
+        layer.trainable = not layer.name.startswith("model.0.")
     model.compile(
         epochs=1, steps_per_epoch=data.steps, batch=BATCH, hyps=FLAT, nominal_batch=BATCH, run_eagerly=True
     )
@@ -145,7 +145,7 @@ def test_layers_frozen_before_compile_stay_with_their_statistics(data):
     fit(model, data)
     changed = moved(model, before)
     assert changed
-    assert not any(path.startswith(("model.0.", "model.1.")) for path in changed)
+    assert not any(path.startswith("model.0.") for path in changed)
 
 
 def freeze(model):
@@ -212,7 +212,7 @@ def test_a_checkpoint_that_fails_leaves_no_file(shared, data, tmp_path, monkeypa
 @pytest.mark.parametrize("by", ["fit", "loop"])
 def test_training_ends_on_a_loss_that_is_no_number(data, by):
     model, end = compiled(data), keras.callbacks.TerminateOnNaN()
-    model.network.get_layer("model.12.m.0").bias.assign(np.full(24, np.nan, np.float32))
+    model.network.get_layer("model.2.m.0").bias.assign(np.full(24, np.nan, np.float32))
     if by == "fit":
         fit(model, data, epochs=2, callbacks=[end])
     else:
@@ -273,7 +273,7 @@ def test_keras_own_precision_holds(data):
 
 def test_a_model_for_fit_gets_anchors_that_fit(data, tmp_path):
     said, cfg = [], tmp_path / "large.yaml"
-    text = Path(TINY).read_text()
+    text = Path(MICRO).read_text()
     cfg.write_text(re.sub(r"  - \[\d+, \d+, .*\d\]\n", "  - [300, 300, 310, 300, 300, 310]\n", text, count=3))
     keras.utils.set_random_seed(1)
     kept = training_model("", data, cfg=str(cfg), autoanchor=False).contract.anchors_px

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.training.conftest import TINY
+from tests.training.conftest import MICRO
 from tfyolo.inference.load import load
 from tfyolo.training.average import DECAY, RAMP, MovingAverage
 from tfyolo.training.callbacks import METRICS
@@ -21,7 +21,7 @@ def data(shapes):
 
 def fresh(data, **options):
     keras.utils.set_random_seed(1)
-    model = training_model("", data, cfg=TINY)
+    model = training_model("", data, cfg=MICRO)
     model.compile(epochs=2, steps_per_epoch=data.steps, batch=8, **options)
     return model
 
@@ -58,7 +58,7 @@ def test_fit_and_the_loop_train_alike(data, tmp_path):
 
 
 def test_a_step_lowers_the_loss_of_its_own_batch(data):
-    model = fresh(data, optimizer="AdamW", hyps=Hyps(lr0=0.02, warmup_epochs=0.0), nominal_batch=8)
+    model = fresh(data, optimizer="AdamW", hyps=Hyps(lr0=0.05, warmup_epochs=0.0), nominal_batch=8)
     images, labels = next(iter(data.stream()))
     step = tf.function(model.step, autograph=False)
     totals = [
@@ -69,8 +69,8 @@ def test_a_step_lowers_the_loss_of_its_own_batch(data):
 
 def test_frozen_layers_keep_their_weights_and_move_their_statistics(data):
     keras.utils.set_random_seed(1)
-    model = training_model("", data, cfg=TINY)
-    frozen = model.freeze(["model.0.", "model.1."])
+    model = training_model("", data, cfg=MICRO)
+    frozen = model.freeze(["model.0."])
     model.compile(epochs=2, steps_per_epoch=3, batch=8)
     before = {v.path: v.numpy() for v in model.network.weights}
     step = tf.function(model.step, autograph=False)
@@ -80,7 +80,7 @@ def test_frozen_layers_keep_their_weights_and_move_their_statistics(data):
     assert frozen
     assert not moved & set(frozen)
     assert any("model.0.bn" in path and "moving" in path for path in moved)
-    assert any("model.5." in path and "kernel" in path for path in moved)
+    assert any("model.1." in path and "kernel" in path for path in moved)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
@@ -88,7 +88,7 @@ def test_mixed_precision_trains(data, precision):
     from tfyolo.training.start import make_model, plan_start
 
     keras.utils.set_random_seed(1)
-    model = make_model(plan_start("", TINY, data.names, 64), 64, precision)
+    model = make_model(plan_start("", MICRO, data.names, 64), 64, precision)
     model.compile(epochs=1, steps_per_epoch=3, batch=8, hyps=Hyps(warmup_epochs=0.0), nominal_batch=8)
     step = tf.function(model.step, autograph=False)
     before = model.averaged.get_weights()
@@ -102,7 +102,7 @@ def test_mixed_precision_trains(data, precision):
 def test_the_loss_scale_halves_after_an_overflow_and_doubles_after_sound_steps(data):
     from tfyolo.training.start import make_model, plan_start
 
-    model = make_model(plan_start("", TINY, data.names, 64), 64, "mixed_float16")
+    model = make_model(plan_start("", MICRO, data.names, 64), 64, "mixed_float16")
     model.compile(epochs=1, steps_per_epoch=3, batch=8)
     model.counters["loss_scale"].assign(1024.0)
     assert float(model._next_scale(tf.constant(np.inf))["loss_scale"]) == 512

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.training.conftest import TINY
+from tests.training.conftest import MICRO
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.load import load
 from tfyolo.training.evolve import evolve
@@ -41,7 +41,7 @@ class KillIn(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def options(shapes):
-    return TrainOptions(shapes, weights="", cfg=TINY, epochs=3, batch=8, image_size=64, plots=False,
+    return TrainOptions(shapes, weights="", cfg=MICRO, epochs=3, batch=8, image_size=64, plots=False,
                         tensorboard=False, patience=0)  # fmt: skip
 
 
@@ -76,19 +76,19 @@ def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
     (tmp_path / "began").mkdir()
     monkeypatch.chdir(tmp_path / "began")
     for name, text in (
-        ("tiny.yaml", Path(TINY).read_text()),
+        ("micro.yaml", Path(MICRO).read_text()),
         ("mine.yaml", "lr0: 0.01\n"),
         ("data.yaml", shapes.read_text().replace("path: .", f"path: {shapes.parent}")),
     ):
         Path(name).write_text(text)
-    begun = replace(options, data=Path("data.yaml"), cfg="tiny.yaml", hyp="mine.yaml")
+    begun = replace(options, data=Path("data.yaml"), cfg="micro.yaml", hyp="mine.yaml")
     with pytest.raises(KilledError):
         train(begun, tmp_path, callbacks=[KillIn(2)])
     notes = {name: (tmp_path / name).read_text() for name in ("opt.yaml", "hyp.yaml")}
     last = tmp_path / "weights/last.keras"
     assert read_progress(last).epoch == 2
 
-    Path("tiny.yaml").unlink()
+    Path("micro.yaml").unlink()
     Path("mine.yaml").write_text("lr0: 0.5\nmosaic: 0\n")
     elsewhere, said = replace(begun, data=Path("data.yaml").absolute(), epochs=9, image_size=96), []
     names = "names: [circle, rectangle, triangle]"
@@ -120,7 +120,7 @@ def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
     "flags",
     [
         {"rect": True, "cache": "disk", "single_cls": True, "image_weights": True, "optimizer": "AdamW",
-         "cos_lr": True, "freeze": (2,)},
+         "cos_lr": True, "freeze": (1,)},
         {"multi_scale": True, "cache": "ram", "amp": "bf16", "strategy": "mirrored", "sync_bn": True,
          "image_weights": True, "optimizer": "Adam", "autobalance": True, "val": False},
     ],
@@ -128,7 +128,7 @@ def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
 def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
     cfg = tmp_path / "generated.yaml"  # without anchors: they are to be made from the boxes
-    cfg.write_text(re.sub(r"anchors:\n(  - .*\n){3}", "anchors: 3\n", Path(TINY).read_text()))
+    cfg.write_text(re.sub(r"anchors:\n(  - .*\n){1}", "anchors: 3\n", Path(MICRO).read_text()))
     said = []
     result = train(replace(options, cfg=str(cfg), epochs=2, **flags), tmp_path / "run", tell=said.append)
     assert np.array(load(result.best).contract.anchors_px).max() < 64  # the pictures' size

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.training.conftest import TINY
+from tests.training.conftest import MICRO
 
 SCRIPT = Path(__file__).with_name("worker.py")
 
@@ -27,7 +27,7 @@ def launch(data, strategy, **environment):
         "CUDA_VISIBLE_DEVICES": "-1",
         **environment,
     }
-    command = [sys.executable, str(SCRIPT), str(data), TINY, strategy]
+    command = [sys.executable, str(SCRIPT), str(data), MICRO, strategy]
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -64,6 +64,16 @@ def build_model(
     return model
 
 
+def call_heads(model: Any, images: Any, *, training: bool = False) -> list[Any]:
+    """Call a network that `build_model` has made.
+
+    Returns:
+        Its outputs as a list, of any length; Keras itself returns a single one as a tensor.
+    """
+    heads = model(images, training=training)
+    return list(heads) if isinstance(heads, list | tuple) else [heads]
+
+
 def count_model(spec: ModelSpec, image_hw: tuple[int, int] = (640, 640)) -> tuple[ShapeOps, list[Any]]:
     """Parameters and operations of every layer, without building anything.
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfyolo.export.nodes import run_network
 from tfyolo.files import atomic
+from tfyolo.models.build import call_heads
 from tfyolo.models.network import Network
 from tfyolo.quantization.objectives import Objective
 from tfyolo.quantization.qat_options import QatOptions
@@ -75,7 +76,7 @@ class QuantizedTraining:
     def _update(self, images: Any, labels: Any) -> Any:
         kind, sizes = self.options.loss, [len(parts) for parts in self.teacher.heads]
         with tf.GradientTape() as tape:
-            heads = _nested(self.twin.model(images, training=True), sizes)
+            heads = _nested(call_heads(self.twin.model, images, training=True), sizes)
             loss = 0.0
             if kind != "labels":
                 loss += self.objective.distillation(heads, run_network(self.teacher, images))
@@ -114,9 +115,9 @@ def _bytes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode(), np.uint8)
 
 
-def _nested(flat: Any, sizes: Sequence[int]) -> list[tuple[Any, ...]]:
+def _nested(flat: list[Any], sizes: Sequence[int]) -> list[tuple[Any, ...]]:
     """Tensors of heads one after another, by head."""
-    rest = iter(flat if isinstance(flat, list | tuple) else [flat])
+    rest = iter(flat)
     return [tuple(next(rest) for _ in range(size)) for size in sizes]
 
 

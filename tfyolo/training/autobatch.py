@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
+from tfyolo.models.build import call_heads
 from tfyolo.training.model import TrainingModel
 
 SHARE = 0.8
@@ -47,7 +48,7 @@ def _peak(model: TrainingModel, batch: int, image_size: int) -> int:
     @tf.function
     def passes(images: Any) -> Any:
         with tf.GradientTape() as tape:
-            heads = model.network(images, training=True)
+            heads = call_heads(model.network, images, training=True)
             loss = tf.add_n([tf.reduce_mean(tf.square(tf.cast(head, tf.float32))) for head in heads])
         return [tf.reduce_sum(g) for g in tape.gradient(loss, model.network.trainable_variables)]
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
+from tfyolo.models.build import call_heads
 from tfyolo.training.average import MovingAverage
 from tfyolo.training.controls import Guard, check_arguments, check_callbacks, check_epochs, steps_of
 from tfyolo.training.hyps import Hyps
@@ -73,7 +74,7 @@ class TrainingModel(keras.Model):
 
     def call(self, images: Any, training: bool = False) -> list[Any]:
         """Raw heads of images in 0..1; of the averaged weights unless `training`."""
-        return self.network(images, training=True) if training else self.averaged(images, training=False)
+        return call_heads(self.network if training else self.averaged, images, training=training)
 
     def begin_with(self, weights: Sequence[Any]) -> None:
         """Begin from these weights, in the order of `keras.Model.get_weights` of the same configuration."""
@@ -209,7 +210,7 @@ class TrainingModel(keras.Model):
         replica = tf.distribute.get_replica_context()
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([tensor_of(variable) for variable in self.trained])
-            heads = self.network(tf.cast(images, tf.float32) / 255.0, training=True)
+            heads = call_heads(self.network, tf.cast(images, tf.float32) / 255.0, training=True)
             losses = self.detection_loss(heads, labels, tf.convert_to_tensor(self.balance))
             scaled = losses.total * scale
         gradients = tape.gradient(scaled, [tensor_of(variable) for variable in self.trained])

@@ -13,6 +13,7 @@ import numpy as np
 from tfyolo.inference.inspection import Inspection
 from tfyolo.inference.runtimes.base import Runtime, Sharing
 from tfyolo.inference.runtimes.outputs import joined_heads
+from tfyolo.models.build import call_heads
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import LOGITS
 
@@ -48,7 +49,7 @@ class KerasRuntime(Runtime):
         model = self.model  # not `self`: the graph would keep its own owner alive
 
         def forward(images: tf.Tensor) -> Any:
-            return model(tf.cast(images, tf.float32) / 255.0, training=False)
+            return call_heads(model, tf.cast(images, tf.float32) / 255.0)
 
         # Taken out of the tf.function, which would warn where a process makes several detectors.
         signature = tf.TensorSpec((None, *self._fixed, 3), tf.uint8)
@@ -59,7 +60,7 @@ class KerasRuntime(Runtime):
 
         found = session(tf.constant(images))
         if self.contract.task == "classify":
-            return {LOGITS: found.numpy()}
+            return {LOGITS: found[0].numpy()}
         self._last.heads = heads = [head.numpy() for head in found]
         return dict(zip(joined_heads(self.contract), heads, strict=True))
 
