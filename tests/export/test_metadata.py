@@ -18,7 +18,7 @@ from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 from tfyolo.version import __version__
 
-EXPECTED = json.loads((Path(__file__).parents[1] / "vectors" / "tflite_metadata.json").read_text())
+EXPECTED = json.loads(Path(__file__).with_name("tflite_metadata.json").read_text())
 """Per kind of file what the library's own writer, with its own schema, put there."""
 TASK_NAMES = {
     "detection_boxes": "location",
