@@ -119,7 +119,8 @@ def _fuse(graph: TfjsGraph, steps: dict[bytes, np.ndarray]) -> None:
     for node in graph.nodes:
         for name in node.input:
             readers[name].append(node)
-    kernels, gone, added = graph.kernels(), set(), []
+    kernels = graph.kernels()
+    replaced: dict[str, list[Any]] = {}
     for node in graph.nodes:
         kernel = graph.constants.get(node.input[1]) if node.op in FUSED else None
         if kernel is None:
@@ -134,13 +135,13 @@ def _fuse(graph: TfjsGraph, steps: dict[bytes, np.ndarray]) -> None:
         if after is not None and after.op in _ACTIVATIONS:
             parts.append(after)
         step = steps.get(kernel.tobytes()) if node.input[1] in kernels else None
-        if step is not None:
-            graph.steps[node.input[1]] = step
-            added += _in_levels(graph, parts, bias, step)
+        replaced |= {part.name: [] for part in parts}
+        if step is None:
+            replaced[parts[-1].name] = [_fused(parts, bias, parts[-1].name)]
         else:
-            added.append(_fused(parts, bias, parts[-1].name))
-        gone |= {part.name for part in parts}
-    graph.nodes = [node for node in graph.nodes if node.name not in gone] + added
+            graph.steps[node.input[1]] = step
+            replaced[parts[-1].name] = _in_levels(graph, parts, bias, step)
+    graph.nodes = [new for node in graph.nodes for new in replaced.get(node.name, [node])]
     for name, step in graph.steps.items():
         # A depthwise kernel stands there as (height, width, channels, 1).
         kernel = graph.constants[name]
