@@ -1,5 +1,7 @@
-# Every target sets up what it needs. PYTHON may name another interpreter: make test PYTHON=python3.10
-PYTHON ?= python3
+# Every target sets up what it needs, with the newest supported Python that runs here, or another one:
+# make test PYTHON=python3.10
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.10; do \
+  $$python -c '' 2>/dev/null && echo $$python && exit; done; echo python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -30,12 +32,13 @@ help:  ## list the targets
 
 setup: $(STAMP) $(NODE_STAMP)  ## .venv with the known-good set of versions, and what runs TF.js models in Node
 
-$(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v < (3, 12) else \
-	  f"tfyolo needs Python 3.10 or 3.11 and $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.11 ...")'
+$(STAMP): pyproject.toml $(wildcard constraints/*.txt)
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v < (3, 14) else \
+	  f"tfyolo needs Python 3.10 to 3.13 and $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]' --constraint \
+	  constraints/$$($(BIN)/python -c 'import sys; print("python%d.%d.txt" % sys.version_info[:2])')
 	@touch $@
 
 # Without Node all else works, and the tests that run TF.js models are skipped; never in continuous integration.
@@ -158,11 +161,8 @@ test-kills: setup  ## kill train, convert, export and quantize at random moments
 lint: setup  ## ruff, mypy and the one-way rule between packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# The package tfyolo.export lives in export/: checkers that read folders get a tree laid out as installed.
-	@rm -rf build/tree && mkdir -p build/tree && tar -cf - --exclude=node_modules tfyolo | tar -xf - -C build/tree
-	@cp -r export build/tree/tfyolo/export
-	cd build/tree && $(CURDIR)/$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../mypy tfyolo
-	cd build/tree && $(CURDIR)/$(BIN)/lint-imports --config ../../pyproject.toml --cache-dir ../import_linter
+	$(BIN)/mypy --cache-dir build/mypy tfyolo
+	$(BIN)/lint-imports --cache-dir build/import_linter
 
 format: setup  ## rewrite the code as ruff wants it
 	$(BIN)/ruff check --fix .
@@ -202,12 +202,10 @@ build/torch/.installed:
 	$(BIN)/uv pip install --quiet --python build/torch/bin/python 'torch==2.6.0' 'numpy<2.1'
 	@touch $@
 
-lock: setup  ## constraints.txt anew from pyproject.toml, keeping the versions it has
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --all-extras --no-annotate --no-header \
-	  --no-emit-index-url --no-emit-find-links pyproject.toml --output-file constraints.txt
-	sed -i -E "s/ and platform_machine == 'x86_64' and platform_python_implementation == 'CPython' and sys_platform == 'linux'//; \
-	  s/ ; python_full_version < '3.12'$$//; s/python_full_version < '3.11'/python_version < \"3.11\"/; \
-	  s/python_full_version == '3.11.\*'/python_version >= \"3.11\"/" constraints.txt
+lock: setup  ## constraints/*.txt anew from pyproject.toml, keeping the versions they have
+	for version in 3.10 3.11 3.12 3.13; do $(BIN)/uv pip compile --quiet --python-version $$version \
+	  --python-platform linux --all-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+	  pyproject.toml --output-file constraints/python$$version.txt || exit; done
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) build runs .pytest_cache .ruff_cache tfyolo.egg-info

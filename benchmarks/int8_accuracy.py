@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
 
 from tfyolo.cli.console import console
 from tfyolo.cli.progress import progress_bar
@@ -31,6 +29,8 @@ from tfyolo.data.dataset import Sample, read_dataset, scan_split
 from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.evaluation.validator import labels_xyxy_px
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import load_runtime
 from tfyolo.inference.predictions import Detections
 from tfyolo.models.contract import Contract

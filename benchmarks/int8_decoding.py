@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
 
 from tfyolo.data.dataset import read_dataset
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.models.network import Network, Weights

@@ -13,12 +13,12 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from tfyolo.export.registry import find_format
-from tfyolo.export.request import ExportRequest, export_model
 
 from tfyolo.cli.console import console
 from tfyolo.cli.progress import progress_bar
 from tfyolo.data.dataset import read_dataset
+from tfyolo.export.registry import find_format
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 from tfyolo.quantization.pictures import dataset_pictures

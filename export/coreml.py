@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml_pipeline import CONTRACT_KEY, RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
 from tfyolo.export.graph import Cells, signature
 from tfyolo.export.nms import to_corners
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
-
-from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic_folder
 from tfyolo.models.contract import Contract
 from tfyolo.quiet import hidden_stderr

@@ -11,13 +11,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from tfyolo.errors import TfyoloError
 from tfyolo.export.edgetpu_report import COMPILED, check
 from tfyolo.export.flatbuffer import write
 from tfyolo.export.metadata import attach_files, describe
 from tfyolo.export.request import ExportRequest
 from tfyolo.export.tflite import convert
-
-from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, scratch
 
 COMPILER = "edgetpu_compiler"

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from tensorflow.lite.tools import flatbuffer_utils
+
 from tfyolo.export.edgetpu_ops import TABLE, Operation, Tensor, refusal, unreadable
 from tfyolo.export.flatbuffer import read
 

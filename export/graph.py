@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tfyolo.export.nms import NMS, Boxes, ClassGrid, Kept, NmsSettings, pad_rows, to_corners
 
+from tfyolo.export.nms import NMS, Boxes, ClassGrid, Kept, NmsSettings, pad_rows, to_corners
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import PARTS
 

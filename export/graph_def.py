@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
 from tfyolo.export.nodes import fits_half
 from tfyolo.export.request import ExportRequest
-
 from tfyolo.files import atomic
 
 CONTRACT_NODE = "tfyolo_json"

@@ -7,7 +7,6 @@ import zipfile
 from typing import Any
 
 from tfyolo.export import metadata_schema as schema
-
 from tfyolo.models.contract import FILE_NAME, Contract
 
 LABELS_FILE = "labels.txt"

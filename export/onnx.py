@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from tfyolo.export.onnx_graph import integer_kernels, network_nodes, with_metadata
 from tfyolo.export.request import ExportRequest
-
 from tfyolo.files import atomic, scratch
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from tfyolo.export import saved_model
 from tfyolo.export.graph import CANDIDATES
 from tfyolo.export.onnx import quiet
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
-
 from tfyolo.files import atomic_folder, scratch
 from tfyolo.models.contract import FILE_NAME
 from tfyolo.quiet import import_openvino

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tfyolo.export.request import ExportRequest
 
+from tfyolo.export.request import ExportRequest
 from tfyolo.models.contract import Contract
 from tfyolo.models.spec import Layer, ModelSpec
 from tfyolo.version import __version__

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tfyolo.errors import TfyoloError
 from tfyolo.export.limits import in_force, without_effect
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import Format, find_format
-
-from tfyolo.errors import TfyoloError
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
-
 from tfyolo.files import atomic_folder
 from tfyolo.models.contract import FILE_NAME
 

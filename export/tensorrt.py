@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.export.onnx import convert
 from tfyolo.export.onnx_graph import outline
 from tfyolo.export.request import ExportRequest
-
-from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.files import atomic
 from tfyolo.models.contract import Contract
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import tensorflow as tf
 from google.protobuf.json_format import MessageToDict
+
+from tfyolo.errors import TfyoloError
 from tfyolo.export import tfjs_graph
 from tfyolo.export.graph import make_module
 from tfyolo.export.nodes import NoRounding, run_network
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
 from tfyolo.export.tfjs_weights import RoundedKernels, write_weights
-
-from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic_folder
 from tfyolo.models.contract import FILE_NAME
 from tfyolo.models.network import IMAGES, Network

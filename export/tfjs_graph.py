@@ -16,9 +16,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 from tensorflow.python.grappler import tf_optimizer
-from tfyolo.export.tfjs_operations import CONVOLUTIONS, FUSED, OPERATIONS
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.tfjs_operations import CONVOLUTIONS, FUSED, OPERATIONS
 
 _PASSES = 2 * ["pruning", "constfold", "arithmetic", "dependency"]
 _ADDITIONS = ("BiasAdd", "AddV2", "Add")

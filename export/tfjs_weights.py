@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tfyolo.export.nodes import Rounding, fits_half
 
+from tfyolo.export.nodes import Rounding, fits_half
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec, weight_bounds
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from tfyolo.errors import TfyoloError
 from tfyolo.export import saved_model
 from tfyolo.export.flatbuffer import join, order_outputs, read, write
 from tfyolo.export.graph import DecodingModule
 from tfyolo.export.metadata import attach_files, describe
 from tfyolo.export.request import ExportRequest
-
-from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, scratch
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import known_outputs, raw_outputs

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx import convert, quiet
 from tfyolo.export.onnx_graph import outline
 from tfyolo.export.request import ExportRequest
-
-from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.models.contract import FILE_NAME
 

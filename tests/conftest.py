@@ -88,11 +88,10 @@ def cells_detector():
 @pytest.fixture(scope="session")
 def export(cells_detector, tmp_path_factory):
     """A function that exports the blood cell detector, once per test run for each kind of request."""
-    from tfyolo.export.nms import NmsSettings
-    from tfyolo.export.request import ExportRequest
-
     from tests.exports import exported_once, run_folder
     from tfyolo.data.images import read_image
+    from tfyolo.export.nms import NmsSettings
+    from tfyolo.export.request import ExportRequest
 
     folder = run_folder(tmp_path_factory)
     files = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[:4]

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from tfyolo.export.metadata import attach_files
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.request import ExportRequest, export_model
-
 from tfyolo.inference.load import load
 from tfyolo.models.contract import FILE_NAME, Contract
 from tfyolo.quiet import hidden_stderr

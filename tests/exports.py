@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest, export_model
 

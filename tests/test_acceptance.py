@@ -5,11 +5,11 @@ import subprocess
 import sys
 
 import pytest
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import SHARED
 from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import load
 
 COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"

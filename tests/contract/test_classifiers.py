@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tfyolo.export.registry import exportable, find_format
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
@@ -14,6 +12,8 @@ from tests.small import PICTURES
 from tfyolo.data.centre_crop import centre_crop
 from tfyolo.data.images import read_image
 from tfyolo.errors import TfyoloError
+from tfyolo.export.registry import exportable, find_format
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import create, load, load_classifier, load_detector
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model

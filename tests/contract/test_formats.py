@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tfyolo.export.nms import NMS, OUTSIDE
-from tfyolo.export.registry import FORMATS, exportable, find_format, format_of
 
 from tests.shared import ELSEWHERE, SHARED
 from tfyolo.errors import TfyoloError
+from tfyolo.export.nms import NMS, OUTSIDE
+from tfyolo.export.registry import FORMATS, exportable, find_format, format_of
 from tfyolo.files import megabytes
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.registry import exportable, find_format
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
 from tests.small import PICTURES, confident, letterboxed
 from tfyolo.evaluation.metrics import average_precision, match
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.registry import exportable, find_format
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
 from tfyolo.inference.results import Result

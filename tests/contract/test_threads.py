@@ -6,12 +6,12 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from tfyolo.export.registry import exportable
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import ELSEWHERE, SHARED, needs_shared
 from tests.small import confident, letterboxed
 from tfyolo.data.images import read_image
+from tfyolo.export.registry import exportable
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import create, load
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model

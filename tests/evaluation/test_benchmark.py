@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tfyolo.export.request import ExportRequest
 
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.evaluation import benchmark_files
@@ -17,6 +16,7 @@ from tfyolo.evaluation.benchmark_panels import LINE_INCHES, draw_panels
 from tfyolo.evaluation.benchmark_rows import Row, failures, reference, save_csv
 from tfyolo.evaluation.benchmark_variants import find_variants, without_machine, without_pictures
 from tfyolo.evaluation.benchmark_worker import MissingHereError, Worker
+from tfyolo.export.request import ExportRequest
 
 
 def row_of(name, milliseconds, map50_95=None, precision="float32", threads=(1, 4), kind="tflite"):

@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tfyolo.export import coreml
-from tfyolo.export.coreml_pipeline import with_suppression
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.registry import find_format
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.export.mil import constant, program_of, run_program
 from tests.shared import needs_shared
 from tests.small import PICTURES, confident, letterboxed
 from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.export import coreml
+from tfyolo.export.coreml_pipeline import with_suppression
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.registry import find_format
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import create, load
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.inference.predictions import Candidates

@@ -10,14 +10,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+
+from tfyolo.errors import TfyoloError
 from tfyolo.export import edgetpu
 from tfyolo.export.edgetpu_ops import TABLE, Operation, Tensor, refusal, unreadable
 from tfyolo.export.edgetpu_report import CONVOLUTIONS, FOLLOWS, check
 from tfyolo.export.flatbuffer import read, write
 from tfyolo.export.request import ExportRequest
 from tfyolo.export.tflite import convert
-
-from tfyolo.errors import TfyoloError
 from tfyolo.inference.runtimes import edgetpu as runtime
 from tfyolo.models.network import PARTS, Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate

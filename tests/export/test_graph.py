@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfyolo.export.graph import Cells, DetectionModule
-from tfyolo.export.nms import NMS, ClassGrid, NmsSettings, to_corners
 
 from tests.shared import SHARED, needs_shared
+from tfyolo.export.graph import Cells, DetectionModule
+from tfyolo.export.nms import NMS, ClassGrid, NmsSettings, to_corners
 from tfyolo.inference.decode import decode
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.inference.predictions import Candidates, Detections

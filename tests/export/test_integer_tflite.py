@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow.lite.tools import flatbuffer_utils
+
 from tfyolo.export.flatbuffer import read
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.nodes import run_network
 from tfyolo.export.request import ExportRequest, export_model
-
 from tfyolo.inference.decode import softmax
 from tfyolo.inference.load import create, load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression

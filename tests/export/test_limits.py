@@ -1,10 +1,10 @@
 """Files state the limits that are in force, and users are told of flags that have no effect."""
 
 import pytest
+
 from tfyolo.export.limits import without_effect
 from tfyolo.export.nms import MATRIX, NmsSettings
 from tfyolo.export.request import ExportRequest
-
 from tfyolo.models import Contract, load_spec
 
 ANCHORS = 6300

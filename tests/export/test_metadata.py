@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.readers import read_with
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import create
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model

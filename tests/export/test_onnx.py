@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.registry import find_format
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import needs_shared
 from tests.small import PICTURES, confident, letterboxed
 from tfyolo.errors import TfyoloError
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.registry import find_format
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import create, load
 from tfyolo.inference.runtimes.base import MAX_JSON_BYTES
@@ -91,6 +91,7 @@ def test_onnx_has_yolov5s_metadata_and_opset(small, tmp_path):
 @pytest.mark.parametrize("damage", ["truncated", "empty", "no contract", "noise"])
 def test_damaged_onnx_is_one_sentence(small, tmp_path, damage):
     import onnx
+
     from tfyolo.export.registry import find_format
 
     path = export_model(replace(small[1], nms="raw"), ["onnx"], tmp_path / "x")["onnx"]

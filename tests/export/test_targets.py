@@ -3,11 +3,11 @@
 import tempfile
 
 import pytest
-from tfyolo.export.registry import FORMATS, exportable, find_format
 
 from tests.full_disk import WORDS, limited, no_room_for_outputs
 from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
+from tfyolo.export.registry import FORMATS, exportable, find_format
 
 FOLDERS = [entry for entry in exportable() if entry.owned]
 FILES = [entry for entry in exportable() if not entry.owned]

@@ -7,15 +7,15 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
+
+from tests.shared import needs_shared
+from tests.small import confident, letterboxed
+from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.export import tensorrt
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
 from tfyolo.export.tensorrt import build_graph, engine_contract, with_contract
-
-from tests.shared import needs_shared
-from tests.small import confident, letterboxed
-from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.inference.load import load
 from tfyolo.inference.runtimes.tensorrt import read
 

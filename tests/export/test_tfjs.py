@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.registry import find_format
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import SHARED
 from tests.small import confident
 from tfyolo.data.images import read_image
 from tfyolo.errors import TfyoloError
+from tfyolo.export.nms import NmsSettings
+from tfyolo.export.registry import find_format
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.decode import decode
 from tfyolo.inference.load import load

@@ -7,15 +7,15 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+
+from tests.readers import read_with
+from tests.shared import SHARED
+from tfyolo.data.images import read_image
 from tfyolo.export import saved_model
 from tfyolo.export.graph import make_module
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.nodes import run_network
 from tfyolo.export.request import ExportRequest, export_model
-
-from tests.readers import read_with
-from tests.shared import SHARED
-from tfyolo.data.images import read_image
 from tfyolo.inference.load import create, load
 from tfyolo.inference.runtimes.tfjs import TfjsRuntime
 

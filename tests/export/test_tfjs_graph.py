@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfyolo.export.tfjs_graph import build
-from tfyolo.export.tfjs_operations import CONVOLUTIONS, FUSED, OPERATIONS
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.tfjs_graph import build
+from tfyolo.export.tfjs_operations import CONVOLUTIONS, FUSED, OPERATIONS
 from tfyolo.inference.runtimes.tensorflow_operations import ALLOWED
 from tfyolo.inference.runtimes.tfjs import NODE_FOLDER
 

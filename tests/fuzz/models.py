@@ -30,9 +30,9 @@ def exported(format_name: str, kinds: tuple[str, ...], folder: Path) -> list[Pat
 def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
     import keras
     import numpy as np
+
     from tfyolo.export.nms import NmsSettings
     from tfyolo.export.request import ExportRequest, export_model
-
     from tfyolo.inference.load import create
     from tfyolo.models.network import Network
     from tfyolo.quantization.calibration import CalibrationOptions, calibrate

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import SHARED, needs_shared
 from tests.small import PICTURES, rescaled
 from tfyolo.errors import TfyoloError
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.boxes import iou
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.load import create, load

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tfyolo.export.registry import FORMATS, exportable
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.registry import FORMATS, exportable
 from tfyolo.inference.inspection import Inspection, TensorInfo, inspect_file
 from tfyolo.inference.runtimes.graph_operations import Step, count_operations
 from tfyolo.models.network import Network
@@ -44,7 +44,6 @@ def network(tiny):
 def write(tiny, tmp_path_factory):
     """A function that writes `tiny` once in each format and precision."""
     from tfyolo.export.request import ExportRequest, export_model
-
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.model import calibrate_model
 
@@ -155,6 +154,7 @@ def test_kinds_of_suppression_are_seen_in_the_operations(write):
 
 def test_a_compiled_file_without_signature_keeps_its_names(write, tmp_path):
     from tensorflow.lite.tools import flatbuffer_utils
+
     from tfyolo.export.metadata import attach_files
 
     path = write("edgetpu", "int8")

@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import needs_shared
 from tests.small import PICTURES, confident, letterboxed
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import load
 from tfyolo.inference.runtimes import cpu
 from tfyolo.inference.runtimes import onnx as runtime

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from tfyolo.export.registry import FORMATS
 
 from tfyolo.errors import BadOutputError, TfyoloError
+from tfyolo.export.registry import FORMATS
 from tfyolo.inference.classifier import Classifier
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.nms import NmsOptions

@@ -11,11 +11,11 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from tfyolo.export.registry import find_format
-from tfyolo.export.request import ExportRequest
 
 from tests.fuzz import tflite as fuzzer
 from tfyolo.errors import TfyoloError
+from tfyolo.export.registry import find_format
+from tfyolo.export.request import ExportRequest
 from tfyolo.inference.runtimes.litert import LiteRtRuntime
 from tfyolo.inference.runtimes.tflite import check
 from tfyolo.inference.runtimes.tflite.check import check_model

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tfyolo.export.nodes import run_network
 
 from tests.shared import needs_shared
 from tests.weights.test_checkpoint import ARCH, NAMES
+from tfyolo.export.nodes import run_network
 from tfyolo.inference.decode import join_parts
 from tfyolo.models import build_model
 from tfyolo.models.network import Network

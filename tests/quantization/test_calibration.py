@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfyolo.export.nodes import Rounding, run_network
 
 from tests.quantization.conftest import IMAGE_HW, cell_pictures
+from tfyolo.export.nodes import Rounding, run_network
 from tfyolo.models.network import IMAGES
 from tfyolo.models.quantization import KEEPS_SCALE, range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -84,6 +84,7 @@ def test_what_is_kept_in_float_is_not_rounded(cells_int8):
 def test_integer_file_computes_what_the_graph_says(cells_int8, tmp_path):
     """Raw int8 heads of LiteRT beside the fake-quantized graph: a step or so apart."""
     from ai_edge_litert.interpreter import Interpreter
+
     from tfyolo.export.flatbuffer import write
     from tfyolo.export.request import ExportRequest
     from tfyolo.export.tflite import convert

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfyolo.export.nodes import Rounding, run_network
 
 import tfyolo
 from tests.data.class_folders import class_folders
 from tfyolo.cli.main import main
+from tfyolo.export.nodes import Rounding, run_network
 from tfyolo.models.build import NORMALIZE
 from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tfyolo.export.nodes import Rounding, fake_quantize, run_network
 
 from tests.small import confident, letterboxed
 from tfyolo import datasets
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.export.nodes import Rounding, fake_quantize, run_network
 from tfyolo.inference.load import load
 from tfyolo.models.network import IMAGES, Network
 from tfyolo.models.quantization import range_names

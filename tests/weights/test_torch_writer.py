@@ -12,12 +12,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tfyolo.export.pt import checkpoint_of, export
-from tfyolo.export.request import ExportRequest, export_model
 
 from tests.shared import SHARED, needs_shared, require_shared
 from tests.weights.pickles import Call, Name, archive, pickled, tensor
 from tfyolo.errors import TfyoloError
+from tfyolo.export.pt import checkpoint_of, export
+from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.weights import load_model, read_model_contract, torch_writer
 from tfyolo.weights.mapping import focus_kernel, phases_kernel
