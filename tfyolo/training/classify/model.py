@@ -89,6 +89,10 @@ class ClassifierTraining(TrainingModel):
         self.average = MovingAverage(self.averaged.weights, self.network.weights)
         self.means = [keras.metrics.Mean(name) for name in ("loss", "accuracy")]
 
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Logits (batch, classes) of images in 0..1; of the averaged weights unless `training`."""
+        return super().call(images, training)[0]
+
     def step(self, images: Any, labels: Any) -> dict[str, Any]:
         """One training step, as a graph function's body.
 
