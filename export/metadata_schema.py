@@ -1,7 +1,7 @@
 """TFLite metadata as typed tables, written as a flatbuffer.
 
 Source: metadata_schema.fbs 1.5.0 of TensorFlow Lite Support. A table lists its fields in the schema's order,
-because its position is its number in the file; fields after the last one that tfyolo writes are left out.
+because the position of a field is its number in the file; fields after the last one written are left out.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Graphs of TF.js models: what is fused, what is not, and how convolutions compute with int8 kernels."""
 
+import os
 import re
 from pathlib import Path
 
@@ -162,7 +163,7 @@ def test_an_operation_that_tfjs_lacks():
 
 def test_operations_are_pure_and_known_to_tfjs():
     converter = Path(NODE_FOLDER, "node_modules/@tensorflow/tfjs-converter/dist/operations/op_list")
-    if not converter.exists():
+    if not converter.exists() and not os.environ.get("CI"):  # there it must fail
         pytest.skip("Node's packages are not installed: make setup")
     text = "".join(file.read_text() for file in converter.glob("*.js"))
     assert set(re.findall(r"'tfOpName': '(\w+)'", text)) >= OPERATIONS

@@ -223,3 +223,5 @@ def test_a_network_of_one_scale_finds_the_same_in_another_runtime(tmp_path):
     exported = load(export_model(request, ["tflite"], tmp_path / "one")["tflite"])
     for found, wanted in zip(exported(PICTURES, rect=False), expected, strict=True):
         np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
+        np.testing.assert_allclose(found.boxes_xyxy_px, wanted.boxes_xyxy_px, atol=0.05)
+        np.testing.assert_array_equal(found.classes, wanted.classes)
