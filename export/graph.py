@@ -69,7 +69,8 @@ class Cells:
         sizes = tf.gather(tf.constant(self.sizes), cells[:, 2])
         centre = (2 * values[..., :2] - 0.5 + place) * sizes[:, :2]
         size = tf.square(2 * values[..., 2:]) * sizes[:, 2:]
-        return tf.stack([centre[..., 1], centre[..., 0], size[..., 1], size[..., 0]], -1)
+        # Slices that keep the axis: GPU delegates take no others.
+        return tf.concat([centre[..., 1:], centre[..., :1], size[..., 1:], size[..., :1]], -1)
 
 
 def signature(
