@@ -47,6 +47,16 @@ def test_an_exported_file_names_its_suppression(tiny, tmp_path, capsys):
     assert "several classes a box" in printed
     assert "detection_boxes (1, 7, 4) float32" in printed
     assert "1 TFLite_Detection_PostProcess" in printed
+    assert "LiteRT's GPU delegate leaves to the CPU: " in printed
+
+
+def test_a_file_that_a_gpu_can_take_as_a_whole(tiny, tmp_path, capsys):
+    from tfyolo.export.request import ExportRequest, export_model
+
+    request = ExportRequest(tiny.model, tiny.contract, (64, 64), nms="none")
+    path = export_model(request, ["tflite"], tmp_path / "tiny")["tflite"]
+    assert main(["inspect", str(path)]) == 0
+    assert "LiteRT's GPU delegate takes every operator" in capsys.readouterr().out
 
 
 def renamed(source, target, names):

@@ -152,6 +152,18 @@ def test_kinds_of_suppression_are_seen_in_the_operations(write):
     assert inspect_file(write("saved_model")).operators["CombinedNonMaxSuppression"] == 1
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_what_a_gpu_delegate_leaves_to_the_cpu(write, precision):
+    """Nothing of a graph without suppression; of the default its suppression and what leads to it."""
+    for kind in ("none", "raw"):
+        assert inspect_file(write("tflite", precision, kind)).not_on_gpu == {}
+    found = inspect_file(write("tflite", precision))
+    assert found.not_on_gpu["TFLite_Detection_PostProcess"] == 1
+    assert "CONV_2D" not in found.not_on_gpu
+    assert found.to_dict()["not_on_gpu"] == found.not_on_gpu
+    assert inspect_file(write("edgetpu", "int8")).not_on_gpu is None
+
+
 def test_a_compiled_file_without_signature_keeps_its_names(write, tmp_path):
     from tensorflow.lite.tools import flatbuffer_utils
 

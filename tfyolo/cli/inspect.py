@@ -105,7 +105,16 @@ def _print(name: str, rows: list[tuple[str, str]], found: Inspection) -> None:
     for line in range(lines):
         grid.add_row(*cells[line::lines])
     table.add_row(f"{sum(operators.values()):,} operators\nof {len(operators)} kinds", grid)
+    if found.not_on_gpu is not None:
+        table.add_row("GPU", escape(printable(_gpu(found.not_on_gpu))))
     console().print(table)
+
+
+def _gpu(left: dict[str, int]) -> str:
+    """What a GPU delegate would leave to the CPU."""
+    if not left:
+        return "LiteRT's GPU delegate takes every operator"
+    return "LiteRT's GPU delegate leaves to the CPU: " + ", ".join(f"{n} {kind}" for kind, n in left.items())
 
 
 def _tensor(tensor: TensorInfo) -> str:

@@ -44,6 +44,8 @@ class Inspection:
         outputs: in the file's order.
         operators: how many of each operation there are, by the format's own names.
         weights: kind of numbers of the weights, where the contract does not name a precision.
+        not_on_gpu: how many of each operation LiteRT's GPU delegate would not take; None where it does not
+            run files of this format.
 
     Example:
         >>> found = inspect_file("best.tflite")  # doctest: +SKIP
@@ -56,6 +58,7 @@ class Inspection:
     outputs: tuple[TensorInfo, ...]
     operators: dict[str, int]
     weights: str = "float32"
+    not_on_gpu: dict[str, int] | None = None
 
     @property
     def precision(self) -> str:
@@ -75,6 +78,7 @@ class Inspection:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         contract = self.contract
+        gpu = {} if self.not_on_gpu is None else {"not_on_gpu": self.not_on_gpu}
         return {
             "task": contract.task,
             "names": list(contract.names),
@@ -87,6 +91,7 @@ class Inspection:
             "inputs": [tensor.to_dict() for tensor in self.inputs],
             "outputs": [tensor.to_dict() for tensor in self.outputs],
             "operators": dict(sorted(self.operators.items(), key=lambda item: (-item[1], item[0]))),
+            **gpu,
         }
 
 

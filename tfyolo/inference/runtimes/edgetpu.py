@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,4 +135,4 @@ class OrderedRunner:
 
 def inspect(path: Path) -> Inspection:
     """What an `_edgetpu.tflite` file holds; what is compiled is one operation, `edgetpu-custom-op`."""
-    return inspect_flatbuffer(path)
+    return replace(inspect_flatbuffer(path), not_on_gpu=None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.inference.runtimes.tflite.gpu import not_on_gpu
 from tfyolo.inference.runtimes.tflite.graph import Graph, Tensor, read_graph
 from tfyolo.inference.runtimes.tflite.reader import DamagedError
 from tfyolo.inputs import MODEL, read_input
@@ -37,6 +38,7 @@ def inspect_flatbuffer(path: Path) -> Inspection:
         tuple(_info(name, tensor) for name, tensor in inputs.items()),
         tuple(_info(name, tensor) for name, tensor in outputs.items()),
         dict(Counter(operator.name for operator in graph.operators)),
+        not_on_gpu=not_on_gpu(graph),
     )
 
 
