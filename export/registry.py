@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.errors import TfyoloError
 from tfyolo.files import Owned, check_file_target, check_folder_target
 from tfyolo.inputs import MODEL, check_input, check_input_folder
+from tfyolo.libraries import require
+
+_TENSORFLOW = ("tensorflow", "keras")
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,10 @@ class Format:
     """Of `PRECISIONS`."""
     inspector: str
     """`module:function` from a path to an `Inspection` (inspection.py)."""
-    extra: str | None = None
-    """What to install to write and run it: `pip install tfyolo[extra]`."""
+    writes_with: tuple[str, ...] = _TENSORFLOW
+    """Optional libraries that write it, by module (libraries.py)."""
+    runs_with: tuple[str, ...] = ()
+    """Optional libraries that run it."""
     holds: str | None = None
     """A file that every folder of this format has, where it is a folder."""
     owned: Owned | None = None
@@ -74,7 +79,8 @@ class Format:
     def open(self, path: Path, threads: int | None = None) -> Any:
         """The runtime for a file, on so many threads of the CPU."""
         self._check_input(path)
-        return self._call(self.runtime, path, threads)
+        require(*self.runs_with)
+        return resolve(self.runtime)(path, threads)
 
     def check_target(self, path: Path) -> None:
         """Refuse a path at which something stands that is no earlier export of this format.
@@ -88,14 +94,19 @@ class Format:
             check_folder_target(path, self.owned)
 
     def write(self, request: Any, path: Path) -> None:
-        """Export."""
+        """Export.
+
+        Raises:
+            MissingExtraError: a library that writes it is not installed.
+        """
+        require(*self.writes_with)
         assert self.exporter is not None  # noqa: S101 - `check` has refused it
-        self._call(self.exporter, request, path)
+        resolve(self.exporter)(request, path)
 
     def inspect(self, path: Path) -> Any:
         """What a file holds."""
         self._check_input(path)
-        return self._call(self.inspector, path)
+        return resolve(self.inspector)(path)
 
     def _check_input(self, path: Path) -> None:
         """Refuse devices, pipes and the like: libraries open files and parts of folders by their names."""
@@ -103,15 +114,6 @@ class Format:
             check_input_folder(path, MODEL)
         else:
             check_input(path, MODEL)
-
-    def _call(self, dotted: str, *arguments: Any) -> Any:
-        """Import and call; a library that is missing is named with what brings it."""
-        try:
-            return resolve(dotted)(*arguments)
-        except ModuleNotFoundError as error:
-            if self.extra is None or (error.name or "").startswith("tfyolo"):
-                raise
-            raise MissingExtraError(error.name or self.label, self.extra) from error
 
 
 OPSETS = range(13, 19)
@@ -133,6 +135,7 @@ _COREML = "Data/com.apple.CoreML"
 FORMATS: tuple[Format, ...] = (
     Format(
         name="keras",
+        runs_with=_TENSORFLOW,
         label="Keras",
         suffix=".keras",
         exporter=None,
@@ -144,6 +147,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         name="pt",
+        runs_with=_TENSORFLOW,
         label="PyTorch",
         suffix=".pt",
         exporter="tfyolo.export.pt:export",
@@ -162,7 +166,8 @@ FORMATS: tuple[Format, ...] = (
         inspector=f"{_RUNTIMES}.torchscript:inspect",
         nms=("none", "raw"),
         precisions=("float32",),
-        extra="torch",
+        writes_with=(*_TENSORFLOW, "tf2onnx", "onnx2torch", "torch", "torchvision"),
+        runs_with=("torch", "torchvision"),
     ),
     Format(
         name="onnx",
@@ -173,7 +178,7 @@ FORMATS: tuple[Format, ...] = (
         inspector=f"{_RUNTIMES}.onnx:inspect",
         nms=("builtin", "tensor", "none", "raw"),
         precisions=("float32", "float16", "int8"),
-        extra="onnx",
+        writes_with=(*_TENSORFLOW, "tf2onnx", "onnxslim"),
         dynamic_batch=True,
         calibrates=True,
     ),
@@ -186,7 +191,8 @@ FORMATS: tuple[Format, ...] = (
         inspector=f"{_RUNTIMES}.openvino:inspect",
         nms=("builtin", "tensor", "none", "raw"),
         precisions=("float32", "float16", "int8"),
-        extra="openvino",
+        writes_with=(*_TENSORFLOW, "openvino"),
+        runs_with=("openvino",),
         holds="model.xml",
         owned=Owned(("model.xml", "model.bin", "tfyolo.json")),
         dynamic_batch=True,
@@ -201,7 +207,7 @@ FORMATS: tuple[Format, ...] = (
         inspector=f"{_RUNTIMES}.tensorrt:inspect",
         nms=("efficient", "none", "raw"),
         precisions=("float32", "float16"),
-        extra="tensorrt",
+        writes_with=(*_TENSORFLOW, "tf2onnx", "onnxslim", "tensorrt"),
     ),
     Format(
         name="coreml",
@@ -212,7 +218,8 @@ FORMATS: tuple[Format, ...] = (
         inspector=f"{_RUNTIMES}.coreml:inspect",
         nms=("pipeline", "none", "raw"),
         precisions=("float32", "float16"),
-        extra="coreml",
+        writes_with=(*_TENSORFLOW, "coremltools"),
+        runs_with=("coremltools",),
         holds="Manifest.json",
         owned=Owned(
             ("Manifest.json", f"{_COREML}/model.mlmodel", f"{_COREML}/weights/weight.bin"),
@@ -222,6 +229,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         name="saved_model",
+        runs_with=_TENSORFLOW,
         label="SavedModel",
         suffix="_saved_model",
         holds="saved_model.pb",
@@ -237,6 +245,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         name="pb",
+        runs_with=_TENSORFLOW,
         label="frozen GraphDef",
         suffix=".pb",
         exporter="tfyolo.export.graph_def:export",
@@ -254,7 +263,6 @@ FORMATS: tuple[Format, ...] = (
         inspector=f"{_RUNTIMES}.edgetpu:inspect",
         nms=("postprocess", "builtin", "tensor", "none", "raw"),
         precisions=("int8",),
-        extra="export",
     ),
     Format(
         name="tflite",
@@ -265,7 +273,6 @@ FORMATS: tuple[Format, ...] = (
         inspector=f"{_RUNTIMES}.litert:inspect",
         nms=("postprocess", "builtin", "tensor", "none", "raw"),
         precisions=("float32", "float16", "dynamic", "int8", "int16x8"),
-        extra="export",
     ),
     Format(
         name="tfjs",

@@ -11,6 +11,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.limits import in_force, without_effect
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import Format, find_format
+from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 
@@ -143,13 +144,16 @@ def check_export(request: ExportRequest, formats: list[str]) -> list[tuple[Forma
         Each format with its kind of suppression.
 
     Raises:
-        TfyoloError: an unknown format, one that cannot do this, or a size that strides do not divide.
+        TfyoloError: an unknown format, one that cannot do this or whose libraries are not installed, or a
+            size that strides do not divide.
     """
     request.contract.check_size(request.image_hw)
     own = request.calibrator == "runtime"
     if own and request.precision != "int8":
         raise TfyoloError("--calibrator runtime is for integer networks", fix="add --int8, or leave it out")
     entries = [find_format(name) for name in formats]
+    for entry in entries:
+        require(*entry.writes_with)
     task, batch = request.contract.task, request.dynamic_batch
     kinds = [check_request(entry, request.nms, request.precision, task, batch) for entry in entries]
     for entry in entries:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfyolo.data.sample import Sample
-from tfyolo.errors import MissingExtraError
+from tfyolo.libraries import require
 
 MINIMUM_RECALL = 0.98
 """With a best possible recall of less, new anchors are tried."""
@@ -118,10 +118,9 @@ def evolve_anchors(
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.cluster import KMeans
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "train") from error
+    require("sklearn")
+    from sklearn.cluster import KMeans
+
     random = np.random.default_rng(seed)
     sizes = np.maximum(sizes_px.astype(np.float64), 1e-3)
     some = sizes[random.permutation(len(sizes))[:_KMEANS_SAMPLE]]

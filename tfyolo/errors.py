@@ -36,5 +36,6 @@ class BadOutputError(TfyoloError):
 class MissingExtraError(TfyoloError):
     """A library that comes with an optional extra is not installed."""
 
-    def __init__(self, library: str, extra: str) -> None:
-        super().__init__(f"{library} is not installed", fix=f"pip install 'tfyolo[{extra}]'")
+    def __init__(self, library: str, extra: str, *, plural: bool = False) -> None:
+        verb = "are" if plural else "is"
+        super().__init__(f"{library} {verb} not installed", fix=f"pip install 'tfyolo[{extra}]'")

@@ -1,5 +1,6 @@
 """TensorRT: the graph that it is given, and what happens where there is no GPU."""
 
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +12,6 @@ from onnx import TensorProto
 from tests.shared import needs_shared
 from tests.small import confident, letterboxed
 from tfyolo.errors import MissingExtraError, TfyoloError
-from tfyolo.export import tensorrt
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
@@ -122,7 +122,7 @@ def fake_tensorrt(builder):
     ("precision", "kind"), [("float32", TensorProto.FLOAT), ("float16", TensorProto.FLOAT16)]
 )
 def test_an_engine_is_built_of_the_graph_as_it_is_typed(small, tmp_path, monkeypatch, precision, kind):
-    monkeypatch.setattr(tensorrt, "import_tensorrt", lambda: fake_tensorrt(FakeBuilder))
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(FakeBuilder))
     request = replace(small[1], nms="efficient", precision=precision)
     path = tmp_path / "x.engine"
     find_format("engine").write(request, path)
@@ -136,7 +136,7 @@ def test_a_builder_without_a_gpu_is_one_sentence(small, tmp_path, monkeypatch):
     def builder(logger):
         raise TypeError("pybind11::init(): factory function returned nullptr")
 
-    monkeypatch.setattr(tensorrt, "import_tensorrt", lambda: fake_tensorrt(builder))
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(builder))
     with pytest.raises(TfyoloError, match="NVIDIA GPU only, and there is none"):
         find_format("engine").write(replace(small[1], nms="efficient"), tmp_path / "x.engine")
     assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,14 @@ def device(text: str) -> str:
     if text not in ("", "cpu") and not all(part.isdecimal() for part in text.split(",")):
         raise argparse.ArgumentTypeError(f"{text} is neither `cpu` nor the index of a GPU")
     return text
+
+
+def drawn_plots(wanted: bool) -> bool:
+    """Whether a validation draws plots: if `wanted`, and matplotlib is installed. Says so if it is not."""
+    from tfyolo.libraries import is_installed
+
+    if wanted and not is_installed("matplotlib"):
+        note = "note: no plots, since matplotlib is not installed: pip install 'tfyolo[plots]'"
+        print(note, file=sys.stderr)
+        return False
+    return wanted

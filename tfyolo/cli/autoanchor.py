@@ -12,6 +12,7 @@ from tfyolo.cli.next_command import print_next
 if TYPE_CHECKING:
     from tfyolo.anchors import AnchorDecision
 
+NEEDS = ("sklearn",)
 EXAMPLES = (
     "tfyolo autoanchor --data bccd.yaml --img 320",
     "tfyolo autoanchor --data bccd.yaml --cfg yolov5s --force --output anchors.yaml",

@@ -157,7 +157,9 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     from tfyolo.data.folders import read_folders
     from tfyolo.files import run_folder
+    from tfyolo.libraries import require
 
+    require("tensorflow", "keras", "matplotlib")
     if arguments.qat:
         train_quantized.train_quantized(arguments, "classify", "--pretrained", arguments.pretrained)
         return 0
@@ -261,8 +263,9 @@ def _val(arguments: argparse.Namespace) -> int:
     dataset = read_folders(arguments.data)
     classifier = load_classifier(arguments.weights, options.image_hw(arguments.img))
     dataset.with_names(classifier.names)  # refuses before a folder is made
+    plots = options.drawn_plots(not arguments.noplots)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
-    settings = ClassifyValOptions(arguments.split, arguments.batch, not arguments.noplots)
+    settings = ClassifyValOptions(arguments.split, arguments.batch, plots)
     with progress_bar() as progress:
         metrics = validate_classifier(classifier, dataset, settings, folder, progress)
     print_metrics(metrics, folder, arguments.verbose or len(metrics.names) <= 30)

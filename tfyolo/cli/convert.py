@@ -8,6 +8,7 @@ from pathlib import Path
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
+NEEDS = ("tensorflow", "keras")
 EXAMPLES = ("tfyolo convert yolov5s.pt yolov5s.keras",)
 
 

@@ -48,8 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.convert import ConvertOptions, convert_dataset
     from tfyolo.data.dataset import read_dataset
+    from tfyolo.libraries import require
     from tfyolo.text import printable
 
+    if arguments.to == "tfrecord":
+        require("tensorflow")
     dataset = read_dataset(arguments.data)
     settings = ConvertOptions(
         arguments.splits, arguments.names, arguments.shards, arguments.link, arguments.exist_ok

@@ -7,6 +7,7 @@ import argparse
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 
+NEEDS = ("tensorflow", "keras", "matplotlib", "sklearn")
 EXAMPLES = ("tfyolo demo", "tfyolo demo --epochs 10 --project results")
 
 

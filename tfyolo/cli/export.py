@@ -86,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.cli.progress import progress_bar
     from tfyolo.export.registry import find_format, format_of
     from tfyolo.files import megabytes
+    from tfyolo.libraries import require
     from tfyolo.quiet import hidden_stderr
     from tfyolo.weights.hub import find_weights
 
@@ -95,7 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     nms = arguments.nms or "auto"
     for name in arguments.include:  # a doomed request ends before TensorFlow is loaded
-        find_format(name).check(nms, arguments.precision)
+        entry = find_format(name)
+        entry.check(nms, arguments.precision)
+        require(*entry.writes_with)
     path = find_weights(arguments.weights)
     if not format_of(path).source:
         raise TfyoloError(

@@ -12,6 +12,7 @@ from typing import NoReturn
 from tfyolo.cli.parser import Parser, closest
 from tfyolo.disk import OF_WRITING, cannot_write
 from tfyolo.errors import TfyoloError
+from tfyolo.libraries import missing_extra, require
 from tfyolo.text import printable
 from tfyolo.version import __version__
 
@@ -34,7 +35,8 @@ COMMANDS = {
     "profile": "cost and speed of blocks side by side",
     "benchmark": "size, mAP and latency of model files and formats, side by side",
 }
-"""Each is a module of this folder, with EXAMPLES, add_arguments(parser) and run(arguments) -> exit code."""
+"""Each is a module of this folder, with EXAMPLES, add_arguments(parser) and run(arguments) -> exit code.
+NEEDS, in some, are the optional libraries (libraries.py) that it cannot begin without."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,7 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if device:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1" if device == "cpu" else device
     try:
+        require(*getattr(module, "NEEDS", ()))
         return int(module.run(arguments) or 0)
+    except ModuleNotFoundError as error:  # of a library that only some inputs need
+        missing = missing_extra(error)
+        if missing is None:
+            raise
+        print(f"error: {missing}", file=sys.stderr)
+        return 2
     except TfyoloError as error:
         print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
         return 2

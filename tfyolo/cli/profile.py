@@ -6,6 +6,7 @@ import argparse
 
 from tfyolo.cli import arguments as options
 
+NEEDS = ("tensorflow", "keras")
 EXAMPLES = (
     "tfyolo profile SPP SPPF --channels 1024 --size 64 --batch 16",
     "tfyolo profile 'Conv(256, 3)' 'GhostConv(256, 3)' C3 C3TR --channels 256",

@@ -12,6 +12,7 @@ from tfyolo.cli.next_command import print_next
 if TYPE_CHECKING:
     from tfyolo.quantization.debug import DebugReport
 
+NEEDS = ("tensorflow", "keras")
 EXAMPLES = (
     "tfyolo quant-debug --weights yolov5n.pt --data coco128.yaml",
     "tfyolo quant-debug --weights best_int8.keras --float best.keras --data fruit.yaml --images 64 --worst 8",

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 
+NEEDS = ("tensorflow", "keras")
 EXAMPLES = (
     "tfyolo quantize --weights yolov5n.pt --data coco128.yaml               # 1,000 steps, no labels needed",
     "tfyolo quantize --weights best.keras --data fruit.yaml --steps 2000 --loss both",

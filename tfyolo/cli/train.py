@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tfyolo.training.options import TrainOptions
     from tfyolo.training.train import TrainResult
 
+NEEDS = ("tensorflow", "keras", "matplotlib", "sklearn")
 EXAMPLES = (
     "tfyolo train --data bccd.yaml --weights yolov5n.pt --img 320 --epochs 30",
     "tfyolo train --data bccd.yaml --weights '' --cfg yolov5s --hyp scratch-med --optimizer AdamW",

@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note: {limits}; mAP cannot be compared with that at 0.001", file=sys.stderr)
     elif arguments.conf_thres > 0.001:
         print("note: mAP at --conf-thres over 0.001 comes out higher than it is", file=sys.stderr)
+    plots = options.drawn_plots(not arguments.noplots)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     with progress_bar() as progress:
         metrics = validate(
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
                 rect=arguments.rect,
                 augment=arguments.augment,
                 single_cls=arguments.single_cls,
-                plots=not arguments.noplots,
+                plots=plots,
                 save_json=arguments.save_json,
                 annotations=arguments.annotations,
             ),

@@ -22,6 +22,7 @@ from tfyolo.evaluation.classification_plots import save_looks
 from tfyolo.evaluation.plots import save_confusion
 from tfyolo.files import atomic
 from tfyolo.inference.classifier import Classifier
+from tfyolo.libraries import require
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how many are done, and of how many."""
@@ -141,6 +142,8 @@ def validate_classifier(
         >>> round(metrics.top1, 3)  # doctest: +SKIP
         0.987
     """
+    if folder and options.plots:
+        require("matplotlib")
     dataset = data if isinstance(data, FolderDataset) else read_folders(data)
     dataset, split = dataset.with_names(classifier.names), options.split or default_split(dataset)
     tell = progress or (lambda *_: None)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
+from tfyolo.inference.annotate import draw_boxes
 from tfyolo.inference.boxes import Array
 
 MAX_TILES = 16
@@ -88,24 +89,13 @@ def _fit(image: Array, tile: int) -> tuple[Array, float, Array]:
     return square, ratio, np.array([left, top], np.float32)
 
 
-def _draw(picture: Array, boxes: Array, classes: Array, conf: Array | None, names: Sequence[str]) -> Array:
-    """Boxes and captions, drawn by `supervision`, with one colour a class."""
-    import supervision as sv
-
-    if not len(boxes):
-        return picture
-    detections = sv.Detections(xyxy=boxes, class_id=classes, confidence=conf)
-    captions = [
+def _draw(image: Array, boxes: Array, classes: Array, conf: Array | None, names: Sequence[str]) -> Array:
+    """Boxes, class names and, where given, confidences."""
+    labels = [
         str(names[class_id]) + ("" if conf is None else f" {conf[index]:.2f}")
         for index, class_id in enumerate(classes)
     ]
-    label = sv.LabelAnnotator(text_scale=0.36, text_thickness=1, text_padding=2)
-    scene = np.ascontiguousarray(picture[..., ::-1])  # supervision draws in BGR
-    scene = sv.BoxAnnotator(thickness=2).annotate(scene, detections)
-    lowered = boxes.copy()
-    lowered[:, 1] = np.maximum(boxes[:, 1], 16)  # a caption stands on its box; this one has no room above
-    detections = sv.Detections(xyxy=lowered, class_id=classes)
-    return np.ascontiguousarray(label.annotate(scene, detections, labels=captions)[..., ::-1])
+    return draw_boxes(image, boxes, classes, labels, thickness=2, text_px=11)
 
 
 def _title(picture: Array, text: str) -> None:

@@ -24,6 +24,7 @@ from tfyolo.inference.boxes import xywh_to_xyxy
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.predictions import Detections
+from tfyolo.libraries import require
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, how many are done, and of how many."""
@@ -202,6 +203,8 @@ def validate(
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
     classes = _class_map(detector, dataset, options)
     names = _names(detector, dataset, options)
+    if folder and options.plots:
+        require("matplotlib")
     tell = progress or (lambda *_: None)
     scan = scan or scan_split(
         dataset, options.split, progress=lambda done, total: tell("checking labels", done, total)

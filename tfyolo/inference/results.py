@@ -12,6 +12,7 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, suffix_of
+from tfyolo.libraries import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +65,7 @@ class Result:
 
     def to_supervision(self) -> sv.Detections:
         """As `supervision.Detections`, with `class_name` in its data: for trackers, zones, annotators."""
+        require("supervision")
         import supervision as sv
 
         labels = np.array([self.names[i] for i in self.classes], dtype=str)
@@ -76,6 +78,7 @@ class Result:
 
     def to_pandas(self) -> pd.DataFrame:
         """As a table: xmin, ymin, xmax, ymax, confidence, class, name (YOLOv5's columns)."""
+        require("pandas")
         import pandas as pd
 
         table = pd.DataFrame(self.boxes_xyxy_px, columns=["xmin", "ymin", "xmax", "ymax"])

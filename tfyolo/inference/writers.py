@@ -146,25 +146,25 @@ class Writer:
             import cv2
 
             picture = cv2.resize(picture, self._video_size)
-        self._sink.write_frame(np.ascontiguousarray(picture[..., ::-1]))
+        self._sink.write(np.ascontiguousarray(picture[..., ::-1]))
         self._frames += 1
 
     def _open_film(self, path: Path, fps: float) -> None:
-        import supervision as sv
+        import cv2
 
-        width, height = self._video_size
-        # MPEG-4 counts time in 16 bits: two decimals always fit.
-        info = sv.VideoInfo(width=width, height=height, fps=max(round(fps, 2), 0.1))
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic(path))
             self._frames = 0
             stack.callback(self._check_film, temporary)
-            try:
-                self._sink = stack.enter_context(sv.VideoSink(str(temporary), info))
-            except RuntimeError as error:
+            # MPEG-4 counts time in 16 bits: two decimals always fit.
+            codec = cv2.VideoWriter.fourcc(*"mp4v")
+            self._sink = cv2.VideoWriter(str(temporary), codec, max(round(fps, 2), 0.1), self._video_size)
+            stack.callback(self._sink.release)
+            if not self._sink.isOpened():
+                width, height = self._video_size
                 raise TfyoloError(
                     f"no video of {width}x{height} pixels can be written", path=path, fix="pass --nosave"
-                ) from error
+                )
             self._film = stack.pop_all()
 
     def _check_film(self, path: Path) -> None:

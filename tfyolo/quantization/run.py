@@ -14,6 +14,7 @@ from tfyolo.evaluation.classification import ClassificationMetrics
 from tfyolo.evaluation.validator import Metrics
 from tfyolo.export.request import export_model
 from tfyolo.inputs import MODEL, read_input
+from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
@@ -87,6 +88,8 @@ def quantize(
         >>> options = QuantizeOptions(Path("fruit.yaml"), "best.keras", Path("small.keras"))  # doctest: +SKIP
         >>> quantize(options)  # doctest: +SKIP
     """
+    if options.train:
+        require("tensorflow_model_optimization", "tf_keras")
     check_target(options.output)
     model, contract = load_model(find_weights(options.weights))
     contract.require(options.task or contract.task, options.weights)

@@ -16,18 +16,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.errors import MissingExtraError
 from tfyolo.export.nodes import KINDS, NoRounding, convolve, fake_quantize
+from tfyolo.libraries import require
 from tfyolo.models.build import NORMALIZE
 from tfyolo.models.network import IMAGES, Network, Node, Weights
 from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-try:
-    import tensorflow_model_optimization as tfmot
-    import tf_keras
-except ImportError as error:
-    raise MissingExtraError("tensorflow-model-optimization", "qat") from error
+require("tensorflow_model_optimization", "tf_keras")
+import tensorflow_model_optimization as tfmot  # noqa: E402
+import tf_keras  # noqa: E402
 
 _tfq = tfmot.quantization.keras
 LEVELS = 255

@@ -9,8 +9,9 @@ from pathlib import Path
 import yaml
 
 from tfyolo.disk import writing
-from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
+from tfyolo.libraries import require
 from tfyolo.training.callbacks import fitness
 from tfyolo.training.hyps import Hyps, read_hyps
 from tfyolo.training.options import TrainOptions
@@ -46,10 +47,9 @@ def evolve(options: TrainOptions, folder: Path, runs: int, tell: Callable[[str],
         MissingExtraError: optuna is not installed.
         TfyoloError: no run came to an end.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingExtraError("optuna", "train") from error
+    require("optuna")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     first = read_hyps(options.hyp, **options.hyp_overrides)
     database = folder / "evolve.db"

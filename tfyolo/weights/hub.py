@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, cache_folder, suffix_of
+from tfyolo.libraries import require
 
 RELEASE_URL = "https://github.com/ultralytics/yolov5/releases/download/v7.0"
 SHA256 = {
@@ -57,6 +58,7 @@ def find_weights(path_or_name: str | Path) -> Path:
 def _download(name: str, target: Path) -> Path:
     from tfyolo.models.build import import_keras
 
+    require("tensorflow", "keras")  # which also run what is downloaded
     url = f"{RELEASE_URL}/{target.name}"
     print(f"downloading {url}\n{LICENCE}", file=sys.stderr)
     try:

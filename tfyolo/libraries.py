@@ -1,0 +1,94 @@
+"""Optional libraries: which extra brings each, and checks that they are there before any work begins."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import dataclass
+
+from tfyolo.errors import MissingExtraError
+
+
+@dataclass(frozen=True)
+class Library:
+    """One optional library."""
+
+    module: str
+    """What is imported."""
+    extra: str
+    """The extra of tfyolo that brings it."""
+    package: str = ""
+    """Its name on PyPI, where that is not the module's."""
+
+
+LIBRARIES: tuple[Library, ...] = (
+    Library("tensorflow", "tensorflow"),
+    Library("keras", "tensorflow"),
+    Library("matplotlib", "plots"),
+    Library("sklearn", "anchors", "scikit-learn"),
+    Library("tensorboard", "train"),
+    Library("optuna", "train"),
+    Library("tensorflow_model_optimization", "qat", "tensorflow-model-optimization"),
+    Library("tf_keras", "qat", "tf-keras"),
+    Library("tf2onnx", "onnx"),
+    Library("onnxslim", "onnx"),
+    Library("torch", "torch"),
+    Library("torchvision", "torch"),
+    Library("onnx2torch", "torch"),
+    Library("openvino", "openvino"),
+    Library("nncf", "openvino"),
+    Library("coremltools", "coreml"),
+    Library("tensorrt", "tensorrt"),
+    Library("pandas", "results"),
+    Library("supervision", "results"),
+)
+"""`pyproject.toml` says the same in its extras; a test compares them."""
+_WITH_TENSORFLOW = frozenset({"tensorflow", "plots", "anchors"})
+_INCLUDES: dict[str, frozenset[str]] = {
+    "tensorflow": _WITH_TENSORFLOW - {"tensorflow"},
+    **dict.fromkeys(("train", "qat", "onnx", "coreml"), _WITH_TENSORFLOW),
+    **dict.fromkeys(("torch", "tensorrt"), _WITH_TENSORFLOW | {"onnx"}),
+}
+"""Extras that an extra brings with it."""
+_BY_MODULE = {library.module: library for library in LIBRARIES}
+
+
+def require(*modules: str) -> None:
+    """Check that libraries are installed, without importing them.
+
+    Args:
+        modules: entries of `LIBRARIES`, by `module`.
+
+    Raises:
+        MissingExtraError: some are not; it names all of them and one command that installs them.
+
+    Example:
+        >>> require()
+    """
+    if absent := [_BY_MODULE[module] for module in modules if not is_installed(module)]:
+        packages = [library.package or library.module for library in absent]
+        names = ", ".join(packages[:-1]) + (" and " if absent[1:] else "") + packages[-1]
+        raise MissingExtraError(names, ",".join(_fewest(absent)), plural=len(absent) > 1)
+
+
+def _fewest(absent: list[Library]) -> list[str]:
+    """Extras that bring libraries, without those that another of them includes."""
+    extras = list(dict.fromkeys(library.extra for library in absent))
+    included = frozenset[str]().union(*(_INCLUDES.get(extra, frozenset()) for extra in extras))
+    return [extra for extra in extras if extra not in included]
+
+
+def is_installed(module: str) -> bool:
+    """Whether a library could be imported."""
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # a module that was put into sys.modules without a specification
+        return True
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
+    """What to tell the user where an import failed; None if the module is in no extra of tfyolo."""
+    library = _BY_MODULE.get((error.name or "").partition(".")[0])
+    return None if library is None else MissingExtraError(library.package or library.module, library.extra)
