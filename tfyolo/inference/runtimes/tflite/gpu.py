@@ -2,8 +2,8 @@
 
 The delegate leaves what it does not take to the CPU, and each change between the two costs a copy and a wait.
 
-Source: the check of the delegate, `tflite/tools/versioning/gpu_compatibility.cc` in google-ai-edge/LiteRT (names
-and conditions of 2026; the list in its guide is shorter and older). Conditions on attributes that no exporter
+Source: the delegate's check, `tflite/tools/versioning/gpu_compatibility.cc` of google-ai-edge/LiteRT: names
+and conditions of 2026; the list in its guide is shorter and older. Conditions on attributes that no exporter
 writes, such as fused activations of pooling, are left out. The `Analyzer` in the Python packages TensorFlow
 (2.18) and LiteRT (2.3) calls every file compatible.
 """
