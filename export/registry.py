@@ -62,6 +62,13 @@ class Format:
         if self.exporter is None:
             raise TfyoloError(f"{self.label} is no format of `export`", fix="`tfyolo convert` writes it")
         if precision not in self.precisions:
+            if precision == "dynamic":  # in YOLOv5 a flag of ONNX
+                fix = f"pass --dynamic-batch for {self.label} of any number of images"
+                raise TfyoloError(
+                    f"{self.label} cannot be written with --dynamic: files have a fixed image size, and the "
+                    "flag stands for TensorFlow Lite's dynamic-range quantization",
+                    fix=f"{fix if self.dynamic_batch else 'leave it out'}; --img sets the size",
+                )
             flags = ", ".join(PRECISIONS[name] or "none of these flags" for name in self.precisions)
             asked = PRECISIONS[precision] or "--int8, --half and the like all absent"
             raise TfyoloError(f"{self.label} cannot be written with {asked}", fix=f"pass {flags}")

@@ -114,7 +114,7 @@ DETECT = ("detect", "--weights", "a.pt", "--source", "b.jpg")
         ((*DETECT, "--device", "gpu"), "gpu is neither `cpu` nor the index of a GPU"),
         ((*DETECT, "--img", "big"), "invalid int value: 'big'"),
         ((*DETECT, "--save-text"), "unrecognized arguments: --save-text"),
-        ((*DETECT, "--conf", "0.5"), "unrecognized arguments: --conf 0.5"),
+        ((*DETECT, "--confi", "0.5"), "unrecognized arguments: --confi 0.5"),
         ((*DETECT, "a\nb\x1b[2J"), ""),
         (DETECT[:3], "the following arguments are required: --source"),
         (("val", "--weights", "a.pt", "--data", "b.yaml", "--task", "x"), "invalid choice: 'x'"),

@@ -71,3 +71,12 @@ def test_patience(tmp_path, monkeypatch, fitness, patience, epochs):
 def test_save_period(tmp_path, monkeypatch, period, kept):
     model, _ = run(tmp_path, monkeypatch, [0.1] * 5, save_period=period)
     assert sorted(name for name in model.files if name.startswith("epoch")) == kept
+
+
+def test_without_saving_every_epoch_both_files_are_written_at_the_end(tmp_path, monkeypatch):
+    model, _ = run(tmp_path, monkeypatch, [0.3, 0.1], every_epoch=False)
+    assert model.files == {}
+    checkpoints = Checkpoints(tmp_path, Progress(), every_epoch=False)
+    checkpoints.set_model(model)
+    checkpoints.on_train_end()
+    assert model.files == {"last.keras": 1, "best.keras": 1}

@@ -32,11 +32,13 @@ def add_model(parser: argparse.ArgumentParser, *, many: bool = False, required: 
 def add_thresholds(parser: argparse.ArgumentParser, conf: float, iou: float, max_det: int) -> None:
     """--conf-thres, --iou-thres and --max-det."""
     parser.add_argument(
-        "--conf-thres", type=fraction, default=conf, metavar="P", help="lowest confidence (%(default)s)"
-    )
+        "--conf-thres", "--conf", type=fraction, default=conf, metavar="P",
+        help="lowest confidence (%(default)s)",
+    )  # fmt: skip
     parser.add_argument(
-        "--iou-thres", type=fraction, default=iou, metavar="P", help="overlap of suppression (%(default)s)"
-    )
+        "--iou-thres", "--iou", type=fraction, default=iou, metavar="P",
+        help="IoU threshold of suppression (%(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--max-det", type=positive, default=max_det, metavar="N", help="most boxes an image (%(default)s)"
     )

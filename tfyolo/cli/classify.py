@@ -107,6 +107,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after N epochs without progress; 0 or -1: never (100)")  # fmt: skip
     add("--save-period", type=off, default=0, metavar="N",
         help="keep a file every N epochs; 0 or -1: none (0)")  # fmt: skip
+    add("--nosave", action="store_true", help="write weights at the end only; such a run cannot be resumed")
     add("--cache", nargs="?", const="ram", default="auto", choices=("auto", "ram", "disk", "none"),
         help="keep decoded pictures; auto: in memory up to 512 MiB")  # fmt: skip
     add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
@@ -188,6 +189,7 @@ def _options(arguments: argparse.Namespace) -> ClassifyOptions:
         hyps=_checked(ClassifyHyps, given),
         augmentation=_checked(ClassificationAugmentation, given),
         freeze=tuple(arguments.freeze),
+        save=not arguments.nosave,
         val=not arguments.noval,
         plots=not arguments.noplots,
     )
@@ -225,7 +227,7 @@ def _resume(arguments: argparse.Namespace) -> int:
     return _run(saved, last.parent.parent, last)
 
 
-_FIELDS = {"img": "image_size", "noval": "val", "noplots": "plots", "decay": "weight_decay"}
+_FIELDS = {"img": "image_size", "nosave": "save", "noval": "val", "noplots": "plots", "decay": "weight_decay"}
 """Options of the run by flags that are called otherwise."""
 
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from tfyolo.cli import yolov5_flags
 from tfyolo.cli.parser import Parser, closest
 from tfyolo.disk import OF_WRITING, cannot_write
 from tfyolo.errors import TfyoloError
@@ -71,8 +72,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    arguments = parser.parse_args(words[1:])
-    arguments.words = words[1:]
+    yolov5_flags.add_flags(parser)
+    try:
+        given = yolov5_flags.translated(name, words[1:])
+        arguments = parser.parse_args(given)
+        arguments.words = given
+        yolov5_flags.heed_flags(arguments)
+    except TfyoloError as error:
+        print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
+        return 2
     # TensorFlow's start-up notes are not for users; set before anything imports it.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     device = getattr(arguments, "device", "")

@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after N epochs without progress; 0 or -1: never (100)")  # fmt: skip
     add("--save-period", type=options.count_or_off, default=0, metavar="N",
         help="keep a file every N epochs; 0 or -1: none (0)")  # fmt: skip
+    add("--nosave", action="store_true", help="write weights at the end only; such a run cannot be resumed")
     add("--cache", nargs="?", const="ram", default="none", choices=("ram", "disk", "none"),
         help="keep decoded pictures (ram)")  # fmt: skip
     add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
@@ -136,6 +137,7 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
         optimizer="Adam" if arguments.adam else arguments.optimizer,
         autoanchor=not arguments.noautoanchor,
         freeze=tuple(arguments.freeze),
+        save=not arguments.nosave,
         val=not arguments.noval,
         plots=not arguments.noplots,
     )
@@ -143,7 +145,7 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
 
 _FIELDS = {
     "img": "image_size", "adam": "optimizer", "set": "hyp_overrides", "label_smoothing": "hyp_overrides",
-    "noval": "val", "noplots": "plots", "noautoanchor": "autoanchor",
+    "nosave": "save", "noval": "val", "noplots": "plots", "noautoanchor": "autoanchor",
 }  # fmt: skip
 """Options of the run by flags that are called otherwise."""
 

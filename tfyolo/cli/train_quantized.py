@@ -11,7 +11,7 @@ from tfyolo.errors import TfyoloError
 _HEEDED = {
     "parser", "part", "data", "weights", "pretrained", "img", "epochs", "batch", "seed", "hyp", "device",
     "project", "name", "exist_ok", "qat", "qat_loss", "qat_lr", "calibration", "ranges", "keep_float",
-    "given",
+    "given", "yolov5_flags",
 }  # fmt: skip
 """Arguments of the two commands that mean something with --qat."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tfyolo.models.parse import parse_spec
 from tfyolo.models.spec import ModelSpec
 
 FOLDER = Path(tfyolo.configs.__file__).parent / "models"
+_SHIPPED = re.compile(r"(?:(?:\./)?models/(?:hub/)?)?([^/]+)\.yaml")
+"""Where YOLOv5's repository has its model YAMLs."""
 
 
 def _ordered() -> list[Path]:
@@ -42,14 +45,17 @@ def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
 
     Args:
         name: one of `list_models()`, or the path of a model YAML. `file.yaml:name` picks one of several.
+            YOLOv5's own paths, such as `models/yolov5s.yaml`, mean the model of that name where there is no
+            such file.
         overrides: values that win over the file's, such as `classes=3`, `activation="relu6"`.
 
     Raises:
         TfyoloError: an unknown name, with the nearest known ones; or a mistake in the file, with its line.
     """
     text = str(name)
-    if text in _files():
-        return parse_spec(read_yaml(_files()[text]), text, **overrides)
+    shipped = _SHIPPED.sub(r"\1", text)
+    if text in _files() or (shipped in _files() and not Path(text).exists()):
+        return parse_spec(read_yaml(_files()[shipped]), shipped, **overrides)
     path, _, entry = text.rpartition(":") if ".yaml:" in text or ".yml:" in text else (text, "", "")
     if path.endswith((".yaml", ".yml")):
         document = read_yaml(path)

@@ -121,12 +121,21 @@ class Checkpoints(keras.callbacks.Callback):
         save_period: epochs between `epochN.keras`; none if less than 1.
         patience: epochs without a better fitness after which training stops; never if less than 1. A fitness
             of 0, as of first epochs, does not count towards it.
+        every_epoch: otherwise both files are written once, at the end, from the last epoch's weights, and
+            there is nothing to resume.
     """
 
-    def __init__(self, folder: Path, progress: Progress, save_period: int = 0, patience: int = 100) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        progress: Progress,
+        save_period: int = 0,
+        patience: int = 100,
+        every_epoch: bool = True,
+    ) -> None:
         super().__init__()
         self.folder, self.progress = folder, progress
-        self.save_period, self.patience = save_period, patience
+        self.save_period, self.patience, self.every_epoch = save_period, patience, every_epoch
 
     @property
     def best(self) -> Path:
@@ -141,9 +150,11 @@ class Checkpoints(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Save; a kill in between leaves the files of the epoch before."""
         self.progress.epoch = epoch + 1
-        if self._is_best(epoch, (logs or {}).get("fitness")) or not self.best.exists():
-            self.model.save_averaged(self.best)
-        save_state(self.model, self.progress, self.last)
+        is_best = self._is_best(epoch, (logs or {}).get("fitness"))
+        if self.every_epoch:
+            if is_best or not self.best.exists():
+                self.model.save_averaged(self.best)
+            save_state(self.model, self.progress, self.last)
         if self.save_period > 0 and (epoch + 1) % self.save_period == 0:
             self.model.save_averaged(self.folder / f"epoch{epoch + 1}.keras")
         if 0 < self.patience <= epoch - self.progress.best_epoch:
@@ -164,6 +175,8 @@ class Checkpoints(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         """The run is over: its last model needs no state any more."""
         self.model.save_averaged(self.last)
+        if not self.every_epoch:
+            self.model.save_averaged(self.best)
 
 
 class ResultsCsv(keras.callbacks.Callback):

@@ -32,6 +32,7 @@ class TrainOptions:
         freeze: layers not to train: a count of the first, or their numbers.
         patience: epochs without progress after which to stop; never if less than 1.
         save_period: write `epochN.keras` every so many epochs; never if less than 1.
+        save: write `best.keras` and `last.keras` after each epoch; otherwise at the end only.
         cache: `none`, `ram` or `disk`.
         seed: of weights, pipeline and AutoAnchor.
         amp: `off`, `bf16` or `fp16`.
@@ -62,6 +63,7 @@ class TrainOptions:
     freeze: tuple[int, ...] = (0,)
     patience: int = 100
     save_period: int = 0
+    save: bool = True
     cache: str = "none"
     seed: int = 0
     amp: str = "off"

@@ -235,7 +235,7 @@ def _own_callbacks(
     settings = ValOptions(single_cls=options.single_cls, plots=False, batch=2 * max(options.batch, 8))
     # A worker that stopped alone would leave the others waiting.
     patience = options.patience if options.val and options.strategy != "multiworker" else 0
-    checkpoints = Checkpoints(folder / "weights", progress, options.save_period, patience)
+    checkpoints = Checkpoints(folder / "weights", progress, options.save_period, patience, options.save)
     own = [
         Validation(dataset, scan, settings, options.image_size, options.val, bar),
         ResultsCsv(folder / "results.csv", progress.epoch),

@@ -48,6 +48,7 @@ class ClassifyOptions:
         freeze: layers not to train: a count of the first, or their numbers.
         patience: epochs without progress after which to stop; never if less than 1.
         save_period: write `epochN.keras` every so many epochs; never if less than 1.
+        save: write `best.keras` and `last.keras` after each epoch; otherwise at the end only.
         cache: `auto`, `none`, `ram` or `disk`.
         seed: of weights and pipeline.
         amp: `off`, `bf16` or `fp16`.
@@ -69,6 +70,7 @@ class ClassifyOptions:
     freeze: tuple[int, ...] = (0,)
     patience: int = 100
     save_period: int = 0
+    save: bool = True
     cache: str = "auto"
     seed: int = 0
     amp: str = "off"

@@ -115,8 +115,9 @@ def train_classifier(
             plots.save_batches(pipeline, dataset.names, folder)
     settings = ClassifyValOptions(split, options.batch, plots=False)
     checkpoints = Checkpoints(
-        folder / "weights", progress, options.save_period, options.patience if options.val else 0
-    )
+        folder / "weights", progress, options.save_period, options.patience if options.val else 0,
+        options.save,
+    )  # fmt: skip
     own = [
         ClassifierValidation(dataset, scans[split], settings, options.val, bar),
         ClassifierResultsCsv(folder / "results.csv", progress.epoch),

@@ -1,0 +1,191 @@
+"""YOLOv5's flags that have no option of their own here: accepted without effect, or refused with the reason.
+
+A command line for YOLOv5's scripts should run here, or say in one sentence why not and what to pass instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tfyolo.errors import TfyoloError
+from tfyolo.text import printable
+
+SECOND = "<second value>"
+"""Stands for any value after the first."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag of YOLOv5 that is no option here."""
+
+    name: str
+    commands: tuple[str, ...]
+    reason: str
+    """Why it has no effect, or why it is refused."""
+    fix: str = ""
+    """What to do instead; a flag with a remedy is refused, one without is accepted with a note."""
+    takes_value: bool = False
+    default: str = ""
+    """A value of a refused flag that changes nothing, and so is accepted."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value that YOLOv5 takes for a flag that is an option here."""
+
+    flag: str
+    value: str
+    commands: tuple[str, ...]
+    means: str | None = None
+    """The value here; None where it is refused."""
+    reason: str = ""
+    fix: str = ""
+
+
+_TRAIN = ("train", "classify train")
+_VAL = ("val", "classify val")
+_PREDICT = ("detect", "classify predict")
+_RUN = (*_VAL, *_PREDICT)
+
+FLAGS = (
+    Flag("--workers", (*_TRAIN, *_VAL), "images are read with as many threads as pay off", takes_value=True),
+    Flag("--half", _RUN, "a model runs in the precision of its file; `tfyolo export --half` writes float16"),
+    Flag("--dnn", _RUN, "ONNX files run in ONNX Runtime, not in OpenCV"),
+    Flag("--data", _PREDICT, "class names come from the model file", takes_value=True),
+    Flag("--view-img", _PREDICT,
+         "no window is opened; results are written as files, and `tfyolo web` shows a camera live"),
+    Flag("--update", _PREDICT, "model files hold no optimizer that could be stripped"),
+    Flag("--inplace", ("export",), "decoding in the exported graph overwrites nothing"),
+    Flag("--keras", ("export",), "every model is a Keras model"),
+    Flag("--verbose", ("export", "classify train"), "all messages are printed anyway"),
+    Flag("--workspace", ("export",), "TensorRT's builder has 4 GiB", takes_value=True),
+    Flag("--quad", ("train",), "the quad data loader, which joins four images into one, does not exist",
+         "leave it out; --img trains at a larger size, --multi-scale at several"),
+    Flag("--local_rank", _TRAIN, "no launcher starts a process per GPU",
+         "leave it out; `tfyolo train --strategy mirrored` trains on all GPUs in one process", True, "-1"),
+    Flag("--bucket", ("train",), "nothing is uploaded", "leave it out, and copy the run's folder", True),
+    *(
+        Flag(name, ("train",), "Weights & Biases is not supported",
+             "leave it out; `tensorboard --logdir runs/train` shows the curves", True, default)
+        for name, default in (
+            ("--entity", "None"), ("--upload_dataset", "False"), ("--bbox_interval", "-1"),
+            ("--artifact_alias", "latest"),
+        )
+    ),
+    *(
+        Flag(name, ("val",), "validation writes no label files",
+             "pass it to `tfyolo detect`, with the images as --source")
+        for name in ("--save-txt", "--save-conf")
+    ),
+    Flag("--save-hybrid", ("val",), "predictions are not merged with labels",
+         "`tfyolo detect --save-txt` writes predictions alone"),
+    Flag("--visualize", _PREDICT, "feature maps are not drawn",
+         "leave it out; `detector.model` in Python is a Keras model whose layers can be evaluated"),
+    Flag("--augment", ("classify predict",), "classifiers have no test-time augmentation", "leave it out"),
+    Flag("--cutoff", ("classify train",), "the model's YAML says where its backbone ends",
+         "pass a YAML as --model", True, "None"),
+    Flag("--optimize", ("export",), "TorchScript is not rewritten for PyTorch's mobile interpreter",
+         "leave it out; `--include tflite` is for phones"),
+    Flag("--batch-size", ("export",), "exported files take one image at a time",
+         "leave it out; ONNX and OpenVINO files take any number with --dynamic-batch", True, "1"),
+    Flag("--batch-size", ("benchmark",), "latency is that of one image at a time", "leave it out", True, "1"),
+    Flag("--test", ("benchmark",), "there is no mode that only exports", "pass --rounds 1 --runs 1"),
+    Flag("--pt-only", ("benchmark",), "formats are measured only where --include names them", "leave it out"),
+)  # fmt: skip
+"""All others of YOLOv5 v7.0's scripts (train, val, detect, export, benchmarks, classify) are options."""
+
+VALUES = (
+    Value("--cache", "images", _TRAIN, means="ram"),
+    Value("--pretrained", "False", ("classify train",), means=""),
+    Value("--pretrained", "True", ("classify train",), reason="no ImageNet weights are downloaded",
+          fix="pass the path of a checkpoint, such as yolov5n-cls.pt"),
+    Value("--optimizer", "RMSProp", ("classify train",), reason="RMSProp is not implemented",
+          fix="--optimizer Adam"),
+    Value("--task", "speed", ("val",), reason="validation measures accuracy",
+          fix="`tfyolo benchmark` measures speed"),
+    Value("--task", "study", ("val",), reason="validation measures one image size at a time",
+          fix="run it once per --img, or `tfyolo benchmark`"),
+    Value("--weights", SECOND, (*_RUN, "export"), reason="there are no ensembles", fix="pass one model"),
+    Value("--include", "paddle", ("export", "benchmark"), reason="PaddlePaddle is not written",
+          fix="`--include onnx`, which Paddle's own x2paddle converts"),
+)  # fmt: skip
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Let the parser of a command, and those of its parts, take `FLAGS`, which its help does not list."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for part in action.choices.values():
+                add_flags(part)
+    command = parser.prog.removeprefix("tfyolo ")
+    for flag in FLAGS:
+        if command in flag.commands:
+            parser.add_argument(
+                flag.name, dest="yolov5_flags", nargs=None if flag.takes_value else 0, default=(),
+                action=_Noted, help=argparse.SUPPRESS,
+            )  # fmt: skip
+
+
+class _Noted(argparse.Action):
+    """Keeps the flag and its value in `yolov5_flags`, in the order of the command line."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        taken = (self.option_strings[0], parser.prog.removeprefix("tfyolo "), values or "")
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest), taken))
+
+
+def heed_flags(arguments: argparse.Namespace) -> None:
+    """Print a note on stderr for each flag that has no effect.
+
+    Raises:
+        TfyoloError: a flag is refused.
+    """
+    for name, command, value in dict.fromkeys(getattr(arguments, "yolov5_flags", ())):
+        flag = next(flag for flag in FLAGS if flag.name == name and command in flag.commands)
+        if flag.fix and (not value or value != flag.default):
+            raise TfyoloError(f"{name} is not supported: {flag.reason}", fix=flag.fix)
+        print(printable(f"note: {name} has no effect: {flag.reason}"), file=sys.stderr)
+
+
+def translated(command: str, words: Sequence[str]) -> list[str]:
+    """The words of a command line with YOLOv5's values replaced by those that mean the same here.
+
+    Raises:
+        TfyoloError: a value is refused.
+
+    Example:
+        >>> translated("train", ["--cache", "images", "--img", "320"])
+        ['--cache', 'ram', '--img', '320']
+    """
+    if command == "classify":
+        command = " ".join([command, *words[:1]])
+    table = {(entry.flag, entry.value): entry for entry in VALUES if command in entry.commands}
+    found = list(words)
+    for index, flag, value, is_second in _values(words):
+        entry = table.get((flag, value)) or (table.get((flag, SECOND)) if is_second else None)
+        if entry is None:
+            continue
+        if entry.means is None:
+            raise TfyoloError(f"{flag} {value}: {entry.reason}", fix=entry.fix)
+        before = f"{flag}=" if words[index].startswith("-") else ""
+        found[index] = before + entry.means
+    return found
+
+
+def _values(words: Sequence[str]) -> Iterator[tuple[int, str, str, bool]]:
+    """Index of the word, flag, value, and whether the flag has had a value before."""
+    flag, count = "", 0
+    for index, word in enumerate(words):
+        if word.startswith("--"):
+            flag, sign, value = word.partition("=")
+            count = 0
+            if not sign:
+                continue
+        else:
+            value = word
+        count += 1
+        yield index, flag, value, count > 1
