@@ -18,7 +18,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote, unquote_to_bytes, urlencode
+from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 from tfyolo.errors import TfyoloError
 from tfyolo.files import suffix_of
@@ -120,6 +120,8 @@ class Site:
     page: Path
     model: Path | None = None
     """A `.tflite` file or a TF.js folder; None where the page runs its own."""
+    start: str = ""
+    """What `query` gave: a visit of the bare address is sent on to it."""
 
     def query(self, conf: float | None = None, iou: float | None = None, engine: str | None = None) -> str:
         """What follows the address, so that the page starts with this model and these settings.
@@ -136,6 +138,25 @@ class Site:
         values |= {"conf": conf, "iou": iou, "engine": engine}
         given = {key: value for key, value in values.items() if value is not None}
         return "?" + urlencode(given, safe="/", quote_via=quote) if given else ""
+
+    def sent_on(self, target: str) -> str | None:
+        """Where a visit of the page without a model in its address is sent; None where it stays.
+
+        Example:
+            >>> site = Site(Path("dist"), Path("a.tflite"), "?model=model/a.tflite&conf=0.4")
+            >>> site.sent_on("/"), site.sent_on("/?conf=0.5"), site.sent_on("/?model=x")
+            ('/?model=model/a.tflite&conf=0.4', '/?conf=0.5&model=model/a.tflite', None)
+        """
+        path, _, query = target.partition("?")
+        if self.model is None or path not in ("/", "/index.html"):
+            return None
+        given = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+        missing = [part for part in self.start[1:].split("&") if part and part.partition("=")[0] not in given]
+        if "model" in given or not missing:
+            return None
+        # What the browser sent goes back into a header.
+        kept = [quote(query, safe="=&%/+")] if query else []
+        return f"{path}?{'&'.join([*kept, *missing])}"
 
     def find(self, target: str) -> tuple[Path, str] | None:
         """The file that a request asks for and its type; None where there is none, or none of ours."""
@@ -275,6 +296,12 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.answers_for(self.headers.get_all("Host", [])):
             self.send_error(HTTPStatus.FORBIDDEN, "Not the host that this page is served for")
             return
+        if self._is_visit() and (address := self.server.site.sent_on(self.path)):
+            self.send_response(HTTPStatus.FOUND)
+            self.send_header("Location", address)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         found = self.server.site.find(self.path)
         try:
             file = found[0].open("rb") if found else None
@@ -285,6 +312,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         with file:
             self._send(file, found[1])
+
+    def _is_visit(self) -> bool:
+        """Whether a browser is to show what it asks for; its service worker keeps the page itself instead."""
+        mode = self.headers.get("Sec-Fetch-Mode")
+        return mode == "navigate" if mode else "text/html" in self.headers.get("Accept", "")
 
     def _send(self, file: BinaryIO, kind: str) -> None:
         status = os.fstat(file.fileno())

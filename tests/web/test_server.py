@@ -31,6 +31,44 @@ def test_the_root_is_the_page_and_links_within_it_work(serve, page):
     assert ask(server, "/inner.txt")[2] == b"<LICENSE>"
 
 
+VISIT = {"Sec-Fetch-Mode": "navigate"}
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "address"),
+    [
+        ("/", VISIT, "/?model=model/a.tflite&conf=0.4"),
+        ("/", {"Accept": "text/html,*/*;q=0.8"}, "/?model=model/a.tflite&conf=0.4"),
+        ("/index.html", VISIT, "/index.html?model=model/a.tflite&conf=0.4"),
+        ("/?conf=0.7", VISIT, "/?conf=0.7&model=model/a.tflite"),
+        ("/?x=a%20b\r\xff", VISIT, None),
+        ("/?x=<%0d%0aA:b>", VISIT, "/?x=%3C%0d%0aA%3Ab%3E&model=model/a.tflite&conf=0.4"),
+        ("/?model=model/b.tflite", VISIT, None),
+        ("/?model=", VISIT, None),
+        ("/", {}, None),
+        ("/", {"Sec-Fetch-Mode": "cors", "Accept": "text/html"}, None),
+        ("/app.js", VISIT, None),
+    ],
+)
+def test_a_visit_of_the_bare_address_gets_the_users_model(serve, page, tmp_path, target, headers, address):
+    server = serve(page, tmp_path / "a.tflite", "?model=model/a.tflite&conf=0.4")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as raw:
+        request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{lines}\r\n"
+        raw.sendall(request.encode("latin-1"))
+        answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    if address is None:
+        assert b" 302 " not in answer
+    else:
+        assert answer.startswith(b"HTTP/1.1 302 ")
+        assert f"\r\nLocation: {address}\r\n".encode() in answer
+        assert all(f"\r\n{name}: {value}\r\n".encode() in answer for name, value in HEADERS.items())
+
+
+def test_without_a_model_nothing_is_sent_on(serve, page):
+    assert ask(serve(page), "/", **VISIT)[0] == 200
+
+
 def test_an_unchanged_file_is_not_sent_again(serve, page):
     server = serve(page)
     tag = ask(server, "/app.js")[1]["ETag"]

@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     import sys
     import threading
     import webbrowser
+    from dataclasses import replace
 
     from tfyolo.text import printable
     from tfyolo.web import Server, Site, check_model, find_page
@@ -44,9 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
         height, width = contract.image_size
         what = f"{arguments.weights} ({len(contract.names)} classes, {height}x{width} pixels)"
     site = Site(page, arguments.weights)
+    site = replace(site, start=site.query(arguments.conf, arguments.iou, arguments.engine))
     try:
         with Server(site, arguments.host, arguments.port) as server:
-            url = server.url + site.query(arguments.conf, arguments.iou, arguments.engine)
+            url = server.url + site.start
             print(printable(f"serving {what}"))
             print(f"{url}\npress Ctrl+C to stop", flush=True)
             if not server.local:
