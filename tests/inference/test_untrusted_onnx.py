@@ -163,6 +163,31 @@ HOSTILE = {
 }
 
 
+def crash() -> onnx.ModelProto:
+    """ONNX's shape inference looks for the second dimension of weights that have none."""
+    weight = numpy_helper.from_array(np.array(1.0, np.float32), "w")
+    return model([node("ConvTranspose", ["b", "w"], ["extra"])], [weight])
+
+
+def endless() -> onnx.ModelProto:
+    """ONNX's shape inference follows numbers that may be a shape, and here they are repeated."""
+    constants = [sizes([1, 40]), sizes([10**10], "times")]
+    return model(
+        [node("Tile", ["sizes", "times"], ["shape"]), node("Reshape", ["b", "shape"], ["extra"])], constants
+    )
+
+
+@pytest.mark.parametrize("made", [crash, endless])
+def test_what_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path, made):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(made().SerializeToString())
+    with pytest.raises(TfyoloError, match=r"shape inference fails on it|shapes contradict") as caught:
+        load(path)
+    assert caught.value.path == path
+    path.write_bytes(model().SerializeToString())
+    assert len(load(path, threads=1)(IMAGE)[0]) > 0
+
+
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_file_is_refused(tmp_path, monkeypatch, what):
     folder = tmp_path / "models"

@@ -251,6 +251,21 @@ def test_constant_that_one_number_stands_for_is_bounded(folder):
         load(path)
 
 
+@pytest.mark.parametrize("name", ["bool", "int64", "float16"])
+def test_constant_whose_value_is_of_another_kind_is_refused(folder, name):
+    """TensorFlow ends the process where a kernel reads it."""
+    path = graph_def(folder / "x.pb", lambda images: images + tf.constant([0.5, 0.25, 0.125]))
+    graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    (node,) = (
+        x for x in graph.node if [d.size for d in x.attr["value"].tensor.tensor_shape.dim] == [3]
+        and x.attr["dtype"].type == tf.float32.as_datatype_enum
+    )  # fmt: skip
+    node.attr["value"].tensor.dtype = tf.as_dtype(name).as_datatype_enum
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(TfyoloError, match="a constant whose value is of another kind"):
+        load(path)
+
+
 def test_shapes_that_are_computed_again_for_each_reader_are_bounded(folder, monkeypatch):
     def effect(images):
         size = tf.reshape(tf.reduce_sum(tf.range(1_000_000)) * 0 + 64, [1])

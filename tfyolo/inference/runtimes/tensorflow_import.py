@@ -190,6 +190,8 @@ class Importer:
             raise foreign(f"a constant of an unknown kind ({node.name[:60]!r})", self.path) from None
         if dtype.name not in NUMBERS:
             raise foreign(f"a constant of {dtype.name} ({node.name[:60]!r})", self.path)
+        if node.attr["dtype"].type != tensor.dtype:  # TensorFlow ends the process where a kernel reads it
+            raise foreign(f"a constant whose value is of another kind ({node.name[:60]!r})", self.path)
         self.budget.tensor(node.name, tuple(sizes), dtype.size, counted=False)
 
 
