@@ -113,7 +113,7 @@ def test_predict_goes_on_after_a_bad_item(colours, model, tmp_path, monkeypatch,
     assert "skipped 0.avi: the model's probabilities are not numbers within 0 and 1\n" in captured.err
     assert "4 images, 1 skipped" in captured.out
     labels = sorted(path.name for path in (tmp_path / "runs/predict-cls/exp/labels").iterdir())
-    assert labels == ["0-2.txt", "0-3.txt", "0_0.txt", "0_2.txt"]
+    assert labels == ["0-2.txt", "0-3.txt", "0_1.txt", "0_3.txt"]
 
 
 def test_crops_say_what_is_next(tmp_path, monkeypatch, capsys):

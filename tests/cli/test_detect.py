@@ -224,7 +224,7 @@ def test_two_sources_of_one_name_are_told_apart(detect, picture, tmp_path):
     )
     assert code == 0
     labels = [name.rpartition("/")[2] for name in files if "/labels/" in name]
-    assert labels == ["clip-2.txt", "clip_0.txt", "clip_1.txt", "clip_2.txt"]
+    assert labels == ["clip-2.txt", "clip_1.txt", "clip_2.txt", "clip_3.txt"]
     assert sum("/crops/" in name for name in files) == 4 * 3
     assert err == f"note: results of {still} are named clip-2\n"
 

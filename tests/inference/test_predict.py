@@ -115,7 +115,7 @@ def test_a_film(detector, tmp_path):
     assert frames.shape == (3, 48, 64, 3)
     assert fps == pytest.approx(5)
     labels = sorted((tmp_path / "out" / "labels").iterdir())
-    assert [path.name for path in labels] == ["film_0.txt", "film_2.txt", "film_4.txt"]
+    assert [path.name for path in labels] == ["film_1.txt", "film_3.txt", "film_5.txt"]
     assert len((tmp_path / "out" / "predictions.csv").read_text().splitlines()) == 7
 
 

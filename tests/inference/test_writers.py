@@ -55,10 +55,10 @@ def test_a_background_has_an_empty_label_file(tmp_path):
     assert (tmp_path / "labels" / "a.txt").read_text() == ""
 
 
-def test_labels_of_a_film_have_the_index_of_their_frame(tmp_path):
+def test_labels_of_a_film_have_the_number_of_their_frame(tmp_path):
     video = Video("film.avi", 10, 2)
     pairs = [(frame("film.avi", video, index), make()) for index in (0, 3)]
-    assert write(tmp_path, *pairs, txt=True) == ["labels/film_0.txt", "labels/film_3.txt"]
+    assert write(tmp_path, *pairs, txt=True) == ["labels/film_1.txt", "labels/film_4.txt"]
 
 
 def test_table(tmp_path):
@@ -75,7 +75,7 @@ def test_table(tmp_path):
             ["Image Name", "Prediction", "Confidence", "xmin", "ymin", "xmax", "ymax"],
             ["é.jpg", "bee", "0.9000", "10.0", "20.0", "50.0", "60.0"],
             ["é.jpg", 'x, "y"', "0.1235", "0.0", "0.0", "100.0", "80.0"],
-            ["film.mp4#3", "bee", "0.9000", "10.0", "20.0", "50.0", "60.0"],
+            ["film.mp4#4", "bee", "0.9000", "10.0", "20.0", "50.0", "60.0"],
         ]
 
 
@@ -240,7 +240,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
 
 
 def test_no_two_sources_write_one_file(tmp_path):
-    """A frame of a video is `clip_0`, and so are other things."""
+    """A frame of a video is `clip_1`, and so are other things."""
     clip, other, live = Video("clip.mp4", 10, 3), Video("CLIP.avi", 10, 2), Video("clip_0.mp4", 10, None)
     sources = [frame("clip_1.jpg")]
     sources += [frame("clip.mp4", clip, index) for index in range(3)]

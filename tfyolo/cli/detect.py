@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--save-txt",
         action="store_true",
-        help="write labels/NAME.txt: class x y w h, normalised; empty without boxes",
+        help="write labels/NAME.txt, for videos NAME_1.txt and so on: class x y w h, in shares of the image",
     )
     parser.add_argument(
         "--save-conf", action="store_true", help="with --save-txt: the confidence as a sixth column"

@@ -15,7 +15,7 @@ class Names:
     """Gives each source of a run a stem of its own.
 
     An image with the stem `a` writes `a.jpg`, `labels/a.txt` and `crops/CLASS/a_1.jpg`, ...; a video writes
-    `a.mp4`, and for each frame `labels/a_0.txt` and `crops/CLASS/a_0_1.jpg`, so that an image `a_0` beside it
+    `a.mp4`, and for each frame `labels/a_1.txt` and `crops/CLASS/a_1_1.jpg`, so that an image `a_1` beside it
     is another's. Case and the form of accents do not tell names apart: macOS and Windows ignore them.
 
     Example:

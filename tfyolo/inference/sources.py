@@ -54,8 +54,13 @@ class Frame:
     image: np.ndarray | None
     video: Video | None = None
     index: int = 0
-    """Of the frame in its video."""
+    """Position of the frame in its video, from 0, whatever the stride."""
     problem: str = ""
+
+    @property
+    def number(self) -> int:
+        """Of the frame in its video, from 1, as file names and messages count."""
+        return self.index + 1
 
 
 @dataclass(frozen=True)
@@ -276,7 +281,7 @@ def _video(address: str, name: str, vid_stride: int) -> Frames:
                 if index % vid_stride == 0:
                     ok, bgr = capture.retrieve()
                     if not ok:
-                        yield Frame(name, shown, None, video, index, f"frame {index} cannot be decoded")
+                        yield Frame(name, shown, None, video, index, f"frame {index + 1} cannot be decoded")
                     else:
                         yield Frame(name, shown, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), video, index)
                 index += 1

@@ -71,13 +71,13 @@ class Writer:
             TfyoloError: something cannot be written, or a box has no pixels to be cut out.
         """
         name = self._unique(frame)
-        stem = Path(name).stem + (f"_{frame.index}" if frame.video else "")
+        stem = Path(name).stem + (f"_{frame.number}" if frame.video else "")
         if self.outputs.txt:
             self._write_txt(stem, result)
         if self.outputs.crops:
             self._write_crops(stem, result)
         if self.outputs.csv:
-            self._write_csv(name if not frame.video else f"{name}#{frame.index}", result)
+            self._write_csv(name if not frame.video else f"{name}#{frame.number}", result)
         if self.outputs.pictures:
             picture = result.plot(
                 labels=self.outputs.labels,
