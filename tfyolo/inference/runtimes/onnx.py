@@ -105,4 +105,5 @@ def _tensor(value: Any) -> TensorInfo:
 
     kind = value.type.tensor_type
     shape = tuple(dim.dim_value or dim.dim_param or None for dim in kind.shape.dim)
-    return TensorInfo(value.name, shape, onnx.TensorProto.DataType.Name(kind.elem_type).lower())
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    return TensorInfo(value.name, shape, dtype)
