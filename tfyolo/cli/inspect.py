@@ -16,6 +16,7 @@ EXAMPLES = (
     "tfyolo inspect best_int8.tflite",
     "tfyolo inspect yolov5n.pt",
     "tfyolo inspect best_web_model --json",
+    "tfyolo inspect best.tflite --snippet python > client.py",
 )
 _NAMES = 10
 """Class names that are printed without --all-names."""
@@ -38,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="everything as JSON, all names included")
     parser.add_argument("--all-names", action="store_true", help=f"print more than {_NAMES} class names")
+    parser.add_argument(
+        "--snippet",
+        choices=("python", "kotlin", "js", "swift"),
+        help="print a complete client of this file that does without tfyolo, and nothing else",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,6 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.weights.hub import find_weights
 
     path = find_weights(arguments.file)
+    if arguments.snippet:
+        from tfyolo.inference.snippets.write import snippet
+
+        print(snippet(path, arguments.snippet), end="")
+        return 0
     entry, found = format_of(path), inspect_file(path)
     about = {"file": str(path), "format": entry.name, "megabytes": round(megabytes(path), 3)}
     if arguments.json:

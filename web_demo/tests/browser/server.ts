@@ -1,4 +1,4 @@
-/** Serves the built page, and beside it the test's models and the built library. */
+/** Serves the built page, and beside it the test's models, the built library and the clients of snippets.test.ts. */
 
 import fs from 'node:fs';
 import http from 'node:http';
@@ -12,17 +12,25 @@ export const REPOSITORY = fileURLToPath(new URL('../../..', import.meta.url));
 export const PAGE = path.join(REPOSITORY, 'tfyolo/web_page');
 export const MODELS = path.join(REPOSITORY, 'build/demo-models');
 export const LIBRARY = path.join(REPOSITORY, 'web_demo/dist-lib');
+export const SNIPPETS = path.join(REPOSITORY, 'build/snippets');
 const MODELS_PREFIX = '/models-of-tests/';
 /** Longest first. */
 const ROOTS = [
   [MODELS_PREFIX, MODELS],
   ['/library/', LIBRARY],
+  ['/snippets/', SNIPPETS],
+  ['/litert-wasm/', path.join(REPOSITORY, 'web_demo/node_modules/@litertjs/core/wasm')],
   ['/', PAGE],
 ] as const;
 /** A page of somebody else's that has nothing but the library in it. */
 const BARE = `<!doctype html><title>library</title><script type="module">
   import { createDetector } from '/library/index.js';
   globalThis.createDetector = createDetector;
+  document.documentElement.dataset.state = 'ready';
+</script>`;
+/** A page with a client that `tfyolo inspect --snippet js` printed. */
+const CLIENT = `<!doctype html><title>client</title><script type="module">
+  globalThis.client = await import('/snippets/' + new URLSearchParams(location.search).get('file') + '.js');
   document.documentElement.dataset.state = 'ready';
 </script>`;
 const TYPES: Record<string, string> = {
@@ -53,6 +61,7 @@ export async function serve(isolated = true): Promise<TestServer> {
     const file = path.join(root, rest === '' ? 'index.html' : rest);
     if (isolated) for (const [header, value] of Object.entries(ISOLATION)) response.setHeader(header, value);
     if (name === '/bare.html') return response.writeHead(200, { 'Content-Type': 'text/html' }).end(BARE);
+    if (name === '/client.html') return response.writeHead(200, { 'Content-Type': 'text/html' }).end(CLIENT);
     if (!fs.existsSync(file)) return response.writeHead(404).end();
     const body = fs.readFileSync(file);
     response.setHeader('Content-Length', body.length);

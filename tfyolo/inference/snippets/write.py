@@ -1,0 +1,156 @@
+"""Writes a client of one exported file: the template of a language, filled with what the file holds.
+
+A template consists of blocks. A line `@@ word word` begins one, which is left out unless all words hold of
+the file: its format, task, kind of outputs and type of input (`_words`). `{{name}}` is replaced by a value.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from tfyolo.errors import TfyoloError
+from tfyolo.inference.inspection import Inspection, TensorInfo, inspect_file
+from tfyolo.inference.nms import NmsOptions
+from tfyolo.inference.snippets.languages import LANGUAGES, Language, find_language
+from tfyolo.models.outputs import BOXES, DETECTIONS, PROBABILITIES
+from tfyolo.text import printable
+
+_KINDS = {DETECTIONS: "suppressed", BOXES: "boxes", (PROBABILITIES,): "probabilities"}
+"""What a file's outputs are called in templates."""
+_READABLE = ("uint8", "float32")
+"""Types of numbers that clients write and read."""
+
+
+def snippet(path: Path, language: str) -> str:
+    """A complete client of an exported file, without tfyolo.
+
+    Args:
+        path: `.tflite`, `.onnx` or TF.js folder.
+        language: name of an entry of `LANGUAGES`.
+
+    Returns:
+        Source code with the file's size, types, names and thresholds.
+
+    Raises:
+        TfyoloError: the language has no client for the format, or for these outputs.
+
+    Example:
+        >>> print(snippet(Path("best.tflite"), "python"))  # doctest: +SKIP
+        # best.tflite: detector of 3 classes, int8, tfyolo 0.1.0
+        ...
+    """
+    from tfyolo.export.registry import format_of
+
+    entry, chosen = format_of(path), find_language(language)
+    if entry.name not in chosen.formats:
+        raise _no_client(path, entry.name, entry.label, chosen)
+    return client(path, entry.name, inspect_file(path), chosen)
+
+
+def client(path: Path, format_name: str, found: Inspection, chosen: Language) -> str:
+    """A client of a file that was looked into; see `snippet`.
+
+    Args:
+        path: of the file, whose name the client opens.
+        format_name: one that the language has a client for.
+        found: what the file holds.
+        chosen: entry of `LANGUAGES`.
+
+    Raises:
+        TfyoloError: the language has no client for these outputs.
+    """
+    words = _words(path, format_name, found)
+    template = files(__package__).joinpath(f"{chosen.name}.txt").read_text("utf-8")
+    values = _values(path, found, chosen)
+    code = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _blocks(template, words))
+    return code.strip("\n") + "\n"
+
+
+def _no_client(path: Path, name: str, label: str, language: Language) -> TfyoloError:
+    if name == "edgetpu":
+        fix = "docs/export.md has a client for pycoral, in its section on the Edge TPU"
+    elif others := [entry.name for entry in LANGUAGES if name in entry.formats]:
+        fix = f"pass --snippet {' or '.join(others)}, or export to {language.formats[0]}"
+    else:
+        fix = f"`tfyolo export --include {language.formats[0]}` writes a file that has one"
+    return TfyoloError(f"there is no {language.name} client for {label}", path=path, fix=fix)
+
+
+def _words(path: Path, format_name: str, found: Inspection) -> set[str]:
+    """What holds of a file."""
+    names = tuple(tensor.name for tensor in found.outputs)
+    kind = _KINDS.get(names)
+    if kind is None:
+        flags = "--nms none" if found.contract.task == "classify" else "--nms none, or with NMS inside"
+        raise TfyoloError(
+            "its outputs are raw logits, which a client would have to decode",
+            path=path,
+            fix=f"export it with {flags}",
+        )
+    types = [*_types(found.inputs), *_types(found.outputs)]
+    if wrong := [dtype for dtype in types if dtype not in _READABLE]:
+        raise TfyoloError(
+            f"no client reads or writes {wrong[0]}", path=path, fix="export it in another precision"
+        )
+    return {format_name, found.contract.task, kind, found.inputs[0].dtype}
+
+
+def _types(tensors: tuple[TensorInfo, ...]) -> list[str]:
+    return [tensor.dtype for tensor in tensors]
+
+
+def _blocks(template: str, words: set[str]) -> str:
+    """The lines of the blocks that hold."""
+    lines, holds = [], True
+    for line in template.splitlines():
+        if line.startswith("@@"):
+            holds = words.issuperset(line[2:].split())
+        elif holds:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def _values(path: Path, found: Inspection, language: Language) -> dict[str, str]:
+    """What templates name."""
+    contract = found.contract
+    height, width = contract.image_size
+    options = NmsOptions()
+    return {
+        "about": "\n".join(f"{language.comment} {printable(line)}" for line in _about(path, found)),
+        "file": language.text(path.name),
+        "stem": language.text(path.name.removesuffix(".tflite")),
+        "folder_model": language.text(f"{path.name}/model.json"),
+        "names": language.list(contract.names),
+        "height": str(height),
+        "width": str(width),
+        "confidence": str(options.confidence),
+        "iou": str(options.iou),
+        "most": str(options.max_detections),
+    }
+
+
+def _about(path: Path, found: Inspection) -> list[str]:
+    """What the file is, line by line."""
+    contract = found.contract
+    what = "classifier" if contract.task == "classify" else "detector"
+    classes = f"{len(contract.names)} class{'es' * (len(contract.names) > 1)}"
+    lines = [
+        f"{path.name}: {what} of {classes}, {found.precision}, tfyolo {contract.version}",
+        *(f"in:  {_tensor(tensor)}" for tensor in found.inputs),
+        *(f"out: {_tensor(tensor)}" for tensor in found.outputs),
+    ]
+    limits = {"conf_thres": "score over {}", "iou_thres": "IoU up to {}", "max_det": "at most {} boxes"}
+    known = [text.format(found.thresholds[key]) for key, text in limits.items() if key in found.thresholds]
+    if known:
+        lines.append("NMS inside: " + ", ".join(known))
+    return lines
+
+
+def _tensor(tensor: TensorInfo) -> str:
+    shape = ", ".join(map(str, tensor.shape))
+    text = f"{tensor.name} ({shape}) {tensor.dtype}"
+    if tensor.quantization:
+        text += f" = {tensor.quantization[0]:.6g} * (value - {tensor.quantization[1]})"
+    return text
