@@ -3,7 +3,8 @@
     python tests/demo_models.py bccd-n.keras bccd-n-int8.keras FOLDER
 
 FOLDER gets the models, two photographs as PNG (browsers and OpenCV decode JPEG a little differently) and
-expected.json: per model and photograph the detections of `tfyolo.load`.
+expected.json: per model and photograph the detections of `tfyolo.load`; and a small classifier with
+classifier.json, its probabilities.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests.small import decided
 from tfyolo.export.metadata import attach_files
 from tfyolo.export.nms import NmsSettings
 from tfyolo.export.request import ExportRequest, export_model
@@ -75,6 +77,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
         )
         print(path.name, {name: len(rows) for name, rows in found.items()})
     _wrong(folder, detectors["float32"])
+    _classifier(folder, pictures)
     (folder / "expected.json").write_text(json.dumps(expected))
 
 
@@ -87,6 +90,16 @@ def _pictures(folder: Path) -> list[Path]:
         paths.append(folder / f"{name}.png")
     cv2.imwrite(str(folder / "odd.png"), np.ascontiguousarray(image[: OTHER_HW[0], : OTHER_HW[1]]))
     return [*paths, folder / "odd.png"]
+
+
+def _classifier(folder: Path, pictures: list[Path]) -> None:
+    """A small network, and what it says of each picture."""
+    model = decided(("ant", "bee", "cat"), (64, 96), pictures)
+    request = ExportRequest(model.model, model.contract, (64, 96))
+    with hidden_stderr():
+        run = load(export_model(request, ["tflite"], folder / "classifier")["tflite"])
+    found = {picture.name: dict(row[1:] for row in run(picture)[0].top()) for picture in pictures}
+    (folder / "classifier.json").write_text(json.dumps(found))
 
 
 def _score_step(path: Path) -> float:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tests.shared import SHARED
+from tfyolo.data.centre_crop import centre_crop
 from tfyolo.data.images import read_image
 from tfyolo.data.letterbox import Letterbox
+from tfyolo.inference.classifier import Classifier
 from tfyolo.inference.detector import Detector
 from tfyolo.models.build import call_heads
 
@@ -46,3 +48,23 @@ def rescaled(detector: Detector, hw: tuple[int, int]) -> Detector:
         kernel, bias = layer.get_weights()
         layer.set_weights([kernel * scale, (bias - values.mean(0)) * scale + np.tile(middle, anchors)])
     return detector
+
+
+def decided(names: tuple[str, ...], hw: tuple[int, int], paths: list[Path]) -> Classifier:
+    """`tiny-cls.yaml` with random weights, its last layer rescaled so that it tells some images apart."""
+    import keras
+
+    from tfyolo.inference.load import create
+
+    keras.utils.set_random_seed(0)
+    classifier = create(Path(__file__).with_name("tiny-cls.yaml"), names=names, image_size=hw)
+    images = np.stack([centre_crop(read_image(path), hw) for path in paths])
+    for layer in classifier.model.layers:  # signals would vanish in the untrained normalization
+        if type(layer).__name__ == "Conv2D":
+            layer.set_weights([4 * layer.get_weights()[0], *layer.get_weights()[1:]])
+    logits = np.asarray(classifier.model(images / np.float32(255))).reshape(len(paths), -1)
+    layer = next(layer for layer in reversed(classifier.model.layers) if layer.weights)
+    kernel, bias = layer.get_weights()
+    scale = 1.5 / logits.std(0)
+    layer.set_weights([kernel * scale, (bias - logits.mean(0)) * scale])
+    return classifier

@@ -18,6 +18,7 @@ interface Expected {
 const NAMES = ['Platelets', 'RBC', 'WBC'];
 const EXPECTED: Expected[] = JSON.parse(fs.readFileSync(path.join(MODELS, 'expected.json'), 'utf8'));
 const FILES = ['int8-postprocess.tflite', 'float32-none.tflite', 'float32-builtin_web_model', 'float32-none_web_model'];
+const CLASSIFIER = 'classifier.tflite';
 /** The parts of @tensorflow/tfjs that this page has, with the backend that needs no GPU. */
 const TFJS = `
   import { env } from '@tensorflow/tfjs-core';
@@ -35,7 +36,7 @@ beforeAll(async () => {
   const folder = fs.mkdtempSync(path.join(REPOSITORY, 'web_demo', '.snippets-'));
   try {
     fs.writeFileSync(path.join(folder, 'tfjs.js'), TFJS);
-    for (const file of FILES) {
+    for (const file of [...FILES, CLASSIFIER]) {
       const command = path.join(REPOSITORY, process.env.VENV ?? '.venv', 'bin', 'tfyolo');
       const code = execFileSync(command, ['inspect', path.join(MODELS, file), '--snippet', 'js'], { encoding: 'utf8' });
       const source = path.join(folder, `${file}.js`);
@@ -81,6 +82,28 @@ test.each(FILES)('%s', { timeout: SLOW_MS }, async (file) => {
       const far = same.map((other) => Math.max(...other.box.map((side, i) => Math.abs(side - one.box[i]!))));
       expect(Math.min(...far)).toBeLessThan(0.2);
     }
+  }
+  await page.context().close();
+});
+
+test('a classifier', async () => {
+  const wanted: Record<string, Record<string, number>> = JSON.parse(fs.readFileSync(path.join(MODELS, 'classifier.json'), 'utf8'));
+  const page = await open(fixtures.browser, `${fixtures.server.url}client.html?file=${CLASSIFIER}`);
+  await ready(page);
+  const found = await page.evaluate(
+    async ([file, pictures]) => {
+      const { load, classify } = (globalThis as any).client;
+      const model = await load(`/models-of-tests/${file}`, '/litert-wasm/');
+      const all: Record<string, { name: string; probability: number }[]> = {};
+      for (const picture of pictures) all[picture] = await classify(model, await (await fetch(`/models-of-tests/${picture}`)).blob());
+      return all;
+    },
+    [CLASSIFIER, Object.keys(wanted)] as const,
+  );
+  for (const [picture, probabilities] of Object.entries(wanted)) {
+    expect(found[picture]!.map((one) => one.name)).toEqual(Object.keys(probabilities));
+    // A canvas averages in its own way, and this network tells images apart by little.
+    for (const { name, probability } of found[picture]!) expect(Math.abs(probability - probabilities[name]!)).toBeLessThan(0.1);
   }
   await page.context().close();
 });
