@@ -233,7 +233,7 @@ def _find_faults(folder: Path, whole: bool) -> list[str]:
     if whole:
         faults += [f"{path.name} is left" for path in folder.rglob("*.progress.npz")]
         epochs = folder / "results.csv"
-        if epochs.exists() and [row["epoch"] for row in _rows(epochs)] != [str(i) for i in range(12)]:
+        if epochs.exists() and [row["epoch"] for row in _rows(epochs)] != [str(i) for i in range(1, 13)]:
             faults.append(f"epochs are {[row['epoch'] for row in _rows(epochs)]}")
     return faults
 
@@ -251,7 +251,7 @@ def _read(path: Path) -> None:
             raise ValueError("is empty")
     elif path.suffix == ".csv":
         epochs = [int(row["epoch"]) for row in _rows(path)]
-        if epochs != list(range(len(epochs))):
+        if epochs != list(range(1, len(epochs) + 1)):
             raise ValueError(f"has epochs {epochs}")
     elif path.suffix == ".npz":
         with np.load(path) as arrays:

@@ -54,7 +54,7 @@ def test_it_learns_and_says_how_well(unbroken):
     assert unbroken.metrics.top1 == 1.0
     assert unbroken.metrics.settings["split"] == "val"
     rows = list(csv.DictReader((unbroken.folder / "results.csv").open()))
-    assert [int(row["epoch"]) for row in rows] == list(range(15))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 16))
     assert float(rows[-1]["train/loss"]) < 0.7 * float(rows[0]["train/loss"])
     assert float(rows[-1]["val/loss"]) < float(rows[0]["val/loss"])
     assert max(float(row["metrics/accuracy_top1"]) for row in rows) == 1.0
@@ -109,7 +109,7 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
     for a, b in zip(mine, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
     rows = list(csv.DictReader((tmp_path / "killed/results.csv").open()))
-    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -182,25 +182,27 @@ class Checkpoints(keras.callbacks.Callback):
 class ResultsCsv(keras.callbacks.Callback):
     """Adds a row for each epoch to `results.csv`, with YOLOv5's columns.
 
+    Epochs count from 1, as in the log; in YOLOv5 from 0.
+
     Args:
         path: the file; an unfinished run's is continued.
-        first_epoch: later rows of an earlier run are dropped.
+        epochs_done: rows of later epochs are dropped.
     """
 
     COLUMNS = ("epoch", *(f"train/{name}" for name in LOSSES), *METRICS,
                *(f"val/{name}" for name in LOSSES), *RATES)  # fmt: skip
 
-    def __init__(self, path: Path, first_epoch: int = 0) -> None:
+    def __init__(self, path: Path, epochs_done: int = 0) -> None:
         super().__init__()
         self.path = path
         self.rows: list[dict[str, Any]] = []
-        if first_epoch and path.exists():
+        if epochs_done and path.exists():
             with path.open(newline="") as stream:
-                self.rows = [row for row in csv.DictReader(stream) if int(row["epoch"]) < first_epoch]
+                self.rows = [row for row in csv.DictReader(stream) if int(row["epoch"]) <= epochs_done]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write the file anew."""
-        values: dict[str, Any] = {"epoch": epoch}
+        values: dict[str, Any] = {"epoch": epoch + 1}
         values |= {f"train/{name}": (logs or {}).get(name, "") for name in LOSSES}
         values |= {name: (logs or {}).get(name, "") for name in self.COLUMNS if name in (logs or {})}
         values |= dict(zip(RATES, learning_rates(self.model), strict=True))
@@ -221,7 +223,7 @@ def learning_rates(model: TrainingModel) -> tuple[float, float, float]:
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Writes every figure of the logs as a TensorBoard scalar.
+    """Writes every figure of the logs as a TensorBoard scalar; the step is the epoch, from 1.
 
     Args:
         folder: of the event files.
@@ -240,5 +242,5 @@ class TensorBoard(keras.callbacks.Callback):
         with writing(self.folder):
             with self.writer.as_default():
                 for name, value in figures.items():
-                    tf.summary.scalar(name, value, step=epoch)
+                    tf.summary.scalar(name, value, step=epoch + 1)
             self.writer.flush()
