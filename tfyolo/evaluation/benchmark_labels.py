@@ -34,7 +34,13 @@ class _Place(NamedTuple):
 
 
 def place_labels(
-    figure: Any, axes: Any, x: np.ndarray, y: np.ndarray, texts: Sequence[str], colours: Sequence[str]
+    figure: Any,
+    axes: Any,
+    x: np.ndarray,
+    y: np.ndarray,
+    texts: Sequence[str],
+    colours: Sequence[str],
+    others_xy: np.ndarray | None = None,
 ) -> None:
     """Write a text near each point, and a thin line to the point where it stands further off.
 
@@ -48,6 +54,7 @@ def place_labels(
         y: (n,) in data coordinates.
         texts: of each point.
         colours: of each text.
+        others_xy: (m, 2) points without a text in data coordinates, which texts stay off, too.
     """
     figure.draw_without_rendering()  # settles the layout, so that pixels are known
     points = axes.transData.transform(np.column_stack([x, y]))
@@ -63,7 +70,8 @@ def place_labels(
         labels.append(label)
         choices.append(_places(point, np.array([size.width, size.height]) / 2))
     edges = np.array([frame.x0, frame.y0, frame.x1, frame.y1])
-    for index, place in _choose(points, choices, edges).items():
+    others = axes.transData.transform(others_xy) if others_xy is not None else points[:0]
+    for index, place in _choose(points, choices, edges, others).items():
         labels[index].set_position(shares.transform(place.centre))
         if place.has_line:
             way = shares.transform([place.point, _end(place)])
@@ -72,9 +80,12 @@ def place_labels(
             )
 
 
-def _choose(points: np.ndarray, choices: Sequence[Sequence[_Place]], edges: np.ndarray) -> dict[int, _Place]:
+def _choose(
+    points: np.ndarray, choices: Sequence[Sequence[_Place]], edges: np.ndarray, without_text: np.ndarray
+) -> dict[int, _Place]:
     """The cheapest place of each text."""
-    marks = np.hstack([points - MARK_PX, points + MARK_PX])
+    marked = np.concatenate([points, without_text])
+    marks = np.hstack([marked - MARK_PX, marked + MARK_PX])
     distances = np.linalg.norm((points[:, None] - points[None]) / (1.0, 0.4), axis=-1)
     # Points with near neighbours choose first, while there is room.
     order = np.argsort(-np.exp(-distances / 120).sum(1), kind="stable")
@@ -84,7 +95,7 @@ def _choose(points: np.ndarray, choices: Sequence[Sequence[_Place]], edges: np.n
             others = [place for other, place in chosen.items() if other != index]
             boxes = np.array([place.box for place in others]).reshape(-1, 4)
             lines = [place for place in others if place.has_line]
-            apart = marks[np.abs(points - points[index]).max(1) > MARK_PX]
+            apart = marks[np.abs(marked - points[index]).max(1) > MARK_PX]
 
             best, lowest = choices[index][0], np.inf
             for place in choices[index]:

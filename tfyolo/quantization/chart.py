@@ -5,48 +5,71 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfyolo.files import atomic
+import numpy as np
+
+from tfyolo.evaluation.benchmark_labels import place_labels
+from tfyolo.evaluation.plot_style import GRID, INK, MUTED, new_figure, save_figure, title
+from tfyolo.inference.palette import PALETTE
 from tfyolo.models.spec import ModelSpec
 from tfyolo.quantization.debug import LayerNoise, module_of
 
-_COLOURS = {"backbone": "#2a6f97", "neck": "#e07a1f", "head": "#a4243b"}
+_COLORS = {"backbone": PALETTE[2], "neck": PALETTE[1], "head": PALETTE[0]}
+_NAMED = 6
+_TICK_INCHES = 0.22
 
 
 def save_noise_chart(layers: Sequence[LayerNoise], spec: ModelSpec, path: Path) -> Path:
-    """Signal to noise of every tensor in the order of execution, coloured by part of the network.
+    """Signal-to-noise ratio of every tensor in the order of execution, colored by part of the network.
 
     Args:
         layers: from `debug`.
-        spec: whose sections are coloured.
-        path: of a picture; its suffix says which kind.
+        spec: whose sections are colored.
+        path: of an image; its suffix says which kind.
     """
-    from matplotlib.figure import Figure
-
     section = {f"model.{layer.index}": layer.section for layer in spec.layers}
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
-    axes = figure.subplots()
+    width = 12.0
+    figure, (axes,) = new_figure(width, 5)
     values = [layer.signal_to_noise_db for layer in layers]
-    axes.plot(values, color="#b8b8b8", linewidth=1, zorder=1)
-    for name, colour in _COLOURS.items():
+    axes.plot(values, color=MUTED, linewidth=1, alpha=0.5, zorder=1)
+    for name, color in _COLORS.items():
         points = [i for i, layer in enumerate(layers) if section[module_of(layer.name)] == name]
-        axes.scatter(points, [values[i] for i in points], s=16, color=colour, label=name, zorder=2)
-    for i in sorted(range(len(layers)), key=lambda i: -layers[i].drop_db)[:6]:
-        axes.annotate(
-            layers[i].name.removeprefix("model."), (i, values[i]), (0, -9), textcoords="offset points",
-            ha="center", va="top", fontsize=8, rotation=90,
-        )  # fmt: skip
+        if points:
+            axes.scatter(points, [values[i] for i in points], s=16, color=color, label=name, zorder=2)
     starts = [i for i, layer in enumerate(layers) if i == 0 or _row(layers[i - 1]) != _row(layer)]
-    axes.set_xticks(starts, [_row(layers[i]).removeprefix("model.") for i in starts], fontsize=8)
+    axes.set_xticks(starts, minor=True)
+    apart = _apart(starts, len(layers) * _TICK_INCHES / (width - 1))
+    axes.set_xticks(apart, [_row(layers[i]).removeprefix("model.") for i in apart], fontsize=8)
     axes.set_xlim(-1, len(layers))
-    axes.set_ylim(bottom=max(min(values) - 8, -5))
+    axes.set_ylim(min(values) - 8, max(values) + 4)
     axes.set_xlabel("layer of the model configuration")
     axes.set_ylabel("signal to noise (dB)")
-    axes.grid(axis="y", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="upper right")
-    with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=150)
-    return path
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    title(axes, "Signal to noise of each tensor; named are those where most noise arises")
+    axes.legend(
+        frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.1,
+        handletextpad=0.1,
+    )  # fmt: skip
+    worst = sorted(range(len(layers)), key=lambda i: -layers[i].drop_db)[:_NAMED]
+    place_labels(
+        figure, axes, np.array(worst, float), np.array([values[i] for i in worst]),
+        [layers[i].name.removeprefix("model.") for i in worst], [INK] * len(worst),
+        np.array([(i, value) for i, value in enumerate(values) if i not in worst]).reshape(-1, 2),
+    )  # fmt: skip
+    return save_figure(figure, path)
+
+
+def _apart(places: Sequence[int], least: float) -> list[int]:
+    """Those of ascending places that are at least so far from the one before.
+
+    Example:
+        >>> _apart([0, 1, 2, 5, 6], 2)
+        [0, 2, 5]
+    """
+    kept: list[int] = []
+    for place in places:
+        if not kept or place - kept[-1] >= least:
+            kept.append(place)
+    return kept
 
 
 def _row(layer: LayerNoise) -> str:

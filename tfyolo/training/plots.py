@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tfyolo.data.pipeline import Pipeline
 from tfyolo.data.sample import Sample
 from tfyolo.evaluation.mosaic import mosaic
-from tfyolo.files import atomic
+from tfyolo.evaluation.plot_style import (
+    LEARNING_RATE,
+    hex_color,
+    name_ticks,
+    new_figure,
+    save_figure,
+    save_run,
+    title,
+    white_to,
+)
 from tfyolo.inference.boxes import xywh_to_xyxy
+from tfyolo.inference.palette import PALETTE
 
 _BATCHES = 3
 _BOXES_DRAWN = 1000
+_MOST_NAMES = 30
 
 
 def save_batches(pipeline: Pipeline, names: Sequence[str], folder: Path) -> list[Path]:
@@ -34,64 +43,50 @@ def save_batches(pipeline: Pipeline, names: Sequence[str], folder: Path) -> list
 
 
 def save_labels(samples: Sequence[Sample], names: Sequence[str], path: Path) -> None:
-    """Write `labels.jpg`: how many boxes each class has, and where in the pictures and how large they are."""
+    """Write `labels.jpg`: how many boxes each class has, and where in the images and how large they are."""
     from matplotlib.patches import Rectangle
+    from matplotlib.ticker import MaxNLocator
 
     classes = np.concatenate([sample.classes for sample in samples])
     boxes = np.concatenate([sample.boxes_xywh_norm for sample in samples])
     counts = Counter(classes.tolist())
-    figure, (bars, frames, centres, sizes) = _grid(2, 2, (10, 10))
-    bars.bar(range(len(names)), [counts[i] for i in range(len(names))], color="tab:blue")
-    bars.set(title=f"{len(classes)} labels in {len(samples)} pictures", ylabel="labels")
-    if len(names) <= 30:
-        bars.set_xticks(range(len(names)), names, rotation=90 if len(names) > 6 else 0)
-    frames.set(title="boxes about a common centre", xlim=(0, 1), ylim=(1, 0), aspect="equal")
+    figure, (bars, frames, centers, sizes) = new_figure(10, 10, 2, 2)
+    colors = [hex_color(index) for index in range(len(names))]
+    bars.bar(range(len(names)), [counts[i] for i in range(len(names))], color=colors)
+    title(bars, f"{len(classes)} labels in {len(samples)} images")
+    bars.set(ylabel="labels")
+    bars.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(names) <= _MOST_NAMES:
+        name_ticks(bars, range(len(names)), names, 4.0 / len(names), 9 if len(names) <= 12 else 8)
+    else:
+        bars.set(xlabel="class index")
+        bars.xaxis.set_major_locator(MaxNLocator(integer=True))
+    title(frames, "boxes around a common center")
+    frames.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")
     some = np.random.default_rng(0).permutation(len(boxes))[:_BOXES_DRAWN]
-    for width, height in boxes[some, 2:]:
-        corner = (0.5 - width / 2, 0.5 - height / 2)
-        frames.add_patch(Rectangle(corner, width, height, fill=False, linewidth=0.5, alpha=0.4, color="C0"))
+    for class_id, (width, height) in zip(classes[some], boxes[some, 2:], strict=True):
+        corner, color = (0.5 - width / 2, 0.5 - height / 2), hex_color(int(class_id))
+        frames.add_patch(Rectangle(corner, width, height, fill=False, linewidth=0.5, alpha=0.4, color=color))
     bins = max(10, min(50, len(boxes) // 20))
-    common = {"bins": bins, "range": [[0, 1], [0, 1]], "cmap": "Blues"}
-    centres.hist2d(boxes[:, 0], boxes[:, 1], **common)
-    centres.set(title="centres", xlabel="x", ylabel="y", ylim=(1, 0), aspect="equal")
+    common = {"bins": bins, "range": [[0, 1], [0, 1]], "cmap": white_to(PALETTE[2])}
+    centers.hist2d(boxes[:, 0], boxes[:, 1], **common)
+    title(centers, "centers")
+    centers.set(xlabel="x", ylabel="y", ylim=(1, 0), aspect="equal")
     sizes.hist2d(boxes[:, 2], boxes[:, 3], **common)
-    sizes.set(title="sizes", xlabel="width", ylabel="height", aspect="equal")
-    with atomic(path) as temporary:
-        figure.savefig(temporary)
+    title(sizes, "sizes")
+    sizes.set(xlabel="width", ylabel="height", aspect="equal")
+    save_figure(figure, path)
 
 
 def save_results(csv_path: Path, path: Path) -> None:
-    """Write `results.png`: losses and figures of every epoch in `results.csv`."""
-    with csv_path.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    epochs = [int(row["epoch"]) for row in rows]
-    panels = {
-        "box loss": ("train/box_loss", "val/box_loss"),
-        "objectness loss": ("train/obj_loss", "val/obj_loss"),
-        "class loss": ("train/cls_loss", "val/cls_loss"),
-        "precision and recall": ("metrics/precision", "metrics/recall"),
-        "mAP": ("metrics/mAP_0.5", "metrics/mAP_0.5:0.95"),
-        "learning rate": ("x/lr0", "x/lr1"),
+    """Write `results.png`: losses, figures and learning rates of every epoch in `results.csv`."""
+    losses = {
+        f"{name} loss": {f"train/{short}_loss": "training", f"val/{short}_loss": "validation"}
+        for name, short in (("box", "box"), ("objectness", "obj"), ("class", "cls"))
     }
-    figure, axes = _grid(2, 3, (14, 7.5))
-    for axis, (title, columns) in zip(axes, panels.items(), strict=True):
-        for column in columns:
-            points = [(e, float(row[column])) for e, row in zip(epochs, rows, strict=True) if row[column]]
-            if points:
-                axis.plot(*zip(*points, strict=True), marker="." if len(points) < 40 else None, label=column)
-        axis.set(title=title, xlabel="epoch")
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
-    with atomic(path) as temporary:
-        figure.savefig(temporary)
-
-
-def _grid(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
-    """A figure and its axes, row by row."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, dpi=120, layout="constrained", facecolor="white")
-    axes = figure.subplots(rows, columns).ravel()
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    figures = {
+        "precision and recall": {"metrics/precision": "precision", "metrics/recall": "recall"},
+        "mAP": {"metrics/mAP_0.5": "IoU 0.5", "metrics/mAP_0.5:0.95": "IoU 0.5 to 0.95"},
+        LEARNING_RATE: {"x/lr0": "biases (lr0)", "x/lr1": "kernels (lr1)"},
+    }
+    save_run(csv_path, path, losses | figures, columns=3)

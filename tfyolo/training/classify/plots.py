@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from tfyolo.data.classification import ClassificationPipeline
 from tfyolo.evaluation.mosaic import mosaic
-from tfyolo.files import atomic
+from tfyolo.evaluation.plot_style import LEARNING_RATE, save_run
 
 _BATCHES = 3
 _SMALLEST = 128
@@ -38,25 +37,14 @@ def _title(row: np.ndarray, names: Sequence[str]) -> str:
 
 
 def save_results(csv_path: Path, path: Path) -> None:
-    """Write `results.png`: losses and figures of every epoch in `results.csv`."""
-    from matplotlib.figure import Figure
-
-    with csv_path.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    """Write `results.png`: losses, accuracy and learning rates of every epoch in `results.csv`."""
     panels = {
-        "loss": ("train/loss", "val/loss"),
-        "accuracy": ("train/accuracy", "metrics/accuracy_top1", "metrics/accuracy_top5"),
-        "learning rate": ("x/lr1",),
+        "loss": {"train/loss": "training", "val/loss": "validation"},
+        "accuracy": {
+            "metrics/accuracy_top1": "validation, top-1",
+            "metrics/accuracy_top5": "validation, top-5",
+            "train/accuracy": "training",
+        },
+        LEARNING_RATE: {"x/lr0": "biases (lr0)", "x/lr1": "kernels (lr1)"},
     }
-    figure = Figure(figsize=(14, 4), dpi=120, layout="constrained", facecolor="white")
-    for axis, (title, columns) in zip(figure.subplots(1, 3), panels.items(), strict=True):
-        axis.spines[["top", "right"]].set_visible(False)
-        for column in columns:
-            points = [(int(row["epoch"]), float(row[column])) for row in rows if row[column]]
-            if points:
-                axis.plot(*zip(*points, strict=True), marker="." if len(points) < 40 else None, label=column)
-        axis.set(title=title, xlabel="epoch")
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
-    with atomic(path) as temporary:
-        figure.savefig(temporary)
+    save_run(csv_path, path, panels, columns=3)
