@@ -5,6 +5,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.10; do 
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RUN_STAMP := $(VENV)/.installed-tensorflow
 NODE_FOLDER := tfyolo/inference/runtimes/node
 NODE_STAMP := $(NODE_FOLDER)/node_modules/.installed
 WEB_STAMP := web_demo/node_modules/.installed
@@ -24,21 +25,31 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup web web-page demo chromium android android-assets android-tools test test-python test-web \
-  test-android test-slow test-kills fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
-  bench-pipeline bench-train lock clean
+  test-android test-pythons test-slow test-kills fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
+  bench-pipeline bench-train wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) $(NODE_STAMP)  ## .venv with the known-good set of versions, and what runs TF.js models in Node
 
-$(STAMP): pyproject.toml $(wildcard constraints/*.txt)
+$(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v < (3, 14) else \
 	  f"tfyolo needs Python 3.10 to 3.13 and $(PYTHON) is {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]' --constraint \
+
+# $(call install,EXTRA): into .venv, with the versions of constraints/.
+install = $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[$(1)]' --constraint \
 	  constraints/$$($(BIN)/python -c 'import sys; print("python%d.%d.txt" % sys.version_info[:2])')
+
+$(STAMP): pyproject.toml $(wildcard constraints/*.txt) | $(BIN)/uv
+	$(call install,dev)
+	@touch $(RUN_STAMP) $@
+
+# What runs, trains and exports to TensorFlow's formats: a quarter of the size of all that tests need.
+$(RUN_STAMP): pyproject.toml $(wildcard constraints/*.txt) | $(BIN)/uv
+	$(call install,tensorflow)
 	@touch $@
 
 # Without Node all else works, and the tests that run TF.js models are skipped; never in continuous integration.
@@ -61,7 +72,7 @@ $(WEB_STAMP): web_demo/package.json web_demo/package-lock.json
 	npm ci --prefix web_demo --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
 
 # The detector that ships, for integers; the demos run it.
-build/bccd-n-int8.keras: tfyolo/assets/bccd-n.keras $(QUANTIZATION_SOURCES) | $(STAMP)
+build/bccd-n-int8.keras: tfyolo/assets/bccd-n.keras $(QUANTIZATION_SOURCES) | $(RUN_STAMP)
 	$(BIN)/tfyolo quantize --weights $< --data tfyolo/assets/bccd-mini/bccd-mini.yaml --calibration 24 --steps 0 \
 	  --output $@
 
@@ -70,7 +81,7 @@ $(WEB_MODEL): build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/tfyolo export --weights $< --include tflite --int8 --nms builtin --conf-thres 0.05 --iou-thres 0.7 \
 	  --output $(@:.tflite=)
 
-demo: setup  ## detect, fine-tune, export, run and measure on what ships, and write a page about it
+demo: $(RUN_STAMP)  ## detect, fine-tune, export, run and measure on what ships, and write a page about it
 	$(BIN)/tfyolo demo
 
 # Models, pictures and licences of the app. MODEL=best-int8.tflite takes the place of the detectors of blood cells.
@@ -95,10 +106,10 @@ $(ANDROID_ASSETS)/licenses.txt: android_demo/app/licenses.txt $(SAMPLES)
 $(ANDROID_ASSETS)/models/int8.tflite: build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/tfyolo export --weights $< --include tflite --int8 --conf-thres 0.05 --iou-thres 0.7 --output $(@:.tflite=)
 
-$(ANDROID_ASSETS)/models/float16.tflite: tfyolo/assets/bccd-n.keras $(EXPORT_SOURCES) | $(STAMP)
+$(ANDROID_ASSETS)/models/float16.tflite: tfyolo/assets/bccd-n.keras $(EXPORT_SOURCES) | $(RUN_STAMP)
 	$(BIN)/tfyolo export --weights $< --include tflite --half --conf-thres 0.05 --iou-thres 0.7 --output $(@:.tflite=)
 
-android: setup android-assets android-tools  ## a signed APK in android_demo/build: make android MODEL=best-int8.tflite
+android: $(RUN_STAMP) android-assets android-tools  ## a signed APK in android_demo/build: make android MODEL=best-int8.tflite
 	mvn -q -f android_demo/pom.xml package -Dmaven.test.skip=true
 	$(BIN)/python android_demo/package.py
 
@@ -120,12 +131,19 @@ test-python: setup  ## the library and its command
 
 test-demos: build/.tested-web
 	@$(MAKE) --no-print-directory build/.tested-android
+	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory test-pythons; fi
 
-build/.tested-web: $(WEB_SOURCES) $(WEB_PAGE)/index.html $(DEMO_TEST_MODELS) $(shell find web_demo/tests tests/vectors -type f)
+# The version of .venv has the whole suite.
+test-pythons: setup wheel  ## the wheel on each other Python, in an environment of its own
+	$(BIN)/python -m tests.pythons dist/tfyolo-*.whl --without \
+	  $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+build/.tested-web: $(WEB_SOURCES) $(WEB_PAGE)/index.html $(DEMO_TEST_MODELS) $(shell find web_demo/tests tests/vectors -type f) \
+  $(wildcard tfyolo/inference/snippets/*)
 	@$(MAKE) --no-print-directory test-web
 	@touch $@
 
-build/.tested-android: $(DEMO_TEST_MODELS) $(ANDROID_SOURCES)
+build/.tested-android: $(DEMO_TEST_MODELS) $(ANDROID_SOURCES) $(wildcard tfyolo/inference/snippets/*) docs/export.md
 	@$(MAKE) --no-print-directory test-android
 	@touch $@
 
@@ -202,10 +220,14 @@ build/torch/.installed:
 	$(BIN)/uv pip install --quiet --python build/torch/bin/python 'torch==2.6.0' 'numpy<2.1'
 	@touch $@
 
+wheel: web-page  ## dist/: a wheel and an sdist, with the page in them
+	rm -f dist/tfyolo-*
+	$(BIN)/uv build --quiet --python $(BIN)/python --out-dir dist .
+
 lock: setup  ## constraints/*.txt anew from pyproject.toml, keeping the versions they have
 	for version in 3.10 3.11 3.12 3.13; do $(BIN)/uv pip compile --quiet --python-version $$version \
 	  --python-platform linux --all-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 	  pyproject.toml --output-file constraints/python$$version.txt || exit; done
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) build runs .pytest_cache .ruff_cache tfyolo.egg-info
+	rm -rf $(VENV) build dist runs .pytest_cache .ruff_cache tfyolo.egg-info

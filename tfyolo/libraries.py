@@ -26,7 +26,7 @@ LIBRARIES: tuple[Library, ...] = (
     Library("keras", "tensorflow"),
     Library("matplotlib", "plots"),
     Library("sklearn", "anchors", "scikit-learn"),
-    Library("tensorboard", "train"),
+    Library("tensorboard", "tensorflow"),
     Library("optuna", "train"),
     Library("tensorflow_model_optimization", "qat", "tensorflow-model-optimization"),
     Library("tf_keras", "qat", "tf-keras"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfyolo.data.sample import Sample
 from tfyolo.errors import TfyoloError
+from tfyolo.libraries import require
 from tfyolo.models import Contract, build_model, load_spec
 from tfyolo.models.build import import_keras
 from tfyolo.models.spec import ModelSpec
@@ -140,3 +141,19 @@ def make_model(
     if start.source is not None:
         model.begin_with([array.value for array in start.arrays(model.averaged)])
     return model
+
+
+def check_libraries(options: Any) -> None:
+    """Refuse a run whose plots or event files need a library that is not installed.
+
+    Args:
+        options: `TrainOptions` or `ClassifyOptions`.
+
+    Raises:
+        MissingExtraError: naming it.
+    """
+    drawn, events = (
+        (["matplotlib"] if options.plots else []),
+        (["tensorboard"] if options.tensorboard else []),
+    )
+    require(*drawn, *events)

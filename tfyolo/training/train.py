@@ -26,7 +26,7 @@ from tfyolo.training.loop import run_epochs
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.options import TrainOptions
 from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored, validated
-from tfyolo.training.start import frozen_layers, make_model, plan_start, with_anchors
+from tfyolo.training.start import check_libraries, frozen_layers, make_model, plan_start, with_anchors
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.strategies import open_strategy
 from tfyolo.training.transfer import Start
@@ -89,6 +89,7 @@ def train(
         tell_ignored(plain(options), plain(kept), tell)
         options = kept
     strategy = open_strategy(options.strategy)  # workers connect before anything else is done
+    check_libraries(options)
     keras.utils.set_random_seed(options.seed)
     dataset, scans = _scan(options, bar)
     for problem in dict.fromkeys(str(problem) for scan in scans.values() for problem in scan.problems):

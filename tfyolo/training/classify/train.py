@@ -25,7 +25,7 @@ from tfyolo.training.classify.callbacks import ClassifierResultsCsv, ClassifierV
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 from tfyolo.training.classify.start import make_classifier, plan_classifier
 from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored, validated
-from tfyolo.training.start import frozen_layers
+from tfyolo.training.start import check_libraries, frozen_layers
 from tfyolo.training.state import Progress, read_progress, restore_state
 from tfyolo.training.train import PRECISIONS
 from tfyolo.training.transfer import Start
@@ -87,6 +87,7 @@ def train_classifier(
         kept = from_plain(progress.options, resume)
         tell_ignored(plain(options), plain(kept), tell)
         options = kept
+    check_libraries(options)
     keras.utils.set_random_seed(options.seed)
     dataset, split, scans = _scan(options, bar)
     for problem in dict.fromkeys(str(problem) for scan in scans.values() for problem in scan.problems):

@@ -1,0 +1,95 @@
+"""Installs the wheel in a fresh environment of each Python and runs smoke.py there: `make test-pythons`.
+
+The oldest and the newest are installed by pip, as the README says, the others by uv. On the newest, what runs
+without TensorFlow is tried first without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).absolute().parent.parent
+VERSIONS = ("3.10", "3.11", "3.12", "3.13")
+BY_PIP = (VERSIONS[0], VERSIONS[-1])
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of this version: on the path, or one of pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    places = [
+        shutil.which(f"python{version}"),
+        *map(str, pyenv.glob(f"versions/{version}.*/bin/python{version}")),
+    ]
+    for place in filter(None, places):  # pyenv puts commands on the path that refuse to run
+        if subprocess.run([place, "-c", ""], capture_output=True).returncode == 0:
+            return place
+    return None
+
+
+def run(*words: object, **options: object) -> None:
+    """Run a command; a failure ends this one."""
+    done = subprocess.run([str(word) for word in words], **options)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, words))} ended with {done.returncode}")
+
+
+def test(version: str, python: str, wheel: Path) -> None:
+    """Install and try one version."""
+    start = time.monotonic()
+    environment, folder = ROOT / "build/pythons" / version, ROOT / "build/pythons" / f"{version}-work"
+    for path in (environment, folder):
+        shutil.rmtree(path, ignore_errors=True)
+    folder.mkdir(parents=True)
+    run(python, "-m", "venv", environment)
+    inside, constraints = environment / "bin/python", ROOT / "constraints" / f"python{version}.txt"
+    # What is not imported need not be compiled.
+    pip = (inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
+    uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", inside)
+    install = pip if version in BY_PIP else uv
+    smoke = (inside, ROOT / "tests/smoke.py", folder)
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    with (folder / "log.txt").open("w") as log:
+        output = {"stdout": log, "stderr": subprocess.STDOUT, "env": clean, "cwd": folder}
+        try:
+            if version == VERSIONS[-1]:
+                run(*install, "--constraint", constraints, wheel, **output)
+                run(*smoke, **output)
+            run(*install, "--constraint", constraints, f"{wheel}[tensorflow]", **output)
+            run(*smoke, **output)
+        except SystemExit:
+            print(Path(log.name).read_text()[-5000:])
+            raise
+    seconds, size = time.monotonic() - start, sum(x.lstat().st_size for x in environment.rglob("*"))
+    tool = "pip" if install is pip else "uv"
+    print(
+        f"Python {version}, installed by {tool}: smoke test passed in {seconds:.0f} s, {size / 1e9:.1f} GB",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Try each Python but those named by `--without`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("wheel", type=Path)
+    parser.add_argument("--without", nargs="*", default=[], help="versions that are tested otherwise")
+    options = parser.parse_args()
+    for version in VERSIONS:
+        if version in options.without:
+            continue
+        python = find_python(version)
+        if python is not None:
+            test(version, python, options.wheel.absolute())
+        elif os.environ.get("CI"):
+            sys.exit(f"Python {version} is not installed")
+        else:
+            print(f"Python {version} is not installed, and is left out")
+
+
+if __name__ == "__main__":
+    main()
