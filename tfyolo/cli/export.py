@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dynamic-batch", action="store_true", help="ONNX, OpenVINO: any number of images at once")
     add("--opset", type=_opset, default=17, metavar="N", help="ONNX: version of the operations (%(default)s)")
     add("--simplify", action=argparse.BooleanOptionalAction, default=True, help="ONNX: let onnxslim shorten")
-    add("--output", type=Path, metavar="STEM", help="path without suffix; beside --weights by default")
+    add("--output", type=Path, metavar="STEM", help="path without suffix (beside the --weights file)")
 
 
 # export/nms.py, which needs TensorFlow.
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.files import megabytes
     from tfyolo.libraries import require
     from tfyolo.quiet import hidden_stderr
-    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.hub import find_weights, output_stem
 
     if arguments.nms == "auto" and arguments.dynamic_batch:
         raise TfyoloError(
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise TfyoloError(
             "is exported already", path=path, fix="pass the .pt or .keras file it was made from"
         )
-    stem = arguments.output or path.with_suffix("")
+    stem = arguments.output or output_stem(arguments.weights)
     for name in arguments.include:
         target = stem.with_name(stem.name + find_format(name).suffix)
         if target.resolve() == path.resolve():

@@ -35,11 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate, train, write."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.hub import find_weights, output_stem
     from tfyolo.weights.keras_file import check_target
 
     path = find_weights(arguments.weights)
-    output = check_target(arguments.output or path.with_name(f"{path.stem}_int8.keras"))
+    stem = output_stem(arguments.weights)
+    output = check_target(arguments.output or stem.with_name(f"{stem.name}_int8.keras"))
 
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.qat_options import QatOptions

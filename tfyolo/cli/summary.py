@@ -50,9 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _spec(model: str, classes: int | None) -> ModelSpec:
+    from tfyolo.assets import MODELS
     from tfyolo.configs.reader import Document
     from tfyolo.models import load_spec, parse_spec
 
+    model = str(MODELS.get(model, model))
     if model.endswith((".pt", ".pth", ".keras")):
         from tfyolo.weights import read_model_contract
 

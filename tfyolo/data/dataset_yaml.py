@@ -10,10 +10,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+import tfyolo.configs
+from tfyolo.assets import DATA_SETS
 from tfyolo.configs.reader import Document, read_yaml
 from tfyolo.data.readers.table import READERS
 from tfyolo.errors import TfyoloError
 
+TEMPLATE_FOLDER = Path(tfyolo.configs.__file__).parent / "datasets"
 SPLITS = ("train", "val", "test")
 
 
@@ -110,16 +113,16 @@ def read_dataset(path: str | Path) -> Dataset:
     what becomes of objects that Pascal VOC marks as difficult. `format` is `yolo`, `voc`, `coco` or
     `tfrecord`; without it the places of a split tell. A place of a COCO data set is a .json file, or a
     mapping of `images` (a folder) and `annotations` (a .json file). Names are taken as they are written, be
-    they `010` or `no`.
+    they `010` or `no`. In place of a path there may be the name of a data set (`find_data`).
 
     Raises:
         TfyoloError: no such file, not YAML, or a key is missing or wrong; with the file and line.
 
     Example:
-        >>> read_dataset("bccd.yaml").names  # doctest: +SKIP
-        ('RBC', 'WBC', 'Platelets')
+        >>> read_dataset("bccd-mini").names
+        ('Platelets', 'RBC', 'WBC')
     """
-    path = Path(path)
+    path = find_data(path)
     document = read_yaml(path)
     if "names" not in document.value:
         raise document.error("has no `names`", fix="list the class names under `names:`")
@@ -149,6 +152,47 @@ def read_dataset(path: str | Path) -> Dataset:
     }  # fmt: skip
     difficult = None if file.difficult is None else file.difficult == "keep"
     return Dataset(path, names, splits, file.format, root, folders, file.kpt_shape, difficult)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A data set whose YAML file ships, and whose images do not."""
+
+    folder: str
+    """Where the images are looked for, relative to the working directory."""
+    download: str
+    """Where they can be had."""
+
+
+TEMPLATES = {
+    "bccd": Template("bccd", "https://github.com/Shenggan/BCCD_Dataset (its folder BCCD)"),
+    "coco128": Template(
+        "../datasets/coco128", "https://github.com/ultralytics/assets/releases/download/v0.0.0/coco128.zip"
+    ),
+}
+
+
+def find_data(path_or_name: str | Path) -> Path:
+    """The YAML file of a path, or of a data set that is known by name: `bccd-mini`, `bccd` or `coco128`.
+
+    Raises:
+        TfyoloError: the images of a known data set are not where they are looked for.
+    """
+    path, name = Path(path_or_name), str(path_or_name).removesuffix(".yaml")
+    if path.exists() or path.is_symlink():
+        return path
+    if name in DATA_SETS:
+        return DATA_SETS[name]
+    template = TEMPLATES.get(name)
+    if template is None:
+        return path
+    if not Path(template.folder).exists():
+        raise TfyoloError(
+            f"neither this file nor the images in {template.folder} are here",
+            path=path,
+            fix=f"unpack {template.download} as {template.folder}, or pass the path of a YAML file",
+        )
+    return TEMPLATE_FOLDER / f"{name}.yaml"
 
 
 def _first_error(document: Document, error: ValidationError) -> Exception:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from tfyolo.assets import SOURCES
 from tfyolo.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, decode_image, read_image
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.video_end import ends_early
@@ -80,7 +81,8 @@ def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
     """Find out what each source is, before anything slow begins.
 
     Args:
-        sources: a picture, folder, glob, .txt list, video, webcam index (`0`) or stream address each.
+        sources: a picture, folder, glob, .txt list, video, webcam index (`0`), stream address or the name of
+            what ships (`bccd-mini`) each.
         vid_stride: take every n-th frame of videos and streams.
 
     Raises:
@@ -114,6 +116,8 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if not source.strip():
         raise TfyoloError("--source is empty", fix="name a picture, folder, video or stream")
     path = Path(source)
+    if source in SOURCES and not path.exists():
+        path = SOURCES[source]
     suffix = path.suffix.lower()
     if re.fullmatch(r"[+-]?\d+", source) and not path.exists():
         return [_webcam(source, vid_stride)]

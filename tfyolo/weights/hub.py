@@ -6,6 +6,7 @@ import hashlib
 import sys
 from pathlib import Path
 
+from tfyolo.assets import MODELS
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, cache_folder, suffix_of
 from tfyolo.libraries import require
@@ -28,9 +29,10 @@ LICENCE = "Ultralytics' weights are licensed AGPL-3.0 (https://ultralytics.com/l
 
 
 def find_weights(path_or_name: str | Path) -> Path:
-    """The file of a path, or of an official release's name such as `yolov5s` or `yolov5s.pt`.
+    """The file of a path, of a model that ships (`bccd-n`), or of a release, `yolov5s` or `yolov5s.pt`.
 
-    A file in the current folder wins, then the cache, then a download, which is announced on stderr.
+    A file in the current folder wins, then what ships, then the cache, then a download, which is announced on
+    stderr.
 
     Raises:
         TfyoloError: no such file, and no release of that name; the download failed or has the wrong checksum.
@@ -43,8 +45,10 @@ def find_weights(path_or_name: str | Path) -> Path:
         if path.is_dir() and suffix_of(path) in (".pt", ".pth", ".keras"):
             raise TfyoloError("is a folder", path=path, fix=f"pass a {path.suffix} file")
         return path
+    if str(path_or_name) in MODELS:
+        return MODELS[str(path_or_name)]
     if not is_release:
-        hint = f"pass a file, or one of {', '.join(SHA256)}"
+        hint = f"pass a file, or one of {', '.join([*MODELS, *SHA256])}"
         raise TfyoloError("no such model file", path=path, fix=hint)
     local = Path(f"{name}.pt")
     if local.is_file():
@@ -53,6 +57,17 @@ def find_weights(path_or_name: str | Path) -> Path:
     if cached.exists() and hashlib.sha256(cached.read_bytes()).hexdigest() == SHA256[name]:
         return cached
     return _download(name, cached)
+
+
+def output_stem(path_or_name: str | Path) -> Path:
+    """Path without suffix for files made from weights: beside a file, here for what is known by name.
+
+    Example:
+        >>> output_stem("bccd-n").name
+        'bccd-n'
+    """
+    path = find_weights(path_or_name)
+    return path.with_suffix("") if path == Path(path_or_name) else Path(path.stem)
 
 
 def _download(name: str, target: Path) -> Path:
