@@ -1,13 +1,14 @@
 """Installs the wheel in a fresh environment of each Python and runs smoke.py there: `make test-pythons`.
 
-The oldest and the newest are installed by pip, as the README says, the others by uv. On the newest, what runs
-without TensorFlow is tried first without it.
+The oldest and the newest are installed by pip, as the README says, that of the Dockerfile by its own steps,
+the others by uv. On the newest, what runs without TensorFlow is tried first without it.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).absolute().parent.parent
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 BY_PIP = (VERSIONS[0], VERSIONS[-1])
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
 def find_python(version: str) -> str | None:
@@ -48,6 +50,8 @@ def test(version: str, python: str, wheel: Path) -> None:
     folder.mkdir(parents=True)
     run(python, "-m", "venv", environment)
     inside, constraints = environment / "bin/python", ROOT / "constraints" / f"python{version}.txt"
+    docker = f"FROM python:{version}-" in DOCKERFILE
+    tool = "pip" if version in BY_PIP else "the Dockerfile's steps" if docker else "uv"
     # What is not imported need not be compiled.
     pip = (inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", inside)
@@ -60,17 +64,32 @@ def test(version: str, python: str, wheel: Path) -> None:
             if version == VERSIONS[-1]:
                 run(*install, "--constraint", constraints, wheel, **output)
                 run(*smoke, **output)
-            run(*install, "--constraint", constraints, f"{wheel}[tensorflow]", **output)
+            if docker:
+                follow_dockerfile(environment, folder, **output)
+            else:
+                run(*install, "--constraint", constraints, f"{wheel}[tensorflow]", **output)
             run(*smoke, **output)
         except SystemExit:
             print(Path(log.name).read_text()[-5000:])
             raise
     seconds, size = time.monotonic() - start, sum(x.lstat().st_size for x in environment.rglob("*"))
-    tool = "pip" if install is pip else "uv"
     print(
         f"Python {version}, installed by {tool}: smoke test passed in {seconds:.0f} s, {size / 1e9:.1f} GB",
         flush=True,
     )
+
+
+def follow_dockerfile(environment: Path, folder: Path, **options: object) -> None:
+    """Run the steps of the Dockerfile in an environment, with a folder of its own for what it copies."""
+    (copied,) = re.findall(r"^COPY (.*)$", DOCKERFILE, re.MULTILINE)
+    *sources, target = copied.split()
+    place = folder / "docker"
+    place.mkdir()
+    for path in (path for source in sources for path in ROOT.glob(source)):
+        shutil.copy(path, place)
+    options["env"] = {**options["env"], "PATH": f"{environment / 'bin'}:{os.environ['PATH']}"}
+    for step in re.findall(r"^RUN (.*)$", DOCKERFILE, re.MULTILINE):
+        run("sh", "-c", step.replace(target, f"{place}/"), **options)
 
 
 def main() -> None:

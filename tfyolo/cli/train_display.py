@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from time import perf_counter
 from types import TracebackType
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tfyolo.cli.console import console
+from tfyolo.memory import peak_memory_gib
 from tfyolo.text import printable
 
 _LOSSES = ("box_loss", "obj_loss", "cls_loss")
@@ -101,4 +101,4 @@ def memory_gib() -> float:
 
     if tf.config.list_physical_devices("GPU"):
         return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return peak_memory_gib()

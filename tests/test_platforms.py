@@ -1,0 +1,44 @@
+"""Modules that Windows and macOS do not have are not needed to import anything."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from tfyolo import memory
+
+IMPORTS = r"""
+import importlib, pkgutil, signal, sys
+sys.modules |= dict.fromkeys(("resource", "fcntl", "termios", "pwd", "grp", "tty", "pty", "syslog"))
+for name in ("SIGKILL", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGXCPU", "pthread_sigmask"):
+    delattr(signal, name)
+import tfyolo
+failed = []
+for module in pkgutil.walk_packages(tfyolo.__path__, "tfyolo.", onerror=failed.append):
+    if module.name != "tfyolo.__main__":
+        importlib.import_module(module.name)
+print(failed, len([name for name in sys.modules if name.startswith("tfyolo.")]))
+"""
+
+
+def test_every_module_is_imported_without_what_only_posix_has():
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True)
+    failed, count = done.stdout.rsplit(" ", 1) if done.returncode == 0 else ("", "0")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert failed == "[]"
+    assert int(count) > 200
+
+
+@pytest.mark.parametrize(("platform", "gib"), [("linux", 3.0), ("darwin", 3 / 1024)])
+def test_peak_memory_has_the_unit_of_the_system(monkeypatch, platform, gib):
+    usage = SimpleNamespace(ru_maxrss=3 * 2**20)
+    stand_in = SimpleNamespace(getrusage=lambda who: usage, RUSAGE_SELF=0)
+    monkeypatch.setattr(memory, "resource", stand_in)
+    monkeypatch.setattr(memory.sys, "platform", platform)
+    assert memory.peak_memory_gib() == gib
+
+
+def test_windows_tells_no_peak(monkeypatch):
+    monkeypatch.setattr(memory, "resource", None)
+    assert memory.peak_memory_gib() == 0
