@@ -1,6 +1,7 @@
 """`tfyolo classify` and `tfyolo crops`, from the command line's side."""
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,10 @@ def test_train_then_val(colours, tmp_path, monkeypatch, capsys):
     )
     out = capsys.readouterr().out
     assert "weights: random" in out
-    assert "epoch 1/1" in out
+    assert re.search(r"^device: .*, float32$", out, re.MULTILINE)
+    header = next(line for line in out.splitlines() if line.startswith("epoch "))
+    assert header.split()[:4] == ["epoch", "loss", "accuracy", "val"]
+    assert len(next(line for line in out.splitlines() if line.startswith("1/1 "))) == len(header) <= 80
     best = "runs/train-cls/exp/weights/best.keras"
     assert f"tfyolo classify val --weights {best} --data {colours} --split test" in out
     assert f"tfyolo export --weights {best} --include tflite --img 32" in out

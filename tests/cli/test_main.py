@@ -37,6 +37,7 @@ def test_overview_names_every_command(capsys, words):
     assert all(f"\n  {name} " in out and text in out for name, text in COMMANDS.items())
     assert "example: tfyolo detect" in out
     assert "exit codes: 0 done, 1 something was left out and is named, 2 " in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_version(capsys):

@@ -1,6 +1,7 @@
 """`tfyolo train`, `autoanchor` and `detect` without weights, from the command line's side."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -29,7 +30,14 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
     line = next(line for line in out.splitlines() if line.startswith("next: tfyolo val"))
     assert main([*line.split()[2:], "--noplots", "--project", "val"]) == 0
     capsys.readouterr()
-    assert "epoch 1/1" in out
+    size = r"^model: .*, 1 class, 0\.\d\d million parameters, 0\.\d GFLOPs at 64x64$"
+    assert re.search(size, out, re.MULTILINE)
+    assert re.search(r"^device: .*, float32$", out, re.MULTILINE)
+    header = next(line for line in out.splitlines() if line.startswith("epoch "))
+    assert header.split() == ["epoch", "box", "obj", "cls", "P", "R", "mAP50", "mAP50-95", "img/s", "GiB"]
+    row = next(line for line in out.splitlines() if line.startswith("1/1 "))
+    assert len(row) == len(header) <= 80
+    assert all(float(value) >= 0 for value in row.split()[1:])
     assert "tfyolo export --weights runs/train/exp/weights/best.keras" in out
     assert main(["train", "--resume"]) == 2
     assert "no unfinished run" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def test_the_first_call_is_not_measured(detector, capsys, monkeypatch):
     assert len(report.speeds_ms) == report.images == 3
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"2/4 0\.png: 64x64, 1 bee, 1 .*, \d+\.\d ms inference", lines[0])
-    assert "speed per image (median; without reading and writing files): " in str(report)
+    assert "speed per image (median): " in str(report)
 
 
 def test_nothing_found(detector, capsys):

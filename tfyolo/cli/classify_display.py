@@ -1,13 +1,16 @@
-"""What `tfyolo classify train` shows: a bar with loss and speed, and a row for each epoch done."""
+"""What `tfyolo classify train` shows: a bar, and a table with a row per epoch, within 80 columns."""
 
 from __future__ import annotations
 
 from time import perf_counter
 from typing import Any
 
-from tfyolo.cli.train_display import Display, memory_gib
+from tfyolo.cli.train_display import Columns, Display
 
-_FIGURES = {"top-1": "metrics/accuracy_top1", "top-5": "metrics/accuracy_top5", "val loss": "val/loss"}
+_COLUMNS: Columns = {
+    "loss": ("loss", 9, 4), "accuracy": ("accuracy", 10, 3), "val loss": ("val/loss", 10, 4),
+    "top-1": ("metrics/accuracy_top1", 9, 4), "top-5": ("metrics/accuracy_top5", 9, 4),
+}  # fmt: skip
 
 
 class ClassifyDisplay(Display):
@@ -16,6 +19,8 @@ class ClassifyDisplay(Display):
     Args:
         epochs: of the run.
     """
+
+    columns: Columns = _COLUMNS
 
     def callback(self) -> Any:
         """The Keras callback that follows training."""
@@ -33,9 +38,6 @@ class ClassifyDisplay(Display):
                 display.bar(self.label, batch + 1, self.params["steps"])
 
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-                text = f"{self.label}  loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.3f}"
-                text += f"  {self.speed:.1f} img/s  {memory_gib():.1f} GiB"
-                shown = [f"{title} {logs[name]:.4f}" for title, name in _FIGURES.items() if name in logs]
-                display.tell(text + ("  | " + "  ".join(shown) if shown else ""))
+                display.row(epoch + 1, logs, self.speed)
 
         return Follow()

@@ -20,21 +20,21 @@ from tfyolo.version import __version__
 COMMANDS = {
     "detect": "find objects in pictures, videos and streams",
     "train": "train a detector on a data set",
-    "demo": "detect, fine-tune, export and measure with what ships, and write a page about it",
+    "demo": "detect, fine-tune, export and measure with what ships",
     "autoanchor": "check anchors against a data set, and make better ones",
     "val": "measure precision, recall and mAP on a data set",
     "classify": "train, measure and run a classifier of whole pictures",
-    "crops": "cut the labelled boxes of a data set into pictures for a classifier",
-    "export": "write TensorFlow Lite, Edge TPU, TF.js, SavedModel and GraphDef files, NMS inside",
-    "web": "run an exported model in the browser, on a page served from this machine",
-    "quantize": "make an 8-bit model: calibrate it, and train it as it will be rounded",
+    "crops": "cut labeled boxes into images to train a classifier on",
+    "export": "write .tflite, TF.js, ONNX and other files, NMS inside",
+    "web": "run an exported model in the browser, on this machine",
+    "quantize": "make an 8-bit model by calibration and training",
     "quant-debug": "where an 8-bit model loses accuracy, layer by layer",
     "convert-dataset": "write a data set as YOLO, Pascal VOC, COCO or TFRecord",
     "convert": "turn a YOLOv5 .pt checkpoint into a .keras file",
-    "inspect": "what a model file holds: contract, inputs and outputs, operations",
-    "summary": "layers, parameters and GFLOPs of a model, as a table or a diagram",
+    "inspect": "what a model file holds: classes, inputs, operations",
+    "summary": "layers, parameters and GFLOPs of a model; its diagram",
     "profile": "cost and speed of blocks side by side",
-    "benchmark": "size, mAP and latency of model files and formats, side by side",
+    "benchmark": "size, mAP and latency of models and formats, side by side",
 }
 """Each is a module of this folder, with EXAMPLES, add_arguments(parser) and run(arguments) -> exit code.
 NEEDS, in some, are the optional libraries (libraries.py) that it cannot begin without."""
@@ -119,10 +119,10 @@ def _overview() -> str:
     rows = "\n".join(f"  {name:<17}{text}" for name, text in COMMANDS.items())
     return (
         "tfyolo: YOLOv5 for TensorFlow and Keras, made to be shipped\n\n"
-        "usage: tfyolo COMMAND [options]    (tfyolo COMMAND --help lists them, with examples)\n\n"
+        "usage: tfyolo COMMAND [options]      (tfyolo COMMAND --help lists them)\n\n"
         f"commands:\n{rows}\n\n"
         "  --version  print the version\n\n"
-        "exit codes: 0 done, 1 something was left out and is named, 2 an error to be mended, 130 Ctrl-C\n\n"
+        "exit codes: 0 done, 1 something was left out and is named, 2 error, 130 Ctrl-C\n\n"
         "example: tfyolo detect --weights yolov5n.pt --source bus.jpg"
     )
 

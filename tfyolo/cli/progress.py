@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
+
+
+def bar_columns(width: int = 20) -> tuple[ProgressColumn, ...]:
+    """Label, bar of that many characters, steps and remaining time: with a label of 40, within 80 columns."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    text = TextColumn("{task.description}")
+    return text, BarColumn(width), MofNCompleteColumn(), TimeRemainingColumn()
 
 
 @contextmanager
@@ -14,10 +26,12 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         >>> with progress_bar() as progress:  # doctest: +SKIP
         ...     progress("checking labels", 3, 128)
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as bar:
+    console = Console()
+    # Without a terminal nothing moves, and a bar would leave an empty line.
+    with Progress(*bar_columns(), console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks: dict[str, TaskID] = {}
 
         def show(label: str, done: int, total: int) -> None:

@@ -73,32 +73,38 @@ def _print_layers(spec: ModelSpec, image_hw: tuple[int, int]) -> None:
     ops, shapes = count_model(spec, image_hw)
     table = Table(
         title=f"{escape(spec.name)}, {spec.classes} classes, {image_hw[0]}x{image_hw[1]} pixels",
+        caption="k: kernel, s: stride, p: padding",
         title_style="bold",
+        box=None,
+        padding=(0, 1, 0, 0),
     )
     for heading in ("", "from", "n", "module", "arguments", "output", "parameters", "GFLOPs"):
-        table.add_column(heading, justify="left" if heading in ("module", "arguments", "output") else "right")
+        left = heading in ("module", "arguments", "output")
+        table.add_column(heading, justify="left" if left else "right", overflow="fold")
     for before, layer in zip((None, *spec.layers), spec.layers, strict=False):
         if before is None or layer.section != before.section:
-            table.add_section()
             table.add_row("", "", "", f"[bold]{layer.section}[/bold]")
         cost, shape = ops.costs[f"model.{layer.index}"], shapes[layer.index]
-        outputs = [" x ".join(map(str, s)) for s in (shape if isinstance(shape, list) else [shape])]
+        outputs = ["x".join(map(str, s)) for s in (shape if isinstance(shape, list) else [shape])]
         table.add_row(
             str(layer.index), ",".join(map(str, layer.sources)), str(layer.repeats), layer.block,
             _arguments(layer, spec), "\n".join(outputs), f"{cost.parameters:,}", f"{cost.gflops:.3f}",
         )  # fmt: skip
     parameters = sum(cost.parameters for cost in ops.costs.values())
     gflops = sum(cost.gflops for cost in ops.costs.values())
-    table.add_section()
-    table.add_row("", "", "", "total", f"{len(spec.layers)} layers", "", f"{parameters:,}", f"{gflops:.3f}")
+    count = f"{len(spec.layers)} layers"
+    table.add_row("", "", "", "[bold]total[/bold]", count, "", f"{parameters:,}", f"{gflops:.3f}")
     console().print(table)
 
 
 def _arguments(layer: Layer, spec: ModelSpec) -> str:
     if layer.block == "Detect":
-        pairs = "; ".join(" ".join(f"{value:g}" for value in row) for row in spec.anchors_px)
-        return f"anchors {pairs}"
-    return ", ".join(f"{key}={value}" for key, value in layer.arguments.items())
+        return "\n".join(" ".join(f"{value:g}" for value in row) for row in spec.anchors_px)
+    return " ".join(f"{_SHORT.get(key, f'{key}=')}{value}" for key, value in layer.arguments.items())
+
+
+_SHORT = {"filters": "", "kernel": "k", "stride": "s", "padding": "p"}
+"""How arguments are written that nearly every layer has."""
 
 
 def _print_models(image_hw: tuple[int, int]) -> None:
@@ -107,7 +113,10 @@ def _print_models(image_hw: tuple[int, int]) -> None:
     from tfyolo.cli.console import console
     from tfyolo.models import count_model, list_models, load_spec
 
-    table = Table("model", "layers", "strides", "parameters", f"GFLOPs at {image_hw[0]}x{image_hw[1]}")
+    table = Table(
+        "model", "layers", "strides", "parameters", f"GFLOPs at {image_hw[0]}x{image_hw[1]}", box=None,
+        padding=(0, 2, 0, 0),
+    )  # fmt: skip
     for column in (table.columns[1], *table.columns[3:]):
         column.justify = "right"
     for name in list_models():

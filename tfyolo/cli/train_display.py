@@ -1,19 +1,27 @@
-"""What `tfyolo train` shows: a bar with losses, speed and memory, and a row for each epoch done."""
+"""What `tfyolo train` shows: a bar with losses, and a table with a row per epoch, within 80 columns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import perf_counter
 from types import TracebackType
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
 from tfyolo.cli.console import console
+from tfyolo.cli.progress import bar_columns
 from tfyolo.memory import peak_memory_gib
 from tfyolo.text import printable
 
+Columns = Mapping[str, tuple[str, int, int]]
+"""By heading: the name in the logs, the width, and the number of decimals."""
 _LOSSES = ("box_loss", "obj_loss", "cls_loss")
-_FIGURES = ("metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95")
+_COLUMNS: Columns = {
+    "box": ("box_loss", 8, 4), "obj": ("obj_loss", 8, 4), "cls": ("cls_loss", 8, 4),
+    "P": ("metrics/precision", 7, 3), "R": ("metrics/recall", 7, 3), "mAP50": ("metrics/mAP_0.5", 7, 3),
+    "mAP50-95": ("metrics/mAP_0.5:0.95", 10, 3),
+}  # fmt: skip
 
 
 class Display:
@@ -23,16 +31,16 @@ class Display:
         epochs: of the run.
     """
 
+    columns: Columns = _COLUMNS
+
     def __init__(self, epochs: int) -> None:
         self.epochs, self.out = epochs, console()
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+        # Without a terminal nothing moves, and a bar would leave an empty line.
+        self.progress = Progress(
+            *bar_columns(10), console=self.out, transient=True, disable=not self.out.is_terminal
         )
-        self.progress = Progress(*columns, console=self.out, transient=True)
         self.tasks: dict[str, TaskID] = {}
+        self._has_header = False
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -47,11 +55,30 @@ class Display:
         """Print a sentence above the bars."""
         self.out.print(printable(text), markup=False, soft_wrap=True)
 
-    def bar(self, label: str, done: int, total: int) -> None:
-        """Move the bar of this name; it goes when all is done."""
+    def row(self, epoch: int, logs: Mapping[str, float], images_per_second: float) -> None:
+        """Print the figures of an epoch, counted from 1; before the first row the headings."""
+        if not self._has_header:
+            headings = "".join(f"{name:>{width}}" for name, (_, width, _) in self.columns.items())
+            self.tell(f"{'epoch':<9}{headings}{'img/s':>8}{'GiB':>6}")
+            self._has_header = True
+        figures = "".join(
+            f"{_figure(logs.get(name), decimals):>{width}}" for name, width, decimals in self.columns.values()
+        )
+        speed, memory = _figure(images_per_second, 1), _figure(memory_gib(), 1)
+        self.tell(f"{f'{epoch}/{self.epochs}':<9}{figures}{speed:>8}{memory:>6}")
+
+    def bar(self, label: str, done: int, total: int, text: str = "") -> None:
+        """Move the bar of this name; it goes when all is done.
+
+        Args:
+            label: of the bar.
+            done: steps.
+            total: steps.
+            text: shown in place of the label.
+        """
         if label not in self.tasks:
             self.tasks[label] = self.progress.add_task(label, total=total)
-        self.progress.update(self.tasks[label], completed=done, total=total)
+        self.progress.update(self.tasks[label], completed=done, total=total, description=text or label)
         if done >= total:
             self.progress.remove_task(self.tasks.pop(label))
 
@@ -69,23 +96,11 @@ class Display:
                 self.images += self.model.schedule.batch
                 self.speed = self.images / (perf_counter() - self.start)
                 label = f"epoch {self._epoch()}/{display.epochs}"
-                if label not in display.tasks:
-                    display.tasks[label] = display.progress.add_task(label, total=self.params["steps"])
-                losses = " ".join(f"{name[:3]} {logs[name]:.4f}" for name in _LOSSES)
-                text = f"{label}  {losses}  {self.speed:.1f} img/s  {memory_gib():.1f} GiB"
-                display.progress.update(display.tasks[label], completed=batch + 1, description=text)
-                if batch + 1 >= self.params["steps"]:
-                    display.progress.remove_task(display.tasks.pop(label))
+                losses = " ".join(f"{name[:3]} {logs[name]:.3f}" for name in _LOSSES)
+                display.bar(label, batch + 1, self.params["steps"], f"{label} {losses}")
 
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-                losses = "  ".join(f"{name[:3]} {logs[name]:.4f}" for name in _LOSSES)
-                speed = f"{self.speed:.1f} img/s  {memory_gib():.1f} GiB"
-                text = f"epoch {epoch + 1}/{display.epochs}  {losses}  {speed}"
-                if _FIGURES[0] in logs:
-                    titles = ("P", "R", "mAP50", "mAP50-95")
-                    shown = zip(titles, _FIGURES, strict=True)
-                    text += "  | " + "  ".join(f"{title} {logs[name]:.3f}" for title, name in shown)
-                display.tell(text)
+                display.row(epoch + 1, logs, self.speed)
 
             def _epoch(self) -> int:
                 return (
@@ -95,10 +110,22 @@ class Display:
         return Follow()
 
 
-def memory_gib() -> float:
-    """Of the GPU where there is one, else the most this process has used."""
+def _figure(value: float | None, decimals: int) -> str:
+    """A number, shorter where it is large; `-` where there is none.
+
+    Example:
+        >>> _figure(0.12345, 4), _figure(98765.4, 4), _figure(None, 3)
+        ('0.1235', '98765', '-')
+    """
+    if value is None:
+        return "-"
+    return f"{value:.{decimals}f}" if abs(value) < 100 else f"{value:.5g}"
+
+
+def memory_gib() -> float | None:
+    """Of the GPU where there is one, else the most this process has used; None where that is not known."""
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU"):
         return float(tf.config.experimental.get_memory_info("GPU:0")["peak"]) / 2**30
-    return peak_memory_gib()
+    return peak_memory_gib() or None

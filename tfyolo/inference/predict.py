@@ -71,7 +71,7 @@ class Report:
                 f"{np.median([speed[key] for speed in self.speeds_ms]):.1f} ms {key}"
                 for key in self.speeds_ms[0]
             ]
-            lines.append("speed per image (median; without reading and writing files): " + ", ".join(parts))
+            lines.append("speed per image (median): " + ", ".join(parts))
         if self.folder:
             lines.append(f"results are in {printable(str(self.folder))}")
         return "\n".join(lines)

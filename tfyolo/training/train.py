@@ -21,6 +21,7 @@ from tfyolo.files import atomic
 from tfyolo.inference.load import load_detector
 from tfyolo.training import plots
 from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard, Validation
+from tfyolo.training.describe import describe_run
 from tfyolo.training.hyps import Hyps, read_hyps
 from tfyolo.training.loop import run_epochs
 from tfyolo.training.model import TrainingModel
@@ -110,6 +111,8 @@ def train(
         )  # fmt: skip
     with strategy.scope() if strategy else nullcontext():
         model = make_model(start, options.image_size, PRECISIONS[options.amp], options.sync_bn)
+        for sentence in describe_run(model, options.image_size):
+            tell(sentence)
         batch = _batch(options, model, tell)
         options = dataclasses.replace(options, batch=batch)
         progress = progress or Progress(options=plain(options), hyps=hyps.model_dump())

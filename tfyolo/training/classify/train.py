@@ -24,6 +24,7 @@ from tfyolo.training.classify import plots
 from tfyolo.training.classify.callbacks import ClassifierResultsCsv, ClassifierValidation
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 from tfyolo.training.classify.start import make_classifier, plan_classifier
+from tfyolo.training.describe import describe_run
 from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored, validated
 from tfyolo.training.start import check_libraries, frozen_layers
 from tfyolo.training.state import Progress, read_progress, restore_state
@@ -96,6 +97,8 @@ def train_classifier(
     start = _start(options, dataset, resume, tell)
     start.contract.check_size((options.image_size, options.image_size))
     model = make_classifier(start, options.image_size, PRECISIONS[options.amp])
+    for sentence in describe_run(model, options.image_size):
+        tell(sentence)
     pipeline = _pipeline(scans["train"], len(dataset.names), options, bar)
     if frozen := model.freeze(frozen_layers(options.freeze, start.contract.spec)):
         tell(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")

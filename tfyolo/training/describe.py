@@ -1,0 +1,41 @@
+"""What the log of a run begins with: the model's size, the device and the precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfyolo.evaluation.benchmark_files import cores
+from tfyolo.models import count_model
+
+
+def describe_run(model: Any, image_size: int) -> tuple[str, str]:
+    """Two sentences for the log.
+
+    Args:
+        model: with a `contract`, and the name of its `precision`.
+        image_size: side of the training images in pixels.
+
+    Example:
+        >>> describe_run(model, 640)  # doctest: +SKIP
+        ('model: yolov5n, 3 classes, 1.77 million parameters, 4.2 GFLOPs at 640x640',
+         'device: CPU with 2 cores, float32')
+    """
+    spec = model.contract.spec
+    costs = count_model(spec, (image_size, image_size))[0].costs.values()
+    parameters, gflops = sum(cost.parameters for cost in costs), sum(cost.gflops for cost in costs)
+    size = f"{parameters / 1e6:.2f} million parameters, {gflops:.1f} GFLOPs at {image_size}x{image_size}"
+    count = len(model.contract.names)
+    classes = f"{count} class" + ("es" if count != 1 else "")
+    return f"model: {spec.name}, {classes}, {size}", f"device: {_devices()}, {model.precision}"
+
+
+def _devices() -> str:
+    """The GPUs by name, or the CPU and its cores."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        count = cores()
+        return f"CPU with {count} core" + ("s" if count != 1 else "")
+    name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    return name if len(gpus) == 1 else f"{len(gpus)} GPUs, {name}"
