@@ -1,7 +1,9 @@
 """Texts of plots are inside of the figure and apart from each other, also with many or long class names."""
 
 import csv
+import re
 from itertools import combinations
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tests.evaluation.test_plots import result_of
+from tfyolo.evaluation import plot_style
 from tfyolo.evaluation.plot_style import shortened
 from tfyolo.evaluation.plots import save_confusion, save_curves
 from tfyolo.models import load_spec
@@ -140,6 +143,12 @@ def test_noise(figures, tmp_path, model):
     assert_texts_fit(figures[0])
     named = [text.get_text() for text in figures[0].axes[0].texts]
     assert sorted(named) == [f"4.m.{part}.cv2.conv" for part in range(6)]
+
+
+def test_colors_are_those_of_the_page():
+    styles = (Path(__file__).parents[2] / "web_demo/src/page/styles.css").read_text()
+    light = set(re.findall(r"light-dark\((#[0-9a-f]{6}),", styles))
+    assert {plot_style.ACCENT, plot_style.INK, plot_style.MUTED, plot_style.GRID} <= light
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 24, "x" * 25, "", "été" * 40])

@@ -18,8 +18,10 @@ import numpy as np
 
 from tests.vectors.camera import upright_cases, view_cases, yuv_cases
 from tfyolo.data.letterbox import Letterbox
+from tfyolo.inference.annotate import place_labels
 from tfyolo.inference.decode import decode, join_parts
 from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
+from tfyolo.inference.palette import class_color, text_color
 from tfyolo.inference.predictions import Candidates, Detections
 
 FOLDER = Path(__file__).parent
@@ -225,6 +227,44 @@ def _crowd(rng: np.random.Generator, count: int, classes: int) -> Candidates:
     return Candidates(boxes.astype(np.float32), scores.astype(np.float32))
 
 
+def palette_cases() -> list[Case]:
+    """Colors of classes, and of text on them."""
+    colors = [class_color(index) for index in range(100)]
+    texts = [text_color(color) for color in colors]
+    return [{"colors": [_hex(color) for color in colors], "texts": [_hex(color) for color in texts]}]
+
+
+def _hex(color: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def label_cases() -> list[Case]:
+    """Places of labels; all numbers are whole, which every language rounds alike."""
+    rng = np.random.default_rng(7)
+    low = rng.integers(-10, 150, (30, 2))
+    crowd = np.concatenate([low, low + rng.integers(5, 60, (30, 2))], 1)
+    sets = {
+        "none": np.zeros((0, 4), int),
+        "room above": np.array([[20, 60, 80, 90]]),
+        "at the upper border": np.array([[20, 3, 80, 90]]),
+        "whole image": np.array([[0, 0, 200, 160]] * 3),
+        "equal boxes in a corner": np.array([[150, 0, 200, 40]] * 4),
+        "beyond every border": np.array([[-30, -20, 260, 190], [190, 150, 260, 190], [-40, -40, -5, -5]]),
+        "crowd": crowd,
+        "too many to be spread": np.tile(crowd, (4, 1)),
+    }
+    cases = []
+    for name, boxes in sets.items():
+        widths = rng.integers(20, 90, len(boxes)).tolist()
+        widths[:1] = [300 if name == "beyond every border" else 40][: len(boxes)]
+        places = place_labels(boxes.astype(float), widths, 12, (200, 160), spread=len(boxes) <= 100)
+        cases.append(
+            {"name": name, "boxes_xyxy_px": boxes.tolist(), "widths": widths, "height": 12,
+             "image_wh": [200, 160], "places": [list(place) for place in places]}
+        )  # fmt: skip
+    return cases
+
+
 def _kept(found: Detections) -> Case:
     return {
         "boxes_xyxy_px": found.boxes_xyxy_px.tolist(),
@@ -247,6 +287,8 @@ FILES: dict[str, Callable[[], list[Case]]] = {
     "yuv": yuv_cases,
     "upright": upright_cases,
     "view": view_cases,
+    "palette": palette_cases,
+    "labels": label_cases,
 }
 """Each is written as NAME.json."""
 

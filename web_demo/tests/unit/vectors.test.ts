@@ -7,6 +7,7 @@ import type { Contract } from '../../src/detector/contract';
 import { readOutputs } from '../../src/detector/decode';
 import { applyLetterbox, cornerOf, fitLetterbox, toImage } from '../../src/detector/letterbox';
 import { type NmsOptions, nonMaxSuppression, refine } from '../../src/detector/nms';
+import { placeLabels } from '../../src/page/view/labels';
 
 const read = (name: string): any[] => JSON.parse(fs.readFileSync(new URL(`../../../tests/vectors/${name}.json`, import.meta.url), 'utf8'));
 /** Of numbers up to a hundred; of larger ones their millionth, since Python computes in float32. */
@@ -48,6 +49,11 @@ describe('letterbox', () => {
       expect(again).toEqual(out);
     },
   );
+});
+
+test.each(read('labels'))('places of labels, $name', (item) => {
+  const places = placeLabels(item.boxes_xyxy_px, item.widths, item.height, item.image_wh);
+  expect(places).toEqual(item.places);
 });
 
 test.each(read('decode').map((item, i) => [i, item]))('decoding raw heads, case %i', (_, item) => {

@@ -2,6 +2,7 @@
 
 import type { Detection } from '../../detector';
 import { classColour, textColour } from '../colours';
+import { placeLabels } from './labels';
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
 
@@ -27,7 +28,7 @@ export function drawBoxes(
   context.lineJoin = 'round';
   // Best first they come; the best is drawn last, over the others.
   for (let i = detections.length - 1; i >= 0; i--) drawOutline(context, detections[i]!, zoom, unit);
-  for (let i = detections.length - 1; i >= 0; i--) drawLabel(context, detections[i]!, zoom, unit);
+  drawLabels(context, detections, zoom, unit);
   context.restore();
 }
 
@@ -43,20 +44,26 @@ function drawOutline(context: Context, { box, classId }: Detection, zoom: number
   context.stroke();
 }
 
-function drawLabel(context: Context, one: Detection, zoom: number, unit: number): void {
-  const text = `${one.label} ${one.score.toFixed(2)}`;
-  const width = context.measureText(text).width + 2 * PADDING_PX * unit;
+function drawLabels(context: Context, detections: readonly Detection[], zoom: number, unit: number): void {
+  const texts = detections.map(({ label, score }) => `${label} ${score.toFixed(2)}`);
   const height = (FONT_PX + PADDING_PX) * unit;
   const edge = (LINE_PX / 2) * unit;
-  const [left, top] = [one.box.x * zoom - edge, one.box.y * zoom];
-  // Above the box; inside of it where the image ends.
-  const x = Math.max(0, Math.min(left, context.canvas.width - width));
-  const y = top - height >= 0 ? top - height : Math.max(top, 0);
-  const colour = classColour(one.classId);
-  context.fillStyle = colour;
-  context.beginPath();
-  context.roundRect(x, y, width, height, 3 * unit);
-  context.fill();
-  context.fillStyle = textColour(colour);
-  context.fillText(text, x + PADDING_PX * unit, y + height / 2 + unit * 0.5);
+  const places = placeLabels(
+    detections.map(({ box: { x, y, width, height } }) => [
+      x * zoom - edge, y * zoom, (x + width) * zoom + edge, (y + height) * zoom,
+    ]),
+    texts.map((text) => context.measureText(text).width + 2 * PADDING_PX * unit),
+    height,
+    [context.canvas.width, context.canvas.height],
+  );
+  for (let i = detections.length - 1; i >= 0; i--) {
+    const [left, top, right] = places[i]!;
+    const colour = classColour(detections[i]!.classId);
+    context.fillStyle = colour;
+    context.beginPath();
+    context.roundRect(left, top, right - left, height, 3 * unit);
+    context.fill();
+    context.fillStyle = textColour(colour);
+    context.fillText(texts[i]!, left + PADDING_PX * unit, top + height / 2 + unit * 0.5);
+  }
 }

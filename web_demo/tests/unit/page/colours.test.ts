@@ -1,7 +1,16 @@
+import fs from 'node:fs';
+
 import { expect, it } from 'vitest';
 import { classColour, contrast, textColour } from '../../../src/page/colours';
 
 const COLOURS = Array.from({ length: 400 }, (_, classId) => classColour(classId));
+
+it('has the colours that Python and the app have', () => {
+  const file = new URL('../../../../tests/vectors/palette.json', import.meta.url);
+  const [{ colors, texts }] = JSON.parse(fs.readFileSync(file, 'utf8'));
+  expect(COLOURS.slice(0, colors.length)).toEqual(colors);
+  expect(COLOURS.slice(0, texts.length).map(textColour)).toEqual(texts);
+});
 
 it('measures contrast as WCAG does', () => {
   expect(contrast('#000000', '#ffffff')).toBeCloseTo(21);

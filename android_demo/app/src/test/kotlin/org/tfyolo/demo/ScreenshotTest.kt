@@ -10,9 +10,9 @@ import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
-import org.tfyolo.demo.ui.BoxPainter
 import org.tfyolo.detector.Detections
 import org.tfyolo.detector.ViewMapping
+import org.tfyolo.detector.classColor
 
 /** The app as it looks, with what the bundled detector finds in a sample. */
 @RunWith(RobolectricTestRunner::class)
@@ -40,7 +40,7 @@ class ScreenshotTest {
             val box = mapping.toView(one.box)
             val x = (left + box.left).toInt().coerceIn(0, picture.width - 1)
             val y = (top + (box.top + box.bottom) / 2).toInt().coerceIn(0, picture.height - 1)
-            near(picture.getPixel(x, y), BoxPainter.colorOf(one.classIndex))
+            near(picture.getPixel(x, y), classColor(one.classIndex))
         }
         assertTrue(seen * 2 > found.size, "$seen of ${found.size} boxes are where they should be")
     }

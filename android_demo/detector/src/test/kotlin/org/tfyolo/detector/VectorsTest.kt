@@ -106,6 +106,27 @@ class VectorsTest {
         assertNear(case.floats("boxes_out"), found.toFloatArray(), what)
     }
 
+    @Test
+    fun palette() = each("palette") { case, what ->
+        fun argb(hex: String) = (0xff shl 24) or hex.drop(1).toInt(16)
+        case.getJSONArray("colors").let { colors ->
+            for (i in 0 until colors.length()) assertEquals(argb(colors.getString(i)), classColor(i), "$what, class $i")
+        }
+        case.getJSONArray("texts").let { texts ->
+            for (i in 0 until texts.length()) assertEquals(argb(texts.getString(i)), textColor(classColor(i)), "$what, class $i")
+        }
+    }
+
+    @Test
+    fun labels() = each("labels") { case, what ->
+        val boxes = case.getJSONArray("boxes_xyxy_px").let { rows ->
+            List(rows.length()) { i -> rows.getJSONArray(i).floats().let { Box(it[0], it[1], it[2], it[3]) } }
+        }
+        val (width, height) = case.ints("image_wh")
+        val found = placeLabels(boxes, case.floats("widths").toList(), case.getDouble("height").toFloat(), width.toFloat(), height.toFloat())
+        assertNear(case.floats("places"), found.flatMap { listOf(it.left, it.top, it.right, it.bottom) }.toFloatArray(), what)
+    }
+
     private fun assertKept(case: JSONObject, found: Found, what: String) {
         val kept = case.getJSONObject("kept")
         assertNear(kept.floats("boxes_xyxy_px"), found.boxesXyxyPx, what)
