@@ -273,6 +273,7 @@ OWN = {
     "tfyolo/inference/runtimes/coreml.py": "files that `Format.open` has checked, inside of the folder",
     "tfyolo/cli/interrupt.py": "/proc",
     "tfyolo/inference/runtimes/tfjs.py": "package.json of the package",
+    "tfyolo/inference/snippets/write.py": "templates of the package",
     "tfyolo/inference/writers.py": "the video it has written",
     "tfyolo/inference/sources.py": "VideoCapture, after `check_input`",
     "export/edgetpu.py": "what the compiler has written",
