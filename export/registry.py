@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,30 @@ def find_format(name: str) -> Format:
             return entry
     known = ", ".join(entry.name for entry in exportable())
     raise TfyoloError(f"unknown format `{name}`", fix=f"one of {known}")
+
+
+def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> dict[str, Path]:
+    """Where the file of each format goes.
+
+    Args:
+        formats: names of formats.
+        stem: path without suffix; formats add theirs.
+        source: of the model; None where it comes from no file.
+
+    Returns:
+        Paths by format.
+
+    Raises:
+        TfyoloError: an unknown format, or a path at which the model itself or no earlier export stands.
+    """
+    targets = {}
+    for name in formats:
+        entry = find_format(name)
+        target = targets[name] = stem.with_name(stem.name + entry.suffix)
+        if source is not None and target.resolve() == source.resolve():
+            raise TfyoloError(f"--include {name} would take its place", path=source, fix="pass --output")
+        entry.check_target(target)
+    return targets
 
 
 def format_of(path: Path) -> Format:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -39,3 +40,22 @@ class MissingExtraError(TfyoloError):
     def __init__(self, library: str, extra: str, *, plural: bool = False) -> None:
         verb = "are" if plural else "is"
         super().__init__(f"{library} {verb} not installed", fix=f"pip install 'tfyolo[{extra}]'")
+
+
+def refuse_given(given: Sequence[str], used: Sequence[str], reason: str) -> None:
+    """Refuse flags that would have no effect.
+
+    Args:
+        given: flags that the user gave.
+        used: flags that have an effect here.
+        reason: why the others have none.
+
+    Raises:
+        TfyoloError: some of `given` are not in `used`; it names them.
+
+    Example:
+        >>> refuse_given(["--calibration"], ["--calibration", "--ranges"], "")
+    """
+    unused = [flag for flag in given if flag not in used]
+    if unused:
+        raise TfyoloError(f"{', '.join(unused)}: {reason}", fix=f"leave out {' '.join(unused)}")

@@ -1,6 +1,7 @@
 """The trainable twin, and training it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,7 +161,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
         if label == "quantization-aware training" and done == 3:
             raise KeyboardInterrupt
 
-    def run():
+    def run(options=options):
         told = []
         with pytest.raises(KeyboardInterrupt):
             quantize(options, kill, told.append)
@@ -168,7 +169,9 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
 
     assert run() == ["calibrating on 4 pictures"]
     state = tmp_path / "out.progress.npz"
-    assert run() == [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
+    going_on = [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
+    assert run() == going_on
+    assert run(replace(options, weights=load_model(weights))) == going_on  # the same weights, in memory
     create(MICRO, names=datasets.SHAPES).save(weights)
     assert run() == ["calibrating on 4 pictures"]
     assert origin_of(state)

@@ -77,22 +77,6 @@ class _Given(argparse.Action):
         namespace.given = (*namespace.given, self.option_strings[0])
 
 
-def refuse_given(given: Sequence[str], heeded: Sequence[str], reason: str) -> None:
-    """Refuse flags of calibration that have no effect here.
-
-    Args:
-        given: by the user, as in `arguments.given`.
-        heeded: those that have an effect.
-        reason: why the others have none.
-
-    Raises:
-        TfyoloError: there are such.
-    """
-    lost = [flag for flag in given if flag not in heeded]
-    if lost:
-        raise TfyoloError(f"{', '.join(lost)}: {reason}", fix=f"leave out {' '.join(lost)}")
-
-
 def add_qat(parser: argparse.ArgumentParser, loss: str = "distill", short: bool = True) -> None:
     """--qat-loss and --qat-lr, or in short --loss and --lr: how a quantized network is trained."""
     parser.add_argument(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import TfyoloError, refuse_given
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
                 requests = Requests(paths[0], image_hw, how, dataset, progress)
                 if requests.quantized:
                     reason = f"{paths[0]} is quantized already, with ranges of its own"
-                    options.refuse_given(arguments.given, (), reason)
+                    refuse_given(arguments.given, (), reason)
                 variants, blind = without_pictures(variants, dataset is not None, requests.quantized)
                 left_out = [(variant, "its ranges are measured on --data") for variant in blind]
                 left_out += add_exports(bench, requests, variants, paths[0].stem, folder, progress)

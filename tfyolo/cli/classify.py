@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfyolo.cli import arguments as options
 from tfyolo.cli import train_quantized
 from tfyolo.cli.next_command import print_next
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import TfyoloError, refuse_given
 
 if TYPE_CHECKING:
     from tfyolo.evaluation.classification import ClassificationMetrics
@@ -164,7 +164,7 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.qat:
         train_quantized.train_quantized(arguments, "classify", "--pretrained", arguments.pretrained)
         return 0
-    options.refuse_given(arguments.given, (), "only --qat calibrates")
+    refuse_given(arguments.given, (), "only --qat calibrates")
     train_quantized.check_flags(arguments)
     if arguments.resume is not None:
         return _resume(arguments)

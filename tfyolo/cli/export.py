@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
-
-if TYPE_CHECKING:
-    from tfyolo.models.contract import Contract
 
 EXAMPLES = (
     "tfyolo export --weights yolov5n.pt --include tflite",
@@ -84,7 +79,7 @@ def _opset(text: str) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Export, print what was written and how to use it."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.export.registry import find_format, format_of
+    from tfyolo.export.registry import check_targets, find_format, format_of
     from tfyolo.files import megabytes
     from tfyolo.libraries import require
     from tfyolo.quiet import hidden_stderr
@@ -105,14 +100,12 @@ def run(arguments: argparse.Namespace) -> int:
             "is exported already", path=path, fix="pass the .pt or .keras file it was made from"
         )
     stem = arguments.output or output_stem(arguments.weights)
-    for name in arguments.include:
-        target = stem.with_name(stem.name + find_format(name).suffix)
-        if target.resolve() == path.resolve():
-            raise TfyoloError(f"--include {name} would take its place", path=path, fix="pass --output")
-        find_format(name).check_target(target)
+    check_targets(arguments.include, stem, path)
 
     from tfyolo.export.nms import NmsSettings
     from tfyolo.export.request import ExportRequest, check_export, export_model
+    from tfyolo.quantization.export import calibrated, check_calibration
+    from tfyolo.quantization.requests import Calibrating
     from tfyolo.weights import load_model
 
     model, contract = load_model(path)
@@ -142,14 +135,12 @@ def run(arguments: argparse.Namespace) -> int:
         tell=sentences.append,
     )
     check_export(request, arguments.include)
-    _check_calibration(arguments, contract, path)
+    how = Calibrating(
+        arguments.data, arguments.calibration, arguments.ranges, arguments.keep_float, tuple(arguments.given)
+    )
+    check_calibration(request, how, path)
     with progress_bar() as progress:
-        own = arguments.calibrator == "runtime"
-        if arguments.precision == "int8" and not own:
-            model, contract = _quantized(arguments, model, contract, image_hw, progress)
-            request = replace(request, model=model, contract=contract)
-        elif arguments.precision == "int16x8" or own:
-            request = replace(request, pictures=_pictures(arguments, contract, image_hw, progress))
+        request = calibrated(request, how, progress)
         with hidden_stderr():
             written = export_model(request, arguments.include, stem, progress)
     for sentence in sentences:
@@ -173,63 +164,3 @@ _NEXT = (
     ),
 )
 """What a person is likely to want with files of these formats: the first of them that was written."""
-
-
-def _check_calibration(arguments: argparse.Namespace, contract: Contract, path: Path) -> None:
-    """Refuse what would be measured on weights that are rounded already, or not be heeded."""
-    own, precision = arguments.calibrator == "runtime", arguments.precision
-    if precision not in ("int8", "int16x8"):
-        options.refuse_given(arguments.given, (), "only integer networks are calibrated (--int8)")
-    if precision == "int16x8":
-        reason = "TensorFlow Lite's converter measures the ranges of int16x8"
-        options.refuse_given(arguments.given, ("--calibration",), reason)
-    if precision != "int8":
-        return
-    if contract.quantization is not None and (own or arguments.data is not None):
-        raise TfyoloError(
-            "is quantized already, and new ranges would be measured on its rounded weights",
-            path=path,
-            fix="pass the float model" if own else "leave out --data",
-        )
-    if contract.quantization is not None:
-        options.refuse_given(arguments.given, (), f"{path} is quantized already, with ranges of its own")
-    if own:
-        reason = "with --calibrator runtime the runtime's tool chooses ranges and what stays in float"
-        options.refuse_given(arguments.given, ("--calibration",), reason)
-
-
-def _quantized(
-    arguments: argparse.Namespace, model: Any, contract: Contract, image_hw: tuple[int, int], progress: Any
-) -> tuple[Any, Contract]:
-    """The model with ranges: its own, or measured on --data."""
-    from tfyolo.models.network import Network
-    from tfyolo.quantization.calibration import CalibrationOptions
-    from tfyolo.quantization.model import calibrate_model
-    from tfyolo.quantization.pictures import fitting_count
-
-    if contract.quantization is not None and arguments.data is None:
-        return model, contract
-    network = Network.of(model, contract.spec)
-    count = fitting_count(network, image_hw, arguments.calibration)
-    pictures = _pictures(arguments, contract, image_hw, progress, count)
-    settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
-    return calibrate_model(model, contract, pictures, settings, progress)
-
-
-def _pictures(
-    arguments: argparse.Namespace,
-    contract: Contract,
-    image_hw: tuple[int, int],
-    progress: Any,
-    count: int | None = None,
-) -> Any:
-    from tfyolo.quantization.pictures import task_pictures
-
-    if arguments.data is None:
-        flag = f"--{arguments.precision}"
-        raise TfyoloError(
-            f"{flag} needs --data: how large the network's values get is measured on training pictures",
-            fix="pass the data set's YAML, or weights that `tfyolo quantize` wrote",
-        )
-    most = count or arguments.calibration
-    return task_pictures(contract.task, arguments.data, "train", image_hw, most, progress)

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = find_weights(arguments.weights)
 
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.errors import TfyoloError
+    from tfyolo.errors import TfyoloError, refuse_given
     from tfyolo.files import run_folder
     from tfyolo.models.network import Network
     from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             "is quantized: its own weights are rounded", path=path, fix="pass --float with the float model"
         )
     if spec is not None:
-        options.refuse_given(
+        refuse_given(
             arguments.given, ("--keep-float",), f"{path} is quantized already, with ranges of its own"
         )
     if arguments.exact is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tfyolo.cli import arguments as options
 from tfyolo.cli import train_quantized
 from tfyolo.cli.next_command import print_next
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import TfyoloError, refuse_given
 
 if TYPE_CHECKING:
     from tfyolo.training.options import TrainOptions
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.qat:
         train_quantized.train_quantized(arguments, "detect", "--weights", arguments.weights, arguments.hyp)
         return 0
-    options.refuse_given(arguments.given, (), "only --qat calibrates")
+    refuse_given(arguments.given, (), "only --qat calibrates")
     train_quantized.check_flags(arguments)
     if arguments.resume is not None:
         from tfyolo.training.state import newest_run

@@ -33,12 +33,14 @@ class Calibrating:
         pictures: most of them.
         ranges: what a range is chosen by.
         keep_float: names of layers that stay in float.
+        given: flags of these that the user gave, to be refused where they would have no effect.
     """
 
     data: str | Path | None
     pictures: int
     ranges: str
     keep_float: Sequence[str] = ()
+    given: tuple[str, ...] = ()
 
 
 class Requests:

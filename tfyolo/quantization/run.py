@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from tfyolo.data.class_map import listed
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics
 from tfyolo.evaluation.validator import Metrics
 from tfyolo.export.request import export_model
-from tfyolo.inputs import MODEL, read_input
 from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
@@ -31,6 +31,8 @@ from tfyolo.weights.keras_file import check_target, save_keras
 
 Progress = Callable[[str, int, int], None]
 Tell = Callable[[str], None]
+Weights = str | tuple[Any, Contract]
+"""A model file, a name that `find_weights` knows, or a Keras model with its contract."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class QuantizeOptions:
 
     Attributes:
         data: data set YAML, of a classifier its folder; calibration and training see its training split.
-        weights: `.pt` or `.keras` file or release name; quantized weights are trained further.
+        weights: `.pt` or `.keras` file, release name, or a Keras model with its contract; quantized weights
+            are trained further.
         exact: the float model, where `weights` are quantized already.
         output: `.keras` file to write.
         task: `detect` or `classify`, where weights of the other one are to be refused.
@@ -54,10 +57,10 @@ class QuantizeOptions:
     """
 
     data: Path
-    weights: str
+    weights: Weights
     output: Path
     task: str = ""
-    exact: str | None = None
+    exact: Weights | None = None
     image_hw: tuple[int, int] | None = None
     calibration: int = 200
     calibrate: CalibrationOptions = field(default_factory=CalibrationOptions)
@@ -91,28 +94,29 @@ def quantize(
     if options.train:
         require("tensorflow_model_optimization", "tf_keras")
     check_target(options.output)
-    model, contract = load_model(find_weights(options.weights))
-    contract.require(options.task or contract.task, options.weights)
+    model, contract = _read(options.weights)
+    contract.require(options.task or contract.task, _path(options.weights) or "the model")
     task = find_task(options.data, contract)
     image_hw = options.image_hw or contract.image_size
     contract.check_size(image_hw)
     if contract.quantization is not None and options.exact is None:
         raise TfyoloError(
             "is quantized: its own weights are rounded",
-            path=options.weights,
+            path=_path(options.weights),
             fix="pass --float with the float model, and training goes on from here",
         )
     if contract.quantization is not None and options.calibrate != CalibrationOptions():
         raise TfyoloError(
             "is quantized already, with ranges of its own",
-            path=options.weights,
+            path=_path(options.weights),
             fix="leave out --ranges and --keep-float, or pass the float model",
         )
     network = exact = Network.of(model, contract.spec)
     if options.exact is not None:
         exact = float_network(options.exact, contract)
+    origin = _origin(options, contract, network, exact) if options.train else ""
     state = options.output.with_suffix(".progress.npz")
-    if options.train and state.exists() and options.output.exists() and _is_unfinished(state, options):
+    if options.train and state.exists() and options.output.exists() and _is_unfinished(state, origin):
         network, contract = _reload(options.output)
         tell(f"{options.output} is calibrated already")
     else:
@@ -125,26 +129,37 @@ def quantize(
         contract = contract.resized(image_hw)
         _save(network, contract, options.output)
     if options.train:
-        network, contract = _train(options, exact, network, contract, task, state, progress, tell)
+        network, contract = _train(options, exact, network, contract, task, state, origin, progress, tell)
         _save(network, contract, options.output)
         state.unlink(missing_ok=True)
     return options.output
 
 
-def _origin(options: QuantizeOptions) -> str:
-    """What a quantized network came from: files by their content, and how it is calibrated and trained."""
-    names = [options.weights, *([options.exact] if options.exact else [])]
-    digests = [blake2b(read_input(find_weights(name), MODEL)).hexdigest() for name in names]
+def _read(weights: Weights) -> tuple[Any, Contract]:
+    return load_model(find_weights(weights)) if isinstance(weights, str) else weights
+
+
+def _path(weights: Weights) -> str | None:
+    """For messages."""
+    return weights if isinstance(weights, str) else None
+
+
+def _origin(options: QuantizeOptions, contract: Contract, *networks: Network) -> str:
+    """What a quantized network came from: weights by their content, and how it is calibrated and trained."""
+    digest = blake2b(contract.to_json().encode())
+    for network in networks:
+        for name, weights in network.weights.items():
+            digest.update(name.encode() + weights.kernel.tobytes() + weights.bias.tobytes())
     data = str(options.data.absolute())
     how = [options.image_hw, options.calibration, asdict(options.calibrate), options.batch, options.seed]
-    return json.dumps([digests, data, *how, read_hyps(options.hyp).model_dump()])
+    return json.dumps([digest.hexdigest(), data, *how, read_hyps(options.hyp).model_dump()])
 
 
-def _is_unfinished(state: Path, options: QuantizeOptions) -> bool:
+def _is_unfinished(state: Path, origin: str) -> bool:
     """Whether the file of progress is of a run that this one goes on with."""
     from tfyolo.quantization.qat import origin_of
 
-    return origin_of(state) == _origin(options)
+    return origin_of(state) == origin
 
 
 def _calibrate(
@@ -161,22 +176,22 @@ def _calibrate(
     return calibrate(exact, pictures, options.calibrate, progress)
 
 
-def float_network(weights: str, contract: Contract) -> Network:
+def float_network(weights: Weights, contract: Contract) -> Network:
     """The float network that a quantized one was made from.
 
     Raises:
         TfyoloError: it is of another configuration, has other classes, or is quantized itself.
     """
-    model, other = load_model(find_weights(weights))
+    (model, other), path = _read(weights), _path(weights)
     if other.quantization is not None:
-        raise TfyoloError("is quantized, too", path=weights, fix="pass the model from before")
+        raise TfyoloError("is quantized, too", path=path, fix="pass the model from before")
     if other.config != contract.config:
-        raise TfyoloError("is of another configuration than --weights", path=weights)
+        raise TfyoloError("is of another configuration than --weights", path=path)
     if other.names != contract.names:
         raise TfyoloError(
             f"has other classes than --weights, or has them in another order: {listed(other.names)}; "
             f"--weights has {listed(contract.names)}",
-            path=weights,
+            path=path,
             fix="pass the model from before quantization",
         )
     return Network.of(model, other.spec)
@@ -212,6 +227,7 @@ def _train(
     contract: Contract,
     task: QuantizationTask,
     state: Path,
+    origin: str,
     progress: Progress,
     tell: Tell,
 ) -> tuple[Network, Contract]:
@@ -224,7 +240,7 @@ def _train(
     if options.epochs is not None:
         how = replace(how, steps=options.epochs * data.steps_per_epoch)
     twin = Twin(network, contract.quantization, (data.side, data.side))
-    training = QuantizedTraining(exact, twin, data.objective, how, _origin(options))
+    training = QuantizedTraining(exact, twin, data.objective, how, origin)
     if state.exists() and training.resume(state):
         tell(f"resumed after step {training.done} of {how.steps}")
     recent: list[float] = []
