@@ -10,14 +10,17 @@ from time import perf_counter
 import numpy as np
 
 from tfyolo.data.centre_crop import centre_crop
+from tfyolo.inference.annotate_classes import annotate_classes
 from tfyolo.inference.detector import Image, read_pixels
 from tfyolo.inference.loaded import LoadedModel
 from tfyolo.inference.predictions import Probabilities
+from tfyolo.inference.results import png_bytes
+from tfyolo.text import printable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Classification:
-    """What a classifier makes of one image.
+    """What a classifier makes of one image. A notebook shows the image with its most probable classes.
 
     Attributes:
         probabilities: (classes,) float32.
@@ -32,6 +35,14 @@ class Classification:
     image: np.ndarray
     path: Path | None
     speed_ms: dict[str, float]
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"{', '.join(self._lines(3))} in {width}x{height}"
+
+    def _repr_png_(self) -> bytes:
+        """PNG of `plot()`, which Jupyter shows."""
+        return png_bytes(self.plot())
 
     @property
     def index(self) -> int:
@@ -53,6 +64,21 @@ class Classification:
         """
         order = np.argsort(-self.probabilities, kind="stable")[:count]
         return [(int(i), self.names[i], float(self.probabilities[i])) for i in order]
+
+    def plot(self, *, top: int = 5) -> np.ndarray:
+        """The image with its most probable classes written in a corner.
+
+        Args:
+            top: how many classes.
+
+        Returns:
+            uint8 (height, width, 3) RGB; a small image is enlarged to hold the text.
+        """
+        return annotate_classes(self.image, self._lines(top))
+
+    def _lines(self, count: int) -> list[str]:
+        """Name and probability of each of the most probable classes."""
+        return [f"{printable(name)} {value:.2f}" for _, name, value in self.top(count)]
 
 
 class Classifier(LoadedModel):

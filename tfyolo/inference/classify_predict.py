@@ -17,9 +17,6 @@ from tfyolo.inference.sources import Frames
 from tfyolo.inference.writers import Outputs, Writer, open_table
 from tfyolo.text import printable
 
-_SMALLEST = 320
-"""Pictures smaller than this are enlarged before they are written on."""
-
 
 class ClassReport(Report):
     """What a run did; printed as its last lines."""
@@ -76,31 +73,6 @@ def predict_classes(
     return report
 
 
-def annotate_classes(image: np.ndarray, lines: list[str]) -> np.ndarray:
-    """A picture with lines of text at its upper left corner, on a dark ground.
-
-    Args:
-        image: uint8 (height, width, 3) RGB; a small one is enlarged to hold the text.
-        lines: what to write.
-
-    Returns:
-        uint8 (height, width, 3) RGB, a copy.
-    """
-    from PIL import Image, ImageDraw, ImageFont
-
-    picture = Image.fromarray(image)
-    times = -(-_SMALLEST // min(max(picture.size), _SMALLEST))
-    if times > 1:
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    font = ImageFont.load_default(max(round(max(picture.size) / 32), 14))
-    text, edge = "\n".join(lines), round(max(picture.size) / 64)
-    draw = ImageDraw.Draw(picture, "RGBA")
-    box = draw.multiline_textbbox((edge, edge), text, font=font)
-    draw.rectangle((0, 0, box[2] + edge, box[3] + edge), fill=(0, 0, 0, 150))
-    draw.multiline_text((edge, edge), text, font=font, fill=(255, 255, 255, 255))
-    return np.array(picture)
-
-
 @dataclass(frozen=True)
 class _Found:
     """A classification as `Writer` takes results: something that can draw itself."""
@@ -110,8 +82,7 @@ class _Found:
 
     def plot(self, **_: Any) -> np.ndarray:
         """The image with the names of its classes."""
-        lines = [f"{name} {value:.2f}" for _, name, value in self.found.top(self.top)]
-        return annotate_classes(self.found.image, [printable(line) for line in lines])
+        return self.found.plot(top=self.top)
 
 
 class _ClassWriter(Writer):

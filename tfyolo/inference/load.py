@@ -1,4 +1,4 @@
-"""From a path or a name to a detector or a classifier."""
+"""From a path or a name to a detector or a classifier; `tfyolo.load` adds training and export to them."""
 
 from __future__ import annotations
 

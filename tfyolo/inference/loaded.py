@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.registry import FORMATS
 from tfyolo.inference.runtimes.base import Runtime
 from tfyolo.models.contract import Contract
+from tfyolo.text import printable
+
+_SHOWN_NAMES = 4
 
 
 class LoadedModel:
@@ -34,6 +38,39 @@ class LoadedModel:
         if not fixed:  # a network needs whole cells
             height, width = (math.ceil(size / self.stride) * self.stride for size in (height, width))
         self.image_hw = (height, width)
+
+    def __repr__(self) -> str:
+        count, (height, width) = len(self.names), self.image_hw
+        names = ", ".join([*self.names[:_SHOWN_NAMES], *(["..."] if count > _SHOWN_NAMES else [])])
+        classes = f"{count} class{'es' if count > 1 else ''} ({names})"
+        text = f"{self._file_name}: {classes}, {height}x{width} pixels, {self._runs_as}"
+        return f"<{type(self).__name__} {printable(text)}>"
+
+    @property
+    def _file_name(self) -> str:
+        """Name of the model file; the configuration's where there is none."""
+        path = getattr(self.runtime, "path", None)
+        return path.name if path else str(self.contract.config.get("name") or "model")
+
+    @property
+    def _format(self) -> str:
+        """What a user calls the format of the model file."""
+        name = self.contract.export.get("format", "keras")
+        return next((entry.label for entry in FORMATS if entry.name == name), str(name))
+
+    @property
+    def _runs_as(self) -> str:
+        """Format, precision and kind of NMS, as far as they are no matter of course."""
+        note = self.contract.export
+        nms = note.get("nms", "none")
+        parts = [self._format]
+        if note.get("precision", "float32") != "float32":
+            parts[0] += f" {note['precision']}"
+        if nms not in ("none", "raw"):
+            parts.append(f"NMS inside ({nms})")
+        if self.contract.quantization is not None:
+            parts.append("quantized")
+        return ", ".join(parts)
 
     @property
     def contract(self) -> Contract:

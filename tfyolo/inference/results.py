@@ -13,20 +13,22 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, suffix_of
 from tfyolo.libraries import require
+from tfyolo.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
     import supervision as sv
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """The boxes found in an image, best first.
+    """The boxes found in an image, best first. A notebook shows the image with its boxes.
 
     Example:
-        >>> result = detector("bus.jpg")[0]  # doctest: +SKIP
-        >>> result.to_pandas().name.tolist()  # doctest: +SKIP
-        ['person', 'person', 'person', 'person', 'bus']
+        >>> import tfyolo
+        >>> from tfyolo.assets import SAMPLE_IMAGE
+        >>> tfyolo.load("bccd-n")(SAMPLE_IMAGE)[0]
+        1 Platelets, 12 RBC, 1 WBC in 640x480
     """
 
     boxes_xyxy_px: np.ndarray
@@ -47,6 +49,15 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        found = ", ".join(f"{count} {printable(name)}" for name, count in self.counts().items())
+        return f"{found or 'nothing'} in {width}x{height}"
+
+    def _repr_png_(self) -> bytes:
+        """PNG of `plot()`, which Jupyter shows."""
+        return png_bytes(self.plot())
 
     @property
     def boxes_xywh_norm(self) -> np.ndarray:
@@ -116,6 +127,15 @@ def _kind(path: Path) -> str:
     if kind is None:
         raise ValueError(f"unknown file extension: {path.suffix}")
     return kind
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    """A PNG file of uint8 (height, width, 3) RGB."""
+    from PIL import Image
+
+    data = BytesIO()
+    Image.fromarray(image).save(data, "PNG")
+    return data.getvalue()
 
 
 def save_picture(picture: np.ndarray, path: str | Path) -> Path:
