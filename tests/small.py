@@ -35,13 +35,21 @@ def confident(classes: int, hw: tuple[int, int], config: str = "tiny.yaml") -> D
     return rescaled(detector, hw)
 
 
-def rescaled(detector: Detector, hw: tuple[int, int]) -> Detector:
-    """The same detector, its heads rescaled so that its outputs vary between the boxes of the photographs."""
+def rescaled(detector: Detector, hw: tuple[int, int], images: np.ndarray | None = None) -> Detector:
+    """The same detector, its heads rescaled so that its outputs vary between the boxes of an image.
+
+    Args:
+        detector: with random weights.
+        hw: size of the images in pixels.
+        images: uint8 (n, height, width, 3); the photographs by default.
+    """
+    if images is None:
+        images = letterboxed(hw)
     spec = detector.contract.spec
     anchors = spec.anchors_per_scale
     spread = np.repeat([1.0, 2.0], [4, 1 + len(detector.names)])
     middle = np.repeat([0.0, -3.0], [4, 1 + len(detector.names)])
-    for i, head in enumerate(call_heads(detector.model, letterboxed(hw) / np.float32(255))):
+    for i, head in enumerate(call_heads(detector.model, images / np.float32(255))):
         layer = detector.model.get_layer(f"model.{spec.head.index}.m.{i}")
         values = np.asarray(head).reshape(-1, head.shape[-1])
         scale = np.tile(spread, anchors) / values.std(0)

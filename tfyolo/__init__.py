@@ -3,6 +3,8 @@
 Example:
     >>> import tfyolo
     >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("found.jpg")  # doctest: +SKIP
+    >>> tfyolo.load("bccd-n").names
+    ('Platelets', 'RBC', 'WBC')
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ register_with_keras()
 
 if TYPE_CHECKING:
     from tfyolo import datasets
+    from tfyolo.api.classifier import Classifier
+    from tfyolo.api.detector import Detector
+    from tfyolo.api.load import create, load
     from tfyolo.errors import TfyoloError
     from tfyolo.evaluation.classification import validate_classifier
     from tfyolo.evaluation.validator import validate
     from tfyolo.export.request import ExportRequest, export_model
-    from tfyolo.inference.detector import Detector
-    from tfyolo.inference.load import create, load
     from tfyolo.inference.results import Result
     from tfyolo.models.build import build_model
     from tfyolo.models.registry import list_models, load_spec
@@ -41,17 +44,18 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "ClassificationData": "tfyolo.training.classify.data",
     "ClassifyOptions": "tfyolo.training.classify.options",
-    "Detector": "tfyolo.inference.detector",
+    "Classifier": "tfyolo.api.classifier",
+    "Detector": "tfyolo.api.detector",
     "Result": "tfyolo.inference.results",
     "TfyoloError": "tfyolo.errors",
     "TrainOptions": "tfyolo.training.options",
     "TrainingData": "tfyolo.training.data",
     "build_model": "tfyolo.models.build",
-    "create": "tfyolo.inference.load",
+    "create": "tfyolo.api.load",
     "ExportRequest": "tfyolo.export.request",
     "export_model": "tfyolo.export.request",
     "list_models": "tfyolo.models.registry",
-    "load": "tfyolo.inference.load",
+    "load": "tfyolo.api.load",
     "load_spec": "tfyolo.models.registry",
     "train": "tfyolo.training.train",
     "train_classifier": "tfyolo.training.classify.train",
@@ -62,10 +66,10 @@ _PUBLIC = {
 }
 
 __all__ = [
-    "ClassificationData", "ClassifyOptions", "Detector", "ExportRequest", "Result", "TfyoloError",
-    "TrainOptions", "TrainingData", "__version__", "build_model", "create", "datasets", "export_model",
-    "list_models", "load", "load_spec", "train", "train_classifier", "training_classifier", "training_model",
-    "validate", "validate_classifier",
+    "ClassificationData", "Classifier", "ClassifyOptions", "Detector", "ExportRequest", "Result",
+    "TfyoloError", "TrainOptions", "TrainingData", "__version__", "build_model", "create", "datasets",
+    "export_model", "list_models", "load", "load_spec", "train", "train_classifier", "training_classifier",
+    "training_model", "validate", "validate_classifier",
 ]  # fmt: skip
 
 

@@ -1,0 +1,76 @@
+"""`tfyolo.load` and `tfyolo.create`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfyolo.api.classifier import Classifier
+from tfyolo.api.detector import Detector
+from tfyolo.api.python_errors import python_errors
+from tfyolo.inference import load as inference
+from tfyolo.inference.loaded import LoadedModel
+
+
+@python_errors
+def load(
+    path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
+) -> Detector | Classifier:
+    """Load a model file of any format: a detector, or a classifier.
+
+    Args:
+        path_or_name: a file or folder (docs/export.md lists the formats), `bccd-n`, which ships with tfyolo,
+            or the name of a release such as `yolov5s`, which is downloaded once.
+        image_hw: input size in pixels, one number or (height, width); defaults to the model's own.
+        threads: number of CPU threads; chosen by the runtime by default. TensorFlow accepts it once per
+            process.
+
+    Returns:
+        A `Detector` or a `Classifier`, whichever the file holds.
+
+    Raises:
+        TfyoloError: not found, damaged, of an unknown kind, or its library is missing.
+
+    Example:
+        >>> import tfyolo
+        >>> tfyolo.load("bccd-n")
+        <Detector bccd-n.keras: 3 classes (Platelets, RBC, WBC), 320x320 pixels, Keras>
+        >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
+    """
+    return _public(inference.load(path_or_name, image_hw, threads))
+
+
+@python_errors
+def create(
+    name: str | Path,
+    classes: int | None = None,
+    image_size: tuple[int, int] | int | None = None,
+    names: Sequence[str] = (),
+) -> Detector | Classifier:
+    """Create a detector or a classifier with random weights, to be trained.
+
+    Args:
+        name: one of `tfyolo.list_models()`, or a model YAML.
+        classes: number of classes; defaults to the number of `names`, or the configuration's.
+        image_size: default input size in pixels, one number or (height, width).
+        names: class names.
+
+    Returns:
+        A `Detector` or a `Classifier`, whichever the configuration describes.
+
+    Raises:
+        TfyoloError: an unknown name, or a mistake in the YAML.
+
+    Example:
+        >>> import tfyolo
+        >>> detector = tfyolo.create("yolov5n", names=["cat", "dog", "owl"], image_size=320)
+        >>> len(detector.model.outputs)
+        3
+    """
+    return _public(inference.create(name, classes, image_size, tuple(names)))
+
+
+def _public(loaded: LoadedModel) -> Detector | Classifier:
+    """The same model with the methods that train and export."""
+    kind = Classifier if loaded.contract.task == "classify" else Detector
+    return kind(loaded.runtime, loaded.image_hw)

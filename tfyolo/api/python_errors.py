@@ -1,0 +1,103 @@
+"""Messages that name flags of the command line, in the words of Python."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from tfyolo.errors import TfyoloError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+ARGUMENTS = {
+    "agnostic-nms": "agnostic",
+    "batch-size": "batch_size",
+    "cache": "cache",
+    "calibration": "calibration",
+    "calibrator": "calibrator",
+    "candidates": "candidates",
+    "cfg": "cfg",
+    "classes": "classes",
+    "conf-thres": "confidence",
+    "data": "data",
+    "dynamic": "dynamic=True",
+    "dynamic-batch": "dynamic_batch=True",
+    "epochs": "epochs",
+    "float": "float_model",
+    "freeze": "freeze",
+    "half": "half=True",
+    "img": "image_size",
+    "include": "formats",
+    "int16x8": "int16x8=True",
+    "int8": "int8=True",
+    "iou-thres": "iou",
+    "keep-float": "keep_float",
+    "max-det": "max_detections",
+    "model": "model",
+    "multi-label": "multi_label",
+    "nms": "nms",
+    "nominal-batch": "nominal_batch",
+    "optimizer": "optimizer",
+    "output": "output",
+    "project": "project",
+    "ranges": "ranges",
+    "single-cls": "single_cls=True",
+    "strategy": "strategy",
+    "topk-per-class": "topk_per_class",
+    "weights": "the model",
+}
+"""Flags in messages of what the methods of `Detector` and `Classifier` call, and what to write in Python."""
+
+_WORD_VALUES = ("cache", "calibrator", "cfg", "include", "model", "nms", "strategy")
+_NUMBER_VALUES = ("batch-size", "img")
+_FLAG = re.compile(
+    rf"`[^`]*`"  # commands stay as they are
+    rf"|--(?P<words>{'|'.join(_WORD_VALUES)})(?![\w-])(?: (?P<word>\w[\w.-]*))?"
+    rf"|--(?P<numbers>{'|'.join(_NUMBER_VALUES)})(?![\w-])(?: (?P<number>-?\d+(?: \d+)?))?"
+    rf"|--(?P<plain>[a-z][a-z0-9-]*)"
+)
+
+
+def in_python(text: str) -> str:
+    """A message with flags replaced by arguments.
+
+    Example:
+        >>> in_python("TF.js cannot hold --nms postprocess; use --img 320, or leave out --data")
+        'TF.js cannot hold nms="postprocess"; use image_size=320, or leave out data'
+    """
+    return _FLAG.sub(_argument, text)
+
+
+def _argument(match: re.Match[str]) -> str:
+    flag = match["words"] or match["numbers"] or match["plain"]
+    if flag is None or flag not in ARGUMENTS:
+        return match[0]
+    if match["word"]:
+        return f'{ARGUMENTS[flag]}="{match["word"]}"'
+    if match["number"]:
+        height, _, width = match["number"].partition(" ")
+        return f"{ARGUMENTS[flag]}=({height}, {width})" if width else f"{ARGUMENTS[flag]}={height}"
+    return ARGUMENTS[flag]
+
+
+def python_errors(function: Function) -> Function:
+    """Let a method raise `TfyoloError` with remedies that can be written in Python."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except TfyoloError as error:
+            _rewrite(error)
+            raise
+
+    return cast(Function, wrapped)
+
+
+def _rewrite(error: TfyoloError) -> None:
+    """Replace the flags of an error in place, so that its class and its traceback stay."""
+    error.message = in_python(error.message)
+    error.fix = in_python(error.fix) if error.fix else None
+    error.args = tuple(in_python(value) if isinstance(value, str) else value for value in error.args)
