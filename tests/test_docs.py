@@ -1,0 +1,132 @@
+"""Blocks of the documents: the README's run as they stand, others are understood by the commands they call.
+
+What stands behind the language of a block is hidden by its viewers, and says what the block needs: `internet`
+(official weights or data sets, or a registry), `machines` (several). `make test-slow` runs all others.
+"""
+
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from tfyolo.cli.main import COMMANDS, main
+from tfyolo.cli.parser import Parser
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS += [ROOT / "web_demo/README.md", ROOT / "android_demo/README.md"]
+LANGUAGES = {"sh", "python", "kotlin", "swift", "js", "html", "yaml", "mermaid", "text"}
+NEEDS = {"", "internet", "machines"}
+
+
+def markdown_blocks(document):
+    """Line, language, needs and code of each block."""
+    found, opened = [], None
+    for number, line in enumerate(document.read_text().splitlines(), 1):
+        if fence := re.fullmatch(r"\s*```(\w*) ?(.*)", line):
+            if opened is None:
+                opened = (number, fence[1], fence[2], [])
+            else:
+                found.append((*opened[:3], "\n".join(opened[3]) + "\n"))
+                opened = None
+        elif opened is not None:
+            opened[3].append(line)
+    assert opened is None, f"{document} ends in a block"
+    return found
+
+
+BLOCKS = [(document, *block) for document in DOCUMENTS for block in markdown_blocks(document)]
+
+
+def lines_of(code):
+    """Commands of a block of `sh`, each a list of words; comments are gone, continued lines are one."""
+    for line in code.replace("\\\n", " ").splitlines():
+        for part in re.split(r"&&|>", line)[: 1 if ">" in line else None]:
+            words = shlex.split(part, comments=True)
+            while words and re.fullmatch(r"[A-Z_]+=.*", words[0], re.DOTALL):
+                words.pop(0)
+            if words:
+                yield words
+
+
+COMMAND_LINES = sorted({
+    (f"{document.relative_to(ROOT)}:{line}", tuple(words), needs)
+    for document, line, language, needs, code in BLOCKS if language == "sh"
+    for words in lines_of(code) if words[0] == "tfyolo"
+})  # fmt: skip
+
+
+def test_every_block_says_its_language_and_what_it_needs():
+    for document, line, language, needs, _ in BLOCKS:
+        assert language in LANGUAGES, f"{document}:{line}"
+        assert needs in NEEDS, f"{document}:{line}"
+    assert len(BLOCKS) > 40
+
+
+@pytest.mark.parametrize(("place", "words", "needs"), COMMAND_LINES, ids=lambda value: str(value)[:80])
+def test_commands_take_the_flags_of_the_documents(place, words, needs):
+    assert words[1] in COMMANDS, place
+    module = import_module(f"tfyolo.cli.{words[1].replace('-', '_')}")
+    parser = Parser(prog=f"tfyolo {words[1]}", allow_abbrev=False)
+    module.add_arguments(parser)
+    parser.parse_args(list(words[2:]))
+
+
+def test_other_commands_of_the_documents_exist():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document, line, language, _, code in BLOCKS:
+        for words in lines_of(code) if language == "sh" else ():
+            if words[0] == "make":
+                assert {word for word in words[1:] if "=" not in word} <= targets, f"{document}:{line}"
+            elif words[0] == "python":
+                assert (ROOT / words[1]).is_file() or words[1] in ("client.py", "-m"), f"{document}:{line}"
+            else:
+                known = ("tfyolo", "pip", "npm", "docker", ".venv/bin/pre-commit")
+                assert words[0] in known, f"{document}:{line}: {words[0]}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(document):
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)", text):
+        path = document if not target else document.parent / target
+        assert path.exists(), f"{document}: {target}"
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert heading[1:] in slugs, f"{document}: {target}{heading}"
+
+
+SMALLER = (("--img 320", "--img 64"), ("--epochs 2", "--epochs 1"), ("image_size=320", "image_size=64"),
+           ("--int8 --data", "--int8 --calibration 8 --data"))  # fmt: skip
+"""The README's lines run as they stand in four minutes; a test has less time."""
+
+
+def test_the_readme_runs_as_a_new_user_pastes_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "README.md").read_text()
+    variables = {}
+    for _, _, language, _, block in [entry for entry in BLOCKS if entry[0] == ROOT / "README.md"]:
+        code = block
+        for large, small in SMALLER:
+            code = code.replace(large, small)
+        if language == "sh":
+            for words in lines_of(code):
+                if words[0] == "tfyolo":
+                    assert main(words[1:]) == 0, words
+        elif language == "python":
+            exec(compile(code, "README.md", "exec"), variables)
+    assert all(large in text for large, _ in SMALLER[:3])
+    said = capsys.readouterr().out
+    counts, shown = (
+        re.search(r"\{'Platelets': (\d+), 'RBC': (\d+), 'WBC': (\d+)\}", x) for x in (said, text)
+    )
+    boxes, documented = (re.search(r"24 images, (\d+) boxes, 0 skipped", x) for x in (said, text))
+    # Processors add up in different orders, and a box at the threshold may be in or out.
+    assert [int(x) for x in counts.groups()] == pytest.approx([int(x) for x in shown.groups()], abs=1)
+    assert int(boxes[1]) == pytest.approx(int(documented[1]), abs=4)
+    assert "detector of 3 classes, int8" in said
+    assert {path.name for path in tmp_path.iterdir()} >= {"cells.tflite", "cells.jpg", "cells.keras", "runs"}
+    assert variables["tfyolo"].load("cells.keras").names == ("Platelets", "RBC", "WBC")
