@@ -162,7 +162,7 @@ def test_a_users_error_leaves_no_folder(detect, picture, tmp_path, words, reason
         (
             "missing.pt",
             "picture.jpg",
-            "missing.pt: no such model file\n  fix: pass a file, or one of yolov5n, ",
+            "missing.pt: no such model file\n  fix: pass a file, or one of bccd-n, yolov5n, ",
         ),
         ("picture.jpg", "picture.jpg", "picture.jpg: "),
         ("bad.pt", "picture.jpg", "bad.pt: "),
