@@ -375,3 +375,16 @@ def test_a_method_has_the_arguments_and_defaults_of_its_command(command, method,
             wanted = not wanted
         if name not in differs:
             assert defaults[name] == wanted, action.option_strings
+
+
+@pytest.mark.slow
+def test_the_documents_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    """The first block of docs/training.md's section "In Python"."""
+    text = (ROOT / "docs/training.md").read_text().split("## In Python\n")[1]
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs/training.md", "exec"), {})
+    assert re.search(r"\[\d+ Platelets?, \d+ RBC, 1 WBC in 640x480\]\n$", capsys.readouterr().out)
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "cells.tflite"}
+    weights = tmp_path / "runs/train/exp/weights"
+    assert {path.name for path in weights.iterdir()} >= {"best.keras", "best.tflite", "best_saved_model"}
