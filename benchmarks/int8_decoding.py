@@ -31,7 +31,8 @@ from tfyolo.quantization.pictures import dataset_pictures
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
-SETTINGS = NmsSettings(confidence=0.25, iou=0.45, max_detections=300)
+# All anchors are candidates, as in NumPy: random heads have more than a thousand of high objectness.
+SETTINGS = NmsSettings(confidence=0.25, iou=0.45, max_detections=300, candidates=25_200)
 SCORE, BOX_PX = 1e-3, 0.05
 
 

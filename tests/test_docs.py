@@ -1,16 +1,20 @@
 """Blocks of the documents: the README's run as they stand, others are understood by the commands they call.
 
-What stands behind the language of a block is hidden by its viewers, and says what the block needs: `internet`
-(official weights or data sets, or a registry), `machines` (several). `make test-slow` runs all others.
+What stands behind the language of a block is hidden by viewers of Markdown, and says what the block needs:
+`internet` (official weights or data sets, or a registry), `machines` (several), `server` (it never ends). The
+commands of all other blocks are run by `make test-slow`, on what ships, at 64 pixels and for an epoch.
 """
 
+import os
 import re
 import shlex
+import shutil
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tfyolo.assets import DEFAULT_MODEL, MINI_DATA
 from tfyolo.cli.main import COMMANDS, main
 from tfyolo.cli.parser import Parser
 
@@ -18,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS += [ROOT / "web_demo/README.md", ROOT / "android_demo/README.md"]
 LANGUAGES = {"sh", "python", "kotlin", "swift", "js", "html", "yaml", "mermaid", "text"}
-NEEDS = {"", "internet", "machines"}
+NEEDS = {"", "internet", "machines", "server"}
 
 
 def markdown_blocks(document):
@@ -130,3 +134,56 @@ def test_the_readme_runs_as_a_new_user_pastes_it(tmp_path, monkeypatch, capsys):
     assert "detector of 3 classes, int8" in said
     assert {path.name for path in tmp_path.iterdir()} >= {"cells.tflite", "cells.jpg", "cells.keras", "runs"}
     assert variables["tfyolo"].load("cells.keras").names == ("Platelets", "RBC", "WBC")
+
+
+def less(words):
+    """What is added to a command of a document, so that it takes seconds."""
+    small, few = ["--img", "64"], ["--calibration", "8"]
+    match words[1]:
+        case "train":
+            return ["--epochs", "1", *small]
+        case "export":
+            return ["--output", "made", *([*small, *few] if "--data" in words else [])]
+        case "quantize":
+            return ["--output", "made.keras", "--steps", "2", *few, *([] if "cells" in words else small)]
+        case "quant-debug":
+            return small
+        case "classify" if words[2] == "train":
+            return ["--epochs", "1"]
+    return []
+
+
+def run(*words):
+    assert main(list(words)) == 0, words
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A folder with the files that documents name, made from what ships."""
+    folder, before = tmp_path_factory.mktemp("documents"), Path.cwd()
+    shutil.copytree(MINI_DATA.parent, folder / "bccd-mini")
+    for name in ("fruit.yaml", "bccd.yaml"):
+        (folder / name).write_text("path: bccd-mini\n" + MINI_DATA.read_text())
+    shutil.copy(DEFAULT_MODEL, folder / "best.keras")
+    os.chdir(folder)
+    run("export", "--weights", "best.keras", "--include", "pt", "--output", "yolov5n")
+    run("export", "--weights", "best.keras", "--include", "tflite", "--img", "64")
+    run("crops", "--data", "bccd.yaml", "--out", "cells")
+    run("classify", "train", "--data", "cells", "--model", "yolov5n-cls", "--img", "64", "--epochs", "1")
+    shutil.copy("runs/train-cls/exp/weights/best.keras", "classifier.keras")
+    run("quantize", "--weights", "best.keras", "--data", "fruit.yaml", "--img", "64", "--steps", "0")
+    os.chdir(before)
+    return folder
+
+
+TO_RUN = [(place, words) for place, words, needs in COMMAND_LINES
+          if not needs and not place.startswith("README") and "--resume" not in words]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("place", "words"), TO_RUN, ids=lambda value: str(value)[:80])
+def test_commands_of_the_documents_run(workspace, monkeypatch, place, words):
+    monkeypatch.chdir(workspace)
+    if words[1] == "crops":
+        shutil.rmtree("cells")
+    run(*words[1:], *less(words))
