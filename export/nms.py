@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -150,7 +151,7 @@ def postprocess(boxes: Boxes, rows: int, settings: NmsSettings, grid: ClassGrid)
         "max_detections": rows,
         "max_classes_per_detection": 1,
         "num_classes": classes,
-        "nms_score_threshold": settings.confidence,
+        "nms_score_threshold": _next_above(settings.confidence),
         "nms_iou_threshold": settings.iou,
         "y_scale": 1.0,
         "x_scale": 1.0,
@@ -291,6 +292,11 @@ def to_corners(boxes: tf.Tensor) -> tf.Tensor:
     """(..., 4) centre y, centre x, height, width to ymin, xmin, ymax, xmax."""
     centre, half = boxes[..., :2], boxes[..., 2:] / 2
     return tf.concat([centre - half, centre + half], -1)
+
+
+def _next_above(threshold: float) -> float:
+    """The least float32 above a score threshold: the operation keeps scores that equal its threshold."""
+    return min(float(np.nextafter(np.float32(threshold), np.float32(1))), 1.0)
 
 
 def _attribute(key: str, value: bool | int | float) -> str:

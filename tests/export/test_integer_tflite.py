@@ -220,3 +220,18 @@ def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
     assert [x.id for x in objects] == expected.classes[expected.scores >= 0.5].tolist()
     wanted = expected.boxes_xyxy_px[expected.scores >= 0.5] * [2, 4, 2, 4]
     np.testing.assert_allclose([x.bbox for x in objects], wanted, atol=1.001)
+
+
+@pytest.mark.parametrize("nms", ["postprocess", "builtin", "tensor"])
+def test_a_score_that_equals_the_threshold_is_left_out(tmp_path, nms):
+    """As in NumPy and in YOLOv5; integer heads give such scores."""
+    detector = create(Path(__file__).parents[1] / "micro.yaml")
+    detector.model.set_weights([np.zeros_like(x) for x in detector.model.get_weights()])  # all scores are 1/4
+    request = ExportRequest(detector.model, detector.contract, (64, 64), nms)
+    found = {}
+    for threshold in (0.25, 0.2499):
+        settings = NmsSettings(confidence=threshold)
+        path = export_model(replace(request, settings=settings), ["tflite"], tmp_path / f"{threshold}")
+        found[threshold] = len(load_runtime(path["tflite"])(np.zeros((1, 64, 64, 3), np.uint8), 0.0)[0])
+    assert found[0.25] == 0
+    assert found[0.2499] > 0
