@@ -23,6 +23,7 @@ from tfyolo.export.nms import to_corners
 from tfyolo.export.registry import find_format
 from tfyolo.export.request import ExportRequest
 from tfyolo.files import atomic_folder
+from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import Contract
 from tfyolo.quiet import hidden_stderr
 
@@ -182,6 +183,7 @@ def _coremltools() -> Any:
     Raises:
         TfyoloError: it has no native libraries, with which weights are written.
     """
+    keep_triton_out()
     with _silent():
         module = importlib.import_module("coremltools")
     if importlib.util.find_spec("coremltools.libmilstoragepython") is None:

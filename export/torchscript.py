@@ -13,6 +13,7 @@ from tfyolo.export.onnx import convert, quiet
 from tfyolo.export.onnx_graph import outline
 from tfyolo.export.request import ExportRequest
 from tfyolo.files import atomic
+from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import FILE_NAME
 
 SHORT_FILE = "config.txt"
@@ -32,6 +33,7 @@ def export(request: ExportRequest, path: Path) -> None:
     """
     import json
 
+    keep_triton_out()
     import onnx2torch
     import torch
 

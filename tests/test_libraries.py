@@ -121,3 +121,12 @@ def test_what_a_base_install_does(export, tmp_path):
     assert "tensorflow and keras are not installed\n  fix: pip install 'tfyolo[tensorflow]'" in done.stderr
     assert "scikit-learn is not installed\n  fix: pip install 'tfyolo[anchors]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_pytorch_does_not_import_triton():
+    """Its library and TensorFlow 2.21's end a process that has both."""
+    code = "from tfyolo.libraries import keep_triton_out; keep_triton_out(); import sys, torch._dynamo; "
+    code += "assert torch.jit.trace(torch.nn.Identity(), torch.zeros(1))(torch.ones(1)) == 1; "
+    code += "print([name for name, module in sys.modules.items() if name.startswith('triton') and module])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

@@ -92,3 +92,13 @@ def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
     """What to tell the user where an import failed; None if the module is in no extra of tfyolo."""
     library = _BY_MODULE.get((error.name or "").partition(".")[0])
     return None if library is None else MissingExtraError(library.package or library.module, library.extra)
+
+
+def keep_triton_out() -> None:
+    """Keep PyTorch from importing Triton; call it before PyTorch, or what imports it, is imported.
+
+    Triton's library ends a process in which TensorFlow 2.21 is loaded. Nothing here compiles for a GPU with
+    it, and PyTorch does without it where it is missing.
+    """
+    if "triton" not in sys.modules:
+        sys.modules["triton"] = None  # type: ignore[assignment]

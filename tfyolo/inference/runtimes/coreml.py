@@ -24,6 +24,7 @@ from tfyolo.export.coreml_pipeline import CONFIDENCE, CONFIDENCE_THRESHOLD, CONT
 from tfyolo.inference.inspection import Inspection, TensorInfo
 from tfyolo.inference.runtimes.base import Runtime, Sharing
 from tfyolo.inference.runtimes.outputs import BOXES, CLASSES, COUNT, SCORES
+from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import IMAGES
 from tfyolo.models.outputs import PROBABILITIES, known_outputs
@@ -94,6 +95,7 @@ def _load(path: Path) -> Any:
     """
     with contextlib.redirect_stdout(io.StringIO()), hidden_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        keep_triton_out()
         coremltools = importlib.import_module("coremltools")
         try:
             return coremltools.models.MLModel(str(path))

@@ -12,6 +12,7 @@ from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.inference.inspection import Inspection, noted
 from tfyolo.inference.runtimes.base import Runtime, Sharing, channels_first, pixels_of
 from tfyolo.inputs import MODEL, read_input
+from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import Contract
 
 _MAX_JSON_BYTES = 16 * 1024 * 1024
@@ -36,6 +37,7 @@ class TensorRtRuntime(Runtime):
         self.contract, engine = read(path)
         self.input_hw = self.contract.image_size
         try:
+            keep_triton_out()
             import tensorrt
             import torch
         except ImportError as error:

@@ -23,6 +23,7 @@ from tfyolo.inference.runtimes.base import (
     pixels_of,
 )
 from tfyolo.inputs import MODEL, open_input
+from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import FILE_NAME, Contract
 
 _MAX_CODE_BYTES = 64 * 1024 * 1024
@@ -52,6 +53,7 @@ class TorchScriptRuntime(Runtime):
     sharing = Sharing.SAFE  # PyTorch's interpreter of TorchScript takes concurrent calls
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
+        keep_triton_out()
         import torch
 
         self.contract = _contract(path)
@@ -99,6 +101,7 @@ def _contract(path: Path) -> Contract:
 
 
 def _load(path: Path, device: str) -> Any:
+    keep_triton_out()
     import torch
 
     archive = _looked_through(path)
