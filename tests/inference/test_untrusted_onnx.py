@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.load import load
-from tfyolo.inference.runtimes import onnx_operators, onnx_vetting
+from tfyolo.inference.runtimes import onnx_child, onnx_operators, onnx_vetting
 from tfyolo.models import Contract, load_spec
 
 SPEC = load_spec(Path(__file__).parents[1] / "tiny.yaml")
@@ -186,6 +186,23 @@ def test_what_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path
     assert caught.value.path == path
     path.write_bytes(model().SerializeToString())
     assert len(load(path, threads=1)(IMAGE)[0]) > 0
+
+
+def test_after_ctrl_c_no_file_is_given_the_answer_to_another(tmp_path, monkeypatch):
+    """The answer to a harmless file, which was not read, is not that to a hostile one."""
+    path = tmp_path / "x.onnx"
+    path.write_bytes(model().SerializeToString())
+
+    def interrupted(stream):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(onnx_child, "_receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            load(path)
+    path.write_bytes(crash().SerializeToString())
+    with pytest.raises(TfyoloError, match="shape inference fails on it"):
+        load(path)
 
 
 @pytest.mark.parametrize("what", HOSTILE)

@@ -81,7 +81,7 @@ def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
     """Find out what each source is, before anything slow begins.
 
     Args:
-        sources: a picture, folder, glob, .txt list, video, webcam index (`0`), stream address or the name of
+        sources: an image, folder, glob, .txt list, video, webcam index (`0`), stream address or the name of
             what ships (`bccd-mini`) each.
         vid_stride: take every n-th frame of videos and streams.
 

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import json
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -73,6 +74,8 @@ class _Child:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: Any = None
+        self._owner = 0
+        """Id of the process that started it: a fork of that has its pipes, and would read its answers."""
 
     def ask(self, request: bytes) -> dict[str, Any] | None:
         """The answer to a request; None if the process ended without one."""
@@ -87,10 +90,15 @@ class _Child:
             except (EOFError, OSError):
                 self.stop()
                 return None
+            except BaseException:  # Ctrl-C: the next request must not be given this one's answer
+                self.stop()
+                raise
             finally:
                 timer.cancel()
 
     def _started(self) -> Any:
+        if self._owner != os.getpid():
+            self._process = None
         if self._process is None or self._process.poll() is not None:
             # `-c` and not `-m`, which would look for modules in the working directory.
             code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
@@ -100,12 +108,13 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
+            self._owner = os.getpid()
             atexit.register(self.stop)
         return self._process
 
     def stop(self) -> None:
         """End the process."""
-        if self._process is not None:
+        if self._process is not None and self._owner == os.getpid():
             self._process.kill()
             self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
