@@ -25,22 +25,22 @@ import numpy as np
 
 from tfyolo.cli.console import console
 from tfyolo.cli.progress import progress_bar
-from tfyolo.data.dataset import Sample, read_dataset, scan_split
+from tfyolo.data.detection.scan import Sample, read_dataset, scan_split
 from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.evaluation.validator import labels_xyxy_px
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.load import load_runtime
-from tfyolo.inference.predictions import Detections
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import raw_outputs
+from tfyolo.quantization.calibration_images import dataset_images
 from tfyolo.quantization.fidelity import DetectorFidelity, Heads
-from tfyolo.quantization.pictures import dataset_pictures
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
-SETTINGS = NmsSettings(confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
+SETTINGS = GraphNmsOptions(confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
 """Thresholds of validation, as the files with NMS inside carry them."""
 
 
@@ -134,7 +134,7 @@ def main() -> int:
             jobs += [
                 Job(arguments.exact, name, "int8", own=True) for name in arguments.formats if name != "tflite"
             ]
-            pictures = dataset_pictures(dataset, "train", hw, arguments.own, progress)
+            pictures = dataset_images(dataset, "train", hw, arguments.own, progress)
         for number, job in enumerate(jobs):
             runtimes[str(job)] = job.open(hw, Path(folder) / str(number), pictures)
             progress("exporting", number + 1, len(jobs))

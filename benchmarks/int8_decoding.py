@@ -19,20 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.dataset import read_dataset
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.data.detection.scan import read_dataset
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.inference.load import load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.models.network import Network, Weights
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.calibration_images import dataset_images
 from tfyolo.quantization.model import quantized_model
-from tfyolo.quantization.pictures import dataset_pictures
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
 # All anchors are candidates, as in NumPy: random heads have more than a thousand of high objectness.
-SETTINGS = NmsSettings(confidence=0.25, iou=0.45, max_detections=300, candidates=25_200)
+SETTINGS = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=300, candidates=25_200)
 SCORE, BOX_PX = 1e-3, 0.05
 
 
@@ -50,7 +50,7 @@ def main() -> int:
     model, contract = load_model(arguments.weights)
     failed = False
     for size in arguments.img:
-        images = dataset_pictures(read_dataset(arguments.data), "train", (size, size), arguments.images)
+        images = dataset_images(read_dataset(arguments.data), "train", (size, size), arguments.images)
         for seed in range(arguments.random) if arguments.random else [None]:
             network = Network.of(model, contract.spec)
             if seed is not None:

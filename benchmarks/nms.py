@@ -16,12 +16,12 @@ import numpy as np
 
 from tfyolo.cli.console import console
 from tfyolo.cli.progress import progress_bar
-from tfyolo.data.dataset import read_dataset
+from tfyolo.data.detection.scan import read_dataset
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.export.registry import find_format
-from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.calibration_images import dataset_images
 from tfyolo.quantization.model import calibrate_model
-from tfyolo.quantization.pictures import dataset_pictures
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
@@ -39,7 +39,7 @@ def main() -> int:
     arguments = parser.parse_args()
     hw = (arguments.img, arguments.img)
     model, contract = load_model(arguments.weights)
-    pictures = dataset_pictures(read_dataset(arguments.data), "train", hw, 8)
+    pictures = dataset_images(read_dataset(arguments.data), "train", hw, 8)
     if arguments.precision == "int8" and contract.quantization is None:
         # Any ranges will do for a speed: the plainest are the quickest to find.
         quick = CalibrationOptions(ranges="minmax", reconstruct=False)

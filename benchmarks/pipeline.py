@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tfyolo.data.augment.settings import Augmentation
-from tfyolo.data.dataset import read_dataset, scan_split
-from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.scan import read_dataset, scan_split
 
 VARIANTS: dict[str, tuple[dict[str, float], dict[str, object]]] = {
     "mosaic (the default)": ({}, {}),

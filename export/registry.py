@@ -1,299 +1,50 @@
-"""Every format of a model file: what `tfyolo export` can write and `tfyolo.load` can run, one entry each."""
+"""Every format of a model file: what `tfyolo export` can write and `tfyolo.load` can run."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import Owned, check_file_target, check_folder_target
-from tfyolo.inputs import MODEL, check_input, check_input_folder
-from tfyolo.libraries import require
+from tfyolo.export.coreml import entry as coreml
+from tfyolo.export.edgetpu import entry as edgetpu
+from tfyolo.export.format import OPSETS, PRECISIONS, Format, resolve
+from tfyolo.export.graph_def import entry as graph_def
+from tfyolo.export.keras import entry as keras
+from tfyolo.export.onnx import entry as onnx
+from tfyolo.export.openvino import entry as openvino
+from tfyolo.export.pt import entry as pt
+from tfyolo.export.saved_model import entry as saved_model
+from tfyolo.export.tensorrt import entry as tensorrt
+from tfyolo.export.tfjs import entry as tfjs
+from tfyolo.export.tflite import entry as tflite
+from tfyolo.export.torchscript import entry as torchscript
 
-_TENSORFLOW = ("tensorflow", "keras")
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format. What it cannot do is refused before a heavy library is imported."""
-
-    name: str
-    """What the user types after --include."""
-    label: str
-    suffix: str
-    """How its files or folders end."""
-    exporter: str | None
-    """`module:function`, called as `function(request, path)`, imported when asked for; None: not exported."""
-    runtime: str
-    """`module:class`, called with the path and a number of threads or None."""
-    nms: tuple[str, ...]
-    """Kinds of non-maximum suppression it can hold, its default first (nms.py)."""
-    precisions: tuple[str, ...]
-    """Of `PRECISIONS`."""
-    inspector: str
-    """`module:function` from a path to an `Inspection` (inspection.py)."""
-    writes_with: tuple[str, ...] = _TENSORFLOW
-    """Optional libraries that write it, by module (libraries.py)."""
-    runs_with: tuple[str, ...] = ()
-    """Optional libraries that run it."""
-    holds: str | None = None
-    """A file that every folder of this format has, where it is a folder."""
-    owned: Owned | None = None
-    """All that an exported folder holds: one with anything else is not replaced. None for files."""
-    source: bool = False
-    """Holds the network itself, to be trained and exported."""
-    dynamic_batch: bool = False
-    """Its files can take any number of images at once (`--dynamic-batch`)."""
-    calibrates: bool = False
-    """Its libraries have a calibration of their own (`--calibrator runtime`)."""
-
-    def matches(self, path: Path) -> bool:
-        """Whether `path` is named like a file of this format."""
-        return path.name.lower().endswith(self.suffix)
-
-    def check(self, nms: str, precision: str = "float32", task: str = "detect") -> str:
-        """The kind of NMS for a request (`auto` is the default one).
-
-        Raises:
-            TfyoloError: the format cannot hold it, or not in this precision, or not for this task.
-        """
-        if self.exporter is None:
-            raise TfyoloError(f"{self.label} is no format of `export`", fix="`tfyolo convert` writes it")
-        if precision not in self.precisions:
-            if precision == "dynamic":  # in YOLOv5 a flag of ONNX
-                fix = f"pass --dynamic-batch for {self.label} of any number of images"
-                raise TfyoloError(
-                    f"{self.label} cannot be written with --dynamic: files have a fixed image size, and the "
-                    "flag stands for TensorFlow Lite's dynamic-range quantization",
-                    fix=f"{fix if self.dynamic_batch else 'leave it out'}; --img sets the size",
-                )
-            flags = ", ".join(PRECISIONS[name] or "none of these flags" for name in self.precisions)
-            asked = PRECISIONS[precision] or "--int8, --half and the like all absent"
-            raise TfyoloError(f"{self.label} cannot be written with {asked}", fix=f"pass {flags}")
-        kinds = self.nms
-        if precision in _WITHOUT_SUPPRESSION or task == "classify":
-            kinds = tuple(kind for kind in kinds if kind in ("none", "raw"))
-        if nms == "auto":
-            return kinds[0]
-        if nms not in kinds:
-            how = f" with {PRECISIONS[precision]}" if precision in _WITHOUT_SUPPRESSION else ""
-            how = " in a classifier" if task == "classify" else how
-            raise TfyoloError(f"{self.label} cannot hold --nms {nms}{how}", fix=f"one of {', '.join(kinds)}")
-        return nms
-
-    def open(self, path: Path, threads: int | None = None) -> Any:
-        """The runtime for a file, on so many threads of the CPU."""
-        self._check_input(path)
-        require(*self.runs_with)
-        return resolve(self.runtime)(path, threads)
-
-    def check_target(self, path: Path) -> None:
-        """Refuse a path at which something stands that is no earlier export of this format.
-
-        Raises:
-            TfyoloError: a folder in the place of a file, or a folder with files that are not tfyolo's.
-        """
-        if self.owned is None:
-            check_file_target(path)
-        else:
-            check_folder_target(path, self.owned)
-
-    def write(self, request: Any, path: Path) -> None:
-        """Export.
-
-        Raises:
-            MissingExtraError: a library that writes it is not installed.
-        """
-        require(*self.writes_with)
-        assert self.exporter is not None  # noqa: S101 - `check` has refused it
-        resolve(self.exporter)(request, path)
-
-    def inspect(self, path: Path) -> Any:
-        """What a file holds."""
-        self._check_input(path)
-        return resolve(self.inspector)(path)
-
-    def _check_input(self, path: Path) -> None:
-        """Refuse devices, pipes and the like: libraries open files and parts of folders by their names."""
-        if self.holds and path.is_dir():
-            check_input_folder(path, MODEL)
-        else:
-            check_input(path, MODEL)
-
-
-OPSETS = range(13, 19)
-"""Versions of ONNX's operations that can be asked for; tf2onnx knows no higher one."""
-PRECISIONS = {
-    "float32": "",
-    "float16": "--half",
-    "dynamic": "--dynamic",
-    "int8": "--int8",
-    "int16x8": "--int16x8",
-}
-"""Kinds of numbers in exported files, and the flag that asks for each."""
-_WITHOUT_SUPPRESSION = ("int16x8",)
-"""The converter calibrates all operations of these, and fails at those of suppression."""
-
-_RUNTIMES = "tfyolo.inference.runtimes"
-_COREML = "Data/com.apple.CoreML"
+__all__ = [
+    "FORMATS",
+    "OPSETS",
+    "PRECISIONS",
+    "Format",
+    "check_targets",
+    "exportable",
+    "find_format",
+    "format_of",
+    "resolve",
+]
 
 FORMATS: tuple[Format, ...] = (
-    Format(
-        name="keras",
-        runs_with=_TENSORFLOW,
-        label="Keras",
-        suffix=".keras",
-        exporter=None,
-        runtime=f"{_RUNTIMES}.keras:open_file",
-        inspector=f"{_RUNTIMES}.keras:inspect",
-        nms=("raw",),
-        precisions=("float32", "float16"),
-        source=True,
-    ),
-    Format(
-        name="pt",
-        runs_with=_TENSORFLOW,
-        label="PyTorch",
-        suffix=".pt",
-        exporter="tfyolo.export.pt:export",
-        runtime=f"{_RUNTIMES}.keras:open_file",
-        inspector=f"{_RUNTIMES}.keras:inspect",
-        nms=("raw",),
-        precisions=("float32", "float16"),
-        source=True,
-    ),
-    Format(
-        name="torchscript",
-        label="TorchScript",
-        suffix=".torchscript",
-        exporter="tfyolo.export.torchscript:export",
-        runtime=f"{_RUNTIMES}.torchscript:TorchScriptRuntime",
-        inspector=f"{_RUNTIMES}.torchscript:inspect",
-        nms=("none", "raw"),
-        precisions=("float32",),
-        writes_with=(*_TENSORFLOW, "tf2onnx", "onnx2torch", "torch", "torchvision"),
-        runs_with=("torch", "torchvision"),
-    ),
-    Format(
-        name="onnx",
-        label="ONNX",
-        suffix=".onnx",
-        exporter="tfyolo.export.onnx:export",
-        runtime=f"{_RUNTIMES}.onnx:OnnxRuntime",
-        inspector=f"{_RUNTIMES}.onnx:inspect",
-        nms=("builtin", "tensor", "none", "raw"),
-        precisions=("float32", "float16", "int8"),
-        writes_with=(*_TENSORFLOW, "tf2onnx", "onnxslim"),
-        dynamic_batch=True,
-        calibrates=True,
-    ),
-    Format(
-        name="openvino",
-        label="OpenVINO",
-        suffix="_openvino_model",
-        exporter="tfyolo.export.openvino:export",
-        runtime=f"{_RUNTIMES}.openvino:OpenVinoRuntime",
-        inspector=f"{_RUNTIMES}.openvino:inspect",
-        nms=("builtin", "tensor", "none", "raw"),
-        precisions=("float32", "float16", "int8"),
-        writes_with=(*_TENSORFLOW, "openvino"),
-        runs_with=("openvino",),
-        holds="model.xml",
-        owned=Owned(("model.xml", "model.bin", "tfyolo.json")),
-        dynamic_batch=True,
-        calibrates=True,
-    ),
-    Format(
-        name="engine",
-        label="TensorRT",
-        suffix=".engine",
-        exporter="tfyolo.export.tensorrt:export",
-        runtime=f"{_RUNTIMES}.tensorrt:TensorRtRuntime",
-        inspector=f"{_RUNTIMES}.tensorrt:inspect",
-        nms=("efficient", "none", "raw"),
-        precisions=("float32", "float16"),
-        writes_with=(*_TENSORFLOW, "tf2onnx", "onnxslim", "tensorrt"),
-    ),
-    Format(
-        name="coreml",
-        label="CoreML",
-        suffix=".mlpackage",
-        exporter="tfyolo.export.coreml:export",
-        runtime=f"{_RUNTIMES}.coreml:CoreMlRuntime",
-        inspector=f"{_RUNTIMES}.coreml:inspect",
-        nms=("pipeline", "none", "raw"),
-        precisions=("float32", "float16"),
-        writes_with=(*_TENSORFLOW, "coremltools"),
-        runs_with=("coremltools",),
-        holds="Manifest.json",
-        owned=Owned(
-            ("Manifest.json", f"{_COREML}/model.mlmodel", f"{_COREML}/weights/weight.bin"),
-            marker=f"{_COREML}/model.mlmodel",
-            mark=b"tfyolo",
-        ),
-    ),
-    Format(
-        name="saved_model",
-        runs_with=_TENSORFLOW,
-        label="SavedModel",
-        suffix="_saved_model",
-        holds="saved_model.pb",
-        owned=Owned(
-            ("saved_model.pb", "fingerprint.pb", "variables/variables.*", "tfyolo.json"),
-            folders=("assets", "variables"),
-        ),
-        exporter="tfyolo.export.saved_model:export",
-        runtime=f"{_RUNTIMES}.saved_model:SavedModelRuntime",
-        inspector=f"{_RUNTIMES}.saved_model:inspect",
-        nms=("combined", "postprocess", "builtin", "tensor", "none", "raw"),
-        precisions=("float32", "float16", "int8"),
-    ),
-    Format(
-        name="pb",
-        runs_with=_TENSORFLOW,
-        label="frozen GraphDef",
-        suffix=".pb",
-        exporter="tfyolo.export.graph_def:export",
-        runtime=f"{_RUNTIMES}.graph_def:GraphDefRuntime",
-        inspector=f"{_RUNTIMES}.graph_def:inspect",
-        nms=("combined", "builtin", "tensor", "none", "raw"),
-        precisions=("float32", "float16", "int8"),
-    ),
-    Format(
-        name="edgetpu",
-        label="Edge TPU",
-        suffix="_edgetpu.tflite",
-        exporter="tfyolo.export.edgetpu:export",
-        runtime=f"{_RUNTIMES}.edgetpu:EdgeTpuRuntime",
-        inspector=f"{_RUNTIMES}.edgetpu:inspect",
-        nms=("postprocess", "builtin", "tensor", "none", "raw"),
-        precisions=("int8",),
-    ),
-    Format(
-        name="tflite",
-        label="TensorFlow Lite",
-        suffix=".tflite",
-        exporter="tfyolo.export.tflite:export",
-        runtime=f"{_RUNTIMES}.litert:LiteRtRuntime",
-        inspector=f"{_RUNTIMES}.litert:inspect",
-        nms=("postprocess", "builtin", "tensor", "none", "raw"),
-        precisions=("float32", "float16", "dynamic", "int8", "int16x8"),
-    ),
-    Format(
-        name="tfjs",
-        label="TF.js",
-        suffix="_web_model",
-        holds="model.json",
-        owned=Owned(("model.json", "group*-shard*of*.bin", "tfyolo.json")),
-        exporter="tfyolo.export.tfjs:export",
-        runtime=f"{_RUNTIMES}.tfjs:TfjsRuntime",
-        inspector=f"{_RUNTIMES}.tfjs:inspect",
-        nms=("builtin", "tensor", "none", "raw"),
-        precisions=("float32", "float16", "int8"),
-    ),
+    keras.FORMAT,
+    pt.FORMAT,
+    torchscript.FORMAT,
+    onnx.FORMAT,
+    openvino.FORMAT,
+    tensorrt.FORMAT,
+    coreml.FORMAT,
+    saved_model.FORMAT,
+    graph_def.FORMAT,
+    edgetpu.FORMAT,
+    tflite.FORMAT,
+    tfjs.FORMAT,
 )
 """A suffix that is the end of another's stands after it."""
 
@@ -357,9 +108,3 @@ def format_of(path: Path) -> Format:
     raise TfyoloError(
         "is no model file that tfyolo knows", path=path, fix=f"pass one that ends in {suffixes}"
     )
-
-
-def resolve(dotted: str) -> Any:
-    """What `module:name` names, imported."""
-    module, _, name = dotted.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.models import load_spec
 from tfyolo.models.contract import Contract
 

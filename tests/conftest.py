@@ -89,9 +89,9 @@ def cells_detector():
 def export(cells_detector, tmp_path_factory):
     """A function that exports the blood cell detector, once per test run for each kind of request."""
     from tests.exports import exported_once, run_folder
-    from tfyolo.data.images import read_image
-    from tfyolo.export.nms import NmsSettings
-    from tfyolo.export.request import ExportRequest
+    from tfyolo.data.images.read import read_image
+    from tfyolo.export.graph.nms import GraphNmsOptions
+    from tfyolo.export.options import ExportRequest
 
     folder = run_folder(tmp_path_factory)
     files = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[:4]
@@ -100,7 +100,7 @@ def export(cells_detector, tmp_path_factory):
 
     @cache
     def run(name: str, nms: str = "auto", precision: str = "float32", **settings) -> Path:
-        this = replace(request, nms=nms, precision=precision, settings=NmsSettings(**settings))
+        this = replace(request, nms=nms, precision=precision, settings=GraphNmsOptions(**settings))
         return exported_once(this, name, folder)
 
     return run

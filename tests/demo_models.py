@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 
 from tests.small import decided
-from tfyolo.export.metadata import attach_files
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.tflite.metadata import attach_files
 from tfyolo.inference.load import load
 from tfyolo.models.contract import FILE_NAME, Contract
 from tfyolo.quiet import hidden_stderr
@@ -59,7 +59,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
     for form, precision, nms in MODELS:
         # TF.js stores weights of the float model as int8 per channel; LiteRT computes in integers.
         model, contract = detectors[precision]
-        settings = NmsSettings(confidence=0.1, iou=0.6)
+        settings = GraphNmsOptions(confidence=0.1, iou=0.6)
         request = ExportRequest(model, contract, (320, 320), nms, settings, precision)
         with hidden_stderr():
             path = export_model(request, [form], folder / f"{precision}-{nms}")[form]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.export.registry import find_format
-from tfyolo.export.request import ExportRequest, export_model
 
-OPTIONS = ("image_hw", "nms", "settings", "precision", "dynamic_batch", "opset", "simplify", "calibrator")
+OPTIONS = ("image_size", "nms", "settings", "precision", "dynamic_batch", "opset", "simplify", "calibrator")
 
 
 def run_folder(tmp_path_factory) -> Path:

@@ -109,7 +109,7 @@ def _prepare(root: Path) -> None:
     import tfyolo.cli.train_display
     import tfyolo.quantization.run
     import tfyolo.training.train
-    from tfyolo import datasets
+    from tfyolo.data import synthetic as datasets
 
     datasets.shapes(root / "data", train=16, val=8, image_size=64)
     words = ("export", "--weights", str(root / "model.keras"), "--include", "pt", "--img", "64")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.shared import SHARED
-from tfyolo.data.centre_crop import centre_crop
-from tfyolo.data.images import read_image
-from tfyolo.data.letterbox import Letterbox
+from tfyolo.data.images.center_crop import center_crop
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.data.images.read import read_image
 from tfyolo.inference.classifier import Classifier
 from tfyolo.inference.detector import Detector
 from tfyolo.models.build import call_heads
@@ -66,7 +66,7 @@ def decided(names: tuple[str, ...], hw: tuple[int, int], paths: list[Path]) -> C
 
     keras.utils.set_random_seed(0)
     classifier = create(Path(__file__).with_name("tiny-cls.yaml"), names=names, image_size=hw)
-    images = np.stack([centre_crop(read_image(path), hw) for path in paths])
+    images = np.stack([center_crop(read_image(path), hw) for path in paths])
     for layer in classifier.model.layers:  # signals would vanish in the untrained normalization
         if type(layer).__name__ == "Conv2D":
             layer.set_weights([4 * layer.get_weights()[0], *layer.get_weights()[1:]])

@@ -8,8 +8,8 @@ import pytest
 
 from tests.shared import SHARED
 from tfyolo.evaluation.validator import ValOptions, validate
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.inference.load import load
 
 COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"
@@ -24,7 +24,7 @@ def test_map_of_yolov5n_equals_pytorch(nano, split, map50, map50_95):
 
 
 def test_map_of_exported_tflite(nano, tmp_path):
-    settings = NmsSettings(confidence=0.001, iou=0.6)
+    settings = GraphNmsOptions(confidence=0.001, iou=0.6)
     request = ExportRequest(nano.model, nano.contract, (640, 640), "postprocess", settings)
     path = export_model(request, ["tflite"], tmp_path / "yolov5n")["tflite"]
     metrics = validate(load(path), COCO128, ValOptions(plots=False))

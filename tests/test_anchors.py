@@ -5,8 +5,8 @@ import pytest
 
 from tests.shared import SHARED, needs_shared
 from tfyolo.anchors import anchor_metrics, auto_anchors, box_sizes_px, evolve_anchors
-from tfyolo.data.dataset import read_dataset, scan_split
-from tfyolo.data.sample import Sample
+from tfyolo.data.detection.sample import Sample
+from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.models import load_spec
 
 SPEC = load_spec("yolov5n")

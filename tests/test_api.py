@@ -13,22 +13,22 @@ import pytest
 from PIL import Image
 
 import tfyolo
-from tests.data.class_folders import class_folders
+from tests.data.classification.class_folders import class_folders
 from tests.small import rescaled
-from tfyolo import datasets
 from tfyolo.api.python_errors import ARGUMENTS, in_python
 from tfyolo.assets import MINI_DATA, SAMPLE_IMAGE, TEST_IMAGES
 from tfyolo.cli import export as cli_export
 from tfyolo.cli import quantize as cli_quantize
 from tfyolo.cli import train as cli_train
 from tfyolo.cli import val as cli_val
-from tfyolo.data.images import read_image
-from tfyolo.data.letterbox import Letterbox
+from tfyolo.data import synthetic as datasets
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
 from tfyolo.evaluation.validator import ValOptions, validate
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.run import QuantizeOptions, quantize
 from tfyolo.training.options import TrainOptions
@@ -149,7 +149,7 @@ def test_export_writes_what_export_model_writes(micro, tmp_path):
     settings = {"confidence": 0.3, "iou": 0.6, "max_detections": 20}
     path = micro.export("tflite", output=tmp_path / "a", nms="builtin", **settings)
     assert path == tmp_path / "a.tflite"
-    request = ExportRequest(micro.model, micro.contract, (64, 64), "builtin", NmsSettings(**settings))
+    request = ExportRequest(micro.model, micro.contract, (64, 64), "builtin", GraphNmsOptions(**settings))
     wanted = export_model(request, ["tflite"], tmp_path / "b")["tflite"]
     assert_same_results(tfyolo.load(path), tfyolo.load(wanted))
     assert tfyolo.load(path).contract.export == tfyolo.load(wanted).contract.export
@@ -159,7 +159,7 @@ def test_several_formats_stand_beside_the_model_in_another_size(micro, tmp_path)
     detector = tfyolo.load(micro.save(tmp_path / "best.keras"))
     written = detector.export(["saved_model", "pt"], image_size=(32, 64), half=True)
     assert written == {"saved_model": tmp_path / "best_saved_model", "pt": tmp_path / "best.pt"}
-    assert tfyolo.load(written["saved_model"]).image_hw == (32, 64)
+    assert tfyolo.load(written["saved_model"]).image_size == (32, 64)
     with pytest.raises(TfyoloError, match=r'best\.pt: formats="pt" would take its place'):
         tfyolo.load(written["pt"]).export("pt")
 
@@ -190,7 +190,7 @@ def test_evaluate_measures_what_validate_measures(cells, tmp_path):
 
 def test_evaluate_in_another_size(micro, shapes):
     assert micro.evaluate(shapes, image_size=(32, 64)).settings["image_size"] == [32, 64]
-    assert micro.image_hw == (64, 64)
+    assert micro.image_size == (64, 64)
 
 
 def test_fit_trains_and_holds_the_best_weights(micro, shapes, tmp_path):

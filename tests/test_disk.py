@@ -131,9 +131,9 @@ def mosaic(path):
 
 
 def picture(path):
-    from tfyolo.inference.results import save_picture
+    from tfyolo.inference.results import save_image
 
-    save_picture(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), path)
+    save_image(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), path)
 
 
 def table(path):
@@ -201,9 +201,9 @@ def test_every_writer_names_its_file(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("to", ["yolo", "voc", "coco", "tfrecord"])
 def test_data_sets(tmp_path, monkeypatch, to):
-    from tfyolo.data.convert import convert_dataset
-    from tfyolo.data.dataset import read_dataset, scan_split
-    from tfyolo.datasets import shapes
+    from tfyolo.data.detection.scan import read_dataset, scan_split
+    from tfyolo.data.formats.convert import convert_dataset
+    from tfyolo.data.synthetic import shapes
 
     dataset = read_dataset(shapes(tmp_path / "data", train=2, val=1, image_size=64))
     for split in ("train", "val"):
@@ -215,9 +215,9 @@ def test_data_sets(tmp_path, monkeypatch, to):
 
 
 def test_crops(tmp_path, monkeypatch):
-    from tfyolo.data.crops import crop_dataset
-    from tfyolo.data.dataset import read_dataset, scan_split
-    from tfyolo.datasets import shapes
+    from tfyolo.data.classification.crops import crop_dataset
+    from tfyolo.data.detection.scan import read_dataset, scan_split
+    from tfyolo.data.synthetic import shapes
 
     dataset = read_dataset(shapes(tmp_path / "data", train=2, val=1, image_size=64))
     for split in ("train", "val"):

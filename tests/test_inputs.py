@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tfyolo import inputs
-from tfyolo.data.image_header import ImageError
+from tfyolo.data.images.header import ImageError
 from tfyolo.errors import TfyoloError
 from tfyolo.inputs import IMAGE, MODEL, InputKind, check_input_folder, open_input, read_input
 
@@ -27,19 +27,19 @@ def _load(path: Path) -> None:
 
 
 def _inspect(path: Path) -> None:
-    from tfyolo.inference.inspection import inspect_file
+    from tfyolo.export.runtime.inspection import inspect_file
 
     inspect_file(path)
 
 
 def _image(path: Path) -> None:
-    from tfyolo.data.images import read_image
+    from tfyolo.data.images.read import read_image
 
     read_image(path)
 
 
 def _header(path: Path) -> None:
-    from tfyolo.data.images import read_header
+    from tfyolo.data.images.read import read_header
 
     read_header(path)
 
@@ -57,7 +57,7 @@ def _model_yaml(path: Path) -> None:
 
 
 def _coco(path: Path) -> None:
-    from tfyolo.data.readers.coco_json import read_coco
+    from tfyolo.data.formats.readers.coco_json import read_coco
 
     read_coco(path)
 
@@ -69,19 +69,19 @@ def _coco_annotations(path: Path) -> None:
 
 
 def _voc(path: Path) -> None:
-    from tfyolo.data.readers.voc_xml import read_annotation
+    from tfyolo.data.formats.readers.voc_xml import read_annotation
 
     read_annotation(path)
 
 
 def _records(path: Path) -> None:
-    from tfyolo.data.records import _record_starts
+    from tfyolo.data.caches.records import _record_starts
 
     _record_starts(path)
 
 
 def _rows(path: Path) -> None:
-    from tfyolo.data.readers.base import read_rows
+    from tfyolo.data.formats.readers.base import read_rows
 
     list(read_rows(path))
 
@@ -95,16 +95,16 @@ def _source(path: Path) -> None:
 
 
 def _labels(path: Path) -> None:
-    from tfyolo.data.labels import read_labels
+    from tfyolo.data.detection.labels import read_labels
 
     for problem in read_labels(path, 3).problems:
         raise TfyoloError(problem.message, path=problem.path)
 
 
 def _resume(path: Path) -> None:
-    from tfyolo.training.state import read_progress
+    from tfyolo.training.state import read_state
 
-    read_progress(path)
+    read_state(path)
 
 
 def _page(path: Path) -> None:
@@ -176,7 +176,7 @@ def test_what_is_no_file_is_named_and_not_read(tmp_path, reader, make, monkeypat
     make(path)
     large = {
         "source v.mp4": "tfyolo.inference.sources.VIDEO",
-        "records r.tfrecord": "tfyolo.data.records.RECORDS",
+        "records r.tfrecord": "tfyolo.data.caches.records.RECORDS",
     }
     if make is _sparse and reader in large:
         monkeypatch.setattr(large[reader], InputKind("a small file", 10))
@@ -260,24 +260,24 @@ OWN = {
     "tfyolo/demo.py": "a template of the package",
     "tfyolo/web.py": "files of the page; models are checked when the server starts",
     "tfyolo/cli/streams.py": "/dev/null",
-    "tfyolo/inference/runtimes/cpu.py": "/proc/cpuinfo",
-    "tfyolo/data/kept.py": "the project's own cache, /proc/meminfo",
-    "tfyolo/data/scan_cache.py": "the project's own cache",
+    "export/runtime/cpu.py": "/proc/cpuinfo",
+    "tfyolo/data/caches/decoded_images.py": "the project's own cache, /proc/meminfo",
+    "tfyolo/data/caches/scan_cache.py": "the project's own cache",
     "tfyolo/weights/hub.py": "the project's own cache",
     "tfyolo/evaluation/plot_style.py": "results.csv of the run that draws it",
     "tfyolo/training/callbacks.py": "results.csv of the run",
-    "tfyolo/data/writers/tfrecord.py": "what it has written",
-    "tfyolo/evaluation/benchmark_worker.py": "arrays of the parent process",
+    "tfyolo/data/formats/writers/tfrecord.py": "what it has written",
+    "tfyolo/benchmark/worker.py": "arrays of the parent process",
     "tfyolo/quantization/qat.py": "state of the run",
     "tfyolo/inference/load.py": "Format.open checks the path",
-    "tfyolo/inference/runtimes/coreml.py": "files that `Format.open` has checked, inside of the folder",
+    "export/coreml/runtime.py": "files that `Format.open` has checked, inside of the folder",
     "tfyolo/cli/interrupt.py": "/proc",
-    "tfyolo/inference/runtimes/tfjs.py": "package.json of the package",
+    "export/tfjs/runtime.py": "package.json of the package",
     "tfyolo/inference/snippets/write.py": "templates of the package",
     "tfyolo/inference/writers.py": "the video it has written",
     "tfyolo/inference/sources.py": "VideoCapture, after `check_input`",
-    "export/edgetpu.py": "what the compiler has written",
-    "export/coreml.py": "what the converter has written",
+    "export/edgetpu/writer.py": "what the compiler has written",
+    "export/coreml/writer.py": "what the converter has written",
 }
 """Modules that open files in another way, and why they may: a new one belongs here only with a reason."""
 

@@ -22,14 +22,14 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 register_with_keras()
 
 if TYPE_CHECKING:
-    from tfyolo import datasets
     from tfyolo.api.classifier import Classifier
     from tfyolo.api.detector import Detector
     from tfyolo.api.load import create, load
+    from tfyolo.data import synthetic as datasets
     from tfyolo.errors import TfyoloError
     from tfyolo.evaluation.classification import validate_classifier
     from tfyolo.evaluation.validator import validate
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.options import ExportRequest, export_model
     from tfyolo.inference.results import Result
     from tfyolo.models.build import build_model
     from tfyolo.models.registry import list_models, load_spec
@@ -52,8 +52,8 @@ _PUBLIC = {
     "TrainingData": "tfyolo.training.data",
     "build_model": "tfyolo.models.build",
     "create": "tfyolo.api.load",
-    "ExportRequest": "tfyolo.export.request",
-    "export_model": "tfyolo.export.request",
+    "ExportRequest": "tfyolo.export.options",
+    "export_model": "tfyolo.export.options",
     "list_models": "tfyolo.models.registry",
     "load": "tfyolo.api.load",
     "load_spec": "tfyolo.models.registry",
@@ -77,7 +77,7 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name == "datasets":  # a module
-        return importlib.import_module("tfyolo.datasets")
+        return importlib.import_module("tfyolo.data.synthetic")
     raise AttributeError(f"module `tfyolo` has no attribute `{name}`")
 
 

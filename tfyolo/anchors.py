@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfyolo.data.sample import Sample
+from tfyolo.data.detection.sample import Sample
 from tfyolo.libraries import require
 
 MINIMUM_RECALL = 0.98

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import html
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from tfyolo.assets import DEFAULT_MODEL, FOLDER, MINI_DATA
+from tfyolo.benchmark.latency import benchmark
 from tfyolo.disk import writing
-from tfyolo.evaluation.benchmark import benchmark
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.files import atomic
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.load import load_detector
+from tfyolo.progress import Log, Progress
 from tfyolo.quiet import hidden_stderr
 from tfyolo.training.options import TrainOptions
 from tfyolo.training.train import train
 
 IMAGE_SIZE = 320
 PICTURES = 6
-Tell = Callable[[str], None]
-Bar = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -40,43 +39,50 @@ class Row:
 
 
 def run_demo(
-    folder: Path, epochs: int = 4, tell: Tell = print, bar: Bar | None = None, callbacks: Sequence[Any] = ()
+    folder: Path,
+    epochs: int = 4,
+    log: Log = print,
+    progress: Progress | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Path:
     """Run the whole chain and write a page about it.
 
     Args:
         folder: where results go.
         epochs: of fine-tuning.
-        tell: is given sentences for a log.
-        bar: is told how far long steps are.
+        log: is given sentences for a log.
+        progress: is told how far long steps are.
         callbacks: of training.
 
     Returns:
         The page, `index.html` in the folder.
     """
     names = ", ".join(load_detector(DEFAULT_MODEL).names)
-    tell(f"1. detecting with the default model, bccd-n, which knows {names}")
+    log(f"1. detecting with the default model, bccd-n, which knows {names}")
     shown = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[:PICTURES]
     before = _pictures(load_detector(DEFAULT_MODEL), shown, folder / "bccd-n")
-    tell(f"2. fine-tuning it on 48 pictures, {epochs} epochs")
+    log(f"2. fine-tuning it on 48 pictures, {epochs} epochs")
     data = _copy_data(folder)
     options = TrainOptions(
         data, weights=str(DEFAULT_MODEL), epochs=epochs, image_size=IMAGE_SIZE, batch=16, nominal_batch=16,
         cache="ram", hyp="finetune", hyp_overrides={"lr0": 0.001, "mosaic": 0.5, "warmup_epochs": 0.0},
         tensorboard=False,
     )  # fmt: skip
-    run = train(options, folder / "train", callbacks=callbacks, tell=tell, bar=bar)
-    tell("3. exporting it as TensorFlow Lite, with non-maximum suppression inside")
+    run = train(options, folder / "train", callbacks=callbacks, log=log, progress=progress)
+    log("3. exporting it as TensorFlow Lite, with non-maximum suppression inside")
     tuned = load_detector(run.best)
     request = ExportRequest(
-        tuned.model, tuned.contract, (IMAGE_SIZE, IMAGE_SIZE), settings=NmsSettings(confidence=0.001, iou=0.6)
+        tuned.model,
+        tuned.contract,
+        (IMAGE_SIZE, IMAGE_SIZE),
+        settings=GraphNmsOptions(confidence=0.001, iou=0.6),
     )
     with hidden_stderr():
         exported = export_model(request, ["tflite"], folder / "cells")["tflite"]
     after = _pictures(load_detector(exported), shown, folder / "exported")
-    tell("4. measuring all three on 24 pictures that none of them was trained on")
+    log("4. measuring all three on 24 pictures that none of them was trained on")
     rows = _measure([("bccd-n, as shipped", DEFAULT_MODEL), ("fine-tuned", run.best),
-                     ("fine-tuned, TensorFlow Lite", exported)], data, shown[0], bar)  # fmt: skip
+                     ("fine-tuned, TensorFlow Lite", exported)], data, shown[0], progress)  # fmt: skip
     page = folder / "index.html"
     with atomic(page) as temporary:
         temporary.write_text(_page(folder, rows, before, after), "utf-8")
@@ -97,12 +103,14 @@ def _pictures(detector: Detector, pictures: Sequence[Path], folder: Path) -> lis
     return [result.save(folder / picture.name) for result, picture in zip(results, pictures, strict=True)]
 
 
-def _measure(models: Sequence[tuple[str, Path]], data: Path, picture: Path, bar: Bar | None) -> list[Row]:
+def _measure(
+    models: Sequence[tuple[str, Path]], data: Path, picture: Path, progress: Progress | None
+) -> list[Row]:
     detectors = [(name, load_detector(path)) for name, path in models]
     # Square, so that all see the same pixels: exported files have a fixed input.
     options = ValOptions(split="test", plots=False, rect=False)
-    metrics = [validate(detector, data, options, progress=bar) for _, detector in detectors]
-    times = benchmark(detectors, picture, rounds=3, runs=5, progress=bar)
+    metrics = [validate(detector, data, options, progress=progress) for _, detector in detectors]
+    times = benchmark(detectors, picture, rounds=3, runs=5, progress=progress)
     return [
         Row(name, path.stat().st_size / 1e6, time.median_ms, metric)
         for (name, path), time, metric in zip(models, times, metrics, strict=True)

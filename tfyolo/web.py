@@ -21,8 +21,8 @@ from typing import BinaryIO
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.tfjs.folder import MODEL_FILE, read_folder
 from tfyolo.files import suffix_of
-from tfyolo.inference.runtimes.tfjs_folder import MODEL_FILE, read_folder
 from tfyolo.inputs import MODEL, open_input
 from tfyolo.models.contract import Contract
 from tfyolo.weights.keras_file import read_contract

@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from tfyolo import datasets
+from tfyolo.benchmark import files as benchmark_files
+from tfyolo.benchmark.worker import Worker, WorkerCommands, answer_to, checked
 from tfyolo.cli.main import main
-from tfyolo.evaluation import benchmark_files
-from tfyolo.evaluation.benchmark_files import cores
-from tfyolo.evaluation.benchmark_worker import Deeds, Worker, answer_to, checked
+from tfyolo.data import synthetic as datasets
+from tfyolo.export.runtime.cpu import cores
 
 
 class WorkerHere(Worker):
@@ -21,7 +21,7 @@ class WorkerHere(Worker):
 
     def __init__(self, threads, progress):
         super().__init__(threads, progress)
-        self._deeds = Deeds(threads, progress)
+        self._deeds = WorkerCommands(threads, progress)
 
     def ask(self, what, **arguments):
         answer = answer_to(self._deeds, {"what": what, **arguments})

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.data.class_folders import class_folders
+from tests.data.classification.class_folders import class_folders
 from tests.inference.films import make_film
-from tfyolo import datasets
 from tfyolo.cli.main import main
+from tfyolo.data import synthetic as datasets
 
 TINY = str(Path(__file__).parents[1] / "tiny-cls.yaml")
 SMALL = ["--model", TINY, "--img", "32", "--batch", "8", "--noplots"]
@@ -98,7 +98,7 @@ def test_predict_writes_nothing_where_nothing_is_wanted(colours, model, tmp_path
 
 
 def test_predict_goes_on_after_a_bad_item(colours, model, tmp_path, monkeypatch, capsys):
-    from tfyolo.inference.runtimes.keras import KerasRuntime
+    from tfyolo.export.keras.runtime import KerasRuntime
 
     monkeypatch.chdir(tmp_path)
     whole, calls = KerasRuntime._run, []

@@ -6,11 +6,11 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from tests.shared import SHARED, require_shared
-from tfyolo import datasets
 from tfyolo.cli.main import main
-from tfyolo.data.convert import convert_dataset
-from tfyolo.data.dataset import read_dataset
-from tfyolo.data.writers.table import WRITERS
+from tfyolo.data import synthetic as datasets
+from tfyolo.data.detection.scan import read_dataset
+from tfyolo.data.formats.convert import convert_dataset
+from tfyolo.data.formats.writers.table import WRITERS
 from tfyolo.evaluation.validator import ValOptions, validate
 
 

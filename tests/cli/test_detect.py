@@ -271,7 +271,7 @@ def test_a_full_disk_ends_a_run(detect, picture, tmp_path, monkeypatch):
 
 
 def test_boxes_that_are_none_are_told(detect, picture, monkeypatch):
-    from tfyolo.inference.runtimes.keras import KerasRuntime
+    from tfyolo.export.keras.runtime import KerasRuntime
 
     whole = KerasRuntime._run
 

@@ -29,7 +29,7 @@ def test_output_stands_beside_the_weights(tiny_keras, capsys):
     assert tiny_keras.with_suffix(".tflite").exists()
     from tfyolo.inference.load import load
 
-    assert load(tiny_keras.with_suffix(".tflite")).image_hw == (32, 64)
+    assert load(tiny_keras.with_suffix(".tflite")).image_size == (32, 64)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_exporting_an_exported_file_is_refused(tmp_path, capsys):
 
 
 def test_failed_export_leaves_the_old_file(tiny_keras, tmp_path, monkeypatch):
-    import tfyolo.export.tflite as tflite
+    import tfyolo.export.tflite.writer as tflite
 
     old = tmp_path / "best.tflite"
     old.write_bytes(b"the last good one")

@@ -35,10 +35,10 @@ def test_json_is_the_same(tiny_keras, capsys):
 
 
 def test_an_exported_file_names_its_suppression(tiny, tmp_path, capsys):
-    from tfyolo.export.nms import NmsSettings
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.graph.nms import GraphNmsOptions
+    from tfyolo.export.options import ExportRequest, export_model
 
-    settings = NmsSettings(confidence=0.125, iou=0.375, max_detections=7, multi_label=True)
+    settings = GraphNmsOptions(confidence=0.125, iou=0.375, max_detections=7, multi_label=True)
     request = ExportRequest(tiny.model, tiny.contract, (64, 64), settings=settings)
     path = export_model(request, ["tflite"], tmp_path / "tiny")["tflite"]
     assert main(["inspect", str(path)]) == 0
@@ -51,7 +51,7 @@ def test_an_exported_file_names_its_suppression(tiny, tmp_path, capsys):
 
 
 def test_a_file_that_a_gpu_can_take_as_a_whole(tiny, tmp_path, capsys):
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.options import ExportRequest, export_model
 
     request = ExportRequest(tiny.model, tiny.contract, (64, 64), nms="none")
     path = export_model(request, ["tflite"], tmp_path / "tiny")["tflite"]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tfyolo import datasets
 from tfyolo.cli.main import main
+from tfyolo.data import synthetic as datasets
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +116,12 @@ def test_train_qat_needs_weights(shapes, capsys):
 def test_what_cannot_be_written_is_refused_before_anything_is_measured(
     shapes, tiny_shapes, quantized, tmp_path, capsys, monkeypatch
 ):
-    from tfyolo.quantization import pictures
+    from tfyolo.quantization.calibration_images import calibration_images as pictures
 
     def measured(*_):
         raise AssertionError("pictures are read")
 
-    monkeypatch.setattr(pictures, "task_pictures", measured)
+    monkeypatch.setattr(pictures, "calibration_images", measured)
     int8 = ["--int8", "--data", shapes, "--output", str(tmp_path / "best")]
     for weights, words, reason in (
         (tiny_shapes, ["--img", "100"], "100x100 pixels is no multiple of the stride 8"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tfyolo.cli.main import COMMANDS
-from tfyolo.datasets import shapes
+from tfyolo.data.synthetic import shapes
 
 DRIVER = """
 import json, os, sys

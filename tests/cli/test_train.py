@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tfyolo import datasets
 from tfyolo.cli.main import main
+from tfyolo.data import synthetic as datasets
 
 MICRO = str(Path(__file__).parents[1] / "micro.yaml")
 

@@ -9,11 +9,11 @@ import pytest
 from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
 from tests.small import PICTURES
-from tfyolo.data.centre_crop import centre_crop
-from tfyolo.data.images import read_image
+from tfyolo.data.images.center_crop import center_crop
+from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.export.registry import exportable, find_format
-from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import create, load, load_classifier, load_detector
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
@@ -35,7 +35,7 @@ def pictures():
     """Two photographs and parts of them, uint8 (n, height, width, 3)."""
     whole = [read_image(path) for path in PICTURES]
     parts = [image[: image.shape[0] // 2, : image.shape[1] // 2] for image in whole]
-    return np.stack([centre_crop(image, HW) for image in (*whole, *parts)])
+    return np.stack([center_crop(image, HW) for image in (*whole, *parts)])
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def test_classifiers_hold_no_suppression():
     ids=lambda words: " ".join(words),
 )
 def test_commands_of_detectors_refuse_a_classifier(words, requests, tmp_path, monkeypatch, capsys):
-    from tfyolo import datasets
     from tfyolo.cli.main import main
+    from tfyolo.data import synthetic as datasets
 
     data = datasets.shapes(tmp_path / "shapes", train=2, val=2, image_size=64)
     requests[0].save(tmp_path / "cls.keras")

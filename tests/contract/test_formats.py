@@ -12,7 +12,7 @@ import pytest
 
 from tests.shared import ELSEWHERE, SHARED
 from tfyolo.errors import TfyoloError
-from tfyolo.export.nms import NMS, OUTSIDE
+from tfyolo.export.graph.nms import NMS, OUTSIDE
 from tfyolo.export.registry import FORMATS, exportable, find_format, format_of
 from tfyolo.files import megabytes
 from tfyolo.inference.boxes import iou_matrix
@@ -37,10 +37,10 @@ def expected(cells_detector):
 @pytest.fixture(scope="module")
 def nano_half(nano, tmp_path_factory):
     """yolov5n with its 80 classes as float16, several classes a box, and a photograph."""
-    from tfyolo.export.nms import NmsSettings
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.graph.nms import GraphNmsOptions
+    from tfyolo.export.options import ExportRequest, export_model
 
-    settings = NmsSettings(max_detections=300, multi_label=True)
+    settings = GraphNmsOptions(max_detections=300, multi_label=True)
     request = ExportRequest(nano.model, nano.contract, (640, 640), settings=settings, precision="float16")
     path = export_model(request, ["tflite"], tmp_path_factory.mktemp("half") / "nano")["tflite"]
     return path, SHARED / "images" / "bus.jpg"
@@ -230,7 +230,7 @@ def test_damaged_saved_model_is_one_sentence(export, tmp_path):
 
 
 def test_size_that_strides_do_not_divide_is_refused(cells_detector, tmp_path):
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.options import ExportRequest, export_model
 
     request = ExportRequest(cells_detector.model, cells_detector.contract, (300, 320))
     with pytest.raises(TfyoloError, match="300x320 pixels is no multiple of the stride 32"):

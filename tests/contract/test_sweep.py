@@ -14,9 +14,9 @@ from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
 from tests.small import PICTURES, confident, letterboxed
 from tfyolo.evaluation.metrics import average_precision, match
-from tfyolo.export.nms import NmsSettings
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.export.registry import exportable, find_format
-from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
 from tfyolo.inference.results import Result
@@ -68,7 +68,7 @@ def small(request, tmp_path_factory) -> Small:
     """A network with so many classes, and the same quantized."""
     detector = confident(request.param, HW)
     pictures = letterboxed(HW)
-    settings = NmsSettings(confidence=0.25, iou=0.45, max_detections=100)
+    settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
     exact = ExportRequest(detector.model, detector.contract, HW, settings=settings, pictures=pictures)
     network = Network.of(detector.model, detector.contract.spec)
     quantized = calibrate(network, pictures, CalibrationOptions(reconstruct=False))

@@ -9,9 +9,9 @@ import pytest
 
 from tests.shared import ELSEWHERE, SHARED, needs_shared
 from tests.small import confident, letterboxed
-from tfyolo.data.images import read_image
+from tfyolo.data.images.read import read_image
+from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.export.registry import exportable
-from tfyolo.export.request import ExportRequest, export_model
 from tfyolo.inference.load import create, load
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tests.data.class_folders import class_folders
-from tfyolo.data.folders import read_folders
+from tests.data.classification.class_folders import class_folders
+from tfyolo.data.classification.folders import read_folders
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import (
     ClassifyValOptions,
@@ -23,7 +23,7 @@ class Runtime:
 class ByColour:
     """Says what colour is brightest, but takes green for red where the first pixel is even."""
 
-    runtime, image_hw = Runtime(), (32, 32)
+    runtime, image_size = Runtime(), (32, 32)
 
     def __init__(self, names=("red", "green", "blue")):
         self.names, self.sizes = names, []
@@ -51,7 +51,7 @@ def metrics(root, tmp_path_factory):
 
 def even(root):
     """How many green pictures of val the classifier above takes for red."""
-    from tfyolo.data.images import read_image
+    from tfyolo.data.images.read import read_image
 
     return sum(read_image(path)[0, 0, 0] % 2 == 0 for path in (root / "val/green").iterdir())
 

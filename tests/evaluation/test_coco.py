@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.shared import SHARED, needs_shared
-from tfyolo.data.dataset import Sample, read_dataset, scan_split
+from tfyolo.data.detection.scan import Sample, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation import coco
 from tfyolo.inference.boxes import xywh_to_xyxy

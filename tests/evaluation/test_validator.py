@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfyolo.data.dataset import Sample
+from tfyolo.data.detection.scan import Sample
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.export.runtime.predictions import Candidates
 from tfyolo.inference.detector import Detector
-from tfyolo.inference.predictions import Candidates
 from tfyolo.models import Contract, load_spec
 
 NAMES = ("dark", "light")

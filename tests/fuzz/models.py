@@ -31,8 +31,8 @@ def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
     import keras
     import numpy as np
 
-    from tfyolo.export.nms import NmsSettings
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.graph.nms import GraphNmsOptions
+    from tfyolo.export.options import ExportRequest, export_model
     from tfyolo.inference.load import create
     from tfyolo.models.network import Network
     from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -53,7 +53,7 @@ def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
         contract,
         (64, 64),
         nms="auto" if nms == "classifier" else nms,
-        settings=NmsSettings(confidence=0.01, candidates=100, max_detections=20),
+        settings=GraphNmsOptions(confidence=0.01, candidates=100, max_detections=20),
         precision=precision or "float32",
     )
     export_model(request, [format_name], path.with_name(path.name.removesuffix(suffix)))

@@ -28,7 +28,7 @@ def attempt(path: Path) -> None:
     import contextlib
 
     from tfyolo.errors import TfyoloError
-    from tfyolo.inference.inspection import inspect_file
+    from tfyolo.export.runtime.inspection import inspect_file
     from tfyolo.inference.load import load
 
     with contextlib.suppress(TfyoloError):

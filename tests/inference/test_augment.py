@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.augment import VARIANTS, predict_augmented
-from tfyolo.inference.predictions import Candidates, Detections
 
 SIZES = [(64, 96), (96, 64), (320, 320), (32, 32)]
 

@@ -8,11 +8,11 @@ from PIL import Image
 from tests.shared import SHARED, needs_shared
 from tests.small import PICTURES, rescaled
 from tfyolo.errors import TfyoloError
-from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.boxes import iou
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.load import create, load
-from tfyolo.inference.predictions import Candidates, Detections
 
 LOW = 1e-5  # an untrained network is sure of nothing
 
@@ -57,7 +57,7 @@ def test_official_weights_find_what_pytorch_finds(nano, name):
     reference = json.loads((SHARED / "reference" / "yolov5n_detections_640.json").read_text())[name]
     result = nano(SHARED / "images" / f"{name}.jpg")[0]
     expected = reference["detections"]
-    assert result.image.shape[:2] == tuple(reference["image_hw"])
+    assert result.image.shape[:2] == tuple(reference["image_size"])
     assert nano.letterbox(result.image.shape[:2]).out_hw == tuple(reference["input_hw"])
     assert [result.names[i] for i in result.classes] == [d["name"] for d in expected]
     assert iou(result.boxes_xyxy_px, np.array([d["xyxy"] for d in expected])).min() > 0.98
@@ -163,7 +163,7 @@ def test_augmentation_finds_the_unscaled_boxes_and_more(tiny):
 
 @pytest.mark.parametrize(("asked", "used"), [(None, (64, 64)), ((64, 64), (64, 64))])
 def test_a_fixed_input_is_kept(fixed, asked, used):
-    assert Detector(fixed.runtime, asked).image_hw == used
+    assert Detector(fixed.runtime, asked).image_size == used
 
 
 def test_a_fixed_input_refuses_another_size(fixed):
@@ -179,7 +179,7 @@ def test_a_fixed_input_gets_squares_one_at_a_time(fixed):
 
 
 def test_a_free_input_is_rounded_up_to_whole_cells(tiny):
-    assert Detector(tiny.runtime, (33, 100)).image_hw == (64, 128)
+    assert Detector(tiny.runtime, (33, 100)).image_size == (64, 128)
 
 
 def test_an_exported_file_has_no_keras_model(fixed):
@@ -206,7 +206,7 @@ def test_batches_are_no_larger_than_the_runtime_takes(tiny):
 def test_a_saved_detector_finds_the_same(tiny, tiny_keras):
     loaded = load(tiny_keras)
     assert loaded.names == tiny.names
-    assert loaded.image_hw == (64, 64)
+    assert loaded.image_size == (64, 64)
     assert_same(loaded(noise(64, 64), LOW)[0], tiny(noise(64, 64), LOW)[0])
 
 

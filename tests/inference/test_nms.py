@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.shared import SHARED, needs_shared
+from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.boxes import iou_matrix, xywh_to_xyxy
 from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
-from tfyolo.inference.predictions import Candidates, Detections
 
 EMPTY = Candidates(np.zeros((0, 4), np.float32), np.zeros((0, 4), np.float32))
 OPTIONS = {

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.inference.films import make_film, read_film
+from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import run_folder
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.predict import Predictor
-from tfyolo.inference.predictions import Detections
 from tfyolo.inference.sources import Frame, Frames, open_sources
 from tfyolo.inference.writers import Outputs
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.palette import class_color
-from tfyolo.inference.results import Result, save_picture
+from tfyolo.inference.results import Result, save_image
 
 NAMES = ("ant", "bee", "cat", "bee")
 
@@ -128,9 +128,9 @@ def test_save_of_an_unknown_kind_leaves_nothing(tmp_path, name):
 
 
 def test_a_picture_that_cannot_be_written_leaves_the_last_one(tmp_path):
-    path = save_picture(make().image, tmp_path / "a.jpg")
+    path = save_image(make().image, tmp_path / "a.jpg")
     before = path.read_bytes()
     with pytest.raises(TfyoloError, match="cannot be written"):
-        save_picture(np.zeros((1, 70_000, 3), np.uint8), path)  # JPEG has 16 bits for a side
+        save_image(np.zeros((1, 70_000, 3), np.uint8), path)  # JPEG has 16 bits for a side
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -19,7 +19,7 @@ from tests.small import confident, decided, letterboxed
 from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import find_format
-from tfyolo.inference.inspection import Inspection, TensorInfo
+from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.inference.load import load
 from tfyolo.inference.snippets.languages import LANGUAGES, find_language
 from tfyolo.inference.snippets.write import client, snippet
@@ -71,7 +71,7 @@ def test_python_finds_the_boxes_of_tfyolo(export, images, capsys, monkeypatch, f
 @needs_shared
 def test_python_finds_the_boxes_of_an_integer_model(images, tmp_path, capsys, monkeypatch):
     """Its input is no square, so that height and width cannot be exchanged."""
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.options import ExportRequest, export_model
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.model import calibrate_model
 
@@ -86,7 +86,7 @@ def test_python_finds_the_boxes_of_an_integer_model(images, tmp_path, capsys, mo
 
 
 def test_python_gives_the_probabilities_of_tfyolo(images, tmp_path, capsys, monkeypatch):
-    from tfyolo.export.request import ExportRequest, export_model
+    from tfyolo.export.options import ExportRequest, export_model
 
     model = decided(("ant", "bee", "cat"), (64, 96), images)
     request = ExportRequest(model.model, model.contract, (64, 96))

@@ -10,8 +10,8 @@ from tests.exports import exported_once, run_folder
 from tests.inference.films import read_film
 from tests.readers import read_with
 from tfyolo.assets import DEFAULT_MODEL, MINI_DATA
-from tfyolo.data.images import read_image
-from tfyolo.export.request import ExportRequest
+from tfyolo.data.images.read import read_image
+from tfyolo.export.options import ExportRequest
 from tfyolo.weights import load_model
 
 ROOT = Path(__file__).parents[2]

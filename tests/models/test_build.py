@@ -184,7 +184,7 @@ def test_a_fresh_head_expects_eight_objects_an_image_of_640():
 
 
 def test_a_fixed_size():
-    model = build_model(load_spec("yolov3-tiny", **SMALL), image_hw=(64, 96))
+    model = build_model(load_spec("yolov3-tiny", **SMALL), image_size=(64, 96))
     assert [tuple(head.shape) for head in model.outputs] == [(None, 4, 6, 18), (None, 2, 3, 18)]
 
 

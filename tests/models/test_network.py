@@ -5,8 +5,8 @@ import pytest
 
 from tests.shared import needs_shared
 from tests.weights.test_checkpoint import ARCH, NAMES
-from tfyolo.export.nodes import run_network
-from tfyolo.inference.decode import join_parts
+from tfyolo.export.graph.nodes import run_network
+from tfyolo.export.runtime.decode import join_parts
 from tfyolo.models import build_model
 from tfyolo.models.network import Network
 from tfyolo.weights.checkpoint import load_checkpoint

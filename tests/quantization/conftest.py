@@ -26,8 +26,8 @@ class Quantized:
 
 def cell_pictures(count: int, first: int = 0) -> np.ndarray:
     """uint8 (count, 160, 160, 3): photographs of blood cells."""
-    from tfyolo.data.images import read_image
-    from tfyolo.data.letterbox import Letterbox
+    from tfyolo.data.images.letterbox import Letterbox
+    from tfyolo.data.images.read import read_image
 
     files = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[first : first + count]
     images = [read_image(file) for file in files]

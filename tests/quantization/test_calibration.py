@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.quantization.conftest import IMAGE_HW, cell_pictures
-from tfyolo.export.nodes import Rounding, run_network
+from tfyolo.export.graph.nodes import Rounding, run_network
 from tfyolo.models.network import IMAGES
 from tfyolo.models.quantization import KEEPS_SCALE, range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -85,9 +85,9 @@ def test_integer_file_computes_what_the_graph_says(cells_int8, tmp_path):
     """Raw int8 heads of LiteRT beside the fake-quantized graph: a step or so apart."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from tfyolo.export.flatbuffer import write
-    from tfyolo.export.request import ExportRequest
-    from tfyolo.export.tflite import convert
+    from tfyolo.export.options import ExportRequest
+    from tfyolo.export.tflite.flatbuffer import write
+    from tfyolo.export.tflite.writer import convert
 
     model, contract = quantized_model(cells_int8.network, cells_int8.spec, cells_int8.contract)
     interpreter = Interpreter(

@@ -9,19 +9,19 @@ import pytest
 import tensorflow as tf
 
 import tfyolo
-from tests.data.class_folders import class_folders
+from tests.data.classification.class_folders import class_folders
 from tfyolo.cli.main import main
-from tfyolo.export.nodes import Rounding, run_network
+from tfyolo.export.graph.nodes import Rounding, run_network
 from tfyolo.models.build import NORMALIZE
 from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.calibration_images import folder_images
 from tfyolo.quantization.debug import debug
 from tfyolo.quantization.objectives import ClassificationObjective
-from tfyolo.quantization.pictures import folder_pictures
 from tfyolo.quantization.qat import QuantizedTraining
+from tfyolo.quantization.qat_model import QatModel
 from tfyolo.quantization.qat_options import QatOptions
-from tfyolo.quantization.tasks import Batching, find_task
-from tfyolo.quantization.twin import Twin
+from tfyolo.quantization.tasks import BatchOptions, find_task
 from tfyolo.weights import load_model
 
 TINY = Path(__file__).parents[1] / "tiny-cls.yaml"
@@ -52,7 +52,7 @@ def quantized(model, colours):
     """The float network, the calibrated one, its quantization, the contract and what it was calibrated on."""
     float_model, contract = load_model(model)
     exact = Network.of(float_model, contract.spec)
-    pictures = folder_pictures(colours, "train", (32, 32), 24)
+    pictures = folder_images(colours, "train", (32, 32), 24)
     network, spec = calibrate(exact, pictures, CalibrationOptions(reconstruct=False))
     return exact, network, spec, contract, pictures
 
@@ -62,17 +62,17 @@ def test_twin_rounds_as_the_exported_graph(quantized):
     images = pictures / np.float32(255)
     ((expected,),) = run_network(network, images, Rounding(network, spec))
     low, high = spec.ranges[network.heads[0][0]]
-    found = Twin(network, spec, (32, 32)).model(images, training=False)
+    found = QatModel(network, spec, (32, 32)).model(images, training=False)
     assert np.abs(found - expected).max() < 3 * (high - low) / 255
 
 
 @pytest.mark.parametrize("loss", ["distill", "labels", "both"])
 def test_training_lowers_the_loss_and_leaves_the_normalization(quantized, colours, loss):
     exact, network, spec, contract, _ = quantized
-    data = find_task(colours, contract).training(Batching((32, 32), 8, 0, loss, "scratch-low"))
+    data = find_task(colours, contract).training(BatchOptions((32, 32), 8, 0, loss, "scratch-low"))
     assert (data.side, data.steps_per_epoch) == (32, 3)
     training = QuantizedTraining(
-        exact, Twin(network, spec, (32, 32)), data.objective, QatOptions(40, 0.1, 3, loss)
+        exact, QatModel(network, spec, (32, 32)), data.objective, QatOptions(40, 0.1, 3, loss)
     )
     losses = []
     training.run(data.batches(0), lambda step, value: losses.append(value))

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from tests.small import confident, letterboxed
-from tfyolo import datasets
+from tfyolo.data import synthetic as datasets
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import ValOptions, validate
-from tfyolo.export.nodes import Rounding, fake_quantize, run_network
+from tfyolo.export.graph.nodes import Rounding, fake_quantize, run_network
 from tfyolo.inference.load import load
 from tfyolo.models.network import IMAGES, Network
 from tfyolo.models.quantization import range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.objectives import DetectionObjective
 from tfyolo.quantization.qat import QuantizedTraining, origin_of
+from tfyolo.quantization.qat_model import QatModel
 from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.run import QuantizeOptions, measure, quantize
-from tfyolo.quantization.tasks import Batching, find_task
-from tfyolo.quantization.twin import Twin
+from tfyolo.quantization.tasks import BatchOptions, find_task
 from tfyolo.weights import load_model
 
 MICRO = Path(__file__).parents[1] / "micro.yaml"
@@ -46,7 +46,7 @@ def batches(pictures):
 
 def test_twin_rounds_as_the_exported_graph(cells_int8):
     network, spec = cells_int8.network, cells_int8.spec
-    twin = Twin(network, spec, (160, 160))
+    twin = QatModel(network, spec, (160, 160))
     images = cells_int8.pictures[:1] / np.float32(255)
     values = {IMAGES: images}
     run_network(network, images, Rounding(network, spec), values.__setitem__)
@@ -77,7 +77,7 @@ def test_twin_rounds_as_the_exported_graph(cells_int8):
 @pytest.mark.parametrize("loss", ["distill", "both"])
 def test_training_lowers_the_loss_and_ends_on_the_grid(tiny_int8, loss):
     exact, network, spec, contract, pictures = tiny_int8
-    twin = Twin(network, spec, (64, 64))
+    twin = QatModel(network, spec, (64, 64))
     options = QatOptions(steps=30, learning_rate=0.05, warmup=3, loss=loss)
     training = QuantizedTraining(exact, twin, DetectionObjective(contract), options)
     losses = []
@@ -99,18 +99,18 @@ def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
     options = QatOptions(steps=12, learning_rate=0.05, save_every=6)
 
     def run(stop=None, resume=False):
-        twin = Twin(network, spec, (64, 64))
+        twin = QatModel(network, spec, (64, 64))
         training = QuantizedTraining(exact, twin, DetectionObjective(contract), options)
         source = batches(pictures)
         if resume:
             assert training.resume(tmp_path / "state.npz")
             assert training.done == 6
 
-        def tell(step, loss):
+        def log(step, loss):
             if step == stop:
                 raise KeyboardInterrupt
 
-        training.run(source, tell, tmp_path / "state.npz")
+        training.run(source, log, tmp_path / "state.npz")
         return twin.trained()[0]
 
     unbroken = run()
@@ -120,7 +120,7 @@ def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
     for name, weights in unbroken.weights.items():
         np.testing.assert_allclose(resumed.weights[name].bias, weights.bias, atol=1e-5)
     other = QuantizedTraining(
-        exact, Twin(network, spec, (64, 64)), DetectionObjective(contract), QatOptions(steps=13)
+        exact, QatModel(network, spec, (64, 64)), DetectionObjective(contract), QatOptions(steps=13)
     )
     assert not other.resume(tmp_path / "state.npz")
 
@@ -133,7 +133,7 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     told = []
     output = tmp_path / "tiny_int8.keras"
     options = QuantizeOptions(data, str(weights), output, train=QatOptions(steps=3), batch=2)
-    assert quantize(options, tell=told.append) == output
+    assert quantize(options, log=told.append) == output
     assert told[0] == "calibrating on 6 pictures"
     assert told[-1].startswith("step 3 of 3: loss")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["shapes", "tiny.keras", "tiny_int8.keras"]
@@ -187,7 +187,7 @@ def test_labels_are_numbered_as_the_model_numbers_its_classes(tmp_path):
 
     def rows(names):
         task = find_task(data, Contract.of(spec, names))
-        _, labels = next(task.training(Batching((64, 64), 6, 0, "labels", "scratch-low")).batches(0))
+        _, labels = next(task.training(BatchOptions((64, 64), 6, 0, "labels", "scratch-low")).batches(0))
         return labels.numpy()
 
     plain, exchanged = rows(datasets.SHAPES), rows(datasets.SHAPES[::-1])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfyolo import datasets
+from tfyolo.data import synthetic as datasets
 
 MICRO = str(Path(__file__).parents[1] / "micro.yaml")
 

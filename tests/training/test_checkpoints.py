@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tfyolo.training.callbacks import Checkpoints
-from tfyolo.training.state import Progress
+from tfyolo.training.state import RunState
 
 
 class Model:
@@ -24,7 +24,7 @@ class Model:
 def run(tmp_path, monkeypatch, fitness, **options):
     """Epochs with this fitness (None: not validated); the model and the number of epochs done."""
     monkeypatch.setattr("tfyolo.training.callbacks.save_state", lambda *a: None)
-    model, checkpoints = Model(), Checkpoints(tmp_path, Progress(), **options)
+    model, checkpoints = Model(), Checkpoints(tmp_path, RunState(), **options)
     checkpoints.set_model(model)
     for epoch, value in enumerate(fitness):
         model.epoch = epoch
@@ -76,7 +76,7 @@ def test_save_period(tmp_path, monkeypatch, period, kept):
 def test_without_saving_every_epoch_both_files_are_written_at_the_end(tmp_path, monkeypatch):
     model, _ = run(tmp_path, monkeypatch, [0.3, 0.1], every_epoch=False)
     assert model.files == {}
-    checkpoints = Checkpoints(tmp_path, Progress(), every_epoch=False)
+    checkpoints = Checkpoints(tmp_path, RunState(), every_epoch=False)
     checkpoints.set_model(model)
     checkpoints.on_train_end()
     assert model.files == {"last.keras": 1, "best.keras": 1}

@@ -11,9 +11,9 @@ import pytest
 import tensorflow as tf
 
 import tfyolo
-from tests.data.class_folders import class_folders
+from tests.data.classification.class_folders import class_folders
 from tests.training.test_train import KilledError, KillIn
-from tfyolo.data.classification_augment import ClassificationAugmentation
+from tfyolo.data.classification.augment import ClassificationAugmentation
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
 from tfyolo.inference.load import load
@@ -22,7 +22,7 @@ from tfyolo.training.classify.model import ClassifierTraining, ClassifySchedule
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 from tfyolo.training.classify.start import plan_classifier
 from tfyolo.training.classify.train import from_plain, plain, train_classifier
-from tfyolo.training.state import newest_run, read_progress
+from tfyolo.training.state import newest_run, read_state
 from tfyolo.weights import load_model
 
 TINY = str(Path(__file__).parents[1] / "tiny-cls.yaml")
@@ -70,7 +70,7 @@ def test_a_run_writes_models_figures_and_pictures(unbroken):
         assert (unbroken.folder / name).stat().st_size > 0, name
     assert any(unbroken.folder.glob("events.out.tfevents.*"))
     classifier = load(unbroken.best)
-    assert (classifier.names, classifier.image_hw) == (NAMES, (32, 32))
+    assert (classifier.names, classifier.image_size) == (NAMES, (32, 32))
     red = np.zeros((50, 40, 3), np.uint8)
     red[..., 0] = 180
     assert classifier(red)[0].name == "red"
@@ -88,10 +88,10 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
         train_classifier(options, tmp_path / "killed", callbacks=[KillIn(2)])
     last = newest_run(tmp_path, "classify")
     assert last == tmp_path / "killed/weights/last.keras"
-    assert read_progress(last, "classify").epoch == 2
+    assert read_state(last, "classify").epoch == 2
     with pytest.raises(TfyoloError, match="a run of a classifier"):
-        read_progress(last)
-    wanted = from_plain(read_progress(last, "classify").options, last)
+        read_state(last)
+    wanted = from_plain(read_state(last, "classify").options, last)
     assert wanted == options
     notes, said = (tmp_path / "killed/opt.yaml").read_text(), []
     for split in ("train", "val"):
@@ -101,7 +101,7 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
     for split in ("train", "val"):
         (options.data / split / "rot").rename(options.data / split / "red")
     result = train_classifier(
-        replace(wanted, epochs=9, model=""), tmp_path / "killed", resume=last, tell=said.append
+        replace(wanted, epochs=9, model=""), tmp_path / "killed", resume=last, log=said.append
     )
     assert any(line.startswith("`epochs` = 9 is ignored: ") for line in said)
     assert (tmp_path / "killed/opt.yaml").read_text() == notes
@@ -124,7 +124,7 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
 def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
     said = []
-    result = train_classifier(replace(options, epochs=2, **flags), tmp_path / "run", tell=said.append)
+    result = train_classifier(replace(options, epochs=2, **flags), tmp_path / "run", log=said.append)
     rows = list(csv.DictReader((tmp_path / "run/results.csv").open()))
     assert len(rows) == 2
     assert (rows[0]["val/loss"] == "") == (not flags.get("val", True))
@@ -137,7 +137,7 @@ def test_frozen_layers_stay_as_they_were(options, tmp_path):
     said = []
     first = train_classifier(replace(options, epochs=1), tmp_path / "first")
     wanted = replace(options, epochs=1, pretrained=str(first.last), model="", freeze=(3,))
-    second = train_classifier(wanted, tmp_path / "second", tell=said.append)
+    second = train_classifier(wanted, tmp_path / "second", log=said.append)
     assert "weights: 32 of 32 arrays taken over" in said
     before, after = (load_model(result.last)[0] for result in (first, second))
     for old, new in zip(before.layers, after.layers, strict=True):

@@ -13,8 +13,8 @@ from tests.training.conftest import MICRO
 from tfyolo.anchors import auto_anchors
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.load import load
-from tfyolo.training.controls import REFUSED
 from tfyolo.training.data import TrainingData, training_model
+from tfyolo.training.fit_checks import REFUSED
 from tfyolo.training.hyps import Hyps
 from tfyolo.training.loop import run_epochs
 
@@ -278,7 +278,7 @@ def test_a_model_for_fit_gets_anchors_that_fit(data, tmp_path):
     keras.utils.set_random_seed(1)
     kept = training_model("", data, cfg=str(cfg), autoanchor=False).contract.anchors_px
     assert np.array(kept).min() == 300
-    model = training_model("", data, cfg=str(cfg), tell=said.append)
+    model = training_model("", data, cfg=str(cfg), log=said.append)
     wanted = auto_anchors(data.samples, kept, model.contract.strides, 64)
     assert wanted.replaced
     assert model.contract.anchors_px == wanted.anchors_px

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.data.readers.sets import data_yaml, picture
+from tests.data.formats.readers.sets import data_yaml, picture
 from tfyolo.errors import TfyoloError
 from tfyolo.training.data import TrainingData
 

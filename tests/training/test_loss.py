@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tests.shared import SHARED, needs_shared
 from tfyolo.models import load_spec
-from tfyolo.training.loss import DetectionLoss, LossSettings, ciou
-from tfyolo.training.matching import match_labels
+from tfyolo.training.label_assignment import assign_labels
+from tfyolo.training.loss import DetectionLoss, LossOptions, ciou
 
 REFERENCE = SHARED / "reference"
 CASES = ("default", "focal", "smoothing_posweight", "empty", "nc1")
@@ -29,8 +29,8 @@ def reference(case):
     with np.load(REFERENCE / f"loss_{case}.npz") as arrays:
         ref = dict(arrays)
     hyp = json.loads((REFERENCE / "loss_hyp.json").read_text())[case]
-    fields = LossSettings.__dataclass_fields__
-    settings = LossSettings(**{name: hyp[name] for name in fields if name in hyp})
+    fields = LossOptions.__dataclass_fields__
+    settings = LossOptions(**{name: hyp[name] for name in fields if name in hyp})
     heads = [ref[f"p{i}"].transpose(0, 2, 3, 1, 4) for i in (3, 4, 5)]
     classes = heads[0].shape[-1] - 5
     heads = [tf.constant(head.reshape(*head.shape[:3], -1)) for head in heads]
@@ -81,7 +81,7 @@ def test_assignment_matches_pytorch(scale):
     ref, heads, loss = reference("default")
     grid = heads[scale].shape[1:3]
     anchors = loss.anchors_wh_cells[scale]
-    found = match_labels(tf.constant(padded(ref["targets"])), grid, anchors, 4.0)
+    found = assign_labels(tf.constant(padded(ref["targets"])), grid, anchors, 4.0)
     valid = found.valid.numpy()
     b, a, gj, gi = (ref[f"{name}{scale}"].astype(int) for name in ("b", "a", "gj", "gi"))
     expected = ((b * grid[0] + gj) * grid[1] + gi) * 3 + a
@@ -108,13 +108,13 @@ def test_zero_areas_and_low_precision_stay_finite(dtype):
 
 
 def test_zero_area_box_is_not_matched():
-    found = match_labels(tf.constant([[[0, 0.5, 0.5, 0.0, 0.5]]]), (4, 4), tf.constant([[1.0, 1.0]]), 4.0)
+    found = assign_labels(tf.constant([[[0, 0.5, 0.5, 0.0, 0.5]]]), (4, 4), tf.constant([[1.0, 1.0]]), 4.0)
     assert not found.valid.numpy().any()
 
 
 def test_labels_on_the_far_border_stay_in_the_grid():
     labels = tf.constant([[[0, 1.0, 1.0, 0.25, 0.25]]])
-    found = match_labels(labels, (4, 4), tf.constant([[1.0, 1.0]]), 4.0)
+    found = assign_labels(labels, (4, 4), tf.constant([[1.0, 1.0]]), 4.0)
     assert found.cells.numpy()[found.valid].max() == 15
 
 
@@ -128,7 +128,7 @@ def test_ciou_matches_the_stored_vectors():
 
 
 def test_gains_scale_with_classes_scales_and_size():
-    scaled = LossSettings().scaled(classes=40, scales=4, image_size=320)
+    scaled = LossOptions().scaled(classes=40, scales=4, image_size=320)
     assert scaled.box == pytest.approx(0.05 * 3 / 4)
     assert scaled.cls == pytest.approx(0.5 * 0.5 * 3 / 4)
     assert scaled.obj == pytest.approx(0.25 * 3 / 4)

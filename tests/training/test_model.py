@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from tests.training.conftest import MICRO
 from tfyolo.inference.load import load
-from tfyolo.training.average import DECAY, RAMP, MovingAverage
 from tfyolo.training.callbacks import METRICS
 from tfyolo.training.data import TrainingData, training_model
+from tfyolo.training.ema import DECAY, RAMP, ExponentialMovingAverage
 from tfyolo.training.hyps import Hyps
 from tfyolo.training.loop import run_epochs
 
@@ -85,7 +85,7 @@ def test_frozen_layers_keep_their_weights_and_move_their_statistics(data):
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains(data, precision):
-    from tfyolo.training.start import make_model, plan_start
+    from tfyolo.training.initialization import make_model, plan_start
 
     keras.utils.set_random_seed(1)
     model = make_model(plan_start("", MICRO, data.names, 64), 64, precision)
@@ -100,7 +100,7 @@ def test_mixed_precision_trains(data, precision):
 
 
 def test_the_loss_scale_halves_after_an_overflow_and_doubles_after_sound_steps(data):
-    from tfyolo.training.start import make_model, plan_start
+    from tfyolo.training.initialization import make_model, plan_start
 
     model = make_model(plan_start("", MICRO, data.names, 64), 64, "mixed_float16")
     model.compile(epochs=1, steps_per_epoch=3, batch=8)
@@ -112,8 +112,8 @@ def test_the_loss_scale_halves_after_an_overflow_and_doubles_after_sound_steps(d
 
 def test_the_average_follows_with_yolov5s_ramp():
     average, weight = keras.Variable(np.float32(0.0)), keras.Variable(np.float32(1.0))
-    MovingAverage([average], [weight]).update(tf.constant(500.0), tf.constant(1.0))
+    ExponentialMovingAverage([average], [weight]).update(tf.constant(500.0), tf.constant(1.0))
     assert float(average.numpy()) == pytest.approx(1 - DECAY * (1 - np.exp(-500 / RAMP)), rel=1e-5)
     before = float(average.numpy())
-    MovingAverage([average], [weight]).update(tf.constant(501.0), tf.constant(0.0))
+    ExponentialMovingAverage([average], [weight]).update(tf.constant(501.0), tf.constant(0.0))
     assert float(average.numpy()) == before

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
 from tfyolo.training.optimizers import MAX_GRADIENT_NORM, GroupedOptimizer
-from tfyolo.training.schedule import Controls
+from tfyolo.training.schedule import ScheduleValues
 
 
 def variables():
@@ -17,7 +17,7 @@ def variables():
 
 
 def controls(factor=1.0, bias=0.0, momentum=0.9, accumulate=1.0):
-    return Controls(*(tf.constant(value) for value in (factor, bias, momentum, accumulate)))
+    return ScheduleValues(*(tf.constant(value) for value in (factor, bias, momentum, accumulate)))
 
 
 def run(optimizer, weights, gradients, **given):

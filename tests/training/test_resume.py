@@ -12,7 +12,7 @@ from tfyolo.training.classify.train import from_plain as classify_from_plain
 from tfyolo.training.classify.train import plain as classify_plain
 from tfyolo.training.options import TrainOptions
 from tfyolo.training.resume import absolute, tell_ignored
-from tfyolo.training.state import read_progress
+from tfyolo.training.state import read_state
 from tfyolo.training.train import from_plain, plain
 
 OPTIONS = TrainOptions(Path("fruit.yaml"), freeze=(1, 2))
@@ -64,14 +64,14 @@ def test_damaged_notes_are_refused(notes, tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("training.json", json.dumps(notes))
     with pytest.raises(TfyoloError, match=f"last.keras: its `{next(iter(notes))}` is"):
-        read_progress(path)
+        read_state(path)
 
 
 def test_notes_that_are_no_mapping_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "last.keras", "w") as archive:
         archive.writestr("training.json", "[]")
     with pytest.raises(TfyoloError, match="no mapping"):
-        read_progress(tmp_path / "last.keras")
+        read_state(tmp_path / "last.keras")
 
 
 def test_only_what_differs_is_said_to_be_ignored():

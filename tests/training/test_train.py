@@ -15,11 +15,10 @@ import yaml
 from tests.training.conftest import MICRO
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.load import load
-from tfyolo.training.evolve import evolve
+from tfyolo.training.evolve import evolve, train
 from tfyolo.training.hyps import read_hyps
 from tfyolo.training.options import TrainOptions
-from tfyolo.training.state import read_progress
-from tfyolo.training.train import train
+from tfyolo.training.state import read_state
 from tfyolo.weights import load_model
 
 
@@ -70,7 +69,7 @@ def test_a_run_writes_models_figures_and_pictures(unbroken):
 def test_an_ended_run_has_no_state_left_and_says_so(unbroken):
     assert "training.npz" not in zipfile.ZipFile(unbroken.last).namelist()
     with pytest.raises(TfyoloError, match="no unfinished run"):
-        read_progress(unbroken.last)
+        read_state(unbroken.last)
 
 
 def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
@@ -89,7 +88,7 @@ def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
         train(begun, tmp_path, callbacks=[KillIn(2)])
     notes = {name: (tmp_path / name).read_text() for name in ("opt.yaml", "hyp.yaml")}
     last = tmp_path / "weights/last.keras"
-    assert read_progress(last).epoch == 2
+    assert read_state(last).epoch == 2
 
     Path("micro.yaml").unlink()
     Path("mine.yaml").write_text("lr0: 0.5\nmosaic: 0\n")
@@ -103,7 +102,7 @@ def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
         train(elsewhere, tmp_path, resume=last)
     Path("data.yaml").write_text(Path("data.yaml").read_text().replace("rect, circle, ", "circle, rect"))
     monkeypatch.chdir(tmp_path)
-    result = train(elsewhere, tmp_path, resume=last, tell=said.append)
+    result = train(elsewhere, tmp_path, resume=last, log=said.append)
 
     said = "\n".join(said)
     assert "`epochs` = 9 is ignored: a resumed run keeps its settings, here 3" in said
@@ -133,7 +132,7 @@ def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     cfg = tmp_path / "generated.yaml"  # without anchors: they are to be made from the boxes
     cfg.write_text(re.sub(r"anchors:\n(  - .*\n){1}", "anchors: 3\n", Path(MICRO).read_text()))
     said = []
-    result = train(replace(options, cfg=str(cfg), epochs=2, **flags), tmp_path / "run", tell=said.append)
+    result = train(replace(options, cfg=str(cfg), epochs=2, **flags), tmp_path / "run", log=said.append)
     assert np.array(load(result.best).contract.anchors_px).max() < 64  # the pictures' size
     rows = list(csv.DictReader((tmp_path / "run/results.csv").open()))
     assert len(rows) == 2

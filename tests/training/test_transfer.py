@@ -8,7 +8,7 @@ import pytest
 
 from tfyolo.inference.load import create
 from tfyolo.training.classify.start import make_classifier, plan_classifier
-from tfyolo.training.start import make_model, plan_start
+from tfyolo.training.initialization import make_model, plan_start
 
 TESTS = Path(__file__).parents[1]
 KINDS = {

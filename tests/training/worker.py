@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.data.dataset import read_dataset, scan_split
-from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.training.hyps import Hyps
+from tfyolo.training.initialization import make_model, plan_start
 from tfyolo.training.loop import run_epochs
-from tfyolo.training.start import make_model, plan_start
 from tfyolo.training.strategies import open_strategy
 
 

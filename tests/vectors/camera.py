@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.letterbox import Letterbox
+from tfyolo.data.images.letterbox import Letterbox
 
 Case = dict[str, Any]
 
@@ -46,11 +46,11 @@ def yuv_cases() -> list[Case]:
 
 
 def _yuv_case(
-    rng: np.random.Generator, name: str, image_hw: tuple[int, int], beyond: int, step: int, order: str
+    rng: np.random.Generator, name: str, image_size: tuple[int, int], beyond: int, step: int, order: str
 ) -> Case:
-    height, width = image_hw
+    height, width = image_size
     chroma_hw = ((height + 1) // 2, (width + 1) // 2)
-    y = rng.integers(0, 256, image_hw, np.uint8)
+    y = rng.integers(0, 256, image_size, np.uint8)
     u, v = rng.integers(0, 256, (2, *chroma_hw), np.uint8)
     # Black, white and the ends of each colour difference, where sums leave 0 to 255.
     y.flat[: min(4, y.size)] = [0, 255, 0, 255][: y.size]
@@ -66,7 +66,7 @@ def _yuv_case(
     wide = [plane.repeat(2, 0).repeat(2, 1)[:height, :width] for plane in (u, v)]
     return {
         "name": name,
-        "image_hw": image_hw,
+        "image_size": image_size,
         "y": luma.tolist(),
         "u": first.tolist(),
         "v": second.tolist(),
@@ -89,8 +89,8 @@ def upright_cases() -> list[Case]:
     """Pixels of a picture that is turned clockwise, then mirrored, then fitted into the input."""
     rng = np.random.default_rng(7)
     cases = []
-    for image_hw, target_hw in (((9, 13), (16, 16)), ((24, 16), (8, 12)), ((16, 16), (8, 8))):
-        image = rng.integers(0, 256, (*image_hw, 3), np.uint8)
+    for image_size, target_hw in (((9, 13), (16, 16)), ((24, 16), (8, 12)), ((16, 16), (8, 8))):
+        image = rng.integers(0, 256, (*image_size, 3), np.uint8)
         for rotation in (0, 90, 180, 270):
             for mirror in (False, True):
                 turned = np.rot90(image, -rotation // 90)
@@ -98,8 +98,8 @@ def upright_cases() -> list[Case]:
                 fit = Letterbox.fit(turned.shape[:2], target_hw)
                 cases.append(
                     {
-                        "name": f"{image_hw} to {target_hw}, {rotation} degrees{', mirrored' * mirror}",
-                        "image_hw": image_hw,
+                        "name": f"{image_size} to {target_hw}, {rotation} degrees{', mirrored' * mirror}",
+                        "image_size": image_size,
                         "target_hw": target_hw,
                         "rotation": rotation,
                         "mirror": mirror,
@@ -114,21 +114,21 @@ def view_cases() -> list[Case]:
     """Boxes in pixels of a picture, and where they are in the view that shows it."""
     rng = np.random.default_rng(8)
     cases = []
-    for image_hw, view_hw in (
+    for image_size, view_hw in (
         ((720, 1280), (600, 400)),
         ((1280, 720), (2000, 1080)),
         ((480, 640), (480, 640)),
     ):
         for kind, choose in (("FIT_CENTER", min), ("FILL_CENTER", max)):
-            scale = choose(view / image for view, image in zip(view_hw, image_hw, strict=True))
-            offset_xy = [(view - image * scale) / 2 for view, image in zip(view_hw, image_hw, strict=True)][
+            scale = choose(view / image for view, image in zip(view_hw, image_size, strict=True))
+            offset_xy = [(view - image * scale) / 2 for view, image in zip(view_hw, image_size, strict=True)][
                 ::-1
             ]
-            boxes = rng.integers(0, 4 * min(image_hw), (3, 4)) / 4
+            boxes = rng.integers(0, 4 * min(image_size), (3, 4)) / 4
             cases.append(
                 {
-                    "name": f"{image_hw} in {view_hw}, {kind}",
-                    "image_hw": image_hw,
+                    "name": f"{image_size} in {view_hw}, {kind}",
+                    "image_size": image_size,
                     "view_hw": view_hw,
                     "scale_type": kind,
                     "boxes_in": boxes.tolist(),

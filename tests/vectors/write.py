@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from tests.vectors.camera import upright_cases, view_cases, yuv_cases
-from tfyolo.data.letterbox import Letterbox
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.export.runtime.decode import decode, join_parts
+from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.annotate import place_labels
-from tfyolo.inference.decode import decode, join_parts
 from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
 from tfyolo.inference.palette import class_color, text_color
-from tfyolo.inference.predictions import Candidates, Detections
 
 FOLDER = Path(__file__).parent
 
@@ -49,8 +49,8 @@ def letterbox_cases() -> list[Case]:
     }
     rng = np.random.default_rng(1)
     cases = []
-    for name, (image_hw, target_hw) in shapes.items():
-        fit = Letterbox.fit(image_hw, target_hw)
+    for name, (image_size, target_hw) in shapes.items():
+        fit = Letterbox.fit(image_size, target_hw)
         size = np.array(target_hw[::-1] * 2)
         # Some reach beyond the input, as decoded boxes do.
         boxes = np.round(rng.uniform(-0.1, 1.1, (3, 4)) * size * 4) / 4
@@ -59,7 +59,7 @@ def letterbox_cases() -> list[Case]:
         cases.append(
             {
                 "name": name,
-                "image_hw": image_hw,
+                "image_size": image_size,
                 "target_hw": target_hw,
                 "resized_hw": fit.resized_hw,
                 "ratio": fit.ratio,
@@ -85,12 +85,12 @@ def resize_cases() -> list[Case]:
     ]
     rng = np.random.default_rng(2)
     cases = []
-    for image_hw, target_hw in shapes:
-        image = rng.integers(0, 256, (*image_hw, 3), np.uint8)
-        out = Letterbox.fit(image_hw, target_hw).apply(image)
+    for image_size, target_hw in shapes:
+        image = rng.integers(0, 256, (*image_size, 3), np.uint8)
+        out = Letterbox.fit(image_size, target_hw).apply(image)
         cases.append(
             {
-                "image_hw": image_hw,
+                "image_size": image_size,
                 "target_hw": target_hw,
                 "pixels_in": image.ravel().tolist(),
                 "pixels_out": out.ravel().tolist(),
@@ -114,13 +114,13 @@ def _decode_case(
     rng: np.random.Generator,
     anchors_px: tuple[tuple[int, ...], ...],
     strides: tuple[int, ...],
-    image_hw: tuple[int, int],
+    image_size: tuple[int, int],
     classes: int,
     confidence: float,
 ) -> Case:
     heads, joined = [], []
     for row, stride in zip(anchors_px, strides, strict=True):
-        height, width, anchors = image_hw[0] // stride, image_hw[1] // stride, len(row) // 2
+        height, width, anchors = image_size[0] // stride, image_size[1] // stride, len(row) // 2
         spreads = ((4, 1.0, 0.0), (1, 2.5, -2.0), (classes, 2.0, 0.0))
         # Rounded before they are decoded: the file holds the very numbers that were.
         parts = [
@@ -135,7 +135,7 @@ def _decode_case(
     return {
         "anchors_px": anchors_px,
         "strides": strides,
-        "image_hw": image_hw,
+        "image_size": image_size,
         "heads": heads,
         "confidence": confidence,
         "boxes_xyxy_px": _rounded(found.boxes_xyxy_px, 6),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.shared import SHARED, needs_shared
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.decode import decode
+from tfyolo.export.runtime.decode import decode
 from tfyolo.models import load_spec
 from tfyolo.weights.checkpoint import checkpoint_contract, load_checkpoint
 from tfyolo.weights.modules import Module

@@ -32,8 +32,8 @@ from tfyolo.models.arguments import resolve_arguments
 from tfyolo.models.blocks import BLOCKS
 from tfyolo.models.heads import CLASSIFY
 from tfyolo.weights.checkpoint import checkpoint_contract
-from tfyolo.weights.stand_ins import shown
 from tfyolo.weights.torch_file import read_checkpoint
+from tfyolo.weights.torch_globals import shown
 from tfyolo.weights.torch_writer import save_torch
 
 SECONDS = 10.0  # of one thread: the slowest takes one on a quiet machine, and what hangs never ends

@@ -16,8 +16,8 @@ import pytest
 from tests.shared import SHARED, needs_shared, require_shared
 from tests.weights.pickles import Call, Name, archive, pickled, tensor
 from tfyolo.errors import TfyoloError
-from tfyolo.export.pt import checkpoint_of, export
-from tfyolo.export.request import ExportRequest, export_model
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.pt.writer import checkpoint_of, export
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.weights import load_model, read_model_contract, torch_writer
 from tfyolo.weights.mapping import focus_kernel, phases_kernel

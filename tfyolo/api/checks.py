@@ -64,14 +64,14 @@ def check_names(given: Iterable[str], known: Collection[str], elsewhere: Mapping
         raise TfyoloError(f"there is no option `{name}`", fix=f"write `{near}`" if near else "leave it out")
 
 
-def as_hw(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     """An image size as height and width in pixels.
 
     Raises:
         TfyoloError: not one or two numbers within 1 and 16384.
 
     Example:
-        >>> as_hw(320)
+        >>> as_image_size(320)
         (320, 320)
     """
     if image_size is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_hw, check_choice, check_whole
+from tfyolo.api.checks import as_image_size, check_choice, check_whole
 from tfyolo.api.fit import OPTIMIZERS, FitArguments, epoch_log
 from tfyolo.api.model import Log, Progress, TaskModel, ignore
 from tfyolo.api.python_errors import python_errors
@@ -25,7 +25,7 @@ class Classifier(TaskModel, inference.Classifier):
 
     Args:
         runtime: runs the model file.
-        image_hw: input size (height, width) in pixels; defaults to the model's own.
+        image_size: input size (height, width) in pixels; defaults to the model's own.
 
     Example:
         >>> import tfyolo
@@ -53,7 +53,7 @@ class Classifier(TaskModel, inference.Classifier):
             data: folder of a data set: `val/CLASS/*.jpg`.
             split: `train`, `val` or `test`; defaults to `val`, or `test` where there is no `val`.
             batch_size: number of images in one call of the model.
-            image_size: input size in pixels, one number or (height, width); defaults to `image_hw`.
+            image_size: input size in pixels, one number or (height, width); defaults to `image_size`.
             folder: where `metrics.json` and plots go; nothing is written by default.
             plots: draw the confusion matrix and images into `folder`.
             progress: called as `progress(label, done, total)` after each step.
@@ -105,7 +105,7 @@ class Classifier(TaskModel, inference.Classifier):
             data: folder of a data set: `train/CLASS/*.jpg`, `val/CLASS/*.jpg`.
             epochs: number of epochs.
             batch_size: number of images in a batch.
-            image_size: side of the images in pixels; defaults to the longer side of `image_hw`.
+            image_size: side of the images in pixels; defaults to the longer side of `image_size`.
             optimizer: `SGD`, `Adam` or `AdamW`.
             callbacks: Keras callbacks, called after those of the run.
             project: folder of the run's folder.
@@ -130,10 +130,10 @@ class Classifier(TaskModel, inference.Classifier):
         self._require_network("trained")
         check_whole(epochs=epochs, batch_size=batch_size)
         check_choice("optimizer", optimizer, OPTIMIZERS)
-        side = max(as_hw(image_size) or self.image_hw)
+        side = max(as_image_size(image_size) or self.image_size)
 
-        from tfyolo.data.classification_augment import ClassificationAugmentation
-        from tfyolo.data.folders import read_folders
+        from tfyolo.data.classification.augment import ClassificationAugmentation
+        from tfyolo.data.classification.folders import read_folders
         from tfyolo.libraries import require
         from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
         from tfyolo.training.classify.train import train_classifier
@@ -158,8 +158,8 @@ class Classifier(TaskModel, inference.Classifier):
             wanted,
             folder,
             callbacks=[*([epoch_log(log, epochs)] if log else []), *callbacks],
-            tell=log or ignore,
-            bar=progress,
+            log=log or ignore,
+            progress=progress,
         )
         self._replace(result.best)
         return result

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_hw, check_choice, check_share, check_whole
+from tfyolo.api.checks import as_image_size, check_choice, check_share, check_whole
 from tfyolo.api.fit import OPTIMIZERS, FitArguments, epoch_log
 from tfyolo.api.model import Log, Progress, TaskModel, ignore
 from tfyolo.api.python_errors import python_errors
@@ -14,7 +14,7 @@ from tfyolo.files import run_folder
 from tfyolo.inference import detector as inference
 
 if TYPE_CHECKING:
-    from tfyolo.data.dataset import Dataset
+    from tfyolo.data.detection.scan import Dataset
     from tfyolo.evaluation.validator import Metrics
     from tfyolo.training.train import TrainResult
 
@@ -28,7 +28,7 @@ class Detector(TaskModel, inference.Detector):
 
     Args:
         runtime: runs the model file.
-        image_hw: input size (height, width) in pixels; defaults to the model's own.
+        image_size: input size (height, width) in pixels; defaults to the model's own.
 
     Example:
         >>> import tfyolo
@@ -71,7 +71,7 @@ class Detector(TaskModel, inference.Detector):
             confidence: confidence threshold; above 0.001, mAP comes out higher than it is.
             iou: IoU threshold of NMS.
             max_detections: maximum number of boxes per image.
-            image_size: input size in pixels, one number or (height, width); defaults to `image_hw`.
+            image_size: input size in pixels, one number or (height, width); defaults to `image_size`.
             rect: pad each batch only to whole grid cells, where the input size is not fixed.
             augment: test-time augmentation, three scales and a flip.
             single_cls: count all classes as one.
@@ -144,7 +144,7 @@ class Detector(TaskModel, inference.Detector):
             data: data set YAML with `train` and `val`.
             epochs: number of epochs.
             batch_size: number of images in a batch; -1 for as many as fit into the memory of the GPU.
-            image_size: side of the training images in pixels; defaults to the longer side of `image_hw`.
+            image_size: side of the training images in pixels; defaults to the longer side of `image_size`.
             optimizer: `SGD`, `Adam` or `AdamW`.
             hyp: hyperparameters, by name or file.
             callbacks: Keras callbacks, called after those of the run.
@@ -173,9 +173,9 @@ class Detector(TaskModel, inference.Detector):
             check_whole(batch_size=batch_size)
         check_whole(epochs=epochs)
         check_choice("optimizer", optimizer, OPTIMIZERS)
-        side = max(as_hw(image_size) or self.image_hw)
+        side = max(as_image_size(image_size) or self.image_size)
 
-        from tfyolo.data.dataset import read_dataset
+        from tfyolo.data.detection.scan import read_dataset
         from tfyolo.libraries import require
         from tfyolo.training.hyps import Hyps, read_hyps
         from tfyolo.training.options import TrainOptions
@@ -202,8 +202,8 @@ class Detector(TaskModel, inference.Detector):
             wanted,
             folder,
             callbacks=[*([epoch_log(log, epochs)] if log else []), *callbacks],
-            tell=log or ignore,
-            bar=progress,
+            log=log or ignore,
+            progress=progress,
         )
         self._replace(result.best)
         return result

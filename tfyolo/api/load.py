@@ -9,19 +9,19 @@ from tfyolo.api.classifier import Classifier
 from tfyolo.api.detector import Detector
 from tfyolo.api.python_errors import python_errors
 from tfyolo.inference import load as inference
-from tfyolo.inference.loaded import LoadedModel
+from tfyolo.inference.base_model import BaseModel
 
 
 @python_errors
 def load(
-    path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
+    path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> Detector | Classifier:
     """Load a model file of any format: a detector, or a classifier.
 
     Args:
         path_or_name: a file or folder (docs/export.md lists the formats), `bccd-n`, which ships with tfyolo,
             or the name of a release such as `yolov5s`, which is downloaded once.
-        image_hw: input size in pixels, one number or (height, width); defaults to the model's own.
+        image_size: input size in pixels, one number or (height, width); defaults to the model's own.
         threads: number of CPU threads; chosen by the runtime by default. TensorFlow accepts it once per
             process.
 
@@ -37,7 +37,7 @@ def load(
         <Detector bccd-n.keras: 3 classes (Platelets, RBC, WBC), 320x320 pixels, Keras>
         >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
     """
-    return _public(inference.load(path_or_name, image_hw, threads))
+    return _public(inference.load(path_or_name, image_size, threads))
 
 
 @python_errors
@@ -70,7 +70,7 @@ def create(
     return _public(inference.create(name, classes, image_size, tuple(names)))
 
 
-def _public(loaded: LoadedModel) -> Detector | Classifier:
+def _public(loaded: BaseModel) -> Detector | Classifier:
     """The same model with the methods that train and export."""
     kind = Classifier if loaded.contract.task == "classify" else Detector
-    return kind(loaded.runtime, loaded.image_hw)
+    return kind(loaded.runtime, loaded.image_size)

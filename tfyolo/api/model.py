@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from tfyolo.api.checks import as_hw, check_choice, check_share, check_whole
+from tfyolo.api.checks import as_image_size, check_choice, check_share, check_whole
 from tfyolo.api.python_errors import in_python, python_errors
 from tfyolo.assets import MODELS
 from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import OPSETS, PRECISIONS, check_targets, find_format
+from tfyolo.export.runtime.base import Runtime
 from tfyolo.files import cache_folder
-from tfyolo.inference.loaded import LoadedModel
-from tfyolo.inference.runtimes.base import Runtime
+from tfyolo.inference.base_model import BaseModel
+from tfyolo.progress import Log, Progress
 
 if TYPE_CHECKING:
-    from tfyolo.export.request import ExportRequest
-    from tfyolo.quantization.requests import Calibrating
+    from tfyolo.export.options import ExportRequest
+    from tfyolo.quantization.requests import ExportCalibrationOptions
 
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(label, done, total)` after each step of something long."""
-Log = Callable[[str], None]
-"""Called with each sentence of the log; `print` is one."""
 Ranges = Literal["mse", "minmax", "percentile"]
 Self = TypeVar("Self", bound="TaskModel")
 
 
-class TaskModel(LoadedModel):
+class TaskModel(BaseModel):
     """A model that can be run, and as long as it is a Keras model also exported and quantized."""
 
     @python_errors
@@ -89,7 +86,7 @@ class TaskModel(LoadedModel):
             candidates: number of boxes of highest objectness that take part in NMS.
             agnostic: let boxes of different classes suppress each other.
             multi_label: let a box have several classes, as when mAP is measured.
-            image_size: input size in pixels, one number or (height, width); defaults to `image_hw`.
+            image_size: input size in pixels, one number or (height, width); defaults to `image_size`.
             dynamic_batch: let the file take any number of images at once (ONNX, OpenVINO).
             opset: version of the ONNX operators.
             simplify: let onnxslim simplify ONNX graphs.
@@ -136,11 +133,11 @@ class TaskModel(LoadedModel):
         stem = self._stem if output is None else Path(output)
         check_targets(names, stem, self.runtime.path)
 
-        from tfyolo.export.nms import NmsSettings
-        from tfyolo.export.request import ExportRequest
-        from tfyolo.quantization.requests import Calibrating
+        from tfyolo.export.graph.nms import GraphNmsOptions
+        from tfyolo.export.options import ExportRequest
+        from tfyolo.quantization.requests import ExportCalibrationOptions
 
-        settings = NmsSettings(
+        settings = GraphNmsOptions(
             confidence=confidence,
             iou=iou,
             max_detections=max_detections,
@@ -152,7 +149,7 @@ class TaskModel(LoadedModel):
         request = ExportRequest(
             self.model,
             self.contract,
-            as_hw(image_size) or self.image_hw,
+            as_image_size(image_size) or self.image_size,
             nms=nms,
             settings=settings,
             precision=chosen[0] if chosen else "float32",
@@ -160,7 +157,7 @@ class TaskModel(LoadedModel):
             opset=opset,
             simplify=simplify,
             calibrator=calibrator,
-            tell=lambda sentence: (log or ignore)(in_python(sentence)),
+            log=lambda sentence: (log or ignore)(in_python(sentence)),
         )
         changed = {
             "--calibration": calibration != 200,
@@ -168,7 +165,7 @@ class TaskModel(LoadedModel):
             "--keep-float": bool(keep_float),
         }
         given = tuple(flag for flag, differs in changed.items() if differs)
-        how = Calibrating(data, calibration, ranges, keep_float, given)
+        how = ExportCalibrationOptions(data, calibration, ranges, keep_float, given)
         written = _write(request, names, stem, how, self.runtime.path, progress or ignore)
         return written[formats] if isinstance(formats, str) else written
 
@@ -208,7 +205,7 @@ class TaskModel(LoadedModel):
             ranges: how a tensor's range is chosen.
             keep_float: names of layers that stay in float, such as `model.24.m.0.box`.
             batch_size: number of images per QAT step.
-            image_size: input size in pixels, one number or (height, width); defaults to `image_hw`.
+            image_size: input size in pixels, one number or (height, width); defaults to `image_size`.
             seed: of the order of images.
             hyp: hyperparameters of the training loss, by name or file.
             float_model: the float model, as an object or a path, where this one is quantized already and is
@@ -250,7 +247,7 @@ class TaskModel(LoadedModel):
                 weights=(self.model, self.contract),
                 output=Path(name) / "quantized.keras" if output is None else Path(output),
                 exact=exact,
-                image_hw=as_hw(image_size) or self.image_hw,
+                image_size=as_image_size(image_size) or self.image_size,
                 calibration=calibration,
                 calibrate=CalibrationOptions(ranges, keep_float=tuple(keep_float)),
                 train=QatOptions(steps, learning_rate, loss=loss) if trains else None,
@@ -283,11 +280,11 @@ class TaskModel(LoadedModel):
 
     def _resized(self: Self, image_size: int | tuple[int, int] | None) -> Self:
         """The same model with another input size."""
-        return self if image_size is None else type(self)(self.runtime, as_hw(image_size))
+        return self if image_size is None else type(self)(self.runtime, as_image_size(image_size))
 
     def _replace(self, path: Path) -> None:
         """Become the model of a file."""
-        LoadedModel.__init__(self, _open_network(path))
+        BaseModel.__init__(self, _open_network(path))
 
     @property
     def _stem(self) -> Path:
@@ -304,7 +301,7 @@ def ignore(*_: object) -> None:
 
 
 def _open_network(path: Path) -> Runtime:
-    from tfyolo.inference.runtimes.keras import open_file
+    from tfyolo.export.keras.runtime import open_file
 
     return open_file(path)
 
@@ -313,12 +310,12 @@ def _write(
     request: ExportRequest,
     formats: list[str],
     stem: Path,
-    how: Calibrating,
+    how: ExportCalibrationOptions,
     source: Path | None,
     progress: Progress,
 ) -> dict[str, Path]:
     """Check everything, calibrate where the precision needs it, and write."""
-    from tfyolo.export.request import check_export, export_model
+    from tfyolo.export.options import check_export, export_model
     from tfyolo.quantization.export import calibrated, check_calibration
     from tfyolo.quiet import hidden_stderr
 

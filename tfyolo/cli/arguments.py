@@ -109,7 +109,7 @@ def tell_folder_is_kept(flags: set[str], folder: Path) -> None:
         print(f"--{name.replace('_', '-')} is ignored: a resumed run goes on in {folder}")
 
 
-def image_hw(values: list[int] | None) -> tuple[int, int] | None:
+def image_size(values: list[int] | None) -> tuple[int, int] | None:
     """--img as height and width.
 
     Raises:

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, evolve, print."""
     from tfyolo.anchors import auto_anchors
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.data.dataset import read_dataset, scan_split
+    from tfyolo.data.detection.scan import read_dataset, scan_split
     from tfyolo.files import atomic
     from tfyolo.models.registry import load_spec
 

@@ -13,10 +13,10 @@ from tfyolo.errors import TfyoloError, refuse_given
 if TYPE_CHECKING:
     import numpy as np
 
-    from tfyolo.data.dataset import Dataset
-    from tfyolo.data.folders import FolderDataset
-    from tfyolo.evaluation.benchmark_files import Bench
-    from tfyolo.evaluation.benchmark_rows import Row
+    from tfyolo.benchmark.files import Bench
+    from tfyolo.benchmark.rows import Row
+    from tfyolo.data.classification.folders import FolderDataset
+    from tfyolo.data.detection.scan import Dataset
 
 EXAMPLES = (
     "tfyolo benchmark --weights yolov5n.pt --include tflite --img 640   # exports, times both in one run",
@@ -73,17 +73,18 @@ def run(arguments: argparse.Namespace) -> int:
     import os
     import sys
 
+    from tfyolo.benchmark.chart import check_chart, save_chart
+    from tfyolo.benchmark.files import Bench, add_exports
+    from tfyolo.benchmark.rows import failures, save_csv, save_json
+    from tfyolo.benchmark.variants import find_variants, without_images
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.data.dataset import read_dataset
-    from tfyolo.data.folders import read_folders
-    from tfyolo.evaluation.benchmark_chart import check_chart, save_chart
-    from tfyolo.evaluation.benchmark_files import Bench, add_exports, cores
-    from tfyolo.evaluation.benchmark_rows import failures, save_csv, save_json
-    from tfyolo.evaluation.benchmark_variants import find_variants, without_pictures
+    from tfyolo.data.classification.folders import read_folders
+    from tfyolo.data.detection.scan import read_dataset
+    from tfyolo.export.runtime.cpu import cores
     from tfyolo.files import check_file_target, scratch
-    from tfyolo.quantization.requests import Calibrating, Requests
+    from tfyolo.quantization.requests import ExportCalibrationOptions, Requests
     from tfyolo.text import printable
-    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.hub import fetch_weights
 
     variants = find_variants(arguments.include, arguments.precisions)  # refuses before TensorFlow is loaded
     floor = None if isinstance(arguments.hard_fail, bool) else arguments.hard_fail
@@ -99,25 +100,25 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.data:
         is_folder = Path(arguments.data).is_dir()
         dataset = read_folders(arguments.data) if is_folder else read_dataset(arguments.data)
-    paths = [find_weights(name) for name in arguments.weights]
+    paths = [fetch_weights(name) for name in arguments.weights]
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # this process is not the only one on the GPU
     threads = [arguments.threads] if arguments.threads else sorted({1, cores()})
-    image_hw = options.image_hw(arguments.img)
+    image_size = options.image_size(arguments.img)
     notes: list[str] = []
     with scratch() as folder, progress_bar() as progress:
         pixels = _pixels(arguments, dataset, progress)
         with Bench(pixels, threads, arguments.data, arguments.task, progress) as bench:
             for name, path in zip(_names(paths), paths, strict=True):
-                bench.add(name, path, image_hw)
+                bench.add(name, path, image_size)
             if variants:
-                how = Calibrating(
+                how = ExportCalibrationOptions(
                     arguments.data, arguments.calibration, arguments.ranges, arguments.keep_float
                 )
-                requests = Requests(paths[0], image_hw, how, dataset, progress)
+                requests = Requests(paths[0], image_size, how, dataset, progress)
                 if requests.quantized:
                     reason = f"{paths[0]} is quantized already, with ranges of its own"
                     refuse_given(arguments.given, (), reason)
-                variants, blind = without_pictures(variants, dataset is not None, requests.quantized)
+                variants, blind = without_images(variants, dataset is not None, requests.quantized)
                 left_out = [(variant, "its ranges are measured on --data") for variant in blind]
                 left_out += add_exports(bench, requests, variants, paths[0].stem, folder, progress)
                 notes += [f"left out: {variant}, because {reason}" for variant, reason in left_out]
@@ -151,21 +152,21 @@ def _pixels(
     """The picture that is timed on."""
     import numpy as np
 
-    from tfyolo.data.dataset import scan_split
-    from tfyolo.data.folders import FolderDataset, scan_folders
-    from tfyolo.data.images import read_image, read_sample_image
+    from tfyolo.data.classification.folders import FolderDataset, scan_folders
+    from tfyolo.data.detection.scan import scan_split
+    from tfyolo.data.images.read import read_image, read_sample_image
 
     if arguments.source:
         return read_image(arguments.source)
     if dataset is not None:
 
-        def tell(done: int, total: int) -> None:
+        def log(done: int, total: int) -> None:
             progress("checking pictures", done, total)
 
         if isinstance(dataset, FolderDataset):
-            scan = scan_folders(dataset, arguments.task, progress=tell)
+            scan = scan_folders(dataset, arguments.task, progress=log)
         else:
-            scan = scan_split(dataset, arguments.task, progress=tell)
+            scan = scan_split(dataset, arguments.task, progress=log)
         for sample in scan.samples:
             try:
                 return read_sample_image(sample)
@@ -179,21 +180,21 @@ def _print(bench: Bench, notes: Sequence[str], exported: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from tfyolo.benchmark.rows import ranking_metric, reference
     from tfyolo.cli.console import console
-    from tfyolo.evaluation.benchmark_rows import judged_by, reference
     from tfyolo.text import printable
 
     rows, judged = bench.rows, bench.data is not None
     sizes = sorted({latency.input_hw for row in rows for latency in row.latencies.values()})
     inputs = ", ".join("x".join(map(str, size)) for size in sizes)
-    way = "picture to class" if judged_by(rows) == "top-1" else "letterbox to boxes"
+    way = "picture to class" if ranking_metric(rows) == "top-1" else "letterbox to boxes"
     table = Table(
         title=f"milliseconds an image of {inputs or '?'} pixels, batch 1, {way}",
         title_style="bold",
         box=None,
         padding=(0, 1, 0, 0),
     )
-    scored = (judged_by(rows), "difference") if judged else ()
+    scored = (ranking_metric(rows), "difference") if judged else ()
     for heading in ("file", "runs in", "MB", "load s", *scored):
         table.add_column(heading, justify="left" if heading in ("file", "runs in") else "right", no_wrap=True)
     for count in bench.threads:
@@ -210,7 +211,7 @@ def _print(bench: Bench, notes: Sequence[str], exported: bool) -> None:
     for row in rows:
         for note in filter(None, (row.error, row.limits and f"mAP is too low: {row.limits}")):
             out.print(f"{printable(row.name)}: {printable(note)}", markup=False, soft_wrap=True)
-    if judged and exported and judged_by(rows) != "top-1":
+    if judged and exported and ranking_metric(rows) != "top-1":
         notes = [
             "mAP is that of a second export without suppression, which validation does itself; size, load "
             "time and latency are those of the files that `tfyolo export` writes.",

@@ -156,7 +156,7 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from tfyolo.data.folders import read_folders
+    from tfyolo.data.classification.folders import read_folders
     from tfyolo.files import run_folder
     from tfyolo.libraries import require
 
@@ -175,7 +175,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> ClassifyOptions:
-    from tfyolo.data.classification_augment import ClassificationAugmentation
+    from tfyolo.data.classification.augment import ClassificationAugmentation
     from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 
     if arguments.data is None:
@@ -213,12 +213,12 @@ def _checked(model: Any, given: dict[str, Any]) -> Any:
 def _resume(arguments: argparse.Namespace) -> int:
     from tfyolo.training.classify.train import TASK, from_plain, plain
     from tfyolo.training.resume import tell_ignored
-    from tfyolo.training.state import newest_run, read_progress
+    from tfyolo.training.state import newest_run, read_state
 
     last = Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project), TASK)
     if last.is_dir():  # a run's folder
         last = last / "weights/last.keras"
-    saved = from_plain(read_progress(last, TASK).options, last)
+    saved = from_plain(read_state(last, TASK).options, last)
     wanted = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
     flags = options.given(arguments.parser, arguments.words)
     fields = {_FIELDS.get(name, name) for name in flags}
@@ -239,12 +239,12 @@ def _flat(values: dict[str, Any], fields: set[str]) -> dict[str, Any]:
 
 def _run(wanted: ClassifyOptions, folder: Path, resume: Path | None) -> int:
     from tfyolo.cli.classify_display import ClassifyDisplay
-    from tfyolo.data.folders import read_folders
+    from tfyolo.data.classification.folders import read_folders
     from tfyolo.training.classify.train import train_classifier
 
     with ClassifyDisplay(wanted.epochs) as display:
         result = train_classifier(wanted, folder, resume=resume, callbacks=[display.callback()],
-                                  tell=display.tell, bar=display.bar)  # fmt: skip
+                                  log=display.log, progress=display.bar)  # fmt: skip
     print_metrics(result.metrics, folder, len(result.metrics.names) <= 30)
     split = ["--split", "test"] if "test" in read_folders(wanted.data).splits else []
     print(f"best model: {result.best}")
@@ -257,13 +257,13 @@ def _run(wanted: ClassifyOptions, folder: Path, resume: Path | None) -> int:
 
 def _val(arguments: argparse.Namespace) -> int:
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.data.folders import read_folders
+    from tfyolo.data.classification.folders import read_folders
     from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
     from tfyolo.files import run_folder
     from tfyolo.inference.load import load_classifier
 
     dataset = read_folders(arguments.data)
-    classifier = load_classifier(arguments.weights, options.image_hw(arguments.img))
+    classifier = load_classifier(arguments.weights, options.image_size(arguments.img))
     dataset.with_names(classifier.names)  # refuses before a folder is made
     plots = options.drawn_plots(not arguments.noplots)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
@@ -283,7 +283,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from tfyolo.inference.writers import Outputs
 
     frames = open_sources(arguments.source, arguments.vid_stride)
-    classifier = load_classifier(arguments.weights, options.image_hw(arguments.img))
+    classifier = load_classifier(arguments.weights, options.image_size(arguments.img))
     outputs = None
     if not arguments.nosave or arguments.save_txt or arguments.save_csv:
         folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
@@ -305,7 +305,7 @@ def print_metrics(metrics: ClassificationMetrics, folder: Path, per_class: bool)
     from rich.table import Table
 
     from tfyolo.cli.console import console
-    from tfyolo.data.folders import scan_summary
+    from tfyolo.data.classification.folders import scan_summary
     from tfyolo.text import printable
 
     out = console()

@@ -22,12 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert and say what came out."""
     from tfyolo.weights import load_model
-    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.hub import fetch_weights
     from tfyolo.weights.keras_file import check_target, save_keras
 
     if arguments.target:
         check_target(arguments.target)
-    path = find_weights(arguments.source)
+    path = fetch_weights(arguments.source)
     # Beside the file; for a release by name here, not in the cache of downloads.
     folder = path.parent if path == Path(arguments.source) else Path()
     target = check_target(arguments.target or folder / f"{path.stem}.keras")

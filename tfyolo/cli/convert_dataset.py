@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
-from tfyolo.data.dataset_yaml import SPLITS
-from tfyolo.data.writers.table import WRITERS
+from tfyolo.data.detection.dataset_yaml import SPLITS
+from tfyolo.data.formats.writers.table import WRITERS
 
 EXAMPLES = (
     "tfyolo convert-dataset --data bccd.yaml --to yolo --output bccd-yolo",
@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert, say what was found and what was lost."""
     from tfyolo.cli.console import console
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.data.convert import ConvertOptions, convert_dataset
-    from tfyolo.data.dataset import read_dataset
+    from tfyolo.data.detection.scan import read_dataset
+    from tfyolo.data.formats.convert import ConvertOptions, convert_dataset
     from tfyolo.libraries import require
     from tfyolo.text import printable
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
-from tfyolo.data.dataset_yaml import SPLITS
+from tfyolo.data.detection.dataset_yaml import SPLITS
 
 EXAMPLES = (
     "tfyolo crops --data bccd.yaml --out cells/",
@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tfyolo.cli.console import console
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.data.crops import CropOptions, crop_dataset
-    from tfyolo.data.dataset import read_dataset
+    from tfyolo.data.classification.crops import CropOptions, crop_dataset
+    from tfyolo.data.detection.scan import read_dataset
     from tfyolo.text import printable
 
     names = ("splits", "margin", "square", "min_size", "format", "workers")

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     with Display(arguments.epochs) as display:
-        page = run_demo(folder, arguments.epochs, display.tell, display.bar, [display.callback()])
+        page = run_demo(folder, arguments.epochs, display.log, display.bar, [display.callback()])
     print_next("tfyolo", "train", "--data", "your.yaml", "--weights", "yolov5n.pt")
     print(page.absolute())
     return 0

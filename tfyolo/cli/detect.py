@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     frames = open_sources(arguments.source, arguments.vid_stride)
     if arguments.weights is None:
         arguments.weights = DEFAULT_MODEL
-    detector = load_detector(arguments.weights, options.image_hw(arguments.img))
+    detector = load_detector(arguments.weights, options.image_size(arguments.img))
     if arguments.weights == DEFAULT_MODEL:
         print(
             f"note: no --weights: {DEFAULT_MODEL.stem} looks for {', '.join(detector.names)}", file=sys.stderr

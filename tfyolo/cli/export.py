@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="STEM", help="path without suffix (beside the --weights file)")
 
 
-# export/nms.py, which needs TensorFlow.
+# export/graph/nms.py, which needs TensorFlow.
 _NMS = ("postprocess", "builtin", "combined", "tensor", "pipeline", "efficient", "none", "raw")
 
 
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.files import megabytes
     from tfyolo.libraries import require
     from tfyolo.quiet import hidden_stderr
-    from tfyolo.weights.hub import find_weights, output_stem
+    from tfyolo.weights.hub import fetch_weights, output_stem
 
     if arguments.nms == "auto" and arguments.dynamic_batch:
         raise TfyoloError(
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
         entry = find_format(name)
         entry.check(nms, arguments.precision)
         require(*entry.writes_with)
-    path = find_weights(arguments.weights)
+    path = fetch_weights(arguments.weights)
     if not format_of(path).source:
         raise TfyoloError(
             "is exported already", path=path, fix="pass the .pt or .keras file it was made from"
@@ -102,15 +102,15 @@ def run(arguments: argparse.Namespace) -> int:
     stem = arguments.output or output_stem(arguments.weights)
     check_targets(arguments.include, stem, path)
 
-    from tfyolo.export.nms import NmsSettings
-    from tfyolo.export.request import ExportRequest, check_export, export_model
+    from tfyolo.export.graph.nms import GraphNmsOptions
+    from tfyolo.export.options import ExportRequest, check_export, export_model
     from tfyolo.quantization.export import calibrated, check_calibration
-    from tfyolo.quantization.requests import Calibrating
+    from tfyolo.quantization.requests import ExportCalibrationOptions
     from tfyolo.weights import load_model
 
     model, contract = load_model(path)
-    image_hw = options.image_hw(arguments.img) or contract.image_size
-    settings = NmsSettings(
+    image_size = options.image_size(arguments.img) or contract.image_size
+    settings = GraphNmsOptions(
         confidence=arguments.conf_thres,
         iou=arguments.iou_thres,
         max_detections=arguments.max_det,
@@ -123,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     request = ExportRequest(
         model,
         contract,
-        image_hw,
+        image_size,
         nms,
         settings,
         arguments.precision,
@@ -132,10 +132,10 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.opset,
         arguments.simplify,
         arguments.calibrator,
-        tell=sentences.append,
+        log=sentences.append,
     )
     check_export(request, arguments.include)
-    how = Calibrating(
+    how = ExportCalibrationOptions(
         arguments.data, arguments.calibration, arguments.ranges, arguments.keep_float, tuple(arguments.given)
     )
     check_calibration(request, how, path)

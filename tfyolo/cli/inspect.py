@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tfyolo.text import printable
 
 if TYPE_CHECKING:
-    from tfyolo.inference.inspection import Inspection, TensorInfo
+    from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 
 EXAMPLES = (
     "tfyolo inspect best_int8.tflite",
@@ -49,11 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Look into the file and print; nothing in it is run."""
     from tfyolo.export.registry import format_of
+    from tfyolo.export.runtime.inspection import inspect_file
     from tfyolo.files import megabytes
-    from tfyolo.inference.inspection import inspect_file
-    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.hub import fetch_weights
 
-    path = find_weights(arguments.file)
+    path = fetch_weights(arguments.file)
     if arguments.snippet:
         from tfyolo.inference.snippets.write import snippet
 

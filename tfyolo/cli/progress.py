@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from tfyolo.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
@@ -19,7 +21,7 @@ def bar_columns(width: int = 20) -> tuple[ProgressColumn, ...]:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar() -> Iterator[Progress]:
     """Yield a function that shows how far a named piece of work is; each name gets its own bar.
 
     Example:

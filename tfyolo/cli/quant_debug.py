@@ -33,18 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print tables, draw the chart."""
-    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.hub import fetch_weights
 
-    path = find_weights(arguments.weights)
+    path = fetch_weights(arguments.weights)
 
     from tfyolo.cli.progress import progress_bar
     from tfyolo.errors import TfyoloError, refuse_given
     from tfyolo.files import run_folder
     from tfyolo.models.network import Network
     from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+    from tfyolo.quantization.calibration_images import fitting_count
     from tfyolo.quantization.chart import save_noise_chart
     from tfyolo.quantization.debug import debug
-    from tfyolo.quantization.pictures import fitting_count
     from tfyolo.quantization.run import float_network
     from tfyolo.quantization.tasks import find_task
     from tfyolo.weights import load_model
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     task = find_task(arguments.data, contract)
     network = exact = Network.of(model, contract.spec)
     spec = contract.quantization
-    image_hw = options.image_hw(arguments.img) or contract.image_size
-    contract.check_size(image_hw)
+    image_size = options.image_size(arguments.img) or contract.image_size
+    contract.check_size(image_size)
     if spec is not None and arguments.exact is None:
         raise TfyoloError(
             "is quantized: its own weights are rounded", path=path, fix="pass --float with the float model"
@@ -67,13 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
         exact = float_network(arguments.exact, contract)
     with progress_bar() as progress:
         if spec is None:
-            count = fitting_count(network, image_hw, arguments.calibration)
-            pictures = task.pictures("train", image_hw, count, progress)
+            count = fitting_count(network, image_size, arguments.calibration)
+            pictures = task.pictures("train", image_size, count, progress)
             settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
             network, spec = calibrate(exact, pictures, settings, progress)
         elif arguments.keep_float:
             spec = spec.model_copy(update={"keep_float": (*spec.keep_float, *arguments.keep_float)})
-        shown = task.pictures(arguments.task, image_hw, arguments.images, progress)
+        shown = task.pictures(arguments.task, image_size, arguments.images, progress)
         report = debug(exact, network, spec, contract, shown, arguments.worst, progress)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     chart = save_noise_chart(report.layers, contract.spec, folder / "noise.png")

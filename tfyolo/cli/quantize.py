@@ -35,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate, train, write."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.weights.hub import find_weights, output_stem
+    from tfyolo.weights.hub import fetch_weights, output_stem
     from tfyolo.weights.keras_file import check_target
 
-    path = find_weights(arguments.weights)
+    path = fetch_weights(arguments.weights)
     stem = output_stem(arguments.weights)
     output = check_target(arguments.output or stem.with_name(f"{stem.name}_int8.keras"))
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         weights=str(path),
         output=output,
         exact=arguments.exact,
-        image_hw=options.image_hw(arguments.img),
+        image_size=options.image_size(arguments.img),
         calibration=arguments.calibration,
         calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
         train=train if arguments.steps else None,

@@ -37,13 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Count and print; needs no TensorFlow."""
     from tfyolo.models.diagram import save_diagram
 
-    image_hw = options.image_hw(arguments.img)
+    image_size = options.image_size(arguments.img)
     if arguments.model is None:
-        _print_models(image_hw or (640, 640))
+        _print_models(image_size or (640, 640))
         return 0
     spec = _spec(arguments.model, arguments.classes)
     side = spec.image_size if spec.task == "classify" else 640
-    _print_layers(spec, image_hw or (side, side))
+    _print_layers(spec, image_size or (side, side))
     if arguments.diagram:
         print(f"diagram: {save_diagram(spec, arguments.diagram)}")
     return 0
@@ -63,16 +63,16 @@ def _spec(model: str, classes: int | None) -> ModelSpec:
     return load_spec(model, classes=classes)
 
 
-def _print_layers(spec: ModelSpec, image_hw: tuple[int, int]) -> None:
+def _print_layers(spec: ModelSpec, image_size: tuple[int, int]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     from tfyolo.cli.console import console
     from tfyolo.models import count_model
 
-    ops, shapes = count_model(spec, image_hw)
+    ops, shapes = count_model(spec, image_size)
     table = Table(
-        title=f"{escape(spec.name)}, {spec.classes} classes, {image_hw[0]}x{image_hw[1]} pixels",
+        title=f"{escape(spec.name)}, {spec.classes} classes, {image_size[0]}x{image_size[1]} pixels",
         caption="k: kernel, s: stride, p: padding",
         title_style="bold",
         box=None,
@@ -107,21 +107,21 @@ _SHORT = {"filters": "", "kernel": "k", "stride": "s", "padding": "p"}
 """How arguments are written that nearly every layer has."""
 
 
-def _print_models(image_hw: tuple[int, int]) -> None:
+def _print_models(image_size: tuple[int, int]) -> None:
     from rich.table import Table
 
     from tfyolo.cli.console import console
     from tfyolo.models import count_model, list_models, load_spec
 
     table = Table(
-        "model", "layers", "strides", "parameters", f"GFLOPs at {image_hw[0]}x{image_hw[1]}", box=None,
+        "model", "layers", "strides", "parameters", f"GFLOPs at {image_size[0]}x{image_size[1]}", box=None,
         padding=(0, 2, 0, 0),
     )  # fmt: skip
     for column in (table.columns[1], *table.columns[3:]):
         column.justify = "right"
     for name in list_models():
         spec = load_spec(name)
-        costs = count_model(spec, image_hw)[0].costs.values()
+        costs = count_model(spec, image_size)[0].costs.values()
         parameters, gflops = sum(cost.parameters for cost in costs), sum(cost.gflops for cost in costs)
         strides = " ".join(map(str, spec.strides))
         table.add_row(name, str(len(spec.layers)), strides, f"{parameters:,}", f"{gflops:.1f}")

@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, resume or evolve, and say what was made."""
-    from tfyolo.data.dataset import read_dataset
+    from tfyolo.data.detection.scan import read_dataset
     from tfyolo.files import run_folder
 
     if arguments.qat:
@@ -152,14 +152,14 @@ _FIELDS = {
 
 def _resume(arguments: argparse.Namespace, last: Path) -> int:
     from tfyolo.training.resume import tell_ignored
-    from tfyolo.training.state import read_progress
+    from tfyolo.training.state import read_state
     from tfyolo.training.train import from_plain, plain
 
     if arguments.evolve:
         raise TfyoloError("--resume goes on with one run, and --evolve makes many", fix="pass one of them")
     if last.is_dir():  # a run's folder
         last = last / "weights/last.keras"
-    saved = from_plain(read_progress(last).options, last)
+    saved = from_plain(read_state(last).options, last)
     wanted = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
     flags = options.given(arguments.parser, arguments.words)
     fields = {_FIELDS.get(name, name) for name in flags}
@@ -175,8 +175,8 @@ def _train(wanted: TrainOptions, folder: Path, resume: Path | None) -> int:
     from tfyolo.training.train import train
 
     with Display(wanted.epochs) as display:
-        result = train(wanted, folder, resume=resume, callbacks=[display.callback()], tell=display.tell,
-                       bar=display.bar)  # fmt: skip
+        result = train(wanted, folder, resume=resume, callbacks=[display.callback()], log=display.log,
+                       progress=display.bar)  # fmt: skip
     if result.metrics is not None:
         _report(result, wanted)
     return 0

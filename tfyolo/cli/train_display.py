@@ -51,7 +51,7 @@ class Display:
     ) -> None:
         self.progress.stop()
 
-    def tell(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print a sentence above the bars."""
         self.out.print(printable(text), markup=False, soft_wrap=True)
 
@@ -59,13 +59,13 @@ class Display:
         """Print the figures of an epoch, counted from 1; before the first row the headings."""
         if not self._has_header:
             headings = "".join(f"{name:>{width}}" for name, (_, width, _) in self.columns.items())
-            self.tell(f"{'epoch':<9}{headings}{'img/s':>8}{'GiB':>6}")
+            self.log(f"{'epoch':<9}{headings}{'img/s':>8}{'GiB':>6}")
             self._has_header = True
         figures = "".join(
             f"{_figure(logs.get(name), decimals):>{width}}" for name, width, decimals in self.columns.values()
         )
         speed, memory = _figure(images_per_second, 1), _figure(memory_gib(), 1)
-        self.tell(f"{f'{epoch}/{self.epochs}':<9}{figures}{speed:>8}{memory:>6}")
+        self.log(f"{f'{epoch}/{self.epochs}':<9}{figures}{speed:>8}{memory:>6}")
 
     def bar(self, label: str, done: int, total: int, text: str = "") -> None:
         """Move the bar of this name; it goes when all is done.

@@ -8,7 +8,7 @@ from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
-_HEEDED = {
+_SUPPORTED_FLAGS = {
     "parser", "part", "data", "weights", "pretrained", "img", "epochs", "batch", "seed", "hyp", "device",
     "project", "name", "exist_ok", "qat", "qat_loss", "qat_lr", "calibration", "ranges", "keep_float",
     "given", "yolov5_flags",
@@ -65,7 +65,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
     if arguments.data is None or not weights:
         raise TfyoloError(f"--qat needs --data and {flag}", fix="pass a trained model and its data set")
     for name in sorted(options.given(arguments.parser, arguments.words)):
-        if name not in _HEEDED:
+        if name not in _SUPPORTED_FLAGS:
             raise TfyoloError(f"--qat takes no --{name.replace('_', '-')}", fix="leave it out")
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     wanted = QuantizeOptions(
@@ -73,7 +73,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         weights=weights,
         output=folder / "weights/best.keras",
         task=task,
-        image_hw=(arguments.img, arguments.img) if arguments.img else None,
+        image_size=(arguments.img, arguments.img) if arguments.img else None,
         calibration=arguments.calibration,
         calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
         train=QatOptions(learning_rate=arguments.qat_lr, loss=arguments.qat_loss),

@@ -48,15 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Validate, write, print."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.data.class_map import match_classes
-    from tfyolo.data.dataset import read_dataset
+    from tfyolo.data.detection.class_map import match_classes
+    from tfyolo.data.detection.scan import read_dataset
     from tfyolo.evaluation.validator import ValOptions, validate
     from tfyolo.files import run_folder
     from tfyolo.inference.load import load_detector
     from tfyolo.inference.nms import NmsOptions
 
     dataset = read_dataset(arguments.data)
-    detector = load_detector(arguments.weights, options.image_hw(arguments.img))
+    detector = load_detector(arguments.weights, options.image_size(arguments.img))
     if not arguments.single_cls:
         match_classes(dataset.names, detector.names, dataset.yaml_path)  # refuses before a folder is made
     wanted = NmsOptions(arguments.conf_thres, arguments.iou_thres, max_detections=arguments.max_det)

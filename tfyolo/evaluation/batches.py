@@ -11,9 +11,9 @@ from time import perf_counter
 
 import numpy as np
 
-from tfyolo.data.dataset import Sample
-from tfyolo.data.images import read_sample_image
-from tfyolo.data.letterbox import Letterbox
+from tfyolo.data.detection.scan import Sample
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.data.images.read import read_sample_image
 from tfyolo.errors import TfyoloError
 
 
@@ -40,7 +40,7 @@ class Plan:
 
 
 def plan_batches(
-    samples: Sequence[Sample], image_hw: tuple[int, int], batch: int, stride: int, rect: bool
+    samples: Sequence[Sample], image_size: tuple[int, int], batch: int, stride: int, rect: bool
 ) -> list[Plan]:
     """Group samples as YOLOv5's validation does.
 
@@ -49,14 +49,14 @@ def plan_batches(
 
     Args:
         samples: of the split.
-        image_hw: height and width in pixels that images are fitted into.
+        image_size: height and width in pixels that images are fitted into.
         batch: images in one.
         stride: largest stride of the model.
         rect: rectangular batches.
     """
     if not rect:
-        return [Plan(tuple(samples[i : i + batch]), image_hw) for i in range(0, len(samples), batch)]
-    height, width = image_hw
+        return [Plan(tuple(samples[i : i + batch]), image_size) for i in range(0, len(samples), batch)]
+    height, width = image_size
     ordered = sorted(samples, key=lambda sample: sample.hw[0] / sample.hw[1])
     plans = []
     for start in range(0, len(ordered), batch):
@@ -69,27 +69,27 @@ def plan_batches(
 
 
 def load_batches(
-    plans: Sequence[Plan], image_hw: tuple[int, int], ahead: int = 2, threads: int = 2
+    plans: Sequence[Plan], image_size: tuple[int, int], ahead: int = 2, threads: int = 2
 ) -> Iterator[Batch]:
     """Decode and letterbox, a few batches ahead of whoever consumes them.
 
     Args:
         plans: from `plan_batches`.
-        image_hw: height and width in pixels that images are scaled to fit into.
+        image_size: height and width in pixels that images are scaled to fit into.
         ahead: batches in preparation.
         threads: that prepare.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Batch]] = deque()
         for plan in plans:
-            waiting.append(pool.submit(_load, plan, image_hw))
+            waiting.append(pool.submit(_load, plan, image_size))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _load(plan: Plan, image_hw: tuple[int, int]) -> Batch:
+def _load(plan: Plan, image_size: tuple[int, int]) -> Batch:
     start = perf_counter()
     samples, boxes, images, problems = [], [], [], []
     for sample in plan.samples:
@@ -100,7 +100,7 @@ def _load(plan: Plan, image_hw: tuple[int, int]) -> Batch:
             continue
         height, width = image.shape[:2]
         # A batch is half a cell larger than its images, which are not to fill it.
-        ratio = min(image_hw[0] / height, image_hw[1] / width)
+        ratio = min(image_size[0] / height, image_size[1] / width)
         box = Letterbox.fit((height, width), plan.input_hw, max_ratio=ratio)
         samples.append(sample)
         boxes.append(box)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,19 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.centre_crop import centre_crop
-from tfyolo.data.folders import FolderDataset, read_folders, scan_folders
-from tfyolo.data.images import read_sample_image
-from tfyolo.data.sample import Sample, Scan
+from tfyolo.data.classification.folders import FolderDataset, read_folders, scan_folders
+from tfyolo.data.detection.sample import Sample, Scan
+from tfyolo.data.images.center_crop import center_crop
+from tfyolo.data.images.read import read_sample_image
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification_plots import save_looks
 from tfyolo.evaluation.plots import save_confusion
 from tfyolo.files import atomic
 from tfyolo.inference.classifier import Classifier
 from tfyolo.libraries import require
+from tfyolo.progress import Progress
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is done, how many are done, and of how many."""
 _TINY = 1e-7
 
 
@@ -127,7 +126,7 @@ def validate_classifier(
     """Top-1, top-5 and a table of classes, by the middle square of each picture as in YOLOv5.
 
     Args:
-        classifier: from `tfyolo.load`; its `image_hw` is the size of validation.
+        classifier: from `tfyolo.load`; its `image_size` is the size of validation.
         data: the folder of a data set, or one read already.
         options: what to measure and how.
         folder: where metrics.json and plots go; nothing is written without.
@@ -146,16 +145,16 @@ def validate_classifier(
         require("matplotlib")
     dataset = data if isinstance(data, FolderDataset) else read_folders(data)
     dataset, split = dataset.with_names(classifier.names), options.split or default_split(dataset)
-    tell = progress or (lambda *_: None)
+    log = progress or (lambda *_: None)
     scan = scan or scan_folders(
-        dataset, split, progress=lambda done, total: tell("checking pictures", done, total)
+        dataset, split, progress=lambda done, total: log("checking pictures", done, total)
     )
     step = min(options.batch, classifier.runtime.max_batch)
     found: list[np.ndarray] = []
     used: list[Sample] = []
     problems: list[str] = []
     prepare = infer = 0.0
-    for batch in _batches(scan.samples, classifier.image_hw, step):
+    for batch in _batches(scan.samples, classifier.image_size, step):
         problems += batch.problems
         if not batch.samples:
             continue
@@ -164,7 +163,7 @@ def validate_classifier(
         used += batch.samples
         prepare += batch.preprocess_ms
         infer += speed["inference"] * len(batch.samples)
-        tell("validating", len(used), len(scan.samples))
+        log("validating", len(used), len(scan.samples))
     if not used:
         fix = "mend what is named above"
         raise TfyoloError(f"no picture of `{split}` can be used", path=dataset.splits[split], fix=fix)
@@ -182,14 +181,14 @@ def validate_classifier(
         speed_ms={"preprocess": prepare / len(used), "inference": infer / len(used)},
         settings={
             "data": dataset.root.name, "runtime": type(classifier.runtime).__name__,
-            "image_size": list(classifier.image_hw), **asdict(options), "split": split,
+            "image_size": list(classifier.image_size), **asdict(options), "split": split,
         },
         problems=(*map(str, scan.problems), *problems),
     )  # fmt: skip
     if folder:
         if options.plots:
             save_confusion(metrics.confusion, metrics.names, folder, background=False)
-            save_looks(used, probabilities, metrics.names, classifier.image_hw, folder)
+            save_looks(used, probabilities, metrics.names, classifier.image_size, folder)
         with atomic(folder / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics.to_dict(), indent=1))
     return metrics
@@ -241,30 +240,30 @@ def _taken_for(dataset: FolderDataset) -> str:
 
 
 def _batches(
-    samples: Sequence[Sample], image_hw: tuple[int, int], step: int, ahead: int = 2, threads: int = 2
+    samples: Sequence[Sample], image_size: tuple[int, int], step: int, ahead: int = 2, threads: int = 2
 ) -> Iterator[_Batch]:
     """Decoded and cropped a few batches ahead of whoever consumes them."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_Batch]] = deque()
         for start in range(0, len(samples), step):
-            waiting.append(pool.submit(_load, samples[start : start + step], image_hw))
+            waiting.append(pool.submit(_load, samples[start : start + step], image_size))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _load(samples: Sequence[Sample], image_hw: tuple[int, int]) -> _Batch:
+def _load(samples: Sequence[Sample], image_size: tuple[int, int]) -> _Batch:
     start = perf_counter()
     used, images, problems = [], [], []
     for sample in samples:
         try:
-            images.append(centre_crop(read_sample_image(sample), image_hw))
+            images.append(center_crop(read_sample_image(sample), image_size))
         except TfyoloError as error:
             problems.append(str(error))
             continue
         used.append(sample)
-    stacked = np.stack(images) if images else np.zeros((0, *image_hw, 3), np.uint8)
+    stacked = np.stack(images) if images else np.zeros((0, *image_size, 3), np.uint8)
     return _Batch(tuple(used), stacked, 1e3 * (perf_counter() - start), tuple(problems))
 
 

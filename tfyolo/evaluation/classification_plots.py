@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfyolo.data.centre_crop import centre_crop
-from tfyolo.data.images import read_sample_image
-from tfyolo.data.sample import Sample
+from tfyolo.data.detection.sample import Sample
+from tfyolo.data.images.center_crop import center_crop
+from tfyolo.data.images.read import read_sample_image
 from tfyolo.evaluation.mosaic import MAX_TILES, mosaic
 
 _TILE = 224
@@ -19,7 +19,7 @@ def save_looks(
     samples: Sequence[Sample],
     probabilities: np.ndarray,
     names: Sequence[str],
-    image_hw: tuple[int, int],
+    image_size: tuple[int, int],
     folder: Path,
 ) -> list[Path]:
     """Write `val_batch0.jpg`, pictures from the whole split, and `mistakes.jpg`, the most certain ones.
@@ -28,7 +28,7 @@ def save_looks(
         samples: n pictures.
         probabilities: (n, classes) of them.
         names: of the classes.
-        image_hw: what the classifier looked at.
+        image_size: what the classifier looked at.
         folder: where to write.
     """
     truth, guess = np.array([sample.classes[0] for sample in samples]), probabilities.argmax(1)
@@ -42,7 +42,7 @@ def save_looks(
     for name, indices in chosen.items():
         if not len(indices):
             continue
-        pictures = [_look(samples[index], image_hw) for index in indices]
+        pictures = [_look(samples[index], image_size) for index in indices]
         titles = [
             names[truth[i]]
             + ("" if truth[i] == guess[i] else f", not {names[guess[i]]}")
@@ -55,11 +55,11 @@ def save_looks(
     return paths
 
 
-def _look(sample: Sample, image_hw: tuple[int, int]) -> np.ndarray:
+def _look(sample: Sample, image_size: tuple[int, int]) -> np.ndarray:
     """What the classifier sees, no smaller than a title needs."""
     import cv2
 
-    seen = centre_crop(read_sample_image(sample), image_hw)
-    scale = max(_TILE / max(image_hw), 1)
-    size = round(image_hw[1] * scale), round(image_hw[0] * scale)
+    seen = center_crop(read_sample_image(sample), image_size)
+    scale = max(_TILE / max(image_size), 1)
+    size = round(image_size[1] * scale), round(image_size[0] * scale)
     return cv2.resize(seen, size, interpolation=cv2.INTER_NEAREST)

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from tfyolo import configs
-from tfyolo.data.dataset import Sample
-from tfyolo.data.dataset_yaml import read_dataset
-from tfyolo.data.frame import Frame
-from tfyolo.data.image_header import ImageHeader, read_header
-from tfyolo.data.readers.coco_json import check_image_ids
+from tfyolo.data.detection.dataset_yaml import read_dataset
+from tfyolo.data.detection.frame import Frame
+from tfyolo.data.detection.scan import Sample
+from tfyolo.data.formats.readers.coco_json import check_image_ids
+from tfyolo.data.images.header import ImageHeader, read_header
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.inference.boxes import Array

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.class_map import ClassMap, distinct_names, is_unnamed, match_classes
-from tfyolo.data.dataset import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
+from tfyolo.data.detection.class_map import ClassMap, distinct_names, is_unnamed, match_classes
+from tfyolo.data.detection.scan import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation import coco
 from tfyolo.evaluation.batches import Batch, load_batches, plan_batches
@@ -19,15 +19,14 @@ from tfyolo.evaluation.confusion import ConfusionMatrix
 from tfyolo.evaluation.metrics import ApResult, average_precision, match
 from tfyolo.evaluation.mosaic import MAX_TILES, mosaic
 from tfyolo.evaluation.plots import save_confusion, save_curves
+from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import atomic
 from tfyolo.inference.boxes import xywh_to_xyxy
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.nms import NmsOptions
-from tfyolo.inference.predictions import Detections
 from tfyolo.libraries import require
+from tfyolo.progress import Progress
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is done, how many are done, and of how many."""
 MOSAICS = 3
 
 
@@ -184,7 +183,7 @@ def validate(
     """Precision, recall and mAP by YOLOv5's protocol.
 
     Args:
-        detector: from `tfyolo.load`; its `image_hw` is the size of validation.
+        detector: from `tfyolo.load`; its `image_size` is the size of validation.
         data: a data set YAML as in YOLOv5, or one read already.
         options: what to measure and how.
         folder: where metrics.json, plots and predictions go; nothing is written without.
@@ -205,13 +204,13 @@ def validate(
     names = _names(detector, dataset, options)
     if folder and options.plots:
         require("matplotlib")
-    tell = progress or (lambda *_: None)
+    log = progress or (lambda *_: None)
     scan = scan or scan_split(
-        dataset, options.split, progress=lambda done, total: tell("checking labels", done, total)
+        dataset, options.split, progress=lambda done, total: log("checking labels", done, total)
     )
     check_usable(dataset, options.split, scan)
     samples = [_single(sample) for sample in scan.samples] if options.single_cls else list(scan.samples)
-    tally = _run(detector, samples, names, classes, options, tell, folder, observe)
+    tally = _run(detector, samples, names, classes, options, log, folder, observe)
     if not tally.found:
         raise TfyoloError(
             f"no image of `{options.split}` can be used",
@@ -277,7 +276,7 @@ def _run(
     names: Sequence[str],
     classes: ClassMap,
     options: ValOptions,
-    tell: Progress,
+    log: Progress,
     folder: Path | None,
     observe: Callable[[Batch], None] | None,
 ) -> _Tally:
@@ -293,9 +292,9 @@ def _run(
     )
     rect = options.rect and detector.runtime.input_hw is None
     batch_size = min(options.batch, detector.runtime.max_batch)
-    plans = plan_batches(samples, detector.image_hw, batch_size, detector.stride, rect)
+    plans = plan_batches(samples, detector.image_size, batch_size, detector.stride, rect)
     shown: list[tuple[np.ndarray, np.ndarray, Detections, Sample]] = []
-    for batch in load_batches(plans, detector.image_hw):
+    for batch in load_batches(plans, detector.image_size):
         tally.problems += batch.problems
         if not len(batch.images):
             continue
@@ -320,7 +319,7 @@ def _run(
                 box.to_image(detections.boxes_xyxy_px), detections.scores, detections.classes
             )
             tally.add(sample, in_image)
-        tell("validating", len(tally.found), len(samples))
+        log("validating", len(tally.found), len(samples))
     if tally.faulty:
         count = len(tally.faulty)
         tally.problems.append(
@@ -378,7 +377,7 @@ def _settings(detector: Detector, dataset: Dataset, options: ValOptions, rect: b
     return {
         "data": dataset.yaml_path.name,
         "runtime": type(detector.runtime).__name__,
-        "image_size": list(detector.image_hw),
+        "image_size": list(detector.image_size),
         **plain,
         "rect": rect,
     }

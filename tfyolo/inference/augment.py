@@ -7,9 +7,9 @@ import math
 import cv2
 import numpy as np
 
-from tfyolo.data.letterbox import PAD_VALUE
-from tfyolo.inference.predictions import Candidates, Detections, Probabilities
-from tfyolo.inference.runtimes.base import Runtime
+from tfyolo.data.images.letterbox import PAD_VALUE
+from tfyolo.export.runtime.base import Runtime
+from tfyolo.export.runtime.predictions import Candidates, Detections, Probabilities
 
 VARIANTS: tuple[tuple[float, bool], ...] = ((1.0, False), (0.83, True), (0.67, False))
 """Scale, and whether mirrored left to right: YOLOv5's."""

@@ -39,17 +39,17 @@ def xyxy_to_xywh(boxes_xyxy: Array) -> Array:
     return np.concatenate([(low + high) / 2, high - low], axis=-1)
 
 
-def clip_xyxy(boxes_xyxy_px: Array, image_hw: tuple[int, int]) -> Array:
+def clip_xyxy(boxes_xyxy_px: Array, image_size: tuple[int, int]) -> Array:
     """Move corners that lie outside the image onto its border.
 
     Args:
         boxes_xyxy_px: (..., 4) corners in pixels.
-        image_hw: height and width of the image in pixels.
+        image_size: height and width of the image in pixels.
 
     Returns:
         (..., 4) corners, x in 0..width and y in 0..height; a new array.
     """
-    height, width = image_hw
+    height, width = image_size
     boxes_xyxy_px = _floating(boxes_xyxy_px)
     limits = np.array([width, height, width, height], boxes_xyxy_px.dtype)
     return np.clip(boxes_xyxy_px, 0, limits)

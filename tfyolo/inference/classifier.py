@@ -9,11 +9,11 @@ from time import perf_counter
 
 import numpy as np
 
-from tfyolo.data.centre_crop import centre_crop
+from tfyolo.data.images.center_crop import center_crop
+from tfyolo.export.runtime.predictions import Probabilities
 from tfyolo.inference.annotate_classes import annotate_classes
+from tfyolo.inference.base_model import BaseModel
 from tfyolo.inference.detector import Image, read_pixels
-from tfyolo.inference.loaded import LoadedModel
-from tfyolo.inference.predictions import Probabilities
 from tfyolo.inference.results import png_bytes
 from tfyolo.text import printable
 
@@ -81,14 +81,14 @@ class Classification:
         return [f"{printable(name)} {value:.2f}" for _, name, value in self.top(count)]
 
 
-class Classifier(LoadedModel):
+class Classifier(BaseModel):
     """Says what is in images with any runtime. Made by `tfyolo.load` for a classifier's file.
 
     One classifier may be called from any number of threads at once, as a `Detector` may.
 
     Args:
         runtime: runs the model file.
-        image_hw: input size in pixels; by default the model's own. Files with a fixed input refuse another.
+        image_size: input size in pixels; by default the model's own. Files with a fixed input refuse another.
 
     Example:
         >>> classifier = tfyolo.load("cells.keras")  # doctest: +SKIP
@@ -115,7 +115,7 @@ class Classifier(LoadedModel):
         for start in range(0, len(listed), step):
             read = [read_pixels(image) for image in listed[start : start + step]]
             began = perf_counter()
-            batch = np.stack([centre_crop(pixels, self.image_hw) for pixels, _ in read])
+            batch = np.stack([center_crop(pixels, self.image_size) for pixels, _ in read])
             prepared = 1e3 * (perf_counter() - began) / len(batch)
             probabilities, speed = self.classify_batch(batch)
             speed = {"preprocess": prepared, **speed}

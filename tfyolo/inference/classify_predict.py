@@ -41,7 +41,7 @@ def predict_classes(
     from rich.console import Console
 
     report = ClassReport(outputs.folder if outputs else None)
-    report.tell(frames.notes)
+    report.log(frames.notes)
     # Names are shown as they are: no markup, no emoji codes.
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     with _ClassWriter(outputs) if outputs else nullcontext() as writer:

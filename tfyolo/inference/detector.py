@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.images import read_image
-from tfyolo.data.letterbox import Letterbox
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.loaded import LoadedModel
+from tfyolo.export.runtime.predictions import Candidates, Detections, Prediction, Probabilities
+from tfyolo.inference.base_model import BaseModel
 from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
-from tfyolo.inference.predictions import Candidates, Detections, Prediction, Probabilities
 from tfyolo.inference.results import Result
 
 Image = Any
 """A path, a uint8 array (height, width, 3) or (height, width) in RGB, or a PIL image."""
 
 
-class Detector(LoadedModel):
+class Detector(BaseModel):
     """Finds objects in images with any runtime. Made by `tfyolo.load` and `tfyolo.create`.
 
     One detector may be called from any number of threads at once: each call returns the boxes of its own
@@ -29,7 +29,7 @@ class Detector(LoadedModel):
 
     Args:
         runtime: runs the model file.
-        image_hw: input size in pixels; by default the model's own. Files with a fixed input refuse another.
+        image_size: input size in pixels; by default the model's own. Files with a fixed input refuse another.
 
     Example:
         >>> detector = tfyolo.load("yolov5n.pt")  # doctest: +SKIP
@@ -119,10 +119,10 @@ class Detector(LoadedModel):
         kept = ", ".join([*parts[:-2], " and ".join(parts[-2:])])
         return f"the file was exported with NMS that keeps {kept}" if parts else ""
 
-    def letterbox(self, image_hw: tuple[int, int], rect: bool = True) -> Letterbox:
+    def letterbox(self, image_size: tuple[int, int], rect: bool = True) -> Letterbox:
         """Where an image of this size lies in the network's input."""
         rectangular = rect and self.runtime.input_hw is None
-        return Letterbox.fit(image_hw, self.image_hw, stride=self.stride if rectangular else None)
+        return Letterbox.fit(image_size, self.image_size, stride=self.stride if rectangular else None)
 
     def detect_batch(
         self, batch: np.ndarray, options: NmsOptions, augment: bool = False

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfyolo.export.runtime.base import Runtime
 from tfyolo.inference.classifier import Classifier
 from tfyolo.inference.detector import Detector
-from tfyolo.inference.runtimes.base import Runtime
 
 
 def load(
-    path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
+    path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> Detector | Classifier:
     """What a model file holds, or an official release by name: a detector, or a classifier.
 
     Args:
         path_or_name: a file or folder of any format (docs/export.md), or a name such as `yolov5s`, whose
             release file is downloaded once.
-        image_hw: input size in pixels, one number for a square; by default the model's own.
+        image_size: input size in pixels, one number for a square; by default the model's own.
         threads: of the CPU; chosen by the runtime by default. TensorFlow takes it once a process.
 
     Raises:
@@ -27,34 +27,34 @@ def load(
         >>> detector = load("yolov5n.pt")  # doctest: +SKIP
         >>> detector("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
     """
-    hw = (image_hw, image_hw) if isinstance(image_hw, int) else image_hw
+    hw = (image_size, image_size) if isinstance(image_size, int) else image_size
     runtime = load_runtime(path_or_name, threads)
     return Classifier(runtime, hw) if runtime.contract.task == "classify" else Detector(runtime, hw)
 
 
 def load_detector(
-    path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
+    path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> Detector:
     """`load`, where it has to be a detector.
 
     Raises:
         TfyoloError: as `load`; or it is a classifier.
     """
-    loaded = load(path_or_name, image_hw, threads)
+    loaded = load(path_or_name, image_size, threads)
     loaded.contract.require("detect", path_or_name)
     assert isinstance(loaded, Detector)  # noqa: S101 - for mypy
     return loaded
 
 
 def load_classifier(
-    path_or_name: str | Path, image_hw: tuple[int, int] | int | None = None, threads: int | None = None
+    path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> Classifier:
     """`load`, where it has to be a classifier.
 
     Raises:
         TfyoloError: as `load`; or it is a detector.
     """
-    loaded = load(path_or_name, image_hw, threads)
+    loaded = load(path_or_name, image_size, threads)
     loaded.contract.require("classify", path_or_name)
     assert isinstance(loaded, Classifier)  # noqa: S101 - for mypy
     return loaded
@@ -63,9 +63,9 @@ def load_classifier(
 def load_runtime(path_or_name: str | Path, threads: int | None = None) -> Runtime:
     """The runtime of a model file or release name; see `load`."""
     from tfyolo.export.registry import format_of
-    from tfyolo.weights.hub import find_weights
+    from tfyolo.weights.hub import fetch_weights
 
-    path = find_weights(path_or_name)
+    path = fetch_weights(path_or_name)
     return format_of(path).open(path, threads)
 
 
@@ -91,7 +91,7 @@ def create(
         >>> len(detector.model.outputs)  # doctest: +SKIP
         3
     """
-    from tfyolo.inference.runtimes.keras import KerasRuntime
+    from tfyolo.export.keras.runtime import KerasRuntime
     from tfyolo.models import Contract, build_model, load_spec
 
     spec = load_spec(name, classes=classes if classes is not None else len(names) or None)

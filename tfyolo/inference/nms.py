@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfyolo.inference.predictions import Candidates, Detections
+from tfyolo.export.runtime.predictions import Candidates, Detections
 
 MAX_CANDIDATES = 30_000
 """Best candidates that are looked at, as in YOLOv5."""

@@ -51,15 +51,15 @@ class Report:
     def skip(self, frame: Frame, reason: str) -> None:
         """Say that something is left out, and count it."""
         self.skipped += 1
-        self.tell([f"skipped {frame.path}: {reason}"])
+        self.log([f"skipped {frame.path}: {reason}"])
 
     def written(self, frame: Frame, name: str) -> None:
         """Say so where results have another name than their source; once for each."""
         if Path(name).stem != Path(frame.name).stem and (self._told is None or self._told is not frame.video):
-            self.tell([f"note: results of {frame.path} are named {Path(name).stem}"])
+            self.log([f"note: results of {frame.path} are named {Path(name).stem}"])
         self._told = frame.video
 
-    def tell(self, lines: Iterable[str]) -> None:
+    def log(self, lines: Iterable[str]) -> None:
         """Print on stderr; names are made fit for a terminal."""
         for line in lines:
             print(printable(line), file=sys.stderr)
@@ -99,7 +99,7 @@ class Predictor:
         from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
         report = Report(self.outputs.folder if self.outputs else None)
-        report.tell(frames.notes)
+        report.log(frames.notes)
         # Names are shown as they are: no markup, no emoji codes.
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         columns = (
@@ -138,7 +138,7 @@ class Predictor:
             return None
         if result.problem:
             report.faulty += 1
-            report.tell([f"note: {frame.path}: {result.problem}"])
+            report.log([f"note: {frame.path}: {result.problem}"])
         report.images += 1
         report.boxes += len(result)
         report.speeds_ms.append(dict(result.speed_ms))

@@ -111,7 +111,7 @@ class Result:
         Raises:
             TfyoloError: an unknown suffix, or the file cannot be written.
         """
-        return save_picture(self.plot(), path)
+        return save_image(self.plot(), path)
 
 
 def _kind(path: Path) -> str:
@@ -138,7 +138,7 @@ def png_bytes(image: np.ndarray) -> bytes:
     return data.getvalue()
 
 
-def save_picture(picture: np.ndarray, path: str | Path) -> Path:
+def save_image(picture: np.ndarray, path: str | Path) -> Path:
     """Write uint8 (height, width, 3) RGB to a picture file; the suffix says which kind.
 
     Raises:

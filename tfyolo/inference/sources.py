@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from tfyolo.assets import SOURCES
-from tfyolo.data.images import IMAGE_SUFFIXES, VIDEO_SUFFIXES, decode_image, read_image
+from tfyolo.data.images.read import IMAGE_SUFFIXES, VIDEO_SUFFIXES, decode_image, read_image
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.video_end import ends_early
 from tfyolo.inputs import LIST, VIDEO, check_input, read_input

@@ -15,7 +15,7 @@ from tfyolo.disk import probe
 from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.files import atomic
 from tfyolo.inference.names import Names, folder_names
-from tfyolo.inference.results import Result, save_picture
+from tfyolo.inference.results import Result, save_image
 from tfyolo.inference.sources import Frame, Video
 
 
@@ -87,7 +87,7 @@ class Writer:
             if frame.video:
                 self._write_frame(frame.video, picture)
             else:
-                save_picture(picture, self.outputs.folder / name)
+                save_image(picture, self.outputs.folder / name)
         return name
 
     def _unique(self, frame: Frame) -> str:
@@ -126,7 +126,7 @@ class Writer:
                 raise BadOutputError(f"box {number} has no pixels to be cut out")
             folder = self.outputs.folder / "crops" / self._folders[index]
             # Each has a number, so that the second box of x.jpg is not the first one of x_2.jpg.
-            save_picture(result.image[y1:y2, x1:x2], folder / f"{stem}_{number}.jpg")
+            save_image(result.image[y1:y2, x1:x2], folder / f"{stem}_{number}.jpg")
 
     def _write_csv(self, name: str, result: Result) -> None:
         if self._rows is None:

@@ -21,7 +21,7 @@ from tfyolo.models.spec import ModelSpec
 def build_model(
     spec: ModelSpec,
     keras: ModuleType | None = None,
-    image_hw: tuple[int, int] | None = None,
+    image_size: tuple[int, int] | None = None,
     *,
     for_training: bool = False,
     synchronized_bn: bool = False,
@@ -31,7 +31,7 @@ def build_model(
     Args:
         spec: from `load_spec` or `parse_spec`.
         keras: the namespace to build on: `keras` (version 3, the default) or `tf_keras` (for TFMOT).
-        image_hw: fixed height and width of the input in pixels; None lets them vary by whole strides.
+        image_size: fixed height and width of the input in pixels; None lets them vary by whole strides.
         for_training: use layers that train faster (train_layers.py) in place of Keras' own. The weights and
             their order stay the same: `build_model(spec).set_weights(trained.get_weights())` gives the
             network to save and export. tf_keras has no such layers and builds its own.
@@ -42,7 +42,7 @@ def build_model(
         a classifier to its logits (batch, classes).
 
     Raises:
-        TfyoloError: Keras 3 runs on a backend other than TensorFlow; `image_hw` is too small.
+        TfyoloError: Keras 3 runs on a backend other than TensorFlow; `image_size` is too small.
 
     Example:
         >>> model = build_model(load_spec("yolov5n"))  # doctest: +SKIP
@@ -50,7 +50,7 @@ def build_model(
         [(None, None, None, 255), (None, None, None, 255), (None, None, None, 255)]
     """
     keras = keras or import_keras()
-    images = keras.Input((*(image_hw or (None, None)), 3), name="images")
+    images = keras.Input((*(image_size or (None, None)), 3), name="images")
     make_ops = KerasOps
     if for_training and keras.__name__ == "keras":
         from tfyolo.models.train_layers import TrainingOps
@@ -74,7 +74,7 @@ def call_heads(model: Any, images: Any, *, training: bool = False) -> list[Any]:
     return list(heads) if isinstance(heads, list | tuple) else [heads]
 
 
-def count_model(spec: ModelSpec, image_hw: tuple[int, int] = (640, 640)) -> tuple[ShapeOps, list[Any]]:
+def count_model(spec: ModelSpec, image_size: tuple[int, int] = (640, 640)) -> tuple[ShapeOps, list[Any]]:
     """Parameters and operations of every layer, without building anything.
 
     Returns:
@@ -82,7 +82,7 @@ def count_model(spec: ModelSpec, image_hw: tuple[int, int] = (640, 640)) -> tupl
     """
     ops = ShapeOps(spec.csp_activation)
     shapes: list[Any] = []
-    run_layers(ops, Shape(*image_hw, 3), spec, shapes)
+    run_layers(ops, Shape(*image_size, 3), spec, shapes)
     return ops, shapes
 
 

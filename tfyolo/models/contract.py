@@ -104,13 +104,16 @@ class Contract(BaseModel):
 
     @classmethod
     def of(
-        cls, spec: ModelSpec, names: list[str] | tuple[str, ...] = (), image_hw: tuple[int, int] | None = None
+        cls,
+        spec: ModelSpec,
+        names: list[str] | tuple[str, ...] = (),
+        image_size: tuple[int, int] | None = None,
     ) -> Contract:
         """The contract of a configuration; names default to `class0`, `class1`, ..."""
         names = tuple(names) or tuple(f"class{i}" for i in range(spec.classes))
         if len(names) != spec.classes:
             raise TfyoloError(f"{len(names)} class names, but model {spec.name} has {spec.classes} classes")
-        image_size = image_hw or (spec.image_size, spec.image_size)
+        image_size = image_size or (spec.image_size, spec.image_size)
         return cls(
             task=spec.task,
             names=names,
@@ -120,9 +123,9 @@ class Contract(BaseModel):
             config=_sized(spec.config, image_size),
         )
 
-    def resized(self, image_hw: tuple[int, int]) -> Contract:
+    def resized(self, image_size: tuple[int, int]) -> Contract:
         """The contract for another input size; its configuration says the same."""
-        update = {"image_size": image_hw, "config": _sized(self.config, image_hw)}
+        update = {"image_size": image_size, "config": _sized(self.config, image_size)}
         return self.model_copy(update=update)
 
     def require(self, task: str, path: str | Path) -> None:
@@ -139,15 +142,15 @@ class Contract(BaseModel):
             message, fix = _OTHER_TASK[self.task]
             raise TfyoloError(message, path=path, fix=fix)
 
-    def check_size(self, image_hw: tuple[int, int]) -> None:
+    def check_size(self, image_size: tuple[int, int]) -> None:
         """Refuse a height and width in pixels that the largest stride does not divide.
 
         Raises:
             TfyoloError: with the nearest size that it does.
         """
         stride = max(self.strides)
-        if any(size % stride or size < stride for size in image_hw):
-            height, width = image_hw
+        if any(size % stride or size < stride for size in image_size):
+            height, width = image_size
             raise TfyoloError(
                 f"an input of {height}x{width} pixels is no multiple of the stride {stride}",
                 fix=f"use --img {max(round(height / stride), 1) * stride}",
@@ -195,6 +198,6 @@ class Contract(BaseModel):
             ) from error
 
 
-def _sized(config: dict[str, Any], image_hw: tuple[int, int]) -> dict[str, Any]:
+def _sized(config: dict[str, Any], image_size: tuple[int, int]) -> dict[str, Any]:
     """A configuration with this input size; it has one number, here the longer side."""
-    return {**config, "image_size": max(image_hw)}
+    return {**config, "image_size": max(image_size)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -15,8 +15,7 @@ from tfyolo.models.arguments import resolve_arguments
 from tfyolo.models.blocks import BLOCKS, Block
 from tfyolo.models.build import KerasOps, import_keras
 from tfyolo.models.ops import Cost, Shape, ShapeOps
-
-Progress = Callable[[str, int, int], None]
+from tfyolo.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,13 @@ it can make good some of their error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.nodes import NoRounding, activate, fake_quantize, run_network, run_node
+from tfyolo.export.graph.nodes import NoRounding, activate, fake_quantize, run_network, run_node
 from tfyolo.models.network import IMAGES, Network, Node, Weights
 from tfyolo.models.quantization import (
     KEEPS_SCALE,
@@ -23,6 +22,7 @@ from tfyolo.models.quantization import (
     range_names,
     weight_bounds,
 )
+from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.ranges import Function, Observed, estimate
 from tfyolo.quantization.reconstruction import reconstruct
 
@@ -31,7 +31,6 @@ PATCHES = 12_000
 """Places of a tensor, over all pictures, from which a layer is fitted: ten for each weight of a channel."""
 VALUES = 30_000
 """Values of a tensor from which its range is estimated."""
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def calibrate(
     network: Network,
     pictures: np.ndarray,
     options: CalibrationOptions | None = None,
-    progress: Progress = lambda label, done, total: None,
+    progress: Progress = no_progress,
 ) -> tuple[Network, QuantizationSpec]:
     """Ranges for all tensors, and weights that suit them.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfyolo.evaluation.benchmark_labels import place_labels
+from tfyolo.evaluation.plot_labels import place_labels
 from tfyolo.evaluation.plot_style import GRID, INK, MUTED, new_figure, save_figure, title
 from tfyolo.inference.palette import PALETTE
 from tfyolo.models.spec import ModelSpec

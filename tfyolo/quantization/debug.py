@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.nodes import Rounding, run_network
+from tfyolo.export.graph.nodes import Rounding, run_network
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
+from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.fidelity import Heads, find_fidelity
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def debug(
     contract: Contract,
     pictures: np.ndarray,
     worst: int = 5,
-    progress: Progress = lambda label, done, total: None,
+    progress: Progress = no_progress,
 ) -> DebugReport:
     """Compare a quantized network with the float one.
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError, refuse_given
-from tfyolo.export.request import ExportRequest
-from tfyolo.quantization import pictures
+from tfyolo.export.options import ExportRequest
+from tfyolo.progress import Progress, no_progress
+from tfyolo.quantization import calibration_images as pictures
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
-from tfyolo.quantization.requests import Calibrating
-
-Progress = Callable[[str, int, int], None]
+from tfyolo.quantization.requests import ExportCalibrationOptions
 
 
-def check_calibration(request: ExportRequest, how: Calibrating, path: Path | None) -> None:
+def check_calibration(request: ExportRequest, how: ExportCalibrationOptions, path: Path | None) -> None:
     """Refuse a calibration on weights that are quantized already, and settings that would have no effect.
 
     Args:
@@ -51,7 +49,9 @@ def check_calibration(request: ExportRequest, how: Calibrating, path: Path | Non
 
 
 def calibrated(
-    request: ExportRequest, how: Calibrating, progress: Progress = lambda label, done, total: None
+    request: ExportRequest,
+    how: ExportCalibrationOptions,
+    progress: Progress = no_progress,
 ) -> ExportRequest:
     """The request with what its precision needs: ranges in its contract, or images for the converter.
 
@@ -70,7 +70,7 @@ def calibrated(
     if request.precision == "int8" and not own:
         if request.contract.quantization is not None:
             return request
-        count = pictures.fitting_count(request.network, request.image_hw, how.pictures)
+        count = pictures.fitting_count(request.network, request.image_size, how.pictures)
         images = _images(request, how, count, progress)
         options = CalibrationOptions(how.ranges, keep_float=tuple(how.keep_float))
         model, contract = calibrate_model(request.model, request.contract, images, options, progress)
@@ -80,7 +80,7 @@ def calibrated(
     return request
 
 
-def _images(request: ExportRequest, how: Calibrating, count: int, progress: Progress) -> Any:
+def _images(request: ExportRequest, how: ExportCalibrationOptions, count: int, progress: Progress) -> Any:
     """At most `count` training images, uint8 (n, height, width, 3) RGB."""
     if how.data is None:
         raise TfyoloError(
@@ -89,4 +89,4 @@ def _images(request: ExportRequest, how: Calibrating, count: int, progress: Prog
             fix="pass the data set's YAML, or weights that `tfyolo quantize` wrote",
         )
     task = request.contract.task
-    return pictures.task_pictures(task, how.data, "train", request.image_hw, count, progress)
+    return pictures.calibration_images(task, how.data, "train", request.image_size, count, progress)

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from tfyolo.evaluation.metrics import average_precision, match
-from tfyolo.inference.decode import decode, join_parts, sigmoid, softmax
+from tfyolo.export.runtime.decode import decode, join_parts, sigmoid, softmax
+from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
-from tfyolo.inference.predictions import Detections
 from tfyolo.models.contract import Contract
 
 Heads = Sequence[tuple[np.ndarray, ...]]

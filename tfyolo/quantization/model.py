@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,8 @@ import numpy as np
 from tfyolo.models import Contract, build_model
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
+from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
-
-Progress = Callable[[str, int, int], None]
 
 
 def calibrate_model(
@@ -20,7 +18,7 @@ def calibrate_model(
     contract: Contract,
     pictures: np.ndarray,
     options: CalibrationOptions | None = None,
-    progress: Progress = lambda label, done, total: None,
+    progress: Progress = no_progress,
 ) -> tuple[Any, Contract]:
     """Quantize after training.
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfyolo.models.contract import Contract
 from tfyolo.quantization.distillation import distillation_loss
-from tfyolo.training.loss import DetectionLoss, LossSettings
+from tfyolo.training.loss import DetectionLoss, LossOptions
 
 Heads = Sequence[Sequence[Any]]
 """Of a batch, as `run_network` gives them: per scale the logits, in parts."""
@@ -33,10 +33,10 @@ class DetectionObjective:
         settings: gains of YOLOv5's loss, scaled for the data set and image size.
     """
 
-    def __init__(self, contract: Contract, settings: LossSettings | None = None) -> None:
+    def __init__(self, contract: Contract, settings: LossOptions | None = None) -> None:
         self._contract = contract
         classes = len(contract.names)
-        self._loss = DetectionLoss(contract.anchors_px, contract.strides, classes, settings or LossSettings())
+        self._loss = DetectionLoss(contract.anchors_px, contract.strides, classes, settings or LossOptions())
 
     def distillation(self, heads: Heads, teacher: Heads) -> Any:
         """See distillation.py."""

@@ -13,13 +13,13 @@ from zipfile import BadZipFile
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.nodes import run_network
+from tfyolo.export.graph.nodes import run_network
 from tfyolo.files import atomic
 from tfyolo.models.build import call_heads
 from tfyolo.models.network import Network
 from tfyolo.quantization.objectives import Objective
+from tfyolo.quantization.qat_model import QatModel, tf_keras
 from tfyolo.quantization.qat_options import QatOptions
-from tfyolo.quantization.twin import Twin, tf_keras
 
 Tell = Callable[[int, float], None]
 
@@ -36,7 +36,7 @@ class QuantizedTraining:
     """
 
     def __init__(
-        self, teacher: Network, twin: Twin, objective: Objective, options: QatOptions, origin: str = ""
+        self, teacher: Network, twin: QatModel, objective: Objective, options: QatOptions, origin: str = ""
     ) -> None:
         self.teacher, self.twin, self.objective, self.options = teacher, twin, objective, options
         self._origin = origin
@@ -46,19 +46,19 @@ class QuantizedTraining:
         self._step = tf.function(self._update, autograph=False, reduce_retracing=True)
         self.done = 0
 
-    def run(self, batches: Iterator[Any], tell: Tell, state: Path | None = None) -> None:
+    def run(self, batches: Iterator[Any], log: Tell, state: Path | None = None) -> None:
         """Train to the end.
 
         Args:
             batches: of images, float32 (batch, height, width, 3) in 0..1, and labels as the objective
                 takes them.
-            tell: is given the number of each update, counted from 1, and its loss.
+            log: is given the number of each update, counted from 1, and its loss.
             state: file that the progress is kept in, so that `resume` can go on.
         """
         while self.done < self.options.steps:
             loss = self._step(*next(batches))
             self.done += 1
-            tell(self.done, float(loss))
+            log(self.done, float(loss))
             if state and self.done % self.options.save_every == 0:
                 self._save(state)
 

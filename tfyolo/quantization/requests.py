@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfyolo.data.class_map import match_classes
-from tfyolo.data.dataset import Dataset
-from tfyolo.data.folders import FolderDataset
+from tfyolo.data.classification.folders import FolderDataset
+from tfyolo.data.detection.class_map import match_classes
+from tfyolo.data.detection.scan import Dataset
 from tfyolo.errors import TfyoloError
 from tfyolo.models.contract import Contract
+from tfyolo.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from tfyolo.export.request import ExportRequest
+    from tfyolo.export.options import ExportRequest
 
-Progress = Callable[[str, int, int], None]
-WIDE_PICTURES = 32
+INT16X8_IMAGES = 32
 """Most pictures for int16x8: its converter takes half a second for each, and 16 bits forgive rough ranges."""
 
 
 @dataclass(frozen=True)
-class Calibrating:
+class ExportCalibrationOptions:
     """How ranges are measured.
 
     Attributes:
@@ -48,7 +48,7 @@ class Requests:
 
     Args:
         path: the file.
-        image_hw: input size in pixels; the file's own by default.
+        image_size: input size in pixels; the file's own by default.
         how: ranges are measured.
         dataset: of `how.data`, read.
         progress: is told how far it is.
@@ -60,13 +60,13 @@ class Requests:
     def __init__(
         self,
         path: Path,
-        image_hw: tuple[int, int] | None,
-        how: Calibrating,
+        image_size: tuple[int, int] | None,
+        how: ExportCalibrationOptions,
         dataset: Dataset | FolderDataset | None,
-        progress: Progress = lambda label, done, total: None,
+        progress: Progress = no_progress,
     ) -> None:
+        from tfyolo.export.options import ExportRequest
         from tfyolo.export.registry import format_of
-        from tfyolo.export.request import ExportRequest
         from tfyolo.inference.load import load
 
         if not format_of(path).source:
@@ -75,10 +75,10 @@ class Requests:
                 path=path,
                 fix="put the .pt or .keras file first, which --include exports",
             )
-        loaded = load(path, image_hw)
+        loaded = load(path, image_size)
         _check_data(loaded.contract, dataset)
         self._how, self._progress = how, progress
-        self._exact = ExportRequest(loaded.model, loaded.contract, loaded.image_hw)
+        self._exact = ExportRequest(loaded.model, loaded.contract, loaded.image_size)
 
     @property
     def quantized(self) -> bool:
@@ -93,21 +93,23 @@ class Requests:
         """
         if precision == "int8" and not self.quantized:
             return self._integer
-        pictures = self._pictures[:WIDE_PICTURES] if precision == "int16x8" else None
+        pictures = self._pictures[:INT16X8_IMAGES] if precision == "int16x8" else None
         return replace(self._exact, precision=precision, pictures=pictures)
 
     @cached_property
     def _pictures(self) -> np.ndarray:
-        from tfyolo.quantization.pictures import fitting_count, task_pictures
+        from tfyolo.quantization.calibration_images import calibration_images, fitting_count
 
         exact, how = self._exact, self._how
-        assert how.data is not None  # noqa: S101 - without_pictures has left those out
-        count = fitting_count(exact.network, exact.image_hw, how.pictures)
-        return task_pictures(exact.contract.task, how.data, "train", exact.image_hw, count, self._progress)
+        assert how.data is not None  # noqa: S101 - without_images has left those out
+        count = fitting_count(exact.network, exact.image_size, how.pictures)
+        return calibration_images(
+            exact.contract.task, how.data, "train", exact.image_size, count, self._progress
+        )
 
     @cached_property
     def _integer(self) -> ExportRequest:
-        from tfyolo.export.request import ExportRequest
+        from tfyolo.export.options import ExportRequest
         from tfyolo.quantization.calibration import CalibrationOptions
         from tfyolo.quantization.model import calibrate_model
 
@@ -116,7 +118,7 @@ class Requests:
         model, contract = calibrate_model(
             exact.model, exact.contract, self._pictures, options, self._progress
         )
-        return ExportRequest(model, contract, exact.image_hw, precision="int8")
+        return ExportRequest(model, contract, exact.image_size, precision="int8")
 
 
 def _check_data(contract: Contract, dataset: Dataset | FolderDataset | None) -> None:

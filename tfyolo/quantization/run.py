@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from tfyolo.data.class_map import listed
+from tfyolo.data.detection.class_map import listed
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics
 from tfyolo.evaluation.validator import Metrics
-from tfyolo.export.request import export_model
+from tfyolo.export.options import export_model
 from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
+from tfyolo.progress import Log, Progress, no_log, no_progress
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.calibration_images import fitting_count
 from tfyolo.quantization.model import quantized_model
-from tfyolo.quantization.pictures import fitting_count
 from tfyolo.quantization.qat_options import QatOptions
-from tfyolo.quantization.tasks import Batching, QuantizationTask, find_task
+from tfyolo.quantization.tasks import BatchOptions, QuantizationTask, find_task
 from tfyolo.quiet import hidden_stderr
 from tfyolo.training.hyps import read_hyps
 from tfyolo.weights import load_model
-from tfyolo.weights.hub import find_weights
+from tfyolo.weights.hub import fetch_weights
 from tfyolo.weights.keras_file import check_target, save_keras
 
-Progress = Callable[[str, int, int], None]
-Tell = Callable[[str], None]
 Weights = str | tuple[Any, Contract]
-"""A model file, a name that `find_weights` knows, or a Keras model with its contract."""
+"""A model file, a name that `fetch_weights` knows, or a Keras model with its contract."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class QuantizeOptions:
         exact: the float model, where `weights` are quantized already.
         output: `.keras` file to write.
         task: `detect` or `classify`, where weights of the other one are to be refused.
-        image_hw: input size in pixels; the model's own by default.
+        image_size: input size in pixels; the model's own by default.
         calibration: most pictures to calibrate on.
         calibrate: how.
         train: how to train; None calibrates only.
@@ -61,7 +59,7 @@ class QuantizeOptions:
     output: Path
     task: str = ""
     exact: Weights | None = None
-    image_hw: tuple[int, int] | None = None
+    image_size: tuple[int, int] | None = None
     calibration: int = 200
     calibrate: CalibrationOptions = field(default_factory=CalibrationOptions)
     train: QatOptions | None = field(default_factory=QatOptions)
@@ -73,8 +71,8 @@ class QuantizeOptions:
 
 def quantize(
     options: QuantizeOptions,
-    progress: Progress = lambda label, done, total: None,
-    tell: Tell = lambda sentence: None,
+    progress: Progress = no_progress,
+    log: Log = no_log,
 ) -> Path:
     """Write a `.keras` file whose contract has `quantization`: every exporter can make it an integer model.
 
@@ -97,8 +95,8 @@ def quantize(
     model, contract = _read(options.weights)
     contract.require(options.task or contract.task, _path(options.weights) or "the model")
     task = find_task(options.data, contract)
-    image_hw = options.image_hw or contract.image_size
-    contract.check_size(image_hw)
+    image_size = options.image_size or contract.image_size
+    contract.check_size(image_size)
     if contract.quantization is not None and options.exact is None:
         raise TfyoloError(
             "is quantized: its own weights are rounded",
@@ -118,25 +116,25 @@ def quantize(
     state = options.output.with_suffix(".progress.npz")
     if options.train and state.exists() and options.output.exists() and _is_unfinished(state, origin):
         network, contract = _reload(options.output)
-        tell(f"{options.output} is calibrated already")
+        log(f"{options.output} is calibrated already")
     else:
         if state.exists():
-            tell(f"{state} is of a run with other settings or files: it is not gone on with")
+            log(f"{state} is of a run with other settings or files: it is not gone on with")
         state.unlink(missing_ok=True)
         if contract.quantization is None:
-            network, spec = _calibrate(options, exact, task, image_hw, progress, tell)
+            network, spec = _calibrate(options, exact, task, image_size, progress, log)
             contract = contract.model_copy(update={"quantization": spec})
-        contract = contract.resized(image_hw)
+        contract = contract.resized(image_size)
         _save(network, contract, options.output)
     if options.train:
-        network, contract = _train(options, exact, network, contract, task, state, origin, progress, tell)
+        network, contract = _train(options, exact, network, contract, task, state, origin, progress, log)
         _save(network, contract, options.output)
         state.unlink(missing_ok=True)
     return options.output
 
 
 def _read(weights: Weights) -> tuple[Any, Contract]:
-    return load_model(find_weights(weights)) if isinstance(weights, str) else weights
+    return load_model(fetch_weights(weights)) if isinstance(weights, str) else weights
 
 
 def _path(weights: Weights) -> str | None:
@@ -151,7 +149,7 @@ def _origin(options: QuantizeOptions, contract: Contract, *networks: Network) ->
         for name, weights in network.weights.items():
             digest.update(name.encode() + weights.kernel.tobytes() + weights.bias.tobytes())
     data = str(options.data.absolute())
-    how = [options.image_hw, options.calibration, asdict(options.calibrate), options.batch, options.seed]
+    how = [options.image_size, options.calibration, asdict(options.calibrate), options.batch, options.seed]
     return json.dumps([digest.hexdigest(), data, *how, read_hyps(options.hyp).model_dump()])
 
 
@@ -166,13 +164,13 @@ def _calibrate(
     options: QuantizeOptions,
     exact: Network,
     task: QuantizationTask,
-    image_hw: tuple[int, int],
+    image_size: tuple[int, int],
     progress: Progress,
-    tell: Tell,
+    log: Log,
 ) -> tuple[Network, QuantizationSpec]:
-    count = fitting_count(exact, image_hw, options.calibration)
-    pictures = task.pictures("train", image_hw, count, progress)
-    tell(f"calibrating on {len(pictures)} pictures")
+    count = fitting_count(exact, image_size, options.calibration)
+    pictures = task.pictures("train", image_size, count, progress)
+    log(f"calibrating on {len(pictures)} pictures")
     return calibrate(exact, pictures, options.calibrate, progress)
 
 
@@ -198,7 +196,7 @@ def float_network(weights: Weights, contract: Contract) -> Network:
 
 
 def measure(
-    path: Path, data: Path, folder: Path, progress: Progress = lambda label, done, total: None
+    path: Path, data: Path, folder: Path, progress: Progress = no_progress
 ) -> tuple[Path, Metrics | ClassificationMetrics]:
     """What a quantized model is worth as an integer file: TensorFlow Lite, beside the model.
 
@@ -229,27 +227,29 @@ def _train(
     state: Path,
     origin: str,
     progress: Progress,
-    tell: Tell,
+    log: Log,
 ) -> tuple[Network, Contract]:
     from tfyolo.quantization.qat import QuantizedTraining
-    from tfyolo.quantization.twin import Twin
+    from tfyolo.quantization.qat_model import QatModel
 
     assert options.train is not None and contract.quantization is not None  # noqa: S101, PT018
     how = options.train
-    data = task.training(Batching(contract.image_size, options.batch, options.seed, how.loss, options.hyp))
+    data = task.training(
+        BatchOptions(contract.image_size, options.batch, options.seed, how.loss, options.hyp)
+    )
     if options.epochs is not None:
         how = replace(how, steps=options.epochs * data.steps_per_epoch)
-    twin = Twin(network, contract.quantization, (data.side, data.side))
+    twin = QatModel(network, contract.quantization, (data.side, data.side))
     training = QuantizedTraining(exact, twin, data.objective, how, origin)
     if state.exists() and training.resume(state):
-        tell(f"resumed after step {training.done} of {how.steps}")
+        log(f"resumed after step {training.done} of {how.steps}")
     recent: list[float] = []
 
     def told(step: int, loss: float) -> None:
         recent.append(loss)
         progress("quantization-aware training", step, how.steps)
         if step % 100 == 0 or step == how.steps:
-            tell(f"step {step} of {how.steps}: loss {sum(recent) / len(recent):.4f}")
+            log(f"step {step} of {how.steps}: loss {sum(recent) / len(recent):.4f}")
             recent.clear()
 
     training.run(data.batches(training.done), told, state)

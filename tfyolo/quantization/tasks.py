@@ -12,25 +12,25 @@ import numpy as np
 import tensorflow as tf
 
 from tfyolo.data.augment.settings import Augmentation
-from tfyolo.data.class_map import match_classes
-from tfyolo.data.classification import ClassificationOptions, ClassificationPipeline
-from tfyolo.data.classification_augment import ClassificationAugmentation
-from tfyolo.data.dataset import read_dataset, scan_split
-from tfyolo.data.folders import read_folders, scan_folders
-from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.classification.augment import ClassificationAugmentation
+from tfyolo.data.classification.folders import read_folders, scan_folders
+from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
+from tfyolo.data.detection.class_map import match_classes
+from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
 from tfyolo.evaluation.validator import Metrics, validate
-from tfyolo.export.nms import NmsSettings
-from tfyolo.export.request import ExportRequest
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest
 from tfyolo.inference.load import load_classifier, load_detector
 from tfyolo.inference.nms import MAX_CANDIDATES
 from tfyolo.models.contract import Contract
+from tfyolo.progress import Progress, no_progress
+from tfyolo.quantization.calibration_images import calibration_images
 from tfyolo.quantization.objectives import ClassificationObjective, DetectionObjective, Objective
-from tfyolo.quantization.pictures import task_pictures
 from tfyolo.training.hyps import read_hyps
-from tfyolo.training.loss import LossSettings
+from tfyolo.training.loss import LossOptions
 
-Progress = Callable[[str, int, int], None]
 CROP = 0.7
 """Share of the image's side that a step of a detector's distillation sees: half of the pixels."""
 LABEL_SMOOTHING = 0.1
@@ -40,18 +40,18 @@ _PLAIN_CLASSIFIER = ClassificationAugmentation(scale=0.6, jitter=0.0)
 
 
 @dataclass(frozen=True)
-class Batching:
+class BatchOptions:
     """How training pictures come.
 
     Attributes:
-        image_hw: input size in pixels.
+        image_size: input size in pixels.
         batch: pictures in a step.
         seed: of their order.
         loss: of `QatOptions`.
         hyp: hyperparameters of YOLOv5's loss.
     """
 
-    image_hw: tuple[int, int]
+    image_size: tuple[int, int]
     batch: int
     seed: int
     loss: str
@@ -93,15 +93,15 @@ class QuantizationTask(ABC):
     def pictures(
         self,
         split: str,
-        image_hw: tuple[int, int],
+        image_size: tuple[int, int],
         count: int,
-        progress: Progress = lambda label, done, total: None,
+        progress: Progress = no_progress,
     ) -> np.ndarray:
         """At most `count` pictures of a split as the network sees them, uint8 (n, height, width, 3) RGB."""
-        return task_pictures(self._contract.task, self._data, split, image_hw, count, progress)
+        return calibration_images(self._contract.task, self._data, split, image_size, count, progress)
 
     @abstractmethod
-    def training(self, how: Batching) -> Training:
+    def training(self, how: BatchOptions) -> Training:
         """Batches of the training split, and what to lower."""
 
     @abstractmethod
@@ -121,13 +121,13 @@ class DetectionTask(QuantizationTask):
         self._dataset = read_dataset(data)
         self._classes = match_classes(self._dataset.names, contract.names, self._dataset.yaml_path)
 
-    def training(self, how: Batching) -> Training:
+    def training(self, how: BatchOptions) -> Training:
         """Whole letterboxed pictures, or for distillation, which needs no labels, random parts of them."""
         contract = self._contract
-        size, stride = max(how.image_hw), max(contract.strides)
+        size, stride = max(how.image_size), max(contract.strides)
         crop = how.loss == "distill"  # labels would have to be cropped, too
         side = max(round(CROP * size / stride), 1) * stride if crop else size
-        gains = LossSettings.of(read_hyps(how.hyp))
+        gains = LossOptions.of(read_hyps(how.hyp))
         objective = DetectionObjective(
             contract, gains.scaled(len(contract.names), len(contract.strides), size)
         )
@@ -152,7 +152,7 @@ class DetectionTask(QuantizationTask):
 
     def request(self, model: Any, contract: Contract) -> ExportRequest:
         """As many candidates as Keras has when it is measured, so that rounding is the only difference."""
-        settings = NmsSettings(
+        settings = GraphNmsOptions(
             confidence=0.001, iou=0.6, max_detections=300, candidates=MAX_CANDIDATES, multi_label=True
         )
         return ExportRequest(model, contract, contract.image_size, settings=settings, precision="int8")
@@ -169,9 +169,9 @@ class ClassificationTask(QuantizationTask):
         super().__init__(data, contract)
         self._dataset = read_folders(data).with_names(contract.names)
 
-    def training(self, how: Batching) -> Training:
+    def training(self, how: BatchOptions) -> Training:
         """Parts of pictures, at least as large as a careful photographer would cut them."""
-        options = ClassificationOptions(max(how.image_hw), how.batch, how.seed)
+        options = ClassificationPipelineOptions(max(how.image_size), how.batch, how.seed)
         samples = scan_folders(self._dataset, "train").samples
         pipeline = ClassificationPipeline(samples, len(self._contract.names), _PLAIN_CLASSIFIER, options)
         return Training(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.data.dataset import Dataset, Scan
+from tfyolo.data.detection.scan import Dataset, Scan
 from tfyolo.disk import writing
 from tfyolo.evaluation.batches import Batch
 from tfyolo.evaluation.validator import Metrics, ValOptions, labels_xyxy_px, validate
+from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.files import atomic
 from tfyolo.inference.detector import Detector
-from tfyolo.inference.runtimes.keras import KerasRuntime
+from tfyolo.progress import Progress
 from tfyolo.training.model import LOSSES, TrainingModel
-from tfyolo.training.state import Progress, save_state
+from tfyolo.training.state import RunState, save_state
 
 METRICS = ("metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95")
 RATES = ("x/lr0", "x/lr1", "x/lr2")
@@ -55,7 +55,7 @@ class Validation(keras.callbacks.Callback):
         options: ValOptions | None = None,
         image_size: int | None = None,
         every_epoch: bool = True,
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__()
         self.dataset, self.scan, self.image_size = dataset, scan, image_size
@@ -117,7 +117,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         folder: `weights/` of the run.
-        progress: of the run; kept up to date.
+        state: of the run; kept up to date.
         save_period: epochs between `epochN.keras`; none if less than 1.
         patience: epochs without a better fitness after which training stops; never if less than 1. A fitness
             of 0, as of first epochs, does not count towards it.
@@ -128,13 +128,13 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(
         self,
         folder: Path,
-        progress: Progress,
+        state: RunState,
         save_period: int = 0,
         patience: int = 100,
         every_epoch: bool = True,
     ) -> None:
         super().__init__()
-        self.folder, self.progress = folder, progress
+        self.folder, self.state = folder, state
         self.save_period, self.patience, self.every_epoch = save_period, patience, every_epoch
 
     @property
@@ -149,27 +149,27 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Save; a kill in between leaves the files of the epoch before."""
-        self.progress.epoch = epoch + 1
+        self.state.epoch = epoch + 1
         is_best = self._is_best(epoch, (logs or {}).get("fitness"))
         if self.every_epoch:
             if is_best or not self.best.exists():
                 self.model.save_averaged(self.best)
-            save_state(self.model, self.progress, self.last)
+            save_state(self.model, self.state, self.last)
         if self.save_period > 0 and (epoch + 1) % self.save_period == 0:
             self.model.save_averaged(self.folder / f"epoch{epoch + 1}.keras")
-        if 0 < self.patience <= epoch - self.progress.best_epoch:
+        if 0 < self.patience <= epoch - self.state.best_epoch:
             self.model.stop_training = True
 
     def _is_best(self, epoch: int, fitness: float | None) -> bool:
         """Whether no epoch before was better; of equal ones the later is taken, as in YOLOv5."""
-        progress = self.progress
+        state = self.state
         if fitness is None:  # not validated: the last epoch is the best guess
             return True
-        if math.isnan(fitness) or fitness < progress.best_fitness:
+        if math.isnan(fitness) or fitness < state.best_fitness:
             return False
-        if fitness > progress.best_fitness or fitness == 0:
-            progress.best_epoch = epoch
-        progress.best_fitness = fitness
+        if fitness > state.best_fitness or fitness == 0:
+            state.best_epoch = epoch
+        state.best_fitness = fitness
         return True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:

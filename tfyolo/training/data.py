@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tfyolo.data.dataset import Scan, check_usable, read_dataset, scan_split
-from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.scan import Scan, check_usable, read_dataset, scan_split
 from tfyolo.evaluation.validator import ValOptions
+from tfyolo.progress import Log, no_log
 from tfyolo.training.callbacks import Validation
 from tfyolo.training.hyps import DEFAULT, read_hyps
+from tfyolo.training.initialization import make_model, plan_start, with_anchors
 from tfyolo.training.model import TrainingModel
-from tfyolo.training.start import make_model, plan_start, with_anchors
 
 _SHOWN = 5
 """Problems of a data set named in a warning."""
@@ -80,7 +80,7 @@ class TrainingData:
 
 
 def _warn(scan: Scan) -> None:
-    """Tell what is left out, as the command line does."""
+    """Log what is left out, as the command line does."""
     wrong = [str(problem) for problem in scan.problems if problem.severity == "error"]
     if wrong:
         shown = "\n".join(f"  {text}" for text in wrong[:_SHOWN])
@@ -97,7 +97,7 @@ def training_model(
     cfg: str = "",
     *,
     autoanchor: bool = True,
-    tell: Callable[[str], None] = lambda _: None,
+    log: Log = no_log,
 ) -> TrainingModel:
     """A model for `fit` with the classes of `data`, and with anchors that fit its boxes.
 
@@ -106,14 +106,14 @@ def training_model(
         data: to be trained on.
         cfg: model name or YAML, by default that of `weights`.
         autoanchor: check the anchors, and make better ones where they do not fit.
-        tell: is given sentences on the weights taken over and on the anchors; `print`, for example.
+        log: is given sentences on the weights taken over and on the anchors; `print`, for example.
 
     Raises:
         TfyoloError: weights or configuration cannot be read.
     """
     start = plan_start(str(weights), cfg, data.names, data.image_size, data.hyps.anchors)
-    tell(start.describe())
+    log(start.describe())
     start = with_anchors(
-        start, data.samples, data.image_size, data.hyps.anchor_t, check=autoanchor, seed=data.seed, tell=tell
+        start, data.samples, data.image_size, data.hyps.anchor_t, check=autoanchor, seed=data.seed, log=log
     )
     return make_model(start, data.image_size)

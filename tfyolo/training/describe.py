@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.evaluation.benchmark_files import cores
+from tfyolo.export.runtime.cpu import cores
 from tfyolo.models import count_model
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tfyolo.disk import writing
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.libraries import require
+from tfyolo.progress import Log
 from tfyolo.training.callbacks import fitness
 from tfyolo.training.hyps import Hyps, read_hyps
 from tfyolo.training.options import TrainOptions
@@ -28,7 +28,7 @@ SEARCHED = {
 _WIDE = 100.0
 
 
-def evolve(options: TrainOptions, folder: Path, runs: int, tell: Callable[[str], None]) -> Path:
+def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
     """Train `runs` times with varied hyperparameters; the first run has those of `options`.
 
     The search is optuna's TPE sampler; its record in `evolve.db` lets an interrupted search go on, when
@@ -38,7 +38,7 @@ def evolve(options: TrainOptions, folder: Path, runs: int, tell: Callable[[str],
         options: of each run; a few epochs will do.
         folder: where runs, `evolve.db` and the result go.
         runs: how many.
-        tell: is given a sentence after each run.
+        log: is given a sentence after each run.
 
     Returns:
         `hyp_evolved.yaml`, which `--hyp` takes.
@@ -72,7 +72,7 @@ def evolve(options: TrainOptions, folder: Path, runs: int, tell: Callable[[str],
         )
         metrics = train(run, folder / f"run{trial.number}").metrics
         value = fitness(metrics) if metrics else 0.0
-        tell(f"run {trial.number + 1}: fitness {value:.4f}")
+        log(f"run {trial.number + 1}: fitness {value:.4f}")
         return value
 
     finished = sum(trial.state.is_finished() for trial in study.trials)

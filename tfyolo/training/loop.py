@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfyolo.data.pipeline import Pipeline
-from tfyolo.training.controls import check_callbacks
+from tfyolo.data.detection.pipeline import Pipeline
+from tfyolo.training.fit_checks import check_callbacks
 from tfyolo.training.model import LOSSES, TrainingModel
 
 

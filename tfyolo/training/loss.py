@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.matching import Matches, match_labels
+from tfyolo.training.label_assignment import Assignment, assign_labels
 
 FOCAL_ALPHA = 0.25
 """Weight of positives against negatives in the focal loss."""
@@ -30,7 +30,7 @@ class Losses(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LossSettings:
+class LossOptions:
     """Hyperparameters of the loss, by YOLOv5's names.
 
     Args:
@@ -54,11 +54,11 @@ class LossSettings:
     anchor_t: float = 4.0
 
     @classmethod
-    def of(cls, hyps: Any) -> LossSettings:
+    def of(cls, hyps: Any) -> LossOptions:
         """Those among a run's hyperparameters (`training.hyps.Hyps`)."""
         return cls(**{name: getattr(hyps, name) for name in cls.__dataclass_fields__})
 
-    def scaled(self, classes: int, scales: int, image_size: int) -> LossSettings:
+    def scaled(self, classes: int, scales: int, image_size: int) -> LossOptions:
         """Gains for another number of classes, scales and image size than COCO's 80, 3 and 640."""
         from dataclasses import replace
 
@@ -90,7 +90,7 @@ class DetectionLoss:
         anchors_px: Sequence[Sequence[float]],
         strides: Sequence[int],
         classes: int,
-        settings: LossSettings = LossSettings(),
+        settings: LossOptions = LossOptions(),
     ) -> None:
         if len(anchors_px) != len(strides):
             raise TfyoloError(f"{len(anchors_px)} rows of anchors, but {len(strides)} strides")
@@ -132,7 +132,7 @@ class DetectionLoss:
         anchors = self.anchors_wh_cells[index]
         shape, channels = tf.shape(head), 5 + self.classes
         cells = tf.reshape(tf.cast(head, tf.float32), (-1, channels))  # one row for each cell and anchor
-        matches = match_labels(labels, (shape[1], shape[2]), anchors, self.settings.anchor_t)
+        matches = assign_labels(labels, (shape[1], shape[2]), anchors, self.settings.anchor_t)
         found = tf.gather(cells, matches.cells)
         weight = tf.cast(matches.valid, tf.float32)
         count = tf.maximum(_over_replicas(tf.reduce_sum(weight)), 1.0)
@@ -180,7 +180,7 @@ def _over_replicas(value: Any) -> Any:
     return tf.distribute.get_replica_context().all_reduce("sum", value)
 
 
-def objectness_targets(iou: Any, matches: Matches, size: Any) -> Any:
+def objectness_targets(iou: Any, matches: Assignment, size: Any) -> Any:
     """(size,) overlap that each prediction is to announce; 0 where no label is its own.
 
     Where several labels meet in one prediction, the last in `matches.order` counts, whatever the order in
@@ -192,7 +192,7 @@ def objectness_targets(iou: Any, matches: Matches, size: Any) -> Any:
     return tf.tensor_scatter_nd_max(tf.zeros([size]), at, tf.where(counts, iou, 0.0))
 
 
-def decode_local(found: Any, matches: Matches) -> Any:
+def decode_local(found: Any, matches: Assignment) -> Any:
     """(n, 4) predicted boxes: centre from the cell's corner, and size, in cells (the v6.0 head)."""
     xy = 2.0 * tf.sigmoid(found[:, 0:2]) - 0.5
     wh = tf.square(2.0 * tf.sigmoid(found[:, 2:4])) * matches.anchors_wh_cells

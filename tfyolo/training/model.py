@@ -13,10 +13,10 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
 from tfyolo.models.build import call_heads
-from tfyolo.training.average import MovingAverage
-from tfyolo.training.controls import Guard, check_arguments, check_callbacks, check_epochs, steps_of
+from tfyolo.training.ema import ExponentialMovingAverage
+from tfyolo.training.fit_checks import Guard, check_arguments, check_callbacks, check_epochs, steps_of
 from tfyolo.training.hyps import Hyps
-from tfyolo.training.loss import DetectionLoss, LossSettings
+from tfyolo.training.loss import DetectionLoss, LossOptions
 from tfyolo.training.optimizers import GroupedOptimizer, on_devices, tensor_of
 from tfyolo.training.schedule import NOMINAL_BATCH, Schedule, cosine, linear
 
@@ -157,7 +157,7 @@ class TrainingModel(keras.Model):
         super().compile(optimizer=grouped, run_eagerly=run_eagerly, jit_compile=jit_compile)
         self.build_optimizer(grouped)
         spec = self.contract.spec
-        settings = LossSettings.of(hyps).scaled(spec.classes, len(spec.strides), self.image_size)
+        settings = LossOptions.of(hyps).scaled(spec.classes, len(spec.strides), self.image_size)
         self.detection_loss = DetectionLoss(self.contract.anchors_px, spec.strides, spec.classes, settings)
         self.autobalance = autobalance
         state = {"step": 0.0, "loss_scale": self._first_scale(), "sound_steps": 0.0}
@@ -175,7 +175,7 @@ class TrainingModel(keras.Model):
             name="balance",
         )
         self.balance.assign(self.detection_loss.balance)
-        self.average = MovingAverage(self.averaged.weights, self.network.weights)
+        self.average = ExponentialMovingAverage(self.averaged.weights, self.network.weights)
         self.means = [keras.metrics.Mean(name) for name in ("loss", *LOSSES)]
 
     def build_optimizer(self, optimizer: GroupedOptimizer) -> None:

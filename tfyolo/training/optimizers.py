@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.schedule import Controls
+from tfyolo.training.schedule import ScheduleValues
 
 MAX_GRADIENT_NORM = 10.0
 _BETA_2, _EPSILON = 0.999, 1e-8
@@ -60,8 +60,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     """Updates weights in three groups: kernels with weight decay, batch-norm scales and biases without.
 
     Biases (batch-norm's included) have a learning rate of their own during the warm-up. Every step adds to
-    accumulators; only each `Controls.accumulate`-th step changes weights, by arithmetic and not by a branch,
-    so that one graph serves all steps, on several devices too.
+    accumulators; only each `ScheduleValues.accumulate`-th step changes weights, by arithmetic and not by a
+    branch, so that one graph serves all steps, on several devices too.
 
     Args:
         rule: a key of `RULES`.
@@ -108,7 +108,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def _counter(self, name: str) -> Any:
         return self.add_variable((), "zeros", "float32", name=name)
 
-    def update(self, gradients: Sequence[Any], controls: Controls) -> tuple[Any, Any]:
+    def update(self, gradients: Sequence[Any], controls: ScheduleValues) -> tuple[Any, Any]:
         """One step.
 
         Args:
@@ -142,7 +142,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
         Args:
             base: the learning rate now.
-            share: `Controls.bias_rate`.
+            share: `ScheduleValues.bias_rate`.
         """
         return share * self.warmup_bias_lr * (base / self.first_rate)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tfyolo.data.pipeline import Pipeline
-from tfyolo.data.sample import Sample
+from tfyolo.data.detection.pipeline import Pipeline
+from tfyolo.data.detection.sample import Sample
 from tfyolo.evaluation.mosaic import mosaic
 from tfyolo.evaluation.plot_style import (
     LEARNING_RATE,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from tfyolo.errors import TfyoloError
+from tfyolo.progress import Log
 
-Tell = Callable[[str], None]
 Model = TypeVar("Model", bound=BaseModel)
 _MISSING = object()
 _JSON: dict[str, tuple[type, ...]] = {
@@ -73,17 +73,17 @@ def validated(model: type[Model], values: Any, path: Path) -> Model:
         raise TfyoloError(f"its `{where}`: {first['msg']}", path=path, fix="begin a new run") from error
 
 
-def tell_ignored(given: Mapping[str, Any], kept: Mapping[str, Any], tell: Tell) -> None:
+def tell_ignored(given: Mapping[str, Any], kept: Mapping[str, Any], log: Log) -> None:
     """Say which options of a call have no effect on a run that goes on with others.
 
     Args:
         given: options of the call, as plain values.
         kept: those of the run.
-        tell: is given a sentence for each that differs.
+        log: is given a sentence for each that differs.
     """
     for name, value in given.items():
         if name in kept and value != kept[name]:
-            tell(
+            log(
                 f"`{name}` = {value!r} is ignored: a resumed run keeps its settings, here {kept[name]!r}; "
                 "begin a new run for others"
             )
@@ -95,7 +95,7 @@ def check_names(run: Sequence[str], data: Sequence[str], path: Path) -> None:
     Raises:
         TfyoloError: with both lists.
     """
-    from tfyolo.data.class_map import listed
+    from tfyolo.data.detection.class_map import listed
 
     if tuple(run) != tuple(data):
         raise TfyoloError(

@@ -14,7 +14,7 @@ NOMINAL_BATCH = 64
 _SHORTEST_WARMUP = 100
 
 
-class Controls(NamedTuple):
+class ScheduleValues(NamedTuple):
     """What holds at one step; float32 scalars.
 
     Args:
@@ -93,14 +93,14 @@ class Schedule:
         """Factor of the weight decay, for batches that do not make up the nominal one."""
         return self.batch * self.accumulate / self.nominal_batch
 
-    def __call__(self, step: Any) -> Controls:
+    def __call__(self, step: Any) -> ScheduleValues:
         """What holds at `step`, counted from 0; an int or a scalar tensor."""
         step = tf.cast(step, tf.float32)
         epoch = tf.floor(step / self.steps_per_epoch)
         factor = self.decay(tf.minimum(epoch / self.epochs, 1.0), self.lrf)
         warm = tf.minimum(step / self.warmup_steps, 1.0) if self.warmup_steps else tf.constant(1.0)
         share = self.nominal_batch / self.batch
-        return Controls(
+        return ScheduleValues(
             factor=warm * factor,
             bias_rate=1.0 - warm,
             momentum=self.warmup_momentum + warm * (self.momentum - self.warmup_momentum),

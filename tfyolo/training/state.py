@@ -21,7 +21,7 @@ _ARRAYS, _NOTES = "training.npz", "training.json"
 
 
 @dataclass
-class Progress:
+class RunState:
     """How far a run has come.
 
     Args:
@@ -43,15 +43,15 @@ class Progress:
     task: str = "detect"
 
 
-def save_state(model: TrainingModel, progress: Progress, path: Path) -> None:
+def save_state(model: TrainingModel, state: RunState, path: Path) -> None:
     """Write the averaged network as a model file, and inside it all that a resume needs, at once."""
     data = BytesIO()
     np.savez(data, **{str(i): variable.numpy() for i, variable in enumerate(_variables(model))})
-    members = {_ARRAYS: data.getvalue(), _NOTES: json.dumps(asdict(progress)).encode()}
+    members = {_ARRAYS: data.getvalue(), _NOTES: json.dumps(asdict(state)).encode()}
     save_keras(model.averaged, model.contract, path, members)
 
 
-def read_progress(path: Path, task: str = "detect") -> Progress:
+def read_state(path: Path, task: str = "detect") -> RunState:
     """The notes in a `last.keras`.
 
     Args:
@@ -64,7 +64,7 @@ def read_progress(path: Path, task: str = "detect") -> Progress:
     try:
         with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
             notes = json.loads(archive.read(_NOTES))
-        progress = Progress(**check_kinds(Progress, notes, path))
+        state = RunState(**check_kinds(RunState, notes, path))
     except KeyError as error:
         raise TfyoloError(
             "holds no unfinished run: it ended, or the file was not written by `tfyolo train`",
@@ -73,10 +73,10 @@ def read_progress(path: Path, task: str = "detect") -> Progress:
         ) from error
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise TfyoloError("is damaged or no tfyolo model", path=path) from error
-    if progress.task != task:
+    if state.task != task:
         kind, command = ("classifier", "classify train") if task == "detect" else ("detector", "train")
         raise TfyoloError(f"is a run of a {kind}", path=path, fix=f"tfyolo {command} --resume {path}")
-    return progress
+    return state
 
 
 def newest_run(project: Path, task: str = "detect") -> Path:
@@ -88,7 +88,7 @@ def newest_run(project: Path, task: str = "detect") -> Path:
     found = sorted(project.glob("*/weights/last.keras"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found:
         try:
-            read_progress(path, task)
+            read_state(path, task)
         except TfyoloError:
             continue
         return path

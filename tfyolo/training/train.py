@@ -13,28 +13,33 @@ import keras
 import numpy as np
 import yaml
 
-from tfyolo.data.dataset import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
-from tfyolo.data.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.scan import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
 from tfyolo.files import atomic
 from tfyolo.inference.load import load_detector
+from tfyolo.progress import Log, Progress, no_log
 from tfyolo.training import plots
 from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard, Validation
 from tfyolo.training.describe import describe_run
 from tfyolo.training.hyps import Hyps, read_hyps
+from tfyolo.training.initialization import (
+    check_libraries,
+    frozen_layers,
+    make_model,
+    plan_start,
+    with_anchors,
+)
 from tfyolo.training.loop import run_epochs
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.options import TrainOptions
 from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored, validated
-from tfyolo.training.start import check_libraries, frozen_layers, make_model, plan_start, with_anchors
-from tfyolo.training.state import Progress, read_progress, restore_state
+from tfyolo.training.state import RunState, read_state, restore_state
 from tfyolo.training.strategies import open_strategy
-from tfyolo.training.transfer import Start
+from tfyolo.training.transfer import InitialWeights
 from tfyolo.weights.keras_file import read_contract
 
-Tell = Callable[[str], None]
-Bar = Callable[[str, int, int], None]
 PRECISIONS = {"off": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
@@ -61,8 +66,8 @@ def train(
     *,
     resume: Path | None = None,
     callbacks: Sequence[Any] = (),
-    tell: Tell = lambda _: None,
-    bar: Bar | None = None,
+    log: Log = no_log,
+    progress: Progress | None = None,
 ) -> TrainResult:
     """Train a detector.
 
@@ -70,10 +75,10 @@ def train(
         options: what to do.
         folder: of the run; `weights/`, `results.csv` and pictures are written there.
         resume: `last.keras` of an unfinished run to go on with, whose own options and hyperparameters count;
-            `tell` is told which of `options` differ.
+            `log` is told which of `options` differ.
         callbacks: Keras callbacks, called after the run's own.
-        tell: is given sentences for a log.
-        bar: is told how far scanning and validating are.
+        log: is given sentences for a log.
+        progress: is told how far scanning and validating are.
 
     Raises:
         TfyoloError: data set, weights or options are wrong.
@@ -83,42 +88,42 @@ def train(
         >>> train(options, Path("runs/train/exp")).metrics.map50  # doctest: +SKIP
         0.85
     """
-    progress = None
+    state = None
     if resume:
-        progress = read_progress(resume)
-        kept = from_plain(progress.options, resume)
-        tell_ignored(plain(options), plain(kept), tell)
+        state = read_state(resume)
+        kept = from_plain(state.options, resume)
+        tell_ignored(plain(options), plain(kept), log)
         options = kept
     strategy = open_strategy(options.strategy)  # workers connect before anything else is done
     check_libraries(options)
     keras.utils.set_random_seed(options.seed)
-    dataset, scans = _scan(options, bar)
+    dataset, scans = _scan(options, progress)
     for problem in dict.fromkeys(str(problem) for scan in scans.values() for problem in scan.problems):
-        tell(problem)
+        log(problem)
     names = ("object",) if options.single_cls else dataset.names
     samples = scans["train"].samples
-    if progress and resume:
-        hyps = _kept_hyps(progress, options, resume, tell)
-        start = Start(read_contract(resume))
+    if state and resume:
+        hyps = _kept_hyps(state, options, resume, log)
+        start = InitialWeights(read_contract(resume))
         check_names(start.contract.names, names, dataset.yaml_path)
     else:
         hyps = read_hyps(options.hyp, **options.hyp_overrides)
         start = plan_start(options.weights, options.cfg, names, options.image_size, hyps.anchors)
-        tell(start.describe())
+        log(start.describe())
         start = with_anchors(
             start, samples, options.image_size, hyps.anchor_t, check=options.autoanchor, seed=options.seed,
-            tell=tell, progress=None if bar is None else partial(bar, "evolving anchors"),
+            log=log, progress=None if progress is None else partial(progress, "evolving anchors"),
         )  # fmt: skip
     with strategy.scope() if strategy else nullcontext():
         model = make_model(start, options.image_size, PRECISIONS[options.amp], options.sync_bn)
         for sentence in describe_run(model, options.image_size):
-            tell(sentence)
-        batch = _batch(options, model, tell)
+            log(sentence)
+        batch = _batch(options, model, log)
         options = dataclasses.replace(options, batch=batch)
-        progress = progress or Progress(options=plain(options), hyps=hyps.model_dump())
-        pipeline = _pipeline(samples, options, hyps, batch, max(start.contract.strides), bar)
+        state = state or RunState(options=plain(options), hyps=hyps.model_dump())
+        pipeline = _pipeline(samples, options, hyps, batch, max(start.contract.strides), progress)
         if frozen := model.freeze(frozen_layers(options.freeze, start.contract.spec)):
-            tell(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
+            log(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
         model.compile(
             options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch, batch=batch,
             hyps=hyps, cos_lr=options.cos_lr, autobalance=options.autobalance,
@@ -126,12 +131,12 @@ def train(
         )  # fmt: skip
         if resume:
             restore_state(model, resume)
-            tell(f"resumed after epoch {progress.epoch} of {options.epochs}")
-            if note := model.go_to(progress.epoch):
-                tell(note)
+            log(f"resumed after epoch {state.epoch} of {options.epochs}")
+            if note := model.go_to(state.epoch):
+                log(note)
         if strategy is not None and not strategy.extended.should_checkpoint:  # another worker writes
             with pipeline.table.naming_damaged():
-                run_epochs(model, pipeline, options.epochs, progress.epoch)
+                run_epochs(model, pipeline, options.epochs, state.epoch)
             return TrainResult(folder, folder / "weights/best.keras", folder / "weights/last.keras", None)
         if not resume:
             _write_notes(folder, options, hyps)
@@ -139,16 +144,16 @@ def train(
             plots.save_labels(samples, dataset.names, folder / "labels.jpg")
             with pipeline.table.naming_damaged():
                 plots.save_batches(pipeline, names, folder)
-        checkpoints, own = _own_callbacks(folder, options, progress, dataset, scans.get("val"), bar)
+        checkpoints, own = _own_callbacks(folder, options, state, dataset, scans.get("val"), progress)
         weights = _weights_for(samples, own[0], names) if options.image_weights else None
         with pipeline.table.naming_damaged():
-            run_epochs(model, pipeline, options.epochs, progress.epoch, [*own, *callbacks], weights)
+            run_epochs(model, pipeline, options.epochs, state.epoch, [*own, *callbacks], weights)
     if options.plots:
         plots.save_results(folder / "results.csv", folder / "results.png")
     metrics = None
     if "val" in scans:
         settings = ValOptions(single_cls=options.single_cls, plots=options.plots)
-        metrics = validate(load_detector(checkpoints.best), dataset, settings, folder, bar, scans["val"])
+        metrics = validate(load_detector(checkpoints.best), dataset, settings, folder, progress, scans["val"])
     return TrainResult(folder, checkpoints.best, checkpoints.last, metrics)
 
 
@@ -173,9 +178,9 @@ def from_plain(values: dict[str, Any], path: Path) -> TrainOptions:
     return TrainOptions(**{**found, "data": Path(found["data"]), "freeze": tuple(found.get("freeze", (0,)))})
 
 
-def _kept_hyps(progress: Progress, options: TrainOptions, resume: Path, tell: Tell) -> Hyps:
+def _kept_hyps(state: RunState, options: TrainOptions, resume: Path, log: Log) -> Hyps:
     """Hyperparameters of a run that goes on, and a word where its file says others by now."""
-    kept = validated(Hyps, progress.hyps, resume)
+    kept = validated(Hyps, state.hyps, resume)
     try:
         now = read_hyps(options.hyp, **options.hyp_overrides)
     except TfyoloError:  # moved, or no longer right: it is not needed
@@ -183,11 +188,11 @@ def _kept_hyps(progress: Progress, options: TrainOptions, resume: Path, tell: Te
     changed = [name for name in Hyps.model_fields if getattr(now, name) != getattr(kept, name)]
     if changed:
         values = ", ".join(f"{name} = {getattr(kept, name)}" for name in changed)
-        tell(f"{options.hyp} has changed, but a resumed run keeps its hyperparameters: {values}")
+        log(f"{options.hyp} has changed, but a resumed run keeps its hyperparameters: {values}")
     return kept
 
 
-def _scan(options: TrainOptions, bar: Bar | None) -> tuple[Dataset, dict[str, Scan]]:
+def _scan(options: TrainOptions, progress: Progress | None) -> tuple[Dataset, dict[str, Scan]]:
     dataset = read_dataset(options.data)
     scans = {}
     for split in ("train", "val"):
@@ -195,19 +200,19 @@ def _scan(options: TrainOptions, bar: Bar | None) -> tuple[Dataset, dict[str, Sc
             raise TfyoloError(
                 "has no `val`", path=dataset.yaml_path, fix="add `val:`, pictures to measure on"
             )
-        follow = None if bar is None else partial(bar, f"checking {split} labels")
+        follow = None if progress is None else partial(progress, f"checking {split} labels")
         scans[split] = scan_split(dataset, split, progress=follow)
         check_usable(dataset, split, scans[split], labelled=split == "train")
     return dataset, scans
 
 
-def _batch(options: TrainOptions, model: TrainingModel, tell: Tell) -> int:
+def _batch(options: TrainOptions, model: TrainingModel, log: Log) -> int:
     if options.batch > 0:
         return options.batch
     from tfyolo.training.autobatch import fitting_batch
 
     batch = fitting_batch(model, options.image_size)
-    tell(f"batch size: {batch} fits the GPU's memory")
+    log(f"batch size: {batch} fits the GPU's memory")
     return batch
 
 
@@ -217,32 +222,32 @@ def _pipeline(
     hyps: Hyps,
     batch: int,
     stride: int,
-    bar: Bar | None,
+    progress: Progress | None,
 ) -> Pipeline:
     settings = PipelineOptions(
         image_size=options.image_size, batch=batch, seed=options.seed, rect=options.rect,
         multi_scale=options.multi_scale, cache=options.cache, stride=stride, single_cls=options.single_cls,
     )  # fmt: skip
-    follow = None if bar is None else partial(bar, f"caching pictures ({options.cache})")
+    follow = None if progress is None else partial(progress, f"caching pictures ({options.cache})")
     return Pipeline(samples, hyps.augmentation(), settings, follow)
 
 
 def _own_callbacks(
     folder: Path,
     options: TrainOptions,
-    progress: Progress,
+    state: RunState,
     dataset: Dataset,
     scan: Scan | None,
-    bar: Bar | None,
+    progress: Progress | None,
 ) -> tuple[Checkpoints, list[Any]]:
     """In the order in which they depend on each other."""
     settings = ValOptions(single_cls=options.single_cls, plots=False, batch=2 * max(options.batch, 8))
     # A worker that stopped alone would leave the others waiting.
     patience = options.patience if options.val and options.strategy != "multiworker" else 0
-    checkpoints = Checkpoints(folder / "weights", progress, options.save_period, patience, options.save)
+    checkpoints = Checkpoints(folder / "weights", state, options.save_period, patience, options.save)
     own = [
-        Validation(dataset, scan, settings, options.image_size, options.val, bar),
-        ResultsCsv(folder / "results.csv", progress.epoch),
+        Validation(dataset, scan, settings, options.image_size, options.val, progress),
+        ResultsCsv(folder / "results.csv", state.epoch),
         checkpoints,
     ]
     if options.tensorboard:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.class_map import common_classes, is_unnamed, listed
+from tfyolo.data.detection.class_map import common_classes, is_unnamed, listed
 from tfyolo.models import Contract
 
 _BOX_VALUES = 5
@@ -29,7 +29,7 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialWeights:
     """Where training begins.
 
     Args:

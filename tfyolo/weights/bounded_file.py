@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inputs import MODEL, open_descriptor
-from tfyolo.weights.stand_ins import RefusedError
+from tfyolo.weights.torch_globals import RefusedError
 
 MAX_DIRECTORY = 4 * 2**20  # bytes of the zip's central directory; YOLOv5n has 0.03 MB
 

@@ -28,7 +28,7 @@ SHA256 = {
 LICENCE = "Ultralytics' weights are licensed AGPL-3.0 (https://ultralytics.com/license); tfyolo is not."
 
 
-def find_weights(path_or_name: str | Path) -> Path:
+def fetch_weights(path_or_name: str | Path) -> Path:
     """The file of a path, of a model that ships (`bccd-n`), or of a release, `yolov5s` or `yolov5s.pt`.
 
     A file in the current folder wins, then what ships, then the cache, then a download, which is announced on
@@ -66,7 +66,7 @@ def output_stem(path_or_name: str | Path) -> Path:
         >>> output_stem("bccd-n").name
         'bccd-n'
     """
-    path = find_weights(path_or_name)
+    path = fetch_weights(path_or_name)
     return path.with_suffix("") if path == Path(path_or_name) else Path(path.stem)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping
 
-from tfyolo.weights.stand_ins import (
+from tfyolo.weights.torch_globals import (
     ITEM_BYTES,
     STORAGES,
     Budget,

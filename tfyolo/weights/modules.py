@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from tfyolo.weights.bounded_file import one_error
-from tfyolo.weights.stand_ins import (
+from tfyolo.weights.torch_archive import TorchArchive, open_archive
+from tfyolo.weights.torch_globals import (
     ITEM_BYTES,
     Budget,
     Global,
@@ -26,7 +27,6 @@ from tfyolo.weights.stand_ins import (
     number_of,
     shown,
 )
-from tfyolo.weights.torch_archive import TorchArchive, open_archive
 
 # Far over any YOLOv5 (x6: some 750 modules 8 levels deep), far under what hurts.
 MAX_PARTS = 300_000  # attribute values, modules and tensors of the model as the file shares them

@@ -2,8 +2,8 @@
 
 A checkpoint is a zip archive (`torch_zip.py`), or a file of PyTorch before 1.6 (`torch_legacy.py`), with a
 pickle of whole `models.yolo.*` objects. The pickle is interpreted as data (`inert_pickle.py`), whose records
-become `Module`s (`modules.py`). What tfyolo writes (`export/pt.py`) holds a state dict instead, with the
-configuration beside it.
+become `Module`s (`modules.py`). Files written by tfyolo (`export/pt/writer.py`) hold a state dict instead and
+the configuration.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from tfyolo.errors import TfyoloError
 from tfyolo.weights.bounded_file import one_error
 from tfyolo.weights.modules import Builder, Module
-from tfyolo.weights.stand_ins import Instance, Record, TensorView, number_of
 from tfyolo.weights.torch_archive import open_archive
+from tfyolo.weights.torch_globals import Instance, Record, TensorView, number_of
 
 __all__ = ["Module", "Record", "TorchCheckpoint", "read_checkpoint"]
 

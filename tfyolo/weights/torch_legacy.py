@@ -16,7 +16,7 @@ from types import TracebackType
 from tfyolo.errors import TfyoloError
 from tfyolo.weights.bounded_file import LEGACY, BoundedFile
 from tfyolo.weights.inert_pickle import MAX_PICKLE, loads_legacy
-from tfyolo.weights.stand_ins import ITEM_BYTES, RefusedError, Storage, shown
+from tfyolo.weights.torch_globals import ITEM_BYTES, RefusedError, Storage, shown
 
 VERSION = 1001
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from tfyolo.files import atomic
-from tfyolo.weights.stand_ins import STORAGES
+from tfyolo.weights.torch_globals import STORAGES
 
 _ROOT = "archive"
 _ALIGNMENT = 64  # bytes; tensors begin at multiples of it, so that PyTorch can map the file into memory

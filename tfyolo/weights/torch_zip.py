@@ -10,7 +10,7 @@ from types import TracebackType
 from tfyolo.errors import TfyoloError
 from tfyolo.weights.bounded_file import BoundedFile
 from tfyolo.weights.inert_pickle import MAX_PICKLE, loads
-from tfyolo.weights.stand_ins import RefusedError
+from tfyolo.weights.torch_globals import RefusedError
 
 
 class TorchZip:

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import Chance
+from tfyolo.data.augment.chance import RandomStream
 from tfyolo.data.augment.paste import filled
 from tfyolo.data.augment.settings import Augmentation
-from tfyolo.data.pipeline import Pipeline, PipelineOptions
-from tfyolo.data.sample import Sample
+from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
+from tfyolo.data.detection.sample import Sample
 
 PLAIN = {"hsv_h": 0.0, "hsv_s": 0.0, "hsv_v": 0.0, "fliplr": 0.0, "scale": 0.0, "translate": 0.0}
 RED = np.array([255, 0, 0])
@@ -30,7 +30,7 @@ def test_filling_agrees_with_opencv_but_for_the_edge(seed):
 
 
 def test_order_is_a_permutation():
-    assert sorted(Chance(0, tf.constant(3)).order(7).numpy()) == list(range(7))
+    assert sorted(RandomStream(0, tf.constant(3)).order(7).numpy()) == list(range(7))
 
 
 def triangle_sample(folder, number):

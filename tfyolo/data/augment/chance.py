@@ -9,7 +9,7 @@ import tensorflow as tf
 _COUNT = 64
 
 
-class Chance:
+class RandomStream:
     """Uniform numbers by name, all drawn at once; the same names in the same order give the same numbers.
 
     Args:
@@ -17,7 +17,7 @@ class Chance:
         element: a scalar tensor that differs from picture to picture.
 
     Example:
-        >>> float(Chance(0, tf.constant(7)).between(-1.0, 1.0)) <= 1
+        >>> float(RandomStream(0, tf.constant(7)).between(-1.0, 1.0)) <= 1
         True
     """
 
@@ -28,10 +28,10 @@ class Chance:
         self._values = tf.random.stateless_uniform([_COUNT], self._seed)
         self._used = 0
 
-    def fork(self) -> Chance:
+    def fork(self) -> RandomStream:
         """Numbers of another stream, where they are to be drawn inside a branch."""
         self._forks += 1
-        return Chance(self._base, self._element, self._stream + self._forks)
+        return RandomStream(self._base, self._element, self._stream + self._forks)
 
     def between(self, low: float | Any, high: float | Any, count: int | None = None) -> Any:
         """One number, or `count` of them, float32 in [low, high)."""

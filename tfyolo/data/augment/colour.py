@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import Chance
+from tfyolo.data.augment.chance import RandomStream
 from tfyolo.data.augment.settings import Augmentation
 
 _LUMA = (0.213, 0.715, 0.072)
@@ -34,7 +34,7 @@ def colour_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
     return value * tf.matmul(turned, luma + saturation * (eye - luma))
 
 
-def jitter(image: Any, chance: Chance, settings: Augmentation) -> Any:
+def jitter(image: Any, chance: RandomStream, settings: Augmentation) -> Any:
     """Vary the colours of a float32 image (h, w, 3) in 0..255; it may leave that range."""
     hue = chance.between(-settings.hsv_h, settings.hsv_h)
     saturation = 1.0 + chance.between(-settings.hsv_s, settings.hsv_s)

@@ -8,14 +8,14 @@ from typing import Any
 import tensorflow as tf
 
 from tfyolo.data.augment.boxes import SMALLEST_SHARE, clip_labels, flip_labels, normalise
-from tfyolo.data.augment.chance import Chance
+from tfyolo.data.augment.chance import RandomStream
 from tfyolo.data.augment.colour import jitter
 from tfyolo.data.augment.layout import Hw, Layout, mosaic, random_view, single
 from tfyolo.data.augment.paste import paste_mirrored
 from tfyolo.data.augment.settings import Augmentation
 from tfyolo.data.augment.tiles import draw, place_labels, with_origin
 from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels, warp_outlines
-from tfyolo.data.pictures import PictureTable
+from tfyolo.data.caches.image_table import ImageTable
 
 MIXUP_BETA = 32.0
 
@@ -33,7 +33,7 @@ class Composer:
 
     def __init__(
         self,
-        table: PictureTable,
+        table: ImageTable,
         settings: Augmentation | None,
         image_size: int,
         seed: int,
@@ -58,10 +58,10 @@ class Composer:
         """
         settings = self.settings
         if settings is None:
-            view = random_view(Chance(self.seed, element), None, out_hw, out_hw)
+            view = random_view(RandomStream(self.seed, element), None, out_hw, out_hw)
             image, labels = self._draw([index], lambda sizes: single(sizes, view, out_hw), out_hw)
             return tf.saturate_cast(image + 0.5, tf.uint8), normalise(labels, out_hw)
-        chance = Chance(self.seed, element)
+        chance = RandomStream(self.seed, element)
         image, labels = self._scene(index, chance, settings, out_hw)
         image = jitter(image, chance, settings)
         left_right, up_down = chance.happens(settings.fliplr), chance.happens(settings.flipud)
@@ -73,7 +73,7 @@ class Composer:
             image = tf.cond(up_down, lambda: tf.reverse(flipped, [0]), lambda: flipped)
         return image, normalise(flip_labels(labels, out_hw, left_right, up_down), out_hw)
 
-    def _scene(self, index: Any, chance: Chance, settings: Augmentation, out_hw: Hw) -> tuple[Any, Any]:
+    def _scene(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> tuple[Any, Any]:
         """A mosaic, two blended ones, or a picture alone; labels as class and corners in pixels, clipped."""
 
         def alone() -> tuple[Any, Any]:
@@ -102,7 +102,7 @@ class Composer:
             return first()
         return tf.cond(chance.happens(settings.mosaic), first, alone)
 
-    def _mosaic(self, index: Any, chance: Chance, settings: Augmentation, out_hw: Hw) -> Any:
+    def _mosaic(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any:
         """A function that draws a mosaic with this picture first (of nine: in the middle)."""
         partners = chance.indices(self.table.size, 8)
         middle = chance.between(0.5, 1.5, 2) * float(self.image_size)
@@ -125,7 +125,7 @@ class Composer:
         return lambda: tf.cond(is_nine, nine, four)
 
     def _warped(
-        self, indices: list[Any], layout: Callable[[Any], Layout], chance: Chance, out_hw: Hw
+        self, indices: list[Any], layout: Callable[[Any], Layout], chance: RandomStream, out_hw: Hw
     ) -> tuple[Any, Any]:
         """Draw, paste objects into mosaics, and change the shape, as far as settings say so."""
         image, labels = self._draw(indices, layout, out_hw)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import Chance
+from tfyolo.data.augment.chance import RandomStream
 from tfyolo.data.augment.settings import Augmentation
 
 Hw = tuple[Any, Any]
@@ -43,7 +43,7 @@ class Layout(NamedTuple):
     corners_xyxy: Any
 
 
-def random_view(chance: Chance, settings: Augmentation | None, canvas_hw: Hw, out_hw: Hw) -> View:
+def random_view(chance: RandomStream, settings: Augmentation | None, canvas_hw: Hw, out_hw: Hw) -> View:
     """Random scale and shift of a canvas whose middle is near the image's middle; none without settings."""
     canvas, out = _xy(canvas_hw), _xy(out_hw)
     if settings is None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import Chance
+from tfyolo.data.augment.chance import RandomStream
 
 LARGEST_HIDDEN_SHARE = 0.30
 """Of another label's box, that the box of a pasted object may cover."""
 
 
 def paste_mirrored(
-    image: Any, labels: Any, outlines_px: Callable[[Any], tuple[Any, Any]], chance: Chance, share: float
+    image: Any, labels: Any, outlines_px: Callable[[Any], tuple[Any, Any]], chance: RandomStream, share: float
 ) -> tuple[Any, Any]:
     """Paste some objects of an image, mirrored left to right, at the mirrored place.
 

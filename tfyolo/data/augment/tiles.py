@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfyolo.data.augment.layout import Layout
-from tfyolo.data.letterbox import PAD_VALUE
+from tfyolo.data.images.letterbox import PAD_VALUE
 
 
 def draw_cell(picture: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:

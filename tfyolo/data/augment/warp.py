@@ -7,13 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import Chance
+from tfyolo.data.augment.chance import RandomStream
 from tfyolo.data.augment.layout import Hw
 from tfyolo.data.augment.settings import Augmentation
-from tfyolo.data.letterbox import PAD_VALUE
+from tfyolo.data.images.letterbox import PAD_VALUE
 
 
-def random_warp(chance: Chance, settings: Augmentation, out_hw: Hw) -> Any:
+def random_warp(chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any:
     """(3, 3) matrix that takes points (x, y, 1) of an image to where they go; its middle stays.
 
     Scale and shift are not in it: they belong to the `View` that the scene was drawn with.

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.inspection import Inspection, TensorInfo, inspect_file
+from tfyolo.export.runtime.inspection import Inspection, TensorInfo, inspect_file
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.snippets.languages import LANGUAGES, Language, find_language
 from tfyolo.models.outputs import BOXES, DETECTIONS, PROBABILITIES

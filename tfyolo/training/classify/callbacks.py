@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from tfyolo.data.folders import FolderDataset
-from tfyolo.data.sample import Scan
+from tfyolo.data.classification.folders import FolderDataset
+from tfyolo.data.detection.sample import Scan
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
+from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.inference.classifier import Classifier
-from tfyolo.inference.runtimes.keras import KerasRuntime
+from tfyolo.progress import Progress
 from tfyolo.training.callbacks import ResultsCsv
 
 TOP1, TOP5 = "metrics/accuracy_top1", "metrics/accuracy_top5"
@@ -39,7 +39,7 @@ class ClassifierValidation(keras.callbacks.Callback):
         scan: Scan | None = None,
         options: ClassifyValOptions | None = None,
         every_epoch: bool = True,
-        progress: Callable[[str, int, int], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__()
         self.dataset, self.scan, self.options = dataset, scan, options or ClassifyValOptions(plots=False)

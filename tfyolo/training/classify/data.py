@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfyolo.data.classification import ClassificationOptions, ClassificationPipeline
-from tfyolo.data.classification_augment import ClassificationAugmentation
-from tfyolo.data.folders import read_folders, scan_folders
+from tfyolo.data.classification.augment import ClassificationAugmentation
+from tfyolo.data.classification.folders import read_folders, scan_folders
+from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.training.classify.callbacks import ClassifierValidation
 from tfyolo.training.classify.model import ClassifierTraining
 from tfyolo.training.classify.start import make_classifier, plan_classifier
@@ -44,7 +44,7 @@ class ClassificationData:
     ) -> None:
         self.dataset, self.image_size, self.batch = read_folders(data), image_size, batch
         samples = scan_folders(self.dataset, "train").samples
-        options = ClassificationOptions(image_size, batch, seed, cache)
+        options = ClassificationPipelineOptions(image_size, batch, seed, cache)
         self.pipeline = ClassificationPipeline(
             samples, len(self.names), augmentation or ClassificationAugmentation(), options
         )

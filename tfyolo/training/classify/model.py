@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.average import MovingAverage
 from tfyolo.training.classify.options import ClassifyHyps
+from tfyolo.training.ema import ExponentialMovingAverage
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.optimizers import GroupedOptimizer, on_devices, tensor_of
 from tfyolo.training.schedule import Schedule, cosine, linear
@@ -86,7 +86,7 @@ class ClassifierTraining(TrainingModel):
             for name, value in state.items()
         }
         self.balance, self.autobalance = None, False  # a detector's
-        self.average = MovingAverage(self.averaged.weights, self.network.weights)
+        self.average = ExponentialMovingAverage(self.averaged.weights, self.network.weights)
         self.means = [keras.metrics.Mean(name) for name in ("loss", "accuracy")]
 
     def call(self, images: Any, training: bool = False) -> Any:

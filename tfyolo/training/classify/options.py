@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tfyolo.data.classification_augment import ClassificationAugmentation
+from tfyolo.data.classification.augment import ClassificationAugmentation
 
 
 class ClassifyHyps(BaseModel):

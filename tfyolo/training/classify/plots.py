@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfyolo.data.classification import ClassificationPipeline
+from tfyolo.data.classification.pipeline import ClassificationPipeline
 from tfyolo.evaluation.mosaic import mosaic
 from tfyolo.evaluation.plot_style import LEARNING_RATE, save_run
 

@@ -12,17 +12,17 @@ from tfyolo.models.build import import_keras
 from tfyolo.models.parse import parse_spec
 from tfyolo.models.spec import ModelSpec
 from tfyolo.training.classify.model import ClassifierTraining
-from tfyolo.training.start import measured
-from tfyolo.training.transfer import Start
+from tfyolo.training.initialization import measured
+from tfyolo.training.transfer import InitialWeights
 from tfyolo.weights import load_model
-from tfyolo.weights.hub import find_weights
+from tfyolo.weights.hub import fetch_weights
 
 DEFAULT_MODEL = "yolov5n-cls"
 
 
 def plan_classifier(
     model: str, pretrained: str, names: Sequence[str], image_size: int, dropout: float = 0.0
-) -> Start:
+) -> InitialWeights:
     """Read the configuration and the weights to begin from.
 
     Args:
@@ -39,7 +39,7 @@ def plan_classifier(
     import_keras()
     source = origin = None
     if pretrained:
-        source, origin = load_model(find_weights(pretrained))
+        source, origin = load_model(fetch_weights(pretrained))
     spec = _spec(model, origin, {"classes": len(names), "dropout": dropout})
     if spec.task != "classify":
         raise TfyoloError(
@@ -48,10 +48,12 @@ def plan_classifier(
         )
     contract = Contract.of(spec, list(names), (image_size, image_size))
     # A detector's backbone has the layers of a classifier's, by name.
-    return measured(Start(contract, source, origin), pretrained, "--model")
+    return measured(InitialWeights(contract, source, origin), pretrained, "--model")
 
 
-def make_classifier(start: Start, image_size: int, precision: str | None = None) -> ClassifierTraining:
+def make_classifier(
+    start: InitialWeights, image_size: int, precision: str | None = None
+) -> ClassifierTraining:
     """The training model with the weights that fit; the others stay random."""
     model = ClassifierTraining(start.contract, image_size, precision)
     if start.source is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,29 +11,28 @@ from typing import Any
 import keras
 import yaml
 
-from tfyolo.data.classification import ClassificationOptions, ClassificationPipeline
-from tfyolo.data.classification_augment import ClassificationAugmentation
-from tfyolo.data.folders import FolderDataset, read_folders, scan_folders
-from tfyolo.data.sample import Scan
+from tfyolo.data.classification.augment import ClassificationAugmentation
+from tfyolo.data.classification.folders import FolderDataset, read_folders, scan_folders
+from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
+from tfyolo.data.detection.sample import Scan
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
 from tfyolo.files import atomic
 from tfyolo.inference.load import load_classifier
+from tfyolo.progress import Log, Progress, no_log
 from tfyolo.training.callbacks import Checkpoints, TensorBoard
 from tfyolo.training.classify import plots
 from tfyolo.training.classify.callbacks import ClassifierResultsCsv, ClassifierValidation
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 from tfyolo.training.classify.start import make_classifier, plan_classifier
 from tfyolo.training.describe import describe_run
+from tfyolo.training.initialization import check_libraries, frozen_layers
 from tfyolo.training.resume import absolute, check_kinds, check_names, tell_ignored, validated
-from tfyolo.training.start import check_libraries, frozen_layers
-from tfyolo.training.state import Progress, read_progress, restore_state
+from tfyolo.training.state import RunState, read_state, restore_state
 from tfyolo.training.train import PRECISIONS
-from tfyolo.training.transfer import Start
+from tfyolo.training.transfer import InitialWeights
 from tfyolo.weights.keras_file import read_contract
 
-Tell = Callable[[str], None]
-Bar = Callable[[str, int, int], None]
 TASK = "classify"
 
 
@@ -60,19 +59,19 @@ def train_classifier(
     *,
     resume: Path | None = None,
     callbacks: Sequence[Any] = (),
-    tell: Tell = lambda _: None,
-    bar: Bar | None = None,
+    log: Log = no_log,
+    progress: Progress | None = None,
 ) -> ClassifyResult:
     """Train a classifier by Keras' `fit`.
 
     Args:
         options: what to do.
         folder: of the run; `weights/`, `results.csv` and pictures are written there.
-        resume: `last.keras` of an unfinished run to go on with, whose own options count; `tell` is told which
+        resume: `last.keras` of an unfinished run to go on with, whose own options count; `log` is told which
             of `options` differ.
         callbacks: Keras callbacks, called after the run's own.
-        tell: is given sentences for a log.
-        bar: is told how far checking and validating are.
+        log: is given sentences for a log.
+        progress: is told how far checking and validating are.
 
     Raises:
         TfyoloError: data set, weights or options are wrong.
@@ -82,35 +81,35 @@ def train_classifier(
         >>> train_classifier(options, Path("runs/train-cls/exp")).metrics.top1  # doctest: +SKIP
         0.98
     """
-    progress = Progress(options=plain(options), task=TASK)
+    state = RunState(options=plain(options), task=TASK)
     if resume:
-        progress = read_progress(resume, TASK)
-        kept = from_plain(progress.options, resume)
-        tell_ignored(plain(options), plain(kept), tell)
+        state = read_state(resume, TASK)
+        kept = from_plain(state.options, resume)
+        tell_ignored(plain(options), plain(kept), log)
         options = kept
     check_libraries(options)
     keras.utils.set_random_seed(options.seed)
-    dataset, split, scans = _scan(options, bar)
+    dataset, split, scans = _scan(options, progress)
     for problem in dict.fromkeys(str(problem) for scan in scans.values() for problem in scan.problems):
-        tell(problem)
+        log(problem)
     hyps = options.hyps
-    start = _start(options, dataset, resume, tell)
+    start = _start(options, dataset, resume, log)
     start.contract.check_size((options.image_size, options.image_size))
     model = make_classifier(start, options.image_size, PRECISIONS[options.amp])
     for sentence in describe_run(model, options.image_size):
-        tell(sentence)
-    pipeline = _pipeline(scans["train"], len(dataset.names), options, bar)
+        log(sentence)
+    pipeline = _pipeline(scans["train"], len(dataset.names), options, progress)
     if frozen := model.freeze(frozen_layers(options.freeze, start.contract.spec)):
-        tell(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
+        log(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
     model.compile(
         options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch,
         batch=options.batch, hyps=hyps, cos_lr=options.cos_lr,
     )  # fmt: skip
     if resume:
         restore_state(model, resume)
-        tell(f"resumed after epoch {progress.epoch} of {options.epochs}")
-        if note := model.go_to(progress.epoch):
-            tell(note)
+        log(f"resumed after epoch {state.epoch} of {options.epochs}")
+        if note := model.go_to(state.epoch):
+            log(note)
     else:
         with atomic(folder / "opt.yaml") as temporary:
             temporary.write_text(yaml.safe_dump(plain(options), sort_keys=False))
@@ -119,37 +118,37 @@ def train_classifier(
             plots.save_batches(pipeline, dataset.names, folder)
     settings = ClassifyValOptions(split, options.batch, plots=False)
     checkpoints = Checkpoints(
-        folder / "weights", progress, options.save_period, options.patience if options.val else 0,
+        folder / "weights", state, options.save_period, options.patience if options.val else 0,
         options.save,
     )  # fmt: skip
     own = [
-        ClassifierValidation(dataset, scans[split], settings, options.val, bar),
-        ClassifierResultsCsv(folder / "results.csv", progress.epoch),
+        ClassifierValidation(dataset, scans[split], settings, options.val, progress),
+        ClassifierResultsCsv(folder / "results.csv", state.epoch),
         checkpoints,
         *([TensorBoard(folder)] if options.tensorboard else []),
     ]
     with pipeline.table.naming_damaged():
         model.fit(
-            pipeline.stream(progress.epoch), epochs=options.epochs, initial_epoch=progress.epoch,
+            pipeline.stream(state.epoch), epochs=options.epochs, initial_epoch=state.epoch,
             steps_per_epoch=pipeline.steps_per_epoch, callbacks=[*own, *callbacks], verbose=0,
         )  # fmt: skip
     if options.plots:
         plots.save_results(folder / "results.csv", folder / "results.png")
     settings = dataclasses.replace(settings, plots=options.plots)
     classifier = load_classifier(checkpoints.best)
-    metrics = validate_classifier(classifier, dataset, settings, folder, bar, scans[split])
+    metrics = validate_classifier(classifier, dataset, settings, folder, progress, scans[split])
     return ClassifyResult(folder, checkpoints.best, checkpoints.last, metrics)
 
 
-def _start(options: ClassifyOptions, dataset: FolderDataset, resume: Path | None, tell: Tell) -> Start:
+def _start(options: ClassifyOptions, dataset: FolderDataset, resume: Path | None, log: Log) -> InitialWeights:
     """The classifier to begin with, or that of the run that goes on."""
     if resume is None:
         start = plan_classifier(
             options.model, options.pretrained, dataset.names, options.image_size, options.hyps.dropout
         )
-        tell(start.describe())
+        log(start.describe())
         return start
-    start = Start(read_contract(resume))
+    start = InitialWeights(read_contract(resume))
     check_names(start.contract.names, dataset.names, dataset.root)
     return start
 
@@ -187,7 +186,7 @@ def from_plain(values: dict[str, Any], path: Path) -> ClassifyOptions:
     return ClassifyOptions(**{**found, **typed})
 
 
-def _scan(options: ClassifyOptions, bar: Bar | None) -> tuple[FolderDataset, str, dict[str, Scan]]:
+def _scan(options: ClassifyOptions, progress: Progress | None) -> tuple[FolderDataset, str, dict[str, Scan]]:
     """The data set, the split to validate on, and both splits' pictures."""
     dataset = read_folders(options.data)
     if "train" not in dataset.splits or dataset.is_whole:
@@ -201,14 +200,16 @@ def _scan(options: ClassifyOptions, bar: Bar | None) -> tuple[FolderDataset, str
         raise TfyoloError(f"`train` has but one class, {dataset.names[0]}", path=dataset.root, fix=fix)
     scans = {}
     for name in ("train", split):
-        follow = None if bar is None else partial(bar, f"checking {name} pictures")
+        follow = None if progress is None else partial(progress, f"checking {name} pictures")
         scans[name] = scan_folders(dataset, name, progress=follow)
         if not scans[name].samples:
             raise TfyoloError(f"no picture of `{name}` can be used", path=dataset.splits[name])
     return dataset, split, scans
 
 
-def _pipeline(scan: Scan, classes: int, options: ClassifyOptions, bar: Bar | None) -> ClassificationPipeline:
-    settings = ClassificationOptions(options.image_size, options.batch, options.seed, options.cache)
-    follow = None if bar is None else partial(bar, "caching pictures")
+def _pipeline(
+    scan: Scan, classes: int, options: ClassifyOptions, progress: Progress | None
+) -> ClassificationPipeline:
+    settings = ClassificationPipelineOptions(options.image_size, options.batch, options.seed, options.cache)
+    follow = None if progress is None else partial(progress, "caching pictures")
     return ClassificationPipeline(scan.samples, classes, options.augmentation, settings, follow)

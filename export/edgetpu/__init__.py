@@ -1,0 +1,1 @@
+"""TensorFlow Lite files for the Edge TPU."""

@@ -1,0 +1,1 @@
+"""Keras models: .keras files, and the networks of .pt checkpoints."""

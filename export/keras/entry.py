@@ -1,0 +1,18 @@
+"""Keras files, which hold the network itself: trained and exported from here."""
+
+from __future__ import annotations
+
+from tfyolo.export.format import TENSORFLOW, Format
+
+FORMAT = Format(
+    name="keras",
+    runs_with=TENSORFLOW,
+    label="Keras",
+    suffix=".keras",
+    exporter=None,
+    runtime="tfyolo.export.keras.runtime:open_file",
+    inspector="tfyolo.export.keras.runtime:inspect",
+    nms=("raw",),
+    precisions=("float32", "float16"),
+    source=True,
+)

@@ -1,0 +1,1 @@
+"""What all runtimes share: sessions, checked outputs, decoding, and bounds on untrusted graphs."""

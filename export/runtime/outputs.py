@@ -1,0 +1,239 @@
+"""What a graph gives, checked before it is believed: names, shapes, kinds of numbers, then row by row.
+
+A model file may be damaged, or say what is not so. What makes all of an output unusable (a name, a shape, a
+count of detections beyond the rows) is a `TfyoloError`. Single rows that are no boxes are left out, and the
+prediction's `problem` says how many and why. Nothing behind this module checks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.errors import BadOutputError, TfyoloError
+from tfyolo.export.runtime.decode import decode, join_parts, softmax
+from tfyolo.export.runtime.predictions import Candidates, Detections, Prediction, Probabilities
+from tfyolo.models.contract import Contract
+from tfyolo.models.network import PARTS
+from tfyolo.models.outputs import BOXES as CANDIDATES
+from tfyolo.models.outputs import DETECTIONS, LOGITS, PROBABILITIES, raw_outputs
+
+BOXES, CLASSES, SCORES, COUNT = DETECTIONS
+
+_FAR = 1e4
+"""Coordinates beyond so many times the input's size are no boxes: trained ones lie within four anchors."""
+_ROUNDING = 1e-3
+"""How far scores of 16-bit graphs may lie outside of 0..1."""
+
+
+def joined_heads(contract: Contract) -> list[str]:
+    """Names for raw heads whose parts are one tensor: those of a network that was not exported."""
+    return [f"head_{i}" for i in range(len(contract.strides))]
+
+
+def check_outputs(names: Iterable[str], contract: Contract, path: Path | None = None) -> None:
+    """Refuse a file whose outputs are none of the sets of names that exported graphs have.
+
+    Raises:
+        TfyoloError: outputs are missing, or there are others.
+    """
+    found = set(names)
+    raw = set(chain.from_iterable(raw_outputs(contract)))
+    wanted = [{PROBABILITIES}] if contract.task == "classify" else [{*DETECTIONS}, {*CANDIDATES}]
+    if found not in (*wanted, raw):
+        shown = ", ".join(sorted(map(str, found)))[:200] or "nothing"
+        raise TfyoloError(
+            f"its outputs are {shown}, which is not what tfyolo exports", path=path, fix="export it again"
+        )
+
+
+def check_arrays(
+    outputs: Mapping[str, object], contract: Contract, batch: int, input_hw: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Refuse outputs whose names, shapes or kinds of numbers are not what the contract says.
+
+    Args:
+        outputs: of a batch of images, by name.
+        contract: of the file.
+        batch: how many images there were.
+        input_hw: their height and width in pixels.
+
+    Returns:
+        The same, as arrays of numbers.
+
+    Raises:
+        TfyoloError: naming the output that is wrong.
+    """
+    if set(outputs) != set(joined_heads(contract)):
+        check_outputs(outputs, contract)
+    arrays = {name: np.asarray(values) for name, values in outputs.items()}
+    for name, wanted in _shapes(arrays, contract, input_hw).items():
+        found = arrays[name]
+        if found.dtype.kind not in "fiu" or found.shape != (batch, *wanted):
+            raise TfyoloError(
+                f"its output `{name}` is {found.dtype} {found.shape}, "
+                f"and its contract says numbers {(batch, *wanted)}",
+                fix="export it again",
+            )
+    return arrays
+
+
+def _shapes(
+    arrays: Mapping[str, np.ndarray], contract: Contract, input_hw: tuple[int, int]
+) -> dict[str, tuple[int, ...]]:
+    """Of each output the shape for one image. How many rows there are, the file itself may say."""
+    classes = len(contract.names)
+    if PROBABILITIES in arrays or LOGITS in arrays:
+        return dict.fromkeys(arrays, (classes,))
+    if COUNT in arrays:
+        rows = arrays[SCORES].shape[1] if arrays[SCORES].ndim == 2 else 0
+        return {BOXES: (rows, 4), CLASSES: (rows,), SCORES: (rows,), COUNT: ()}
+    grids = [(input_hw[0] // stride, input_hw[1] // stride) for stride in contract.strides]
+    anchors = [len(row) // 2 for row in contract.anchors_px]
+    if CANDIDATES[0] in arrays:
+        most = sum(height * width * count for (height, width), count in zip(grids, anchors, strict=True))
+        rows = arrays["boxes"].shape[1] if arrays["boxes"].ndim == 3 else 0
+        return {"boxes": (min(rows, most), 4), "scores": (min(rows, most), classes)}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for i, (grid, count) in enumerate(zip(grids, anchors, strict=True)):
+        if f"head_{i}" in arrays:
+            shapes[f"head_{i}"] = (*grid, count * (5 + classes))
+        else:
+            for part, values in zip(PARTS, (4, 1, classes), strict=True):
+                shapes[f"{part}_{i}"] = (*grid, count * values)
+    return shapes
+
+
+def from_signature(
+    outputs: Mapping[str, np.ndarray],
+    contract: Contract,
+    confidence: float,
+    input_hw: tuple[int, int] | None = None,
+) -> Prediction:
+    """A graph's outputs for one image, by signature name, as a prediction.
+
+    Args:
+        outputs: arrays of one image, such as `check_arrays` returns.
+        contract: of the file.
+        confidence: candidates of lower objectness may be left out.
+        input_hw: height and width of the input in pixels; the contract's by default.
+
+    Raises:
+        TfyoloError: the number of detections is none.
+        BadOutputError: probabilities are not such.
+    """
+    if PROBABILITIES in outputs or LOGITS in outputs:
+        return _probabilities(outputs)
+    height, width = input_hw or contract.image_size
+    scale = np.array([width, height, width, height], np.float32)
+    if COUNT in outputs:
+        return _detections(outputs, scale, len(contract.names))
+    lost = 0
+    if CANDIDATES[0] in outputs:
+        boxes = np.asarray(outputs["boxes"][0], np.float32)[:, [1, 0, 3, 2]] * scale
+        scores = np.asarray(outputs["scores"][0], np.float32)
+    else:
+        heads = _heads(outputs, contract)
+        lost = sum(_not_numbers(head, len(contract.names)) for head in heads)
+        decoded = decode(heads, contract.anchors_px, contract.strides, confidence)
+        boxes, scores = decoded.boxes_xyxy_px, decoded.scores
+    keep, problem = _usable(boxes, scores, scale, lost=lost)
+    if keep is not None:
+        boxes, scores = boxes[keep], scores[keep]
+    return Candidates(boxes, _clipped(scores), problem)
+
+
+def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: int) -> Detections:
+    """Of a graph with non-maximum suppression."""
+    scores = np.asarray(outputs[SCORES][0], np.float32)
+    count = outputs[COUNT][0]
+    if not 0 <= count <= len(scores) or count != int(count):  # nor is what is no number
+        raise TfyoloError(f"it gives {count} detections in {len(scores)} rows", fix="export it again")
+    rows = int(count)
+    boxes = np.asarray(outputs[BOXES][0, :rows], np.float32)[:, [1, 0, 3, 2]] * scale
+    scores, indices = scores[:rows], np.asarray(outputs[CLASSES][0, :rows], np.float64)
+    known = (indices >= 0) & (indices < classes) & (indices == np.floor(indices))
+    keep, problem = _usable(boxes, scores[:, None], scale, known)
+    if keep is not None:
+        boxes, scores, indices = boxes[keep], scores[keep], indices[keep]
+    return Detections(boxes, _clipped(scores), indices.astype(np.int64), problem)
+
+
+def _heads(outputs: Mapping[str, np.ndarray], contract: Contract) -> list[np.ndarray]:
+    """Raw heads of one image, (height, width, anchors * (5 + classes))."""
+    if "head_0" in outputs:
+        return [outputs[name][0] for name in joined_heads(contract)]
+    return [join_parts([outputs[name][0] for name in names]) for names in raw_outputs(contract)]
+
+
+def _not_numbers(head: np.ndarray, classes: int) -> int:
+    """How many anchors of a raw head have an objectness that is no number."""
+    return int(np.isnan(head.reshape(*head.shape[:2], -1, 5 + classes)[..., 4]).sum())
+
+
+def _usable(
+    boxes_xyxy_px: np.ndarray,
+    scores: np.ndarray,
+    scale: np.ndarray,
+    known: np.ndarray | None = None,
+    lost: int = 0,
+) -> tuple[np.ndarray | None, str]:
+    """Which rows are boxes.
+
+    Args:
+        boxes_xyxy_px: (n, 4).
+        scores: (n, any).
+        scale: (4,) the input's size, as corners have it.
+        known: (n,) whether the class is one of the model's.
+        lost: how many others are known to be no boxes.
+
+    Returns:
+        (n,) booleans, None where all are, and a clause that says what the others are.
+    """
+    known = np.ones(len(boxes_xyxy_px), bool) if known is None else known
+    with np.errstate(invalid="ignore"):
+        near = np.abs(boxes_xyxy_px).max(initial=0) <= _FAR * scale.max()
+        ordered = (boxes_xyxy_px[:, 2:] >= boxes_xyxy_px[:, :2]).all()
+        within = scores.min(initial=0) >= -_ROUNDING and scores.max(initial=0) <= 1 + _ROUNDING
+        if near and ordered and within and known.all() and not lost:
+            return None, ""
+        finite = np.isfinite(boxes_xyxy_px).all(1)
+        faults = {
+            "that are not numbers": ~finite,
+            "far outside of the image": finite & (np.abs(boxes_xyxy_px) > _FAR * scale).any(1),
+            "of negative size": finite & (boxes_xyxy_px[:, 2:] < boxes_xyxy_px[:, :2]).any(1),
+            "with a score outside of 0 to 1": ~((scores >= -_ROUNDING) & (scores <= 1 + _ROUNDING)).all(1),
+            "of a class that the model does not have": ~known,
+        }
+    counts = {text: int(wrong.sum()) for text, wrong in faults.items()}
+    counts["that are not numbers"] += lost
+    keep = ~np.any(list(faults.values()), axis=0)
+    total = len(keep) + lost
+    said = ", ".join(f"{count} {text}" for text, count in counts.items() if count)
+    return keep, f"{total - int(keep.sum())} of {total} boxes are left out: {said}"
+
+
+def _clipped(scores: np.ndarray) -> np.ndarray:
+    """Scores within 0..1, without what rounding adds; copied only where there is some."""
+    if scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
+        return np.clip(scores, 0, 1)
+    return scores
+
+
+def _probabilities(outputs: Mapping[str, np.ndarray]) -> Probabilities:
+    """Of an image.
+
+    Raises:
+        BadOutputError: they are not numbers, or not within 0 and 1.
+    """
+    if LOGITS in outputs:
+        with np.errstate(invalid="ignore"):
+            values = softmax(np.asarray(outputs[LOGITS][0], np.float32))
+    else:
+        values = np.asarray(outputs[PROBABILITIES][0], np.float32)
+    if not (values.min() >= -_ROUNDING and values.max() <= 1 + _ROUNDING):
+        raise BadOutputError("the model's probabilities are not numbers within 0 and 1")
+    return Probabilities(_clipped(values))

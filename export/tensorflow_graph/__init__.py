@@ -1,0 +1,1 @@
+"""Untrusted TensorFlow graphs: vetted operation by operation, then rebuilt."""

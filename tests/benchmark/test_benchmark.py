@@ -1,0 +1,254 @@
+import csv
+import itertools
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tfyolo.benchmark import files as benchmark_files
+from tfyolo.benchmark.chart import check_chart, names, save_chart
+from tfyolo.benchmark.files import Bench, add_exports
+from tfyolo.benchmark.latency import Latency, take_turn
+from tfyolo.benchmark.panels import LINE_INCHES, draw_panels
+from tfyolo.benchmark.rows import Row, failures, reference, save_csv
+from tfyolo.benchmark.variants import find_variants, without_images, without_machine
+from tfyolo.benchmark.worker import MissingHereError, Worker
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.evaluation.plot_labels import place_labels
+from tfyolo.export.options import ExportRequest
+
+
+def row_of(name, milliseconds, map50_95=None, precision="float32", threads=(1, 4), kind="tflite"):
+    """A file whose runs take from 0.5 to 1.5 of so many milliseconds on one thread, half of it on four."""
+    latencies = {}
+    for count in threads:
+        times = np.linspace(0.5, 1.5, 11) * milliseconds / (1 if count == 1 else 2)
+        latencies[count] = Latency(name, "LiteRT", (64, 64), times, times / 2)
+    return Row(
+        name, Path(name), 1.0, kind, precision, map50_95, map50_95, load_seconds=0.25, latencies=latencies
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "precisions", "expected"),
+    [
+        ([], [], []),
+        (["tflite"], [], ["tflite:float32"]),
+        (["edgetpu"], [], ["edgetpu:int8"]),
+        (["tflite", "pb:float16"], ["int8", "float16"], ["tflite:int8", "tflite:float16", "pb:float16"]),
+        (["tflite", "tflite:float32"], [], ["tflite:float32"]),
+        (["all:dynamic"], [], ["tflite:dynamic"]),
+        (["all"], ["int16x8"], ["tflite:int16x8"]),
+    ],
+)
+def test_variants(words, precisions, expected):
+    assert [str(variant) for variant in find_variants(words, precisions)] == expected
+
+
+def test_all_is_every_format_in_every_precision():
+    from tfyolo.export.registry import exportable
+
+    variants = find_variants(["all"])
+    entries = [entry for entry in exportable() if not entry.source]
+    assert len(variants) == sum(len(entry.precisions) for entry in entries) > 20
+    assert not {"keras", "pt"} & {variant.format.name for variant in variants}
+    stems = [variant.stem("a") + variant.format.suffix for variant in variants]
+    assert len(set(stems)) == len(stems)
+    assert not any(variant.named for variant in variants)
+
+
+def test_precisions_that_need_pictures():
+    variants = find_variants(["all"])
+    kept, left_out = without_images(variants, data=False, quantized=False)
+    assert {variant.precision for variant in left_out} == {"int8", "int16x8"}
+    assert len(kept) + len(left_out) == len(variants)
+    _, left_out = without_images(variants, data=False, quantized=True)
+    assert {variant.precision for variant in left_out} == {"int16x8"}
+    assert without_images(variants, data=True, quantized=False) == (variants, [])
+    with pytest.raises(TfyoloError, match="tflite:int16x8 needs --data"):
+        without_images(find_variants(["all", "tflite:int16x8"]), data=False, quantized=True)
+
+
+def test_csv_has_ratio_and_difference_to_the_first(tmp_path):
+    rows = [row_of("a.keras", 10, 0.4), row_of("b.tflite", 4, 0.37), Row("c.pb", Path("c.pb"), 2.0)]
+    rows[2].fail("does not load")
+    with save_csv(rows, (1, 4), tmp_path / "new" / "a.csv").open(newline="") as stream:
+        first, second, third = csv.DictReader(stream)
+    assert (first["threads_1_ratio"], second["threads_1_ratio"]) == ("1.0", "2.5")
+    assert (second["threads_1_median_ms"], second["threads_4_median_ms"]) == ("4.0", "2.0")
+    assert (second["threads_1_p90_ms"], second["threads_1_inference_median_ms"]) == ("5.6", "2.0")
+    assert (first["difference"], second["difference"]) == ("0.0", "-0.03")
+    assert (third["error"], third["threads_1_ratio"], third["megabytes"]) == ("does not load", "", "2.0")
+
+
+def test_what_this_machine_cannot_run_is_left_out_of_all_but_not_by_name(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    kept, left_out = without_machine(find_variants(["all:float32", "coreml"]))
+    reasons = {str(variant): reason for variant, reason in left_out}
+    assert set(reasons) == {"engine:float32", "tfjs:float32"}
+    assert "Node" in reasons["tfjs:float32"]
+    assert "tensorrt" in reasons["engine:float32"] or "no NVIDIA GPU" in reasons["engine:float32"]
+    assert [v.named for v in kept if v.format.name == "coreml"] == [True]
+    assert {"tflite", "onnx", "saved_model"} <= {variant.format.name for variant in kept}
+    _, left_out = without_machine(find_variants(["all:float16"]))
+    assert ("coreml:float16", "CoreML files run on a Mac only") in [(str(v), why) for v, why in left_out]
+
+
+def test_keras_is_what_others_are_compared_with():
+    rows = [row_of("a.tflite", 4, 0.3), row_of("b.keras", 10, 0.4, kind="keras")]
+    assert reference(rows) is rows[1]
+    assert reference(rows[:1]) is rows[0]
+    rows[1].fail("does not load")
+    assert reference(rows) is rows[0]
+
+
+def test_a_floor_names_the_file_and_its_figure():
+    rows = [row_of("a.tflite", 4, 0.3), row_of("b.pb", 4, 0.29996), Row("c.tflite", Path("c.tflite"))]
+    rows[2].fail("does not load")
+    assert failures(rows) == ["c.tflite: does not load"]
+    assert failures(rows, 0.3) == [
+        "b.pb: mAP50-95 is 0.29996, below the floor of 0.3",
+        "c.tflite: does not load",
+    ]
+    assert failures(rows[:1], 0.3) == []
+
+
+def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
+    def write(request, variant, stem):
+        if variant.format.name == "tfjs":
+            raise MissingExtraError("a library", "extra")
+        raise ValueError("the converter\n has no idea")
+
+    monkeypatch.setattr(benchmark_files, "_write", write)
+    bench = Bench(np.zeros((8, 8, 3), np.uint8), (1,))
+    requests = dict.fromkeys(("float32", "float16"), ExportRequest(None, None, (64, 64)))
+    monkeypatch.setattr(benchmark_files, "without_machine", lambda variants: (list(variants), []))
+    wanted = ["tfjs", "all:float16"]
+    variants = [v for v in find_variants(wanted) if v.format.name in ("tfjs", "saved_model", "pb", "tflite")]
+    left_out = add_exports(bench, requests.__getitem__, variants, "best", Path("nowhere"))
+    assert {row.name: row.error for row in bench.rows} == {
+        "best_web_model": "cannot be exported: a library is not installed (fix: pip install 'tfyolo[extra]')",
+        "best_float16_saved_model": "cannot be exported: ValueError: the converter has no idea",
+        "best_float16.pb": "cannot be exported: ValueError: the converter has no idea",
+        "best_float16.tflite": "cannot be exported: ValueError: the converter has no idea",
+    }
+    assert "tfjs:float16" in [str(variant) for variant, _ in left_out]
+
+
+def test_slow_files_are_timed_less_often(monkeypatch):
+    class Slow:
+        def __call__(self, pixels, rect):
+            clock[0] += 0.4
+            return [type("Result", (), {"speed_ms": {"inference": 400.0}})]
+
+    clock = [0.0]
+    monkeypatch.setattr("tfyolo.benchmark.latency.perf_counter", lambda: clock[0])
+    total, inference = take_turn(Slow(), np.zeros((8, 8, 3), np.uint8), 10)
+    assert total == pytest.approx([400, 400, 400])
+    assert inference == [400, 400, 400]
+
+
+def test_measured_precisions_are_exported_last_and_keep_their_places(monkeypatch, tmp_path):
+    asked, written = [], []
+
+    def request(precision):
+        asked.append(precision)
+        return ExportRequest(None, None, (64, 64))
+
+    def write(request, variant, stem):
+        path = tmp_path / f"{stem.name}{variant.format.suffix}"
+        path.write_bytes(b"")
+        written.append(str(variant))
+        return path
+
+    monkeypatch.setattr(benchmark_files, "_write", write)
+    bench = Bench(np.zeros((8, 8, 3), np.uint8), (1,))
+    variants = find_variants(["tflite:int8", "tflite", "pb:int8", "pb"])
+    assert add_exports(bench, request, variants, "best", tmp_path) == []
+    assert written == ["tflite:float32", "pb:float32", "tflite:int8", "pb:int8"]
+    assert asked == ["float32", "float32", "int8", "int8"]
+    names = [row.name for row in bench.rows]
+    assert names == ["best_int8.tflite", "best.tflite", "best_int8.pb", "best.pb"]
+
+
+def test_a_missing_library_leaves_out_what_nobody_named(monkeypatch):
+    def ask(self, what, path, **more):
+        raise MissingHereError("onnxruntime is not installed (fix: pip install 'tfyolo[onnx]')")
+
+    monkeypatch.setattr(Worker, "ask", ask)
+    with Bench(np.zeros((8, 8, 3), np.uint8), (1,)) as bench:
+        bench.add("all.onnx", Path("all.onnx"), optional=True)
+        bench.add("named.onnx", Path("named.onnx"))
+        bench.time(1, 1)
+    assert [row.name for row in bench.rows] == ["named.onnx"]
+    assert failures(bench.rows)[0].startswith("named.onnx: onnxruntime is not installed")
+    assert [name for name, _ in bench.left_out] == ["all.onnx"]
+
+
+def test_a_process_that_dies_costs_one_request():
+    with Worker(1) as worker:
+        for expected in ("no such model file", "ended by SIGKILL", "no such model file"):
+            if "SIGKILL" in expected:
+                worker._process.kill()
+            with pytest.raises(TfyoloError, match=expected):
+                worker.ask("time", path="nothing.tflite", image_size=None, image="", runs=1)
+
+
+def test_chart_names():
+    assert names([row_of("a", 1), row_of("b", 1, precision="int8")]) == ["tflite float32", "tflite int8"]
+    assert names([row_of("a", 1), row_of("b", 1)]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("judged", [True, False], ids=["scatter", "bars"])
+@pytest.mark.parametrize("count", [1, 12, 25])
+def test_chart(tmp_path, count, judged):
+    rows = [row_of(f"file {i}", 5 + i, 0.3 + i / 1000 if judged else None) for i in range(count)]
+    rows.append(Row("broken", Path("broken"), error="does not load"))
+    image = cv2.imread(str(save_chart(rows, (1, 4), tmp_path / "a.png", "speed")))
+    assert image.shape[1] == 1500
+    orange = np.abs(image.astype(int) - (31, 122, 224)).max(-1) < 40  # BGR of TensorFlow Lite's marks
+    assert orange.sum() > 100 * count
+
+
+def test_texts_of_panels_stand_apart_and_inside():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 1.3 + LINE_INCHES * 24), dpi=150)
+    rows = [row_of(f"a{i}", 3 * 1.2**i, 0.3 - 0.002 * (i % 5)) for i in range(24)]
+    draw_panels(figure, rows, [row.name for row in rows], ["black"] * 24, (1, 4), "speed")
+    figure.draw_without_rendering()
+    assert len(figure.axes) == 3
+    for axes in figure.axes:
+        frame = axes.get_window_extent()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) == 24
+        assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_nothing_to_draw(tmp_path):
+    assert save_chart([Row("a", Path("a"))], (1,), tmp_path / "a.png", "speed") is None
+    with pytest.raises(TfyoloError, match=r"end it in \.png"):
+        check_chart(Path("chart.txt"))
+
+
+def test_labels_of_crowded_points_do_not_overlap():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6), dpi=150)
+    axes = figure.add_subplot()
+    random = np.random.default_rng(0)
+    x, y = np.repeat([1.0, 1.02, 3.0], 4) + random.normal(0, 0.01, 12), np.full(12, 0.343)
+    axes.set(xlim=(0, 4), ylim=(0.3, 0.4))
+    place_labels(figure, axes, x, y, [f"saved_model {i}" for i in range(12)], ["black"] * 12)
+    frame = axes.get_window_extent()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 12
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    points = axes.transData.transform(np.column_stack([x, y]))
+    for box in boxes:
+        assert not any(box.contains(*point) for point in points)
+        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1

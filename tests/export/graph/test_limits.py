@@ -1,0 +1,65 @@
+"""Files state the limits that are in force, and users are told of flags that have no effect."""
+
+import pytest
+
+from tfyolo.export.graph.limits import without_effect
+from tfyolo.export.graph.nms import MATRIX, GraphNmsOptions
+from tfyolo.export.options import ExportRequest
+from tfyolo.models import Contract, load_spec
+
+ANCHORS = 6300
+"""Of yolov5n at 320 pixels."""
+
+
+def stated(nms: str, **settings: object) -> dict:
+    """The notes of a file at 320 pixels."""
+    contract = Contract.of(load_spec("yolov5n"))
+    request = ExportRequest(None, contract, (320, 320), nms, GraphNmsOptions(**settings))
+    assert request.anchors == ANCHORS
+    exported = request.exported_contract("onnx")
+    assert exported.config["image_size"] == 320
+    return exported.export
+
+
+@pytest.mark.parametrize(
+    ("nms", "settings", "candidates"),
+    [
+        ("builtin", {}, 1000),
+        ("builtin", {"candidates": 9000}, ANCHORS),
+        ("tensor", {}, MATRIX),
+        ("tensor", {"candidates": ANCHORS}, MATRIX),
+        ("tensor", {"candidates": 300}, 300),
+        ("tensor", {"candidates": ANCHORS, "max_detections": 300}, 900),
+        (
+            "tensor",
+            {"candidates": ANCHORS, "per_class": 5},
+            ANCHORS,
+        ),  # counted by class afterwards
+        ("efficient", {}, ANCHORS),
+    ],
+)
+def test_files_state_how_many_boxes_are_compared(nms, settings, candidates):
+    assert stated(nms, **settings)["candidates"] == candidates
+
+
+def test_a_plugin_without_a_limit_per_class_states_none():
+    assert stated("efficient", per_class=3)["per_class"] is None
+
+
+@pytest.mark.parametrize(
+    ("nms", "settings", "note"),
+    [
+        ("builtin", {"candidates": ANCHORS, "confidence": 0.1, "per_class": 3}, ""),
+        ("builtin", {"candidates": 9000}, ""),
+        ("tensor", {}, ""),
+        (
+            "tensor",
+            {"candidates": ANCHORS},
+            "--nms tensor compares the best 512 boxes with each other, not 6300",
+        ),
+        ("efficient", {"per_class": 3, "agnostic": True}, "--nms efficient: --topk-per-class has no effect"),
+        ("none", {"confidence": 0.1, "iou": 0.6}, "--nms none: --conf-thres, --iou-thres have no effect"),
+    ],
+)
+def test_users_are_told(nms, settings, note):
+    assert without_effect(nms, GraphNmsOptions(**settings), ANCHORS) == note

@@ -1,0 +1,153 @@
+"""Integer kernels in the form that a processor likes."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.shared import needs_shared
+from tests.small import PICTURES, confident, letterboxed
+from tfyolo.export.onnx import runtime
+from tfyolo.export.onnx.kernels import signed_kernels
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.runtime import cpu
+from tfyolo.inference.load import load
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_model
+
+HW = (64, 64)
+
+
+def constants(content):
+    """Constants that are dequantized, as int64 less their zero points, by name; and their types."""
+    graph = onnx.load_model_from_string(content).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    values = {name: numpy_helper.to_array(tensor).astype(np.int64) for name, tensor in tensors.items()}
+    found = {}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in tensors:
+            kernel, zero = values[node.input[0]], values[node.input[2]]
+            axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
+            shape = [1] * kernel.ndim
+            if zero.size > 1:
+                shape[axis] = -1
+            found[node.input[0]] = (kernel - zero.reshape(shape), tensors[node.input[0]].data_type)
+    return found
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory):
+    detector = confident(3, HW)
+    model, contract = calibrate_model(
+        detector.model, detector.contract, letterboxed(HW), CalibrationOptions(reconstruct=False)
+    )
+    request = ExportRequest(model, contract, HW, "none", precision="int8", pictures=letterboxed(HW))
+    return detector, request, tmp_path_factory.mktemp("onnx")
+
+
+@needs_shared
+@pytest.mark.parametrize("calibrator", ["tfyolo", "runtime"])
+def test_kernels_stand_for_the_same_numbers(quantized, calibrator):
+    detector, request, folder = quantized
+    if calibrator == "runtime":
+        request = replace(request, model=detector.model, contract=detector.contract, calibrator=calibrator)
+    path = export_model(request, ["onnx"], folder / calibrator)["onnx"]
+    before = path.read_bytes()
+    wanted, found = constants(before), constants(signed_kernels(before))
+    kernels = [name for name, (values, _) in wanted.items() if values.ndim == 4]
+    assert len(kernels) > 20
+    for name, (values, _) in wanted.items():
+        np.testing.assert_array_equal(found[name][0], values)
+    assert {wanted[name][1] for name in kernels} == {TensorProto.UINT8}
+    assert {found[name][1] for name in kernels} == {TensorProto.INT8}
+    assert signed_kernels(signed_kernels(before)) == signed_kernels(before)
+
+
+@needs_shared
+def test_only_processors_with_vnni_get_them(quantized, monkeypatch):
+    _, request, folder = quantized
+    path = export_model(request, ["onnx"], folder / "chosen")["onnx"]
+    asked = []
+    monkeypatch.setattr(runtime, "signed_kernels", lambda content: asked.append(1) or signed_kernels(content))
+    results = []
+    for vnni in (False, True):
+        monkeypatch.setattr(runtime, "has_vnni", lambda vnni=vnni: vnni)
+        results.append(load(path)(PICTURES, confidence=0.25))
+        assert len(asked) == vnni
+    if cpu.has_vnni() or not cpu.is_x86():  # others saturate with int8, which is why they do not get it
+        for a, b in zip(*results, strict=True):
+            np.testing.assert_allclose(b.scores, a.scores, atol=0.02)
+            assert len(a) > 0
+
+
+def small_model(uses):
+    """A constant of 128s and one of other numbers, read by operations (type, inputs)."""
+    tensors = {
+        "kernel": np.arange(8, dtype=np.uint8),
+        "middle": np.full((), 128, np.uint8),
+        "zero": np.zeros((), np.uint8),
+        "scale": np.full((), 0.5, np.float32),
+        "other": np.arange(8, dtype=np.uint8)[::-1].copy(),
+    }
+    nodes = [helper.make_node(kind, inputs, [f"y{i}"]) for i, (kind, inputs) in enumerate(uses)]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [8])
+    outputs = [helper.make_empty_tensor_value_info(f"y{i}") for i in range(len(uses))]
+    constants = [numpy_helper.from_array(value, name) for name, value in tensors.items()]
+    return helper.make_model(helper.make_graph(nodes, "g", [x], outputs, constants))
+
+
+def types(model):
+    changed = onnx.load_model_from_string(signed_kernels(model.SerializeToString()))
+    return {tensor.name: tensor.data_type for tensor in changed.graph.initializer}
+
+
+def test_what_others_read_stays():
+    plain = ("DequantizeLinear", ["kernel", "scale", "middle"])
+    assert types(small_model([plain]))["kernel"] == TensorProto.INT8
+    for other in (
+        ("QuantizeLinear", ["x", "scale", "middle"]),
+        ("Identity", ["kernel"]),
+        ("DequantizeLinear", ["kernel", "scale", "zero"]),
+    ):
+        assert types(small_model([plain, other]))["kernel"] == TensorProto.UINT8
+    # One that shares its zero point with a pair that has to stay, stays as well.
+    second = ("DequantizeLinear", ["other", "scale", "middle"])
+    found = types(small_model([plain, second, ("Identity", ["kernel"])]))
+    assert {found[name] for name in ("kernel", "other", "middle")} == {TensorProto.UINT8}
+    found = types(small_model([plain, second]))
+    assert {found[name] for name in ("kernel", "other", "middle")} == {TensorProto.INT8}
+
+
+def test_numbers_of_other_files_are_not_read():
+    model = small_model([("DequantizeLinear", ["kernel", "scale", "middle"])])
+    (kernel,) = (tensor for tensor in model.graph.initializer if tensor.name == "kernel")
+    kernel.ClearField("raw_data")
+    kernel.data_location = TensorProto.EXTERNAL
+    kernel.external_data.add(key="location", value="/etc/hostname")
+    assert types(model)["kernel"] == TensorProto.UINT8
+
+
+def test_damaged_files_are_left_to_the_runtime():
+    assert signed_kernels(b"DequantizeLinear") == b"DequantizeLinear"
+    assert signed_kernels(b"nothing") == b"nothing"
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "vnni"),
+    [
+        ("x86_64", "flags : avx2 avx512_vnni", True),
+        ("AMD64", "flags : avx2 avx_vnni", True),
+        ("x86_64", "flags : avx2", False),
+        ("aarch64", "Features : asimddp", False),
+        ("x86_64", None, False),
+    ],
+)
+def test_processors_are_asked(machine, flags, vnni, monkeypatch, tmp_path):
+    monkeypatch.setattr(cpu.platform, "machine", lambda: machine)
+    place = tmp_path / "cpuinfo"
+    if flags is not None:
+        place.write_text(flags)
+    monkeypatch.setattr(cpu, "CPUINFO", place)
+    assert cpu.has_vnni.__wrapped__() is vnni

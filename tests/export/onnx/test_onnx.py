@@ -1,0 +1,227 @@
+"""ONNX, OpenVINO and TorchScript: what is particular to them; test_sweep.py has what they find."""
+
+import ast
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.shared import needs_shared
+from tests.small import PICTURES, confident, letterboxed
+from tfyolo.errors import TfyoloError
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.registry import find_format
+from tfyolo.export.runtime.base import MAX_JSON_BYTES
+from tfyolo.inference.boxes import iou_matrix
+from tfyolo.inference.load import create, load
+from tfyolo.quiet import import_openvino
+
+HW = (128, 128)
+TINY_CLASSES = Path(__file__).parents[2] / "tiny-cls.yaml"
+pytestmark = needs_shared
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A network that sees things, and how to export it."""
+    detector = confident(4, HW)
+    settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
+    return detector, ExportRequest(
+        detector.model, detector.contract, HW, settings=settings, pictures=letterboxed(HW)
+    )
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_any_number_of_images(small, tmp_path, name):
+    detector, request = small
+    path = export_model(replace(request, dynamic_batch=True, simplify=False), [name], tmp_path / "x")[name]
+    exported = load(path)
+    assert exported.runtime.max_batch > 1
+    expected = detector(PICTURES, rect=False)
+    for a, b in zip(expected, exported(PICTURES), strict=True):
+        np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
+        np.testing.assert_allclose(b.boxes_xyxy_px, a.boxes_xyxy_px, atol=0.2)
+
+
+def test_any_number_of_images_is_refused_where_it_cannot_be(small, tmp_path):
+    request = replace(small[1], dynamic_batch=True)
+    with pytest.raises(TfyoloError, match="TensorFlow Lite takes one image at a time"):
+        export_model(request, ["tflite"], tmp_path / "x")
+    with pytest.raises(TfyoloError, match="suppresses the boxes of one image"):
+        export_model(replace(request, nms="builtin"), ["onnx"], tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_runtimes_calibrate_themselves(small, tmp_path, name):
+    detector, request = small
+    request = replace(request, nms="none", precision="int8", calibrator="runtime")
+    path = export_model(request, [name], tmp_path / "x")[name]
+    expected = detector(PICTURES, rect=False)
+    for a, b in zip(expected, load(path)(PICTURES), strict=True):
+        iou = iou_matrix(a.boxes_xyxy_px, b.boxes_xyxy_px).max(1)
+        assert abs(len(a) - len(b)) < 0.3 * len(a)
+        assert np.median(iou) > 0.5
+    if name == "openvino":  # nor NNCF
+        assert sys.modules["openvino_telemetry"] is None, "OpenVINO reports over the network"
+
+
+def test_only_some_runtimes_calibrate(small, tmp_path):
+    request = replace(small[1], precision="int8", calibrator="runtime")
+    with pytest.raises(TfyoloError, match="TensorFlow Lite has no calibration of its own"):
+        export_model(request, ["tflite"], tmp_path / "x")
+    with pytest.raises(TfyoloError, match="a runtime calibrates on pictures"):
+        export_model(replace(request, pictures=None), ["onnx"], tmp_path / "x")
+
+
+def test_onnx_has_yolov5s_metadata_and_opset(small, tmp_path):
+    import onnx
+
+    path = export_model(replace(small[1], nms="none", opset=15), ["onnx"], tmp_path / "x")["onnx"]
+    model = onnx.load(str(path))
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [15]
+    found = {entry.key: entry.value for entry in model.metadata_props}
+    assert ast.literal_eval(found["names"]) == {i: f"thing{i}" for i in range(4)}
+    assert (found["stride"], found["task"]) == ("32", "detect")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "no contract", "noise"])
+def test_damaged_onnx_is_one_sentence(small, tmp_path, damage):
+    import onnx
+
+    from tfyolo.export.registry import find_format
+
+    path = export_model(replace(small[1], nms="raw"), ["onnx"], tmp_path / "x")["onnx"]
+    model = onnx.load(str(path))
+    del model.metadata_props[:]
+    broken = {
+        "truncated": path.read_bytes()[:2000],
+        "empty": b"",
+        "no contract": model.SerializeToString(),
+        "noise": bytes(range(256)) * 40,
+    }
+    path.write_bytes(broken[damage])
+    for use in (load, find_format("onnx").inspect):
+        with pytest.raises(TfyoloError, match=r"x\.onnx: "):
+            use(path)
+
+
+def test_damaged_openvino_is_one_sentence(small, tmp_path):
+    path = export_model(replace(small[1], nms="raw"), ["openvino"], tmp_path / "x")["openvino"]
+    (path / "model.xml").write_text("<net>")
+    with pytest.raises(TfyoloError, match=r"x_openvino_model/model\.xml: is damaged or no model"):
+        load(path)
+    (path / "tfyolo.json").unlink()
+    with pytest.raises(TfyoloError, match=r"holds no tfyolo\.json"):
+        load(path)
+
+
+def test_torchscript_runs_nothing_while_it_is_loaded(tmp_path, monkeypatch):
+    import torch
+
+    class Hostile(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.x = torch.zeros(3)
+
+        @torch.jit.export
+        def __getstate__(self) -> tuple[torch.Tensor, bool]:
+            return (self.x, self.training)
+
+        @torch.jit.export
+        def __setstate__(self, state: tuple[torch.Tensor, bool]) -> None:
+            self.x = state[0]
+            self.training = state[1]
+            torch.save(state[0], "written")
+
+        def forward(self, images):
+            return images.mean() + self.x
+
+    path = tmp_path / "x.torchscript"
+    contract = create(TINY_CLASSES, classes=3).contract
+    torch.jit.save(torch.jit.script(Hostile()), str(path), _extra_files={"tfyolo.json": contract.to_json()})
+    monkeypatch.chdir(tmp_path)
+    for use in (load, find_format("torchscript").inspect):
+        with pytest.raises(TfyoloError, match="holds the function __getstate__"):
+            use(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.torchscript"]
+
+
+def test_damaged_torchscript_is_one_sentence(tmp_path):
+    path = tmp_path / "x.torchscript"
+    path.write_bytes(b"nonsense")
+    with pytest.raises(TfyoloError, match=r"x\.torchscript: is damaged or no TorchScript file"):
+        load(path)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
+    """Stable sorting takes it longer than the network does."""
+    request = small[1]
+    request = replace(
+        request, settings=replace(request.settings, candidates=200, multi_label=multi_label), nms="builtin"
+    )
+    paths = export_model(request, ["onnx", "openvino"], tmp_path / "x")
+    model = import_openvino().Core().read_model(str(paths["openvino"] / "model.xml"))
+    chosen = [op.get_attributes() for op in model.get_ops() if op.get_type_name() == "TopK"]
+    large = [kind for kind in chosen if not kind["stable"]]
+    assert len(large) == 1 + multi_label
+    assert all(kind["sort"] == "index" for kind in large)
+    results = [load(path)(PICTURES) for path in paths.values()]
+    for a, b in zip(*results, strict=True):
+        assert len(a) > 10
+        np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
+        np.testing.assert_allclose(b.boxes_xyxy_px, a.boxes_xyxy_px, atol=0.2)
+
+
+def graph_of(inputs=("images",), outputs=("logits",), **export):
+    """An ONNX file whose contract is a classifier's and whose graph is what these names say."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    x = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 64, 64]) for name in inputs]
+    y = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 64, 64]) for name in outputs]
+    nodes = [helper.make_node("Identity", [inputs[0]], [name]) for name in outputs]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", x, y), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    model.ir_version = 9
+    contract = create(TINY_CLASSES, classes=3, image_size=(64, 64)).contract
+    text = contract.model_copy(update={"export": export}).to_json()
+    helper.set_model_props(model, {"tfyolo": text})
+    return onnx.load_model_from_string(model.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        (lambda: graph_of(outputs=("boxes",)), "its outputs are boxes"),
+        (lambda: graph_of(inputs=("images", "more")), "its input is `images`.*`more`"),
+        (lambda: graph_of(outputs=("logits", "other")), "its outputs are logits, other"),
+        (lambda: graph_of(outputs=("logits",), operators=[1]), "inside is wrong: .*operators"),
+    ],
+)
+def test_other_graphs_are_refused_in_one_sentence(graph, reason, tmp_path):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(graph().SerializeToString())
+    with pytest.raises(TfyoloError, match=reason):
+        load(path)
+
+
+def test_a_probability_for_each_class(tmp_path):
+    path = tmp_path / "x.onnx"
+    path.write_bytes(graph_of(outputs=("probabilities",)).SerializeToString())
+    with pytest.raises(TfyoloError, match=r"`probabilities` is float32 \(1, 3, 64, 64\)"):
+        load(path)(PICTURES)
+
+
+def test_folders_with_endless_contracts_are_refused(tmp_path):
+    folder = tmp_path / "x_openvino_model"
+    folder.mkdir()
+    (folder / "model.xml").write_text("<net/>")
+    (folder / "tfyolo.json").write_bytes(b" " * (MAX_JSON_BYTES + 1))
+    with pytest.raises(TfyoloError, match=r"tfyolo\.json: is too large"):
+        load(folder)

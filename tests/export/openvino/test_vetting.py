@@ -1,0 +1,113 @@
+"""OpenVINO and TF.js folders that hold more than arithmetic, or weights elsewhere, are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfyolo.errors import TfyoloError
+from tfyolo.export.openvino.vetting import ALLOWED, check_folder, check_sizes
+from tfyolo.export.tfjs.folder import read_folder
+from tfyolo.models import Contract, load_spec
+
+CONTRACT = Contract.of(load_spec(Path(__file__).parents[2] / "tiny.yaml"), ("ant", "bee", "cat", "dog"))
+LAYER = '<layer id="0" name="images" type="Parameter" version="opset1"/>'
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "model.xml").write_text(text)
+    (folder / "model.bin").write_bytes(b"")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('<layer name="x" type="Loop" version="opset5"/>', "'opset5.Loop'"),
+        ('<layer name="x" type="TensorIterator" version="opset1"/>', "TensorIterator"),
+        ('<layer name="x" type="ReadValue" version="opset6"/>', "ReadValue"),
+        ('<layer name="x" type="Add" version="extension"/>', "'extension.Add'"),
+        ('<layer type="Loop" version="opset5" name=\'type="Add" version="opset1"\'/>', "'opset5.Loop'"),
+        ('<layer type="Add" version="opset1"><body><layer type="If" version="opset8"/></body></layer>', "If"),
+        ("<layer", "damaged"),
+    ],
+)  # fmt: skip
+def test_openvino_layers_are_on_the_allow_list(tmp_path, text, reason):
+    check_folder(written(tmp_path, f"<net><layers>{LAYER}</layers></net>"))
+    with pytest.raises(TfyoloError, match=reason):
+        check_folder(written(tmp_path, f"<net><layers>{LAYER}{text}</layers></net>"))
+
+
+def test_openvino_document_types_and_links_are_refused(tmp_path):
+    text = f'<?xml version="1.0"?><!DOCTYPE net [<!ENTITY a "b">]><net><layers>{LAYER}</layers></net>'
+    with pytest.raises(TfyoloError, match="document type"):
+        check_folder(written(tmp_path, text))
+    written(tmp_path, f"<net><layers>{LAYER}</layers></net>")
+    (tmp_path / "model.bin").unlink()
+    (tmp_path / "model.bin").symlink_to("/etc/passwd")
+    with pytest.raises(TfyoloError, match=r"model\.bin as a link"):
+        check_folder(tmp_path)
+
+
+def test_openvino_allow_list_has_no_control_flow():
+    assert not ALLOWED & {"If", "Loop", "TensorIterator", "ReadValue", "Assign", "ExperimentalDetectronROI"}
+
+
+@pytest.mark.parametrize("kind", ["softmax", "relu", "prelu", "constant"])
+def test_openvino_layers_that_files_name_otherwise_than_the_library_are_accepted(tmp_path, kind):
+    import openvino
+    from openvino import opset13
+
+    images = opset13.parameter([1, 4], name="images")
+    made = {
+        "softmax": lambda: opset13.softmax(images, 1),
+        "relu": lambda: opset13.relu(images),
+        "prelu": lambda: opset13.prelu(images, opset13.constant(np.float32([0.5]))),
+        "constant": lambda: opset13.add(images, opset13.constant(np.float32([0.5]))),
+    }
+    openvino.save_model(openvino.Model([made[kind]()], [images], "small"), tmp_path / "model.xml")
+    check_folder(tmp_path)
+
+
+@pytest.mark.parametrize(("length", "refused"), [(100, False), (20_000, True)])
+def test_attention_of_transformers_is_bounded_by_the_scores_that_it_makes(tmp_path, length, refused):
+    import openvino
+    from openvino import opset13
+
+    inputs = [opset13.parameter([1, 4, length, 8], name=name) for name in ("query", "key", "value")]
+    attention = opset13.scaled_dot_product_attention(*inputs)
+    model = openvino.Model([attention], inputs, "attention")
+    openvino.save_model(model, tmp_path / "model.xml")
+    check_folder(tmp_path)
+    if not refused:
+        check_sizes(model, (64, 64), 1, tmp_path)
+        return
+    with pytest.raises(TfyoloError, match=r"makes a tensor of .* bytes .*scores"):
+        check_sizes(model, (64, 64), 1, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, None),
+        ({"node": [{"op": "While"}]}, "'While'"),
+        ({"node": [{"op": "HashTableV2"}]}, "'HashTableV2'"),
+        ({"library": {"function": [{"signature": {"name": "f"}}]}}, "functions"),
+        ({"node": 7}, "graph cannot be read"),
+    ],
+)
+def test_tfjs_operations_are_on_the_allow_list(tmp_path, change, reason):
+    model = {
+        "userDefinedMetadata": {"tfyolo": json.loads(CONTRACT.to_json())},
+        "weightsManifest": [],
+        "modelTopology": {"node": [{"op": "Placeholder"}, {"op": "_FusedConv2D"}], **change},
+    }
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    if reason is None:
+        assert read_folder(tmp_path).names == CONTRACT.names
+        return
+    with pytest.raises(TfyoloError, match=reason):
+        read_folder(tmp_path)

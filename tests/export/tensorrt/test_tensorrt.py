@@ -1,0 +1,160 @@
+"""TensorRT: the graph that it is given, and what happens where there is no GPU."""
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+from tests.shared import needs_shared
+from tests.small import confident, letterboxed
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.options import ExportRequest
+from tfyolo.export.registry import find_format
+from tfyolo.export.tensorrt.runtime import read
+from tfyolo.export.tensorrt.writer import build_graph, engine_contract, with_contract
+from tfyolo.inference.load import load
+
+HW = (64, 64)
+pytestmark = needs_shared
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A network that sees things, and how to export it."""
+    detector = confident(4, HW)
+    settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
+    return detector, ExportRequest(detector.model, detector.contract, HW, settings=settings)
+
+
+def test_tensorrt_is_given_a_graph_with_its_own_suppression(small):
+    graph = build_graph(replace(small[1], nms="efficient", precision="float16")).graph
+    (plugin,) = (node for node in graph.node if node.op_type == "EfficientNMS_TRT")
+    values = {a.name: a.i or a.f for a in plugin.attribute}
+    assert values["max_output_boxes"] == 100
+    assert values["score_threshold"] == pytest.approx(0.25)
+    assert values["iou_threshold"] == pytest.approx(0.45)
+    assert list(plugin.input) == ["boxes", "best_scores"]
+    shapes = {x.name: [d.dim_value for d in x.type.tensor_type.shape.dim] for x in graph.output}
+    assert shapes == {
+        "detection_boxes": [1, 100, 4],
+        "detection_classes": [1, 100],
+        "detection_scores": [1, 100],
+        "num_detections": [1],
+    }
+    # Types are the graph's: the builder has no flag for them any more.
+    kernels = [x for x in graph.initializer if len(x.dims) == 4]
+    assert {x.data_type for x in kernels} == {TensorProto.FLOAT16}
+
+
+def test_a_box_has_one_class_unless_it_may_have_several(small):
+    """What the plugin is given, run by ONNX Runtime."""
+    import onnxruntime
+    from onnx import helper
+
+    request = replace(small[1], nms="efficient")
+    model = build_graph(request)
+    cut = next(i for i, node in enumerate(model.graph.node) if node.op_type == "EfficientNMS_TRT")
+    del model.graph.node[cut:]
+    del model.graph.output[:]
+    for name in ("scores", "best_scores"):
+        model.graph.output.append(helper.make_empty_tensor_value_info(name))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    images = letterboxed(HW)[:1].transpose(0, 3, 1, 2).astype(np.float32) / 255
+    scores, best = session.run(None, {"images": images})
+    np.testing.assert_array_equal(best.max(-1), scores.max(-1))
+    assert ((best > 0).sum(-1) == 1).all()
+    assert ((scores > 0).sum(-1) == 4).all()
+    several = build_graph(replace(request, settings=replace(request.settings, multi_label=True)))
+    (plugin,) = (node for node in several.graph.node if node.op_type == "EfficientNMS_TRT")
+    assert list(plugin.input) == ["boxes", "scores"]
+
+
+FLAG = 1
+"""Number of the flag that makes networks strongly typed."""
+
+
+class FakeBuilder:
+    """The part of TensorRT's that the writer uses; its engine is the graph that it was given."""
+
+    def __init__(self, logger):
+        self.config = SimpleNamespace(set_memory_pool_limit=lambda kind, size: None)
+
+    def create_network(self, flags):
+        return SimpleNamespace(flags=flags, graph=b"")
+
+    def create_builder_config(self):
+        return self.config
+
+    def build_serialized_network(self, network, config):
+        return network.graph if network.flags == 1 << FLAG else None
+
+
+def fake_tensorrt(builder):
+    def parser(network, logger):
+        def parse(graph):
+            network.graph = graph
+            return True
+
+        return SimpleNamespace(parse=parse)
+
+    class Logger:
+        ERROR = 1
+
+        def __init__(self, level):
+            pass
+
+    return SimpleNamespace(
+        Logger=Logger,
+        Builder=builder,
+        OnnxParser=parser,
+        MemoryPoolType=SimpleNamespace(WORKSPACE=0),
+        NetworkDefinitionCreationFlag=SimpleNamespace(STRONGLY_TYPED=FLAG),
+        init_libnvinfer_plugins=lambda logger, namespace: True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("precision", "kind"), [("float32", TensorProto.FLOAT), ("float16", TensorProto.FLOAT16)]
+)
+def test_an_engine_is_built_of_the_graph_as_it_is_typed(small, tmp_path, monkeypatch, precision, kind):
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(FakeBuilder))
+    request = replace(small[1], nms="efficient", precision=precision)
+    path = tmp_path / "x.engine"
+    find_format("engine").write(request, path)
+    contract, engine = read(path)
+    assert contract.export["precision"] == precision
+    graph = onnx.load_model_from_string(engine).graph
+    assert {x.data_type for x in graph.initializer if len(x.dims) == 4} == {kind}
+
+
+def test_a_builder_without_a_gpu_is_one_sentence(small, tmp_path, monkeypatch):
+    def builder(logger):
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(builder))
+    with pytest.raises(TfyoloError, match="NVIDIA GPU only, and there is none"):
+        find_format("engine").write(replace(small[1], nms="efficient"), tmp_path / "x.engine")
+    assert not list(tmp_path.iterdir())
+
+
+def test_engine_file_without_a_gpu(small, tmp_path):
+    request = replace(small[1], nms="efficient")
+    path = tmp_path / "x.engine"
+    with pytest.raises(TfyoloError, match=r"tensorrt is not installed|NVIDIA GPU"):
+        find_format("engine").write(request, path)
+    assert not path.exists()
+    path.write_bytes(with_contract(b"engine", engine_contract(request, build_graph(request))))
+    found = find_format("engine").inspect(path)
+    assert found.contract.names == small[0].names
+    assert {x.name: x.shape for x in found.outputs}["detection_boxes"] == (1, 100, 4)
+    assert found.operators["EfficientNMS_TRT"] == 1
+    with pytest.raises((MissingExtraError, TfyoloError), match=r"not installed|NVIDIA GPU"):
+        load(path)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(TfyoloError, match=r"x\.engine: "):
+        load(path)

@@ -1,0 +1,94 @@
+"""LiteRT 2's CompiledModel gives what the Interpreter gives, for every kind of `.tflite` that we export."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.shared import needs_shared
+from tests.small import confident, letterboxed
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.registry import find_format
+from tfyolo.export.runtime.base import pixels_of
+from tfyolo.inference.load import create
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_model
+from tfyolo.quiet import hidden_stderr
+
+HW = (64, 64)
+TFLITE = find_format("tflite")
+CASES = [
+    *[("detect", "float32", kind) for kind in TFLITE.nms],
+    ("detect", "float16", "postprocess"),
+    ("detect", "int8", "postprocess"),
+    ("detect", "int8", "builtin"),
+    ("detect", "int8", "raw"),
+    ("classify", "float32", "none"),
+    ("classify", "int8", "none"),
+]
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    """Two photographs of the input's size."""
+    return letterboxed(HW)
+
+
+@pytest.fixture(scope="module")
+def requests(images) -> dict[tuple[str, str], ExportRequest]:
+    """A detector that finds a few objects and a classifier, each in float and in integers."""
+    classifier = create(
+        Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"), image_size=HW
+    )
+    options, made = CalibrationOptions(ranges="minmax", reconstruct=False), {}
+    for task, model in (("detect", confident(4, HW)), ("classify", classifier)):
+        made[task, "float32"] = ExportRequest(model.model, model.contract, HW)
+        made[task, "float16"] = replace(made[task, "float32"], precision="float16")
+        integer, contract = calibrate_model(model.model, model.contract, images, options)
+        made[task, "int8"] = ExportRequest(integer, contract, HW, precision="int8")
+    return made
+
+
+def interpreted(path: Path, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs by name, of the Interpreter."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    with hidden_stderr():
+        return Interpreter(str(path)).get_signature_runner()(images=image)
+
+
+def compiled(path: Path, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs by name, of a CompiledModel."""
+    from ai_edge_litert.compiled_model import CompiledModel
+
+    with hidden_stderr():  # it tells which accelerators it looked for
+        model = CompiledModel.from_file(str(path))
+        (signature,) = model.get_signature_list()
+        inputs, outputs = model.create_input_buffers(0), model.create_output_buffers(0)
+        inputs[0].write(image)
+        model.run_by_index(0, inputs, outputs)
+        details = model.get_output_tensor_details(signature)
+        found = {}
+        for name, buffer in zip(model.get_signature_list()[signature]["outputs"], outputs, strict=True):
+            shape = details[name]["shape"]
+            found[name] = buffer.read(prod(shape), np.dtype(details[name]["dtype"])).reshape(shape)
+    return found
+
+
+@needs_shared
+@pytest.mark.parametrize(("task", "precision", "nms"), CASES)
+def test_outputs_equal_the_interpreters(requests, images, tmp_path, task, precision, nms):
+    path = export_model(replace(requests[task, precision], nms=nms), ["tflite"], tmp_path / "best")["tflite"]
+    for image in images:
+        pixels = pixels_of(image[None], precision == "int8")
+        expected, found = interpreted(path, pixels), compiled(path, pixels)
+        if "num_detections" in expected:
+            assert expected["num_detections"][0] > 3
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            assert found[name].dtype == values.dtype
+            np.testing.assert_array_equal(found[name], values)

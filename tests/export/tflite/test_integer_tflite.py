@@ -1,0 +1,237 @@
+"""Integer TensorFlow Lite files: what follows the network is float, and equals raw heads decoded by NumPy."""
+
+import re
+import sys
+import types
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from tensorflow.lite.tools import flatbuffer_utils
+
+from tfyolo.export.graph.nms import GraphNmsOptions
+from tfyolo.export.graph.nodes import run_network
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.runtime.decode import softmax
+from tfyolo.export.tflite.flatbuffer import read
+from tfyolo.inference.load import create, load_runtime
+from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.models.network import PARTS, Network, Weights
+from tfyolo.models.outputs import BOXES, DETECTIONS
+from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.model import quantized_model
+
+HW = (64, 64)
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, *HW, 3), np.uint8)
+SETTINGS = GraphNmsOptions(confidence=0.2, iou=0.5, candidates=200)
+SUPPRESSED = ("postprocess", "builtin", "tensor")
+SCORE, BOX_PX = 1e-3, 0.05
+"""Most that a score and a corner may differ."""
+
+
+def uneven(network: Network) -> Network:
+    """Heads whose ranges differ from scale to scale: a common one would clip or coarsen most of them."""
+    kinds = {node.name: node for node in network.nodes}
+    changed = {}
+    for scale, (parts, heads) in enumerate(
+        zip(network.heads, run_network(network, np.float32(IMAGES / 255)), strict=True)
+    ):
+        for part, name, head in zip(PARTS, parts, heads, strict=True):
+            kernel, bias = network.weights[kinds[name].layer]
+            values = head.numpy().reshape(-1, head.shape[-1])
+            gain = (0.4, 1.2, 3.0)[scale] / values.std(0)
+            middle = (-2.0, -1.0, 1.0)[scale] if part == "objectness" else 0.0
+            changed[kinds[name].layer] = Weights(kernel * gain, (bias - values.mean(0)) * gain + middle)
+    return network.with_weights(changed)
+
+
+def quantized(detector, change=lambda network: network) -> ExportRequest:
+    """A request for the integer network of a detector or classifier."""
+    network = change(Network.of(detector.model, detector.contract.spec))
+    network, ranges = calibrate(network, IMAGES, CalibrationOptions(ranges="minmax", reconstruct=False))
+    model, contract = quantized_model(network, ranges, detector.contract)
+    return ExportRequest(model, contract, HW, settings=SETTINGS, precision="int8", pictures=IMAGES)
+
+
+@pytest.fixture(scope="module")
+def write(tiny, tmp_path_factory):
+    """A function that exports the detector with uneven heads once for each kind of request."""
+    request, done = quantized(tiny, uneven), {}
+
+    def run(nms: str, precision: str = "int8", name: str = "tflite") -> Path:
+        if (nms, precision, name) not in done:
+            stem = tmp_path_factory.mktemp("integer") / "uneven"
+            this = replace(request, nms=nms, precision=precision)
+            done[nms, precision, name] = export_model(this, [name], stem)[name]
+        return done[nms, precision, name]
+
+    run.contract = request.contract
+    return run
+
+
+def predictions(path: Path) -> list:
+    """Of each image; raw heads are decoded by NumPy."""
+    return load_runtime(path)(IMAGES, 0.0)
+
+
+def operators(path: Path) -> list[tuple]:
+    """Name, types, scales and zero points of each operation."""
+    model = read(path.read_bytes())
+    tensors = model.subgraphs[0].tensors
+
+    def described(index: int) -> tuple:
+        tensor, marks = tensors[index], tensors[index].quantization
+        marks = () if marks is None or marks.scale is None else (*marks.scale, *marks.zeroPoint)
+        return flatbuffer_utils.type_to_name(tensor.type), *marks
+
+    return [
+        (
+            flatbuffer_utils.opcode_to_name(model, x.opcodeIndex),
+            *(described(i) for i in (*x.inputs, *x.outputs) if i >= 0),
+        )
+        for x in model.subgraphs[0].operators
+    ]
+
+
+def test_ranges_of_the_heads_differ_by_design(write):
+    ranges = write.contract.quantization.ranges
+    for part in PARTS:
+        widths = [high - low for low, high in (ranges[f"model.12.m.{scale}.{part}"] for scale in range(3))]
+        assert max(widths) > 3 * min(widths)
+
+
+@pytest.mark.parametrize(
+    ("precision", "name"), [("int8", "tflite"), ("int8", "edgetpu"), ("int16x8", "tflite")]
+)
+def test_all_boxes_equal_raw_heads(write, precision, name):
+    expected = predictions(write("raw", precision))
+    assert max(x.scores.max() for x in expected) > 0.9
+    for found, exact in zip(predictions(write("none", precision, name)), expected, strict=True):
+        np.testing.assert_allclose(found.scores, exact.scores, atol=SCORE)
+        np.testing.assert_allclose(found.boxes_xyxy_px, exact.boxes_xyxy_px, atol=BOX_PX)
+
+
+@pytest.mark.parametrize(
+    ("nms", "name"), [*((kind, "tflite") for kind in SUPPRESSED), ("postprocess", "edgetpu")]
+)
+def test_detections_equal_raw_heads(write, nms, name):
+    options = NmsOptions(SETTINGS.confidence, SETTINGS.iou, max_detections=SETTINGS.max_detections)
+    for found, raw in zip(predictions(write(nms, "int8", name)), predictions(write("raw")), strict=True):
+        expected = non_max_suppression(raw, options)
+        assert 5 < len(expected) < SETTINGS.max_detections
+        np.testing.assert_allclose(found.scores, expected.scores, atol=SCORE)
+        # Among equal scores the order is free.
+        far = np.abs(found.boxes_xyxy_px[:, None] - expected.boxes_xyxy_px[None]).max(-1)
+        far[np.abs(found.scores[:, None] - expected.scores[None]) > SCORE] = np.inf
+        far[found.classes[:, None] != expected.classes[None]] = np.inf
+        assert far.min(0).max() < BOX_PX
+
+
+@pytest.mark.parametrize("nms", ["none", *SUPPRESSED])
+def test_the_network_is_that_of_raw_heads_and_nothing_after_it_is_integer_arithmetic(write, nms):
+    network, whole = operators(write("raw")), operators(write(nms))
+    assert whole[: len(network)] == network
+    for name, *tensors in whole[len(network) :]:
+        if any(tensor[0] == "INT8" for tensor in tensors):
+            assert name in ("RESHAPE", "GATHER", "DEQUANTIZE")
+    if nms != "none":  # rows are chosen before they are converted
+        assert sum(name == "GATHER" and tensors[0][0] == "INT8" for name, *tensors in whole) == 6
+
+
+def test_classifier_equals_its_logits(tmp_path):
+    keras.utils.set_random_seed(0)
+    classifier = create(Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat", "dog"))
+    request = quantized(classifier, loud)
+    paths = {
+        nms: export_model(replace(request, nms=nms), ["tflite"], tmp_path / nms)["tflite"]
+        for nms in ("raw", "none")
+    }
+    logits = load_runtime(paths["raw"]).outputs
+    probabilities = load_runtime(paths["none"]).outputs
+    found = np.stack([probabilities(image[None])["probabilities"][0] for image in IMAGES])
+    expected = np.stack([softmax(logits(image[None])["logits"][0]) for image in IMAGES])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    # An integer softmax would give multiples of 1/256.
+    assert np.abs(found * 256 - np.round(found * 256)).max() > 0.01
+
+
+def loud(network: Network) -> Network:
+    """Logits that tell classes apart."""
+    node = next(node for node in network.nodes if node.name == network.heads[0][0])
+    kernel, _ = network.weights[node.layer]
+    return network.with_weights({node.layer: Weights(kernel * 100, np.float32([0.3, -1, 2, 0.5]))})
+
+
+@pytest.mark.parametrize(
+    ("precision", "nms", "names"),
+    [
+        ("float32", "postprocess", DETECTIONS),
+        *(("int8", kind, DETECTIONS) for kind in SUPPRESSED),
+        ("int8", "none", BOXES),
+    ],
+)
+def test_outputs_stand_in_the_order_of_the_contract(write, precision, nms, names):
+    """A client that knows indices, not names: boxes, classes, scores, count."""
+    path = write(nms, precision)
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    unit = IMAGES[:1] if precision == "int8" else np.float32(IMAGES[:1] / 255)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], unit)
+    interpreter.invoke()
+    by_index = [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+    by_name = load_runtime(path).outputs(IMAGES[:1])
+    for name, values in zip(names, by_index, strict=True):
+        np.testing.assert_allclose(values, by_name[name], atol=1e-4)
+    model = read(path.read_bytes())
+    assert [x.name.decode() for x in model.signatureDefs[0].outputs] == list(names)
+    if nms != "none":
+        count = int(by_index[3][0])
+        assert 0 < count < SETTINGS.max_detections
+        assert [x.shape for x in by_index] == [(1, 100, 4), (1, 100), (1, 100), (1,)]
+
+
+def code_of(word: str) -> str:
+    """The block of code in docs/export.md that holds a word."""
+    text = (Path(__file__).parents[3] / "docs" / "export.md").read_text()
+    return next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if word in block)
+
+
+def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
+    """By index with a plain interpreter, and in place of pycoral's `get_objects`."""
+    path = write("postprocess", "int8", "edgetpu")
+    expected = load_runtime(path)(IMAGES[:1], 0.0)[0]
+    coral = types.ModuleType("pycoral.adapters.detect")
+    coral.BBox = namedtuple("BBox", "xmin ymin xmax ymax")
+    coral.Object = namedtuple("Object", "id score bbox")
+    for name in ("pycoral", "pycoral.adapters", "pycoral.adapters.detect"):
+        monkeypatch.setitem(sys.modules, name, coral)
+    here = {"image": IMAGES[0], "width": HW[1], "height": HW[0]}
+    exec(code_of("get_output_details()]\ncount").replace("best.tflite", str(path)), here)
+    rows = np.array([line.split() for line in capsys.readouterr().out.splitlines()], float)
+    np.testing.assert_allclose(rows[:, 0], expected.classes)
+    np.testing.assert_allclose(rows[:, 1], expected.scores, atol=1e-5)
+    np.testing.assert_allclose(rows[:, 2:], expected.boxes_xyxy_px, atol=1e-3)
+    exec(code_of("get_objects"), here)
+    objects = here["get_objects"](here["interpreter"], 0.5, (0.5, 0.25))
+    assert [x.id for x in objects] == expected.classes[expected.scores >= 0.5].tolist()
+    wanted = expected.boxes_xyxy_px[expected.scores >= 0.5] * [2, 4, 2, 4]
+    np.testing.assert_allclose([x.bbox for x in objects], wanted, atol=1.001)
+
+
+@pytest.mark.parametrize("nms", ["postprocess", "builtin", "tensor"])
+def test_a_score_that_equals_the_threshold_is_left_out(tmp_path, nms):
+    """As in NumPy and in YOLOv5; integer heads give such scores."""
+    detector = create(Path(__file__).parents[2] / "micro.yaml")
+    detector.model.set_weights([np.zeros_like(x) for x in detector.model.get_weights()])  # all scores are 1/4
+    request = ExportRequest(detector.model, detector.contract, (64, 64), nms)
+    found = {}
+    for threshold in (0.25, 0.2499):
+        settings = GraphNmsOptions(confidence=threshold)
+        path = export_model(replace(request, settings=settings), ["tflite"], tmp_path / f"{threshold}")
+        found[threshold] = len(load_runtime(path["tflite"])(np.zeros((1, 64, 64, 3), np.uint8), 0.0)[0])
+    assert found[0.25] == 0
+    assert found[0.2499] > 0

@@ -1,0 +1,80 @@
+"""TFLite metadata, read by TensorFlow Lite Support, the library that defined it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from tests.readers import read_with
+from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.inference.load import create
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_model
+from tfyolo.version import __version__
+
+EXPECTED = json.loads(Path(__file__).with_name("tflite_metadata.json").read_text())
+"""Per kind of file what the library's own writer, with its own schema, put there."""
+TASK_NAMES = {
+    "detection_boxes": "location",
+    "detection_classes": "category",
+    "detection_scores": "score",
+    "num_detections": "number of detections",
+}
+
+
+@pytest.fixture(scope="module")
+def files(tiny, tmp_path_factory) -> dict[str, Path]:
+    """One file of each kind."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("metadata")
+    keras.utils.set_random_seed(0)
+    cls = create(Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"))
+    request = ExportRequest(tiny.model, tiny.contract, (64, 64))
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    model, contract = calibrate_model(
+        tiny.model, tiny.contract, images, CalibrationOptions(reconstruct=False)
+    )
+    requests = {
+        "postprocess": request,
+        "builtin": replace(request, nms="builtin", precision="float16"),
+        "none": replace(request, nms="none"),
+        "raw": replace(request, nms="raw"),
+        "int8": replace(request, model=model, contract=contract, precision="int8"),
+        "classifier": ExportRequest(cls.model, cls.contract, (64, 64)),
+    }
+    return {kind: export_model(this, ["tflite"], folder / kind)["tflite"] for kind, this in requests.items()}
+
+
+@pytest.fixture(scope="module")
+def read(files) -> dict[str, dict]:
+    """What the library reads from each."""
+    if sys.version_info >= (3, 12):
+        pytest.skip("tflite-support has no wheels for this Python")
+    return dict(zip(files, read_with("tflite_support", *files.values()), strict=True))
+
+
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_library_reads_what_its_own_writer_wrote(read, kind):
+    found = json.dumps(read[kind]["metadata"]).replace(f"tfyolo {__version__}", "tfyolo VERSION")
+    assert json.loads(found) == EXPECTED[kind]
+    names = ["ant", "bee", "cat"] if kind == "classifier" else ["ant", "bee", "cat", "dog"]
+    assert read[kind]["files"]["labels.txt"].split() == names
+    assert json.loads(read[kind]["files"]["tfyolo.json"])["names"] == names
+
+
+def test_tensors_are_in_the_order_of_the_file(files):
+    # Apps match metadata to tensors by position.
+    for kind, path in files.items():
+        interpreter = Interpreter(str(path))
+        place = {d["index"]: i for i, d in enumerate(interpreter.get_output_details())}
+        signature = interpreter.get_signature_runner().get_output_details()
+        in_file = sorted(signature, key=lambda name, s=signature, p=place: p[s[name]["index"]])
+        described = EXPECTED[kind]["subgraph_metadata"][0]["output_tensor_metadata"]
+        assert [x["name"] for x in described] == [TASK_NAMES.get(name, name) for name in in_file], kind

@@ -1,0 +1,1 @@
+"""Speed and accuracy of several model files, side by side."""

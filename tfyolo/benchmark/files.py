@@ -1,0 +1,276 @@
+"""Size, mAP and latency of model files, each measured in a process that knows its number of threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tfyolo.benchmark.latency import Latency
+from tfyolo.benchmark.rows import Row
+from tfyolo.benchmark.variants import NEED_IMAGES, Variant, without_machine
+from tfyolo.benchmark.worker import MissingHereError, Worker
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.files import megabytes, scratch
+from tfyolo.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from tfyolo.export.options import ExportRequest
+
+
+@dataclass(frozen=True)
+class BoxesOf:
+    """A file without suppression, which the process that measures mAP writes itself.
+
+    Attributes:
+        source: a `.keras` file.
+        format: name of the format.
+        precision: a key of the registry's `PRECISIONS`.
+    """
+
+    source: Path
+    format: str
+    precision: str
+
+
+class Bench:
+    """Measures files one at a time; as a context, it ends its processes.
+
+    A file that fails has a row with the reason, and the others go on. mAP is measured on one thread while
+    whoever adds files exports the next; load time and latency are measured when nothing else runs.
+
+    Args:
+        pixels: uint8 (height, width, 3) RGB picture to detect on.
+        threads: numbers of threads to measure with.
+        data: data set YAML, or a classifier's folder; mAP or top-1 is not measured without.
+        split: of the data set.
+        progress: is told how far it is.
+
+    Attributes:
+        rows: one a file, in the order in which they were added.
+        left_out: names of optional files that cannot run here, and why.
+
+    Example:
+        >>> with Bench(pixels, threads=(1, 4)) as bench:  # doctest: +SKIP
+        ...     for path in (Path("best.keras"), Path("best.tflite")):
+        ...         bench.add(path.name, path)
+        ...     bench.time(rounds=5, runs=10)
+        >>> [row.latencies[1].median_ms for row in bench.rows]  # doctest: +SKIP
+        [52.1, 31.7]
+    """
+
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        threads: Sequence[int],
+        data: str | Path | None = None,
+        split: str = "val",
+        progress: Progress = no_progress,
+    ) -> None:
+        self.rows: list[Row] = []
+        self.left_out: list[tuple[str, str]] = []
+        self.threads, self.data, self._split, self._progress = tuple(threads), data, split, progress
+        self._sizes: dict[Path, tuple[int, int] | None] = {}
+        self._optional: set[Path] = set()
+        self._judging: list[Future[None]] = []
+        self._pixels, self._stack = pixels, ExitStack()
+
+    def __enter__(self) -> Bench:
+        folder = self._stack.enter_context(scratch())
+        self._image = str(folder / "picture.npy")
+        np.save(self._image, self._pixels)
+        self._workers = {
+            count: self._stack.enter_context(Worker(count, self._progress))
+            for count in {1, *self.threads}  # on one thread mAP leaves a core to what runs beside it
+        }
+        self._queue = ThreadPoolExecutor(1)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._queue.shutdown(wait=False, cancel_futures=True)
+        self._workers[1].end()  # what waits for its answer, gets none
+        self._queue.shutdown()
+        self._stack.close()
+
+    def add(
+        self,
+        name: str,
+        path: Path,
+        image_size: tuple[int, int] | None = None,
+        boxes_of: BoxesOf | None = None,
+        optional: bool = False,
+    ) -> Row:
+        """Add a file, measure its size, and begin to measure its mAP.
+
+        Args:
+            name: of the row.
+            path: of the file.
+            image_size: input size in pixels; the file's own by default.
+            boxes_of: where all boxes are had from, if the file itself holds back some.
+            optional: leave it out where the library that runs it is not installed.
+        """
+        row = Row(name, path, megabytes(path))
+        self.rows.append(row)
+        self._sizes[path] = image_size
+        if optional:
+            self._optional.add(path)
+        if self.data is not None:
+            self._judging.append(self._queue.submit(self._judge, row, boxes_of))
+        return row
+
+    def time(self, rounds: int = 5, runs: int = 10) -> None:
+        """Measure load time and latency, when the mAP of all files is known.
+
+        Latency is measured in turns, so that a drifting machine hurts none more than another.
+
+        Args:
+            rounds: times that each file has its turn with each number of threads.
+            runs: timed detections in a turn.
+        """
+        for done, future in enumerate(self._judging):
+            self._progress("measuring mAP", done, len(self._judging))
+            future.result()
+        for done, row in enumerate(self.rows):
+            self._progress("loading", done, len(self.rows))
+            if answer := self._ask(row, max(self.threads), "load", image=self._image):
+                row.load_seconds = answer["load_seconds"]
+        turns = [(turn, count, row) for turn in range(rounds) for count in self.threads for row in self.rows]
+        for done, (_, count, row) in enumerate(turns):
+            self._take_turn(row, count, runs)
+            self._progress("timing", done + 1, len(turns))
+        gone = {name for name, _ in self.left_out}
+        self.rows = [row for row in self.rows if row.name not in gone]
+
+    def _ask(self, row: Row, threads: int, what: str, **arguments: Any) -> dict[str, Any] | None:
+        """What a worker measures of a row's file; None where it has failed, now or before."""
+        if row.error:
+            return None
+        asked = {"path": str(row.path), "image_size": self._sizes[row.path], **arguments}
+        try:
+            return self._workers[threads].ask(what, **asked)
+        except TfyoloError as error:
+            row.fail(error.message)
+            if isinstance(error, MissingHereError) and row.path in self._optional:
+                self.left_out.append((row.name, error.message))
+            return None
+
+    def _judge(self, row: Row, boxes_of: BoxesOf | None) -> None:
+        source = boxes_of and [str(boxes_of.source), boxes_of.format, boxes_of.precision]
+        if answer := self._ask(row, 1, "map", data=str(self.data), split=self._split, boxes_of=source):
+            for key, value in answer.items():
+                setattr(row, key, value)
+
+    def _take_turn(self, row: Row, count: int, runs: int) -> None:
+        answer = self._ask(row, count, "time", image=self._image, runs=runs)
+        if answer is None:
+            return
+        row.format, row.precision = answer["format"], answer["precision"]
+        before = row.latencies.get(count)
+        height, width = answer["input_hw"]
+        total, inference = np.array(answer["total_ms"]), np.array(answer["inference_ms"])
+        if before:
+            total = np.concatenate([before.total_ms, total])
+            inference = np.concatenate([before.inference_ms, inference])
+        row.latencies[count] = Latency(row.name, answer["runtime"], (height, width), total, inference)
+
+
+def add_exports(
+    bench: Bench,
+    requests: Callable[[str], ExportRequest],
+    variants: Sequence[Variant],
+    stem: str,
+    folder: Path,
+    progress: Progress = no_progress,
+) -> list[tuple[Variant, str]]:
+    """Export and add.
+
+    mAP needs all boxes, which nobody ships: where it is measured, it is that of a second file, exported
+    without suppression while the next one is being written. What is timed is what `tfyolo export` writes.
+    Precisions whose ranges are measured come last, so that meanwhile mAP of the others is, too; the rows are
+    in the order of the variants all the same.
+
+    Args:
+        bench: that files are added to; one that cannot be written has a row that says why.
+        requests: gives one for a precision.
+        variants: what to write.
+        stem: name of the files before suffix and precision.
+        folder: where they stay until they are timed.
+        progress: is told how far it is.
+
+    Returns:
+        Variants that were not asked for by name and are left out, with the reason.
+    """
+    variants, left_out = without_machine(variants)
+    sources: dict[int, Path] = {}
+    first, places = len(bench.rows), []
+    order = sorted(range(len(variants)), key=lambda index: variants[index].precision in NEED_IMAGES)
+    for done, index in enumerate(order):
+        variant = variants[index]
+        progress("exporting", done, len(variants))
+        own, name = requests(variant.precision), variant.stem(stem)
+        try:
+            path = _write(own, variant, folder / name)
+        except MissingExtraError as error:
+            reason = f"{error.message} (fix: {error.fix})"
+            if variant.named:
+                bench.rows.append(_failed(name, variant, reason))
+            else:
+                left_out.append((variant, reason))
+                continue
+        except TfyoloError as error:
+            bench.rows.append(_failed(name, variant, error.message))
+        except Exception as error:  # converters raise many kinds; others go on
+            reason = " ".join(str(error).split())[:300]
+            bench.rows.append(_failed(name, variant, f"{type(error).__name__}: {reason}"))
+        else:
+            boxes_of = None
+            if bench.data is not None and not _holds_all_boxes(own, variant):
+                boxes_of = BoxesOf(_saved(own, sources, folder), variant.format.name, variant.precision)
+            bench.add(path.name, path, own.image_size, boxes_of, optional=not variant.named)
+        places.append(index)
+    added = zip(places, bench.rows[first:], strict=True)
+    bench.rows[first:] = [row for _, row in sorted(added, key=lambda pair: pair[0])]
+    progress("exporting", len(variants), len(variants))
+    return left_out
+
+
+def _holds_all_boxes(request: ExportRequest, variant: Variant) -> bool:
+    """Whether no suppression stands in a variant's files, so that thresholds make no difference."""
+    return variant.format.check("auto", variant.precision, request.contract.task) in ("none", "raw")
+
+
+def _saved(request: ExportRequest, sources: dict[int, Path], folder: Path) -> Path:
+    """The network of a request as a file, for another process to export; each is written once."""
+    from tfyolo.weights.keras_file import save_keras
+
+    key = id(request.contract)
+    if key not in sources:
+        sources[key] = save_keras(request.model, request.contract, folder / f"network{len(sources)}.keras")
+    return sources[key]
+
+
+def _write(request: ExportRequest, variant: Variant, stem: Path) -> Path:
+    from tfyolo.export.options import export_model
+    from tfyolo.quiet import hidden_stderr
+
+    caught: list[Any] = []
+    with hidden_stderr():
+        try:
+            return export_model(request, [variant.format.name], stem)[variant.format.name]
+        except Exception as error:  # raised outside: what a failing converter writes is no help to a user
+            caught.append(error)
+    raise caught[0]
+
+
+def _failed(name: str, variant: Variant, reason: str) -> Row:
+    row = Row(name + variant.format.suffix, Path(name), None, variant.format.name, variant.precision)
+    row.fail(f"cannot be exported: {reason}")
+    return row

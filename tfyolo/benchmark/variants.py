@@ -1,0 +1,156 @@
+"""Which files a benchmark exports: `tflite`, `tfjs:float16`, `all`."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.export.registry import PRECISIONS, Format, exportable, find_format
+
+NEED_IMAGES = ("int8", "int16x8")
+"""Precisions whose ranges are measured."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A format in a precision.
+
+    Attributes:
+        format: of the registry.
+        precision: a key of `PRECISIONS`.
+        named: asked for by its name, not by `all`: it has to work.
+    """
+
+    format: Format
+    precision: str
+    named: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.format.name}:{self.precision}"
+
+    def stem(self, stem: str) -> str:
+        """What its file is called before the suffix: each precision has a name of its own."""
+        return stem if self.precision == "float32" else f"{stem}_{self.precision}"
+
+
+def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[Variant]:
+    """What a user means by words after --include.
+
+    Args:
+        words: `FORMAT`, `FORMAT:PRECISION`, `all` or `all:PRECISION`. `all` are the formats of the registry
+            that `export` writes, but for those that hold the network itself: Keras would run it once more.
+        precisions: of words that name none; by default a format's first one, and with `all` every one.
+
+    Returns:
+        Each variant once, in the order of the words.
+
+    Raises:
+        TfyoloError: an unknown format or precision, a format that cannot be written in it, or precisions
+            without words.
+
+    Example:
+        >>> [str(variant) for variant in find_variants(["tflite", "pb:float16"], ["int8"])]
+        ['tflite:int8', 'pb:float16']
+    """
+    if precisions and not words:
+        raise TfyoloError(f"{PRECISIONS[precisions[0]]} says how to export", fix="say what with --include")
+    found: dict[str, Variant] = {}
+    for word in words:
+        name, _, precision = word.partition(":")
+        wanted = [precision] if precision else list(precisions)
+        for unknown in set(wanted) - set(PRECISIONS):
+            raise TfyoloError(
+                f"unknown precision `{unknown}` in `{word}`", fix=f"one of {', '.join(PRECISIONS)}"
+            )
+        if name == "all":
+            variants = [
+                Variant(entry, this, named=False)
+                for entry in exportable()
+                for this in entry.precisions
+                if not entry.source and (not wanted or this in wanted)
+            ]
+        else:
+            entry = find_format(name)
+            variants = [Variant(entry, this) for this in wanted or entry.precisions[:1]]
+            for variant in variants:
+                entry.check("auto", variant.precision)
+        for variant in variants:
+            if variant.named or str(variant) not in found:
+                found[str(variant)] = variant
+    return list(found.values())
+
+
+def without_images(
+    variants: Sequence[Variant], data: bool, quantized: bool
+) -> tuple[list[Variant], list[Variant]]:
+    """Which variants can be written, and which are left out for want of pictures.
+
+    Args:
+        variants: from `find_variants`.
+        data: pictures are there.
+        quantized: the weights carry the ranges that int8 needs.
+
+    Raises:
+        TfyoloError: one that was asked for by its name would be left out.
+    """
+    left_out = [
+        variant
+        for variant in variants
+        if not data and variant.precision in NEED_IMAGES and not (quantized and variant.precision == "int8")
+    ]
+    for variant in left_out:
+        if variant.named:
+            raise TfyoloError(
+                f"{variant} needs --data: the range of its numbers is measured on training pictures",
+                fix="pass the data set's YAML"
+                + (", or weights that `tfyolo quantize` wrote" if variant.precision == "int8" else ""),
+            )
+    return [variant for variant in variants if variant not in left_out], left_out
+
+
+def without_machine(variants: Sequence[Variant]) -> tuple[list[Variant], list[tuple[Variant, str]]]:
+    """Which variants can run here, and which are left out for want of more than Python's packages.
+
+    Only those that `all` asks for are left out: what is asked for by its name fails with its own words.
+
+    Args:
+        variants: from `find_variants`.
+
+    Returns:
+        The others, and each that is left out with the reason.
+    """
+    reasons = {}
+    for name in {variant.format.name for variant in variants if not variant.named}.intersection(_NEEDS):
+        try:
+            _NEEDS[name]()
+        except TfyoloError as error:
+            reasons[name] = error.message + (f" (fix: {error.fix})" if error.fix else "")
+    left_out = [(v, reasons[v.format.name]) for v in variants if not v.named and v.format.name in reasons]
+    gone = {str(variant) for variant, _ in left_out}
+    return [variant for variant in variants if str(variant) not in gone], left_out
+
+
+def _node() -> None:
+    from tfyolo.export.tfjs.runtime import find_node
+
+    find_node()
+
+
+def _nvidia() -> None:
+    if importlib.util.find_spec("tensorrt") is None:
+        raise MissingExtraError("tensorrt", "tensorrt")
+    if shutil.which("nvidia-smi") is None:
+        raise TfyoloError("this machine has no NVIDIA GPU")
+
+
+def _mac() -> None:
+    if sys.platform != "darwin":
+        raise TfyoloError("CoreML files run on a Mac only")
+
+
+_NEEDS: dict[str, Callable[[], None]] = {"tfjs": _node, "engine": _nvidia, "coreml": _mac}
+"""By format: raises TfyoloError where this machine cannot run its files."""

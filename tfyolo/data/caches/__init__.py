@@ -1,0 +1,1 @@
+"""Caches: scans, decoded images, image tables that TensorFlow reads by index."""

@@ -1,0 +1,124 @@
+"""Decoded pictures, kept in memory or on the disk, that TensorFlow operations read by index."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfyolo.errors import TfyoloError
+from tfyolo.files import Owned, atomic_folder, cache_folder
+
+_MARGIN = 1 << 30
+"""Bytes of the disk that are left free."""
+_SHAPES = "shapes.npy"
+_OWNED = Owned(("*.rgb", _SHAPES), marker=_SHAPES)
+
+
+class InMemory:
+    """All pictures in one flat tensor.
+
+    Args:
+        pictures: uint8 (h, w, 3) tensors.
+        count: how many there are.
+
+    Raises:
+        TfyoloError: memory would not hold them.
+    """
+
+    def __init__(self, pictures: Iterable[Any], count: int) -> None:
+        kept: list[np.ndarray] = []
+        used, free = 0, _free_memory()
+        for picture in pictures:
+            used += picture.shape.num_elements()
+            expected = used * count // (len(kept) + 1)
+            if 2 * expected > free:  # the list, and then the tensor made of it
+                raise TfyoloError(
+                    f"--cache ram needs about {2 * expected / 2**30:.1f} GiB of memory, "
+                    f"and {free / 2**30:.1f} are free",
+                    fix="use --cache disk, or leave out --cache",
+                )
+            kept.append(picture.numpy())
+        self._hw = tf.constant([picture.shape[:2] for picture in kept], tf.int64)
+        self._starts = tf.constant(np.cumsum([0, *(picture.size for picture in kept)]), tf.int64)
+        self._flat = tf.constant(np.concatenate([picture.ravel() for picture in kept]))
+
+    def __call__(self, index: Any) -> Any:
+        """uint8 (h, w, 3)."""
+        flat = self._flat[self._starts[index] : self._starts[index + 1]]
+        return tf.reshape(flat, tf.concat([self._hw[index], [3]], 0))
+
+
+class OnDisk:
+    """Each picture in a file of the cache folder, as plain pixels, which later runs use again.
+
+    Args:
+        pictures: uint8 (h, w, 3) tensors; asked for only if there is no such folder yet.
+        count: how many there are.
+        identity: of what they were decoded from, and how: it names the folder.
+
+    Raises:
+        TfyoloError: the disk would not hold them.
+    """
+
+    def __init__(self, pictures: Iterable[Any], count: int, identity: Sequence[Any]) -> None:
+        name = blake2b(repr(tuple(identity)).encode(errors="surrogatepass"), digest_size=16).hexdigest()
+        self.folder = cache_folder() / "pictures" / name
+        hw = _read_shapes(self.folder, count)
+        if hw is None:
+            with atomic_folder(self.folder, _OWNED, durable=False) as folder:
+                hw = _write(pictures, count, folder)
+                np.save(folder / _SHAPES, hw)
+        self._hw = tf.constant(hw, tf.int64)
+
+    def __call__(self, index: Any) -> Any:
+        """uint8 (h, w, 3)."""
+        path = tf.strings.join([f"{self.folder}/", tf.strings.as_string(index), ".rgb"])
+        data = tf.io.decode_raw(tf.io.read_file(path), tf.uint8)
+        return tf.reshape(data, tf.concat([self._hw[index], [3]], 0))
+
+
+def _read_shapes(folder: Path, count: int) -> np.ndarray | None:
+    """Heights and widths of an earlier run's pictures, if they are whole."""
+    try:
+        hw = np.load(folder / _SHAPES, allow_pickle=False)
+        if hw.shape != (count, 2):
+            return None
+        sizes = [(folder / f"{number}.rgb").stat().st_size for number in range(count)]
+    except (OSError, ValueError, EOFError):
+        return None
+    return hw if sizes == (3 * hw.prod(1)).tolist() else None
+
+
+def _write(pictures: Iterable[Any], count: int, folder: Path) -> np.ndarray:
+    """Write pixels, give heights and widths (n, 2)."""
+    shapes, used = [], 0
+    free = shutil.disk_usage(folder).free - _MARGIN
+    for number, picture in enumerate(pictures):
+        pixels = picture.numpy()
+        shapes.append(pixels.shape[:2])
+        used += pixels.size
+        expected = used * count // len(shapes)
+        if expected > free:
+            raise TfyoloError(
+                f"--cache disk needs about {expected / 2**30:.1f} GiB, "
+                f"and {max(free, 0) / 2**30:.1f} are free",
+                path=folder.parent.parent,
+                fix="set TFYOLO_CACHE to a folder on a larger disk, or leave out --cache",
+            )
+        (folder / f"{number}.rgb").write_bytes(pixels.tobytes())
+    return np.array(shapes, np.int64)
+
+
+def _free_memory() -> int:
+    """Bytes that may be used without swapping; without a limit where the system does not log."""
+    try:
+        rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        return int(rows["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return 1 << 62

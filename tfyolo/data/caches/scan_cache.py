@@ -1,0 +1,197 @@
+"""Keeping what a scan found, and knowing whether it still holds.
+
+It holds while the list of pictures, their sizes, inodes and times of change, and the contents of the label
+files are the same. The file is an .npz of plain arrays: nothing in it is executed, and one that is damaged,
+of another version or made up is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import zipfile
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfyolo.data.detection.dataset_yaml import Dataset
+from tfyolo.data.detection.labels import Problem
+from tfyolo.data.detection.sample import Sample, Scan
+from tfyolo.data.formats.readers.base import Source
+from tfyolo.data.images.ordered_map import ordered_map
+from tfyolo.errors import TfyoloError
+from tfyolo.files import atomic, cache_folder
+from tfyolo.inputs import RECORDS, open_input
+from tfyolo.version import __version__
+
+VERSION = 2
+_COUNTS = ("found", "missing", "empty", "corrupt", "duplicates")
+
+
+def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
+    """A hash of all that decides on a scan but for the pictures themselves."""
+    head = [VERSION, __version__, format_name, dataset.names, source.outline, list(map(str, source.watched))]
+    whole = blake2b(json.dumps(head).encode(errors="surrogatepass"), digest_size=20)
+    for digest in ordered_map(_digest, source.watched):
+        whole.update(digest)
+    return whole.hexdigest()
+
+
+def file_states(images: Sequence[Path | str]) -> np.ndarray:
+    """int64 (n, 4): size, inode, and times of the last change of content and of status, in nanoseconds.
+
+    Tools can change a file and set its size and time of change back (`exiftool -P`, `rsync -t`); the time of
+    the change of status is the system's own. -1 of what is not there.
+    """
+    return np.array(list(ordered_map(_state, images)), np.int64).reshape(-1, 4)
+
+
+def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | None:
+    """What an earlier scan found, or None where there is none that still holds."""
+    for path in _places(folder, split):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
+                    continue  # ours are not compressed, so none can be larger in memory than on the disk
+            with np.load(path, allow_pickle=False) as arrays:
+                meta = json.loads(arrays["meta"].tobytes())
+                if meta["key"] != key:
+                    continue
+                if np.array_equal(file_states(meta["files"]), arrays["states"]):
+                    return _unpacked(meta, {name: arrays[name] for name in arrays.files}, dataset)
+        except Exception:  # noqa: S112 (whatever a damaged file raises, the answer is to scan again)
+            continue
+    return None
+
+
+def save_scan(
+    folder: Path, split: str, key: str, states: Mapping[Path, Sequence[int]], scan: Scan
+) -> Path | None:
+    """Keep a scan beside the labels or, if that folder may not be written, in the user's cache folder.
+
+    Args:
+        folder: of the labels.
+        split: its name is part of the file's.
+        key: from `scan_key`, from before the scan.
+        states: of all pictures of the split, from before the scan.
+        scan: what was found.
+
+    Returns:
+        The file; None if it could be written nowhere.
+    """
+    for path in _places(folder, split):
+        if path.parent == folder and not _writable(folder):
+            continue
+        try:
+            with atomic(path) as temporary, temporary.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, **_packed(key, states, scan))
+        except (OSError, TfyoloError):
+            continue
+        return path
+    return None
+
+
+def _places(folder: Path, split: str) -> tuple[Path, Path]:
+    """Where the cache of a split may be."""
+    folder = folder.absolute()
+    name = f".tfyolo-{split}.cache.npz"
+    one = blake2b(os.fsencode(folder), digest_size=8).hexdigest()
+    return folder / name, cache_folder() / "scans" / f"{one}{name}"
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files may be made there: to an administrator, too, a folder without a write bit says no."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISDIR(mode) and bool(mode & 0o222) and os.access(folder, os.W_OK)
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        with open_input(path, RECORDS) as stream:
+            digest = blake2b(digest_size=20)
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except TfyoloError:
+        return bytes(20)
+    return digest.digest()
+
+
+def _state(path: Path | str) -> tuple[int, int, int, int]:
+    try:
+        state = os.stat(path)  # noqa: PTH116 (half the time of Path.stat, and there are many)
+    except (OSError, ValueError):
+        return -1, -1, -1, -1
+    return state.st_size, state.st_ino & (2**63 - 1), state.st_mtime_ns, state.st_ctime_ns
+
+
+def _packed(key: str, states: Mapping[Path, Sequence[int]], scan: Scan) -> dict[str, Any]:
+    """A scan as named arrays."""
+    number = {path: index for index, path in enumerate(states)}
+    meta = {
+        "key": key,
+        "files": list(map(str, states)),
+        "records": [sample.record for sample in scan.samples],
+        "problems": [[str(p.path), p.line, p.message, p.severity] for p in scan.problems],
+        **{name: getattr(scan, name) for name in _COUNTS},
+    }
+    samples = scan.samples
+    outlines = [outline for sample in samples for outline in sample.polygons_norm]
+    return {
+        "meta": np.frombuffer(json.dumps(meta).encode(), np.uint8),
+        "states": np.array(list(states.values()), np.int64).reshape(-1, 4),
+        "image": np.array([number[sample.image] for sample in samples], np.int64),
+        "hw": np.array([sample.hw for sample in samples], np.int64).reshape(-1, 2),
+        "span": np.array([sample.span or (-1, -1) for sample in samples], np.int64).reshape(-1, 2),
+        "annotated": np.array([s.annotated_hw or (-1, -1) for s in samples], np.int64).reshape(-1, 2),
+        "boxes": np.array([len(sample.classes) for sample in samples], np.int64),
+        "outlines": np.array([len(sample.polygons_norm) for sample in samples], np.int64),
+        "points": np.array([len(outline) for outline in outlines], np.int64),
+        "classes": np.concatenate([np.zeros(0, np.int64), *(sample.classes for sample in samples)]),
+        "xywh": np.concatenate(
+            [np.zeros((0, 4), np.float32), *(sample.boxes_xywh_norm for sample in samples)]
+        ),
+        "xy": np.concatenate([np.zeros((0, 2), np.float32), *outlines]),
+    }
+
+
+def _unpacked(meta: dict[str, Any], arrays: dict[str, np.ndarray], dataset: Dataset) -> Scan:
+    """The scan again; raises something where the arrays do not fit each other."""
+    files = [Path(text) for text in meta["files"]]
+    boxes, outlines = arrays["boxes"].tolist(), arrays["outlines"].tolist()
+    classes, xywh = arrays["classes"], arrays["xywh"]
+    if classes.dtype != np.int64 or xywh.dtype != np.float32 or xywh.shape != (len(classes), 4):
+        raise ValueError("not arrays of labels")
+    if len(classes) and not 0 <= classes.min() <= classes.max() < len(dataset.names):
+        raise ValueError("a class without a name")
+    points = list(map(np.array, _cut(arrays["xy"], arrays["points"].tolist())))
+    rows = zip(
+        arrays["image"].tolist(), arrays["hw"].tolist(), arrays["span"].tolist(), meta["records"],
+        arrays["annotated"].tolist(),
+        _cut(classes, boxes), _cut(xywh, boxes), _cut(points, outlines), strict=True,
+    )  # fmt: skip
+    samples = tuple(
+        Sample(
+            files[image], (hw[0], hw[1]), ids.copy(), box.copy(), tuple(polygons),
+            None if span[0] < 0 else (span[0], span[1]), record,
+            None if said[0] < 0 else (said[0], said[1]),
+        )
+        for image, hw, span, record, said, ids, box, polygons in rows
+    )  # fmt: skip
+    problems = tuple(Problem(Path(path), *rest) for path, *rest in meta["problems"])
+    return Scan(samples, problems, **{name: int(meta[name]) for name in _COUNTS})
+
+
+def _cut(values: Any, lengths: list[int]) -> list[Any]:
+    """Consecutive parts of these lengths."""
+    ends = np.cumsum([0, *lengths])
+    if ends[-1] != len(values) or min(lengths, default=0) < 0:
+        raise ValueError("lengths do not add up")
+    return [values[start:end] for start, end in pairwise(ends.tolist())]

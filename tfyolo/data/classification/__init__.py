@@ -1,0 +1,1 @@
+"""Classification datasets: class folders, augmentation, training batches."""

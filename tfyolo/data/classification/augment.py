@@ -1,0 +1,245 @@
+"""Varying the pictures that a classifier learns from, by Keras' augmentation layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+from pydantic import BaseModel, ConfigDict, Field
+
+from tfyolo.data.augment.chance import RandomStream
+
+_RANGE = (0.0, 1.0)
+_MIXUP_ALPHA = 0.2
+_DRAWS = 10
+
+
+class ClassificationAugmentation(BaseModel):
+    """How strongly pictures are varied; the defaults are those of YOLOv5's classification.
+
+    Example:
+        >>> ClassificationAugmentation(scale=0.5).hflip
+        0.5
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    scale: float = Field(0.08, gt=0, le=1, description="smallest share of a picture's area in a random crop")
+    ratio: float = Field(4 / 3, ge=1, le=10, description="largest proportion of a random crop's sides")
+    hflip: float = Field(0.5, ge=0, le=1, description="probability of a flip left to right")
+    vflip: float = Field(0.0, ge=0, le=1, description="probability of a flip upside down")
+    jitter: float = Field(0.4, ge=0, le=0.9, description="brightness, contrast, saturation change by this")
+    hue: float = Field(0.0, ge=0, le=0.5, description="hue turns by up to this share of a full turn")
+    randaugment: int = Field(
+        0, ge=0, le=8, description="operations of RandAugment, in place of colour jitter"
+    )
+    magnitude: float = Field(0.3, ge=0, le=1, description="their strength")
+    mixup: float = Field(0.0, ge=0, le=1, description="probability that a batch is blended with itself")
+    cutmix: float = Field(0.0, ge=0, le=1, description="probability that patches are exchanged in a batch")
+
+
+class StepSeeds(keras.random.SeedGenerator):
+    """Seeds that depend on a key only, and not on how often a layer was called before.
+
+    Keras' own count up in a variable: what a picture gets would depend on the order in which threads come to
+    it, and a resumed run would begin anew.
+
+    Example:
+        >>> seeds = StepSeeds()
+        >>> with seeds.of(tf.constant([0, 7])):
+        ...     first = seeds.next().numpy().tolist()
+        >>> with seeds.of(tf.constant([0, 7])):
+        ...     seeds.next().numpy().tolist() == first
+        True
+    """
+
+    def __init__(self) -> None:
+        super().__init__(seed=0)
+        self._key: Any = None
+        self._count = 0
+
+    @contextmanager
+    def of(self, key: Any) -> Iterator[None]:
+        """Draw from this int32 (2,) key, while a graph is traced."""
+        self._key, self._count = key, 0
+        try:
+            yield
+        finally:
+            self._key = None
+
+    def next(self, ordered: bool = True) -> Any:
+        """The next int32 (2,) seed."""
+        if self._key is None:
+            return super().next(ordered)
+        self._count += 1
+        return tf.random.experimental.stateless_fold_in(self._key, self._count)
+
+
+class QuickRandAugment(keras.layers.RandAugment):
+    """RandAugment that computes only the operations it has drawn; Keras' computes all and picks.
+
+    It is for one picture at a time: each draws its own.
+
+    Source: Cubuk et al. 2019, RandAugment.
+    """
+
+    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
+        """The picture after the drawn operations."""
+        if not training:
+            return images
+        for number in range(self.num_ops):
+            branches = [
+                partial(getattr(self, name).transform_images, images, how)
+                for name, how in transformation["transforms"].items()
+            ]
+            images = tf.switch_case(transformation["layer_idxes"][number], branches)
+        return images
+
+
+class ImageAugmenter:
+    """Varies one picture: random resized crop, flips, colour jitter or RandAugment.
+
+    Args:
+        settings: how strongly.
+        image_size: side of the result in pixels.
+        seed: of the run.
+    """
+
+    def __init__(self, settings: ClassificationAugmentation, image_size: int, seed: int) -> None:
+        self.settings, self.image_size, self.seed, self.seeds = settings, image_size, seed, StepSeeds()
+        self.layers = [_with_seeds(layer, self.seeds) for layer in _layers(settings)]
+        for layer in self.layers:
+            layer.build((None, image_size, image_size, 3))
+
+    def __call__(self, picture: Any, element: Any) -> Any:
+        """Float32 (size, size, 3) in 0..1 of a uint8 (h, w, 3) picture.
+
+        Args:
+            picture: as decoded.
+            element: int64 scalar, another one for each picture of each epoch.
+        """
+        chance = RandomStream(self.seed, element)
+        top, left, height, width = crop_window(chance, tf.shape(picture), self.settings)
+        image = resize(picture[top : top + height, left : left + width], self.image_size)
+        for probability, axis in ((self.settings.hflip, 1), (self.settings.vflip, 0)):
+            if probability:
+                image = tf.where(chance.happens(probability), tf.reverse(image, [axis]), image)
+        with self.seeds.of(_key(self.seed, element)):
+            for layer in self.layers:  # they take batches
+                image = layer(image[None], training=True)[0]
+        return tf.clip_by_value(image, 0.0, 1.0)
+
+
+class BatchAugmenter:
+    """Mixes the pictures of a batch with each other, and their labels likewise: MixUp and CutMix.
+
+    Args:
+        settings: how often; a batch that both would change is left to CutMix.
+        seed: of the run.
+
+    Source: Zhang et al. 2017, mixup, with alpha 0.2; Yun et al. 2019, CutMix, with alpha 1.
+    """
+
+    def __init__(self, settings: ClassificationAugmentation, seed: int) -> None:
+        self.settings, self.seed, self.seeds = settings, seed + 1, StepSeeds()
+        self.mixup = _with_seeds(keras.layers.MixUp(alpha=_MIXUP_ALPHA), self.seeds)
+        self.cutmix = _with_seeds(keras.layers.CutMix(factor=(1.0, 1.0)), self.seeds)
+
+    def __call__(self, images: Any, labels: Any, batch: Any) -> tuple[Any, Any]:
+        """Images float32 (n, h, w, 3) and labels float32 (n, classes), mixed or not.
+
+        Args:
+            images: in 0..1.
+            labels: shares of the classes.
+            batch: int64 scalar, another one for each batch of each epoch.
+        """
+        chance, given = RandomStream(self.seed, batch), (images, labels)
+        for probability, layer in ((self.settings.mixup, self.mixup), (self.settings.cutmix, self.cutmix)):
+            if probability:
+                mixed, happens = self._mix(layer, *given, batch), chance.happens(probability)
+                images, labels = tf.where(happens, mixed[0], images), tf.where(happens, mixed[1], labels)
+        return images, labels
+
+    def _mix(self, layer: Any, images: Any, labels: Any, batch: Any) -> tuple[Any, Any]:
+        with self.seeds.of(_key(self.seed, batch)):
+            mixed = layer({"images": images, "labels": labels}, training=True)
+        return mixed["images"], mixed["labels"]
+
+
+def crop_window(chance: RandomStream, shape: Any, settings: ClassificationAugmentation) -> tuple[Any, ...]:
+    """Top, left, height and width of a random part of a picture, int32.
+
+    Its share of the area is uniform in `scale`..1, its proportions log-uniform in 1/`ratio`..`ratio`. Of ten
+    draws the first that fits is taken, or else the largest middle part of allowed proportions.
+
+    Source: Szegedy et al. 2014, Going Deeper with Convolutions, section 6.
+    """
+    height, width = tf.cast(shape[0], tf.float32), tf.cast(shape[1], tf.float32)
+    areas = height * width * chance.between(settings.scale, 1.0, _DRAWS)
+    bound = math.log(settings.ratio)
+    ratios = tf.exp(chance.between(-bound, bound, _DRAWS))
+    widths, heights = tf.round(tf.sqrt(areas * ratios)), tf.round(tf.sqrt(areas / ratios))
+    fits = (widths >= 1) & (heights >= 1) & (widths <= width) & (heights <= height)
+    first = tf.argmax(tf.cast(fits, tf.int32))
+    any_fits = tf.reduce_any(fits)
+    w = tf.where(
+        any_fits, widths[first], tf.maximum(tf.round(tf.minimum(width, height * settings.ratio)), 1.0)
+    )
+    h = tf.where(
+        any_fits, heights[first], tf.maximum(tf.round(tf.minimum(height, width * settings.ratio)), 1.0)
+    )
+    across, down = chance.between(0.0, 1.0), chance.between(0.0, 1.0)
+    left = tf.where(any_fits, tf.floor(across * (width - w + 1)), tf.floor((width - w) / 2))
+    top = tf.where(any_fits, tf.floor(down * (height - h + 1)), tf.floor((height - h) / 2))
+    return tuple(tf.cast(value, tf.int32) for value in (top, left, h, w))
+
+
+def resize(picture: Any, size: int) -> Any:
+    """Float32 (size, size, 3) in 0..1 of uint8 (h, w, 3): linear, and smoothed where it shrinks."""
+    return tf.image.resize(picture, (size, size), antialias=True) / 255.0
+
+
+def middle(picture: Any, size: int) -> Any:
+    """As `resize`, of the largest square in the middle."""
+    shape = tf.shape(picture)
+    side = tf.minimum(shape[0], shape[1])
+    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+    return resize(picture[top : top + side, left : left + side], size)
+
+
+def _layers(settings: ClassificationAugmentation) -> list[Any]:
+    if settings.randaugment:
+        return [QuickRandAugment(value_range=_RANGE, num_ops=settings.randaugment, factor=settings.magnitude)]
+    if not settings.jitter and not settings.hue:
+        return []
+    j = settings.jitter
+    # Keras adds to the brightness, by a share of the range: of a middle grey as much as a factor 1 ± jitter.
+    # Its saturation s is the factor s / (1 - s).
+    return [
+        keras.layers.RandomColorJitter(
+            value_range=_RANGE,
+            brightness_factor=j / 2 or None,
+            contrast_factor=j or None,
+            saturation_factor=((1 - j) / (2 - j), (1 + j) / (2 + j)) if j else None,
+            hue_factor=settings.hue or None,
+        )
+    ]
+
+
+def _with_seeds(layer: Any, seeds: StepSeeds) -> Any:
+    """Let a layer, and those inside it, draw from `seeds`."""
+    for part in layer._flatten_layers():
+        if hasattr(part, "generator"):
+            part.generator = seeds
+    return layer
+
+
+def _key(seed: int, element: Any) -> Any:
+    """int32 (2,), another one for each element."""
+    high, low = element // (1 << 31), element % (1 << 31)
+    return tf.stack([tf.cast(seed + high, tf.int32), tf.cast(low, tf.int32)])

@@ -1,0 +1,226 @@
+"""Classification data sets: a folder of pictures for each class, in folders train, val and test."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.data.detection.class_map import ClassMap, match_classes
+from tfyolo.data.detection.duplicates import duplicates
+from tfyolo.data.detection.labels import Problem
+from tfyolo.data.detection.sample import Sample, Scan
+from tfyolo.data.formats.readers.base import is_image, unreadable_kinds, walk
+from tfyolo.data.images.ordered_map import ordered_map
+from tfyolo.data.images.read import IMAGE_SUFFIXES, ImageError, read_header
+from tfyolo.errors import TfyoloError
+
+SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
+"""For each split the names its folder may have, the first that is there counts."""
+_WORDNET = re.compile(r"n\d{8}")
+"""ImageNet's folders, whose sorted order is that of its classes."""
+_WHOLE = np.array([[0.5, 0.5, 1, 1]], np.float32)
+
+
+@dataclass(frozen=True)
+class FolderDataset:
+    """A classification data set; of its pictures nothing has been read.
+
+    Args:
+        root: the folder.
+        names: class names, sorted; the index is the class number.
+        splits: for each split that is there, its folder. A folder of classes without splits is every split.
+        numbers: class index of folders that are not called like their class.
+        by_name: whether folders were matched to `names` by name.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    splits: Mapping[str, Path]
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    by_name: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is but one split, which serves as all of them."""
+        return all(folder == self.root for folder in self.splits.values())
+
+    @property
+    def class_ids(self) -> dict[str, int]:
+        """The class index of each folder name."""
+        return {name: number for number, name in enumerate(self.names)} | dict(self.numbers)
+
+    def with_names(self, names: Sequence[str]) -> FolderDataset:
+        """The same images, numbered as a model numbers its classes.
+
+        Folders are matched to the model's classes by name. ImageNet's folders (`n01440764` for `tench`) are
+        taken in sorted order, as are folders where they or the model's classes have no names of their own.
+
+        Args:
+            names: of the model's classes.
+
+        Raises:
+            TfyoloError: a folder is not a class of the model.
+        """
+        if (
+            len(self.names) == len(names)
+            and all(map(_WORDNET.fullmatch, self.names))
+            and set(self.names).isdisjoint(names)
+        ):
+            found = ClassMap(tuple(range(len(names))), len(names), by_name=False)
+        else:
+            found = match_classes(self.names, names, self.root)
+        numbers = dict(zip(self.names, found.model_ids, strict=True))
+        return replace(self, names=tuple(names), numbers=numbers, by_name=found.by_name)
+
+
+def read_folders(root: str | Path) -> FolderDataset:
+    """Find the splits and classes of a data set.
+
+    `root/train/CLASS/*.jpg` and so on, with `val` or `valid` and `test`; or `root/CLASS/*.jpg`, one split.
+    The classes are the folders of `train`, or of the first split that is there, sorted; hidden ones are
+    passed over.
+
+    Raises:
+        TfyoloError: no such folder, or no folders of classes in it.
+
+    Example:
+        >>> read_folders("cells").names  # doctest: +SKIP
+        ('Platelets', 'RBC', 'WBC')
+    """
+    root = Path(root).expanduser()
+    if not root.is_dir():
+        reason = "is not a folder" if root.exists() else "does not exist"
+        fix = "pass the folder that holds train/CLASS/*.jpg; `tfyolo crops` makes one of labelled boxes"
+        raise TfyoloError(reason, path=root, fix=fix)
+    splits = {}
+    for split, names in SPLIT_FOLDERS.items():
+        found = [root / name for name in names if (root / name).is_dir()]
+        if found:
+            splits[split] = found[0]
+    if not splits:
+        splits = dict.fromkeys(SPLIT_FOLDERS, root)
+    first = next(iter(splits.values()))
+    classes = _folders(first)
+    if not classes:
+        fix = f"make a folder for each class, such as {first.name}/cat, and put its pictures there"
+        raise TfyoloError("has no folders of classes", path=first, fix=fix)
+    return FolderDataset(root, tuple(classes), splits)
+
+
+def scan_folders(
+    dataset: FolderDataset, split: str, *, progress: Callable[[int, int], None] | None = None
+) -> Scan:
+    """Find the pictures of a split and check them, by their headers.
+
+    Args:
+        dataset: from `read_folders`.
+        split: `train`, `val` or `test`.
+        progress: called with the number of pictures done and of all pictures.
+
+    Returns:
+        Samples in the order of classes and paths, each with one class and a box of the whole picture; what
+        was wrong with others. A class without a picture is a warning.
+
+    Raises:
+        TfyoloError: no such split, a folder is no class, there is no picture, or in `train` a class has
+            none.
+    """
+    if split not in dataset.splits:
+        has = ", ".join(f"`{name}`" for name in dataset.splits)
+        raise TfyoloError(f"has no `{split}`", path=dataset.root, fix=f"add the folder, or use one of {has}")
+    folder, log = dataset.splits[split], progress or (lambda done, total: None)
+    found = list(_classes_of(dataset, folder))
+    files = {place: sorted(walk(place)) for _, place in found}
+    listed = [(number, path) for number, place in found for path in files[place] if is_image(path)]
+    strange = unreadable_kinds(folder, chain.from_iterable(files.values()))
+    if not listed:
+        fix = f"put pictures into {folder.name}/CLASS ({' '.join(sorted(IMAGE_SUFFIXES))})"
+        what = f" ({strange[0].message})" if strange else ""
+        raise TfyoloError(f"`{split}` has no pictures{what}", path=folder, fix=fix)
+    samples: list[Sample] = []
+    problems: list[Problem] = list(strange)
+    corrupt = 0
+    with closing(ordered_map(_check, listed)) as checked:
+        for done, result in enumerate(checked, start=1):
+            if isinstance(result, Problem):
+                problems.append(result)
+                corrupt += 1
+            else:
+                samples.append(result)
+            log(done, len(listed))
+    problems += _empty_classes(dataset, split, samples)
+    same = duplicates(samples)
+    return Scan(tuple(samples), (*problems, *same), len(samples), 0, 0, corrupt, len(same))
+
+
+def scan_summary(scan: Scan, classes: int) -> str:
+    """The counts in one line.
+
+    Example:
+        >>> scan_summary(Scan((), (), 0, 0, 0, 2), 3)
+        '0 images of 3 classes; 2 left out, 0 duplicates'
+    """
+    return (
+        f"{len(scan.samples)} images of {classes} classes; "
+        f"{scan.corrupt} left out, {scan.duplicates} duplicates"
+    )
+
+
+def _folders(place: Path) -> list[str]:
+    """Names of the folders in a place, sorted, but for hidden ones.
+
+    Raises:
+        TfyoloError: it cannot be read, or a name is not Unicode.
+    """
+    try:
+        names = sorted(e.name for e in os.scandir(place) if e.is_dir() and not e.name.startswith("."))
+    except OSError as error:
+        raise TfyoloError(f"cannot be read: {error.strerror or error}", path=place) from error
+    for name in names:
+        if not name.isprintable():  # a byte that is not UTF-8 comes as half a surrogate pair
+            raise TfyoloError(
+                f"the folder {name!r} has a name that is no text", path=ascii(str(place))[1:-1],
+                fix="rename it",
+            )  # fmt: skip
+    return names
+
+
+def _classes_of(dataset: FolderDataset, folder: Path) -> Iterator[tuple[int, Path]]:
+    """Number and folder of each class of a split."""
+    known = dataset.class_ids
+    for name in _folders(folder):
+        if name not in known:
+            shown = ", ".join(dataset.names[:10]) + (", ..." if len(dataset.names) > 10 else "")
+            raise TfyoloError(
+                f"the folder `{name}` is none of the classes {shown}", path=folder,
+                fix="rename it, move it away, or give `train` such a folder, too",
+            )  # fmt: skip
+        yield known[name], folder / name
+
+
+def _check(item: tuple[int, Path]) -> Sample | Problem:
+    number, path = item
+    try:
+        hw = read_header(path).hw
+    except ImageError as error:
+        return Problem(path, None, error.message, "error")
+    return Sample(path, hw, np.array([number]), _WHOLE)
+
+
+def _empty_classes(dataset: FolderDataset, split: str, samples: Sequence[Sample]) -> list[Problem]:
+    """Classes without a usable picture: nothing can be measured of them, and nothing learnt."""
+    folder = dataset.splits[split]
+    found = {int(sample.classes[0]) for sample in samples}
+    empty = [name for number, name in enumerate(dataset.names) if number not in found]
+    for name in empty if split == "train" and not dataset.is_whole else []:
+        if (folder / name).is_dir():
+            fix = "put pictures there, or remove the folder"
+            raise TfyoloError(f"the class `{name}` has no picture that can be used", path=folder, fix=fix)
+    return [Problem(folder, None, f"`{split}` has no picture of `{name}`", "warning") for name in empty]

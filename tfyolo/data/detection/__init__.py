@@ -1,0 +1,1 @@
+"""Detection datasets: labels, scans, training batches."""

@@ -1,0 +1,264 @@
+"""The YAML file of a data set, as in YOLOv5: where the pictures are, and the names of the classes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PureWindowsPath
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+import tfyolo.configs
+from tfyolo.assets import DATA_SETS
+from tfyolo.configs.reader import Document, read_yaml
+from tfyolo.data.formats.readers.table import READERS
+from tfyolo.errors import TfyoloError
+
+TEMPLATE_FOLDER = Path(tfyolo.configs.__file__).parent / "datasets"
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as its YAML file describes it; nothing of it has been looked for on the disk.
+
+    Args:
+        yaml_path: the YAML file.
+        names: class names; the index is the class number in the label files.
+        splits: for each of `train`, `val`, `test` in the file, folders, lists or annotation files, absolute.
+        format: a key of `READERS`, or None where the file leaves it to the places of its splits.
+        root: the folder that the splits are relative to.
+        image_folders: for annotation files of a split, the folder of their pictures, where the file says it.
+        keypoint_shape: keypoints per object and values per keypoint, where label files hold them.
+        difficult: whether objects that Pascal VOC marks as difficult are used; None uses them and says so.
+    """
+
+    yaml_path: Path
+    names: tuple[str, ...]
+    splits: Mapping[str, tuple[Path, ...]]
+    format: str | None = None
+    root: Path | None = None
+    image_folders: Mapping[Path, Path] = field(default_factory=dict)
+    keypoint_shape: tuple[int, int] | None = None
+    difficult: bool | None = None
+
+
+def _name(value: Any) -> Any:
+    """A class name; `_as_written` has made text of what YAML takes for numbers, dates or nothing."""
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("the name is empty")
+    return value
+
+
+def _as_written(document: Document) -> Any:
+    """`names` with each name as it is written: YAML makes 8 of `010`, 1.1 of `1.10`, false of `no`."""
+    names = document.value["names"]
+    texts = {keys[1]: text for keys, text in document.texts.items() if len(keys) == 2 and keys[0] == "names"}
+    if isinstance(names, list):
+        return [texts.get(index, name) for index, name in enumerate(names)]
+    if isinstance(names, dict) and len(texts) == len(names):
+        return texts
+    return names
+
+
+def _numbered(names: Any) -> Any:
+    """A list of names as a map from their numbers."""
+    return dict(enumerate(names)) if isinstance(names, list) else names
+
+
+def _listed(places: Any) -> Any:
+    """One place, or none, as a list."""
+    return [] if places is None else [places] if isinstance(places, (str, dict)) else places
+
+
+def _pair(place: Any) -> tuple[str, str | None]:
+    """A place as (folder, list or annotation file; folder of its pictures)."""
+    if isinstance(place, dict):
+        if sorted(place) != ["annotations", "images"] or not all(isinstance(v, str) for v in place.values()):
+            raise ValueError("needs the two keys `images` (a folder) and `annotations` (a .json file)")
+        return place["annotations"], place["images"]
+    if not isinstance(place, str):
+        raise ValueError("a folder, a list or an annotation file is due, as text")
+    return place, None
+
+
+Names = Annotated[dict[int, Annotated[str, BeforeValidator(_name)]], BeforeValidator(_numbered)]
+Places = Annotated[list[Annotated[tuple[str, str | None], BeforeValidator(_pair)]], BeforeValidator(_listed)]
+
+
+class _File(BaseModel):
+    """The keys of the file. Others, `download` among them, are ignored: nothing is fetched or executed."""
+
+    model_config = ConfigDict(extra="ignore")
+    path: str | None = None
+    format: str | None = None
+    train: Places = []
+    val: Places = []
+    test: Places = []
+    names: Names
+    nc: int | None = None
+    kpt_shape: tuple[Annotated[int, Field(ge=1, le=1000)], Annotated[int, Field(ge=2, le=3)]] | None = None
+    difficult: Literal["keep", "drop"] | None = None
+
+
+def read_dataset(path: str | Path) -> Dataset:
+    """Read and check a data set's YAML file.
+
+    `path` in the file is relative to the file's folder or, if nothing is there, to the current directory;
+    without it the file's folder is meant. `train`, `val` and `test` are relative to that; each is a folder, a
+    .txt list of pictures, or several of these. `names` is a list, or a map numbered from 0. `nc` may be left
+    out; `kpt_shape` says that rows of label files go on with keypoints; `difficult` (`keep` or `drop`) says
+    what becomes of objects that Pascal VOC marks as difficult. `format` is `yolo`, `voc`, `coco` or
+    `tfrecord`; without it the places of a split log. A place of a COCO data set is a .json file, or a
+    mapping of `images` (a folder) and `annotations` (a .json file). Names are taken as they are written, be
+    they `010` or `no`. In place of a path there may be the name of a data set (`find_data`).
+
+    Raises:
+        TfyoloError: no such file, not YAML, or a key is missing or wrong; with the file and line.
+
+    Example:
+        >>> read_dataset("bccd-mini").names
+        ('Platelets', 'RBC', 'WBC')
+    """
+    path = find_data(path)
+    document = read_yaml(path)
+    if "names" not in document.value:
+        raise document.error("has no `names`", fix="list the class names under `names:`")
+    try:
+        file = _File.model_validate({**document.value, "names": _as_written(document)})
+    except ValidationError as error:
+        raise _first_error(document, error) from error
+    names = _in_order(document, file.names)
+    if file.nc is not None and file.nc != len(names):
+        raise document.error(
+            f"`nc` is {file.nc}, but `names` has {len(names)} classes", "nc", fix="remove `nc`"
+        )
+    if file.format is not None and file.format not in READERS:
+        near = difflib.get_close_matches(file.format.lower(), READERS, 1)
+        fix = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(sorted(READERS))}"
+        raise document.error(f"`format`: there is no {file.format!r}", "format", fix=fix)
+    places = {split: getattr(file, split) for split in SPLITS}
+    root = _root(path, file.path, [place for some in places.values() for place, _ in some])
+    splits = {
+        split: tuple(_place(root, place, path) for place, _ in some) for split, some in places.items() if some
+    }
+    if not splits:
+        raise document.error("has none of `train`, `val`, `test`", fix="say where the pictures are")
+    folders = {
+        _place(root, place, path): _place(root, images, path)
+        for some in places.values() for place, images in some if images is not None
+    }  # fmt: skip
+    difficult = None if file.difficult is None else file.difficult == "keep"
+    return Dataset(path, names, splits, file.format, root, folders, file.kpt_shape, difficult)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A data set whose YAML file ships, and whose images do not."""
+
+    folder: str
+    """Where the images are looked for, relative to the working directory."""
+    download: str
+    """Where they can be had."""
+
+
+TEMPLATES = {
+    "bccd": Template("bccd", "https://github.com/Shenggan/BCCD_Dataset (its folder BCCD)"),
+    "coco128": Template(
+        "../datasets/coco128", "https://github.com/ultralytics/assets/releases/download/v0.0.0/coco128.zip"
+    ),
+}
+
+
+def find_data(path_or_name: str | Path) -> Path:
+    """The YAML file of a path, or of a data set that is known by name: `bccd-mini`, `bccd` or `coco128`.
+
+    Raises:
+        TfyoloError: the images of a known data set are not where they are looked for.
+    """
+    path, name = Path(path_or_name), str(path_or_name).removesuffix(".yaml")
+    if path.exists() or path.is_symlink():
+        return path
+    if name in DATA_SETS:
+        return DATA_SETS[name]
+    template = TEMPLATES.get(name)
+    if template is None:
+        return path
+    if not Path(template.folder).exists():
+        raise TfyoloError(
+            f"neither this file nor the images in {template.folder} are here",
+            path=path,
+            fix=f"unpack {template.download} as {template.folder}, or pass the path of a YAML file",
+        )
+    return TEMPLATE_FOLDER / f"{name}.yaml"
+
+
+def _first_error(document: Document, error: ValidationError) -> Exception:
+    """The first of pydantic's complaints, with the line of the value it is about."""
+    first = error.errors()[0]
+    where = tuple(key for key in first["loc"] if key != "[key]")
+    field = ".".join(map(str, where))
+    message = first["msg"].removeprefix("Value error, ")
+    return document.error(f"`{field}`: {message[:1].lower()}{message[1:]}", *where, fix="correct the value")
+
+
+def _in_order(document: Document, names: dict[int, str]) -> tuple[str, ...]:
+    """Names in the order of their numbers, which must be 0, 1, 2, ..."""
+    if not names:
+        raise document.error("`names` is empty", "names", fix="list the class names")
+    for number, key in enumerate(sorted(names)):
+        if key != number:
+            fix = "number the names 0, 1, 2, ... without a gap"
+            raise document.error(f"`names` has {key} where {number} is due", "names", key, fix=fix)
+    first: dict[str, int] = {}
+    for number in range(len(names)):
+        if (other := first.setdefault(names[number].strip(), number)) != number:
+            message = f"`names` has {names[number].strip()!r} twice: as class {other} and as class {number}"
+            fix = "give each class a name of its own"
+            raise document.error(message, "names", number, fix=fix)
+    return tuple(names[number] for number in range(len(names)))
+
+
+def _root(yaml_path: Path, root: str | None, places: list[str]) -> Path:
+    """The folder that the splits are relative to: of those that exist, the first in which a split does."""
+    beside = yaml_path.absolute().parent
+    bases = [beside, yaml_path.resolve().parent]  # the file may be a link
+    wanted = expanded(root or ".", yaml_path)
+    if root:
+        bases.append(Path.cwd())
+    found = [folder for base in bases for folder in _spellings(base, wanted) if folder.exists()]
+    better = (base for base in found if any(_place(base, place, yaml_path).exists() for place in places))
+    return next(better, found[0] if found else beside / wanted)
+
+
+def _place(root: Path, place: str, yaml_path: Path) -> Path:
+    """One folder or list, absolute.
+
+    Files made by Roboflow say `../train/images` of a folder beside the YAML file; YOLOv5 drops the `../`
+    then. Those made on Windows may have backslashes.
+    """
+    tries = [place, place[3:]] if place.startswith(("../", "..\\")) else [place]
+    found = (path for text in tries for path in _spellings(root, expanded(text, yaml_path)) if path.exists())
+    return next(found, root / expanded(place, yaml_path))
+
+
+def expanded(place: str, yaml_path: Path) -> Path:
+    """A path with `~` and `~user` replaced by the home folder.
+
+    Raises:
+        TfyoloError: there is no such user.
+    """
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:
+        fix = "write the folder without `~`"
+        raise TfyoloError(f"{place}: there is no such user", path=yaml_path, fix=fix) from error
+
+
+def _spellings(root: Path, place: Path) -> list[Path]:
+    """A place as it is written and, of a relative one with backslashes, with slashes."""
+    text = str(place)
+    slashed = "\\" in text and not PureWindowsPath(text).anchor
+    return [root / place, *([root / text.replace("\\", "/")] if slashed else [])]

@@ -1,0 +1,162 @@
+"""Collecting the boxes of one picture, by the rules that all label formats share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tfyolo.data.detection.frame import Frame
+from tfyolo.data.detection.labels import TOLERANCE, Labels, Problem
+from tfyolo.data.images.header import ImageHeader
+
+Corners = tuple[float, float, float, float]
+MAX_PROBLEMS = 200
+"""SelectedBoxes of one label file."""
+NO_OUTLINE = np.zeros((0, 2), np.float32)
+
+
+SCALED = "annotations are of a larger or smaller image than the one that is there; their boxes are scaled"
+ROTATED = "annotations are of pixels before the EXIF rotation; their boxes are rotated"
+_UNSAID = (None, "", 0, "0")
+"""What annotations have in place of a width or height that is not known."""
+
+
+class LabelRows:
+    """The boxes of one picture: cut at its border, and what stands there twice used once.
+
+    Args:
+        path: the label file, for messages.
+
+    Example:
+        >>> rows = LabelRows(Path("a.xml"))
+        >>> rows.add(7, 0, (0.5, 0.5, 1.25, 1.0))
+        >>> rows.labels().boxes_xywh_norm.tolist(), str(rows.labels().problems[0])
+        ([[0.75, 0.75, 0.5, 0.5]], 'a.xml:7: the box sticks out of the picture; cut at the border')
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._classes: list[int] = []
+        self._boxes: list[Sequence[float]] = []
+        self._outlines: list[np.ndarray] = []
+        self._problems: list[Problem] = []
+        self._errors = self._more = 0
+        self._seen: set[tuple[float, ...]] = set()
+        self._counts: Counter[str] = Counter()
+        self.annotated_hw: tuple[int, int] | None = None
+
+    def report(self, line: int | None, message: str, severity: Literal["error", "warning"] = "error") -> None:
+        """Note something that was wrong; beyond `MAX_PROBLEMS` only how many more there are."""
+        self._errors += severity == "error"
+        if len(self._problems) < MAX_PROBLEMS or (severity == "error" and self._errors == 1):
+            self._problems.append(Problem(self.path, line, message, severity))
+        else:
+            self._more += 1
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether reading on is of no use: the image is left out, and there is enough to show why."""
+        return self._errors > 0 and len(self._problems) >= MAX_PROBLEMS
+
+    def frame(self, said_wh: tuple[Any, Any], header: ImageHeader, name: str = "") -> Frame | None:
+        """Where pixels of an annotation lie that says it is of an image of this width and height.
+
+        Args:
+            said_wh: as the file has them; None, blank or 0 where it does not say.
+            header: of the image.
+            name: of the image, where the file speaks of several.
+
+        Returns:
+            None, and an error among the problems, if the size has other proportions than the image.
+        """
+        said = None if all(value in _UNSAID for value in said_wh) else _numbers(said_wh)
+        frame = Frame.of(said, header)
+        height, width = header.hw
+        before = f"{name}: " if name else ""
+        shown = "x".join(f"{value!s:.20}" for value in said_wh)
+        if frame is None:
+            self.report(
+                None,
+                f"{before}says {shown}, but the image is {width}x{height}, of other proportions: "
+                "where its boxes belong cannot be told",
+            )
+        elif said is None and any(value not in _UNSAID for value in said_wh):
+            self.report(
+                None, f"{before}says {shown}, but the image is {width}x{height}; used as that", "warning"
+            )
+        elif frame.hw != header.hw:
+            self.annotated_hw = frame.hw
+            self.count(SCALED)
+        if frame is not None and frame.orientation != 1:
+            self.count(ROTATED)
+        return frame
+
+    def count(self, what: str) -> None:
+        """Count something that is no fault of one file; a scan tells the number once per split."""
+        self._counts[what] += 1
+
+    def add(
+        self,
+        line: int | None,
+        class_id: int,
+        box_xyxy_norm: Corners,
+        box_xywh_norm: Sequence[float] | None = None,
+        outline_norm: np.ndarray = NO_OUTLINE,
+        where: str = "",
+    ) -> None:
+        """Add a box; one without area inside the picture is dropped with a warning.
+
+        Args:
+            line: where it stands in the file.
+            class_id: its class.
+            box_xyxy_norm: its upper left and lower right corner.
+            box_xywh_norm: the same box as the file has it, kept to the bit where nothing is cut.
+            outline_norm: (k, 2) points of its polygon.
+            where: what to say of its place where files have no lines.
+        """
+        before = f"{where}: " if where else ""
+        x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in box_xyxy_norm)
+        if x2 <= x1 or y2 <= y1:
+            self.report(line, f"{before}the box has no area inside the picture; dropped", "warning")
+            return
+        outside = min(box_xyxy_norm) < -TOLERANCE or max(box_xyxy_norm) > 1 + TOLERANCE
+        if outside:
+            self.report(line, f"{before}the box sticks out of the picture; cut at the border", "warning")
+        if outside or box_xywh_norm is None:
+            box_xywh_norm = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
+        key = (class_id, *(round(value, 7) for value in box_xywh_norm))
+        if key in self._seen:
+            self.report(line, f"{before}a box is there twice; used once", "warning")
+            return
+        self._seen.add(key)
+        self._classes.append(class_id)
+        self._boxes.append(box_xywh_norm)
+        self._outlines.append(outline_norm)
+
+    def labels(self) -> Labels:
+        """What was collected."""
+        if self._more:
+            message = f"{self._more:,} more problems like these"
+            self._problems.append(Problem(self.path, None, message, "warning"))
+            self._more = 0
+        return Labels(
+            np.array(self._classes, np.int64),
+            np.array(self._boxes, np.float32).reshape(-1, 4),
+            tuple(self._problems),
+            tuple(self._outlines) if any(map(len, self._outlines)) else (),
+            self._counts,
+            self.annotated_hw,
+        )
+
+
+def _numbers(said_wh: tuple[Any, Any]) -> tuple[float, float] | None:
+    """Width and height as positive numbers, be they written as 480 or 480.0; None for anything else."""
+    try:
+        width, height = float(said_wh[0]), float(said_wh[1])
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (width, height) if 0 < width < 1e9 and 0 < height < 1e9 else None

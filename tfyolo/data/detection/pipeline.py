@@ -1,0 +1,226 @@
+"""The stream of training batches, in tf.data and TensorFlow operations only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfyolo.data.augment.compose import Composer
+from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.caches.image_table import ImageTable
+from tfyolo.data.detection.sample import Sample
+from tfyolo.errors import TfyoloError
+
+_BOXES_MULTIPLE = 16
+_MULTI_SCALE = (0.5, 1.5)
+
+
+@dataclass(frozen=True)
+class PipelineOptions:
+    """How batches are made.
+
+    Args:
+        image_size: side of the training images in pixels; a multiple of `stride`.
+        batch: images in a batch, of all workers together.
+        seed: of every random number.
+        rect: batches of pictures of similar proportions, no larger than these need; no mosaics.
+        multi_scale: resize each batch to a random size within 0.5 to 1.5 of `image_size`.
+        cache: keep decoded pictures in `ram`, on `disk` (the cache folder), or not at all (`none`).
+        max_boxes: rows of labels in every batch; by default as many as the batch needs.
+        stride: largest stride of the network.
+        single_cls: all labels become class 0.
+        deterministic: batches come in the same order always; False is a little quicker.
+    """
+
+    image_size: int = 640
+    batch: int = 16
+    seed: int = 0
+    rect: bool = False
+    multi_scale: bool = False
+    cache: str = "none"
+    max_boxes: int | None = None
+    stride: int = 32
+    single_cls: bool = False
+    deterministic: bool = True
+
+
+class Pipeline:
+    """Batches of a split's pictures.
+
+    Epoch e is a function of the seed and e alone, so that a run resumed at e sees what an unbroken one sees.
+    Every batch is full: an epoch is a permutation of the pictures, and its last batch is filled up from the
+    permutation's beginning.
+
+    Args:
+        samples: from a scan.
+        augmentation: what to vary; None letterboxes only, in the order of `samples`.
+        options: sizes and the like.
+        progress: is told how many pictures of how many the cache holds.
+
+    Raises:
+        TfyoloError: no samples, or a picture that TensorFlow cannot decode.
+
+    Example:
+        >>> options = PipelineOptions(image_size=320)
+        >>> pipeline = Pipeline(scan.samples, Augmentation(), options)  # doctest: +SKIP
+        >>> images, labels = next(iter(pipeline.stream()))  # doctest: +SKIP
+        >>> images.shape, labels.shape  # doctest: +SKIP
+        (TensorShape([16, 320, 320, 3]), TensorShape([16, 48, 5]))
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        augmentation: Augmentation | None,
+        options: PipelineOptions,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        if not samples:
+            raise TfyoloError("there is no picture to train on")
+        if options.image_size % options.stride:
+            nearest = max(round(options.image_size / options.stride), 1) * options.stride
+            raise TfyoloError(
+                f"the image size {options.image_size} is not a multiple of the stride {options.stride}",
+                fix=f"use --img {nearest}",
+            )
+        self.options, self.augmentation = options, augmentation
+        self.size = len(samples)
+        self.steps_per_epoch = math.ceil(self.size / options.batch)
+        self.table = ImageTable(samples, options.image_size, options.single_cls, options.cache, progress)
+        self._composer = Composer(
+            self.table, augmentation, options.image_size, options.seed, mosaics=not options.rect
+        )
+        self._order, self._batch_hw = _plan(samples, options)
+
+    def stream(
+        self,
+        first_epoch: int = 0,
+        epochs: int | None = None,
+        *,
+        image_weights: np.ndarray | None = None,
+        shard: tuple[int, int] = (0, 1),
+    ) -> tf.data.Dataset:
+        """Batches from the beginning of an epoch.
+
+        Args:
+            first_epoch: the first, counted from 0.
+            epochs: how many; without end by default.
+            image_weights: (n,) how often to draw each picture, in place of a permutation.
+            shard: (i, k): the i-th of k equal parts of each batch, for the i-th of k workers.
+
+        Returns:
+            A `tf.data.Dataset` of `images`, uint8 (batch, height, width, 3) RGB, and `labels`, float32
+            (batch, boxes, 5): class, and centre and size as shares of the image; rows of class -1 fill up.
+
+        Raises:
+            TfyoloError: a batch does not divide into `shard`'s parts.
+        """
+        index, parts = shard
+        if self.options.batch % parts:
+            raise TfyoloError(
+                f"a batch of {self.options.batch} does not divide among {parts} workers",
+                fix=f"use --batch-size {max(self.options.batch // parts, 1) * parts}",
+            )
+        weights = None if image_weights is None else _log(image_weights)
+        last = None if epochs is None else first_epoch + epochs
+        numbers = tf.data.Dataset.range(first_epoch, last if last is not None else tf.int64.max)
+        data = numbers.flat_map(lambda epoch: self._epoch(epoch, weights, index, parts))
+        data = data.map(self._example, tf.data.AUTOTUNE, deterministic=self.options.deterministic)
+        size, boxes = self.options.batch // parts, self.options.max_boxes
+        data = data.padded_batch(
+            size, ([], [None, None, 3], [boxes, 5]),
+            padding_values=(np.int64(0), np.uint8(114), -1.0), drop_remainder=True,
+        )  # fmt: skip
+        return data.map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def _epoch(self, epoch: Any, weights: Any, index: int, parts: int) -> tf.data.Dataset:
+        """(epoch, place, picture) of this worker's part of an epoch."""
+        order = self._permutation(epoch, weights)
+        total = self.steps_per_epoch * self.options.batch
+        order = tf.tile(order, [math.ceil(total / self.size)])[:total]
+        places = tf.range(total, dtype=tf.int64)
+        if self._batch_hw is not None and self.augmentation is not None:  # whole batches change places
+            batches = tf.random.experimental.stateless_shuffle(
+                tf.range(self.steps_per_epoch), tf.stack([tf.constant(self.options.seed, tf.int64), epoch])
+            )
+            places = tf.reshape(tf.gather(tf.reshape(places, (self.steps_per_epoch, -1)), batches), [-1])
+        share = self.options.batch // parts
+        rows = tf.reshape(places, (self.steps_per_epoch, parts, share))[:, index]
+        places = tf.reshape(rows, [-1])
+        elements = epoch * total + places
+        return tf.data.Dataset.from_tensor_slices((elements, places, tf.gather(order, places)))
+
+    def _permutation(self, epoch: Any, weights: Any) -> Any:
+        """(n,) indices of pictures in an epoch's order."""
+        seed = tf.stack([tf.constant(self.options.seed + 1, tf.int64), tf.cast(epoch, tf.int64)])
+        if weights is not None:
+            return tf.random.stateless_categorical(weights[None], self.size, seed, tf.int32)[0]
+        order = tf.constant(self._order, tf.int32)
+        if self.augmentation is None or self._batch_hw is not None:
+            return order
+        return tf.random.experimental.stateless_shuffle(order, seed)
+
+    def _example(self, element: Any, place: Any, picture: Any) -> tuple[Any, Any, Any]:
+        size = self.options.image_size
+        out_hw: Any = (size, size)
+        if self._batch_hw is not None:
+            out_hw = tf.unstack(tf.constant(self._batch_hw)[place // self.options.batch])
+        image, labels = self._composer(picture, element, tuple(out_hw))
+        if self.options.max_boxes is not None:
+            labels = labels[: self.options.max_boxes]
+        return element, image, labels
+
+    def _finish(self, elements: Any, images: Any, labels: Any) -> tuple[Any, Any]:
+        labels = tf.where(labels[..., :1] < 0, tf.constant([-1.0, 0, 0, 0, 0]), labels)
+        if self.options.max_boxes is None:
+            missing = -tf.shape(labels)[1] % _BOXES_MULTIPLE
+            missing = tf.where(tf.shape(labels)[1] == 0, _BOXES_MULTIPLE, missing)
+            filler = tf.tile(tf.constant([[[-1.0, 0, 0, 0, 0]]]), [tf.shape(labels)[0], missing, 1])
+            labels = tf.concat([labels, filler], 1)
+        if self._batch_hw is None and not self.options.multi_scale:
+            size = self.options.image_size
+            images.set_shape((None, size, size, 3))
+        if self.options.multi_scale:
+            images = self._rescale(elements[0], images)
+        return images, labels
+
+    def _rescale(self, element: Any, images: Any) -> Any:
+        """A batch at a random multiple of the stride."""
+        stride, size = self.options.stride, self.options.image_size
+        batch = element // self.options.batch  # equal on all workers
+        low, high = (round(size * factor / stride) for factor in _MULTI_SCALE)
+        seed = tf.stack([tf.constant(self.options.seed + 2, tf.int64), batch])
+        cells = tf.random.stateless_uniform([], seed, max(low, 1), high + 1, tf.int32)
+        factor = tf.cast(cells * stride, tf.float32) / tf.cast(
+            tf.reduce_max(tf.shape(images)[1:3]), tf.float32
+        )
+        sides = tf.cast(tf.shape(images)[1:3], tf.float32) * factor / stride
+        target = tf.maximum(tf.cast(tf.round(sides), tf.int32), 1) * stride
+        resized = tf.raw_ops.ResizeBilinear(images=images, size=target, half_pixel_centers=True)
+        return tf.saturate_cast(resized + 0.5, tf.uint8)
+
+
+def _plan(samples: Sequence[Sample], options: PipelineOptions) -> tuple[np.ndarray, np.ndarray | None]:
+    """The pictures' order, and for rectangular batches each batch's height and width."""
+    if not options.rect:
+        return np.arange(len(samples)), None
+    ratios = np.array([sample.hw[0] / sample.hw[1] for sample in samples])
+    order = np.argsort(ratios, kind="stable")
+    count = math.ceil(len(samples) / options.batch)
+    filled = np.resize(order, count * options.batch).reshape(count, -1)
+    sizes = []
+    for batch in filled:
+        part = ratios[batch]
+        height, width = min(1.0, part.max()), min(1.0, 1 / part.min())
+        sizes.append([math.ceil(side * options.image_size / options.stride) for side in (height, width)])
+    return order, np.array(sizes, np.int32) * options.stride
+
+
+def _log(weights: np.ndarray) -> Any:
+    """Weights as logits."""
+    return tf.math.log(tf.maximum(tf.constant(weights, tf.float32), 1e-12))

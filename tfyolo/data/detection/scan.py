@@ -1,0 +1,178 @@
+"""Finding and checking the pictures and labels of a data set's split, without decoding a picture."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.data.caches.scan_cache import file_states, load_scan, save_scan, scan_key
+from tfyolo.data.detection.dataset_yaml import Dataset, read_dataset
+from tfyolo.data.detection.duplicates import duplicates
+from tfyolo.data.detection.labels import ClassRangeError, Labels, Problem
+from tfyolo.data.detection.sample import Sample, Scan
+from tfyolo.data.formats.readers.base import Entry, Listing
+from tfyolo.data.formats.readers.table import reader_for
+from tfyolo.data.images.header import ImageHeader, parse_header
+from tfyolo.data.images.ordered_map import ordered_map
+from tfyolo.data.images.read import IMAGE_SUFFIXES, ImageError, read_bytes, read_header
+from tfyolo.errors import TfyoloError
+
+__all__ = ["Dataset", "Problem", "Sample", "Scan", "check_usable", "read_dataset", "scan_split"]
+
+_Checked = tuple[str, Sample | None, Labels | None, tuple[Problem, ...]]
+
+
+def scan_split(
+    dataset: Dataset, split: str, *, progress: Callable[[int, int], None] | None = None, cache: bool = True
+) -> Scan:
+    """Find the pictures of a split and check them and their labels.
+
+    Only headers of pictures are read.
+
+    Args:
+        dataset: from `read_dataset`.
+        split: "train", "val" or "test".
+        progress: called with the number of pictures done and of all pictures.
+        cache: use what an earlier scan found, where no file has changed since, and keep what this one finds.
+
+    Raises:
+        TfyoloError: the split is not in the YAML file, its folder or list is missing, it has no picture, or a
+            label has a class without a name.
+
+    Example:
+        >>> scan = scan_split(read_dataset("bccd.yaml"), "val")  # doctest: +SKIP
+        >>> print(*scan.problems, sep="\\n")  # doctest: +SKIP
+    """
+    if split not in dataset.splits:
+        has = ", ".join(f"`{name}`" for name in dataset.splits)
+        fix = f"add `{split}:` with a folder of pictures, or use one of {has}"
+        raise TfyoloError(f"has no `{split}`", path=dataset.yaml_path, fix=fix)
+    log = progress or (lambda done, total: None)
+    reader = reader_for(dataset, split)
+    source = reader.open_split(dataset, split)
+    key = scan_key(dataset, reader.name, source) if cache else ""
+    if cache and (kept := load_scan(source.folder, split, key, dataset)):
+        total = kept.found + kept.missing + kept.empty + kept.corrupt
+        log(total, total)
+        return kept
+    listing = source.listing()
+    if not listing.entries:
+        places = ", ".join(map(str, dataset.splits[split]))
+        fix = f"put pictures there ({' '.join(sorted(IMAGE_SUFFIXES))}), or correct `{split}`"
+        found = f" ({listing.problems[0]})" if listing.problems else ""
+        raise TfyoloError(f"`{split}` has no pictures in {places}{found}", path=dataset.yaml_path, fix=fix)
+    images = list(dict.fromkeys(entry.image for entry in listing.entries))
+    states = dict(zip(images, file_states(images).tolist(), strict=True)) if cache else {}
+    scan = _scan(dataset, listing, log)
+    # What could not be read may be readable next time, though no file has changed.
+    if cache and not any(problem.message.startswith("cannot be read") for problem in scan.problems):
+        save_scan(source.folder, split, key, states, scan)
+    return scan
+
+
+def check_usable(dataset: Dataset, split: str, scan: Scan, *, labelled: bool = False) -> None:
+    """Refuse a split of which nothing can be used, with the first thing that is wrong.
+
+    Args:
+        dataset: from `read_dataset`.
+        split: "train", "val" or "test".
+        scan: what was found.
+        labelled: whether labels are needed, too.
+
+    Raises:
+        TfyoloError: no image can be used, or none has a label.
+    """
+    wrong = [problem for problem in scan.problems if problem.severity == "error"]
+    if not scan.samples:
+        first = f": {wrong[0]}" if wrong else ""
+        more = f" ({len(wrong)} problems in all)" if len(wrong) > 1 else ""
+        raise TfyoloError(
+            f"no image of `{split}` can be used{first}{more}",
+            path=dataset.yaml_path,
+            fix="correct what is named",
+        )
+    if labelled and not scan.found:
+        message = f"no image of `{split}` has a label"
+        raise TfyoloError(message, path=dataset.yaml_path, fix="check where the labels are")
+
+
+def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], None]) -> Scan:
+    """Look at every picture and its labels."""
+    counts = {"found": 0, "missing": 0, "empty": 0, "corrupt": listing.refused}
+    problems: list[Problem] = list(listing.problems)
+    samples: list[Sample] = []
+    said: Counter[str] = Counter()
+
+    def check(entry: Entry) -> _Checked:
+        return _check(entry, listing)
+
+    try:
+        # Closed, its threads end, whatever `progress` raises.
+        with closing(ordered_map(check, listing.entries)) as checked:
+            for done, (kind, sample, labels, found) in enumerate(checked, start=1):
+                counts[kind] += 1
+                problems += found
+                said.update(labels.counts if labels else {})
+                if sample is not None:
+                    samples.append(sample)
+                progress(done, len(listing.entries))
+    except ClassRangeError as error:
+        raise _class_error(dataset, error) from None
+    if samples and counts["missing"] == len(samples) and listing.unlabelled is not None:
+        message = "no picture has a label file; labels are looked for here"
+        problems.append(Problem(listing.unlabelled, None, message, "warning"))
+    place = listing.entries[0].labels.parent
+    problems += (Problem(place, None, f"{n} {what}", "warning") for what, n in sorted(said.items()))
+    same = duplicates(samples)
+    return Scan(tuple(samples), (*problems, *same), **counts, duplicates=listing.repeated + len(same))
+
+
+def _check(entry: Entry, listing: Listing) -> _Checked:
+    """One picture: what it counts as, the sample unless it is left out, and what was wrong."""
+    try:
+        header = _header(entry)
+    except ImageError as error:
+        return "corrupt", None, None, (Problem(entry.image, None, error.message, "error"),)
+    labels = listing.read(entry, header)
+    kind = "missing" if labels is None else "found" if len(labels.classes) else "empty"
+    if labels is None:
+        labels = Labels(np.zeros(0, np.int64), np.zeros((0, 4), np.float32), ())
+    if any(problem.severity == "error" for problem in labels.problems):
+        return "corrupt", None, None, labels.problems
+    sample = Sample(
+        entry.image,
+        header.hw,
+        labels.classes,
+        labels.boxes_xywh_norm,
+        labels.polygons_norm,
+        entry.span,
+        entry.record,
+        labels.annotated_hw,
+    )
+    return kind, sample, labels, labels.problems
+
+
+def _header(entry: Entry) -> ImageHeader:
+    if entry.span is None:
+        return read_header(entry.image)
+    data = read_bytes(entry.image, entry.span)
+    return parse_header(BytesIO(data), len(data), entry.record or entry.image)
+
+
+def _class_error(dataset: Dataset, error: ClassRangeError) -> TfyoloError:
+    """Names and labels that do not fit, told from the YAML file's side."""
+    place = Path(error.path or "")
+    folder = dataset.yaml_path.absolute().parent
+    shown = place.relative_to(folder) if place.is_relative_to(folder) else place
+    wrong = error.message.split(" is ")[0]
+    count = f"{len(dataset.names)} class" + ("es" if len(dataset.names) != 1 else "")
+    return TfyoloError(
+        f"`names` has {count}, but {shown} line {error.line} has {wrong}",
+        path=dataset.yaml_path,
+        fix="fix the label, or add the missing names",
+    )

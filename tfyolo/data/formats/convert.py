@@ -1,0 +1,238 @@
+"""Turning a data set of one format into another."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.data.detection.dataset_yaml import SPLITS, Dataset
+from tfyolo.data.detection.sample import Sample, Scan
+from tfyolo.data.detection.scan import check_usable, scan_split
+from tfyolo.data.formats.readers.names import class_of, unknown_name
+from tfyolo.data.formats.writers.base import Names, Place, Split
+from tfyolo.data.formats.writers.table import WRITERS
+from tfyolo.data.images.read import IMAGE_SUFFIXES
+from tfyolo.errors import TfyoloError
+from tfyolo.files import (
+    TEMPORARY,
+    Owned,
+    atomic_folder,
+    check_file_target,
+    check_folder_target,
+    put_folder,
+    writing,
+)
+from tfyolo.inputs import CONFIGURATION, open_input
+from tfyolo.progress import Progress
+
+_HEADER = "# Written by `tfyolo convert-dataset`.\n"
+_SPLIT = Owned(
+    (
+        *("*" + "".join(f"[{c}{c.upper()}]" for c in suffix) for suffix in sorted(IMAGE_SUFFIXES)),
+        "*.txt",
+        "*.cache.npz",
+    ),
+    marker="",
+)
+"""What a folder of a split holds, with the cache of its scan."""
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """How to convert.
+
+    Attributes:
+        splits: those to convert; all of the data set by default.
+        names: classes to keep, in the order of their new numbers; all by default.
+        shards: files to spread records over; by their size by default.
+        link: make hard links to pictures instead of copies.
+        exist_ok: write into a folder that has something in it; an earlier conversion's splits are replaced.
+    """
+
+    splits: Sequence[str] = ()
+    names: Sequence[str] = ()
+    shards: int | None = None
+    link: bool = False
+    exist_ok: bool = False
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written.
+
+    Attributes:
+        yaml_path: the new data set's YAML file.
+        scans: what was found in each split that was read.
+        boxes: boxes written.
+        outlines_lost: outlines that the format cannot keep; their boxes are kept.
+    """
+
+    yaml_path: Path
+    scans: dict[str, Scan]
+    boxes: int
+    outlines_lost: int
+
+
+def convert_dataset(
+    dataset: Dataset,
+    to: str,
+    output: str | Path,
+    options: ConvertOptions | None = None,
+    progress: Progress | None = None,
+) -> Converted:
+    """Write a data set in another format; the folder appears when all of it is there.
+
+    Boxes keep to 1e-4 of their size, classes exactly. Pictures that cannot be used are left out.
+
+    Args:
+        dataset: from `read_dataset`.
+        to: a key of `WRITERS`.
+        output: the folder; its YAML file is called like it.
+        options: how.
+        progress: is told how far it is.
+
+    Raises:
+        TfyoloError: the data set is wrong, a split has no usable picture, a name is unknown, or the folder is
+            not empty or holds pictures of the data set.
+
+    Example:
+        >>> convert_dataset(read_dataset("bccd.yaml"), "coco", "bccd-coco").boxes  # doctest: +SKIP
+        4886
+    """
+    options, log = options or ConvertOptions(), progress or (lambda *_: None)
+    writer, output = WRITERS[to], Path(output).absolute()
+    if output.exists() and not (output.is_dir() and (options.exist_ok or not any(output.iterdir()))):
+        fix = "pass --exist-ok to replace what is there, or choose another folder"
+        raise TfyoloError("is not an empty folder", path=output, fix=fix)
+    if options.link and not writer.links:
+        raise TfyoloError(
+            f"{to} holds the pictures themselves and cannot link to them", fix="leave out --link"
+        )
+    chosen = tuple(options.splits) or tuple(name for name in SPLITS if name in dataset.splits)
+    scans = {
+        name: scan_split(dataset, name, progress=lambda done, of: log("checking labels", done, of))
+        for name in dict.fromkeys(chosen)
+    }
+    classes, numbers = _chosen(dataset, options.names)
+    samples = {name: tuple(_renumbered(s, numbers) for s in scan.samples) for name, scan in scans.items()}
+    for name, scan in scans.items():
+        check_usable(dataset, name, scan)
+    _check(samples, output)
+    if not _is_ours(output):
+        _check_splits(output)
+    names, places = Names(), dict[str, Place]()
+    total, done = sum(map(len, samples.values())), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        log(f"writing {to}", done, total)
+
+    with _destination(output) as folder:
+        for name, part in samples.items():
+            split = Split(name, part, classes, folder, names, options.link, options.shards, step)
+            places[name] = writer.writer()(split)
+        with writing(output / f"{output.name}.yaml", folder):
+            (folder / f"{output.name}.yaml").write_text(_yaml(to, places, classes), encoding="utf-8")
+    every = [sample for part in samples.values() for sample in part]
+    lost = 0 if writer.outlines else sum(sum(map(bool, map(len, s.polygons_norm))) for s in every)
+    return Converted(output / f"{output.name}.yaml", scans, sum(len(s.classes) for s in every), lost)
+
+
+def _chosen(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...], dict[int, int]]:
+    """The classes to keep, and the new number of each old one."""
+    if not names:
+        return dataset.names, {number: number for number in range(len(dataset.names))}
+    numbers: dict[int, int] = {}
+    for name in dict.fromkeys(names):
+        old = class_of(name, dataset.names)
+        if old is None:
+            raise unknown_name(name, dataset.names, "a class to keep", dataset.yaml_path)
+        numbers[old] = len(numbers)
+    return tuple(dataset.names[old] for old in numbers), numbers
+
+
+def _renumbered(sample: Sample, numbers: Mapping[int, int]) -> Sample:
+    """The sample with the classes to keep only, by their new numbers."""
+    kept = [index for index, old in enumerate(sample.classes.tolist()) if old in numbers]
+    outlines = tuple(sample.polygons_norm[index] for index in kept) if sample.polygons_norm else ()
+    return replace(
+        sample,
+        classes=np.array([numbers[int(sample.classes[index])] for index in kept], np.int64),
+        boxes_xywh_norm=sample.boxes_xywh_norm[kept],
+        polygons_norm=outlines if any(map(len, outlines)) else (),
+    )
+
+
+def _check(samples: Mapping[str, Sequence[Sample]], output: Path) -> None:
+    """Something that would be overwritten while it is read is refused."""
+    for part in samples.values():
+        if any(
+            folder.resolve().is_relative_to(output.resolve()) for folder in {s.image.parent for s in part}
+        ):
+            raise TfyoloError("holds pictures of the data set", path=output, fix="choose another folder")
+
+
+def _yaml(to: str, places: Mapping[str, Place], classes: Sequence[str]) -> str:
+    import yaml
+
+    value = {"path": ".", "format": to, **places, "names": dict(enumerate(classes))}
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return _HEADER + text
+
+
+@contextmanager
+def _destination(output: Path) -> Iterator[Path]:
+    """Yield a folder to write to; on success it becomes `output`, or its files move there."""
+    if not (output.is_dir() and any(output.iterdir())):
+        with atomic_folder(output, durable=False) as folder:
+            yield folder
+        return
+    with writing(output), tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=output) as temporary:
+        yield Path(temporary)
+        moves = list(_moves(Path(temporary), output))
+        for new, target in moves:  # before anything is moved
+            if new.is_dir():
+                check_folder_target(target, _SPLIT)
+            else:
+                check_file_target(target)
+        for new, target in moves:
+            if new.is_dir():
+                put_folder(new, target, _SPLIT)
+            else:
+                new.replace(target)
+
+
+def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """What moves where into a folder that has something in it: splits as a whole, the YAML file last."""
+    for path in sorted(source.iterdir(), key=lambda path: (path.suffix == ".yaml", path.name)):
+        there = target / path.name
+        if path.is_dir() and there.is_dir() and path.name not in SPLITS:
+            yield from _moves(path, there)
+        else:
+            yield path, there
+
+
+def _is_ours(output: Path) -> bool:
+    """Whether an earlier conversion wrote a data set into this folder."""
+    for path in output.glob("*.yaml"):
+        try:
+            with open_input(path, CONFIGURATION) as file:
+                if file.read(len(_HEADER)) == _HEADER.encode():
+                    return True
+        except TfyoloError:  # a folder, a FIFO
+            continue
+    return False
+
+
+def _check_splits(output: Path) -> None:
+    """Refuse a folder whose splits nobody but their owner may replace."""
+    for folder in (output, *output.glob("*/")):
+        for name in SPLITS:
+            if (folder / name).is_dir():
+                check_folder_target(folder / name)

@@ -1,0 +1,173 @@
+"""What a reader of a data set format gives, and what readers have in common."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+from tfyolo.data.detection.labels import Labels, Problem
+from tfyolo.data.images.header import ImageHeader
+from tfyolo.data.images.read import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
+from tfyolo.inputs import LIST, read_input
+
+_UNREADABLE = VIDEO_SUFFIXES | {
+    ".arw", ".avif", ".cr2", ".cr3", ".dcm", ".exr", ".hdr", ".heic", ".heif", ".hif", ".ico", ".j2k",
+    ".jfif", ".jp2", ".jxl", ".nef", ".orf", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".raf", ".rw2",
+    ".svg", ".tga", ".webm",
+}  # fmt: skip
+"""Endings of images and videos that no reader of data sets takes."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture that a split names; nothing of it has been read.
+
+    Args:
+        image: the file.
+        labels: the file its labels stand in.
+        span: offset and length in bytes of the picture inside `image`, where that holds many.
+        record: what the picture is called there.
+    """
+
+    image: Path
+    labels: Path
+    span: tuple[int, int] | None = None
+    record: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The pictures of a split, and how to get at the labels of each.
+
+    Args:
+        entries: the pictures, each once.
+        read: the labels of an entry whose image has this header; None where it has no label file. Called
+            from several threads.
+        problems: what was wrong with the list itself.
+        repeated: pictures that were named again.
+        refused: pictures that may not be looked at: their names lead out of the data set.
+        unlabelled: where labels would be, if no picture turns out to have any; None where the format has no
+            such place.
+    """
+
+    entries: tuple[Entry, ...]
+    read: Callable[[Entry, ImageHeader], Labels | None]
+    problems: tuple[Problem, ...] = ()
+    repeated: int = 0
+    refused: int = 0
+    unlabelled: Path | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A split as its format sees it before pictures are looked at: enough to know whether a cache still fits.
+
+    Args:
+        folder: where a cache belongs: beside the labels.
+        watched: files whose content decides what is labelled how; they need not exist.
+        outline: everything else that decides it.
+        listing: the pictures; called only where no cache fits.
+    """
+
+    folder: Path
+    watched: tuple[Path, ...]
+    outline: str
+    listing: Callable[[], Listing]
+
+
+def contained(folder: Path, written: str) -> Path | None:
+    """The path of a name that was read from a file, or None if it would leave the folder.
+
+    Example:
+        >>> contained(Path("/data"), "train/1.jpg").as_posix(), contained(Path("/data"), "../1.jpg")
+        ('/data/train/1.jpg', None)
+    """
+    parts = PureWindowsPath(written).parts  # takes / and \\ alike
+    if not parts or "\0" in written or PureWindowsPath(written).anchor or ".." in parts:
+        return None
+    return folder.joinpath(*parts)
+
+
+def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
+    """A split's folder or file is not there."""
+    fix = f"correct `path` or `{split}`, or put the data set there"
+    if "\\" in str(place) or any(len(part) == 2 and part[1] == ":" for part in place.parts):
+        fix = f"write `path` and `{split}` as folders of this machine, with /, such as /home/me/data"
+    return TfyoloError(f"`{split}`: {place} does not exist", path=yaml_path, fix=fix)
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers and stripped text of a list's lines that are not blank.
+
+    Raises:
+        TfyoloError: the file cannot be read, or is no text.
+    """
+    try:
+        rows = read_input(path, LIST).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise TfyoloError(
+            "is not a readable list of pictures", path=path, fix="save it as UTF-8 text"
+        ) from error
+    yield from ((number, row.strip()) for number, row in enumerate(rows, start=1) if row.strip())
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is a picture's."""
+    return suffix_of(path) in IMAGE_SUFFIXES
+
+
+def unreadable_kinds(place: Path, files: Iterable[Path]) -> list[Problem]:
+    """A warning about images of kinds that cannot be read, and videos, if there are any.
+
+    Args:
+        place: the folder they are in.
+        files: all that is there.
+    """
+    counts = Counter(suffix for path in files if (suffix := suffix_of(path)) in _UNREADABLE)
+    if not counts:
+        return []
+    kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
+    message = f"files of kinds that cannot be read are left out: {kinds}; convert them to JPEG or PNG"
+    return [Problem(place, None, message, "warning")]
+
+
+class SuffixIndex:
+    """Finds files whose ending is written in another case, such as `1.TXT` for `1.txt`."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, dict[str, str]] = {}
+
+    def find(self, path: Path) -> Path:
+        """The path itself, or that of a file beside it whose name differs in the case of its ending only."""
+        folder = path.parent
+        if folder not in self._names:
+            try:
+                names = sorted(os.listdir(folder), reverse=True)  # noqa: PTH208 (many files, names are enough)
+            except OSError:
+                names = []
+            self._names[folder] = {_lower_ending(name): name for name in names} | {n: n for n in names}
+        name = self._names[folder].get(path.name) or self._names[folder].get(_lower_ending(path.name))
+        return folder / name if name else path
+
+
+def _lower_ending(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}{dot}{suffix.lower()}"
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder, links followed, but for hidden ones (such as macOS' `._1.jpg`)."""
+    visited = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in visited:  # a link that leads back up
+            folders.clear()
+            continue
+        visited.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in files if not name.startswith("."))

@@ -1,0 +1,236 @@
+"""COCO data sets: one JSON file of instances for each split."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from tfyolo.data.detection.dataset_yaml import Dataset
+from tfyolo.data.detection.frame import Frame
+from tfyolo.data.detection.label_rows import NO_OUTLINE, LabelRows
+from tfyolo.data.detection.labels import Labels, Problem
+from tfyolo.data.detection.polygons import joined
+from tfyolo.data.formats.readers.base import Entry, Listing, Source, contained, place_error
+from tfyolo.data.formats.readers.coco_json import CocoFile, read_coco
+from tfyolo.data.formats.readers.names import class_of, unknown_name
+from tfyolo.data.images.header import ImageHeader
+from tfyolo.errors import TfyoloError
+
+CROWDS = "annotations of crowds (`iscrowd`) are not single objects and are left out"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What one entry of `images` says of an image: its size, and its annotations."""
+
+    file: Path
+    said_wh: tuple[Any, Any]
+    rows: list[dict[str, Any]]
+
+
+@dataclass
+class _Split:
+    """What the files of a split say, collected file by file."""
+
+    entries: dict[Path, Entry] = field(default_factory=dict)
+    parts: dict[Path, list[_Part]] = field(default_factory=dict)
+    classes: dict[Path, dict[int | str, int]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    repeated: int = 0
+    refused: int = 0
+
+
+def open_split(dataset: Dataset, split: str) -> Source:
+    """See which JSON files a split consists of; they are read only where no cache fits.
+
+    Pictures are looked for by `file_name` in the folder that the YAML file gives or, where it gives none, in
+    `path`, in `images` there, beside the JSON file and one folder up, and in a folder of each that is called
+    like the JSON file: `train2017` for instances_train2017.json.
+
+    Raises:
+        TfyoloError: a file is missing.
+    """
+    places = [Path(os.path.normpath(place)) for place in dataset.splits[split]]
+    folders = {
+        Path(os.path.normpath(place)): Path(os.path.normpath(folder))
+        for place, folder in dataset.image_folders.items()
+    }
+    for place in places:
+        if not place.is_file():
+            if place.exists():
+                fix = "name the .json file of instances"
+                raise TfyoloError(f"`{split}`: {place} is not a file", path=dataset.yaml_path, fix=fix)
+            raise place_error(dataset.yaml_path, split, place)
+
+    def listing() -> Listing:
+        found = _Split()
+        for place in places:
+            _collect(found, place, _image_folders(place, folders.get(place), dataset.root), dataset)
+
+        def read(entry: Entry, header: ImageHeader) -> Labels:
+            return _labels(found, entry, header)
+
+        entries = tuple(found.entries.values())
+        return Listing(entries, read, tuple(found.problems), found.repeated, found.refused)
+
+    outline = "\n".join(f"{place} {folders.get(place)} {dataset.root}" for place in places)
+    return Source(places[0].parent, tuple(places), outline, listing)
+
+
+def _image_folders(place: Path, given: Path | None, root: Path | None) -> list[Path]:
+    """Where the pictures of a JSON file may be; never empty."""
+    if given is not None:
+        return [given]
+    bases = dict.fromkeys([*([root] if root else []), place.parent, place.parent.parent])
+    called = place.stem.removeprefix("instances_")
+    below = ("", "images", called, f"images/{called}")
+    return [folder for base in bases for name in below if (folder := base / name).is_dir()] or [place.parent]
+
+
+def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) -> None:
+    """Add the pictures of one file."""
+    file = read_coco(place)
+    found.classes[place] = _classes(place, file, dataset)
+    annotations = dict(file.annotations)
+    elsewhere: list[str] = []
+    inside = [place.parent, *([dataset.root] if dataset.root else []), *dataset.image_folders.values()]
+    by_name = Counter(_base(name) for name in {name for _, name, _ in file.images})
+    for image_id, name, row in file.images:
+        rows = annotations.pop(image_id, [])
+        image, leads_out = _find(folders, inside, name, by_name)
+        if image is None:
+            message = f"image {image_id}: {name[:60]!r} leads out of the data set"
+            found.problems.append(Problem(place, None, message, "error"))
+            found.refused += 1
+            continue
+        if leads_out:
+            elsewhere.append(name)
+        if image in found.entries:
+            message = f"image {image_id}: {name[:60]!r} is named before; used once, with all its annotations"
+            found.problems.append(Problem(place, None, message, "warning"))
+            found.repeated += 1
+        found.entries.setdefault(image, Entry(image, place))
+        found.parts.setdefault(image, []).append(_Part(place, (row.get("width"), row.get("height")), rows))
+    if elsewhere:
+        message = (
+            f"{len(elsewhere)} file names lead elsewhere, such as {elsewhere[0][:80]!r}; "
+            f"the images of these names in {folders[0]} are used"
+        )
+        found.problems.append(Problem(place, None, message, "warning"))
+    if annotations:
+        count = sum(map(len, annotations.values()))
+        message = f"{count} annotations are of no picture in the file; passed over"
+        found.problems.append(Problem(place, None, message, "warning"))
+
+
+def _find(
+    folders: list[Path], inside: list[Path], name: str, by_name: Counter[str]
+) -> tuple[Path | None, bool]:
+    """The file of an image, and whether its name leads elsewhere.
+
+    Annotation tools write absolute paths, or `..\\..\\upload\\1.jpg`: where no other image has this name, the
+    file called so in a folder of the data set is meant. None where a name leads out of it. The folder that an
+    image was found in is moved to the front.
+    """
+    paths = [contained(folder, name) for folder in folders]
+    if None in paths:
+        base = _base(name)
+        own = [folder for folder in folders if any(map(folder.is_relative_to, inside))]
+        paths = [contained(folder, base) for folder in own] if by_name[base] == 1 else []
+        return next((path for path in paths if path and path.is_file()), None), True
+    kept = [path for path in paths if path is not None]
+    image = next((path for path in kept if path.is_file()), None)
+    if image is not None:  # the next one is most likely there too
+        folders.insert(0, folders.pop(kept.index(image)))
+    return image or kept[0], False
+
+
+def _base(name: str) -> str:
+    """The name without folders, be they separated by / or \\."""
+    return PureWindowsPath(name).name
+
+
+def _classes(place: Path, file: CocoFile, dataset: Dataset) -> dict[int | str, int]:
+    """The class number of each category; those that are never used need none."""
+    classes = {key: class_of(name, dataset.names) for key, name in file.categories.items()}
+    used = {_category(row) for rows in file.annotations.values() for row in rows}
+    for key, name in file.categories.items():
+        if classes[key] is None and key in used:
+            raise unknown_name(name, dataset.names, f"category {key} of {place.name}", dataset.yaml_path)
+    return {key: number for key, number in classes.items() if number is not None}
+
+
+def _category(row: Mapping[str, Any]) -> int | str | None:
+    value = row.get("category_id")
+    return value if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+
+
+def _labels(found: _Split, entry: Entry, header: ImageHeader) -> Labels:
+    """The boxes and outlines of an image; crowds are not single objects and left out."""
+    rows = LabelRows(entry.labels)
+    for part in found.parts[entry.image]:
+        _add_part(rows, part, entry.image.name, found.classes[part.file], header)
+    return rows.labels()
+
+
+def _add_part(
+    rows: LabelRows, part: _Part, name: str, classes: Mapping[int | str, int], header: ImageHeader
+) -> None:
+    frame = rows.frame(part.said_wh, header, name)
+    if frame is None:
+        return
+    for row in part.rows:
+        where = f"{name}: annotation {row.get('id')!s:.20}"
+        if row.get("iscrowd"):
+            rows.count(CROWDS)
+            continue
+        category = _category(row)
+        class_id = None if category is None else classes.get(category)
+        if class_id is None:
+            rows.report(None, f"{where} has category {row.get('category_id')!s:.20}, which is not listed")
+            continue
+        numbers = _numbers(row.get("bbox"))
+        if numbers is None or len(numbers) != 4:
+            rows.report(None, f"{where} has no `bbox` of four finite numbers: x, y, width, height in pixels")
+            continue
+        x, y, w, h = numbers
+        outline = _outline(row.get("segmentation"), frame)
+        if outline is None:
+            rows.report(None, f"{where} has a polygon that is none; its box is used", "warning")
+        rows.add(
+            None, class_id, frame.box_to_shares((x, y, x + w, y + h)),
+            outline_norm=NO_OUTLINE if outline is None else outline, where=where,
+        )  # fmt: skip
+
+
+def _numbers(values: Any) -> list[float] | None:
+    """A list of finite numbers, or None."""
+    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+        return None
+    try:
+        numbers = [float(value) for value in values]
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return numbers if all(map(isfinite, numbers)) else None
+
+
+def _outline(segmentation: Any, frame: Frame) -> np.ndarray | None:
+    """The polygon of an annotation as one outline; empty for masks, None for what is neither."""
+    if not segmentation or isinstance(segmentation, dict):  # run-length encoded
+        return NO_OUTLINE
+    if not isinstance(segmentation, list):
+        return None
+    parts = []
+    for part in segmentation:
+        numbers = _numbers(part)
+        if numbers is None or len(numbers) < 6 or len(numbers) % 2:
+            return None
+        parts.append(np.clip(frame.to_shares(np.reshape(numbers, (-1, 2))), 0, 1).astype(np.float32))
+    return joined(parts)

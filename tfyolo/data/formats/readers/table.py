@@ -1,0 +1,103 @@
+"""The table of data set formats that can be read."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
+
+if TYPE_CHECKING:
+    from tfyolo.data.detection.dataset_yaml import Dataset
+    from tfyolo.data.formats.readers.base import Source
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One format of data sets.
+
+    Args:
+        name: what `format:` says in the YAML file.
+        about: what it looks like on the disk.
+        open: dotted path of `open_split(dataset, split) -> Source`, imported when asked for.
+        recognises: whether a split's place can be nothing but this.
+    """
+
+    name: str
+    about: str
+    open: str
+    recognises: Callable[[Path], bool]
+
+    def open_split(self, dataset: Dataset, split: str) -> Source:
+        """See what a split consists of; no picture is read."""
+        module, _, function = self.open.partition(":")
+        source: Source = getattr(importlib.import_module(module), function)(dataset, split)
+        return source
+
+
+def _is_records(place: Path) -> bool:
+    return place.name.lower().endswith(".index.json") or suffix_of(place) == ".tfrecord"
+
+
+def _is_voc(place: Path) -> bool:
+    if suffix_of(place) == ".txt":
+        return "ImageSets" in place.parts and _has_annotations(place)
+    return place.name == "Annotations" or (
+        (place / "Annotations").is_dir() and (place / "JPEGImages").is_dir()
+    )
+
+
+def _has_annotations(place: Path) -> bool:
+    return any((parent / "Annotations").is_dir() for parent in place.parents)
+
+
+_READERS = (
+    Reader(
+        "tfrecord",
+        "shards of tf.train.Example and an index",
+        "tfyolo.data.formats.readers.tfrecord:open_split",
+        _is_records,
+    ),
+    Reader(
+        "coco",
+        "one JSON file of instances",
+        "tfyolo.data.formats.readers.coco:open_split",
+        lambda place: suffix_of(place) == ".json",
+    ),
+    Reader(
+        "voc",
+        "Pascal VOC: Annotations, JPEGImages, ImageSets",
+        "tfyolo.data.formats.readers.voc:open_split",
+        _is_voc,
+    ),
+    Reader(
+        "yolo",
+        "pictures, and a text file of labels for each",
+        "tfyolo.data.formats.readers.yolo:open_split",
+        lambda place: True,
+    ),
+)
+READERS = {reader.name: reader for reader in _READERS}
+"""By name, in the order in which they are asked whether they recognise a place."""
+
+
+def reader_for(dataset: Dataset, split: str) -> Reader:
+    """The reader of a split: the one the YAML file names, else the one that recognises the split's places.
+
+    Raises:
+        TfyoloError: the split's places are of several formats.
+    """
+    if dataset.format is not None:
+        return READERS[dataset.format]
+    places = dataset.splits[split]
+    kinds = [next(name for name, reader in READERS.items() if reader.recognises(place)) for place in places]
+    if len(set(kinds)) > 1:
+        fix = "write `format:` and places of that format"
+        raise TfyoloError(
+            f"`{split}` mixes {' and '.join(sorted(set(kinds)))}", path=dataset.yaml_path, fix=fix
+        )
+    return READERS[kinds[0]]

@@ -1,0 +1,254 @@
+"""Pascal VOC data sets: Annotations/*.xml, JPEGImages, and lists in ImageSets/Main."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path, PureWindowsPath
+
+from tfyolo.data.detection.dataset_yaml import Dataset
+from tfyolo.data.detection.label_rows import LabelRows
+from tfyolo.data.detection.labels import Labels, Problem
+from tfyolo.data.formats.readers.base import (
+    Entry,
+    Listing,
+    Source,
+    contained,
+    is_image,
+    place_error,
+    read_rows,
+    unreadable_kinds,
+    walk,
+)
+from tfyolo.data.formats.readers.names import class_of, unknown_name
+from tfyolo.data.formats.readers.voc_xml import XmlError, read_annotation
+from tfyolo.data.images.header import ImageHeader
+from tfyolo.data.images.read import IMAGE_SUFFIXES
+from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
+
+DROPPED = "objects are marked as difficult and left out"
+KEPT = (
+    "objects are marked as difficult and used, though YOLOv5's conversion of VOC leaves such out; "
+    "write `difficult: drop` or `difficult: keep` into the data set's YAML"
+)
+
+
+@dataclass(frozen=True)
+class _Folders:
+    """Where annotations and images are, and what they are called.
+
+    Args:
+        annotations: folder of the .xml files.
+        pictures: folder of the images.
+        xml: annotation files by their name without ending, both relative to the folder.
+        by_stem: images by their name without ending; several where only their endings differ.
+        files: all that is in the folder of images.
+    """
+
+    annotations: Path
+    pictures: Path
+    xml: dict[str, str]
+    by_stem: dict[str, list[str]]
+    files: tuple[Path, ...]
+
+    @staticmethod
+    def of(root: Path) -> _Folders:
+        """Of a folder with Annotations and JPEGImages, or with both kinds of files in one."""
+        annotations = root / "Annotations" if (root / "Annotations").is_dir() else root
+        wanted = (root / "JPEGImages", root / "images")
+        pictures = next((folder for folder in wanted if folder.is_dir()), root)
+        files = tuple(sorted(walk(pictures)))
+        by_stem: dict[str, list[str]] = {}
+        for path in filter(is_image, files):
+            by_stem.setdefault(_stem(path, pictures), []).append(path.relative_to(pictures).as_posix())
+        xml = {
+            _stem(path, annotations): path.relative_to(annotations).as_posix()
+            for path in sorted(files if annotations == pictures else walk(annotations), reverse=True)
+            if suffix_of(path) == ".xml"
+        }
+        return _Folders(annotations, pictures, xml, by_stem, files)
+
+    def entry(self, stem: str, suffix: str = "") -> Entry | str:
+        """The image and annotation of a name from a list, or what is wrong with it.
+
+        Args:
+            stem: the name without ending.
+            suffix: the ending, if the list has one.
+        """
+        labels, picture = contained(self.annotations, f"{stem}.xml"), contained(self.pictures, stem)
+        if labels is None or picture is None:
+            return f"{stem[:60]!r} leads out of the data set"
+        if stem in self.xml:
+            labels = self.annotations / self.xml[stem]
+        found = self.by_stem.get(stem, [])
+        if len(found) == 1 and not suffix:
+            return Entry(self.pictures / found[0], labels)
+        written = suffix or _written(labels)
+        if (image := self._pick(found, written)) is not None:
+            return Entry(self.pictures / image, labels)
+        if len(found) > 1:
+            return f"there are {' and '.join(found)[:200]}, and no annotation names one of them"
+        if found:
+            return Entry(self.pictures / found[0], labels)
+        image = self._elsewhere(stem, written)
+        return Entry(self.pictures / image if image else picture.with_name(picture.name + ".jpg"), labels)
+
+    def _elsewhere(self, stem: str, written: str) -> str | None:
+        """The image that an annotation names, where it is not called like it: first in the same subfolder."""
+        path = PureWindowsPath(written)
+        beside = stem.rpartition("/")[0]
+        relative = "" if path.anchor or ".." in path.parts else path.parent.as_posix().removeprefix(".")
+        for folder in dict.fromkeys([_joined(beside, relative), beside, relative, ""]):
+            if image := self._pick(self.by_stem.get(_joined(folder, path.stem), []), written):
+                return image
+        return None
+
+    def _pick(self, found: list[str], written: str) -> str | None:
+        """Of images that differ in their endings, the one that a file name or an ending says."""
+        name = PureWindowsPath(written).name
+        for key in (str, str.lower):
+            fitting = [image for image in found if key(image).endswith(key(name))] if name else []
+            if len(fitting) == 1:
+                return fitting[0]
+        return None
+
+
+def _stem(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def _written(labels: Path) -> str:
+    """The file name that an annotation has; empty where it has none, or cannot be read."""
+    try:
+        return read_annotation(labels).filename or ""
+    except (FileNotFoundError, XmlError):
+        return ""
+
+
+def open_split(dataset: Dataset, split: str) -> Source:
+    """Find the pictures and annotations of a split.
+
+    A place is a list of names (ImageSets/Main/train.txt), the Annotations folder, the folder around it, or a
+    folder with pictures and annotations side by side.
+
+    Raises:
+        TfyoloError: a place is missing, or has no Annotations.
+    """
+    problems: list[Problem] = []
+    entries: dict[Path, Entry] = {}
+    repeated = refused = 0
+    places = [Path(os.path.normpath(place)) for place in dataset.splits[split]]
+    folders = [_folders(dataset, split, place) for place in places]
+    for place, here in zip(places, folders, strict=True):
+        lines: dict[Path, int | None] = {}
+        problems += (p for p in unreadable_kinds(here.pictures, here.files) if p not in problems)
+        for line, stem, suffix in _stems(place, here):
+            entry = here.entry(stem, suffix)
+            if isinstance(entry, str):
+                problems.append(Problem(place, line, entry, "error"))
+                refused += 1
+            elif entry.image in entries:
+                before = lines.get(entry.image)
+                where = "in an earlier place" if before is None else f"on line {before}"
+                problems.append(Problem(place, line, f"the same picture as {where}; used once", "warning"))
+                repeated += 1
+            else:
+                entries[entry.image], lines[entry.image] = entry, line
+    listed = tuple(entries.values())
+
+    def read(entry: Entry, header: ImageHeader) -> Labels | None:
+        return _labels(entry.labels, header, dataset)
+
+    return Source(
+        folder=folders[0].annotations.parent,
+        watched=tuple(entry.labels for entry in listed),
+        outline="\n".join([f"difficult: {dataset.difficult}", *map(str, entries), *map(str, problems)]),
+        listing=lambda: Listing(listed, read, tuple(problems), repeated, refused, folders[0].annotations),
+    )
+
+
+def _folders(dataset: Dataset, split: str, place: Path) -> _Folders:
+    if place.is_file():
+        root = next((parent for parent in place.parents if (parent / "Annotations").is_dir()), None)
+        if root is None:
+            fix = "put the list into ImageSets/Main beside Annotations and JPEGImages"
+            raise TfyoloError(
+                f"`{split}`: there is no Annotations folder above {place}", path=dataset.yaml_path, fix=fix
+            )
+        return _Folders.of(root)
+    if not place.is_dir():
+        raise place_error(dataset.yaml_path, split, place)
+    return _Folders.of(place.parent if place.name == "Annotations" else place)
+
+
+def _stems(place: Path, folders: _Folders) -> Iterator[tuple[int | None, str, str]]:
+    """Names in a list, with their lines and endings, or those of a folder's annotations, sorted."""
+    if place.is_file():
+        for line, row in read_rows(place):
+            words = row.split()
+            known = row in folders.by_stem or row in folders.xml
+            flagged = len(words) > 1 and words[-1] in ("-1", "0", "1") and not known
+            yield line, *_split_name(row[: -len(words[-1])].strip() if flagged else row, folders)
+        return
+    found = set(folders.xml)
+    if folders.pictures == folders.annotations:  # a picture without annotation beside it is a background
+        found |= set(folders.by_stem)
+    yield from ((None, stem, "") for stem in sorted(found))
+
+
+def _split_name(name: str, folders: _Folders) -> tuple[str, str]:
+    """A name from a list without its ending, and the ending; `a.jpg` may also be the stem of `a.jpg.jpg`."""
+    parts = PureWindowsPath(name)
+    stem = name if name in folders.xml else parts.as_posix()
+    suffix = Path(stem).suffix
+    if suffix_of(stem) not in IMAGE_SUFFIXES:
+        return stem, ""
+    plain = stem.removesuffix(suffix)
+    if stem in folders.xml or (stem in folders.by_stem and plain not in folders.by_stem):
+        return stem, ""
+    return plain, suffix
+
+
+def _labels(path: Path, header: ImageHeader, dataset: Dataset) -> Labels | None:
+    """The boxes of an annotation, as shares of the image's size.
+
+    Corners are divided by the size as they stand, as converters in wide use do: the standard counts pixels
+    from 1 and includes both corners, but most annotation tools write plain corners.
+    """
+    rows = LabelRows(path)
+    try:
+        annotation = read_annotation(path)
+    except FileNotFoundError:
+        return None
+    except XmlError as error:
+        rows.report(error.line, error.message)
+        return rows.labels()
+    frame = rows.frame((annotation.width, annotation.height), header)
+    if frame is None:
+        return rows.labels()
+    for item in annotation.objects:
+        if item.is_difficult and dataset.difficult is not True:
+            rows.count(KEPT if dataset.difficult is None else DROPPED)
+            if dataset.difficult is False:
+                continue
+        class_id = class_of(item.name or "", dataset.names)
+        if class_id is None:
+            where = f"{path.name} line {item.line}"
+            raise unknown_name(item.name or "", dataset.names, where, dataset.yaml_path)
+        try:
+            x1, y1, x2, y2 = (float(text or "") for text in item.corners)
+        except ValueError:
+            rows.report(item.line, "the object has no `bndbox` of xmin, ymin, xmax, ymax in pixels")
+            continue
+        if not all(map(isfinite, (x1, y1, x2, y2))):
+            rows.report(item.line, "a corner is not finite (nan or inf)")
+            continue
+        rows.add(item.line, class_id, frame.box_to_shares((x1, y1, x2, y2)))
+    return rows.labels()

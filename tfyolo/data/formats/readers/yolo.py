@@ -1,0 +1,197 @@
+"""YOLO data sets: folders or lists of pictures, and a text file of labels for each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+
+from tfyolo.data.detection.dataset_yaml import Dataset
+from tfyolo.data.detection.labels import Labels, Problem, label_path, read_labels
+from tfyolo.data.formats.readers.base import (
+    Entry,
+    Listing,
+    Source,
+    SuffixIndex,
+    is_image,
+    place_error,
+    read_rows,
+    unreadable_kinds,
+    walk,
+)
+from tfyolo.data.images.header import ImageHeader
+from tfyolo.errors import TfyoloError
+from tfyolo.files import suffix_of
+
+_ABSENT_ROWS = 10_000
+"""Images of a list that may be absent before it is refused, if nine of ten are."""
+_NOTED_LINES = 200
+"""Warnings about single lines of a list."""
+_NOT_LABELS = {"classes.txt", "labels.txt", "readme.txt", "readme.dataset.txt", "readme.roboflow.txt"}
+"""What annotation tools leave among label files."""
+
+
+def open_split(dataset: Dataset, split: str) -> Source:
+    """Find the pictures of a split and the label files that belong to them.
+
+    Pictures are looked for in all subfolders; hidden files are passed over.
+
+    Raises:
+        TfyoloError: a folder or list is missing, or is no list.
+    """
+    places = tuple(Path(os.path.normpath(place)) for place in dataset.splits[split])
+    problems: list[Problem] = []
+    images: dict[Path, None] = {}
+    repeated = 0
+    for place in places:
+        found, again = _images(dataset, split, place, problems)
+        repeated += again
+        if both := images.keys() & set(found):
+            message = f"{len(both)} pictures are in an earlier place of `{split}` too; used once"
+            problems.append(Problem(place, None, message, "warning"))
+            repeated += len(both)
+        images |= dict.fromkeys(found)
+    endings = SuffixIndex()
+    entries = tuple(Entry(image, endings.find(label_path(image))) for image in images)
+    problems += _shared_labels(entries)
+    problems += _labels_without_image(places, entries)
+    folders = [_labels_of(place) for place in places if place.is_dir()]
+    folders += [entry.labels.parent for entry in entries[:1]]
+    absent = next(iter(folders), None) if not any(folder.is_dir() for folder in folders) else None
+    if absent is None and entries and all(entry.labels.parent == entry.image.parent for entry in entries):
+        absent = folders[0]  # labels would be beside the pictures
+
+    def read(entry: Entry, header: ImageHeader) -> Labels | None:
+        try:
+            return read_labels(entry.labels, len(dataset.names), dataset.keypoint_shape)
+        except FileNotFoundError:
+            return None
+
+    return Source(
+        folder=_cache_folder(places, entries),
+        watched=tuple(entry.labels for entry in entries),
+        outline="\n".join([f"keypoints: {dataset.keypoint_shape}", *map(str, images), *map(str, problems)]),
+        listing=lambda: Listing(entries, read, tuple(problems), repeated, 0, absent),
+    )
+
+
+def _labels_of(folder: Path) -> Path:
+    """The folder of the labels of a folder of pictures."""
+    return label_path(folder / "_.txt").parent
+
+
+def _cache_folder(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Path:
+    """`labels` for `images/train`; else the folder of the list or of the pictures."""
+    labels = _labels_of(places[0]) if places[0].is_dir() else next((e.labels.parent for e in entries), None)
+    if labels is not None and labels.parent.name == "labels":
+        return labels.parent
+    return labels if labels is not None and labels.is_dir() else places[0].parent
+
+
+def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) -> tuple[list[Path], int]:
+    """The pictures of one folder, sorted, or of one .txt list, in its order; and how many it names twice."""
+    if place.is_dir():
+        files = list(walk(place))
+        problems += unreadable_kinds(place, files)
+        return sorted(filter(is_image, files)), 0
+    if not place.is_file():
+        raise place_error(dataset.yaml_path, split, place)
+    if suffix_of(place) != ".txt":
+        fix = "name a folder, or a .txt file with a picture's path on each line"
+        raise TfyoloError(
+            f"`{split}`: {place} is neither a folder nor a .txt list", path=dataset.yaml_path, fix=fix
+        )
+    images: dict[Path, int] = {}
+    rows: dict[str, int] = {}
+    repeated, absent = 0, []
+    noted = _Noted(place, problems)
+    bases = [place.parent, Path.cwd(), *([dataset.root] if dataset.root else [])]
+    for number, row in read_rows(place):
+        if row in rows:  # without asking the file system again
+            noted.add(number, f"the same picture as on line {rows[row]}; used once")
+            repeated += 1
+            continue
+        if not is_image(Path(row)):
+            noted.add(number, f"{Path(row).name} is not a picture; passed over")
+            continue
+        rows[row] = number
+        image = _listed(bases, row)
+        if image is None:
+            image = Path(os.path.normpath(place.parent / row))
+            absent.append(row)
+            if len(absent) >= _ABSENT_ROWS and 10 * len(absent) > 9 * len(rows):
+                raise TfyoloError(
+                    f"{len(absent):,} of the first {len(rows):,} images do not exist, such as {row[:80]!r}",
+                    path=place,
+                    line=number,
+                    fix="write paths of this machine, relative to the folder of the list or to `path`",
+                )
+        if image in images:
+            noted.add(number, f"the same picture as on line {images[image]}; used once")
+            repeated += 1
+        else:
+            images[image] = number
+    noted.end()
+    if absent and (len(absent) == len(images) or any(PureWindowsPath(row).root for row in absent)):
+        message = (
+            f"{len(absent)} of {len(images)} images do not exist, such as {absent[0][:80]!r}; write paths of "
+            "this machine, relative to the folder of the list, to `path` or to the current directory"
+        )
+        problems.append(Problem(place, None, message, "warning"))
+    return list(images), repeated
+
+
+class _Noted:
+    """Adds warnings about lines of a list to some problems: the first ones, and how many more there are.
+
+    Args:
+        place: the list.
+        problems: extended.
+    """
+
+    def __init__(self, place: Path, problems: list[Problem]) -> None:
+        self._place, self._problems, self._count = place, problems, 0
+
+    def add(self, number: int, message: str) -> None:
+        """A warning about a line, counted from 1."""
+        self._count += 1
+        if self._count <= _NOTED_LINES:
+            self._problems.append(Problem(self._place, number, message, "warning"))
+
+    def end(self) -> None:
+        """A warning about what was not added, if there is any."""
+        if (more := self._count - _NOTED_LINES) > 0:
+            message = f"{more:,} more lines like these are not listed"
+            self._problems.append(Problem(self._place, None, message, "warning"))
+
+
+def _listed(bases: list[Path], row: str) -> Path | None:
+    """The image that a row of a list names, relative to one of these folders; None if there is none."""
+    spellings = [row, row.replace("\\", "/")] if "\\" in row and not PureWindowsPath(row).anchor else [row]
+    for base in bases:
+        for text in spellings:
+            if (image := base / text).exists():
+                return Path(os.path.normpath(image))
+    return None
+
+
+def _shared_labels(entries: tuple[Entry, ...]) -> Iterator[Problem]:
+    """A warning for each image that has its label file in common with an earlier one: 1.jpg and 1.png."""
+    first: dict[Path, Path] = {}
+    for entry in entries:
+        other = first.setdefault(entry.labels, entry.image)
+        if other != entry.image:
+            message = f"has its label file {entry.labels.name} in common with {other.name}; both are used"
+            yield Problem(entry.image, None, message, "warning")
+
+
+def _labels_without_image(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Iterator[Problem]:
+    """A warning for each label file that no picture asks for; a .txt list names but a part of a folder."""
+    wanted = {entry.labels for entry in entries}
+    for place in places:
+        if not place.is_dir():
+            continue
+        stray = (path for path in walk(_labels_of(place)) if suffix_of(path) == ".txt" and path not in wanted)
+        for path in sorted(stray):
+            if path.name.lower() not in _NOT_LABELS:
+                yield Problem(path, None, "no picture belongs to this label file", "warning")

@@ -1,0 +1,137 @@
+"""What a writer is given, and how pictures get into the new data set."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
+
+from tfyolo.data.detection.sample import Sample
+from tfyolo.data.images.read import IMAGE_SUFFIXES, read_bytes
+from tfyolo.disk import OF_WRITING
+from tfyolo.errors import TfyoloError
+
+_NAME_BYTES = 200
+"""Of a name without ending; most file systems take 255 bytes."""
+Place = str | dict[str, str]
+"""What stands under `train:` in the YAML file."""
+
+
+class Names:
+    """File names in the new data set: of pictures only, each once, and leading nowhere.
+
+    Names differ in more than their ending and their case, because labels are found by the name without it.
+
+    Example:
+        >>> names, empty = Names(), np.zeros(0)
+        >>> [names.of(Sample(Path(p), (1, 1), empty, empty)) for p in ("a/1.jpg", "b/1.png", "a/1.jpg")]
+        ['1.jpg', '1_2.png', '1.jpg']
+    """
+
+    def __init__(self) -> None:
+        self._by_source: dict[tuple[Path, tuple[int, int] | None], str] = {}
+        self._stems: set[str] = set()
+
+    def of(self, sample: Sample) -> str:
+        """The name of a picture; the same one again for the same picture."""
+        source = (sample.image, sample.span)
+        if source not in self._by_source:
+            plain = Path(re.sub(r"[^\w .()+=@-]", "_", PureWindowsPath(sample.name).name).strip(" ."))
+            suffix = plain.suffix if plain.suffix.lower() in IMAGE_SUFFIXES else ".jpg"
+            base = plain.stem if suffix == plain.suffix else plain.name
+            base = shortened(base, _NAME_BYTES).strip(" .") or "picture"
+            stem, number = base, 2
+            while stem.casefold() in self._stems:
+                stem, number = f"{base}_{number}", number + 1
+            self._stems.add(stem.casefold())
+            self._by_source[source] = stem + suffix
+        return self._by_source[source]
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split on its way into a new data set.
+
+    Args:
+        name: train, val or test.
+        samples: its pictures, whose classes are numbers of `classes`.
+        classes: class names.
+        folder: the new data set; what is there already belongs to earlier splits of the same run.
+        names: of pictures.
+        link: make hard links to pictures instead of copies.
+        shards: files to spread records over; None for as many as keep each at about 256 MiB.
+        done: to be called after each picture.
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    folder: Path
+    names: Names
+    link: bool = False
+    shards: int | None = None
+    done: Callable[[], None] = lambda: None
+
+    def put_image(self, sample: Sample, folder: Path) -> str:
+        """Bring a picture into a folder of the new data set; its name there.
+
+        Raises:
+            TfyoloError: it cannot be read, written, or linked.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        name = self.names.of(sample)
+        target = folder / name
+        if not target.exists():  # another split may have brought it
+            try:
+                if sample.span is not None:
+                    target.write_bytes(read_bytes(sample.image, sample.span))
+                elif self.link:
+                    os.link(os.path.realpath(sample.image), target)
+                else:
+                    shutil.copyfile(sample.image, target)
+            except OSError as error:
+                if error.errno in OF_WRITING:  # no fault of this image
+                    raise
+                fix = "pass --copy" if self.link and error.errno in (errno.EXDEV, errno.EPERM) else None
+                how = "linked" if self.link else "copied"
+                raise TfyoloError(
+                    f"cannot be {how}: {error.strerror or error}", path=sample.image, fix=fix
+                ) from error
+        return name
+
+
+def shortened(name: str, most_bytes: int) -> str:
+    """A name cut to a number of bytes, since file systems count bytes and not letters.
+
+    Example:
+        >>> shortened("größe", 4)
+        'grö'
+    """
+    return name.encode(errors="replace")[:most_bytes].decode(errors="ignore")
+
+
+def corners_px(sample: Sample) -> np.ndarray:
+    """float64 (n, 4) x1, y1, x2, y2 in pixels; whole where they differ from that by rounding only."""
+    height, width = sample.hw
+    boxes = sample.boxes_xywh_norm.astype(np.float64)
+    corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
+    side = np.array([width, height, width, height], np.float64)
+    pixels = np.clip(corners, 0, 1) * side
+    whole = np.round(pixels)
+    return np.where(np.abs(pixels - whole) <= 1e-5 + 2e-7 * side, whole, np.round(pixels, 5))
+
+
+def short(value: float) -> str:
+    """A number without needless zeros.
+
+    Example:
+        >>> short(12.0), short(0.25)
+        ('12', '0.25')
+    """
+    return f"{value:.9g}" if value != int(value) else str(int(value))

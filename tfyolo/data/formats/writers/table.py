@@ -1,0 +1,43 @@
+"""The table of data set formats that can be written."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tfyolo.data.formats.writers.base import Place, Split
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One format of data sets.
+
+    Args:
+        name: a key of `READERS`.
+        write: dotted path of `write_split(split: Split) -> Place`, imported when asked for.
+        outlines: whether polygons are kept, or only their boxes.
+        links: whether pictures stay files of their own, which can be hard links.
+    """
+
+    name: str
+    write: str
+    outlines: bool = True
+    links: bool = True
+
+    def writer(self) -> Callable[[Split], Place]:
+        """The function that writes a split and says what the data set's YAML file has to say of it."""
+        module, _, function = self.write.partition(":")
+        found: Callable[[Split], Place] = getattr(importlib.import_module(module), function)
+        return found
+
+
+_WRITERS = (
+    Writer("yolo", "tfyolo.data.formats.writers.yolo:write_split"),
+    Writer("voc", "tfyolo.data.formats.writers.voc:write_split", outlines=False),
+    Writer("coco", "tfyolo.data.formats.writers.coco:write_split"),
+    Writer("tfrecord", "tfyolo.data.formats.writers.tfrecord:write_split", links=False),
+)
+WRITERS = {writer.name: writer for writer in _WRITERS}

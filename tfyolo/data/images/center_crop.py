@@ -1,0 +1,33 @@
+"""How a classifier sees a picture: its middle, resized."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def center_crop(image: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
+    """The largest part of a picture around its middle that has the proportions of `hw`, resized to it.
+
+    Args:
+        image: uint8 (height, width, 3) RGB.
+        hw: height and width in pixels.
+
+    Returns:
+        uint8 (*hw, 3).
+
+    Source: YOLOv5's classification, whose pictures are squares.
+
+    Example:
+        >>> center_crop(np.zeros((480, 640, 3), np.uint8), (64, 64)).shape
+        (64, 64, 3)
+    """
+    height, width = image.shape[:2]
+    scale = min(height / hw[0], width / hw[1])
+    part_h, part_w = max(round(hw[0] * scale), 1), max(round(hw[1] * scale), 1)
+    top, left = (height - part_h) // 2, (width - part_w) // 2
+    part = image[top : top + part_h, left : left + part_w]
+    if part.shape[:2] == tuple(hw):
+        return part.copy()
+    how = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+    return cv2.resize(part, (hw[1], hw[0]), interpolation=how)

@@ -1,0 +1,139 @@
+"""An even sample of a data set's pictures, as the network sees them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.data.classification.folders import read_folders, scan_folders
+from tfyolo.data.detection.sample import Sample
+from tfyolo.data.detection.scan import Dataset, read_dataset, scan_split
+from tfyolo.data.images.center_crop import center_crop
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.data.images.read import read_sample_image
+from tfyolo.errors import TfyoloError
+from tfyolo.models.network import Network
+from tfyolo.progress import Progress, no_progress
+
+
+def dataset_images(
+    dataset: Dataset,
+    split: str,
+    image_size: tuple[int, int],
+    count: int,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Letterboxed pictures, spread evenly over a split.
+
+    Args:
+        dataset: whose pictures.
+        split: `train` to calibrate on, another to compare on.
+        image_size: input size in pixels.
+        count: most pictures.
+        progress: is told how far it is.
+
+    Returns:
+        uint8 (n, height, width, 3) RGB.
+
+    Raises:
+        TfyoloError: no picture can be read.
+    """
+    scan = scan_split(dataset, split, progress=lambda done, total: progress("checking labels", done, total))
+
+    def letterboxed(image: np.ndarray) -> np.ndarray:
+        return Letterbox.fit((image.shape[0], image.shape[1]), image_size).apply(image, area=True)
+
+    return _read(scan.samples, count, letterboxed, progress, dataset.yaml_path, split)
+
+
+def folder_images(
+    root: str | Path,
+    split: str,
+    image_size: tuple[int, int],
+    count: int,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Centre-cropped pictures of a classification data set, spread evenly over a split; see above."""
+    dataset = read_folders(root)
+    scan = scan_folders(
+        dataset, split, progress=lambda done, total: progress("checking pictures", done, total)
+    )
+    return _read(
+        scan.samples, count, lambda image: center_crop(image, image_size), progress, dataset.root, split
+    )
+
+
+def calibration_images(
+    task: str,
+    data: str | Path,
+    split: str,
+    image_size: tuple[int, int],
+    count: int,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Pictures of a data set as the network of a task sees them: a YAML to detect, a folder to classify."""
+    if task == "classify":
+        return folder_images(data, split, image_size, count, progress)
+    return dataset_images(read_dataset(data), split, image_size, count, progress)
+
+
+def _read(
+    samples: Sequence[Sample],
+    count: int,
+    shape: Callable[[np.ndarray], np.ndarray],
+    progress: Progress,
+    place: Path,
+    split: str,
+) -> np.ndarray:
+    """Those of `count` samples that can be read, in the network's size."""
+    chosen = spread(samples, count)
+    pictures = []
+    for done, sample in enumerate(chosen):
+        try:
+            pictures.append(shape(read_sample_image(sample)))
+        except TfyoloError:  # the scan has read headers only
+            continue
+        progress("reading pictures", done + 1, len(chosen))
+    if not pictures:
+        raise TfyoloError(f"no picture of `{split}` can be read", path=place)
+    return np.stack(pictures)
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """`count` of the samples, evenly."""
+    places = np.linspace(0, len(samples), min(count, len(samples)), endpoint=False)
+    return [samples[int(place)] for place in places]
+
+
+def fitting_count(network: Network, image_size: tuple[int, int], count: int) -> int:
+    """How many of `count` pictures can be calibrated on together in half of the memory that is free.
+
+    Calibration holds, for every picture, each tensor that is still to be read twice as float16: exact and
+    rounded.
+    """
+    pages = os.sysconf("SC_AVPHYS_PAGES") if hasattr(os, "sysconf") else 0
+    free = pages * os.sysconf("SC_PAGE_SIZE") if pages else 4 << 30
+    return max(min(count, int(free / 2 / _bytes_a_picture(network, image_size))), 1)
+
+
+def _bytes_a_picture(network: Network, image_size: tuple[int, int]) -> float:
+    """The most that is held at once for one picture."""
+    left, sizes = network.consumers, {"images": 4.0 * 3 * image_size[0] * image_size[1]}
+    strides = {"images": 1.0}
+    held = most = sizes["images"]
+    for node in network.nodes:
+        arguments = node.arguments
+        step = arguments.get("stride", 1) / arguments.get("scale", 1)
+        strides[node.name] = strides[node.inputs[0]] * step
+        area = image_size[0] * image_size[1] / strides[node.name] ** 2
+        sizes[node.name] = 4.0 * node.channels * area
+        held += sizes[node.name]
+        most = max(most, held)
+        for name in node.inputs:
+            left[name] -= 1
+            if not left[name]:
+                held -= sizes[name]
+    return most

@@ -1,0 +1,310 @@
+"""The network in training: a tf_keras model, annotated with TFMOT, that rounds like the integer graph.
+
+TFMOT needs Keras 2. Each node of the network is one layer that executes export/graph/nodes.py, so the QAT
+model and the exported graph have one source; TFMOT's wrappers hold the quantizers and their trained ranges.
+
+Everything trained is measured in quantization steps of its own: a weight of 3.2 stands for 3.2 steps of its
+channel. One learning rate then suits channels whose scales differ a hundredfold.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfyolo.export.graph.nodes import KINDS, NoRounding, convolve, fake_quantize
+from tfyolo.libraries import require
+from tfyolo.models.build import NORMALIZE
+from tfyolo.models.network import IMAGES, Network, Node, Weights
+from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
+
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+require("tensorflow_model_optimization", "tf_keras")
+import tensorflow_model_optimization as tfmot  # noqa: E402
+import tf_keras  # noqa: E402
+
+_tfq = tfmot.quantization.keras
+LEVELS = 255
+
+
+class _SigmoidRounding(NoRounding):
+    """Inside a layer only the sigmoid is rounded: TFMOT's quantizers do the rest."""
+
+    def sigmoid(self, x: Any, name: str) -> Any:
+        return fake_quantize(x, SIGMOID)
+
+
+class NodeLayer(tf_keras.layers.Layer):
+    """One node that has no trained weights.
+
+    Args:
+        node: its fields.
+        exact: whether it stays in float.
+    """
+
+    def __init__(self, node: dict[str, Any], exact: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.node, self.exact = node, exact
+
+    def call(self, inputs: Any) -> Any:
+        """One tensor or several to one."""
+        node = _node(self.node)
+        xs = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        rounding = NoRounding() if self.exact else _SigmoidRounding()
+        return KINDS[node.kind](_NO_WEIGHTS, node, xs, rounding)
+
+    def get_config(self) -> dict[str, Any]:
+        """For TFMOT, which makes layers anew."""
+        return {**super().get_config(), "node": self.node, "exact": self.exact}
+
+
+class ConvLayer(tf_keras.layers.Layer):
+    """A convolution whose kernel and bias are counted in steps.
+
+    Args:
+        node: its fields.
+        shape: of the kernel.
+        step: (output channels,) what one step of each channel's weights is worth.
+        bias_step: what one step of the biases is worth.
+    """
+
+    def __init__(
+        self, node: dict[str, Any], shape: list[int], step: list[float], bias_step: list[float], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.node, self.shape, self.step, self.bias_step = node, list(shape), list(step), list(bias_step)
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights."""
+        self.kernel = self.add_weight(name="kernel", shape=self.shape)
+        self.bias = self.add_weight(name="bias", shape=self.shape[-1:])
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        """(batch, height, width, channels); the kernel comes from the quantizer in its own unit."""
+        node = _node(self.node)
+        return convolve(inputs, self.kernel, self.bias * np.asarray(self.bias_step, np.float32), node)
+
+    def get_config(self) -> dict[str, Any]:
+        """For TFMOT, which makes layers anew."""
+        own = {"node": self.node, "shape": self.shape, "step": self.step, "bias_step": self.bias_step}
+        return {**super().get_config(), **own}
+
+
+class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
+    """Weights in steps to weights on the int8 grid, or to plain ones.
+
+    Args:
+        step: of each output channel.
+        exact: do not round.
+    """
+
+    def __init__(self, step: list[float], exact: bool = False) -> None:
+        self.step, self.exact = list(step), exact
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        """Nothing of its own is trained."""
+        return {}
+
+    def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
+        """(height, width, input, output channels)."""
+        step = np.asarray(self.step, np.float32)
+        if self.exact:
+            return inputs * step
+        rounded = tf.quantization.fake_quant_with_min_max_args(inputs, -127, 127, narrow_range=True)
+        return rounded * step
+
+    def get_config(self) -> dict[str, Any]:
+        """For TFMOT."""
+        return {"step": self.step, "exact": self.exact}
+
+
+class RangeQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
+    """256 values between two trained limits.
+
+    Args:
+        low: limit to begin with.
+        high: the other one.
+    """
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        """How many steps each limit has moved."""
+        return {
+            end: layer.add_weight(name=f"{name}_{end}", shape=(), initializer="zeros")
+            for end in ("low", "high")
+        }
+
+    def limits(self, weights: dict[str, Any]) -> tuple[Any, Any]:
+        """Of now; zero lies within."""
+        step = (self.high - self.low) / LEVELS
+        low = tf.minimum(self.low + step * weights["low"], 0.0)
+        return low, tf.maximum(self.high + step * weights["high"], low + step)
+
+    def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
+        """Any shape."""
+        return tf.quantization.fake_quant_with_min_max_vars(inputs, *self.limits(weights))
+
+    def get_config(self) -> dict[str, Any]:
+        """For TFMOT."""
+        return {"low": self.low, "high": self.high}
+
+
+class NodeConfig(_tfq.QuantizeConfig):  # type: ignore[name-defined]
+    """What is rounded at one node.
+
+    Args:
+        step: of a convolution's channels; empty where there is no kernel.
+        limits: of the output; empty where it is not rounded, or by another node.
+        exact: the kernel stays in float.
+    """
+
+    def __init__(self, step: list[float] = [], limits: list[float] = [], exact: bool = False) -> None:  # noqa: B006
+        self.step, self.limits, self.exact = list(step), list(limits), exact
+
+    def get_weights_and_quantizers(self, layer: Any) -> list[Any]:
+        """The kernel, if any."""
+        return [(layer.kernel, KernelQuantizer(self.step, self.exact))] if self.step else []
+
+    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+        """Put the rounded kernel in the place of the trained one."""
+        if self.step:
+            (layer.kernel,) = quantize_weights
+
+    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+        """None: activations are nodes."""
+        return []
+
+    def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
+        """None."""
+        return
+
+    def get_output_quantizers(self, layer: Any) -> list[Any]:
+        """The trained range."""
+        return [RangeQuantizer(*self.limits)] if self.limits else []
+
+    def get_config(self) -> dict[str, Any]:
+        """For TFMOT."""
+        return {"step": self.step, "limits": self.limits, "exact": self.exact}
+
+
+_CLASSES = (NodeLayer, ConvLayer, KernelQuantizer, RangeQuantizer, NodeConfig)
+_NO_WEIGHTS = Network((), {}, {}, ())
+
+
+class QatModel:
+    """The trainable twin of a network.
+
+    Args:
+        network: float or calibrated weights to begin with.
+        spec: its quantization; ranges of all tensors are needed.
+        image_size: fixed input size in pixels, or None.
+
+    Attributes:
+        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order, or
+            to the only one.
+    """
+
+    def __init__(
+        self, network: Network, spec: QuantizationSpec, image_size: tuple[int, int] | None = None
+    ) -> None:
+        if network.attention:
+            raise ValueError("attention has no integer kernel")
+        self.network, self.spec = network, spec
+        images = tf_keras.Input((*(image_size or (None, None)), 3), name=IMAGES)
+        tensors = {IMAGES: images}
+        owner = range_names(network)
+        self._steps = {n.layer: self._units(n, owner) for n in network.nodes if n.kind == "conv"}
+        for node in network.nodes:
+            inputs = [tensors[name] for name in node.inputs]
+            layer = _tfq.quantize_annotate_layer(self._layer(node), self._config(node, owner))
+            tensors[node.name] = layer(inputs if len(inputs) > 1 else inputs[0])
+        plain = tf_keras.Model(images, [tensors[name] for parts in network.heads for name in parts])
+        with _tfq.quantize_scope({cls.__name__: cls for cls in _CLASSES}):
+            self.model = _tfq.quantize_apply(plain)
+        # TFMOT rounds the images too, over a range that it would have to learn; it is known.
+        (limits,) = (x.quantizer_vars for x in self.model.layers if hasattr(x, "quantizer_vars"))
+        limits["min_var"].assign(0.0)
+        limits["max_var"].assign(1.0)
+        self._wrappers = {layer.name.removeprefix("quant_"): layer for layer in self.model.layers}
+        for node in network.nodes:
+            if node.kind == "conv":
+                step, bias_step = self._steps[node.layer]
+                weights, layer = network.weights[node.layer], self._wrappers[node.name]
+                self._kernel(layer).assign(weights.kernel / step)
+                layer.layer.bias.assign(weights.bias / bias_step)
+
+    @property
+    def trained_variables(self) -> list[Any]:
+        """What training may change: all but the normalization of images, which is part of no Keras layer."""
+        fixed = [self._wrappers[node.name] for node in self.network.nodes if node.layer == NORMALIZE]
+        constants = {id(v) for layer in fixed for v in (self._kernel(layer), layer.layer.bias)}
+        return [v for v in self.model.trainable_variables if id(v) not in constants]
+
+    def run(self, name: str, inputs: list[Any]) -> Any:
+        """A node by itself.
+
+        Args:
+            name: of the node.
+            inputs: the tensors that it reads.
+        """
+        return self._wrappers[name](inputs if len(inputs) > 1 else inputs[0], training=False)
+
+    def trained(self) -> tuple[Network, QuantizationSpec]:
+        """The network with weights on the int8 grid, and its quantization, as training has left them."""
+        weights, ranges = {}, dict(self.spec.ranges)
+        bounds = dict(self.spec.bounds)
+        for node in self.network.nodes:
+            layer = self._wrappers[node.name]
+            if node.kind == "conv":
+                step, bias_step = self._steps[node.layer]
+                kernel = self._kernel(layer).numpy()
+                if not self.spec.is_float(node.name):
+                    kernel = np.clip(np.round(kernel), -127, 127)
+                    bounds[node.layer] = tuple(map(float, 127 * step))
+                weights[node.layer] = Weights(kernel * step, layer.layer.bias.numpy() * bias_step)
+            for quantizer, variables in _outputs(layer):
+                low, high = quantizer.limits(variables)
+                ranges[node.name] = (float(low), float(high))
+        spec = self.spec.model_copy(update={"ranges": ranges, "bounds": bounds})
+        return self.network.with_weights(weights), spec
+
+    def _kernel(self, wrapper: Any) -> Any:
+        (found,) = (v for v in wrapper.trainable_variables if "kernel" in v.name)
+        return found
+
+    def _units(self, node: Node, owner: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+        """What a step of each channel's weights and biases is worth."""
+        kernel, bias = self.network.weights[node.layer]
+        step = self.spec.kernel_bounds(node.layer, kernel) / np.float32(127)
+        low, high = self.spec.ranges.get(owner[node.name], (0.0, 1.0))
+        return step, np.full_like(bias, (high - low) / LEVELS)
+
+    def _layer(self, node: Node) -> Any:
+        if node.kind != "conv":
+            return NodeLayer(asdict(node), self.spec.is_float(node.name), name=node.name)
+        step, bias_step = self._steps[node.layer]
+        shape = self.network.weights[node.layer].kernel.shape
+        return ConvLayer(asdict(node), list(shape), step.tolist(), bias_step.tolist(), name=node.name)
+
+    def _config(self, node: Node, owner: dict[str, str]) -> NodeConfig:
+        exact = self.spec.is_float(node.name)
+        step = self._steps[node.layer][0].tolist() if node.kind == "conv" else []
+        own = owner[node.name] == node.name and node.kind not in KEEPS_SCALE and not exact
+        return NodeConfig(step, list(self.spec.ranges[node.name]) if own else [], exact)
+
+
+def _node(fields: dict[str, Any]) -> Node:
+    return Node(**{**fields, "inputs": tuple(fields["inputs"])})
+
+
+def _outputs(wrapper: Any) -> list[Any]:
+    """Output quantizers of one of TFMOT's wrappers, with their variables."""
+    quantizers = wrapper.quantize_config.get_output_quantizers(wrapper.layer)
+    return [(quantizer, wrapper._output_quantizer_vars) for quantizer in quantizers]
