@@ -116,12 +116,12 @@ def test_train_qat_needs_weights(shapes, capsys):
 def test_what_cannot_be_written_is_refused_before_anything_is_measured(
     shapes, tiny_shapes, quantized, tmp_path, capsys, monkeypatch
 ):
-    from tfyolo.quantization.calibration_images import calibration_images as pictures
+    from tfyolo.quantization import calibration_images as images
 
     def measured(*_):
-        raise AssertionError("pictures are read")
+        raise AssertionError("images are read")
 
-    monkeypatch.setattr(pictures, "calibration_images", measured)
+    monkeypatch.setattr(images, "calibration_images", measured)
     int8 = ["--int8", "--data", shapes, "--output", str(tmp_path / "best")]
     for weights, words, reason in (
         (tiny_shapes, ["--img", "100"], "100x100 pixels is no multiple of the stride 8"),

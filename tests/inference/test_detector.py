@@ -57,7 +57,7 @@ def test_official_weights_find_what_pytorch_finds(nano, name):
     reference = json.loads((SHARED / "reference" / "yolov5n_detections_640.json").read_text())[name]
     result = nano(SHARED / "images" / f"{name}.jpg")[0]
     expected = reference["detections"]
-    assert result.image.shape[:2] == tuple(reference["image_size"])
+    assert result.image.shape[:2] == tuple(reference["image_hw"])
     assert nano.letterbox(result.image.shape[:2]).out_hw == tuple(reference["input_hw"])
     assert [result.names[i] for i in result.classes] == [d["name"] for d in expected]
     assert iou(result.boxes_xyxy_px, np.array([d["xyxy"] for d in expected])).min() > 0.98

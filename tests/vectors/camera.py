@@ -66,7 +66,7 @@ def _yuv_case(
     wide = [plane.repeat(2, 0).repeat(2, 1)[:height, :width] for plane in (u, v)]
     return {
         "name": name,
-        "image_size": image_size,
+        "image_hw": image_size,
         "y": luma.tolist(),
         "u": first.tolist(),
         "v": second.tolist(),
@@ -99,7 +99,7 @@ def upright_cases() -> list[Case]:
                 cases.append(
                     {
                         "name": f"{image_size} to {target_hw}, {rotation} degrees{', mirrored' * mirror}",
-                        "image_size": image_size,
+                        "image_hw": image_size,
                         "target_hw": target_hw,
                         "rotation": rotation,
                         "mirror": mirror,
@@ -128,7 +128,7 @@ def view_cases() -> list[Case]:
             cases.append(
                 {
                     "name": f"{image_size} in {view_hw}, {kind}",
-                    "image_size": image_size,
+                    "image_hw": image_size,
                     "view_hw": view_hw,
                     "scale_type": kind,
                     "boxes_in": boxes.tolist(),

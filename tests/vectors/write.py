@@ -59,7 +59,7 @@ def letterbox_cases() -> list[Case]:
         cases.append(
             {
                 "name": name,
-                "image_size": image_size,
+                "image_hw": image_size,
                 "target_hw": target_hw,
                 "resized_hw": fit.resized_hw,
                 "ratio": fit.ratio,
@@ -90,7 +90,7 @@ def resize_cases() -> list[Case]:
         out = Letterbox.fit(image_size, target_hw).apply(image)
         cases.append(
             {
-                "image_size": image_size,
+                "image_hw": image_size,
                 "target_hw": target_hw,
                 "pixels_in": image.ravel().tolist(),
                 "pixels_out": out.ravel().tolist(),
@@ -135,7 +135,7 @@ def _decode_case(
     return {
         "anchors_px": anchors_px,
         "strides": strides,
-        "image_size": image_size,
+        "image_hw": image_size,
         "heads": heads,
         "confidence": confidence,
         "boxes_xyxy_px": _rounded(found.boxes_xyxy_px, 6),

@@ -24,7 +24,7 @@ def test_fit_matches_reference(case):
     target = case["new_shape"]
     target_hw = (target, target) if isinstance(target, int) else tuple(target)
     fit = Letterbox.fit(
-        tuple(case["image_size"]),
+        tuple(case["image_hw"]),
         target_hw,
         stride=32 if case["auto"] else None,
         max_ratio=np.inf if case["scaleup"] else 1,
