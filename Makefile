@@ -1,4 +1,4 @@
-# Every target sets up what it needs, with the newest supported Python that runs here, or another one:
+# Every target installs its dependencies, for the newest supported Python on this machine or a given one:
 # make test PYTHON=python3.10
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.10; do \
   $$python -c '' 2>/dev/null && echo $$python && exit; done; echo python3)
@@ -14,14 +14,14 @@ WEB_MODEL := web_demo/public/models/default.tflite
 DEMO_TEST_MODELS := build/demo-models/expected.json
 ANDROID_ASSETS := android_demo/app/src/main/assets
 export CHROMIUM ?= /usr/bin/chromium
-# What exported files and the detections that they are compared with are made from.
+# Sources of exported files and of the detections that they are compared with.
 EXPORT_SOURCES := $(shell find export tfyolo/inference tfyolo/models tfyolo/weights -name '*.py')
 QUANTIZATION_SOURCES := $(shell find tfyolo/models tfyolo/quantization tfyolo/weights -name '*.py')
 ANDROID_SOURCES := $(shell find android_demo tests/vectors \( -name target -o -name build -o -name assets \) -prune -o -type f -print)
 WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/public web_demo/index.html web_demo/*.ts -type f)
-# Results of tests and figures do not depend on the log level; TensorFlow's start-up notes hide them.
+# TensorFlow's start-up messages would hide the results of tests.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-# Where an image switches bytecode off, each process compiles TensorFlow anew: 16 seconds instead of 4.
+# Where PYTHONDONTWRITEBYTECODE is set, each process compiles TensorFlow again: 16 seconds instead of 4.
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup web web-page demo chromium android android-assets android-tools test test-python test-web \
@@ -31,7 +31,7 @@ export PYTHONDONTWRITEBYTECODE =
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(STAMP) $(NODE_STAMP)  ## .venv with the known-good set of versions, and what runs TF.js models in Node
+setup: $(STAMP) $(NODE_STAMP)  ## .venv with pinned versions, and the Node packages that run TF.js models
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v < (3, 14) else \
@@ -47,12 +47,12 @@ $(STAMP): pyproject.toml $(wildcard constraints/*.txt) | $(BIN)/uv
 	$(call install,dev)
 	@touch $(RUN_STAMP) $@
 
-# What runs, trains and exports to TensorFlow's formats: a quarter of the size of all that tests need.
+# Enough to run, train and export to TensorFlow's formats; a quarter of the size of the test environment.
 $(RUN_STAMP): pyproject.toml $(wildcard constraints/*.txt) | $(BIN)/uv
 	$(call install,tensorflow)
 	@touch $@
 
-# Without Node all else works, and the tests that run TF.js models are skipped; never in continuous integration.
+# Without Node everything else works, and tests that run TF.js models are skipped; in CI a missing npm is an error.
 $(NODE_STAMP): $(NODE_FOLDER)/package.json $(NODE_FOLDER)/package-lock.json
 	@if command -v npm >/dev/null; then \
 	  npm ci --prefix $(NODE_FOLDER) --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
@@ -71,21 +71,21 @@ $(WEB_STAMP): web_demo/package.json web_demo/package-lock.json
 	@command -v npm >/dev/null || { echo 'the page is built with Node 20 or newer, and there is no npm' >&2; exit 1; }
 	npm ci --prefix web_demo --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
 
-# The detector that ships, for integers; the demos run it.
+# The shipped detector in int8, which the demos run.
 build/bccd-n-int8.keras: tfyolo/assets/bccd-n.keras $(QUANTIZATION_SOURCES) | $(RUN_STAMP)
 	$(BIN)/tfyolo quantize --weights $< --data tfyolo/assets/bccd-mini/bccd-mini.yaml --calibration 24 --steps 0 \
 	  --output $@
 
-# Loose thresholds: the page's sliders are stricter.
+# Loose thresholds, because the page has sliders.
 $(WEB_MODEL): build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/tfyolo export --weights $< --include tflite --int8 --nms builtin --conf-thres 0.05 --iou-thres 0.7 \
 	  --output $(@:.tflite=)
 
-demo: $(RUN_STAMP)  ## detect, fine-tune, export, run and measure on what ships, and write a page about it
+demo: $(RUN_STAMP)  ## detect, fine-tune, export, run and measure with the shipped data, and write a report page
 	$(BIN)/tfyolo demo
 
-# Models, pictures and licences of the app. MODEL=best-int8.tflite takes the place of the detectors of blood cells.
-android-assets: $(ANDROID_ASSETS)/licenses.txt  ## what the Android app carries; Android Studio needs it, too
+# Models, images and licenses of the app. MODEL=best-int8.tflite replaces the blood cell detectors.
+android-assets: $(ANDROID_ASSETS)/licenses.txt  ## assets of the Android app; needed by Android Studio, too
 ifdef MODEL
 	@test -f '$(MODEL)' || { echo "$(MODEL) is missing: tfyolo export --include tflite writes one" >&2; exit 2; }
 	@rm -f $(ANDROID_ASSETS)/models/*.tflite
@@ -102,7 +102,7 @@ $(ANDROID_ASSETS)/licenses.txt: android_demo/app/licenses.txt $(SAMPLES)
 	cp $(SAMPLES) $(@D)/samples/
 	cp $< $@
 
-# Loose thresholds, as in the browser: the app's sliders are stricter.
+# Loose thresholds, because the app has sliders.
 $(ANDROID_ASSETS)/models/int8.tflite: build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/tfyolo export --weights $< --include tflite --int8 --conf-thres 0.05 --iou-thres 0.7 --output $(@:.tflite=)
 
@@ -113,8 +113,8 @@ android: $(RUN_STAMP) android-assets android-tools  ## a signed APK in android_d
 	mvn -q -f android_demo/pom.xml package -Dmaven.test.skip=true
 	$(BIN)/python android_demo/package.py
 
-# Debian's, where they are missing. The compiler makes TensorFlow Lite's Android library run in tests.
-android-tools:  ## Java, Maven and what packs and signs an APK
+# Installed from Debian if missing. Tests need the C compiler to run TensorFlow Lite's Android library.
+android-tools:  ## Java, Maven and the tools that package and sign an APK
 	@for tool in java mvn aapt2 zipalign apksigner gcc nm; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then \
 	  { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends openjdk-17-jdk-headless \
@@ -122,19 +122,19 @@ android-tools:  ## Java, Maven and what packs and signs an APK
 	  { echo "the Android app is built with Debian's openjdk-17-jdk-headless, maven, aapt, zipalign, apksigner and gcc; missing:$$missing" >&2; exit 1; }; \
 	fi
 
-# The browser's and Android's parts wait for processes of their own most of the time, so they run beside the Python part.
-test: lint  ## everything that must pass; web and Android parts only if something they depend on has changed (in CI always)
+# Web and Android tests mostly wait for other processes, so they run in parallel with the Python tests.
+test: lint  ## all tests; web and Android only if one of their dependencies has changed (always in CI)
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-python test-demos
 
-test-python: setup  ## the library and its command
+test-python: setup  ## tests of the library and the command line
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=12 tests
 
 test-demos: build/.tested-web
 	@$(MAKE) --no-print-directory build/.tested-android
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory test-pythons; fi
 
-# The version of .venv has the whole suite.
-test-pythons: setup wheel  ## the wheel on each other Python, in an environment of its own
+# The Python version of .venv runs the whole suite.
+test-pythons: setup wheel  ## install and test the wheel on each other Python, in new environments
 	$(BIN)/python -m tests.pythons dist/tfyolo-*.whl --without \
 	  $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
@@ -151,22 +151,22 @@ ifdef CI
 .PHONY: build/.tested-web build/.tested-android
 endif
 
-test-web: web-page $(DEMO_TEST_MODELS) chromium  ## formulas, library and page in Node and Chromium
+test-web: web-page $(DEMO_TEST_MODELS) chromium  ## web tests in Node and Chromium
 	npm run --prefix web_demo --silent test
 
 $(DEMO_TEST_MODELS): tests/demo_models.py build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/python $< tfyolo/assets/bccd-n.keras build/bccd-n-int8.keras $(@D)
 
-chromium:  ## Debian's, where it is missing
+chromium:  ## install Debian's Chromium if missing
 	@test -x $(CHROMIUM) || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  { echo 'the browser tests run in Chromium: install it, or name it in CHROMIUM' >&2; exit 1; }
 
-test-android: setup android-assets android-tools $(DEMO_TEST_MODELS)  ## the detector, the app and its APK
+test-android: setup android-assets android-tools $(DEMO_TEST_MODELS)  ## Android tests: detector, app and APK
 	mvn -q -f android_demo/pom.xml package
 	$(BIN)/python android_demo/package.py
 	$(BIN)/python -m pytest -q android_demo/tests
 
-test-slow: setup  ## the checks that take minutes
+test-slow: setup  ## tests that take minutes
 	$(BIN)/python -m pytest -m slow --durations=0 -s tests
 
 fuzz: setup  ## load and run mutated model files: make fuzz FUZZ=onnx COUNT=2000 SEED=0; one of them: CASE=17
@@ -176,28 +176,28 @@ fuzz: setup  ## load and run mutated model files: make fuzz FUZZ=onnx COUNT=2000
 test-kills: setup  ## kill train, convert, export and quantize at random moments: make test-kills COUNT=30 SEED=0
 	$(BIN)/python -m tests.kills --count $(or $(COUNT),30) --seed $(or $(SEED),0)
 
-lint: setup  ## ruff, mypy and the one-way rule between packages
+lint: setup  ## ruff, mypy and import rules between packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --cache-dir build/mypy tfyolo
 	$(BIN)/lint-imports --cache-dir build/import_linter
 
-format: setup  ## rewrite the code as ruff wants it
+format: setup  ## format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-detect bench-pipeline bench-train bench-nms bench-web bench-android  ## every speed that the documents name
+bench: bench-detect bench-pipeline bench-train bench-nms bench-web bench-android  ## all speed figures of the documents
 
-bench-web: web-page $(DEMO_TEST_MODELS) chromium  ## engines of the browser, the first detection, the bytes of the first load
+bench-web: web-page $(DEMO_TEST_MODELS) chromium  ## latency of the browser engines, time to first detection, download size
 	npm run --prefix web_demo --silent bench
 
-bench-android: setup android-tools  ## a camera frame into the network's input, on the JVM
+bench-android: setup android-tools  ## preprocessing of a camera frame, on the JVM
 	mvn -q -f android_demo/pom.xml -pl maven/runtime,detector test -Dtest=PreprocessorBench -Dsurefire.failIfNoSpecifiedTests=false
 
-bench-detect: setup  ## latency of Keras beside LiteRT in one run: make bench-detect WEIGHTS=yolov5n.pt
+bench-detect: setup  ## latency of Keras and LiteRT in one run: make bench-detect WEIGHTS=yolov5n.pt
 	$(BIN)/tfyolo benchmark --weights $(or $(WEIGHTS),yolov5n) --include tflite --img 640
 
-# What ships serves where no weights of one's own are named.
+# Without WEIGHTS the shipped model is used.
 BENCH_WEIGHTS = $(or $(WEIGHTS),tfyolo/assets/bccd-n.keras)
 BENCH_DATA = $(or $(DATA),tfyolo/assets/bccd-mini/bccd-mini.yaml)
 
@@ -205,29 +205,29 @@ bench-formats: setup  ## size, mAP and latency of every format: make bench-forma
 	$(BIN)/tfyolo benchmark --weights $(BENCH_WEIGHTS) --include all --data $(BENCH_DATA) $(if $(IMG),--img $(IMG)) \
 	  --chart build/formats.png
 
-bench-nms: setup  ## what decoding and suppression cost inside an int8 graph: make bench-nms WEIGHTS=yolov5n.pt DATA=coco128.yaml
+bench-nms: setup  ## latency of decoding and NMS in an int8 graph: make bench-nms WEIGHTS=yolov5n.pt DATA=coco128.yaml
 	$(BIN)/python benchmarks/nms.py --weights $(BENCH_WEIGHTS) --data $(BENCH_DATA) --img $(or $(IMG),640)
 
-bench-pipeline: setup  ## images a second of the input pipeline: make bench-pipeline DATA=coco128.yaml
+bench-pipeline: setup  ## images per second of the input pipeline: make bench-pipeline DATA=coco128.yaml
 	$(BIN)/python benchmarks/pipeline.py $(if $(DATA),--data $(DATA))
 
-bench-train: setup build/torch/.installed  ## the training step beside PyTorch's of the same network
+bench-train: setup build/torch/.installed  ## images per second of the training step, compared with PyTorch
 	$(BIN)/python benchmarks/train_step.py --torch build/torch/bin/python
 
-# PyTorch is the opponent in one benchmark, and no part of tfyolo: it has an environment of its own.
+# PyTorch is needed only for this comparison, so it has a separate environment.
 build/torch/.installed:
 	$(BIN)/uv venv --quiet --python $(BIN)/python build/torch
 	$(BIN)/uv pip install --quiet --python build/torch/bin/python 'torch==2.6.0' 'numpy<2.1'
 	@touch $@
 
-wheel: web-page  ## dist/: a wheel and an sdist, with the page in them
+wheel: web-page  ## build a wheel and an sdist, with the web page inside, into dist/
 	rm -f dist/tfyolo-*
 	$(BIN)/uv build --quiet --python $(BIN)/python --out-dir dist .
 
-lock: setup  ## constraints/*.txt anew from pyproject.toml, keeping the versions they have
+lock: setup  ## update constraints/*.txt from pyproject.toml; pinned versions are kept
 	for version in 3.10 3.11 3.12 3.13; do $(BIN)/uv pip compile --quiet --python-version $$version \
 	  --python-platform linux --all-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 	  pyproject.toml --output-file constraints/python$$version.txt || exit; done
 
-clean:  ## remove what the targets made
+clean:  ## remove all build results
 	rm -rf $(VENV) build dist runs .pytest_cache .ruff_cache tfyolo.egg-info
