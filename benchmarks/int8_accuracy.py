@@ -1,4 +1,4 @@
-"""What int8 costs: mAP, and how near each integer file is to the float model, on all pictures of some splits.
+"""What int8 costs: mAP, and how near each integer file is to the float model, on all images of some splits.
 
     python benchmarks/int8_accuracy.py --float yolov5n.pt --weights a_int8.keras b_int8.keras \
         --data coco128.yaml --splits train val --img 640
@@ -91,12 +91,12 @@ class Job:
         what = "raw heads" if self.nms == "raw" else "NMS inside"
         return f"{Path(self.weights).name}, {self.format}, {how}, {what}"
 
-    def open(self, hw: tuple[int, int], stem: Path, pictures: np.ndarray | None) -> Any:
+    def open(self, hw: tuple[int, int], stem: Path, images: np.ndarray | None) -> Any:
         """Export and load."""
         model, contract = load_model(self.weights)
         calibrator = "runtime" if self.own else "tfyolo"
         request = ExportRequest(
-            model, contract, hw, self.nms, SETTINGS, self.precision, pictures, calibrator=calibrator
+            model, contract, hw, self.nms, SETTINGS, self.precision, images, calibrator=calibrator
         )
         with hidden_stderr():
             return load_runtime(export_model(request, [self.format], stem)[self.format])
@@ -117,7 +117,7 @@ def main() -> int:
         type=int,
         default=0,
         metavar="N",
-        help="calibrate ONNX and OpenVINO by themselves, too, on N pictures",
+        help="calibrate ONNX and OpenVINO by themselves, too, on N images",
     )
     arguments = parser.parse_args()
     hw = (arguments.img, arguments.img)
@@ -129,19 +129,19 @@ def main() -> int:
             jobs += [Job(weights, name, "int8") for name in arguments.formats]
             if "tflite" in arguments.formats:
                 jobs.append(Job(weights, "tflite", "int8", nms="auto"))
-        pictures = None
+        images = None
         if arguments.own:
             jobs += [
                 Job(arguments.exact, name, "int8", own=True) for name in arguments.formats if name != "tflite"
             ]
-            pictures = dataset_images(dataset, "train", hw, arguments.own, progress)
+            images = dataset_images(dataset, "train", hw, arguments.own, progress)
         for number, job in enumerate(jobs):
-            runtimes[str(job)] = job.open(hw, Path(folder) / str(number), pictures)
+            runtimes[str(job)] = job.open(hw, Path(folder) / str(number), images)
             progress("exporting", number + 1, len(jobs))
         measured = {name: Measured(runtime.contract) for name, runtime in runtimes.items()}
         for split in arguments.splits:
             samples = list(scan_split(dataset, split).samples)
-            for done, (sample, box, image) in enumerate(_pictures(samples, hw)):
+            for done, (sample, box, image) in enumerate(_images(samples, hw)):
                 exact_heads = _heads(next(iter(runtimes.values())), image)
                 exact = next(iter(measured.values())).near.detect(exact_heads)
                 for name, one in measured.items():
@@ -157,7 +157,7 @@ def main() -> int:
     return 0
 
 
-def _pictures(samples: list[Sample], hw: tuple[int, int]) -> Iterator[tuple[Sample, Any, np.ndarray]]:
+def _images(samples: list[Sample], hw: tuple[int, int]) -> Iterator[tuple[Sample, Any, np.ndarray]]:
     for batch in load_batches(plan_batches(samples, hw, 1, 32, rect=False), hw):
         yield from zip(batch.samples, batch.letterboxes, batch.images, strict=True)
 

@@ -41,7 +41,7 @@ def main() -> int:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--weights", required=True)
-    parser.add_argument("--data", required=True, help="data set YAML: images to calibrate on and to compare")
+    parser.add_argument("--data", required=True, help="dataset YAML: images to calibrate on and to compare")
     parser.add_argument("--img", type=int, nargs="+", default=[320])
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--random", type=int, default=0, metavar="N", help="networks with random heads")

@@ -31,7 +31,7 @@ def main() -> int:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--weights", required=True)
-    parser.add_argument("--data", required=True, help="data set YAML: pictures to calibrate and to time on")
+    parser.add_argument("--data", required=True, help="dataset YAML: images to calibrate and to time on")
     parser.add_argument("--img", type=int, default=640)
     parser.add_argument("--precision", choices=("float32", "int8"), default="int8")
     parser.add_argument("--threads", type=int, default=1)
@@ -39,11 +39,11 @@ def main() -> int:
     arguments = parser.parse_args()
     hw = (arguments.img, arguments.img)
     model, contract = load_model(arguments.weights)
-    pictures = dataset_images(read_dataset(arguments.data), "train", hw, 8)
+    images = dataset_images(read_dataset(arguments.data), "train", hw, 8)
     if arguments.precision == "int8" and contract.quantization is None:
         # Any ranges will do for a speed: the plainest are the quickest to find.
         quick = CalibrationOptions(ranges="minmax", reconstruct=False)
-        model, contract = calibrate_model(model, contract, pictures, quick)
+        model, contract = calibrate_model(model, contract, images, quick)
     kinds = ("raw", *(kind for kind in find_format("tflite").nms if kind != "raw"))
     with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
         runs = {}
@@ -53,7 +53,7 @@ def main() -> int:
                 this = replace(request, nms=kind)
                 path = export_model(this, ["tflite"], Path(folder) / kind)["tflite"]
             runs[kind] = _runner(path, arguments.threads)
-        times = _time(runs, pictures, arguments.rounds, arguments.precision, progress)
+        times = _time(runs, images, arguments.rounds, arguments.precision, progress)
     _print(times, arguments)
     return 0
 
@@ -65,16 +65,16 @@ def _runner(path: Path, threads: int):
     return interpreter.get_signature_runner()
 
 
-def _time(runs, pictures, rounds, precision, progress):
-    """Milliseconds of each picture by kind, the kinds in turn, so that a drifting machine hurts none more."""
-    inputs = pictures if precision == "int8" else pictures.astype(np.float32) / 255
+def _time(runs, images, rounds, precision, progress):
+    """Milliseconds of each image by kind, the kinds in turn, so that a drifting machine hurts none more."""
+    inputs = images if precision == "int8" else images.astype(np.float32) / 255
     times = {kind: [] for kind in runs}
     for turn in range(rounds):
         for kind, run in runs.items():
             run(images=inputs[:1])
-            for picture in inputs:
+            for image in inputs:
                 start = perf_counter()
-                run(images=picture[None])
+                run(images=image[None])
                 times[kind].append(1e3 * (perf_counter() - start))
         progress("timing", turn + 1, rounds)
     return {kind: np.array(values) for kind, values in times.items()}

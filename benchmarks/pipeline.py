@@ -2,7 +2,7 @@
 
 Batches are drawn and thrown away. Where a core is to be compared, `--cores 1` keeps the process on one.
 
-    python benchmarks/pipeline.py                                      # the pictures that ship
+    python benchmarks/pipeline.py                                      # the images that ship
     python benchmarks/pipeline.py --data coco128.yaml --img 640
 """
 
@@ -32,7 +32,7 @@ VARIANTS: dict[str, tuple[dict[str, float], dict[str, object]]] = {
     "mosaic and mixup": ({"mixup": 1.0}, {}),
     "mosaic and copy-paste": ({"copy_paste": 0.5}, {}),
     "mosaic, turned and sheared": ({"degrees": 10.0, "shear": 5.0}, {}),
-    "one picture": ({"mosaic": 0.0}, {}),
+    "one image": ({"mosaic": 0.0}, {}),
     "rectangular batches": ({}, {"rect": True}),
 }
 WARMUP = 3
@@ -41,7 +41,7 @@ WARMUP = 3
 def main() -> int:
     """Measure every variant, then memory; print both."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", default="", help="data set YAML; the one that ships by default")
+    parser.add_argument("--data", default="", help="dataset YAML; the one that ships by default")
     parser.add_argument("--img", type=int, default=640)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=12, help="batches of each variant")

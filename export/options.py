@@ -28,13 +28,13 @@ class ExportRequest:
         nms: kind of non-maximum suppression in the graph (nms.py).
         settings: its thresholds.
         precision: a key of `PRECISIONS`.
-        pictures: uint8 (n, height, width, 3) RGB in the size of the input, for converters that calibrate:
+        images: uint8 (n, height, width, 3) RGB in the size of the input, for converters that calibrate:
             int16x8, or int8 with `calibrator="runtime"`.
         dynamic_batch: files take any number of images at once.
         opset: of ONNX's operations.
         simplify: let onnxslim shorten ONNX graphs.
         calibrator: whose ranges an int8 file has: `tfyolo`, the contract's, or `runtime`, those that the
-            runtime's own tool measures on `pictures`.
+            runtime's own tool measures on `images`.
         log: is given sentences that a user should read.
     """
 
@@ -44,7 +44,7 @@ class ExportRequest:
     nms: str = "auto"
     settings: GraphNmsOptions = field(default_factory=GraphNmsOptions)
     precision: str = "float32"
-    pictures: Any = None
+    images: Any = None
     dynamic_batch: bool = False
     opset: int = 17
     simplify: bool = True
@@ -64,7 +64,7 @@ class ExportRequest:
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What several formats and kinds of NMS have in common; made by the first that asks for it."""
-        made_for = (self.model, self.contract, self.image_size, self.precision, self.pictures)
+        made_for = (self.model, self.contract, self.image_size, self.precision, self.images)
         known = self._shared.get(name)
         if known is None or any(a is not b for a, b in zip(known[0], made_for, strict=True)):
             self._shared[name] = known = (made_for, make())
@@ -138,7 +138,7 @@ def check_export(request: ExportRequest, formats: list[str]) -> list[tuple[Forma
     """Refuse what cannot be written, before anything is measured for it.
 
     Args:
-        request: its ranges and pictures may be missing yet.
+        request: its ranges and images may be missing yet.
         formats: names from export/registry.py.
 
     Returns:
@@ -186,11 +186,11 @@ def export_model(
     """
     checked = check_export(request, formats)
     own = request.calibrator == "runtime"
-    if own and request.pictures is None:
-        raise TfyoloError("a runtime calibrates on pictures", fix="pass --data")
+    if own and request.images is None:
+        raise TfyoloError("a runtime calibrates on images", fix="pass --data")
     if request.precision == "int8" and not own and request.contract.quantization is None:
         raise TfyoloError(
-            "int8 needs the range of every tensor, which only pictures can tell",
+            "int8 needs the range of every tensor, which only images can tell",
             fix="pass --data, or weights that `tfyolo quantize` wrote",
         )
     paths = {entry.name: stem.with_name(stem.name + entry.suffix) for entry, _ in checked}

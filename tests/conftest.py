@@ -66,12 +66,12 @@ def tiny_keras(tiny, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def picture(tmp_path) -> Path:
+def image(tmp_path) -> Path:
     """A 48 x 64 JPEG of smooth noise."""
     from PIL import Image
 
     small = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     Image.fromarray(small).resize((64, 48)).save(path)
     return path
 
@@ -95,8 +95,8 @@ def export(cells_detector, tmp_path_factory):
 
     folder = run_folder(tmp_path_factory)
     files = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[:4]
-    pictures = np.stack([cells_detector.letterbox((480, 640), False).apply(read_image(f)) for f in files])
-    request = ExportRequest(cells_detector.model, cells_detector.contract, (320, 320), pictures=pictures)
+    images = np.stack([cells_detector.letterbox((480, 640), False).apply(read_image(f)) for f in files])
+    request = ExportRequest(cells_detector.model, cells_detector.contract, (320, 320), images=images)
 
     @cache
     def run(name: str, nms: str = "auto", precision: str = "float32", **settings) -> Path:

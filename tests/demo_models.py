@@ -45,14 +45,14 @@ MODELS = [
 ]
 PHOTOGRAPHS = ("BloodImage_00007", "BloodImage_00062")
 OTHER_HW = (480, 251)
-"""Size of a third picture, whose padding is odd."""
+"""Size of a third image, whose padding is odd."""
 
 
 def main(exact: str, integer: str, folder: Path) -> None:
     """Write the folder anew."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    pictures = _pictures(folder)
+    images = _images(folder)
     detectors = {"int8": load_model(integer), "float32": load_model(exact)}
     detectors["float16"] = detectors["float32"]
     expected = []
@@ -64,7 +64,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
         with hidden_stderr():
             path = export_model(request, [form], folder / f"{precision}-{nms}")[form]
         run = load(path)
-        found = {picture.name: _described(run(picture, confidence=0.25, iou=0.45)[0]) for picture in pictures}
+        found = {image.name: _described(run(image, confidence=0.25, iou=0.45)[0]) for image in images}
         expected.append(
             {
                 "path": path.name if form == "tflite" else f"{path.name}/model.json",
@@ -77,11 +77,11 @@ def main(exact: str, integer: str, folder: Path) -> None:
         )
         print(path.name, {name: len(rows) for name, rows in found.items()})
     _wrong(folder, detectors["float32"])
-    _classifier(folder, pictures)
+    _classifier(folder, images)
     (folder / "expected.json").write_text(json.dumps(expected))
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _images(folder: Path) -> list[Path]:
     source = Path(__file__).parents[1] / "tfyolo" / "assets" / "bccd-mini" / "images" / "test"
     paths = []
     for name in PHOTOGRAPHS:
@@ -92,13 +92,13 @@ def _pictures(folder: Path) -> list[Path]:
     return [*paths, folder / "odd.png"]
 
 
-def _classifier(folder: Path, pictures: list[Path]) -> None:
-    """A small network, and what it says of each picture."""
-    model = decided(("ant", "bee", "cat"), (64, 96), pictures)
+def _classifier(folder: Path, images: list[Path]) -> None:
+    """A small network, and what it says of each image."""
+    model = decided(("ant", "bee", "cat"), (64, 96), images)
     request = ExportRequest(model.model, model.contract, (64, 96))
     with hidden_stderr():
         run = load(export_model(request, ["tflite"], folder / "classifier")["tflite"])
-    found = {picture.name: dict(row[1:] for row in run(picture)[0].top()) for picture in pictures}
+    found = {image.name: dict(row[1:] for row in run(image)[0].top()) for image in images}
     (folder / "classifier.json").write_text(json.dumps(found))
 
 

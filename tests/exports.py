@@ -36,8 +36,8 @@ def exported_once(request: ExportRequest, name: str, folder: Path) -> Path:
     request = replace(request, nms=nms)
     digest = hashlib.sha256(request.contract.to_json().encode())
     digest.update(repr([name, *(getattr(request, option) for option in OPTIONS)]).encode())
-    pictures = [] if request.pictures is None else [request.pictures]
-    for array in (*request.model.get_weights(), *pictures):
+    images = [] if request.images is None else [request.images]
+    for array in (*request.model.get_weights(), *images):
         digest.update(repr((array.shape, array.dtype)).encode() + np.ascontiguousarray(array).tobytes())
     stem = folder / "exports" / digest.hexdigest()[:16] / "model"
     path = stem.with_name(stem.name + entry.suffix)

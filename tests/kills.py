@@ -99,7 +99,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _prepare(root: Path) -> None:
-    """A data set and a model in both formats; and all modules, so that forks have them."""
+    """A dataset and a model in both formats; and all modules, so that forks have them."""
     import tfyolo
     import tfyolo.cli.convert
     import tfyolo.cli.convert_dataset

@@ -14,12 +14,12 @@ from tfyolo.inference.classifier import Classifier
 from tfyolo.inference.detector import Detector
 from tfyolo.models.build import call_heads
 
-PICTURES = [SHARED / "images" / name for name in ("bus.jpg", "zidane.jpg")]
+IMAGES = [SHARED / "images" / name for name in ("bus.jpg", "zidane.jpg")]
 
 
 def letterboxed(hw: tuple[int, int]) -> np.ndarray:
     """The photographs, uint8 (2, height, width, 3)."""
-    images = [read_image(path) for path in PICTURES]
+    images = [read_image(path) for path in IMAGES]
     return np.stack([Letterbox.fit(image.shape[:2], hw).apply(image) for image in images])
 
 

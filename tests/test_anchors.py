@@ -30,7 +30,7 @@ def test_no_boxes():
     assert "too few" in decision.reason
 
 
-def test_sizes_are_those_of_the_scaled_picture():
+def test_sizes_are_those_of_the_scaled_image():
     np.testing.assert_allclose(box_sizes_px([sample([[0.5, 0.5]])], 640), [[320, 160]])
 
 

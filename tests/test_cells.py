@@ -1,4 +1,4 @@
-"""Blood cells, from labelled boxes to a classifier: `make test-slow`."""
+"""Blood cells, from labeled boxes to a classifier: `make test-slow`."""
 
 import json
 import subprocess

@@ -130,7 +130,7 @@ def mosaic(path):
     draw([np.zeros((64, 64, 3), np.uint8)], [np.zeros((0, 4))], [np.zeros(0)], ["a"], path)
 
 
-def picture(path):
+def write_image(path):
     from tfyolo.inference.results import save_image
 
     save_image(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8), path)
@@ -145,7 +145,7 @@ def table(path):
     result = Result(
         boxes, np.ones(50, np.float32), np.zeros(50, np.int64), ("a",), np.zeros((16, 16, 3), np.uint8)
     )
-    with Writer(Outputs(path.parent, pictures=False, csv=True)) as writer:
+    with Writer(Outputs(path.parent, images=False, csv=True)) as writer:
         writer.write(Frame(Path("a.jpg"), "a.jpg", result.image), result)
 
 
@@ -158,7 +158,7 @@ def labels(path):
     result = Result(
         boxes, np.ones(50, np.float32), np.zeros(50, np.int64), ("a",), np.zeros((16, 16, 3), np.uint8)
     )
-    with Writer(Outputs(path.parent.parent, pictures=False, txt=True)) as writer:
+    with Writer(Outputs(path.parent.parent, images=False, txt=True)) as writer:
         writer.write(Frame(Path("a.jpg"), "a.jpg", result.image), result)
 
 
@@ -178,10 +178,10 @@ def diagram(path):
 WRITERS = {
     "confusion_matrix.png": figure,
     "val_batch0_labels.jpg": mosaic,
-    "a.jpg": picture,
-    "a.png": picture,
-    "a.tif": picture,
-    "a.webp": picture,
+    "a.jpg": write_image,
+    "a.png": write_image,
+    "a.tif": write_image,
+    "a.webp": write_image,
     "predictions.csv": table,
     "labels/a.txt": labels,
     "a.pt": torch,

@@ -1,7 +1,7 @@
 """Blocks of the documents: the README's run as they stand, others are understood by the commands they call.
 
 What stands behind the language of a block is hidden by viewers of Markdown, and says what the block needs:
-`internet` (official weights or data sets, or a registry), `machines` (several), `server` (it never ends). The
+`internet` (official weights or datasets, or a registry), `machines` (several), `server` (it never ends). The
 commands of all other blocks are run by `make test-slow`, on what ships, at 64 pixels and for an epoch.
 """
 

@@ -71,7 +71,7 @@ def test_coco128_improves_and_a_killed_run_ends_as_an_unbroken_one(tmp_path):
     kill_in_epoch(tmp_path / "killed", 5, *words)
     subprocess.run(command("--resume", tmp_path / "killed/weights/last.keras"), check=True)
     resumed = float(last_row(tmp_path / "killed")["metrics/mAP_0.5:0.95"])
-    # As in YOLOv5, whose coco128 has one split: how much better the pictures are known that it trained on.
+    # As in YOLOv5, whose coco128 has one split: how much better the images are known that it trained on.
     before, after = (on_train(path) for path in (NANO, tmp_path / "whole/weights/last.keras"))
     print(f"\ncoco128 train, mAP50-95: {before:.4f} before, {after:.4f} after 10 epochs")
     print(f"val, mAP50-95: {whole:.4f} after 10 epochs, {resumed:.4f} killed in the sixth and resumed")

@@ -1,4 +1,4 @@
-"""AutoAnchor: do a model's anchors fit a data set's boxes, and if not, which would."""
+"""AutoAnchor: do a model's anchors fit a dataset's boxes, and if not, which would."""
 
 from __future__ import annotations
 

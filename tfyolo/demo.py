@@ -25,7 +25,7 @@ from tfyolo.training.options import TrainOptions
 from tfyolo.training.train import train
 
 IMAGE_SIZE = 320
-PICTURES = 6
+IMAGES = 6
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def run_demo(
     """
     names = ", ".join(load_detector(DEFAULT_MODEL).names)
     log(f"1. detecting with the default model, bccd-n, which knows {names}")
-    shown = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[:PICTURES]
-    before = _pictures(load_detector(DEFAULT_MODEL), shown, folder / "bccd-n")
-    log(f"2. fine-tuning it on 48 pictures, {epochs} epochs")
+    shown = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[:IMAGES]
+    before = _images(load_detector(DEFAULT_MODEL), shown, folder / "bccd-n")
+    log(f"2. fine-tuning it on 48 images, {epochs} epochs")
     data = _copy_data(folder)
     options = TrainOptions(
         data, weights=str(DEFAULT_MODEL), epochs=epochs, image_size=IMAGE_SIZE, batch=16, nominal_batch=16,
@@ -79,8 +79,8 @@ def run_demo(
     )
     with hidden_stderr():
         exported = export_model(request, ["tflite"], folder / "cells")["tflite"]
-    after = _pictures(load_detector(exported), shown, folder / "exported")
-    log("4. measuring all three on 24 pictures that none of them was trained on")
+    after = _images(load_detector(exported), shown, folder / "exported")
+    log("4. measuring all three on 24 images that none of them was trained on")
     rows = _measure([("bccd-n, as shipped", DEFAULT_MODEL), ("fine-tuned", run.best),
                      ("fine-tuned, TensorFlow Lite", exported)], data, shown[0], progress)  # fmt: skip
     page = folder / "index.html"
@@ -90,27 +90,27 @@ def run_demo(
 
 
 def _copy_data(folder: Path) -> Path:
-    """The data set in the results' folder: the package's may be read-only, and scans leave caches."""
+    """The dataset in the results' folder: the package's may be read-only, and scans leave caches."""
     target = folder / "data"
     with writing(target):
         shutil.copytree(MINI_DATA.parent, target, dirs_exist_ok=True)
     return target / MINI_DATA.name
 
 
-def _pictures(detector: Detector, pictures: Sequence[Path], folder: Path) -> list[Path]:
+def _images(detector: Detector, images: Sequence[Path], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    results = [detector(picture, confidence=0.3)[0] for picture in pictures]
-    return [result.save(folder / picture.name) for result, picture in zip(results, pictures, strict=True)]
+    results = [detector(image, confidence=0.3)[0] for image in images]
+    return [result.save(folder / image.name) for result, image in zip(results, images, strict=True)]
 
 
 def _measure(
-    models: Sequence[tuple[str, Path]], data: Path, picture: Path, progress: Progress | None
+    models: Sequence[tuple[str, Path]], data: Path, image: Path, progress: Progress | None
 ) -> list[Row]:
     detectors = [(name, load_detector(path)) for name, path in models]
     # Square, so that all see the same pixels: exported files have a fixed input.
     options = ValOptions(split="test", plots=False, rect=False)
     metrics = [validate(detector, data, options, progress=progress) for _, detector in detectors]
-    times = benchmark(detectors, picture, rounds=3, runs=5, progress=progress)
+    times = benchmark(detectors, image, rounds=3, runs=5, progress=progress)
     return [
         Row(name, path.stat().st_size / 1e6, time.median_ms, metric)
         for (name, path), time, metric in zip(models, times, metrics, strict=True)
@@ -131,9 +131,9 @@ def _page(folder: Path, rows: Sequence[Row], before: Sequence[Path], after: Sequ
     )
 
 
-def _figures(folder: Path, pictures: Sequence[Path]) -> str:
+def _figures(folder: Path, images: Sequence[Path]) -> str:
     return "\n".join(
         f'<a href="{path.relative_to(folder).as_posix()}"><img src="{path.relative_to(folder).as_posix()}" '
         f'alt="blood cells with boxes, {path.stem}" loading="lazy"></a>'
-        for path in pictures
+        for path in images
     )

@@ -30,7 +30,7 @@ _MAX_MARKER_BYTES = 64 * 1024 * 1024
 
 
 def cache_folder() -> Path:
-    """Where downloads, scans and decoded pictures are kept.
+    """Where downloads, scans and decoded images are kept.
 
     `$TFYOLO_CACHE`, or `tfyolo` in `$XDG_CACHE_HOME` or `~/.cache`.
     """

@@ -36,7 +36,7 @@ class InputKind:
 
 
 CONFIGURATION = InputKind("a configuration", _MIB)
-"""YAML of models, data sets and hyperparameters."""
+"""YAML of models, datasets and hyperparameters."""
 JSON_TEXT = InputKind("a JSON file", 16 * _MIB)
 """Contracts, manifests and what else lies beside a model."""
 LABELS = InputKind("a label file", 16 * _MIB)

@@ -10,11 +10,11 @@ if TYPE_CHECKING:  # the runtime, which needs the names below only, does without
 CONTRACT_KEY = "tfyolo"
 """Of the contract, among a model's user-defined metadata."""
 CONFIDENCE, COORDINATES = "confidence", "coordinates"
-"""Outputs, by the names that Vision looks for: (m, classes), and (m, 4) centre x, centre y, width, height."""
+"""Outputs, by the names that Vision looks for: (m, classes), and (m, 4) center x, center y, width, height."""
 RAW_CONFIDENCE, RAW_COORDINATES = "raw_confidence", "raw_coordinates"
 """What the network hands on: the same for every cell and anchor."""
 CONFIDENCE_THRESHOLD, IOU_THRESHOLD = "confidenceThreshold", "iouThreshold"
-"""Inputs beside the picture; both may be left out."""
+"""Inputs beside the image; both may be left out."""
 
 
 def with_suppression(network: Any, names: tuple[str, ...], settings: GraphNmsOptions) -> Any:
@@ -46,7 +46,7 @@ def with_suppression(network: Any, names: tuple[str, ...], settings: GraphNmsOpt
     last.description.output[0].shortDescription = "Of each box the score of its class; 0 for the others"
     last.description.output[
         1
-    ].shortDescription = "Of each box centre x, centre y, width and height, relative to the input"
+    ].shortDescription = "Of each box center x, center y, width and height, relative to the input"
     model.description.input.extend(network.description.input)
     _thresholds(model.description, settings)
     model.description.output.extend(last.description.output)

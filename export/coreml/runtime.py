@@ -46,7 +46,7 @@ _DTYPES = {65568: "float32", 65552: "float16", 65600: "float64", 131104: "int32"
 class CoreMlRuntime(Runtime):
     """An `.mlpackage` folder that `tfyolo export` wrote.
 
-    A pipeline takes the lowest score with each picture, so that it need not be exported anew for another.
+    A pipeline takes the lowest score with each image, so that it need not be exported anew for another.
 
     Args:
         path: the folder.
@@ -122,14 +122,14 @@ def by_signature(outputs: Mapping[str, Any], contract: Contract) -> dict[str, np
 
 
 def _detections(coordinates: np.ndarray, scores: np.ndarray, contract: Contract) -> dict[str, np.ndarray]:
-    """Of a pipeline: (m, 4) centre x, centre y, width, height relative to the input, and (m, classes)."""
+    """Of a pipeline: (m, 4) center x, center y, width, height relative to the input, and (m, classes)."""
     coordinates, scores = coordinates.reshape(-1, 4), scores.reshape(-1, len(contract.names))
     best = scores.max(1)
     order = np.argsort(-best, kind="stable")
     order = order[best[order] != 0]  # CoreML may fill up with zeros
-    centre, half = coordinates[order, :2][:, ::-1], coordinates[order, 2:][:, ::-1] / 2
+    center, half = coordinates[order, :2][:, ::-1], coordinates[order, 2:][:, ::-1] / 2
     return {
-        BOXES: np.concatenate([centre - half, centre + half], 1)[None],
+        BOXES: np.concatenate([center - half, center + half], 1)[None],
         CLASSES: scores[order].argmax(1)[None],
         SCORES: best[order][None],
         COUNT: np.array([len(order)]),

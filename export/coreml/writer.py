@@ -125,8 +125,8 @@ class _DecodedModule(tf.Module):
         heads = self._heads.detect(images)
         with tf.name_scope(_EXACT):
             box = self._rows(heads, "box", 4)
-            centres = self._cells.decode(box, tf.constant(self._cells.table))
-            boxes = tf.gather(centres, [1, 0, 3, 2], axis=1) if self._pipeline else to_corners(centres)
+            centers = self._cells.decode(box, tf.constant(self._cells.table))
+            boxes = tf.gather(centers, [1, 0, 3, 2], axis=1) if self._pipeline else to_corners(centers)
         likely = self._rows(heads, "classes", self._classes)
         scores = tf.sigmoid(likely) * tf.sigmoid(self._rows(heads, "objectness", 1))
         if not self._pipeline:
@@ -161,9 +161,7 @@ def _describe(model: Any, contract: Contract) -> None:
     height, width = contract.image_size
     verb = "Tells" if contract.task == "classify" else "Finds"
     metadata = model.description.metadata
-    metadata.shortDescription = (
-        f"{verb} {len(contract.names)} classes in pictures of {width} x {height} pixels"
-    )
+    metadata.shortDescription = f"{verb} {len(contract.names)} classes in images of {width} x {height} pixels"
     metadata.versionString = f"tfyolo {contract.version}"
     metadata.userDefined.update(
         {
@@ -174,7 +172,7 @@ def _describe(model: Any, contract: Contract) -> None:
             "imgsz": json.dumps(contract.image_size),
         }
     )
-    model.description.input[0].shortDescription = f"RGB picture of {width} x {height} pixels"
+    model.description.input[0].shortDescription = f"RGB image of {width} x {height} pixels"
 
 
 def _coremltools() -> Any:

@@ -220,7 +220,7 @@ def _strided_slice(op: Operation) -> str | None:
 
 _ACTIVATION, _BATCH = "no fused activation", "not along the batch"
 _SIZES = "three dimensions; some sizes stay on the CPU for the sake of precision"
-_HALF_PIXEL = "half-pixel centres or aligned corners, which compilers before 16 refuse"
+_HALF_PIXEL = "half-pixel centers or aligned corners, which compilers before 16 refuse"
 
 TABLE: dict[str, Entry] = {
     "ADD": Entry(2),

@@ -71,14 +71,14 @@ class Cells:
             cells: (n, 3) rows of `table`.
 
         Returns:
-            (..., n, 4): centre y, centre x, height, width relative to the input.
+            (..., n, 4): center y, center x, height, width relative to the input.
         """
         values, place = tf.sigmoid(box), tf.cast(cells[:, :2], tf.float32)
         sizes = tf.gather(tf.constant(self.sizes), cells[:, 2])
-        centre = (2 * values[..., :2] - 0.5 + place) * sizes[:, :2]
+        center = (2 * values[..., :2] - 0.5 + place) * sizes[:, :2]
         size = tf.square(2 * values[..., 2:]) * sizes[:, 2:]
         # Slices that keep the axis: GPU delegates take no others.
-        return tf.concat([centre[..., 1:], centre[..., :1], size[..., 1:], size[..., :1]], -1)
+        return tf.concat([center[..., 1:], center[..., :1], size[..., 1:], size[..., :1]], -1)
 
 
 def signature(
@@ -176,8 +176,8 @@ class DetectionModule(tf.Module):
         suppress = NMS[self._nms]
         if suppress is None:
             parts = [tf.concat(_batched_rows(heads, i, size), 1) for i, size in enumerate(sizes)]
-            centres = self._cells.decode(parts[0], tf.constant(self._cells.table))
-            return {"boxes": to_corners(centres), "scores": tf.sigmoid(parts[2]) * tf.sigmoid(parts[1])}
+            centers = self._cells.decode(parts[0], tf.constant(self._cells.table))
+            return {"boxes": to_corners(centers), "scores": tf.sigmoid(parts[2]) * tf.sigmoid(parts[1])}
         box, objectness, classes = (_rows(heads, i, size) for i, size in enumerate(sizes))
         boxes = self._candidates(box, objectness, classes)
         rows, most = self._settings.max_detections, self._settings.per_class
@@ -196,18 +196,18 @@ class DetectionModule(tf.Module):
             # Objectness bounds the score: what it ranks low need not be decoded at all.
             logits, best = tf.math.top_k(logits, limit, name=CANDIDATES)
             cells, box, classes = tf.gather(cells, best), [_pick(box, best)], [_pick(classes, best)]
-        centres, likely = self._cells.decode(tf.concat(box, 0), cells), tf.concat(classes, 0)
+        centers, likely = self._cells.decode(tf.concat(box, 0), cells), tf.concat(classes, 0)
         there = tf.sigmoid(logits)
         if not self._settings.multi_label or self._settings.agnostic:
             # A box that has several classes would suppress itself where classes do not matter.
             label = tf.cast(tf.argmax(likely, 1, tf.int32), tf.float32)
-            return Boxes(centres, tf.sigmoid(tf.reduce_max(likely, 1)) * there, label)
+            return Boxes(centers, tf.sigmoid(tf.reduce_max(likely, 1)) * there, label)
         pairs = tf.reshape(tf.sigmoid(likely) * there[:, None], [-1])
         top = tf.math.top_k(pairs, min(limit, pairs.shape[0]), name=CANDIDATES)
         # Whole numbers: with --half the converter would divide by a float16 reciprocal, and land elsewhere.
         row = top.indices // self._classes
         label = tf.cast(top.indices - row * self._classes, tf.float32)
-        return Boxes(tf.gather(centres, row), top.values, label)
+        return Boxes(tf.gather(centers, row), top.values, label)
 
     def _outputs(self, kept: SelectedBoxes) -> dict[str, tf.Tensor]:
         """The contract's names; rows past the count are zero (the TFLite kernel leaves them undefined)."""

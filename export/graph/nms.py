@@ -37,8 +37,8 @@ class GraphNmsOptions:
 class Boxes(NamedTuple):
     """What suppression looks at."""
 
-    centres: tf.Tensor
-    """(n, 4): centre y, centre x, height, width relative to the input."""
+    centers: tf.Tensor
+    """(n, 4): center y, center x, height, width relative to the input."""
     scores: tf.Tensor
     """(n,)."""
     classes: tf.Tensor
@@ -77,7 +77,7 @@ class ClassGrid:
 
     @property
     def step(self) -> float:
-        """Between neighbours: centres lie within -0.1 and 1.1, so two boxes of neighbours never touch."""
+        """Between neighbors: centers lie within -0.1 and 1.1, so two boxes of neighbors never touch."""
         return 1.25 + self.largest
 
     def shift(self, classes: tf.Tensor) -> tf.Tensor:
@@ -91,9 +91,9 @@ class ClassGrid:
         return cell[:, 0] * self.side + cell[:, 1]
 
     def apart(self, boxes: Boxes) -> tf.Tensor:
-        """(n, 4) centres and sizes with classes moved apart."""
-        shifted = boxes.centres[:, :2] + self.shift(boxes.classes)
-        return tf.concat([shifted, boxes.centres[:, 2:]], 1)
+        """(n, 4) centers and sizes with classes moved apart."""
+        shifted = boxes.centers[:, :2] + self.shift(boxes.classes)
+        return tf.concat([shifted, boxes.centers[:, 2:]], 1)
 
     def back(self, corners: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
         """(n, 4) corners where they belong."""
@@ -107,23 +107,23 @@ Suppress = Callable[[Boxes, int, GraphNmsOptions, ClassGrid], SelectedBoxes]
 
 def combined(boxes: Boxes, rows: int, settings: GraphNmsOptions, grid: ClassGrid) -> SelectedBoxes:
     """TensorFlow's CombinedNonMaxSuppression, for formats that TensorFlow runs."""
-    centres = boxes.centres if settings.agnostic else grid.apart(boxes)
-    corners, scores, count = _combined(centres, boxes.scores, rows, settings)
+    centers = boxes.centers if settings.agnostic else grid.apart(boxes)
+    corners, scores, count = _combined(centers, boxes.scores, rows, settings)
     if not settings.agnostic:
         classes = grid.locate(corners)
         return SelectedBoxes(grid.back(corners, classes), scores, classes, count)
     # The operation tells no indices, but hands boxes through unchanged.
-    equal = tf.reduce_all(corners[:, None] == to_corners(centres)[None], -1)
+    equal = tf.reduce_all(corners[:, None] == to_corners(centers)[None], -1)
     first = tf.argmax(equal & (scores[:, None] == boxes.scores[None]), 1)
     return SelectedBoxes(corners, scores, tf.gather(boxes.classes, first), count)
 
 
 def _combined(
-    centres: tf.Tensor, scores: tf.Tensor, rows: int, settings: GraphNmsOptions
+    centers: tf.Tensor, scores: tf.Tensor, rows: int, settings: GraphNmsOptions
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Corners, scores and count of what is left of boxes of one class."""
     out = tf.image.combined_non_max_suppression(
-        to_corners(centres)[None, :, None],
+        to_corners(centers)[None, :, None],
         scores[None, :, None],
         max_output_size_per_class=rows,
         max_total_size=rows,
@@ -179,9 +179,9 @@ def postprocess(boxes: Boxes, rows: int, settings: GraphNmsOptions, grid: ClassG
         kept = combined(inside, rows, replace(settings, agnostic=True), grid)
         return [kept.corners[None], kept.classes[None], kept.scores[None], kept.count[None]]
 
-    centres = boxes.centres if settings.agnostic else grid.apart(boxes)
+    centers = boxes.centers if settings.agnostic else grid.apart(boxes)
     # A size of zero would be -infinity, and one box that is not a number fails the whole operation.
-    encodings = tf.concat([centres[:, :2], tf.math.log(tf.maximum(centres[:, 2:], 1e-9))], 1)
+    encodings = tf.concat([centers[:, :2], tf.math.log(tf.maximum(centers[:, 2:], 1e-9))], 1)
     anchors = tf.constant([[0.0, 0.0, 1.0, 1.0]] * count)
     scores = boxes.scores[:, None]
     if settings.agnostic and classes > 1:
@@ -196,9 +196,9 @@ def postprocess(boxes: Boxes, rows: int, settings: GraphNmsOptions, grid: ClassG
 
 def builtin(boxes: Boxes, rows: int, settings: GraphNmsOptions, grid: ClassGrid) -> SelectedBoxes:
     """NON_MAX_SUPPRESSION_V5, an operation of its own in TensorFlow and in TensorFlow Lite."""
-    centres = boxes.centres if settings.agnostic else grid.apart(boxes)
+    centers = boxes.centers if settings.agnostic else grid.apart(boxes)
     out = tf.raw_ops.NonMaxSuppressionV5(
-        boxes=to_corners(centres),
+        boxes=to_corners(centers),
         scores=boxes.scores,
         max_output_size=rows,
         iou_threshold=settings.iou,
@@ -216,7 +216,7 @@ def builtin_v4(boxes: Boxes, rows: int, settings: GraphNmsOptions, grid: ClassGr
     """
     wanted = min(rows, boxes.scores.shape[0])
     out = tf.raw_ops.NonMaxSuppressionV4(
-        boxes=to_corners(boxes.centres if settings.agnostic else grid.apart(boxes)),
+        boxes=to_corners(boxes.centers if settings.agnostic else grid.apart(boxes)),
         scores=boxes.scores,
         max_output_size=wanted,
         iou_threshold=settings.iou,
@@ -229,7 +229,7 @@ def builtin_v4(boxes: Boxes, rows: int, settings: GraphNmsOptions, grid: ClassGr
 
 def _picked(boxes: Boxes, rows: tf.Tensor, count: tf.Tensor) -> SelectedBoxes:
     """Boxes by their indices."""
-    corners = tf.gather(to_corners(boxes.centres), rows)
+    corners = tf.gather(to_corners(boxes.centers), rows)
     return SelectedBoxes(corners, tf.gather(boxes.scores, rows), tf.gather(boxes.classes, rows), count)
 
 
@@ -250,10 +250,10 @@ def tensor(boxes: Boxes, rows: int, settings: GraphNmsOptions, grid: ClassGrid) 
     A box stays if no better box that stays overlaps it. Applied again and again, beginning with all, this
     rule settles box by box, from the best downwards; each round is one product of a matrix and a vector.
     """
-    centres = boxes.centres if settings.agnostic else grid.apart(boxes)
+    centers = boxes.centers if settings.agnostic else grid.apart(boxes)
     scores, order = tf.math.top_k(boxes.scores, compared(rows, boxes.scores.shape[0]))
-    corners = to_corners(tf.gather(centres, order))
-    size, count = tf.gather(boxes.centres[:, 2:], order), corners.shape[0]
+    corners = to_corners(tf.gather(centers, order))
+    size, count = tf.gather(boxes.centers[:, 2:], order), corners.shape[0]
     overlap, area = _side(corners, 0) * _side(corners, 1), size[:, 0] * size[:, 1]
     better = tf.constant([[float(j < i) for j in range(count)] for i in range(count)])
     union = area[:, None] + area[None] - overlap
@@ -289,9 +289,9 @@ def pad_rows(kept: SelectedBoxes, more: int) -> SelectedBoxes:
 
 
 def to_corners(boxes: tf.Tensor) -> tf.Tensor:
-    """(..., 4) centre y, centre x, height, width to ymin, xmin, ymax, xmax."""
-    centre, half = boxes[..., :2], boxes[..., 2:] / 2
-    return tf.concat([centre - half, centre + half], -1)
+    """(..., 4) center y, center x, height, width to ymin, xmin, ymax, xmax."""
+    center, half = boxes[..., :2], boxes[..., 2:] / 2
+    return tf.concat([center - half, center + half], -1)
 
 
 def _next_above(threshold: float) -> float:

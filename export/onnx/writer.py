@@ -78,7 +78,7 @@ def _simplified(model: Any) -> Any:
 def _halved(model: Any) -> Any:
     """The network in float16, with float32 around it: images, decoding and suppression.
 
-    Decoded in float16 a box at the far end of a picture would be off by half a pixel.
+    Decoded in float16 a box at the far end of a image would be off by half a pixel.
     """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -90,16 +90,16 @@ def _halved(model: Any) -> Any:
 
 
 def _calibrated(request: ExportRequest) -> Any:
-    """The float graph with ranges that ONNX Runtime measures on the request's pictures."""
+    """The float graph with ranges that ONNX Runtime measures on the request's images."""
     from dataclasses import replace
 
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Pictures(CalibrationDataReader):
+    class Images(CalibrationDataReader):
         def __init__(self) -> None:
-            self._left = _inputs(request.pictures)
+            self._left = _inputs(request.images)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self._left, None)
@@ -114,7 +114,7 @@ def _calibrated(request: ExportRequest) -> Any:
         quantize_static(
             str(ready),
             str(rounded),
-            Pictures(),
+            Images(),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -125,9 +125,9 @@ def _calibrated(request: ExportRequest) -> Any:
         return onnx.load(str(rounded))
 
 
-def _inputs(pictures: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    for picture in pictures:
-        yield {"images": picture.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)}
+def _inputs(images: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    for image in images:
+        yield {"images": image.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)}
 
 
 @contextmanager

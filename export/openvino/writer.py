@@ -25,7 +25,7 @@ def export(request: ExportRequest, path: Path) -> None:
 
     Images are (1, height, width, 3), as in TensorFlow. With int8 the ranges of the contract's quantization
     become FakeQuantize operations, which OpenVINO's plugins turn into integer kernels; with
-    `calibrator="runtime"` NNCF measures ranges on the request's pictures.
+    `calibrator="runtime"` NNCF measures ranges on the request's images.
 
     Raises:
         MissingExtraError: a library of the extra `openvino` is missing.
@@ -67,7 +67,7 @@ def convert(request: ExportRequest) -> Any:
 def _choose_quickly(model: Any) -> None:
     """Candidates in the order of anchors, not of their scores: suppression sorts by score itself.
 
-    To keep equal scores in order, as TensorFlow does, OpenVINO sorts by exchanging neighbours: choosing
+    To keep equal scores in order, as TensorFlow does, OpenVINO sorts by exchanging neighbors: choosing
     1,000 of 6,300 anchors took four fifths of yolov5n's time at 320 pixels. Other choices need the order, and
     are of few.
     """
@@ -98,12 +98,12 @@ def _calibrated(model: Any, request: ExportRequest) -> Any:
     import nncf
 
     dataset = nncf.Dataset(
-        list(request.pictures), lambda picture: picture[None].astype(np.float32) / np.float32(255)
+        list(request.images), lambda image: image[None].astype(np.float32) / np.float32(255)
     )
     ignored = nncf.IgnoredScope(names=_after_network(model), validate=False)
     preset = nncf.QuantizationPreset.MIXED  # SiLU is not symmetric
     return nncf.quantize(
-        model, dataset, preset=preset, subset_size=len(request.pictures), ignored_scope=ignored
+        model, dataset, preset=preset, subset_size=len(request.images), ignored_scope=ignored
     )
 
 

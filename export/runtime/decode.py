@@ -57,8 +57,8 @@ def decode(
         head = head.reshape(height, width, len(anchors), -1)
         y, x, anchor = np.nonzero(head[..., 4] > threshold)
         values = sigmoid(head[y, x, anchor])
-        centre = (2 * values[:, :2] - 0.5 + np.stack([x, y], 1)) * stride
+        center = (2 * values[:, :2] - 0.5 + np.stack([x, y], 1)) * stride
         half = 2 * values[:, 2:4] ** 2 * anchors[anchor]
-        boxes.append(np.concatenate([centre - half, centre + half], 1))
+        boxes.append(np.concatenate([center - half, center + half], 1))
         scores.append(values[:, 5:] * values[:, 4:5])
     return Candidates(np.concatenate(boxes).astype(np.float32), np.concatenate(scores).astype(np.float32))

@@ -41,7 +41,7 @@ class Detections:
 
 @dataclass(frozen=True)
 class Probabilities:
-    """What a classifier makes of a picture."""
+    """What a classifier makes of a image."""
 
     values: np.ndarray
     """(classes,) float32, together 1."""

@@ -98,7 +98,7 @@ def _suppressed(graph: Any, request: ExportRequest) -> Any:
     plugin = helper.make_node(
         "EfficientNMS_TRT",
         ["boxes", scores],
-        ["counted", "detection_boxes", "detection_scores", "labelled"],
+        ["counted", "detection_boxes", "detection_scores", "labeled"],
         name="suppress",
         domain="",
         plugin_version="1",
@@ -117,7 +117,7 @@ def _suppressed(graph: Any, request: ExportRequest) -> Any:
             plugin,
             helper.make_node("Reshape", ["counted", "one"], ["count"], name="count"),
             helper.make_node("Cast", ["count"], ["num_detections"], name="number", to=TensorProto.FLOAT),
-            helper.make_node("Cast", ["labelled"], ["detection_classes"], name="label", to=TensorProto.FLOAT),
+            helper.make_node("Cast", ["labeled"], ["detection_classes"], name="label", to=TensorProto.FLOAT),
         ]
     )
     shapes = {

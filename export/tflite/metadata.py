@@ -12,7 +12,7 @@ from tfyolo.models.contract import FILE_NAME, Contract
 LABELS_FILE = "labels.txt"
 
 _DESCRIPTIONS = {
-    "images": "RGB image (1, height, width, 3), letterboxed for a detector, centre-cropped for a classifier.",
+    "images": "RGB image (1, height, width, 3), letterboxed for a detector, center-cropped for a classifier.",
     "detection_boxes": "Boxes (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
     "detection_classes": "Class index of each box (1, n); names in labels.txt.",
     "detection_scores": "Score of each box (1, n), best first.",
@@ -21,7 +21,7 @@ _DESCRIPTIONS = {
     "scores": "Objectness times class score (1, n, classes).",
     "probabilities": "Probability of each class (1, classes); names in labels.txt.",
     "logits": "Logits of classes (1, classes).",
-    "box": "Logits of boxes (1, height, width, anchors * 4): centre x, centre y, width, height.",
+    "box": "Logits of boxes (1, height, width, anchors * 4): center x, center y, width, height.",
     "objectness": "Logits of objectness (1, height, width, anchors).",
     "classes": "Logits of classes (1, height, width, anchors * classes).",
 }

@@ -42,7 +42,7 @@ def convert(request: ExportRequest) -> Any:
     An integer network is converted alone, and followed by its decoding in float (flatbuffer.join).
 
     Raises:
-        TfyoloError: int16x8 without pictures.
+        TfyoloError: int16x8 without images.
     """
     if request.precision not in _INTEGER:
         model = read(_convert(request.module(), request))
@@ -90,23 +90,23 @@ def _dynamic(converter: Any, request: ExportRequest) -> None:
 
 
 def _int8(converter: Any, request: ExportRequest) -> None:
-    # The graph's fake-quantization operations say all scales: no pictures are needed here.
+    # The graph's fake-quantization operations say all scales: no images are needed here.
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.int8
 
 
 def _int16x8(converter: Any, request: ExportRequest) -> None:
-    if request.pictures is None:
-        raise TfyoloError("int16x8 needs pictures to measure ranges on", fix="pass --data")
+    if request.images is None:
+        raise TfyoloError("int16x8 needs images to measure ranges on", fix="pass --data")
 
-    def pictures() -> Iterator[list[np.ndarray]]:
-        for picture in request.pictures:
-            yield [picture[None].astype(np.float32) / np.float32(255)]
+    def images() -> Iterator[list[np.ndarray]]:
+        for image in request.images:
+            yield [image[None].astype(np.float32) / np.float32(255)]
 
     kinds = tf.lite.OpsSet
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = pictures
+    converter.representative_dataset = images
     converter.target_spec.supported_ops = [
         kinds.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
         kinds.TFLITE_BUILTINS,

@@ -58,7 +58,7 @@ def test_all_is_every_format_in_every_precision():
     assert not any(variant.named for variant in variants)
 
 
-def test_precisions_that_need_pictures():
+def test_precisions_that_need_images():
     variants = find_variants(["all"])
     kept, left_out = without_images(variants, data=False, quantized=False)
     assert {variant.precision for variant in left_out} == {"int8", "int16x8"}

@@ -129,8 +129,8 @@ def test_json_and_chart_are_written(measured, folder):
     assert (chart.min(-1) < 200).mean() > 0.01
 
 
-def test_without_data_latency_alone(here, folder, picture, tmp_path, capsys):
-    words = ["--weights", str(folder / "small.keras"), "--include", "tflite", "--source", str(picture)]
+def test_without_data_latency_alone(here, folder, image, tmp_path, capsys):
+    words = ["--weights", str(folder / "small.keras"), "--include", "tflite", "--source", str(image)]
     rest = ["--threads", "1", "--rounds", "1", "--runs", "2", "--chart", str(tmp_path / "bars.png")]
     assert main(["benchmark", *words, *rest]) == 0
     printed = capsys.readouterr().out
@@ -196,7 +196,7 @@ def test_classifiers_are_judged_by_top_1(here, tmp_path, capsys):
 
     keras.utils.set_random_seed(0)
     names = ("blue", "green", "red")
-    create("yolov5n-cls", names=names, image_size=64).save(tmp_path / "colours.keras")
+    create("yolov5n-cls", names=names, image_size=64).save(tmp_path / "colors.keras")
     random = np.random.default_rng(0)
     for split, count in (("train", 3), ("val", 4)):
         for number, name in enumerate(names):
@@ -205,7 +205,7 @@ def test_classifiers_are_judged_by_top_1(here, tmp_path, capsys):
                 pixels = random.integers(0, 256, (64, 64, 3), np.uint8)
                 pixels[..., number] = 255
                 cv2.imwrite(str(tmp_path / "data" / split / name / f"{i}.png"), pixels)
-    weights = ["--weights", str(tmp_path / "colours.keras")]
+    weights = ["--weights", str(tmp_path / "colors.keras")]
     words = [
         *weights,
         "--include",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tests.data.classification.class_folders import class_folders
-from tests.inference.films import make_film
+from tests.inference.videos import make_video
 from tfyolo.cli.main import main
 from tfyolo.data import synthetic as datasets
 
@@ -18,27 +18,25 @@ SMALL = ["--model", TINY, "--img", "32", "--batch", "8", "--noplots"]
 
 
 @pytest.fixture(scope="module")
-def colours(tmp_path_factory):
-    return class_folders(tmp_path_factory.mktemp("colours"), train=4, val=2, test=2)
+def colors(tmp_path_factory):
+    return class_folders(tmp_path_factory.mktemp("colors"), train=4, val=2, test=2)
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """An untrained classifier of the colours."""
+    """An untrained classifier of the colors."""
     import keras
 
     import tfyolo
 
     keras.utils.set_random_seed(0)
     created = tfyolo.create(TINY, names=("blue", "green", "red"))
-    return str(created.save(tmp_path_factory.mktemp("model") / "colours.keras"))
+    return str(created.save(tmp_path_factory.mktemp("model") / "colors.keras"))
 
 
-def test_train_then_val(colours, tmp_path, monkeypatch, capsys):
+def test_train_then_val(colors, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert (
-        main(["classify", "train", "--data", str(colours), *SMALL, "--epochs", "1", "--cutmix", "0.5"]) == 0
-    )
+    assert main(["classify", "train", "--data", str(colors), *SMALL, "--epochs", "1", "--cutmix", "0.5"]) == 0
     out = capsys.readouterr().out
     assert "weights: random" in out
     assert re.search(r"^device: .*, float32$", out, re.MULTILINE)
@@ -46,9 +44,9 @@ def test_train_then_val(colours, tmp_path, monkeypatch, capsys):
     assert header.split()[:4] == ["epoch", "loss", "accuracy", "val"]
     assert len(next(line for line in out.splitlines() if line.startswith("1/1 "))) == len(header) <= 80
     best = "runs/train-cls/exp/weights/best.keras"
-    assert f"tfyolo classify val --weights {best} --data {colours} --split test" in out
+    assert f"tfyolo classify val --weights {best} --data {colors} --split test" in out
     assert f"tfyolo export --weights {best} --include tflite --img 32" in out
-    assert main(["classify", "val", "--data", str(colours), "--weights", best, "--split", "test"]) == 0
+    assert main(["classify", "val", "--data", str(colors), "--weights", best, "--split", "test"]) == 0
     out = capsys.readouterr().out
     assert "test: 6 images of 3 classes; 0 left out, 0 duplicates" in out
     assert "top-1 0." in out
@@ -58,11 +56,11 @@ def test_train_then_val(colours, tmp_path, monkeypatch, capsys):
     assert "no unfinished run in runs/train-cls" in capsys.readouterr().err
 
 
-def test_predict_writes_what_it_says(colours, model, tmp_path, monkeypatch, capsys):
+def test_predict_writes_what_it_says(colors, model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    make_film(tmp_path / "film.avi", 3)
+    make_video(tmp_path / "video.avi", 3)
     (tmp_path / "broken.jpg").write_bytes(b"nothing")
-    sources = [str(colours / "test/red"), "film.avi", "broken.jpg"]
+    sources = [str(colors / "test/red"), "video.avi", "broken.jpg"]
     given = ["--source", *sources, "--weights", model, "--save-txt", "--save-csv", "--top", "2"]
     assert main(["classify", "predict", *given]) == 1
     captured = capsys.readouterr()
@@ -78,7 +76,7 @@ def test_predict_writes_what_it_says(colours, model, tmp_path, monkeypatch, caps
     values = [float(row.split(" ")[0]) for row in rows]
     assert values == sorted(values, reverse=True)
     assert {row.split(" ")[1] for row in rows} < {"blue", "green", "red"}
-    assert len(list(folder.glob("labels/film_*.txt"))) == 3
+    assert len(list(folder.glob("labels/video_*.txt"))) == 3
     table = list(csv.DictReader((folder / "predictions.csv").open()))
     assert len(table) == 10
     assert table[0]["Image Name"] == "0.png"
@@ -86,18 +84,18 @@ def test_predict_writes_what_it_says(colours, model, tmp_path, monkeypatch, caps
     annotated = np.array(Image.open(folder / "0.png"))
     assert annotated.shape == (320, 320, 3)  # enlarged, to hold the text
     assert (annotated.min(2) > 250).any()  # which is white
-    assert (folder / "film.mp4").stat().st_size > 0
+    assert (folder / "video.mp4").stat().st_size > 0
 
 
-def test_predict_writes_nothing_where_nothing_is_wanted(colours, model, tmp_path, monkeypatch, capsys):
+def test_predict_writes_nothing_where_nothing_is_wanted(colors, model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    given = ["--source", str(colours / "test/red/0.png"), "--weights", model, "--nosave"]
+    given = ["--source", str(colors / "test/red/0.png"), "--weights", model, "--nosave"]
     assert main(["classify", "predict", *given]) == 0
     assert "1 images, 0 skipped" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
 
-def test_predict_goes_on_after_a_bad_item(colours, model, tmp_path, monkeypatch, capsys):
+def test_predict_goes_on_after_a_bad_item(colors, model, tmp_path, monkeypatch, capsys):
     from tfyolo.export.keras.runtime import KerasRuntime
 
     monkeypatch.chdir(tmp_path)
@@ -109,8 +107,8 @@ def test_predict_goes_on_after_a_bad_item(colours, model, tmp_path, monkeypatch,
         return {"logits": outputs["logits"] * np.nan} if len(calls) == 3 else outputs
 
     monkeypatch.setattr(KerasRuntime, "_run", damaged)
-    make_film(tmp_path / "0.avi", 3)
-    sources = ["0.avi", str(colours / "test/red/0.png"), str(colours / "test/blue/0.png")]
+    make_video(tmp_path / "0.avi", 3)
+    sources = ["0.avi", str(colors / "test/red/0.png"), str(colors / "test/blue/0.png")]
     given = ["--source", *sources, "--weights", model, "--save-txt", "--save-csv", "--nosave"]
     assert main(["classify", "predict", *given]) == 1
     captured = capsys.readouterr()
@@ -159,14 +157,12 @@ def test_crops_say_what_is_next(tmp_path, monkeypatch, capsys):
         (["train", "--resume", "nowhere.keras"], "does not exist"),
         (["val", "--data", "nowhere", "--weights", "MODEL"], "nowhere: does not exist"),
         (["val", "--data", "DATA", "--weights", "DETECTOR"], "is a detector, not a classifier"),
-        (["predict", "--source", "nowhere.jpg", "--weights", "MODEL"], "no such picture"),
+        (["predict", "--source", "nowhere.jpg", "--weights", "MODEL"], "no such image"),
     ],
 )
-def test_mistakes_end_in_a_sentence(
-    given, message, colours, model, tiny_keras, tmp_path, monkeypatch, capsys
-):
+def test_mistakes_end_in_a_sentence(given, message, colors, model, tiny_keras, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    places = {"DATA": str(colours), "MODEL": model, "DETECTOR": str(tiny_keras)}
+    places = {"DATA": str(colors), "MODEL": model, "DETECTOR": str(tiny_keras)}
     assert main(["classify", *[places.get(word, word) for word in given]]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")

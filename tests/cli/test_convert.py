@@ -30,7 +30,7 @@ def test_raw_heads_are_equal(converted):
 
 @pytest.fixture(scope="module")
 def found(converted):
-    """Detections of the checkpoint and of the converted file on one picture."""
+    """Detections of the checkpoint and of the converted file on one image."""
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     return [load(path, 96)(image, confidence=0.01)[0] for path in (CHECKPOINT, converted)]
 

@@ -50,7 +50,7 @@ def test_options(shapes_yaml, tmp_path, capsys):
         assert capsys.readouterr().err.startswith("error: ")
 
 
-def test_damaged_pictures_are_named(shapes_yaml, tmp_path, capsys):
+def test_damaged_images_are_named(shapes_yaml, tmp_path, capsys):
     bad = shapes_yaml.parent / "images/train/00001.png"
     bad.write_bytes(b"")
     words = ["--data", str(shapes_yaml), "--output", str(tmp_path / "out"), "--to", "coco"]
@@ -71,7 +71,7 @@ def test_one_line_for_a_wrong_data_set(tmp_path, capsys):
 
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
-    """Three pictures of blood cells: as they come, and as YOLO labels made here without tfyolo's readers."""
+    """Three images of blood cells: as they come, and as YOLO labels made here without tfyolo's readers."""
     require_shared()
     root, source = tmp_path_factory.mktemp("cells"), SHARED / "data/bccd"
     names = ["Platelets", "RBC", "WBC"]

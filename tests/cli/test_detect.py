@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.test_main import exit_code
-from tests.inference.films import make_film
+from tests.inference.videos import make_video
 from tfyolo.inference.load import load
 
 load_once = functools.cache(load)
@@ -31,16 +31,16 @@ def detect(tiny_keras, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def boxes(tiny, picture):
-    return tiny(picture, 1e-5, max_detections=3)[0]
+def boxes(tiny, image):
+    return tiny(image, 1e-5, max_detections=3)[0]
 
 
-def test_pictures(detect, tiny, picture):
-    png = picture.with_suffix(".png")  # what is written without loss is compared to the bit
-    with Image.open(picture) as jpeg:
+def test_images(detect, tiny, image):
+    png = image.with_suffix(".png")  # what is written without loss is compared to the bit
+    with Image.open(image) as jpeg:
         jpeg.save(png)
     code, files, out, err = detect("--source", png)
-    assert (code, files, err) == (0, ["runs/detect/exp/picture.png"], "")
+    assert (code, files, err) == (0, ["runs/detect/exp/image.png"], "")
     lines = out.splitlines()
     assert lines[0].startswith(f"1/1 {png}: 64x48, ")
     assert lines[-3] == "1 images, 3 boxes, 0 skipped"
@@ -49,7 +49,7 @@ def test_pictures(detect, tiny, picture):
         np.testing.assert_array_equal(np.asarray(drawn), tiny(png, 1e-5, max_detections=3)[0].plot())
 
 
-def test_everything(detect, picture, boxes):
+def test_everything(detect, image, boxes):
     flags = (
         "--save-txt",
         "--save-conf",
@@ -61,78 +61,76 @@ def test_everything(detect, picture, boxes):
         "--name",
         "n",
     )
-    code, files, _, _ = detect("--source", picture, *flags)
+    code, files, _, _ = detect("--source", image, *flags)
     assert code == 0
-    crops = [
-        f"runs/p/n/crops/{boxes.names[index]}/picture_{n}.jpg" for n, index in enumerate(boxes.classes, 1)
-    ]
-    assert files == sorted([*crops, "runs/p/n/labels/picture.txt", "runs/p/n/predictions.csv"])
-    labels = np.loadtxt("runs/p/n/labels/picture.txt", ndmin=2)
+    crops = [f"runs/p/n/crops/{boxes.names[index]}/image_{n}.jpg" for n, index in enumerate(boxes.classes, 1)]
+    assert files == sorted([*crops, "runs/p/n/labels/image.txt", "runs/p/n/predictions.csv"])
+    labels = np.loadtxt("runs/p/n/labels/image.txt", ndmin=2)
     np.testing.assert_array_equal(labels[:, 0], boxes.classes)
     np.testing.assert_allclose(labels[:, 1:5], boxes.boxes_xywh_norm, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(labels[:, 5], boxes.scores, rtol=1e-4)
     with open("runs/p/n/predictions.csv", newline="") as file:  # noqa: PTH123
         rows = list(csv.reader(file))[1:]
-    assert [row[:2] for row in rows] == [["picture.jpg", boxes.names[index]] for index in boxes.classes]
+    assert [row[:2] for row in rows] == [["image.jpg", boxes.names[index]] for index in boxes.classes]
 
 
-def test_save_conf_without_it_there_are_five_columns(detect, picture):
-    _, files, _, _ = detect("--source", picture, "--save-txt", "--nosave")
-    assert files == ["runs/detect/exp/labels/picture.txt"]
+def test_save_conf_without_it_there_are_five_columns(detect, image):
+    _, files, _, _ = detect("--source", image, "--save-txt", "--nosave")
+    assert files == ["runs/detect/exp/labels/image.txt"]
     assert np.loadtxt(files[0], ndmin=2).shape == (3, 5)
 
 
-def test_nosave_alone_makes_no_folder(detect, picture, tmp_path):
-    code, _, out, _ = detect("--source", picture, "--nosave")
+def test_nosave_alone_makes_no_folder(detect, image, tmp_path):
+    code, _, out, _ = detect("--source", image, "--nosave")
     assert code == 0
     assert "results are in" not in out
     assert not (tmp_path / "runs").exists()
 
 
-def test_each_run_has_a_folder_of_its_own_unless_exist_ok(detect, picture):
+def test_each_run_has_a_folder_of_its_own_unless_exist_ok(detect, image):
     for _ in range(2):
-        detect("--source", picture)
-    _, files, _, _ = detect("--source", picture, "--exist-ok")
-    assert files == ["runs/detect/exp/picture.jpg", "runs/detect/exp2/picture.jpg"]
+        detect("--source", image)
+    _, files, _, _ = detect("--source", image, "--exist-ok")
+    assert files == ["runs/detect/exp/image.jpg", "runs/detect/exp2/image.jpg"]
 
 
-def test_a_film(detect, tmp_path):
-    film = make_film(tmp_path / "film.avi", frames=5)
-    code, files, out, _ = detect("--source", film, "--vid-stride", 2)
-    assert (code, files) == (0, ["runs/detect/exp/film.mp4"])
+def test_a_video(detect, tmp_path):
+    video = make_video(tmp_path / "video.avi", frames=5)
+    code, files, out, _ = detect("--source", video, "--vid-stride", 2)
+    assert (code, files) == (0, ["runs/detect/exp/video.mp4"])
     assert "\n3 images, 9 boxes, 0 skipped\n" in out
 
 
-def test_classes_and_other_options(detect, picture):
+def test_classes_and_other_options(detect, image):
     flags = ("--classes", 1, 2, "--agnostic-nms", "--augment", "--img", 64, "--hide-labels", "--hide-conf")
-    code, files, out, _ = detect("--source", picture, *flags, "--line-thickness", 1, "--save-txt")
+    code, files, out, _ = detect("--source", image, *flags, "--line-thickness", 1, "--save-txt")
     assert code == 0
     assert set(np.loadtxt(files[0], ndmin=2)[:, 0]) <= {1, 2}
     assert " ant" not in out
     assert " dog" not in out
 
 
-def test_nothing_found(detect, picture):
-    code, files, out, _ = detect("--source", picture, "--save-txt", "--save-crop", "--save-csv", conf=1)
+def test_nothing_found(detect, image):
+    code, files, out, _ = detect("--source", image, "--save-txt", "--save-crop", "--save-csv", conf=1)
     folder = "runs/detect/exp"
     assert (code, files) == (
         0,
-        [f"{folder}/labels/picture.txt", f"{folder}/picture.jpg", f"{folder}/predictions.csv"],
+        [f"{folder}/labels/image.txt", f"{folder}/image.jpg", f"{folder}/predictions.csv"],
     )
     assert "64x48, nothing, " in out
 
 
-def test_an_unreadable_picture_among_good_ones(detect, picture, tmp_path):
-    (tmp_path / "bad.jpg").write_bytes(b"no picture")
-    code, files, out, err = detect("--source", tmp_path / "bad.jpg", picture)
-    assert (code, files) == (1, ["runs/detect/exp/picture.jpg"])
-    assert err == f"skipped {tmp_path}/bad.jpg: is not a picture that can be read\n"
+def test_an_unreadable_image_among_good_ones(detect, image, tmp_path):
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    code, files, out, err = detect("--source", tmp_path / "bad.jpg", image)
+    assert (code, files) == (1, ["runs/detect/exp/image.jpg"])
+    assert err == f"skipped {tmp_path}/bad.jpg: is not a image that can be read\n"
     assert "\n1 images, 3 boxes, 1 skipped\n" in out
 
 
-def test_nothing_but_unreadable_pictures(detect, tmp_path):
+def test_nothing_but_unreadable_images(detect, tmp_path):
     for name in ("a.jpg", "b.png"):
-        (tmp_path / name).write_bytes(b"no picture")
+        (tmp_path / name).write_bytes(b"no image")
     code, files, out, err = detect("--source", tmp_path)
     assert (code, files, err.count("skipped")) == (1, [], 2)
     assert "0 images, 0 boxes, 2 skipped\n" in out
@@ -146,11 +144,11 @@ def test_nothing_but_unreadable_pictures(detect, tmp_path):
         (("--img", "0"), "--img takes one number within 1 and 16384, or height and width"),
         (("--img", "1000000"), "--img takes one number within 1 and 16384, or height and width"),
         (("--img", "64", "64", "64"), "--img takes one number"),
-        (("--project", "picture.jpg"), "picture.jpg/exp: cannot make the folder: Not a directory"),
+        (("--project", "image.jpg"), "image.jpg/exp: cannot make the folder: Not a directory"),
     ],
 )
-def test_a_users_error_leaves_no_folder(detect, picture, tmp_path, words, reason):
-    code, _, out, err = detect("--source", picture, *words)
+def test_a_users_error_leaves_no_folder(detect, image, tmp_path, words, reason):
+    code, _, out, err = detect("--source", image, *words)
     assert (code, out) == (2, "")
     assert err.startswith(f"error: {reason}")
     assert not (tmp_path / "runs").exists()
@@ -161,21 +159,21 @@ def test_a_users_error_leaves_no_folder(detect, picture, tmp_path, words, reason
     [
         (
             "missing.pt",
-            "picture.jpg",
+            "image.jpg",
             "missing.pt: no such model file\n  fix: pass a file, or one of bccd-n, yolov5n, ",
         ),
-        ("picture.jpg", "picture.jpg", "picture.jpg: "),
-        ("bad.pt", "picture.jpg", "bad.pt: "),
-        ("bad.keras", "picture.jpg", "bad.keras: "),
-        ("bad.tflite", "picture.jpg", "bad.tflite: "),
-        ("folder", "picture.jpg", "folder: "),
-        ("", "picture.jpg", ".: no such model file\n"),
-        (None, "missing.jpg", "missing.jpg: no such picture, folder, video or list\n  fix: check --source\n"),
-        (None, "folder", "folder: holds no pictures or videos\n"),
+        ("image.jpg", "image.jpg", "image.jpg: "),
+        ("bad.pt", "image.jpg", "bad.pt: "),
+        ("bad.keras", "image.jpg", "bad.keras: "),
+        ("bad.tflite", "image.jpg", "bad.tflite: "),
+        ("folder", "image.jpg", "folder: "),
+        ("", "image.jpg", ".: no such model file\n"),
+        (None, "missing.jpg", "missing.jpg: no such image, folder, video or list\n  fix: check --source\n"),
+        (None, "folder", "folder: holds no images or videos\n"),
         (None, "", "--source is empty\n"),
     ],
 )
-def test_files_that_are_missing_or_wrong(detect, picture, tmp_path, tiny_keras, weights, source, reason):
+def test_files_that_are_missing_or_wrong(detect, image, tmp_path, tiny_keras, weights, source, reason):
     for name in ("bad.pt", "bad.keras", "bad.tflite"):
         (tmp_path / name).write_bytes(b"no model at all")
     (tmp_path / "folder").mkdir()
@@ -185,40 +183,40 @@ def test_files_that_are_missing_or_wrong(detect, picture, tmp_path, tiny_keras, 
     assert err.count("\n") <= 2  # the sentence, and what to do
 
 
-def test_names_from_a_model_file_are_printed_harmlessly(detect, tiny, picture, tmp_path):
+def test_names_from_a_model_file_are_printed_harmlessly(detect, tiny, image, tmp_path):
     from tfyolo.weights.keras_file import save_keras
 
     name = "x\x1b[2J[red]../y[/red]"
     contract = tiny.contract.model_copy(update={"names": (name,) * 4})
     hostile = save_keras(tiny.model, contract, tmp_path / "hostile.keras")
-    code, files, out, err = detect("--source", picture, "--save-crop", "--save-csv", weights=hostile)
+    code, files, out, err = detect("--source", image, "--save-crop", "--save-csv", weights=hostile)
     assert (code, err) == (0, "")
     assert r" 3 x\x1b[2J[red]../y[/red], " in out
     assert "\x1b" not in out
     folder = "runs/detect/exp"
     *crops, drawn, table = files
-    assert [drawn, table] == [f"{folder}/picture.jpg", f"{folder}/predictions.csv"]
+    assert [drawn, table] == [f"{folder}/image.jpg", f"{folder}/predictions.csv"]
     assert sorted(name[-5] for name in crops) == ["1", "2", "3"]
     # Classes of one name have a folder each.
-    assert all(re.match(rf"{folder}/crops/x__2J_red_\.\._y__red_(_[234])?/picture_", name) for name in crops)
+    assert all(re.match(rf"{folder}/crops/x__2J_red_\.\._y__red_(_[234])?/image_", name) for name in crops)
 
 
-def test_ctrl_c_among_pictures_is_exit_code_130(detect, picture, monkeypatch):
+def test_ctrl_c_among_images_is_exit_code_130(detect, image, monkeypatch):
     from tfyolo.inference.writers import Writer
 
     def interrupt(self, frame, result):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Writer, "write", interrupt)
-    code, _, out, _ = detect("--source", picture)
+    code, _, out, _ = detect("--source", image)
     assert code == 130
     assert "interrupted; what was found so far is written" in out
 
 
-def test_two_sources_of_one_name_are_told_apart(detect, picture, tmp_path):
-    clip = make_film(tmp_path / "clip.avi", frames=3)
+def test_two_sources_of_one_name_are_told_apart(detect, image, tmp_path):
+    clip = make_video(tmp_path / "clip.avi", frames=3)
     still = tmp_path / "clip.jpg"
-    still.write_bytes(picture.read_bytes())
+    still.write_bytes(image.read_bytes())
     code, files, _, err = detect(
         "--source", clip, still, "--save-txt", "--save-crop", "--save-csv", "--nosave"
     )
@@ -229,14 +227,14 @@ def test_two_sources_of_one_name_are_told_apart(detect, picture, tmp_path):
     assert err == f"note: results of {still} are named clip-2\n"
 
 
-def test_one_bad_item_does_not_end_a_run(detect, picture, tmp_path, monkeypatch):
+def test_one_bad_item_does_not_end_a_run(detect, image, tmp_path, monkeypatch):
     from tfyolo.errors import BadOutputError
     from tfyolo.inference.detector import Detector
 
     names = [f"{'x' * 250}.jpg", "b\udcff.jpg", "c.jpg", "d.jpg", "e.jpg"]
     (tmp_path / "in").mkdir()
     for name in names:
-        (tmp_path / "in" / name).write_bytes(picture.read_bytes())
+        (tmp_path / "in" / name).write_bytes(image.read_bytes())
     calls, whole = [], Detector.__call__
 
     def sometimes(self, *arguments, **options):
@@ -256,7 +254,7 @@ def test_one_bad_item_does_not_end_a_run(detect, picture, tmp_path, monkeypatch)
     assert "\nerror" not in err
 
 
-def test_a_full_disk_ends_a_run(detect, picture, tmp_path, monkeypatch):
+def test_a_full_disk_ends_a_run(detect, image, tmp_path, monkeypatch):
     import errno
 
     from tfyolo.inference.writers import Writer
@@ -265,12 +263,12 @@ def test_a_full_disk_ends_a_run(detect, picture, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device", "x.jpg")
 
     monkeypatch.setattr(Writer, "write", full)
-    code, _, _, err = detect("--source", picture, picture)
+    code, _, _, err = detect("--source", image, image)
     assert code == 2
     assert err.count("No space left") == 1
 
 
-def test_boxes_that_are_none_are_told(detect, picture, monkeypatch):
+def test_boxes_that_are_none_are_told(detect, image, monkeypatch):
     from tfyolo.export.keras.runtime import KerasRuntime
 
     whole = KerasRuntime._run
@@ -281,16 +279,16 @@ def test_boxes_that_are_none_are_told(detect, picture, monkeypatch):
         return outputs
 
     monkeypatch.setattr(KerasRuntime, "_run", damaged)
-    code, files, _, err = detect("--source", picture, "--save-txt")
+    code, files, _, err = detect("--source", image, "--save-txt")
     assert code == 1
-    assert err.startswith(f"note: {picture}: 1 of ")
+    assert err.startswith(f"note: {image}: 1 of ")
     assert err.endswith(" boxes are left out: 1 that are not numbers\n")
     assert np.isfinite(np.loadtxt(files[0], ndmin=2)).all()
 
 
-def test_a_film_that_ends_early_is_exit_code_1(detect, tmp_path):
-    film = make_film(tmp_path / "film.avi", frames=12, hw=(240, 320))
-    film.write_bytes(film.read_bytes()[: film.stat().st_size * 3 // 4])
-    code, files, _, err = detect("--source", film)
-    assert (code, files) == (1, ["runs/detect/exp/film.mp4"])
-    assert err.startswith(f"skipped {film}: ends after ")
+def test_a_video_that_ends_early_is_exit_code_1(detect, tmp_path):
+    video = make_video(tmp_path / "video.avi", frames=12, hw=(240, 320))
+    video.write_bytes(video.read_bytes()[: video.stat().st_size * 3 // 4])
+    code, files, _, err = detect("--source", video)
+    assert (code, files) == (1, ["runs/detect/exp/video.mp4"])
+    assert err.startswith(f"skipped {video}: ends after ")

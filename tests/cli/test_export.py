@@ -5,7 +5,7 @@ import pytest
 from tfyolo.cli.main import main
 
 
-def test_export_names_what_it_wrote_and_detect_runs_it(tiny_keras, picture, tmp_path, capsys):
+def test_export_names_what_it_wrote_and_detect_runs_it(tiny_keras, image, tmp_path, capsys):
     stem = tmp_path / "out" / "best"
     formats = ["--include", "saved_model", "tflite", "--half", "--nms", "postprocess"]
     assert main(["export", "--weights", str(tiny_keras), *formats, "--img", "64", "--output", str(stem)]) == 0
@@ -19,7 +19,7 @@ def test_export_names_what_it_wrote_and_detect_runs_it(tiny_keras, picture, tmp_
     assert android.startswith(f"next: make android MODEL={stem}.tflite ")
     assert "app/src/main/assets/models/" in android
     for name in ("best.tflite", "best_saved_model"):
-        run = ["--source", str(picture), "--project", str(tmp_path / "runs"), "--nosave"]
+        run = ["--source", str(image), "--project", str(tmp_path / "runs"), "--nosave"]
         assert main(["detect", "--weights", str(stem.parent / name), *run]) == 0
         assert "1 images" in capsys.readouterr().out
 

@@ -32,7 +32,7 @@ def quantized(shapes, tiny_shapes):
     return tiny_shapes.with_name("tiny_int8.keras")
 
 
-def test_a_quantized_model_exports_without_data(quantized, picture, tmp_path, capsys):
+def test_a_quantized_model_exports_without_data(quantized, image, tmp_path, capsys):
     stem = tmp_path / "best"
     formats = ["--include", "tflite", "saved_model", "pb", "edgetpu", "--int8", "--nms"]
     assert main(["export", "--weights", str(quantized), *formats, "--output", str(stem)]) == 0
@@ -43,13 +43,13 @@ def test_a_quantized_model_exports_without_data(quantized, picture, tmp_path, ca
     for name in names:
         if name.endswith(".txt"):
             continue
-        run = ["--source", str(picture), "--project", str(tmp_path / "runs"), "--nosave"]
+        run = ["--source", str(image), "--project", str(tmp_path / "runs"), "--nosave"]
         assert main(["detect", "--weights", str(tmp_path / name), *run]) == 0
         assert "1 images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("precision", ["--int8", "--int16x8"])
-def test_precision_that_needs_pictures_calibrates_on_them(precision, shapes, tiny_shapes, tmp_path):
+def test_precision_that_needs_images_calibrates_on_them(precision, shapes, tiny_shapes, tmp_path):
     words = ["export", "--weights", str(tiny_shapes), precision, "--data", shapes, "--calibration", "3"]
     words += ["--ranges", "minmax"] if precision == "--int8" else []
     assert main([*words, "--output", str(tmp_path / "best")]) == 0

@@ -125,7 +125,7 @@ def folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory):
-    """A folder with a data set in PLACE, and calls that succeed without TensorFlow."""
+    """A folder with a dataset in PLACE, and calls that succeed without TensorFlow."""
     folder = tmp_path_factory.mktemp("working")
     shapes(folder / PLACE / "data", train=4, val=2, image_size=32)
     data = f"{PLACE}/data/shapes.yaml"

@@ -86,8 +86,8 @@ def test_detect_without_weights_uses_the_shipped_model_and_says_so(tmp_path, mon
     from tfyolo.assets import MINI_DATA
 
     monkeypatch.chdir(tmp_path)
-    picture = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[0]
-    assert main(["detect", "--source", str(picture)]) == 0
+    image = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[0]
+    assert main(["detect", "--source", str(image)]) == 0
     captured = capsys.readouterr()
     assert "bccd-n looks for Platelets, RBC, WBC" in captured.err
     assert "RBC" in captured.out

@@ -12,7 +12,7 @@ WEIGHTS = SHARED / "weights" / "bccd_yolov5n_320.pt"
 
 @pytest.fixture
 def cells_yaml(tmp_path):
-    """Eight pictures of the blood cell test split in YOLO's layout."""
+    """Eight images of the blood cell test split in YOLO's layout."""
     import shutil
     import xml.etree.ElementTree as ET
 
@@ -54,7 +54,7 @@ def test_val_prints_and_writes_the_figures(cells_yaml, tmp_path, capsys):
     printed = capsys.readouterr().out
     metrics = json.loads((tmp_path / "runs" / "exp" / "metrics.json").read_text())
     assert code == 0
-    # FACTS: 0.852 on all 72 pictures of the split; eight of them are close.
+    # FACTS: 0.852 on all 72 images of the split; eight of them are close.
     assert 0.75 < metrics["map50"] < 0.95
     for name in ("all", "Platelets", "RBC", "WBC", "COCO protocol"):
         assert name in printed

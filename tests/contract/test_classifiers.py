@@ -8,7 +8,7 @@ import pytest
 
 from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
-from tests.small import PICTURES
+from tests.small import IMAGES
 from tfyolo.data.images.center_crop import center_crop
 from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
@@ -31,15 +31,15 @@ pytestmark = needs_shared
 
 
 @pytest.fixture(scope="module")
-def pictures():
+def images():
     """Two photographs and parts of them, uint8 (n, height, width, 3)."""
-    whole = [read_image(path) for path in PICTURES]
+    whole = [read_image(path) for path in IMAGES]
     parts = [image[: image.shape[0] // 2, : image.shape[1] // 2] for image in whole]
     return np.stack([center_crop(image, HW) for image in (*whole, *parts)])
 
 
 @pytest.fixture(scope="module")
-def requests(pictures, nano):
+def requests(images, nano):
     """A classifier with the detector's backbone, its logits spread so that classes differ; and quantized."""
     import keras
 
@@ -49,24 +49,24 @@ def requests(pictures, nano):
         if layer.weights and not layer.name.startswith("model.9"):
             layer.set_weights(nano.model.get_layer(layer.name).get_weights())
     layer = classifier.model.get_layer("model.9.linear")
-    logits = np.asarray(classifier.model(pictures / np.float32(255)))
+    logits = np.asarray(classifier.model(images / np.float32(255)))
     kernel, bias = layer.get_weights()
     scale = 1.0 / logits.std(0)
     layer.set_weights([kernel * scale, (bias - logits.mean(0)) * scale])
-    exact = ExportRequest(classifier.model, classifier.contract, HW, pictures=pictures)
-    quantized = calibrate_model(exact.model, exact.contract, pictures, CalibrationOptions(reconstruct=False))
+    exact = ExportRequest(classifier.model, classifier.contract, HW, images=images)
+    quantized = calibrate_model(exact.model, exact.contract, images, CalibrationOptions(reconstruct=False))
     return classifier, exact, replace(exact, model=quantized[0], contract=quantized[1])
 
 
 @pytest.mark.parametrize(("name", "nms", "precision"), rest_is_slow(SWEEP))
-def test_same_classes_as_keras(requests, pictures, tmp_path, name, nms, precision):
+def test_same_classes_as_keras(requests, images, tmp_path, name, nms, precision):
     classifier, exact, int8 = requests
     request = replace(int8 if precision == "int8" else exact, nms=nms, precision=precision)
     path = export_model(request, [name], tmp_path / "best")[name]
     exported = load(path, HW)
     assert exported.contract.task == "classify"
     assert exported.names == classifier.names
-    expected, found = classifier(list(pictures)), exported(list(pictures))
+    expected, found = classifier(list(images)), exported(list(images))
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(b.probabilities, a.probabilities, atol=WITHIN[precision])
         assert b.probabilities.sum() == pytest.approx(1, abs=0.02)
@@ -91,7 +91,7 @@ def test_classifiers_hold_no_suppression():
         ["train", "--data", "cells.yaml", "--epochs", "1", "--weights"],
         ["train", "--data", "cells.yaml", "--weights", "", "--cfg"],
         ["train", "--qat", "--data", "cells.yaml", "--weights"],
-        ["detect", "--source", str(PICTURES[0]), "--weights"],
+        ["detect", "--source", str(IMAGES[0]), "--weights"],
         ["val", "--data", "cells.yaml", "--weights"],
     ],
     ids=lambda words: " ".join(words),

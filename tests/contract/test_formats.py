@@ -18,7 +18,7 @@ from tfyolo.files import megabytes
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
 
-PICTURE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
+IMAGE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
 FLOAT = [
     entry for entry in exportable() if "float32" in entry.precisions and entry.name not in (*ELSEWHERE, "pt")
 ]
@@ -28,8 +28,8 @@ KINDS = [(entry.name, entry.nms[0]) for entry in FLOAT] + [("tflite", "none")]
 
 @pytest.fixture(scope="module")
 def expected(cells_detector):
-    """Keras' boxes on a real picture, letterboxed to the square that exported files take."""
-    result = cells_detector(PICTURE, rect=False)[0]
+    """Keras' boxes on a real image, letterboxed to the square that exported files take."""
+    result = cells_detector(IMAGE, rect=False)[0]
     assert len(result) > 10
     return result
 
@@ -58,7 +58,7 @@ def test_entry_is_whole(entry):
 @pytest.mark.parametrize(("name", "nms"), KINDS)
 def test_same_boxes_as_keras(export, expected, name, nms):
     detector = load(export(name, nms))
-    found = detector(PICTURE)[0]
+    found = detector(IMAGE)[0]
     np.testing.assert_array_equal(found.classes, expected.classes)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=0.1)
@@ -81,7 +81,7 @@ def test_same_boxes_as_keras(export, expected, name, nms):
 def test_smaller_precisions_are_smaller_and_nearly_equal(export, expected, name, precision, least, share):
     path = export(name, precision=precision)
     assert megabytes(path) < share * megabytes(export(name))
-    found = load(path)(PICTURE, rect=False)[0]
+    found = load(path)(IMAGE, rect=False)[0]
     assert abs(len(found) - len(expected)) <= (0 if precision == "float16" else 2)
     # Of boxes that nearly tie another may win, so that each is compared with its nearest.
     iou = iou_matrix(expected.boxes_xyxy_px, found.boxes_xyxy_px)
@@ -164,8 +164,8 @@ def test_file_carries_the_contract(export, cells_detector, entry):
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_tflite_is_the_same_on_any_number_of_threads(export, expected, threads):
     path = export("tflite", "postprocess", confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
-    found = load(path, threads=threads)(PICTURE, confidence=0.001, iou=0.6, max_detections=300)[0]
-    one = load(path, threads=1)(PICTURE, confidence=0.001, iou=0.6, max_detections=300)[0]
+    found = load(path, threads=threads)(IMAGE, confidence=0.001, iou=0.6, max_detections=300)[0]
+    one = load(path, threads=1)(IMAGE, confidence=0.001, iou=0.6, max_detections=300)[0]
     assert len(found) > 100
     np.testing.assert_array_equal(found.classes, one.classes)
     np.testing.assert_allclose(found.scores, one.scores, atol=1e-5)
@@ -174,7 +174,7 @@ def test_tflite_is_the_same_on_any_number_of_threads(export, expected, threads):
 def test_tflite_runs_without_tensorflow(export):
     code = (
         "import sys; from tfyolo.inference.load import load; "
-        f"print(len(load({str(export('tflite'))!r})({str(PICTURE)!r})[0])); "
+        f"print(len(load({str(export('tflite'))!r})({str(IMAGE)!r})[0])); "
         "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     lines = subprocess.run(

@@ -12,7 +12,7 @@ import pytest
 
 from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
-from tests.small import PICTURES, confident, letterboxed
+from tests.small import IMAGES, confident, letterboxed
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.export.graph.nms import GraphNmsOptions
 from tfyolo.export.options import ExportRequest, export_model
@@ -44,7 +44,7 @@ pytestmark = needs_shared
 
 @dataclass(frozen=True)
 class Small:
-    """A network that sees a few dozen things in any picture, and what Keras makes of two photographs."""
+    """A network that sees a few dozen things in any image, and what Keras makes of two photographs."""
 
     exact: ExportRequest
     int8: ExportRequest
@@ -67,13 +67,13 @@ class Small:
 def small(request, tmp_path_factory) -> Small:
     """A network with so many classes, and the same quantized."""
     detector = confident(request.param, HW)
-    pictures = letterboxed(HW)
+    images = letterboxed(HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
-    exact = ExportRequest(detector.model, detector.contract, HW, settings=settings, pictures=pictures)
+    exact = ExportRequest(detector.model, detector.contract, HW, settings=settings, images=images)
     network = Network.of(detector.model, detector.contract.spec)
-    quantized = calibrate(network, pictures, CalibrationOptions(reconstruct=False))
+    quantized = calibrate(network, images, CalibrationOptions(reconstruct=False))
     model, contract = quantized_model(*quantized, detector.contract)
-    expected = detector(PICTURES, rect=False, max_detections=100)
+    expected = detector(IMAGES, rect=False, max_detections=100)
     assert min(map(len, expected)) > 5
     int8 = ExportRequest(model, contract, HW, settings=settings)
     return Small(exact, int8, expected, tmp_path_factory.mktemp("small"))
@@ -90,14 +90,14 @@ def map50(found: list[Result], truth: list[Result]) -> float:
 
 @pytest.mark.parametrize(("small", "name", "nms", "precision"), rest_is_slow(SWEEP), indirect=["small"])
 def test_finds_what_keras_finds(small, name, nms, precision):
-    found = load(small.exported(name, nms, precision))(PICTURES, rect=False, max_detections=100)
+    found = load(small.exported(name, nms, precision))(IMAGES, rect=False, max_detections=100)
     if precision != "float32":
         assert map50(found, small.expected) > LEAST_MAP50[precision]
         return
     for result, expected in zip(found, small.expected, strict=True):
         assert len(result) == len(expected)
         a, b = expected.boxes_xyxy_px, result.boxes_xyxy_px
-        # Boxes that lie outside of the picture are clipped to lines, which have no IoU.
+        # Boxes that lie outside of the image are clipped to lines, which have no IoU.
         same = (iou_matrix(a, b) > 0.99) | (np.abs(a[:, None] - b).max(-1) < 0.1)
         same &= expected.classes[:, None] == result.classes[None]
         assert same.any(1).all()

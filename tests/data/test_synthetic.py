@@ -1,4 +1,4 @@
-"""Synthetic data sets: the labels are right, and the same call gives the same files."""
+"""Synthetic datasets: the labels are right, and the same call gives the same files."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_wrong_numbers(tmp_path, wrong):
 def test_other_data_is_not_overwritten(tmp_path):
     (tmp_path / "images/train").mkdir(parents=True)
     (tmp_path / "images/train/mine.jpg").write_text("mine")
-    with pytest.raises(TfyoloError, match="another data set"):
+    with pytest.raises(TfyoloError, match="another dataset"):
         datasets.shapes(tmp_path, 2, 1)
     assert (tmp_path / "images/train/mine.jpg").exists()
 

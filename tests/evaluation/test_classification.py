@@ -20,8 +20,8 @@ class Runtime:
     max_batch = 4
 
 
-class ByColour:
-    """Says what colour is brightest, but takes green for red where the first pixel is even."""
+class ByColor:
+    """Says what color is brightest, but takes green for red where the first pixel is even."""
 
     runtime, image_size = Runtime(), (32, 32)
 
@@ -40,17 +40,17 @@ class ByColour:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    return class_folders(tmp_path_factory.mktemp("colours"), train=1, val=6, test=2)
+    return class_folders(tmp_path_factory.mktemp("colors"), train=1, val=6, test=2)
 
 
 @pytest.fixture(scope="module")
 def metrics(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    return validate_classifier(ByColour(), root, folder=folder), folder
+    return validate_classifier(ByColor(), root, folder=folder), folder
 
 
 def even(root):
-    """How many green pictures of val the classifier above takes for red."""
+    """How many green images of val the classifier above takes for red."""
     from tfyolo.data.images.read import read_image
 
     return sum(read_image(path)[0, 0, 0] % 2 == 0 for path in (root / "val/green").iterdir())
@@ -85,28 +85,28 @@ def test_files(root, metrics):
 
 
 def test_batches_are_as_large_as_the_runtime_takes(root):
-    classifier = ByColour()
+    classifier = ByColor()
     validate_classifier(classifier, root, ClassifyValOptions("test", batch=64))
     assert classifier.sizes == [4, 2]
 
 
-def test_a_picture_that_breaks_in_decoding_is_left_out_and_named(root, tmp_path):
+def test_a_image_that_breaks_in_decoding_is_left_out_and_named(root, tmp_path):
     class_folders(tmp_path, val=2)
     path = tmp_path / "val/red/0.png"
     data = bytearray(path.read_bytes())
     data[60:200] = bytes(140)  # the header is whole
     path.write_bytes(data)
-    found = validate_classifier(ByColour(), tmp_path, ClassifyValOptions(plots=False))
+    found = validate_classifier(ByColor(), tmp_path, ClassifyValOptions(plots=False))
     assert found.images.sum() == 5
     assert any("0.png" in problem for problem in found.problems)
 
 
-def test_a_class_without_pictures_has_no_figures(root, tmp_path):
-    found = validate_classifier(ByColour(("red", "green", "blue", "yellow")), root)
+def test_a_class_without_images_has_no_figures(root, tmp_path):
+    found = validate_classifier(ByColor(("red", "green", "blue", "yellow")), root)
     assert np.isnan(found.recall[3])
     assert found.to_dict()["per_class"][3]["recall"] is None
     assert found.balanced == pytest.approx(np.mean(found.recall[:3]))
-    assert any("no picture of `yellow`" in problem for problem in found.problems)
+    assert any("no image of `yellow`" in problem for problem in found.problems)
 
 
 def test_top_k_of_many_classes():
@@ -127,16 +127,16 @@ def test_the_split_that_is_there_is_taken(tmp_path):
 
 def test_other_classes_are_refused(root):
     with pytest.raises(TfyoloError, match="is not a class of the model"):
-        validate_classifier(ByColour(("red", "green", "pink")), root)
+        validate_classifier(ByColor(("red", "green", "pink")), root)
 
 
-def test_pictures_that_do_not_decode_are_left_out_and_counted(tmp_path):
+def test_images_that_do_not_decode_are_left_out_and_counted(tmp_path):
     root = class_folders(tmp_path, hw=(64, 64), val=2)
     path = root / "val/green/1.png"
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
     path.write_bytes(data)
-    found = validate_classifier(ByColour(), root)
+    found = validate_classifier(ByColor(), root)
     assert (found.scan.corrupt, len(found.scan.samples)) == (1, 5)
     assert found.to_dict()["images"] == {"used": 5, "corrupt": 1}
     (problem,) = found.problems
@@ -147,7 +147,7 @@ def test_imagenets_folders_are_said_to_be_taken_in_order(tmp_path):
     root = class_folders(tmp_path, val=1)
     for number, name in enumerate(("blue", "green", "red")):
         (root / "val" / name).rename(root / "val" / f"n0144076{number}")
-    found = validate_classifier(ByColour(("a", "b", "c")), root)
+    found = validate_classifier(ByColor(("a", "b", "c")), root)
     assert found.problems == (
         "folders are taken for the model's classes in sorted order: "
         "n01440760 = a, n01440761 = b, n01440762 = c",

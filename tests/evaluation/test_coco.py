@@ -93,7 +93,7 @@ def test_arguments_are_not_changed_and_nothing_is_printed(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_only_the_pictures_looked_at_count():
+def test_only_the_images_looked_at_count():
     samples = [sample("7.jpg"), sample("8.jpg")]
     truth = coco.ground_truth(samples, ["cat"])
     rows = perfect(samples[:1], ["cat"], [7])
@@ -109,7 +109,7 @@ def test_annotation_id_zero_is_found_too():
     assert coco.evaluate(truth, perfect([sample()], ["cat"], [7]))["ap"] == pytest.approx(1)
 
 
-def test_results_of_a_strange_picture():
+def test_results_of_a_strange_image():
     truth = coco.ground_truth([sample()], ["cat"])
     with pytest.raises(TfyoloError, match="image id 9 is not in"):
         coco.evaluate(truth, perfect([sample()], ["cat"], [9]))

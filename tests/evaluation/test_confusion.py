@@ -50,7 +50,7 @@ def test_thresholds_are_parameters():
     assert entries(matrix_of([([0, 0, 10, 8], 0.9, 1)], [(A, 1)], iou=0.9)) == {(1, 3): 1, (3, 1): 1}
 
 
-def test_pictures_add_up():
+def test_images_add_up():
     matrix = matrix_of([(A, 0.9, 1)], [(A, 1)])
     matrix.add(np.array([A], np.float32), np.array([0.9]), np.array([2]), EMPTY, np.zeros(0))
     assert entries(matrix) == {(1, 1): 1, (2, 3): 1}

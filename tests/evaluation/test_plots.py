@@ -35,7 +35,7 @@ def test_confusion(tmp_path, classes):
     for counts in (np.zeros((classes + 1, classes + 1), int), np.eye(classes + 1, dtype=int)):
         image = cv2.imread(str(save_confusion(counts, names, tmp_path)))
         assert max(image.shape) <= 2400
-        left = image[:, : int(image.shape[1] * 0.85)].astype(int)  # without the colour bar
+        left = image[:, : int(image.shape[1] * 0.85)].astype(int)  # without the color bar
         blue.append(int((left[..., 0] - left[..., 2] > 60).sum()))
     assert blue[1] > blue[0] + 500  # the diagonal is there
 
@@ -57,7 +57,7 @@ def test_pyplot_is_not_touched_and_threads_may_draw(tmp_path):
     assert ("matplotlib.pyplot" in sys.modules) == before
 
 
-def grey(height, width):
+def gray(height, width):
     return np.full((height, width, 3), 90, np.uint8)
 
 
@@ -71,7 +71,7 @@ def test_mosaic_without_images(tmp_path):
 
 
 def test_mosaic_without_boxes_shows_the_image(tmp_path):
-    image = mosaic([grey(60, 100)], [boxes()], [np.zeros(0)], [], tmp_path / "a.jpg")
+    image = mosaic([gray(60, 100)], [boxes()], [np.zeros(0)], [], tmp_path / "a.jpg")
     shown = cv2.imread(str(image))
     assert shown.shape == (108, 108, 3)
     assert abs(int(shown[54, 54, 0]) - 90) <= 2
@@ -82,7 +82,7 @@ def test_mosaic_without_boxes_shows_the_image(tmp_path):
     ("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (5, 3, 2), (16, 4, 4), (20, 4, 4)]
 )
 def test_mosaic_size(tmp_path, count, columns, rows):
-    images = [grey(300, 640)] * count
+    images = [gray(300, 640)] * count
     path = mosaic(images, [boxes()] * count, [np.zeros(0)] * count, ["cat"], tmp_path / "a.jpg")
     height, width = cv2.imread(str(path)).shape[:2]
     tile = min(640, (MAX_WIDTH - 4 * (columns + 1)) // columns)
@@ -91,7 +91,7 @@ def test_mosaic_size(tmp_path, count, columns, rows):
 
 
 def test_mosaic_draws_boxes_where_they_are(tmp_path):
-    image = grey(400, 800)
+    image = gray(400, 800)
     before = image.copy()
     options = {"confidences": [np.array([0.5, 0.9])], "titles": ["a.jpg"]}
     corners = boxes([100, 100, 300, 300], [0, 0, 800, 400])

@@ -20,7 +20,7 @@ NAMES = ("dark", "light")
 
 
 class SquareFinder:
-    """A runtime that knows the truth: it finds the one black or white square in a grey picture."""
+    """A runtime that knows the truth: it finds the one black or white square in a gray image."""
 
     def __init__(self, fixed=None, max_batch=4, score=0.9):
         spec = load_spec("yolov5n", classes=2)
@@ -50,21 +50,21 @@ def background(path, hw) -> Sample:
 
 @pytest.fixture
 def data(tmp_path) -> Path:
-    """Six pictures of 128 x 96 to 96 x 160 with a black or white square each, and one background."""
+    """Six images of 128 x 96 to 96 x 160 with a black or white square each, and one background."""
     for kind in ("images", "labels"):
         (tmp_path / kind / "val").mkdir(parents=True)
     for number, (width, height) in enumerate(
         [(128, 96), (128, 96), (96, 160), (96, 160), (120, 120), (64, 64), (128, 64)]
     ):
-        picture = np.full((height, width, 3), 128, np.uint8)
+        image = np.full((height, width, 3), 128, np.uint8)
         x, y, size, light = 8 + 3 * number, 10 + 2 * number, 24, number % 2
         if number < 6:
-            picture[y : y + size, x : x + size] = 255 * light
+            image[y : y + size, x : x + size] = 255 * light
             label = (
                 f"{light} {(x + size / 2) / width} {(y + size / 2) / height} {size / width} {size / height}\n"
             )
             (tmp_path / "labels" / "val" / f"{number}.txt").write_text(label)
-        Image.fromarray(picture).save(tmp_path / "images" / "val" / f"{number}.png")
+        Image.fromarray(image).save(tmp_path / "images" / "val" / f"{number}.png")
     path = tmp_path / "squares.yaml"
     path.write_text("path: .\ntrain: images/val\nval: images/val\nnames: [dark, light]\n")
     return path
@@ -125,7 +125,7 @@ def test_batches_are_rectangular_by_proportion(data):
         Sample(Path("x"), hw, np.zeros(0, int), np.zeros((0, 4))) for hw in [(96, 128), (160, 96), (64, 128)]
     ]
     plans = plan_batches(samples, (128, 128), 2, 32, rect=True)
-    # Two wide pictures, the taller of which sets the height; then a tall one: half a cell more, rounded up.
+    # Two wide images, the taller of which sets the height; then a tall one: half a cell more, rounded up.
     assert [plan.input_hw for plan in plans] == [(128, 160), (160, 96)]
     # Height and width count both: the wide images fit into 64 x 128 by their height.
     low = plan_batches(samples, (64, 128), 2, 32, rect=True)

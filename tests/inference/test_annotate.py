@@ -25,7 +25,7 @@ def test_classes_beyond_the_palette_have_colors_of_their_own():
 
 
 def test_the_page_has_the_same_palette():
-    source = (ROOT / "web_demo/src/page/colours.ts").read_text()
+    source = (ROOT / "web_demo/src/page/colors.ts").read_text()
     listed = source[source.index("PALETTE = [") : source.index("]")]
     assert tuple(re.findall(r"#[0-9a-f]{6}", listed)) == PALETTE
 

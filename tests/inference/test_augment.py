@@ -34,7 +34,7 @@ class Finder:
         return Candidates(boxes, scores)
 
 
-def picture(height, width):
+def synthetic_image(height, width):
     """A bright rectangle off the middle, and its box."""
     image = np.full((height, width, 3), 114, np.uint8)
     x1, y1, x2, y2 = width // 8, height // 4, width // 2, height - height // 8
@@ -52,8 +52,8 @@ def test_nothing_found(suppresses):
 @pytest.mark.parametrize("hw", SIZES)
 @pytest.mark.parametrize("fixed", [False, True])
 def test_all_variants_give_the_same_box(hw, fixed):
-    image, box = picture(*hw)
-    found = predict_augmented(Finder(hw if fixed else None), image[None], 0.25)[0]
+    img, box = synthetic_image(*hw)
+    found = predict_augmented(Finder(hw if fixed else None), img[None], 0.25)[0]
     assert len(found.boxes_xyxy_px) == len(VARIANTS)
     np.testing.assert_allclose(found.boxes_xyxy_px, [box] * 3, atol=1)
 
@@ -68,24 +68,24 @@ def test_boxes_go_back_by_the_ratio_of_whole_pixels(hw):
 @pytest.mark.parametrize("hw", SIZES)
 def test_a_fixed_input_stays_what_it_is(hw):
     finder = Finder(hw)
-    predict_augmented(finder, np.stack([picture(*hw)[0]] * 2), 0.25)
+    predict_augmented(finder, np.stack([synthetic_image(*hw)[0]] * 2), 0.25)
     assert finder.seen == [(2, *hw, 3)] * 3
 
 
 def test_a_free_input_shrinks_by_whole_strides():
     finder = Finder()
-    predict_augmented(finder, picture(320, 640)[0][None], 0.25)
+    predict_augmented(finder, synthetic_image(320, 640)[0][None], 0.25)
     assert finder.seen == [(1, 320, 640, 3), (1, 288, 544, 3), (1, 224, 448, 3)]
 
 
 def test_suppressed_boxes_keep_their_class():
-    image, _ = picture(64, 64)
+    image, _ = synthetic_image(64, 64)
     found = predict_augmented(Finder(suppresses=True), image[None], 0.25)[0]
     np.testing.assert_allclose(found.scores, [[0, 0.8]] * 3)
 
 
 def test_each_image_of_a_batch_has_its_own_boxes():
-    first, box = picture(64, 64)
+    first, box = synthetic_image(64, 64)
     found = predict_augmented(Finder(), np.stack([first, np.zeros_like(first)]), 0.25)
     assert [len(c.scores) for c in found] == [3, 0]
     np.testing.assert_allclose(found[0].boxes_xyxy_px[0], box)

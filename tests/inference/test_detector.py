@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from tests.shared import SHARED, needs_shared
-from tests.small import PICTURES, rescaled
+from tests.small import IMAGES, rescaled
 from tfyolo.errors import TfyoloError
 from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.export.runtime.predictions import Candidates, Detections
@@ -64,29 +64,29 @@ def test_official_weights_find_what_pytorch_finds(nano, name):
     np.testing.assert_allclose(result.scores, [d["confidence"] for d in expected], atol=0.01)
 
 
-def test_a_path_an_array_and_a_pil_image_give_the_same(tiny, picture):
-    result = tiny(str(picture), LOW)[0]
+def test_a_path_an_array_and_a_pil_image_give_the_same(tiny, image_path):
+    result = tiny(str(image_path), LOW)[0]
     assert len(result) > 0
-    assert result.path == picture
-    for image in (picture, result.image):
+    assert result.path == image_path
+    for image in (image_path, result.image):
         assert_same(tiny(image, LOW)[0], result)
-    # Two JPEG decoders differ by a few grey levels: a PNG is compared.
-    Image.fromarray(result.image).save(picture.with_suffix(".png"))
-    with Image.open(picture.with_suffix(".png")) as image:
+    # Two JPEG decoders differ by a few gray levels: a PNG is compared.
+    Image.fromarray(result.image).save(image_path.with_suffix(".png"))
+    with Image.open(image_path.with_suffix(".png")) as image:
         assert_same(tiny(image, LOW)[0], result)
-        assert tiny(image)[0].path == picture.with_suffix(".png")
+        assert tiny(image)[0].path == image_path.with_suffix(".png")
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16"])
 def test_pil_modes_become_rgb(tiny, mode):
-    grey = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) // 13
-    image = Image.fromarray(grey * 256) if mode == "I;16" else Image.fromarray(np.uint8(grey)).convert(mode)
-    np.testing.assert_array_equal(tiny(image)[0].image, np.repeat(np.uint8(grey)[..., None], 3, 2))
+    gray = np.arange(48 * 64, dtype=np.uint16).reshape(48, 64) // 13
+    image = Image.fromarray(gray * 256) if mode == "I;16" else Image.fromarray(np.uint8(gray)).convert(mode)
+    np.testing.assert_array_equal(tiny(image)[0].image, np.repeat(np.uint8(gray)[..., None], 3, 2))
 
 
-def test_a_grey_array_is_three_equal_channels(tiny):
-    grey = noise(48, 64)[..., 0]
-    assert_same(tiny(grey, LOW)[0], tiny(np.repeat(grey[..., None], 3, 2), LOW)[0])
+def test_a_gray_array_is_three_equal_channels(tiny):
+    gray = noise(48, 64)[..., 0]
+    assert_same(tiny(gray, LOW)[0], tiny(np.repeat(gray[..., None], 3, 2), LOW)[0])
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["path", "pil"])
@@ -217,11 +217,11 @@ def test_a_network_of_one_scale_finds_the_same_in_another_runtime(tmp_path):
 
     keras.utils.set_random_seed(0)
     detector = rescaled(create(Path(__file__).parents[1] / "micro.yaml", image_size=64), (64, 64))
-    expected = detector(PICTURES, rect=False, confidence=0.25)
+    expected = detector(IMAGES, rect=False, confidence=0.25)
     assert min(map(len, expected)) > 0
     request = ExportRequest(detector.model, detector.contract, (64, 64))
     exported = load(export_model(request, ["tflite"], tmp_path / "one")["tflite"])
-    for found, wanted in zip(exported(PICTURES, rect=False), expected, strict=True):
+    for found, wanted in zip(exported(IMAGES, rect=False), expected, strict=True):
         np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
         np.testing.assert_allclose(found.boxes_xyxy_px, wanted.boxes_xyxy_px, atol=0.05)
         np.testing.assert_array_equal(found.classes, wanted.classes)

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.inference.films import make_film, read_film
+from tests.inference.videos import make_video, read_video
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import run_folder
 from tfyolo.inference.detector import Detector
@@ -36,7 +36,7 @@ def run(detector, frames, outputs=None, **options):
 
 
 def images(count, hw=(48, 64)):
-    """Frames of pictures."""
+    """Frames of images."""
     frames = [Frame(f"{i}.png", f"in/{i}.png", np.zeros((*hw, 3), np.uint8)) for i in range(count)]
     return Frames(lambda: iter(frames), count)
 
@@ -99,23 +99,23 @@ def test_names_are_printed_harmlessly(detector, capsys):
     assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
 
 
-def test_what_cannot_be_read_is_named_and_the_others_are_done(detector, tmp_path, picture, capsys):
-    (tmp_path / "a.jpg").write_bytes(b"no picture")
+def test_what_cannot_be_read_is_named_and_the_others_are_done(detector, tmp_path, image, capsys):
+    (tmp_path / "a.jpg").write_bytes(b"no image")
     report = run(detector, open_sources([str(tmp_path)]), Outputs(tmp_path / "out"))
     assert (report.images, report.skipped) == (1, 1)
-    assert capsys.readouterr().err == f"skipped {tmp_path}/a.jpg: is not a picture that can be read\n"
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["picture.jpg"]
+    assert capsys.readouterr().err == f"skipped {tmp_path}/a.jpg: is not a image that can be read\n"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["image.jpg"]
 
 
-def test_a_film(detector, tmp_path):
-    film = make_film(tmp_path / "film.avi", frames=6, fps=10)
-    report = run(detector, open_sources([str(film)], 2), Outputs(tmp_path / "out", txt=True, csv=True))
+def test_a_video(detector, tmp_path):
+    video = make_video(tmp_path / "video.avi", frames=6, fps=10)
+    report = run(detector, open_sources([str(video)], 2), Outputs(tmp_path / "out", txt=True, csv=True))
     assert (report.images, report.boxes) == (3, 6)
-    frames, fps = read_film(tmp_path / "out" / "film.mp4")
+    frames, fps = read_video(tmp_path / "out" / "video.mp4")
     assert frames.shape == (3, 48, 64, 3)
     assert fps == pytest.approx(5)
     labels = sorted((tmp_path / "out" / "labels").iterdir())
-    assert [path.name for path in labels] == ["film_1.txt", "film_3.txt", "film_5.txt"]
+    assert [path.name for path in labels] == ["video_1.txt", "video_3.txt", "video_5.txt"]
     assert len((tmp_path / "out" / "predictions.csv").read_text().splitlines()) == 7
 
 

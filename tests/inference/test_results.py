@@ -127,7 +127,7 @@ def test_save_of_an_unknown_kind_leaves_nothing(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_that_cannot_be_written_leaves_the_last_one(tmp_path):
+def test_a_image_that_cannot_be_written_leaves_the_last_one(tmp_path):
     path = save_image(make().image, tmp_path / "a.jpg")
     before = path.read_bytes()
     with pytest.raises(TfyoloError, match="cannot be written"):

@@ -5,14 +5,14 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.inference.films import make_film, serve
+from tests.inference.videos import make_video, serve
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.sources import open_sources
 from tfyolo.inference.video_end import ends_early, is_cut
 
 
 def save(path, level, hw=(8, 12)):
-    """A grey picture that is recognised by its level."""
+    """A gray image that is recognized by its level."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), np.full((*hw, 3), level, np.uint8))
     return path
@@ -29,7 +29,7 @@ def test_no_sources():
     assert list(frames) == []
 
 
-def test_a_picture_is_rgb(tmp_path):
+def test_a_image_is_rgb(tmp_path):
     path = tmp_path / "red.png"
     cv2.imwrite(str(path), np.tile(np.uint8([[[0, 0, 255]]]), (8, 12, 1)))
     (frame,) = open_sources([str(path)])
@@ -92,14 +92,14 @@ def test_a_list(tmp_path, monkeypatch):
     expected = [("beside.png", 10), ("here.png", 20), ("missing.png", None), ("absolute.png", 30)]
     assert levels(frames)[:4] == expected
     assert [frame.path for frame in frames if frame.problem] == [f"lists/all.txt:{n}" for n in (5, 7, 8)]
-    assert frames[2].problem == "missing.png: no such picture, folder, video or list"
+    assert frames[2].problem == "missing.png: no such image, folder, video or list"
 
 
 def test_a_list_that_names_itself_ends(tmp_path):
     listing = tmp_path / "loop.txt"
     listing.write_text("loop.txt\n")
     (frame,) = open_sources([str(listing)])
-    assert frame.problem == "is not a picture that can be read"
+    assert frame.problem == "is not a image that can be read"
 
 
 def test_a_list_of_folders_and_globs(tmp_path):
@@ -112,11 +112,11 @@ def test_a_list_of_folders_and_globs(tmp_path):
     ("content", "problem"),
     [
         (b"", "is empty (zero bytes)"),
-        (b"not a picture", "is not a picture that can be read"),
+        (b"not a image", "is not a image that can be read"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", None),
     ],
 )
-def test_an_unreadable_picture_is_a_frame_with_a_problem(tmp_path, content, problem):
+def test_an_unreadable_image_is_a_frame_with_a_problem(tmp_path, content, problem):
     bad, good = tmp_path / "bad.jpg", save(tmp_path / "good.jpg", 90)
     bad.write_bytes(content)
     first, second = open_sources([str(tmp_path)])
@@ -126,22 +126,22 @@ def test_an_unreadable_picture_is_a_frame_with_a_problem(tmp_path, content, prob
     assert (second.path, second.problem) == (str(good), "")
 
 
-def test_a_truncated_picture_is_a_problem(tmp_path):
+def test_a_truncated_image_is_a_problem(tmp_path):
     path = save(tmp_path / "cut.jpg", 90, (100, 100))
     path.write_bytes(path.read_bytes()[:-100])
     (frame,) = open_sources([str(path)])
-    assert frame.problem == "is truncated: the file ends before the picture does"
+    assert frame.problem == "is truncated: the file ends before the image does"
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("missing.jpg", "no such picture"),
-        ("missing/", "no such picture"),
+        ("missing.jpg", "no such image"),
+        ("missing/", "no such image"),
         ("", "--source is empty"),
-        ("empty", "holds no pictures or videos"),
-        ("*.png", "holds no pictures or videos"),
-        ("list.txt", "lists no pictures"),
+        ("empty", "holds no images or videos"),
+        ("*.png", "holds no images or videos"),
+        ("list.txt", "lists no images"),
         ("bad.mp4", "cannot be opened as a video"),
         ("x" * 5000, "cannot be opened: File name too long"),
         ("97", "97: cannot be opened as a video"),
@@ -162,7 +162,7 @@ def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, capfd, source, mes
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "list.txt").write_text("# nothing\n\n")
-    (tmp_path / "bad.mp4").write_bytes(b"no film")
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
     with pytest.raises(TfyoloError, match=message) as caught:
         open_sources([source])
     assert "secret" not in str(caught.value)
@@ -171,8 +171,8 @@ def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, capfd, source, mes
 
 @pytest.mark.parametrize(("codec", "suffix"), [("MJPG", ".avi"), ("mp4v", ".MP4")])
 @pytest.mark.parametrize(("stride", "indices"), [(1, range(7)), (3, (0, 3, 6)), (100, (0,))])
-def test_a_film(tmp_path, codec, suffix, stride, indices):
-    path = make_film(tmp_path / f"film{suffix}", frames=7, fps=10, codec=codec)
+def test_a_video(tmp_path, codec, suffix, stride, indices):
+    path = make_video(tmp_path / f"video{suffix}", frames=7, fps=10, codec=codec)
     frames = open_sources([str(path)], stride)
     seen = list(frames)
     assert frames.total == len(seen) == len(indices)
@@ -184,9 +184,9 @@ def test_a_film(tmp_path, codec, suffix, stride, indices):
     assert all(frame.video is seen[0].video for frame in seen)
 
 
-def test_a_damaged_film_in_a_folder_is_a_problem_and_the_others_come(tmp_path):
-    (tmp_path / "a.mp4").write_bytes(b"no film")
-    make_film(tmp_path / "b.avi", frames=2)
+def test_a_damaged_video_in_a_folder_is_a_problem_and_the_others_come(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    make_video(tmp_path / "b.avi", frames=2)
     save(tmp_path / "c.png", 70)
     frames = open_sources([str(tmp_path)])
     assert frames.total == 4
@@ -195,8 +195,8 @@ def test_a_damaged_film_in_a_folder_is_a_problem_and_the_others_come(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_film_that_is_cut_off_gives_the_frames_it_has(tmp_path):
-    path = make_film(tmp_path / "film.avi", frames=12, hw=(240, 320))
+def test_a_video_that_is_cut_off_gives_the_frames_it_has(tmp_path):
+    path = make_video(tmp_path / "video.avi", frames=12, hw=(240, 320))
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
     *frames, last = open_sources([str(path)])
     assert 0 < len(frames) < 12
@@ -206,8 +206,8 @@ def test_a_film_that_is_cut_off_gives_the_frames_it_has(tmp_path):
 
 @pytest.mark.parametrize(("codec", "suffix"), [("MJPG", ".avi"), ("mp4v", ".mp4"), ("MJPG", ".mkv")])
 @pytest.mark.parametrize("stride", [1, 3])
-def test_a_film_that_is_cut_by_a_little_is_told(tmp_path, codec, suffix, stride):
-    path = make_film(tmp_path / f"film{suffix}", frames=40, hw=(240, 320), codec=codec)
+def test_a_video_that_is_cut_by_a_little_is_told(tmp_path, codec, suffix, stride):
+    path = make_video(tmp_path / f"video{suffix}", frames=40, hw=(240, 320), codec=codec)
     whole = path.read_bytes()
     assert [frame.problem for frame in open_sources([str(path)], stride) if frame.problem] == []
     assert not is_cut(path)
@@ -237,7 +237,7 @@ def index_first(data):
      (5, 0, 100, False), (310, 300, 1, False)],
 )  # fmt: skip
 def test_where_headers_only_estimate_a_tenth_may_be_missing(frames, wanted, end_ms, early):
-    assert ends_early("https://example.org/film.webm", frames, wanted, end_ms, 10_000) is early
+    assert ends_early("https://example.org/video.webm", frames, wanted, end_ms, 10_000) is early
 
 
 def test_kinds_that_are_not_read_are_told(tmp_path):
@@ -296,16 +296,16 @@ def test_a_live_stream_is_looked_at_while_it_runs():
         iterator.close()  # joins the thread that reads
 
 
-def test_pictures_and_films_over_http(tmp_path):
-    picture = save(tmp_path / "a.png", 70).read_bytes()
-    film = make_film(tmp_path / "film.avi", frames=4).read_bytes()
-    pages = {"/a.png": ("image/png", [picture]), "/film.avi": ("video/avi", [film]), "/b.jpg": ("", [b"x"])}
+def test_images_and_videos_over_http(tmp_path):
+    image = save(tmp_path / "a.png", 70).read_bytes()
+    video = make_video(tmp_path / "video.avi", frames=4).read_bytes()
+    pages = {"/a.png": ("image/png", [image]), "/video.avi": ("video/avi", [video]), "/b.jpg": ("", [b"x"])}
     with serve(pages) as address:
-        names = ("a.png?size=1.5", "b.jpg", "missing.png", "film.avi")
+        names = ("a.png?size=1.5", "b.jpg", "missing.png", "video.avi")
         frames = list(open_sources([f"{address}/{name}" for name in names]))
-    assert [frame.name for frame in frames] == ["a.png", "b.jpg", "missing.png"] + ["film.avi"] * 4
+    assert [frame.name for frame in frames] == ["a.png", "b.jpg", "missing.png"] + ["video.avi"] * 4
     assert frames[0].image.mean() == 70
-    assert frames[1].problem == "is not a picture that can be read"
+    assert frames[1].problem == "is not a image that can be read"
     assert frames[2].problem == "cannot be fetched: HTTP Error 404: Not Found"
     assert [round(frame.image.mean(), -1) for frame in frames[3:]] == [0, 20, 40, 60]
 

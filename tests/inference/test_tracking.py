@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from tests.exports import exported_once, run_folder
-from tests.inference.films import read_film
+from tests.inference.videos import read_video
 from tests.readers import read_with
 from tfyolo.assets import DEFAULT_MODEL, MINI_DATA
 from tfyolo.data.images.read import read_image
@@ -39,4 +39,4 @@ def test_identities_follow_a_pan_over_a_photograph(tmp_path, tmp_path_factory):
         assert len(set(names)) == 1
         speed = np.polyfit(frames, lefts, 1)[0]
         assert abs(speed + STEP) < 1
-    assert len(read_film(tracked)[0]) == FRAMES
+    assert len(read_video(tracked)[0]) == FRAMES

@@ -46,7 +46,7 @@ def test_no_case_hangs_on_the_last_bit():
             assert (abs(objectness - threshold) > 1e-4).all()
 
 
-def test_colours_of_yuv_are_those_of_opencv():
+def test_colors_of_yuv_are_those_of_opencv():
     y, u, v = np.random.default_rng(0).integers(0, 256, (3, 64, 64), np.uint8)
     theirs = cv2.cvtColor(np.stack([y, v, u], -1), cv2.COLOR_YCrCb2RGB)
     np.testing.assert_allclose(rgb_of_yuv(y, u, v).astype(int), theirs.astype(int), atol=1)

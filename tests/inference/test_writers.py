@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.inference.films import read_film
+from tests.inference.videos import read_video
 from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.inference.names import Names, folder_names, shortened
 from tfyolo.inference.results import Result
@@ -25,16 +25,16 @@ def frame(name="a.jpg", video=None, index=0):
     return Frame(name, f"folder/{name}", np.zeros((1, 1, 3), np.uint8), video, index)
 
 
-def write(folder, *pairs, pictures=False, **wanted):
+def write(folder, *pairs, images=False, **wanted):
     """Write (frame, result) pairs; the files that are there then, relative to the folder."""
-    with Writer(Outputs(folder, pictures=pictures, **wanted)) as writer:
+    with Writer(Outputs(folder, images=images, **wanted)) as writer:
         for one, result in pairs:
             writer.write(one, result)
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_nothing_was_seen(tmp_path):
-    assert write(tmp_path, pictures=True, txt=True, crops=True, csv=True) == []
+    assert write(tmp_path, images=True, txt=True, crops=True, csv=True) == []
 
 
 @pytest.mark.parametrize(
@@ -55,19 +55,19 @@ def test_a_background_has_an_empty_label_file(tmp_path):
     assert (tmp_path / "labels" / "a.txt").read_text() == ""
 
 
-def test_labels_of_a_film_have_the_number_of_their_frame(tmp_path):
-    video = Video("film.avi", 10, 2)
-    pairs = [(frame("film.avi", video, index), make()) for index in (0, 3)]
-    assert write(tmp_path, *pairs, txt=True) == ["labels/film_1.txt", "labels/film_4.txt"]
+def test_labels_of_a_video_have_the_number_of_their_frame(tmp_path):
+    video = Video("video.avi", 10, 2)
+    pairs = [(frame("video.avi", video, index), make()) for index in (0, 3)]
+    assert write(tmp_path, *pairs, txt=True) == ["labels/video_1.txt", "labels/video_4.txt"]
 
 
 def test_table(tmp_path):
     names = ('x, "y"', "bee")
-    video = Video("film.avi", 10, 2)
+    video = Video("video.avi", 10, 2)
     pairs = [
         (frame("é.jpg"), make(2, names)),
         (frame("b.jpg"), make(0)),
-        (frame("film.avi", video, 3), make(1)),
+        (frame("video.avi", video, 3), make(1)),
     ]
     assert write(tmp_path, *pairs, csv=True) == ["predictions.csv"]
     with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
@@ -75,7 +75,7 @@ def test_table(tmp_path):
             ["Image Name", "Prediction", "Confidence", "xmin", "ymin", "xmax", "ymax"],
             ["é.jpg", "bee", "0.9000", "10.0", "20.0", "50.0", "60.0"],
             ["é.jpg", 'x, "y"', "0.1235", "0.0", "0.0", "100.0", "80.0"],
-            ["film.mp4#4", "bee", "0.9000", "10.0", "20.0", "50.0", "60.0"],
+            ["video.mp4#4", "bee", "0.9000", "10.0", "20.0", "50.0", "60.0"],
         ]
 
 
@@ -134,24 +134,24 @@ def test_class_names_as_folders(name, folder):
     assert folder_names((name,)) == [folder]
 
 
-def test_pictures(tmp_path):
-    assert write(tmp_path, (frame("a.png"), make()), pictures=True) == ["a.png"]
-    with Image.open(tmp_path / "a.png") as picture:
-        np.testing.assert_array_equal(np.asarray(picture), make().plot())
+def test_images(tmp_path):
+    assert write(tmp_path, (frame("a.png"), make()), images=True) == ["a.png"]
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), make().plot())
 
 
 @pytest.mark.parametrize(
     ("name", "written"),
     [("A.JPG", "A.JPG"), ("a.tiff", "a.tiff"), ("a.webp", "a.webp"), ("a.dng", "a.jpg"), ("a", "a.jpg")],
 )
-def test_kind_of_picture(tmp_path, name, written):
-    assert write(tmp_path, (frame(name), make()), pictures=True) == [written]
+def test_kind_of_image(tmp_path, name, written):
+    assert write(tmp_path, (frame(name), make()), images=True) == [written]
 
 
-def test_pictures_of_one_name_do_not_share_files(tmp_path):
+def test_images_of_one_name_do_not_share_files(tmp_path):
     names = ["a.jpg", "a.jpg", "a.png", "A.jpg", "a_2.jpg"]
     pairs = [(frame(name), make(1, level=i)) for i, name in enumerate(names)]
-    files = write(tmp_path, *pairs, pictures=True, txt=True, crops=True)
+    files = write(tmp_path, *pairs, images=True, txt=True, crops=True)
     stems = ["A_4", "a", "a_2", "a_2_2", "a_3"]
     assert [name for name in files if "/" not in name] == [
         f"{s}.png" if s == "a_3" else f"{s}.jpg" for s in stems
@@ -160,11 +160,11 @@ def test_pictures_of_one_name_do_not_share_files(tmp_path):
     assert [name for name in files if name.startswith("crops")] == sorted(
         f"crops/bee/{s}_1.jpg" for s in stems
     )
-    with Image.open(tmp_path / "a_3.png") as picture:
-        assert np.asarray(picture)[79, 0, 0] == 2
+    with Image.open(tmp_path / "a_3.png") as image:
+        assert np.asarray(image)[79, 0, 0] == 2
 
 
-def test_the_second_crop_of_one_picture_is_not_the_first_of_another(tmp_path):
+def test_the_second_crop_of_one_image_is_not_the_first_of_another(tmp_path):
     pairs = [(frame("a.jpg"), make(3)), (frame("a_3.jpg"), make(1))]
     files = write(tmp_path, *pairs, crops=True)
     assert files == ["crops/ant/a_2.jpg", "crops/bee/a_1.jpg", "crops/bee/a_3.jpg", "crops/bee/a_3_1.jpg"]
@@ -172,64 +172,64 @@ def test_the_second_crop_of_one_picture_is_not_the_first_of_another(tmp_path):
 
 @pytest.mark.parametrize("hw", [(48, 64), (49, 65)])
 @pytest.mark.parametrize("fps", [12.5, 29.97, 30 / 7, 0.5])
-def test_film(tmp_path, hw, fps):
-    video = Video("film.avi", fps, 5)
-    pairs = [(frame("film.avi", video, i), make(0, hw=hw, level=40 * i)) for i in range(5)]
-    assert write(tmp_path, *pairs, pictures=True) == ["film.mp4"]
-    frames, written_fps = read_film(tmp_path / "film.mp4")
-    assert frames.shape == (5, hw[0] // 2 * 2, hw[1] // 2 * 2, 3)  # MPEG-4 has colours in blocks of 2 x 2
+def test_video(tmp_path, hw, fps):
+    video = Video("video.avi", fps, 5)
+    pairs = [(frame("video.avi", video, i), make(0, hw=hw, level=40 * i)) for i in range(5)]
+    assert write(tmp_path, *pairs, images=True) == ["video.mp4"]
+    frames, written_fps = read_video(tmp_path / "video.mp4")
+    assert frames.shape == (5, hw[0] // 2 * 2, hw[1] // 2 * 2, 3)  # MPEG-4 has colors in blocks of 2 x 2
     assert written_fps == pytest.approx(fps, abs=0.01)
     np.testing.assert_allclose(frames.mean((1, 2, 3)), [0, 40, 80, 120, 160], atol=4)
 
 
-def test_two_films_of_one_name_are_two_files(tmp_path):
+def test_two_videos_of_one_name_are_two_files(tmp_path):
     videos = [Video("a.avi", 10, 2), Video("a.mp4", 10, 3)]
     pairs = [(frame(v.name, v, i), make(0)) for v in videos for i in range(v.frames)]
-    assert write(tmp_path, *pairs, (frame("a.jpg"), make(0)), pictures=True) == [
+    assert write(tmp_path, *pairs, (frame("a.jpg"), make(0)), images=True) == [
         "a-2.jpg",
         "a.mp4",
         "a_2.mp4",
     ]
-    assert [len(read_film(tmp_path / name)[0]) for name in ("a.mp4", "a_2.mp4")] == [2, 3]
+    assert [len(read_video(tmp_path / name)[0]) for name in ("a.mp4", "a_2.mp4")] == [2, 3]
 
 
-def test_a_film_whose_frames_change_size_keeps_the_first(tmp_path):
-    video = Video("film.avi", 10, 2)
-    pairs = [(frame("film.avi", video, i), make(0, hw=hw)) for i, hw in enumerate([(48, 64), (64, 48)])]
-    write(tmp_path, *pairs, pictures=True)
-    assert read_film(tmp_path / "film.mp4")[0].shape == (2, 48, 64, 3)
+def test_a_video_whose_frames_change_size_keeps_the_first(tmp_path):
+    video = Video("video.avi", 10, 2)
+    pairs = [(frame("video.avi", video, i), make(0, hw=hw)) for i, hw in enumerate([(48, 64), (64, 48)])]
+    write(tmp_path, *pairs, images=True)
+    assert read_video(tmp_path / "video.mp4")[0].shape == (2, 48, 64, 3)
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, RuntimeError])
 def test_a_run_that_stops_half_way_leaves_whole_files(tmp_path, failure):
-    video = Video("film.avi", 10, 100)
+    video = Video("video.avi", 10, 100)
 
     def run():
         with Writer(Outputs(tmp_path, csv=True)) as writer:
             for index in range(3):
-                writer.write(frame("film.avi", video, index), make(1))
+                writer.write(frame("video.avi", video, index), make(1))
             raise failure
 
     with pytest.raises(failure):
         run()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["film.mp4", "predictions.csv"]
-    assert len(read_film(tmp_path / "film.mp4")[0]) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["video.mp4", "predictions.csv"]
+    assert len(read_video(tmp_path / "video.mp4")[0]) == 3
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 4
 
 
-def test_while_a_film_is_written_the_last_one_stays(tmp_path):
-    video = Video("film.avi", 10, 2)
-    (tmp_path / "film.mp4").write_bytes(b"of an earlier run")
+def test_while_a_video_is_written_the_last_one_stays(tmp_path):
+    video = Video("video.avi", 10, 2)
+    (tmp_path / "video.mp4").write_bytes(b"of an earlier run")
     with Writer(Outputs(tmp_path)) as writer:
-        writer.write(frame("film.avi", video), make(0))
-        assert (tmp_path / "film.mp4").read_bytes() == b"of an earlier run"
-    assert len(read_film(tmp_path / "film.mp4")[0]) == 1
+        writer.write(frame("video.avi", video), make(0))
+        assert (tmp_path / "video.mp4").read_bytes() == b"of an earlier run"
+    assert len(read_video(tmp_path / "video.mp4")[0]) == 1
 
 
-def test_a_film_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_video_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(cv2.VideoWriter, "fourcc", lambda *_: cv2.VideoWriter_fourcc(*"none"))
-    with pytest.raises(TfyoloError, match=r"film\.mp4: no video of 100x80 pixels can be written"):
-        write(tmp_path, (frame("film.avi", Video("film.avi", 10, 2)), make(0)), pictures=True)
+    with pytest.raises(TfyoloError, match=r"video\.mp4: no video of 100x80 pixels can be written"):
+        write(tmp_path, (frame("video.avi", Video("video.avi", 10, 2)), make(0)), images=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -249,7 +249,7 @@ def test_no_two_sources_write_one_file(tmp_path):
     sources += [frame("clip_0.mp4", live, 0), frame("cafe\u0301.jpg"), frame("caf\u00e9.jpg")]
     sources += [frame("clip_07.jpg"), frame("clip_x.jpg")]
     pairs = [(source, make(2)) for source in sources]
-    files = write(tmp_path, *pairs, pictures=True, txt=True, crops=True)
+    files = write(tmp_path, *pairs, images=True, txt=True, crops=True)
     folded = [name.casefold() for name in files]
     assert len(set(folded)) == len(files)
     assert len([name for name in files if name.startswith("labels/")]) == len(sources)
@@ -279,7 +279,7 @@ def test_names_of_any_sources_in_any_order(seed):
 @pytest.mark.parametrize("stem", ["x" * 250, "é" * 125, "犬" * 83, "a\udcff" * 120])
 def test_long_names_are_cut(tmp_path, stem):
     assert 170 < len(shortened(stem).encode("utf-8", "surrogateescape")) <= 180
-    files = write(tmp_path, (frame(f"{stem}.jpg"), make(1)), pictures=True, txt=True, crops=True, csv=True)
+    files = write(tmp_path, (frame(f"{stem}.jpg"), make(1)), images=True, txt=True, crops=True, csv=True)
     assert len(files) == 4
 
 

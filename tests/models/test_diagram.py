@@ -1,4 +1,4 @@
-"""Pictures of networks."""
+"""Images of networks."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ class Quantized:
     network: Any
     spec: Any
     contract: Any
-    pictures: np.ndarray
+    images: np.ndarray
 
 
-def cell_pictures(count: int, first: int = 0) -> np.ndarray:
+def cell_images(count: int, first: int = 0) -> np.ndarray:
     """uint8 (count, 160, 160, 3): photographs of blood cells."""
     from tfyolo.data.images.letterbox import Letterbox
     from tfyolo.data.images.read import read_image
@@ -36,11 +36,11 @@ def cell_pictures(count: int, first: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def cells_int8(cells_detector):
-    """Calibrated with the default estimator and reconstruction, on 12 pictures."""
+    """Calibrated with the default estimator and reconstruction, on 12 images."""
     from tfyolo.models.network import Network
     from tfyolo.quantization.calibration import calibrate
 
     contract = cells_detector.contract.model_copy(update={"image_size": IMAGE_HW})
     exact = Network.of(cells_detector.model, contract.spec)
-    network, spec = calibrate(exact, cell_pictures(12))
-    return Quantized(exact, network, spec, contract, cell_pictures(6, first=50))
+    network, spec = calibrate(exact, cell_images(12))
+    return Quantized(exact, network, spec, contract, cell_images(6, first=50))

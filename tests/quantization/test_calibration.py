@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.quantization.conftest import IMAGE_HW, cell_pictures
+from tests.quantization.conftest import IMAGE_HW, cell_images
 from tfyolo.export.graph.nodes import Rounding, run_network
 from tfyolo.models.network import IMAGES
 from tfyolo.models.quantization import KEEPS_SCALE, range_names
@@ -13,11 +13,11 @@ from tfyolo.quantization.fidelity import DetectorFidelity
 from tfyolo.quantization.model import quantized_model
 
 
-def heads(network, pictures, rounding=None):
-    """Per picture and scale the three parts."""
+def heads(network, images, rounding=None):
+    """Per image and scale the three parts."""
     found = []
-    for picture in pictures:
-        scales = run_network(network, picture[None] / np.float32(255), rounding)
+    for image in images:
+        scales = run_network(network, image[None] / np.float32(255), rounding)
         found.append([tuple(part[0].numpy() for part in parts) for parts in scales])
     return found
 
@@ -25,8 +25,8 @@ def heads(network, pictures, rounding=None):
 def fidelity(cells, network, spec):
     measured = DetectorFidelity(cells.contract)
     pairs = zip(
-        heads(cells.exact, cells.pictures),
-        heads(network, cells.pictures, Rounding(network, spec)),
+        heads(cells.exact, cells.images),
+        heads(network, cells.images, Rounding(network, spec)),
         strict=True,
     )
     for exact, rounded in pairs:
@@ -60,7 +60,7 @@ def test_tensors_that_share_a_scale_share_a_range(cells_int8):
 def test_default_beats_plain_calibration(cells_int8):
     default = fidelity(cells_int8, cells_int8.network, cells_int8.spec)
     plain = calibrate(
-        cells_int8.exact, cell_pictures(12), CalibrationOptions(ranges="minmax", reconstruct=False)
+        cells_int8.exact, cell_images(12), CalibrationOptions(ranges="minmax", reconstruct=False)
     )
     simple = fidelity(cells_int8, *plain)
     assert default.score_error < 0.9 * simple.score_error
@@ -73,9 +73,9 @@ def test_what_is_kept_in_float_is_not_rounded(cells_int8):
     network = cells_int8.network.with_weights(
         {k: v for k, v in cells_int8.exact.weights.items() if k.startswith("model.24.")}
     )
-    picture = cells_int8.pictures[:1]
+    image = cells_int8.images[:1]
     seen = {}
-    run_network(network, picture / np.float32(255), Rounding(network, spec), seen.__setitem__)
+    run_network(network, image / np.float32(255), Rounding(network, spec), seen.__setitem__)
     values = seen["model.24.m.0.box"].numpy().ravel()
     assert len(np.unique(values)) > 256
     assert len(np.unique(seen["model.17.cv3.act"].numpy())) <= 256
@@ -97,9 +97,9 @@ def test_integer_file_computes_what_the_graph_says(cells_int8, tmp_path):
     assert kinds <= {np.int8, np.uint8, np.int32}
     run = interpreter.get_signature_runner()
     scales = {name: detail["quantization"][0] for name, detail in run.get_output_details().items()}
-    picture = cells_int8.pictures[:1]
-    outputs = run(images=picture)
-    graph = heads(cells_int8.network, picture, Rounding(cells_int8.network, cells_int8.spec))[0]
+    image = cells_int8.images[:1]
+    outputs = run(images=image)
+    graph = heads(cells_int8.network, image, Rounding(cells_int8.network, cells_int8.spec))[0]
     for i, parts in enumerate(graph):
         for name, expected in zip(("box", "objectness", "classes"), parts, strict=True):
             zero = run.get_output_details()[f"{name}_{i}"]["quantization"][1]
@@ -118,15 +118,13 @@ def test_quantization_is_saved_with_the_model(cells_int8, tmp_path):
     )
     model, contract = load_model(path)
     assert contract.quantization == cells_int8.spec
-    picture = tf.constant(cells_int8.pictures[:1] / np.float32(255))
+    image = tf.constant(cells_int8.images[:1] / np.float32(255))
     from tfyolo.models.network import Network
 
     again = Network.of(model, contract.spec)
     for name, weights in cells_int8.network.weights.items():
         np.testing.assert_allclose(again.weights[name].kernel, weights.kernel, rtol=1e-5, atol=1e-7)
-    before, after = (
-        run_network(n, picture, Rounding(n, cells_int8.spec)) for n in (cells_int8.network, again)
-    )
+    before, after = (run_network(n, image, Rounding(n, cells_int8.spec)) for n in (cells_int8.network, again))
     for a, b in zip(before, after, strict=True):
         for x, y in zip(a, b, strict=True):
             assert np.mean(np.abs(x - y) > 1e-6) < 0.01
@@ -134,7 +132,7 @@ def test_quantization_is_saved_with_the_model(cells_int8, tmp_path):
 
 @pytest.mark.parametrize("change", ["equal", "noise", "nothing"])
 def test_fidelity(cells_int8, change):
-    exact = heads(cells_int8.exact, cells_int8.pictures[:2])
+    exact = heads(cells_int8.exact, cells_int8.images[:2])
     random = np.random.default_rng(0)
     measured = DetectorFidelity(cells_int8.contract)
     for parts in exact:

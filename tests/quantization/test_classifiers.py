@@ -28,48 +28,47 @@ TINY = Path(__file__).parents[1] / "tiny-cls.yaml"
 
 
 @pytest.fixture(scope="module")
-def colours(tmp_path_factory):
-    return class_folders(tmp_path_factory.mktemp("colours"), train=8, val=4, test=2)
+def colors(tmp_path_factory):
+    return class_folders(tmp_path_factory.mktemp("colors"), train=8, val=4, test=2)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory, colours):
-    """A classifier that tells the colours apart."""
+def model(tmp_path_factory, colors):
+    """A classifier that tells the colors apart."""
     folder = tmp_path_factory.mktemp("model")
     tiny = folder / "tiny-cls.yaml"
     tiny.write_text(TINY.read_text() + "normalize: imagenet\n")
     words = ["--model", str(tiny), "--img", "32", "--batch", "4", "--epochs", "15", "--lr0", "0.01"]
     words += ["--jitter", "0", "--scale", "0.5"]
     assert (
-        main(["classify", "train", "--data", str(colours), *words, "--noplots", "--project", str(folder)])
-        == 0
+        main(["classify", "train", "--data", str(colors), *words, "--noplots", "--project", str(folder)]) == 0
     )
     return folder / "exp/weights/best.keras"
 
 
 @pytest.fixture(scope="module")
-def quantized(model, colours):
+def quantized(model, colors):
     """The float network, the calibrated one, its quantization, the contract and what it was calibrated on."""
     float_model, contract = load_model(model)
     exact = Network.of(float_model, contract.spec)
-    pictures = folder_images(colours, "train", (32, 32), 24)
-    network, spec = calibrate(exact, pictures, CalibrationOptions(reconstruct=False))
-    return exact, network, spec, contract, pictures
+    images = folder_images(colors, "train", (32, 32), 24)
+    network, spec = calibrate(exact, images, CalibrationOptions(reconstruct=False))
+    return exact, network, spec, contract, images
 
 
 def test_twin_rounds_as_the_exported_graph(quantized):
-    _, network, spec, _, pictures = quantized
-    images = pictures / np.float32(255)
-    ((expected,),) = run_network(network, images, Rounding(network, spec))
+    _, network, spec, _, images = quantized
+    batch = images / np.float32(255)
+    ((expected,),) = run_network(network, batch, Rounding(network, spec))
     low, high = spec.ranges[network.heads[0][0]]
-    found = QatModel(network, spec, (32, 32)).model(images, training=False)
+    found = QatModel(network, spec, (32, 32)).model(batch, training=False)
     assert np.abs(found - expected).max() < 3 * (high - low) / 255
 
 
 @pytest.mark.parametrize("loss", ["distill", "labels", "both"])
-def test_training_lowers_the_loss_and_leaves_the_normalization(quantized, colours, loss):
+def test_training_lowers_the_loss_and_leaves_the_normalization(quantized, colors, loss):
     exact, network, spec, contract, _ = quantized
-    data = find_task(colours, contract).training(BatchOptions((32, 32), 8, 0, loss, "scratch-low"))
+    data = find_task(colors, contract).training(BatchOptions((32, 32), 8, 0, loss, "scratch-low"))
     assert (data.side, data.steps_per_epoch) == (32, 3)
     training = QuantizedTraining(
         exact, QatModel(network, spec, (32, 32)), data.objective, QatOptions(40, 0.1, 3, loss)
@@ -108,8 +107,8 @@ def test_labels_are_smoothed():
 
 
 def test_debug_compares_probabilities(quantized):
-    exact, network, spec, contract, pictures = quantized
-    report = debug(exact, network, spec, contract, pictures[:6], worst=1)
+    exact, network, spec, contract, images = quantized
+    report = debug(exact, network, spec, contract, images[:6], worst=1)
     first, kept = report.variants
     assert 0 < first.score_error < 0.1
     assert first.fidelity >= 5 / 6
@@ -119,16 +118,16 @@ def test_debug_compares_probabilities(quantized):
         exact,
         spec.model_copy(update={"keep_float": ("images", "normalize", "model")}),
         contract,
-        pictures[:6],
+        images[:6],
         0,
     )
     assert same.variants[0].score_error == pytest.approx(0, abs=1e-6)
     assert same.variants[0].fidelity == 1
 
 
-def test_quantize_then_export_without_data_then_val(model, colours, tmp_path, capsys):
+def test_quantize_then_export_without_data_then_val(model, colors, tmp_path, capsys):
     small = tmp_path / "small.keras"
-    words = ["quantize", "--weights", str(model), "--data", str(colours), "--steps", "6", "--batch", "8"]
+    words = ["quantize", "--weights", str(model), "--data", str(colors), "--steps", "6", "--batch", "8"]
     assert main([*words, "--output", str(small)]) == 0
     assert "step 6 of 6" in capsys.readouterr().out
     _, contract = load_model(small)
@@ -139,7 +138,7 @@ def test_quantize_then_export_without_data_then_val(model, colours, tmp_path, ca
     for weights in (model, small, tmp_path / "small.tflite"):
         run = ["--project", str(tmp_path), "--name", weights.suffix[1:], "--noplots"]
         assert (
-            main(["classify", "val", "--weights", str(weights), "--data", str(colours), *run, "--exist-ok"])
+            main(["classify", "val", "--weights", str(weights), "--data", str(colors), *run, "--exist-ok"])
             == 0
         )
         top1.append(json.loads((tmp_path / weights.suffix[1:] / "metrics.json").read_text())["top1"])
@@ -147,13 +146,13 @@ def test_quantize_then_export_without_data_then_val(model, colours, tmp_path, ca
     assert min(top1) >= 11 / 12
 
 
-def test_train_qat_ends_with_an_integer_file_and_its_top1(model, colours, tmp_path, capsys):
+def test_train_qat_ends_with_an_integer_file_and_its_top1(model, colors, tmp_path, capsys):
     words = [
         "classify",
         "train",
         "--qat",
         "--data",
-        str(colours),
+        str(colors),
         "--img",
         "32",
         "--epochs",
@@ -170,10 +169,10 @@ def test_train_qat_ends_with_an_integer_file_and_its_top1(model, colours, tmp_pa
     assert "--qat needs --data and --pretrained" in capsys.readouterr().err
 
 
-def test_models_and_data_of_the_other_task_are_refused(model, colours, tmp_path, capsys):
+def test_models_and_data_of_the_other_task_are_refused(model, colors, tmp_path, capsys):
     weights = ["--weights", str(model), "--data"]
     for words in (
-        ["train", "--qat", *weights, str(colours), "--project", str(tmp_path)],
+        ["train", "--qat", *weights, str(colors), "--project", str(tmp_path)],
         ["quantize", *weights, str(tmp_path / "fruit.yaml")],
         ["quant-debug", *weights, str(tmp_path / "fruit.yaml"), "--project", str(tmp_path)],
     ):
@@ -186,13 +185,13 @@ def test_models_and_data_of_the_other_task_are_refused(model, colours, tmp_path,
     assert tfyolo.load(model).contract.quantization is None
 
 
-def test_qat_takes_the_models_own_size_and_no_flag_in_vain(model, colours, tmp_path, capsys):
+def test_qat_takes_the_models_own_size_and_no_flag_in_vain(model, colors, tmp_path, capsys):
     words = [
         "classify",
         "train",
         "--qat",
         "--data",
-        str(colours),
+        str(colors),
         "--pretrained",
         str(model),
         "--epochs",

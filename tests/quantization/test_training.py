@@ -31,23 +31,23 @@ MICRO = Path(__file__).parents[1] / "micro.yaml"
 def tiny_int8():
     """A small network that sees something, float and calibrated."""
     detector = confident(4, (64, 64), "micro.yaml")
-    exact, pictures = Network.of(detector.model, detector.contract.spec), letterboxed((64, 64))
-    network, spec = calibrate(exact, pictures, CalibrationOptions(reconstruct=False))
-    return exact, network, spec, detector.contract, pictures
+    exact, images = Network.of(detector.model, detector.contract.spec), letterboxed((64, 64))
+    network, spec = calibrate(exact, images, CalibrationOptions(reconstruct=False))
+    return exact, network, spec, detector.contract, images
 
 
-def batches(pictures):
-    images = pictures.astype(np.float32) / 255
+def batches(images):
+    batch = images.astype(np.float32) / 255
     labels = np.full((2, 16, 5), -1, np.float32)
     labels[:, 0] = [1, 0.5, 0.5, 0.4, 0.4]
     while True:
-        yield images, labels
+        yield batch, labels
 
 
 def test_twin_rounds_as_the_exported_graph(cells_int8):
     network, spec = cells_int8.network, cells_int8.spec
     twin = QatModel(network, spec, (160, 160))
-    images = cells_int8.pictures[:1] / np.float32(255)
+    images = cells_int8.images[:1] / np.float32(255)
     values = {IMAGES: images}
     run_network(network, images, Rounding(network, spec), values.__setitem__)
     owner = range_names(network)
@@ -76,12 +76,12 @@ def test_twin_rounds_as_the_exported_graph(cells_int8):
 
 @pytest.mark.parametrize("loss", ["distill", "both"])
 def test_training_lowers_the_loss_and_ends_on_the_grid(tiny_int8, loss):
-    exact, network, spec, contract, pictures = tiny_int8
+    exact, network, spec, contract, images = tiny_int8
     twin = QatModel(network, spec, (64, 64))
     options = QatOptions(steps=30, learning_rate=0.05, warmup=3, loss=loss)
     training = QuantizedTraining(exact, twin, DetectionObjective(contract), options)
     losses = []
-    training.run(batches(pictures), lambda step, value: losses.append(value))
+    training.run(batches(images), lambda step, value: losses.append(value))
     assert len(losses) == 30
     assert np.mean(losses[-5:]) < 0.97 * np.mean(losses[:3])
     trained, spec = twin.trained()
@@ -95,13 +95,13 @@ def test_training_lowers_the_loss_and_ends_on_the_grid(tiny_int8, loss):
 
 
 def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
-    exact, network, spec, contract, pictures = tiny_int8
+    exact, network, spec, contract, images = tiny_int8
     options = QatOptions(steps=12, learning_rate=0.05, save_every=6)
 
     def run(stop=None, resume=False):
         twin = QatModel(network, spec, (64, 64))
         training = QuantizedTraining(exact, twin, DetectionObjective(contract), options)
-        source = batches(pictures)
+        source = batches(images)
         if resume:
             assert training.resume(tmp_path / "state.npz")
             assert training.done == 6
@@ -134,7 +134,7 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     output = tmp_path / "tiny_int8.keras"
     options = QuantizeOptions(data, str(weights), output, train=QatOptions(steps=3), batch=2)
     assert quantize(options, log=told.append) == output
-    assert told[0] == "calibrating on 6 pictures"
+    assert told[0] == "calibrating on 6 images"
     assert told[-1].startswith("step 3 of 3: loss")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["shapes", "tiny.keras", "tiny_int8.keras"]
     _, contract = load_model(output)
@@ -167,13 +167,13 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
             quantize(options, kill, told.append)
         return [sentence for sentence in told if "calibra" in sentence or "resumed" in sentence]
 
-    assert run() == ["calibrating on 4 pictures"]
+    assert run() == ["calibrating on 4 images"]
     state = tmp_path / "out.progress.npz"
     going_on = [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
     assert run() == going_on
     assert run(replace(options, weights=load_model(weights))) == going_on  # the same weights, in memory
     create(MICRO, names=datasets.SHAPES).save(weights)
-    assert run() == ["calibrating on 4 pictures"]
+    assert run() == ["calibrating on 4 images"]
     assert origin_of(state)
     state.write_bytes(state.read_bytes()[:100])
     assert origin_of(state) is None

@@ -1,4 +1,4 @@
-"""A small data set and a small network that a test can train in seconds."""
+"""A small dataset and a small network that a test can train in seconds."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ MICRO = str(Path(__file__).parents[1] / "micro.yaml")
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory):
-    """The YAML of 24 training and 8 validation pictures of 64 pixels."""
+    """The YAML of 24 training and 8 validation images of 64 pixels."""
     return datasets.shapes(tmp_path_factory.mktemp("shapes"), train=24, val=8, image_size=64)

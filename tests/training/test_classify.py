@@ -31,14 +31,14 @@ GENTLE = ClassificationAugmentation(scale=0.5, jitter=0.0)
 
 
 @pytest.fixture(scope="module")
-def colours(tmp_path_factory):
-    return class_folders(tmp_path_factory.mktemp("colours"), train=8, val=4, test=2)
+def colors(tmp_path_factory):
+    return class_folders(tmp_path_factory.mktemp("colors"), train=8, val=4, test=2)
 
 
 @pytest.fixture(scope="module")
-def options(colours):
+def options(colors):
     return ClassifyOptions(
-        colours, TINY, epochs=3, batch=8, image_size=32, augmentation=GENTLE, plots=False, tensorboard=False,
+        colors, TINY, epochs=3, batch=8, image_size=32, augmentation=GENTLE, plots=False, tensorboard=False,
         hyps=ClassifyHyps(lr0=0.01),
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_it_learns_and_says_how_well(unbroken):
     assert max(rates) == pytest.approx(0.01, rel=0.02)
 
 
-def test_a_run_writes_models_figures_and_pictures(unbroken):
+def test_a_run_writes_models_figures_and_images(unbroken):
     for name in ("results.csv", "results.png", "train_batch0.jpg", "opt.yaml", "weights/best.keras",
                  "weights/last.keras", "weights/epoch6.keras", "metrics.json", "confusion_matrix.png",
                  "val_batch0.jpg"):  # fmt: skip
@@ -96,7 +96,7 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
     notes, said = (tmp_path / "killed/opt.yaml").read_text(), []
     for split in ("train", "val"):
         (options.data / split / "red").rename(options.data / split / "rot")
-    with pytest.raises(TfyoloError, match="the classes of the data set have changed"):
+    with pytest.raises(TfyoloError, match="the classes of the dataset have changed"):
         train_classifier(wanted, tmp_path / "killed", resume=last)
     for split in ("train", "val"):
         (options.data / split / "rot").rename(options.data / split / "red")
@@ -183,8 +183,8 @@ def test_a_classifier_gives_its_normalization_too(options, tmp_path):
         assert start.total - start.taken == 2  # the last layer has other classes
 
 
-def test_fit_in_a_few_lines(colours, tmp_path):
-    data = tfyolo.ClassificationData(colours, image_size=32, batch=8, augmentation=GENTLE)
+def test_fit_in_a_few_lines(colors, tmp_path):
+    data = tfyolo.ClassificationData(colors, image_size=32, batch=8, augmentation=GENTLE)
     assert (data.names, data.steps) == (NAMES, 3)
     model = tfyolo.training_classifier(data, TINY)
     model.compile("Adam", epochs=2, steps_per_epoch=data.steps, batch=8)
@@ -195,7 +195,7 @@ def test_fit_in_a_few_lines(colours, tmp_path):
     assert set(history) >= {"loss", "accuracy", "val/loss", "metrics/accuracy_top1"}
     assert validation.metrics.names == NAMES
     assert model(tf.zeros((2, 32, 32, 3))).shape == (2, 3)
-    saved = load(model.save_averaged(tmp_path / "colours.keras"))
+    saved = load(model.save_averaged(tmp_path / "colors.keras"))
     assert {name for _, name, _ in saved(np.zeros((40, 40, 3), np.uint8))[0].top(3)} == set(NAMES)
     assert saved.names == NAMES
 

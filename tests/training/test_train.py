@@ -51,7 +51,7 @@ def unbroken(options, tmp_path_factory):
     return train(replace(options, plots=True, tensorboard=True, save_period=2), folder)
 
 
-def test_a_run_writes_models_figures_and_pictures(unbroken):
+def test_a_run_writes_models_figures_and_images(unbroken):
     folder = unbroken.folder
     for name in ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "opt.yaml", "hyp.yaml",
                  "weights/best.keras",
@@ -97,7 +97,7 @@ def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
     assert names in Path("data.yaml").read_text()
     Path("data.yaml").write_text(Path("data.yaml").read_text().replace("circle, rect", "rect, circle, "))
     with pytest.raises(
-        TfyoloError, match=r"data.yaml: the classes of the data set have changed: it has rect, "
+        TfyoloError, match=r"data.yaml: the classes of the dataset have changed: it has rect, "
     ):
         train(elsewhere, tmp_path, resume=last)
     Path("data.yaml").write_text(Path("data.yaml").read_text().replace("rect, circle, ", "circle, rect"))
@@ -133,7 +133,7 @@ def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     cfg.write_text(re.sub(r"anchors:\n(  - .*\n){1}", "anchors: 3\n", Path(MICRO).read_text()))
     said = []
     result = train(replace(options, cfg=str(cfg), epochs=2, **flags), tmp_path / "run", log=said.append)
-    assert np.array(load(result.best).contract.anchors_px).max() < 64  # the pictures' size
+    assert np.array(load(result.best).contract.anchors_px).max() < 64  # the images' size
     rows = list(csv.DictReader((tmp_path / "run/results.csv").open()))
     assert len(rows) == 2
     assert all(0 < float(row["train/box_loss"]) < 1 for row in rows)

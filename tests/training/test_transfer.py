@@ -50,7 +50,7 @@ def begun(request, tmp_path_factory):
     ("names", "origins", "said"),
     [
         (OLD, [0, 1, 2], ""),
-        (("cat", "ant", "bee"), [2, 0, 1], "classes by their names, in the data set's order"),
+        (("cat", "ant", "bee"), [2, 0, 1], "classes by their names, in the dataset's order"),
         (("cat", "dog", "ant"), [2, None, 0], "2 of 3 classes by their names; new: dog"),
         (("bee",), [1], "classes by their names"),
         (("elk", "cat", "Bee", "ant", "fly"), [None, 2, 1, 0, None], "3 of 5 classes by their names"),

@@ -52,7 +52,7 @@ def _yuv_case(
     chroma_hw = ((height + 1) // 2, (width + 1) // 2)
     y = rng.integers(0, 256, image_size, np.uint8)
     u, v = rng.integers(0, 256, (2, *chroma_hw), np.uint8)
-    # Black, white and the ends of each colour difference, where sums leave 0 to 255.
+    # Black, white and the ends of each color difference, where sums leave 0 to 255.
     y.flat[: min(4, y.size)] = [0, 255, 0, 255][: y.size]
     u.flat[0], v.flat[-1] = 0, 255
     luma, y_stride = _laid_out(rng, y[..., None], beyond)
@@ -86,7 +86,7 @@ def _laid_out(rng: np.random.Generator, plane: np.ndarray, beyond: int) -> tuple
 
 
 def upright_cases() -> list[Case]:
-    """Pixels of a picture that is turned clockwise, then mirrored, then fitted into the input."""
+    """Pixels of a image that is turned clockwise, then mirrored, then fitted into the input."""
     rng = np.random.default_rng(7)
     cases = []
     for image_size, target_hw in (((9, 13), (16, 16)), ((24, 16), (8, 12)), ((16, 16), (8, 8))):
@@ -111,7 +111,7 @@ def upright_cases() -> list[Case]:
 
 
 def view_cases() -> list[Case]:
-    """Boxes in pixels of a picture, and where they are in the view that shows it."""
+    """Boxes in pixels of a image, and where they are in the view that shows it."""
     rng = np.random.default_rng(8)
     cases = []
     for image_size, view_hw in (

@@ -94,7 +94,7 @@ def test_classifier_gives_pytorchs_logits():
     assert (contract.task, contract.anchors_px, contract.strides) == ("classify", (), (32,))
     mean, deviation = contract.spec.normalization
     with np.load(ARCH / "yolov5n-cls-v7.0.npz") as stored:
-        # PyTorch was given pictures as they are; the network here normalizes them itself.
+        # PyTorch was given images as they are; the network here normalizes them itself.
         images = stored["images_nchw"].transpose(0, 2, 3, 1) * deviation + mean
         np.testing.assert_allclose(model(images.astype(np.float32)), stored["out0"], atol=1e-6)
 

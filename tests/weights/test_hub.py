@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from tests.inference.films import serve
+from tests.inference.videos import serve
 from tfyolo.errors import TfyoloError
 from tfyolo.weights import hub
 
@@ -64,7 +64,7 @@ def test_then_a_download(places, capsys):
     assert hub.fetch_weights("yolov5s") == path  # the server is down again
 
 
-def test_a_download_names_the_licence(capsys):
+def test_a_download_names_the_license(capsys):
     with pytest.raises(TfyoloError):
         hub.fetch_weights("yolov5s")
     assert "AGPL-3.0" in capsys.readouterr().err

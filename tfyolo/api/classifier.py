@@ -47,10 +47,10 @@ class Classifier(TaskModel, inference.Classifier):
         plots: bool = True,
         progress: Progress | None = None,
     ) -> ClassificationMetrics:
-        """Measure top-1 and top-5 accuracy on a data set, as `tfyolo classify val` does.
+        """Measure top-1 and top-5 accuracy on a dataset, as `tfyolo classify val` does.
 
         Args:
-            data: folder of a data set: `val/CLASS/*.jpg`.
+            data: folder of a dataset: `val/CLASS/*.jpg`.
             split: `train`, `val` or `test`; defaults to `val`, or `test` where there is no `val`.
             batch_size: number of images in one call of the model.
             image_size: input size in pixels, one number or (height, width); defaults to `image_size`.
@@ -62,7 +62,7 @@ class Classifier(TaskModel, inference.Classifier):
             Metrics, such as `top1` and `top5` (0 to 1), and precision and recall of each class.
 
         Raises:
-            TfyoloError: the data set is wrong, or has a class that the model does not have.
+            TfyoloError: the dataset is wrong, or has a class that the model does not have.
 
         Example:
             >>> import tfyolo
@@ -98,11 +98,11 @@ class Classifier(TaskModel, inference.Classifier):
 
         The run is written into a new folder: `weights/best.keras` and `weights/last.keras`, `results.csv`,
         plots and TensorBoard's event files. Afterwards this classifier has the weights of `best.keras`, the
-        class names of the data set and the image size of the training; `model` is a new `keras.Model`.
+        class names of the dataset and the image size of the training; `model` is a new `keras.Model`.
         A run that was interrupted is continued by `tfyolo classify train --resume FOLDER`.
 
         Args:
-            data: folder of a data set: `train/CLASS/*.jpg`, `val/CLASS/*.jpg`.
+            data: folder of a dataset: `train/CLASS/*.jpg`, `val/CLASS/*.jpg`.
             epochs: number of epochs.
             batch_size: number of images in a batch.
             image_size: side of the images in pixels; defaults to the longer side of `image_size`.
@@ -120,7 +120,7 @@ class Classifier(TaskModel, inference.Classifier):
             The folder, the paths of the best and the last model, and `metrics` of the best on `val`.
 
         Raises:
-            TfyoloError: data set or options are wrong, or this is an exported file.
+            TfyoloError: dataset or options are wrong, or this is an exported file.
 
         Example:
             >>> import tfyolo

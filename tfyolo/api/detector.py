@@ -62,10 +62,10 @@ class Detector(TaskModel, inference.Detector):
         plots: bool = True,
         progress: Progress | None = None,
     ) -> Metrics:
-        """Measure precision, recall and mAP on a data set, as `tfyolo val` does.
+        """Measure precision, recall and mAP on a dataset, as `tfyolo val` does.
 
         Args:
-            data: data set YAML, or a data set that was read already.
+            data: dataset YAML, or a dataset that was read already.
             split: `train`, `val` or `test`.
             batch_size: number of images in one call of the model.
             confidence: confidence threshold; above 0.001, mAP comes out higher than it is.
@@ -85,7 +85,7 @@ class Detector(TaskModel, inference.Detector):
             Metrics, such as `map50` and `map50_95` (0 to 1), and `result` with the figures of each class.
 
         Raises:
-            TfyoloError: the data set is wrong, or has a class that the model does not have.
+            TfyoloError: the dataset is wrong, or has a class that the model does not have.
 
         Example:
             >>> import tfyolo
@@ -137,11 +137,11 @@ class Detector(TaskModel, inference.Detector):
 
         The run is written into a new folder: `weights/best.keras` and `weights/last.keras`, `results.csv`,
         plots and TensorBoard's event files. Afterwards this detector has the weights of `best.keras`, the
-        class names of the data set and the image size of the training; `model` is a new `keras.Model`.
+        class names of the dataset and the image size of the training; `model` is a new `keras.Model`.
         A run that was interrupted is continued by `tfyolo train --resume FOLDER`.
 
         Args:
-            data: data set YAML with `train` and `val`.
+            data: dataset YAML with `train` and `val`.
             epochs: number of epochs.
             batch_size: number of images in a batch; -1 for as many as fit into the memory of the GPU.
             image_size: side of the training images in pixels; defaults to the longer side of `image_size`.
@@ -160,7 +160,7 @@ class Detector(TaskModel, inference.Detector):
             The folder, the paths of the best and the last model, and `metrics` of the best on `val`.
 
         Raises:
-            TfyoloError: data set or options are wrong, or this is an exported file.
+            TfyoloError: dataset or options are wrong, or this is an exported file.
 
         Example:
             >>> import tfyolo

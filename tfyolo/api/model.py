@@ -70,8 +70,8 @@ class TaskModel(BaseModel):
             half: store weights as float16: half the size.
             dynamic: store weights as int8 and compute in float (TensorFlow Lite).
             int16x8: 16-bit activations and 8-bit weights (TensorFlow Lite). Needs `data`.
-            data: data set whose training images int8 and int16x8 calibrate on: a YAML, or the folder of a
-                classification data set.
+            data: dataset whose training images int8 and int16x8 calibrate on: a YAML, or the folder of a
+                classification dataset.
             calibration: maximum number of images to calibrate on.
             ranges: how a tensor's range is chosen.
             keep_float: names of layers that stay in float, such as `model.24.m.0.box`.
@@ -97,7 +97,7 @@ class TaskModel(BaseModel):
             The path of the file or folder; a dictionary of paths by format where `formats` is a list.
 
         Raises:
-            TfyoloError: a format cannot hold what is asked for, a library is missing, the data set is wrong,
+            TfyoloError: a format cannot hold what is asked for, a library is missing, the dataset is wrong,
                 or this is an exported file.
 
         Example:
@@ -195,7 +195,7 @@ class TaskModel(BaseModel):
         This model stays as it is. Every exporter can write the returned one with `int8=True`, without `data`.
 
         Args:
-            data: data set whose training images are used: a YAML, or the folder of a classification data set.
+            data: dataset whose training images are used: a YAML, or the folder of a classification dataset.
             steps: number of QAT steps; 0 calibrates only.
             epochs: number of QAT epochs, in place of `steps`.
             loss: `distill` follows the float model and needs no labels, `labels` is the training loss, `both`
@@ -219,7 +219,7 @@ class TaskModel(BaseModel):
             A new detector or classifier with quantized weights, whose `contract.quantization` is set.
 
         Raises:
-            TfyoloError: data set or weights are wrong, or this is an exported file.
+            TfyoloError: dataset or weights are wrong, or this is an exported file.
 
         Example:
             >>> import tfyolo

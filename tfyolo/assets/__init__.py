@@ -1,4 +1,4 @@
-"""What ships with the package, by name: a detector and a small data set of blood cells (BCCD, MIT)."""
+"""What ships with the package, by name: a detector and a small dataset of blood cells (BCCD, MIT)."""
 
 from pathlib import Path
 

@@ -18,7 +18,7 @@ from tfyolo.files import atomic, suffix_of
 SUFFIXES = (".png", ".svg", ".pdf")
 LOGARITHMIC = 4.0
 """Latencies that span more than this factor are drawn on a logarithmic axis."""
-_COLOURS = {
+_COLORS = {
     "keras": "#12355b", "pt": "#12355b", "torchscript": "#c9487c", "onnx": "#a67c00", "openvino": "#0b6e6e",
     "engine": "#5d7a1f", "coreml": "#565c63", "tflite": "#e07a1f", "edgetpu": "#a4243b",
     "saved_model": "#2a7f9e", "pb": "#4f9d69", "tfjs": "#8a5a9e",
@@ -30,7 +30,7 @@ _MARKERS = {"float32": "o", "float16": "s", "dynamic": "D", "int8": "^", "int16x
 
 
 def check_chart(path: Path) -> None:
-    """Refuse a name that says no kind of picture.
+    """Refuse a name that says no kind of image.
 
     Raises:
         TfyoloError: another suffix.
@@ -46,7 +46,7 @@ def save_chart(rows: Sequence[Row], threads: Sequence[int], path: Path, title: s
         rows: of a benchmark.
         threads: numbers of threads; the scatter plot shows the largest, panels that and the smallest, bars
             all.
-        path: of a picture; its suffix says which kind.
+        path: of a image; its suffix says which kind.
         title: of the chart.
 
     Returns:
@@ -74,7 +74,7 @@ def names(rows: Sequence[Row]) -> list[str]:
 
 def _panels(rows: Sequence[Row], threads: Sequence[int], title: str) -> Any:
     figure = _empty(1.3 + LINE_INCHES * len(rows))
-    draw_panels(figure, rows, names(rows), [_colour(row) for row in rows], threads, title)
+    draw_panels(figure, rows, names(rows), [_color(row) for row in rows], threads, title)
     return figure
 
 
@@ -90,12 +90,12 @@ def _scatter(rows: Sequence[Row], threads: int, title: str) -> Any:
         margin = 0.14 * (x.max() - x.min()) or 0.1 * x.max()
         axes.set_xlim(x.min() - margin, x.max() + margin)
     # Differences of a thousandth are noise, and should look like it.
-    centre, half = (y.max() + y.min()) / 2, max(0.75 * (y.max() - y.min()), 0.006)
-    axes.set_ylim(max(centre - half, -0.2 * half), min(centre + half, 1 + 0.2 * half))
+    center, half = (y.max() + y.min()) / 2, max(0.75 * (y.max() - y.min()), 0.006)
+    axes.set_ylim(max(center - half, -0.2 * half), min(center + half, 1 + 0.2 * half))
     _plain_ticks(axes.xaxis, logarithmic)
     for row, left, up in zip(rows, x, y, strict=True):
         axes.scatter(
-            left, up, s=75, marker=_MARKERS.get(row.precision, "o"), color=_colour(row), edgecolor="white",
+            left, up, s=75, marker=_MARKERS.get(row.precision, "o"), color=_color(row), edgecolor="white",
             linewidth=1, zorder=3, alpha=0.9,
         )  # fmt: skip
     _legend(axes, rows)
@@ -103,7 +103,7 @@ def _scatter(rows: Sequence[Row], threads: int, title: str) -> Any:
     axes.set_xlabel(f"milliseconds an image, {_threads(threads)}" + (" (logarithmic)" if logarithmic else ""))
     axes.set_ylabel(ranking_metric(rows))
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=TEXT)
-    place_labels(figure, axes, x, y, names(rows), [_colour(row) for row in rows])
+    place_labels(figure, axes, x, y, names(rows), [_color(row) for row in rows])
     return figure
 
 
@@ -117,8 +117,8 @@ def _bars(rows: Sequence[Row], threads: Sequence[int], title: str) -> Any:
         places = np.arange(len(rows)) + (number - (len(threads) - 1) / 2) * height
         values = [row.latencies[count].median_ms for row in rows]
         shade = 0.45 if number < len(threads) - 1 else 1.0
-        colours = [1 - shade * (1 - np.array(to_rgb(_colour(row)))) for row in rows]
-        axes.barh(places, values, 0.9 * height, color=colours)
+        colors = [1 - shade * (1 - np.array(to_rgb(_color(row)))) for row in rows]
+        axes.barh(places, values, 0.9 * height, color=colors)
         for place, value in zip(places, values, strict=True):
             text = f"{value:.1f} ms" + (f", {_threads(count)}" if len(threads) > 1 else "")
             axes.text(value + 0.01 * longest, place, text, va="center", fontsize=9, color=TEXT)
@@ -163,8 +163,8 @@ def _threads(count: int) -> str:
     return "1 thread" if count == 1 else f"{count} threads"
 
 
-def _colour(row: Row) -> str:
-    return _COLOURS.get(row.format, _OTHER)
+def _color(row: Row) -> str:
+    return _COLORS.get(row.format, _OTHER)
 
 
 def _figure(height: float) -> tuple[Any, Any]:

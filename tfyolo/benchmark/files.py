@@ -46,10 +46,10 @@ class Bench:
     whoever adds files exports the next; load time and latency are measured when nothing else runs.
 
     Args:
-        pixels: uint8 (height, width, 3) RGB picture to detect on.
+        pixels: uint8 (height, width, 3) RGB image to detect on.
         threads: numbers of threads to measure with.
-        data: data set YAML, or a classifier's folder; mAP or top-1 is not measured without.
-        split: of the data set.
+        data: dataset YAML, or a classifier's folder; mAP or top-1 is not measured without.
+        split: of the dataset.
         progress: is told how far it is.
 
     Attributes:
@@ -83,7 +83,7 @@ class Bench:
 
     def __enter__(self) -> Bench:
         folder = self._stack.enter_context(scratch())
-        self._image = str(folder / "picture.npy")
+        self._image = str(folder / "image.npy")
         np.save(self._image, self._pixels)
         self._workers = {
             count: self._stack.enter_context(Worker(count, self._progress))

@@ -114,7 +114,7 @@ def take_turn(
 
 
 def detect_once(detector: Detector | Classifier, pixels: np.ndarray) -> Mapping[str, float]:
-    """Run on one picture, uint8 (height, width, 3) RGB; milliseconds of the steps."""
+    """Run on one image, uint8 (height, width, 3) RGB; milliseconds of the steps."""
     if isinstance(detector, Classifier):
         return detector(pixels)[0].speed_ms
     # The whole square: rectangular inference would compute less than exported files do.

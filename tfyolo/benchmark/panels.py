@@ -20,7 +20,7 @@ def draw_panels(
     figure: Any,
     rows: Sequence[Row],
     texts: Sequence[str],
-    colours: Sequence[str],
+    colors: Sequence[str],
     threads: Sequence[int],
     title: str,
 ) -> None:
@@ -30,7 +30,7 @@ def draw_panels(
         figure: empty, `1.3 + LINE_INCHES * len(rows)` inches high.
         rows: with latencies and scores.
         texts: what rows are called.
-        colours: of each row.
+        colors: of each row.
         threads: numbers of threads; the fewest are hollow marks, the most are filled.
         title: of the chart.
     """
@@ -39,12 +39,12 @@ def draw_panels(
     score, size = (figure.add_subplot(grid[i], sharey=latency) for i in (1, 2))
     for axes in (latency, score, size):
         _prepare(axes, rows)
-    _draw_latency(latency, rows, colours, threads)
-    _draw_scores(score, rows, colours)
-    _draw_sizes(size, rows, colours)
+    _draw_latency(latency, rows, colors, threads)
+    _draw_scores(score, rows, colors)
+    _draw_sizes(size, rows, colors)
     latency.set_yticks(range(len(rows)), texts, fontsize=9)
-    for label, colour in zip(latency.get_yticklabels(), colours, strict=True):
-        label.set_color(colour)
+    for label, color in zip(latency.get_yticklabels(), colors, strict=True):
+        label.set_color(color)
     for axes in (score, size):
         axes.tick_params(labelleft=False)
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold", color=TEXT)
@@ -67,7 +67,7 @@ def _prepare(axes: Any, rows: Sequence[Row]) -> None:
     axes.set_axisbelow(True)
 
 
-def _draw_latency(axes: Any, rows: Sequence[Row], colours: Sequence[str], threads: Sequence[int]) -> None:
+def _draw_latency(axes: Any, rows: Sequence[Row], colors: Sequence[str], threads: Sequence[int]) -> None:
     """Medians on a logarithmic axis, the fewest threads hollow, the most filled."""
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -81,11 +81,11 @@ def _draw_latency(axes: Any, rows: Sequence[Row], colours: Sequence[str], thread
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    for place, ((slow, quick), colour) in enumerate(zip(values, colours, strict=True)):
-        axes.plot([slow, quick], [place, place], color=colour, linewidth=1.5, alpha=0.5, zorder=2)
+    for place, ((slow, quick), color) in enumerate(zip(values, colors, strict=True)):
+        axes.plot([slow, quick], [place, place], color=color, linewidth=1.5, alpha=0.5, zorder=2)
         if few != many:
-            axes.plot(slow, place, "o", markersize=6, markerfacecolor="white", color=colour, zorder=3)
-        axes.plot(quick, place, "o", markersize=6, color=colour, zorder=4)
+            axes.plot(slow, place, "o", markersize=6, markerfacecolor="white", color=color, zorder=3)
+        axes.plot(quick, place, "o", markersize=6, color=color, zorder=4)
         text = f"{quick:.1f}" if few == many else f"{slow:.1f} / {quick:.1f}"
         axes.annotate(
             text, (max(slow, quick), place), (8, 0), textcoords="offset points", va="center", fontsize=8,
@@ -106,7 +106,7 @@ def _draw_latency(axes: Any, rows: Sequence[Row], colours: Sequence[str], thread
     )  # fmt: skip
 
 
-def _draw_scores(axes: Any, rows: Sequence[Row], colours: Sequence[str]) -> None:
+def _draw_scores(axes: Any, rows: Sequence[Row], colors: Sequence[str]) -> None:
     """Scores, with the reference's as a line."""
     first = reference(rows)
     values = np.array([row.score for row in rows], float)
@@ -114,9 +114,9 @@ def _draw_scores(axes: Any, rows: Sequence[Row], colours: Sequence[str]) -> None
     # Differences of a thousandth are noise, and should look like it.
     half = max(0.006, 1.15 * float(np.abs(values - base).max()))
     axes.axvline(base, color=TEXT, linewidth=0.8, alpha=0.6, zorder=1)
-    for place, (value, colour) in enumerate(zip(values, colours, strict=True)):
-        axes.plot([base, value], [place, place], color=colour, linewidth=1.5, alpha=0.5, zorder=2)
-        axes.plot(value, place, "o", markersize=6, color=colour, zorder=3)
+    for place, (value, color) in enumerate(zip(values, colors, strict=True)):
+        axes.plot([base, value], [place, place], color=color, linewidth=1.5, alpha=0.5, zorder=2)
+        axes.plot(value, place, "o", markersize=6, color=color, zorder=3)
         right = (max(value, base), place)
         axes.annotate(
             f"{value:.4f}", right, (8, 0), textcoords="offset points", va="center", fontsize=8, color=TEXT
@@ -127,9 +127,9 @@ def _draw_scores(axes: Any, rows: Sequence[Row], colours: Sequence[str]) -> None
     axes.set_xlabel(ranking_metric(rows), fontsize=9)
 
 
-def _draw_sizes(axes: Any, rows: Sequence[Row], colours: Sequence[str]) -> None:
+def _draw_sizes(axes: Any, rows: Sequence[Row], colors: Sequence[str]) -> None:
     values = [row.megabytes or 0.0 for row in rows]
-    axes.barh(range(len(rows)), values, 0.5, color=colours, alpha=0.75, zorder=2)
+    axes.barh(range(len(rows)), values, 0.5, color=colors, alpha=0.75, zorder=2)
     for place, value in enumerate(values):
         axes.annotate(
             f"{value:.1f}", (value, place), (4, 0), textcoords="offset points", va="center", fontsize=8,

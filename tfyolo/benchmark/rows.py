@@ -27,8 +27,8 @@ class Row:
         precision: of the numbers in it.
         map50_95: mean average precision over IoU 0.5 to 0.95; None where it was not measured.
         map50: the same at IoU 0.5.
-        top1: of a classifier, share of pictures whose most probable class is the true one.
-        top5: of a classifier, share of pictures whose true class is among the five most probable.
+        top1: of a classifier, share of images whose most probable class is the true one.
+        top5: of a classifier, share of images whose true class is among the five most probable.
         load_seconds: from opening the file to its first boxes, with its libraries already imported.
         latencies: by number of threads.
         limits: what NMS in the file leaves out, where that lowers its mAP.

@@ -87,11 +87,11 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
 def without_images(
     variants: Sequence[Variant], data: bool, quantized: bool
 ) -> tuple[list[Variant], list[Variant]]:
-    """Which variants can be written, and which are left out for want of pictures.
+    """Which variants can be written, and which are left out for want of images.
 
     Args:
         variants: from `find_variants`.
-        data: pictures are there.
+        data: images are there.
         quantized: the weights carry the ranges that int8 needs.
 
     Raises:
@@ -105,8 +105,8 @@ def without_images(
     for variant in left_out:
         if variant.named:
             raise TfyoloError(
-                f"{variant} needs --data: the range of its numbers is measured on training pictures",
-                fix="pass the data set's YAML"
+                f"{variant} needs --data: the range of its numbers is measured on training images",
+                fix="pass the dataset's YAML"
                 + (", or weights that `tfyolo quantize` wrote" if variant.precision == "int8" else ""),
             )
     return [variant for variant in variants if variant not in left_out], left_out

@@ -39,7 +39,7 @@ class Worker:
 
     Example:
         >>> with Worker(threads=1) as worker:  # doctest: +SKIP
-        ...     worker.ask("time", path="a.tflite", image_size=None, image="picture.npy", runs=10)["total_ms"]
+        ...     worker.ask("time", path="a.tflite", image_size=None, image="image.npy", runs=10)["total_ms"]
     """
 
     def __init__(self, threads: int, progress: Progress = no_progress) -> None:

@@ -52,11 +52,11 @@ def add_calibration(parser: argparse.ArgumentParser, required: bool = False, dat
             "--data",
             required=required,
             metavar="DATA",
-            help="data set whose training pictures are looked at: a YAML, of a classifier its folder",
+            help="dataset whose training images are looked at: a YAML, of a classifier its folder",
         )
     add(
         "--calibration", type=positive, default=200, metavar="N", action=_Given,
-        help="most pictures (%(default)s)",
+        help="most images (%(default)s)",
     )  # fmt: skip
     add(
         "--ranges", choices=("mse", "minmax", "percentile"), default="mse", action=_Given,

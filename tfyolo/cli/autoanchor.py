@@ -20,9 +20,9 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Data set, model and evolution."""
+    """Dataset, model and evolution."""
     add = parser.add_argument
-    add("--data", required=True, type=Path, metavar="YAML", help="data set: path, train, names")
+    add("--data", required=True, type=Path, metavar="YAML", help="dataset: path, train, names")
     add("--cfg", "--model", dest="cfg", default="yolov5n", metavar="MODEL", help="name or YAML (%(default)s)")
     add("--img", type=options.side, default=640, metavar="PX", help="input size (%(default)s)")
     add("--task", choices=("train", "val", "test"), default="train", help="split (%(default)s)")

@@ -47,14 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         metavar="YAML",
-        help="data set, of a classifier its folder: mAP (or top-1) is measured, and integer networks "
+        help="dataset, of a classifier its folder: mAP (or top-1) is measured, and integer networks "
         "calibrated, on it",
     )
     add("--task", choices=("train", "val", "test"), default="val", help="split of mAP (%(default)s)")
     options.add_calibration(parser, data=False)
     add(
-        "--source", metavar="PICTURE",
-        help="what is timed on; the first picture of --data, or noise of 640x480 pixels, by default",
+        "--source", metavar="IMAGE",
+        help="what is timed on; the first image of --data, or noise of 640x480 pixels, by default",
     )  # fmt: skip
     add("--threads", type=options.positive, metavar="N", help="of the CPU; by default one, and all cores")
     add("--rounds", type=options.positive, default=5, metavar="N", help="turns of each file (%(default)s)")
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     floor = None if isinstance(arguments.hard_fail, bool) else arguments.hard_fail
     if floor is not None and not arguments.data:
         raise TfyoloError(
-            "--hard-fail with a floor needs --data to measure mAP on", fix="pass the data set's YAML"
+            "--hard-fail with a floor needs --data to measure mAP on", fix="pass the dataset's YAML"
         )
     if arguments.chart:
         check_chart(arguments.chart)
@@ -149,7 +149,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
 def _pixels(
     arguments: argparse.Namespace, dataset: Dataset | FolderDataset | None, progress: Any
 ) -> np.ndarray:
-    """The picture that is timed on."""
+    """The image that is timed on."""
     import numpy as np
 
     from tfyolo.data.classification.folders import FolderDataset, scan_folders
@@ -161,7 +161,7 @@ def _pixels(
     if dataset is not None:
 
         def log(done: int, total: int) -> None:
-            progress("checking pictures", done, total)
+            progress("checking images", done, total)
 
         if isinstance(dataset, FolderDataset):
             scan = scan_folders(dataset, arguments.task, progress=log)
@@ -187,7 +187,7 @@ def _print(bench: Bench, notes: Sequence[str], exported: bool) -> None:
     rows, judged = bench.rows, bench.data is not None
     sizes = sorted({latency.input_hw for row in rows for latency in row.latencies.values()})
     inputs = ", ".join("x".join(map(str, size)) for size in sizes)
-    way = "picture to class" if ranking_metric(rows) == "top-1" else "letterbox to boxes"
+    way = "image to class" if ranking_metric(rows) == "top-1" else "letterbox to boxes"
     table = Table(
         title=f"milliseconds an image of {inputs or '?'} pixels, batch 1, {way}",
         title_style="bold",

@@ -22,7 +22,7 @@ EXAMPLES = (
     "tfyolo classify train --qat --data cells/ --pretrained best.keras   # as an 8-bit model",
     "tfyolo classify train --resume                          # the newest unfinished run goes on",
     "tfyolo classify val --data cells/ --weights best.keras --split test",
-    "tfyolo classify predict --weights best.keras --source pictures/",
+    "tfyolo classify predict --weights best.keras --source images/",
 )
 PROJECT = Path("runs/train-cls")
 
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A parser for each of the three."""
     parts = parser.add_subparsers(dest="part", required=True, metavar="train|val|predict")
     for name, text, add in (
-        ("train", "train a classifier on folders of pictures, one for each class", _train_arguments),
+        ("train", "train a classifier on folders of images, one for each class", _train_arguments),
         ("val", "measure top-1 and top-5 on a split", _val_arguments),
-        ("predict", "classify pictures, videos and streams", _predict_arguments),
+        ("predict", "classify images, videos and streams", _predict_arguments),
     ):
         examples = "\n".join(f"  {line}" for line in EXAMPLES if line.startswith(f"tfyolo classify {name}"))
         add(
@@ -53,7 +53,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's classify/train.py."""
     add, count, positive = parser.add_argument, options.count, options.positive
     off = options.count_or_off
-    add("--data", type=Path, metavar="FOLDER", help="data set: train/CLASS/*.jpg, val/CLASS/*.jpg")
+    add("--data", type=Path, metavar="FOLDER", help="dataset: train/CLASS/*.jpg, val/CLASS/*.jpg")
     add(
         "--model",
         default="",
@@ -91,7 +91,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="first N layers, or several by number",
     )
     add("--scale", type=float, default=0.08, metavar="P",
-        help="smallest share of a picture in a random crop (%(default)s)")  # fmt: skip
+        help="smallest share of a image in a random crop (%(default)s)")  # fmt: skip
     add("--ratio", type=float, default=4 / 3, metavar="X", help="largest proportion of its sides (1.33)")
     add("--hflip", type=float, default=0.5, metavar="P", help="flips left to right (%(default)s)")
     add("--vflip", type=float, default=0.0, metavar="P", help="flips upside down (%(default)s)")
@@ -109,7 +109,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep a file every N epochs; 0 or -1: none (0)")  # fmt: skip
     add("--nosave", action="store_true", help="write weights at the end only; such a run cannot be resumed")
     add("--cache", nargs="?", const="ram", default="auto", choices=("auto", "ram", "disk", "none"),
-        help="keep decoded pictures; auto: in memory up to 512 MiB")  # fmt: skip
+        help="keep decoded images; auto: in memory up to 512 MiB")  # fmt: skip
     add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
     add(
         "--amp",
@@ -132,7 +132,7 @@ def _val_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's classify/val.py."""
     options.add_model(parser)
     add = parser.add_argument
-    add("--data", required=True, type=Path, metavar="FOLDER", help="data set: val/CLASS/*.jpg")
+    add("--data", required=True, type=Path, metavar="FOLDER", help="dataset: val/CLASS/*.jpg")
     add("--split", "--task", choices=("train", "val", "test"), default="",
         help="by default val, or test where there is no val")  # fmt: skip
     add("--batch-size", "--batch", dest="batch", type=options.positive, default=64, metavar="N", help="(64)")
@@ -146,11 +146,11 @@ def _predict_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser)
     add = parser.add_argument
     add("--source", nargs="+", required=True, metavar="SRC",
-        help="picture, folder, glob, .txt list, video, webcam index, rtsp:// or http:// stream")  # fmt: skip
+        help="image, folder, glob, .txt list, video, webcam index, rtsp:// or http:// stream")  # fmt: skip
     add("--top", type=options.positive, default=5, metavar="N", help="classes to name (%(default)s)")
     add("--save-txt", action="store_true", help="write labels/NAME.txt: probability and class, best first")
     add("--save-csv", action="store_true", help="write predictions.csv")
-    add("--nosave", action="store_true", help="write no annotated pictures and videos")
+    add("--nosave", action="store_true", help="write no annotated images and videos")
     add("--vid-stride", type=options.positive, default=1, metavar="N", help="every n-th frame (1)")
     options.add_run(parser, "runs/predict-cls")
 
@@ -179,7 +179,7 @@ def _options(arguments: argparse.Namespace) -> ClassifyOptions:
     from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 
     if arguments.data is None:
-        raise TfyoloError("--data is missing", fix="pass the folder of a data set, or --resume")
+        raise TfyoloError("--data is missing", fix="pass the folder of a dataset, or --resume")
     given = vars(arguments) | {"weight_decay": arguments.decay}
     names = ("data", "model", "pretrained", "epochs", "batch", "optimizer", "cos_lr", "patience",
              "save_period", "cache", "seed", "amp")  # fmt: skip
@@ -287,9 +287,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     outputs = None
     if not arguments.nosave or arguments.save_txt or arguments.save_csv:
         folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
-        outputs = Outputs(
-            folder, pictures=not arguments.nosave, txt=arguments.save_txt, csv=arguments.save_csv
-        )
+        outputs = Outputs(folder, images=not arguments.nosave, txt=arguments.save_txt, csv=arguments.save_csv)
     report = predict_classes(classifier, frames, outputs, arguments.top)
     print(report)
     if report.interrupted and frames.total is not None:  # to stop a stream is no failure

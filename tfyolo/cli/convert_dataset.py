@@ -14,13 +14,13 @@ EXAMPLES = (
     "tfyolo convert-dataset --data bccd.yaml --to yolo --output bccd-yolo",
     "tfyolo convert-dataset --data coco.yaml --to tfrecord --output records --splits train val --shards 16",
     "tfyolo convert-dataset --data coco.yaml --to yolo --output pets --names cat dog --link",
-    "exit code 1: some pictures or labels could not be used; they are named and left out",
+    "exit code 1: some images or labels could not be used; they are named and left out",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to read, what to write, and where."""
-    parser.add_argument("--data", required=True, metavar="YAML", help="data set of any format")
+    parser.add_argument("--data", required=True, metavar="YAML", help="dataset of any format")
     parser.add_argument("--to", required=True, choices=tuple(WRITERS), help="format to write")
     parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="new or empty folder")
     parser.add_argument(
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shards", type=options.positive, metavar="N", help="tfrecord: files a split (256 MiB each)"
     )
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--copy", action="store_true", help="copy the pictures (the default)")
-    how.add_argument("--link", action="store_true", help="hard-link the pictures: no space, same disk only")
+    how.add_argument("--copy", action="store_true", help="copy the images (the default)")
+    how.add_argument("--link", action="store_true", help="hard-link the images: no space, same disk only")
     parser.add_argument(
         "--exist-ok",
         action="store_true",

@@ -12,14 +12,14 @@ from tfyolo.data.detection.dataset_yaml import SPLITS
 EXAMPLES = (
     "tfyolo crops --data bccd.yaml --out cells/",
     "tfyolo crops --data fruit.yaml --out fruit-crops/ --square --margin 0.2 --format png",
-    "exit code 1: some pictures or labels could not be used; they are named and left out",
+    "exit code 1: some images or labels could not be used; they are named and left out",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to read, how to cut, and where to write."""
     add = parser.add_argument
-    add("--data", required=True, metavar="YAML", help="data set of any format, with boxes")
+    add("--data", required=True, metavar="YAML", help="dataset of any format, with boxes")
     add("--out", required=True, type=Path, metavar="FOLDER", help="new or empty folder")
     add("--splits", nargs="+", choices=SPLITS, default=(), metavar="SPLIT", help="train, val, test (all)")
     add("--margin", type=float, default=0.1, metavar="P",

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_model(parser, required=False)
     parser.add_argument(
         "--source", nargs="+", required=True, metavar="SRC",
-        help="picture, folder, glob, .txt list, video, webcam index, rtsp:// or http:// stream",
+        help="image, folder, glob, .txt list, video, webcam index, rtsp:// or http:// stream",
     )  # fmt: skip
     options.add_thresholds(parser, conf=0.25, iou=0.45, max_det=300)
     parser.add_argument("--classes", nargs="+", type=int, metavar="I", help="keep only these class indices")
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--save-crop", action="store_true", help="write each box as crops/CLASS/NAME_N.jpg")
     parser.add_argument("--save-csv", action="store_true", help="write predictions.csv")
-    parser.add_argument("--nosave", action="store_true", help="write no annotated pictures and videos")
+    parser.add_argument("--nosave", action="store_true", help="write no annotated images and videos")
     parser.add_argument("--hide-labels", action="store_true", help="draw boxes without names")
     parser.add_argument("--hide-conf", action="store_true", help="draw names without confidences")
     parser.add_argument(
@@ -98,7 +98,7 @@ def _outputs(arguments: argparse.Namespace) -> Outputs | None:
         return None
     return Outputs(
         folder=run_folder(arguments.project, arguments.name, arguments.exist_ok),
-        pictures=not arguments.nosave,
+        images=not arguments.nosave,
         txt=arguments.save_txt,
         txt_confidence=arguments.save_conf,
         crops=arguments.save_crop,

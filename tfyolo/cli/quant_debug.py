@@ -20,13 +20,13 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to compare, on how many pictures."""
+    """What to compare, on how many images."""
     add = parser.add_argument
     options.add_model(parser)
     add("--float", dest="exact", metavar="FILE", help="the float model, where --weights is quantized already")
     options.add_calibration(parser, required=True)
     add("--task", choices=("train", "val", "test"), default="val", help="split that is compared on (val)")
-    add("--images", type=options.positive, default=32, metavar="N", help="pictures of it (%(default)s)")
+    add("--images", type=options.positive, default=32, metavar="N", help="images of it (%(default)s)")
     add("--worst", type=options.count, default=5, metavar="N", help="noisiest layers to try in float (5)")
     options.add_run(parser, "runs/quant-debug")
 
@@ -68,12 +68,12 @@ def run(arguments: argparse.Namespace) -> int:
     with progress_bar() as progress:
         if spec is None:
             count = fitting_count(network, image_size, arguments.calibration)
-            pictures = task.pictures("train", image_size, count, progress)
+            images = task.images("train", image_size, count, progress)
             settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
-            network, spec = calibrate(exact, pictures, settings, progress)
+            network, spec = calibrate(exact, images, settings, progress)
         elif arguments.keep_float:
             spec = spec.model_copy(update={"keep_float": (*spec.keep_float, *arguments.keep_float)})
-        shown = task.pictures(arguments.task, image_size, arguments.images, progress)
+        shown = task.images(arguments.task, image_size, arguments.images, progress)
         report = debug(exact, network, spec, contract, shown, arguments.worst, progress)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     chart = save_noise_chart(report.layers, contract.spec, folder / "noise.png")
@@ -99,7 +99,7 @@ def _advise(report: DebugReport, weights: str | Path, data: str, trained: bool) 
     print_next("tfyolo", *command, "--weights", weights, "--data", data, "--keep-float", *report.best.kept)
 
 
-def _print(report: DebugReport, pictures: int) -> None:
+def _print(report: DebugReport, images: int) -> None:
     from rich.table import Table
 
     from tfyolo.cli.console import console
@@ -110,7 +110,7 @@ def _print(report: DebugReport, pictures: int) -> None:
     for layer in sorted(report.layers, key=lambda layer: -layer.drop_db)[:12]:
         noisy.add_row(layer.name, f"{layer.signal_to_noise_db:.1f} dB", f"{layer.drop_db:.1f} dB")
     console().print(noisy)
-    effect = Table(title=f"against the float model, {pictures} pictures", title_style="bold")
+    effect = Table(title=f"against the float model, {images} images", title_style="bold")
     for heading in ("in float", "score error", "", "fidelity", ""):
         effect.add_column(heading, justify="left" if heading == "in float" else "right")
     first = report.variants[0]

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_qat(parser)
     add("--steps", type=options.count, default=1000, metavar="N", help="updates; 0 calibrates only (1000)")
     add("--batch-size", "--batch", dest="batch", type=options.positive, default=4, metavar="N",
-        help="pictures in an update (%(default)s)")  # fmt: skip
-    add("--seed", type=options.seed, default=0, metavar="N", help="of the order of pictures (%(default)s)")
+        help="images in an update (%(default)s)")  # fmt: skip
+    add("--seed", type=options.seed, default=0, metavar="N", help="of the order of images (%(default)s)")
     add("--output", type=Path, metavar="FILE", help=".keras file; WEIGHTS_int8.keras by default")
 
 

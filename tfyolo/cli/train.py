@@ -28,7 +28,7 @@ PROJECT = Path("runs/train")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's train.py."""
     add = parser.add_argument
-    add("--data", type=Path, metavar="YAML", help="data set: path, train, val, names")
+    add("--data", type=Path, metavar="YAML", help="dataset: path, train, val, names")
     add(
         "--weights",
         default="yolov5n",
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--rect", action="store_true", help="rectangular batches, without mosaics")
     add("--multi-scale", action="store_true", help="vary each batch's size by half")
     add("--single-cls", action="store_true", help="train all classes as one")
-    add("--image-weights", action="store_true", help="draw pictures of badly detected classes more often")
+    add("--image-weights", action="store_true", help="draw images of badly detected classes more often")
     add("--autobalance", action="store_true", help="balance the scales' objectness by their losses")
     add("--noautoanchor", action="store_true", help="keep the anchors, whatever the boxes")
     add("--freeze", nargs="+", type=options.count_or_off, default=[0], metavar="N",
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep a file every N epochs; 0 or -1: none (0)")  # fmt: skip
     add("--nosave", action="store_true", help="write weights at the end only; such a run cannot be resumed")
     add("--cache", nargs="?", const="ram", default="none", choices=("ram", "disk", "none"),
-        help="keep decoded pictures (ram)")  # fmt: skip
+        help="keep decoded images (ram)")  # fmt: skip
     add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
     add(
         "--amp",
@@ -126,7 +126,7 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
     from tfyolo.training.options import TrainOptions
 
     if arguments.data is None:
-        raise TfyoloError("--data is missing", fix="pass a data set's YAML, or --resume")
+        raise TfyoloError("--data is missing", fix="pass a dataset's YAML, or --resume")
     names = ("data", "weights", "cfg", "hyp", "epochs", "batch", "nominal_batch", "rect", "multi_scale",
              "single_cls", "image_weights", "cos_lr", "autobalance", "patience", "save_period", "cache",
              "seed", "amp", "strategy", "sync_bn")  # fmt: skip

@@ -63,7 +63,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
     from tfyolo.quantization.run import QuantizeOptions, measure, quantize
 
     if arguments.data is None or not weights:
-        raise TfyoloError(f"--qat needs --data and {flag}", fix="pass a trained model and its data set")
+        raise TfyoloError(f"--qat needs --data and {flag}", fix="pass a trained model and its dataset")
     for name in sorted(options.given(arguments.parser, arguments.words)):
         if name not in _SUPPORTED_FLAGS:
             raise TfyoloError(f"--qat takes no --{name.replace('_', '-')}", fix="leave it out")

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of YOLOv5's val.py."""
     options.add_model(parser)
     parser.add_argument(
-        "--data", required=True, metavar="YAML", help="data set: path, train, val, test, names"
+        "--data", required=True, metavar="YAML", help="dataset: path, train, val, test, names"
     )
     options.add_thresholds(parser, conf=0.001, iou=0.6, max_det=300)
     parser.add_argument("--task", choices=("train", "val", "test"), default="val", help="split (%(default)s)")
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             progress,
         )
     print_metrics(metrics, folder, arguments.verbose or len(metrics.names) <= 30)
-    # Those of the scan, which reads headers only, and of pictures that could not be decoded.
+    # Those of the scan, which reads headers only, and of images that could not be decoded.
     undecoded = len(metrics.problems) > len(metrics.scan.problems)
     return 1 if undecoded or any(problem.severity == "error" for problem in metrics.scan.problems) else 0
 
@@ -99,7 +99,7 @@ def print_metrics(metrics: Metrics, folder: Path, per_class: bool, scanned: bool
         metrics: what was measured.
         folder: where results are.
         per_class: a row for each class.
-        scanned: what was wrong with the data set has been told before.
+        scanned: what was wrong with the dataset has been told before.
     """
     from rich.markup import escape
     from rich.table import Table

@@ -1,1 +1,1 @@
-"""Data sets, images, letterboxing."""
+"""Datasets, images, letterboxing."""

@@ -1,4 +1,4 @@
-"""Small synthetic data sets: something to train on in seconds, with labels that are exact."""
+"""Small synthetic datasets: something to train on in seconds, with labels that are exact."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def shapes(
     seed: int = 0,
     max_objects: int = 4,
 ) -> Path:
-    """Draw a data set of coloured shapes on noise, in YOLO's layout; the same for the same arguments.
+    """Draw a dataset of colored shapes on noise, in YOLO's layout; the same for the same arguments.
 
-    Every picture has 1 to `max_objects` shapes that hardly overlap, each a sixth to half of the picture wide
-    and high. A picture depends only on its split, number and the other arguments, so a larger `train` begins
-    with the same pictures.
+    Every image has 1 to `max_objects` shapes that hardly overlap, each a sixth to half of the image wide
+    and high. A image depends only on its split, number and the other arguments, so a larger `train` begins
+    with the same images.
 
     Args:
-        folder: where the data set goes; pictures and labels of an earlier call are replaced.
-        train: pictures to train on.
-        val: pictures to validate on.
+        folder: where the dataset goes; images and labels of an earlier call are replaced.
+        train: images to train on.
+        val: images to validate on.
         image_size: their width and height in pixels.
         classes: 1 to 3 of circle, rectangle, triangle.
-        seed: another one draws other pictures.
-        max_objects: most shapes in a picture.
+        seed: another one draws other images.
+        max_objects: most shapes in a image.
 
     Returns:
-        The data set's YAML file, `shapes.yaml` in the folder.
+        The dataset's YAML file, `shapes.yaml` in the folder.
 
     Raises:
-        TfyoloError: a number is out of range, or the folder holds another data set or cannot be written.
+        TfyoloError: a number is out of range, or the folder holds another dataset or cannot be written.
 
     Example:
         >>> from tfyolo.data.detection.scan import read_dataset, scan_split
@@ -59,7 +59,7 @@ def shapes(
     folder = Path(folder)
     path = folder / "shapes.yaml"
     if not path.exists() and any((folder / kind).exists() for kind in ("images", "labels")):
-        raise TfyoloError("has another data set in it", path=folder, fix="choose another folder")
+        raise TfyoloError("has another dataset in it", path=folder, fix="choose another folder")
     for number, (split, count) in enumerate({"train": train, "val": val}.items()):
         with (
             atomic_folder(folder / "images" / split, _IMAGES, durable=False) as images,
@@ -77,7 +77,7 @@ def shapes(
 def _write(
     random: np.random.Generator, size: int, classes: int, max_objects: int, stem: Path, labels: Path
 ) -> None:
-    """One picture and its label file."""
+    """One image and its label file."""
     import cv2
 
     image = random.integers(0, 90, (size, size, 3), np.uint8)
@@ -97,7 +97,7 @@ def _write(
         rows.append(" ".join([str(class_id), *(f"{value:.8g}" for value in share)]) + "\n")
     written, data = cv2.imencode(".png", image[..., ::-1])
     if not written:
-        raise TfyoloError("a picture cannot be encoded", path=stem)
+        raise TfyoloError("a image cannot be encoded", path=stem)
     stem.with_suffix(".png").write_bytes(data.tobytes())
     (labels / f"{stem.name}.txt").write_text("".join(rows))
 

@@ -45,7 +45,7 @@ def plan_batches(
     """Group samples as YOLOv5's validation does.
 
     Rectangular batches hold images of similar proportions, sorted by them; each is as large as its least
-    extreme image needs, plus half a cell, rounded up to whole cells. Square ones keep the data set's order.
+    extreme image needs, plus half a cell, rounded up to whole cells. Square ones keep the dataset's order.
 
     Args:
         samples: of the split.

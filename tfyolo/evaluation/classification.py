@@ -1,4 +1,4 @@
-"""Measuring a classifier on a data set: top-1 and top-5, a table of classes, a confusion matrix."""
+"""Measuring a classifier on a dataset: top-1 and top-5, a table of classes, a confusion matrix."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ClassifyValOptions:
     Attributes:
         split: `train`, `val` or `test`; by default `val`, or `test` where there is no `val`.
         batch: images in one call of the model, where it takes several.
-        plots: draw the confusion matrix and pictures.
+        plots: draw the confusion matrix and images.
     """
 
     split: str = ""
@@ -56,7 +56,7 @@ class ClassificationMetrics:
         scan: of the split.
         speed_ms: milliseconds an image of `preprocess` and `inference`.
         settings: how it was measured.
-        problems: what was wrong with pictures.
+        problems: what was wrong with images.
     """
 
     confusion: np.ndarray
@@ -123,18 +123,18 @@ def validate_classifier(
     progress: Progress | None = None,
     scan: Scan | None = None,
 ) -> ClassificationMetrics:
-    """Top-1, top-5 and a table of classes, by the middle square of each picture as in YOLOv5.
+    """Top-1, top-5 and a table of classes, by the middle square of each image as in YOLOv5.
 
     Args:
         classifier: from `tfyolo.load`; its `image_size` is the size of validation.
-        data: the folder of a data set, or one read already.
+        data: the folder of a dataset, or one read already.
         options: what to measure and how.
         folder: where metrics.json and plots go; nothing is written without.
         progress: is told how far it is.
         scan: of the split, where the caller has one; its classes are numbers of the classifier's.
 
     Raises:
-        TfyoloError: the data set is wrong, or has classes that the model does not know.
+        TfyoloError: the dataset is wrong, or has classes that the model does not know.
 
     Example:
         >>> metrics = validate_classifier(tfyolo.load("best.keras"), "cells")  # doctest: +SKIP
@@ -147,7 +147,7 @@ def validate_classifier(
     dataset, split = dataset.with_names(classifier.names), options.split or default_split(dataset)
     log = progress or (lambda *_: None)
     scan = scan or scan_folders(
-        dataset, split, progress=lambda done, total: log("checking pictures", done, total)
+        dataset, split, progress=lambda done, total: log("checking images", done, total)
     )
     step = min(options.batch, classifier.runtime.max_batch)
     found: list[np.ndarray] = []
@@ -166,8 +166,8 @@ def validate_classifier(
         log("validating", len(used), len(scan.samples))
     if not used:
         fix = "mend what is named above"
-        raise TfyoloError(f"no picture of `{split}` can be used", path=dataset.splits[split], fix=fix)
-    # What a scan cannot see, since it reads headers only, shows when pictures are decoded.
+        raise TfyoloError(f"no image of `{split}` can be used", path=dataset.splits[split], fix=fix)
+    # What a scan cannot see, since it reads headers only, shows when images are decoded.
     lost = len(scan.samples) - len(used)
     scan = replace(scan, samples=tuple(used), found=len(used), corrupt=scan.corrupt + lost)
     if not dataset.by_name:

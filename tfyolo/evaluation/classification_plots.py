@@ -1,4 +1,4 @@
-"""Pictures of a classifier's validation: images beside what they are taken for."""
+"""Images of a classifier's validation: images beside what they are taken for."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def save_looks(
     image_size: tuple[int, int],
     folder: Path,
 ) -> list[Path]:
-    """Write `val_batch0.jpg`, pictures from the whole split, and `mistakes.jpg`, the most certain ones.
+    """Write `val_batch0.jpg`, images from the whole split, and `mistakes.jpg`, the most certain ones.
 
     Args:
-        samples: n pictures.
+        samples: n images.
         probabilities: (n, classes) of them.
         names: of the classes.
         image_size: what the classifier looked at.
@@ -42,7 +42,7 @@ def save_looks(
     for name, indices in chosen.items():
         if not len(indices):
             continue
-        pictures = [_look(samples[index], image_size) for index in indices]
+        images = [_look(samples[index], image_size) for index in indices]
         titles = [
             names[truth[i]]
             + ("" if truth[i] == guess[i] else f", not {names[guess[i]]}")
@@ -51,7 +51,7 @@ def save_looks(
         ]
         nothing = [np.zeros((0, 4), np.float32)] * len(indices)
         classes = [np.zeros(0, np.int64)] * len(indices)
-        paths.append(mosaic(pictures, nothing, classes, names, folder / name, titles=titles))
+        paths.append(mosaic(images, nothing, classes, names, folder / name, titles=titles))
     return paths
 
 

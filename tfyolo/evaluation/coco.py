@@ -1,7 +1,7 @@
 """COCO's own protocol: predictions in COCO's results format, and its twelve figures.
 
 They differ a little from `metrics` (crowds are ignored, AP is a mean over 101 recalls, at most 100 detections
-a picture count); published COCO figures are these.
+a image count); published COCO figures are these.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FIGURES = (
     "ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large",
 )  # fmt: skip
 """In the order COCO prints them. Small is below 32 x 32 pixels, large above 96 x 96."""
-_UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of COCO's 90 category ids: never labelled
+_UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of COCO's 90 category ids: never labeled
 
 
 @cache
@@ -64,7 +64,7 @@ def category_ids(names: Sequence[str], annotations: Mapping[str, Any] | None = N
             ids += [] if category["id"] in ids else [category["id"]]
         found = [by_name.get(str(name).strip(), []) for name in names]
         if missing := [name for name, ids in zip(names, found, strict=True) if not ids]:
-            fix = "give the JSON file that belongs to this data set"
+            fix = "give the JSON file that belongs to this dataset"
             raise TfyoloError(f"the COCO annotations have no category {missing[0]!r}", fix=fix)
         used = {row["category_id"] for row in annotations["annotations"]}
         return tuple(_one_category(name, ids, used) for name, ids in zip(names, found, strict=True))
@@ -74,7 +74,7 @@ def category_ids(names: Sequence[str], annotations: Mapping[str, Any] | None = N
 
 
 def image_ids(images: Sequence[Path], annotations: Mapping[str, Any] | None = None) -> tuple[int, ...]:
-    """The COCO image id of each picture.
+    """The COCO image id of each image.
 
     Args:
         images: files, each once.
@@ -135,7 +135,7 @@ def _ids_by_name(images: Sequence[Path], annotations: Mapping[str, Any]) -> tupl
             raise TfyoloError(
                 f"cannot be told from other images of its name in the COCO annotations: {others}",
                 path=image,
-                fix="write `file_name` with its folders, as they are below the data set's",
+                fix="write `file_name` with its folders, as they are below the dataset's",
             )
     numbers = {image: number for number, image in taken.items()}
     return tuple(numbers[image] for image in images)
@@ -180,7 +180,7 @@ def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, A
     same after the images were resized.
 
     Args:
-        samples: pictures with labels, from `scan_split`.
+        samples: images with labels, from `scan_split`.
         names: class names.
     """
     ids, categories = (
@@ -243,11 +243,11 @@ def _frame(sample: Sample, said_wh: tuple[Any, Any]) -> Frame:
 def results(
     image_id: int, boxes_xyxy_px: Array, scores: Array, classes: Array, categories: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Detections of one picture in COCO's results format, ready for `json.dump`.
+    """Detections of one image in COCO's results format, ready for `json.dump`.
 
     Args:
         image_id: from `image_ids`.
-        boxes_xyxy_px: (n, 4) corners in pixels of the picture.
+        boxes_xyxy_px: (n, 4) corners in pixels of the image.
         scores: (n,) confidences.
         classes: (n,) class numbers.
         categories: from `category_ids`.
@@ -290,14 +290,14 @@ def evaluate(
 
     Args:
         annotations: from `ground_truth` or `read_annotations`; not changed.
-        rows: from `results`, of all pictures; not changed.
-        ids: the pictures that were looked at; default all of `annotations`.
+        rows: from `results`, of all images; not changed.
+        ids: the images that were looked at; default all of `annotations`.
 
     Returns:
         A value in 0..1 for each of `FIGURES`, -1 where there is nothing to find (COCO's convention).
 
     Raises:
-        TfyoloError: a row is about a picture that `annotations` does not have.
+        TfyoloError: a row is about a image that `annotations` does not have.
 
     Source: Lin et al. 2014, Microsoft COCO, and cocodataset.org/#detection-eval.
     """
@@ -306,7 +306,7 @@ def evaluate(
     known = {int(image["id"]) for image in annotations["images"]}
     strange = next((row["image_id"] for row in rows if row["image_id"] not in known), None)
     if strange is not None:
-        fix = "give the annotations of the pictures that were detected on"
+        fix = "give the annotations of the images that were detected on"
         raise TfyoloError(f"image id {strange} is not in the COCO annotations", fix=fix)
     logging.getLogger("faster_coco_eval").setLevel(logging.ERROR)
     truth = COCO(_numbered(annotations), print_function=_silent)

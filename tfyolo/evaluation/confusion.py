@@ -8,13 +8,13 @@ from tfyolo.inference.boxes import Array, iou_matrix
 
 
 class ConfusionMatrix:
-    """Counts of (predicted class, true class), pictures added one after another.
+    """Counts of (predicted class, true class), images added one after another.
 
     `counts[p, t]` is the number of labels of class `t` detected as class `p`: rows are predicted, columns are
     true (YOLOv5's convention). The last row and column are the background: `counts[-1, t]` are missed labels,
     `counts[p, -1]` detections of nothing; `counts[-1, -1]` stays 0.
 
-    Unlike YOLOv5, detections of nothing also count where no label of the picture was met, or where it has
+    Unlike YOLOv5, detections of nothing also count where no label of the image was met, or where it has
     none.
 
     Args:
@@ -42,7 +42,7 @@ class ConfusionMatrix:
         labels_xyxy: Array,
         label_classes: Array,
     ) -> None:
-        """Count one picture.
+        """Count one image.
 
         A detection goes to the label it overlaps most; of several, the label keeps the one it overlaps most.
 

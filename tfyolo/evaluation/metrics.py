@@ -81,7 +81,7 @@ def match(
     label_classes: Array,
     iou_thresholds: Array = IOU_THRESHOLDS,
 ) -> Array:
-    """Which detections of one picture are true positives.
+    """Which detections of one image are true positives.
 
     A detection goes to the label of its own class that it overlaps most; where several go to one label, the
     first gets it. This is YOLOv5's rule if detections come by falling confidence, as NMS gives them. (YOLOv5
@@ -125,10 +125,10 @@ def average_precision(tp: Array, conf: Array, pred_cls: Array, target_cls: Array
     by straight lines (YOLOv5).
 
     Args:
-        tp: bool (n, t) from `match`, the detections of all pictures; column 0 is IoU 0.5.
+        tp: bool (n, t) from `match`, the detections of all images; column 0 is IoU 0.5.
         conf: (n,) their confidence.
         pred_cls: (n,) their classes.
-        target_cls: (m,) classes of the labels of all pictures.
+        target_cls: (m,) classes of the labels of all images.
 
     Example:
         >>> one = average_precision(np.ones((1, 10), bool), np.array([0.9]), np.array([3]), np.array([3]))

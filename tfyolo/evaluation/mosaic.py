@@ -1,4 +1,4 @@
-"""Sixteen pictures in one, with boxes: the quickest way to see wrong labels and wrong detections."""
+"""Sixteen images in one, with boxes: the quickest way to see wrong labels and wrong detections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tfyolo.inference.boxes import Array
 MAX_TILES = 16
 MAX_WIDTH = 1920
 _GAP = 4  # pixels between tiles
-_GREY = 114  # the letterbox's
+_GRAY = 114  # the letterbox's
 
 
 def mosaic(
@@ -28,7 +28,7 @@ def mosaic(
     confidences: Sequence[Array] | None = None,
     titles: Sequence[str] | None = None,
 ) -> Path:
-    """Write up to 16 pictures, with their boxes, as one JPEG such as val_batch0_labels.jpg.
+    """Write up to 16 images, with their boxes, as one JPEG such as val_batch0_labels.jpg.
 
     Args:
         images: uint8 (height, width, 3) RGB, of any sizes; those past 16 are left out.
@@ -57,15 +57,15 @@ def mosaic(
     step = tile + _GAP
     canvas = np.full((rows * step + _GAP, columns * step + _GAP, 3), 255, np.uint8)
     for index in range(count):
-        picture, ratio, pad_xy = _fit(images[index], tile)
+        tile_image, ratio, pad_xy = _fit(images[index], tile)
         boxes = np.asarray(boxes_xyxy_px[index], np.float32).reshape(-1, 4) * ratio + np.tile(pad_xy, 2)
         conf = None if confidences is None else np.asarray(confidences[index], np.float32)
-        picture = _draw(picture, boxes, np.asarray(classes[index], np.int64), conf, names)
+        tile_image = _draw(tile_image, boxes, np.asarray(classes[index], np.int64), conf, names)
         if titles is not None:
-            _title(picture, titles[index])
+            _title(tile_image, titles[index])
         row, column = divmod(index, columns)
         top, left = _GAP + row * step, _GAP + column * step
-        canvas[top : top + tile, left : left + tile] = picture
+        canvas[top : top + tile, left : left + tile] = tile_image
     path = Path(path)
     done, data = cv2.imencode(".jpg", cv2.cvtColor(canvas, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
     if not done:
@@ -76,14 +76,14 @@ def mosaic(
 
 
 def _fit(image: Array, tile: int) -> tuple[Array, float, Array]:
-    """The image in the middle of a grey square, never enlarged; its ratio and the padding at left and top."""
+    """The image in the middle of a gray square, never enlarged; its ratio and the padding at left and top."""
     import cv2
 
     height, width = image.shape[:2]
     ratio = min(tile / height, tile / width, 1.0)
     size = max(round(width * ratio), 1), max(round(height * ratio), 1)
     left, top = (tile - size[0]) // 2, (tile - size[1]) // 2
-    square = np.full((tile, tile, 3), _GREY, np.uint8)
+    square = np.full((tile, tile, 3), _GRAY, np.uint8)
     resized = image if ratio == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     square[top : top + size[1], left : left + size[0]] = resized
     return square, ratio, np.array([left, top], np.float32)
@@ -98,13 +98,11 @@ def _draw(image: Array, boxes: Array, classes: Array, conf: Array | None, names:
     return draw_boxes(image, boxes, classes, labels, thickness=2, text_px=11)
 
 
-def _title(picture: Array, text: str) -> None:
+def _title(image: Array, text: str) -> None:
     """White text on a dark strip at the lower edge; the upper one has the captions of tall boxes."""
     import cv2
 
-    height = picture.shape[0]
-    text = text[: picture.shape[1] // 7]  # a letter is about 7 pixels wide
-    picture[height - 18 :] = picture[height - 18 :] // 3
-    cv2.putText(
-        picture, text, (5, height - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA
-    )
+    height = image.shape[0]
+    text = text[: image.shape[1] // 7]  # a letter is about 7 pixels wide
+    image[height - 18 :] = image[height - 18 :] // 3
+    cv2.putText(image, text, (5, height - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)

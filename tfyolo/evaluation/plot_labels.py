@@ -21,7 +21,7 @@ class _Place(NamedTuple):
     """Where a text may stand, in pixels."""
 
     point: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
     box: np.ndarray
     """(4,): left, bottom, right, top, with the gap."""
     distance: float
@@ -39,7 +39,7 @@ def place_labels(
     x: np.ndarray,
     y: np.ndarray,
     texts: Sequence[str],
-    colours: Sequence[str],
+    colors: Sequence[str],
     others_xy: np.ndarray | None = None,
 ) -> None:
     """Write a text near each point, and a thin line to the point where it stands further off.
@@ -53,7 +53,7 @@ def place_labels(
         x: (n,) in data coordinates.
         y: (n,) in data coordinates.
         texts: of each point.
-        colours: of each text.
+        colors: of each text.
         others_xy: (m, 2) points without a text in data coordinates, which texts stay off, too.
     """
     figure.draw_without_rendering()  # settles the layout, so that pixels are known
@@ -61,9 +61,9 @@ def place_labels(
     frame = axes.get_window_extent()
     shares = axes.transAxes.inverted()  # a PDF has another number of pixels than was measured with
     labels, choices = [], []
-    for point, text, colour in zip(points, texts, colours, strict=True):
+    for point, text, color in zip(points, texts, colors, strict=True):
         label = axes.text(
-            0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=colour,
+            0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=9, color=color,
             zorder=4,
         )  # fmt: skip
         size = label.get_window_extent()
@@ -72,11 +72,11 @@ def place_labels(
     edges = np.array([frame.x0, frame.y0, frame.x1, frame.y1])
     others = axes.transData.transform(others_xy) if others_xy is not None else points[:0]
     for index, place in _choose(points, choices, edges, others).items():
-        labels[index].set_position(shares.transform(place.centre))
+        labels[index].set_position(shares.transform(place.center))
         if place.has_line:
             way = shares.transform([place.point, _end(place)])
             axes.plot(
-                *way.T, transform=axes.transAxes, color=colours[index], alpha=0.5, linewidth=0.8, zorder=2
+                *way.T, transform=axes.transAxes, color=colors[index], alpha=0.5, linewidth=0.8, zorder=2
             )
 
 
@@ -87,7 +87,7 @@ def _choose(
     marked = np.concatenate([points, without_text])
     marks = np.hstack([marked - MARK_PX, marked + MARK_PX])
     distances = np.linalg.norm((points[:, None] - points[None]) / (1.0, 0.4), axis=-1)
-    # Points with near neighbours choose first, while there is room.
+    # Points with near neighbors choose first, while there is room.
     order = np.argsort(-np.exp(-distances / 120).sum(1), kind="stable")
     chosen: dict[int, _Place] = {}
     for _ in range(SWEEPS):
@@ -119,12 +119,12 @@ def _places(point: np.ndarray, half: np.ndarray) -> list[_Place]:
     for ring in range(RINGS):
         for angle in np.arange(24) * (np.pi / 12):
             direction = np.array([np.cos(angle), np.sin(angle)])
-            # The text's edge, not its centre, stands on the ring.
+            # The text's edge, not its center, stands on the ring.
             edge = half * np.clip(1.5 * direction, -1, 1)
-            centre = point + direction * (MARK_PX + GAP_PX + 1 + 16.0 * ring) + edge
+            center = point + direction * (MARK_PX + GAP_PX + 1 + 16.0 * ring) + edge
             beside = 0.0 if angle == 0 else 3.0
-            box = np.hstack([centre - half - GAP_PX, centre + half + GAP_PX])
-            places.append(_Place(point, centre, box, 16.0 * ring + beside))
+            box = np.hstack([center - half - GAP_PX, center + half + GAP_PX])
+            places.append(_Place(point, center, box, 16.0 * ring + beside))
     return places
 
 

@@ -27,7 +27,7 @@ from tfyolo.inference.boxes import Array
 from tfyolo.inference.palette import PALETTE
 
 LEGEND_CLASSES = 20
-"""With more classes a legend hides the plot: only the mean is named, and the classes are thin grey lines."""
+"""With more classes a legend hides the plot: only the mean is named, and the classes are thin gray lines."""
 
 
 def save_curves(result: ApResult, names: Sequence[str], folder: str | Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Measuring a detector on a data set."""
+"""Measuring a detector on a dataset."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ class Metrics:
 
     Attributes:
         result: figures and curves; class indices are those of `names`.
-        names: class names of the data set.
+        names: class names of the dataset.
         scan: of the split.
         speed_ms: milliseconds per image of each step.
         settings: how it was measured.
         problems: what was wrong with images or labels.
         coco: COCO's own figures, where they were asked for.
-        notes: how the model's classes were matched to the data set's, where their numbers differ.
+        notes: how the model's classes were matched to the dataset's, where their numbers differ.
     """
 
     result: ApResult
@@ -136,7 +136,7 @@ class _Tally:
     correct: list[np.ndarray] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
     predicted: list[np.ndarray] = field(default_factory=list)
-    labelled: list[np.ndarray] = field(default_factory=list)
+    labeled: list[np.ndarray] = field(default_factory=list)
     found: list[tuple[Sample, Detections]] = field(default_factory=list)
     speed_ms: dict[str, float] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -149,7 +149,7 @@ class _Tally:
         self.correct.append(match(detections.boxes_xyxy_px, detections.classes, truth, sample.classes))
         self.scores.append(detections.scores)
         self.predicted.append(detections.classes)
-        self.labelled.append(sample.classes)
+        self.labeled.append(sample.classes)
         self.found.append((sample, detections))
         self.confusion.add(
             detections.boxes_xyxy_px, detections.scores, detections.classes, truth, sample.classes
@@ -167,7 +167,7 @@ class _Tally:
     def result(self) -> ApResult:
         """Precision, recall and average precision of all images so far."""
         return average_precision(
-            *map(np.concatenate, (self.correct, self.scores, self.predicted, self.labelled))
+            *map(np.concatenate, (self.correct, self.scores, self.predicted, self.labeled))
         )
 
 
@@ -184,7 +184,7 @@ def validate(
 
     Args:
         detector: from `tfyolo.load`; its `image_size` is the size of validation.
-        data: a data set YAML as in YOLOv5, or one read already.
+        data: a dataset YAML as in YOLOv5, or one read already.
         options: what to measure and how.
         folder: where metrics.json, plots and predictions go; nothing is written without.
         progress: is told how far it is.
@@ -192,7 +192,7 @@ def validate(
         observe: is shown each batch after it went through the model.
 
     Raises:
-        TfyoloError: the data set is wrong, or has a class that the model does not have.
+        TfyoloError: the dataset is wrong, or has a class that the model does not have.
 
     Example:
         >>> metrics = validate(tfyolo.load("yolov5n.pt"), "coco128.yaml")  # doctest: +SKIP
@@ -238,14 +238,14 @@ def validate(
 
 
 def _class_map(detector: Detector, dataset: Dataset, options: ValOptions) -> ClassMap:
-    """Which class of the model each class of the data set is; with --single-cls that plays no part."""
+    """Which class of the model each class of the dataset is; with --single-cls that plays no part."""
     if options.single_cls:
         return ClassMap((0,), 1)
     return match_classes(dataset.names, detector.names, dataset.yaml_path)
 
 
 def _names(detector: Detector, dataset: Dataset, options: ValOptions) -> tuple[str, ...]:
-    """Names of the rows: the data set's, or the model's where the data set has but numbers."""
+    """Names of the rows: the dataset's, or the model's where the dataset has but numbers."""
     if options.single_cls:
         return ("object",)
     same = len(dataset.names) == len(detector.names)
@@ -261,7 +261,7 @@ def _notes(classes: ClassMap, options: ValOptions) -> tuple[str, ...]:
     part = (
         f"; {len(classes.model_ids)} of the model's {classes.num_model_classes} are measured" if few else ""
     )
-    return (f"the data set's classes were matched to the model's by name{part}",)
+    return (f"the dataset's classes were matched to the model's by name{part}",)
 
 
 def labels_xyxy_px(sample: Sample) -> np.ndarray:
@@ -284,7 +284,7 @@ def _run(
     nms = NmsOptions(
         options.confidence,
         options.iou,
-        # Of other classes the data set says nothing; they would take places among the most boxes per image.
+        # Of other classes the dataset says nothing; they would take places among the most boxes per image.
         None if options.single_cls or len(names) == classes.num_model_classes else classes.model_ids,
         options.single_cls,
         not options.single_cls,

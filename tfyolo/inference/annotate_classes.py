@@ -20,14 +20,14 @@ def annotate_classes(image: np.ndarray, lines: list[str]) -> np.ndarray:
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    picture = Image.fromarray(image)
-    times = -(-_SMALLEST // min(max(picture.size), _SMALLEST))
+    canvas = Image.fromarray(image)
+    times = -(-_SMALLEST // min(max(canvas.size), _SMALLEST))
     if times > 1:
-        picture = picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
-    font = ImageFont.load_default(max(round(max(picture.size) / 32), 14))
-    text, edge = "\n".join(lines), round(max(picture.size) / 64)
-    draw = ImageDraw.Draw(picture, "RGBA")
+        canvas = canvas.resize((canvas.width * times, canvas.height * times), Image.Resampling.NEAREST)
+    font = ImageFont.load_default(max(round(max(canvas.size) / 32), 14))
+    text, edge = "\n".join(lines), round(max(canvas.size) / 64)
+    draw = ImageDraw.Draw(canvas, "RGBA")
     box = draw.multiline_textbbox((edge, edge), text, font=font)
     draw.rectangle((0, 0, box[2] + edge, box[3] + edge), fill=(0, 0, 0, 150))
     draw.multiline_text((edge, edge), text, font=font, fill=(255, 255, 255, 255))
-    return np.array(picture)
+    return np.array(canvas)

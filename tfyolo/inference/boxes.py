@@ -8,10 +8,10 @@ Array = np.ndarray
 
 
 def xywh_to_xyxy(boxes_xywh: Array) -> Array:
-    """Centre, width and height to corners.
+    """Center, width and height to corners.
 
     Args:
-        boxes_xywh: (..., 4) x and y of the centre, width, height; any unit.
+        boxes_xywh: (..., 4) x and y of the center, width, height; any unit.
 
     Returns:
         (..., 4) x1, y1, x2, y2 in the same unit, float.
@@ -21,18 +21,18 @@ def xywh_to_xyxy(boxes_xywh: Array) -> Array:
         [[40.0, 35.0, 60.0, 45.0]]
     """
     boxes_xywh = _floating(boxes_xywh)
-    centre, half = boxes_xywh[..., :2], boxes_xywh[..., 2:4] / 2
-    return np.concatenate([centre - half, centre + half], axis=-1)
+    center, half = boxes_xywh[..., :2], boxes_xywh[..., 2:4] / 2
+    return np.concatenate([center - half, center + half], axis=-1)
 
 
 def xyxy_to_xywh(boxes_xyxy: Array) -> Array:
-    """Corners to centre, width and height; the inverse of `xywh_to_xyxy`.
+    """Corners to center, width and height; the inverse of `xywh_to_xyxy`.
 
     Args:
         boxes_xyxy: (..., 4) x1, y1, x2, y2; any unit.
 
     Returns:
-        (..., 4) x and y of the centre, width, height in the same unit, float.
+        (..., 4) x and y of the center, width, height in the same unit, float.
     """
     boxes_xyxy = _floating(boxes_xyxy)
     low, high = boxes_xyxy[..., :2], boxes_xyxy[..., 2:4]
@@ -104,7 +104,7 @@ def giou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
 
 
 def diou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
-    """Distance IoU of boxes, pair by pair: IoU less (distance of the centres / diagonal of the hull)^2.
+    """Distance IoU of boxes, pair by pair: IoU less (distance of the centers / diagonal of the hull)^2.
 
     Args:
         a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
@@ -148,7 +148,7 @@ def _floating(boxes: Array) -> Array:
 
 
 def _overlap(a_xyxy: Array, b_xyxy: Array, eps: float) -> tuple[Array, Array, Array, Array]:
-    """IoU (...), union (...), width and height of the hull (..., 2), vector between the centres (..., 2)."""
+    """IoU (...), union (...), width and height of the hull (..., 2), vector between the centers (..., 2)."""
     a_xyxy, b_xyxy = _floating(a_xyxy), _floating(b_xyxy)
     a_low, a_high, b_low, b_high = a_xyxy[..., :2], a_xyxy[..., 2:4], b_xyxy[..., :2], b_xyxy[..., 2:4]
     shared_wh = np.maximum(np.minimum(a_high, b_high) - np.maximum(a_low, b_low), 0)

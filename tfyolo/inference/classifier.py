@@ -124,7 +124,7 @@ class Classifier(BaseModel):
         return results
 
     def classify_batch(self, batch: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
-        """Probabilities of pictures of the input's size.
+        """Probabilities of images of the input's size.
 
         Args:
             batch: uint8 (batch, height, width, 3) RGB; at most `runtime.max_batch` images.

@@ -1,4 +1,4 @@
-"""Running a classifier over sources, and writing what it finds: pictures, videos, text, a table."""
+"""Running a classifier over sources, and writing what it finds: images, videos, text, a table."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class _Found:
 
 
 class _ClassWriter(Writer):
-    """The detector's writer of pictures and videos, with texts and rows of a classifier."""
+    """The detector's writer of images and videos, with texts and rows of a classifier."""
 
     def _write_txt(self, stem: str, result: Any) -> None:
         text = "".join(f"{value:.2f} {printable(name)}\n" for _, name, value in result.found.top(result.top))

@@ -1,4 +1,4 @@
-"""One color per class, the same in Python, in the browser (web_demo/src/page/colours.ts) and in the app."""
+"""One color per class, the same in Python, in the browser (web_demo/src/page/colors.ts) and in the app."""
 
 from __future__ import annotations
 

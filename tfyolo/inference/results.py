@@ -61,7 +61,7 @@ class Result:
 
     @property
     def boxes_xywh_norm(self) -> np.ndarray:
-        """(n, 4) float32: centre, width and height, relative to the image's size."""
+        """(n, 4) float32: center, width and height, relative to the image's size."""
         height, width = self.image.shape[:2]
         x1, y1, x2, y2 = self.boxes_xyxy_px.T
         boxes = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1)
@@ -106,7 +106,7 @@ class Result:
         return annotate(self, labels=labels, confidences=confidences, thickness=thickness)
 
     def save(self, path: str | Path) -> Path:
-        """Write `plot()` to a picture file; the suffix says which kind.
+        """Write `plot()` to a image file; the suffix says which kind.
 
         Raises:
             TfyoloError: an unknown suffix, or the file cannot be written.
@@ -138,8 +138,8 @@ def png_bytes(image: np.ndarray) -> bytes:
     return data.getvalue()
 
 
-def save_image(picture: np.ndarray, path: str | Path) -> Path:
-    """Write uint8 (height, width, 3) RGB to a picture file; the suffix says which kind.
+def save_image(image: np.ndarray, path: str | Path) -> Path:
+    """Write uint8 (height, width, 3) RGB to a image file; the suffix says which kind.
 
     Raises:
         TfyoloError: an unknown suffix, or the file cannot be written.
@@ -153,7 +153,7 @@ def save_image(picture: np.ndarray, path: str | Path) -> Path:
         with atomic(path, durable=False) as temporary:
             # Into memory first: where a disk takes a part of what is written, Pillow says nothing.
             data = BytesIO()
-            Image.fromarray(picture).save(data, _kind(path), **options)
+            Image.fromarray(image).save(data, _kind(path), **options)
             temporary.write_bytes(data.getvalue())
     except (OSError, ValueError) as error:
         raise TfyoloError(f"cannot be written: {error}", path=path, fix="choose a .jpg or .png") from error

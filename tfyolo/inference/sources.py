@@ -1,4 +1,4 @@
-"""Where images come from: pictures, folders, globs, lists, videos, webcams and streams."""
+"""Where images come from: images, folders, globs, lists, videos, webcams and streams."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Video:
-    """The film that a frame belongs to."""
+    """The video that a frame belongs to."""
 
     name: str
     fps: float
@@ -89,7 +89,7 @@ def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
         TfyoloError: a source does not exist, cannot be opened or holds nothing to look at.
 
     Example:
-        >>> open_sources(["pictures/*.jpg", "film.mp4"]).total  # doctest: +SKIP
+        >>> open_sources(["images/*.jpg", "video.mp4"]).total  # doctest: +SKIP
         312
     """
     parts = [part for source in sources for part in _open(str(source), vid_stride, listed=False)]
@@ -114,7 +114,7 @@ def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
 
 def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if not source.strip():
-        raise TfyoloError("--source is empty", fix="name a picture, folder, video or stream")
+        raise TfyoloError("--source is empty", fix="name a image, folder, video or stream")
     path = Path(source)
     if source in SOURCES and not path.exists():
         path = SOURCES[source]
@@ -133,14 +133,14 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
         found = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207 - takes absolute patterns
         return _files(found, source, vid_stride)
     if not path.exists():
-        raise TfyoloError("no such picture, folder, video or list", path=source, fix="check --source")
+        raise TfyoloError("no such image, folder, video or list", path=source, fix="check --source")
     if suffix == ".txt" and not listed:
         return _list(path, vid_stride)
     if suffix in VIDEO_SUFFIXES:
         check_input(path, VIDEO)
         return [_video(str(path), path.name, vid_stride)]
-    # Anything else is taken for a picture: what cannot be read is reported with the others.
-    return [Frames(lambda: iter([_picture(path)]), 1)]
+    # Anything else is taken for a image: what cannot be read is reported with the others.
+    return [Frames(lambda: iter([_image(path)]), 1)]
 
 
 def _webcam(source: str, vid_stride: int) -> Frames:
@@ -151,7 +151,7 @@ def _webcam(source: str, vid_stride: int) -> Frames:
 
 
 def _remote(url: str, vid_stride: int) -> Frames:
-    """A picture or film that is fetched, or a live stream."""
+    """A image or video that is fetched, or a live stream."""
     parts = urlsplit(url)
     _ = parts.port  # raises where it is none
     suffix = PurePosixPath(parts.path).suffix.lower()
@@ -186,7 +186,7 @@ def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
     if not known:
         found = ", ".join(sorted({Path(p).suffix.lower() for p in paths} & UNREAD_SUFFIXES))
         raise TfyoloError(
-            "holds no pictures or videos" + (f" of a kind that is read, but {found}" if found else ""),
+            "holds no images or videos" + (f" of a kind that is read, but {found}" if found else ""),
             path=source,
             fix=f"known are {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
@@ -220,11 +220,11 @@ def _list(path: Path, vid_stride: int) -> list[Frames]:
             source = str(beside) if os.path.exists(beside) else line  # noqa: PTH110 - never raises
             parts += _one_of_many(source, f"{path}:{number}", vid_stride)
     if not parts:
-        raise TfyoloError("lists no pictures", path=path)
+        raise TfyoloError("lists no images", path=path)
     return parts
 
 
-def _picture(path: Path) -> Frame:
+def _image(path: Path) -> Frame:
     try:
         return Frame(path.name, str(path), read_image(path))
     except TfyoloError as error:
@@ -274,7 +274,7 @@ def _video(address: str, name: str, vid_stride: int) -> Frames:
     count, fps = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
     capture.release()
     total = (count + vid_stride - 1) // vid_stride if count > 0 else None
-    # A film that skips frames keeps its length.
+    # A video that skips frames keeps its length.
     video = Video(name, (fps if 0 < fps < 1000 else 30.0) / vid_stride, total)
 
     def iterate() -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""What `detect` writes: annotated pictures and videos, labels, crops, a table."""
+"""What `detect` writes: annotated images and videos, labels, crops, a table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Outputs:
     """Which files are wanted, and where."""
 
     folder: Path
-    pictures: bool = True
+    images: bool = True
     txt: bool = False
-    """labels/NAME.txt. A picture without boxes has an empty file: it was looked at, is a background to train
+    """labels/NAME.txt. A image without boxes has an empty file: it was looked at, is a background to train
     on, and keeps no file of an earlier run. (YOLOv5 writes none.)"""
     txt_confidence: bool = False
     crops: bool = False
@@ -45,10 +45,10 @@ class Writer:
     outputs: Outputs
     _table: ExitStack = field(default_factory=ExitStack)
     _rows: Any = None
-    _film: ExitStack = field(default_factory=ExitStack)
+    _open_writer: ExitStack = field(default_factory=ExitStack)
     _sink: Any = None
     _video: Video | None = None
-    _video_name: str = ""
+    _video_file: str = ""
     _video_size: tuple[int, int] = (0, 0)
     _frames: int = 0
     _stems: Names = field(default_factory=Names)
@@ -58,9 +58,9 @@ class Writer:
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        # An interrupted film is still a film, and so is a table: what was written so far is kept.
+        # An interrupted video is still a video, and so is a table: what was written so far is kept.
         try:
-            self._film.close()
+            self._open_writer.close()
         finally:
             self._table.close()
 
@@ -78,30 +78,30 @@ class Writer:
             self._write_crops(stem, result)
         if self.outputs.csv:
             self._write_csv(name if not frame.video else f"{name}#{frame.number}", result)
-        if self.outputs.pictures:
-            picture = result.plot(
+        if self.outputs.images:
+            image = result.plot(
                 labels=self.outputs.labels,
                 confidences=self.outputs.confidences,
                 thickness=self.outputs.thickness,
             )
             if frame.video:
-                self._write_frame(frame.video, picture)
+                self._write_frame(frame.video, image)
             else:
-                save_image(picture, self.outputs.folder / name)
+                save_image(image, self.outputs.folder / name)
         return name
 
     def _unique(self, frame: Frame) -> str:
         """A file name for results, which no other source of the run has (`Names`)."""
         if frame.video and frame.video is self._video:
-            return self._video_name
+            return self._video_file
         path = Path(frame.name)
         # JPEG for kinds that cannot be written or would not be looked at.
         known = path.suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
         suffix = ".mp4" if frame.video else path.suffix if known else ".jpg"
         stem = self._stems.take(path.stem, video=frame.video is not None)
         if frame.video:
-            self._film.close()
-            self._video, self._video_name, self._sink = frame.video, stem + suffix, None
+            self._open_writer.close()
+            self._video, self._video_file, self._sink = frame.video, stem + suffix, None
         return stem + suffix
 
     def _write_txt(self, stem: str, result: Result) -> None:
@@ -119,9 +119,9 @@ class Writer:
         self._folders = self._folders or folder_names(result.names)
         for number, (box, index) in enumerate(zip(result.boxes_xyxy_px, result.classes, strict=True), 1):
             # YOLOv5's margin: 2 % and 10 pixels.
-            centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * 1.02 + 5
-            x1, y1 = np.maximum(centre - half, 0).astype(int)
-            x2, y2 = np.minimum(centre + half, [width, height]).astype(int)
+            center, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * 1.02 + 5
+            x1, y1 = np.maximum(center - half, 0).astype(int)
+            x2, y2 = np.minimum(center + half, [width, height]).astype(int)
             if x2 <= x1 or y2 <= y1:
                 raise BadOutputError(f"box {number} has no pixels to be cut out")
             folder = self.outputs.folder / "crops" / self._folders[index]
@@ -137,25 +137,25 @@ class Writer:
         for box, score, index in zip(result.boxes_xyxy_px, result.scores, result.classes, strict=True):
             self._rows.writerow([name, result.names[index], f"{score:.4f}", *(f"{v:.1f}" for v in box)])
 
-    def _write_frame(self, video: Video, picture: np.ndarray) -> None:
-        size = (picture.shape[1], picture.shape[0])
+    def _write_frame(self, video: Video, image: np.ndarray) -> None:
+        size = (image.shape[1], image.shape[0])
         if self._sink is None:
             self._video_size = size
-            self._open_film(self.outputs.folder / self._video_name, video.fps)
+            self._open_video(self.outputs.folder / self._video_file, video.fps)
         if size != self._video_size:  # a camera that turned
             import cv2
 
-            picture = cv2.resize(picture, self._video_size)
-        self._sink.write(np.ascontiguousarray(picture[..., ::-1]))
+            image = cv2.resize(image, self._video_size)
+        self._sink.write(np.ascontiguousarray(image[..., ::-1]))
         self._frames += 1
 
-    def _open_film(self, path: Path, fps: float) -> None:
+    def _open_video(self, path: Path, fps: float) -> None:
         import cv2
 
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic(path))
             self._frames = 0
-            stack.callback(self._check_film, temporary)
+            stack.callback(self._check_video, temporary)
             # MPEG-4 counts time in 16 bits: two decimals always fit.
             codec = cv2.VideoWriter.fourcc(*"mp4v")
             self._sink = cv2.VideoWriter(str(temporary), codec, max(round(fps, 2), 0.1), self._video_size)
@@ -165,9 +165,9 @@ class Writer:
                 raise TfyoloError(
                     f"no video of {width}x{height} pixels can be written", path=path, fix="pass --nosave"
                 )
-            self._film = stack.pop_all()
+            self._open_writer = stack.pop_all()
 
-    def _check_film(self, path: Path) -> None:
+    def _check_video(self, path: Path) -> None:
         """Count the frames of a finished video: OpenCV says nothing where they cannot be written."""
         import cv2
 

@@ -13,7 +13,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.models.arguments import LEAKY_SLOPE
 from tfyolo.models.blocks import BLOCKS, run_block
-from tfyolo.models.heads import HEADS, initialise_biases
+from tfyolo.models.heads import HEADS, initialize_biases
 from tfyolo.models.ops import Normalization, Ops, Padding, Shape, ShapeOps, Tensor
 from tfyolo.models.spec import ModelSpec
 
@@ -60,7 +60,7 @@ def build_model(
     heads = run_layers(ops, images, spec)
     name = re.sub("[^A-Za-z0-9.-]", "_", spec.name).lstrip("_.-") or "model"  # what TensorFlow takes
     model = keras.Model(images, heads if spec.task == "detect" else heads[0], name=name)
-    initialise_biases(model, spec)
+    initialize_biases(model, spec)
     return model
 
 

@@ -1,4 +1,4 @@
-"""A picture of a network: backbone, neck, head and their connections."""
+"""A image of a network: backbone, neck, head and their connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfyolo.files import atomic, suffix_of
 from tfyolo.models.build import count_model
 from tfyolo.models.spec import Layer, ModelSpec
 
-_COLOURS = {"backbone": "#d7e8f7", "neck": "#dff0d8", "head": "#fbe3d0"}
+_COLORS = {"backbone": "#d7e8f7", "neck": "#dff0d8", "head": "#fbe3d0"}
 _EDGE = "#46525e"
 
 
@@ -121,7 +121,7 @@ def _draw(spec: ModelSpec, path: Path) -> None:
     def box(x: float, y: float, text: str, section: str) -> None:
         patch = FancyBboxPatch(
             (x - 1.05, y - 0.33), 2.3, 0.66, boxstyle="round,pad=0.02,rounding_size=0.12",
-            fc=_COLOURS[section], ec=_EDGE, lw=0.7, zorder=3,
+            fc=_COLORS[section], ec=_EDGE, lw=0.7, zorder=3,
         )  # fmt: skip
         axes.add_patch(patch)
         axes.text(x + 0.1, y, text, ha="center", va="center", fontsize=7.5, zorder=4)
@@ -141,7 +141,7 @@ def _draw(spec: ModelSpec, path: Path) -> None:
         y = place[source][1]
         box(head_x, y, f"{spec.head.index} {spec.head.block} P{int(math.log2(stride))}", "head")
         arrow(place[source], (head_x, y))
-    for section in _COLOURS:
+    for section in _COLORS:
         middles = {columns[layer.index] * 3.4 for layer in spec.layers if layer.section == section}
         if middles:
             middle = sum(middles) / len(middles) + 0.1

@@ -61,7 +61,7 @@ CLASSIFY = Block(_classify_arguments, scaled=False)
 """What checks them."""
 
 
-def initialise_biases(model: Any, spec: ModelSpec) -> None:
+def initialize_biases(model: Any, spec: ModelSpec) -> None:
     """Set the prediction layers' biases so that an untrained detector expects few objects.
 
     Objectness begins at 8 objects an image of 640 pixels, each class at 0.6 / (classes - 0.99999) of them.

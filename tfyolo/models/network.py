@@ -119,20 +119,20 @@ class Network:
         merged = _merge_heads(self.weights, spec)
         recorder = _Recorder(spec.csp_activation)
         run_layers(recorder, _Ref(IMAGES, 3), spec)
-        normalised = _normalised(recorder.nodes)
+        normalized = _normalized(recorder.nodes)
         merged = {name: weights for name, weights in merged.items() if name not in recorder.constants}
         epsilons = {
-            node.name: node.arguments["epsilon"] for node in recorder.nodes if node.name in normalised
+            node.name: node.arguments["epsilon"] for node in recorder.nodes if node.name in normalized
         }
         biases = {name: merged[name].bias for name in merged}
         for name, weights in merged.items():
             kernel = weights.kernel
             arrays = layers[name].get_weights()
             bias = [] if len(arrays) == 1 else [np.zeros_like(weights.bias)]
-            if name not in {part for parts in normalised.values() for part, _ in parts}:
+            if name not in {part for parts in normalized.values() for part, _ in parts}:
                 bias = bias and [weights.bias]
             layers[name].set_weights([kernel.reshape(arrays[0].shape), *bias])
-        for name, parts in normalised.items():
+        for name, parts in normalized.items():
             bias = np.concatenate([biases[part] for part, _ in parts])
             one = np.ones_like(bias)
             epsilon = epsilons[name] or spec.bn_epsilon
@@ -242,7 +242,7 @@ def _named(nodes: list[Node], activation: str) -> list[Node]:
     return named
 
 
-def _normalised(nodes: list[Node]) -> dict[str, list[tuple[str, int]]]:
+def _normalized(nodes: list[Node]) -> dict[str, list[tuple[str, int]]]:
     """For each batch normalisation, the convolutions whose channels it reads, one after another."""
     by_name = {node.name: node for node in nodes}
     found = {}
@@ -272,7 +272,7 @@ def _fold(
             )
     renamed = {}
     own = {node.name: node.arguments["epsilon"] or epsilon for node in nodes if node.kind == "batch_norm"}
-    for name, parts in _normalised(nodes).items():
+    for name, parts in _normalized(nodes).items():
         gamma, beta, mean, variance = (np.asarray(array, np.float64) for array in kernels[name])
         scale, start = gamma / np.sqrt(variance + own[name]), 0
         for part, channels in parts:

@@ -62,7 +62,7 @@ class Ops(Protocol):
         """Zeros (top, bottom), (left, right)."""
 
     def upsample(self, x: Tensor, name: str, scale: int) -> Tensor:
-        """Nearest-neighbour enlargement."""
+        """Nearest-neighbor enlargement."""
 
     def global_pool(self, x: Tensor, name: str) -> Tensor:
         """Mean over all positions, of which one is left."""

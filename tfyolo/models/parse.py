@@ -24,7 +24,7 @@ MAX_BLOCKS = 2_000  # repeats together; the listed configurations stay below 100
 MAX_PARAMETERS = 1_000_000_000  # yolov5-p7, the largest listed, has 144 million
 
 NORMALIZATIONS: dict[str, Normalization] = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
-"""By name: of ImageNet's pictures, as the classifiers that were trained on them expect."""
+"""By name: of ImageNet's images, as the classifiers that were trained on them expect."""
 
 _KEYS = {"nc": "classes", "depth_multiple": "depth", "width_multiple": "width"}  # YOLOv5's name: ours
 _DEFAULTS: dict[str, Any] = {

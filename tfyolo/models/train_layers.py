@@ -29,7 +29,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
-        """`inputs` (batch, height, width, channels), normalised; in training the moving statistics move."""
+        """`inputs` (batch, height, width, channels), normalized; in training the moving statistics move."""
         if not (training and self.trainable and mask is None and self._can_fuse(inputs)):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

@@ -28,7 +28,7 @@ from tfyolo.quantization.reconstruction import reconstruct
 
 BATCH = 8
 PATCHES = 12_000
-"""Places of a tensor, over all pictures, from which a layer is fitted: ten for each weight of a channel."""
+"""Places of a tensor, over all images, from which a layer is fitted: ten for each weight of a channel."""
 VALUES = 30_000
 """Values of a tensor from which its range is estimated."""
 
@@ -52,7 +52,7 @@ class CalibrationOptions:
 
 def calibrate(
     network: Network,
-    pictures: np.ndarray,
+    images: np.ndarray,
     options: CalibrationOptions | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Network, QuantizationSpec]:
@@ -60,20 +60,20 @@ def calibrate(
 
     Args:
         network: the float network.
-        pictures: uint8 (n, height, width, 3) RGB, letterboxed.
+        images: uint8 (n, height, width, 3) RGB, letterboxed.
         options: how.
         progress: is told how far it is.
 
     Returns:
         The network with weights on the int8 grid, and its quantization.
     """
-    return _Walk(network, pictures, options or CalibrationOptions()).run(progress)
+    return _Walk(network, images, options or CalibrationOptions()).run(progress)
 
 
 class _Walk:
-    """Tensors of all pictures, exact and as the integer network has them, of the layers at hand."""
+    """Tensors of all images, exact and as the integer network has them, of the layers at hand."""
 
-    def __init__(self, network: Network, pictures: np.ndarray, options: CalibrationOptions) -> None:
+    def __init__(self, network: Network, images: np.ndarray, options: CalibrationOptions) -> None:
         self.network, self.options = network, options
         self.owner = range_names(network)
         self.left = network.consumers
@@ -83,8 +83,8 @@ class _Walk:
         self.weights: dict[str, Weights] = {}
         self.skip = QuantizationSpec(ranges={}, keep_float=options.keep_float).is_float
         self.after = {node.inputs[0]: node.function for node in network.nodes if node.kind == "activation"}
-        self.attention = _attention(network, pictures)
-        exact = (pictures.astype(np.float32) / 255).astype(np.float16)
+        self.attention = _attention(network, images)
+        exact = (images.astype(np.float32) / 255).astype(np.float16)
         self.exact = {IMAGES: exact}
         self.rounded = {IMAGES: exact}
 
@@ -133,7 +133,7 @@ class _Walk:
     def _map(
         self, tensors: dict[str, np.ndarray], node: Node, network: Network
     ) -> tuple[np.ndarray, tuple[float, float]]:
-        """A node's output for all pictures, before it is rounded, with its smallest and largest value."""
+        """A node's output for all images, before it is rounded, with its smallest and largest value."""
         outputs, low, high = [], 0.0, 0.0
         rounding = NoRounding() if tensors is self.exact or self.skip(node.name) else _IntegerSigmoid()
         for start in range(0, len(self.attention), BATCH):
@@ -144,7 +144,7 @@ class _Walk:
         return np.concatenate(outputs), (low, high)
 
     def _places(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Picture, row and column of places, more of them where the float model sees objects."""
+        """Image, row and column of places, more of them where the float model sees objects."""
         weights = tf.image.resize(self.attention[..., None], (height, width), "area").numpy()[..., 0]
         each = max(PATCHES // len(weights), 1)
         chosen = []
@@ -152,8 +152,8 @@ class _Walk:
             count = min(each, len(weight))
             drawn = self.random.choice(len(weight), count, replace=False, p=weight / weight.sum())
             chosen.append(np.stack([np.full(count, index), drawn // width, drawn % width]))
-        picture, row, column = np.concatenate(chosen, 1)
-        return picture, row, column
+        image, row, column = np.concatenate(chosen, 1)
+        return image, row, column
 
     def _sample(self, tensor: np.ndarray) -> np.ndarray:
         """Some of a tensor's values, mostly from where the float model sees objects."""
@@ -189,30 +189,30 @@ class _IntegerSigmoid(NoRounding):
 def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarray], node: Node) -> np.ndarray:
     """(n, height * width * channels) float32: what the kernel sees for outputs at these places."""
     size, stride, padding = (node.arguments[key] for key in ("kernel", "stride", "padding"))
-    picture, row, column = places
+    image, row, column = places
     height, width = tensor.shape[1:3]
     columns = []
     for i in range(size):
         for j in range(size):
             y, x = row * stride + i - padding, column * stride + j - padding
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-            part = tensor[picture, np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(np.float32)
+            part = tensor[image, np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(np.float32)
             columns.append(part * inside[:, None])
     return np.concatenate(columns, 1)
 
 
-def _attention(network: Network, pictures: np.ndarray) -> np.ndarray:
+def _attention(network: Network, images: np.ndarray) -> np.ndarray:
     """(n, height / 8, width / 8): how much a place matters, the float model's objectness and a little.
 
     To a classifier all places are the same.
     """
     if len(network.heads[0]) == 1:
-        return np.ones((len(pictures), *(-(-side // 8) for side in pictures.shape[1:3])), np.float32)
-    forward = tf.function(lambda images: run_network(network, images), autograph=False)
+        return np.ones((len(images), *(-(-side // 8) for side in images.shape[1:3])), np.float32)
+    forward = tf.function(lambda batch: run_network(network, batch), autograph=False)
     maps = []
-    for start in range(0, len(pictures), BATCH):
-        images = tf.cast(pictures[start : start + BATCH], tf.float32) / 255
-        heads = [tf.reduce_max(tf.sigmoid(parts[1]), -1, keepdims=True) for parts in forward(images)]
+    for start in range(0, len(images), BATCH):
+        batch = tf.cast(images[start : start + BATCH], tf.float32) / 255
+        heads = [tf.reduce_max(tf.sigmoid(parts[1]), -1, keepdims=True) for parts in forward(batch)]
         size = max((head.shape[1:3] for head in heads), key=lambda hw: hw[0])
         maps.append(tf.reduce_max([tf.image.resize(head, size, "nearest") for head in heads], 0)[..., 0])
     return np.concatenate(maps) + 0.02

@@ -1,4 +1,4 @@
-"""An even sample of a data set's pictures, as the network sees them."""
+"""An even sample of a dataset's images, as the network sees them."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def dataset_images(
     count: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Letterboxed pictures, spread evenly over a split.
+    """Letterboxed images, spread evenly over a split.
 
     Args:
-        dataset: whose pictures.
+        dataset: whose images.
         split: `train` to calibrate on, another to compare on.
         image_size: input size in pixels.
-        count: most pictures.
+        count: most images.
         progress: is told how far it is.
 
     Returns:
         uint8 (n, height, width, 3) RGB.
 
     Raises:
-        TfyoloError: no picture can be read.
+        TfyoloError: no image can be read.
     """
     scan = scan_split(dataset, split, progress=lambda done, total: progress("checking labels", done, total))
 
@@ -56,11 +56,9 @@ def folder_images(
     count: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Centre-cropped pictures of a classification data set, spread evenly over a split; see above."""
+    """Center-cropped images of a classification dataset, spread evenly over a split; see above."""
     dataset = read_folders(root)
-    scan = scan_folders(
-        dataset, split, progress=lambda done, total: progress("checking pictures", done, total)
-    )
+    scan = scan_folders(dataset, split, progress=lambda done, total: progress("checking images", done, total))
     return _read(
         scan.samples, count, lambda image: center_crop(image, image_size), progress, dataset.root, split
     )
@@ -74,7 +72,7 @@ def calibration_images(
     count: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Pictures of a data set as the network of a task sees them: a YAML to detect, a folder to classify."""
+    """Images of a dataset as the network of a task sees them: a YAML to detect, a folder to classify."""
     if task == "classify":
         return folder_images(data, split, image_size, count, progress)
     return dataset_images(read_dataset(data), split, image_size, count, progress)
@@ -90,16 +88,16 @@ def _read(
 ) -> np.ndarray:
     """Those of `count` samples that can be read, in the network's size."""
     chosen = spread(samples, count)
-    pictures = []
+    images = []
     for done, sample in enumerate(chosen):
         try:
-            pictures.append(shape(read_sample_image(sample)))
+            images.append(shape(read_sample_image(sample)))
         except TfyoloError:  # the scan has read headers only
             continue
-        progress("reading pictures", done + 1, len(chosen))
-    if not pictures:
-        raise TfyoloError(f"no picture of `{split}` can be read", path=place)
-    return np.stack(pictures)
+        progress("reading images", done + 1, len(chosen))
+    if not images:
+        raise TfyoloError(f"no image of `{split}` can be read", path=place)
+    return np.stack(images)
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
@@ -109,18 +107,18 @@ def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
 
 
 def fitting_count(network: Network, image_size: tuple[int, int], count: int) -> int:
-    """How many of `count` pictures can be calibrated on together in half of the memory that is free.
+    """How many of `count` images can be calibrated on together in half of the memory that is free.
 
-    Calibration holds, for every picture, each tensor that is still to be read twice as float16: exact and
+    Calibration holds, for every image, each tensor that is still to be read twice as float16: exact and
     rounded.
     """
     pages = os.sysconf("SC_AVPHYS_PAGES") if hasattr(os, "sysconf") else 0
     free = pages * os.sysconf("SC_PAGE_SIZE") if pages else 4 << 30
-    return max(min(count, int(free / 2 / _bytes_a_picture(network, image_size))), 1)
+    return max(min(count, int(free / 2 / _bytes_a_image(network, image_size))), 1)
 
 
-def _bytes_a_picture(network: Network, image_size: tuple[int, int]) -> float:
-    """The most that is held at once for one picture."""
+def _bytes_a_image(network: Network, image_size: tuple[int, int]) -> float:
+    """The most that is held at once for one image."""
     left, sizes = network.consumers, {"images": 4.0 * 3 * image_size[0] * image_size[1]}
     strides = {"images": 1.0}
     held = most = sizes["images"]

@@ -77,7 +77,7 @@ def debug(
     network: Network,
     spec: QuantizationSpec,
     contract: Contract,
-    pictures: np.ndarray,
+    images: np.ndarray,
     worst: int = 5,
     progress: Progress = no_progress,
 ) -> DebugReport:
@@ -88,12 +88,12 @@ def debug(
         network: with weights as they are quantized.
         spec: its quantization.
         contract: of the model.
-        pictures: uint8 (n, height, width, 3) RGB, letterboxed.
+        images: uint8 (n, height, width, 3) RGB, letterboxed.
         worst: how many of the noisiest layers are tried in float.
         progress: is told how far it is.
     """
-    layers = _noise(exact, network, spec, pictures, progress)
-    wanted = _heads(exact, None, pictures, "float network", progress)
+    layers = _noise(exact, network, spec, images, progress)
+    wanted = _heads(exact, None, images, "float network", progress)
     noisiest = _noisiest(layers, spec)[:worst]
     kept: list[tuple[str, ...]] = [(), *((name,) for name in noisiest)]
     if len(noisiest) > 1:
@@ -103,7 +103,7 @@ def debug(
         trial = spec.model_copy(update={"keep_float": (*spec.keep_float, *names)})
         label = f"variant {number + 1} of {len(kept)}"
         # A layer in float has its float weights, too.
-        found = _heads(_with_float(network, exact, names), trial, pictures, label, progress)
+        found = _heads(_with_float(network, exact, names), trial, images, label, progress)
         fidelity = find_fidelity(contract)
         for a, b in zip(wanted, found, strict=True):
             fidelity.add(a, b)
@@ -117,29 +117,29 @@ def module_of(name: str) -> str:
 
 
 def _noise(
-    exact: Network, network: Network, spec: QuantizationSpec, pictures: np.ndarray, progress: Progress
+    exact: Network, network: Network, spec: QuantizationSpec, images: np.ndarray, progress: Progress
 ) -> list[LayerNoise]:
     names = [node.name for node in network.nodes]
 
     @tf.function(autograph=False)
-    def powers(images: Any) -> Any:
+    def powers(batch: Any) -> Any:
         """(nodes, 2): power of the values and of their error."""
-        images = tf.cast(images, tf.float32) / 255.0
+        batch = tf.cast(batch, tf.float32) / 255.0
         values: dict[str, Any] = {}
         found = {}
-        run_network(exact, images, None, values.__setitem__)
+        run_network(exact, batch, None, values.__setitem__)
 
         def compare(name: str, x: Any) -> None:
             error = x - values[name]
             found[name] = tf.stack([tf.reduce_sum(values[name] ** 2), tf.reduce_sum(error**2)])
 
-        run_network(network, images, Rounding(network, spec), compare)
+        run_network(network, batch, Rounding(network, spec), compare)
         return tf.stack([found[name] for name in names])
 
     total = np.zeros((len(names), 2))
-    for index in range(len(pictures)):
-        total += powers(tf.constant(pictures[index : index + 1])).numpy()
-        progress("noise layer by layer", index + 1, len(pictures))
+    for index in range(len(images)):
+        total += powers(tf.constant(images[index : index + 1])).numpy()
+        progress("noise layer by layer", index + 1, len(images))
     ratio = 10 * np.log10(np.maximum(total[:, 0], 1e-12) / np.maximum(total[:, 1], 1e-12))
     db: dict[str, float] = dict(zip(names, map(float, ratio), strict=True))
     return [
@@ -164,15 +164,15 @@ def _with_float(network: Network, exact: Network, names: Sequence[str]) -> Netwo
 
 
 def _heads(
-    network: Network, spec: QuantizationSpec | None, pictures: np.ndarray, label: str, progress: Progress
+    network: Network, spec: QuantizationSpec | None, images: np.ndarray, label: str, progress: Progress
 ) -> list[Heads]:
     rounding = None if spec is None else Rounding(network, spec)
     forward = tf.function(
-        lambda images: run_network(network, tf.cast(images, tf.float32) / 255.0, rounding), autograph=False
+        lambda batch: run_network(network, tf.cast(batch, tf.float32) / 255.0, rounding), autograph=False
     )
     heads: list[Heads] = []
-    for index in range(len(pictures)):
-        scales = forward(tf.constant(pictures[index : index + 1]))
+    for index in range(len(images)):
+        scales = forward(tf.constant(images[index : index + 1]))
         heads.append([tuple(part[0].numpy() for part in parts) for parts in scales])
-        progress(label, index + 1, len(pictures))
+        progress(label, index + 1, len(images))
     return heads

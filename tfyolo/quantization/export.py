@@ -9,8 +9,8 @@ from typing import Any
 from tfyolo.errors import TfyoloError, refuse_given
 from tfyolo.export.options import ExportRequest
 from tfyolo.progress import Progress, no_progress
-from tfyolo.quantization import calibration_images as pictures
 from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.calibration_images import calibration_images, fitting_count
 from tfyolo.quantization.model import calibrate_model
 from tfyolo.quantization.requests import ExportCalibrationOptions
 
@@ -64,19 +64,19 @@ def calibrated(
         `request` itself where nothing is needed, as for float files and models that are quantized already.
 
     Raises:
-        TfyoloError: there is no data set, or none of its images can be read.
+        TfyoloError: there is no dataset, or none of its images can be read.
     """
     own = request.calibrator == "runtime"
     if request.precision == "int8" and not own:
         if request.contract.quantization is not None:
             return request
-        count = pictures.fitting_count(request.network, request.image_size, how.pictures)
+        count = fitting_count(request.network, request.image_size, how.images)
         images = _images(request, how, count, progress)
         options = CalibrationOptions(how.ranges, keep_float=tuple(how.keep_float))
         model, contract = calibrate_model(request.model, request.contract, images, options, progress)
         return replace(request, model=model, contract=contract)
     if request.precision == "int16x8" or own:
-        return replace(request, pictures=_images(request, how, how.pictures, progress))
+        return replace(request, images=_images(request, how, how.images, progress))
     return request
 
 
@@ -86,7 +86,7 @@ def _images(request: ExportRequest, how: ExportCalibrationOptions, count: int, p
         raise TfyoloError(
             f"--{request.precision} needs --data: how large the network's values get is measured on training "
             "images",
-            fix="pass the data set's YAML, or weights that `tfyolo quantize` wrote",
+            fix="pass the dataset's YAML, or weights that `tfyolo quantize` wrote",
         )
     task = request.contract.task
-    return pictures.calibration_images(task, how.data, "train", request.image_size, count, progress)
+    return calibration_images(task, how.data, "train", request.image_size, count, progress)

@@ -16,7 +16,7 @@ from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 def calibrate_model(
     model: Any,
     contract: Contract,
-    pictures: np.ndarray,
+    images: np.ndarray,
     options: CalibrationOptions | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Any, Contract]:
@@ -25,7 +25,7 @@ def calibrate_model(
     Args:
         model: Keras model of the contract; it is left as it is.
         contract: of the model.
-        pictures: uint8 (n, height, width, 3) RGB, letterboxed.
+        images: uint8 (n, height, width, 3) RGB, letterboxed.
         options: how.
         progress: is told how far it is.
 
@@ -34,11 +34,11 @@ def calibrate_model(
 
     Example:
         >>> detector = tfyolo.load("best.keras")  # doctest: +SKIP
-        >>> model, contract = calibrate_model(detector.model, detector.contract, pictures)  # doctest: +SKIP
+        >>> model, contract = calibrate_model(detector.model, detector.contract, images)  # doctest: +SKIP
         >>> request = ExportRequest(model, contract, (320, 320), precision="int8")  # doctest: +SKIP
     """
     network, spec = calibrate(
-        Network.of(model, contract.spec), pictures, options or CalibrationOptions(), progress
+        Network.of(model, contract.spec), images, options or CalibrationOptions(), progress
     )
     return quantized_model(network, spec, contract)
 

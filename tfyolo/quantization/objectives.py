@@ -30,7 +30,7 @@ class DetectionObjective:
 
     Args:
         contract: of the detector.
-        settings: gains of YOLOv5's loss, scaled for the data set and image size.
+        settings: gains of YOLOv5's loss, scaled for the dataset and image size.
     """
 
     def __init__(self, contract: Contract, settings: LossOptions | None = None) -> None:

@@ -21,7 +21,7 @@ class Observed:
     """What is known about a tensor.
 
     Attributes:
-        low: its smallest value in all pictures.
+        low: its smallest value in all images.
         high: its largest.
         values: (n,) a sample of its values.
         function: what the network does with it next, where that is an activation.

@@ -31,11 +31,11 @@ def reconstruct(
     """
     flat = kernel.reshape(-1, kernel.shape[-1]).astype(np.float64)
     mean_in, mean_out = inputs.mean(0, dtype=np.float64), outputs.mean(0, dtype=np.float64)
-    centred = inputs - mean_in.astype(np.float32)
+    centerd = inputs - mean_in.astype(np.float32)
     # The one product that takes long, and TensorFlow's is the quicker one.
-    covariance = tf.matmul(centred, centred, transpose_a=True).numpy().astype(np.float64)
+    covariance = tf.matmul(centerd, centerd, transpose_a=True).numpy().astype(np.float64)
     power = np.trace(covariance) / len(covariance) + 1e-12
-    cross = (centred.T @ (outputs - mean_out.astype(np.float32))).astype(np.float64)
+    cross = (centerd.T @ (outputs - mean_out.astype(np.float32))).astype(np.float64)
     identity = np.eye(len(covariance))
     moved = np.linalg.solve(covariance + trust * power * identity, cross + trust * power * flat)
     step = np.asarray(bounds, np.float64) / 127

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tfyolo.export.options import ExportRequest
 
 INT16X8_IMAGES = 32
-"""Most pictures for int16x8: its converter takes half a second for each, and 16 bits forgive rough ranges."""
+"""Most images for int16x8: its converter takes half a second for each, and 16 bits forgive rough ranges."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class ExportCalibrationOptions:
     """How ranges are measured.
 
     Attributes:
-        data: data set YAML, or a classifier's folder; None where there is none.
-        pictures: most of them.
+        data: dataset YAML, or a classifier's folder; None where there is none.
+        images: most of them.
         ranges: what a range is chosen by.
         keep_float: names of layers that stay in float.
         given: flags of these that the user gave, to be refused where they would have no effect.
     """
 
     data: str | Path | None
-    pictures: int
+    images: int
     ranges: str
     keep_float: Sequence[str] = ()
     given: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Requests:
         progress: is told how far it is.
 
     Raises:
-        TfyoloError: the file is exported already, or the data set is not for it.
+        TfyoloError: the file is exported already, or the dataset is not for it.
     """
 
     def __init__(
@@ -89,20 +89,20 @@ class Requests:
         """The request for a precision.
 
         Raises:
-            TfyoloError: it is measured on pictures, and none can be read.
+            TfyoloError: it is measured on images, and none can be read.
         """
         if precision == "int8" and not self.quantized:
             return self._integer
-        pictures = self._pictures[:INT16X8_IMAGES] if precision == "int16x8" else None
-        return replace(self._exact, precision=precision, pictures=pictures)
+        images = self._images[:INT16X8_IMAGES] if precision == "int16x8" else None
+        return replace(self._exact, precision=precision, images=images)
 
     @cached_property
-    def _pictures(self) -> np.ndarray:
+    def _images(self) -> np.ndarray:
         from tfyolo.quantization.calibration_images import calibration_images, fitting_count
 
         exact, how = self._exact, self._how
         assert how.data is not None  # noqa: S101 - without_images has left those out
-        count = fitting_count(exact.network, exact.image_size, how.pictures)
+        count = fitting_count(exact.network, exact.image_size, how.images)
         return calibration_images(
             exact.contract.task, how.data, "train", exact.image_size, count, self._progress
         )
@@ -115,9 +115,7 @@ class Requests:
 
         exact, how = self._exact, self._how
         options = CalibrationOptions(how.ranges, keep_float=tuple(how.keep_float))
-        model, contract = calibrate_model(
-            exact.model, exact.contract, self._pictures, options, self._progress
-        )
+        model, contract = calibrate_model(exact.model, exact.contract, self._images, options, self._progress)
         return ExportRequest(model, contract, exact.image_size, precision="int8")
 
 

@@ -38,19 +38,19 @@ class QuantizeOptions:
     """How to quantize a model file.
 
     Attributes:
-        data: data set YAML, of a classifier its folder; calibration and training see its training split.
+        data: dataset YAML, of a classifier its folder; calibration and training see its training split.
         weights: `.pt` or `.keras` file, release name, or a Keras model with its contract; quantized weights
             are trained further.
         exact: the float model, where `weights` are quantized already.
         output: `.keras` file to write.
         task: `detect` or `classify`, where weights of the other one are to be refused.
         image_size: input size in pixels; the model's own by default.
-        calibration: most pictures to calibrate on.
+        calibration: most images to calibrate on.
         calibrate: how.
         train: how to train; None calibrates only.
         epochs: how long to train, in place of `train.steps`.
-        batch: pictures in a step.
-        seed: of the order of pictures.
+        batch: images in a step.
+        seed: of the order of images.
         hyp: hyperparameters of YOLOv5's loss, where labels are used.
     """
 
@@ -83,7 +83,7 @@ def quantize(
         `options.output`.
 
     Raises:
-        TfyoloError: data set or weights are wrong, or the network has no integer form.
+        TfyoloError: dataset or weights are wrong, or the network has no integer form.
 
     Example:
         >>> options = QuantizeOptions(Path("fruit.yaml"), "best.keras", Path("small.keras"))  # doctest: +SKIP
@@ -169,9 +169,9 @@ def _calibrate(
     log: Log,
 ) -> tuple[Network, QuantizationSpec]:
     count = fitting_count(exact, image_size, options.calibration)
-    pictures = task.pictures("train", image_size, count, progress)
-    log(f"calibrating on {len(pictures)} pictures")
-    return calibrate(exact, pictures, options.calibrate, progress)
+    images = task.images("train", image_size, count, progress)
+    log(f"calibrating on {len(images)} images")
+    return calibrate(exact, images, options.calibrate, progress)
 
 
 def float_network(weights: Weights, contract: Contract) -> Network:
@@ -202,7 +202,7 @@ def measure(
 
     Args:
         path: `.keras` file with quantization.
-        data: data set; its `val` is measured on.
+        data: dataset; its `val` is measured on.
         folder: where metrics and plots go.
         progress: is told how far it is.
 

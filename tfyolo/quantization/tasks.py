@@ -41,11 +41,11 @@ _PLAIN_CLASSIFIER = ClassificationAugmentation(scale=0.6, jitter=0.0)
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How training pictures come.
+    """How training images come.
 
     Attributes:
         image_size: input size in pixels.
-        batch: pictures in a step.
+        batch: images in a step.
         seed: of their order.
         loss: of `QatOptions`.
         hyp: hyperparameters of YOLOv5's loss.
@@ -80,24 +80,24 @@ class QuantizationTask(ABC):
     """A task's side of quantization.
 
     Args:
-        data: data set of the model: a YAML to detect, a folder to classify.
+        data: dataset of the model: a YAML to detect, a folder to classify.
         contract: of the model.
 
     Raises:
-        TfyoloError: the data set is wrong, or has other classes than the model.
+        TfyoloError: the dataset is wrong, or has other classes than the model.
     """
 
     def __init__(self, data: str | Path, contract: Contract) -> None:
         self._data, self._contract = data, contract
 
-    def pictures(
+    def images(
         self,
         split: str,
         image_size: tuple[int, int],
         count: int,
         progress: Progress = no_progress,
     ) -> np.ndarray:
-        """At most `count` pictures of a split as the network sees them, uint8 (n, height, width, 3) RGB."""
+        """At most `count` images of a split as the network sees them, uint8 (n, height, width, 3) RGB."""
         return calibration_images(self._contract.task, self._data, split, image_size, count, progress)
 
     @abstractmethod
@@ -122,7 +122,7 @@ class DetectionTask(QuantizationTask):
         self._classes = match_classes(self._dataset.names, contract.names, self._dataset.yaml_path)
 
     def training(self, how: BatchOptions) -> Training:
-        """Whole letterboxed pictures, or for distillation, which needs no labels, random parts of them."""
+        """Whole letterboxed images, or for distillation, which needs no labels, random parts of them."""
         contract = self._contract
         size, stride = max(how.image_size), max(contract.strides)
         crop = how.loss == "distill"  # labels would have to be cropped, too
@@ -170,7 +170,7 @@ class ClassificationTask(QuantizationTask):
         self._dataset = read_folders(data).with_names(contract.names)
 
     def training(self, how: BatchOptions) -> Training:
-        """Parts of pictures, at least as large as a careful photographer would cut them."""
+        """Parts of images, at least as large as a careful photographer would cut them."""
         options = ClassificationPipelineOptions(max(how.image_size), how.batch, how.seed)
         samples = scan_folders(self._dataset, "train").samples
         pipeline = ClassificationPipeline(samples, len(self._contract.names), _PLAIN_CLASSIFIER, options)
@@ -195,10 +195,10 @@ _TASKS: dict[str, type[QuantizationTask]] = {"detect": DetectionTask, "classify"
 
 
 def find_task(data: str | Path, contract: Contract) -> QuantizationTask:
-    """The model's side of quantization, with its data set.
+    """The model's side of quantization, with its dataset.
 
     Raises:
-        TfyoloError: the data set is wrong, or has other classes than the model.
+        TfyoloError: the dataset is wrong, or has other classes than the model.
     """
     return _TASKS[contract.task](data, contract)
 

@@ -16,22 +16,22 @@ from tfyolo.training.initialization import make_model, plan_start, with_anchors
 from tfyolo.training.model import TrainingModel
 
 _SHOWN = 5
-"""Problems of a data set named in a warning."""
+"""Problems of a dataset named in a warning."""
 
 
 class TrainingData:
-    """A data set ready for `fit`.
+    """A dataset ready for `fit`.
 
     Args:
-        data: data set YAML.
+        data: dataset YAML.
         image_size: side of the training images in pixels.
         batch: images in a batch.
         hyp: hyperparameters, by name or file; those of augmentation count here.
         seed: of the pipeline.
-        cache: keep decoded pictures in `ram`, on `disk`, or not at all (`none`).
+        cache: keep decoded images in `ram`, on `disk`, or not at all (`none`).
 
     Raises:
-        TfyoloError: the data set is wrong, or no image of `train` has a label.
+        TfyoloError: the dataset is wrong, or no image of `train` has a label.
 
     Warns:
         UserWarning: images or labels that cannot be used and are left out; with the first of them.
@@ -55,7 +55,7 @@ class TrainingData:
         self.hyps, self.seed = read_hyps(hyp), seed
         options = PipelineOptions(image_size=image_size, batch=batch, seed=seed, cache=cache)
         scan = scan_split(self.dataset, "train")
-        check_usable(self.dataset, "train", scan, labelled=True)
+        check_usable(self.dataset, "train", scan, labeled=True)
         _warn(scan)
         self.samples = scan.samples
         self.pipeline = Pipeline(self.samples, self.hyps.augmentation(), options)

@@ -27,7 +27,7 @@ def plan_start(
     Args:
         weights: file or release name; empty for random weights.
         cfg: model name or YAML, by default that of `weights`.
-        names: class names of the data set.
+        names: class names of the dataset.
         image_size: written into the contract.
         anchors: anchors a scale that are to be generated; by default the configuration's own.
 

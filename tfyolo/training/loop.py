@@ -29,7 +29,7 @@ def run_epochs(
         epochs: of the whole run.
         first_epoch: where to go on, counted from 0.
         callbacks: Keras callbacks; `model.stop_training` ends the run after an epoch.
-        image_weights: a function without arguments that gives the pictures' weights for the next epoch.
+        image_weights: a function without arguments that gives the images' weights for the next epoch.
     """
     strategy = tf.distribute.get_strategy()
     step = _compiled(model, strategy)

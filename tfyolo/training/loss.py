@@ -110,7 +110,7 @@ class DetectionLoss:
 
         Args:
             heads: per scale (batch, height, width, anchors * (5 + classes)) logits, any float type.
-            labels: (batch, boxes, 5) class, centre and size as shares of the image; class -1 pads.
+            labels: (batch, boxes, 5) class, center and size as shares of the image; class -1 pads.
             balance: (scales,) weights of the scales' objectness, by default YOLOv5's.
 
         Returns:
@@ -193,7 +193,7 @@ def objectness_targets(iou: Any, matches: Assignment, size: Any) -> Any:
 
 
 def decode_local(found: Any, matches: Assignment) -> Any:
-    """(n, 4) predicted boxes: centre from the cell's corner, and size, in cells (the v6.0 head)."""
+    """(n, 4) predicted boxes: center from the cell's corner, and size, in cells (the v6.0 head)."""
     xy = 2.0 * tf.sigmoid(found[:, 0:2]) - 0.5
     wh = tf.square(2.0 * tf.sigmoid(found[:, 2:4])) * matches.anchors_wh_cells
     return tf.concat([xy, wh], -1)
@@ -203,7 +203,7 @@ def ciou(a_xywh: Any, b_xywh: Any, eps: float = 1e-7) -> Any:
     """Complete IoU of boxes, pair by pair, differentiable in both.
 
     Args:
-        a_xywh: (n, 4) centre, width and height, any unit.
+        a_xywh: (n, 4) center, width and height, any unit.
         b_xywh: the same.
         eps: keeps boxes without area finite.
 

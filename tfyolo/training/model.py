@@ -200,7 +200,7 @@ class TrainingModel(keras.Model):
 
         Args:
             images: uint8 (batch, height, width, 3) RGB; on several devices, this device's part.
-            labels: float32 (batch, boxes, 5) class, centre and size as shares of the image; class -1 pads.
+            labels: float32 (batch, boxes, 5) class, center and size as shares of the image; class -1 pads.
 
         Returns:
             float32 scalars over all devices: the three losses and their sum, the norm of the gradients.

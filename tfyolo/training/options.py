@@ -12,7 +12,7 @@ class TrainOptions:
     """Flags of `tfyolo train`, with YOLOv5's names and defaults.
 
     Args:
-        data: data set YAML.
+        data: dataset YAML.
         weights: `.pt` or `.keras` file or release name to begin from; empty for random weights.
         cfg: model name or YAML; by default the configuration of `weights`.
         hyp: hyperparameters, by name or file.
@@ -24,7 +24,7 @@ class TrainOptions:
         rect: rectangular batches, without mosaics.
         multi_scale: vary each batch's size by half.
         single_cls: train all classes as one.
-        image_weights: draw pictures of badly detected classes more often.
+        image_weights: draw images of badly detected classes more often.
         cos_lr: a cosine schedule.
         nominal_batch: images in one update of the weights, by accumulation where a batch is smaller.
         autobalance: let the scales' objectness weights follow their losses.

@@ -1,4 +1,4 @@
-"""Pictures for a look: the data set's labels, the first batches, and the curves of a run."""
+"""Images for a look: the dataset's labels, the first batches, and the curves of a run."""
 
 from __future__ import annotations
 

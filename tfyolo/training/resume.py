@@ -90,7 +90,7 @@ def tell_ignored(given: Mapping[str, Any], kept: Mapping[str, Any], log: Log) ->
 
 
 def check_names(run: Sequence[str], data: Sequence[str], path: Path) -> None:
-    """Refuse a data set whose classes are no longer those of the run, in the same order.
+    """Refuse a dataset whose classes are no longer those of the run, in the same order.
 
     Raises:
         TfyoloError: with both lists.
@@ -99,7 +99,7 @@ def check_names(run: Sequence[str], data: Sequence[str], path: Path) -> None:
 
     if tuple(run) != tuple(data):
         raise TfyoloError(
-            f"the classes of the data set have changed: it has {listed(data)}; the run was begun with "
+            f"the classes of the dataset have changed: it has {listed(data)}; the run was begun with "
             f"{listed(run)}",
             path=path,
             fix="give `names` back its order, or begin a new run with the run's best.keras as --weights",

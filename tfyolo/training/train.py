@@ -1,4 +1,4 @@
-"""A whole training run, from a data set to `best.keras`."""
+"""A whole training run, from a dataset to `best.keras`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def train(
 
     Args:
         options: what to do.
-        folder: of the run; `weights/`, `results.csv` and pictures are written there.
+        folder: of the run; `weights/`, `results.csv` and images are written there.
         resume: `last.keras` of an unfinished run to go on with, whose own options and hyperparameters count;
             `log` is told which of `options` differ.
         callbacks: Keras callbacks, called after the run's own.
@@ -81,7 +81,7 @@ def train(
         progress: is told how far scanning and validating are.
 
     Raises:
-        TfyoloError: data set, weights or options are wrong.
+        TfyoloError: dataset, weights or options are wrong.
 
     Example:
         >>> options = TrainOptions(Path("bccd.yaml"), weights="yolov5n.pt", epochs=30)  # doctest: +SKIP
@@ -197,12 +197,10 @@ def _scan(options: TrainOptions, progress: Progress | None) -> tuple[Dataset, di
     scans = {}
     for split in ("train", "val"):
         if split == "val" and split not in dataset.splits:
-            raise TfyoloError(
-                "has no `val`", path=dataset.yaml_path, fix="add `val:`, pictures to measure on"
-            )
+            raise TfyoloError("has no `val`", path=dataset.yaml_path, fix="add `val:`, images to measure on")
         follow = None if progress is None else partial(progress, f"checking {split} labels")
         scans[split] = scan_split(dataset, split, progress=follow)
-        check_usable(dataset, split, scans[split], labelled=split == "train")
+        check_usable(dataset, split, scans[split], labeled=split == "train")
     return dataset, scans
 
 
@@ -228,7 +226,7 @@ def _pipeline(
         image_size=options.image_size, batch=batch, seed=options.seed, rect=options.rect,
         multi_scale=options.multi_scale, cache=options.cache, stride=stride, single_cls=options.single_cls,
     )  # fmt: skip
-    follow = None if progress is None else partial(progress, f"caching pictures ({options.cache})")
+    follow = None if progress is None else partial(progress, f"caching images ({options.cache})")
     return Pipeline(samples, hyps.augmentation(), settings, follow)
 
 
@@ -258,7 +256,7 @@ def _own_callbacks(
 def _weights_for(
     samples: Sequence[Sample], validation: Validation, names: Sequence[str]
 ) -> Callable[[], np.ndarray]:
-    """How often to draw each picture: more often where it shows rare and badly detected classes.
+    """How often to draw each image: more often where it shows rare and badly detected classes.
 
     Source: YOLOv5's image weights: class frequency's inverse times (1 - mAP)^2, summed over its labels.
     """

@@ -136,6 +136,6 @@ def _describe_classes(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
     if not classes:
         return f"the weights know none of the classes ({listed(theirs)})"
     if len(classes) == len(ours):
-        return "classes by their names, in the data set's order"
+        return "classes by their names, in the dataset's order"
     new = listed([name for index, name in enumerate(ours) if index not in classes])
     return f"{len(classes)} of {len(ours)} classes by their names; new: {new}"

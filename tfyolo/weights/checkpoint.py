@@ -153,7 +153,7 @@ def _head(checkpoint: TorchCheckpoint) -> Module:
 def _classifier_contract(checkpoint: TorchCheckpoint) -> Contract:
     """YOLOv5's classifiers come without a configuration: it is read off the modules.
 
-    Their pictures are normalized as ImageNet's are.
+    Their images are normalized as ImageNet's are.
     """
     rows = [_row(checkpoint, module) for module in checkpoint.model.children["model"].children.values()]
     names = _names(checkpoint.model.attributes.get("names"))

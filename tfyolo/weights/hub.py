@@ -1,4 +1,4 @@
-"""Official release files by name: downloaded once, checked, and named with their licence."""
+"""Official release files by name: downloaded once, checked, and named with their license."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHA256 = {
     "yolov5x6": "257c991b216d625427dc4d9c7c76d6c6d93cf3732797538da34bdc02f97bfef0",
 }
 """Checksums of the v7.0 release's detection checkpoints."""
-LICENCE = "Ultralytics' weights are licensed AGPL-3.0 (https://ultralytics.com/license); tfyolo is not."
+LICENSE = "Ultralytics' weights are licensed AGPL-3.0 (https://ultralytics.com/license); tfyolo is not."
 
 
 def fetch_weights(path_or_name: str | Path) -> Path:
@@ -75,7 +75,7 @@ def _download(name: str, target: Path) -> Path:
 
     require("tensorflow", "keras")  # which also run what is downloaded
     url = f"{RELEASE_URL}/{target.name}"
-    print(f"downloading {url}\n{LICENCE}", file=sys.stderr)
+    print(f"downloading {url}\n{LICENSE}", file=sys.stderr)
     try:
         # get_file shows progress and checks the checksum, but leaves a wrong file where it put it.
         with atomic(target) as temporary:

@@ -201,7 +201,7 @@ def _resize(op: Operator) -> list[Shape]:
     rank(shape, 4, 4)
     require(len(size) == 2 and min(size) >= 1, f"it resizes to {size}")
     both = op.options["align_corners"] and op.options["half_pixel_centers"]
-    require(not both, "it aligns corners and centres at once")
+    require(not both, "it aligns corners and centers at once")
     return [(shape[0], *size, shape[3])]
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tfyolo.data.augment.color import color_matrix
 
-from tfyolo.data.augment.boxes import clip_labels, flip_labels, normalise
-from tfyolo.data.augment.colour import colour_matrix
+from tfyolo.data.augment.boxes import clip_labels, flip_labels, normalize
 
 
 @pytest.mark.parametrize(
@@ -43,25 +43,25 @@ def test_flips():
     np.testing.assert_allclose(none, labels)
 
 
-def test_normalise():
-    found = normalise(tf.constant([[2.0, 10, 20, 30, 60]]), (100, 200)).numpy()
+def test_normalize():
+    found = normalize(tf.constant([[2.0, 10, 20, 30, 60]]), (100, 200)).numpy()
     np.testing.assert_allclose(found, [[2, 0.1, 0.4, 0.1, 0.4]], rtol=1e-6)
 
 
-def test_colour_matrix_without_change_is_the_identity():
-    np.testing.assert_allclose(colour_matrix(0.0, 1.0, 1.0), np.eye(3), atol=1e-5)
+def test_color_matrix_without_change_is_the_identity():
+    np.testing.assert_allclose(color_matrix(0.0, 1.0, 1.0), np.eye(3), atol=1e-5)
 
 
-def test_colour_matrix_keeps_grey_grey_and_scales_brightness():
-    grey = np.array([[100.0, 100.0, 100.0]], np.float32)
-    np.testing.assert_allclose(grey @ colour_matrix(0.1, 0.3, 1.2).numpy(), 1.2 * grey, rtol=1e-3)
+def test_color_matrix_keeps_gray_gray_and_scales_brightness():
+    gray = np.array([[100.0, 100.0, 100.0]], np.float32)
+    np.testing.assert_allclose(gray @ color_matrix(0.1, 0.3, 1.2).numpy(), 1.2 * gray, rtol=1e-3)
 
 
 def test_no_saturation_leaves_the_luma():
-    red = np.array([[255.0, 0, 0]], np.float32) @ colour_matrix(0.0, 0.0, 1.0).numpy()
+    red = np.array([[255.0, 0, 0]], np.float32) @ color_matrix(0.0, 0.0, 1.0).numpy()
     np.testing.assert_allclose(red, 255 * 0.213, rtol=1e-2)
 
 
 def test_a_third_of_a_turn_takes_red_towards_green():
-    turned = (np.array([[1.0, 0, 0]], np.float32) @ colour_matrix(1 / 3, 1.0, 1.0).numpy())[0]
+    turned = (np.array([[1.0, 0, 0]], np.float32) @ color_matrix(1 / 3, 1.0, 1.0).numpy())[0]
     assert turned.argmax() == 1

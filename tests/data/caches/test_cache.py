@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from tests.data.formats.readers.sets import annotation, coco, coco_value, data_yaml, picture, voc, xml
+from tests.data.formats.readers.sets import annotation, coco, coco_value, data_yaml, voc, write_image, xml
 from tfyolo.data import synthetic as datasets
 from tfyolo.data.detection import scan as dataset_module
 from tfyolo.data.detection.scan import read_dataset, scan_split
@@ -24,7 +24,7 @@ def cache_home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def looked(monkeypatch):
-    """The pictures whose headers were read."""
+    """The images whose headers were read."""
     seen = []
 
     def read(path):
@@ -37,9 +37,9 @@ def looked(monkeypatch):
 
 @pytest.fixture
 def root(tmp_path):
-    """Two pictures, one with a polygon and a warning, and one that is damaged."""
+    """Two images, one with a polygon and a warning, and one that is damaged."""
     for index, name in enumerate("abc"):
-        picture(tmp_path / f"set/images/train/{name}.png", colour=9 * index)
+        write_image(tmp_path / f"set/images/train/{name}.png", color=9 * index)
     (tmp_path / "set/images/train/c.png").write_bytes(b"")
     labels = tmp_path / "set/labels/train"
     labels.mkdir(parents=True)
@@ -68,7 +68,7 @@ def assert_equal(first, second):
             np.testing.assert_array_equal(a, b)
 
 
-def test_second_scan_reads_no_picture(root, looked):
+def test_second_scan_reads_no_image(root, looked):
     first = scan(root)
     assert len(looked) == 3
     calls = []
@@ -116,7 +116,7 @@ def same_size_and_time(root):
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def picture_of_the_same_size_and_time(root, replaced):
+def image_of_the_same_size_and_time(root, replaced):
     """Its EXIF orientation mended by a tool that keeps the time, in place or by a new file."""
     path = root / "images/train/a.png"
     state, data = path.stat(), path.read_bytes()
@@ -130,16 +130,16 @@ def picture_of_the_same_size_and_time(root, replaced):
 
 
 CHANGES = {
-    "picture mended in place": lambda root: picture_of_the_same_size_and_time(root, replaced=False),
-    "picture replaced": lambda root: picture_of_the_same_size_and_time(root, replaced=True),
+    "image mended in place": lambda root: image_of_the_same_size_and_time(root, replaced=False),
+    "image replaced": lambda root: image_of_the_same_size_and_time(root, replaced=True),
     "label": same_size_and_time,
     "new label": lambda root: (root / "labels/train/b.txt").write_text(""),
     "label gone": lambda root: (root / "labels/train/a.txt").unlink(),
     "stray label": lambda root: (root / "labels/train/z.txt").write_text(""),
-    "picture": lambda root: touch(root / "images/train/a.png"),
-    "picture mended": lambda root: picture(root / "images/train/c.png"),
-    "new picture": lambda root: picture(root / "images/train/d.png"),
-    "picture gone": lambda root: (root / "images/train/b.png").unlink(),
+    "image": lambda root: touch(root / "images/train/a.png"),
+    "image mended": lambda root: write_image(root / "images/train/c.png"),
+    "new image": lambda root: write_image(root / "images/train/d.png"),
+    "image gone": lambda root: (root / "images/train/b.png").unlink(),
     "names": lambda root: data_yaml(root, train="images/train", names=["x", "y", "z"]),
     "cut": lambda root: cache_file(root).write_bytes(cache_file(root).read_bytes()[:-50]),
     "text": lambda root: cache_file(root).write_text("{}"),
@@ -225,7 +225,7 @@ def test_nowhere_to_write(root, tmp_path, monkeypatch):
     (root / "labels").chmod(0o755)
 
 
-def test_a_picture_that_could_not_be_read_is_tried_again(root, looked, monkeypatch):
+def test_a_image_that_could_not_be_read_is_tried_again(root, looked, monkeypatch):
     from tfyolo.data.images.read import ImageError
 
     def fails(path):

@@ -1,4 +1,4 @@
-"""Pictures of every kind as TensorFlow operations read them."""
+"""Images of every kind as TensorFlow operations read them."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ TINY = str(Path(__file__).parents[2] / "tiny-cls.yaml")
 
 
 def waves(height, width):
-    """Smooth colours, which JPEG keeps."""
+    """Smooth colors, which JPEG keeps."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x * 255 // width, y * 255 // height, (x + y) % 256], -1).astype(np.uint8)
 
@@ -57,8 +57,8 @@ def test_every_kind_is_decoded_as_elsewhere(samples, cache, tmp_path, monkeypatc
 
 @pytest.fixture(params=["png", "webp"])
 def damaged(request, tmp_path):
-    """Coloured pictures, of which one has a whole header and broken pixels."""
-    folder = class_folders(tmp_path / "colours", hw=(64, 64), suffix=request.param, train=3, val=1)
+    """Colored images, of which one has a whole header and broken pixels."""
+    folder = class_folders(tmp_path / "colors", hw=(64, 64), suffix=request.param, train=3, val=1)
     path = folder / f"train/green/1.{request.param}"
     data = bytearray(path.read_bytes())
     data[48:-16] = b"\xff" * (len(data) - 64)
@@ -67,7 +67,7 @@ def damaged(request, tmp_path):
 
 
 @pytest.mark.parametrize("cache", ["none", "ram"])
-def test_a_damaged_picture_is_named(damaged, cache, tmp_path, capsys):
+def test_a_damaged_image_is_named(damaged, cache, tmp_path, capsys):
     folder, path = damaged
     words = ["--model", TINY, "--img", "32", "--batch", "4", "--epochs", "1", "--noplots", "--cache", cache]
     assert main(["classify", "train", "--data", str(folder), *words, "--project", str(tmp_path)]) == 2

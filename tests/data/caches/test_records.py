@@ -1,4 +1,4 @@
-"""Pictures inside TFRecord files: the pipeline sees what it sees in files of their own."""
+"""Images inside TFRecord files: the pipeline sees what it sees in files of their own."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_batches_of_records_are_those_of_files(both):
     assert count == 4
 
 
-def test_places_lead_to_the_pictures(both):
+def test_places_lead_to_the_images(both):
     for sample, (start, inner, length) in zip(both[1], record_places(both[1]), strict=True):
         data = sample.image.read_bytes()[start + 12 :]
         assert data[inner : inner + 8] in (b"\x89PNG\r\n\x1a\n",) or data[inner : inner + 2] == b"\xff\xd8"

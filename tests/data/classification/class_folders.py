@@ -1,17 +1,17 @@
-"""A classification data set of coloured pictures."""
+"""A classification dataset of colored images."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-COLOURS = {"blue": 2, "green": 1, "red": 0}
+COLORS = {"blue": 2, "green": 1, "red": 0}
 
 
 def class_folders(root: Path, hw=(32, 32), suffix="png", **counts) -> Path:
-    """`counts` pictures of each class in each split, noise with one channel bright."""
+    """`counts` images of each class in each split, noise with one channel bright."""
     for number, (split, count) in enumerate(counts.items()):
-        for name, channel in COLOURS.items():
+        for name, channel in COLORS.items():
             for index in range(count):
                 random = np.random.default_rng([number, channel, index])
                 pixels = random.integers(0, 100, (*hw, 3), np.uint8)

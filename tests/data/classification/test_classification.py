@@ -27,7 +27,7 @@ STILL = {"scale": 1.0, "ratio": 1.0, "hflip": 0.0, "jitter": 0.0}
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    root = class_folders(tmp_path_factory.mktemp("colours"), (40, 52), train=4)
+    root = class_folders(tmp_path_factory.mktemp("colors"), (40, 52), train=4)
     return scan_folders(read_folders(root), "train").samples
 
 
@@ -45,9 +45,9 @@ def assert_equal(a, b):
         np.testing.assert_array_equal(y, v)
 
 
-def test_an_epoch_has_full_batches_of_every_picture(samples):
+def test_an_epoch_has_full_batches_of_every_image(samples):
     epoch = batches(samples, ClassificationAugmentation(**STILL))
-    assert [x.shape for x, _ in epoch] == [(8, 32, 32, 3)] * 2  # 12 pictures, and 4 again
+    assert [x.shape for x, _ in epoch] == [(8, 32, 32, 3)] * 2  # 12 images, and 4 again
     labels = np.concatenate([y for _, y in epoch])
     assert labels.shape == (16, 3)
     assert (labels.max(1) == 1).all()
@@ -55,7 +55,7 @@ def test_an_epoch_has_full_batches_of_every_picture(samples):
     np.testing.assert_array_equal(labels[:12].sum(0), [4, 4, 4])
     images = np.concatenate([x for x, _ in epoch])
     assert images.dtype == np.float32
-    brightest = images.mean((1, 2)).argmax(1)  # the colour says the class
+    brightest = images.mean((1, 2)).argmax(1)  # the color says the class
     np.testing.assert_array_equal(brightest, 2 - labels.argmax(1))
 
 
@@ -80,7 +80,7 @@ def test_an_epoch_depends_on_seed_and_number_only(samples, settings):
     np.testing.assert_allclose(np.concatenate([y for _, y in both]).sum(1), 1, atol=1e-5)
 
 
-def test_another_seed_gives_other_pictures(samples):
+def test_another_seed_gives_other_images(samples):
     first, second = (batches(samples, ClassificationAugmentation(jitter=0), seed=seed)[0] for seed in (0, 1))
     assert not np.array_equal(first[0], second[0])
 
@@ -101,7 +101,7 @@ def test_crops_have_the_area_and_proportions_asked_for():
     ratio = width / height
     assert 0.48 < ratio.min() < 0.6
     assert ratio.max() > 1.4
-    assert top.max() > 60  # everywhere in the picture
+    assert top.max() > 60  # everywhere in the image
     assert left.max() > 35
 
 
@@ -113,16 +113,16 @@ def test_a_crop_that_fits_nowhere_is_the_middle():
 
 @pytest.mark.parametrize(("setting", "axis"), [("hflip", 1), ("vflip", 0)])
 def test_flips(setting, axis):
-    picture = tf.constant(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
     augment = ImageAugmenter(ClassificationAugmentation(**{**STILL, setting: 1.0}), 16, 0)
-    expected = np.flip(picture.numpy(), axis) / np.float32(255)
-    np.testing.assert_allclose(augment(picture, tf.constant(3, tf.int64)), expected, atol=1e-6)
+    expected = np.flip(image.numpy(), axis) / np.float32(255)
+    np.testing.assert_allclose(augment(image, tf.constant(3, tf.int64)), expected, atol=1e-6)
 
 
-def test_colour_jitter_is_as_strong_as_it_says():
-    grey = tf.fill((16, 16, 3), tf.constant(128, tf.uint8))
+def test_color_jitter_is_as_strong_as_it_says():
+    gray = tf.fill((16, 16, 3), tf.constant(128, tf.uint8))
     augment = ImageAugmenter(ClassificationAugmentation(**{**STILL, "jitter": 0.4}), 16, 0)
-    run = tf.function(lambda element: augment(grey, element))
+    run = tf.function(lambda element: augment(gray, element))
     means = [float(tf.reduce_mean(run(tf.constant(i, tf.int64)))) for i in range(60)]
     assert 0.29 < min(means) < 0.38  # half of the range's 0.4 from the middle, at most
     assert 0.62 < max(means) < 0.71
@@ -142,7 +142,7 @@ def test_randaugment_is_that_of_keras():
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-def test_mixup_blends_pictures_as_it_blends_labels():
+def test_mixup_blends_images_as_it_blends_labels():
     labels = np.eye(6, dtype=np.float32)
     images = np.broadcast_to(np.linspace(0, 1, 6, dtype=np.float32)[:, None, None, None], (6, 4, 4, 3))
     augment = BatchAugmenter(ClassificationAugmentation(mixup=1.0), 0)
@@ -186,7 +186,7 @@ def test_fit_of_any_keras_model_takes_the_stream(samples):
 
 
 def test_what_cannot_be_trained_on_is_refused(samples):
-    with pytest.raises(TfyoloError, match="no picture"):
+    with pytest.raises(TfyoloError, match="no image"):
         ClassificationPipeline([], 3, None)
     with pytest.raises(TfyoloError, match="no cache `tape`"):
         ClassificationPipeline(samples, 3, None, ClassificationPipelineOptions(cache="tape"))

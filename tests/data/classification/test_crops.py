@@ -15,7 +15,7 @@ from tfyolo.errors import TfyoloError
 
 
 def sample(*boxes, hw=(100, 200)):
-    """A picture with these boxes, left, top, right, bottom in pixels."""
+    """A image with these boxes, left, top, right, bottom in pixels."""
     corners = np.array(boxes, np.float64) / np.array([hw[1], hw[0]] * 2)
     xywh = np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
     return Sample("a.jpg", hw, np.zeros(len(boxes), np.int64), xywh.astype(np.float32))
@@ -32,7 +32,7 @@ def sample(*boxes, hw=(100, 200)):
         ((0, 0, 40, 20), 0.25, False, (0, 0, 50, 25)),  # cut at the edges
         ((0, 0, 40, 20), 0.0, True, (0, 0, 40, 40)),  # moved inside
         ((160, 90, 200, 100), 0.0, True, (160, 60, 200, 100)),
-        ((0, 0, 200, 100), 0.0, True, (0, 0, 200, 100)),  # larger than the picture is high
+        ((0, 0, 200, 100), 0.0, True, (0, 0, 200, 100)),  # larger than the image is high
     ],
 )
 def test_where_boxes_are_cut(box, margin, square, expected):
@@ -50,7 +50,7 @@ def shapes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
-def test_every_box_becomes_a_picture_of_its_class(shapes, tmp_path, kind):
+def test_every_box_becomes_a_image_of_its_class(shapes, tmp_path, kind):
     seen = []
     done = crop_dataset(
         read_dataset(shapes), tmp_path / "crops", CropOptions(margin=0.0, format=kind, workers=3),
@@ -60,15 +60,15 @@ def test_every_box_becomes_a_picture_of_its_class(shapes, tmp_path, kind):
     data = read_folders(tmp_path / "crops")
     assert data.names == ("circle", "rectangle", "triangle")
     for split in ("train", "val"):
-        labelled = scan_split(read_dataset(shapes), split, cache=False).samples
-        assert sum(done.counts[split].values()) == sum(len(s.classes) for s in labelled)
+        labeled = scan_split(read_dataset(shapes), split, cache=False).samples
+        assert sum(done.counts[split].values()) == sum(len(s.classes) for s in labeled)
         files = [s.image for s in scan_folders(data, split).samples]
         assert len(files) == sum(done.counts[split].values())
-        for picture in labelled:
-            pixels = read_image(picture.image)
-            for index, (left, top, right, bottom) in enumerate(crop_places(picture, 0.0, False)):
-                name = done.folder / split / data.names[picture.classes[index]]
-                crop = read_image(name / f"{picture.image.stem}_{index + 1}.{kind}")
+        for image in labeled:
+            pixels = read_image(image.image)
+            for index, (left, top, right, bottom) in enumerate(crop_places(image, 0.0, False)):
+                name = done.folder / split / data.names[image.classes[index]]
+                crop = read_image(name / f"{image.image.stem}_{index + 1}.{kind}")
                 difference = crop.astype(int) - pixels[top:bottom, left:right]
                 assert np.abs(difference).mean() <= (0 if kind == "png" else 12)
     assert done.small == 0
@@ -84,7 +84,7 @@ def test_small_boxes_and_splits_are_left_out(shapes, tmp_path):
     assert not (tmp_path / "crops/val").exists()
 
 
-def test_pictures_of_one_name_in_two_folders_do_not_meet(tmp_path):
+def test_images_of_one_name_in_two_folders_do_not_meet(tmp_path):
     for folder in "ab":
         (tmp_path / f"images/{folder}").mkdir(parents=True)
         (tmp_path / f"labels/{folder}").mkdir(parents=True)

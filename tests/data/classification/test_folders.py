@@ -34,22 +34,22 @@ def test_a_folder_of_classes_is_every_split(tmp_path):
 def test_val_comes_before_valid_and_hidden_folders_are_passed_over(tmp_path):
     class_folders(tmp_path, train=1, valid=1, val=2)
     (tmp_path / "train/.thumbnails").mkdir()
-    (tmp_path / "train/red/._0.png").write_bytes(b"no picture")
+    (tmp_path / "train/red/._0.png").write_bytes(b"no image")
     data = read_folders(tmp_path)
     assert data.splits["val"].name == "val"
     assert len(scan_folders(data, "train").samples) == 3
 
 
-def test_pictures_that_cannot_be_used_are_named_and_left_out(tmp_path):
+def test_images_that_cannot_be_used_are_named_and_left_out(tmp_path):
     class_folders(tmp_path, train=2)
     (tmp_path / "train/red/broken.jpg").write_bytes(b"\xff\xd8\xff nothing follows")
-    (tmp_path / "train/red/notes.txt").write_text("not a picture")
+    (tmp_path / "train/red/notes.txt").write_text("not a image")
     shutil.copy(tmp_path / "train/red/0.png", tmp_path / "train/red/again.png")
     scan = scan_folders(read_folders(tmp_path), "train")
     assert (len(scan.samples), scan.corrupt, scan.duplicates) == (7, 1, 1)
     error, warning = scan.problems
     assert (error.path.name, error.severity) == ("broken.jpg", "error")
-    assert "the same picture" in warning.message
+    assert "the same image" in warning.message
     assert warning.severity == "warning"
 
 
@@ -71,7 +71,7 @@ def test_a_class_missing_in_val_is_a_warning(tmp_path):
     shutil.rmtree(tmp_path / "val/green")
     scan = scan_folders(read_folders(tmp_path), "val")
     assert [int(sample.classes[0]) for sample in scan.samples] == [0, 2]
-    assert [problem.message for problem in scan.problems] == ["`val` has no picture of `green`"]
+    assert [problem.message for problem in scan.problems] == ["`val` has no image of `green`"]
 
 
 @pytest.mark.parametrize("name", ["größe", "猫", "a b", "C++ & co"])
@@ -89,7 +89,7 @@ def empty_class(root):
     (root / "train/yellow").mkdir()
 
 
-def no_pictures(root):
+def no_images(root):
     shutil.rmtree(root / "val")
     (root / "val/red").mkdir(parents=True)
 
@@ -107,8 +107,8 @@ def undecodable_name(root):
     ("spoil", "split", "message"),
     [
         (unknown_class, "val", "`yellow` is none of the classes blue, green, red"),
-        (empty_class, "train", "`yellow` has no picture"),
-        (no_pictures, "val", "`val` has no pictures"),
+        (empty_class, "train", "`yellow` has no image"),
+        (no_images, "val", "`val` has no images"),
         (no_classes, "train", "has no folders of classes"),
         (undecodable_name, "train", "a name that is no text"),
         (lambda root: None, "test", "has no `test`"),
@@ -134,7 +134,7 @@ def test_classes_are_numbered_as_a_model_has_them(tmp_path):
     assert sorted(int(s.classes[0]) for s in scan_folders(mapped, "train").samples) == [0, 2, 3]
     with pytest.raises(TfyoloError, match=r"`green` is not a class of the model; .* has: blue, red"):
         data.with_names(("blue", "red"))
-    with pytest.raises(TfyoloError, match="the data set has: blue, green, red; the model has: tench"):
+    with pytest.raises(TfyoloError, match="the dataset has: blue, green, red; the model has: tench"):
         data.with_names(("tench", "goldfish", "shark"))  # as many, but others
 
 

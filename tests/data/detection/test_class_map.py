@@ -1,4 +1,4 @@
-"""Matching the classes of data sets and models."""
+"""Matching the classes of datasets and models."""
 
 import pytest
 

@@ -20,7 +20,7 @@ YAML = "train: images/train\nval: images/val\nnames: [cat, dog, bird]\n"
 
 @pytest.fixture
 def root(tmp_path):
-    """A data set with one picture, 64 wide and 48 high, and no label."""
+    """A dataset with one image, 64 wide and 48 high, and no label."""
     (tmp_path / "images/train").mkdir(parents=True)
     (tmp_path / "labels/train").mkdir(parents=True)
     (tmp_path / "data.yaml").write_text(YAML)
@@ -110,7 +110,7 @@ def test_alias_bomb_and_code_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["beside", "current", "absolute", "roboflow"])
-def test_where_pictures_are_looked_for(root, monkeypatch, where):
+def test_where_images_are_looked_for(root, monkeypatch, where):
     configs_folder = root / "configs"
     configs_folder.mkdir()
     monkeypatch.chdir(root)
@@ -219,7 +219,7 @@ def test_polygon_becomes_its_box(root):
         ("0 0.1 0.1 0.1 0.5 0.1 0.9", "no area"),
     ],
 )
-def test_a_wrong_row_leaves_the_picture_out(root, row, message):
+def test_a_wrong_row_leaves_the_image_out(root, row, message):
     path = label(root, f"1 0.5 0.5 0.5 0.5\n\n{row}\n")
     result = scan(root)
     (problem,) = result.problems
@@ -240,7 +240,7 @@ def test_box_over_the_border_is_cut(root):
     path = label(root, "0 0.1 0.5 0.4 1.0\n1 0.9995 0.5 0.002 0.5\n")
     result = scan(root)
     assert [str(problem) for problem in result.problems] == [
-        f"{path}:1: the box sticks out of the picture; cut at the border"
+        f"{path}:1: the box sticks out of the image; cut at the border"
     ]
     assert result.problems[0].severity == "warning"
     np.testing.assert_allclose(
@@ -267,11 +267,11 @@ def test_class_without_a_name(root, class_id):
     )
 
 
-# Pictures
+# Images
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text"])
-def test_damaged_picture_is_left_out(root, damage):
+def test_damaged_image_is_left_out(root, damage):
     good = root / "images/train/a.jpg"
     data = {"empty": b"", "cut": good.read_bytes()[:-20], "text": b"<html>404</html>"}[damage]
     bad = root / "images/train/b.jpg"
@@ -282,11 +282,11 @@ def test_damaged_picture_is_left_out(root, damage):
     assert counts(result) == (0, 1, 0, 1)
 
 
-def test_label_without_picture(root):
+def test_label_without_image(root):
     path = label(root, ROWS, "z.txt")
     label(root, "cat\n", "classes.txt")
     result = scan(root)
-    assert result.problems == (Problem(path, None, "no picture belongs to this label file", "warning"),)
+    assert result.problems == (Problem(path, None, "no image belongs to this label file", "warning"),)
     assert counts(result) == (0, 1, 0, 0)
 
 
@@ -312,7 +312,7 @@ def test_exif_rotation_counts(root):
     assert scan(root).samples[0].hw == (64, 48)
 
 
-def test_list_of_pictures(root, monkeypatch):
+def test_list_of_images(root, monkeypatch):
     monkeypatch.chdir(root)
     Image.new("RGB", (8, 6)).save(root / "images/train/b.png")
     label(root, ROWS, "unlisted.txt")
@@ -369,7 +369,7 @@ def test_a_slow_disk_is_read_by_threads_in_order(root, monkeypatch, delay):
     [
         ("test", None, "has no `test`"),
         ("val", None, "`val`: .*does not exist"),
-        ("val", "folder", "`val` has no pictures"),
+        ("val", "folder", "`val` has no images"),
         ("val", "file", "`val`: .*neither a folder nor a .txt list"),
     ],
 )
@@ -445,7 +445,7 @@ def test_kinds_that_cannot_be_read_are_named(root):
     assert "1 .mp4" in str(scan(root).problems)
     assert "2 .heic" in str(scan(root).problems)
     (root / "images/train/a.jpg").unlink()
-    with pytest.raises(TfyoloError, match=r"has no pictures in .*2 \.heic"):
+    with pytest.raises(TfyoloError, match=r"has no images in .*2 \.heic"):
         scan(root)
 
 

@@ -1,4 +1,4 @@
-"""The stream of training batches: pictures show what labels say, and their order follows the seed."""
+"""The stream of training batches: images show what labels say, and their order follows the seed."""
 
 import os
 
@@ -12,26 +12,26 @@ from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.sample import Sample
 from tfyolo.errors import TfyoloError
 
-COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))  # RGB of the classes
+COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))  # RGB of the classes
 PLAIN = {"hsv_h": 0.0, "hsv_s": 0.0, "hsv_v": 0.0}
 WARPS = {"degrees": 20.0, "shear": 8.0, "perspective": 0.0005}
 
 
 def draw(path, boxes, hw=(96, 128)):
-    """A grey picture with a filled rectangle of its class's colour for each (class, x1, y1, x2, y2)."""
+    """A gray image with a filled rectangle of its class's color for each (class, x1, y1, x2, y2)."""
     pixels = np.full((*hw, 3), 60, np.uint8)
     for kind, x1, y1, x2, y2 in boxes:
-        pixels[y1:y2, x1:x2] = COLOURS[kind]
+        pixels[y1:y2, x1:x2] = COLORS[kind]
     cv2.imwrite(str(path), pixels[..., ::-1])
     rows = np.array(boxes, np.float32).reshape(-1, 5)
     size = np.array([hw[1], hw[0]], np.float32)
-    centre, wide = (rows[:, 1:3] + rows[:, 3:5]) / 2 / size, (rows[:, 3:5] - rows[:, 1:3]) / size
-    return Sample(path, hw, rows[:, 0].astype(np.int64), np.concatenate([centre, wide], 1))
+    center, wide = (rows[:, 1:3] + rows[:, 3:5]) / 2 / size, (rows[:, 3:5] - rows[:, 1:3]) / size
+    return Sample(path, hw, rows[:, 0].astype(np.int64), np.concatenate([center, wide], 1))
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
-    folder, random = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     made = []
     for number in range(6):
         hw = [(96, 128), (128, 96), (100, 100)][number % 3]
@@ -76,13 +76,13 @@ def test_boxes_sit_on_what_they_name(samples, settings, options):
                 if settings.get("degrees") and touches:  # the middle of a cut turned shape may be outside it
                     continue
                 seen += 1
-                colour = np.array(COLOURS[int(kind)])
+                color = np.array(COLORS[int(kind)])
                 middle = image[min(int(y * height), height - 1), min(int(x * width), width - 1)]
-                assert np.abs(middle.astype(int) - colour).max() < 60, (kind, x, y, w, h)
-                if not settings.get("degrees"):  # the box ends where the colour does
+                assert np.abs(middle.astype(int) - color).max() < 60, (kind, x, y, w, h)
+                if not settings.get("degrees"):  # the box ends where the color does
                     x1, x2 = round((x - w / 2) * width), round((x + w / 2) * width)
                     y1, y2 = round((y - h / 2) * height), round((y + h / 2) * height)
-                    inside = np.abs(image[y1:y2, x1:x2].astype(int) - colour).max(-1) < 110
+                    inside = np.abs(image[y1:y2, x1:x2].astype(int) - color).max(-1) < 110
                     inner = inside[2:-2, 2:-2]
                     assert inner.size == 0 or inner.mean() > 0.97
     assert seen > 40
@@ -117,7 +117,7 @@ def test_workers_parts_make_up_the_whole_batch(samples):
         made.stream(shard=(0, 3))
 
 
-def test_an_epoch_shows_every_picture(samples):
+def test_an_epoch_shows_every_image(samples):
     made = pipeline(samples, batch=2)
     order = [int(row[2]) for row in made._epoch(tf.constant(0, tf.int64), None, 0, 1)]
     assert sorted(order[: len(samples)]) == list(range(len(samples)))
@@ -125,7 +125,7 @@ def test_an_epoch_shows_every_picture(samples):
     assert order != [int(row[2]) for row in made._epoch(tf.constant(1, tf.int64), None, 0, 1)]
 
 
-def test_image_weights_choose_pictures(samples):
+def test_image_weights_choose_images(samples):
     weights = np.zeros(len(samples))
     weights[3] = 1
     made = pipeline(samples)
@@ -145,7 +145,7 @@ def test_a_cache_changes_nothing(samples, cache, tmp_path, monkeypatch):
         np.testing.assert_array_equal(b, d)
 
 
-def test_a_disk_cache_serves_later_runs_until_a_picture_changes(tmp_path, monkeypatch):
+def test_a_disk_cache_serves_later_runs_until_a_image_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
     sample = draw(tmp_path / "a.png", [(0, 10, 10, 40, 40)], (128, 128))
 
@@ -154,7 +154,7 @@ def test_a_disk_cache_serves_later_runs_until_a_picture_changes(tmp_path, monkey
         return next(iter(made.stream()))[0].numpy()[0, 0, 0, 0]
 
     def folders():
-        return list((tmp_path / "cache/pictures").iterdir())
+        return list((tmp_path / "cache/images").iterdir())
 
     assert first_pixel() == 60
     pixels = folders()[0] / "0.rgb"
@@ -170,7 +170,7 @@ def test_a_disk_cache_serves_later_runs_until_a_picture_changes(tmp_path, monkey
     assert len(folders()) == 2  # written anew, with its time set back
     draw(tmp_path / "a.png", [], (128, 160))
     sample = Sample(sample.image, (128, 160), *map(np.array, (np.zeros(0, int), np.zeros((0, 4)))))
-    assert first_pixel() == 114  # another picture, letterboxed
+    assert first_pixel() == 114  # another image, letterboxed
     assert len(folders()) == 3
 
 
@@ -179,12 +179,12 @@ def test_a_full_disk_and_an_unknown_cache_are_named(samples, tmp_path, monkeypat
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0}))
     with pytest.raises(TfyoloError, match="--cache disk needs about"):
         pipeline(samples, cache="disk")
-    assert not list((tmp_path / "pictures").iterdir())
+    assert not list((tmp_path / "images").iterdir())
     with pytest.raises(TfyoloError, match="no cache `rma`"):
         pipeline(samples, cache="rma")
 
 
-def test_without_augmentation_pictures_are_letterboxed_in_order(samples):
+def test_without_augmentation_images_are_letterboxed_in_order(samples):
     made = Pipeline(samples, None, PipelineOptions(image_size=128, batch=1))
     for sample, (images, labels) in zip(samples, batches(made.stream(0, 1), 99), strict=True):
         rows = labels[0][labels[0][:, 0] >= 0]
@@ -206,7 +206,7 @@ def test_max_boxes_makes_the_shape_static(samples):
     assert spec.shape[1] == 7 or next(iter(pipeline(samples, max_boxes=7).stream()))[1].shape == (4, 7, 5)
 
 
-def test_pictures_without_labels_alone(samples):
+def test_images_without_labels_alone(samples):
     ((images, labels),) = batches(pipeline(samples[-1:]).stream(), 1)
     assert images.shape == (4, 128, 128, 3)
     assert (labels[..., 0] == -1).all()
@@ -262,7 +262,7 @@ def test_it_holds_no_python_function(samples):
 def test_mistakes_are_named(samples):
     with pytest.raises(TfyoloError, match="use --img 96"):
         pipeline(samples, image_size=100)
-    with pytest.raises(TfyoloError, match="no picture"):
+    with pytest.raises(TfyoloError, match="no image"):
         pipeline([])
 
 

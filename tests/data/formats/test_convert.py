@@ -1,4 +1,4 @@
-"""Data sets from one format to another and back."""
+"""Datasets from one format to another and back."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data.formats.readers.sets import data_yaml, picture
+from tests.data.formats.readers.sets import data_yaml, write_image
 from tests.shared import SHARED, needs_shared
 from tfyolo.data import synthetic as datasets
 from tfyolo.data.detection.labels import label_path
@@ -22,10 +22,10 @@ from tfyolo.errors import TfyoloError
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
-    """Polygons, a box, a background, pictures of one name in two folders, and names that need care."""
+    """Polygons, a box, a background, images of one name in two folders, and names that need care."""
     root = tmp_path_factory.mktemp("source")
     for index, name in enumerate(("a/1.jpg", "b/1.png", "b/zwei 2.jpg")):
-        picture(root / f"images/{name}", (113, 77), 60 * index)
+        write_image(root / f"images/{name}", (113, 77), 60 * index)
     (root / "labels/a").mkdir(parents=True)
     (root / "labels/b").mkdir(parents=True)
     (root / "labels/a/1.txt").write_text("2 0.123456 0.654321 0.2 0.1\n0 0.7 0.7 0.011111 0.033333\n")
@@ -71,10 +71,10 @@ def test_round_trip(source, tmp_path, to):
 def test_round_trip_of_many_boxes_and_sizes(tmp_path, to):
     random = np.random.default_rng(0)
     for index, wh in enumerate([(31, 1999), (640, 480), (4001, 33)]):
-        picture(tmp_path / f"images/{index}.png", wh, index)
+        write_image(tmp_path / f"images/{index}.png", wh, index)
         wide = random.uniform(0.01, 0.6, (40, 2))
-        centre = random.uniform(wide / 2, 1 - wide / 2)
-        rows = np.column_stack([random.integers(0, 3, 40), centre, wide])
+        center = random.uniform(wide / 2, 1 - wide / 2)
+        rows = np.column_stack([random.integers(0, 3, 40), center, wide])
         (tmp_path / "labels").mkdir(exist_ok=True)
         np.savetxt(tmp_path / f"labels/{index}.txt", rows, "%g %.7f %.7f %.7f %.7f")
     path = data_yaml(tmp_path, train="images")
@@ -198,7 +198,7 @@ def test_output_that_is_not_empty(tmp_path):
     assert sorted(path.name for path in (output / "images/train").iterdir()) == ["00000.png", "00001.png"]
     assert len(samples(done.yaml_path)) == 2
     assert not [path for path in output.iterdir() if path.name.startswith(".")]
-    with pytest.raises(TfyoloError, match="holds pictures of the data set"):
+    with pytest.raises(TfyoloError, match="holds images of the dataset"):
         convert_dataset(dataset, "yolo", source.parent, ConvertOptions(exist_ok=True))
 
 
@@ -236,7 +236,7 @@ def test_progress_and_problems(source, tmp_path):
     [
         ("../../x.jpg", "x.jpg"),
         ("C:\\a\\x.PNG", "x.PNG"),
-        ("..", "picture.jpg"),
+        ("..", "image.jpg"),
         (".hidden.jpg", "hidden.jpg"),
         ("a\nb\0c.jpg", "a_b_c.jpg"),
         ("no ending", "no ending.jpg"),
@@ -245,7 +245,7 @@ def test_progress_and_problems(source, tmp_path):
         ("größe (1).jpg", "größe (1).jpg"),
     ],
 )
-def test_names_of_pictures_lead_nowhere(tmp_path, record, expected):
+def test_names_of_images_lead_nowhere(tmp_path, record, expected):
     empty = np.zeros(0)
     sample = Sample(tmp_path / "s.jpg", (1, 1), empty, empty, (), (0, 1), record)
     assert Names().of(sample) == expected
@@ -291,12 +291,12 @@ def contents(path):
 
 @pytest.fixture(scope="module")
 def awkward(tmp_path_factory):
-    """An image of its own colour for each name, with one to three boxes, and names like numbers."""
+    """An image of its own color for each name, with one to three boxes, and names like numbers."""
     root = tmp_path_factory.mktemp("awkward")
     random = np.random.default_rng(0)
     names = ["no", "010", "12:30", "a & <b>", "null", "größe: 3", "'"]
     for index, name in enumerate(AWKWARD):
-        image = picture(root / "images" / name, (16, 12), 6 * index)
+        image = write_image(root / "images" / name, (16, 12), 6 * index)
         low = random.integers(0, 4, (1 + index % 3, 2)) / 8
         rows = [[random.integers(len(names)), *(corner + 0.25), 0.5, 0.5] for corner in low]
         label = label_path(image)

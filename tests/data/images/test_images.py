@@ -22,19 +22,19 @@ def encoded(image, format, **options):
     return stream.getvalue()
 
 
-def picture(format="JPEG", mode="RGB", **options):
+def encoded_image(format="JPEG", mode="RGB", **options):
     return encoded(Image.fromarray(SMOOTH).convert(mode), format, **options)
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\0", b"hello, this is text", b"RIFF\0\0\0\0WAVE", b"GIF89a" + bytes(50)]
 )
-def test_what_is_no_picture(tmp_path, data):
+def test_what_is_no_image(tmp_path, data):
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
-    with pytest.raises(ImageError, match=r"a\.jpg: is (empty|not a picture)"):
+    with pytest.raises(ImageError, match=r"a\.jpg: is (empty|not a image)"):
         read_image(path)
-    with pytest.raises(ImageError, match=r"camera: is (empty|not a picture)"):
+    with pytest.raises(ImageError, match=r"camera: is (empty|not a image)"):
         decode_image(data, "camera")
 
 
@@ -48,15 +48,15 @@ def test_missing_file_and_folder(tmp_path):
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA"])
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
 def test_modes_become_rgb(format, mode):
-    image = decode_image(picture(format, mode))
+    image = decode_image(encoded_image(format, mode))
     assert image.dtype == np.uint8
     assert image.flags.c_contiguous
-    np.testing.assert_array_equal(image, Image.open(BytesIO(picture(format, mode))).convert("RGB"))
+    np.testing.assert_array_equal(image, Image.open(BytesIO(encoded_image(format, mode))).convert("RGB"))
 
 
 def test_jpeg_is_decoded_as_opencv_does(tmp_path):
     path = tmp_path / "a.jpg"
-    path.write_bytes(picture())
+    path.write_bytes(encoded_image())
     np.testing.assert_array_equal(read_image(path), cv2.imread(str(path))[..., ::-1])
 
 
@@ -68,10 +68,10 @@ def test_sixteen_bits_are_scaled(suffix, channels):
     np.testing.assert_allclose(image, np.broadcast_to(wide[..., ::-1] / 257, (48, 64, 3)), atol=1)
 
 
-def test_float_picture_is_scaled():
-    grey = RNG.random((48, 64), np.float32)
-    image = decode_image(cv2.imencode(".pfm", grey)[1].tobytes())
-    np.testing.assert_array_equal(image[..., 1], (grey * 255).round())
+def test_float_image_is_scaled():
+    gray = RNG.random((48, 64), np.float32)
+    image = decode_image(cv2.imencode(".pfm", gray)[1].tobytes())
+    np.testing.assert_array_equal(image[..., 1], (gray * 255).round())
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -80,8 +80,8 @@ def test_exif_rotation(tmp_path, format, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"lossless": True} if format == "WEBP" else {}
-    path = tmp_path / "a.picture"
-    path.write_bytes(picture(format, exif=exif, **options))
+    path = tmp_path / "a.image"
+    path.write_bytes(encoded_image(format, exif=exif, **options))
     image, header = read_image(path), read_header(path)
     expected = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     assert header.hw == image.shape[:2] == expected.size[::-1]
@@ -91,14 +91,14 @@ def test_exif_rotation(tmp_path, format, orientation):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_damaged_exif_is_no_reason_to_refuse():
-    data = picture(exif=b"Exif\0\0MM\0*\xff\xff\xff\xff junk")
+    data = encoded_image(exif=b"Exif\0\0MM\0*\xff\xff\xff\xff junk")
     assert decode_image(data).shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM"])
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.97])
 def test_truncated(tmp_path, format, share):
-    data = picture(format)
+    data = encoded_image(format)
     path = tmp_path / "cut.jpg"
     path.write_bytes(data[: int(len(data) * share)])
     for function in (read_header, read_image):
@@ -108,8 +108,8 @@ def test_truncated(tmp_path, format, share):
 
 def test_truncated_behind_a_thumbnail_that_is_whole():
     """The thumbnail inside the EXIF block has an end marker of its own."""
-    thumbnail = b"Exif\0\0" + picture(quality=10)
-    data = picture(exif=thumbnail)
+    thumbnail = b"Exif\0\0" + encoded_image(quality=10)
+    data = encoded_image(exif=thumbnail)
     assert decode_image(data).shape == (48, 64, 3)
     with pytest.raises(ImageError, match="is truncated"):
         decode_image(data[:-40])
@@ -118,14 +118,14 @@ def test_truncated_behind_a_thumbnail_that_is_whole():
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 @pytest.mark.parametrize("junk", [b"\0" * 7, b"trailing bytes of a camera" * 5000])
 def test_bytes_behind_the_end_are_tolerated(options, junk):
-    data = picture(**options)
+    data = encoded_image(**options)
     np.testing.assert_array_equal(decode_image(data + junk), decode_image(data))
-    png = picture("PNG")
+    png = encoded_image("PNG")
     np.testing.assert_array_equal(decode_image(png + junk), SMOOTH)
 
 
 def test_huge_claim_of_a_png_chunk_is_refused():
-    data = bytearray(picture("PNG"))
+    data = bytearray(encoded_image("PNG"))
     assert data[37:41] == b"IDAT"
     data[33:37] = b"\xaa\0\0\0"
     with pytest.raises(ImageError, match="is truncated"):
@@ -133,14 +133,14 @@ def test_huge_claim_of_a_png_chunk_is_refused():
 
 
 def test_huge_claims_are_refused_before_decoding():
-    data = bytearray(picture("PNG"))
+    data = bytearray(encoded_image("PNG"))
     data[16:24] = struct.pack(">II", 20_000, 10_001)
     data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
     with pytest.raises(ImageError, match=r"is too large \(20000x10001, 200 megapixels; the limit is 200\)"):
         decode_image(bytes(data))
 
 
-def test_large_but_allowed_pictures_do_not_warn(tmp_path):
+def test_large_but_allowed_images_do_not_warn(tmp_path):
     path = tmp_path / "large.png"
     Image.new("1", (10_000, 10_000)).save(path)  # Pillow itself warns above 89 megapixels
     with warnings.catch_warnings():
@@ -150,8 +150,8 @@ def test_large_but_allowed_pictures_do_not_warn(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # it warns of tags it passes over
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM"])
-def test_random_damage_gives_a_picture_or_an_image_error(format):
-    data = picture(format)
+def test_random_damage_gives_a_image_or_an_image_error(format):
+    data = encoded_image(format)
     random = np.random.default_rng(1)
     outcomes = set()
     for _ in range(150):
@@ -162,7 +162,7 @@ def test_random_damage_gives_a_picture_or_an_image_error(format):
             image = decode_image(bytes(damaged))
             assert image.dtype == np.uint8
             assert image.shape[2] == 3
-            outcomes.add("picture")
+            outcomes.add("image")
         except ImageError:
             outcomes.add("error")
     assert "error" in outcomes

@@ -40,7 +40,7 @@ PLAIN = {
 
 
 def run_program(package: Path, image: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs of the ML program in a package, of one uint8 picture (height, width, 3)."""
+    """Outputs of the ML program in a package, of one uint8 image (height, width, 3)."""
     program, weights = program_of(package)
     (function,) = program.functions.values()
     (block,) = function.block_specializations.values()

@@ -18,7 +18,7 @@ import pytest
 
 from tests.export.coreml.mil import constant, program_of, run_program
 from tests.shared import needs_shared
-from tests.small import PICTURES, confident, letterboxed
+from tests.small import IMAGES, confident, letterboxed
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.export.coreml import runtime
 from tfyolo.export.coreml import writer as coreml
@@ -163,8 +163,8 @@ def test_pipeline_hands_on_boxes_and_the_best_class(written, candidates, precisi
         # Vision adds up a row: it must not count a box twice.
         assert ((confidence > 0).sum(1) == 1).mean() > 0.99
         corners = expected.boxes_xyxy_px
-        size, centre = corners[:, 2:] - corners[:, :2], (corners[:, 2:] + corners[:, :2]) / 2
-        wanted = np.concatenate([centre, size], 1)
+        size, center = corners[:, 2:] - corners[:, :2], (corners[:, 2:] + corners[:, :2]) / 2
+        wanted = np.concatenate([center, size], 1)
         np.testing.assert_allclose(coordinates * 128, wanted, atol=pixels, rtol=pixels / 100)
 
 
@@ -273,7 +273,7 @@ def test_on_macos_the_same_boxes_as_keras(written, detector, on_mac, nms):
     options = {"confidence": 0.1, "iou": 0.5, "max_detections": 60}
     assert loaded.limits(NmsOptions(0.1, 0.5)) == ""
     for found, expected in zip(
-        loaded(PICTURES, **options), detector(PICTURES, rect=False, **options), strict=True
+        loaded(IMAGES, **options), detector(IMAGES, rect=False, **options), strict=True
     ):
         assert len(expected) > 5
         np.testing.assert_array_equal(found.classes, expected.classes)

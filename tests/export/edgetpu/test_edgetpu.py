@@ -134,9 +134,9 @@ def test_what_the_compilers_interpreter_cannot_read():
 @pytest.fixture(scope="module")
 def request_of(tiny):
     """A function from a kind of NMS to a request for the integer network."""
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
     network = Network.of(tiny.model, tiny.contract.spec)
-    _, ranges = calibrate(network, pictures, CalibrationOptions(ranges="minmax", reconstruct=False))
+    _, ranges = calibrate(network, images, CalibrationOptions(ranges="minmax", reconstruct=False))
     contract = tiny.contract.model_copy(update={"quantization": ranges})
     return lambda nms: ExportRequest(tiny.model, contract, (64, 64), nms, precision="int8")
 
@@ -174,7 +174,7 @@ def test_refused_operation_sends_what_needs_it_to_the_cpu():
             return tf.quantization.fake_quant_with_min_max_args(x, -4, 4)
 
         images = rounded(images)
-        # tf.image.resize takes half-pixel centres.
+        # tf.image.resize takes half-pixel centers.
         large = rounded(tf.image.resize(images, (16, 16), "nearest"))
         return rounded(large * large), rounded(images * images)
 

@@ -80,14 +80,14 @@ def test_class_grid_returns_every_class(classes):
     grid = ClassGrid(classes, largest=2.3)
     indices = np.arange(classes, dtype=np.float32)
     shift = grid.shift(tf.constant(indices)).numpy()
-    for centre in (-0.1, 0.0, 0.5, 1.0, 1.1):
+    for center in (-0.1, 0.0, 0.5, 1.0, 1.1):
         for size in (0.0, 2.3):
-            low, high = centre + shift - size / 2, centre + shift + size / 2
+            low, high = center + shift - size / 2, center + shift + size / 2
             corners = tf.constant(np.concatenate([low, high], 1))
             np.testing.assert_array_equal(grid.locate(corners), indices)
 
 
-def test_class_grid_keeps_neighbours_apart():
+def test_class_grid_keeps_neighbors_apart():
     grid = ClassGrid(9, largest=2.3)
     shift = grid.shift(tf.range(9, dtype=tf.float32)).numpy()
     distance = np.abs(shift[:, None] - shift[None]).max(-1)

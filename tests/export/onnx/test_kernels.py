@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.shared import needs_shared
-from tests.small import PICTURES, confident, letterboxed
+from tests.small import IMAGES, confident, letterboxed
 from tfyolo.export.onnx import runtime
 from tfyolo.export.onnx.kernels import signed_kernels
 from tfyolo.export.options import ExportRequest, export_model
@@ -43,7 +43,7 @@ def quantized(tmp_path_factory):
     model, contract = calibrate_model(
         detector.model, detector.contract, letterboxed(HW), CalibrationOptions(reconstruct=False)
     )
-    request = ExportRequest(model, contract, HW, "none", precision="int8", pictures=letterboxed(HW))
+    request = ExportRequest(model, contract, HW, "none", precision="int8", images=letterboxed(HW))
     return detector, request, tmp_path_factory.mktemp("onnx")
 
 
@@ -74,7 +74,7 @@ def test_only_processors_with_vnni_get_them(quantized, monkeypatch):
     results = []
     for vnni in (False, True):
         monkeypatch.setattr(runtime, "has_vnni", lambda vnni=vnni: vnni)
-        results.append(load(path)(PICTURES, confidence=0.25))
+        results.append(load(path)(IMAGES, confidence=0.25))
         assert len(asked) == vnni
     if cpu.has_vnni() or not cpu.is_x86():  # others saturate with int8, which is why they do not get it
         for a, b in zip(*results, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.shared import needs_shared
-from tests.small import PICTURES, confident, letterboxed
+from tests.small import IMAGES, confident, letterboxed
 from tfyolo.errors import TfyoloError
 from tfyolo.export.graph.nms import GraphNmsOptions
 from tfyolo.export.options import ExportRequest, export_model
@@ -30,7 +30,7 @@ def small():
     detector = confident(4, HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
     return detector, ExportRequest(
-        detector.model, detector.contract, HW, settings=settings, pictures=letterboxed(HW)
+        detector.model, detector.contract, HW, settings=settings, images=letterboxed(HW)
     )
 
 
@@ -40,8 +40,8 @@ def test_any_number_of_images(small, tmp_path, name):
     path = export_model(replace(request, dynamic_batch=True, simplify=False), [name], tmp_path / "x")[name]
     exported = load(path)
     assert exported.runtime.max_batch > 1
-    expected = detector(PICTURES, rect=False)
-    for a, b in zip(expected, exported(PICTURES), strict=True):
+    expected = detector(IMAGES, rect=False)
+    for a, b in zip(expected, exported(IMAGES), strict=True):
         np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
         np.testing.assert_allclose(b.boxes_xyxy_px, a.boxes_xyxy_px, atol=0.2)
 
@@ -60,8 +60,8 @@ def test_runtimes_calibrate_themselves(small, tmp_path, name):
     detector, request = small
     request = replace(request, nms="none", precision="int8", calibrator="runtime")
     path = export_model(request, [name], tmp_path / "x")[name]
-    expected = detector(PICTURES, rect=False)
-    for a, b in zip(expected, load(path)(PICTURES), strict=True):
+    expected = detector(IMAGES, rect=False)
+    for a, b in zip(expected, load(path)(IMAGES), strict=True):
         iou = iou_matrix(a.boxes_xyxy_px, b.boxes_xyxy_px).max(1)
         assert abs(len(a) - len(b)) < 0.3 * len(a)
         assert np.median(iou) > 0.5
@@ -73,8 +73,8 @@ def test_only_some_runtimes_calibrate(small, tmp_path):
     request = replace(small[1], precision="int8", calibrator="runtime")
     with pytest.raises(TfyoloError, match="TensorFlow Lite has no calibration of its own"):
         export_model(request, ["tflite"], tmp_path / "x")
-    with pytest.raises(TfyoloError, match="a runtime calibrates on pictures"):
-        export_model(replace(request, pictures=None), ["onnx"], tmp_path / "x")
+    with pytest.raises(TfyoloError, match="a runtime calibrates on images"):
+        export_model(replace(request, images=None), ["onnx"], tmp_path / "x")
 
 
 def test_onnx_has_yolov5s_metadata_and_opset(small, tmp_path):
@@ -170,7 +170,7 @@ def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
     large = [kind for kind in chosen if not kind["stable"]]
     assert len(large) == 1 + multi_label
     assert all(kind["sort"] == "index" for kind in large)
-    results = [load(path)(PICTURES) for path in paths.values()]
+    results = [load(path)(IMAGES) for path in paths.values()]
     for a, b in zip(*results, strict=True):
         assert len(a) > 10
         np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
@@ -215,7 +215,7 @@ def test_a_probability_for_each_class(tmp_path):
     path = tmp_path / "x.onnx"
     path.write_bytes(graph_of(outputs=("probabilities",)).SerializeToString())
     with pytest.raises(TfyoloError, match=r"`probabilities` is float32 \(1, 3, 64, 64\)"):
-        load(path)(PICTURES)
+        load(path)(IMAGES)
 
 
 def test_folders_with_endless_contracts_are_refused(tmp_path):

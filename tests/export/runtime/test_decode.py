@@ -31,7 +31,7 @@ def test_no_cell_is_confident():
 
 def test_a_box_by_hand():
     head = np.full((2, 3, 2, 7), -9.0, np.float32)  # two anchors, two classes
-    head[1, 2, 1] = [0, 0, 0, 0, 2, 1, -1]  # sigmoid(0) = 1/2: the cell's centre, the anchor's size
+    head[1, 2, 1] = [0, 0, 0, 0, 2, 1, -1]  # sigmoid(0) = 1/2: the cell's center, the anchor's size
     found = decode([head.reshape(2, 3, 14)], [(10, 10, 20, 40)], [8], confidence=0.5)
     assert found.boxes_xyxy_px.tolist() == [[2.5 * 8 - 10, 1.5 * 8 - 20, 2.5 * 8 + 10, 1.5 * 8 + 20]]
     expected = 1 / (1 + np.exp(-2.0)) / (1 + np.exp([-1.0, 1.0]))

@@ -48,15 +48,15 @@ def write(tiny, tmp_path_factory):
     from tfyolo.quantization.model import calibrate_model
 
     folder = tmp_path_factory.mktemp("inspected")
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
-    exact = ExportRequest(tiny.model, tiny.contract, (64, 64), pictures=pictures)
+    images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
+    exact = ExportRequest(tiny.model, tiny.contract, (64, 64), images=images)
     requests, done = {}, {}
 
     def run(name: str, precision: str = "float32", nms: str = "auto"):
         if (name, precision, nms) in done:
             return done[name, precision, nms]
         if precision == "int8" and precision not in requests:
-            model, contract = calibrate_model(tiny.model, tiny.contract, pictures, CalibrationOptions())
+            model, contract = calibrate_model(tiny.model, tiny.contract, images, CalibrationOptions())
             requests["int8"] = replace(exact, model=model, contract=contract, precision="int8", _shared={})
         request = replace(requests.get(precision, exact), precision=precision, nms=nms)
         done[name, precision, nms] = export_model(request, [name], folder / f"tiny{len(done)}")[name]

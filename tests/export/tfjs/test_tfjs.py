@@ -24,7 +24,7 @@ from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
 from tfyolo.models.quantization import QuantizationSpec
 
-PICTURE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
+IMAGE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
 
 
 def have_node() -> bool:
@@ -43,7 +43,7 @@ needs_node = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def expected(cells_detector):
-    result = cells_detector(PICTURE, rect=False)[0]
+    result = cells_detector(IMAGE, rect=False)[0]
     assert len(result) > 10
     return result
 
@@ -91,7 +91,7 @@ def bytes_of_weights(folder) -> int:
 @needs_node
 @pytest.mark.parametrize("nms", find_format("tfjs").nms)
 def test_same_boxes_as_keras(export, expected, nms):
-    found = load(export("tfjs", nms))(PICTURE)[0]
+    found = load(export("tfjs", nms))(IMAGE)[0]
     np.testing.assert_array_equal(found.classes, expected.classes)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     assert np.diag(iou_matrix(found.boxes_xyxy_px, expected.boxes_xyxy_px)).min() > 0.999
@@ -101,9 +101,9 @@ def test_same_boxes_as_keras(export, expected, nms):
 def test_half_is_half_the_size_and_nearly_equal(export, expected):
     folder = export("tfjs", "none", "float16")
     assert bytes_of_weights(folder) < 0.55 * bytes_of_weights(export("tfjs", "none"))
-    found = load(folder)(PICTURE)[0]
+    found = load(folder)(IMAGE)[0]
     iou, score = nearest(expected, found)
-    # Measured on six pictures: 0.997 at least and 0.0025 at most; of boxes that nearly tie another may win.
+    # Measured on six images: 0.997 at least and 0.0025 at most; of boxes that nearly tie another may win.
     assert len(found) == len(expected)
     assert np.median(iou) > 0.999
     assert iou.min() > 0.85
@@ -124,7 +124,7 @@ def test_int8_computes_with_the_rounded_kernels(eighth):
         for node in network.nodes
         if node.layer in network.weights
     }
-    image = read_image(PICTURE)[:320, :320]
+    image = read_image(IMAGE)[:320, :320]
     heads = []
     for parts in run_network(network.with_weights(rounded), np.float32(image[None]) / 255):
         cells = (*parts[1].shape[1:], -1)
@@ -143,9 +143,9 @@ def test_int8_is_a_quarter_of_the_size_and_close(export, eighth, expected):
     (group,) = json.loads((folder / "model.json").read_text())["weightsManifest"]
     kinds = [weight["quantization"]["dtype"] for weight in group["weights"] if "quantization" in weight]
     assert kinds == ["uint8"] * len(request.network.weights)
-    found = load(folder)(PICTURE)[0]
+    found = load(folder)(IMAGE)[0]
     iou, score = nearest(expected, found)
-    # Measured on six pictures: IoU 0.95 on average, scores differ by 0.016 on average; one scale for a whole
+    # Measured on six images: IoU 0.95 on average, scores differ by 0.016 on average; one scale for a whole
     # kernel gives 0.92 and 0.028.
     assert np.mean(iou) > 0.9
     assert np.mean(np.abs(score - expected.scores)) < 0.025
@@ -275,8 +275,8 @@ def test_fewer_boxes_than_rows(tmp_path, nms):
     detector = confident(4, (32, 32))  # 63 boxes, and 100 rows
     settings = GraphNmsOptions(confidence=0.3)
     request = ExportRequest(detector.model, detector.contract, (32, 32), nms, settings)
-    found = load(export_model(request, ["tfjs"], tmp_path / "few")["tfjs"])(PICTURE)[0]
-    expected = detector(PICTURE, rect=False, confidence=0.3)[0]
+    found = load(export_model(request, ["tfjs"], tmp_path / "few")["tfjs"])(IMAGE)[0]
+    expected = detector(IMAGE, rect=False, confidence=0.3)[0]
     assert 3 < len(expected) < 63
     np.testing.assert_array_equal(found.classes, expected.classes)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)

@@ -54,7 +54,7 @@ def quantized(detector, change=lambda network: network) -> ExportRequest:
     network = change(Network.of(detector.model, detector.contract.spec))
     network, ranges = calibrate(network, IMAGES, CalibrationOptions(ranges="minmax", reconstruct=False))
     model, contract = quantized_model(network, ranges, detector.contract)
-    return ExportRequest(model, contract, HW, settings=SETTINGS, precision="int8", pictures=IMAGES)
+    return ExportRequest(model, contract, HW, settings=SETTINGS, precision="int8", images=IMAGES)
 
 
 @pytest.fixture(scope="module")

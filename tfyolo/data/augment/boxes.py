@@ -45,8 +45,8 @@ def flip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], left_right: Any, up_d
     return tf.stack([kind, x1, y1, x2, y2], -1)
 
 
-def normalise(labels_xyxy: Any, out_hw: tuple[Any, Any]) -> Any:
-    """(n, 5) class and corners in pixels -> class, centre and size as shares of the image."""
+def normalize(labels_xyxy: Any, out_hw: tuple[Any, Any]) -> Any:
+    """(n, 5) class and corners in pixels -> class, center and size as shares of the image."""
     size = tf.stack([tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)])
     low, high = labels_xyxy[:, 1:3] / size, labels_xyxy[:, 3:5] / size
     return tf.concat([labels_xyxy[:, :1], (low + high) / 2, high - low], -1)

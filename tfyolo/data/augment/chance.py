@@ -1,4 +1,4 @@
-"""Random numbers of one training picture, a pure function of seed, epoch and place in the epoch."""
+"""Random numbers of one training image, a pure function of seed, epoch and place in the epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class RandomStream:
 
     Args:
         seed: of the run.
-        element: a scalar tensor that differs from picture to picture.
+        element: a scalar tensor that differs from image to image.
 
     Example:
         >>> float(RandomStream(0, tf.constant(7)).between(-1.0, 1.0)) <= 1

@@ -1,4 +1,4 @@
-"""From the table of pictures to one training image with its labels."""
+"""From the table of images to one training image with its labels."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.data.augment.boxes import SMALLEST_SHARE, clip_labels, flip_labels, normalise
+from tfyolo.data.augment.boxes import SMALLEST_SHARE, clip_labels, flip_labels, normalize
 from tfyolo.data.augment.chance import RandomStream
-from tfyolo.data.augment.colour import jitter
+from tfyolo.data.augment.color import jitter
 from tfyolo.data.augment.layout import Hw, Layout, mosaic, random_view, single
 from tfyolo.data.augment.paste import paste_mirrored
 from tfyolo.data.augment.settings import Augmentation
@@ -24,9 +24,9 @@ class Composer:
     """Makes training images.
 
     Args:
-        table: of the pictures.
+        table: of the images.
         settings: what to vary; None only letterboxes.
-        image_size: longer side that pictures are scaled to, in pixels.
+        image_size: longer side that images are scaled to, in pixels.
         seed: of the run.
         mosaics: False for rectangular batches, which have none.
     """
@@ -49,18 +49,18 @@ class Composer:
         """One image.
 
         Args:
-            index: of the picture.
+            index: of the image.
             element: int64 scalar that seeds the random numbers.
             out_hw: height and width of the image.
 
         Returns:
-            uint8 (height, width, 3), and float32 (n, 5) class, centre and size as shares of the image.
+            uint8 (height, width, 3), and float32 (n, 5) class, center and size as shares of the image.
         """
         settings = self.settings
         if settings is None:
             view = random_view(RandomStream(self.seed, element), None, out_hw, out_hw)
             image, labels = self._draw([index], lambda sizes: single(sizes, view, out_hw), out_hw)
-            return tf.saturate_cast(image + 0.5, tf.uint8), normalise(labels, out_hw)
+            return tf.saturate_cast(image + 0.5, tf.uint8), normalize(labels, out_hw)
         chance = RandomStream(self.seed, element)
         image, labels = self._scene(index, chance, settings, out_hw)
         image = jitter(image, chance, settings)
@@ -71,10 +71,10 @@ class Composer:
         if settings.flipud:
             flipped = image
             image = tf.cond(up_down, lambda: tf.reverse(flipped, [0]), lambda: flipped)
-        return image, normalise(flip_labels(labels, out_hw, left_right, up_down), out_hw)
+        return image, normalize(flip_labels(labels, out_hw, left_right, up_down), out_hw)
 
     def _scene(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> tuple[Any, Any]:
-        """A mosaic, two blended ones, or a picture alone; labels as class and corners in pixels, clipped."""
+        """A mosaic, two blended ones, or a image alone; labels as class and corners in pixels, clipped."""
 
         def alone() -> tuple[Any, Any]:
             view = random_view(chance, settings, out_hw, out_hw)
@@ -103,7 +103,7 @@ class Composer:
         return tf.cond(chance.happens(settings.mosaic), first, alone)
 
     def _mosaic(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any:
-        """A function that draws a mosaic with this picture first (of nine: in the middle)."""
+        """A function that draws a mosaic with this image first (of nine: in the middle)."""
         partners = chance.indices(self.table.size, 8)
         middle = chance.between(0.5, 1.5, 2) * float(self.image_size)
         canvas = (2.0 * self.image_size,) * 2
@@ -157,13 +157,13 @@ class Composer:
 
     def _draw(self, indices: list[Any], layout: Callable[[Any], Layout], out_hw: Hw) -> tuple[Any, Any]:
         """Pixels, and labels as class and corners in pixels; what its cell does not show of a box is cut."""
-        pictures = [self.table.pixels(index) for index in indices]
-        sizes = tf.stack([tf.cast(tf.shape(picture)[1::-1], tf.float32) for picture in pictures])
+        images = [self.table.pixels(index) for index in indices]
+        sizes = tf.stack([tf.cast(tf.shape(image)[1::-1], tf.float32) for image in images])
         target = tf.cast(tf.stack([out_hw[1], out_hw[0]]), tf.float32)
         if len(indices) > 1:
             target = tf.fill([2], float(self.image_size))
         ratio = tf.reduce_min(target / sizes, -1, keepdims=True)
-        image, places = draw(pictures, layout(sizes * ratio), out_hw)
+        canvas, places = draw(images, layout(sizes * ratio), out_hw)
         share = 0.0 if self.settings is None else SMALLEST_SHARE
         labels = []
         for index, (extent, cell) in zip(indices, places, strict=True):
@@ -171,4 +171,4 @@ class Composer:
             if self.outlined:
                 placed = with_origin(placed, self.table.starts[index], extent)
             labels.append(clip_labels(placed, cell, share))
-        return image, tf.concat(labels, 0)
+        return canvas, tf.concat(labels, 0)

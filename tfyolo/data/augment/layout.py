@@ -1,7 +1,7 @@
-"""Where pictures lie in a training image: one alone, four or nine in a mosaic.
+"""Where images lie in a training image: one alone, four or nine in a mosaic.
 
-The image is divided into cells by lines; each cell shows a part of one picture. Only what is visible is ever
-computed: the pictures' places are worked out first, in pixels of the finished image.
+The image is divided into cells by lines; each cell shows a part of one image. Only what is visible is ever
+computed: the images' places are worked out first, in pixels of the finished image.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ Hw = tuple[Any, Any]
 
 
 class View(NamedTuple):
-    """How a canvas is seen: a point p of it appears at `gain * (p - centre) + target`, as x, y in pixels."""
+    """How a canvas is seen: a point p of it appears at `gain * (p - center) + target`, as x, y in pixels."""
 
     gain: Any
-    centre: Any
+    center: Any
     target: Any
 
     def __call__(self, points: Any) -> Any:
         """Points (..., 2) of the canvas, in the image."""
-        return self.gain * (points - self.centre) + self.target
+        return self.gain * (points - self.center) + self.target
 
 
 class Layout(NamedTuple):
-    """Cells and pictures.
+    """Cells and images.
 
     Args:
         lines_x: int32 (columns + 1,) left edges of the cells, and the image's width.
         lines_y: int32 (rows + 1,) top edges, and the height.
-        corners_xyxy: float32 (rows * columns, 4) each picture's extent, row by row, in the image's pixels; it
+        corners_xyxy: float32 (rows * columns, 4) each image's extent, row by row, in the image's pixels; it
             may reach beyond its cell, which shows a part of it then.
     """
 
@@ -54,7 +54,7 @@ def random_view(chance: RandomStream, settings: Augmentation | None, canvas_hw: 
 
 
 def single(size_xy: Any, view: View, out_hw: Hw) -> Layout:
-    """One picture in the middle of a canvas of the image's own size.
+    """One image in the middle of a canvas of the image's own size.
 
     Args:
         size_xy: (1, 2) width and height in pixels before the view.
@@ -72,17 +72,17 @@ def single(size_xy: Any, view: View, out_hw: Hw) -> Layout:
 
 
 def mosaic(sizes_xy: Any, middle_xy: Any, view: View, out_hw: Hw) -> Layout:
-    """Four or nine pictures.
+    """Four or nine images.
 
     Four meet in one point. Of nine, the fifth lies in the middle, and its sides are the lines of the others.
 
     Args:
         sizes_xy: (4 or 9, 2) widths and heights before the view, row by row.
-        middle_xy: (2,) the point, or the middle of the fifth picture, on the canvas.
+        middle_xy: (2,) the point, or the middle of the fifth image, on the canvas.
         view: of the canvas.
         out_hw: of the image.
 
-    Source: YOLOv5's mosaics of four and nine; here no picture is cut at a canvas' edge before the view.
+    Source: YOLOv5's mosaics of four and nine; here no image is cut at a canvas' edge before the view.
     """
     nine = sizes_xy.shape[0] == 9
     half = sizes_xy[4] / 2 if nine else tf.zeros(2)
@@ -103,7 +103,7 @@ def mosaic(sizes_xy: Any, middle_xy: Any, view: View, out_hw: Hw) -> Layout:
 
 
 def _begin(place: int, side: int, low: Any, high: Any, size: Any) -> Any:
-    """Where a picture begins, so that it ends or begins at its line."""
+    """Where a image begins, so that it ends or begins at its line."""
     return low - size if place == 0 else high if place == side - 1 else low
 
 

@@ -1,4 +1,4 @@
-"""How strongly training pictures are varied."""
+"""How strongly training images are varied."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Augmentation(BaseModel):
     flipud: float = Field(0.0, ge=0, le=1, description="probability of a flip upside down")
     fliplr: float = Field(0.5, ge=0, le=1, description="probability of a flip left to right")
     mosaic: float = Field(1.0, ge=0, le=1, description="probability of a mosaic")
-    mosaic9: float = Field(0.0, ge=0, le=1, description="share of mosaics made of nine pictures, not four")
+    mosaic9: float = Field(0.0, ge=0, le=1, description="share of mosaics made of nine images, not four")
     mixup: float = Field(0.0, ge=0, le=1, description="probability that a mosaic is blended with another")
     copy_paste: float = Field(0.0, ge=0, le=1, description="share of outlined objects pasted mirrored")
 

@@ -10,22 +10,22 @@ from tfyolo.data.augment.layout import Layout
 from tfyolo.data.images.letterbox import PAD_VALUE
 
 
-def draw_cell(picture: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
-    """The part of a picture that its cell shows.
+def draw_cell(image: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
+    """The part of a image that its cell shows.
 
-    The visible part of the picture is rounded to whole pixels and resized once; boxes follow the rounded
+    The visible part of the image is rounded to whole pixels and resized once; boxes follow the rounded
     mapping, so that they sit where the pixels are.
 
     Args:
-        picture: uint8 or float32 (h, w, 3).
-        corner_xyxy: float32 (4,) the whole picture's extent in the image.
+        image: uint8 or float32 (h, w, 3).
+        corner_xyxy: float32 (4,) the whole image's extent in the image.
         cell_xyxy: int32 (4,) the cell.
 
     Returns:
-        float32 (cell height, cell width, 3), grey where the picture ends; and (4,) float32 the extent of the
-        whole picture after rounding.
+        float32 (cell height, cell width, 3), gray where the image ends; and (4,) float32 the extent of the
+        whole image after rounding.
     """
-    size = tf.shape(picture)[:2]  # height, width
+    size = tf.shape(image)[:2]  # height, width
     cell = tf.cast(cell_xyxy, tf.float32)
     shown = tf.clip_by_value(tf.round(corner_xyxy), tf.tile(cell[:2], [2]), tf.tile(cell[2:], [2]))
     extent = corner_xyxy[2:] - corner_xyxy[:2]
@@ -37,7 +37,7 @@ def draw_cell(picture: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]
     begin, end = tf.cast(first, tf.int32), tf.cast(last, tf.int32)
     area = tf.cast(shown, tf.int32)
     width, height = area[2] - area[0], area[3] - area[1]
-    part = picture[begin[1] : end[1], begin[0] : end[0]]
+    part = image[begin[1] : end[1], begin[0] : end[0]]
     target = tf.maximum(tf.stack([height, width]), 1)
     drawn = tf.raw_ops.ResizeBilinear(images=part[None], size=target, half_pixel_centers=True)[0]
     around = tf.stack([
@@ -50,11 +50,11 @@ def draw_cell(picture: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]
     return drawn, tf.concat([origin, origin + source_xy * gain], 0)
 
 
-def draw(pictures: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[Any, list[tuple[Any, Any]]]:
+def draw(images: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[Any, list[tuple[Any, Any]]]:
     """All cells together.
 
     Returns:
-        float32 (height, width, 3) in 0..255, and for each picture its extent as in `draw_cell` and its cell,
+        float32 (height, width, 3) in 0..255, and for each image its extent as in `draw_cell` and its cell,
         (4,) each.
     """
     columns = layout.lines_x.shape[0] - 1
@@ -65,7 +65,7 @@ def draw(pictures: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[
             index = row * columns + column
             x, y = layout.lines_x, layout.lines_y
             cell = tf.stack([x[column], y[row], x[column + 1], y[row + 1]])
-            drawn, extent = draw_cell(pictures[index], layout.corners_xyxy[index], cell)
+            drawn, extent = draw_cell(images[index], layout.corners_xyxy[index], cell)
             cells.append(drawn)
             places.append((extent, cell))
         rows.append(tf.concat(cells, 1) if columns > 1 else cells[0])
@@ -74,14 +74,14 @@ def draw(pictures: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[
 
 
 def place_labels(labels: Any, extent_xyxy: Any) -> Any:
-    """Labels (n, 5) class, xywh as shares of a picture -> class, xyxy in pixels of the image."""
+    """Labels (n, 5) class, xywh as shares of a image -> class, xyxy in pixels of the image."""
     origin, size = extent_xyxy[:2], extent_xyxy[2:] - extent_xyxy[:2]
-    centre, half = labels[:, 1:3], labels[:, 3:5] / 2
-    return tf.concat([labels[:, :1], (centre - half) * size + origin, (centre + half) * size + origin], -1)
+    center, half = labels[:, 1:3], labels[:, 3:5] / 2
+    return tf.concat([labels[:, :1], (center - half) * size + origin, (center + half) * size + origin], -1)
 
 
 def with_origin(labels_xyxy: Any, first_row: Any, extent_xyxy: Any) -> Any:
-    """Labels (n, 5) of one picture -> (n, 10): also the table's row, and the picture's origin and size.
+    """Labels (n, 5) of one image -> (n, 10): also the table's row, and the image's origin and size.
 
     With these five columns a label can find its outline again, wherever it has been moved to.
     """

@@ -35,7 +35,7 @@ def random_warp(chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any
 
 
 def warp_image(image: Any, matrix: Any) -> Any:
-    """Move the pixels of a float32 image (h, w, 3); grey comes in from outside."""
+    """Move the pixels of a float32 image (h, w, 3); gray comes in from outside."""
     inverse = tf.linalg.inv(matrix)
     shape = tf.shape(image)[:2]
     return tf.raw_ops.ImageProjectiveTransformV3(

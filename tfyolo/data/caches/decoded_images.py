@@ -1,4 +1,4 @@
-"""Decoded pictures, kept in memory or on the disk, that TensorFlow operations read by index."""
+"""Decoded images, kept in memory or on the disk, that TensorFlow operations read by index."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _OWNED = Owned(("*.rgb", _SHAPES), marker=_SHAPES)
 
 
 class InMemory:
-    """All pictures in one flat tensor.
+    """All images in one flat tensor.
 
     Args:
-        pictures: uint8 (h, w, 3) tensors.
+        images: uint8 (h, w, 3) tensors.
         count: how many there are.
 
     Raises:
         TfyoloError: memory would not hold them.
     """
 
-    def __init__(self, pictures: Iterable[Any], count: int) -> None:
+    def __init__(self, images: Iterable[Any], count: int) -> None:
         kept: list[np.ndarray] = []
         used, free = 0, _free_memory()
-        for picture in pictures:
-            used += picture.shape.num_elements()
+        for image in images:
+            used += image.shape.num_elements()
             expected = used * count // (len(kept) + 1)
             if 2 * expected > free:  # the list, and then the tensor made of it
                 raise TfyoloError(
@@ -43,10 +43,10 @@ class InMemory:
                     f"and {free / 2**30:.1f} are free",
                     fix="use --cache disk, or leave out --cache",
                 )
-            kept.append(picture.numpy())
-        self._hw = tf.constant([picture.shape[:2] for picture in kept], tf.int64)
-        self._starts = tf.constant(np.cumsum([0, *(picture.size for picture in kept)]), tf.int64)
-        self._flat = tf.constant(np.concatenate([picture.ravel() for picture in kept]))
+            kept.append(image.numpy())
+        self._hw = tf.constant([image.shape[:2] for image in kept], tf.int64)
+        self._starts = tf.constant(np.cumsum([0, *(image.size for image in kept)]), tf.int64)
+        self._flat = tf.constant(np.concatenate([image.ravel() for image in kept]))
 
     def __call__(self, index: Any) -> Any:
         """uint8 (h, w, 3)."""
@@ -55,10 +55,10 @@ class InMemory:
 
 
 class OnDisk:
-    """Each picture in a file of the cache folder, as plain pixels, which later runs use again.
+    """Each image in a file of the cache folder, as plain pixels, which later runs use again.
 
     Args:
-        pictures: uint8 (h, w, 3) tensors; asked for only if there is no such folder yet.
+        images: uint8 (h, w, 3) tensors; asked for only if there is no such folder yet.
         count: how many there are.
         identity: of what they were decoded from, and how: it names the folder.
 
@@ -66,13 +66,13 @@ class OnDisk:
         TfyoloError: the disk would not hold them.
     """
 
-    def __init__(self, pictures: Iterable[Any], count: int, identity: Sequence[Any]) -> None:
+    def __init__(self, images: Iterable[Any], count: int, identity: Sequence[Any]) -> None:
         name = blake2b(repr(tuple(identity)).encode(errors="surrogatepass"), digest_size=16).hexdigest()
-        self.folder = cache_folder() / "pictures" / name
+        self.folder = cache_folder() / "images" / name
         hw = _read_shapes(self.folder, count)
         if hw is None:
             with atomic_folder(self.folder, _OWNED, durable=False) as folder:
-                hw = _write(pictures, count, folder)
+                hw = _write(images, count, folder)
                 np.save(folder / _SHAPES, hw)
         self._hw = tf.constant(hw, tf.int64)
 
@@ -84,7 +84,7 @@ class OnDisk:
 
 
 def _read_shapes(folder: Path, count: int) -> np.ndarray | None:
-    """Heights and widths of an earlier run's pictures, if they are whole."""
+    """Heights and widths of an earlier run's images, if they are whole."""
     try:
         hw = np.load(folder / _SHAPES, allow_pickle=False)
         if hw.shape != (count, 2):
@@ -95,12 +95,12 @@ def _read_shapes(folder: Path, count: int) -> np.ndarray | None:
     return hw if sizes == (3 * hw.prod(1)).tolist() else None
 
 
-def _write(pictures: Iterable[Any], count: int, folder: Path) -> np.ndarray:
+def _write(images: Iterable[Any], count: int, folder: Path) -> np.ndarray:
     """Write pixels, give heights and widths (n, 2)."""
     shapes, used = [], 0
     free = shutil.disk_usage(folder).free - _MARGIN
-    for number, picture in enumerate(pictures):
-        pixels = picture.numpy()
+    for number, image in enumerate(images):
+        pixels = image.numpy()
         shapes.append(pixels.shape[:2])
         used += pixels.size
         expected = used * count // len(shapes)

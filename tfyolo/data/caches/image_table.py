@@ -1,4 +1,4 @@
-"""A table of training pictures that TensorFlow operations read by index."""
+"""A table of training images that TensorFlow operations read by index."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ CACHES = ("none", "ram", "disk")
 
 
 class ImageTable:
-    """Pictures and labels as tensors; the index of a picture is its place in `samples`.
+    """Images and labels as tensors; the index of a image is its place in `samples`.
 
     Args:
         samples: from a scan.
-        image_size: pictures are decoded no larger than needed for this longer side: JPEG can be decoded at a
+        image_size: images are decoded no larger than needed for this longer side: JPEG can be decoded at a
             half, a quarter or an eighth of its size, quicker and without aliasing.
         single_cls: all labels become class 0.
         cache: decode everything now and keep it in `ram` or on `disk`; `none` decodes when asked.
-        progress: is told how many pictures of how many are kept.
+        progress: is told how many images of how many are kept.
 
     Raises:
-        TfyoloError: a picture cannot be read, no such cache, or no room for it.
+        TfyoloError: a image cannot be read, no such cache, or no room for it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ImageTable:
                 self._kept = OnDisk(self._all(progress), self.size, self._identity(samples))
 
     def labels(self, index: Any) -> Any:
-        """(n, 5) class, centre and size as shares of the picture."""
+        """(n, 5) class, center and size as shares of the image."""
         return self.rows[self.starts[index] : self.starts[index + 1]]
 
     def outlines(self, rows: Any) -> tuple[Any, Any]:
@@ -92,7 +92,7 @@ class ImageTable:
             rows: int64 (n,).
 
         Returns:
-            float32 (m, 2) points as shares of the picture, and int64 (m,) which of `rows` each belongs to.
+            float32 (m, 2) points as shares of the image, and int64 (m,) which of `rows` each belongs to.
         """
         starts = tf.gather(self.point_starts, rows)
         places = tf.ragged.range(starts, tf.gather(self.point_starts, rows + 1))
@@ -104,7 +104,7 @@ class ImageTable:
 
     @contextmanager
     def naming_damaged(self) -> Iterator[None]:
-        """Around what decodes pictures: its errors become one that names the first damaged picture.
+        """Around what decodes images: its errors become one that names the first damaged image.
 
         A scan reads headers only, and an operation cannot say which file it was given.
         """
@@ -120,10 +120,10 @@ class ImageTable:
             raise
 
     def _all(self, progress: Callable[[int, int], None] | None) -> Iterator[Any]:
-        """All pictures in order."""
+        """All images in order."""
         decoded = tf.data.Dataset.range(self.size).map(self._decoded, tf.data.AUTOTUNE)
-        for number, picture in enumerate(decoded, 1):
-            yield picture
+        for number, image in enumerate(decoded, 1):
+            yield image
             if progress:
                 progress(number, self.size)
 
@@ -177,7 +177,7 @@ def _decode(data: Any) -> np.ndarray:
 
 
 def _decoder_index(header: ImageHeader, image_size: int) -> int:
-    """What decodes a picture: JPEG with the largest reduction that leaves it as large as the input."""
+    """What decodes a image: JPEG with the largest reduction that leaves it as large as the input."""
     if header.format in _JPEG:
         longer_side = max(header.hw)
         return max(i for i, ratio in enumerate(_RATIOS) if ratio == 1 or longer_side / ratio >= image_size)

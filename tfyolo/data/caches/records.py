@@ -1,4 +1,4 @@
-"""Pictures inside TFRecord files, read one by one in any order by TensorFlow operations."""
+"""Images inside TFRecord files, read one by one in any order by TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inputs import RECORDS, open_input
 
 WHOLE_FILE = (-1, 0, 0)
-"""Stands for the place of a picture that is a file of its own."""
+"""Stands for the place of a image that is a file of its own."""
 _HEAD, _FOOT = 12, 4
 """Bytes around a record: its length and that number's checksum; the record's checksum."""
 _BUFFER = 1 << 17
 
 
 def record_places(samples: Sequence[Sample]) -> list[tuple[int, int, int]]:
-    """For each sample where its record begins in the file, where its picture in the record, and its length.
+    """For each sample where its record begins in the file, where its image in the record, and its length.
 
     Raises:
         TfyoloError: a file is no TFRecord file, or has changed since it was scanned.
@@ -44,7 +44,7 @@ def record_places(samples: Sequence[Sample]) -> list[tuple[int, int, int]]:
 
 
 def read_record_image(path: Any, place: Any) -> Any:
-    """The bytes of a picture in a TFRecord file, without reading what lies before it.
+    """The bytes of a image in a TFRecord file, without reading what lies before it.
 
     Args:
         path: of the file.
@@ -75,6 +75,6 @@ def _record_starts(path: Path) -> list[int]:
         raise TfyoloError(
             f"is no whole TFRecord file: the record at byte {starts[-1]} ends outside of it",
             path=path,
-            fix="write the data set again with `tfyolo convert-dataset --to tfrecord`",
+            fix="write the dataset again with `tfyolo convert-dataset --to tfrecord`",
         )
     return starts

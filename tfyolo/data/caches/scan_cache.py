@@ -1,6 +1,6 @@
 """Keeping what a scan found, and knowing whether it still holds.
 
-It holds while the list of pictures, their sizes, inodes and times of change, and the contents of the label
+It holds while the list of images, their sizes, inodes and times of change, and the contents of the label
 files are the same. The file is an .npz of plain arrays: nothing in it is executed, and one that is damaged,
 of another version or made up is passed over.
 """
@@ -34,7 +34,7 @@ _COUNTS = ("found", "missing", "empty", "corrupt", "duplicates")
 
 
 def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
-    """A hash of all that decides on a scan but for the pictures themselves."""
+    """A hash of all that decides on a scan but for the images themselves."""
     head = [VERSION, __version__, format_name, dataset.names, source.outline, list(map(str, source.watched))]
     whole = blake2b(json.dumps(head).encode(errors="surrogatepass"), digest_size=20)
     for digest in ordered_map(_digest, source.watched):
@@ -78,7 +78,7 @@ def save_scan(
         folder: of the labels.
         split: its name is part of the file's.
         key: from `scan_key`, from before the scan.
-        states: of all pictures of the split, from before the scan.
+        states: of all images of the split, from before the scan.
         scan: what was found.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Varying the pictures that a classifier learns from, by Keras' augmentation layers."""
+"""Varying the images that a classifier learns from, by Keras' augmentation layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DRAWS = 10
 
 
 class ClassificationAugmentation(BaseModel):
-    """How strongly pictures are varied; the defaults are those of YOLOv5's classification.
+    """How strongly images are varied; the defaults are those of YOLOv5's classification.
 
     Example:
         >>> ClassificationAugmentation(scale=0.5).hflip
@@ -29,15 +29,13 @@ class ClassificationAugmentation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    scale: float = Field(0.08, gt=0, le=1, description="smallest share of a picture's area in a random crop")
+    scale: float = Field(0.08, gt=0, le=1, description="smallest share of a image's area in a random crop")
     ratio: float = Field(4 / 3, ge=1, le=10, description="largest proportion of a random crop's sides")
     hflip: float = Field(0.5, ge=0, le=1, description="probability of a flip left to right")
     vflip: float = Field(0.0, ge=0, le=1, description="probability of a flip upside down")
     jitter: float = Field(0.4, ge=0, le=0.9, description="brightness, contrast, saturation change by this")
     hue: float = Field(0.0, ge=0, le=0.5, description="hue turns by up to this share of a full turn")
-    randaugment: int = Field(
-        0, ge=0, le=8, description="operations of RandAugment, in place of colour jitter"
-    )
+    randaugment: int = Field(0, ge=0, le=8, description="operations of RandAugment, in place of color jitter")
     magnitude: float = Field(0.3, ge=0, le=1, description="their strength")
     mixup: float = Field(0.0, ge=0, le=1, description="probability that a batch is blended with itself")
     cutmix: float = Field(0.0, ge=0, le=1, description="probability that patches are exchanged in a batch")
@@ -46,7 +44,7 @@ class ClassificationAugmentation(BaseModel):
 class StepSeeds(keras.random.SeedGenerator):
     """Seeds that depend on a key only, and not on how often a layer was called before.
 
-    Keras' own count up in a variable: what a picture gets would depend on the order in which threads come to
+    Keras' own count up in a variable: what a image gets would depend on the order in which threads come to
     it, and a resumed run would begin anew.
 
     Example:
@@ -83,13 +81,13 @@ class StepSeeds(keras.random.SeedGenerator):
 class QuickRandAugment(keras.layers.RandAugment):
     """RandAugment that computes only the operations it has drawn; Keras' computes all and picks.
 
-    It is for one picture at a time: each draws its own.
+    It is for one image at a time: each draws its own.
 
     Source: Cubuk et al. 2019, RandAugment.
     """
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        """The picture after the drawn operations."""
+        """The image after the drawn operations."""
         if not training:
             return images
         for number in range(self.num_ops):
@@ -102,7 +100,7 @@ class QuickRandAugment(keras.layers.RandAugment):
 
 
 class ImageAugmenter:
-    """Varies one picture: random resized crop, flips, colour jitter or RandAugment.
+    """Varies one image: random resized crop, flips, color jitter or RandAugment.
 
     Args:
         settings: how strongly.
@@ -116,27 +114,27 @@ class ImageAugmenter:
         for layer in self.layers:
             layer.build((None, image_size, image_size, 3))
 
-    def __call__(self, picture: Any, element: Any) -> Any:
-        """Float32 (size, size, 3) in 0..1 of a uint8 (h, w, 3) picture.
+    def __call__(self, image: Any, element: Any) -> Any:
+        """Float32 (size, size, 3) in 0..1 of a uint8 (h, w, 3) image.
 
         Args:
-            picture: as decoded.
-            element: int64 scalar, another one for each picture of each epoch.
+            image: as decoded.
+            element: int64 scalar, another one for each image of each epoch.
         """
         chance = RandomStream(self.seed, element)
-        top, left, height, width = crop_window(chance, tf.shape(picture), self.settings)
-        image = resize(picture[top : top + height, left : left + width], self.image_size)
+        top, left, height, width = crop_window(chance, tf.shape(image), self.settings)
+        augmented = resize(image[top : top + height, left : left + width], self.image_size)
         for probability, axis in ((self.settings.hflip, 1), (self.settings.vflip, 0)):
             if probability:
-                image = tf.where(chance.happens(probability), tf.reverse(image, [axis]), image)
+                augmented = tf.where(chance.happens(probability), tf.reverse(augmented, [axis]), augmented)
         with self.seeds.of(_key(self.seed, element)):
             for layer in self.layers:  # they take batches
-                image = layer(image[None], training=True)[0]
-        return tf.clip_by_value(image, 0.0, 1.0)
+                augmented = layer(augmented[None], training=True)[0]
+        return tf.clip_by_value(augmented, 0.0, 1.0)
 
 
 class BatchAugmenter:
-    """Mixes the pictures of a batch with each other, and their labels likewise: MixUp and CutMix.
+    """Mixes the images of a batch with each other, and their labels likewise: MixUp and CutMix.
 
     Args:
         settings: how often; a batch that both would change is left to CutMix.
@@ -172,7 +170,7 @@ class BatchAugmenter:
 
 
 def crop_window(chance: RandomStream, shape: Any, settings: ClassificationAugmentation) -> tuple[Any, ...]:
-    """Top, left, height and width of a random part of a picture, int32.
+    """Top, left, height and width of a random part of a image, int32.
 
     Its share of the area is uniform in `scale`..1, its proportions log-uniform in 1/`ratio`..`ratio`. Of ten
     draws the first that fits is taken, or else the largest middle part of allowed proportions.
@@ -199,17 +197,17 @@ def crop_window(chance: RandomStream, shape: Any, settings: ClassificationAugmen
     return tuple(tf.cast(value, tf.int32) for value in (top, left, h, w))
 
 
-def resize(picture: Any, size: int) -> Any:
+def resize(image: Any, size: int) -> Any:
     """Float32 (size, size, 3) in 0..1 of uint8 (h, w, 3): linear, and smoothed where it shrinks."""
-    return tf.image.resize(picture, (size, size), antialias=True) / 255.0
+    return tf.image.resize(image, (size, size), antialias=True) / 255.0
 
 
-def middle(picture: Any, size: int) -> Any:
+def middle(image: Any, size: int) -> Any:
     """As `resize`, of the largest square in the middle."""
-    shape = tf.shape(picture)
+    shape = tf.shape(image)
     side = tf.minimum(shape[0], shape[1])
     top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
-    return resize(picture[top : top + side, left : left + side], size)
+    return resize(image[top : top + side, left : left + side], size)
 
 
 def _layers(settings: ClassificationAugmentation) -> list[Any]:
@@ -218,7 +216,7 @@ def _layers(settings: ClassificationAugmentation) -> list[Any]:
     if not settings.jitter and not settings.hue:
         return []
     j = settings.jitter
-    # Keras adds to the brightness, by a share of the range: of a middle grey as much as a factor 1 ± jitter.
+    # Keras adds to the brightness, by a share of the range: of a middle gray as much as a factor 1 ± jitter.
     # Its saturation s is the factor s / (1 - s).
     return [
         keras.layers.RandomColorJitter(

@@ -1,4 +1,4 @@
-"""Cutting the labelled boxes of a data set into a classification data set: a folder of pictures a class."""
+"""Cutting the labeled boxes of a dataset into a classification dataset: a folder of images a class."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class CropOptions:
     """How to cut.
 
     Attributes:
-        splits: those to cut; all of the data set by default.
+        splits: those to cut; all of the dataset by default.
         margin: added on each of a box's four sides, as a share of the box's width or height.
         square: cut a square as wide as the longer side with its margin, so that nothing is lost or squeezed
-            where a classifier looks at the middle square; it is moved to stay inside the picture.
+            where a classifier looks at the middle square; it is moved to stay inside the image.
         min_size: boxes whose shorter side has fewer pixels are left out.
         format: of the files, `jpg` (quality 95) or `png`.
         workers: threads.
@@ -51,11 +51,11 @@ class Cropped:
     """What was written.
 
     Attributes:
-        folder: the new data set.
+        folder: the new dataset.
         counts: for each split the number of crops of each class.
         scans: what was found in each split that was read.
         small: boxes left out for their size.
-        problems: pictures that could not be decoded after all, and are left out.
+        problems: images that could not be decoded after all, and are left out.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ class Cropped:
 
 @dataclass(frozen=True)
 class _Cut:
-    """What one picture gave: crops of each class, boxes left out for their size, and what was wrong."""
+    """What one image gave: crops of each class, boxes left out for their size, and what was wrong."""
 
     classes: np.ndarray
     small: int = 0
@@ -77,7 +77,7 @@ class _Cut:
 def crop_dataset(
     dataset: Dataset, output: str | Path, options: CropOptions | None = None, progress: Progress | None = None
 ) -> Cropped:
-    """Write each labelled box as `SPLIT/CLASS/PICTURE_I.jpg`; the folder appears when all of it is there.
+    """Write each labeled box as `SPLIT/CLASS/IMAGE_I.jpg`; the folder appears when all of it is there.
 
     Args:
         dataset: from `read_dataset`, of any format.
@@ -86,7 +86,7 @@ def crop_dataset(
         progress: is told how far it is.
 
     Raises:
-        TfyoloError: the data set or an option is wrong, the folder is not empty, two classes would share a
+        TfyoloError: the dataset or an option is wrong, the folder is not empty, two classes would share a
             folder, or a split has no box to cut.
 
     Example:
@@ -159,16 +159,16 @@ def class_folders(dataset: Dataset) -> tuple[str, ...]:
 
 
 def crop_places(sample: Sample, margin: float, square: bool) -> np.ndarray:
-    """Where to cut the boxes of a picture.
+    """Where to cut the boxes of a image.
 
     Args:
-        sample: the picture and its boxes.
+        sample: the image and its boxes.
         margin: added on each side, as a share of the box's width or height.
         square: as wide as high.
 
     Returns:
-        int64 (n, 4) left, top, right, bottom in pixels, inside the picture; a square is smaller only where
-        the picture is.
+        int64 (n, 4) left, top, right, bottom in pixels, inside the image; a square is smaller only where
+        the image is.
 
     Example:
         >>> box = np.array([[0.5, 0.5, 0.5, 0.25]], np.float32)
@@ -178,29 +178,29 @@ def crop_places(sample: Sample, margin: float, square: bool) -> np.ndarray:
     """
     size = np.array(sample.hw[::-1], np.float64)  # width, height
     corners = corners_px(sample)
-    centre, sides = (
+    center, sides = (
         (corners[:, :2] + corners[:, 2:]) / 2,
         (corners[:, 2:] - corners[:, :2]) * (1 + 2 * margin),
     )
     if square:
         sides = np.minimum(np.repeat(np.ceil(sides.max(1, keepdims=True)), 2, 1), size)
-        first = np.clip(np.round(centre - sides / 2), 0, size - sides)
+        first = np.clip(np.round(center - sides / 2), 0, size - sides)
         return np.concatenate([first, first + sides], 1).astype(np.int64)
     # Rounding errors of labels must not add a pixel.
-    first = np.clip(np.floor(centre - sides / 2 + 1e-3), 0, size - 1)
-    last = np.clip(np.ceil(centre + sides / 2 - 1e-3), first + 1, size)
+    first = np.clip(np.floor(center - sides / 2 + 1e-3), 0, size - 1)
+    last = np.clip(np.ceil(center + sides / 2 - 1e-3), first + 1, size)
     return np.concatenate([first, last], 1).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class _Cutter:
-    """Cuts one picture after another, in threads."""
+    """Cuts one image after another, in threads."""
 
     folders: tuple[str, ...]
     options: CropOptions
 
     def __call__(self, sample: Sample, folder: Path, stem: str) -> _Cut:
-        """Write the crops of a picture into `folder`."""
+        """Write the crops of a image into `folder`."""
         counts = np.zeros(len(self.folders), np.int64)
         if not len(sample.classes):
             return _Cut(counts)

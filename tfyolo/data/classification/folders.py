@@ -1,4 +1,4 @@
-"""Classification data sets: a folder of pictures for each class, in folders train, val and test."""
+"""Classification datasets: a folder of images for each class, in folders train, val and test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WHOLE = np.array([[0.5, 0.5, 1, 1]], np.float32)
 
 @dataclass(frozen=True)
 class FolderDataset:
-    """A classification data set; of its pictures nothing has been read.
+    """A classification dataset; of its images nothing has been read.
 
     Args:
         root: the folder.
@@ -81,7 +81,7 @@ class FolderDataset:
 
 
 def read_folders(root: str | Path) -> FolderDataset:
-    """Find the splits and classes of a data set.
+    """Find the splits and classes of a dataset.
 
     `root/train/CLASS/*.jpg` and so on, with `val` or `valid` and `test`; or `root/CLASS/*.jpg`, one split.
     The classes are the folders of `train`, or of the first split that is there, sorted; hidden ones are
@@ -97,7 +97,7 @@ def read_folders(root: str | Path) -> FolderDataset:
     root = Path(root).expanduser()
     if not root.is_dir():
         reason = "is not a folder" if root.exists() else "does not exist"
-        fix = "pass the folder that holds train/CLASS/*.jpg; `tfyolo crops` makes one of labelled boxes"
+        fix = "pass the folder that holds train/CLASS/*.jpg; `tfyolo crops` makes one of labeled boxes"
         raise TfyoloError(reason, path=root, fix=fix)
     splits = {}
     for split, names in SPLIT_FOLDERS.items():
@@ -109,7 +109,7 @@ def read_folders(root: str | Path) -> FolderDataset:
     first = next(iter(splits.values()))
     classes = _folders(first)
     if not classes:
-        fix = f"make a folder for each class, such as {first.name}/cat, and put its pictures there"
+        fix = f"make a folder for each class, such as {first.name}/cat, and put its images there"
         raise TfyoloError("has no folders of classes", path=first, fix=fix)
     return FolderDataset(root, tuple(classes), splits)
 
@@ -117,19 +117,19 @@ def read_folders(root: str | Path) -> FolderDataset:
 def scan_folders(
     dataset: FolderDataset, split: str, *, progress: Callable[[int, int], None] | None = None
 ) -> Scan:
-    """Find the pictures of a split and check them, by their headers.
+    """Find the images of a split and check them, by their headers.
 
     Args:
         dataset: from `read_folders`.
         split: `train`, `val` or `test`.
-        progress: called with the number of pictures done and of all pictures.
+        progress: called with the number of images done and of all images.
 
     Returns:
-        Samples in the order of classes and paths, each with one class and a box of the whole picture; what
-        was wrong with others. A class without a picture is a warning.
+        Samples in the order of classes and paths, each with one class and a box of the whole image; what
+        was wrong with others. A class without a image is a warning.
 
     Raises:
-        TfyoloError: no such split, a folder is no class, there is no picture, or in `train` a class has
+        TfyoloError: no such split, a folder is no class, there is no image, or in `train` a class has
             none.
     """
     if split not in dataset.splits:
@@ -141,9 +141,9 @@ def scan_folders(
     listed = [(number, path) for number, place in found for path in files[place] if is_image(path)]
     strange = unreadable_kinds(folder, chain.from_iterable(files.values()))
     if not listed:
-        fix = f"put pictures into {folder.name}/CLASS ({' '.join(sorted(IMAGE_SUFFIXES))})"
+        fix = f"put images into {folder.name}/CLASS ({' '.join(sorted(IMAGE_SUFFIXES))})"
         what = f" ({strange[0].message})" if strange else ""
-        raise TfyoloError(f"`{split}` has no pictures{what}", path=folder, fix=fix)
+        raise TfyoloError(f"`{split}` has no images{what}", path=folder, fix=fix)
     samples: list[Sample] = []
     problems: list[Problem] = list(strange)
     corrupt = 0
@@ -215,12 +215,12 @@ def _check(item: tuple[int, Path]) -> Sample | Problem:
 
 
 def _empty_classes(dataset: FolderDataset, split: str, samples: Sequence[Sample]) -> list[Problem]:
-    """Classes without a usable picture: nothing can be measured of them, and nothing learnt."""
+    """Classes without a usable image: nothing can be measured of them, and nothing learnt."""
     folder = dataset.splits[split]
     found = {int(sample.classes[0]) for sample in samples}
     empty = [name for number, name in enumerate(dataset.names) if number not in found]
     for name in empty if split == "train" and not dataset.is_whole else []:
         if (folder / name).is_dir():
-            fix = "put pictures there, or remove the folder"
-            raise TfyoloError(f"the class `{name}` has no picture that can be used", path=folder, fix=fix)
-    return [Problem(folder, None, f"`{split}` has no picture of `{name}`", "warning") for name in empty]
+            fix = "put images there, or remove the folder"
+            raise TfyoloError(f"the class `{name}` has no image that can be used", path=folder, fix=fix)
+    return [Problem(folder, None, f"`{split}` has no image of `{name}`", "warning") for name in empty]

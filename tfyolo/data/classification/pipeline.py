@@ -21,7 +21,7 @@ from tfyolo.data.detection.sample import Sample
 from tfyolo.errors import TfyoloError
 
 _DETAIL = 2
-"""Pictures are decoded no smaller than this times the input, since a random crop shows a part of them."""
+"""Images are decoded no smaller than this times the input, since a random crop shows a part of them."""
 _AUTO_CACHE_BYTES = 512 * 1024 * 1024
 
 
@@ -33,7 +33,7 @@ class ClassificationPipelineOptions:
         image_size: side of the images in pixels.
         batch: images in a batch.
         seed: of every random number.
-        cache: keep decoded pictures in `ram`, on `disk` (the cache folder) or not at all (`none`); `auto` is
+        cache: keep decoded images in `ram`, on `disk` (the cache folder) or not at all (`none`); `auto` is
             `ram` for up to 512 MiB of them.
     """
 
@@ -44,20 +44,20 @@ class ClassificationPipelineOptions:
 
 
 class ClassificationPipeline:
-    """Batches of pictures and their classes, for Keras' `fit` and for loops of one's own.
+    """Batches of images and their classes, for Keras' `fit` and for loops of one's own.
 
     Epoch e is a function of the seed and e alone. Every batch is full: an epoch is a permutation of the
-    pictures, and its last batch is filled up from the permutation's beginning.
+    images, and its last batch is filled up from the permutation's beginning.
 
     Args:
         samples: from `scan_folders`.
         classes: number of classes.
-        augmentation: what to vary; None takes the middle of each picture, in the order of `samples`.
+        augmentation: what to vary; None takes the middle of each image, in the order of `samples`.
         options: sizes and the like.
-        progress: is told how many pictures of how many the cache holds.
+        progress: is told how many images of how many the cache holds.
 
     Raises:
-        TfyoloError: no samples, or a picture that TensorFlow cannot decode.
+        TfyoloError: no samples, or a image that TensorFlow cannot decode.
 
     Example:
         >>> pipeline = ClassificationPipeline(scan.samples, 3, ClassificationAugmentation())  # doctest: +SKIP
@@ -75,7 +75,7 @@ class ClassificationPipeline:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if not samples:
-            raise TfyoloError("there is no picture to train on")
+            raise TfyoloError("there is no image to train on")
         self.options, self.augmentation, self.classes, self.size = (
             options, augmentation, classes, len(samples),
         )  # fmt: skip
@@ -113,7 +113,7 @@ class ClassificationPipeline:
         return data.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
     def _epoch(self, epoch: Any) -> tf.data.Dataset:
-        """(element, picture) of an epoch."""
+        """(element, image) of an epoch."""
         order = tf.range(self.size)
         if self.augmentation is not None:
             seed = tf.stack([tf.constant(self.options.seed + 1, tf.int64), epoch])
@@ -122,11 +122,11 @@ class ClassificationPipeline:
         order = tf.tile(order, [math.ceil(total / self.size)])[:total]
         return tf.data.Dataset.from_tensor_slices((epoch * total + tf.range(total, dtype=tf.int64), order))
 
-    def _example(self, element: Any, picture: Any) -> tuple[Any, Any, Any]:
-        pixels, size = self.table.pixels(picture), self.options.image_size
+    def _example(self, element: Any, index: Any) -> tuple[Any, Any, Any]:
+        pixels, size = self.table.pixels(index), self.options.image_size
         image = middle(pixels, size) if self._one is None else self._one(pixels, element)
         image = tf.ensure_shape(image, (size, size, 3))
-        return element, image, tf.one_hot(self.labels[picture], self.classes)
+        return element, image, tf.one_hot(self.labels[index], self.classes)
 
     def _finish(self, elements: Any, images: Any, labels: Any) -> tuple[Any, Any]:
         if self._all is None:
@@ -135,7 +135,7 @@ class ClassificationPipeline:
 
 
 def _decoded_bytes(samples: Sequence[Sample], size: int) -> int:
-    """About what all pictures take, decoded as small as `ImageTable` decodes JPEG."""
+    """About what all images take, decoded as small as `ImageTable` decodes JPEG."""
     total = 0
     for height, width in (sample.hw for sample in samples):
         ratio = next((r for r in (8, 4, 2) if max(height, width) / r >= size), 1)

@@ -1,4 +1,4 @@
-"""Matching the classes of a data set to those of a model: by name, never by number or order alone."""
+"""Matching the classes of a dataset to those of a model: by name, never by number or order alone."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _ANY_OBJECT = frozenset({"object", "item"})
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Which class of a model each class of a data set is.
+    """Which class of a model each class of a dataset is.
 
     Args:
-        model_ids: the model's class index, for each class of the data set.
+        model_ids: the model's class index, for each class of the dataset.
         num_model_classes: how many classes the model has.
         by_name: whether names told; otherwise one side has none, and indices are taken as they are.
 
@@ -45,11 +45,11 @@ class ClassMap:
         return self.model_ids == tuple(range(self.num_model_classes))
 
     def to_model(self, class_ids: np.ndarray) -> np.ndarray:
-        """Class indices of the data set as the model's, int64."""
+        """Class indices of the dataset as the model's, int64."""
         return np.array(self.model_ids, np.int64)[np.asarray(class_ids, np.int64)]
 
     def to_data(self, class_ids: np.ndarray) -> np.ndarray:
-        """Class indices of the model as the data set's, int64; -1 for a class that the data set lacks."""
+        """Class indices of the model as the dataset's, int64; -1 for a class that the dataset lacks."""
         table = np.full(self.num_model_classes, -1, np.int64)
         table[list(self.model_ids)] = np.arange(len(self.model_ids))
         return table[np.asarray(class_ids, np.int64)]
@@ -58,19 +58,19 @@ class ClassMap:
 def match_classes(
     data_names: Sequence[str], model_names: Sequence[str], path: str | Path | None = None
 ) -> ClassMap:
-    """Match the classes of a data set to those of a model.
+    """Match the classes of a dataset to those of a model.
 
-    Names decide: the same names in another order are permuted, and a data set may have a part of the model's
+    Names decide: the same names in another order are permuted, and a dataset may have a part of the model's
     classes. Only where one side has no names of its own (`class0`, `class1`, ... or `0`, `1`, ...) does the
     index count, and then both sides need equally many classes.
 
     Args:
-        data_names: class names of the data set.
+        data_names: class names of the dataset.
         model_names: class names of the model.
-        path: the data set's file, for the message.
+        path: the dataset's file, for the message.
 
     Raises:
-        TfyoloError: a class of the data set is none of the model's; with both lists.
+        TfyoloError: a class of the dataset is none of the model's; with both lists.
 
     Example:
         >>> match_classes(["WBC", "RBC"], ["Platelets", "RBC", "WBC"]).model_ids
@@ -93,7 +93,7 @@ def match_classes(
         fix = "pass --single-cls to count all classes as one, or the data the model was trained for"
     what = "is not a class" if len(unknown) == 1 else "are not classes"
     raise TfyoloError(
-        f"{shown} {what} of the model; the data set has: {listed(data_names)}; "
+        f"{shown} {what} of the model; the dataset has: {listed(data_names)}; "
         f"the model has: {listed(model_names)}",
         path=path,
         fix=fix,
@@ -101,7 +101,7 @@ def match_classes(
 
 
 def common_classes(data_names: Sequence[str], model_names: Sequence[str]) -> dict[int, int]:
-    """Indices of the classes that both sides name: the data set's to the model's.
+    """Indices of the classes that both sides name: the dataset's to the model's.
 
     Names are compared as they are and then, where that leaves no doubt, without regard to case, to how
     accents are encoded (in file names macOS has its own way) and to whether words are joined by blanks, `_`

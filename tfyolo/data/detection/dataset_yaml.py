@@ -1,4 +1,4 @@
-"""The YAML file of a data set, as in YOLOv5: where the pictures are, and the names of the classes."""
+"""The YAML file of a dataset, as in YOLOv5: where the images are, and the names of the classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as its YAML file describes it; nothing of it has been looked for on the disk.
+    """A dataset as its YAML file describes it; nothing of it has been looked for on the disk.
 
     Args:
         yaml_path: the YAML file.
@@ -30,7 +30,7 @@ class Dataset:
         splits: for each of `train`, `val`, `test` in the file, folders, lists or annotation files, absolute.
         format: a key of `READERS`, or None where the file leaves it to the places of its splits.
         root: the folder that the splits are relative to.
-        image_folders: for annotation files of a split, the folder of their pictures, where the file says it.
+        image_folders: for annotation files of a split, the folder of their images, where the file says it.
         keypoint_shape: keypoints per object and values per keypoint, where label files hold them.
         difficult: whether objects that Pascal VOC marks as difficult are used; None uses them and says so.
     """
@@ -74,7 +74,7 @@ def _listed(places: Any) -> Any:
 
 
 def _pair(place: Any) -> tuple[str, str | None]:
-    """A place as (folder, list or annotation file; folder of its pictures)."""
+    """A place as (folder, list or annotation file; folder of its images)."""
     if isinstance(place, dict):
         if sorted(place) != ["annotations", "images"] or not all(isinstance(v, str) for v in place.values()):
             raise ValueError("needs the two keys `images` (a folder) and `annotations` (a .json file)")
@@ -104,16 +104,16 @@ class _File(BaseModel):
 
 
 def read_dataset(path: str | Path) -> Dataset:
-    """Read and check a data set's YAML file.
+    """Read and check a dataset's YAML file.
 
     `path` in the file is relative to the file's folder or, if nothing is there, to the current directory;
     without it the file's folder is meant. `train`, `val` and `test` are relative to that; each is a folder, a
-    .txt list of pictures, or several of these. `names` is a list, or a map numbered from 0. `nc` may be left
+    .txt list of images, or several of these. `names` is a list, or a map numbered from 0. `nc` may be left
     out; `kpt_shape` says that rows of label files go on with keypoints; `difficult` (`keep` or `drop`) says
     what becomes of objects that Pascal VOC marks as difficult. `format` is `yolo`, `voc`, `coco` or
-    `tfrecord`; without it the places of a split log. A place of a COCO data set is a .json file, or a
+    `tfrecord`; without it the places of a split log. A place of a COCO dataset is a .json file, or a
     mapping of `images` (a folder) and `annotations` (a .json file). Names are taken as they are written, be
-    they `010` or `no`. In place of a path there may be the name of a data set (`find_data`).
+    they `010` or `no`. In place of a path there may be the name of a dataset (`find_data`).
 
     Raises:
         TfyoloError: no such file, not YAML, or a key is missing or wrong; with the file and line.
@@ -145,7 +145,7 @@ def read_dataset(path: str | Path) -> Dataset:
         split: tuple(_place(root, place, path) for place, _ in some) for split, some in places.items() if some
     }
     if not splits:
-        raise document.error("has none of `train`, `val`, `test`", fix="say where the pictures are")
+        raise document.error("has none of `train`, `val`, `test`", fix="say where the images are")
     folders = {
         _place(root, place, path): _place(root, images, path)
         for some in places.values() for place, images in some if images is not None
@@ -156,7 +156,7 @@ def read_dataset(path: str | Path) -> Dataset:
 
 @dataclass(frozen=True)
 class Template:
-    """A data set whose YAML file ships, and whose images do not."""
+    """A dataset whose YAML file ships, and whose images do not."""
 
     folder: str
     """Where the images are looked for, relative to the working directory."""
@@ -173,10 +173,10 @@ TEMPLATES = {
 
 
 def find_data(path_or_name: str | Path) -> Path:
-    """The YAML file of a path, or of a data set that is known by name: `bccd-mini`, `bccd` or `coco128`.
+    """The YAML file of a path, or of a dataset that is known by name: `bccd-mini`, `bccd` or `coco128`.
 
     Raises:
-        TfyoloError: the images of a known data set are not where they are looked for.
+        TfyoloError: the images of a known dataset are not where they are looked for.
     """
     path, name = Path(path_or_name), str(path_or_name).removesuffix(".yaml")
     if path.exists() or path.is_symlink():

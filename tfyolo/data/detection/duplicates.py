@@ -1,4 +1,4 @@
-"""Pictures of equal content in a split: found by size, then by their last bytes, then by all of them."""
+"""Images of equal content in a split: found by size, then by their last bytes, then by all of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tfyolo.data.images.read import ImageError, read_bytes
 from tfyolo.inputs import IMAGE, open_input
 
 TAIL = 1024
-"""Bytes looked at first: many pictures of a large data set are of one size, few end alike."""
+"""Bytes looked at first: many images of a large dataset are of one size, few end alike."""
 
 
 def duplicates(samples: Sequence[Sample]) -> list[Problem]:
-    """A warning for each picture whose bytes are those of an earlier one.
+    """A warning for each image whose bytes are those of an earlier one.
 
     Example:
         >>> duplicates([])
@@ -29,7 +29,7 @@ def duplicates(samples: Sequence[Sample]) -> list[Problem]:
     found = {}
     for (_, first), *others in same:
         for index, sample in others:
-            message = f"the same picture as {first.name}; both are used"
+            message = f"the same image as {first.name}; both are used"
             found[index] = Problem(sample.image, None, f"{_record(sample)}{message}", "warning")
     return [found[index] for index in sorted(found)]
 

@@ -1,4 +1,4 @@
-"""Collecting the boxes of one picture, by the rules that all label formats share."""
+"""Collecting the boxes of one image, by the rules that all label formats share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNSAID = (None, "", 0, "0")
 
 
 class LabelRows:
-    """The boxes of one picture: cut at its border, and what stands there twice used once.
+    """The boxes of one image: cut at its border, and what stands there twice used once.
 
     Args:
         path: the label file, for messages.
@@ -35,7 +35,7 @@ class LabelRows:
         >>> rows = LabelRows(Path("a.xml"))
         >>> rows.add(7, 0, (0.5, 0.5, 1.25, 1.0))
         >>> rows.labels().boxes_xywh_norm.tolist(), str(rows.labels().problems[0])
-        ([[0.75, 0.75, 0.5, 0.5]], 'a.xml:7: the box sticks out of the picture; cut at the border')
+        ([[0.75, 0.75, 0.5, 0.5]], 'a.xml:7: the box sticks out of the image; cut at the border')
     """
 
     def __init__(self, path: Path) -> None:
@@ -108,7 +108,7 @@ class LabelRows:
         outline_norm: np.ndarray = NO_OUTLINE,
         where: str = "",
     ) -> None:
-        """Add a box; one without area inside the picture is dropped with a warning.
+        """Add a box; one without area inside the image is dropped with a warning.
 
         Args:
             line: where it stands in the file.
@@ -121,11 +121,11 @@ class LabelRows:
         before = f"{where}: " if where else ""
         x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in box_xyxy_norm)
         if x2 <= x1 or y2 <= y1:
-            self.report(line, f"{before}the box has no area inside the picture; dropped", "warning")
+            self.report(line, f"{before}the box has no area inside the image; dropped", "warning")
             return
         outside = min(box_xyxy_norm) < -TOLERANCE or max(box_xyxy_norm) > 1 + TOLERANCE
         if outside:
-            self.report(line, f"{before}the box sticks out of the picture; cut at the border", "warning")
+            self.report(line, f"{before}the box sticks out of the image; cut at the border", "warning")
         if outside or box_xywh_norm is None:
             box_xywh_norm = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
         key = (class_id, *(round(value, 7) for value in box_xywh_norm))

@@ -1,4 +1,4 @@
-"""Label files of YOLO data sets: a text file for each picture, a row for each box or polygon."""
+"""Label files of YOLO datasets: a text file for each image, a row for each box or polygon."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inputs import LABELS, read_input
 
 TOLERANCE = 1e-3
-"""How far outside 0..1 a value may be, as a share of the picture; many labels have three decimals."""
+"""How far outside 0..1 a value may be, as a share of the image; many labels have three decimals."""
 KEYPOINTS = "objects have keypoints (`kpt_shape`), which are passed over; their boxes are used"
 MAX_ROWS = 50_000
 """Of one label file."""
 
 
 class ClassRangeError(TfyoloError):
-    """A label has a class that the data set does not name: names and labels do not belong together."""
+    """A label has a class that the dataset does not name: names and labels do not belong together."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something found while a data set was read.
+    """Something found while a dataset was read.
 
     Args:
-        path: the picture or label file it is about.
+        path: the image or label file it is about.
         line: line of the label file, from 1.
         message: what is wrong.
-        severity: after an `error` the picture is left out; after a `warning` it is used.
+        severity: after an `error` the image is left out; after a `warning` it is used.
 
     Example:
         >>> str(Problem(Path("a.txt"), 4, "a box is there twice; used once", "warning"))
@@ -56,8 +56,8 @@ class Labels:
 
     Args:
         classes: int64 (n,) class numbers.
-        boxes_xywh_norm: float32 (n, 4) centre, width and height as shares of the picture's width and height.
-        problems: what was wrong; with an error among them the picture is not to be used.
+        boxes_xywh_norm: float32 (n, 4) center, width and height as shares of the image's width and height.
+        problems: what was wrong; with an error among them the image is not to be used.
         polygons_norm: for each box its outline, float32 (k, 2) x, y in 0..1, with k 0 where the label is a
             plain box; an empty tuple where no box has one.
         counts: what is no fault of this file alone, and how often; told once per split.
@@ -73,9 +73,9 @@ class Labels:
 
 
 def label_path(image: str | Path) -> Path:
-    """The label file of a picture, by YOLOv5's rule: the last folder called `images` becomes `labels`.
+    """The label file of a image, by YOLOv5's rule: the last folder called `images` becomes `labels`.
 
-    Without such a folder the label file is beside the picture.
+    Without such a folder the label file is beside the image.
 
     Example:
         >>> label_path("data/images/train/7.jpg").as_posix()
@@ -90,9 +90,9 @@ def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | 
     """Read a label file.
 
     A row is `class x y width height`, or `class` and three or more `x y` of a polygon, which becomes its
-    bounding box; all but the class as shares of the picture's width and height. Windows line ends, a
+    bounding box; all but the class as shares of the image's width and height. Windows line ends, a
     byte-order mark, UTF-16, blank lines and classes like `3.0` are understood. Rows that say the same are
-    used once (a warning). A box that sticks out of the picture by more than `TOLERANCE` is cut at the border
+    used once (a warning). A box that sticks out of the image by more than `TOLERANCE` is cut at the border
     (a warning).
 
     Args:
@@ -159,7 +159,7 @@ def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | 
             )
             continue
         if min(values[1:]) < -TOLERANCE or max(values[1:]) > 1 + TOLERANCE:
-            report(number, "a value is outside 0..1; labels are shares of the picture's size, not pixels")
+            report(number, "a value is outside 0..1; labels are shares of the image's size, not pixels")
             continue
         shares = [min(max(value, 0.0), 1.0) for value in values[1:]]
         x1, y1, x2, y2 = _corners(shares)

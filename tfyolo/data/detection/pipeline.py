@@ -28,9 +28,9 @@ class PipelineOptions:
         image_size: side of the training images in pixels; a multiple of `stride`.
         batch: images in a batch, of all workers together.
         seed: of every random number.
-        rect: batches of pictures of similar proportions, no larger than these need; no mosaics.
+        rect: batches of images of similar proportions, no larger than these need; no mosaics.
         multi_scale: resize each batch to a random size within 0.5 to 1.5 of `image_size`.
-        cache: keep decoded pictures in `ram`, on `disk` (the cache folder), or not at all (`none`).
+        cache: keep decoded images in `ram`, on `disk` (the cache folder), or not at all (`none`).
         max_boxes: rows of labels in every batch; by default as many as the batch needs.
         stride: largest stride of the network.
         single_cls: all labels become class 0.
@@ -50,20 +50,20 @@ class PipelineOptions:
 
 
 class Pipeline:
-    """Batches of a split's pictures.
+    """Batches of a split's images.
 
     Epoch e is a function of the seed and e alone, so that a run resumed at e sees what an unbroken one sees.
-    Every batch is full: an epoch is a permutation of the pictures, and its last batch is filled up from the
+    Every batch is full: an epoch is a permutation of the images, and its last batch is filled up from the
     permutation's beginning.
 
     Args:
         samples: from a scan.
         augmentation: what to vary; None letterboxes only, in the order of `samples`.
         options: sizes and the like.
-        progress: is told how many pictures of how many the cache holds.
+        progress: is told how many images of how many the cache holds.
 
     Raises:
-        TfyoloError: no samples, or a picture that TensorFlow cannot decode.
+        TfyoloError: no samples, or a image that TensorFlow cannot decode.
 
     Example:
         >>> options = PipelineOptions(image_size=320)
@@ -81,7 +81,7 @@ class Pipeline:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if not samples:
-            raise TfyoloError("there is no picture to train on")
+            raise TfyoloError("there is no image to train on")
         if options.image_size % options.stride:
             nearest = max(round(options.image_size / options.stride), 1) * options.stride
             raise TfyoloError(
@@ -110,12 +110,12 @@ class Pipeline:
         Args:
             first_epoch: the first, counted from 0.
             epochs: how many; without end by default.
-            image_weights: (n,) how often to draw each picture, in place of a permutation.
+            image_weights: (n,) how often to draw each image, in place of a permutation.
             shard: (i, k): the i-th of k equal parts of each batch, for the i-th of k workers.
 
         Returns:
             A `tf.data.Dataset` of `images`, uint8 (batch, height, width, 3) RGB, and `labels`, float32
-            (batch, boxes, 5): class, and centre and size as shares of the image; rows of class -1 fill up.
+            (batch, boxes, 5): class, and center and size as shares of the image; rows of class -1 fill up.
 
         Raises:
             TfyoloError: a batch does not divide into `shard`'s parts.
@@ -139,7 +139,7 @@ class Pipeline:
         return data.map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def _epoch(self, epoch: Any, weights: Any, index: int, parts: int) -> tf.data.Dataset:
-        """(epoch, place, picture) of this worker's part of an epoch."""
+        """(epoch, place, image) of this worker's part of an epoch."""
         order = self._permutation(epoch, weights)
         total = self.steps_per_epoch * self.options.batch
         order = tf.tile(order, [math.ceil(total / self.size)])[:total]
@@ -156,7 +156,7 @@ class Pipeline:
         return tf.data.Dataset.from_tensor_slices((elements, places, tf.gather(order, places)))
 
     def _permutation(self, epoch: Any, weights: Any) -> Any:
-        """(n,) indices of pictures in an epoch's order."""
+        """(n,) indices of images in an epoch's order."""
         seed = tf.stack([tf.constant(self.options.seed + 1, tf.int64), tf.cast(epoch, tf.int64)])
         if weights is not None:
             return tf.random.stateless_categorical(weights[None], self.size, seed, tf.int32)[0]
@@ -165,12 +165,12 @@ class Pipeline:
             return order
         return tf.random.experimental.stateless_shuffle(order, seed)
 
-    def _example(self, element: Any, place: Any, picture: Any) -> tuple[Any, Any, Any]:
+    def _example(self, element: Any, position: Any, index: Any) -> tuple[Any, Any, Any]:
         size = self.options.image_size
         out_hw: Any = (size, size)
         if self._batch_hw is not None:
-            out_hw = tf.unstack(tf.constant(self._batch_hw)[place // self.options.batch])
-        image, labels = self._composer(picture, element, tuple(out_hw))
+            out_hw = tf.unstack(tf.constant(self._batch_hw)[position // self.options.batch])
+        image, labels = self._composer(index, element, tuple(out_hw))
         if self.options.max_boxes is not None:
             labels = labels[: self.options.max_boxes]
         return element, image, labels
@@ -206,7 +206,7 @@ class Pipeline:
 
 
 def _plan(samples: Sequence[Sample], options: PipelineOptions) -> tuple[np.ndarray, np.ndarray | None]:
-    """The pictures' order, and for rectangular batches each batch's height and width."""
+    """The images' order, and for rectangular batches each batch's height and width."""
     if not options.rect:
         return np.arange(len(samples)), None
     ratios = np.array([sample.hw[0] / sample.hw[1] for sample in samples])

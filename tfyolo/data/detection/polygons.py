@@ -1,4 +1,4 @@
-"""Outlines of objects: polygons as shares of the picture's width and height."""
+"""Outlines of objects: polygons as shares of the image's width and height."""
 
 from __future__ import annotations
 

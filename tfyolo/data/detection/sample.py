@@ -1,4 +1,4 @@
-"""What a scan of a data set gives, whatever its format: pictures with their labels, and what was wrong."""
+"""What a scan of a dataset gives, whatever its format: images with their labels, and what was wrong."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tfyolo.data.detection.labels import Problem
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture that can be used, with its labels.
+    """A image that can be used, with its labels.
 
     Args:
         image: the file.
         hw: height and width in pixels as shown, after the EXIF rotation.
         classes: int64 (n,).
-        boxes_xywh_norm: float32 (n, 4) centre, width and height, 0..1; n is 0 for a background.
+        boxes_xywh_norm: float32 (n, 4) center, width and height, 0..1; n is 0 for a background.
         polygons_norm: for each box its outline, float32 (k, 2) x, y in 0..1, with k 0 where the label is a
             plain box; an empty tuple where no box has one.
-        span: offset and length in bytes of the picture inside `image`, where that is a file of many records.
-        record: what the picture is called in such a file.
+        span: offset and length in bytes of the image inside `image`, where that is a file of many records.
+        record: what the image is called in such a file.
         annotated_hw: height and width of the image that the labels were made for, where it had another size.
     """
 
@@ -37,22 +37,22 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """The picture's own file name, without folders."""
+        """The image's own file name, without folders."""
         return (self.record or "").rpartition("/")[2] or self.image.name
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What was found in a split. Each picture is counted once, in `found`, `missing`, `empty` or `corrupt`.
+    """What was found in a split. Each image is counted once, in `found`, `missing`, `empty` or `corrupt`.
 
     Args:
-        samples: the usable pictures, in the order of their paths (of a list or index: in its order).
+        samples: the usable images, in the order of their paths (of a list or index: in its order).
         problems: what was wrong, in the same order.
-        found: pictures with boxes.
-        missing: pictures without a label file: backgrounds.
-        empty: pictures whose labels hold no box: backgrounds.
-        corrupt: pictures left out, for themselves or for their labels.
-        duplicates: pictures of the same content as an earlier one, which are used, and pictures named twice,
+        found: images with boxes.
+        missing: images without a label file: backgrounds.
+        empty: images whose labels hold no box: backgrounds.
+        corrupt: images left out, for themselves or for their labels.
+        duplicates: images of the same content as an earlier one, which are used, and images named twice,
             which are used once.
     """
 

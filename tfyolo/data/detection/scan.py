@@ -1,4 +1,4 @@
-"""Finding and checking the pictures and labels of a data set's split, without decoding a picture."""
+"""Finding and checking the images and labels of a dataset's split, without decoding a image."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _Checked = tuple[str, Sample | None, Labels | None, tuple[Problem, ...]]
 def scan_split(
     dataset: Dataset, split: str, *, progress: Callable[[int, int], None] | None = None, cache: bool = True
 ) -> Scan:
-    """Find the pictures of a split and check them and their labels.
+    """Find the images of a split and check them and their labels.
 
-    Only headers of pictures are read.
+    Only headers of images are read.
 
     Args:
         dataset: from `read_dataset`.
         split: "train", "val" or "test".
-        progress: called with the number of pictures done and of all pictures.
+        progress: called with the number of images done and of all images.
         cache: use what an earlier scan found, where no file has changed since, and keep what this one finds.
 
     Raises:
-        TfyoloError: the split is not in the YAML file, its folder or list is missing, it has no picture, or a
+        TfyoloError: the split is not in the YAML file, its folder or list is missing, it has no image, or a
             label has a class without a name.
 
     Example:
@@ -50,7 +50,7 @@ def scan_split(
     """
     if split not in dataset.splits:
         has = ", ".join(f"`{name}`" for name in dataset.splits)
-        fix = f"add `{split}:` with a folder of pictures, or use one of {has}"
+        fix = f"add `{split}:` with a folder of images, or use one of {has}"
         raise TfyoloError(f"has no `{split}`", path=dataset.yaml_path, fix=fix)
     log = progress or (lambda done, total: None)
     reader = reader_for(dataset, split)
@@ -63,9 +63,9 @@ def scan_split(
     listing = source.listing()
     if not listing.entries:
         places = ", ".join(map(str, dataset.splits[split]))
-        fix = f"put pictures there ({' '.join(sorted(IMAGE_SUFFIXES))}), or correct `{split}`"
+        fix = f"put images there ({' '.join(sorted(IMAGE_SUFFIXES))}), or correct `{split}`"
         found = f" ({listing.problems[0]})" if listing.problems else ""
-        raise TfyoloError(f"`{split}` has no pictures in {places}{found}", path=dataset.yaml_path, fix=fix)
+        raise TfyoloError(f"`{split}` has no images in {places}{found}", path=dataset.yaml_path, fix=fix)
     images = list(dict.fromkeys(entry.image for entry in listing.entries))
     states = dict(zip(images, file_states(images).tolist(), strict=True)) if cache else {}
     scan = _scan(dataset, listing, log)
@@ -75,14 +75,14 @@ def scan_split(
     return scan
 
 
-def check_usable(dataset: Dataset, split: str, scan: Scan, *, labelled: bool = False) -> None:
+def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = False) -> None:
     """Refuse a split of which nothing can be used, with the first thing that is wrong.
 
     Args:
         dataset: from `read_dataset`.
         split: "train", "val" or "test".
         scan: what was found.
-        labelled: whether labels are needed, too.
+        labeled: whether labels are needed, too.
 
     Raises:
         TfyoloError: no image can be used, or none has a label.
@@ -96,13 +96,13 @@ def check_usable(dataset: Dataset, split: str, scan: Scan, *, labelled: bool = F
             path=dataset.yaml_path,
             fix="correct what is named",
         )
-    if labelled and not scan.found:
+    if labeled and not scan.found:
         message = f"no image of `{split}` has a label"
         raise TfyoloError(message, path=dataset.yaml_path, fix="check where the labels are")
 
 
 def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], None]) -> Scan:
-    """Look at every picture and its labels."""
+    """Look at every image and its labels."""
     counts = {"found": 0, "missing": 0, "empty": 0, "corrupt": listing.refused}
     problems: list[Problem] = list(listing.problems)
     samples: list[Sample] = []
@@ -123,9 +123,9 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
                 progress(done, len(listing.entries))
     except ClassRangeError as error:
         raise _class_error(dataset, error) from None
-    if samples and counts["missing"] == len(samples) and listing.unlabelled is not None:
-        message = "no picture has a label file; labels are looked for here"
-        problems.append(Problem(listing.unlabelled, None, message, "warning"))
+    if samples and counts["missing"] == len(samples) and listing.unlabeled is not None:
+        message = "no image has a label file; labels are looked for here"
+        problems.append(Problem(listing.unlabeled, None, message, "warning"))
     place = listing.entries[0].labels.parent
     problems += (Problem(place, None, f"{n} {what}", "warning") for what, n in sorted(said.items()))
     same = duplicates(samples)
@@ -133,7 +133,7 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
 
 
 def _check(entry: Entry, listing: Listing) -> _Checked:
-    """One picture: what it counts as, the sample unless it is left out, and what was wrong."""
+    """One image: what it counts as, the sample unless it is left out, and what was wrong."""
     try:
         header = _header(entry)
     except ImageError as error:

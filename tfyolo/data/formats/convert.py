@@ -1,4 +1,4 @@
-"""Turning a data set of one format into another."""
+"""Turning a dataset of one format into another."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class ConvertOptions:
     """How to convert.
 
     Attributes:
-        splits: those to convert; all of the data set by default.
+        splits: those to convert; all of the dataset by default.
         names: classes to keep, in the order of their new numbers; all by default.
         shards: files to spread records over; by their size by default.
-        link: make hard links to pictures instead of copies.
+        link: make hard links to images instead of copies.
         exist_ok: write into a folder that has something in it; an earlier conversion's splits are replaced.
     """
 
@@ -66,7 +66,7 @@ class Converted:
     """What was written.
 
     Attributes:
-        yaml_path: the new data set's YAML file.
+        yaml_path: the new dataset's YAML file.
         scans: what was found in each split that was read.
         boxes: boxes written.
         outlines_lost: outlines that the format cannot keep; their boxes are kept.
@@ -85,9 +85,9 @@ def convert_dataset(
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
 ) -> Converted:
-    """Write a data set in another format; the folder appears when all of it is there.
+    """Write a dataset in another format; the folder appears when all of it is there.
 
-    Boxes keep to 1e-4 of their size, classes exactly. Pictures that cannot be used are left out.
+    Boxes keep to 1e-4 of their size, classes exactly. Images that cannot be used are left out.
 
     Args:
         dataset: from `read_dataset`.
@@ -97,8 +97,8 @@ def convert_dataset(
         progress: is told how far it is.
 
     Raises:
-        TfyoloError: the data set is wrong, a split has no usable picture, a name is unknown, or the folder is
-            not empty or holds pictures of the data set.
+        TfyoloError: the dataset is wrong, a split has no usable image, a name is unknown, or the folder is
+            not empty or holds images of the dataset.
 
     Example:
         >>> convert_dataset(read_dataset("bccd.yaml"), "coco", "bccd-coco").boxes  # doctest: +SKIP
@@ -110,9 +110,7 @@ def convert_dataset(
         fix = "pass --exist-ok to replace what is there, or choose another folder"
         raise TfyoloError("is not an empty folder", path=output, fix=fix)
     if options.link and not writer.links:
-        raise TfyoloError(
-            f"{to} holds the pictures themselves and cannot link to them", fix="leave out --link"
-        )
+        raise TfyoloError(f"{to} holds the images themselves and cannot link to them", fix="leave out --link")
     chosen = tuple(options.splits) or tuple(name for name in SPLITS if name in dataset.splits)
     scans = {
         name: scan_split(dataset, name, progress=lambda done, of: log("checking labels", done, of))
@@ -175,7 +173,7 @@ def _check(samples: Mapping[str, Sequence[Sample]], output: Path) -> None:
         if any(
             folder.resolve().is_relative_to(output.resolve()) for folder in {s.image.parent for s in part}
         ):
-            raise TfyoloError("holds pictures of the data set", path=output, fix="choose another folder")
+            raise TfyoloError("holds images of the dataset", path=output, fix="choose another folder")
 
 
 def _yaml(to: str, places: Mapping[str, Place], classes: Sequence[str]) -> str:
@@ -219,7 +217,7 @@ def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _is_ours(output: Path) -> bool:
-    """Whether an earlier conversion wrote a data set into this folder."""
+    """Whether an earlier conversion wrote a dataset into this folder."""
     for path in output.glob("*.yaml"):
         try:
             with open_input(path, CONFIGURATION) as file:

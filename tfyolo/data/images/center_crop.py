@@ -1,4 +1,4 @@
-"""How a classifier sees a picture: its middle, resized."""
+"""How a classifier sees a image: its middle, resized."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def center_crop(image: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
-    """The largest part of a picture around its middle that has the proportions of `hw`, resized to it.
+    """The largest part of a image around its middle that has the proportions of `hw`, resized to it.
 
     Args:
         image: uint8 (height, width, 3) RGB.
@@ -16,7 +16,7 @@ def center_crop(image: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
     Returns:
         uint8 (*hw, 3).
 
-    Source: YOLOv5's classification, whose pictures are squares.
+    Source: YOLOv5's classification, whose images are squares.
 
     Example:
         >>> center_crop(np.zeros((480, 640, 3), np.uint8), (64, 64)).shape

@@ -1,7 +1,7 @@
-"""The header of a picture file: format, size, rotation, and whether the file is whole. Nothing is decoded.
+"""The header of a image file: format, size, rotation, and whether the file is whole. Nothing is decoded.
 
 OpenCV alone is not enough: it decodes any size that a header claims, prints warnings instead of raising them,
-and versions of it return the upper half of a cut JPEG on grey.
+and versions of it return the upper half of a cut JPEG on gray.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ RESAVE = "save it again as JPEG or PNG, or remove it"
 
 
 class ImageError(TfyoloError):
-    """A picture cannot be used: missing, empty, cut short, too large, or no picture at all."""
+    """A image cannot be used: missing, empty, cut short, too large, or no image at all."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What is known of a picture before it is decoded.
+    """What is known of a image before it is decoded.
 
     Args:
         format: JPEG, PNG, BMP, WEBP, TIFF or PNM.
@@ -68,12 +68,12 @@ class ImageHeader:
 
 
 def read_header(path: str | Path) -> ImageHeader:
-    """Read the format, size and rotation of a picture and check that it is whole, without decoding it.
+    """Read the format, size and rotation of a image and check that it is whole, without decoding it.
 
     JPEG, PNG, WebP and TIFF are checked by their structure; BMP and PNM, which are not compressed, are read.
 
     Raises:
-        ImageError: the file is missing, empty, cut short, over 200 megapixels, or no picture.
+        ImageError: the file is missing, empty, cut short, over 200 megapixels, or no image.
 
     Example:
         >>> read_header("bus.jpg").hw  # doctest: +SKIP
@@ -92,7 +92,7 @@ def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
     start = stream.read(12)
     kind = next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)
     if kind is None or (kind == "WEBP" and len(start) == 12 and start[8:] != b"WEBP"):
-        raise ImageError("is not a picture that can be read", path=name, fix=RESAVE)
+        raise ImageError("is not a image that can be read", path=name, fix=RESAVE)
     stream.seek(0)
     try:
         header, whole = _tiff(stream, size) if kind == "TIFF" else _other(kind, stream, size, name)
@@ -107,7 +107,7 @@ def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
             f"is too large: {size:,} bytes for {header.hw[1]}x{header.hw[0]}", path=name, fix=RESAVE
         )
     if not whole:
-        raise ImageError("is truncated: the file ends before the picture does", path=name, fix=RESAVE)
+        raise ImageError("is truncated: the file ends before the image does", path=name, fix=RESAVE)
     return header
 
 
@@ -242,7 +242,7 @@ def _webp_is_whole(stream: BinaryIO, size: int) -> bool:
 
 
 def _tiff(stream: BinaryIO, size: int) -> tuple[ImageHeader, bool]:
-    """Header and wholeness of a TIFF (and DNG), from the tags: Pillow itself opens no 16-bit colour TIFF."""
+    """Header and wholeness of a TIFF (and DNG), from the tags: Pillow itself opens no 16-bit color TIFF."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     start = stream.read(8)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 PAD_VALUE = 114
-"""Grey that YOLOv5 trains with."""
+"""Gray that YOLOv5 trains with."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Reading pictures as uint8 RGB.
+"""Reading images as uint8 RGB.
 
-YOLOv5 decodes with OpenCV; two JPEG decoders differ by a few grey levels, so equal figures need OpenCV here
+YOLOv5 decodes with OpenCV; two JPEG decoders differ by a few gray levels, so equal figures need OpenCV here
 too.
 """
 
@@ -30,10 +30,10 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read a picture as it is meant to be seen.
+    """Read a image as it is meant to be seen.
 
-    The EXIF rotation is applied; grey, palette and CMYK pictures become RGB; transparency is dropped;
-    16-bit pictures are scaled to 8 bits, float pictures (PFM) from 0..1 to 0..255.
+    The EXIF rotation is applied; gray, palette and CMYK images become RGB; transparency is dropped;
+    16-bit images are scaled to 8 bits, float images (PFM) from 0..1 to 0..255.
 
     Returns:
         uint8 (height, width, 3), RGB, contiguous.
@@ -51,7 +51,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_sample_image(sample: Sample) -> np.ndarray:
-    """Read the picture of a sample, be it a file of its own or a part of one.
+    """Read the image of a sample, be it a file of its own or a part of one.
 
     Returns:
         uint8 (height, width, 3), RGB, contiguous.
@@ -69,7 +69,7 @@ def read_sample_image(sample: Sample) -> np.ndarray:
 
 
 def read_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
-    """The bytes of a picture file, or those of one inside a larger file.
+    """The bytes of a image file, or those of one inside a larger file.
 
     Args:
         path: the file.
@@ -90,12 +90,12 @@ def read_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
         raise ImageError(f"cannot be read: {reason}", path=path, fix="check the file") from error
     if len(data) < length:
         message = f"is truncated: {length} bytes at {offset} are due, {len(data)} are there"
-        raise ImageError(message, path=path, fix="write the data set again")
+        raise ImageError(message, path=path, fix="write the dataset again")
     return data
 
 
 def decode_image(data: bytes, name: str | Path = "image") -> np.ndarray:
-    """Decode the bytes of a picture file, as `read_image` does.
+    """Decode the bytes of a image file, as `read_image` does.
 
     Args:
         data: the whole file.
@@ -105,7 +105,7 @@ def decode_image(data: bytes, name: str | Path = "image") -> np.ndarray:
         uint8 (height, width, 3), RGB, contiguous.
 
     Raises:
-        ImageError: the bytes are no whole picture, or one of over 200 megapixels.
+        ImageError: the bytes are no whole image, or one of over 200 megapixels.
     """
     return _decode(data, parse_header(BytesIO(data), len(data), name), name)
 

@@ -14,18 +14,18 @@ from tfyolo.training.classify.start import make_classifier, plan_classifier
 
 
 class ClassificationData:
-    """A folder of pictures for each class, ready for `fit`.
+    """A folder of images for each class, ready for `fit`.
 
     Args:
-        data: folder of the data set, with `train` and, for `validation`, `val` or `test`.
+        data: folder of the dataset, with `train` and, for `validation`, `val` or `test`.
         image_size: side of the images in pixels.
         batch: images in a batch.
-        augmentation: of pictures, by default YOLOv5's.
+        augmentation: of images, by default YOLOv5's.
         seed: of the pipeline.
-        cache: keep decoded pictures in `ram`, on `disk`, or not (`none`); `auto` decides by their size.
+        cache: keep decoded images in `ram`, on `disk`, or not (`none`); `auto` decides by their size.
 
     Raises:
-        TfyoloError: the data set is wrong.
+        TfyoloError: the dataset is wrong.
 
     Example:
         >>> data = ClassificationData("cells", image_size=64)  # doctest: +SKIP

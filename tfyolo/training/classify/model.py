@@ -20,7 +20,7 @@ _LONGEST_WARMUP = 0.1
 
 @dataclass(frozen=True)
 class ClassifySchedule(Schedule):
-    """A schedule whose warm-up is short: Adam needs little, and runs on small data sets have few steps."""
+    """A schedule whose warm-up is short: Adam needs little, and runs on small datasets have few steps."""
 
     @property
     def warmup_steps(self) -> int:

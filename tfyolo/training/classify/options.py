@@ -34,7 +34,7 @@ class ClassifyOptions:
     """Flags of `tfyolo classify train`, with the names and defaults of YOLOv5's classify/train.py.
 
     Args:
-        data: folder of the data set.
+        data: folder of the dataset.
         model: name or YAML of a classifier; by default that of `pretrained`.
         pretrained: `.pt` or `.keras` file or release name of a classifier or a detector: layers of equal
             names and shapes begin with its weights; empty for random weights.
@@ -44,7 +44,7 @@ class ClassifyOptions:
         optimizer: `SGD`, `Adam` or `AdamW`.
         cos_lr: a cosine instead of a straight line.
         hyps: of optimizer and loss.
-        augmentation: of pictures.
+        augmentation: of images.
         freeze: layers not to train: a count of the first, or their numbers.
         patience: epochs without progress after which to stop; never if less than 1.
         save_period: write `epochN.keras` every so many epochs; never if less than 1.

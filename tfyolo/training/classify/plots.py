@@ -1,4 +1,4 @@
-"""Pictures for a look: the first batches, and the curves of a classifier's run."""
+"""Images for a look: the first batches, and the curves of a classifier's run."""
 
 from __future__ import annotations
 

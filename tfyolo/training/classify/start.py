@@ -29,7 +29,7 @@ def plan_classifier(
         model: name or YAML of a classifier. By default that of `pretrained`; of a detector `yolov5s` that is
             `yolov5s-cls`.
         pretrained: file or release name of a classifier or detector; empty for random weights.
-        names: class names of the data set.
+        names: class names of the dataset.
         image_size: written into the contract.
         dropout: share of zeros before the last layer, in training.
 
@@ -66,7 +66,7 @@ def _spec(model: str, origin: Contract | None, overrides: dict[str, Any]) -> Mod
     if origin is not None and origin.task == "classify":
         if not model:
             return parse_spec(Document(None, origin.config), str(origin.config.get("name", "")), **overrides)
-        # Weights expect pictures as they were normalized when these were trained.
+        # Weights expect images as they were normalized when these were trained.
         return load_spec(model, normalize=origin.config.get("normalize"), **overrides)
     if model or origin is None:
         return load_spec(model or DEFAULT_MODEL, **overrides)

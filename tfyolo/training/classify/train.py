@@ -1,4 +1,4 @@
-"""A whole training run of a classifier, from folders of pictures to `best.keras`."""
+"""A whole training run of a classifier, from folders of images to `best.keras`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def train_classifier(
 
     Args:
         options: what to do.
-        folder: of the run; `weights/`, `results.csv` and pictures are written there.
+        folder: of the run; `weights/`, `results.csv` and images are written there.
         resume: `last.keras` of an unfinished run to go on with, whose own options count; `log` is told which
             of `options` differ.
         callbacks: Keras callbacks, called after the run's own.
@@ -74,7 +74,7 @@ def train_classifier(
         progress: is told how far checking and validating are.
 
     Raises:
-        TfyoloError: data set, weights or options are wrong.
+        TfyoloError: dataset, weights or options are wrong.
 
     Example:
         >>> options = ClassifyOptions(Path("cells"), "yolov5n-cls", image_size=64)  # doctest: +SKIP
@@ -187,23 +187,23 @@ def from_plain(values: dict[str, Any], path: Path) -> ClassifyOptions:
 
 
 def _scan(options: ClassifyOptions, progress: Progress | None) -> tuple[FolderDataset, str, dict[str, Scan]]:
-    """The data set, the split to validate on, and both splits' pictures."""
+    """The dataset, the split to validate on, and both splits' images."""
     dataset = read_folders(options.data)
     if "train" not in dataset.splits or dataset.is_whole:
         fix = "make folders train and val, with the folders of classes inside"
         raise TfyoloError("has no `train`", path=dataset.root, fix=fix)
     split = next((name for name in ("val", "test") if name in dataset.splits), "")
     if not split:
-        raise TfyoloError("has no `val`", path=dataset.root, fix="add a folder val, pictures to measure on")
+        raise TfyoloError("has no `val`", path=dataset.root, fix="add a folder val, images to measure on")
     if len(dataset.names) < 2:
         fix = "add a folder for what is not of this class"
         raise TfyoloError(f"`train` has but one class, {dataset.names[0]}", path=dataset.root, fix=fix)
     scans = {}
     for name in ("train", split):
-        follow = None if progress is None else partial(progress, f"checking {name} pictures")
+        follow = None if progress is None else partial(progress, f"checking {name} images")
         scans[name] = scan_folders(dataset, name, progress=follow)
         if not scans[name].samples:
-            raise TfyoloError(f"no picture of `{name}` can be used", path=dataset.splits[name])
+            raise TfyoloError(f"no image of `{name}` can be used", path=dataset.splits[name])
     return dataset, split, scans
 
 
@@ -211,5 +211,5 @@ def _pipeline(
     scan: Scan, classes: int, options: ClassifyOptions, progress: Progress | None
 ) -> ClassificationPipeline:
     settings = ClassificationPipelineOptions(options.image_size, options.batch, options.seed, options.cache)
-    follow = None if progress is None else partial(progress, "caching pictures")
+    follow = None if progress is None else partial(progress, "caching images")
     return ClassificationPipeline(scan.samples, classes, options.augmentation, settings, follow)

@@ -1,4 +1,4 @@
-"""Small data sets in each format, to be written and then spoilt."""
+"""Small datasets in each format, to be written and then spoilt."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,9 @@ from PIL import Image
 NAMES = ("cat", "dog", "RBC")
 
 
-def picture(path, wh=(64, 48), colour=0):
+def write_image(path, wh=(64, 48), color=0):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", wh, (colour, colour, colour)).save(path)
+    Image.new("RGB", wh, (color, color, color)).save(path)
     return path
 
 
@@ -34,9 +34,9 @@ def xml(*objects, wh=(64, 48), filename="a.jpg", head="", difficult=0) -> str:
 
 
 def voc(root: Path, **annotations) -> Path:
-    """Pictures of 64 x 48 with these annotations by their stems, all in the list; the YAML file."""
+    """Images of 64 x 48 with these annotations by their stems, all in the list; the YAML file."""
     for index, (stem, text) in enumerate(annotations.items()):
-        picture(root / f"JPEGImages/{stem}.jpg", colour=40 * index)
+        write_image(root / f"JPEGImages/{stem}.jpg", color=40 * index)
         (root / "Annotations").mkdir(exist_ok=True)
         if text is not None:
             (root / f"Annotations/{stem}.xml").write_text(text)
@@ -63,7 +63,7 @@ def coco_value(*annotations, file_name="a.jpg"):
 
 
 def coco(root: Path, value) -> Path:
-    """One picture of 64 x 48 in images/, and this JSON; the YAML file."""
-    picture(root / "images/a.jpg")
+    """One image of 64 x 48 in images/, and this JSON; the YAML file."""
+    write_image(root / "images/a.jpg")
     (root / "train.json").write_text(value if isinstance(value, str) else json.dumps(value))
     return data_yaml(root, train="train.json")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.data.formats.readers.sets import annotation, coco, coco_value, data_yaml, picture
+from tests.data.formats.readers.sets import annotation, coco, coco_value, data_yaml, write_image
 from tests.shared import SHARED, needs_shared
 from tfyolo.data.detection.scan import Dataset, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
@@ -66,13 +66,13 @@ def test_an_object_in_parts_is_one_outline(tmp_path):
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_where_pictures_are_looked_for(tmp_path, given):
+def test_where_images_are_looked_for(tmp_path, given):
     path = coco(tmp_path, coco_value(annotation([1, 2, 3, 4]), file_name="sub/b.jpg"))
     if given:
-        picture(tmp_path / "elsewhere/sub/b.jpg")
+        write_image(tmp_path / "elsewhere/sub/b.jpg")
         path = data_yaml(tmp_path, train={"images": "elsewhere", "annotations": "train.json"})
     else:
-        picture(tmp_path / "images/train/sub/b.jpg")
+        write_image(tmp_path / "images/train/sub/b.jpg")
     assert len(scan(path).samples) == 1
 
 
@@ -96,7 +96,7 @@ def test_wrong_places(tmp_path, train):
         ({"category_id": None}, "not listed"),
     ],
 )
-def test_a_wrong_annotation_leaves_the_picture_out(tmp_path, changes, message):
+def test_a_wrong_annotation_leaves_the_image_out(tmp_path, changes, message):
     result = scan(coco(tmp_path, coco_value({**annotation([1, 2, 3, 4], number=31), **changes})))
     assert (result.samples, result.corrupt) == ((), 1)
     assert message in result.problems[0].message
@@ -111,7 +111,7 @@ def test_a_wrong_annotation_leaves_the_picture_out(tmp_path, changes, message):
         ({"segmentation": [[1, 2, 3]]}, "polygon that is none", 1),
         ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "polygon that is none", 1),
         ({"segmentation": "x"}, "polygon that is none", 1),
-        ({"image_id": 99}, "of no picture", 0),
+        ({"image_id": 99}, "of no image", 0),
     ],
 )
 def test_annotations_that_are_mended(tmp_path, changes, message, boxes):
@@ -154,8 +154,8 @@ def test_category_that_the_data_set_does_not_name(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../out.jpg", "/etc/passwd", "..\\out.jpg", "x/../../out.jpg", "a\0.jpg"])
-def test_pictures_outside_are_refused(tmp_path, name):
-    picture(tmp_path / "out.jpg")
+def test_images_outside_are_refused(tmp_path, name):
+    write_image(tmp_path / "out.jpg")
     value = coco_value(annotation([1, 2, 3, 4]))
     value["images"].append({"id": 8, "file_name": name})
     result = scan(coco(tmp_path / "set", value))
@@ -164,7 +164,7 @@ def test_pictures_outside_are_refused(tmp_path, name):
     assert result.corrupt == 1
 
 
-def test_picture_twice_and_missing(tmp_path):
+def test_image_twice_and_missing(tmp_path):
     value = coco_value(annotation([1, 2, 3, 4]))
     value["images"] += [{"id": 8, "file_name": "a.jpg"}, {"id": 9, "file_name": "gone.jpg"}]
     result = scan(coco(tmp_path, value))
@@ -185,7 +185,7 @@ def test_not_a_file(tmp_path):
 def test_json_bytes_are_read_as_utf8(tmp_path):
     value = coco_value(annotation([1, 2, 3, 4]), file_name="grün.jpg")
     path = coco(tmp_path, json.dumps(value, ensure_ascii=False))
-    picture(tmp_path / "images/grün.jpg")
+    write_image(tmp_path / "images/grün.jpg")
     assert scan(path).samples[0].image.name == "grün.jpg"
 
 
@@ -241,5 +241,5 @@ def test_names_that_lead_elsewhere_are_found_by_their_last_part(tmp_path, name):
 def test_a_last_part_that_two_names_share_is_no_key(tmp_path):
     value = coco_value(annotation([1, 2, 3, 4]), file_name="/upload/1/a.jpg")
     value["images"].append({"id": 8, "file_name": "/upload/2/a.jpg"})
-    with pytest.raises(TfyoloError, match="has no pictures"):
+    with pytest.raises(TfyoloError, match="has no images"):
         scan(coco(tmp_path, value))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.data.formats.readers.sets import data_yaml, picture, voc, xml
+from tests.data.formats.readers.sets import data_yaml, voc, write_image, xml
 from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.data.formats.readers.table import READERS, reader_for
 from tfyolo.data.formats.writers.table import WRITERS
@@ -62,18 +62,18 @@ def test_unknown_format(tmp_path, name, hint):
 
 def test_yaml_that_is_a_link(tmp_path, monkeypatch):
     root = tmp_path / "real"
-    picture(root / "images/a.jpg")
+    write_image(root / "images/a.jpg")
     path = data_yaml(root, path=".", train="images")
     link = tmp_path / "elsewhere/data.yaml"
     link.parent.mkdir()
     link.symlink_to(path)
     assert len(scan(link).samples) == 1
-    picture(link.parent / "images/mine.jpg")
+    write_image(link.parent / "images/mine.jpg")
     assert [sample.image.name for sample in scan(link).samples] == ["mine.jpg"]
 
 
 def test_yolo_polygons(tmp_path):
-    picture(tmp_path / "images/a.jpg")
+    write_image(tmp_path / "images/a.jpg")
     (tmp_path / "labels").mkdir()
     rows = "0 0.5 0.5 0.2 0.2\n1 0.1 0.2 0.5 0.3 0.3 1.0004\n"
     (tmp_path / "labels/a.txt").write_text(rows)
@@ -86,26 +86,26 @@ def test_yolo_polygons(tmp_path):
 
 
 def test_a_missing_labels_folder_is_said(tmp_path):
-    picture(tmp_path / "images/a.jpg")
+    write_image(tmp_path / "images/a.jpg")
     (problem,) = scan(data_yaml(tmp_path, train="images")).problems
     assert (problem.path, problem.severity) == (tmp_path / "labels", "warning")
-    assert "no picture has a label file" in problem.message
+    assert "no image has a label file" in problem.message
     (tmp_path / "labels").mkdir()
     assert scan(data_yaml(tmp_path, train="images")).problems == ()
 
 
-def test_labels_beside_the_pictures_that_are_not_there(tmp_path):
-    picture(tmp_path / "train/a.jpg")
+def test_labels_beside_the_images_that_are_not_there(tmp_path):
+    write_image(tmp_path / "train/a.jpg")
     (problem,) = scan(data_yaml(tmp_path, train="train")).problems
     assert problem.path == tmp_path / "train"
     (tmp_path / "train/a.txt").write_text("0 0.5 0.5 0.5 0.5")
     assert scan(data_yaml(tmp_path, train="train")).problems == ()
 
 
-def test_equal_pictures_are_named_and_used(tmp_path):
-    picture(tmp_path / "images/a.png")
-    picture(tmp_path / "images/b.png")
-    picture(tmp_path / "images/c.png", colour=9)
+def test_equal_images_are_named_and_used(tmp_path):
+    write_image(tmp_path / "images/a.png")
+    write_image(tmp_path / "images/b.png")
+    write_image(tmp_path / "images/c.png", color=9)
     (tmp_path / "labels").mkdir()
     result = scan(data_yaml(tmp_path, train="images"))
     assert (len(result.samples), result.duplicates) == (3, 1)
@@ -115,8 +115,8 @@ def test_equal_pictures_are_named_and_used(tmp_path):
     assert result.summary().endswith("0 left out, 1 duplicates")
 
 
-def test_pictures_of_a_place_named_twice(tmp_path):
-    picture(tmp_path / "images/sub/a.jpg")
+def test_images_of_a_place_named_twice(tmp_path):
+    write_image(tmp_path / "images/sub/a.jpg")
     (tmp_path / "labels").mkdir()
     result = scan(data_yaml(tmp_path, train=["images", "images/sub"]))
     assert (len(result.samples), result.duplicates) == (1, 1)

@@ -1,4 +1,4 @@
-"""TFRecord data sets: shards and indices that are not as they should be."""
+"""TFRecord datasets: shards and indices that are not as they should be."""
 
 import json
 
@@ -14,7 +14,7 @@ from tfyolo.errors import TfyoloError
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """A data set in two formats: (YOLO's YAML, folder of records)."""
+    """A dataset in two formats: (YOLO's YAML, folder of records)."""
     root = tmp_path_factory.mktemp("records")
     source = datasets.shapes(root / "shapes", 6, 1, 32)
     return source, convert_dataset(read_dataset(source), "tfrecord", root / "rec", ConvertOptions(shards=2))
@@ -40,7 +40,7 @@ def spoil(folder, change):
     path.write_text(json.dumps(value))
 
 
-def test_pictures_by_span_are_those_of_the_files(written):
+def test_images_by_span_are_those_of_the_files(written):
     before = scan_split(read_dataset(written[0]), "train", cache=False).samples
     after = scan_split(read_dataset(written[1].yaml_path), "train", cache=False)
     assert (after.problems, len(after.samples)) == ((), len(before))
@@ -125,7 +125,7 @@ def test_a_wrong_index(folder, change, message):
     assert caught.value.fix
 
 
-def test_a_span_that_is_no_picture_leaves_it_out(folder):
+def test_a_span_that_is_no_image_leaves_it_out(folder):
     spoil(folder, record(offset=0))
     result = scan(folder)
     assert (len(result.samples), result.corrupt) == (5, 1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.data.formats.readers.sets import data_yaml, listing, picture, voc, xml
+from tests.data.formats.readers.sets import data_yaml, listing, voc, write_image, xml
 from tests.shared import SHARED, needs_shared
 from tfyolo.data.detection.scan import Dataset, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
@@ -21,15 +21,15 @@ def messages(result):
 
 @needs_shared
 @pytest.mark.parametrize(
-    ("split", "pictures", "boxes", "dropped"),
+    ("split", "images", "boxes", "dropped"),
     [("train", 205, 2804, 1), ("val", 87, 1137, 1), ("test", 72, 945, 0)],
 )
-def test_blood_cells(split, pictures, boxes, dropped):
+def test_blood_cells(split, images, boxes, dropped):
     """The XML of train has 2805 objects and that of val 1138; one in each is a single point."""
     root = SHARED / "data/bccd"
     lists = {name: (root / f"ImageSets/Main/{name}.txt",) for name in ("train", "val", "test")}
     result = scan_split(Dataset(root / "x.yaml", ("Platelets", "RBC", "WBC"), lists), split, cache=False)
-    assert (len(result.samples), result.found, result.duplicates) == (pictures, pictures, 0)
+    assert (len(result.samples), result.found, result.duplicates) == (images, images, 0)
     assert sum(len(sample.classes) for sample in result.samples) == boxes
     assert ["no area" in problem.message for problem in result.problems] == [True] * dropped
     assert {sample.hw for sample in result.samples} == {(480, 640)}
@@ -82,10 +82,10 @@ def test_list_of_a_class_and_names_with_blanks(tmp_path):
     assert (result.found, result.missing, result.duplicates) == (2, 1, 1)
 
 
-def test_picture_by_the_name_in_the_annotation(tmp_path):
+def test_image_by_the_name_in_the_annotation(tmp_path):
     path = voc(tmp_path, a=xml(BOX, filename="other.png"))
     (tmp_path / "JPEGImages/a.jpg").unlink()
-    picture(tmp_path / "JPEGImages/other.png")
+    write_image(tmp_path / "JPEGImages/other.png")
     assert [sample.image.name for sample in scan(path).samples] == ["other.png"]
 
 
@@ -111,7 +111,7 @@ def test_boxes_that_are_mended(tmp_path, item, message, boxes):
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "", "ten", "9" * 5000])
-def test_corners_that_are_no_numbers_leave_the_picture_out(tmp_path, value):
+def test_corners_that_are_no_numbers_leave_the_image_out(tmp_path, value):
     result = scan(voc(tmp_path, a=xml(BOX, ("dog", value, 1, 2, 3))))
     assert (result.samples, result.corrupt) == ((), 1)
     assert result.problems[0].severity == "error"
@@ -129,13 +129,13 @@ def test_size_that_is_left_out_or_has_decimals(tmp_path):
     assert scan(voc(tmp_path, a=xml(BOX, wh=("64.0", "48.0")), b=sizeless)).problems == ()
 
 
-def test_jpeg_wins_among_pictures_of_one_name(tmp_path):
+def test_jpeg_wins_among_images_of_one_name(tmp_path):
     path = voc(tmp_path, a=xml(BOX))
-    picture(tmp_path / "JPEGImages/a.png")
+    write_image(tmp_path / "JPEGImages/a.png")
     assert [sample.image.name for sample in scan(path).samples] == ["a.jpg"]
 
 
-def test_size_comes_from_the_picture(tmp_path):
+def test_size_comes_from_the_image(tmp_path):
     """An annotation of an image that was resized since is scaled; one of other proportions is refused."""
     double = tuple(2 * value for value in BOX[1:])
     path = voc(
@@ -181,7 +181,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_hostile_annotation_leaves_its_picture_out(tmp_path, kind):
+def test_hostile_annotation_leaves_its_image_out(tmp_path, kind):
     path = voc(tmp_path, a=xml(BOX), b="")
     text = HOSTILE[kind]
     (tmp_path / "Annotations/b.xml").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -198,7 +198,7 @@ def test_hostile_annotation_leaves_its_picture_out(tmp_path, kind):
 def test_names_that_lead_out_are_refused(tmp_path, stem):
     root = tmp_path / "set"
     path = voc(root, a=xml(BOX))
-    picture(tmp_path / "out.jpg")
+    write_image(tmp_path / "out.jpg")
     (tmp_path / "out.xml").write_text(xml(BOX))
     listing(root, f"a\n{stem}\n")
     result = scan(path)
@@ -220,7 +220,7 @@ def test_list_without_annotations_above_it(tmp_path):
 def test_no_annotation_at_all_is_said(tmp_path):
     result = scan(voc(tmp_path, a=None, b=None))
     assert result.missing == 2
-    assert "no picture has a label file" in result.problems[0].message
+    assert "no image has a label file" in result.problems[0].message
 
 
 @pytest.mark.parametrize("place", ["Annotations", "ImageSets/Main/train.txt"])
@@ -235,7 +235,7 @@ def test_an_ending_in_capitals_is_the_same_ending(tmp_path, place):
 
 def test_subfolders_are_the_same_in_annotations_and_images(tmp_path):
     path = voc(tmp_path, p=xml(BOX, filename="p.JPG"))
-    picture(tmp_path / "JPEGImages/s/p.JPG", (64, 48), 90)
+    write_image(tmp_path / "JPEGImages/s/p.JPG", (64, 48), 90)
     (tmp_path / "Annotations/s").mkdir()
     (tmp_path / "Annotations/s/p.xml").write_text(xml(BOX, ("dog", 1, 1, 9, 9), filename="p.JPG"))
     listing(tmp_path, "p\ns/p\n")
@@ -247,14 +247,14 @@ def test_subfolders_are_the_same_in_annotations_and_images(tmp_path):
 @pytest.mark.parametrize(("filename", "row"), [("p.png", "p"), ("P.PNG", "p"), ("?", "p.png")])
 def test_of_images_of_one_stem_the_one_that_is_named(tmp_path, filename, row):
     path = voc(tmp_path, p=xml(BOX, filename=filename))
-    picture(tmp_path / "JPEGImages/p.png", (64, 48), 90)
+    write_image(tmp_path / "JPEGImages/p.png", (64, 48), 90)
     listing(tmp_path, f"{row}\n")
     assert [sample.image.name for sample in scan(path).samples] == ["p.png"]
 
 
 def test_of_images_of_one_stem_none_is_guessed(tmp_path):
     path = voc(tmp_path, a=xml(BOX), p=xml(BOX, filename="?"))
-    picture(tmp_path / "JPEGImages/p.png", (64, 48), 90)
+    write_image(tmp_path / "JPEGImages/p.png", (64, 48), 90)
     result = scan(path)
     assert [sample.image.name for sample in result.samples] == ["a.jpg"]
     assert "there are p.jpg and p.png" in result.problems[0].message

@@ -1,1 +1,1 @@
-"""Readers of data sets in the formats of the field, and the table that lists them."""
+"""Readers of datasets in the formats of the field, and the table that lists them."""

@@ -1,4 +1,4 @@
-"""What a reader of a data set format gives, and what readers have in common."""
+"""What a reader of a dataset format gives, and what readers have in common."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _UNREADABLE = VIDEO_SUFFIXES | {
     ".jfif", ".jp2", ".jxl", ".nef", ".orf", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".raf", ".rw2",
     ".svg", ".tga", ".webm",
 }  # fmt: skip
-"""Endings of images and videos that no reader of data sets takes."""
+"""Endings of images and videos that no reader of datasets takes."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture that a split names; nothing of it has been read.
+    """A image that a split names; nothing of it has been read.
 
     Args:
         image: the file.
         labels: the file its labels stand in.
-        span: offset and length in bytes of the picture inside `image`, where that holds many.
-        record: what the picture is called there.
+        span: offset and length in bytes of the image inside `image`, where that holds many.
+        record: what the image is called there.
     """
 
     image: Path
@@ -42,16 +42,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures of a split, and how to get at the labels of each.
+    """The images of a split, and how to get at the labels of each.
 
     Args:
-        entries: the pictures, each once.
+        entries: the images, each once.
         read: the labels of an entry whose image has this header; None where it has no label file. Called
             from several threads.
         problems: what was wrong with the list itself.
-        repeated: pictures that were named again.
-        refused: pictures that may not be looked at: their names lead out of the data set.
-        unlabelled: where labels would be, if no picture turns out to have any; None where the format has no
+        repeated: images that were named again.
+        refused: images that may not be looked at: their names lead out of the dataset.
+        unlabeled: where labels would be, if no image turns out to have any; None where the format has no
             such place.
     """
 
@@ -60,18 +60,18 @@ class Listing:
     problems: tuple[Problem, ...] = ()
     repeated: int = 0
     refused: int = 0
-    unlabelled: Path | None = None
+    unlabeled: Path | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """A split as its format sees it before pictures are looked at: enough to know whether a cache still fits.
+    """A split as its format sees it before images are looked at: enough to know whether a cache still fits.
 
     Args:
         folder: where a cache belongs: beside the labels.
-        watched: files whose content decides what is labelled how; they need not exist.
+        watched: files whose content decides what is labeled how; they need not exist.
         outline: everything else that decides it.
-        listing: the pictures; called only where no cache fits.
+        listing: the images; called only where no cache fits.
     """
 
     folder: Path
@@ -95,7 +95,7 @@ def contained(folder: Path, written: str) -> Path | None:
 
 def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
     """A split's folder or file is not there."""
-    fix = f"correct `path` or `{split}`, or put the data set there"
+    fix = f"correct `path` or `{split}`, or put the dataset there"
     if "\\" in str(place) or any(len(part) == 2 and part[1] == ":" for part in place.parts):
         fix = f"write `path` and `{split}` as folders of this machine, with /, such as /home/me/data"
     return TfyoloError(f"`{split}`: {place} does not exist", path=yaml_path, fix=fix)
@@ -111,13 +111,13 @@ def read_rows(path: Path) -> Iterator[tuple[int, str]]:
         rows = read_input(path, LIST).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise TfyoloError(
-            "is not a readable list of pictures", path=path, fix="save it as UTF-8 text"
+            "is not a readable list of images", path=path, fix="save it as UTF-8 text"
         ) from error
     yield from ((number, row.strip()) for number, row in enumerate(rows, start=1) if row.strip())
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is a picture's."""
+    """Whether the name is a image's."""
     return suffix_of(path) in IMAGE_SUFFIXES
 
 

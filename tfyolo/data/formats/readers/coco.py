@@ -1,4 +1,4 @@
-"""COCO data sets: one JSON file of instances for each split."""
+"""COCO datasets: one JSON file of instances for each split."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _Split:
 def open_split(dataset: Dataset, split: str) -> Source:
     """See which JSON files a split consists of; they are read only where no cache fits.
 
-    Pictures are looked for by `file_name` in the folder that the YAML file gives or, where it gives none, in
+    Images are looked for by `file_name` in the folder that the YAML file gives or, where it gives none, in
     `path`, in `images` there, beside the JSON file and one folder up, and in a folder of each that is called
     like the JSON file: `train2017` for instances_train2017.json.
 
@@ -85,7 +85,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
 
 
 def _image_folders(place: Path, given: Path | None, root: Path | None) -> list[Path]:
-    """Where the pictures of a JSON file may be; never empty."""
+    """Where the images of a JSON file may be; never empty."""
     if given is not None:
         return [given]
     bases = dict.fromkeys([*([root] if root else []), place.parent, place.parent.parent])
@@ -95,7 +95,7 @@ def _image_folders(place: Path, given: Path | None, root: Path | None) -> list[P
 
 
 def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) -> None:
-    """Add the pictures of one file."""
+    """Add the images of one file."""
     file = read_coco(place)
     found.classes[place] = _classes(place, file, dataset)
     annotations = dict(file.annotations)
@@ -106,7 +106,7 @@ def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) 
         rows = annotations.pop(image_id, [])
         image, leads_out = _find(folders, inside, name, by_name)
         if image is None:
-            message = f"image {image_id}: {name[:60]!r} leads out of the data set"
+            message = f"image {image_id}: {name[:60]!r} leads out of the dataset"
             found.problems.append(Problem(place, None, message, "error"))
             found.refused += 1
             continue
@@ -126,7 +126,7 @@ def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) 
         found.problems.append(Problem(place, None, message, "warning"))
     if annotations:
         count = sum(map(len, annotations.values()))
-        message = f"{count} annotations are of no picture in the file; passed over"
+        message = f"{count} annotations are of no image in the file; passed over"
         found.problems.append(Problem(place, None, message, "warning"))
 
 
@@ -136,7 +136,7 @@ def _find(
     """The file of an image, and whether its name leads elsewhere.
 
     Annotation tools write absolute paths, or `..\\..\\upload\\1.jpg`: where no other image has this name, the
-    file called so in a folder of the data set is meant. None where a name leads out of it. The folder that an
+    file called so in a folder of the dataset is meant. None where a name leads out of it. The folder that an
     image was found in is moved to the front.
     """
     paths = [contained(folder, name) for folder in folders]

@@ -20,7 +20,7 @@ class CocoFile:
     """What is wanted of the file.
 
     Args:
-        images: (id, file_name, row) of each picture, in the file's order.
+        images: (id, file_name, row) of each image, in the file's order.
         categories: category names by id.
         annotations: rows by image id.
     """

@@ -25,15 +25,15 @@ def unknown_name(name: str, names: Sequence[str], where: str, yaml_path: Path) -
 
     Args:
         name: as it stands in the label file.
-        names: of the data set.
+        names: of the dataset.
         where: the file and line, for the message.
-        yaml_path: of the data set.
+        yaml_path: of the dataset.
     """
     folded = {known.casefold(): known for known in names}
     near = difflib.get_close_matches(name.casefold(), folded, 1)
     hint = f"did you mean `{folded[near[0]]}`? " if near else ""
     return TfyoloError(
-        f"`names` has no {name[:60]!r}, which {where} is labelled as",
+        f"`names` has no {name[:60]!r}, which {where} is labeled as",
         path=yaml_path,
         fix=f"{hint}correct the label, or add the missing name (upper and lower case count)",
     )

@@ -1,4 +1,4 @@
-"""The table of data set formats that can be read."""
+"""The table of dataset formats that can be read."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reader:
-    """One format of data sets.
+    """One format of datasets.
 
     Args:
         name: what `format:` says in the YAML file.
         about: what it looks like on the disk.
         open: dotted path of `open_split(dataset, split) -> Source`, imported when asked for.
-        recognises: whether a split's place can be nothing but this.
+        recognizes: whether a split's place can be nothing but this.
     """
 
     name: str
     about: str
     open: str
-    recognises: Callable[[Path], bool]
+    recognizes: Callable[[Path], bool]
 
     def open_split(self, dataset: Dataset, split: str) -> Source:
-        """See what a split consists of; no picture is read."""
+        """See what a split consists of; no image is read."""
         module, _, function = self.open.partition(":")
         source: Source = getattr(importlib.import_module(module), function)(dataset, split)
         return source
@@ -76,17 +76,17 @@ _READERS = (
     ),
     Reader(
         "yolo",
-        "pictures, and a text file of labels for each",
+        "images, and a text file of labels for each",
         "tfyolo.data.formats.readers.yolo:open_split",
         lambda place: True,
     ),
 )
 READERS = {reader.name: reader for reader in _READERS}
-"""By name, in the order in which they are asked whether they recognise a place."""
+"""By name, in the order in which they are asked whether they recognize a place."""
 
 
 def reader_for(dataset: Dataset, split: str) -> Reader:
-    """The reader of a split: the one the YAML file names, else the one that recognises the split's places.
+    """The reader of a split: the one the YAML file names, else the one that recognizes the split's places.
 
     Raises:
         TfyoloError: the split's places are of several formats.
@@ -94,7 +94,7 @@ def reader_for(dataset: Dataset, split: str) -> Reader:
     if dataset.format is not None:
         return READERS[dataset.format]
     places = dataset.splits[split]
-    kinds = [next(name for name, reader in READERS.items() if reader.recognises(place)) for place in places]
+    kinds = [next(name for name, reader in READERS.items() if reader.recognizes(place)) for place in places]
     if len(set(kinds)) > 1:
         fix = "write `format:` and places of that format"
         raise TfyoloError(

@@ -1,6 +1,6 @@
-"""tfyolo's own TFRecord data sets: shards of tf.train.Example, and an index of where each picture lies.
+"""tfyolo's own TFRecord datasets: shards of tf.train.Example, and an index of where each image lies.
 
-Pictures are read by offset and length, in any order, without TensorFlow; the shards are ordinary TFRecord
+Images are read by offset and length, in any order, without TensorFlow; the shards are ordinary TFRecord
 files for everything else that reads them.
 """
 
@@ -25,7 +25,7 @@ from tfyolo.inputs import RECORDS, open_input
 
 KIND = "tfyolo records"
 VERSION = 1
-FIX = "write the data set again with `tfyolo convert-dataset --to tfrecord`"
+FIX = "write the dataset again with `tfyolo convert-dataset --to tfrecord`"
 _Spot = tuple[Path, tuple[int, int]]
 
 
@@ -74,7 +74,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
 
 
 def _read_index(index: Path, dataset: Dataset) -> dict[str, Any]:
-    """The index, checked to be one and to have the data set's names."""
+    """The index, checked to be one and to have the dataset's names."""
     value = read_json(index)
     if not isinstance(value, dict) or value.get("kind") != KIND:
         raise TfyoloError("is not an index of tfyolo records", path=index, fix=FIX)
@@ -98,7 +98,7 @@ def _shard(index: Path, number: int, row: Any) -> Path:
         raise TfyoloError(f"`shards[{number}]` has no `file` and `bytes`", path=index, fix=FIX)
     path = contained(index.parent, row["file"])
     if path is None:
-        raise TfyoloError(f"`shards[{number}]` leads out of the data set", path=index, fix=FIX)
+        raise TfyoloError(f"`shards[{number}]` leads out of the dataset", path=index, fix=FIX)
     try:
         size, due = path.stat().st_size, row["bytes"]
         if size != due:
@@ -116,7 +116,7 @@ def _shard(index: Path, number: int, row: Any) -> Path:
 
 
 def _record(index: Path, number: int, row: Any, shards: list[Path], class_count: int) -> tuple[Entry, Labels]:
-    """One picture's place and labels."""
+    """One image's place and labels."""
 
     def wrong(what: str) -> TfyoloError:
         return TfyoloError(f"`records[{number}]`: {what}", path=index, fix=FIX)

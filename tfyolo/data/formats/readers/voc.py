@@ -1,4 +1,4 @@
-"""Pascal VOC data sets: Annotations/*.xml, JPEGImages, and lists in ImageSets/Main."""
+"""Pascal VOC datasets: Annotations/*.xml, JPEGImages, and lists in ImageSets/Main."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tfyolo.files import suffix_of
 DROPPED = "objects are marked as difficult and left out"
 KEPT = (
     "objects are marked as difficult and used, though YOLOv5's conversion of VOC leaves such out; "
-    "write `difficult: drop` or `difficult: keep` into the data set's YAML"
+    "write `difficult: drop` or `difficult: keep` into the dataset's YAML"
 )
 
 
@@ -42,14 +42,14 @@ class _Folders:
 
     Args:
         annotations: folder of the .xml files.
-        pictures: folder of the images.
+        images: folder of the images.
         xml: annotation files by their name without ending, both relative to the folder.
         by_stem: images by their name without ending; several where only their endings differ.
         files: all that is in the folder of images.
     """
 
     annotations: Path
-    pictures: Path
+    images: Path
     xml: dict[str, str]
     by_stem: dict[str, list[str]]
     files: tuple[Path, ...]
@@ -59,42 +59,44 @@ class _Folders:
         """Of a folder with Annotations and JPEGImages, or with both kinds of files in one."""
         annotations = root / "Annotations" if (root / "Annotations").is_dir() else root
         wanted = (root / "JPEGImages", root / "images")
-        pictures = next((folder for folder in wanted if folder.is_dir()), root)
-        files = tuple(sorted(walk(pictures)))
+        images = next((folder for folder in wanted if folder.is_dir()), root)
+        files = tuple(sorted(walk(images)))
         by_stem: dict[str, list[str]] = {}
         for path in filter(is_image, files):
-            by_stem.setdefault(_stem(path, pictures), []).append(path.relative_to(pictures).as_posix())
+            by_stem.setdefault(_stem(path, images), []).append(path.relative_to(images).as_posix())
         xml = {
             _stem(path, annotations): path.relative_to(annotations).as_posix()
-            for path in sorted(files if annotations == pictures else walk(annotations), reverse=True)
+            for path in sorted(files if annotations == images else walk(annotations), reverse=True)
             if suffix_of(path) == ".xml"
         }
-        return _Folders(annotations, pictures, xml, by_stem, files)
+        return _Folders(annotations, images, xml, by_stem, files)
 
     def entry(self, stem: str, suffix: str = "") -> Entry | str:
-        """The image and annotation of a name from a list, or what is wrong with it.
+        """The file_name and annotation of a name from a list, or what is wrong with it.
 
         Args:
             stem: the name without ending.
             suffix: the ending, if the list has one.
         """
-        labels, picture = contained(self.annotations, f"{stem}.xml"), contained(self.pictures, stem)
-        if labels is None or picture is None:
-            return f"{stem[:60]!r} leads out of the data set"
+        labels, image_path = contained(self.annotations, f"{stem}.xml"), contained(self.images, stem)
+        if labels is None or image_path is None:
+            return f"{stem[:60]!r} leads out of the dataset"
         if stem in self.xml:
             labels = self.annotations / self.xml[stem]
         found = self.by_stem.get(stem, [])
         if len(found) == 1 and not suffix:
-            return Entry(self.pictures / found[0], labels)
+            return Entry(self.images / found[0], labels)
         written = suffix or _written(labels)
-        if (image := self._pick(found, written)) is not None:
-            return Entry(self.pictures / image, labels)
+        if (file_name := self._pick(found, written)) is not None:
+            return Entry(self.images / file_name, labels)
         if len(found) > 1:
             return f"there are {' and '.join(found)[:200]}, and no annotation names one of them"
         if found:
-            return Entry(self.pictures / found[0], labels)
-        image = self._elsewhere(stem, written)
-        return Entry(self.pictures / image if image else picture.with_name(picture.name + ".jpg"), labels)
+            return Entry(self.images / found[0], labels)
+        file_name = self._elsewhere(stem, written)
+        return Entry(
+            self.images / file_name if file_name else image_path.with_name(image_path.name + ".jpg"), labels
+        )
 
     def _elsewhere(self, stem: str, written: str) -> str | None:
         """The image that an annotation names, where it is not called like it: first in the same subfolder."""
@@ -133,10 +135,10 @@ def _written(labels: Path) -> str:
 
 
 def open_split(dataset: Dataset, split: str) -> Source:
-    """Find the pictures and annotations of a split.
+    """Find the images and annotations of a split.
 
     A place is a list of names (ImageSets/Main/train.txt), the Annotations folder, the folder around it, or a
-    folder with pictures and annotations side by side.
+    folder with images and annotations side by side.
 
     Raises:
         TfyoloError: a place is missing, or has no Annotations.
@@ -148,7 +150,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
     folders = [_folders(dataset, split, place) for place in places]
     for place, here in zip(places, folders, strict=True):
         lines: dict[Path, int | None] = {}
-        problems += (p for p in unreadable_kinds(here.pictures, here.files) if p not in problems)
+        problems += (p for p in unreadable_kinds(here.images, here.files) if p not in problems)
         for line, stem, suffix in _stems(place, here):
             entry = here.entry(stem, suffix)
             if isinstance(entry, str):
@@ -157,7 +159,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
             elif entry.image in entries:
                 before = lines.get(entry.image)
                 where = "in an earlier place" if before is None else f"on line {before}"
-                problems.append(Problem(place, line, f"the same picture as {where}; used once", "warning"))
+                problems.append(Problem(place, line, f"the same image as {where}; used once", "warning"))
                 repeated += 1
             else:
                 entries[entry.image], lines[entry.image] = entry, line
@@ -198,7 +200,7 @@ def _stems(place: Path, folders: _Folders) -> Iterator[tuple[int | None, str, st
             yield line, *_split_name(row[: -len(words[-1])].strip() if flagged else row, folders)
         return
     found = set(folders.xml)
-    if folders.pictures == folders.annotations:  # a picture without annotation beside it is a background
+    if folders.images == folders.annotations:  # a image without annotation beside it is a background
         found |= set(folders.by_stem)
     yield from ((None, stem, "") for stem in sorted(found))
 

@@ -1,4 +1,4 @@
-"""The XML file of one picture in Pascal VOC's format, read as the untrusted file it is."""
+"""The XML file of one image in Pascal VOC's format, read as the untrusted file it is."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class _Collector:
 
 
 def read_annotation(path: Path) -> Annotation:
-    """Read the annotation of a picture.
+    """Read the annotation of a image.
 
     A document type or an entity is refused before anything is expanded; files over 16 MiB and nesting over 50
     levels are refused too.

@@ -1,4 +1,4 @@
-"""YOLO data sets: folders or lists of pictures, and a text file of labels for each."""
+"""YOLO datasets: folders or lists of images, and a text file of labels for each."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _NOT_LABELS = {"classes.txt", "labels.txt", "readme.txt", "readme.dataset.txt", 
 
 
 def open_split(dataset: Dataset, split: str) -> Source:
-    """Find the pictures of a split and the label files that belong to them.
+    """Find the images of a split and the label files that belong to them.
 
-    Pictures are looked for in all subfolders; hidden files are passed over.
+    Images are looked for in all subfolders; hidden files are passed over.
 
     Raises:
         TfyoloError: a folder or list is missing, or is no list.
@@ -47,7 +47,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
         found, again = _images(dataset, split, place, problems)
         repeated += again
         if both := images.keys() & set(found):
-            message = f"{len(both)} pictures are in an earlier place of `{split}` too; used once"
+            message = f"{len(both)} images are in an earlier place of `{split}` too; used once"
             problems.append(Problem(place, None, message, "warning"))
             repeated += len(both)
         images |= dict.fromkeys(found)
@@ -59,7 +59,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
     folders += [entry.labels.parent for entry in entries[:1]]
     absent = next(iter(folders), None) if not any(folder.is_dir() for folder in folders) else None
     if absent is None and entries and all(entry.labels.parent == entry.image.parent for entry in entries):
-        absent = folders[0]  # labels would be beside the pictures
+        absent = folders[0]  # labels would be beside the images
 
     def read(entry: Entry, header: ImageHeader) -> Labels | None:
         try:
@@ -76,12 +76,12 @@ def open_split(dataset: Dataset, split: str) -> Source:
 
 
 def _labels_of(folder: Path) -> Path:
-    """The folder of the labels of a folder of pictures."""
+    """The folder of the labels of a folder of images."""
     return label_path(folder / "_.txt").parent
 
 
 def _cache_folder(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Path:
-    """`labels` for `images/train`; else the folder of the list or of the pictures."""
+    """`labels` for `images/train`; else the folder of the list or of the images."""
     labels = _labels_of(places[0]) if places[0].is_dir() else next((e.labels.parent for e in entries), None)
     if labels is not None and labels.parent.name == "labels":
         return labels.parent
@@ -89,7 +89,7 @@ def _cache_folder(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Path:
 
 
 def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) -> tuple[list[Path], int]:
-    """The pictures of one folder, sorted, or of one .txt list, in its order; and how many it names twice."""
+    """The images of one folder, sorted, or of one .txt list, in its order; and how many it names twice."""
     if place.is_dir():
         files = list(walk(place))
         problems += unreadable_kinds(place, files)
@@ -97,7 +97,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
     if not place.is_file():
         raise place_error(dataset.yaml_path, split, place)
     if suffix_of(place) != ".txt":
-        fix = "name a folder, or a .txt file with a picture's path on each line"
+        fix = "name a folder, or a .txt file with a image's path on each line"
         raise TfyoloError(
             f"`{split}`: {place} is neither a folder nor a .txt list", path=dataset.yaml_path, fix=fix
         )
@@ -108,11 +108,11 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
     bases = [place.parent, Path.cwd(), *([dataset.root] if dataset.root else [])]
     for number, row in read_rows(place):
         if row in rows:  # without asking the file system again
-            noted.add(number, f"the same picture as on line {rows[row]}; used once")
+            noted.add(number, f"the same image as on line {rows[row]}; used once")
             repeated += 1
             continue
         if not is_image(Path(row)):
-            noted.add(number, f"{Path(row).name} is not a picture; passed over")
+            noted.add(number, f"{Path(row).name} is not a image; passed over")
             continue
         rows[row] = number
         image = _listed(bases, row)
@@ -127,7 +127,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
                     fix="write paths of this machine, relative to the folder of the list or to `path`",
                 )
         if image in images:
-            noted.add(number, f"the same picture as on line {images[image]}; used once")
+            noted.add(number, f"the same image as on line {images[image]}; used once")
             repeated += 1
         else:
             images[image] = number
@@ -186,7 +186,7 @@ def _shared_labels(entries: tuple[Entry, ...]) -> Iterator[Problem]:
 
 
 def _labels_without_image(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Iterator[Problem]:
-    """A warning for each label file that no picture asks for; a .txt list names but a part of a folder."""
+    """A warning for each label file that no image asks for; a .txt list names but a part of a folder."""
     wanted = {entry.labels for entry in entries}
     for place in places:
         if not place.is_dir():
@@ -194,4 +194,4 @@ def _labels_without_image(places: tuple[Path, ...], entries: tuple[Entry, ...]) 
         stray = (path for path in walk(_labels_of(place)) if suffix_of(path) == ".txt" and path not in wanted)
         for path in sorted(stray):
             if path.name.lower() not in _NOT_LABELS:
-                yield Problem(path, None, "no picture belongs to this label file", "warning")
+                yield Problem(path, None, "no image belongs to this label file", "warning")

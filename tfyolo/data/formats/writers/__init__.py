@@ -1,1 +1,1 @@
-"""Writers of data sets in the formats of the field, and the table that lists them."""
+"""Writers of datasets in the formats of the field, and the table that lists them."""

@@ -1,4 +1,4 @@
-"""What a writer is given, and how pictures get into the new data set."""
+"""What a writer is given, and how images get into the new dataset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Place = str | dict[str, str]
 
 
 class Names:
-    """File names in the new data set: of pictures only, each once, and leading nowhere.
+    """File names in the new dataset: of images only, each once, and leading nowhere.
 
     Names differ in more than their ending and their case, because labels are found by the name without it.
 
@@ -39,13 +39,13 @@ class Names:
         self._stems: set[str] = set()
 
     def of(self, sample: Sample) -> str:
-        """The name of a picture; the same one again for the same picture."""
+        """The name of a image; the same one again for the same image."""
         source = (sample.image, sample.span)
         if source not in self._by_source:
             plain = Path(re.sub(r"[^\w .()+=@-]", "_", PureWindowsPath(sample.name).name).strip(" ."))
             suffix = plain.suffix if plain.suffix.lower() in IMAGE_SUFFIXES else ".jpg"
             base = plain.stem if suffix == plain.suffix else plain.name
-            base = shortened(base, _NAME_BYTES).strip(" .") or "picture"
+            base = shortened(base, _NAME_BYTES).strip(" .") or "image"
             stem, number = base, 2
             while stem.casefold() in self._stems:
                 stem, number = f"{base}_{number}", number + 1
@@ -56,17 +56,17 @@ class Names:
 
 @dataclass(frozen=True)
 class Split:
-    """One split on its way into a new data set.
+    """One split on its way into a new dataset.
 
     Args:
         name: train, val or test.
-        samples: its pictures, whose classes are numbers of `classes`.
+        samples: its images, whose classes are numbers of `classes`.
         classes: class names.
-        folder: the new data set; what is there already belongs to earlier splits of the same run.
-        names: of pictures.
-        link: make hard links to pictures instead of copies.
+        folder: the new dataset; what is there already belongs to earlier splits of the same run.
+        names: of images.
+        link: make hard links to images instead of copies.
         shards: files to spread records over; None for as many as keep each at about 256 MiB.
-        done: to be called after each picture.
+        done: to be called after each image.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Split:
     done: Callable[[], None] = lambda: None
 
     def put_image(self, sample: Sample, folder: Path) -> str:
-        """Bring a picture into a folder of the new data set; its name there.
+        """Bring a image into a folder of the new dataset; its name there.
 
         Raises:
             TfyoloError: it cannot be read, written, or linked.

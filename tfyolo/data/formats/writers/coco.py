@@ -1,4 +1,4 @@
-"""Writing COCO data sets: images/train, annotations/instances_train.json."""
+"""Writing COCO datasets: images/train, annotations/instances_train.json."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tfyolo.data.formats.writers.base import Place, Split, corners_px
 
 
 def write_split(split: Split) -> Place:
-    """Write the pictures of a split and its JSON file of instances; both places.
+    """Write the image_folder of a split and its JSON file of instances; both places.
 
     Categories are numbered from 1. The area of an object is its outline's, where it has one.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    pictures, folder = f"images/{split.name}", split.folder / "annotations"
+    image_folder, folder = f"images/{split.name}", split.folder / "annotations"
     for image_id, sample in enumerate(split.samples, start=1):
-        name = split.put_image(sample, split.folder / pictures)
+        name = split.put_image(sample, split.folder / image_folder)
         height, width = sample.hw
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
         corners = corners_px(sample).tolist()
@@ -40,7 +40,7 @@ def write_split(split: Split) -> Place:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"instances_{split.name}.json"
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
-    return {"images": pictures, "annotations": f"annotations/{path.name}"}
+    return {"images": image_folder, "annotations": f"annotations/{path.name}"}
 
 
 def _area(points: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The table of data set formats that can be written."""
+"""The table of dataset formats that can be written."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Writer:
-    """One format of data sets.
+    """One format of datasets.
 
     Args:
         name: a key of `READERS`.
         write: dotted path of `write_split(split: Split) -> Place`, imported when asked for.
         outlines: whether polygons are kept, or only their boxes.
-        links: whether pictures stay files of their own, which can be hard links.
+        links: whether images stay files of their own, which can be hard links.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Writer:
     links: bool = True
 
     def writer(self) -> Callable[[Split], Place]:
-        """The function that writes a split and says what the data set's YAML file has to say of it."""
+        """The function that writes a split and says what the dataset's YAML file has to say of it."""
         module, _, function = self.write.partition(":")
         found: Callable[[Split], Place] = getattr(importlib.import_module(module), function)
         return found

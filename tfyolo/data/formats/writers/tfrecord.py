@@ -1,4 +1,4 @@
-"""Writing TFRecord data sets: shards of tf.train.Example and an index of where each picture lies in them."""
+"""Writing TFRecord datasets: shards of tf.train.Example and an index of where each image lies in them."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def write_split(split: Split) -> Place:
 
 
 def example(sample: Sample, encoded: bytes, name: str, classes: tuple[str, ...]) -> bytes:
-    """A picture and its labels as a serialized tf.train.Example."""
+    """A image and its labels as a serialized tf.train.Example."""
     import tensorflow as tf
 
     def texts(*values: bytes) -> Any:

@@ -1,4 +1,4 @@
-"""Writing Pascal VOC data sets: Annotations, JPEGImages, ImageSets/Main."""
+"""Writing Pascal VOC datasets: Annotations, JPEGImages, ImageSets/Main."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfyolo.data.formats.writers.base import Place, Split, corners_px, short
 
 
 def write_split(split: Split) -> Place:
-    """Write the pictures, annotations and list of a split; the list.
+    """Write the images, annotations and list of a split; the list.
 
     Corners are plain (x from 0 to the width), as tfyolo and most converters read them, and keep their
     decimals where they are not whole. VOC has no outlines.
@@ -30,7 +30,7 @@ def write_split(split: Split) -> Place:
 
 
 def annotation(sample: Sample, name: str, classes: tuple[str, ...]) -> str:
-    """The XML of a picture."""
+    """The XML of a image."""
     height, width = sample.hw
     rows = [
         "<annotation>", "\t<folder>JPEGImages</folder>", f"\t<filename>{escape(name)}</filename>",

@@ -13,12 +13,12 @@ from tfyolo.data.augment.settings import Augmentation
 _LUMA = (0.213, 0.715, 0.072)
 
 
-def colour_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
+def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
     """(3, 3) matrix m, to be applied as `rgb @ m`.
 
     Args:
         hue_turns: turn of the hue as a share of a full turn.
-        saturation: factor of the distance from grey of the same luma.
+        saturation: factor of the distance from gray of the same luma.
         value: factor of the brightness.
 
     Source: W3C Filter Effects, feColorMatrix `hueRotate` and `saturate`.
@@ -35,10 +35,10 @@ def colour_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
 
 
 def jitter(image: Any, chance: RandomStream, settings: Augmentation) -> Any:
-    """Vary the colours of a float32 image (h, w, 3) in 0..255; it may leave that range."""
+    """Vary the colors of a float32 image (h, w, 3) in 0..255; it may leave that range."""
     hue = chance.between(-settings.hsv_h, settings.hsv_h)
     saturation = 1.0 + chance.between(-settings.hsv_s, settings.hsv_s)
     value = 1.0 + chance.between(-settings.hsv_v, settings.hsv_v)
     if not (settings.hsv_h or settings.hsv_s or settings.hsv_v):
         return image
-    return tf.matmul(image, colour_matrix(hue, saturation, value))
+    return tf.matmul(image, color_matrix(hue, saturation, value))

@@ -1,4 +1,4 @@
-"""Small films and a local web server for tests."""
+"""Small videos and a local web server for tests."""
 
 import os
 import threading
@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import cv2
 import numpy as np
 
-# FFmpeg asks once a process; sources.py sets it as well, but here a film may be read before.
+# FFmpeg asks once a process; sources.py sets it as well, but here a video may be read before.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
-def make_film(path, frames=7, fps=10.0, hw=(48, 64), codec="MJPG"):
-    """A film whose frames are grey and 20 levels brighter each."""
+def make_video(path, frames=7, fps=10.0, hw=(48, 64), codec="MJPG"):
+    """A video whose frames are gray and 20 levels brighter each."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, hw[::-1])
     for index in range(frames):
         writer.write(np.full((*hw, 3), 20 * index, np.uint8))
@@ -21,7 +21,7 @@ def make_film(path, frames=7, fps=10.0, hw=(48, 64), codec="MJPG"):
     return path
 
 
-def read_film(path):
+def read_video(path):
     """All frames (n, height, width, 3) and the frame rate."""
     capture, frames = cv2.VideoCapture(str(path)), []
     fps = capture.get(cv2.CAP_PROP_FPS)
