@@ -30,7 +30,7 @@ kotlin {
     compilerOptions.jvmTarget = JvmTarget.fromTarget(libs.versions.jvmTarget.get())
 }
 
-// Tests run on a JVM, and read its pictures and its count of allocated bytes, which android.jar lacks.
+// Tests run on a JVM, and read its images and its count of allocated bytes, which android.jar lacks.
 tasks.withType<KotlinCompile>().configureEach {
     if (name.endsWith("UnitTestKotlin")) compilerOptions.noJdk = false
 }

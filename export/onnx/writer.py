@@ -78,7 +78,7 @@ def _simplified(model: Any) -> Any:
 def _halved(model: Any) -> Any:
     """The network in float16, with float32 around it: images, decoding and suppression.
 
-    Decoded in float16 a box at the far end of a image would be off by half a pixel.
+    Decoded in float16 a box at the far end of an image would be off by half a pixel.
     """
     from onnxruntime.transformers.float16 import convert_float_to_float16
 

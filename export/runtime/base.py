@@ -202,7 +202,7 @@ def _owned(values: np.ndarray) -> np.ndarray:
 
 
 def pixels_of(image: np.ndarray, uint8: bool) -> np.ndarray:
-    """A image (height, width, 3) or several as an exported graph takes them: 0..255, or float32 in 0..1."""
+    """An image (height, width, 3) or several as an exported graph takes them: 0..255, or float32 in 0..1."""
     return image if uint8 else np.multiply(image, 1 / 255, dtype=np.float32)
 
 

@@ -41,7 +41,7 @@ class Detections:
 
 @dataclass(frozen=True)
 class Probabilities:
-    """What a classifier makes of a image."""
+    """What a classifier makes of an image."""
 
     values: np.ndarray
     """(classes,) float32, together 1."""

@@ -124,7 +124,7 @@ def test_an_unreadable_image_among_good_ones(detect, image, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     code, files, out, err = detect("--source", tmp_path / "bad.jpg", image)
     assert (code, files) == (1, ["runs/detect/exp/image.jpg"])
-    assert err == f"skipped {tmp_path}/bad.jpg: is not a image that can be read\n"
+    assert err == f"skipped {tmp_path}/bad.jpg: is not an image that can be read\n"
     assert "\n1 images, 3 boxes, 1 skipped\n" in out
 
 

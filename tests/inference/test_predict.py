@@ -103,7 +103,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_done(detector, tmp_path
     (tmp_path / "a.jpg").write_bytes(b"no image")
     report = run(detector, open_sources([str(tmp_path)]), Outputs(tmp_path / "out"))
     assert (report.images, report.skipped) == (1, 1)
-    assert capsys.readouterr().err == f"skipped {tmp_path}/a.jpg: is not a image that can be read\n"
+    assert capsys.readouterr().err == f"skipped {tmp_path}/a.jpg: is not an image that can be read\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["image.jpg"]
 
 

@@ -99,7 +99,7 @@ def test_a_list_that_names_itself_ends(tmp_path):
     listing = tmp_path / "loop.txt"
     listing.write_text("loop.txt\n")
     (frame,) = open_sources([str(listing)])
-    assert frame.problem == "is not a image that can be read"
+    assert frame.problem == "is not an image that can be read"
 
 
 def test_a_list_of_folders_and_globs(tmp_path):
@@ -112,7 +112,7 @@ def test_a_list_of_folders_and_globs(tmp_path):
     ("content", "problem"),
     [
         (b"", "is empty (zero bytes)"),
-        (b"not a image", "is not a image that can be read"),
+        (b"not an image", "is not an image that can be read"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", None),
     ],
 )
@@ -305,7 +305,7 @@ def test_images_and_videos_over_http(tmp_path):
         frames = list(open_sources([f"{address}/{name}" for name in names]))
     assert [frame.name for frame in frames] == ["a.png", "b.jpg", "missing.png"] + ["video.avi"] * 4
     assert frames[0].image.mean() == 70
-    assert frames[1].problem == "is not a image that can be read"
+    assert frames[1].problem == "is not an image that can be read"
     assert frames[2].problem == "cannot be fetched: HTTP Error 404: Not Found"
     assert [round(frame.image.mean(), -1) for frame in frames[3:]] == [0, 20, 40, 60]
 

@@ -86,7 +86,7 @@ def _laid_out(rng: np.random.Generator, plane: np.ndarray, beyond: int) -> tuple
 
 
 def upright_cases() -> list[Case]:
-    """Pixels of a image that is turned clockwise, then mirrored, then fitted into the input."""
+    """Pixels of an image that is turned clockwise, then mirrored, then fitted into the input."""
     rng = np.random.default_rng(7)
     cases = []
     for image_size, target_hw in (((9, 13), (16, 16)), ((24, 16), (8, 12)), ((16, 16), (8, 8))):
@@ -111,7 +111,7 @@ def upright_cases() -> list[Case]:
 
 
 def view_cases() -> list[Case]:
-    """Boxes in pixels of a image, and where they are in the view that shows it."""
+    """Boxes in pixels of an image, and where they are in the view that shows it."""
     rng = np.random.default_rng(8)
     cases = []
     for image_size, view_hw in (

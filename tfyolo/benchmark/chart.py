@@ -46,7 +46,7 @@ def save_chart(rows: Sequence[Row], threads: Sequence[int], path: Path, title: s
         rows: of a benchmark.
         threads: numbers of threads; the scatter plot shows the largest, panels that and the smallest, bars
             all.
-        path: of a image; its suffix says which kind.
+        path: of an image; its suffix says which kind.
         title: of the chart.
 
     Returns:

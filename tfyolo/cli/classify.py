@@ -91,7 +91,7 @@ def _train_arguments(parser: argparse.ArgumentParser) -> None:
         help="first N layers, or several by number",
     )
     add("--scale", type=float, default=0.08, metavar="P",
-        help="smallest share of a image in a random crop (%(default)s)")  # fmt: skip
+        help="smallest share of an image in a random crop (%(default)s)")  # fmt: skip
     add("--ratio", type=float, default=4 / 3, metavar="X", help="largest proportion of its sides (1.33)")
     add("--hflip", type=float, default=0.5, metavar="P", help="flips left to right (%(default)s)")
     add("--vflip", type=float, default=0.0, metavar="P", help="flips upside down (%(default)s)")

@@ -27,7 +27,7 @@ def shapes(
     """Draw a dataset of colored shapes on noise, in YOLO's layout; the same for the same arguments.
 
     Every image has 1 to `max_objects` shapes that hardly overlap, each a sixth to half of the image wide
-    and high. A image depends only on its split, number and the other arguments, so a larger `train` begins
+    and high. An image depends only on its split, number and the other arguments, so a larger `train` begins
     with the same images.
 
     Args:
@@ -37,7 +37,7 @@ def shapes(
         image_size: their width and height in pixels.
         classes: 1 to 3 of circle, rectangle, triangle.
         seed: another one draws other images.
-        max_objects: most shapes in a image.
+        max_objects: most shapes in an image.
 
     Returns:
         The dataset's YAML file, `shapes.yaml` in the folder.
@@ -97,7 +97,7 @@ def _write(
         rows.append(" ".join([str(class_id), *(f"{value:.8g}" for value in share)]) + "\n")
     written, data = cv2.imencode(".png", image[..., ::-1])
     if not written:
-        raise TfyoloError("a image cannot be encoded", path=stem)
+        raise TfyoloError("an image cannot be encoded", path=stem)
     stem.with_suffix(".png").write_bytes(data.tobytes())
     (labels / f"{stem.name}.txt").write_text("".join(rows))
 

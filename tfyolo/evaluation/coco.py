@@ -1,7 +1,7 @@
 """COCO's own protocol: predictions in COCO's results format, and its twelve figures.
 
 They differ a little from `metrics` (crowds are ignored, AP is a mean over 101 recalls, at most 100 detections
-a image count); published COCO figures are these.
+an image count); published COCO figures are these.
 """
 
 from __future__ import annotations
@@ -297,7 +297,7 @@ def evaluate(
         A value in 0..1 for each of `FIGURES`, -1 where there is nothing to find (COCO's convention).
 
     Raises:
-        TfyoloError: a row is about a image that `annotations` does not have.
+        TfyoloError: a row is about an image that `annotations` does not have.
 
     Source: Lin et al. 2014, Microsoft COCO, and cocodataset.org/#detection-eval.
     """

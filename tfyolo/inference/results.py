@@ -106,7 +106,7 @@ class Result:
         return annotate(self, labels=labels, confidences=confidences, thickness=thickness)
 
     def save(self, path: str | Path) -> Path:
-        """Write `plot()` to a image file; the suffix says which kind.
+        """Write `plot()` to an image file; the suffix says which kind.
 
         Raises:
             TfyoloError: an unknown suffix, or the file cannot be written.
@@ -139,7 +139,7 @@ def png_bytes(image: np.ndarray) -> bytes:
 
 
 def save_image(image: np.ndarray, path: str | Path) -> Path:
-    """Write uint8 (height, width, 3) RGB to a image file; the suffix says which kind.
+    """Write uint8 (height, width, 3) RGB to an image file; the suffix says which kind.
 
     Raises:
         TfyoloError: an unknown suffix, or the file cannot be written.

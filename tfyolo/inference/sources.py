@@ -114,7 +114,7 @@ def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
 
 def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if not source.strip():
-        raise TfyoloError("--source is empty", fix="name a image, folder, video or stream")
+        raise TfyoloError("--source is empty", fix="name an image, folder, video or stream")
     path = Path(source)
     if source in SOURCES and not path.exists():
         path = SOURCES[source]
@@ -139,7 +139,7 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if suffix in VIDEO_SUFFIXES:
         check_input(path, VIDEO)
         return [_video(str(path), path.name, vid_stride)]
-    # Anything else is taken for a image: what cannot be read is reported with the others.
+    # Anything else is taken for an image: what cannot be read is reported with the others.
     return [Frames(lambda: iter([_image(path)]), 1)]
 
 
@@ -151,7 +151,7 @@ def _webcam(source: str, vid_stride: int) -> Frames:
 
 
 def _remote(url: str, vid_stride: int) -> Frames:
-    """A image or video that is fetched, or a live stream."""
+    """An image or video that is fetched, or a live stream."""
     parts = urlsplit(url)
     _ = parts.port  # raises where it is none
     suffix = PurePosixPath(parts.path).suffix.lower()

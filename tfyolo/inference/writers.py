@@ -26,7 +26,7 @@ class Outputs:
     folder: Path
     images: bool = True
     txt: bool = False
-    """labels/NAME.txt. A image without boxes has an empty file: it was looked at, is a background to train
+    """labels/NAME.txt. An image without boxes has an empty file: it was looked at, is a background to train
     on, and keeps no file of an earlier run. (YOLOv5 writes none.)"""
     txt_confidence: bool = False
     crops: bool = False

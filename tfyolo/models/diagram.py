@@ -1,4 +1,4 @@
-"""A image of a network: backbone, neck, head and their connections."""
+"""An image of a network: backbone, neck, head and their connections."""
 
 from __future__ import annotations
 

@@ -46,11 +46,11 @@ fs.writeFileSync(
   JSON.stringify(chosen.map((name, i) => ({ file: `${name}.jpg`, title: `Blood smear ${i + 1}` }))),
 );
 
-// What the page carries of others, all of it under the Apache licence but for the photographs.
+// What the page carries of others, all of it under the Apache license but for the photographs.
 const { dependencies } = JSON.parse(fs.readFileSync(path.join(demo, 'package.json'), 'utf8'));
 const carried = Object.keys(dependencies).map((name) => {
   const { version, license } = JSON.parse(fs.readFileSync(path.join(modules, name, 'package.json'), 'utf8'));
-  if (license !== 'Apache-2.0') throw new Error(`${name} has the licence ${license}: see to its notice`);
+  if (license !== 'Apache-2.0') throw new Error(`${name} has the license ${license}: see to its notice`);
   return `${name} ${version}`;
 });
 const notice = `This page contains ${carried.join(', ')}, and photographs of BCCD (MIT: samples/LICENSE).\n\n`;

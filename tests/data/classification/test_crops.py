@@ -15,7 +15,7 @@ from tfyolo.errors import TfyoloError
 
 
 def sample(*boxes, hw=(100, 200)):
-    """A image with these boxes, left, top, right, bottom in pixels."""
+    """An image with these boxes, left, top, right, bottom in pixels."""
     corners = np.array(boxes, np.float64) / np.array([hw[1], hw[0]] * 2)
     xywh = np.concatenate([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], 1)
     return Sample("a.jpg", hw, np.zeros(len(boxes), np.int64), xywh.astype(np.float32))

@@ -43,7 +43,7 @@ def test_val_comes_before_valid_and_hidden_folders_are_passed_over(tmp_path):
 def test_images_that_cannot_be_used_are_named_and_left_out(tmp_path):
     class_folders(tmp_path, train=2)
     (tmp_path / "train/red/broken.jpg").write_bytes(b"\xff\xd8\xff nothing follows")
-    (tmp_path / "train/red/notes.txt").write_text("not a image")
+    (tmp_path / "train/red/notes.txt").write_text("not an image")
     shutil.copy(tmp_path / "train/red/0.png", tmp_path / "train/red/again.png")
     scan = scan_folders(read_folders(tmp_path), "train")
     assert (len(scan.samples), scan.corrupt, scan.duplicates) == (7, 1, 1)

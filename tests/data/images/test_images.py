@@ -32,9 +32,9 @@ def encoded_image(format="JPEG", mode="RGB", **options):
 def test_what_is_no_image(tmp_path, data):
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
-    with pytest.raises(ImageError, match=r"a\.jpg: is (empty|not a image)"):
+    with pytest.raises(ImageError, match=r"a\.jpg: is (empty|not an image)"):
         read_image(path)
-    with pytest.raises(ImageError, match=r"camera: is (empty|not a image)"):
+    with pytest.raises(ImageError, match=r"camera: is (empty|not an image)"):
         decode_image(data, "camera")
 
 

@@ -74,7 +74,7 @@ class Composer:
         return image, normalize(flip_labels(labels, out_hw, left_right, up_down), out_hw)
 
     def _scene(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> tuple[Any, Any]:
-        """A mosaic, two blended ones, or a image alone; labels as class and corners in pixels, clipped."""
+        """A mosaic, two blended ones, or an image alone; labels as class and corners in pixels, clipped."""
 
         def alone() -> tuple[Any, Any]:
             view = random_view(chance, settings, out_hw, out_hw)

@@ -103,7 +103,7 @@ def mosaic(sizes_xy: Any, middle_xy: Any, view: View, out_hw: Hw) -> Layout:
 
 
 def _begin(place: int, side: int, low: Any, high: Any, size: Any) -> Any:
-    """Where a image begins, so that it ends or begins at its line."""
+    """Where an image begins, so that it ends or begins at its line."""
     return low - size if place == 0 else high if place == side - 1 else low
 
 

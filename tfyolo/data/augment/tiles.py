@@ -11,7 +11,7 @@ from tfyolo.data.images.letterbox import PAD_VALUE
 
 
 def draw_cell(image: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
-    """The part of a image that its cell shows.
+    """The part of an image that its cell shows.
 
     The visible part of the image is rounded to whole pixels and resized once; boxes follow the rounded
     mapping, so that they sit where the pixels are.
@@ -74,7 +74,7 @@ def draw(images: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[An
 
 
 def place_labels(labels: Any, extent_xyxy: Any) -> Any:
-    """Labels (n, 5) class, xywh as shares of a image -> class, xyxy in pixels of the image."""
+    """Labels (n, 5) class, xywh as shares of an image -> class, xyxy in pixels of the image."""
     origin, size = extent_xyxy[:2], extent_xyxy[2:] - extent_xyxy[:2]
     center, half = labels[:, 1:3], labels[:, 3:5] / 2
     return tf.concat([labels[:, :1], (center - half) * size + origin, (center + half) * size + origin], -1)

@@ -26,7 +26,7 @@ CACHES = ("none", "ram", "disk")
 
 
 class ImageTable:
-    """Images and labels as tensors; the index of a image is its place in `samples`.
+    """Images and labels as tensors; the index of an image is its place in `samples`.
 
     Args:
         samples: from a scan.
@@ -37,7 +37,7 @@ class ImageTable:
         progress: is told how many images of how many are kept.
 
     Raises:
-        TfyoloError: a image cannot be read, no such cache, or no room for it.
+        TfyoloError: an image cannot be read, no such cache, or no room for it.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ def _decode(data: Any) -> np.ndarray:
 
 
 def _decoder_index(header: ImageHeader, image_size: int) -> int:
-    """What decodes a image: JPEG with the largest reduction that leaves it as large as the input."""
+    """What decodes an image: JPEG with the largest reduction that leaves it as large as the input."""
     if header.format in _JPEG:
         longer_side = max(header.hw)
         return max(i for i, ratio in enumerate(_RATIOS) if ratio == 1 or longer_side / ratio >= image_size)

@@ -16,7 +16,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inputs import RECORDS, open_input
 
 WHOLE_FILE = (-1, 0, 0)
-"""Stands for the place of a image that is a file of its own."""
+"""Stands for the place of an image that is a file of its own."""
 _HEAD, _FOOT = 12, 4
 """Bytes around a record: its length and that number's checksum; the record's checksum."""
 _BUFFER = 1 << 17
@@ -44,7 +44,7 @@ def record_places(samples: Sequence[Sample]) -> list[tuple[int, int, int]]:
 
 
 def read_record_image(path: Any, place: Any) -> Any:
-    """The bytes of a image in a TFRecord file, without reading what lies before it.
+    """The bytes of an image in a TFRecord file, without reading what lies before it.
 
     Args:
         path: of the file.

@@ -29,7 +29,7 @@ class ClassificationAugmentation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    scale: float = Field(0.08, gt=0, le=1, description="smallest share of a image's area in a random crop")
+    scale: float = Field(0.08, gt=0, le=1, description="smallest share of an image's area in a random crop")
     ratio: float = Field(4 / 3, ge=1, le=10, description="largest proportion of a random crop's sides")
     hflip: float = Field(0.5, ge=0, le=1, description="probability of a flip left to right")
     vflip: float = Field(0.0, ge=0, le=1, description="probability of a flip upside down")
@@ -44,7 +44,7 @@ class ClassificationAugmentation(BaseModel):
 class StepSeeds(keras.random.SeedGenerator):
     """Seeds that depend on a key only, and not on how often a layer was called before.
 
-    Keras' own count up in a variable: what a image gets would depend on the order in which threads come to
+    Keras' own count up in a variable: what an image gets would depend on the order in which threads come to
     it, and a resumed run would begin anew.
 
     Example:
@@ -170,7 +170,7 @@ class BatchAugmenter:
 
 
 def crop_window(chance: RandomStream, shape: Any, settings: ClassificationAugmentation) -> tuple[Any, ...]:
-    """Top, left, height and width of a random part of a image, int32.
+    """Top, left, height and width of a random part of an image, int32.
 
     Its share of the area is uniform in `scale`..1, its proportions log-uniform in 1/`ratio`..`ratio`. Of ten
     draws the first that fits is taken, or else the largest middle part of allowed proportions.

@@ -159,7 +159,7 @@ def class_folders(dataset: Dataset) -> tuple[str, ...]:
 
 
 def crop_places(sample: Sample, margin: float, square: bool) -> np.ndarray:
-    """Where to cut the boxes of a image.
+    """Where to cut the boxes of an image.
 
     Args:
         sample: the image and its boxes.
@@ -200,7 +200,7 @@ class _Cutter:
     options: CropOptions
 
     def __call__(self, sample: Sample, folder: Path, stem: str) -> _Cut:
-        """Write the crops of a image into `folder`."""
+        """Write the crops of an image into `folder`."""
         counts = np.zeros(len(self.folders), np.int64)
         if not len(sample.classes):
             return _Cut(counts)

@@ -126,7 +126,7 @@ def scan_folders(
 
     Returns:
         Samples in the order of classes and paths, each with one class and a box of the whole image; what
-        was wrong with others. A class without a image is a warning.
+        was wrong with others. A class without an image is a warning.
 
     Raises:
         TfyoloError: no such split, a folder is no class, there is no image, or in `train` a class has

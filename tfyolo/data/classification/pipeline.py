@@ -57,7 +57,7 @@ class ClassificationPipeline:
         progress: is told how many images of how many the cache holds.
 
     Raises:
-        TfyoloError: no samples, or a image that TensorFlow cannot decode.
+        TfyoloError: no samples, or an image that TensorFlow cannot decode.
 
     Example:
         >>> pipeline = ClassificationPipeline(scan.samples, 3, ClassificationAugmentation())  # doctest: +SKIP

@@ -73,7 +73,7 @@ class Labels:
 
 
 def label_path(image: str | Path) -> Path:
-    """The label file of a image, by YOLOv5's rule: the last folder called `images` becomes `labels`.
+    """The label file of an image, by YOLOv5's rule: the last folder called `images` becomes `labels`.
 
     Without such a folder the label file is beside the image.
 

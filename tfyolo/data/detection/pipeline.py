@@ -63,7 +63,7 @@ class Pipeline:
         progress: is told how many images of how many the cache holds.
 
     Raises:
-        TfyoloError: no samples, or a image that TensorFlow cannot decode.
+        TfyoloError: no samples, or an image that TensorFlow cannot decode.
 
     Example:
         >>> options = PipelineOptions(image_size=320)

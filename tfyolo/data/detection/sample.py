@@ -12,7 +12,7 @@ from tfyolo.data.detection.labels import Problem
 
 @dataclass(frozen=True)
 class Sample:
-    """A image that can be used, with its labels.
+    """An image that can be used, with its labels.
 
     Args:
         image: the file.

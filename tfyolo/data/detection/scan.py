@@ -1,4 +1,4 @@
-"""Finding and checking the images and labels of a dataset's split, without decoding a image."""
+"""Finding and checking the images and labels of a dataset's split, without decoding an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a classifier sees a image: its middle, resized."""
+"""How a classifier sees an image: its middle, resized."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def center_crop(image: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
-    """The largest part of a image around its middle that has the proportions of `hw`, resized to it.
+    """The largest part of an image around its middle that has the proportions of `hw`, resized to it.
 
     Args:
         image: uint8 (height, width, 3) RGB.

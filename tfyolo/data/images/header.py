@@ -1,4 +1,4 @@
-"""The header of a image file: format, size, rotation, and whether the file is whole. Nothing is decoded.
+"""The header of an image file: format, size, rotation, and whether the file is whole. Nothing is decoded.
 
 OpenCV alone is not enough: it decodes any size that a header claims, prints warnings instead of raising them,
 and versions of it return the upper half of a cut JPEG on gray.
@@ -49,12 +49,12 @@ RESAVE = "save it again as JPEG or PNG, or remove it"
 
 
 class ImageError(TfyoloError):
-    """A image cannot be used: missing, empty, cut short, too large, or no image at all."""
+    """An image cannot be used: missing, empty, cut short, too large, or no image at all."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What is known of a image before it is decoded.
+    """What is known of an image before it is decoded.
 
     Args:
         format: JPEG, PNG, BMP, WEBP, TIFF or PNM.
@@ -68,7 +68,7 @@ class ImageHeader:
 
 
 def read_header(path: str | Path) -> ImageHeader:
-    """Read the format, size and rotation of a image and check that it is whole, without decoding it.
+    """Read the format, size and rotation of an image and check that it is whole, without decoding it.
 
     JPEG, PNG, WebP and TIFF are checked by their structure; BMP and PNM, which are not compressed, are read.
 
@@ -92,7 +92,7 @@ def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
     start = stream.read(12)
     kind = next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)
     if kind is None or (kind == "WEBP" and len(start) == 12 and start[8:] != b"WEBP"):
-        raise ImageError("is not a image that can be read", path=name, fix=RESAVE)
+        raise ImageError("is not an image that can be read", path=name, fix=RESAVE)
     stream.seek(0)
     try:
         header, whole = _tiff(stream, size) if kind == "TIFF" else _other(kind, stream, size, name)

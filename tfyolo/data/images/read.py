@@ -30,7 +30,7 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read a image as it is meant to be seen.
+    """Read an image as it is meant to be seen.
 
     The EXIF rotation is applied; gray, palette and CMYK images become RGB; transparency is dropped;
     16-bit images are scaled to 8 bits, float images (PFM) from 0..1 to 0..255.
@@ -69,7 +69,7 @@ def read_sample_image(sample: Sample) -> np.ndarray:
 
 
 def read_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
-    """The bytes of a image file, or those of one inside a larger file.
+    """The bytes of an image file, or those of one inside a larger file.
 
     Args:
         path: the file.
@@ -95,7 +95,7 @@ def read_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
 
 
 def decode_image(data: bytes, name: str | Path = "image") -> np.ndarray:
-    """Decode the bytes of a image file, as `read_image` does.
+    """Decode the bytes of an image file, as `read_image` does.
 
     Args:
         data: the whole file.

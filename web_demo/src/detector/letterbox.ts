@@ -1,6 +1,6 @@
 /** Fitting an image into the network's input without changing its proportions, pixel for pixel as in Python. */
 
-/** Grey that YOLOv5 trains with. */
+/** Gray that YOLOv5 trains with. */
 export const PAD_VALUE = 114;
 
 /** Where an image lies in the input: a point (x, y) of the image is at `ratio * (x, y) + padXy` of the input. */

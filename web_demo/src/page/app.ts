@@ -77,7 +77,7 @@ function showViews(): void {
   offerOutputs(store);
   // A bitmap holds memory until it is closed; all views have let go of it here.
   store.listen((state, before) => {
-    if (state.picture !== before.picture) before.picture?.shown.close();
+    if (state.image !== before.image) before.image?.shown.close();
   });
 }
 

@@ -4,11 +4,11 @@ import { type Detector, DetectorError } from '../detector';
 import { latest } from './latest';
 import { describeError } from './sentences';
 import type { Session } from './session';
-import { fullResolution, type Picture, type State, thresholds } from './state';
+import { fullResolution, type SourceImage, type State, thresholds } from './state';
 import type { Store } from './store';
 
 export class Detecting {
-  /** Detect in the picture that is shown; of many requests the last one counts. */
+  /** Detect in the image that is shown; of many requests the last one counts. */
   readonly request = latest(() => this.detectShown());
 
   private warm: Detector | null = null;
@@ -25,19 +25,19 @@ export class Detecting {
    *
    * @throws DetectorError
    */
-  async detectFrame(picture: Picture, wanted: () => boolean): Promise<void> {
+  async detectFrame(image: SourceImage, wanted: () => boolean): Promise<void> {
     const { detector } = this.session;
     let result = null;
     try {
-      result = (await detector?.detect(fullResolution(picture), thresholds(this.store.state))) ?? null;
+      result = (await detector?.detect(fullResolution(image), thresholds(this.store.state))) ?? null;
     } catch (error) {
-      picture.shown.close();
+      image.shown.close();
       // Another model has taken over: the next frame is for it.
       if (isDisposed(error)) return;
       throw error;
     }
-    if (wanted()) this.store.send({ type: 'frame', picture, result, time: performance.now() });
-    else picture.shown.close();
+    if (wanted()) this.store.send({ type: 'frame', image, result, time: performance.now() });
+    else image.shown.close();
   }
 
   /** Tell of a failure; an engine that stopped for good is let go. */
@@ -48,12 +48,12 @@ export class Detecting {
   }
 
   private async detectShown(): Promise<void> {
-    const { picture } = this.store.state;
+    const { image } = this.store.state;
     const { detector } = this.session;
-    if (!picture || !detector) return;
-    const isCurrent = () => picture === this.store.state.picture && detector === this.session.detector;
+    if (!image || !detector) return;
+    const isCurrent = () => image === this.store.state.image && detector === this.session.detector;
     try {
-      const result = await detector.detect(fullResolution(picture), thresholds(this.store.state));
+      const result = await detector.detect(fullResolution(image), thresholds(this.store.state));
       if (!isCurrent()) return;
       this.store.send({ type: 'detected', result });
       // Caches are cold for the first image: its times would tell of that, so it is done once more.
@@ -66,10 +66,10 @@ export class Detecting {
 
   private update(state: State, before: State): void {
     const playing = state.source && state.source.kind !== 'still' && !state.source.paused;
-    if (playing || !state.picture) return;
+    if (playing || !state.image) return;
     const [now, then] = [thresholds(state), thresholds(before)];
     const moved = now.confidence !== then.confidence || now.iou !== then.iou;
-    const undone = !state.result && (state.picture !== before.picture || state.model !== before.model);
+    const undone = !state.result && (state.image !== before.image || state.model !== before.model);
     if (moved || undone) this.request();
   }
 }

@@ -19,7 +19,7 @@ export interface FoundFile<F> {
 const IMAGE = /\.(jpe?g|png|webp|gif|bmp|avif)$/i;
 const VIDEO = /\.(mp4|m4v|mov|webm|mkv|ogv|avi)$/i;
 
-/** A model takes its folder with it: pictures beside a model.json are of no interest. */
+/** A model takes its folder with it: images beside a model.json are of no interest. */
 export function sortFiles<F>(found: readonly FoundFile<F>[]): SortedFiles<F> {
   const files = found.filter(({ path }) => !nameOf(path).startsWith('.'));
   const nothing = { images: [], videos: [], others: [] };

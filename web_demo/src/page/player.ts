@@ -10,7 +10,7 @@ import {
 } from './sentences';
 import { type CameraWish, describeStream, hasCameraApi, listCameras, openCamera, stopStream } from './sources/camera';
 import { playLive } from './sources/live';
-import { openPicture } from './sources/stills';
+import { openImage } from './sources/stills';
 import { attachVideo } from './sources/video';
 import { isLive, type Still } from './state';
 import type { Store } from './store';
@@ -34,12 +34,12 @@ export class Player {
     const still = this.store.state.stills.find((one) => one.id === id);
     if (!still) return;
     try {
-      const picture = await openPicture(still);
-      if (turn !== this.turn) return picture.shown.close();
+      const image = await openImage(still);
+      if (turn !== this.turn) return image.shown.close();
       this.stopLive();
       this.lastStill = id;
       this.store.send({ type: 'source', source: { kind: 'still', id } });
-      this.store.send({ type: 'picture', picture });
+      this.store.send({ type: 'image', image });
     } catch (error) {
       this.reject(still, error);
     }
@@ -120,7 +120,7 @@ export class Player {
     };
     this.store.send({ type: 'source', source: { kind, name, paused: false } });
     void playLive(this.video, name, controller.signal, {
-      onFrame: (picture) => this.detecting.detectFrame(picture, () => !controller.signal.aborted),
+      onFrame: (image) => this.detecting.detectFrame(image, () => !controller.signal.aborted),
       onError: (error) => {
         onError(error);
         this.backToStill();
@@ -141,7 +141,7 @@ export class Player {
     if (still) void this.openStill(still.id);
     else {
       this.store.send({ type: 'source', source: null });
-      this.store.send({ type: 'picture', picture: null });
+      this.store.send({ type: 'image', image: null });
     }
   }
 }

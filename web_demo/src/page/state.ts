@@ -24,7 +24,7 @@ export interface Still {
 }
 
 /** What is shown and detected in. Its owner closes `shown` when another takes its place. */
-export interface Picture {
+export interface SourceImage {
   readonly name: string;
   readonly width: number;
   readonly height: number;
@@ -35,7 +35,7 @@ export interface Picture {
 }
 
 /** What to detect in: what is shown, unless that is a smaller copy. */
-export function fullResolution({ shown, blob, width }: Picture): ImageBitmap | Blob {
+export function fullResolution({ shown, blob, width }: SourceImage): ImageBitmap | Blob {
   return blob && shown.width < width ? blob : shown;
 }
 
@@ -70,8 +70,8 @@ export interface State {
   readonly source: Source | null;
   readonly cameras: readonly Camera[];
   readonly camera: string;
-  readonly picture: Picture | null;
-  /** Of `picture`, all classes. */
+  readonly image: SourceImage | null;
+  /** Of `image`, all classes. */
   readonly result: DetectionResult | null;
   /** When the last frames were done, in milliseconds. */
   readonly frameTimes: readonly number[];
@@ -94,9 +94,9 @@ export type Action =
   | { readonly type: 'source'; readonly source: Source | null }
   | { readonly type: 'pause'; readonly paused: boolean }
   | { readonly type: 'cameras'; readonly cameras: readonly Camera[]; readonly camera: string }
-  | { readonly type: 'picture'; readonly picture: Picture | null }
+  | { readonly type: 'image'; readonly image: SourceImage | null }
   | { readonly type: 'detected'; readonly result: DetectionResult }
-  | { readonly type: 'frame'; readonly picture: Picture; readonly result: DetectionResult | null; readonly time: number }
+  | { readonly type: 'frame'; readonly image: SourceImage; readonly result: DetectionResult | null; readonly time: number }
   | { readonly type: 'alert'; readonly tone?: Alert['tone']; readonly text: string }
   | { readonly type: 'dismiss'; readonly id: number };
 
@@ -112,7 +112,7 @@ export const INITIAL: State = {
   source: null,
   cameras: [],
   camera: '',
-  picture: null,
+  image: null,
   result: null,
   frameTimes: [],
   alerts: [],
@@ -172,14 +172,14 @@ export function reduce(state: State, action: Action): State {
         : { ...state, source: { ...state.source, paused: action.paused }, frameTimes: [] };
     case 'cameras':
       return { ...state, cameras: action.cameras, camera: action.camera };
-    case 'picture':
-      return { ...state, picture: action.picture, result: null };
+    case 'image':
+      return { ...state, image: action.image, result: null };
     case 'detected':
       return { ...state, result: action.result };
     case 'frame':
       return {
         ...state,
-        picture: action.picture,
+        image: action.image,
         result: action.result,
         frameTimes: [...state.frameTimes, action.time].slice(-FRAMES),
       };

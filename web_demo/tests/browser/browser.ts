@@ -74,11 +74,11 @@ export async function ready(page: Page): Promise<void> {
 }
 
 /** Choose one of the test's photographs, and wait for what is found in it. */
-export async function detect(page: Page, picture: string): Promise<Found[]> {
-  await page.setInputFiles('#file', path.join(MODELS, picture));
+export async function detect(page: Page, image: string): Promise<Found[]> {
+  await page.setInputFiles('#file', path.join(MODELS, image));
   await page.waitForFunction(
     (name) => document.documentElement.dataset.image === name && document.documentElement.dataset.state === 'ready',
-    picture,
+    image,
     { timeout: SLOW_MS },
   );
   return saved(page);

@@ -18,7 +18,7 @@ interface Expected {
 }
 
 const EXPECTED: Expected[] = JSON.parse(fs.readFileSync(path.join(MODELS, 'expected.json'), 'utf8'));
-/** Emulated GPUs take seconds: two files each, and one picture. */
+/** Emulated GPUs take seconds: two files each, and one image. */
 const EMULATED: Partial<Record<EngineId, readonly string[]>> = {
   'litert-webgpu': ['float32-postprocess.tflite'],
   'tfjs-webgpu': ['float32-builtin_web_model/model.json'],
@@ -40,16 +40,16 @@ describe('every engine and every file', () => {
     const page = await open(fixtures.browser, `${fixtures.server.url}?model=${fixtures.server.model(file.path)}&engine=${engine}`);
     await ready(page);
     expect(await page.getAttribute('html', 'data-engine')).toBe(engine);
-    const pictures = EMULATED[engine] ? ['BloodImage_00062.png'] : Object.keys(file.found);
-    for (const picture of pictures) compare(await detect(page, picture), file, picture);
+    const images = EMULATED[engine] ? ['BloodImage_00062.png'] : Object.keys(file.found);
+    for (const image of images) compare(await detect(page, image), file, image);
     expect(faultsOf(page)).toEqual([]);
     await page.context().close();
   });
 });
 
 /** The JSON has one decimal of pixels and four of scores. */
-function compare(found: Found[], file: Expected, picture: string): void {
-  const expected = file.found[picture]!;
+function compare(found: Found[], file: Expected, image: string): void {
+  const expected = file.found[image]!;
   expect(found.length).toBe(expected.length);
   // LiteRT computes integers alike everywhere; floats differ in the order of additions.
   const exact = file.kind === 'tflite' && file.precision === 'int8';
@@ -63,7 +63,7 @@ function compare(found: Found[], file: Expected, picture: string): void {
     if (exact && moved) ties++;
     expect(best.iou).toBeGreaterThan(exact && moved ? 0.7 : 0.98);
   }
-  // Integers have equal scores now and then. Which of two neighbours comes first, the top-k of such a file leaves open.
+  // Integers have equal scores now and then. Which of two neighbors comes first, the top-k of such a file leaves open.
   expect(ties).toBeLessThanOrEqual(file.nms === 'builtin' ? 2 : 0);
 }
 

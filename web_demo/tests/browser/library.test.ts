@@ -28,7 +28,7 @@ beforeAll(async () => {
     };
     (globalThis as any).load = (model: string, more: object) =>
       (globalThis as any).createDetector({ model: `models-of-tests/${model}`, wasmFolder: '/library/', ...more });
-    (globalThis as any).picture = async () => (await fetch('models-of-tests/BloodImage_00007.png')).blob();
+    (globalThis as any).fetchImage = async () => (await fetch('models-of-tests/BloodImage_00007.png')).blob();
   });
 }, SLOW_MS);
 afterAll(async () => {
@@ -38,9 +38,9 @@ afterAll(async () => {
 
 test('all kinds of sources give the same', async () => {
   const found = await page.evaluate(async () => {
-    const { load, picture } = globalThis as any;
+    const { load, fetchImage } = globalThis as any;
     const detector = await load('int8-builtin.tflite', { engine: 'litert-wasm' });
-    const blob: Blob = await picture();
+    const blob: Blob = await fetchImage();
     const image = new Image();
     image.src = URL.createObjectURL(blob);
     await image.decode();
@@ -68,9 +68,9 @@ test('all kinds of sources give the same', async () => {
 
 test('options keep less', async () => {
   const [all, sure, one, few] = await page.evaluate(async () => {
-    const { load, picture } = globalThis as any;
+    const { load, fetchImage } = globalThis as any;
     const detector = await load('int8-none.tflite', { engine: 'litert-wasm' });
-    const blob = await picture();
+    const blob = await fetchImage();
     const found = [];
     for (const options of [{}, { confidence: 0.7 }, { classes: [2] }, { maxDetections: 3 }])
       found.push((await detector.detect(blob, options)).detections);
@@ -108,9 +108,9 @@ test('auto times the engines, says why, and remembers', async () => {
 
 test('detection begins with the first engine, and moves to the quickest', async () => {
   const { early, late, begun, settled } = await page.evaluate(async () => {
-    const { load, picture } = globalThis as any;
+    const { load, fetchImage } = globalThis as any;
     const detector = await load('int8-none.tflite', { retime: true });
-    const blob = await picture();
+    const blob = await fetchImage();
     const begun = detector.choice;
     const early = (await detector.detect(blob)).detections;
     await detector.settled;
@@ -132,10 +132,10 @@ test('detection begins with the first engine, and moves to the quickest', async 
 
 test('another engine goes on when one stops', async () => {
   const { found, before, after, told } = await page.evaluate(async () => {
-    const { load, picture, workers } = globalThis as any;
+    const { load, fetchImage, workers } = globalThis as any;
     let told: any = null;
     const detector = await load('int8-none.tflite', { engine: 'litert-wasm', onEngineChange: (choice: any) => (told = choice) });
-    const blob = await picture();
+    const blob = await fetchImage();
     const before = detector.choice.engine;
     const lost = detector.detect(blob);
     workers.at(-1).dispatchEvent(new ErrorEvent('error', { message: 'the GPU is gone' }));
@@ -157,7 +157,7 @@ test.each([
   ['is spoilt', 'spoilt.tflite', { engine: 'litert-wasm' }, 'model-corrupt'],
   ['has another task', 'task.tflite', {}, 'model-task'],
   ['has another shape than it says', 'shape.tflite', {}, 'model-shape'],
-  ['is a picture', 'odd.png', {}, 'model-unknown'],
+  ['is an image', 'odd.png', {}, 'model-unknown'],
   ['has no contract', 'bare_web_model/model.json', {}, 'model-without-contract'],
   ['runs on other engines', 'int8-none.tflite', { engine: 'tfjs-wasm' }, 'engine-unavailable'],
   ['runs on no engine of this name', 'int8-none.tflite', { engine: 'none such' }, 'engine-unavailable'],
@@ -184,7 +184,7 @@ test('sources that do not decode, and a detector that is gone', async () => {
     const detector = await load('int8-none.tflite', { engine: 'litert-wasm' });
     const codes: string[] = [];
     const note = (error: any) => codes.push(error.code);
-    await detector.detect(new Blob(['no picture'])).catch(note);
+    await detector.detect(new Blob(['no image'])).catch(note);
     await detector.detect(new Image()).catch(note);
     detector.dispose();
     await detector.detect(new ImageData(8, 8)).catch(note);

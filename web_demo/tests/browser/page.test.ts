@@ -123,13 +123,13 @@ test('several images, one of which is none', () =>
 
 test('an image that is pasted', () =>
   withPage(async (page) => {
-    const picture = fs.readFileSync(path.join(MODELS, 'odd.png')).toString('base64');
+    const image = fs.readFileSync(path.join(MODELS, 'odd.png')).toString('base64');
     await page.evaluate(async (base64) => {
       const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
       const data = new DataTransfer();
       data.items.add(new File([bytes], 'pasted.png', { type: 'image/png' }));
       document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }));
-    }, picture);
+    }, image);
     await page.waitForFunction(() => document.documentElement.dataset.image === 'pasted.png');
     expect((await saved(page)).length).toBeGreaterThan(3);
   }));
@@ -201,13 +201,13 @@ test('resize and theme', () =>
       expect(scroll).toBeLessThanOrEqual(0);
       expect(stage).toBeLessThan(1.5);
     }
-    const colour = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
-    const light = await colour();
+    const color = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    const light = await color();
     await page.locator('#theme input[value=dark]').check({ force: true });
-    expect(await colour()).not.toBe(light);
+    expect(await color()).not.toBe(light);
     await page.reload();
     await ready(page);
-    expect(await colour()).not.toBe(light);
+    expect(await color()).not.toBe(light);
   }, `?${ONE_THREAD}`, { colorScheme: 'light' }));
 
 test('by keyboard alone', () =>

@@ -58,21 +58,21 @@ afterAll(() => fs.rmSync(SNIPPETS, { recursive: true, force: true }));
 test.each(FILES)('%s', { timeout: SLOW_MS }, async (file) => {
   const page = await open(fixtures.browser, `${fixtures.server.url}client.html?file=${file}`);
   await ready(page);
-  const pictures = Object.keys(EXPECTED[0]!.found);
+  const images = Object.keys(EXPECTED[0]!.found);
   const all = await page.evaluate(
-    async ([file, pictures]) => {
+    async ([file, images]) => {
       const { load, detect } = (globalThis as any).client;
       const model = await load(`/models-of-tests/${file.endsWith('.tflite') ? file : `${file}/model.json`}`, '/litert-wasm/');
       const found: Record<string, { name: string; score: number; box: number[] }[]> = {};
-      for (const picture of pictures) found[picture] = await detect(model, await (await fetch(`/models-of-tests/${picture}`)).blob());
+      for (const image of images) found[image] = await detect(model, await (await fetch(`/models-of-tests/${image}`)).blob());
       return found;
     },
-    [file, pictures] as const,
+    [file, images] as const,
   );
   const expected = EXPECTED.find((one) => one.path.startsWith(file))!;
-  for (const picture of pictures) {
-    const found = all[picture]!.filter((one) => one.score > 0.25);
-    const wanted = expected.found[picture]!;
+  for (const image of images) {
+    const found = all[image]!.filter((one) => one.score > 0.25);
+    const wanted = expected.found[image]!;
     expect(wanted.length).toBeGreaterThan(5);
     // Python suppresses with an IoU of 0.45; files that suppress themselves were exported with 0.6.
     if (file.includes('none')) expect(found.length).toBe(wanted.length);
@@ -91,19 +91,19 @@ test('a classifier', async () => {
   const page = await open(fixtures.browser, `${fixtures.server.url}client.html?file=${CLASSIFIER}`);
   await ready(page);
   const found = await page.evaluate(
-    async ([file, pictures]) => {
+    async ([file, images]) => {
       const { load, classify } = (globalThis as any).client;
       const model = await load(`/models-of-tests/${file}`, '/litert-wasm/');
       const all: Record<string, { name: string; probability: number }[]> = {};
-      for (const picture of pictures) all[picture] = await classify(model, await (await fetch(`/models-of-tests/${picture}`)).blob());
+      for (const image of images) all[image] = await classify(model, await (await fetch(`/models-of-tests/${image}`)).blob());
       return all;
     },
     [CLASSIFIER, Object.keys(wanted)] as const,
   );
-  for (const [picture, probabilities] of Object.entries(wanted)) {
-    expect(found[picture]!.map((one) => one.name)).toEqual(Object.keys(probabilities));
+  for (const [image, probabilities] of Object.entries(wanted)) {
+    expect(found[image]!.map((one) => one.name)).toEqual(Object.keys(probabilities));
     // A canvas averages in its own way, and this network tells images apart by little.
-    for (const { name, probability } of found[picture]!) expect(Math.abs(probability - probabilities[name]!)).toBeLessThan(0.1);
+    for (const { name, probability } of found[image]!) expect(Math.abs(probability - probabilities[name]!)).toBeLessThan(0.1);
   }
   await page.context().close();
 });

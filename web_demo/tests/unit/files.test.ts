@@ -44,7 +44,7 @@ describe('TensorFlow Lite', () => {
   });
 
   test.each([
-    ['a picture', 'odd.png', 'model-unknown'],
+    ['an image', 'odd.png', 'model-unknown'],
     ['cut short', 'cut.tflite', 'model-without-contract'],
     ['of another task', 'task.tflite', 'model-task'],
   ])('%s', async (_, name, code) => {

@@ -25,7 +25,7 @@ _UNREADABLE = VIDEO_SUFFIXES | {
 
 @dataclass(frozen=True)
 class Entry:
-    """A image that a split names; nothing of it has been read.
+    """An image that a split names; nothing of it has been read.
 
     Args:
         image: the file.
@@ -117,7 +117,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is a image's."""
+    """Whether the name is an image's."""
     return suffix_of(path) in IMAGE_SUFFIXES
 
 

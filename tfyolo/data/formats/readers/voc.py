@@ -200,7 +200,7 @@ def _stems(place: Path, folders: _Folders) -> Iterator[tuple[int | None, str, st
             yield line, *_split_name(row[: -len(words[-1])].strip() if flagged else row, folders)
         return
     found = set(folders.xml)
-    if folders.images == folders.annotations:  # a image without annotation beside it is a background
+    if folders.images == folders.annotations:  # an image without annotation beside it is a background
         found |= set(folders.by_stem)
     yield from ((None, stem, "") for stem in sorted(found))
 

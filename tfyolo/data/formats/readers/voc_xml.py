@@ -104,7 +104,7 @@ class _Collector:
 
 
 def read_annotation(path: Path) -> Annotation:
-    """Read the annotation of a image.
+    """Read the annotation of an image.
 
     A document type or an entity is refused before anything is expanded; files over 16 MiB and nesting over 50
     levels are refused too.

@@ -97,7 +97,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
     if not place.is_file():
         raise place_error(dataset.yaml_path, split, place)
     if suffix_of(place) != ".txt":
-        fix = "name a folder, or a .txt file with a image's path on each line"
+        fix = "name a folder, or a .txt file with an image's path on each line"
         raise TfyoloError(
             f"`{split}`: {place} is neither a folder nor a .txt list", path=dataset.yaml_path, fix=fix
         )
@@ -112,7 +112,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
             repeated += 1
             continue
         if not is_image(Path(row)):
-            noted.add(number, f"{Path(row).name} is not a image; passed over")
+            noted.add(number, f"{Path(row).name} is not an image; passed over")
             continue
         rows[row] = number
         image = _listed(bases, row)

@@ -39,7 +39,7 @@ class Names:
         self._stems: set[str] = set()
 
     def of(self, sample: Sample) -> str:
-        """The name of a image; the same one again for the same image."""
+        """The name of an image; the same one again for the same image."""
         source = (sample.image, sample.span)
         if source not in self._by_source:
             plain = Path(re.sub(r"[^\w .()+=@-]", "_", PureWindowsPath(sample.name).name).strip(" ."))
@@ -79,7 +79,7 @@ class Split:
     done: Callable[[], None] = lambda: None
 
     def put_image(self, sample: Sample, folder: Path) -> str:
-        """Bring a image into a folder of the new dataset; its name there.
+        """Bring an image into a folder of the new dataset; its name there.
 
         Raises:
             TfyoloError: it cannot be read, written, or linked.

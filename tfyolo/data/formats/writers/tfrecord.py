@@ -65,7 +65,7 @@ def write_split(split: Split) -> Place:
 
 
 def example(sample: Sample, encoded: bytes, name: str, classes: tuple[str, ...]) -> bytes:
-    """A image and its labels as a serialized tf.train.Example."""
+    """An image and its labels as a serialized tf.train.Example."""
     import tensorflow as tf
 
     def texts(*values: bytes) -> Any:

@@ -30,7 +30,7 @@ def write_split(split: Split) -> Place:
 
 
 def annotation(sample: Sample, name: str, classes: tuple[str, ...]) -> str:
-    """The XML of a image."""
+    """The XML of an image."""
     height, width = sample.hw
     rows = [
         "<annotation>", "\t<folder>JPEGImages</folder>", f"\t<filename>{escape(name)}</filename>",

@@ -15,7 +15,7 @@ FIT = 1e-4
 def write_split(split: Split) -> Place:
     """Write the images and label files of a split; the folder of its images.
 
-    Backgrounds get an empty label file. Where a image has outlines, all its rows are polygons, boxes as
+    Backgrounds get an empty label file. Where an image has outlines, all its rows are polygons, boxes as
     their four corners: YOLOv5 reads a file as one kind or the other. An outline that does not fill its box
     gives way to the box, which is what detectors learn.
     """
@@ -30,7 +30,7 @@ def write_split(split: Split) -> Place:
 
 
 def label_rows(sample: Sample) -> list[str]:
-    """The lines of a image's label file.
+    """The lines of an image's label file.
 
     Example:
         >>> from pathlib import Path

@@ -12,7 +12,7 @@ export type Frame = ImageBitmap | ImageData | Blob;
 
 export interface Requests {
   start: { ask: StartOptions; answer: { input: Runner['input'] } };
-  /** Median milliseconds of some runs on a grey image, after a warm-up. */
+  /** Median milliseconds of some runs on a gray image, after a warm-up. */
   time: { ask: { runs: number; mostMs: number }; answer: number };
   detect: { ask: { frame: Frame; options: DetectOptions }; answer: DetectionResult };
   memory: { ask: null; answer: MemoryUse };

@@ -3,7 +3,7 @@
 import type { ImageAnswers, ImageKind, ImageReply, ImageRequest } from './images';
 import { drawBoxes } from '../view/boxes';
 
-/** Labels as on screen, where a picture is about this wide; on small ones they must stay readable. */
+/** Labels as on screen, where an image is about this wide; on small ones they must stay readable. */
 const SCREEN_PX = 900;
 const LEAST_UNIT = 0.75;
 

@@ -25,28 +25,28 @@ export function offerOutputs(store: Store): void {
   };
   const buttons = [
     act('save-image', async (state) => {
-      const { name, blob, shown } = state.picture!;
+      const { name, blob, shown } = state.image!;
       const image = blob ?? (await createImageBitmap(shown));
       const png = await askImages('png', { image, detections: visibleDetections(state) }, blob ? [] : [image as ImageBitmap]);
       saveFile(savedName(name, 'png'), png);
     }),
     act('copy-json', (state) => copy(store, jsonOf(state))),
     act('save-json', (state) => saveText(state, 'json', 'application/json', jsonOf(state))),
-    act('save-csv', (state) => saveText(state, 'csv', 'text/csv', toCsv(state.picture!.name, visibleDetections(state)))),
+    act('save-csv', (state) => saveText(state, 'csv', 'text/csv', toCsv(state.image!.name, visibleDetections(state)))),
   ];
   store.listen((state) => {
-    for (const button of buttons) button.disabled = !state.picture || !state.result;
+    for (const button of buttons) button.disabled = !state.image || !state.result;
   });
 }
 
 function jsonOf(state: State): string {
-  const { name, width, height } = state.picture!;
+  const { name, width, height } = state.image!;
   const subject = { image: name, width, height, model: state.model?.file ?? '', ...thresholds(state) };
   return toJson(subject, visibleDetections(state));
 }
 
 function saveText(state: State, ending: string, type: string, text: string): void {
-  saveFile(savedName(state.picture!.name, ending), new Blob([text], { type }));
+  saveFile(savedName(state.image!.name, ending), new Blob([text], { type }));
 }
 
 async function copy(store: Store, text: string): Promise<void> {

@@ -1,10 +1,10 @@
 /** Frames of a video element, one detection at a time. */
 
-import type { Picture } from '../state';
+import type { SourceImage } from '../state';
 
 export interface LiveActions {
-  /** Answers when the frame has been dealt with; owns the picture from then on. */
-  onFrame(picture: Picture): Promise<void>;
+  /** Answers when the frame has been dealt with; owns the image from then on. */
+  onFrame(image: SourceImage): Promise<void>;
   onError(error: unknown): void;
 }
 

@@ -2,7 +2,7 @@
 
 import { DetectorError } from '../../detector';
 import { askImages } from '../images/images';
-import type { Picture, Still } from '../state';
+import type { SourceImage, Still } from '../state';
 
 /** Of a larger image a smaller copy is shown. */
 const MOST_SHOWN = 4_000_000;
@@ -14,7 +14,7 @@ export async function listSamples(): Promise<Omit<Still, 'id'>[]> {
 }
 
 /** @throws DetectorError `image` where it does not decode. */
-export async function openPicture(still: Pick<Still, 'source' | 'title'>): Promise<Picture> {
+export async function openImage(still: Pick<Still, 'source' | 'title'>): Promise<SourceImage> {
   const blob = await readStill(still);
   try {
     const opened = await askImages('open', { blob, mostPixels: MOST_SHOWN });

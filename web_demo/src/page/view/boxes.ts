@@ -1,7 +1,7 @@
 /** Boxes and their labels on a canvas. */
 
 import type { Detection } from '../../detector';
-import { classColour, textColour } from '../colours';
+import { classColor, textColor } from '../colors';
 import { placeLabels } from './labels';
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
@@ -35,11 +35,11 @@ export function drawBoxes(
 function drawOutline(context: Context, { box, classId }: Detection, zoom: number, unit: number): void {
   context.beginPath();
   context.roundRect(box.x * zoom, box.y * zoom, box.width * zoom, box.height * zoom, 3 * unit);
-  // A light edge keeps the line apart from what has its colour.
+  // A light edge keeps the line apart from what has its color.
   context.strokeStyle = '#ffffffb3';
   context.lineWidth = (LINE_PX + 2) * unit;
   context.stroke();
-  context.strokeStyle = classColour(classId);
+  context.strokeStyle = classColor(classId);
   context.lineWidth = LINE_PX * unit;
   context.stroke();
 }
@@ -58,12 +58,12 @@ function drawLabels(context: Context, detections: readonly Detection[], zoom: nu
   );
   for (let i = detections.length - 1; i >= 0; i--) {
     const [left, top, right] = places[i]!;
-    const colour = classColour(detections[i]!.classId);
-    context.fillStyle = colour;
+    const color = classColor(detections[i]!.classId);
+    context.fillStyle = color;
     context.beginPath();
     context.roundRect(left, top, right - left, height, 3 * unit);
     context.fill();
-    context.fillStyle = textColour(colour);
+    context.fillStyle = textColor(color);
     context.fillText(texts[i]!, left + PADDING_PX * unit, top + height / 2 + unit * 0.5);
   }
 }

@@ -1,6 +1,6 @@
-/** The list of classes: what is shown, in which colour, and how many there are. */
+/** The list of classes: what is shown, in which color, and how many there are. */
 
-import { classColour } from '../colours';
+import { classColor } from '../colors';
 import { countByClass } from '../format';
 import type { Store } from '../store';
 import { byId, make, setText } from './dom';
@@ -30,7 +30,7 @@ export function showClasses(store: Store): void {
 function makeRow(name: string, classId: number) {
   const box = make('input', { type: 'checkbox', checked: true });
   const swatch = make('span', { className: 'swatch' });
-  swatch.style.backgroundColor = classColour(classId);
+  swatch.style.backgroundColor = classColor(classId);
   const count = make('span', { className: 'class-count' }, '0');
   const label = make('span', { className: 'class-name', title: name }, name);
   return { box, count, row: make('li', {}, make('label', {}, box, swatch, label, count)) };

@@ -58,12 +58,12 @@ export function showLiveControls(store: Store, actions: LiveActions): void {
 
   store.listen((state, before) => {
     const live = isLive(state) && state.source?.kind !== 'still' ? state.source : null;
-    const filming = live?.kind === 'camera';
+    const videoing = live?.kind === 'camera';
     pause.hidden = !live;
     setText(pause.querySelector('.text')!, live && 'paused' in live && live.paused ? 'Play' : 'Pause');
     pause.dataset.paused = String(live && 'paused' in live && live.paused);
-    setText(camera.querySelector('.text')!, filming ? 'Stop camera' : 'Camera');
-    flip.hidden = choice.hidden = !filming || state.cameras.length < 2;
+    setText(camera.querySelector('.text')!, videoing ? 'Stop camera' : 'Camera');
+    flip.hidden = choice.hidden = !videoing || state.cameras.length < 2;
     if (state.cameras !== before.cameras)
       choice.replaceChildren(...state.cameras.map(({ id, label }) => new Option(label, id)));
     if (choice.value !== state.camera) choice.value = state.camera;

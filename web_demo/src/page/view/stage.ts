@@ -22,27 +22,27 @@ export class Stage {
   }
 
   private update(state: State, before: State): void {
-    const pictured = state.picture !== before.picture;
-    if (pictured || state.result !== before.result || state.hiddenClasses !== before.hiddenClasses) this.draw(pictured);
-    this.stage.dataset.empty = String(!state.picture);
-    if (state.picture && (state.result !== before.result || state.hiddenClasses !== before.hiddenClasses))
+    const imaged = state.image !== before.image;
+    if (imaged || state.result !== before.result || state.hiddenClasses !== before.hiddenClasses) this.draw(imaged);
+    this.stage.dataset.empty = String(!state.image);
+    if (state.image && (state.result !== before.result || state.hiddenClasses !== before.hiddenClasses))
       // For live images the summary speaks; a label that changes with every frame would be noise.
       this.image.setAttribute(
         'aria-label',
-        isLive(state) ? state.picture.name : `${state.picture.name}. ${summarize(visibleDetections(state))}`,
+        isLive(state) ? state.image.name : `${state.image.name}. ${summarize(visibleDetections(state))}`,
       );
   }
 
   private draw(withImage: boolean): void {
     const start = performance.now();
-    const { picture } = this.store.state;
-    if (!picture) {
+    const { image } = this.store.state;
+    if (!image) {
       for (const canvas of [this.image, this.overlay]) canvas.width = canvas.height = 0;
       return;
     }
-    const fit = Math.min(this.stage.clientWidth / picture.width, this.stage.clientHeight / picture.height);
+    const fit = Math.min(this.stage.clientWidth / image.width, this.stage.clientHeight / image.height);
     const pixels = window.devicePixelRatio || 1;
-    const [width, height] = [picture.width * fit, picture.height * fit];
+    const [width, height] = [image.width * fit, image.height * fit];
     const resized = [this.image, this.overlay].map((canvas) => fitCanvas(canvas, width, height, pixels)).some(Boolean);
     if (withImage || resized) {
       const context = this.image.getContext('2d', { alpha: false })!;
@@ -50,12 +50,12 @@ export class Stage {
       // Transparent images lie on white, as the detector sees no transparency either.
       context.fillStyle = '#fff';
       context.fillRect(0, 0, this.image.width, this.image.height);
-      context.drawImage(picture.shown, 0, 0, this.image.width, this.image.height);
+      context.drawImage(image.shown, 0, 0, this.image.width, this.image.height);
     }
     const context = this.overlay.getContext('2d')!;
     context.clearRect(0, 0, this.overlay.width, this.overlay.height);
     const unit = width < NARROW_PX ? 0.85 * pixels : pixels;
-    drawBoxes(context, visibleDetections(this.store.state), this.overlay.width / picture.width, unit);
+    drawBoxes(context, visibleDetections(this.store.state), this.overlay.width / image.width, unit);
     this.milliseconds = performance.now() - start;
   }
 }

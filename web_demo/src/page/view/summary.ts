@@ -24,7 +24,7 @@ export function showSummary(store: Store): void {
     const found = visibleDetections(state);
     if (state.frameTimes.length && state.frameTimes !== before.frameTimes)
       dataset.frames = String(Number(dataset.frames ?? 0) + 1);
-    dataset.image = state.result && state.picture ? state.picture.name : '';
+    dataset.image = state.result && state.image ? state.image.name : '';
     dataset.detections = state.result ? String(found.length) : '';
     if (!state.result) return setText(count, state.phase === 'error' ? 'No model' : 'Looking…');
     setText(count, plural(found.length, 'object'));

@@ -6,7 +6,7 @@ import {
   framesPerSecond,
   fullResolution,
   INITIAL,
-  type Picture,
+  type SourceImage,
   reduce,
   type State,
   thresholds,
@@ -15,7 +15,7 @@ import {
 import { makeDetection, makeModel } from './fixtures';
 
 const CHOICE: EngineChoice = { engine: 'litert-wasm', why: 'It is the only one.', trials: [] };
-const PICTURE = { name: 'a.jpg', width: 4, height: 3 } as Picture;
+const IMAGE = { name: 'a.jpg', width: 4, height: 3 } as SourceImage;
 const RESULT: DetectionResult = {
   detections: [makeDetection(1, 'RBC'), makeDetection(0, 'Platelets')],
   timing: { preprocess: 1, inference: 2, postprocess: 3 },
@@ -39,7 +39,7 @@ describe('models', () => {
   it('keeps the running one, its boxes and its engine when another fails', () => {
     const running = after(
       { type: 'loaded', model: makeModel(), choice: CHOICE },
-      { type: 'picture', picture: PICTURE },
+      { type: 'image', image: IMAGE },
       { type: 'detected', result: RESULT },
       { type: 'load', engine: 'litert-webgpu' },
     );
@@ -111,19 +111,19 @@ describe('detections', () => {
 
   it('are found in the whole image where a smaller copy is shown', () => {
     const [shown, blob] = [{ width: 400 } as ImageBitmap, new Blob()];
-    expect(fullResolution({ ...PICTURE, width: 4000, shown, blob })).toBe(blob);
-    expect(fullResolution({ ...PICTURE, width: 400, shown, blob })).toBe(shown);
-    expect(fullResolution({ ...PICTURE, width: 400, shown, blob: null })).toBe(shown);
+    expect(fullResolution({ ...IMAGE, width: 4000, shown, blob })).toBe(blob);
+    expect(fullResolution({ ...IMAGE, width: 400, shown, blob })).toBe(shown);
+    expect(fullResolution({ ...IMAGE, width: 400, shown, blob: null })).toBe(shown);
   });
 
-  it('belong to their picture', () => {
-    const state = after({ type: 'detected', result: RESULT }, { type: 'picture', picture: PICTURE });
+  it('belong to their image', () => {
+    const state = after({ type: 'detected', result: RESULT }, { type: 'image', image: IMAGE });
     expect(state.result).toBeNull();
   });
 });
 
 describe('live images', () => {
-  const frame = (time: number): Action => ({ type: 'frame', picture: PICTURE, result: RESULT, time });
+  const frame = (time: number): Action => ({ type: 'frame', image: IMAGE, result: RESULT, time });
 
   it('have a rate, from a bounded history', () => {
     const state = after(...Array.from({ length: 1000 }, (_, index) => frame(index * 40)));

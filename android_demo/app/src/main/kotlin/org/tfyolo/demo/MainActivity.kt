@@ -23,9 +23,9 @@ import org.tfyolo.demo.camera.DisplayTurns
 import org.tfyolo.demo.detection.DetectorHost
 import org.tfyolo.demo.detection.Loaded
 import org.tfyolo.demo.models.ModelLibrary
-import org.tfyolo.demo.pictures.PictureLoader
-import org.tfyolo.demo.pictures.PictureSource
-import org.tfyolo.demo.pictures.SharedPictures
+import org.tfyolo.demo.images.ImageLoader
+import org.tfyolo.demo.images.ImageSource
+import org.tfyolo.demo.images.SharedImages
 import org.tfyolo.demo.ui.ControlPanel
 import org.tfyolo.demo.ui.Insets
 import org.tfyolo.demo.ui.Stage
@@ -33,7 +33,7 @@ import org.tfyolo.detector.Detections
 import org.tfyolo.detector.Options
 import org.tfyolo.detector.Thresholds
 
-/** The one screen. Ties camera, pictures, detector and controls together, and holds no logic of theirs. */
+/** The one screen. Ties camera, images, detector and controls together, and holds no logic of theirs. */
 class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, ControlPanel.Listener {
     private lateinit var settings: Settings
     private lateinit var library: ModelLibrary
@@ -48,8 +48,8 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         private set
 
     /** Null while the camera is shown. */
-    private var source: PictureSource? = null
-    private var picture: Bitmap? = null
+    private var source: ImageSource? = null
+    private var image: Bitmap? = null
 
     /** Memory was given back while nobody looked. */
     private var released = false
@@ -80,19 +80,19 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         showThresholds()
         host.loaded?.let(::onLoaded) ?: onEngineChosen()
         stage.setSheetExpanded(savedInstanceState?.getBoolean(SHEET) ?: false)
-        begin(savedInstanceState?.getString(SOURCE)?.let(PictureSource::parse), savedInstanceState != null)
+        begin(savedInstanceState?.getString(SOURCE)?.let(ImageSource::parse), savedInstanceState != null)
     }
 
     private fun listenToButtons() {
         stage.onClick(R.id.camera) { showCamera() }
-        stage.onClick(R.id.gallery) { chooseFile(pictureIntent(), REQUEST_PICTURE) }
+        stage.onClick(R.id.gallery) { chooseFile(imageIntent(), REQUEST_IMAGE) }
         stage.onClick(R.id.samples) { showNextSample() }
         stage.onClick(R.id.flip) { flipCamera() }
         stage.onClick(R.id.share) { share() }
     }
 
     /** The camera, or what was shown before; a sample as long as there is no camera. */
-    private fun begin(stored: PictureSource?, restored: Boolean) {
+    private fun begin(stored: ImageSource?, restored: Boolean) {
         if (restored && stored != null) return show(stored)
         if (permission.state == State.GRANTED) return showCamera()
         showNextSample()
@@ -144,7 +144,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         // Not seen: all of it can be had again.
         released = true
         host.release()
-        picture = null
+        image = null
         stage.clear()
     }
 
@@ -163,41 +163,41 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         if (stage.isSheetExpanded) stage.setSheetExpanded(false) else super.onBackPressed()
     }
 
-    // Pictures
+    // Images
 
     private fun showNextSample() {
-        val samples = PictureSource.samples(this)
+        val samples = ImageSource.samples(this)
         if (samples.isEmpty()) return
         show(samples[(samples.indexOf(source) + 1) % samples.size])
     }
 
-    private fun show(source: PictureSource) {
+    private fun show(source: ImageSource) {
         stopCamera()
         this.source = source
         stage.hideMessage()
         stage.showBusy()
         decoding.execute {
-            val loaded = PictureLoader.load(applicationContext, source)
+            val loaded = ImageLoader.load(applicationContext, source)
             runOnUiThread { if (this.source == source && !isDestroyed) showDecoded(loaded) }
         }
     }
 
     private fun showDecoded(loaded: Bitmap?) {
-        picture = loaded
-        if (loaded == null) return stage.showMessage(getString(R.string.picture_unreadable), null, null)
-        stage.showPicture(loaded)
+        image = loaded
+        if (loaded == null) return stage.showMessage(getString(R.string.image_unreadable), null, null)
+        stage.showImage(loaded)
         stage.setCameraControls(false)
         // Before, onLoaded will.
         if (host.loaded != null) host.detect(loaded)
     }
 
-    override fun onPicture(picture: Bitmap, found: Detections) {
-        if (source == null || picture !== this.picture) return
+    override fun onImage(image: Bitmap, found: Detections) {
+        if (source == null || image !== this.image) return
         stage.showFound(found, null)
         panel.show(found, null)
     }
 
-    private fun pictureIntent(): Intent =
+    private fun imageIntent(): Intent =
         if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) Intent(MediaStore.ACTION_PICK_IMAGES).setType("image/*")
         else Intent(Intent.ACTION_GET_CONTENT).addCategory(Intent.CATEGORY_OPENABLE).setType("image/*")
 
@@ -212,12 +212,12 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
     override fun onActivityResult(request: Int, result: Int, data: Intent?) {
         super.onActivityResult(request, result, data)
         val chosen: Uri = data?.data?.takeIf { result == RESULT_OK } ?: return
-        if (request == REQUEST_PICTURE) show(PictureSource.Gallery(chosen)) else if (request == REQUEST_MODEL) importModel(chosen)
+        if (request == REQUEST_IMAGE) show(ImageSource.Gallery(chosen)) else if (request == REQUEST_MODEL) importModel(chosen)
     }
 
     private fun share() {
-        val annotated = stage.annotated(picture.takeIf { source != null }) ?: return
-        val send = SharedPictures.send(this, annotated) ?: return stage.showMessage(getString(R.string.share_no_room), null, null)
+        val annotated = stage.annotated(image.takeIf { source != null }) ?: return
+        val send = SharedImages.send(this, annotated) ?: return stage.showMessage(getString(R.string.share_no_room), null, null)
         startActivity(Intent.createChooser(send, getString(R.string.share)))
     }
 
@@ -227,7 +227,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         when (permission.state) {
             State.GRANTED -> {
                 source = null
-                picture = null
+                image = null
                 stage.hideMessage()
                 stage.showCamera()
                 stage.setCameraControls(camera.canSwitch())
@@ -317,7 +317,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         settings.model = loaded.model.id
         panel.show(loaded)
         showThresholds()
-        picture?.let(host::detect) ?: stage.hideBusy()
+        image?.let(host::detect) ?: stage.hideBusy()
     }
 
     override fun onModelRefused(message: String) {
@@ -332,7 +332,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
 
     override fun onThresholdsChosen() {
         showThresholds()
-        picture?.let(host::detect)
+        image?.let(host::detect)
     }
 
     private fun showThresholds() {
@@ -360,7 +360,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         const val SOURCE = "source"
         const val SHEET = "sheet"
         const val LICENSES = "licenses.txt"
-        const val REQUEST_PICTURE = 2
+        const val REQUEST_IMAGE = 2
         const val REQUEST_MODEL = 3
         const val MOST_RESULTS = 300
     }

@@ -122,12 +122,12 @@ class CameraTest {
             for (sensor in listOf(90, 270)) {
                 for (display in listOf(0, 90, 180, 270)) {
                     val matrix = CameraGeometry.previewMatrix(view, buffer, sensor, display)
-                    // The view's corners show the picture's corners; where do they come to lie?
+                    // The view's corners show the image's corners; where do they come to lie?
                     val points = floatArrayOf(0f, 0f, view.width.toFloat(), 0f, 0f, view.height.toFloat())
                     matrix.mapPoints(points)
                     val along = maxOf(abs(points[2] - points[0]), abs(points[3] - points[1]))
                     val down = maxOf(abs(points[4] - points[0]), abs(points[5] - points[1]))
-                    // Held naturally the picture of such a sensor is 720 wide and 1280 high.
+                    // Held naturally the image of such a sensor is 720 wide and 1280 high.
                     assertEquals(720f / 1280, along / down, 1e-3f, "$view $sensor $display")
                     val (wide, high) = if (display % 180 == 0) along to down else down to along
                     assertTrue(wide > view.width - 1 && high > view.height - 1, "$view $sensor $display: $wide x $high")

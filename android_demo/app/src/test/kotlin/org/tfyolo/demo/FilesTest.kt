@@ -21,8 +21,8 @@ import org.robolectric.annotation.GraphicsMode
 import org.tfyolo.demo.models.ImportException
 import org.tfyolo.demo.models.ModelImport
 import org.tfyolo.demo.models.ModelLibrary
-import org.tfyolo.demo.pictures.PictureLoader
-import org.tfyolo.demo.pictures.SharedPictures
+import org.tfyolo.demo.images.ImageLoader
+import org.tfyolo.demo.images.SharedImages
 
 /** Files that come in, and the one that goes out. */
 @RunWith(RobolectricTestRunner::class)
@@ -70,18 +70,18 @@ class FilesTest {
     }
 
     @Test
-    fun `large pictures are decoded small`() {
-        assertEquals(1, PictureLoader.sampling(640, 480))
-        assertEquals(2, PictureLoader.sampling(4000, 3000))
-        assertEquals(64, PictureLoader.sampling(65_535, 65_535))
+    fun `large images are decoded small`() {
+        assertEquals(1, ImageLoader.sampling(640, 480))
+        assertEquals(2, ImageLoader.sampling(4000, 3000))
+        assertEquals(64, ImageLoader.sampling(65_535, 65_535))
     }
 
     @Test
-    fun `only the shared picture is lent, and only to be read`() {
-        val send = assertNotNull(SharedPictures.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888)))
+    fun `only the shared image is lent, and only to be read`() {
+        val send = assertNotNull(SharedImages.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888)))
         @Suppress("DEPRECATION")
         val uri: Uri = assertNotNull(send.getParcelableExtra(Intent.EXTRA_STREAM))
-        val provider = Robolectric.setupContentProvider(SharedPictures::class.java)
+        val provider = Robolectric.setupContentProvider(SharedImages::class.java)
         assertTrue(provider.openFile(uri, "r").use { it.statSize } > 0)
         provider.query(uri, null, null, null, null).use { row ->
             assertTrue(row.moveToFirst())
@@ -92,6 +92,6 @@ class FilesTest {
             val wrong = uri.buildUpon().path(path).build()
             assertFailsWith<FileNotFoundException>(path) { provider.openFile(wrong, "r") }
         }
-        SharedPictures.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888))
+        SharedImages.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888))
     }
 }

@@ -119,7 +119,7 @@ class MainActivityTest {
     }
 
     @Test
-    fun `turned to the side, controls stand beside the picture`() = start().use { controller ->
+    fun `turned to the side, controls stand beside the image`() = start().use { controller ->
         controller.get().awaitFound()
         org.robolectric.RuntimeEnvironment.setQualifiers("w891dp-h411dp-land-xhdpi")
         controller.recreate()
@@ -208,7 +208,7 @@ class MainActivityTest {
     }
 
     @Test
-    fun `a picture of the gallery, upright whatever its EXIF says`() = start().use { controller ->
+    fun `an image of the gallery, upright whatever its EXIF says`() = start().use { controller ->
         val activity = controller.get()
         val before = activity.awaitFound()
         val sample = app.assets.open("samples/BloodImage_00007.jpg").use { BitmapFactory.decodeStream(it) }
@@ -229,21 +229,21 @@ class MainActivityTest {
     }
 
     @Test
-    fun `what is no picture gets a message`() = start().use { controller ->
+    fun `what is no image gets a message`() = start().use { controller ->
         val activity = controller.get()
         activity.awaitFound()
         for ((name, bytes) in mapOf("broken" to ByteArray(999) { it.toByte() }, "empty" to ByteArray(0))) {
             activity.findViewById<View>(R.id.gallery).performClick()
             activity.answer(activity.started(), register(name, bytes))
             await("a message") { activity.isShown(R.id.message) }
-            assertEquals("This picture cannot be read.", activity.text(R.id.message_text))
+            assertEquals("This image cannot be read.", activity.text(R.id.message_text))
             activity.findViewById<View>(R.id.samples).performClick()
             await("a sample") { !activity.isShown(R.id.message) }
         }
     }
 
     @Test
-    fun `the picture is shared with its boxes`() = start().use { controller ->
+    fun `the image is shared with its boxes`() = start().use { controller ->
         val activity = controller.get()
         val found = activity.awaitFound()
         activity.findViewById<View>(R.id.share).performClick()
@@ -256,12 +256,12 @@ class MainActivityTest {
         assertTrue(send.flags and Intent.FLAG_GRANT_READ_URI_PERMISSION != 0)
         val shared = File(app.cacheDir, "shared").listFiles()!!.single()
         assertEquals(shared.name, uri.lastPathSegment)
-        val picture = BitmapFactory.decodeFile(shared.path)
-        assertEquals(found.sourceWidth to found.sourceHeight, picture.width to picture.height)
+        val image = BitmapFactory.decodeFile(shared.path)
+        assertEquals(found.sourceWidth to found.sourceHeight, image.width to image.height)
         val plain = app.assets.open("samples/BloodImage_00007.jpg").use { BitmapFactory.decodeStream(it) }
         val box = found.first { it.label == "WBC" }.box
         val (x, y) = box.left.toInt() to ((box.top + box.bottom) / 2).toInt()
-        assertTrue(picture.getPixel(x, y) != plain.getPixel(x, y))
+        assertTrue(image.getPixel(x, y) != plain.getPixel(x, y))
     }
 
     @Test
@@ -309,7 +309,7 @@ class MainActivityTest {
     }
 
     @Test
-    fun `licences and versions`() = start().use { controller ->
+    fun `licenses and versions`() = start().use { controller ->
         controller.get().awaitFound()
         controller.get().onAboutChosen()
         assertTrue("TensorFlow Lite, Apache License 2.0" in dialogMessage())

@@ -36,9 +36,9 @@ import org.tfyolo.demo.camera.CameraSource
 import org.tfyolo.demo.models.ImportException
 import org.tfyolo.demo.models.ModelImport
 import org.tfyolo.demo.models.ModelLibrary
-import org.tfyolo.demo.pictures.PictureLoader
-import org.tfyolo.demo.pictures.PictureSource
-import org.tfyolo.demo.pictures.SharedPictures
+import org.tfyolo.demo.images.ImageLoader
+import org.tfyolo.demo.images.ImageSource
+import org.tfyolo.demo.images.SharedImages
 
 /** What goes wrong, and must not end the app or leave it stuck. */
 @RunWith(RobolectricTestRunner::class)
@@ -138,7 +138,7 @@ class ResilienceTest {
     fun `other apps' providers may throw what they like`() {
         val uri = Uri.parse("content://somewhere/odd")
         shadowOf(app.contentResolver).registerInputStreamSupplier(uri) { throw IllegalStateException("odd") }
-        assertNull(PictureLoader.load(app, PictureSource.Gallery(uri)))
+        assertNull(ImageLoader.load(app, ImageSource.Gallery(uri)))
         assertFailsWith<ImportException> { ModelImport(app, ModelLibrary(app)).copy(uri) }
     }
 
@@ -147,7 +147,7 @@ class ResilienceTest {
         val folder = File(app.cacheDir, "shared").apply { deleteRecursively() }
         // A file where the folder should be: nothing can be written.
         folder.writeBytes(ByteArray(1))
-        assertNull(SharedPictures.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888)))
+        assertNull(SharedImages.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888)))
         folder.delete()
     }
 

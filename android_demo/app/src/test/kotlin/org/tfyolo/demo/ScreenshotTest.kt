@@ -26,21 +26,21 @@ class ScreenshotTest {
         val found = activity.awaitFound()
         assertTrue(found.size > 5 && found.any { it.label == "WBC" } && found.any { it.label == "RBC" }, "$found")
         if (expanded) activity.findViewById<android.view.View>(R.id.toggle).performClick()
-        val picture = activity.screenshot(name, width, height)
-        assertBoxes(activity, found, picture)
-        picture
+        val image = activity.screenshot(name, width, height)
+        assertBoxes(activity, found, image)
+        image
     }
 
-    /** Where a box's left edge runs, its colour is, or a label or another box over it. */
-    private fun assertBoxes(activity: MainActivity, found: Detections, picture: Bitmap) {
+    /** Where a box's left edge runs, its color is, or a label or another box over it. */
+    private fun assertBoxes(activity: MainActivity, found: Detections, image: Bitmap) {
         val overlay = activity.overlay
         val (left, top) = IntArray(2).also(overlay::getLocationInWindow)
         val mapping = ViewMapping(found.sourceWidth, found.sourceHeight, overlay.width, overlay.height, overlay.scaleType)
         val seen = found.count { one ->
             val box = mapping.toView(one.box)
-            val x = (left + box.left).toInt().coerceIn(0, picture.width - 1)
-            val y = (top + (box.top + box.bottom) / 2).toInt().coerceIn(0, picture.height - 1)
-            near(picture.getPixel(x, y), classColor(one.classIndex))
+            val x = (left + box.left).toInt().coerceIn(0, image.width - 1)
+            val y = (top + (box.top + box.bottom) / 2).toInt().coerceIn(0, image.height - 1)
+            near(image.getPixel(x, y), classColor(one.classIndex))
         }
         assertTrue(seen * 2 > found.size, "$seen of ${found.size} boxes are where they should be")
     }

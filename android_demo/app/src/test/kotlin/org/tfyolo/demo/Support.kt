@@ -59,9 +59,9 @@ internal fun MainActivity.screenshot(name: String, width: Int, height: Int): Bit
     val root = window.decorView
     root.measure(View.MeasureSpec.makeMeasureSpec(width, View.MeasureSpec.EXACTLY), View.MeasureSpec.makeMeasureSpec(height, View.MeasureSpec.EXACTLY))
     root.layout(0, 0, width, height)
-    val picture = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888)
-    root.draw(Canvas(picture))
+    val image = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888)
+    root.draw(Canvas(image))
     val folder = File(System.getProperty("shots.dir") ?: error("`shots.dir` names a folder")).apply { mkdirs() }
-    File(folder, "$name.png").outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
-    return picture
+    File(folder, "$name.png").outputStream().use { image.compress(Bitmap.CompressFormat.PNG, 100, it) }
+    return image
 }

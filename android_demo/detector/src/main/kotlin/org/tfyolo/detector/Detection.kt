@@ -18,7 +18,7 @@ public data class Detection(val box: Box, val classIndex: Int, val label: String
 /**
  * What a frame cost, in milliseconds.
  *
- * @property preprocessMs rotation, letterbox and conversion of colours.
+ * @property preprocessMs rotation, letterbox and conversion of colors.
  * @property inferenceMs the network, with the suppression inside the file if it has one.
  * @property postprocessMs reading its outputs, and suppression outside of it.
  */
@@ -27,7 +27,7 @@ public data class Timings(val preprocessMs: Float, val inferenceMs: Float, val p
 }
 
 /**
- * What was found in one picture, best first, and what belongs to it.
+ * What was found in one image, best first, and what belongs to it.
  *
  * @property sourceWidth width of the upright source in pixels, which the boxes relate to.
  * @property sourceHeight its height.

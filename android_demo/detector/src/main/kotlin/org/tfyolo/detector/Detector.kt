@@ -12,10 +12,10 @@ import org.tensorflow.lite.TensorFlowLite
 import org.tfyolo.detector.ModelException.Problem
 
 /**
- * Finds objects in pictures with a `.tflite` file that `tfyolo export` wrote.
+ * Finds objects in images with a `.tflite` file that `tfyolo export` wrote.
  *
  * All that it has to know stands in the file: names, size, type and normalization of its input, thresholds, where
- * suppression happens. Boxes come in pixels of the upright picture.
+ * suppression happens. Boxes come in pixels of the upright image.
  *
  * ```
  * Detector.fromAsset(context, "models/best-int8.tflite").use { detector ->
@@ -23,7 +23,7 @@ import org.tfyolo.detector.ModelException.Problem
  * }
  * ```
  *
- * One picture is computed at a time: methods wait for each other. Make and use a detector on one thread, which is not the
+ * One image is computed at a time: methods wait for each other. Make and use a detector on one thread, which is not the
  * main thread: the graphics delegate is bound to the thread that made it, and the first start times several engines.
  */
 public class Detector internal constructor(
@@ -45,7 +45,7 @@ public class Detector internal constructor(
     /** What the network runs on, and why. */
     public val backend: Backend
 
-    /** What is kept of what the network finds; holds from the next picture on. */
+    /** What is kept of what the network finds; holds from the next image on. */
     @Volatile
     public var thresholds: Thresholds
 
@@ -76,7 +76,7 @@ public class Detector internal constructor(
      *
      * @param rotation degrees clockwise that make it upright: 0, 90, 180 or 270.
      * @param mirror exchange left and right afterwards, as a front camera's preview does.
-     * @return best first; boxes in pixels of the upright (and mirrored) picture.
+     * @return best first; boxes in pixels of the upright (and mirrored) image.
      * @throws IllegalStateException the detector is closed.
      */
     @Synchronized
@@ -89,7 +89,7 @@ public class Detector internal constructor(
         }
     }
 
-    /** Detect in a camera's picture; the rest as for a bitmap. */
+    /** Detect in a camera's image; the rest as for a bitmap. */
     @Synchronized
     public fun detect(frame: YuvFrame, rotation: Int = 0, mirror: Boolean = false): Detections =
         detect(frame as Source, rotation, mirror)
@@ -116,7 +116,7 @@ public class Detector internal constructor(
         return Detections(list, box.sourceWidth, box.sourceHeight, timings)
     }
 
-    /** Give memory and threads back; waits for a picture that is being computed. */
+    /** Give memory and threads back; waits for an image that is being computed. */
     @Synchronized
     override fun close() {
         if (!closed) runner.close()

@@ -101,7 +101,7 @@ private fun normalizationOf(options: Table): Normalization? {
     if (mean.size > 1 || std.size > 1 || std[0] == 0f) {
         throw ModelException(
             Problem.DOES_NOT_FIT,
-            "The metadata normalizes pixels with mean $mean and deviation $std; one of each, for all three colours, is expected.",
+            "The metadata normalizes pixels with mean $mean and deviation $std; one of each, for all three colors, is expected.",
         )
     }
     return Normalization(mean[0], std[0])

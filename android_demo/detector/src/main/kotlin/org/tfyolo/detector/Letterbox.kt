@@ -3,11 +3,11 @@ package org.tfyolo.detector
 import kotlin.math.floor
 import kotlin.math.round
 
-/** Grey that YOLOv5 trains with. */
+/** Gray that YOLOv5 trains with. */
 internal const val PAD_VALUE: Int = 114
 
 /**
- * Where a picture lies in the network's input, its proportions kept: a point (x, y) of the picture is at
+ * Where an image lies in the network's input, its proportions kept: a point (x, y) of the image is at
  * `ratio * (x, y) + pad` of the input.
  *
  * @property padX half of the padding; a half pixel where the padding is odd. [left] is the whole pixel that is used.
@@ -24,10 +24,10 @@ internal data class Letterbox(val sourceWidth: Int, val sourceHeight: Int, val i
     val top: Int = floor(padY).toInt()
 
     init {
-        require(sourceWidth > 0 && sourceHeight > 0) { "the picture is $sourceWidth x $sourceHeight" }
+        require(sourceWidth > 0 && sourceHeight > 0) { "the image is $sourceWidth x $sourceHeight" }
     }
 
-    /** From pixels of the input to pixels of the picture, cut off at its edges. */
+    /** From pixels of the input to pixels of the image, cut off at its edges. */
     fun toSource(left: Float, top: Float, right: Float, bottom: Float): Box =
         Box(toSourceX(left), toSourceY(top), toSourceX(right), toSourceY(bottom))
 

@@ -17,7 +17,7 @@ internal class Output(val name: String, val shape: List<Int>, val values: FloatA
  * A kind is one entry of [KINDS]: the output by which it is known, and how it is read.
  */
 internal interface OutputReader {
-    /** Detections of one picture, boxes in pixels of the input. */
+    /** Detections of one image, boxes in pixels of the input. */
     fun read(thresholds: Thresholds): Found
 }
 

@@ -5,10 +5,10 @@ import kotlin.math.floor
 import kotlin.math.round
 
 /**
- * Brings pictures into the network's input: turned upright, letterboxed, in its type.
+ * Brings images into the network's input: turned upright, letterboxed, in its type.
  *
  * Pixels equal those of OpenCV's bilinear `resize` to the bit, which training and Python's runtimes use. Nothing is
- * allocated as long as pictures of one size follow each other.
+ * allocated as long as images of one size follow each other.
  *
  * @param input the network's input: RGB, row by row; written anew from its start.
  */
@@ -21,7 +21,7 @@ internal class Preprocessor(
     private var plan: Plan? = null
     private val line = ByteArray(inputWidth * 3 * encoding.bytes)
 
-    /** @return where the picture lies in the input. */
+    /** @return where the image lies in the input. */
     fun run(source: Source, rotation: Int, mirror: Boolean): Letterbox {
         val plan = planFor(source, rotation, mirror)
         val box = plan.box
@@ -49,7 +49,7 @@ internal class Preprocessor(
     }
 }
 
-/** All that depends on the picture's size and position alone, and the rows at work. */
+/** All that depends on the image's size and position alone, and the rows at work. */
 private class Plan(
     private val source: Source,
     private val sourceWidth: Int,
@@ -80,17 +80,17 @@ private class Plan(
         source === this.source && source.width == sourceWidth && source.height == sourceHeight &&
             rotation == this.rotation && mirror == this.mirror
 
-    /** The rows are of another picture. */
+    /** The rows are of another image. */
     fun forget() {
         aboveRow = NO_ROW
         belowRow = NO_ROW
     }
 
-    /** Row y of the picture in the input, as R, G, B, R, G, B, ...; used again for the next. */
+    /** Row y of the image in the input, as R, G, B, R, G, B, ...; used again for the next. */
     fun row(y: Int): IntArray {
         val first = rows.first[y]
         val second = rows.second[y]
-        // An enlarged picture uses a row several times.
+        // An enlarged image uses a row several times.
         if (first == belowRow && first != aboveRow) {
             above = below.also { below = above }
             aboveRow = belowRow.also { belowRow = aboveRow }

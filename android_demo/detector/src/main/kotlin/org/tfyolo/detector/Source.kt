@@ -3,9 +3,9 @@ package org.tfyolo.detector
 import android.graphics.Bitmap
 
 /**
- * Pixels of a picture as it lies in memory, asked for one row at a time.
+ * Pixels of an image as it lies in memory, asked for one row at a time.
  *
- * Rows and columns are either the picture's own or exchanged, which is half of a rotation: see [Upright].
+ * Rows and columns are either the image's own or exchanged, which is half of a rotation: see [Upright].
  */
 internal interface Source {
     val width: Int
@@ -44,7 +44,7 @@ internal class BitmapSource : Source {
 /**
  * A source as a person holds it: turned clockwise by `rotation` degrees, then mirrored left to right.
  *
- * Row y of the upright picture is a row or a column of the source, read forwards or backwards.
+ * Row y of the upright image is a row or a column of the source, read forwards or backwards.
  */
 internal class Upright(private val source: Source, rotation: Int, mirror: Boolean) {
     private val transposed = rotation % 180 != 0
@@ -58,7 +58,7 @@ internal class Upright(private val source: Source, rotation: Int, mirror: Boolea
         require(rotation in RIGHT_ANGLES) { "rotation is $rotation, and 0, 90, 180 and 270 are possible" }
     }
 
-    /** Index in the source's own line of column x of the upright picture. */
+    /** Index in the source's own line of column x of the upright image. */
     fun column(x: Int): Int = if (columnsBackwards) width - 1 - x else x
 
     /** Pixels of row y at columns that [column] gave. */

@@ -1,6 +1,6 @@
 package org.tfyolo.detector
 
-/** How a picture lies in a view. */
+/** How an image lies in a view. */
 public enum class ScaleType {
     /** All of it is visible, in the middle; the rest of the view is empty. */
     FIT_CENTER,
@@ -10,15 +10,15 @@ public enum class ScaleType {
 }
 
 /**
- * From pixels of an upright picture to pixels of the view that shows it, and back.
+ * From pixels of an upright image to pixels of the view that shows it, and back.
  *
  * ```
  * val mapping = ViewMapping(detections.sourceWidth, detections.sourceHeight, view.width, view.height, ScaleType.FILL_CENTER)
  * canvas.drawRect(mapping.toView(detection.box).run { RectF(left, top, right, bottom) }, paint)
  * ```
  *
- * @property scale pixels of the view per pixel of the picture.
- * @property offsetX where the picture's left edge is in the view; negative where it is cut off.
+ * @property scale pixels of the view per pixel of the image.
+ * @property offsetX where the image's left edge is in the view; negative where it is cut off.
  */
 public class ViewMapping(sourceWidth: Int, sourceHeight: Int, viewWidth: Int, viewHeight: Int, scaleType: ScaleType) {
     public val scale: Float
@@ -26,7 +26,7 @@ public class ViewMapping(sourceWidth: Int, sourceHeight: Int, viewWidth: Int, vi
     public val offsetY: Float
 
     init {
-        require(sourceWidth > 0 && sourceHeight > 0) { "the picture is $sourceWidth x $sourceHeight" }
+        require(sourceWidth > 0 && sourceHeight > 0) { "the image is $sourceWidth x $sourceHeight" }
         val horizontal = viewWidth.toFloat() / sourceWidth
         val vertical = viewHeight.toFloat() / sourceHeight
         scale = if (scaleType == ScaleType.FIT_CENTER) minOf(horizontal, vertical) else maxOf(horizontal, vertical)

@@ -5,9 +5,9 @@ import android.media.Image
 import java.nio.ByteBuffer
 
 /**
- * A camera's picture in `YUV_420_888`, with copies of its planes.
+ * A camera's image in `YUV_420_888`, with copies of its planes.
  *
- * Keep one and fill it for every picture: its memory is used again, and the camera's [Image] can be closed at once.
+ * Keep one and fill it for every image: its memory is used again, and the camera's [Image] can be closed at once.
  * Not for several threads at a time.
  *
  * ```
@@ -17,7 +17,7 @@ import java.nio.ByteBuffer
  * }, handler)
  * ```
  *
- * Colours are read as BT.601 of full range (JFIF), which Android's cameras give; a chroma sample counts for its 2 x 2 pixels.
+ * Colors are read as BT.601 of full range (JFIF), which Android's cameras give; a chroma sample counts for its 2 x 2 pixels.
  */
 public class YuvFrame : Source {
     override var width: Int = 0
@@ -114,7 +114,7 @@ public class YuvFrame : Source {
     }
 
     private companion object {
-        /** Colours reach from -227 to 481; in noise, a question for each would be guessed wrong half of the time. */
+        /** Colors reach from -227 to 481; in noise, a question for each would be guessed wrong half of the time. */
         const val BELOW = 256
         val CLAMPED = IntArray(3 * 256) { (it - BELOW).coerceIn(0, 255) }
 

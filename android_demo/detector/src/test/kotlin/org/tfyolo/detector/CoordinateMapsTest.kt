@@ -33,7 +33,7 @@ class CoordinateMapsTest {
     }
 
     @Test
-    fun `letterbox, corners of the input never leave the picture`() = runBlocking {
+    fun `letterbox, corners of the input never leave the image`() = runBlocking {
         checkAll(side, side, Arb.int(32..1280), Arb.int(32..1280)) { width, height, inputWidth, inputHeight ->
             val box = Letterbox(width, height, inputWidth, inputHeight)
             val whole = box.toSource(-99f, -99f, inputWidth + 99f, inputHeight + 99f)
@@ -74,7 +74,7 @@ class CoordinateMapsTest {
         Unit
     }
 
-    /** The source's pixel at (x, y) of the upright picture, by quarter turns. */
+    /** The source's pixel at (x, y) of the upright image, by quarter turns. */
     private fun turned(width: Int, height: Int, rotation: Int, mirror: Boolean, x: Int, y: Int): Pair<Int, Int> {
         val quarters = rotation / 90
         val uprightWidth = if (quarters % 2 == 1) height else width

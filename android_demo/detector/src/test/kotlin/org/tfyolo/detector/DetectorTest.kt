@@ -25,9 +25,9 @@ class DetectorTest {
             detector(modelBytes(model.getString("path"))).use { detector ->
                 detector.thresholds = python
                 val found = model.getJSONObject("found")
-                for (picture in found.keys()) {
-                    val seen = detector.detect(PixelSource.of(File(demoModels, picture)), 0, false)
-                    assertSame(model, found.getJSONArray(picture).objects(), seen, "${model.getString("path")} on $picture")
+                for (image in found.keys()) {
+                    val seen = detector.detect(PixelSource.of(File(demoModels, image)), 0, false)
+                    assertSame(model, found.getJSONArray(image).objects(), seen, "${model.getString("path")} on $image")
                 }
             }
         }
@@ -35,7 +35,7 @@ class DetectorTest {
 
     /** Each of Python's has its own counterpart: IoU above 0.98, scores within a quantization step. */
     private fun assertSame(model: JSONObject, expected: List<JSONObject>, found: Detections, what: String) {
-        assertTrue(expected.size > 5, "$what: a picture that shows nothing proves nothing")
+        assertTrue(expected.size > 5, "$what: an image that shows nothing proves nothing")
         assertEquals(expected.size, found.size, what)
         val step = model.optDouble("score_step", 0.0).let { if (it.isNaN()) 0f else it.toFloat() }
         val left = found.toMutableList()
@@ -46,7 +46,7 @@ class DetectorTest {
             val match = left.filter { it.classIndex == one.getInt("classId") }.maxByOrNull { iou(it.box, Box(x0, y0, x1, y1)) }
             assertNotNull(match, "$what: nothing for $one")
             val overlap = iou(match.box, Box(x0, y0, x1, y1))
-            // Integers have equal scores now and then. Which of two neighbours comes first, the top-k of such a file leaves open.
+            // Integers have equal scores now and then. Which of two neighbors comes first, the top-k of such a file leaves open.
             val tie = step > 0 && model.getString("nms") == "builtin" && overlap in 0.7..0.98 && ++ties <= 2
             assertTrue(overlap > 0.98 || tie, "$what: $match for $one, IoU $overlap")
             assertTrue(abs(match.score - score) <= step + 1e-4f, "$what: $match for $one")
@@ -62,15 +62,15 @@ class DetectorTest {
     }
 
     @Test
-    fun `a camera's frame, however it is held, shows what the picture shows`() {
-        val picture = PixelSource.of(File(demoModels, "BloodImage_00007.png"))
+    fun `a camera's frame, however it is held, shows what the image shows`() {
+        val image = PixelSource.of(File(demoModels, "BloodImage_00007.png"))
         detector(modelBytes("int8-postprocess.tflite")).use { detector ->
             detector.thresholds = python.copy(score = 0.5f)
-            val upright = detector.detect(picture, 0, false)
+            val upright = detector.detect(image, 0, false)
             assertTrue(upright.size > 5)
             for (rotation in listOf(0, 90, 180, 270)) {
                 for (mirror in listOf(false, true)) {
-                    val held = held(picture, rotation, mirror)
+                    val held = held(image, rotation, mirror)
                     assertTrue(detector.detect(held, rotation, mirror).sameAs(upright, 0.99f), "pixels, $rotation, $mirror")
                     // The chroma of four pixels is one, which moves scores a little.
                     val frame = detector.detect(frameOf(held), rotation, mirror)
@@ -86,9 +86,9 @@ class DetectorTest {
         return missing <= most && abs(size - other.size) <= most
     }
 
-    /** The picture as a sensor sees it that must be turned by `rotation` and mirrored to be upright. */
-    private fun held(picture: PixelSource, rotation: Int, mirror: Boolean): PixelSource {
-        val mirrored = Upright(picture, 0, mirror).pixels()
+    /** The image as a sensor sees it that must be turned by `rotation` and mirrored to be upright. */
+    private fun held(image: PixelSource, rotation: Int, mirror: Boolean): PixelSource {
+        val mirrored = Upright(image, 0, mirror).pixels()
         return Upright(mirrored, (360 - rotation) % 360, false).pixels()
     }
 
@@ -124,22 +124,22 @@ class DetectorTest {
     }
 
     @Test
-    fun `thresholds hold from the next picture on`() {
-        val picture = PixelSource.of(File(demoModels, "BloodImage_00007.png"))
+    fun `thresholds hold from the next image on`() {
+        val image = PixelSource.of(File(demoModels, "BloodImage_00007.png"))
         for (name in listOf("float32-none.tflite", "float32-postprocess.tflite")) {
             detector(modelBytes(name), Options(1, Delegate.CPU, scoreThreshold = 0.3f, iouThreshold = 0.4f, maxResults = 50)).use { detector ->
                 assertEquals(Thresholds(0.3f, 0.4f, 50), detector.thresholds)
-                val all = detector.detect(picture, 0, false)
+                val all = detector.detect(image, 0, false)
                 assertTrue(all.all { it.score > 0.3f } && all.zipWithNext().all { (a, b) -> a.score >= b.score }, "$all")
                 detector.thresholds = detector.thresholds.copy(score = 0.6f)
-                assertEquals(all.filter { it.score > 0.6f }, detector.detect(picture, 0, false).toList(), name)
+                assertEquals(all.filter { it.score > 0.6f }, detector.detect(image, 0, false).toList(), name)
                 detector.thresholds = detector.thresholds.copy(score = 0.3f, maxResults = 3)
-                assertEquals(all.take(3), detector.detect(picture, 0, false).toList(), name)
+                assertEquals(all.take(3), detector.detect(image, 0, false).toList(), name)
                 detector.thresholds = detector.thresholds.copy(maxResults = 50, classes = setOf(2))
-                val white = detector.detect(picture, 0, false)
+                val white = detector.detect(image, 0, false)
                 assertTrue(white.isNotEmpty() && white.all { it.label == "WBC" && it.classIndex == 2 }, "$white")
                 detector.thresholds = detector.thresholds.copy(classes = emptySet())
-                assertTrue(detector.detect(picture, 0, false).isEmpty())
+                assertTrue(detector.detect(image, 0, false).isEmpty())
             }
         }
     }
@@ -178,7 +178,7 @@ class DetectorTest {
     }
 
     @Test
-    fun `pictures of one pixel, and of one line`() {
+    fun `images of one pixel, and of one line`() {
         detector(modelBytes("int8-builtin.tflite")).use { detector ->
             assertEquals(1 to 1, detector.detect(PixelSource(1, 1, IntArray(1)), 90, true).run { sourceWidth to sourceHeight })
             assertEquals(3000 to 1, detector.detect(PixelSource(3000, 1, IntArray(3000)), 0, false).run { sourceWidth to sourceHeight })

@@ -18,7 +18,7 @@ class PreprocessorBench {
         println("\n$WIDTH x $HEIGHT YUV to $SIDE x $SIDE uint8, median and p90 of $RUNS, bytes allocated a frame")
         report("copy of the planes", copy)
         for (rotation in listOf(0, 90, 180, 270)) {
-            val median = report("copy, rotation by $rotation, letterbox, colours") {
+            val median = report("copy, rotation by $rotation, letterbox, colors") {
                 copy()
                 preprocessor.run(frame, rotation, mirror = rotation == 270)
             }

@@ -56,7 +56,7 @@ class PreprocessorTest {
     }
 
     @Test
-    fun `a picture of another size or position leaves nothing behind`() {
+    fun `an image of another size or position leaves nothing behind`() {
         val input = directBuffer(64 * 64 * 3)
         val used = Preprocessor(64, 64, CAMERA_BYTES, input)
         for ((width, height, rotation) in listOf(Triple(100, 40, 0), Triple(40, 100, 0), Triple(100, 40, 90), Triple(64, 64, 0), Triple(10, 90, 270))) {
@@ -68,13 +68,13 @@ class PreprocessorTest {
     }
 
     @Test
-    fun `the next picture of the same size is a new one`() {
+    fun `the next image of the same size is a new one`() {
         val input = directBuffer(16 * 16 * 3)
         val preprocessor = Preprocessor(16, 16, CAMERA_BYTES, input)
         val frame = frame(32, 32, 5)
         val first = run(preprocessor, input, frame)
-        val grey = ByteArray(32 * 32) { 128.toByte() }
-        frame.copyFrom(32, 32, direct(grey), 32, direct(grey), direct(grey), 32, 2)
+        val gray = ByteArray(32 * 32) { 128.toByte() }
+        frame.copyFrom(32, 32, direct(gray), 32, direct(gray), direct(gray), 32, 2)
         val second = run(preprocessor, input, frame)
         assertTrue(first.toSet().size > 10)
         assertContentEquals(IntArray(16 * 16 * 3) { 128 }, second)

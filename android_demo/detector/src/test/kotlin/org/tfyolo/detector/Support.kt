@@ -15,7 +15,7 @@ private fun folder(property: String): File =
         check(it.isDirectory) { "$it is missing: `make test-android` makes it" }
     }
 
-/** Models and pictures of tests/demo_models.py, and what Python finds in them. */
+/** Models and images of tests/demo_models.py, and what Python finds in them. */
 internal val demoModels: File by lazy { folder("demo.models") }
 
 internal fun modelBytes(name: String): ByteBuffer = direct(File(demoModels, name).readBytes())
@@ -66,7 +66,7 @@ internal class PixelSource(override val width: Int, override val height: Int, pr
             // The highest byte, opacity in bitmaps, must not come through.
             PixelSource(width, height, IntArray(width * height) { (0xab shl 24) or (values[3 * it] shl 16) or (values[3 * it + 1] shl 8) or values[3 * it + 2] })
 
-        fun of(picture: File): PixelSource = ImageIO.read(picture).run {
+        fun of(image: File): PixelSource = ImageIO.read(image).run {
             PixelSource(width, height, getRGB(0, 0, width, height, null, 0, width))
         }
     }

@@ -11,11 +11,11 @@ data class Extent(val width: Int, val height: Int) {
 /** How a sensor, a display and a view lie to each other. */
 object CameraGeometry {
     /**
-     * Degrees clockwise that make a sensor's picture upright on a display.
+     * Degrees clockwise that make a sensor's image upright on a display.
      *
-     * @param sensor degrees clockwise from the sensor's picture to the device's natural position.
+     * @param sensor degrees clockwise from the sensor's image to the device's natural position.
      * @param display degrees that the display's content is turned, counter-clockwise: 0, 90, 180, 270.
-     * @param front the lens looks at the person; the picture is not mirrored.
+     * @param front the lens looks at the person; the image is not mirrored.
      */
     fun rotation(sensor: Int, display: Int, front: Boolean): Int =
         if (front) (sensor + display) % 360 else (sensor - display + 360) % 360
@@ -34,7 +34,7 @@ object CameraGeometry {
     /**
      * What makes a camera's texture fill a view upright, its proportions kept and its middle in the middle.
      *
-     * By itself the view shows the sensor's picture in the device's natural position, stretched to its own size.
+     * By itself the view shows the sensor's image in the device's natural position, stretched to its own size.
      */
     fun previewMatrix(view: Extent, buffer: Extent, sensor: Int, display: Int): Matrix {
         val natural = if (sensor % 180 == 0) buffer else buffer.turned

@@ -16,7 +16,7 @@ import android.os.Handler
 import android.os.Looper
 import android.view.Surface
 
-/** Why there is no picture. */
+/** Why there is no image. */
 enum class CameraProblem {
     /** This device has none. */
     NONE,
@@ -31,7 +31,7 @@ enum class CameraProblem {
     FAILED,
 }
 
-/** An open camera: the size of its pictures, and how they lie. */
+/** An open camera: the size of its images, and how they lie. */
 data class CameraFacts(val size: Extent, val sensor: Int, val front: Boolean)
 
 /**

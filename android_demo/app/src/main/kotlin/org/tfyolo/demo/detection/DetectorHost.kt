@@ -36,7 +36,7 @@ class DetectorHost(context: Context) {
         /** What ran before runs on. */
         fun onModelRefused(message: String)
 
-        fun onPicture(picture: Bitmap, found: Detections)
+        fun onImage(image: Bitmap, found: Detections)
 
         fun onFrame(found: Detections)
     }
@@ -86,11 +86,11 @@ class DetectorHost(context: Context) {
         }
     }
 
-    /** Detect in a picture; nothing happens until a model is there. */
-    fun detect(picture: Bitmap) {
+    /** Detect in an image; nothing happens until a model is there. */
+    fun detect(image: Bitmap) {
         handler.post {
-            val found = compute { it.detect(picture) } ?: return@post
-            tell { it.onPicture(picture, found) }
+            val found = compute { it.detect(image) } ?: return@post
+            tell { it.onImage(image, found) }
         }
     }
 

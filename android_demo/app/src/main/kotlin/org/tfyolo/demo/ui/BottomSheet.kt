@@ -12,7 +12,7 @@ import android.widget.LinearLayout
 import kotlin.math.abs
 import org.tfyolo.demo.R
 
-/** A sheet with a header that is always there and a body that opens over the picture: by the button in it, or by a swipe. */
+/** A sheet with a header that is always there and a body that opens over the image: by the button in it, or by a swipe. */
 class BottomSheet @JvmOverloads constructor(context: Context, attributes: AttributeSet? = null) : LinearLayout(context, attributes) {
     private val header: View get() = findViewById(R.id.sheet_header)
     private val body: View get() = findViewById(R.id.sheet_body)
@@ -56,7 +56,7 @@ class BottomSheet @JvmOverloads constructor(context: Context, attributes: Attrib
     }
 
     override fun onMeasure(widthMeasureSpec: Int, heightMeasureSpec: Int) {
-        // The picture stays in sight: the sheet takes two thirds of the height at most.
+        // The image stays in sight: the sheet takes two thirds of the height at most.
         val most = MeasureSpec.getSize(heightMeasureSpec) * 2 / 3
         super.onMeasure(widthMeasureSpec, MeasureSpec.makeMeasureSpec(most, MeasureSpec.AT_MOST))
     }

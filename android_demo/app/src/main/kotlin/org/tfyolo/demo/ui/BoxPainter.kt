@@ -11,7 +11,7 @@ import org.tfyolo.detector.placeLabels
 import org.tfyolo.detector.textColor
 
 /**
- * Draws boxes with their labels: on the screen and in pictures that are shared.
+ * Draws boxes with their labels: on the screen and in images that are shared.
  *
  * @param density pixels of the target per dp.
  */

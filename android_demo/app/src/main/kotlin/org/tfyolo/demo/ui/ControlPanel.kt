@@ -23,7 +23,7 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         /** Model, threads or delegate: it has to be loaded. */
         fun onEngineChosen()
 
-        /** Thresholds or classes: they hold from the next picture on. */
+        /** Thresholds or classes: they hold from the next image on. */
         fun onThresholdsChosen()
 
         fun onImportChosen()

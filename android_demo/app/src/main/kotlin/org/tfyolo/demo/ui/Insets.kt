@@ -5,7 +5,7 @@ import android.view.View
 import android.view.Window
 import android.view.WindowInsets
 
-/** Drawing from edge to edge: the picture lies under the system's bars, and what is touched does not. */
+/** Drawing from edge to edge: the image lies under the system's bars, and what is touched does not. */
 object Insets {
     /** @param apply gets what the system's bars and cut-outs take at left, top, right and bottom, in pixels. */
     fun edgeToEdge(window: Window, root: View, apply: (Int, Int, Int, Int) -> Unit) {

@@ -17,7 +17,7 @@ class OverlayView @JvmOverloads constructor(context: Context, attributes: Attrib
     var found: Detections? = null
         private set
 
-    /** How the picture lies in this view. */
+    /** How the image lies in this view. */
     var scaleType: ScaleType = ScaleType.FIT_CENTER
         private set
 
@@ -29,7 +29,7 @@ class OverlayView @JvmOverloads constructor(context: Context, attributes: Attrib
         val now = System.currentTimeMillis()
         if (found == null || scaleType == ScaleType.FIT_CENTER || now - spokenAt > SPEAK_MS) {
             spokenAt = now
-            contentDescription = found?.let { Wording.found(resources, it) } ?: resources.getString(R.string.picture)
+            contentDescription = found?.let { Wording.found(resources, it) } ?: resources.getString(R.string.image)
         }
     }
 

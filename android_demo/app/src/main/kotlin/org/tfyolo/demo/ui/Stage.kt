@@ -19,10 +19,10 @@ import org.tfyolo.detector.Detections
 import org.tfyolo.detector.ScaleType
 import org.tfyolo.detector.ViewMapping
 
-/** What is seen: camera or picture, boxes over it, messages, and the sheet below. */
+/** What is seen: camera or image, boxes over it, messages, and the sheet below. */
 class Stage(val root: View) {
     private val preview: TextureView = root.findViewById(R.id.preview)
-    private val picture: ImageView = root.findViewById(R.id.picture)
+    private val image: ImageView = root.findViewById(R.id.image)
     private val overlay: OverlayView = root.findViewById(R.id.overlay)
     private val sheet: BottomSheet? = root.findViewById(R.id.sheet)
     private val summary: TextView = root.findViewById(R.id.summary)
@@ -83,7 +83,7 @@ class Stage(val root: View) {
             above.setPadding(left, top, right, 0)
             controls.setPadding(left, 0, right, bottom)
         } else {
-            // Controls stand beside the picture, at its end.
+            // Controls stand beside the image, at its end.
             val toLeft = root.layoutDirection == View.LAYOUT_DIRECTION_RTL
             above.setPadding(if (toLeft) 0 else left, top, if (toLeft) right else 0, 0)
             controls.setPadding(if (toLeft) left else 0, 0, if (toLeft) 0 else right, bottom)
@@ -93,7 +93,7 @@ class Stage(val root: View) {
     }
 
     fun showCamera() {
-        picture.visibility = View.GONE
+        image.visibility = View.GONE
         preview.visibility = View.VISIBLE
         overlay.show(null, ScaleType.FILL_CENTER)
         summary.text = ""
@@ -101,15 +101,15 @@ class Stage(val root: View) {
         lastFrame = 0
     }
 
-    fun showPicture(shown: Bitmap) {
+    fun showImage(shown: Bitmap) {
         preview.visibility = View.GONE
-        picture.visibility = View.VISIBLE
-        picture.setImageBitmap(shown)
+        image.visibility = View.VISIBLE
+        image.setImageBitmap(shown)
         overlay.show(null, ScaleType.FIT_CENTER)
     }
 
     fun clear() {
-        picture.setImageBitmap(null)
+        image.setImageBitmap(null)
         overlay.show(null, ScaleType.FIT_CENTER)
     }
 
@@ -123,7 +123,7 @@ class Stage(val root: View) {
         preview.setTransform(CameraGeometry.previewMatrix(Extent(preview.width, preview.height), facts.size, facts.sensor, degrees))
     }
 
-    /** @param camera null for a picture. */
+    /** @param camera null for an image. */
     fun showFound(found: Detections, camera: CameraFacts?) {
         hideBusy()
         overlay.show(found, if (camera == null) ScaleType.FIT_CENTER else ScaleType.FILL_CENTER)
@@ -161,23 +161,23 @@ class Stage(val root: View) {
     }
 
     /** What the view shows of the camera. Its bitmap is the texture as it is, without what turns it upright. */
-    private fun previewPicture(): Bitmap? {
+    private fun previewImage(): Bitmap? {
         val texture = preview.bitmap ?: return null
-        val picture = Bitmap.createBitmap(preview.width, preview.height, Bitmap.Config.ARGB_8888)
-        Canvas(picture).drawBitmap(texture, preview.getTransform(null), null)
-        return picture
+        val image = Bitmap.createBitmap(preview.width, preview.height, Bitmap.Config.ARGB_8888)
+        Canvas(image).drawBitmap(texture, preview.getTransform(null), null)
+        return image
     }
 
     /**
      * A copy with the boxes drawn into it; null while nothing has been detected.
      *
-     * @param shown the whole picture; null for what the camera shows now.
+     * @param shown the whole image; null for what the camera shows now.
      */
     fun annotated(shown: Bitmap?): Bitmap? {
         val found = overlay.found ?: return null
-        val copy = (if (shown != null) shown.copy(Bitmap.Config.ARGB_8888, true) else previewPicture()) ?: return null
+        val copy = (if (shown != null) shown.copy(Bitmap.Config.ARGB_8888, true) else previewImage()) ?: return null
         val mapping = ViewMapping(found.sourceWidth, found.sourceHeight, copy.width, copy.height, overlay.scaleType)
-        // Lines as they look on a screen of 400 dp, whatever the picture's size.
+        // Lines as they look on a screen of 400 dp, whatever the image's size.
         BoxPainter(maxOf(copy.width, copy.height) / 800f).draw(Canvas(copy), found, mapping, copy.width, copy.height, Wording::percent)
         return copy
     }

@@ -1,4 +1,4 @@
-package org.tfyolo.demo.pictures
+package org.tfyolo.demo.images
 
 import android.content.ContentProvider
 import android.content.ContentValues
@@ -14,8 +14,8 @@ import java.io.File
 import java.io.FileNotFoundException
 import java.io.IOException
 
-/** Lends the picture that is being shared to the app it is shared with: one folder of the cache, to be read only. */
-class SharedPictures : ContentProvider() {
+/** Lends the image that is being shared to the app it is shared with: one folder of the cache, to be read only. */
+class SharedImages : ContentProvider() {
     override fun onCreate(): Boolean = true
 
     override fun getType(uri: Uri): String = TYPE
@@ -46,18 +46,18 @@ class SharedPictures : ContentProvider() {
     }
 
     companion object {
-        private const val AUTHORITY = "org.tfyolo.demo.pictures"
+        private const val AUTHORITY = "org.tfyolo.demo.images"
         private const val TYPE = "image/jpeg"
 
         private fun folder(context: Context) = File(context.cacheDir, "shared")
 
-        /** An intent that sends the picture; the one shared before is removed. Null if there is no room for it. */
-        fun send(context: Context, picture: Bitmap): Intent? {
+        /** An intent that sends the image; the one shared before is removed. Null if there is no room for it. */
+        fun send(context: Context, image: Bitmap): Intent? {
             val folder = folder(context).apply { mkdirs() }
             folder.listFiles().orEmpty().forEach { it.delete() }
             val file = File(folder, "detections-${System.currentTimeMillis()}.jpg")
             val written = try {
-                file.outputStream().use { picture.compress(Bitmap.CompressFormat.JPEG, 92, it) }
+                file.outputStream().use { image.compress(Bitmap.CompressFormat.JPEG, 92, it) }
             } catch (_: IOException) {
                 false
             }

@@ -1,4 +1,4 @@
-package org.tfyolo.demo.pictures
+package org.tfyolo.demo.images
 
 import android.content.Context
 import android.graphics.Bitmap
@@ -9,17 +9,17 @@ import android.net.Uri
 import java.io.IOException
 import java.io.InputStream
 
-/** Where a picture is from; can be written down and read again. */
-sealed class PictureSource {
+/** Where an image is from; can be written down and read again. */
+sealed class ImageSource {
     abstract fun open(context: Context): InputStream?
 
-    data class Sample(val name: String) : PictureSource() {
+    data class Sample(val name: String) : ImageSource() {
         override fun open(context: Context): InputStream = context.assets.open("$SAMPLES/$name")
 
         override fun toString(): String = "sample:$name"
     }
 
-    data class Gallery(val uri: Uri) : PictureSource() {
+    data class Gallery(val uri: Uri) : ImageSource() {
         override fun open(context: Context): InputStream? = context.contentResolver.openInputStream(uri)
 
         override fun toString(): String = "uri:$uri"
@@ -28,7 +28,7 @@ sealed class PictureSource {
     companion object {
         private const val SAMPLES = "samples"
 
-        fun parse(text: String): PictureSource? = when {
+        fun parse(text: String): ImageSource? = when {
             text.startsWith("sample:") -> Sample(text.removePrefix("sample:"))
             text.startsWith("uri:") -> Gallery(Uri.parse(text.removePrefix("uri:")))
             else -> null
@@ -42,12 +42,12 @@ sealed class PictureSource {
     }
 }
 
-/** Decodes pictures upright and no larger than a screen can show. Files are untrusted. */
-object PictureLoader {
+/** Decodes images upright and no larger than a screen can show. Files are untrusted. */
+object ImageLoader {
     private const val MOST_PIXELS = 4_000_000
 
-    /** @return null if it is no picture that can be read. */
-    fun load(context: Context, source: PictureSource): Bitmap? =
+    /** @return null if it is no image that can be read. */
+    fun load(context: Context, source: ImageSource): Bitmap? =
         try {
             val size = BitmapFactory.Options().apply { inJustDecodeBounds = true }
             source.open(context)?.use { BitmapFactory.decodeStream(it, null, size) }
@@ -68,14 +68,14 @@ object PictureLoader {
         return every
     }
 
-    private fun orientation(context: Context, source: PictureSource): Int =
+    private fun orientation(context: Context, source: ImageSource): Int =
         try {
             source.open(context)?.use { ExifInterface(it).getAttributeInt(ExifInterface.TAG_ORIENTATION, 0) } ?: 0
         } catch (_: IOException) {
             0
         }
 
-    private fun upright(picture: Bitmap, orientation: Int): Bitmap {
+    private fun upright(image: Bitmap, orientation: Int): Bitmap {
         val matrix = Matrix()
         // Degrees clockwise and whether left and right are exchanged before, by EXIF's numbers.
         when (orientation) {
@@ -86,8 +86,8 @@ object PictureLoader {
             ExifInterface.ORIENTATION_ROTATE_90 -> matrix.setRotate(90f)
             ExifInterface.ORIENTATION_TRANSVERSE -> matrix.apply { setScale(-1f, 1f); postRotate(90f) }
             ExifInterface.ORIENTATION_ROTATE_270 -> matrix.setRotate(270f)
-            else -> return picture
+            else -> return image
         }
-        return Bitmap.createBitmap(picture, 0, 0, picture.width, picture.height, matrix, true)
+        return Bitmap.createBitmap(image, 0, 0, image.width, image.height, matrix, true)
     }
 }

@@ -1,4 +1,4 @@
-/** One colour per class, the same on every page load, and text that can be read on it. */
+/** One color per class, the same on every page load, and text that can be read on it. */
 
 /** Apart from each other for most eyes, and seen on dark and light images; further classes get hues in between. */
 const PALETTE = [
@@ -7,12 +7,12 @@ const PALETTE = [
 /** Steps of this angle never come back near to where they were. */
 const GOLDEN_ANGLE = 137.508;
 
-export function classColour(classId: number): string {
+export function classColor(classId: number): string {
   return PALETTE[classId] ?? hsl((classId * GOLDEN_ANGLE) % 360, 0.72, classId % 2 ? 0.38 : 0.46);
 }
 
 /** Black or white, whichever contrasts more. */
-export function textColour(background: string): '#000000' | '#ffffff' {
+export function textColor(background: string): '#000000' | '#ffffff' {
   return contrast(background, '#ffffff') >= contrast(background, '#000000') ? '#ffffff' : '#000000';
 }
 
