@@ -2,7 +2,7 @@
 
 Example:
     >>> import tfyolo
-    >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("found.jpg")  # doctest: +SKIP
+    >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
     >>> tfyolo.load("bccd-n").names
     ('Platelets', 'RBC', 'WBC')
 """
@@ -13,11 +13,12 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from tfyolo.deprecation import warn_renamed
 from tfyolo.keras_layers import register_with_keras
 from tfyolo.version import __version__
 
-# TensorFlow uses oneDNN by itself only on CPUs with AVX-512; on others training is 1.5 times as fast with it.
-# Its own variable turns it off, and TensorFlow imported before tfyolo does not see this.
+# TensorFlow enables oneDNN by default only on CPUs with AVX-512; on other CPUs it makes training 1.5 times as
+# fast. A value that the user has set is kept; TensorFlow imported before tfyolo does not read it any more.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 register_with_keras()
 
@@ -25,38 +26,63 @@ if TYPE_CHECKING:
     from tfyolo.api.classifier import Classifier
     from tfyolo.api.detector import Detector
     from tfyolo.api.load import create, load
-    from tfyolo.data import synthetic as datasets
+    from tfyolo.data.synthetic import shapes as make_shapes
     from tfyolo.errors import TfyoloError
-    from tfyolo.evaluation.classification import validate_classifier
-    from tfyolo.evaluation.validator import validate
+    from tfyolo.evaluation.classification import (
+        ClassificationMetrics,
+        ClassifyValOptions,
+        validate_classifier,
+    )
+    from tfyolo.evaluation.validator import Metrics, ValOptions, validate
+    from tfyolo.export.graph.nms import GraphNmsOptions
     from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.inference.classifier import Classification
+    from tfyolo.inference.nms import NmsOptions
     from tfyolo.inference.results import Result
     from tfyolo.models.build import build_model
     from tfyolo.models.registry import list_models, load_spec
+    from tfyolo.quantization.calibration import CalibrationOptions
+    from tfyolo.quantization.qat_options import QatOptions
+    from tfyolo.quantization.run import QuantizeOptions, quantize
     from tfyolo.training.classify.data import ClassificationData, training_classifier
     from tfyolo.training.classify.options import ClassifyOptions
-    from tfyolo.training.classify.train import train_classifier
+    from tfyolo.training.classify.train import ClassifyResult, train_classifier
     from tfyolo.training.data import TrainingData, training_model
     from tfyolo.training.options import TrainOptions
-    from tfyolo.training.train import train
+    from tfyolo.training.train import TrainResult, train
 
-# Where each public name lives: importing tfyolo imports none of it, and so not TensorFlow.
+# Where each public name is defined: "module", or "module:name" where it has another name there. A name is
+# imported when it is first used, so that `import tfyolo` does not import TensorFlow.
 _PUBLIC = {
+    "CalibrationOptions": "tfyolo.quantization.calibration",
+    "Classification": "tfyolo.inference.classifier",
     "ClassificationData": "tfyolo.training.classify.data",
-    "ClassifyOptions": "tfyolo.training.classify.options",
+    "ClassificationMetrics": "tfyolo.evaluation.classification",
     "Classifier": "tfyolo.api.classifier",
+    "ClassifyOptions": "tfyolo.training.classify.options",
+    "ClassifyResult": "tfyolo.training.classify.train",
+    "ClassifyValOptions": "tfyolo.evaluation.classification",
     "Detector": "tfyolo.api.detector",
+    "ExportRequest": "tfyolo.export.options",
+    "GraphNmsOptions": "tfyolo.export.graph.nms",
+    "Metrics": "tfyolo.evaluation.validator",
+    "NmsOptions": "tfyolo.inference.nms",
+    "QatOptions": "tfyolo.quantization.qat_options",
+    "QuantizeOptions": "tfyolo.quantization.run",
     "Result": "tfyolo.inference.results",
     "TfyoloError": "tfyolo.errors",
     "TrainOptions": "tfyolo.training.options",
+    "TrainResult": "tfyolo.training.train",
     "TrainingData": "tfyolo.training.data",
+    "ValOptions": "tfyolo.evaluation.validator",
     "build_model": "tfyolo.models.build",
     "create": "tfyolo.api.load",
-    "ExportRequest": "tfyolo.export.options",
     "export_model": "tfyolo.export.options",
     "list_models": "tfyolo.models.registry",
     "load": "tfyolo.api.load",
     "load_spec": "tfyolo.models.registry",
+    "make_shapes": "tfyolo.data.synthetic:shapes",
+    "quantize": "tfyolo.quantization.run",
     "train": "tfyolo.training.train",
     "train_classifier": "tfyolo.training.classify.train",
     "training_classifier": "tfyolo.training.classify.data",
@@ -65,19 +91,62 @@ _PUBLIC = {
     "validate_classifier": "tfyolo.evaluation.classification",
 }
 
+# Names of earlier releases, which work for one more release with a DeprecationWarning:
+# old name -> (what to write instead, where the object is: "module" for a module, or "module:name").
+_RENAMED = {
+    "datasets": ("`tfyolo.make_shapes`", "tfyolo.data.synthetic"),
+}
+
 __all__ = [
-    "ClassificationData", "Classifier", "ClassifyOptions", "Detector", "ExportRequest", "Result",
-    "TfyoloError", "TrainOptions", "TrainingData", "__version__", "build_model", "create", "datasets",
-    "export_model", "list_models", "load", "load_spec", "train", "train_classifier", "training_classifier",
-    "training_model", "validate", "validate_classifier",
-]  # fmt: skip
+    "CalibrationOptions",
+    "Classification",
+    "ClassificationData",
+    "ClassificationMetrics",
+    "Classifier",
+    "ClassifyOptions",
+    "ClassifyResult",
+    "ClassifyValOptions",
+    "Detector",
+    "ExportRequest",
+    "GraphNmsOptions",
+    "Metrics",
+    "NmsOptions",
+    "QatOptions",
+    "QuantizeOptions",
+    "Result",
+    "TfyoloError",
+    "TrainOptions",
+    "TrainResult",
+    "TrainingData",
+    "ValOptions",
+    "__version__",
+    "build_model",
+    "create",
+    "export_model",
+    "list_models",
+    "load",
+    "load_spec",
+    "make_shapes",
+    "quantize",
+    "train",
+    "train_classifier",
+    "training_classifier",
+    "training_model",
+    "validate",
+    "validate_classifier",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
-    if name == "datasets":  # a module
-        return importlib.import_module("tfyolo.data.synthetic")
+        module, _, attribute = _PUBLIC[name].partition(":")
+        return getattr(importlib.import_module(module), attribute or name)
+    if name in _RENAMED:
+        replacement, origin = _RENAMED[name]
+        warn_renamed(f"`tfyolo.{name}`", replacement)
+        module, _, attribute = origin.partition(":")
+        imported = importlib.import_module(module)
+        return getattr(imported, attribute) if attribute else imported
     raise AttributeError(f"module `tfyolo` has no attribute `{name}`")
 
 
