@@ -80,7 +80,7 @@ def inspect(path: Path) -> Inspection:
     Raises:
         TfyoloError: as `read_graph_def`, or TensorFlow cannot import the graph.
     """
-    from tfyolo.export.tensorflow_graph.counts import count_operations, read_graph
+    from tfyolo.export.tensorflow_graph.operation_counts import count_operations, read_graph
 
     graph, contract = read_graph_def(path)
     names = _output_names(graph, contract)

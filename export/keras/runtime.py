@@ -65,7 +65,7 @@ class KerasRuntime(Runtime):
         return dict(zip(joined_heads(self.contract), heads, strict=True))
 
 
-def open_file(path: Path, threads: int | None = None) -> KerasRuntime:
+def open_keras_runtime(path: Path, threads: int | None = None) -> KerasRuntime:
     """The network of a `.keras` or `.pt` file.
 
     Raises:
@@ -89,6 +89,6 @@ def limit_threads(threads: int | None) -> None:
 
 def inspect(path: Path) -> Inspection:
     """What a `.keras` or `.pt` file holds; TensorFlow is not imported."""
-    from tfyolo.export.keras.inspect import inspect_keras, inspect_pt
+    from tfyolo.export.keras.inspection import inspect_keras, inspect_pt
 
     return inspect_keras(path) if path.suffix.lower() == ".keras" else inspect_pt(path)

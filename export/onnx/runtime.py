@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.onnx.kernels import signed_kernels
+from tfyolo.export.onnx.signed_kernels import signed_kernels
 from tfyolo.export.onnx.vetting import parse, vetted
 from tfyolo.export.runtime.base import Runtime, Sharing, channels_first, check_outputs, pixels_of
 from tfyolo.export.runtime.cpu import has_vnni

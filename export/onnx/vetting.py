@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.onnx.bounds import item_bytes
-from tfyolo.export.onnx.child import check_bounds_in_child
+from tfyolo.export.onnx.child_process import check_bounds_in_child
 from tfyolo.export.onnx.operators import ALLOWED
+from tfyolo.export.onnx.shape_inference import item_bytes
 from tfyolo.export.runtime.base import check_input
 from tfyolo.export.runtime.budget import foreign, refused_operation
 

@@ -58,7 +58,7 @@ def inspect(path: Path) -> Inspection:
     Raises:
         TfyoloError: the folder is damaged, or not one of tfyolo's.
     """
-    from tfyolo.export.tensorflow_graph.counts import count_operations, read_graph
+    from tfyolo.export.tensorflow_graph.operation_counts import count_operations, read_graph
 
     contract = folder_contract(path, "saved_model")
     graph = read_saved_model(path)

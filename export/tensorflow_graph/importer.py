@@ -21,8 +21,8 @@ from typing import Any
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.budget import Budget, foreign, refused_operation
+from tfyolo.export.tensorflow_graph.checkpoint import variable_name
 from tfyolo.export.tensorflow_graph.operations import ALLOWED, CALLS, IGNORED, READ, products
-from tfyolo.export.tensorflow_graph.variables import variable_name
 
 _BUILT = ALLOWED | CALLS | READ | IGNORED
 MAX_DEPTH = 50

@@ -28,8 +28,8 @@ def open_saved_model(folder: Path, contract: Contract) -> tuple[Any, bool]:
     Raises:
         TfyoloError: something is refused, or TensorFlow cannot read it.
     """
+    from tfyolo.export.tensorflow_graph.checkpoint import Checkpoint
     from tfyolo.export.tensorflow_graph.importer import import_function
-    from tfyolo.export.tensorflow_graph.variables import Checkpoint
 
     meta = read_saved_model(folder)
     check_saved_model(meta, folder)

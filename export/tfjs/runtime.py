@@ -18,7 +18,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.base import Runtime, Sharing, pixels_of
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
-from tfyolo.export.tfjs.folder import MODEL_FILE, read_folder
+from tfyolo.export.tfjs.vetting import MODEL_FILE, read_folder
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.outputs import known_outputs
 
@@ -151,10 +151,10 @@ def inspect(path: Path) -> Inspection:
     Raises:
         TfyoloError: the folder is damaged, or not one of tfyolo's.
     """
-    from tfyolo.export.tensorflow_graph.counts import Step, count_operations
+    from tfyolo.export.tensorflow_graph.operation_counts import GraphNode, count_operations
 
-    def steps(nodes: list[dict[str, Any]]) -> list[Step]:
-        return [Step(node["name"], node["op"], tuple(node.get("input", ())), ()) for node in nodes]
+    def steps(nodes: list[dict[str, Any]]) -> list[GraphNode]:
+        return [GraphNode(node["name"], node["op"], tuple(node.get("input", ())), ()) for node in nodes]
 
     def tensors(part: dict[str, Any]) -> tuple[TensorInfo, ...]:
         return tuple(

@@ -301,9 +301,9 @@ def ignore(*_: object) -> None:
 
 
 def _open_network(path: Path) -> Runtime:
-    from tfyolo.export.keras.runtime import open_file
+    from tfyolo.export.keras.runtime import open_keras_runtime
 
-    return open_file(path)
+    return open_keras_runtime(path)
 
 
 def _write(

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tfyolo.data.augment.color import color_matrix
 
 from tfyolo.data.augment.boxes import clip_labels, flip_labels, normalize
+from tfyolo.data.augment.color import color_matrix
 
 
 @pytest.mark.parametrize(

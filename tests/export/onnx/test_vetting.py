@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.onnx import child as onnx_child
+from tfyolo.export.onnx import child_process as onnx_child
 from tfyolo.export.onnx import operators as onnx_operators
 from tfyolo.export.onnx import vetting as onnx_vetting
 from tfyolo.inference.load import load

@@ -10,7 +10,7 @@ import pytest
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.openvino.vetting import ALLOWED, check_folder, check_sizes
-from tfyolo.export.tfjs.folder import read_folder
+from tfyolo.export.tfjs.vetting import read_folder
 from tfyolo.models import Contract, load_spec
 
 CONTRACT = Contract.of(load_spec(Path(__file__).parents[2] / "tiny.yaml"), ("ant", "bee", "cat", "dog"))

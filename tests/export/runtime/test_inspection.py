@@ -16,7 +16,7 @@ import pytest
 from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import FORMATS, exportable
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo, inspect_file
-from tfyolo.export.tensorflow_graph.counts import Step, count_operations
+from tfyolo.export.tensorflow_graph.operation_counts import GraphNode, count_operations
 from tfyolo.models.network import Network
 
 SUPPRESSED = {
@@ -248,7 +248,7 @@ def test_wrong_bytes_never_escape(write, tiny_keras, tmp_path, name):
 
 def test_functions_are_counted_where_they_are_called():
     def step(name, operation, *inputs, calls=()):
-        return Step(name, operation, inputs, calls)
+        return GraphNode(name, operation, inputs, calls)
 
     library = {
         "inner": [step("a", "Conv2D"), step("b", "Mul", "a"), step("c", "Const")],

@@ -13,7 +13,7 @@ from typing import Any
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx.operators import COSTLY, Shape, products, workspace
-from tfyolo.export.onnx.sizes import Sizes, UnknownSizeError
+from tfyolo.export.onnx.pad_amounts import Sizes, UnknownSizeError
 from tfyolo.export.runtime.budget import Budget, foreign
 from tfyolo.text import printable
 

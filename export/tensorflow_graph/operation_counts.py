@@ -12,7 +12,7 @@ _SILENT = {"Const", "Placeholder", "PlaceholderWithDefault", "NoOp", "Identity",
 
 
 @dataclass(frozen=True)
-class Step:
+class GraphNode:
     """A node of a graph, wherever it was read from.
 
     Attributes:
@@ -29,7 +29,7 @@ class Step:
 
 
 def count_operations(
-    steps: Sequence[Step], functions: Mapping[str, Sequence[Step]], outputs: Iterable[str]
+    steps: Sequence[GraphNode], functions: Mapping[str, Sequence[GraphNode]], outputs: Iterable[str]
 ) -> dict[str, int]:
     """What runs for some outputs.
 
@@ -54,7 +54,9 @@ def count_operations(
 
 
 def _count(
-    steps: Iterable[Step], functions: Mapping[str, Sequence[Step]], known: dict[str, Counter[str] | None]
+    steps: Iterable[GraphNode],
+    functions: Mapping[str, Sequence[GraphNode]],
+    known: dict[str, Counter[str] | None],
 ) -> Counter[str]:
     total: Counter[str] = Counter()
     for step in steps:
@@ -77,17 +79,17 @@ def _node(tensor: str) -> str:
     return tensor.removeprefix("^").partition(":")[0]
 
 
-def read_graph(graph: Any) -> tuple[list[Step], dict[str, list[Step]]]:
+def read_graph(graph: Any) -> tuple[list[GraphNode], dict[str, list[GraphNode]]]:
     """Nodes and functions of a GraphDef."""
     library = {function.signature.name: _steps(function.node_def) for function in graph.library.function}
     return _steps(graph.node), library
 
 
-def _steps(nodes: Iterable[Any]) -> list[Step]:
+def _steps(nodes: Iterable[Any]) -> list[GraphNode]:
     steps = []
     for node in nodes:
         calls = []
         for value in node.attr.values():
             calls += [f.name for f in (value.func, *value.list.func) if f.name]
-        steps.append(Step(node.name, node.op, tuple(node.input), tuple(calls)))
+        steps.append(GraphNode(node.name, node.op, tuple(node.input), tuple(calls)))
     return steps

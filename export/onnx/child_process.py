@@ -52,7 +52,7 @@ def check_bounds_in_child(model: Any, images: Shape, path: Path) -> None:
 
 def _request(model: Any, images: Shape) -> bytes:
     """The model without the values of constants that are no shapes."""
-    from tfyolo.export.onnx.bounds import FOLLOWED
+    from tfyolo.export.onnx.shape_inference import FOLLOWED
 
     small = type(model)(ir_version=model.ir_version)
     small.opset_import.extend(model.opset_import)
@@ -131,7 +131,7 @@ def serve() -> None:
     """Answer requests until there are no more; what the process does."""
     import onnx
 
-    from tfyolo.export.onnx.bounds import check_bounds
+    from tfyolo.export.onnx.shape_inference import check_bounds
     from tfyolo.export.runtime.budget import Budget
 
     while True:

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.shared import needs_shared
 from tests.small import IMAGES, confident, letterboxed
 from tfyolo.export.onnx import runtime
-from tfyolo.export.onnx.kernels import signed_kernels
+from tfyolo.export.onnx.signed_kernels import signed_kernels
 from tfyolo.export.options import ExportRequest, export_model
 from tfyolo.export.runtime import cpu
 from tfyolo.inference.load import load
