@@ -1,194 +1,307 @@
-"""Options that several commands share, with YOLOv5's names."""
+"""Options that several commands share, with YOLOv5's names, and the groups that `--help` lists them in."""
 
 from __future__ import annotations
 
 import argparse
-import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfyolo.cli import argument_types as types
 from tfyolo.errors import TfyoloError
 
+GROUPS = (
+    "data",
+    "model",
+    "non-maximum suppression",
+    "optimization",
+    "augmentation",
+    "quantization",
+    "output",
+    "hardware",
+)
+"""Titles of the groups of options, in the order of `--help`."""
 
-def add_model(parser: argparse.ArgumentParser, *, many: bool = False, required: bool = True) -> None:
-    """--weights, --img and --device."""
-    parser.add_argument(
+
+def group(
+    parser: argparse.ArgumentParser, title: str, *, exclusive: bool = False
+) -> Callable[..., argparse.Action]:
+    """Return the `add_argument` method of a group of options.
+
+    Args:
+        parser: parser of a command. The first call creates all groups, in the order of `GROUPS`; argparse
+            does not print empty ones.
+        title: an entry of `GROUPS`.
+        exclusive: make the options that are added with this method exclude each other.
+
+    Returns:
+        The method.
+
+    Example:
+        >>> parser = argparse.ArgumentParser(prog="tfyolo train")
+        >>> _ = group(parser, "optimization")("--epochs", type=int, default=100, help="epochs to train")
+        >>> parser.parse_args(["--epochs", "30"]).epochs
+        30
+    """
+    groups = {known.title: known for known in parser._action_groups}
+    if title not in groups:
+        groups |= {name: parser.add_argument_group(name) for name in GROUPS}
+    if exclusive:
+        return groups[title].add_mutually_exclusive_group().add_argument
+    return groups[title].add_argument
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add `--source` and `--vid-stride`: the images and videos to predict on."""
+    add = group(parser, "data")
+    add(
+        "--source",
+        nargs="+",
+        required=True,
+        metavar="SRC",
+        help="image, folder, glob, .txt list, video, webcam index, or rtsp:// or http:// stream",
+    )
+    add(
+        "--vid-stride",
+        type=types.positive,
+        default=1,
+        metavar="N",
+        help="use every N-th frame of videos and streams",
+    )
+
+
+def add_weights(parser: argparse.ArgumentParser, *, several: bool = False, required: bool = True) -> None:
+    """Add `--weights`, `--img` and `--device`.
+
+    Args:
+        parser: parser of the command.
+        several: accept more than one model file.
+        required: refuse a command line without `--weights`; otherwise the detector that ships is used.
+    """
+    add = group(parser, "model")
+    add(
         "--weights",
-        nargs="+" if many else None,
+        nargs="+" if several else None,
         required=required,
         metavar="FILE",
-        help="model file (.pt, .keras, .tflite, a SavedModel folder) or a release name such as yolov5s"
-        + ("" if required else "; by default the shipped model of blood cells"),
+        help="model file or folder (.pt, .keras or an exported format), or a release name such as yolov5s"
+        + ("" if required else " (default: the blood cell detector bccd-n, which ships with tfyolo)"),
     )
-    parser.add_argument(
-        "--img", "--imgsz", "--img-size", dest="img", nargs="+", type=int, metavar="PX",
-        help="input size, one number or height and width; by default the model's own",
-    )  # fmt: skip
-    parser.add_argument("--device", default="", type=device, help="cpu, or the index of a GPU")
+    add_image_size(parser)
+    add_device(parser)
 
 
-def add_thresholds(parser: argparse.ArgumentParser, conf: float, iou: float, max_det: int) -> None:
-    """--conf-thres, --iou-thres and --max-det."""
-    parser.add_argument(
-        "--conf-thres", "--conf", type=fraction, default=conf, metavar="P",
-        help="lowest confidence (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--iou-thres", "--iou", type=fraction, default=iou, metavar="P",
-        help="IoU threshold of suppression (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--max-det", type=positive, default=max_det, metavar="N", help="most boxes an image (%(default)s)"
+def add_float_model(parser: argparse.ArgumentParser) -> None:
+    """Add `--float`."""
+    group(parser, "model")(
+        "--float",
+        dest="exact",
+        metavar="FILE",
+        help="the float model, if --weights is quantized already",
     )
 
 
-def add_calibration(parser: argparse.ArgumentParser, required: bool = False, data: bool = True) -> None:
-    """--data, --calibration, --ranges and --keep-float: how an integer network's ranges are measured."""
-    add = parser.add_argument
+def add_image_size(parser: argparse.ArgumentParser, default: str = "the model's own size") -> None:
+    """Add `--img` for an input size of one number, or height and width.
+
+    Args:
+        parser: parser of the command.
+        default: the size without this option, for the help text.
+    """
+    group(parser, "model")(
+        "--img",
+        "--imgsz",
+        "--img-size",
+        dest="img",
+        nargs="+",
+        type=int,
+        metavar="PX",
+        help=f"input size in pixels: one number, or height and width (default: {default})",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`."""
+    group(parser, "hardware")(
+        "--device",
+        default="",
+        type=types.device,
+        help="cpu, or the index of a GPU, or several indices with commas (default: all GPUs)",
+    )
+
+
+def add_thresholds(
+    parser: argparse.ArgumentParser, confidence: float, iou_threshold: float, max_detections: int
+) -> None:
+    """Add `--conf-thres`, `--iou-thres` and `--max-det`, with the defaults of the command."""
+    add = group(parser, "non-maximum suppression")
+    add(
+        "--conf-thres",
+        "--conf",
+        type=types.fraction,
+        default=confidence,
+        metavar="P",
+        help="confidence threshold: boxes with a lower score are dropped",
+    )
+    add(
+        "--iou-thres",
+        "--iou",
+        type=types.fraction,
+        default=iou_threshold,
+        metavar="P",
+        help="IoU above which the lower-scoring of two boxes is suppressed",
+    )
+    add(
+        "--max-det",
+        type=types.positive,
+        default=max_detections,
+        metavar="N",
+        help="maximum number of boxes per image",
+    )
+
+
+def add_calibration(parser: argparse.ArgumentParser, *, required: bool = False, data: bool = True) -> None:
+    """Add `--data`, `--calibration`, `--ranges` and `--keep-float`: how int8 ranges are calibrated.
+
+    Args:
+        parser: parser of the command.
+        required: refuse a command line without `--data`.
+        data: add `--data`; False for commands that have their own.
+    """
     if data:
-        add(
+        group(parser, "data")(
             "--data",
             required=required,
             metavar="DATA",
-            help="dataset whose training images are looked at: a YAML, of a classifier its folder",
+            help="dataset whose training images are used for calibration: a YAML, or a classifier's folder",
         )
+    add = group(parser, "quantization")
     add(
-        "--calibration", type=positive, default=200, metavar="N", action=_Given,
-        help="most images (%(default)s)",
-    )  # fmt: skip
+        "--calibration",
+        type=types.positive,
+        default=200,
+        metavar="N",
+        action=_Given,
+        help="maximum number of images to calibrate on",
+    )
     add(
-        "--ranges", choices=("mse", "minmax", "percentile"), default="mse", action=_Given,
-        help="what a tensor's range is chosen by (%(default)s)",
-    )  # fmt: skip
+        "--ranges",
+        choices=("mse", "minmax", "percentile"),
+        default="mse",
+        action=_Given,
+        help="method that chooses the range of each tensor",
+    )
     add(
-        "--keep-float", nargs="+", default=[], metavar="NAME", action=_Given,
+        "--keep-float",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        action=_Given,
         help="layers that stay in float, such as model.9 or model.24.m.0.box",
-    )  # fmt: skip
+    )
     parser.set_defaults(given=())
 
 
 class _Given(argparse.Action):
-    """Stores a value, and in `given` that it was given: also one that equals the default."""
+    """Stores a value, and adds the flag to `given`, so that an explicit default can be told from none."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         setattr(namespace, self.dest, values)
         namespace.given = (*namespace.given, self.option_strings[0])
 
 
-def add_qat(parser: argparse.ArgumentParser, loss: str = "distill", short: bool = True) -> None:
-    """--qat-loss and --qat-lr, or in short --loss and --lr: how a quantized network is trained."""
-    parser.add_argument(
-        *(["--loss"] if short else []), "--qat-loss", dest="qat_loss",
-        choices=("distill", "labels", "both"), default=loss,
-        help="follow the float model, YOLOv5's loss, or both (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        *(["--lr"] if short else []), "--qat-lr", dest="qat_lr", type=number, default=0.01, metavar="X",
-        help="learning rate, in quantization steps (%(default)s)",
-    )  # fmt: skip
+def add_qat(parser: argparse.ArgumentParser, loss: str = "distill", *, short: bool = True) -> None:
+    """Add `--qat-loss` and `--qat-lr`: how quantization-aware training (QAT) learns.
+
+    Args:
+        parser: parser of the command.
+        loss: default loss.
+        short: accept `--loss` and `--lr` too.
+    """
+    add = group(parser, "quantization")
+    add(
+        *(["--loss"] if short else []),
+        "--qat-loss",
+        dest="qat_loss",
+        choices=("distill", "labels", "both"),
+        default=loss,
+        help="QAT loss: follow the float model, the training loss on labels, or both",
+    )
+    add(
+        *(["--lr"] if short else []),
+        "--qat-lr",
+        dest="qat_lr",
+        type=types.number,
+        default=0.01,
+        metavar="X",
+        help="QAT learning rate, in quantization steps per update",
+    )
 
 
-def add_run(parser: argparse.ArgumentParser, project: str) -> None:
-    """--project, --name and --exist-ok: where results go."""
-    parser.add_argument("--project", type=Path, default=Path(project), help="folder of results (%(default)s)")
-    parser.add_argument("--name", default="exp", help="subfolder, counted up where it exists (%(default)s)")
-    parser.add_argument("--exist-ok", action="store_true", help="write into an existing subfolder")
+def add_run_folder(parser: argparse.ArgumentParser, project: str) -> None:
+    """Add `--project`, `--name` and `--exist-ok`: where results are written."""
+    add = group(parser, "output")
+    add("--project", type=Path, default=Path(project), metavar="FOLDER", help="folder that holds all runs")
+    add(
+        "--name",
+        default="exp",
+        help="name of the run's folder; a number is appended where it exists",
+    )
+    add("--exist-ok", action="store_true", help="write into an existing run folder")
 
 
-def given(parser: argparse.ArgumentParser, words: Sequence[str]) -> set[str]:
-    """Names of the options that stand in a command line, whatever their values."""
+def given_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> set[str]:
+    """Names of the options that a command line contains, whatever their values.
+
+    Args:
+        parser: parser of the command.
+        words: the command line.
+
+    Returns:
+        Names as in the namespace of parsed arguments (argparse's `dest`).
+    """
     flags = {word.partition("=")[0] for word in words if word.startswith("-")}
     return {action.dest for action in parser._actions if flags.intersection(action.option_strings)}
 
 
-def tell_folder_is_kept(flags: set[str], folder: Path) -> None:
-    """Say that --name and --exist-ok have no effect on a run that goes on in its folder."""
-    for name in sorted(flags & {"name", "exist_ok"}):
-        print(f"--{name.replace('_', '-')} is ignored: a resumed run goes on in {folder}")
+def print_ignored_folder(names: set[str], folder: Path) -> None:
+    """Print that `--name` and `--exist-ok` do not move a resumed run.
+
+    Args:
+        names: result of `given_options`.
+        folder: folder of the run.
+    """
+    for name in sorted(names & {"name", "exist_ok"}):
+        print(f"--{name.replace('_', '-')} is ignored: a resumed run continues in {folder}")
 
 
 def image_size(values: list[int] | None) -> tuple[int, int] | None:
-    """--img as height and width.
+    """Convert `--img` to (height, width) in pixels.
+
+    Returns:
+        The size, or None where the option was not given.
 
     Raises:
-        TfyoloError: more than two numbers, or not within 1 and 16384.
+        TfyoloError: more than two numbers, or one that is not within 1 and 16384.
+
+    Example:
+        >>> image_size([320]), image_size([192, 320]), image_size(None)
+        ((320, 320), (192, 320), None)
     """
     if not values:
         return None
-    if len(values) > 2 or min(values) < 1 or max(values) > _MOST_PX:
+    if len(values) > 2 or min(values) < 1 or max(values) > types.MAX_SIDE_PX:
         raise TfyoloError("--img takes one number within 1 and 16384, or height and width")
     return values[0], values[-1]
 
 
-def fraction(text: str) -> float:
-    """A number in 0..1, for argparse."""
-    try:
-        if 0 <= (value := float(text)) <= 1:
-            return value
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text} is not a number within 0 and 1")
-
-
-_MOST = 2**31 - 1
-_MOST_PX = 16384
-
-
-def positive(text: str, most: int = _MOST) -> int:
-    """A whole number of at least 1, for argparse."""
-    if not text.isdecimal() or not text.strip("0"):
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    if len(text) > len(str(most)) or int(text) > most:
-        raise argparse.ArgumentTypeError(f"{text[:30]} is larger than {most}")
-    return int(text)
-
-
-def count(text: str) -> int:
-    """A whole number of at least 0, for argparse."""
-    return 0 if text == "0" else positive(text)
-
-
-def count_or_off(text: str) -> int:
-    """A whole number, for argparse; a negative one is 0, which switches off, as -1 does in YOLOv5."""
-    return 0 if text.startswith("-") and text[1:].isdecimal() else count(text)
-
-
-def side(text: str) -> int:
-    """Side of images in pixels, for argparse."""
-    return positive(text, _MOST_PX)
-
-
-def seed(text: str) -> int:
-    """A seed that NumPy and TensorFlow take, for argparse."""
-    return 0 if text == "0" else positive(text, 2**32 - 1)
-
-
-def number(text: str, above: float = 0.0, most: float = math.inf) -> float:
-    """A finite number greater than `above` and at most `most`, for argparse."""
-    try:
-        if above < (value := float(text)) <= most and math.isfinite(value):
-            return value
-    except ValueError:
-        pass
-    limit = "" if math.isinf(most) else f" and at most {most:g}"
-    raise argparse.ArgumentTypeError(f"{text} is not a number over {above:g}{limit}")
-
-
-def device(text: str) -> str:
-    """`cpu`, or indices of GPUs, for argparse."""
-    if text not in ("", "cpu") and not all(part.isdecimal() for part in text.split(",")):
-        raise argparse.ArgumentTypeError(f"{text} is neither `cpu` nor the index of a GPU")
-    return text
-
-
-def drawn_plots(wanted: bool) -> bool:
-    """Whether a validation draws plots: if `wanted`, and matplotlib is installed. Says so if it is not."""
+def can_plot(requested: bool) -> bool:
+    """Return True if plots are requested and matplotlib is installed; print a note if it is not."""
     from tfyolo.libraries import is_installed
 
-    if wanted and not is_installed("matplotlib"):
+    if requested and not is_installed("matplotlib"):
         note = "note: no plots, since matplotlib is not installed: pip install 'tfyolo[plots]'"
         print(note, file=sys.stderr)
         return False
-    return wanted
+    return requested

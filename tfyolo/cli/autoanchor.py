@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 
@@ -20,17 +21,33 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Dataset, model and evolution."""
-    add = parser.add_argument
-    add("--data", required=True, type=Path, metavar="YAML", help="dataset: path, train, names")
-    add("--cfg", "--model", dest="cfg", default="yolov5n", metavar="MODEL", help="name or YAML (%(default)s)")
-    add("--img", type=options.side, default=640, metavar="PX", help="input size (%(default)s)")
-    add("--task", choices=("train", "val", "test"), default="train", help="split (%(default)s)")
-    add("--anchor-t", type=_ratio, default=4.0, metavar="X", help="ratio of sides that matches (%(default)s)")
-    add("--gen", type=options.positive, default=1000, metavar="N", help="generations (%(default)s)")
-    add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
-    add("--force", action="store_true", help="try new anchors even where the old ones fit")
-    add("--output", type=Path, metavar="YAML", help="write the anchors here")
+    """Add the options of this command to its parser."""
+    add = options.group(parser, "data")
+    add("--data", required=True, type=Path, metavar="YAML", help="dataset YAML with path, train and names")
+    add("--task", choices=("train", "val", "test"), default="train", help="split whose boxes are used")
+    add = options.group(parser, "model")
+    add(
+        "--cfg",
+        "--model",
+        dest="cfg",
+        default="yolov5n",
+        metavar="MODEL",
+        help="model name or YAML whose anchors are checked",
+    )
+    add("--img", type=types.side, default=640, metavar="PX", help="side of the training images in pixels")
+    add = options.group(parser, "optimization")
+    add(
+        "--anchor-t",
+        type=types.side_ratio,
+        default=4.0,
+        metavar="X",
+        help="maximum ratio between the sides of a box and of an anchor that matches it",
+    )
+    add("--gen", type=types.positive, default=1000, metavar="N", help="generations of the evolution")
+    add("--seed", type=types.seed, default=0, metavar="N", help="seed of k-means and of the evolution")
+    add("--force", action="store_true", help="evolve new anchors even if the present ones fit")
+    add = options.group(parser, "output")
+    add("--output", type=Path, metavar="YAML", help="write the anchors to this file")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -78,8 +95,3 @@ def _print(decision: AnchorDecision) -> None:
 
 def _row(row: tuple[float, ...]) -> str:
     return "[" + ", ".join(f"{value:g}" for value in row) + "]"
-
-
-def _ratio(text: str) -> float:
-    """A ratio of sides, for argparse."""
-    return options.number(text, above=1.0)

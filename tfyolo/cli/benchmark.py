@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.errors import TfyoloError, refuse_given
 
@@ -19,53 +20,82 @@ if TYPE_CHECKING:
     from tfyolo.data.detection.scan import Dataset
 
 EXAMPLES = (
-    "tfyolo benchmark --weights yolov5n.pt --include tflite --img 640   # exports, times both in one run",
+    "tfyolo benchmark --weights yolov5n.pt --include tflite --img 640   # export, and time both in one run",
     "tfyolo benchmark --weights best.keras --include all --data fruit.yaml --csv all.csv --chart all.png",
     "tfyolo benchmark --weights best.keras --include tflite tflite:int8 tfjs:float16 --data fruit.yaml",
     "tfyolo benchmark --weights a.tflite b.tflite --source bus.jpg --threads 1",
-    "tfyolo benchmark --weights best.keras --include tflite:int8 --data fruit.yaml --hard-fail 0.4   # in CI",
-    "exit code 1: some files could not be exported or run; they are named with the reason",
+    "tfyolo benchmark --weights best.keras --include tflite:int8 --data fruit.yaml --hard-fail 0.4"
+    "   # in continuous integration",
 )
+NOTES = ("exit code 1: some files could not be exported or run; they are listed with the reason",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Files, formats, data, image, threads, rounds, results."""
+    """Add the options of this command to its parser."""
     from tfyolo.export.registry import PRECISIONS, exportable
 
-    add = parser.add_argument
-    options.add_model(parser, many=True)
-    add(
-        "--include", nargs="+", default=[], metavar="FORMAT",
-        help="export the first of --weights to these, too: "
-        f"{', '.join(entry.name for entry in exportable())}, or all; FORMAT:PRECISION picks one of "
-        f"{', '.join(PRECISIONS)}",
-    )  # fmt: skip
-    for precision, flag in PRECISIONS.items():
-        if flag:
-            add(flag, dest="precisions", action="append_const", const=precision, default=[],
-                help=f"{precision}, for formats of --include that name no precision")  # fmt: skip
+    add = options.group(parser, "data")
     add(
         "--data",
         metavar="YAML",
-        help="dataset, of a classifier its folder: mAP (or top-1) is measured, and integer networks "
-        "calibrated, on it",
+        help="dataset YAML, or a classifier's folder: measures mAP (or top-1), and calibrates int8 files",
     )
-    add("--task", choices=("train", "val", "test"), default="val", help="split of mAP (%(default)s)")
+    add("--task", choices=("train", "val", "test"), default="val", help="split that mAP is measured on")
+    add(
+        "--source",
+        metavar="IMAGE",
+        help="image for timing (default: the first image of --data, or noise of 640x480 pixels)",
+    )
+    options.add_weights(parser, several=True)
+    add = options.group(parser, "model")
+    add(
+        "--include",
+        nargs="+",
+        default=[],
+        metavar="FORMAT",
+        help="export the first of --weights to these formats and measure them too: "
+        f"{', '.join(entry.name for entry in exportable())}, or all; FORMAT:PRECISION selects one of "
+        f"{', '.join(PRECISIONS)}",
+    )
+    for precision, flag in PRECISIONS.items():
+        if flag:
+            add(
+                flag,
+                dest="precisions",
+                action="append_const",
+                const=precision,
+                default=[],
+                help=f"export formats of --include without a precision as {precision}",
+            )
     options.add_calibration(parser, data=False)
+    add = options.group(parser, "output")
+    add("--csv", type=Path, metavar="FILE", help="write the results as CSV")
+    add("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    add("--chart", type=Path, metavar="FILE", help="draw latency and mAP as a chart: .png or .svg")
     add(
-        "--source", metavar="IMAGE",
-        help="what is timed on; the first image of --data, or noise of 640x480 pixels, by default",
-    )  # fmt: skip
-    add("--threads", type=options.positive, metavar="N", help="of the CPU; by default one, and all cores")
-    add("--rounds", type=options.positive, default=5, metavar="N", help="turns of each file (%(default)s)")
-    add("--runs", type=options.positive, default=10, metavar="N", help="detections in a turn (%(default)s)")
+        "--hard-fail",
+        nargs="?",
+        const=True,
+        default=False,
+        type=types.fraction,
+        metavar="MIN",
+        help="print failures to stderr; with a number, exit with code 1 if an mAP50-95 is lower",
+    )
+    add = options.group(parser, "hardware")
     add(
-        "--hard-fail", nargs="?", const=True, default=False, type=options.fraction, metavar="FLOOR",
-        help="for CI: name what failed on stderr, and with a number what has less mAP50-95, with exit code 1",
-    )  # fmt: skip
-    add("--csv", type=Path, metavar="FILE", help="write the figures as CSV")
-    add("--json", type=Path, metavar="FILE", help="write the figures as JSON")
-    add("--chart", type=Path, metavar="FILE", help="draw latency against mAP, or bars of latency: .png, .svg")
+        "--threads",
+        type=types.positive,
+        metavar="N",
+        help="number of CPU threads (default: measure with one, and with all cores)",
+    )
+    add(
+        "--rounds",
+        type=types.positive,
+        default=5,
+        metavar="N",
+        help="rounds that each file is timed in",
+    )
+    add("--runs", type=types.positive, default=10, metavar="N", help="timed inferences per file and round")
 
 
 def run(arguments: argparse.Namespace) -> int:

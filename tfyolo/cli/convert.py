@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
@@ -13,10 +14,13 @@ EXAMPLES = ("tfyolo convert yolov5s.pt yolov5s.keras",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two files."""
-    parser.add_argument("source", metavar="A.pt", help="YOLOv5 checkpoint of any release, or a release name")
-    parser.add_argument("target", nargs="?", type=Path, metavar="B.keras", help="A.keras by default")
-    parser.add_argument("--half", action="store_true", help="store weights as float16: half the size")
+    """Add the options of this command to its parser."""
+    options.group(parser, "model")(
+        "source", metavar="A.pt", help="YOLOv5 checkpoint of any release, or a release name"
+    )
+    add = options.group(parser, "output")
+    add("target", nargs="?", type=Path, metavar="B.keras", help="file to write (default: A.keras)")
+    add("--half", action="store_true", help="store weights as float16, at half the size")
 
 
 def run(arguments: argparse.Namespace) -> int:

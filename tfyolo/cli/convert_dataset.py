@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 from tfyolo.data.detection.dataset_yaml import SPLITS
@@ -14,32 +15,44 @@ EXAMPLES = (
     "tfyolo convert-dataset --data bccd.yaml --to yolo --output bccd-yolo",
     "tfyolo convert-dataset --data coco.yaml --to tfrecord --output records --splits train val --shards 16",
     "tfyolo convert-dataset --data coco.yaml --to yolo --output pets --names cat dog --link",
-    "exit code 1: some images or labels could not be used; they are named and left out",
 )
+NOTES = ("exit code 1: some images or labels could not be used; they are listed and left out",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to read, what to write, and where."""
-    parser.add_argument("--data", required=True, metavar="YAML", help="dataset of any format")
-    parser.add_argument("--to", required=True, choices=tuple(WRITERS), help="format to write")
-    parser.add_argument("--output", required=True, type=Path, metavar="FOLDER", help="new or empty folder")
-    parser.add_argument(
-        "--splits", nargs="+", choices=SPLITS, default=(), metavar="SPLIT", help="train, val, test (all)"
+    """Add the options of this command to its parser."""
+    add = options.group(parser, "data")
+    add("--data", required=True, metavar="YAML", help="dataset YAML of any format")
+    add(
+        "--splits",
+        nargs="+",
+        choices=SPLITS,
+        default=(),
+        metavar="SPLIT",
+        help="splits to write: train, val or test (default: all)",
     )
-    parser.add_argument(
-        "--names", nargs="+", default=(), metavar="NAME", help="classes to keep, numbered in this order (all)"
+    add(
+        "--names",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="classes to keep, numbered in this order (default: all)",
     )
-    parser.add_argument(
-        "--shards", type=options.positive, metavar="N", help="tfrecord: files a split (256 MiB each)"
+    add = options.group(parser, "output")
+    add("--to", required=True, choices=tuple(WRITERS), help="format to write")
+    add("--output", required=True, type=Path, metavar="FOLDER", help="new or empty folder to write to")
+    add(
+        "--shards",
+        type=types.positive,
+        metavar="N",
+        help="TFRecord files per split (default: files of 256 MiB)",
     )
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--copy", action="store_true", help="copy the images (the default)")
-    how.add_argument("--link", action="store_true", help="hard-link the images: no space, same disk only")
-    parser.add_argument(
-        "--exist-ok",
-        action="store_true",
-        help="write into a folder that is not empty; replaces what is there",
+    add_exclusive = options.group(parser, "output", exclusive=True)
+    add_exclusive("--copy", action="store_true", help="copy the image files, which is the default")
+    add_exclusive(
+        "--link", action="store_true", help="hard-link the image files: no disk space, same disk only"
     )
+    add("--exist-ok", action="store_true", help="write into a folder that is not empty, and replace files")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 from tfyolo.data.detection.dataset_yaml import SPLITS
@@ -12,23 +13,42 @@ from tfyolo.data.detection.dataset_yaml import SPLITS
 EXAMPLES = (
     "tfyolo crops --data bccd.yaml --out cells/",
     "tfyolo crops --data fruit.yaml --out fruit-crops/ --square --margin 0.2 --format png",
-    "exit code 1: some images or labels could not be used; they are named and left out",
 )
+NOTES = ("exit code 1: some images or labels could not be used; they are listed and left out",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to read, how to cut, and where to write."""
-    add = parser.add_argument
-    add("--data", required=True, metavar="YAML", help="dataset of any format, with boxes")
-    add("--out", required=True, type=Path, metavar="FOLDER", help="new or empty folder")
-    add("--splits", nargs="+", choices=SPLITS, default=(), metavar="SPLIT", help="train, val, test (all)")
-    add("--margin", type=float, default=0.1, metavar="P",
-        help="added on each side, as a share of the box (%(default)s)")  # fmt: skip
-    add("--square", action="store_true", help="cut squares, so that shapes are kept")
-    add("--min-size", type=options.count, default=4, metavar="PX",
-        help="leave out boxes whose shorter side is less (%(default)s)")  # fmt: skip
-    add("--format", choices=("jpg", "png"), default="jpg", help="of the crops (%(default)s)")
-    add("--workers", type=options.positive, default=2, metavar="N", help="threads (%(default)s)")
+    """Add the options of this command to its parser."""
+    add = options.group(parser, "data")
+    add("--data", required=True, metavar="YAML", help="dataset YAML of any format, with boxes")
+    add(
+        "--splits",
+        nargs="+",
+        choices=SPLITS,
+        default=(),
+        metavar="SPLIT",
+        help="splits to crop: train, val or test (default: all)",
+    )
+    add(
+        "--margin",
+        type=float,
+        default=0.1,
+        metavar="P",
+        help="margin on each side, as a fraction of the box",
+    )
+    add("--square", action="store_true", help="crop squares, which keeps the aspect ratio of objects")
+    add(
+        "--min-size",
+        type=types.count,
+        default=4,
+        metavar="PX",
+        help="skip boxes whose shorter side has fewer pixels",
+    )
+    add = options.group(parser, "output")
+    add("--out", required=True, type=Path, metavar="FOLDER", help="new or empty folder to write to")
+    add("--format", choices=("jpg", "png"), default="jpg", help="file format of the crops")
+    add = options.group(parser, "hardware")
+    add("--workers", type=types.positive, default=2, metavar="N", help="number of CPU threads")
 
 
 def run(arguments: argparse.Namespace) -> int:

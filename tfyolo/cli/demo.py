@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 
@@ -12,11 +13,10 @@ EXAMPLES = ("tfyolo demo", "tfyolo demo --epochs 10 --project results")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How long, and where to."""
-    parser.add_argument(
-        "--epochs", type=options.positive, default=4, metavar="N", help="fine-tuning (%(default)s)"
-    )
-    options.add_run(parser, "runs/demo")
+    """Add the options of this command to its parser."""
+    add = options.group(parser, "optimization")
+    add("--epochs", type=types.positive, default=4, metavar="N", help="number of epochs to fine-tune")
+    options.add_run_folder(parser, "runs/demo")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 
 if TYPE_CHECKING:
@@ -14,46 +15,40 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "tfyolo detect --weights yolov5n.pt --source bus.jpg zidane.jpg",
     "tfyolo detect --weights best.tflite --source holiday/ --conf-thres 0.4 --save-txt --save-conf",
-    "tfyolo detect --weights yolov5s --source 0                  # webcam",
-    "exit code 1: an image could not be read, or none could; each is named on stderr and skipped",
+    "tfyolo detect --weights yolov5s --source 0   # webcam",
 )
+NOTES = ("exit code 1: an image could not be read, or none could; each is listed on stderr and skipped",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of YOLOv5's detect.py."""
-    options.add_model(parser, required=False)
-    parser.add_argument(
-        "--source", nargs="+", required=True, metavar="SRC",
-        help="image, folder, glob, .txt list, video, webcam index, rtsp:// or http:// stream",
-    )  # fmt: skip
-    options.add_thresholds(parser, conf=0.25, iou=0.45, max_det=300)
-    parser.add_argument("--classes", nargs="+", type=int, metavar="I", help="keep only these class indices")
-    parser.add_argument(
-        "--agnostic-nms", action="store_true", help="boxes of different classes suppress each other"
-    )
-    parser.add_argument(
-        "--augment", action="store_true", help="test-time augmentation: three scales and a flip"
-    )
-    parser.add_argument(
+    """Add the options of YOLOv5's detect.py to the parser."""
+    options.add_source(parser)
+    options.add_weights(parser, required=False)
+    add = options.group(parser, "model")
+    add("--augment", action="store_true", help="use test-time augmentation: three scales and a flip")
+    options.add_thresholds(parser, confidence=0.25, iou_threshold=0.45, max_detections=300)
+    add = options.group(parser, "non-maximum suppression")
+    add("--classes", nargs="+", type=int, metavar="I", help="class indices to keep (default: all)")
+    add("--agnostic-nms", action="store_true", help="let boxes of different classes suppress each other")
+    add = options.group(parser, "output")
+    add(
         "--save-txt",
         action="store_true",
-        help="write labels/NAME.txt, for videos NAME_1.txt and so on: class x y w h, in shares of the image",
+        help="write labels/NAME.txt, for videos NAME_1.txt and so on: class x y w h, relative to the image",
     )
-    parser.add_argument(
-        "--save-conf", action="store_true", help="with --save-txt: the confidence as a sixth column"
+    add("--save-conf", action="store_true", help="with --save-txt, add the confidence as a sixth column")
+    add("--save-crop", action="store_true", help="write each box as crops/CLASS/NAME_N.jpg")
+    add("--save-csv", action="store_true", help="write all detections to predictions.csv")
+    add("--nosave", action="store_true", help="do not write annotated images and videos")
+    add("--hide-labels", action="store_true", help="draw boxes without class names")
+    add("--hide-conf", action="store_true", help="draw class names without confidences")
+    add(
+        "--line-thickness",
+        type=types.positive,
+        metavar="PX",
+        help="line width of boxes in pixels (default: relative to the image size)",
     )
-    parser.add_argument("--save-crop", action="store_true", help="write each box as crops/CLASS/NAME_N.jpg")
-    parser.add_argument("--save-csv", action="store_true", help="write predictions.csv")
-    parser.add_argument("--nosave", action="store_true", help="write no annotated images and videos")
-    parser.add_argument("--hide-labels", action="store_true", help="draw boxes without names")
-    parser.add_argument("--hide-conf", action="store_true", help="draw names without confidences")
-    parser.add_argument(
-        "--line-thickness", type=options.positive, metavar="PX", help="of boxes; by the image's size"
-    )
-    parser.add_argument(
-        "--vid-stride", type=options.positive, default=1, metavar="N", help="every n-th frame (1)"
-    )
-    options.add_run(parser, "runs/detect")
+    options.add_run_folder(parser, "runs/detect")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
@@ -15,65 +16,78 @@ EXAMPLES = (
     "tfyolo export --weights best.keras --include tflite edgetpu --int8 --data fruit.yaml --nms",
     "tfyolo export --weights yolov5n.pt --include tflite --conf-thres 0.001 --iou-thres 0.6 --multi-label",
 )
+# The kinds of export/graph/nms.py, which imports TensorFlow.
+_NMS_KINDS = ("postprocess", "builtin", "combined", "tensor", "pipeline", "efficient", "none", "raw")
+_PRECISION_HELP = {
+    "float16": "store weights as float16, at half the size",
+    "dynamic": "store weights as int8 and compute in float",
+    "int8": "write an integer model: a quarter of the size, and fastest; needs --data",
+    "int16x8": "write 16-bit activations and 8-bit weights; needs --data",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of YOLOv5's export.py."""
+    """Add the options of YOLOv5's export.py to the parser."""
     from tfyolo.export.registry import PRECISIONS, exportable
 
-    add = parser.add_argument
-    options.add_model(parser)
-    names = ", ".join(entry.name for entry in exportable())
-    add("--include", nargs="+", default=["tflite"], metavar="FORMAT", help=f"{names} (tflite)")
-    parser.set_defaults(precision="float32")
-    precisions = parser.add_mutually_exclusive_group()
-    helps = {
-        "float16": "weights as float16: half the size",
-        "dynamic": "weights as int8, activations in float",
-        "int8": "an integer network: a quarter of the size, and quickest; needs --data",
-        "int16x8": "16-bit activations, 8-bit weights; needs --data",
-    }
-    for precision, text in helps.items():
-        precisions.add_argument(
-            PRECISIONS[precision], dest="precision", action="store_const", const=precision, help=text
-        )
     options.add_calibration(parser)
+    options.add_weights(parser)
+    add = options.group(parser, "non-maximum suppression")
     add(
-        "--nms", nargs="?", const="auto", choices=("auto", *_NMS), metavar="KIND",
-        help=f"suppression inside: {', '.join(_NMS)}; auto is the format's own; none returns all boxes, "
-        "raw the network's heads",
-    )  # fmt: skip
-    options.add_thresholds(parser, conf=0.25, iou=0.45, max_det=100)
-    add("--topk-all", dest="max_det", type=options.positive, metavar="N", help="the same as --max-det")
-    add("--topk-per-class", type=options.positive, metavar="N", help="most boxes of a class (no limit)")
-    add("--agnostic-nms", action="store_true", help="boxes of different classes suppress each other, too")
+        "--nms",
+        nargs="?",
+        const="auto",
+        choices=("auto", *_NMS_KINDS),
+        metavar="KIND",
+        help=f"kind of NMS inside the file: {', '.join(_NMS_KINDS)}, or auto for the format's own; none "
+        "returns all boxes, raw the heads' logits (default: auto)",
+    )
+    options.add_thresholds(parser, confidence=0.25, iou_threshold=0.45, max_detections=100)
+    add("--topk-all", dest="max_det", type=types.positive, metavar="N", help="the same as --max-det")
     add(
-        "--candidates", type=options.positive, default=1000, metavar="N",
-        help="boxes of highest objectness that are suppressed (%(default)s)",
-    )  # fmt: skip
-    add("--multi-label", action="store_true", help="a box may have several classes, as when mAP is measured")
+        "--topk-per-class",
+        type=types.positive,
+        metavar="N",
+        help="maximum number of boxes per class (default: no limit)",
+    )
+    add("--agnostic-nms", action="store_true", help="let boxes of different classes suppress each other")
     add(
-        "--calibrator", choices=("tfyolo", "runtime"), default="tfyolo",
-        help="whose ranges --int8 has: the model's, which training can improve, or those that ONNX Runtime "
-        "and OpenVINO's NNCF measure (%(default)s)",
-    )  # fmt: skip
-    add("--dynamic-batch", action="store_true", help="ONNX, OpenVINO: any number of images at once")
-    add("--opset", type=_opset, default=17, metavar="N", help="ONNX: version of the operations (%(default)s)")
-    add("--simplify", action=argparse.BooleanOptionalAction, default=True, help="ONNX: let onnxslim shorten")
-    add("--output", type=Path, metavar="STEM", help="path without suffix (beside the --weights file)")
-
-
-# export/graph/nms.py, which needs TensorFlow.
-_NMS = ("postprocess", "builtin", "combined", "tensor", "pipeline", "efficient", "none", "raw")
-
-
-def _opset(text: str) -> int:
-    """A version that tf2onnx knows, for argparse."""
-    from tfyolo.export.registry import OPSETS
-
-    if not text.isdecimal() or int(text) not in OPSETS:
-        raise argparse.ArgumentTypeError(f"{text} is not within {OPSETS[0]} and {OPSETS[-1]}")
-    return int(text)
+        "--candidates",
+        type=types.positive,
+        default=1000,
+        metavar="N",
+        help="number of boxes with the highest objectness that enter NMS",
+    )
+    add("--multi-label", action="store_true", help="let a box have several classes, as mAP is measured")
+    add = options.group(parser, "quantization", exclusive=True)
+    for precision, text in _PRECISION_HELP.items():
+        add(PRECISIONS[precision], dest="precision", action="store_const", const=precision, help=text)
+    parser.set_defaults(precision="float32")
+    add = options.group(parser, "quantization")
+    add(
+        "--calibrator",
+        choices=("tfyolo", "runtime"),
+        default="tfyolo",
+        help="origin of the ranges of --int8: tfyolo's calibration, which QAT can improve, or the tool "
+        "of ONNX Runtime or OpenVINO",
+    )
+    add = options.group(parser, "output")
+    names = ", ".join(entry.name for entry in exportable())
+    add("--include", nargs="+", default=["tflite"], metavar="FORMAT", help=f"formats to write: {names}")
+    add("--dynamic-batch", action="store_true", help="accept any batch size (ONNX and OpenVINO)")
+    add("--opset", type=types.opset, default=17, metavar="N", help="ONNX operator set version to write")
+    add(
+        "--simplify",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="simplify ONNX graphs with onnxslim",
+    )
+    add(
+        "--output",
+        type=Path,
+        metavar="STEM",
+        help="path without suffix, to which each format adds its own (default: that of --weights)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tfyolo.cli import arguments as options
 from tfyolo.text import printable
 
 if TYPE_CHECKING:
@@ -18,31 +19,32 @@ EXAMPLES = (
     "tfyolo inspect best_web_model --json",
     "tfyolo inspect best.tflite --snippet python > client.py",
 )
-_NAMES = 10
-"""Class names that are printed without --all-names."""
-_LIMITS = {
+_SHOWN_NAMES = 10
+"""Number of class names that are printed without `--all-names`."""
+_NMS_OPTIONS = {
     "conf_thres": "confidence over {}",
-    "iou_thres": "overlap up to {}",
+    "iou_thres": "IoU up to {}",
     "max_det": "at most {} boxes",
-    "per_class": "at most {} of a class",
+    "per_class": "at most {} per class",
     "candidates": "from {} candidates",
-    "multi_label": "several classes a box",
-    "agnostic": "classes suppress each other",
+    "multi_label": "several classes per box",
+    "agnostic": "across classes",
 }
-"""What the thresholds of suppression mean."""
+"""How each option of the NMS in a file is printed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A file and how to show it."""
-    parser.add_argument(
+    """Add the options of this command to its parser."""
+    options.group(parser, "model")(
         "file", metavar="FILE", help="model file or folder of any format, or a release name such as yolov5s"
     )
-    parser.add_argument("--json", action="store_true", help="everything as JSON, all names included")
-    parser.add_argument("--all-names", action="store_true", help=f"print more than {_NAMES} class names")
-    parser.add_argument(
+    add = options.group(parser, "output")
+    add("--json", action="store_true", help="print everything as JSON, with all class names")
+    add("--all-names", action="store_true", help=f"print all class names, not only the first {_SHOWN_NAMES}")
+    add(
         "--snippet",
         choices=("python", "kotlin", "js", "swift"),
-        help="print a complete client of this file that does without tfyolo, and nothing else",
+        help="print a complete client for this file, which does not need tfyolo, and nothing else",
     )
 
 
@@ -73,7 +75,11 @@ def _rows(found: Inspection, all_names: bool) -> Iterator[tuple[str, str]]:
     """What the contract says, line by line."""
     contract = found.contract
     yield "task", contract.task
-    shown = contract.names if all_names or len(contract.names) <= _NAMES else contract.names[: _NAMES - 1]
+    shown = (
+        contract.names
+        if all_names or len(contract.names) <= _SHOWN_NAMES
+        else contract.names[: _SHOWN_NAMES - 1]
+    )
     more = f", and {len(contract.names) - len(shown)} more" if len(shown) < len(contract.names) else ""
     yield (
         f"{len(contract.names)} class" + ("es" if len(contract.names) > 1 else ""),
@@ -89,7 +95,9 @@ def _rows(found: Inspection, all_names: bool) -> Iterator[tuple[str, str]]:
     height, width = contract.image_size
     yield "image size", f"{height}x{width} pixels"
     yield "precision", printable(found.precision)
-    limits = [text.format(value) for key, text in _LIMITS.items() if (value := found.thresholds.get(key))]
+    limits = [
+        text.format(value) for key, text in _NMS_OPTIONS.items() if (value := found.thresholds.get(key))
+    ]
     kind = {"none": "none, all boxes", "raw": "none, raw outputs"}.get(found.nms, found.nms)
     yield "NMS", printable(": ".join(filter(None, (kind, ", ".join(limits)))))
     yield "tfyolo", printable(contract.version)

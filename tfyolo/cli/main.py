@@ -1,16 +1,16 @@
-"""The `tfyolo` command: runs a subcommand, turns a user's errors into one line and exit code 2."""
+"""The `tfyolo` command: runs a subcommand, and reports user errors in one line with exit code 2."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from tfyolo.cli import yolov5_flags
-from tfyolo.cli.parser import Parser, closest
+from tfyolo.cli.parser import HelpFormatter, Parser, closest, examples_text
 from tfyolo.disk import OF_WRITING, cannot_write
 from tfyolo.errors import TfyoloError
 from tfyolo.libraries import missing_extra, require
@@ -21,34 +21,40 @@ COMMANDS = {
     "detect": "find objects in images, videos and streams",
     "train": "train a detector on a dataset",
     "demo": "detect, fine-tune, export and measure with what ships",
-    "autoanchor": "check anchors against a dataset, and make better ones",
+    "autoanchor": "check anchors against a dataset, and evolve better ones",
     "val": "measure precision, recall and mAP on a dataset",
-    "classify": "train, measure and run a classifier of whole images",
-    "crops": "cut labeled boxes into images to train a classifier on",
+    "classify": "train, measure and run an image classifier",
+    "crops": "crop labeled boxes into images to train a classifier on",
     "export": "write .tflite, TF.js, ONNX and other files, NMS inside",
     "web": "run an exported model in the browser, on this machine",
-    "quantize": "make an 8-bit model by calibration and training",
-    "quant-debug": "where an 8-bit model loses accuracy, layer by layer",
+    "quantize": "make an int8 model by calibration and QAT",
+    "quant-debug": "find the layers where an int8 model loses accuracy",
     "convert-dataset": "write a dataset as YOLO, Pascal VOC, COCO or TFRecord",
-    "convert": "turn a YOLOv5 .pt checkpoint into a .keras file",
-    "inspect": "what a model file holds: classes, inputs, operations",
-    "summary": "layers, parameters and GFLOPs of a model; its diagram",
-    "profile": "cost and speed of blocks side by side",
-    "benchmark": "size, mAP and latency of models and formats, side by side",
+    "convert": "convert a YOLOv5 .pt checkpoint to a .keras file",
+    "inspect": "show classes, inputs and operators of a model file",
+    "summary": "show layers, parameters and GFLOPs of a model; draw it",
+    "profile": "compare the cost and speed of network blocks",
+    "benchmark": "compare size, mAP and latency of models and formats",
 }
-"""Each is a module of this folder, with EXAMPLES, add_arguments(parser) and run(arguments) -> exit code.
-NEEDS, in some, are the optional libraries (libraries.py) that it cannot begin without."""
+"""Name and purpose of each command. Its module in this folder has `EXAMPLES`, `add_arguments(parser)` and
+`run(arguments)`, which returns the exit code; some also have `NOTES` for the end of `--help`, and `NEEDS`,
+the optional libraries (tfyolo/libraries.py) without which the command cannot start."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        argv: arguments after the program's name; those of the process by default.
+        argv: arguments after the program's name; defaults to those of the process.
 
     Returns:
-        0; 1 where a command did its work but had to leave something out, which it names; 2 for an error that
-        the user can mend; 130 after Ctrl-C.
+        Exit code: 0 on success; 1 if the command finished but left something out, which it names; 2 for an
+        error that the user can fix; 130 after Ctrl-C.
+
+    Example:
+        >>> main(["--version"])  # doctest: +ELLIPSIS
+        tfyolo ...
+        0
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
@@ -59,25 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = words[0]
     if name not in COMMANDS:
-        near = closest(name, (*COMMANDS, "--help", "--version"))
-        hint = f"did you mean `{near}`?" if near else f"one of {', '.join(COMMANDS)}"
+        similar = closest(name, (*COMMANDS, "--help", "--version"))
+        hint = f"did you mean `{similar}`?" if similar else f"one of {', '.join(COMMANDS)}"
         print(printable(f"error: there is no command `{name}`; {hint}"), file=sys.stderr)
         return 2
-    module = importlib.import_module(f"tfyolo.cli.{name.replace('-', '_')}")
-    parser = Parser(
-        prog=f"tfyolo {name}",
-        description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
-        epilog="examples:\n" + "\n".join(f"  {line}" for line in module.EXAMPLES),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    module.add_arguments(parser)
-    yolov5_flags.add_flags(parser)
+    module, parser = _command(name), command_parser(name)
     try:
-        given = yolov5_flags.translated(name, words[1:])
-        arguments = parser.parse_args(given)
-        arguments.words = given
-        yolov5_flags.heed_flags(arguments)
+        translated = yolov5_flags.translated(name, words[1:])
+        arguments = parser.parse_args(translated)
+        arguments.words = translated
+        yolov5_flags.report_flags(arguments)
     except TfyoloError as error:
         print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
         return 2
@@ -89,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         require(*getattr(module, "NEEDS", ()))
         return int(module.run(arguments) or 0)
-    except ModuleNotFoundError as error:  # of a library that only some inputs need
+    except ModuleNotFoundError as error:  # a library that only some inputs need
         missing = missing_extra(error)
         if missing is None:
             raise
@@ -98,16 +95,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TfyoloError as error:
         print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
         return 2
-    except OSError as error:  # of a file that no other code has an opinion on
-        print(printable(f"error: {_told(error)}", keep="\n"), file=sys.stderr)
+    except OSError as error:  # a file error that no other code has handled
+        print(printable(f"error: {_os_error_message(error)}", keep="\n"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
 
 
-def _told(error: OSError) -> str:
-    """The message of an error that names a file or not."""
+def command_parser(name: str) -> Parser:
+    """Create the parser of a command.
+
+    Args:
+        name: key of `COMMANDS`.
+
+    Returns:
+        A parser with the command's options and those of YOLOv5 that have no effect here.
+
+    Example:
+        >>> command_parser("summary").parse_args(["yolov5n"]).model
+        'yolov5n'
+    """
+    module, purpose = _command(name), COMMANDS[name]
+    parser = Parser(
+        prog=f"tfyolo {name}",
+        description=f"{purpose[0].upper()}{purpose[1:]}.",
+        epilog=examples_text(module.EXAMPLES, getattr(module, "NOTES", ())),
+        formatter_class=HelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    yolov5_flags.add_flags(parser)
+    return parser
+
+
+def _command(name: str) -> ModuleType:
+    """Import the module of a command."""
+    return importlib.import_module(f"tfyolo.cli.{name.replace('-', '_')}")
+
+
+def _os_error_message(error: OSError) -> str:
+    """Message of an error of the operating system, with the file and a remedy where there is one."""
     if error.filename is None or error.strerror is None:
         return str(error)
     if error.errno in OF_WRITING:
@@ -128,7 +156,7 @@ def _overview() -> str:
 
 
 def entry() -> NoReturn:
-    """The console script."""
+    """Run the console script `tfyolo`, and exit."""
     from tfyolo.cli.interrupt import supervised
     from tfyolo.cli.streams import prepare_streams
     from tfyolo.quiet import hide_import_notes
@@ -139,7 +167,7 @@ def entry() -> NoReturn:
 
 
 def _finished_main() -> int:
-    """The exit code of `main`, with all that was printed written."""
+    """Run `main`, flush the standard streams, and return the exit code."""
     from tfyolo.cli.streams import finish_streams
 
     try:

@@ -1,4 +1,4 @@
-"""The parser of subcommands: mistakes in one line, with the flag that was probably meant."""
+"""The parser of each command: defaults in `--help`, and usage errors in one line with a suggestion."""
 
 from __future__ import annotations
 
@@ -6,14 +6,65 @@ import argparse
 import difflib
 import re
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from tfyolo.text import printable
 
+_HELP_COLUMNS = 80
+_HAVE_NO_DEFAULT: tuple[Any, ...] = (None, False, "", [], (), argparse.SUPPRESS)
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Formats `--help`, with "(default: X)" after each option that has a default.
+
+    Example:
+        >>> parser = argparse.ArgumentParser(prog="tfyolo train", formatter_class=HelpFormatter)
+        >>> _ = parser.add_argument("--epochs", default=100, metavar="N", help="number of epochs to train")
+        >>> "number of epochs to train (default: 100)" in parser.format_help()
+        True
+    """
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text = action.help or ""
+        if "(default" in text or action.default in _HAVE_NO_DEFAULT:
+            return text
+        values = action.default if isinstance(action.default, list | tuple) else [action.default]
+        return f"{text} (default: {' '.join(map(str, values)).replace('%', '%%')})"
+
+
+def examples_text(examples: Sequence[str], notes: Sequence[str] = ()) -> str:
+    """Format the examples of a command, at most 80 columns wide, for the end of its `--help`.
+
+    Args:
+        examples: command lines, each with a comment after "   # " if need be.
+        notes: sentences that follow.
+
+    Returns:
+        The text; a comment is printed above its command line.
+
+    Example:
+        >>> print(examples_text(["tfyolo train --resume   # the newest unfinished run"]))
+        examples:
+          # the newest unfinished run
+          tfyolo train --resume
+    """
+    lines = ["examples:"]
+    for example in examples:
+        command, _, comment = example.partition("   # ")
+        lines += [f"  # {comment.strip()}"] if comment else []
+        parts = textwrap.wrap(
+            command.strip(), _HELP_COLUMNS - 4, initial_indent="  ", subsequent_indent="      ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+        lines += [f"{part} \\" for part in parts[:-1]] + parts[-1:]
+    wrapped = (textwrap.fill(note, _HELP_COLUMNS) for note in notes)
+    return "\n".join(lines) + "".join(f"\n\n{note}" for note in wrapped)
+
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line instead of repeating the usage.
+    """A parser that reports a usage error in one line instead of repeating the usage.
 
     Example:
         >>> parser = Parser(prog="tfyolo val")
@@ -27,22 +78,34 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Any = None, namespace: Any = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """As argparse does; unknown flags of a subcommand are reported by its own parser."""
+        """Parse as argparse does; the parser of a subcommand reports its own unknown flags.
+
+        Args:
+            args: command line; defaults to that of the process.
+            namespace: receives the values.
+
+        Returns:
+            The namespace, and an empty list.
+        """
         self._words = list(sys.argv[1:] if args is None else args)
-        found, unknown = super().parse_known_args(self._words, namespace)
+        parsed, unknown = super().parse_known_args(self._words, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
+        return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Print and exit with 2."""
-        hints = "".join(f"; {hint}" for hint in [*self._flags_meant(), *_choice_meant(message)])
+        """Print an error with suggestions, and exit with code 2.
+
+        Args:
+            message: what argparse says.
+        """
+        hints = "".join(f"; {hint}" for hint in [*self._flag_hints(), *_choice_hints(message)])
         print(printable(f"error: {message}{hints} (see `{self.prog} --help`)"), file=sys.stderr)
         sys.exit(2)
 
-    def _flags_meant(self) -> Iterable[str]:
-        """For each unknown flag the known one that is most like it."""
-        if self._subparsers is not None:  # which know the flags
+    def _flag_hints(self) -> Iterable[str]:
+        """Suggest the most similar known flag for each unknown one."""
+        if self._subparsers is not None:  # the parsers of the subcommands have the flags
             return
         known = [flag for flag in self._option_string_actions if flag.startswith("--")]
         for word in self._words:
@@ -51,24 +114,28 @@ class Parser(argparse.ArgumentParser):
             flag = word.partition("=")[0]
             if flag in self._option_string_actions or not re.match(r"--?[A-Za-z]", flag):
                 continue
-            if near := closest(f"--{flag.lstrip('-').replace('_', '-')}", known):
-                yield f"did you mean `{near}` instead of `{flag}`?"
+            if similar := closest(f"--{flag.lstrip('-').replace('_', '-')}", known):
+                yield f"did you mean `{similar}` instead of `{flag}`?"
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The word of `known` that is most like `word`, whatever its case; None where none is.
+    """Return the most similar word of `known`, ignoring case; None if none is similar.
+
+    Args:
+        word: a word that may be misspelled.
+        known: correct words.
 
     Example:
         >>> closest("--wieghts", ["--weights", "--img"])
         '--weights'
     """
     lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), lower, 1)
-    return lower[near[0]] if near else None
+    similar = difflib.get_close_matches(word.lower(), lower, 1)
+    return lower[similar[0]] if similar else None
 
 
-def _choice_meant(message: str) -> Iterable[str]:
-    """The choice that was probably meant, by argparse's message about a wrong one."""
+def _choice_hints(message: str) -> Iterable[str]:
+    """Suggest the most similar choice, from argparse's message about an invalid one."""
     match = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
-    if match and (near := closest(match[1], re.findall(r"'([^']*)'", match[2]))):
-        yield f"did you mean `{near}`?"
+    if match and (similar := closest(match[1], re.findall(r"'([^']*)'", match[2]))):
+        yield f"did you mean `{similar}`?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 
 NEEDS = ("tensorflow", "keras")
@@ -14,24 +15,20 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Blocks and the tensor they run on."""
-    parser.add_argument(
+    """Add the options of this command to its parser."""
+    add = options.group(parser, "model")
+    add(
         "blocks",
         nargs="+",
         metavar="BLOCK",
-        help="name, with arguments in brackets; filters default to --channels",
+        help="names of blocks, with arguments in brackets; the number of filters defaults to --channels",
     )
-    parser.add_argument(
-        "--channels", type=options.positive, default=256, metavar="N", help="of the input (256)"
-    )
-    parser.add_argument(
-        "--size", type=options.positive, default=64, metavar="PX", help="height and width (64)"
-    )
-    parser.add_argument(
-        "--batch", "--batch-size", type=options.positive, default=16, metavar="N", help="images (16)"
-    )
-    parser.add_argument("--repeats", type=options.positive, default=5, metavar="N", help="timed rounds (5)")
-    parser.add_argument("--device", default="", help="cpu, or the index of a GPU")
+    add("--channels", type=types.positive, default=256, metavar="N", help="number of input channels")
+    add("--size", type=types.positive, default=64, metavar="PX", help="height and width of the input")
+    add("--batch", "--batch-size", type=types.positive, default=16, metavar="N", help="images per batch")
+    add = options.group(parser, "hardware")
+    add("--repeats", type=types.positive, default=5, metavar="N", help="number of timed rounds")
+    options.add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 
@@ -20,15 +21,16 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to compare, on how many images."""
-    add = parser.add_argument
-    options.add_model(parser)
-    add("--float", dest="exact", metavar="FILE", help="the float model, where --weights is quantized already")
+    """Add the options of this command to its parser."""
     options.add_calibration(parser, required=True)
-    add("--task", choices=("train", "val", "test"), default="val", help="split that is compared on (val)")
-    add("--images", type=options.positive, default=32, metavar="N", help="images of it (%(default)s)")
-    add("--worst", type=options.count, default=5, metavar="N", help="noisiest layers to try in float (5)")
-    options.add_run(parser, "runs/quant-debug")
+    add = options.group(parser, "data")
+    add("--task", choices=("train", "val", "test"), default="val", help="split that is compared on")
+    add("--images", type=types.positive, default=32, metavar="N", help="number of images that are compared")
+    options.add_weights(parser)
+    options.add_float_model(parser)
+    add = options.group(parser, "quantization")
+    add("--worst", type=types.count, default=5, metavar="N", help="number of noisiest layers to try in float")
+    options.add_run_folder(parser, "runs/quant-debug")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,31 +5,41 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 
 NEEDS = ("tensorflow", "keras")
 EXAMPLES = (
-    "tfyolo quantize --weights yolov5n.pt --data coco128.yaml               # 1,000 steps, no labels needed",
+    "tfyolo quantize --weights yolov5n.pt --data coco128.yaml   # 1,000 steps of QAT, no labels needed",
     "tfyolo quantize --weights best.keras --data fruit.yaml --steps 2000 --loss both",
-    "tfyolo quantize --weights best.keras --data fruit.yaml --steps 0      # calibration only",
-    "tfyolo quantize --weights classifier.keras --data cells/               # classifiers, too",
+    "tfyolo quantize --weights best.keras --data fruit.yaml --steps 0   # calibration only",
+    "tfyolo quantize --weights classifier.keras --data cells/   # a classifier",
     "tfyolo quantize --weights best_int8.keras --float best.keras --data fruit.yaml --output better.keras",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Calibration and training."""
-    add = parser.add_argument
-    options.add_model(parser)
-    add("--float", dest="exact", metavar="FILE", help="the float model, where --weights is quantized already")
+    """Add the options of this command to its parser."""
     options.add_calibration(parser, required=True)
+    options.add_weights(parser)
+    options.add_float_model(parser)
+    add = options.group(parser, "optimization")
+    add("--steps", type=types.count, default=1000, metavar="N", help="number of QAT steps; 0 calibrates only")
+    add(
+        "--batch-size",
+        "--batch",
+        dest="batch",
+        type=types.positive,
+        default=4,
+        metavar="N",
+        help="number of images per QAT step",
+    )
+    add("--seed", type=types.seed, default=0, metavar="N", help="seed of the image order")
     options.add_qat(parser)
-    add("--steps", type=options.count, default=1000, metavar="N", help="updates; 0 calibrates only (1000)")
-    add("--batch-size", "--batch", dest="batch", type=options.positive, default=4, metavar="N",
-        help="images in an update (%(default)s)")  # fmt: skip
-    add("--seed", type=options.seed, default=0, metavar="N", help="of the order of images (%(default)s)")
-    add("--output", type=Path, metavar="FILE", help=".keras file; WEIGHTS_int8.keras by default")
+    options.group(parser, "output")(
+        "--output", type=Path, metavar="FILE", help=".keras file to write (default: WEIGHTS_int8.keras)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

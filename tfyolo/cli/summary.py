@@ -6,29 +6,27 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 
 if TYPE_CHECKING:
     from tfyolo.models.spec import Layer, ModelSpec
 
 EXAMPLES = (
-    "tfyolo summary                                   # every model by name",
+    "tfyolo summary   # a list of all models",
     "tfyolo summary yolov5n",
     "tfyolo summary my-model.yaml --diagram my-model.svg",
-    "tfyolo summary best.pt --diagram best.md         # Mermaid",
+    "tfyolo summary best.pt --diagram best.md   # Mermaid",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A model and what to show of it."""
-    parser.add_argument("model", nargs="?", help="name, model YAML, .pt or .keras file; all names by default")
-    parser.add_argument(
-        "--img", "--imgsz", nargs="+", type=int, metavar="PX", help="input size for the figures (640)"
-    )
-    parser.add_argument(
-        "--classes", type=options.positive, metavar="N", help="number of classes instead of its own"
-    )
-    parser.add_argument(
+    """Add the options of this command to its parser."""
+    add = options.group(parser, "model")
+    add("model", nargs="?", help="model name or YAML, or a .pt or .keras file (default: a list of all names)")
+    options.add_image_size(parser, "640, or a classifier's own size")
+    add("--classes", type=types.positive, metavar="N", help="number of classes (default: the model's own)")
+    options.group(parser, "output")(
         "--diagram", type=Path, metavar="FILE", help="draw the network: .svg, .png, or .md for Mermaid"
     )
 

@@ -6,95 +6,76 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
-from tfyolo.cli import train_quantized
+from tfyolo.cli import train_arguments, train_quantized
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError, refuse_given
 
 if TYPE_CHECKING:
     from tfyolo.training.options import TrainOptions
-    from tfyolo.training.train import TrainResult
 
 NEEDS = ("tensorflow", "keras", "matplotlib", "sklearn")
 EXAMPLES = (
     "tfyolo train --data bccd.yaml --weights yolov5n.pt --img 320 --epochs 30",
     "tfyolo train --data bccd.yaml --weights '' --cfg yolov5s --hyp scratch-med --optimizer AdamW",
-    "tfyolo train --qat --data bccd.yaml --weights best.keras --img 320 --epochs 10   # as an 8-bit model",
-    "tfyolo train --resume                 # the newest unfinished run goes on",
+    "tfyolo train --qat --data bccd.yaml --weights best.keras --img 320 --epochs 10   # as an int8 model",
+    "tfyolo train --resume   # continue the newest unfinished run",
 )
 PROJECT = Path("runs/train")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of YOLOv5's train.py."""
-    add = parser.add_argument
-    add("--data", type=Path, metavar="YAML", help="dataset: path, train, val, names")
-    add(
-        "--weights",
-        default="yolov5n",
-        metavar="FILE",
-        help="begin from this; '' for random weights (%(default)s)",
-    )
-    add("--cfg", default="", metavar="MODEL", help="model name or YAML; by default that of --weights")
-    add(
-        "--hyp", default="scratch-low", metavar="NAME", help="hyperparameters: a name or a YAML (%(default)s)"
-    )
-    add("--set", nargs="+", default=[], metavar="NAME=X", help="single hyperparameters, as lr0=0.02")
-    add("--epochs", type=options.positive, default=100, metavar="N", help="(%(default)s)")
-    add("--batch-size", "--batch", dest="batch", type=_batch, default=16, metavar="N",
-        help="images in a batch; -1 measures what fits a GPU (%(default)s)")  # fmt: skip
-    add("--nominal-batch", type=options.positive, default=64, metavar="N",
-        help="images in an update, by accumulation (%(default)s)")  # fmt: skip
-    add("--img", "--imgsz", "--img-size", dest="img", type=options.side, metavar="PX",
-        help="side of the images (640; with --qat the model's own)")  # fmt: skip
-    add("--optimizer", choices=("SGD", "Adam", "AdamW"), default="SGD", help="(%(default)s)")
+    """Add the options of YOLOv5's train.py to the parser."""
+    add = options.group(parser, "data")
+    add("--data", type=Path, metavar="YAML", help="dataset YAML with path, train, val and names")
+    add("--rect", action="store_true", help="use rectangular batches, without mosaics")
+    add("--multi-scale", action="store_true", help="vary the image size of each batch by up to half")
+    add("--single-cls", action="store_true", help="treat all classes as one")
+    add("--image-weights", action="store_true", help="sample images of badly detected classes more often")
+    train_arguments.add_cache(parser, default="none", choices=("ram", "disk", "none"))
+    add = options.group(parser, "model")
+    add("--weights", default="yolov5n", metavar="FILE", help="initial weights; '' for random weights")
+    add("--cfg", default="", metavar="MODEL", help="model name or YAML (default: that of --weights)")
+    add("--noautoanchor", action="store_true", help="keep the anchors even if they do not fit the boxes")
+    train_arguments.add_image_side(parser, 640)
+    train_arguments.add_schedule(parser, epochs=100, batch_size=16, optimizer="SGD")
+    add = options.group(parser, "optimization")
     add("--adam", action="store_true", help="the same as --optimizer Adam")
-    add("--cos-lr", action="store_true", help="cosine instead of linear learning rate")
-    add("--label-smoothing", type=options.fraction, metavar="P", help="the same as --set label_smoothing=P")
-    add("--rect", action="store_true", help="rectangular batches, without mosaics")
-    add("--multi-scale", action="store_true", help="vary each batch's size by half")
-    add("--single-cls", action="store_true", help="train all classes as one")
-    add("--image-weights", action="store_true", help="draw images of badly detected classes more often")
-    add("--autobalance", action="store_true", help="balance the scales' objectness by their losses")
-    add("--noautoanchor", action="store_true", help="keep the anchors, whatever the boxes")
-    add("--freeze", nargs="+", type=options.count_or_off, default=[0], metavar="N",
-        help="first N layers, or several by number")  # fmt: skip
-    add("--patience", type=options.count_or_off, default=100, metavar="N",
-        help="stop after N epochs without progress; 0 or -1: never (100)")  # fmt: skip
-    add("--save-period", type=options.count_or_off, default=0, metavar="N",
-        help="keep a file every N epochs; 0 or -1: none (0)")  # fmt: skip
-    add("--nosave", action="store_true", help="write weights at the end only; such a run cannot be resumed")
-    add("--cache", nargs="?", const="ram", default="none", choices=("ram", "disk", "none"),
-        help="keep decoded images (ram)")  # fmt: skip
-    add("--seed", type=options.seed, default=0, metavar="N", help="(%(default)s)")
+    add("--cos-lr", action="store_true", help="use a cosine learning rate schedule instead of a linear one")
     add(
-        "--amp",
-        nargs="?",
-        const="bf16",
-        default="off",
-        choices=("off", "bf16", "fp16"),
-        help="mixed precision",
+        "--nominal-batch",
+        type=types.positive,
+        default=64,
+        metavar="N",
+        help="images per weight update; gradients of smaller batches are accumulated",
     )
-    add("--strategy", choices=("none", "mirrored", "multiworker"), default="none", help="several devices")
-    add("--sync-bn", action="store_true", help="batch-norm over all devices")
+    add("--hyp", default="scratch-low", metavar="NAME", help="hyperparameters: a name or a YAML")
+    add("--set", nargs="+", default=[], metavar="NAME=X", help="single hyperparameters, such as lr0=0.02")
+    add("--label-smoothing", type=types.fraction, metavar="P", help="the same as --set label_smoothing=P")
+    add("--autobalance", action="store_true", help="balance the objectness loss of the scales automatically")
     add(
-        "--resume",
+        "--evolve",
         nargs="?",
-        const="",
-        metavar="LAST",
-        help="go on with an unfinished run: its folder or last.keras; the newest by default",
+        const=30,
+        type=types.positive,
+        metavar="N",
+        help="search hyperparameters in N short runs (30 without N)",
     )
-    add("--evolve", nargs="?", const=30, type=options.positive, metavar="N",
-        help="search hyperparameters in N short runs (30)")  # fmt: skip
-    train_quantized.add_arguments(parser)
-    add("--noval", action="store_true", help="validate after the last epoch only")
-    add("--noplots", action="store_true", help="draw nothing")
-    add("--device", default="", type=options.device, help="cpu, or the index of a GPU")
-    options.add_run(parser, str(PROJECT))
+    train_arguments.add_qat(parser)
+    train_arguments.add_output(parser, PROJECT)
+    add = options.group(parser, "hardware")
+    add(
+        "--strategy",
+        choices=("none", "mirrored", "multiworker"),
+        default="none",
+        help="tf.distribute strategy: all GPUs of this machine, or several machines",
+    )
+    add("--sync-bn", action="store_true", help="synchronize batch normalization over all devices")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, resume or evolve, and say what was made."""
+    """Train, resume or evolve, print the results, and return the exit code."""
     from tfyolo.data.detection.scan import read_dataset
     from tfyolo.files import run_folder
 
@@ -104,25 +85,23 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_given(arguments.given, (), "only --qat calibrates")
     train_quantized.check_flags(arguments)
     if arguments.resume is not None:
-        from tfyolo.training.state import newest_run
-
-        last = Path(arguments.resume) if arguments.resume else newest_run(Path(arguments.project))
-        return _resume(arguments, last)
+        return _resume(arguments)
     if arguments.data is not None:
-        read_dataset(arguments.data)  # refuses before TensorFlow is loaded
-    wanted = _options(arguments)
+        read_dataset(arguments.data)  # fails before TensorFlow is imported
+    train_options = _options(arguments)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     if arguments.evolve:
         from tfyolo.training.evolve import evolve
 
-        best = evolve(wanted, folder, arguments.evolve, print)
+        best = evolve(train_options, folder, arguments.evolve, print)
         print(f"the best hyperparameters are in {best}")
-        print_next("tfyolo", "train", "--data", wanted.data, "--hyp", best)
+        print_next("tfyolo", "train", "--data", train_options.data, "--hyp", best)
         return 0
-    return _train(wanted, folder, None)
+    return _train(train_options, folder, None)
 
 
 def _options(arguments: argparse.Namespace) -> TrainOptions:
+    """Convert parsed arguments to `TrainOptions`."""
     from tfyolo.training.options import TrainOptions
 
     if arguments.data is None:
@@ -132,7 +111,7 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
              "seed", "amp", "strategy", "sync_bn")  # fmt: skip
     return TrainOptions(
         **{name: getattr(arguments, name) for name in names},
-        hyp_overrides=_settings(arguments.set, arguments.label_smoothing),
+        hyp_overrides=_hyperparameters(arguments.set, arguments.label_smoothing),
         image_size=arguments.img or TrainOptions.image_size,
         optimizer="Adam" if arguments.adam else arguments.optimizer,
         autoanchor=not arguments.noautoanchor,
@@ -144,72 +123,76 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
 
 
 _FIELDS = {
-    "img": "image_size", "adam": "optimizer", "set": "hyp_overrides", "label_smoothing": "hyp_overrides",
-    "nosave": "save", "noval": "val", "noplots": "plots", "noautoanchor": "autoanchor",
-}  # fmt: skip
-"""Options of the run by flags that are called otherwise."""
+    "img": "image_size",
+    "adam": "optimizer",
+    "set": "hyp_overrides",
+    "label_smoothing": "hyp_overrides",
+    "nosave": "save",
+    "noval": "val",
+    "noplots": "plots",
+    "noautoanchor": "autoanchor",
+}
+"""Fields of `TrainOptions` by the command-line options that have other names."""
 
 
-def _resume(arguments: argparse.Namespace, last: Path) -> int:
+def _resume(arguments: argparse.Namespace) -> int:
+    """Continue an unfinished run with its own options."""
+    from tfyolo.api.resume import find_run
     from tfyolo.training.resume import tell_ignored
     from tfyolo.training.state import read_state
     from tfyolo.training.train import from_plain, plain
 
     if arguments.evolve:
-        raise TfyoloError("--resume goes on with one run, and --evolve makes many", fix="pass one of them")
-    if last.is_dir():  # a run's folder
-        last = last / "weights/last.keras"
+        raise TfyoloError("--resume continues one run, and --evolve starts many", fix="pass one of them")
+    last = find_run(arguments.resume, arguments.project)
     saved = from_plain(read_state(last).options, last)
-    wanted = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
-    flags = options.given(arguments.parser, arguments.words)
-    fields = {_FIELDS.get(name, name) for name in flags}
-    tell_ignored(
-        {name: value for name, value in plain(wanted).items() if name in fields}, plain(saved), print
-    )
-    options.tell_folder_is_kept(flags, last.parent.parent)
+    given = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
+    names = options.given_options(arguments.parser, arguments.words)
+    fields = {_FIELDS.get(name, name) for name in names}
+    given_values = {name: value for name, value in plain(given).items() if name in fields}
+    tell_ignored(given_values, plain(saved), print)
+    options.print_ignored_folder(names, last.parent.parent)
     return _train(saved, last.parent.parent, last)
 
 
-def _train(wanted: TrainOptions, folder: Path, resume: Path | None) -> int:
+def _train(train_options: TrainOptions, folder: Path, resume: Path | None) -> int:
+    """Train with a live display, and print the metrics and the next command."""
+    from tfyolo.cli.metrics_tables import print_metrics
     from tfyolo.cli.train_display import Display
     from tfyolo.training.train import train
 
-    with Display(wanted.epochs) as display:
-        result = train(wanted, folder, resume=resume, callbacks=[display.callback()], log=display.log,
-                       progress=display.bar)  # fmt: skip
-    if result.metrics is not None:
-        _report(result, wanted)
+    with Display(train_options.epochs) as display:
+        result = train(
+            train_options,
+            folder,
+            resume=resume,
+            callbacks=[display.callback()],
+            log=display.log,
+            progress=display.bar,
+        )
+    if result.metrics is None:  # only the first of several workers validates
+        return 0
+    print_metrics(result.metrics, result.folder, problems_printed=True)
+    print(f"best model: {result.best}")
+    size = ["--img", str(train_options.image_size)]
+    single = ["--single-cls"] if train_options.single_cls else []
+    print_next("tfyolo", "val", "--weights", result.best, "--data", train_options.data, *size, *single)
+    print_next("tfyolo", "export", "--weights", result.best, "--include", "tflite")
     return 0
 
 
-def _report(result: TrainResult, wanted: TrainOptions) -> None:
-    from tfyolo.cli.val import print_metrics
-
-    assert result.metrics is not None  # noqa: S101
-    print_metrics(result.metrics, result.folder, len(result.metrics.names) <= 30, scanned=True)
-    print(f"best model: {result.best}")
-    size = ["--img", str(wanted.image_size)]
-    single = ["--single-cls"] if wanted.single_cls else []
-    print_next("tfyolo", "val", "--weights", result.best, "--data", wanted.data, *size, *single)
-    print_next("tfyolo", "export", "--weights", result.best, "--include", "tflite")
-
-
-def _settings(texts: list[str], label_smoothing: float | None) -> dict[str, str | float]:
-    """Hyperparameters of --set and --label-smoothing, by name."""
-    found: dict[str, str | float] = {}
+def _hyperparameters(texts: list[str], label_smoothing: float | None) -> dict[str, str | float]:
+    """Hyperparameters of `--set` and `--label-smoothing`, by name."""
+    values: dict[str, str | float] = {}
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign:
             raise TfyoloError(f"--set {text} is not NAME=VALUE", fix="write, for example, --set lr0=0.02")
-        if name in found:
+        if name in values:
             raise TfyoloError(f"--set has `{name}` twice", fix="remove one")
-        found[name] = value
+        values[name] = value
     if label_smoothing is None:
-        return found
-    if "label_smoothing" in found:
+        return values
+    if "label_smoothing" in values:
         raise TfyoloError("--label-smoothing and --set label_smoothing are the same", fix="remove one")
-    return {**found, "label_smoothing": label_smoothing}
-
-
-def _batch(text: str) -> int:
-    return -1 if text == "-1" else options.positive(text)
+    return {**values, "label_smoothing": label_smoothing}

@@ -1,4 +1,4 @@
-"""`--qat` of `tfyolo train` and `tfyolo classify train`."""
+"""`--qat` of `tfyolo train` and `tfyolo classify train`: quantization-aware training."""
 
 from __future__ import annotations
 
@@ -8,55 +8,47 @@ from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
-_SUPPORTED_FLAGS = {
-    "parser", "part", "data", "weights", "pretrained", "img", "epochs", "batch", "seed", "hyp", "device",
-    "project", "name", "exist_ok", "qat", "qat_loss", "qat_lr", "calibration", "ranges", "keep_float",
-    "given", "yolov5_flags",
-}  # fmt: skip
-"""Arguments of the two commands that mean something with --qat."""
-
-
-_OWN = {"qat_loss", "qat_lr"}
-"""Arguments that mean something with --qat only."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """--qat, and how the model is calibrated and trained."""
-    parser.add_argument(
-        "--qat", action="store_true", help="train the given weights as the 8-bit model they are to become"
-    )
-    options.add_calibration(parser, data=False)
-    options.add_qat(parser, "both", short=False)
-    parser.set_defaults(parser=parser)
+_INTERNAL = frozenset({"parser", "part", "given", "yolov5_flags"})
+_SUPPORTED_OPTIONS = _INTERNAL | frozenset(
+    {
+        *("data", "weights", "pretrained", "img", "epochs", "batch", "seed", "hyp", "device"),
+        *("qat", "qat_loss", "qat_lr", "calibration", "ranges", "keep_float"),
+        *("project", "name", "exist_ok"),
+    }
+)
+"""Options of the two commands that have an effect with `--qat`."""
+_QAT_OPTIONS = frozenset({"qat_loss", "qat_lr"})
+"""Options that have an effect only with `--qat`."""
 
 
 def check_flags(arguments: argparse.Namespace) -> None:
-    """Refuse flags of quantized training without --qat.
+    """Refuse the options of quantization-aware training in a run without `--qat`.
+
+    Args:
+        arguments: parsed arguments of the command.
 
     Raises:
         TfyoloError: naming the flag.
     """
-    for name in sorted(_OWN & options.given(arguments.parser, arguments.words)):
+    for name in sorted(_QAT_OPTIONS & options.given_options(arguments.parser, arguments.words)):
         raise TfyoloError(f"--{name.replace('_', '-')} is for --qat", fix="add --qat, or leave it out")
 
 
 def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights: str, hyp: str = "") -> None:
-    """Calibrate and train, write the run's folder, and print what the integer file is worth.
+    """Calibrate and train into a new run folder, and print the metrics of the integer file.
 
     Args:
-        arguments: of the command.
-        task: of its models.
-        flag: that the weights were given by.
+        arguments: parsed arguments of the command.
+        task: `detect` or `classify`.
+        flag: flag that gave the weights, for error messages.
         weights: its value.
-        hyp: hyperparameters of YOLOv5's loss.
+        hyp: hyperparameters of the detection loss, by name or file.
 
     Raises:
         TfyoloError: weights or data are missing or wrong, or a flag would have no effect.
     """
-    from tfyolo.cli.classify import print_metrics as print_classification
+    from tfyolo.cli.metrics_tables import print_metrics
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.cli.val import print_metrics
-    from tfyolo.evaluation.classification import ClassificationMetrics
     from tfyolo.files import run_folder
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.qat_options import QatOptions
@@ -64,11 +56,11 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
 
     if arguments.data is None or not weights:
         raise TfyoloError(f"--qat needs --data and {flag}", fix="pass a trained model and its dataset")
-    for name in sorted(options.given(arguments.parser, arguments.words)):
-        if name not in _SUPPORTED_FLAGS:
+    for name in sorted(options.given_options(arguments.parser, arguments.words)):
+        if name not in _SUPPORTED_OPTIONS:
             raise TfyoloError(f"--qat takes no --{name.replace('_', '-')}", fix="leave it out")
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
-    wanted = QuantizeOptions(
+    quantize_options = QuantizeOptions(
         data=arguments.data,
         weights=weights,
         output=folder / "weights/best.keras",
@@ -83,12 +75,8 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         hyp=hyp or QuantizeOptions.hyp,
     )
     with progress_bar() as progress:
-        best = quantize(wanted, progress, print)
+        best = quantize(quantize_options, progress, print)
         file, metrics = measure(best, arguments.data, folder, progress)
-    per_class = len(metrics.names) <= 30
-    if isinstance(metrics, ClassificationMetrics):
-        print_classification(metrics, folder, per_class)
-    else:
-        print_metrics(metrics, folder, per_class)
-    print(f"quantized model: {best}\nas an integer file, which was measured: {file}")
+    print_metrics(metrics, folder)
+    print(f"quantized model: {best}\ninteger file, which was measured: {file}")
     print_next("tfyolo", "export", "--weights", best, "--include", "tflite", "edgetpu", "tfjs", "--int8")

@@ -5,48 +5,53 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
-
-if TYPE_CHECKING:
-    from tfyolo.evaluation.validator import Metrics
 
 EXAMPLES = (
     "tfyolo val --weights yolov5n.pt --data coco128.yaml --img 640",
     "tfyolo val --weights best.tflite --data fruit.yaml --task test --save-json",
-    "exit code 1: some images or labels could not be used; they are named and left out",
 )
+NOTES = ("exit code 1: some images or labels could not be used; they are listed and left out",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of YOLOv5's val.py."""
-    options.add_model(parser)
-    parser.add_argument(
-        "--data", required=True, metavar="YAML", help="dataset: path, train, val, test, names"
+    """Add the options of YOLOv5's val.py to the parser."""
+    add = options.group(parser, "data")
+    add("--data", required=True, metavar="YAML", help="dataset YAML with path, train, val, test and names")
+    add("--task", choices=("train", "val", "test"), default="val", help="split to measure on")
+    add(
+        "--batch-size",
+        "--batch",
+        type=types.positive,
+        default=32,
+        metavar="N",
+        help="number of images per batch",
     )
-    options.add_thresholds(parser, conf=0.001, iou=0.6, max_det=300)
-    parser.add_argument("--task", choices=("train", "val", "test"), default="val", help="split (%(default)s)")
-    parser.add_argument(
-        "--batch-size", "--batch", type=options.positive, default=32, metavar="N", help="images (32)"
+    add(
+        "--rect",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="use rectangular batches if the input size of the model may vary",
     )
-    parser.add_argument(
-        "--rect", action=argparse.BooleanOptionalAction, default=True,
-        help="rectangular batches where the model's input may vary",
-    )  # fmt: skip
-    parser.add_argument(
-        "--augment", action="store_true", help="test-time augmentation: three scales and a flip"
+    add("--single-cls", action="store_true", help="treat all classes as one")
+    add("--annotations", type=Path, metavar="JSON", help="COCO ground truth for --save-json")
+    options.add_weights(parser)
+    options.group(parser, "model")(
+        "--augment", action="store_true", help="use test-time augmentation: three scales and a flip"
     )
-    parser.add_argument("--single-cls", action="store_true", help="count all classes as one")
-    parser.add_argument("--verbose", action="store_true", help="a row for each class, however many")
-    parser.add_argument("--save-json", action="store_true", help="predictions.json, and COCO's own figures")
-    parser.add_argument("--annotations", type=Path, metavar="JSON", help="COCO ground truth for --save-json")
-    parser.add_argument("--noplots", action="store_true", help="draw no curves and mosaics")
-    options.add_run(parser, "runs/val")
+    options.add_thresholds(parser, confidence=0.001, iou_threshold=0.6, max_detections=300)
+    add = options.group(parser, "output")
+    add("--verbose", action="store_true", help="print a row for each class, however many there are")
+    add("--save-json", action="store_true", help="write predictions.json, and compute COCO's own metrics")
+    add("--noplots", action="store_true", help="do not draw curves and mosaics")
+    options.add_run_folder(parser, "runs/val")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Validate, write, print."""
+    from tfyolo.cli.metrics_tables import print_metrics
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.detection.class_map import match_classes
     from tfyolo.data.detection.scan import read_dataset
@@ -64,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note: {limits}; mAP cannot be compared with that at 0.001", file=sys.stderr)
     elif arguments.conf_thres > 0.001:
         print("note: mAP at --conf-thres over 0.001 comes out higher than it is", file=sys.stderr)
-    plots = options.drawn_plots(not arguments.noplots)
+    plots = options.can_plot(not arguments.noplots)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     with progress_bar() as progress:
         metrics = validate(
@@ -86,51 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
             folder,
             progress,
         )
-    print_metrics(metrics, folder, arguments.verbose or len(metrics.names) <= 30)
-    # Those of the scan, which reads headers only, and of images that could not be decoded.
+    print_metrics(metrics, folder, verbose=arguments.verbose)
+    # The scan reads only the headers of images; some fail later, when they are decoded.
     undecoded = len(metrics.problems) > len(metrics.scan.problems)
     return 1 if undecoded or any(problem.severity == "error" for problem in metrics.scan.problems) else 0
-
-
-def print_metrics(metrics: Metrics, folder: Path, per_class: bool, scanned: bool = False) -> None:
-    """Print the table of figures.
-
-    Args:
-        metrics: what was measured.
-        folder: where results are.
-        per_class: a row for each class.
-        scanned: what was wrong with the dataset has been told before.
-    """
-    from rich.markup import escape
-    from rich.table import Table
-
-    from tfyolo.cli.console import console
-    from tfyolo.text import printable
-
-    out, result, scan = console(), metrics.result, metrics.scan
-    for problem in metrics.problems[len(scan.problems) if scanned else 0 :]:
-        out.print(printable(problem), markup=False)
-    for note in metrics.notes:
-        out.print(f"note: {note}", markup=False)
-    out.print(scan.summary())
-    table = Table("class", *(("labels", "P", "R", "mAP50", "mAP50-95")), box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-
-    def row(name: str, labels: int, *values: float) -> None:
-        table.add_row(escape(printable(name)), str(labels), *(f"{value:.3f}" for value in values))
-
-    labels = int(result.labels.sum())
-    row("all", labels, result.mean_precision, result.mean_recall, result.map50, result.map50_95)
-    if per_class:
-        columns = (result.classes, result.labels, result.precision, result.recall, result.ap50)
-        rows = zip(*columns, result.ap.mean(1), strict=True)
-        for index, count, *values in rows:
-            row(metrics.names[index], int(count), *values)
-    out.print(table)
-    if metrics.coco:
-        figures = ", ".join(f"{key} {value:.3f}" for key, value in metrics.coco.items())
-        out.print(f"COCO protocol: {figures}", soft_wrap=True)
-    speed = ", ".join(f"{value:.1f} ms {key}" for key, value in metrics.speed_ms.items())
-    out.print(f"speed an image: {speed}")
-    out.print(f"results are in {folder}", markup=False, soft_wrap=True)

@@ -5,28 +5,51 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 
 EXAMPLES = (
-    "tfyolo web                                        # the page with the model it brings along",
+    "tfyolo web   # the page with the model that ships",
     "tfyolo web --weights yolov5n.tflite",
     "tfyolo web --weights best_web_model --conf-thres 0.4 --port 0",
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A model, where to serve it and what the page starts with."""
-    add = parser.add_argument
+    """Add the options of this command to its parser."""
+    add = options.group(parser, "model")
     add(
-        "--weights", type=Path, metavar="FILE",
-        help="a .tflite file or a TF.js folder of `tfyolo export`; the page's own model by default",
-    )  # fmt: skip
-    add("--host", default="127.0.0.1", metavar="NAME", help="address of this machine (%(default)s)")
-    add("--port", type=_port, default=8000, metavar="N", help="0 takes any that is free (%(default)s)")
-    add("--no-open", action="store_true", help="print the address, leave the browser alone")
-    add("--conf-thres", "--conf", dest="conf", type=options.fraction, metavar="P", help="lowest confidence")
-    add("--iou-thres", "--iou", dest="iou", type=options.fraction, metavar="P", help="overlap of suppression")
-    add("--engine", metavar="ID", help="what runs the model, as the page names it; its own choice by default")
+        "--weights",
+        type=Path,
+        metavar="FILE",
+        help=".tflite file or TF.js folder that `tfyolo export` wrote (default: the page's own model)",
+    )
+    add(
+        "--engine",
+        metavar="ID",
+        help="ID of the engine that runs the model (default: automatic)",
+    )
+    add = options.group(parser, "non-maximum suppression")
+    add(
+        "--conf-thres",
+        "--conf",
+        dest="conf",
+        type=types.fraction,
+        metavar="P",
+        help="confidence threshold at the start (default: the page's)",
+    )
+    add(
+        "--iou-thres",
+        "--iou",
+        dest="iou",
+        type=types.fraction,
+        metavar="P",
+        help="IoU threshold at the start (default: the page's)",
+    )
+    add = options.group(parser, "output")
+    add("--host", default="127.0.0.1", metavar="NAME", help="name or address of this machine to serve on")
+    add("--port", type=types.port, default=8000, metavar="N", help="TCP port; 0 chooses a free one")
+    add("--no-open", action="store_true", help="print the address without opening the browser")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -65,10 +88,3 @@ def run(arguments: argparse.Namespace) -> int:
 _NOT_LOCAL = (
     "note: others on the network reach it; browsers give a page the camera and threads on localhost only"
 )
-
-
-def _port(text: str) -> int:
-    number = options.count(text)
-    if number > 65535:
-        raise argparse.ArgumentTypeError(f"{text} is no port: they end at 65535")
-    return number

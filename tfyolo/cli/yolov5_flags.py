@@ -1,6 +1,6 @@
-"""YOLOv5's flags that have no option of their own here: accepted without effect, or refused with the reason.
+"""YOLOv5's flags that have no option here: accepted without effect, or refused with the reason.
 
-A command line for YOLOv5's scripts should run here, or say in one sentence why not and what to pass instead.
+A command line for YOLOv5's scripts should run here, or get one sentence that says why not and what to pass.
 """
 
 from __future__ import annotations
@@ -15,33 +15,47 @@ from tfyolo.errors import TfyoloError
 from tfyolo.text import printable
 
 SECOND = "<second value>"
-"""Stands for any value after the first."""
+"""Matches any value after the first one of a flag."""
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag of YOLOv5 that is no option here."""
+    """A flag of YOLOv5 that has no option here.
+
+    Attributes:
+        name: the flag.
+        commands: commands that accept it.
+        reason: why it has no effect, or why it is refused.
+        fix: what to do instead. A flag with a remedy is refused; one without is accepted, with a note.
+        takes_value: the flag has a value.
+        default: a value of a refused flag that changes nothing, and is accepted.
+    """
 
     name: str
     commands: tuple[str, ...]
     reason: str
-    """Why it has no effect, or why it is refused."""
     fix: str = ""
-    """What to do instead; a flag with a remedy is refused, one without is accepted with a note."""
     takes_value: bool = False
     default: str = ""
-    """A value of a refused flag that changes nothing, and so is accepted."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A value that YOLOv5 takes for a flag that is an option here."""
+    """A value of YOLOv5 for a flag that is an option here.
+
+    Attributes:
+        flag: the flag.
+        value: its value in YOLOv5.
+        commands: commands that accept it.
+        means: the value with the same meaning here; None where it is refused.
+        reason: why it is refused.
+        fix: what to do instead.
+    """
 
     flag: str
     value: str
     commands: tuple[str, ...]
     means: str | None = None
-    """The value here; None where it is refused."""
     reason: str = ""
     fix: str = ""
 
@@ -116,7 +130,11 @@ VALUES = (
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Let the parser of a command, and those of its parts, take `FLAGS`, which its help does not list."""
+    """Let the parser of a command and of its subcommands accept `FLAGS`; `--help` does not list them.
+
+    Args:
+        parser: its `prog` is "tfyolo" and the command.
+    """
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for part in action.choices.values():
@@ -126,20 +144,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         if command in flag.commands:
             parser.add_argument(
                 flag.name, dest="yolov5_flags", nargs=None if flag.takes_value else 0, default=(),
-                action=_Noted, help=argparse.SUPPRESS,
+                action=_Collected, help=argparse.SUPPRESS,
             )  # fmt: skip
 
 
-class _Noted(argparse.Action):
-    """Keeps the flag and its value in `yolov5_flags`, in the order of the command line."""
+class _Collected(argparse.Action):
+    """Appends the flag, its command and its value to `yolov5_flags`."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         taken = (self.option_strings[0], parser.prog.removeprefix("tfyolo "), values or "")
         setattr(namespace, self.dest, (*getattr(namespace, self.dest), taken))
 
 
-def heed_flags(arguments: argparse.Namespace) -> None:
-    """Print a note on stderr for each flag that has no effect.
+def report_flags(arguments: argparse.Namespace) -> None:
+    """Print a note on stderr for each flag without effect.
+
+    Args:
+        arguments: parsed arguments of the command.
 
     Raises:
         TfyoloError: a flag is refused.
@@ -152,7 +173,14 @@ def heed_flags(arguments: argparse.Namespace) -> None:
 
 
 def translated(command: str, words: Sequence[str]) -> list[str]:
-    """The words of a command line with YOLOv5's values replaced by those that mean the same here.
+    """Replace YOLOv5's values in a command line by those with the same meaning here.
+
+    Args:
+        command: name of the command.
+        words: the command line after the name.
+
+    Returns:
+        The command line for the parser.
 
     Raises:
         TfyoloError: a value is refused.
@@ -164,7 +192,7 @@ def translated(command: str, words: Sequence[str]) -> list[str]:
     if command == "classify":
         command = " ".join([command, *words[:1]])
     table = {(entry.flag, entry.value): entry for entry in VALUES if command in entry.commands}
-    found = list(words)
+    translated_words = list(words)
     for index, flag, value, is_second in _values(words):
         entry = table.get((flag, value)) or (table.get((flag, SECOND)) if is_second else None)
         if entry is None:
@@ -172,12 +200,12 @@ def translated(command: str, words: Sequence[str]) -> list[str]:
         if entry.means is None:
             raise TfyoloError(f"{flag} {value}: {entry.reason}", fix=entry.fix)
         before = f"{flag}=" if words[index].startswith("-") else ""
-        found[index] = before + entry.means
-    return found
+        translated_words[index] = before + entry.means
+    return translated_words
 
 
 def _values(words: Sequence[str]) -> Iterator[tuple[int, str, str, bool]]:
-    """Index of the word, flag, value, and whether the flag has had a value before."""
+    """Yield the index of the word, the flag, its value, and whether the flag had a value before."""
     flag, count = "", 0
     for index, word in enumerate(words):
         if word.startswith("--"):
