@@ -69,7 +69,7 @@ def tensorflow_step(model: TrainingModel, images: np.ndarray) -> Callable[[], fl
 def whole_step(model: TrainingModel, images: np.ndarray) -> Callable[[], float]:
     """A step of `tfyolo train` on `images`, with eight boxes in each."""
     batch = len(images)
-    model.compile("SGD", epochs=10, steps_per_epoch=10, batch=batch, hyps=Hyps(), nominal_batch=batch)
+    model.compile("SGD", epochs=10, steps_per_epoch=10, batch_size=batch, hyps=Hyps(), nominal_batch=batch)
     random = np.random.default_rng(0)
     classes = random.integers(0, model.contract.spec.classes, (batch, 8, 1))
     boxes = random.uniform((0.2, 0.2, 0.05, 0.05), (0.8, 0.8, 0.4, 0.4), (batch, 8, 4))

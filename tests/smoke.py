@@ -79,7 +79,7 @@ def with_tensorflow() -> None:
     check(best.with_name("best_web_model").joinpath("model.json").is_file(), "TF.js was not written")
     data = tfyolo.TrainingData(MINI_DATA, image_size=64, batch=16)
     model = tfyolo.training_model(best, data)
-    model.compile("SGD", epochs=1, steps_per_epoch=2, batch=16)
+    model.compile("SGD", epochs=1, steps_per_epoch=2, batch_size=16)
     history = model.fit(data.stream(), epochs=1, steps_per_epoch=2, verbose=0)
     check(history.history["loss"][0] > 0, "fit reports no loss")
 

@@ -23,6 +23,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 register_with_keras()
 
 if TYPE_CHECKING:
+    from tfyolo.api.backbone import backbone
     from tfyolo.api.classifier import Classifier
     from tfyolo.api.detector import Detector
     from tfyolo.api.load import create, load
@@ -75,6 +76,7 @@ _PUBLIC = {
     "TrainResult": "tfyolo.training.train",
     "TrainingData": "tfyolo.training.data",
     "ValOptions": "tfyolo.evaluation.validator",
+    "backbone": "tfyolo.api.backbone",
     "build_model": "tfyolo.models.build",
     "create": "tfyolo.api.load",
     "export_model": "tfyolo.export.options",
@@ -120,6 +122,7 @@ __all__ = [
     "TrainingData",
     "ValOptions",
     "__version__",
+    "backbone",
     "build_model",
     "create",
     "export_model",

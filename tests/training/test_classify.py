@@ -187,7 +187,7 @@ def test_fit_in_a_few_lines(colors, tmp_path):
     data = tfyolo.ClassificationData(colors, image_size=32, batch=8, augmentation=GENTLE)
     assert (data.names, data.steps) == (NAMES, 3)
     model = tfyolo.training_classifier(data, TINY)
-    model.compile("Adam", epochs=2, steps_per_epoch=data.steps, batch=8)
+    model.compile("Adam", epochs=2, steps_per_epoch=data.steps, batch_size=8)
     validation = data.validation()
     history = model.fit(
         data.stream(), epochs=2, steps_per_epoch=data.steps, callbacks=[validation], verbose=0
@@ -204,7 +204,7 @@ def test_the_loss_is_smoothed_cross_entropy():
     keras.utils.set_random_seed(0)
     model = ClassifierTraining(Contract.of(load_spec(TINY), NAMES), 32)
     hyps = ClassifyHyps(label_smoothing=0.2, lr0=1e-6)
-    model.compile("SGD", epochs=1, steps_per_epoch=1, batch=4, hyps=hyps, run_eagerly=True)
+    model.compile("SGD", epochs=1, steps_per_epoch=1, batch_size=4, hyps=hyps, run_eagerly=True)
     images = tf.random.stateless_uniform((4, 32, 32, 3), (0, 0))
     labels = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     logits = model.network(images, training=True).numpy()

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tests.training.conftest import MICRO
 from tfyolo.inference.load import load
-from tfyolo.training.callbacks import METRICS
 from tfyolo.training.data import TrainingData, training_model
+from tfyolo.training.detection.validation import METRICS
 from tfyolo.training.ema import DECAY, RAMP, ExponentialMovingAverage
 from tfyolo.training.hyps import Hyps
 from tfyolo.training.loop import run_epochs
@@ -22,7 +22,7 @@ def data(shapes):
 def fresh(data, **options):
     keras.utils.set_random_seed(1)
     model = training_model("", data, cfg=MICRO)
-    model.compile(epochs=2, steps_per_epoch=data.steps, batch=8, **options)
+    model.compile(epochs=2, steps_per_epoch=data.steps, batch_size=8, **options)
     return model
 
 
@@ -71,7 +71,7 @@ def test_frozen_layers_keep_their_weights_and_move_their_statistics(data):
     keras.utils.set_random_seed(1)
     model = training_model("", data, cfg=MICRO)
     frozen = model.freeze(["model.0."])
-    model.compile(epochs=2, steps_per_epoch=3, batch=8)
+    model.compile(epochs=2, steps_per_epoch=3, batch_size=8)
     before = {v.path: v.numpy() for v in model.network.weights}
     step = tf.function(model.step, autograph=False)
     for _ in range(2):
@@ -89,7 +89,7 @@ def test_mixed_precision_trains(data, precision):
 
     keras.utils.set_random_seed(1)
     model = make_model(plan_start("", MICRO, data.names, 64), 64, precision)
-    model.compile(epochs=1, steps_per_epoch=3, batch=8, hyps=Hyps(warmup_epochs=0.0), nominal_batch=8)
+    model.compile(epochs=1, steps_per_epoch=3, batch_size=8, hyps=Hyps(warmup_epochs=0.0), nominal_batch=8)
     step = tf.function(model.step, autograph=False)
     before = model.averaged.get_weights()
     for images, labels in data.stream().take(2):
@@ -103,7 +103,7 @@ def test_the_loss_scale_halves_after_an_overflow_and_doubles_after_sound_steps(d
     from tfyolo.training.initialization import make_model, plan_start
 
     model = make_model(plan_start("", MICRO, data.names, 64), 64, "mixed_float16")
-    model.compile(epochs=1, steps_per_epoch=3, batch=8)
+    model.compile(epochs=1, steps_per_epoch=3, batch_size=8)
     model.counters["loss_scale"].assign(1024.0)
     assert float(model._next_scale(tf.constant(np.inf))["loss_scale"]) == 512
     model.counters["sound_steps"].assign(1999.0)

@@ -37,7 +37,9 @@ def main(data, config, strategy_name):
         start = plan_start("", config, dataset.names, 64)
         model = make_model(start, 64, sync_bn=True)
         hyps = Hyps(warmup_epochs=0.0)
-        model.compile(epochs=1, steps_per_epoch=pipeline.steps_per_epoch, batch=8, hyps=hyps, nominal_batch=8)
+        model.compile(
+            epochs=1, steps_per_epoch=pipeline.steps_per_epoch, batch_size=8, hyps=hyps, nominal_batch=8
+        )
         run_epochs(model, pipeline, 1, callbacks=[record])
     weights = [float(np.abs(weight).sum()) for weight in model.averaged.get_weights()]
     print(json.dumps({"losses": record.losses, "weights": weights}), flush=True)

@@ -1,4 +1,4 @@
-"""What happens after each epoch, as Keras callbacks: validation, files, curves, stopping."""
+"""Keras callbacks of a training run: checkpoints, results.csv, TensorBoard, early stopping."""
 
 from __future__ import annotations
 
@@ -8,108 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfyolo.data.detection.scan import Dataset, Scan
 from tfyolo.disk import writing
-from tfyolo.evaluation.batches import Batch
-from tfyolo.evaluation.validator import Metrics, ValOptions, labels_xyxy_px, validate
-from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.files import atomic
-from tfyolo.inference.detector import Detector
-from tfyolo.progress import Progress
-from tfyolo.training.model import LOSSES, TrainingModel
+from tfyolo.training.detection.model import LOSSES
+from tfyolo.training.detection.validation import METRICS
+from tfyolo.training.model import TrainingModel
+from tfyolo.training.optimizers import GroupedOptimizer
 from tfyolo.training.state import RunState, save_state
 
-METRICS = ("metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95")
 RATES = ("x/lr0", "x/lr1", "x/lr2")
-
-
-def fitness(metrics: Metrics) -> float:
-    """YOLOv5's measure of the best epoch: 0.1 mAP50 + 0.9 mAP50-95."""
-    return 0.1 * metrics.map50 + 0.9 * metrics.map50_95
-
-
-class Validation(keras.callbacks.Callback):
-    """Validates the averaged weights after each epoch, and puts figures and losses into the logs.
-
-    Args:
-        dataset: with a `val` split.
-        scan: of that split.
-        options: of validation.
-        image_size: side in pixels.
-        every_epoch: otherwise after the last only.
-        progress: is told how far it is.
-
-    Example:
-        >>> model.fit(stream, callbacks=[Validation(dataset, scan)])  # doctest: +SKIP
-    """
-
-    puts_metrics = True  # into the logs, for the callbacks after it
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        scan: Scan | None = None,
-        options: ValOptions | None = None,
-        image_size: int | None = None,
-        every_epoch: bool = True,
-        progress: Progress | None = None,
-    ) -> None:
-        super().__init__()
-        self.dataset, self.scan, self.image_size = dataset, scan, image_size
-        self.options = options or ValOptions(plots=False)
-        self.every_epoch, self.progress = every_epoch, progress
-        self.detector: Detector | None = None
-        self.metrics: Metrics | None = None
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Measure."""
-        model: TrainingModel = self.model
-        if not self.every_epoch and epoch + 1 < (self.params or {}).get("epochs", 0):
-            return
-        if self.detector is None:
-            size = self.image_size or model.image_size
-            self.detector = Detector(KerasRuntime(model.averaged, model.contract), (size, size))
-        sums = np.zeros(3)
-        count = 0
-
-        def observe(batch: Batch) -> None:
-            nonlocal sums, count
-            assert self.detector is not None  # noqa: S101
-            heads = self.detector.runtime.heads  # type: ignore[attr-defined]
-            losses = model.detection_loss(heads, batch_labels(batch, self.options.single_cls))
-            sums += [float(losses.box), float(losses.obj), float(losses.cls)]
-            count += 1
-
-        self.metrics = validate(
-            self.detector, self.dataset, self.options, progress=self.progress, scan=self.scan, observe=observe
-        )
-        self.scan = self.metrics.scan
-        if logs is not None:
-            result = self.metrics.result
-            values = (result.mean_precision, result.mean_recall, result.map50, result.map50_95)
-            logs.update(zip(METRICS, map(float, values), strict=True))
-            logs.update(
-                {f"val/{name}": value for name, value in zip(LOSSES, sums / max(count, 1), strict=True)}
-            )
-            logs["fitness"] = fitness(self.metrics)
-
-
-def batch_labels(batch: Batch, single_cls: bool = False) -> np.ndarray:
-    """(batch, boxes, 5) labels of a validation batch as the loss takes them, in shares of the input."""
-    height, width = batch.images.shape[1:3]
-    longest = max((len(sample.classes) for sample in batch.samples), default=0)
-    labels = np.zeros((len(batch.samples), max(longest, 1), 5), np.float32)
-    labels[..., 0] = -1
-    for row, sample, box in zip(labels, batch.samples, batch.letterboxes, strict=True):
-        corners = box.to_input(labels_xyxy_px(sample)) / np.array([width, height] * 2, np.float32)
-        count = len(sample.classes)
-        row[:count, 0] = 0 if single_cls else sample.classes
-        row[:count, 1:3] = (corners[:, :2] + corners[:, 2:]) / 2
-        row[:count, 3:] = corners[:, 2:] - corners[:, :2]
-    return labels
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -215,11 +124,20 @@ class ResultsCsv(keras.callbacks.Callback):
 
 
 def learning_rates(model: TrainingModel) -> tuple[float, float, float]:
-    """Of biases, kernels and batch-norm scales, at the last step."""
-    controls = model.schedule(model.counters["step"].numpy() - 1.0)
-    base = float(model.optimizer.learning_rate.numpy())
-    weights = float(controls.factor) * base
-    return weights + model.optimizer.warmup_rate(base, float(controls.bias_rate)), weights, weights
+    """Return the learning rates of the last step.
+
+    Args:
+        model: in training.
+
+    Returns:
+        Those of biases, kernels and batch-norm scales.
+    """
+    base = float(model.optimizer.learning_rate)
+    if not isinstance(model.optimizer, GroupedOptimizer) or model.schedule is None:
+        return base, base, base
+    values = model.schedule(model.counters["step"].numpy() - 1.0)
+    weights = float(values.factor) * base
+    return weights + model.optimizer.warmup_rate(base, float(values.bias_rate)), weights, weights
 
 
 class TensorBoard(keras.callbacks.Callback):
@@ -237,7 +155,11 @@ class TensorBoard(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Write."""
-        figures = {f"train/{k}" if k in LOSSES else k: v for k, v in (logs or {}).items()}
+        figures = {
+            f"train/{name}" if name in LOSSES else name: value
+            for name, value in (logs or {}).items()
+            if not name.startswith("val_")  # `val/...` and `metrics/...` have them already
+        }
         figures |= dict(zip(RATES, learning_rates(self.model), strict=True))
         with writing(self.folder):
             with self.writer.as_default():

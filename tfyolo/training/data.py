@@ -8,52 +8,58 @@ from typing import Any
 
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import Scan, check_usable, read_dataset, scan_split
+from tfyolo.deprecation import renamed_arguments
 from tfyolo.evaluation.validator import ValOptions
 from tfyolo.progress import Log, no_log
-from tfyolo.training.callbacks import Validation
+from tfyolo.training.detection.model import DetectorTraining
+from tfyolo.training.detection.validation import Validation
 from tfyolo.training.hyps import DEFAULT, read_hyps
 from tfyolo.training.initialization import make_model, plan_start, with_anchors
-from tfyolo.training.model import TrainingModel
 
 _SHOWN = 5
 """Problems of a dataset named in a warning."""
 
 
+@renamed_arguments(batch="batch_size")
 class TrainingData:
-    """A dataset ready for `fit`.
+    """A detection dataset for `fit`: batches of its `train` split, and validation on its `val` split.
 
     Args:
-        data: dataset YAML.
+        data: dataset YAML file, or the name of a dataset that ships, such as `bccd-mini`.
         image_size: side of the training images in pixels.
-        batch: images in a batch.
-        hyp: hyperparameters, by name or file; those of augmentation count here.
-        seed: of the pipeline.
-        cache: keep decoded images in `ram`, on `disk`, or not at all (`none`).
+        batch_size: images per batch.
+        hyp: hyperparameters, by name or file; here those of augmentation count.
+        seed: of shuffling and augmentation.
+        cache: cache decoded images in `ram` or on `disk`; `none` disables it.
+
+    Attributes:
+        samples: labeled images of the `train` split.
+        hyps: hyperparameters.
 
     Raises:
         TfyoloError: the dataset is wrong, or no image of `train` has a label.
 
     Warns:
-        UserWarning: images or labels that cannot be used and are left out; with the first of them.
+        UserWarning: images or labels cannot be used and are left out; with the first of them.
 
     Example:
-        >>> data = TrainingData("bccd.yaml", image_size=320, batch=16)  # doctest: +SKIP
-        >>> data.steps  # doctest: +SKIP
-        13
+        >>> data = TrainingData("bccd-mini", image_size=320, batch_size=16)
+        >>> data.steps, data.names
+        (3, ('Platelets', 'RBC', 'WBC'))
     """
 
     def __init__(
         self,
         data: str | Path,
         image_size: int = 640,
-        batch: int = 16,
+        batch_size: int = 16,
         hyp: str | Path = DEFAULT,
         seed: int = 0,
         cache: str = "none",
     ) -> None:
-        self.dataset, self.image_size, self.batch = read_dataset(data), image_size, batch
+        self.dataset, self.image_size, self.batch_size = read_dataset(data), image_size, batch_size
         self.hyps, self.seed = read_hyps(hyp), seed
-        options = PipelineOptions(image_size=image_size, batch=batch, seed=seed, cache=cache)
+        options = PipelineOptions(image_size=image_size, batch=batch_size, seed=seed, cache=cache)
         scan = scan_split(self.dataset, "train")
         check_usable(self.dataset, "train", scan, labeled=True)
         _warn(scan)
@@ -67,15 +73,21 @@ class TrainingData:
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Batches per epoch."""
         return self.pipeline.steps_per_epoch
 
     def stream(self) -> Any:
-        """A `tf.data.Dataset` of batches without end; an epoch of `fit` has as many as `compile` was told."""
+        """Return an endless `tf.data.Dataset` of batches.
+
+        Returns:
+            Pairs of uint8 images (batch, image_size, image_size, 3) RGB and float32 labels (batch, boxes, 5):
+            class id, then center x, center y, width and height relative to the image; rows with class id -1
+            are padding.
+        """
         return self.pipeline.stream()
 
     def validation(self) -> Validation:
-        """A callback that measures the averaged weights on `val` after each epoch."""
+        """Return a callback that validates the EMA weights on `val` after each epoch."""
         return Validation(self.dataset, None, ValOptions(plots=False), self.image_size)
 
 
@@ -98,22 +110,32 @@ def training_model(
     *,
     autoanchor: bool = True,
     log: Log = no_log,
-) -> TrainingModel:
-    """A model for `fit` with the classes of `data`, and with anchors that fit its boxes.
+) -> DetectorTraining:
+    """Make a model for Keras' `fit`, with the classes of `data` and anchors that fit its boxes.
 
     Args:
-        weights: `.pt` or `.keras` file or release name to begin from; "" for random weights.
+        weights: `.pt` or `.keras` file, release name or `bccd-n` to start from; "" for random weights.
         data: to be trained on.
-        cfg: model name or YAML, by default that of `weights`.
-        autoanchor: check the anchors, and make better ones where they do not fit.
-        log: is given sentences on the weights taken over and on the anchors; `print`, for example.
+        cfg: model name or YAML file; defaults to that of `weights`.
+        autoanchor: check the anchors against the labels, and replace them if they do not fit.
+        log: called with each sentence about copied weights and anchors, such as `print`.
+
+    Returns:
+        A `keras.Model` to be compiled and fitted; `save` writes a file for `tfyolo.load`.
 
     Raises:
         TfyoloError: weights or configuration cannot be read.
+
+    Example:
+        >>> data = TrainingData("bccd-mini", image_size=64, batch_size=8)
+        >>> model = training_model("bccd-n", data)
+        >>> model.compile("SGD")
     """
     start = plan_start(str(weights), cfg, data.names, data.image_size, data.hyps.anchors)
     log(start.describe())
     start = with_anchors(
         start, data.samples, data.image_size, data.hyps.anchor_t, check=autoanchor, seed=data.seed, log=log
     )
-    return make_model(start, data.image_size)
+    model = make_model(start, data.image_size)
+    model.data = data
+    return model

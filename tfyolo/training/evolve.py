@@ -12,7 +12,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.libraries import require
 from tfyolo.progress import Log
-from tfyolo.training.callbacks import fitness
+from tfyolo.training.detection.validation import fitness
 from tfyolo.training.hyps import Hyps, read_hyps
 from tfyolo.training.options import TrainOptions
 from tfyolo.training.train import train
@@ -71,7 +71,7 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
             options, hyp_overrides={**options.hyp_overrides, **chosen}, plots=False, tensorboard=False
         )
         metrics = train(run, folder / f"run{trial.number}").metrics
-        value = fitness(metrics) if metrics else 0.0
+        value = fitness(metrics.map50, metrics.map50_95) if metrics else 0.0
         log(f"run {trial.number + 1}: fitness {value:.4f}")
         return value
 

@@ -1,134 +1,111 @@
-"""Keras' controls of training: which hold for a training model, and what to do in place of the others."""
+"""Arguments and callbacks of `fit`: which are refused, with the remedy, and the order of the others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
-import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
+from tfyolo.training.fit_source import FitSource
+from tfyolo.training.schedule import Schedule
 
-if TYPE_CHECKING:
-    from tfyolo.training.model import TrainingModel
-
-_VALIDATE = "pass callbacks=[data.validation()], which measures after each epoch"
-_WEIGH = "leave it out: this loss knows no such weights"
+_NO_WEIGHTS = "leave it out: the loss has no such weights"
+_WHOLE_SPLIT = "leave it out: the whole split is used"
 REFUSED = {
-    "validation_data": ("there is no Keras metric to evaluate", _VALIDATE),
-    "validation_split": ("there is no Keras metric to evaluate", _VALIDATE),
-    "validation_steps": ("there is no Keras metric to evaluate", _VALIDATE),
-    "validation_batch_size": ("there is no Keras metric to evaluate", _VALIDATE),
-    "validation_freq": ("there is no Keras metric to evaluate", _VALIDATE),
-    "class_weight": ("classes are not weighted one by one", _WEIGH),
-    "sample_weight": ("images are not weighted one by one", _WEIGH),
+    "validation_split": ("part of a stream cannot be held back", "pass validation_data"),
+    "validation_steps": ("mAP of a part of the images would mislead", _WHOLE_SPLIT),
+    "validation_batch_size": ("the batch size does not change the metrics", _WHOLE_SPLIT),
+    "class_weight": ("classes have no weights of their own", _NO_WEIGHTS),
+    "sample_weight": ("images have no weights of their own", _NO_WEIGHTS),
 }
-"""Arguments of `fit` that would have no effect, with the reason and what to do."""
-_OFF = {"validation_split": 0.0, "validation_freq": 1}
+"""Arguments of `fit` that would have no effect, with the reason and the remedy."""
+_DEFAULTS = {"validation_split": 0.0}
 
 
-class Guard(keras.callbacks.Callback):
-    """Refuses, at the beginning of each epoch, layers that were frozen or released after `compile`."""
+class FollowTrainable(keras.callbacks.Callback):
+    """Applies changes of `trainable` and calls of `freeze` at the beginning of each epoch."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Check."""
-        self.model.check_trained()
+        """Let the optimizer follow, and trace the step again if layers have changed."""
+        if self.model.follow_trainable():
+            self.model.make_train_function(force=True)
 
 
 def check_arguments(given: dict[str, Any]) -> None:
     """Refuse arguments of `fit` that would have no effect.
 
+    Args:
+        given: arguments by name.
+
     Raises:
-        TfyoloError: with the reason and the alternative.
+        TfyoloError: with the reason and the remedy.
     """
     for name, (reason, fix) in REFUSED.items():
-        if given[name] is not None and given[name] != _OFF.get(name):
+        if given[name] is not None and given[name] != _DEFAULTS.get(name):
             raise TfyoloError(f"fit takes no `{name}`: {reason}", fix=fix)
+    frequency = given["validation_freq"]
+    if not isinstance(frequency, int) or isinstance(frequency, bool) or frequency < 1:
+        raise TfyoloError(f"validation_freq must be a whole number of epochs, not {frequency!r}")
 
 
-def steps_of(model: TrainingModel, x: Any, batch_size: int | None, steps: int | None) -> int | None:
-    """Batches in an epoch of `fit`; for streams without end those that `compile` was told.
+def check_plan(schedule: Schedule, step: float, source: FitSource, epochs: int, initial_epoch: int) -> None:
+    """Compare arguments of `fit` with the numbers that `compile` was given.
 
     Args:
-        model: compiled.
-        x: what `fit` is given.
-        batch_size: argument of `fit`.
-        steps: its `steps_per_epoch`.
+        schedule: made by `compile`.
+        step: that the schedule is at.
+        source: what `fit` trains on.
+        epochs: argument of `fit`.
+        initial_epoch: argument of `fit`.
 
     Raises:
-        TfyoloError: the schedule was made for another number, or the stream does not fit the model.
+        TfyoloError: they differ, so that the learning rate would not reach its end.
     """
-    planned = model.schedule.steps_per_epoch
-    if batch_size is not None and batch_size != model.schedule.batch:
+    if source.batch_size is not None and schedule.batch and source.batch_size != schedule.batch:
         raise TfyoloError(
-            f"fit has batch_size {batch_size}, but compile was told {model.schedule.batch}",
-            fix="pass both the same number",
+            f"fit has batches of {source.batch_size} images, but compile was given "
+            f"batch_size={schedule.batch}",
+            fix="leave the numbers out of compile: fit knows them",
         )
-    found = steps
-    if isinstance(x, tf.data.Dataset):
-        if batch_size is not None:
-            raise TfyoloError("fit takes no batch_size for a tf.data.Dataset", fix="batch the stream")
-        if not isinstance(x.element_spec, tuple) or len(x.element_spec) != 2:
-            raise TfyoloError(
-                "batches have to be pairs of images and labels, without weights of samples",
-                fix="pass data.stream()",
-            )
-        size = int(x.cardinality())
-        found = steps or (size if size >= 0 else planned)
-    if found is not None and found != planned:
+    if source.steps is not None and source.steps != schedule.steps_per_epoch:
         raise TfyoloError(
-            f"an epoch of fit has {found} batches, but compile was told {planned}, which the learning-rate "
-            "schedule follows",
-            fix=f"compile with steps_per_epoch={found}",
+            f"an epoch of fit has {source.steps} batches, but compile was given "
+            f"steps_per_epoch={schedule.steps_per_epoch}",
+            fix="leave the numbers out of compile: fit knows them",
         )
-    return found
-
-
-def check_epochs(model: TrainingModel, epochs: int, initial_epoch: int) -> None:
-    """Refuse more epochs than the schedule was made for.
-
-    Raises:
-        TfyoloError: with the number that `compile` has to be told.
-    """
-    if initial_epoch:
-        model.go_to(initial_epoch)
-    done = round(float(model.counters["step"].numpy()) / model.schedule.steps_per_epoch)
+    done = round(step / schedule.steps_per_epoch)
     total = done + epochs - initial_epoch
-    if total > model.schedule.epochs:
-        began = f", of which {done} are done" if done else ""
+    if total > schedule.epochs:
+        finished = f", of which {done} are done" if done else ""
         raise TfyoloError(
-            f"compile has planned the learning rate for {model.schedule.epochs} epochs{began}, and fit would "
-            f"come to {total}",
-            fix=f"compile with epochs={total}"
-            if not done
-            else f"compile again, with epochs={epochs - initial_epoch}",
+            f"compile was given epochs={schedule.epochs}{finished}, and fit would reach epoch {total}",
+            fix="leave the numbers out of compile: fit knows them",
         )
 
 
-def check_callbacks(model: TrainingModel, callbacks: Sequence[Any], loop: bool = False) -> list[Any]:
-    """The callbacks in the order in which they depend on each other: what validates comes first.
+def sets_learning_rate(callbacks: Sequence[Any]) -> bool:
+    """Return whether a callback sets the learning rate of each epoch, in place of the model's schedule."""
+    return any(isinstance(callback, keras.callbacks.LearningRateScheduler) for callback in callbacks)
+
+
+def check_callbacks(callbacks: Sequence[Any], loop: bool = False) -> list[Any]:
+    """Return the callbacks in the order in which they depend on each other: validation comes first.
 
     Args:
-        model: compiled.
         callbacks: Keras callbacks.
         loop: whether they are for `tfyolo train` and not for `fit`.
 
     Raises:
-        TfyoloError: one would have no effect, or another one than it says.
+        TfyoloError: a callback would not do what it says.
     """
     for callback in callbacks:
-        if isinstance(callback, keras.callbacks.LearningRateScheduler) and not model.schedule.is_flat:
-            raise TfyoloError(
-                "LearningRateScheduler sets a rate that the model's own schedule multiplies",
-                fix="compile with hyps of lrf 1 and warmup_epochs 0, and the rate is what it sets; or leave "
-                "it out: lr0, lrf, warmup_epochs and cos_lr shape the model's own schedule",
-            )
         if isinstance(callback, keras.callbacks.SwapEMAWeights):
             raise TfyoloError(
-                "SwapEMAWeights needs an optimizer with an average of its own",
-                fix="leave it out: the model keeps a moving average, which is what is validated and saved",
+                "SwapEMAWeights needs an optimizer that keeps an average",
+                fix="leave it out: the model itself keeps an EMA, which is validated and saved",
             )
         if loop and isinstance(callback, keras.callbacks.BackupAndRestore):
-            raise TfyoloError("BackupAndRestore is for fit", fix="leave it out: `resume` goes on with a run")
+            raise TfyoloError("BackupAndRestore is for fit", fix="leave it out: `resume` continues a run")
     return sorted(callbacks, key=lambda callback: not getattr(callback, "puts_metrics", False))

@@ -13,7 +13,7 @@ from tfyolo.models import Contract, build_model, load_spec
 from tfyolo.models.build import import_keras
 from tfyolo.models.spec import ModelSpec
 from tfyolo.progress import Log, no_log
-from tfyolo.training.model import TrainingModel
+from tfyolo.training.detection.model import DetectorTraining
 from tfyolo.training.transfer import InitialWeights
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import fetch_weights
@@ -136,9 +136,9 @@ def frozen_layers(freeze: Sequence[int], spec: ModelSpec) -> list[str]:
 
 def make_model(
     start: InitialWeights, image_size: int, precision: str | None = None, sync_bn: bool = False
-) -> TrainingModel:
+) -> DetectorTraining:
     """The training model with the weights that fit; the others stay random."""
-    model = TrainingModel(start.contract, image_size, precision, sync_bn)
+    model = DetectorTraining(start.contract, image_size, precision, sync_bn)
     if start.source is not None:
         model.begin_with([array.value for array in start.arrays(model.averaged)])
     return model

@@ -9,8 +9,9 @@ import keras
 import tensorflow as tf
 
 from tfyolo.data.detection.pipeline import Pipeline
-from tfyolo.training.fit_checks import check_callbacks
-from tfyolo.training.model import LOSSES, TrainingModel
+from tfyolo.training.detection.model import LOSSES
+from tfyolo.training.fit_checks import check_callbacks, sets_learning_rate
+from tfyolo.training.model import TrainingModel
 
 
 def run_epochs(
@@ -32,9 +33,12 @@ def run_epochs(
         image_weights: a function without arguments that gives the images' weights for the next epoch.
     """
     strategy = tf.distribute.get_strategy()
+    schedule = model.schedule
+    if schedule is not None and sets_learning_rate(callbacks):
+        model.plan(schedule.epochs, schedule.steps_per_epoch, schedule.batch, flat=True)
     step = _compiled(model, strategy)
     hooks = keras.callbacks.CallbackList(
-        check_callbacks(model, list(callbacks), loop=True),
+        check_callbacks(list(callbacks), loop=True),
         model=model,
         epochs=epochs,
         steps=pipeline.steps_per_epoch,
@@ -48,7 +52,8 @@ def run_epochs(
             weights = image_weights() if image_weights is not None else None
             batches = _batches(pipeline, strategy, epoch, epochs, weights)
         hooks.on_epoch_begin(epoch)
-        model.check_trained()
+        if model.follow_trainable():
+            step = _compiled(model, strategy)
         sums = dict.fromkeys(("loss", *LOSSES), 0.0)
         logs: dict[str, float] = {}
         for index in range(pipeline.steps_per_epoch):

@@ -1,9 +1,8 @@
-"""A detector in training: the one step that `tfyolo train` and Keras' `fit` share."""
+"""A model in training with the interface of Keras: `fit`, `evaluate`, `save`, `export`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -11,155 +10,61 @@ import keras
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.models import Contract, build_model
-from tfyolo.models.build import call_heads
 from tfyolo.training.ema import ExponentialMovingAverage
-from tfyolo.training.fit_checks import Guard, check_arguments, check_callbacks, check_epochs, steps_of
-from tfyolo.training.hyps import Hyps
-from tfyolo.training.loss import DetectionLoss, LossOptions
-from tfyolo.training.optimizers import GroupedOptimizer, on_devices, tensor_of
-from tfyolo.training.schedule import NOMINAL_BATCH, Schedule, cosine, linear
+from tfyolo.training.fit_checks import (
+    FollowTrainable,
+    check_arguments,
+    check_callbacks,
+    check_plan,
+    sets_learning_rate,
+)
+from tfyolo.training.fit_source import FitSource, find_source
+from tfyolo.training.optimizers import RULES, GroupedOptimizer
+from tfyolo.training.schedule import Schedule
+from tfyolo.training.step import TrainingStep
 
-LOSSES = ("box_loss", "obj_loss", "cls_loss")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-_FIRST_LOSS_SCALE = 65536.0
-_SOUND_STEPS_TO_DOUBLE = 2000
-_AUTOBALANCE = 0.0001
 
+class TrainingModel(TrainingStep):
+    """A `TrainingStep` that is compiled, fitted, evaluated and saved as a `keras.Model`.
 
-class TrainingModel(keras.Model):
-    """A network in training, and beside it the moving average of its weights.
-
-    `step` does all that a training step does. `tfyolo train` calls it in a loop; `fit` calls it through
-    `train_step`. Called on images, the model answers with the averaged network's raw heads.
-
-    Args:
-        contract: names, anchors and configuration of the detector.
-        image_size: side of the training images in pixels: the objectness loss is weighted by it.
-        precision: `float32`, `mixed_bfloat16` or `mixed_float16` (with loss scaling); by default Keras' own
-            `keras.config.dtype_policy()`.
-        synchronized_bn: batch-norm statistics of all devices together.
-
-    Example:
-        >>> model = TrainingModel(contract, image_size=320)  # doctest: +SKIP
-        >>> model.compile("SGD", epochs=30, steps_per_epoch=data.steps, batch=16)  # doctest: +SKIP
-        >>> model.fit(data.stream(), epochs=30, steps_per_epoch=data.steps)  # doctest: +SKIP
+    Subclasses define the loss, the schedule, the metrics and `compile` of one task.
     """
 
-    def __init__(
+    @abstractmethod
+    def make_schedule(self, epochs: int, steps_per_epoch: int, batch_size: int, flat: bool) -> Schedule:
+        """Return the learning-rate schedule of a run; a constant one if `flat`."""
+
+    @abstractmethod
+    def validation_of(self, data: Any, frequency: int = 1) -> Any:
+        """Return a callback that validates on `data` and adds `val_*` metrics to the logs."""
+
+    def compile_training(
         self,
-        contract: Contract,
-        image_size: int = 640,
-        precision: str | None = None,
-        synchronized_bn: bool = False,
+        optimizer: Any,
+        grouped: dict[str, float],
+        plan: tuple[int | None, int | None, int | None],
+        refused: dict[str, Any],
+        **options: Any,
     ) -> None:
-        super().__init__(name="training", dtype="float32")
-        precision = precision or keras.config.dtype_policy().name
-        if precision not in PRECISIONS:
-            raise TfyoloError(
-                f"training has no precision `{precision}`", fix=f"use one of {', '.join(PRECISIONS)}"
-            )
-        self.contract, self.image_size, self.precision = contract, image_size, precision
-        spec = contract.spec
-        with dtype_policy(precision):
-            self.network = build_model(spec, for_training=True, synchronized_bn=synchronized_bn)
-        with dtype_policy("float32"):
-            self.averaged = build_model(spec)
-        self.averaged.trainable = False
-        self.averaged.set_weights(self.network.get_weights())
-        self._frozen: frozenset[int] = frozenset()
-        self.trained: list[Any] = []
-        """Variables that the optimizer changes, from `compile` on: none of frozen layers."""
-        self.built = True  # all weights are there, as callbacks that restore them want to know
-
-    def call(self, images: Any, training: bool = False) -> list[Any]:
-        """Raw heads of images in 0..1; of the averaged weights unless `training`."""
-        return call_heads(self.network if training else self.averaged, images, training=training)
-
-    def begin_with(self, weights: Sequence[Any]) -> None:
-        """Begin from these weights, in the order of `keras.Model.get_weights` of the same configuration."""
-        self.network.set_weights(weights)
-        self.averaged.set_weights(weights)
-
-    def freeze(self, prefixes: Sequence[str]) -> list[str]:
-        """Train no weight whose layer's name begins with one of `prefixes`, such as `model.0.`.
-
-        Batch-norm statistics of these layers still follow the data, as in YOLOv5; those of layers whose
-        `trainable` is False stay, as in Keras. Both hold from the next `compile` on.
-
-        Returns:
-            Paths of the frozen variables.
-        """
-        layers = {id(v): layer.name + "." for layer in self.network.layers for v in layer.trainable_variables}
-        frozen = [v for v in self._released() if layers[id(v)].startswith(tuple(prefixes))]
-        self._frozen |= {id(v) for v in frozen}
-        return [v.path for v in frozen]
-
-    def _released(self) -> list[Any]:
-        """Variables that are to be trained as layers stand now."""
-        return [v for v in self.network.trainable_variables if id(v) not in self._frozen]
-
-    def check_trained(self) -> None:
-        """Refuse layers that were frozen or released after `compile`, which the optimizer does not know.
-
-        Raises:
-            TfyoloError: saying what to call.
-        """
-        if [id(v) for v in self._released()] != [id(v) for v in self.trained]:
-            raise TfyoloError(
-                "layers were frozen or released after `compile`, which has no effect",
-                fix="call `compile` again after `freeze` or after setting `trainable`",
-            )
-
-    def compile(
-        self,
-        optimizer: str = "SGD",
-        *,
-        epochs: int,
-        steps_per_epoch: int,
-        batch: int,
-        hyps: Hyps | None = None,
-        cos_lr: bool = False,
-        autobalance: bool = False,
-        nominal_batch: int = NOMINAL_BATCH,
-        run_eagerly: bool = False,
-        jit_compile: bool = False,
-    ) -> None:
-        """Choose how to train.
+        """Do what `compile` has in common for all tasks.
 
         Args:
-            optimizer: `SGD`, `Adam` or `AdamW`, with YOLOv5's groups and schedule.
-            epochs: of the whole run, for the schedule.
-            steps_per_epoch: batches in an epoch.
-            batch: images in a batch, of all workers together.
-            hyps: hyperparameters, by default those of `scratch-low`.
-            cos_lr: a cosine instead of a straight line.
-            autobalance: let the scales' objectness weights follow their losses.
-            nominal_batch: images in one update of the weights.
-            run_eagerly: as in Keras.
-            jit_compile: as in Keras.
+            optimizer: name, or a Keras optimizer.
+            grouped: arguments of `GroupedOptimizer`.
+            plan: epochs, steps per epoch and batch size, if known already.
+            refused: arguments of Keras' `compile` that have no meaning here.
+            options: passed to Keras' `compile`.
 
         Raises:
-            TfyoloError: no such optimizer, or all layers are frozen.
+            TfyoloError: an unknown optimizer, a refused argument, or all layers are frozen.
         """
-        hyps = hyps or Hyps()
-        self.schedule = Schedule(
-            epochs, steps_per_epoch, batch, hyps.lrf, hyps.momentum, hyps.warmup_epochs,
-            hyps.warmup_momentum, cosine if cos_lr else linear, nominal_batch,
-        )  # fmt: skip
-        grouped = GroupedOptimizer(
-            optimizer,
-            hyps.lr0,
-            hyps.momentum,
-            hyps.weight_decay * self.schedule.decay_scale,
-            hyps.warmup_bias_lr,
-        )
-        super().compile(optimizer=grouped, run_eagerly=run_eagerly, jit_compile=jit_compile)
-        self.build_optimizer(grouped)
-        spec = self.contract.spec
-        settings = LossOptions.of(hyps).scaled(spec.classes, len(spec.strides), self.image_size)
-        self.detection_loss = DetectionLoss(self.contract.anchors_px, spec.strides, spec.classes, settings)
-        self.autobalance = autobalance
+        for name in refused:
+            raise TfyoloError(
+                f"compile takes no `{name}`: the model has YOLOv5's loss and metrics", fix="leave it out"
+            )
+        super().compile(optimizer=_optimizer(optimizer, grouped), **options)
+        self.trained = []
+        self.follow_trainable()
         state = {"step": 0.0, "loss_scale": self._first_scale(), "sound_steps": 0.0}
         self.counters = {
             name: self.add_weight(
@@ -167,65 +72,29 @@ class TrainingModel(keras.Model):
             )
             for name, value in state.items()
         }
-        self.balance = self.add_weight(
-            (len(spec.strides),),
-            keras.initializers.Constant(0.0),
-            dtype="float32",
-            trainable=False,
-            name="balance",
-        )
-        self.balance.assign(self.detection_loss.balance)
         self.average = ExponentialMovingAverage(self.averaged.weights, self.network.weights)
-        self.means = [keras.metrics.Mean(name) for name in ("loss", *LOSSES)]
+        self.means = [keras.metrics.Mean(name) for name in self.mean_names]
+        epochs, steps, batch_size = plan
+        self._planned = epochs is not None and steps is not None
+        self.schedule = None
+        if epochs is not None and steps is not None:
+            self.plan(epochs, steps, batch_size or 0)
 
-    def build_optimizer(self, optimizer: GroupedOptimizer) -> None:
-        """Let an optimizer train what is not frozen.
-
-        Raises:
-            TfyoloError: all is.
-        """
-        self.trained = self._released()
-        if not self.trained:
-            raise TfyoloError(
-                "all layers are frozen, so nothing is left to train",
-                fix="freeze fewer, as by a lower --freeze",
-            )
-        optimizer.build(self.trained)
-
-    def _first_scale(self) -> float:
-        return _FIRST_LOSS_SCALE if self.precision == "mixed_float16" else 1.0
-
-    def step(self, images: Any, labels: Any) -> dict[str, Any]:
-        """One training step, as a graph function's body.
+    def plan(self, epochs: int, steps_per_epoch: int, batch_size: int, flat: bool = False) -> None:
+        """Set the schedule of a run.
 
         Args:
-            images: uint8 (batch, height, width, 3) RGB; on several devices, this device's part.
-            labels: float32 (batch, boxes, 5) class, center and size as shares of the image; class -1 pads.
-
-        Returns:
-            float32 scalars over all devices: the three losses and their sum, the norm of the gradients.
+            epochs: of the whole run.
+            steps_per_epoch: batches per epoch.
+            batch_size: images per batch, of all workers together; 0 if unknown.
+            flat: keep the learning rate constant, because a callback sets it.
         """
-        self.check_trained()
-        scale = tf.convert_to_tensor(self.counters["loss_scale"])
-        replica = tf.distribute.get_replica_context()
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([tensor_of(variable) for variable in self.trained])
-            heads = call_heads(self.network, tf.cast(images, tf.float32) / 255.0, training=True)
-            losses = self.detection_loss(heads, labels, tf.convert_to_tensor(self.balance))
-            scaled = losses.total * scale
-        gradients = tape.gradient(scaled, [tensor_of(variable) for variable in self.trained])
-        if any(gradient is None for gradient in gradients):
-            raise TfyoloError("no loss reaches some of the weights; train the whole detector")
-        gradients = replica.all_reduce("sum", [gradient / scale for gradient in gradients])
-        step = tf.convert_to_tensor(self.counters["step"])
-        changed, norm = self.optimizer.update(gradients, self.schedule(step))
-        self.average.update(tf.convert_to_tensor(self.optimizer.updates), changed)
-        box, obj, cls, by_scale = replica.all_reduce(
-            "sum", [losses.box, losses.obj, losses.cls, losses.objectness_by_scale]
-        )
-        on_devices(self._count, step, norm, by_scale)
-        total = box + obj + cls
-        return {"loss": total, "box_loss": box, "obj_loss": obj, "cls_loss": cls, "gradient_norm": norm}
+        schedule = self.make_schedule(epochs, steps_per_epoch, batch_size, flat)
+        if schedule != self.schedule:
+            self.schedule = schedule
+            self.train_function = None
+            if isinstance(self.optimizer, GroupedOptimizer):
+                self.optimizer.scale_decay(schedule.decay_scale)
 
     def fit(
         self,
@@ -246,124 +115,203 @@ class TrainingModel(keras.Model):
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
     ) -> Any:
-        """As in Keras; what would have no effect is refused (controls.py).
+        """Train, as `keras.Model.fit`.
+
+        The learning rate follows YOLOv5's schedule over the epochs of this call: warm-up, then decay to
+        `lrf`. A `LearningRateScheduler` replaces it; `ReduceLROnPlateau` scales it. A Keras optimizer keeps
+        its own rate.
 
         Args:
-            x: stream of batches, such as `data.stream()`, which shuffles itself; or uint8 images.
-            y: labels, where `x` are images.
-            batch_size: for images.
-            epochs: number of the last epoch; `compile` was told at least as many.
+            x: `TrainingData` (or `ClassificationData`), a stream of batches such as `data.stream()`, or uint8
+                images.
+            y: labels, if `x` are images.
+            batch_size: images per batch, if `x` are images; defaults to 32.
+            epochs: number of the last epoch.
             verbose: as in Keras.
-            callbacks: Keras callbacks; those that validate are called first.
-            validation_split: refused, as are the other arguments of validation; pass `data.validation()`.
-            validation_data: refused.
-            shuffle: of arrays.
+            callbacks: Keras callbacks; callbacks that validate are called before the others.
+            validation_split: refused; pass `validation_data`.
+            validation_data: what to validate on after each epoch: the data that `x` is (its `val` split), the
+                path of a dataset, a stream of batches, or a pair of images and labels. Adds `val_*` metrics
+                to the logs, mAP among them.
+            shuffle: whether to shuffle arrays; streams shuffle themselves.
             class_weight: refused.
             sample_weight: refused.
-            initial_epoch: where to go on, counted from 0; the schedule does, too.
-            steps_per_epoch: batches in an epoch, by default those that `compile` was told.
+            initial_epoch: epoch to continue from, counted from 0; the schedule continues there, too.
+            steps_per_epoch: batches per epoch; defaults to the length of the data.
             validation_steps: refused.
             validation_batch_size: refused.
-            validation_freq: refused.
+            validation_freq: epochs between validations.
+
+        Returns:
+            A `keras.callbacks.History`.
 
         Raises:
-            TfyoloError: an argument or a callback would have no effect; `compile` was told other numbers.
+            TfyoloError: an argument or a callback would have no effect, or the length of an epoch is unknown.
         """
         given = locals()
         if not self.compiled:
             raise TfyoloError("the model is not compiled", fix="call `compile` before `fit`")
         check_arguments(given)
-        self.check_trained()
-        steps = steps_of(self, x, batch_size, steps_per_epoch)
-        check_epochs(self, epochs, initial_epoch)
-        hooks = check_callbacks(self, list(getattr(callbacks, "callbacks", callbacks) or []))
+        hooks = list(getattr(callbacks, "callbacks", callbacks) or [])
+        source = find_source(x, batch_size, steps_per_epoch, self.data)
+        self._plan_fit(source, epochs, initial_epoch, sets_learning_rate(hooks))
+        if validation_data is not None:
+            hooks = [self.validation_of(validation_data, int(validation_freq)), *hooks]
+        self.follow_trainable()
         return super().fit(
-            x, y, batch_size, epochs, verbose, [Guard(), *hooks], shuffle=shuffle,
-            initial_epoch=initial_epoch, steps_per_epoch=steps,
-        )  # fmt: skip
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Refused: there is no Keras metric to evaluate."""
-        raise TfyoloError(
-            "there is no Keras metric to evaluate",
-            fix="pass callbacks=[data.validation()] to fit, or save the model and call tfyolo.validate",
+            source.x,
+            y,
+            batch_size,
+            epochs,
+            verbose,
+            [FollowTrainable(), *check_callbacks(hooks)],
+            shuffle=shuffle,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=source.steps if source.is_endless else None,
         )
 
-    def save(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
-        """`save_averaged`, for Keras' callbacks such as `ModelCheckpoint`.
+    def _plan_fit(self, source: FitSource, epochs: int, initial_epoch: int, flat: bool) -> None:
+        """Make the schedule of a call of `fit`, or check it against the numbers of `compile`."""
+        if self._planned:
+            if initial_epoch:
+                self.go_to(initial_epoch)
+            check_plan(self.schedule, float(self.counters["step"].numpy()), source, epochs, initial_epoch)
+            self.plan(self.schedule.epochs, self.schedule.steps_per_epoch, self.schedule.batch, flat)
+            source.steps = self.schedule.steps_per_epoch
+            return
+        if source.steps is None:
+            raise TfyoloError(
+                "the length of an epoch is unknown, and the learning-rate schedule needs it",
+                fix="pass steps_per_epoch to fit",
+            )
+        self.plan(epochs, source.steps, source.batch_size or 0, flat)
+        self.counters["step"].assign(float(initial_epoch * source.steps))
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Validate the EMA weights, as `keras.Model.evaluate`.
+
+        Args:
+            x: `TrainingData` (its `val` split), the path of a dataset, a stream of batches, or uint8 images;
+                defaults to the data that the model was made for.
+            y: labels, if `x` are images.
+            batch_size: images per batch, if `x` are images; defaults to 32.
+            verbose: ignored; nothing is printed.
+            sample_weight: refused.
+            steps: maximum number of batches of a stream.
+            callbacks: refused.
+            return_dict: return a dict by name instead of a list.
+
+        Returns:
+            Losses and metrics as floats: of a detector `loss`, `box_loss`, `obj_loss`, `cls_loss`,
+            `precision`, `recall`, `map50` and `map50_95`, in this order; of a classifier `loss`, `accuracy`
+            (top-1) and `top5`.
 
         Raises:
-            TfyoloError: the path does not end in `.keras`, or is there and must not be overwritten.
+            TfyoloError: there is nothing to validate on, or an argument would have no effect.
         """
-        if not overwrite and Path(filepath).exists():
-            raise TfyoloError("is there already", path=filepath, fix="pass overwrite=True")
-        self.save_averaged(filepath)
+        if not self.compiled:
+            raise TfyoloError("the model is not compiled", fix="call `compile` before `evaluate`")
+        for name, value in (("sample_weight", sample_weight), ("callbacks", callbacks)):
+            if value is not None:
+                raise TfyoloError(f"evaluate takes no `{name}`", fix="leave it out")
+        data = self.data if x is None else x
+        if data is None:
+            raise TfyoloError("there is nothing to evaluate on", fix="pass data, or the path of a dataset")
+        if y is not None:
+            size = batch_size or 32
+            data = tf.data.Dataset.from_tensor_slices((data, y)).batch(size)
+        if steps is not None and isinstance(data, tf.data.Dataset):
+            data = data.take(steps)
+        callback = self.validation_of(data)
+        callback.set_model(self)
+        results = callback.validate()
+        return results if return_dict else list(results.values())
 
     def go_to(self, epoch: int) -> str:
-        """Set the schedule to the beginning of an epoch, from 0 on; a sentence where it was elsewhere."""
+        """Set the schedule to the beginning of an epoch.
+
+        Args:
+            epoch: counted from 0.
+
+        Returns:
+            A sentence for the log if the schedule was at another step; else an empty string.
+        """
         step, steps = float(self.counters["step"].numpy()), self.schedule.steps_per_epoch
         if step == epoch * steps:
             return ""
         self.counters["step"].assign(float(epoch * steps))
         return (
-            f"the schedule, which was at step {step:.0f}, goes on with epoch {epoch + 1}, {steps} steps each"
+            f"the schedule, which was at step {step:.0f}, continues with epoch {epoch + 1} "
+            f"({steps} steps each)"
         )
 
-    def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        """`step`, with means over the epoch, as Keras' `fit` wants it."""
-        images, labels = data
-        logs = self.step(images, labels)
-        for mean in self.means:
-            mean.update_state(logs[mean.name])
-        return {mean.name: mean.result() for mean in self.means}
+    def save(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+        """Write the EMA network, as `save_averaged`; Keras' callbacks such as `ModelCheckpoint` call it.
 
-    @property
-    def metrics(self) -> list[Any]:
-        """What `fit` sets back at the start of an epoch."""
-        return self.means
+        `keras.saving.load_model` (with `safe_mode=True`, its default) and `tfyolo.load` both read the file.
 
-    def _count(self, strategy: Any, step: Any, norm: Any, by_scale: Any) -> None:
-        """Advance counters, the loss scale of float16, and autobalance."""
-        values = {"step": step + 1.0}
-        if self.precision == "mixed_float16":
-            values |= self._next_scale(norm)
-        if self.autobalance:
-            values["balance"] = self._next_balance(by_scale)
-        variables = {**self.counters, "balance": self.balance}
-        for name, value in values.items():
-            update = strategy.extended.update
-            update(tensor_of(variables[name]), lambda v, new: v.assign(new), args=(value,), group=False)
+        Args:
+            filepath: ends in `.keras`.
+            overwrite: replace an existing file.
+            kwargs: ignored.
 
-    def _next_scale(self, norm: Any) -> dict[str, Any]:
-        """Half after an overflow, double after many sound steps.
-
-        Source: Micikevicius et al. 2017, Mixed Precision Training, section 3.2.
+        Raises:
+            TfyoloError: the path does not end in `.keras`, or exists and must not be overwritten.
         """
-        scale, sound = self.counters["loss_scale"] + 0.0, self.counters["sound_steps"] + 1.0
-        finite, grow = tf.math.is_finite(norm), sound >= _SOUND_STEPS_TO_DOUBLE
-        return {
-            "loss_scale": tf.where(finite, tf.where(grow, scale * 2.0, scale), tf.maximum(scale / 2.0, 1.0)),
-            "sound_steps": tf.where(finite & ~grow, sound, 0.0),
-        }
-
-    def _next_balance(self, by_scale: Any) -> Any:
-        """Weights that go towards the inverse of each scale's loss, relative to that of stride 16."""
-        moved = self.balance * (1.0 - _AUTOBALANCE) + _AUTOBALANCE / by_scale
-        return moved / moved[self.detection_loss.balance_reference]
+        if not overwrite and Path(filepath).exists():
+            raise TfyoloError("is there already", path=filepath, fix="pass overwrite=True")
+        self.save_averaged(filepath)
 
     def save_averaged(self, path: str | Path) -> Path:
-        """Write the averaged network and its contract to a `.keras` file that `tfyolo.load` takes."""
+        """Write the EMA network and its contract to a `.keras` file that `tfyolo.load` reads.
+
+        Args:
+            path: ends in `.keras`.
+
+        Returns:
+            The path.
+        """
         from tfyolo.weights.keras_file import save_keras
 
         return save_keras(self.averaged, self.contract, path)
 
+    def export(self, filepath: str | Path, format: str = "tf_saved_model", **kwargs: Any) -> None:
+        """Export the EMA network with `keras.Model.export`: raw heads, without decoding or NMS.
 
-@contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Let Keras build layers of this precision."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
+        Save the model and use `tfyolo.load(path).export(...)` for files with NMS inside.
+
+        Args:
+            filepath: folder or file to write.
+            format: as in Keras, such as `tf_saved_model` or (Keras 3.13 and newer) `litert`.
+            kwargs: passed to `keras.Model.export`.
+        """
+        self.averaged.export(str(filepath), format=format, **kwargs)
+
+
+def _optimizer(optimizer: Any, grouped: dict[str, float]) -> Any:
+    """YOLOv5's optimizer of a name, or the Keras optimizer that a user passed.
+
+    Args:
+        optimizer: name in any case, or a Keras optimizer or its config.
+        grouped: arguments of `GroupedOptimizer`.
+    """
+    rules = {name.lower(): name for name in RULES}
+    if isinstance(optimizer, str) and optimizer.lower() in rules:
+        return GroupedOptimizer(rules[optimizer.lower()], **grouped)
     try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
+        return keras.optimizers.get(optimizer)
+    except ValueError as error:
+        raise TfyoloError(
+            f"no optimizer is called `{optimizer}`",
+            fix=f"use one of {', '.join(RULES)}, or pass an optimizer of keras.optimizers",
+        ) from error

@@ -86,9 +86,35 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             raise TfyoloError(f"no optimizer is called `{rule}`", fix=f"use one of {', '.join(RULES)}")
         super().__init__(learning_rate=learning_rate, name=rule)
         self.first_rate = learning_rate
-        self.rule, self.beta, self.decay, self.warmup_bias_lr = (
-            RULES[rule], momentum, weight_decay, warmup_bias_lr,
-        )  # fmt: skip
+        self.rule, self.beta, self.warmup_bias_lr = RULES[rule], momentum, warmup_bias_lr
+        self.nominal_decay = self.decay = weight_decay
+
+    def scale_decay(self, scale: float) -> None:
+        """Scale the weight decay, for batches that do not add up to the nominal batch size."""
+        self.decay = self.nominal_decay * scale
+
+    def rebuilt(self, variables: Sequence[Any]) -> GroupedOptimizer:
+        """Return this optimizer for other variables; variables that both have keep their slots.
+
+        Args:
+            variables: to be trained from now on.
+        """
+        if not self.built:
+            self.build(variables)
+            return self
+        new = GroupedOptimizer(self.name, self.first_rate, self.beta, self.nominal_decay, self.warmup_bias_lr)
+        new.build(variables)
+        new.decay = self.decay
+        new.learning_rate = float(self.learning_rate)
+        places = {id(variable): index for index, variable in enumerate(self._trainable_variables)}
+        for index, variable in enumerate(variables):
+            if (old := places.get(id(variable))) is not None:
+                new.sums[index].assign(self.sums[old])
+                for slot, value in zip(new.slots[index], self.slots[old], strict=True):
+                    slot.assign(value)
+        new.waiting.assign(self.waiting)
+        new.updates.assign(self.updates)
+        return new
 
     def build(self, variables: Sequence[Any]) -> None:
         """Make accumulators and slots for `variables`, and count the batches since the last update."""

@@ -46,7 +46,7 @@ class RunState:
 def save_state(model: TrainingModel, state: RunState, path: Path) -> None:
     """Write the averaged network as a model file, and inside it all that a resume needs, at once."""
     data = BytesIO()
-    np.savez(data, **{str(i): variable.numpy() for i, variable in enumerate(_variables(model))})
+    np.savez(data, **{str(i): variable.numpy() for i, variable in enumerate(model.state_variables())})
     members = {_ARRAYS: data.getvalue(), _NOTES: json.dumps(asdict(state)).encode()}
     save_keras(model.averaged, model.contract, path, members)
 
@@ -101,7 +101,7 @@ def restore_state(model: TrainingModel, path: Path) -> None:
     Raises:
         TfyoloError: the file is damaged, or of another network or optimizer.
     """
-    variables = _variables(model)
+    variables = model.state_variables()
     try:
         with (
             open_input(path, MODEL) as file,
@@ -115,11 +115,3 @@ def restore_state(model: TrainingModel, path: Path) -> None:
         raise TfyoloError("its training state is of another network or optimizer", path=path)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _variables(model: TrainingModel) -> list[Any]:
-    """All that changes in training, in a fixed order."""
-    counters = [model.counters[name] for name in sorted(model.counters)]
-    optimizer = list(model.optimizer.variables)
-    balance = [] if model.balance is None else [model.balance]  # a classifier has none
-    return [*model.network.weights, *model.averaged.weights, *optimizer, *counters, *balance]

@@ -21,8 +21,9 @@ from tfyolo.files import atomic
 from tfyolo.inference.load import load_detector
 from tfyolo.progress import Log, Progress, no_log
 from tfyolo.training import plots
-from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard, Validation
+from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard
 from tfyolo.training.describe import describe_run
+from tfyolo.training.detection.validation import Validation
 from tfyolo.training.hyps import Hyps, read_hyps
 from tfyolo.training.initialization import (
     check_libraries,
@@ -125,10 +126,15 @@ def train(
         if frozen := model.freeze(frozen_layers(options.freeze, start.contract.spec)):
             log(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
         model.compile(
-            options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch, batch=batch,
-            hyps=hyps, cos_lr=options.cos_lr, autobalance=options.autobalance,
+            options.optimizer,
+            epochs=options.epochs,
+            steps_per_epoch=pipeline.steps_per_epoch,
+            batch_size=batch,
+            hyps=hyps,
+            cos_lr=options.cos_lr,
+            autobalance=options.autobalance,
             nominal_batch=options.nominal_batch,
-        )  # fmt: skip
+        )
         if resume:
             restore_state(model, resume)
             log(f"resumed after epoch {state.epoch} of {options.epochs}")

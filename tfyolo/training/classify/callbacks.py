@@ -1,37 +1,51 @@
-"""What happens after each epoch of a classifier's training: validation, and a row of figures."""
+"""Keras callbacks of a classifier's training: validation, and its columns of results.csv."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import keras
+import numpy as np
 
-from tfyolo.data.classification.folders import FolderDataset
+from tfyolo.data.classification.folders import FolderDataset, read_folders
 from tfyolo.data.detection.sample import Scan
+from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
 from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.inference.classifier import Classifier
 from tfyolo.progress import Progress
 from tfyolo.training.callbacks import ResultsCsv
+from tfyolo.training.model import TrainingModel
+from tfyolo.training.validation import ValidationCallback, choose_validation
 
 TOP1, TOP5 = "metrics/accuracy_top1", "metrics/accuracy_top5"
 
 
-class ClassifierValidation(keras.callbacks.Callback):
-    """Validates the averaged weights after each epoch, and puts figures into the logs.
+class _ClassifierValidation(ValidationCallback):
+    def yolov5_logs(self, results: dict[str, float]) -> dict[str, float]:
+        """Return `fitness` and the columns of YOLOv5's results.csv."""
+        top1, top5 = results["accuracy"], results["top5"]
+        return {"val/loss": results["loss"], TOP1: top1, TOP5: top5, "fitness": top1}
+
+
+class ClassifierValidation(_ClassifierValidation):
+    """Validates the EMA weights on a split of a dataset after each epoch.
 
     Args:
-        dataset: with the split that `options` name.
-        scan: of that split.
+        dataset: with the split that `options` names.
+        scan: of that split, if there is one already.
         options: of validation.
-        every_epoch: otherwise after the last only.
-        progress: is told how far it is.
+        every_epoch: validate after each epoch; otherwise only after the last.
+        progress: called as `progress(label, done, total)` after each batch.
+        frequency: epochs between validations, if `every_epoch`.
+
+    Attributes:
+        metrics: of the last validation.
 
     Example:
         >>> model.fit(stream, callbacks=[ClassifierValidation(read_folders("cells"))])  # doctest: +SKIP
     """
-
-    puts_metrics = True  # into the logs, for the callbacks after it
 
     def __init__(
         self,
@@ -40,27 +54,67 @@ class ClassifierValidation(keras.callbacks.Callback):
         options: ClassifyValOptions | None = None,
         every_epoch: bool = True,
         progress: Progress | None = None,
+        frequency: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(every_epoch, frequency)
         self.dataset, self.scan, self.options = dataset, scan, options or ClassifyValOptions(plots=False)
-        self.every_epoch, self.progress = every_epoch, progress
+        self.progress = progress
         self.classifier: Classifier | None = None
         self.metrics: ClassificationMetrics | None = None
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Measure."""
-        if not self.every_epoch and epoch + 1 < (self.params or {}).get("epochs", 0):
-            return
+    def validate(self) -> dict[str, float]:
+        """Validate now.
+
+        Returns:
+            `loss`, `accuracy` (top-1) and `top5`.
+        """
+        model = cast(TrainingModel, self.model)
         if self.classifier is None:
-            size = self.model.image_size
-            self.classifier = Classifier(KerasRuntime(self.model.averaged, self.model.contract), (size, size))
+            size = model.image_size
+            self.classifier = Classifier(KerasRuntime(model.averaged, model.contract), (size, size))
         self.metrics = validate_classifier(
             self.classifier, self.dataset, self.options, progress=self.progress, scan=self.scan
         )
         self.scan = self.metrics.scan
-        if logs is not None:
-            top1, top5, loss = self.metrics.top1, self.metrics.top5, self.metrics.loss
-            logs.update({"val/loss": loss, TOP1: top1, TOP5: top5, "fitness": top1})
+        return {"loss": self.metrics.loss, "accuracy": self.metrics.top1, "top5": self.metrics.top5}
+
+
+class ClassifierBatchValidation(_ClassifierValidation):
+    """Validates the EMA weights on batches of images and labels, as `fit` takes them.
+
+    Args:
+        batches: pairs of float32 images (batch, height, width, 3) in 0..1 and float32 labels (batch,
+            classes).
+    """
+
+    def __init__(self, batches: Iterable[Any]) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def validate(self) -> dict[str, float]:
+        """Validate now; see `ClassifierValidation.validate`."""
+        model = cast(TrainingModel, self.model)
+        pairs = [(np.asarray(model(images)), np.asarray(labels)) for images, labels in self.batches]
+        if not pairs:
+            raise TfyoloError("validation_data has no batches", fix="pass at least one batch")
+        logits, labels = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(labels, logits)
+        truth = labels.argmax(1)
+        ranks = (logits > np.take_along_axis(logits, truth[:, None], 1)).sum(1)
+        return {"loss": float(loss), "accuracy": float((ranks < 1).mean()), "top5": float((ranks < 5).mean())}
+
+
+def validation_of(data: Any, frequency: int = 1) -> ValidationCallback:
+    """Return the callback that validates on `data`.
+
+    Args:
+        data: `ClassificationData`, the folder of a dataset, a pair of arrays, or batches of images and
+            labels.
+        frequency: epochs between validations.
+    """
+    return choose_validation(
+        data, lambda path: ClassifierValidation(read_folders(path)), ClassifierBatchValidation, frequency
+    )
 
 
 class ClassifierResultsCsv(ResultsCsv):

@@ -8,18 +8,20 @@ from typing import Any
 from tfyolo.data.classification.augment import ClassificationAugmentation
 from tfyolo.data.classification.folders import read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
+from tfyolo.deprecation import renamed_arguments
 from tfyolo.training.classify.callbacks import ClassifierValidation
 from tfyolo.training.classify.model import ClassifierTraining
 from tfyolo.training.classify.start import make_classifier, plan_classifier
 
 
+@renamed_arguments(batch="batch_size")
 class ClassificationData:
     """A folder of images for each class, ready for `fit`.
 
     Args:
         data: folder of the dataset, with `train` and, for `validation`, `val` or `test`.
         image_size: side of the images in pixels.
-        batch: images in a batch.
+        batch_size: images per batch.
         augmentation: of images, by default YOLOv5's.
         seed: of the pipeline.
         cache: keep decoded images in `ram`, on `disk`, or not (`none`); `auto` decides by their size.
@@ -37,14 +39,14 @@ class ClassificationData:
         self,
         data: str | Path,
         image_size: int = 224,
-        batch: int = 64,
+        batch_size: int = 64,
         augmentation: ClassificationAugmentation | None = None,
         seed: int = 0,
         cache: str = "auto",
     ) -> None:
-        self.dataset, self.image_size, self.batch = read_folders(data), image_size, batch
+        self.dataset, self.image_size, self.batch_size = read_folders(data), image_size, batch_size
         samples = scan_folders(self.dataset, "train").samples
-        options = ClassificationPipelineOptions(image_size, batch, seed, cache)
+        options = ClassificationPipelineOptions(image_size, batch_size, seed, cache)
         self.pipeline = ClassificationPipeline(
             samples, len(self.names), augmentation or ClassificationAugmentation(), options
         )
@@ -56,7 +58,7 @@ class ClassificationData:
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Batches per epoch."""
         return self.pipeline.steps_per_epoch
 
     def stream(self) -> Any:
@@ -88,4 +90,6 @@ def training_classifier(
         TfyoloError: weights or configuration cannot be read.
     """
     start = plan_classifier(model, str(pretrained), data.names, data.image_size, dropout)
-    return make_classifier(start, data.image_size)
+    training = make_classifier(start, data.image_size)
+    training.data = data
+    return training

@@ -1,4 +1,4 @@
-"""A classifier in training."""
+"""A classifier in training: cross-entropy, schedule and metrics for `TrainingModel`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfyolo.errors import TfyoloError
+from tfyolo.deprecation import renamed_arguments
 from tfyolo.training.classify.options import ClassifyHyps
-from tfyolo.training.ema import ExponentialMovingAverage
 from tfyolo.training.model import TrainingModel
-from tfyolo.training.optimizers import GroupedOptimizer, on_devices, tensor_of
 from tfyolo.training.schedule import Schedule, cosine, linear
+from tfyolo.training.step import StepLosses
 
 _LONGEST_WARMUP = 0.1
 
@@ -30,93 +29,112 @@ class ClassifySchedule(Schedule):
 
 
 class ClassifierTraining(TrainingModel):
-    """A classifier in training, and beside it the moving average of its weights.
-
-    Called on images, it answers with the averaged network's logits.
+    """A classifier in training; see `TrainingModel`.
 
     Example:
-        >>> model = ClassifierTraining(contract)  # doctest: +SKIP
-        >>> model.compile("Adam", epochs=10, steps_per_epoch=data.steps, batch=64)  # doctest: +SKIP
-        >>> model.fit(data.stream(), epochs=10, steps_per_epoch=data.steps)  # doctest: +SKIP
+        >>> import tfyolo
+        >>> data = tfyolo.ClassificationData("cells", image_size=64)  # doctest: +SKIP
+        >>> model = tfyolo.training_classifier(data, "yolov5n-cls")  # doctest: +SKIP
+        >>> model.compile("Adam")  # doctest: +SKIP
+        >>> history = model.fit(data, epochs=10, validation_data=data)  # doctest: +SKIP
     """
 
-    def compile(  # type: ignore[override]
+    kind = "classifier"
+    mean_names = ("loss", "accuracy")
+
+    @renamed_arguments(batch="batch_size")
+    def compile(
         self,
-        optimizer: str = "Adam",
+        optimizer: Any = "Adam",
         *,
-        epochs: int,
-        steps_per_epoch: int,
-        batch: int,
         hyps: ClassifyHyps | None = None,
         cos_lr: bool = True,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        batch_size: int | None = None,
         run_eagerly: bool = False,
         jit_compile: bool = False,
+        **refused: Any,
     ) -> None:
-        """Choose how to train.
+        """Configure training.
 
         Args:
-            optimizer: `SGD`, `Adam` or `AdamW`, without weight decay of biases and batch-norm.
-            epochs: of the whole run, for the schedule.
-            steps_per_epoch: batches in an epoch.
-            batch: images in a batch.
-            hyps: hyperparameters.
-            cos_lr: a cosine instead of a straight line.
+            optimizer: `SGD`, `Adam` or `AdamW` without weight decay of biases and batch normalization; or a
+                Keras optimizer, which is used with its own learning rate.
+            hyps: hyperparameters; default to those of YOLOv5's classifiers.
+            cos_lr: decay the learning rate along a cosine instead of a line.
+            epochs: of the whole run, only for code that calls `step` itself; `fit` knows it.
+            steps_per_epoch: batches per epoch; `fit` knows it.
+            batch_size: images per batch; `fit` knows it.
             run_eagerly: as in Keras.
             jit_compile: as in Keras.
+            refused: other arguments of Keras' `compile`, such as `loss`, are refused.
 
         Raises:
-            TfyoloError: no such optimizer, or all layers are frozen.
+            TfyoloError: an unknown optimizer, a refused argument, or all layers are frozen.
         """
-        hyps = hyps or ClassifyHyps()
-        self.schedule = ClassifySchedule(
-            epochs, steps_per_epoch, batch, hyps.lrf, hyps.momentum, hyps.warmup_epochs,
-            hyps.momentum, cosine if cos_lr else linear, nominal_batch=batch,
-        )  # fmt: skip
-        grouped = GroupedOptimizer(optimizer, hyps.lr0, hyps.momentum, hyps.weight_decay, warmup_bias_lr=0.0)
-        keras.Model.compile(self, optimizer=grouped, run_eagerly=run_eagerly, jit_compile=jit_compile)
-        self.build_optimizer(grouped)
-        self.cross_entropy = keras.losses.CategoricalCrossentropy(
-            from_logits=True, label_smoothing=hyps.label_smoothing
-        )
-        state = {"step": 0.0, "loss_scale": self._first_scale(), "sound_steps": 0.0}
-        self.counters = {
-            name: self.add_weight(
-                (), keras.initializers.Constant(value), dtype="float32", trainable=False, name=name
-            )
-            for name, value in state.items()
+        self.hyps, self.cos_lr = hyps or ClassifyHyps(), cos_lr
+        grouped = {
+            "learning_rate": self.hyps.lr0,
+            "momentum": self.hyps.momentum,
+            "weight_decay": self.hyps.weight_decay,
+            "warmup_bias_lr": 0.0,
         }
-        self.balance, self.autobalance = None, False  # a detector's
-        self.average = ExponentialMovingAverage(self.averaged.weights, self.network.weights)
-        self.means = [keras.metrics.Mean(name) for name in ("loss", "accuracy")]
+        plan = (epochs, steps_per_epoch, batch_size)
+        self.compile_training(
+            optimizer, grouped, plan, refused, run_eagerly=run_eagerly, jit_compile=jit_compile
+        )
+        self.cross_entropy = keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=self.hyps.label_smoothing
+        )
+
+    def make_schedule(self, epochs: int, steps_per_epoch: int, batch_size: int, flat: bool) -> Schedule:
+        """Return a schedule with a short warm-up and no accumulation; a constant rate if `flat`."""
+        hyps, batch_size = self.hyps, batch_size or 1
+        return ClassifySchedule(
+            epochs,
+            steps_per_epoch,
+            batch_size,
+            1.0 if flat else hyps.lrf,
+            hyps.momentum,
+            0.0 if flat else hyps.warmup_epochs,
+            hyps.momentum,
+            cosine if self.cos_lr else linear,
+            nominal_batch=batch_size,
+        )
 
     def call(self, images: Any, training: bool = False) -> Any:
-        """Logits (batch, classes) of images in 0..1; of the averaged weights unless `training`."""
+        """Compute logits; see `TrainingModel.call`.
+
+        Args:
+            images: (batch, height, width, 3) RGB in 0..1.
+            training: with False, the default, the EMA weights answer.
+
+        Returns:
+            (batch, classes) logits.
+        """
         return super().call(images, training)[0]
 
-    def step(self, images: Any, labels: Any) -> dict[str, Any]:
-        """One training step, as a graph function's body.
+    def losses_of(self, images: Any, labels: Any) -> StepLosses:
+        """Compute the cross-entropy with label smoothing.
 
         Args:
             images: float32 (batch, height, width, 3) RGB in 0..1.
-            labels: float32 (batch, classes), shares of the classes.
-
-        Returns:
-            float32 scalars: loss, the share of images whose main class is found, the norm of the gradients.
+            labels: float32 (batch, classes), a probability per class.
         """
-        self.check_trained()
-        scale = tf.convert_to_tensor(self.counters["loss_scale"])
-        weights = [tensor_of(variable) for variable in self.trained]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            logits = tf.cast(self.network(images, training=True), tf.float32)
-            loss = self.cross_entropy(labels, logits)
-            scaled = loss * scale
-        gradients = tape.gradient(scaled, weights)
-        if any(gradient is None for gradient in gradients):
-            raise TfyoloError("no loss reaches some of the weights; train the whole classifier")
-        step = tf.convert_to_tensor(self.counters["step"])
-        changed, norm = self.optimizer.update([g / scale for g in gradients], self.schedule(step))
-        self.average.update(tf.convert_to_tensor(self.optimizer.updates), changed)
-        on_devices(self._count, step, norm, None)
-        hits = tf.equal(tf.argmax(logits, 1), tf.argmax(labels, 1))
-        return {"loss": loss, "accuracy": tf.reduce_mean(tf.cast(hits, tf.float32)), "gradient_norm": norm}
+        logits = tf.cast(self.network(images, training=True), tf.float32)
+        loss = self.cross_entropy(labels, logits)
+        correct = tf.equal(tf.argmax(logits, 1), tf.argmax(labels, 1))
+        return StepLosses(loss, {"loss": loss, "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32))})
+
+    def validation_of(self, data: Any, frequency: int = 1) -> Any:
+        """Return a callback that computes top-1 and top-5 accuracy on `data` and adds `val_*` metrics.
+
+        Args:
+            data: `ClassificationData` (its `val` split), the folder of a dataset, or batches of images and
+                labels.
+            frequency: epochs between validations.
+        """
+        from tfyolo.training.classify.callbacks import validation_of
+
+        return validation_of(data, frequency)

@@ -103,7 +103,7 @@ def train_classifier(
         log(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
     model.compile(
         options.optimizer, epochs=options.epochs, steps_per_epoch=pipeline.steps_per_epoch,
-        batch=options.batch, hyps=hyps, cos_lr=options.cos_lr,
+        batch_size=options.batch, hyps=hyps, cos_lr=options.cos_lr,
     )  # fmt: skip
     if resume:
         restore_state(model, resume)

@@ -1,0 +1,87 @@
+"""What `fit` trains on: how many batches an epoch has, and how many images a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import tensorflow as tf
+
+from tfyolo.errors import TfyoloError
+
+DEFAULT_BATCH_SIZE = 32
+"""Keras' number of images per batch, for arrays."""
+
+
+@runtime_checkable
+class FitData(Protocol):
+    """Data that knows its own length: `TrainingData` and `ClassificationData`."""
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch."""
+
+    @property
+    def batch_size(self) -> int:
+        """Images per batch."""
+
+    def stream(self) -> Any:
+        """Batches, without end."""
+
+    def validation(self) -> Any:
+        """A callback that validates after each epoch."""
+
+
+@dataclass
+class FitSource:
+    """Arguments of `keras.Model.fit`, and the numbers that a schedule needs.
+
+    Attributes:
+        x: what Keras is given.
+        steps: batches per epoch; None if unknown.
+        batch_size: images per batch; None if unknown.
+        is_endless: whether Keras has to be told `steps`, because the stream does not end.
+    """
+
+    x: Any
+    steps: int | None
+    batch_size: int | None
+    is_endless: bool = True
+
+
+def find_source(x: Any, batch_size: int | None, steps: int | None, data: FitData | None) -> FitSource:
+    """Return what `fit` is given, with the length of an epoch.
+
+    Args:
+        x: argument of `fit`: `FitData`, a stream of batches, or arrays.
+        batch_size: argument of `fit`.
+        steps: its `steps_per_epoch`.
+        data: what the model was made for; a stream without end has its length.
+
+    Raises:
+        TfyoloError: the batches do not fit the model, or arguments contradict each other.
+    """
+    if isinstance(x, FitData):
+        if batch_size is not None and batch_size != x.batch_size:
+            raise TfyoloError(
+                f"the data has batches of {x.batch_size} images, not {batch_size}",
+                fix="pass batch_size where the data is made, and not to fit",
+            )
+        return FitSource(x.stream(), steps or x.steps, x.batch_size)
+    if isinstance(x, tf.data.Dataset):
+        if batch_size is not None:
+            raise TfyoloError("fit takes no batch_size for a tf.data.Dataset", fix="batch the stream")
+        if not isinstance(x.element_spec, tuple) or len(x.element_spec) != 2:
+            raise TfyoloError(
+                "batches have to be pairs of images and labels, without sample weights",
+                fix="pass data.stream()",
+            )
+        length = int(x.cardinality())
+        known = length if length >= 0 else data.steps if data is not None else None
+        size = x.element_spec[0].shape[0] or (data.batch_size if data is not None else None)
+        return FitSource(x, steps or known, size, is_endless=length < 0 or steps is not None)
+    length = len(x) if hasattr(x, "__len__") else 0
+    if hasattr(x, "shape"):
+        batch_size = batch_size or DEFAULT_BATCH_SIZE
+        return FitSource(x, steps or -(-length // batch_size), batch_size, steps is not None)
+    return FitSource(x, steps or length or None, batch_size, not length)  # a PyDataset or a generator

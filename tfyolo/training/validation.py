@@ -1,0 +1,76 @@
+"""Validation after each epoch, as a Keras callback; each task has its metrics."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+
+from tfyolo.training.fit_source import FitData
+
+
+class ValidationCallback(keras.callbacks.Callback):
+    """Adds losses and metrics of the EMA weights to the logs after an epoch.
+
+    Each has the prefix `val_`, as in Keras; the columns of YOLOv5's results.csv and `fitness`, by which the
+    best epoch is chosen, are added, too.
+
+    Args:
+        every_epoch: validate after each epoch; otherwise only after the last.
+        frequency: epochs between validations, if `every_epoch`.
+    """
+
+    puts_metrics = True  # into the logs, for the callbacks after it
+
+    def __init__(self, every_epoch: bool = True, frequency: int = 1) -> None:
+        super().__init__()
+        self.every_epoch, self.frequency = every_epoch, frequency
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Validate now, and return losses and metrics by name."""
+
+    @abstractmethod
+    def yolov5_logs(self, results: dict[str, float]) -> dict[str, float]:
+        """Return `fitness` and the columns of results.csv."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Validate, and add the metrics to the logs."""
+        is_last = epoch + 1 >= (self.params or {}).get("epochs", 0)
+        if not is_last and (not self.every_epoch or (epoch + 1) % self.frequency):
+            return
+        results = self.validate()
+        if logs is not None:
+            logs.update(self.yolov5_logs(results))
+            logs.update({f"val_{name}": value for name, value in results.items()})
+
+
+Callback = TypeVar("Callback", bound=ValidationCallback)
+
+
+def choose_validation(
+    data: Any,
+    on_dataset: Callable[[str | Path], Callback],
+    on_batches: Callable[[Iterable[Any]], Callback],
+    frequency: int,
+) -> Callback:
+    """Return the callback for what a user passes as `validation_data`.
+
+    Args:
+        data: `FitData` (its validation split), the path of a dataset, a pair of arrays, or batches of images
+            and labels.
+        on_dataset: makes a callback from a path.
+        on_batches: makes one from batches.
+        frequency: epochs between validations.
+    """
+    if isinstance(data, FitData):
+        callback = data.validation()
+    elif isinstance(data, str | Path):
+        callback = on_dataset(data)
+    else:
+        callback = on_batches([data] if isinstance(data, tuple) and len(data) == 2 else data)
+    callback.frequency = frequency
+    return callback
