@@ -29,8 +29,9 @@ from tfyolo.data.detection.scan import Sample, read_dataset, scan_split
 from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.evaluation.validator import labels_xyxy_px
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.load import load_runtime
 from tfyolo.models.contract import Contract
@@ -95,8 +96,17 @@ class Job:
         """Export and load."""
         model, contract = load_model(self.weights)
         calibrator = "runtime" if self.own else "tfyolo"
-        request = ExportRequest(
-            model, contract, hw, self.nms, SETTINGS, self.precision, images, calibrator=calibrator
+        request = ExportJob(
+            model,
+            contract,
+            ExportOptions(
+                image_size=hw,
+                nms=self.nms,
+                nms_options=SETTINGS,
+                precision=self.precision,
+                calibrator=calibrator,
+            ),
+            calibration_images=images,
         )
         with hidden_stderr():
             return load_runtime(export_model(request, [self.format], stem)[self.format])

@@ -13,15 +13,15 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfyolo.data.detection.scan import read_dataset
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.inference.load import load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.models.network import Network, Weights
@@ -58,8 +58,9 @@ def main() -> int:
             # Any ranges will do: the plainest are the quickest to find.
             quick = CalibrationOptions(ranges="minmax", reconstruct=False)
             rounded, spec = calibrate(network, images, quick)
-            request = ExportRequest(
-                *quantized_model(rounded, spec, contract), (size, size), "raw", SETTINGS, "int8"
+            request = ExportJob(
+                *quantized_model(rounded, spec, contract),
+                ExportOptions(image_size=(size, size), nms="raw", nms_options=SETTINGS, precision="int8"),
             )
             failed |= not compare(request, images, arguments.kinds, f"{size} px, heads {seed}")
     return int(failed)
@@ -77,14 +78,14 @@ def with_random_heads(network: Network, seed: int) -> Network:
     return network.with_weights(changed)
 
 
-def compare(request: ExportRequest, images: np.ndarray, kinds: list[str], title: str) -> bool:
+def compare(request: ExportJob, images: np.ndarray, kinds: list[str], title: str) -> bool:
     """Print the largest differences of each kind; whether all are small."""
     fine = True
     with tempfile.TemporaryDirectory() as folder:
         runtimes = {}
         for kind in ["raw", *kinds]:
             with hidden_stderr():
-                path = export_model(replace(request, nms=kind), ["tflite"], Path(folder) / kind)["tflite"]
+                path = export_model(request.with_options(nms=kind), ["tflite"], Path(folder) / kind)["tflite"]
             runtimes[kind] = load_runtime(path)
         expected = [runtimes["raw"](image[None], 0.0)[0] for image in images]
         for kind in kinds:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -17,7 +16,8 @@ import numpy as np
 from tfyolo.cli.console import console
 from tfyolo.cli.progress import progress_bar
 from tfyolo.data.detection.scan import read_dataset
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.calibration_images import dataset_images
@@ -47,10 +47,10 @@ def main() -> int:
     kinds = ("raw", *(kind for kind in find_format("tflite").nms if kind != "raw"))
     with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
         runs = {}
-        request = ExportRequest(model, contract, hw, precision=arguments.precision)
+        request = ExportJob(model, contract, ExportOptions(image_size=hw, precision=arguments.precision))
         for kind in kinds:
             with hidden_stderr():
-                this = replace(request, nms=kind)
+                this = request.with_options(nms=kind)
                 path = export_model(this, ["tflite"], Path(folder) / kind)["tflite"]
             runs[kind] = _runner(path, arguments.threads)
         times = _time(runs, images, arguments.rounds, arguments.precision, progress)

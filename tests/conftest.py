@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -90,17 +89,23 @@ def export(cells_detector, tmp_path_factory):
     """A function that exports the blood cell detector, once per test run for each kind of request."""
     from tests.exports import exported_once, run_folder
     from tfyolo.data.images.read import read_image
-    from tfyolo.export.graph.nms import GraphNmsOptions
-    from tfyolo.export.options import ExportRequest
+    from tfyolo.export.graph.options import GraphNmsOptions
+    from tfyolo.export.job import ExportJob
+    from tfyolo.export.options import ExportOptions
 
     folder = run_folder(tmp_path_factory)
     files = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[:4]
     images = np.stack([cells_detector.letterbox((480, 640), False).apply(read_image(f)) for f in files])
-    request = ExportRequest(cells_detector.model, cells_detector.contract, (320, 320), images=images)
+    request = ExportJob(
+        cells_detector.model,
+        cells_detector.contract,
+        ExportOptions(image_size=(320, 320)),
+        calibration_images=images,
+    )
 
     @cache
     def run(name: str, nms: str = "auto", precision: str = "float32", **settings) -> Path:
-        this = replace(request, nms=nms, precision=precision, settings=GraphNmsOptions(**settings))
+        this = request.with_options(nms=nms, precision=precision, nms_options=GraphNmsOptions(**settings))
         return exported_once(this, name, folder)
 
     return run

@@ -20,8 +20,9 @@ import cv2
 import numpy as np
 
 from tests.small import decided
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.tflite.metadata import attach_files
 from tfyolo.inference.load import load
 from tfyolo.models.contract import FILE_NAME, Contract
@@ -60,7 +61,11 @@ def main(exact: str, integer: str, folder: Path) -> None:
         # TF.js stores weights of the float model as int8 per channel; LiteRT computes in integers.
         model, contract = detectors[precision]
         settings = GraphNmsOptions(confidence=0.1, iou=0.6)
-        request = ExportRequest(model, contract, (320, 320), nms, settings, precision)
+        request = ExportJob(
+            model,
+            contract,
+            ExportOptions(image_size=(320, 320), nms=nms, nms_options=settings, precision=precision),
+        )
         with hidden_stderr():
             path = export_model(request, [form], folder / f"{precision}-{nms}")[form]
         run = load(path)
@@ -95,7 +100,7 @@ def _images(folder: Path) -> list[Path]:
 def _classifier(folder: Path, images: list[Path]) -> None:
     """A small network, and what it says of each image."""
     model = decided(("ant", "bee", "cat"), (64, 96), images)
-    request = ExportRequest(model.model, model.contract, (64, 96))
+    request = ExportJob(model.model, model.contract, ExportOptions(image_size=(64, 96)))
     with hidden_stderr():
         run = load(export_model(request, ["tflite"], folder / "classifier")["tflite"])
     found = {image.name: dict(row[1:] for row in run(image)[0].top()) for image in images}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.registry import find_format
 
 OPTIONS = ("image_size", "nms", "settings", "precision", "dynamic_batch", "opset", "simplify", "calibrator")
@@ -20,7 +19,7 @@ def run_folder(tmp_path_factory) -> Path:
     return base.parent if base.name.startswith("popen-") else base
 
 
-def exported_once(request: ExportRequest, name: str, folder: Path) -> Path:
+def exported_once(request: ExportJob, name: str, folder: Path) -> Path:
     """Export a model, unless a worker of this run has done so.
 
     Args:
@@ -32,11 +31,11 @@ def exported_once(request: ExportRequest, name: str, folder: Path) -> Path:
         The file or folder; tests only read it, and copy it before they change it.
     """
     entry = find_format(name)
-    nms = entry.check(request.nms, request.precision, request.contract.task)
-    request = replace(request, nms=nms)
+    nms = entry.check(request.options.nms, request.options.precision, request.contract.task)
+    request = request.with_options(nms=nms)
     digest = hashlib.sha256(request.contract.to_json().encode())
     digest.update(repr([name, *(getattr(request, option) for option in OPTIONS)]).encode())
-    images = [] if request.images is None else [request.images]
+    images = [] if request.calibration_images is None else [request.calibration_images]
     for array in (*request.model.get_weights(), *images):
         digest.update(repr((array.shape, array.dtype)).encode() + np.ascontiguousarray(array).tobytes())
     stem = folder / "exports" / digest.hexdigest()[:16] / "model"

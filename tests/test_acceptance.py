@@ -8,8 +8,9 @@ import pytest
 
 from tests.shared import SHARED
 from tfyolo.evaluation.validator import ValOptions, validate
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.inference.load import load
 
 COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"
@@ -25,7 +26,11 @@ def test_map_of_yolov5n_equals_pytorch(nano, split, map50, map50_95):
 
 def test_map_of_exported_tflite(nano, tmp_path):
     settings = GraphNmsOptions(confidence=0.001, iou=0.6)
-    request = ExportRequest(nano.model, nano.contract, (640, 640), "postprocess", settings)
+    request = ExportJob(
+        nano.model,
+        nano.contract,
+        ExportOptions(image_size=(640, 640), nms="postprocess", nms_options=settings),
+    )
     path = export_model(request, ["tflite"], tmp_path / "yolov5n")["tflite"]
     metrics = validate(load(path), COCO128, ValOptions(plots=False))
     assert metrics.map50_95 >= 0.325

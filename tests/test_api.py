@@ -27,8 +27,9 @@ from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
 from tfyolo.evaluation.validator import ValOptions, validate
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.run import QuantizeOptions, quantize
 from tfyolo.training.options import TrainOptions
@@ -149,7 +150,11 @@ def test_export_writes_what_export_model_writes(micro, tmp_path):
     settings = {"confidence": 0.3, "iou": 0.6, "max_detections": 20}
     path = micro.export("tflite", output=tmp_path / "a", nms="builtin", **settings)
     assert path == tmp_path / "a.tflite"
-    request = ExportRequest(micro.model, micro.contract, (64, 64), "builtin", GraphNmsOptions(**settings))
+    request = ExportJob(
+        micro.model,
+        micro.contract,
+        ExportOptions(image_size=(64, 64), nms="builtin", nms_options=GraphNmsOptions(**settings)),
+    )
     wanted = export_model(request, ["tflite"], tmp_path / "b")["tflite"]
     assert_same_results(tfyolo.load(path), tfyolo.load(wanted))
     assert tfyolo.load(path).contract.export == tfyolo.load(wanted).contract.export

@@ -14,8 +14,9 @@ from tfyolo.assets import DEFAULT_MODEL, FOLDER, MINI_DATA
 from tfyolo.benchmark.latency import benchmark
 from tfyolo.disk import writing
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.files import atomic
 from tfyolo.inference.detector import Detector
 from tfyolo.inference.load import load_detector
@@ -71,11 +72,12 @@ def run_demo(
     run = train(options, folder / "train", callbacks=callbacks, log=log, progress=progress)
     log("3. exporting it as TensorFlow Lite, with non-maximum suppression inside")
     tuned = load_detector(run.best)
-    request = ExportRequest(
+    request = ExportJob(
         tuned.model,
         tuned.contract,
-        (IMAGE_SIZE, IMAGE_SIZE),
-        settings=GraphNmsOptions(confidence=0.001, iou=0.6),
+        ExportOptions(
+            image_size=(IMAGE_SIZE, IMAGE_SIZE), nms_options=GraphNmsOptions(confidence=0.001, iou=0.6)
+        ),
     )
     with hidden_stderr():
         exported = export_model(request, ["tflite"], folder / "cells")["tflite"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the runtime, which needs the names below only, does without TensorFlow
-    from tfyolo.export.graph.nms import GraphNmsOptions
+    from tfyolo.export.graph.options import GraphNmsOptions
 
 CONTRACT_KEY = "tfyolo"
 """Of the contract, among a model's user-defined metadata."""

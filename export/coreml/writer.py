@@ -20,7 +20,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml.pipeline import CONTRACT_KEY, RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
 from tfyolo.export.graph.module import Cells, signature
 from tfyolo.export.graph.nms import to_corners
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format
 from tfyolo.files import atomic_folder
 from tfyolo.libraries import keep_triton_out
@@ -34,7 +34,7 @@ _EXACT = "exact_boxes"
 """Name scope of what float16 would spoil: from 1024 pixels on it counts in whole ones."""
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write an `.mlpackage` folder; the image input takes pixels as they are.
 
     With `nms="pipeline"` Apple's suppression follows the network (coreml_pipeline.py). A classifier with
@@ -44,13 +44,13 @@ def export(request: ExportRequest, path: Path) -> None:
         TfyoloError: coremltools lacks its native libraries, as on Windows.
     """
     coreml = _coremltools()
-    if request.nms == "pipeline":
-        request = _as_apple_suppresses(request)
-    module = _module(request)
+    if job.options.nms == "pipeline":
+        job = _as_apple_suppresses(job)
+    module = _module(job)
     classifier = None
-    names = request.contract.names
+    names = job.contract.names
     # Probabilities by name need names that differ.
-    if request.contract.task == "classify" and request.nms == "none" and len(set(names)) == len(names):
+    if job.contract.task == "classify" and job.options.nms == "none" and len(set(names)) == len(names):
         classifier = coreml.ClassifierConfig(list(names), predicted_feature_name="classLabel")
     with atomic_folder(path, find_format("coreml").owned) as temporary:
         graph = module.detect.get_concrete_function()
@@ -61,7 +61,7 @@ def export(request: ExportRequest, path: Path) -> None:
                 inputs=[
                     coreml.ImageType(
                         name="images",
-                        shape=(1, *request.image_size, 3),
+                        shape=(1, *job.image_size, 3),
                         scale=1 / 255,
                         color_layout=coreml.colorlayout.RGB,
                     )
@@ -69,39 +69,39 @@ def export(request: ExportRequest, path: Path) -> None:
                 classifier_config=classifier,
                 convert_to="mlprogram",
                 minimum_deployment_target=coreml.target.iOS15,
-                compute_precision=_precision(coreml, request.precision),
+                compute_precision=_precision(coreml, job.options.precision),
                 skip_model_load=True,
                 package_dir=str(temporary),
             )
         file = temporary / SPECIFICATION
         model = coreml.proto.Model_pb2.Model.FromString(file.read_bytes())
         _name_outputs(coreml, model, graph)
-        if request.nms == "pipeline":
+        if job.options.nms == "pipeline":
             metadata = model.description.metadata
-            model = with_suppression(model, request.contract.names, request.settings)
+            model = with_suppression(model, job.contract.names, job.options.nms_options)
             model.description.metadata.CopyFrom(metadata)
-        _describe(model, request.exported_contract("coreml"))
+        _describe(model, job.exported_contract("coreml"))
         file.unlink()  # coremltools leaves it readable for its owner only
         file.write_bytes(model.SerializeToString())
 
 
-def _as_apple_suppresses(request: ExportRequest) -> ExportRequest:
-    """The request with what Apple's suppression does, whatever was asked for."""
-    if request.settings.multi_label:
-        request.log("CoreML's suppression gives each box one class: --multi-label has no effect")
-    if request.settings.per_class is not None:
-        request.log("CoreML's suppression knows no limit per class: --topk-per-class has no effect")
-    every = len(Cells(request.contract, request.image_size).table)
-    settings = replace(request.settings, multi_label=False, per_class=None, candidates=every)
-    return replace(request, settings=settings)
+def _as_apple_suppresses(job: ExportJob) -> ExportJob:
+    """The job with what Apple's suppression does, whatever was asked for."""
+    if job.options.nms_options.multi_label:
+        job.log("CoreML's suppression gives each box one class: --multi-label has no effect")
+    if job.options.nms_options.per_class is not None:
+        job.log("CoreML's suppression knows no limit per class: --topk-per-class has no effect")
+    every = len(Cells(job.contract, job.image_size).table)
+    settings = replace(job.options.nms_options, multi_label=False, per_class=None, candidates=every)
+    return job.with_options(nms_options=settings)
 
 
-def _module(request: ExportRequest) -> Any:
+def _module(job: ExportJob) -> Any:
     """The graph, in a form for CoreML."""
-    if request.contract.task == "classify" or request.nms == "raw":
-        return request.module()
-    heads = replace(request, nms="raw").module()
-    return _DecodedModule(heads, request.contract, request.image_size, request.nms == "pipeline")
+    if job.contract.task == "classify" or job.options.nms == "raw":
+        return job.module()
+    heads = job.with_options(nms="raw").module()
+    return _DecodedModule(heads, job.contract, job.image_size, job.options.nms == "pipeline")
 
 
 class _DecodedModule(tf.Module):

@@ -13,7 +13,7 @@ from typing import Any
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.edgetpu.report import COMPILED, check
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
 from tfyolo.export.tflite.flatbuffer import write
 from tfyolo.export.tflite.metadata import attach_files, describe
 from tfyolo.export.tflite.writer import convert
@@ -27,7 +27,7 @@ _SUFFIX = "_edgetpu.tflite"
 _LOG_LINES = 6
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write an `_edgetpu.tflite` file, and beside it `_edgetpu_report.txt`.
 
     Without the compiler the file is the integer model itself, which runs on the CPU.
@@ -35,13 +35,13 @@ def export(request: ExportRequest, path: Path) -> None:
     Raises:
         TfyoloError: the compiler refuses the model.
     """
-    flatbuffer = convert(request)
-    describe(flatbuffer, request.exported_contract("edgetpu"))
+    flatbuffer = convert(job)
+    describe(flatbuffer, job.exported_contract("edgetpu"))
     report, outputs = check(flatbuffer), _outputs(flatbuffer)
     model = write(flatbuffer)
     text = report.text(f"{path.name}: what will run on the Edge TPU")
     report_path = path.with_name(path.name.removesuffix(_SUFFIX) + "_edgetpu_report.txt")
-    request.log(f"{report.summary()} {report_path} has the details.")
+    job.log(f"{report.summary()} {report_path} has the details.")
     _write(report_path, text.encode())
     compiler, compiled = shutil.which(COMPILER), False
     if compiler:
@@ -49,11 +49,11 @@ def export(request: ExportRequest, path: Path) -> None:
         _write(report_path, f"{text}\nWhat the compiler says:\n\n{log}\n".encode())
         compiled = COMPILED.encode() in model
         if not compiled:
-            request.log(f"{COMPILER} mapped no operation to the Edge TPU: {path} runs on the CPU.")
+            job.log(f"{COMPILER} mapped no operation to the Edge TPU: {path} runs on the CPU.")
     else:
-        request.log(_how_to_compile(path))
+        job.log(_how_to_compile(path))
     # The compiler may drop signatures; the order of outputs it keeps.
-    contract = request.exported_contract("edgetpu", compiled=compiled, outputs=outputs)
+    contract = job.exported_contract("edgetpu", compiled=compiled, outputs=outputs)
     _write(path, attach_files(model, contract))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from tfyolo.export.graph.nms import GraphNmsOptions, compared
+from tfyolo.export.graph.nms import compared
+from tfyolo.export.graph.options import GraphNmsOptions
 
 _FLAGS = {
     "confidence": "--conf-thres",
@@ -17,7 +18,7 @@ _FLAGS = {
 }
 
 
-def in_force(kind: str, settings: GraphNmsOptions, anchors: int) -> GraphNmsOptions:
+def effective_options(kind: str, settings: GraphNmsOptions, anchors: int) -> GraphNmsOptions:
     """What a kind of NMS makes of the settings; files state these.
 
     Args:
@@ -26,7 +27,7 @@ def in_force(kind: str, settings: GraphNmsOptions, anchors: int) -> GraphNmsOpti
         anchors: number of boxes that the network predicts for an image.
 
     Example:
-        >>> in_force("tensor", GraphNmsOptions(candidates=6300), 6300).candidates
+        >>> effective_options("tensor", GraphNmsOptions(candidates=6300), 6300).candidates
         512
     """
     if kind in ("none", "raw"):
@@ -39,18 +40,18 @@ def in_force(kind: str, settings: GraphNmsOptions, anchors: int) -> GraphNmsOpti
     return replace(settings, candidates=candidates)
 
 
-def without_effect(kind: str, settings: GraphNmsOptions, anchors: int) -> str:
+def ineffective_options_note(kind: str, settings: GraphNmsOptions, anchors: int) -> str:
     """A sentence about settings that differ from the defaults and from what is in force; empty where none do.
 
     Example:
-        >>> without_effect("none", GraphNmsOptions(confidence=0.5), 6300)
+        >>> ineffective_options_note("none", GraphNmsOptions(confidence=0.5), 6300)
         '--nms none: --conf-thres has no effect'
-        >>> without_effect("tensor", GraphNmsOptions(candidates=6300), 6300)
+        >>> ineffective_options_note("tensor", GraphNmsOptions(candidates=6300), 6300)
         '--nms tensor compares the best 512 boxes with each other, not 6300'
-        >>> without_effect("builtin", GraphNmsOptions(candidates=6300), 6300)
+        >>> ineffective_options_note("builtin", GraphNmsOptions(candidates=6300), 6300)
         ''
     """
-    heeded = in_force(kind, settings, anchors)
+    heeded = effective_options(kind, settings, anchors)
     asked = {x.name for x in fields(settings) if getattr(settings, x.name) != x.default}
     lost = {name for name in asked if getattr(settings, name) != getattr(heeded, name)}
     if kind != "efficient" and settings.candidates > anchors > 0 and heeded.candidates == anchors:

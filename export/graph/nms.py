@@ -10,28 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-
-@dataclass(frozen=True)
-class GraphNmsOptions:
-    """What an exported graph keeps.
-
-    Attributes:
-        confidence: lowest score.
-        iou: overlap beyond which the lower box of a class goes.
-        max_detections: rows of the outputs.
-        candidates: boxes of highest objectness that are decoded, and most that are suppressed.
-        multi_label: a box may have several classes, as when mAP is measured; otherwise only its best.
-        agnostic: boxes of different classes suppress each other too.
-        per_class: most detections of one class; None is no limit but `max_detections`.
-    """
-
-    confidence: float = 0.25
-    iou: float = 0.45
-    max_detections: int = 100
-    candidates: int = 1000
-    multi_label: bool = False
-    agnostic: bool = False
-    per_class: int | None = None
+from tfyolo.export.graph.options import GraphNmsOptions
 
 
 class Boxes(NamedTuple):

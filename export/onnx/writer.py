@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tfyolo.export.job import ExportJob
 from tfyolo.export.onnx.graph import integer_kernels, network_nodes, with_metadata
-from tfyolo.export.options import ExportRequest
 from tfyolo.files import atomic, scratch
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write an `.onnx` file.
 
     Images are (1, 3, height, width), as YOLOv5's files take them; outputs have the contract's names and
@@ -26,43 +26,43 @@ def export(request: ExportRequest, path: Path) -> None:
     """
     import onnx
 
-    model = with_metadata(convert(request), request.exported_contract("onnx"))
+    model = with_metadata(convert(job), job.exported_contract("onnx"))
     with atomic(path) as temporary:
         onnx.save(model, str(temporary))
 
 
-def convert(request: ExportRequest) -> Any:
+def convert(job: ExportJob) -> Any:
     """The ModelProto in the precision that is asked for, without metadata."""
     import onnx
 
-    if request.precision == "int8" and request.calibrator == "runtime":
-        model = _calibrated(request)
+    if job.options.precision == "int8" and job.options.calibrator == "runtime":
+        model = _calibrated(job)
     else:
-        model = trace(request)
-        if request.precision == "float16":
+        model = trace(job)
+        if job.options.precision == "float16":
             model = _halved(model)
-        elif request.precision == "int8":
-            assert request.contract.quantization is not None  # noqa: S101 - export_model has checked it
-            model = integer_kernels(model, request.network, request.contract.quantization)
-    if request.simplify:
+        elif job.options.precision == "int8":
+            assert job.contract.quantization is not None  # noqa: S101 - export_model has checked it
+            model = integer_kernels(model, job.network, job.contract.quantization)
+    if job.options.simplify:
         model = _simplified(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def trace(request: ExportRequest) -> Any:
+def trace(job: ExportJob) -> Any:
     """The graph by tf2onnx, with its input turned to (batch, 3, height, width).
 
     Fake quantization of activations becomes QuantizeLinear and DequantizeLinear; that of kernels is applied.
     """
     import tf2onnx
 
-    module = request.module(uint8=request.precision == "int8")
+    module = job.module(uint8=job.options.precision == "int8")
     with quiet():
         model, _ = tf2onnx.convert.from_function(
             module.detect,
             input_signature=module.detect.input_signature,
-            opset=request.opset,
+            opset=job.options.opset,
             inputs_as_nchw=["images"],
         )
     return model
@@ -89,9 +89,8 @@ def _halved(model: Any) -> Any:
     )
 
 
-def _calibrated(request: ExportRequest) -> Any:
-    """The float graph with ranges that ONNX Runtime measures on the request's images."""
-    from dataclasses import replace
+def _calibrated(job: ExportJob) -> Any:
+    """The float graph with ranges that ONNX Runtime measures on the job's images."""
 
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -99,12 +98,12 @@ def _calibrated(request: ExportRequest) -> Any:
 
     class Images(CalibrationDataReader):
         def __init__(self) -> None:
-            self._left = _inputs(request.images)
+            self._left = _inputs(job.calibration_images)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             return next(self._left, None)
 
-    model = trace(replace(request, precision="float32"))
+    model = trace(job.with_options(precision="float32"))
     network = network_nodes(model)
     with scratch() as folder, quiet():
         exact, ready, rounded = (folder / name for name in ("exact.onnx", "ready.onnx", "int8.onnx"))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfyolo.export.graph.module import CANDIDATES
+from tfyolo.export.job import ExportJob
 from tfyolo.export.onnx.writer import quiet
-from tfyolo.export.options import ExportRequest
 from tfyolo.export.registry import find_format
 from tfyolo.export.saved_model import writer as saved_model
 from tfyolo.files import atomic_folder, scratch
@@ -20,37 +19,37 @@ from tfyolo.quiet import import_openvino
 MODEL_FILE = "model.xml"
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write a folder with `model.xml`, `model.bin` and `tfyolo.json`.
 
     Images are (1, height, width, 3), as in TensorFlow. With int8 the ranges of the contract's quantization
     become FakeQuantize operations, which OpenVINO's plugins turn into integer kernels; with
-    `calibrator="runtime"` NNCF measures ranges on the request's images.
+    `calibrator="runtime"` NNCF measures ranges on the job's images.
 
     Raises:
         MissingExtraError: a library of the extra `openvino` is missing.
     """
     openvino = import_openvino()
-    contract = request.exported_contract("openvino")
+    contract = job.exported_contract("openvino")
     with quiet():
-        if request.precision == "int8" and request.calibrator == "runtime":
-            model = _calibrated(convert(replace(request, precision="float32")), request)
+        if job.options.precision == "int8" and job.options.calibrator == "runtime":
+            model = _calibrated(convert(job.with_options(precision="float32")), job)
         else:
-            model = convert(request)
-        if request.precision == "int8":
+            model = convert(job)
+        if job.options.precision == "int8":
             _store_integers(model)
     model.set_rt_info(contract.to_json(), ["model_info", "tfyolo"])
     with atomic_folder(path, find_format("openvino").owned) as temporary:
         openvino.save_model(
-            model, str(temporary / MODEL_FILE), compress_to_fp16=request.precision == "float16"
+            model, str(temporary / MODEL_FILE), compress_to_fp16=job.options.precision == "float16"
         )
         (temporary / FILE_NAME).write_text(contract.to_json(), "utf-8")
 
 
-def convert(request: ExportRequest) -> Any:
+def convert(job: ExportJob) -> Any:
     """The `openvino.Model` of the graph, its outputs named as the contract wants them."""
     openvino = import_openvino()
-    module = request.module(uint8=request.precision == "int8")
+    module = job.module(uint8=job.options.precision == "int8")
     with scratch() as folder:
         saved_model.save(module, folder)
         model = openvino.convert_model(str(folder))
@@ -93,17 +92,17 @@ def _store_integers(model: Any) -> None:
     compress_quantize_weights_transformation(model)
 
 
-def _calibrated(model: Any, request: ExportRequest) -> Any:
+def _calibrated(model: Any, job: ExportJob) -> Any:
     """The float model with ranges that NNCF measures; what comes after the network stays in float."""
     import nncf
 
     dataset = nncf.Dataset(
-        list(request.images), lambda image: image[None].astype(np.float32) / np.float32(255)
+        list(job.calibration_images), lambda image: image[None].astype(np.float32) / np.float32(255)
     )
     ignored = nncf.IgnoredScope(names=_after_network(model), validate=False)
     preset = nncf.QuantizationPreset.MIXED  # SiLU is not symmetric
     return nncf.quantize(
-        model, dataset, preset=preset, subset_size=len(request.images), ignored_scope=ignored
+        model, dataset, preset=preset, subset_size=len(job.calibration_images), ignored_scope=ignored
     )
 
 

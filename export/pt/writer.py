@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
 from tfyolo.models.contract import Contract
 from tfyolo.models.spec import Layer, ModelSpec
 from tfyolo.version import __version__
@@ -21,13 +21,13 @@ from tfyolo.weights.mapping import in_order, tensors_of
 from tfyolo.weights.torch_writer import save_torch
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write a `.pt` file: the network itself, to be trained and exported again, here or in YOLOv5.
 
     With float16 tensors are halves, as in YOLOv5's releases; they are float32 again when loaded.
     """
-    contract = request.contract.resized(request.image_size)
-    save_torch(checkpoint_of(request.model, contract, half=request.precision == "float16"), path)
+    contract = job.contract.resized(job.image_size)
+    save_torch(checkpoint_of(job.model, contract, half=job.options.precision == "float16"), path)
 
 
 def checkpoint_of(model: Any, contract: Contract, half: bool = False) -> dict[str, object]:

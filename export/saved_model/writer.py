@@ -7,21 +7,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format
 from tfyolo.files import atomic_folder
 from tfyolo.models.contract import FILE_NAME
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write a SavedModel folder with the signature `serving_default` and `tfyolo.json` beside it.
 
     With int8 the graph holds fake-quantization operations: it computes what the integer files compute.
     """
     with atomic_folder(path, find_format("saved_model").owned) as temporary:
-        module = request.module(halve=request.precision == "float16", uint8=request.precision == "int8")
+        module = job.module(halve=job.options.precision == "float16", uint8=job.options.precision == "int8")
         save(module, temporary)
-        (temporary / FILE_NAME).write_text(request.exported_contract("saved_model").to_json(), "utf-8")
+        (temporary / FILE_NAME).write_text(job.exported_contract("saved_model").to_json(), "utf-8")
 
 
 def save(module: Any, folder: Path) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.export.job import ExportJob
 from tfyolo.export.onnx.graph import outline
 from tfyolo.export.onnx.writer import convert
-from tfyolo.export.options import ExportRequest
 from tfyolo.files import atomic
 from tfyolo.models.contract import Contract
 
@@ -22,7 +21,7 @@ CONTRACT_BYTES = 4
 """An engine file begins with the length of its contract, as Ultralytics' newer files do, then it as JSON."""
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write an `.engine` file. It runs on this kind of GPU and with this version of TensorRT only.
 
     Raises:
@@ -30,7 +29,7 @@ def export(request: ExportRequest, path: Path) -> None:
         TfyoloError: there is no NVIDIA GPU, or TensorRT cannot build the graph.
     """
     trt = import_tensorrt()
-    graph = build_graph(request)
+    graph = build_graph(job)
     logger = trt.Logger(trt.Logger.ERROR)
     trt.init_libnvinfer_plugins(logger, "")
     try:
@@ -50,7 +49,7 @@ def export(request: ExportRequest, path: Path) -> None:
     if engine is None:
         raise TfyoloError("TensorRT could not build the engine", fix="see what it printed above")
     with atomic(path) as temporary:
-        temporary.write_bytes(with_contract(bytes(engine), engine_contract(request, graph)))
+        temporary.write_bytes(with_contract(bytes(engine), engine_contract(job, graph)))
 
 
 def import_tensorrt() -> Any:
@@ -66,9 +65,9 @@ def import_tensorrt() -> Any:
     return tensorrt
 
 
-def engine_contract(request: ExportRequest, graph: Any) -> Contract:
+def engine_contract(job: ExportJob, graph: Any) -> Contract:
     """The contract, with what an engine tells on its GPU only: outputs and operations."""
-    return request.exported_contract("engine", **outline(graph))
+    return job.exported_contract("engine", **outline(graph))
 
 
 def with_contract(engine: bytes, contract: Contract) -> bytes:
@@ -77,24 +76,24 @@ def with_contract(engine: bytes, contract: Contract) -> bytes:
     return len(text).to_bytes(CONTRACT_BYTES, "little", signed=True) + text + engine
 
 
-def build_graph(request: ExportRequest) -> Any:
+def build_graph(job: ExportJob) -> Any:
     """The ONNX graph that TensorRT reads; with float16 the network is, and decoding is not.
 
     With `nms="efficient"` the boxes and scores go through TensorRT's EfficientNMS plugin.
     """
-    kind = "none" if request.nms == "efficient" else request.nms
-    graph = convert(replace(request, nms=kind))
-    return _suppressed(graph, request) if request.nms == "efficient" else graph
+    kind = "none" if job.options.nms == "efficient" else job.options.nms
+    graph = convert(job.with_options(nms=kind))
+    return _suppressed(graph, job) if job.options.nms == "efficient" else graph
 
 
-def _suppressed(graph: Any, request: ExportRequest) -> Any:
+def _suppressed(graph: Any, job: ExportJob) -> Any:
     """The graph with EfficientNMS_TRT at its end, its outputs named as the contract wants them."""
     from onnx import TensorProto, helper, numpy_helper
 
-    settings, rows = request.settings, request.settings.max_detections
+    settings, rows = job.options.nms_options, job.options.nms_options.max_detections
     scores = "scores"
     if not settings.multi_label or settings.agnostic:
-        scores = _best_class(graph, len(request.contract.names))
+        scores = _best_class(graph, len(job.contract.names))
     plugin = helper.make_node(
         "EfficientNMS_TRT",
         ["boxes", scores],

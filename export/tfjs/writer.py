@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from tfyolo.errors import TfyoloError
 from tfyolo.export.graph.module import make_module
 from tfyolo.export.graph.nodes import NoRounding, run_network
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format
 from tfyolo.export.tfjs import graph as tfjs_graph
 from tfyolo.export.tfjs.weights import RoundedKernels, write_weights
@@ -24,7 +24,7 @@ from tfyolo.version import __version__
 MODEL_FILE = "model.json"
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write a folder with `model.json`, shards of weights and `tfyolo.json`.
 
     Images are float32 in 0..1 in every precision: TF.js computes in float32, int8 is how weights are stored.
@@ -33,23 +33,23 @@ def export(request: ExportRequest, path: Path) -> None:
     Raises:
         TfyoloError: the network holds an operation that TF.js lacks.
     """
-    _check_groups(request.network)
-    spec = request.contract.quantization if request.precision == "int8" else None
-    rounded = RoundedKernels.of(request.network, spec)
+    _check_groups(job.network)
+    spec = job.contract.quantization if job.options.precision == "int8" else None
+    rounded = RoundedKernels.of(job.network, spec)
     module = make_module(
         lambda images: run_network(rounded.network, images, NoRounding()),
-        request.contract,
-        request.image_size,
-        "builtin_v4" if request.nms == "builtin" else request.nms,
-        request.settings,
+        job.contract,
+        job.image_size,
+        "builtin_v4" if job.options.nms == "builtin" else job.options.nms,
+        job.options.nms_options,
     )
     graph = tfjs_graph.build(module, rounded.steps)
-    halved = graph.kernels() if request.precision == "float16" else set()
-    contract = request.exported_contract("tfjs").to_json()
+    halved = graph.kernels() if job.options.precision == "float16" else set()
+    contract = job.exported_contract("tfjs").to_json()
     with atomic_folder(path, find_format("tfjs").owned) as temporary:
         manifest = write_weights(graph.constants, set(graph.steps), halved, temporary)
         model = _description(graph) | {"weightsManifest": manifest}
-        model["userDefinedMetadata"] |= {"tfyolo": json.loads(contract), "names": request.contract.names}
+        model["userDefinedMetadata"] |= {"tfyolo": json.loads(contract), "names": job.contract.names}
         (temporary / MODEL_FILE).write_text(json.dumps(model), "utf-8")
         (temporary / FILE_NAME).write_text(contract, "utf-8")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.graph.module import DecodingModule
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
 from tfyolo.export.saved_model import writer as saved_model
 from tfyolo.export.tflite.flatbuffer import join, order_outputs, read, write
 from tfyolo.export.tflite.metadata import attach_files, describe
@@ -21,22 +20,22 @@ from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import known_outputs, raw_outputs
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write a `.tflite` file of any precision."""
-    data = packed(request, "tflite")
+    data = packed(job, "tflite")
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
 
-def packed(request: ExportRequest, format_name: str, **note: Any) -> bytes:
+def packed(job: ExportJob, format_name: str, **note: Any) -> bytes:
     """A model with metadata, labels and contract, whose `export` has `note`, too."""
-    model = convert(request)
-    contract = request.exported_contract(format_name, **note)
+    model = convert(job)
+    contract = job.exported_contract(format_name, **note)
     describe(model, contract)
     return attach_files(write(model), contract)
 
 
-def convert(request: ExportRequest) -> Any:
+def convert(job: ExportJob) -> Any:
     """The bare flatbuffer, as an object; its outputs in the order of `known_outputs`.
 
     An integer network is converted alone, and followed by its decoding in float (flatbuffer.join).
@@ -44,21 +43,21 @@ def convert(request: ExportRequest) -> Any:
     Raises:
         TfyoloError: int16x8 without images.
     """
-    if request.precision not in _INTEGER:
-        model = read(_convert(request.module(), request))
+    if job.options.precision not in _INTEGER:
+        model = read(_convert(job.module(), job))
     else:
-        model = read(_network(request))
-        if request.nms != "raw":
-            decoding = DecodingModule(request.module(), _heads(model, request.contract))
-            model = join(model, read(_convert(decoding, replace(request, precision="float32"))))
-    order_outputs(model, known_outputs(request.contract))
+        model = read(_network(job))
+        if job.options.nms != "raw":
+            decoding = DecodingModule(job.module(), _heads(model, job.contract))
+            model = join(model, read(_convert(decoding, job.with_options(precision="float32"))))
+    order_outputs(model, known_outputs(job.contract))
     return model
 
 
-def _network(request: ExportRequest) -> bytes:
+def _network(job: ExportJob) -> bytes:
     """The integer network with raw heads."""
-    raw = replace(request, nms="raw")
-    return request.once("network.tflite", lambda: _convert(raw.module(), raw))
+    raw = job.with_options(nms="raw")
+    return job.cached("network.tflite", lambda: _convert(raw.module(), raw))
 
 
 def _heads(network: Any, contract: Contract) -> list[list[tuple[str, tuple[int, ...]]]]:
@@ -70,38 +69,38 @@ def _heads(network: Any, contract: Contract) -> list[list[tuple[str, tuple[int, 
     return [[(name, shapes[name]) for name in scale] for scale in raw_outputs(contract)]
 
 
-def _convert(module: Any, request: ExportRequest) -> bytes:
+def _convert(module: Any, job: ExportJob) -> bytes:
     # PostProcess survives only this way: converting the function itself folds it into an empty file.
     with scratch() as folder:
         saved_model.save(module, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
-        converter.allow_custom_ops = request.nms == "postprocess"
-        _SETTINGS[request.precision](converter, request)
+        converter.allow_custom_ops = job.options.nms == "postprocess"
+        _SETTINGS[job.options.precision](converter, job)
         return converter.convert()
 
 
-def _float16(converter: Any, request: ExportRequest) -> None:
+def _float16(converter: Any, job: ExportJob) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
 
 
-def _dynamic(converter: Any, request: ExportRequest) -> None:
+def _dynamic(converter: Any, job: ExportJob) -> None:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
 
 
-def _int8(converter: Any, request: ExportRequest) -> None:
+def _int8(converter: Any, job: ExportJob) -> None:
     # The graph's fake-quantization operations say all scales: no images are needed here.
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.int8
 
 
-def _int16x8(converter: Any, request: ExportRequest) -> None:
-    if request.images is None:
+def _int16x8(converter: Any, job: ExportJob) -> None:
+    if job.calibration_images is None:
         raise TfyoloError("int16x8 needs images to measure ranges on", fix="pass --data")
 
     def images() -> Iterator[list[np.ndarray]]:
-        for image in request.images:
+        for image in job.calibration_images:
             yield [image[None].astype(np.float32) / np.float32(255)]
 
     kinds = tf.lite.OpsSet
@@ -115,7 +114,7 @@ def _int16x8(converter: Any, request: ExportRequest) -> None:
 
 _INTEGER = ("int8", "int16x8")
 _SETTINGS = {
-    "float32": lambda converter, request: None,
+    "float32": lambda converter, job: None,
     "float16": _float16,
     "dynamic": _dynamic,
     "int8": _int8,

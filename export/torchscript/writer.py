@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.job import ExportJob
 from tfyolo.export.onnx.graph import outline
 from tfyolo.export.onnx.writer import convert, quiet
-from tfyolo.export.options import ExportRequest
 from tfyolo.files import atomic
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import FILE_NAME
@@ -21,7 +21,7 @@ SHORT_FILE = "config.txt"
 _LARGEST_DIFFERENCE = 1e-3
 
 
-def export(request: ExportRequest, path: Path) -> None:
+def export(job: ExportJob, path: Path) -> None:
     """Write a `.torchscript` file.
 
     Images are (1, 3, height, width) float32 in 0..1; the result is a tuple of the contract's outputs in the
@@ -37,9 +37,9 @@ def export(request: ExportRequest, path: Path) -> None:
     import onnx2torch
     import torch
 
-    graph = convert(request)
-    contract = request.exported_contract("torchscript", outputs=outline(graph)["outputs"])
-    height, width = request.image_size
+    graph = convert(job)
+    contract = job.exported_contract("torchscript", outputs=outline(graph)["outputs"])
+    height, width = job.image_size
     with quiet(), torch.no_grad():
         images = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0))
         module = onnx2torch.convert(graph).eval()

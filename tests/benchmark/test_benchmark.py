@@ -16,7 +16,8 @@ from tfyolo.benchmark.variants import find_variants, without_images, without_mac
 from tfyolo.benchmark.worker import MissingHereError, Worker
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.evaluation.plot_labels import place_labels
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
+from tfyolo.export.options import ExportOptions
 
 
 def row_of(name, milliseconds, map50_95=None, precision="float32", threads=(1, 4), kind="tflite"):
@@ -123,7 +124,9 @@ def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
 
     monkeypatch.setattr(benchmark_files, "_write", write)
     bench = Bench(np.zeros((8, 8, 3), np.uint8), (1,))
-    requests = dict.fromkeys(("float32", "float16"), ExportRequest(None, None, (64, 64)))
+    requests = dict.fromkeys(
+        ("float32", "float16"), ExportJob(None, None, ExportOptions(image_size=(64, 64)))
+    )
     monkeypatch.setattr(benchmark_files, "without_machine", lambda variants: (list(variants), []))
     wanted = ["tfjs", "all:float16"]
     variants = [v for v in find_variants(wanted) if v.format.name in ("tfjs", "saved_model", "pb", "tflite")]
@@ -155,7 +158,7 @@ def test_measured_precisions_are_exported_last_and_keep_their_places(monkeypatch
 
     def request(precision):
         asked.append(precision)
-        return ExportRequest(None, None, (64, 64))
+        return ExportJob(None, None, ExportOptions(image_size=(64, 64)))
 
     def write(request, variant, stem):
         path = tmp_path / f"{stem.name}{variant.format.suffix}"

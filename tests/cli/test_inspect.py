@@ -35,11 +35,12 @@ def test_json_is_the_same(tiny_keras, capsys):
 
 
 def test_an_exported_file_names_its_suppression(tiny, tmp_path, capsys):
-    from tfyolo.export.graph.nms import GraphNmsOptions
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.graph.options import GraphNmsOptions
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
 
     settings = GraphNmsOptions(confidence=0.125, iou=0.375, max_detections=7, multi_label=True)
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64), settings=settings)
+    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64), nms_options=settings))
     path = export_model(request, ["tflite"], tmp_path / "tiny")["tflite"]
     assert main(["inspect", str(path)]) == 0
     printed = capsys.readouterr().out
@@ -51,9 +52,10 @@ def test_an_exported_file_names_its_suppression(tiny, tmp_path, capsys):
 
 
 def test_a_file_that_a_gpu_can_take_as_a_whole(tiny, tmp_path, capsys):
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
 
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64), nms="none")
+    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64), nms="none"))
     path = export_model(request, ["tflite"], tmp_path / "tiny")["tflite"]
     assert main(["inspect", str(path)]) == 0
     assert "LiteRT's GPU delegate takes every operator" in capsys.readouterr().out

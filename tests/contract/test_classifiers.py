@@ -12,7 +12,8 @@ from tests.small import IMAGES
 from tfyolo.data.images.center_crop import center_crop
 from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import exportable, find_format
 from tfyolo.inference.load import create, load, load_classifier, load_detector
 from tfyolo.quantization.calibration import CalibrationOptions
@@ -53,7 +54,9 @@ def requests(images, nano):
     kernel, bias = layer.get_weights()
     scale = 1.0 / logits.std(0)
     layer.set_weights([kernel * scale, (bias - logits.mean(0)) * scale])
-    exact = ExportRequest(classifier.model, classifier.contract, HW, images=images)
+    exact = ExportJob(
+        classifier.model, classifier.contract, ExportOptions(image_size=HW), calibration_images=images
+    )
     quantized = calibrate_model(exact.model, exact.contract, images, CalibrationOptions(reconstruct=False))
     return classifier, exact, replace(exact, model=quantized[0], contract=quantized[1])
 
@@ -61,7 +64,7 @@ def requests(images, nano):
 @pytest.mark.parametrize(("name", "nms", "precision"), rest_is_slow(SWEEP))
 def test_same_classes_as_keras(requests, images, tmp_path, name, nms, precision):
     classifier, exact, int8 = requests
-    request = replace(int8 if precision == "int8" else exact, nms=nms, precision=precision)
+    request = (int8 if precision == "int8" else exact).with_options(nms=nms, precision=precision)
     path = export_model(request, [name], tmp_path / "best")[name]
     exported = load(path, HW)
     assert exported.contract.task == "classify"

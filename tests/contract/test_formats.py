@@ -37,11 +37,16 @@ def expected(cells_detector):
 @pytest.fixture(scope="module")
 def nano_half(nano, tmp_path_factory):
     """yolov5n with its 80 classes as float16, several classes a box, and a photograph."""
-    from tfyolo.export.graph.nms import GraphNmsOptions
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.graph.options import GraphNmsOptions
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
 
     settings = GraphNmsOptions(max_detections=300, multi_label=True)
-    request = ExportRequest(nano.model, nano.contract, (640, 640), settings=settings, precision="float16")
+    request = ExportJob(
+        nano.model,
+        nano.contract,
+        ExportOptions(image_size=(640, 640), nms_options=settings, precision="float16"),
+    )
     path = export_model(request, ["tflite"], tmp_path_factory.mktemp("half") / "nano")["tflite"]
     return path, SHARED / "images" / "bus.jpg"
 
@@ -230,9 +235,10 @@ def test_damaged_saved_model_is_one_sentence(export, tmp_path):
 
 
 def test_size_that_strides_do_not_divide_is_refused(cells_detector, tmp_path):
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
 
-    request = ExportRequest(cells_detector.model, cells_detector.contract, (300, 320))
+    request = ExportJob(cells_detector.model, cells_detector.contract, ExportOptions(image_size=(300, 320)))
     with pytest.raises(TfyoloError, match="300x320 pixels is no multiple of the stride 32"):
         export_model(request, ["tflite"], tmp_path / "x")
 

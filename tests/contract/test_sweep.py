@@ -4,7 +4,7 @@ Each pair of them is tested always, the full product in `make test-slow`.
 """
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,9 @@ from tests.pairs import rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
 from tests.small import IMAGES, confident, letterboxed
 from tfyolo.evaluation.metrics import average_precision, match
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import exportable, find_format
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load
@@ -46,15 +47,15 @@ pytestmark = needs_shared
 class Small:
     """A network that sees a few dozen things in any image, and what Keras makes of two photographs."""
 
-    exact: ExportRequest
-    int8: ExportRequest
+    exact: ExportJob
+    int8: ExportJob
     expected: list[Result]
     folder: Path
 
-    def request(self, nms: str, precision: str) -> ExportRequest:
+    def request(self, nms: str, precision: str) -> ExportJob:
         """How to export it."""
         base = self.int8 if precision == "int8" else self.exact
-        return replace(base, nms=nms, precision=precision)
+        return base.with_options(nms=nms, precision=precision)
 
     def exported(self, name: str, nms: str, precision: str) -> Path:
         """A file of this kind, which tests only read."""
@@ -69,13 +70,18 @@ def small(request, tmp_path_factory) -> Small:
     detector = confident(request.param, HW)
     images = letterboxed(HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
-    exact = ExportRequest(detector.model, detector.contract, HW, settings=settings, images=images)
+    exact = ExportJob(
+        detector.model,
+        detector.contract,
+        ExportOptions(image_size=HW, nms_options=settings),
+        calibration_images=images,
+    )
     network = Network.of(detector.model, detector.contract.spec)
     quantized = calibrate(network, images, CalibrationOptions(reconstruct=False))
     model, contract = quantized_model(*quantized, detector.contract)
     expected = detector(IMAGES, rect=False, max_detections=100)
     assert min(map(len, expected)) > 5
-    int8 = ExportRequest(model, contract, HW, settings=settings)
+    int8 = ExportJob(model, contract, ExportOptions(image_size=HW, nms_options=settings))
     return Small(exact, int8, expected, tmp_path_factory.mktemp("small"))
 
 

@@ -1,7 +1,6 @@
 """One detector or classifier in eight threads, each with images of its own: what one thread alone finds."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -10,7 +9,8 @@ import pytest
 from tests.shared import ELSEWHERE, SHARED, needs_shared
 from tests.small import confident, letterboxed
 from tfyolo.data.images.read import read_image
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import exportable
 from tfyolo.inference.load import create, load
 from tfyolo.quantization.calibration import CalibrationOptions
@@ -69,7 +69,7 @@ def small_int8(folder):
     model, contract = calibrate_model(
         small.model, small.contract, images, CalibrationOptions(reconstruct=False)
     )
-    request = ExportRequest(model, contract, (128, 128), precision="int8")
+    request = ExportJob(model, contract, ExportOptions(image_size=(128, 128), precision="int8"))
     return export_model(request, ["edgetpu"], folder / "small")["edgetpu"]
 
 
@@ -94,8 +94,10 @@ def test_a_classifier_in_eight_threads(cells, tmp_path, name):
     created.model.layers[-1].set_weights([kernel * 300, bias])  # so that images differ
     classifier = created
     if name != "keras":
-        request = ExportRequest(created.model, created.contract, (64, 64))
-        classifier = load(export_model(replace(request, nms="none"), [name], tmp_path / "x")[name], threads=1)
+        request = ExportJob(created.model, created.contract, ExportOptions(image_size=(64, 64)))
+        classifier = load(
+            export_model(request.with_options(nms="none"), [name], tmp_path / "x")[name], threads=1
+        )
     images = [image[:64, :64] for image in cells]
 
     def run(image):

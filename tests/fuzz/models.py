@@ -31,8 +31,9 @@ def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
     import keras
     import numpy as np
 
-    from tfyolo.export.graph.nms import GraphNmsOptions
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.graph.options import GraphNmsOptions
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
     from tfyolo.inference.load import create
     from tfyolo.models.network import Network
     from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -48,12 +49,14 @@ def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
         images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
         quantized = calibrate(network, images, CalibrationOptions(reconstruct=False))
         model, contract = quantized_model(*quantized, contract)
-    request = ExportRequest(
+    request = ExportJob(
         model,
         contract,
-        (64, 64),
-        nms="auto" if nms == "classifier" else nms,
-        settings=GraphNmsOptions(confidence=0.01, candidates=100, max_detections=20),
-        precision=precision or "float32",
+        ExportOptions(
+            image_size=(64, 64),
+            nms="auto" if nms == "classifier" else nms,
+            nms_options=GraphNmsOptions(confidence=0.01, candidates=100, max_detections=20),
+            precision=precision or "float32",
+        ),
     )
     export_model(request, [format_name], path.with_name(path.name.removesuffix(suffix)))

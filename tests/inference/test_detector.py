@@ -8,7 +8,8 @@ from PIL import Image
 from tests.shared import SHARED, needs_shared
 from tests.small import IMAGES, rescaled
 from tfyolo.errors import TfyoloError
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.boxes import iou
 from tfyolo.inference.detector import Detector
@@ -219,7 +220,7 @@ def test_a_network_of_one_scale_finds_the_same_in_another_runtime(tmp_path):
     detector = rescaled(create(Path(__file__).parents[1] / "micro.yaml", image_size=64), (64, 64))
     expected = detector(IMAGES, rect=False, confidence=0.25)
     assert min(map(len, expected)) > 0
-    request = ExportRequest(detector.model, detector.contract, (64, 64))
+    request = ExportJob(detector.model, detector.contract, ExportOptions(image_size=(64, 64)))
     exported = load(export_model(request, ["tflite"], tmp_path / "one")["tflite"])
     for found, wanted in zip(exported(IMAGES, rect=False), expected, strict=True):
         np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)

@@ -71,14 +71,15 @@ def test_python_finds_the_boxes_of_tfyolo(export, images, capsys, monkeypatch, f
 @needs_shared
 def test_python_finds_the_boxes_of_an_integer_model(images, tmp_path, capsys, monkeypatch):
     """Its input is no square, so that height and width cannot be exchanged."""
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.model import calibrate_model
 
     size = (96, 160)
     detector, options = confident(4, size), CalibrationOptions(ranges="minmax", reconstruct=False)
     model, contract = calibrate_model(detector.model, detector.contract, letterboxed(size), options)
-    request = ExportRequest(model, contract, size, precision="int8")
+    request = ExportJob(model, contract, ExportOptions(image_size=size, precision="int8"))
     path = export_model(request, ["tflite"], tmp_path / "best")["tflite"]
     compare(path, images, capsys, monkeypatch)
     assert main(["inspect", str(path), "--snippet", "python"]) == 0
@@ -86,10 +87,11 @@ def test_python_finds_the_boxes_of_an_integer_model(images, tmp_path, capsys, mo
 
 
 def test_python_gives_the_probabilities_of_tfyolo(images, tmp_path, capsys, monkeypatch):
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
 
     model = decided(("ant", "bee", "cat"), (64, 96), images)
-    request = ExportRequest(model.model, model.contract, (64, 96))
+    request = ExportJob(model.model, model.contract, ExportOptions(image_size=(64, 96)))
     path = export_model(request, ["tflite"], tmp_path / "best")["tflite"]
     monkeypatch.chdir(tmp_path)
     best = set()

@@ -11,7 +11,8 @@ from tests.inference.videos import read_video
 from tests.readers import read_with
 from tfyolo.assets import DEFAULT_MODEL, MINI_DATA
 from tfyolo.data.images.read import read_image
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
+from tfyolo.export.options import ExportOptions
 from tfyolo.weights import load_model
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ STEP, FRAMES = 4, 6
 
 def test_identities_follow_a_pan_over_a_photograph(tmp_path, tmp_path_factory):
     model, contract = load_model(DEFAULT_MODEL)
-    request = ExportRequest(model, contract, contract.image_size, nms="none")
+    request = ExportJob(model, contract, ExportOptions(image_size=contract.image_size, nms="none"))
     file = exported_once(request, "tflite", run_folder(tmp_path_factory))
     photo = read_image(sorted((MINI_DATA.parent / "images").rglob("*.jpg"))[0])
     video, tracked = tmp_path / "pan.avi", tmp_path / "tracked.mp4"

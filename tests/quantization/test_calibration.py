@@ -85,13 +85,18 @@ def test_integer_file_computes_what_the_graph_says(cells_int8, tmp_path):
     """Raw int8 heads of LiteRT beside the fake-quantized graph: a step or so apart."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from tfyolo.export.options import ExportRequest
+    from tfyolo.export.job import ExportJob
+    from tfyolo.export.options import ExportOptions
     from tfyolo.export.tflite.flatbuffer import write
     from tfyolo.export.tflite.writer import convert
 
     model, contract = quantized_model(cells_int8.network, cells_int8.spec, cells_int8.contract)
     interpreter = Interpreter(
-        model_content=write(convert(ExportRequest(model, contract, IMAGE_HW, "raw", precision="int8")))
+        model_content=write(
+            convert(
+                ExportJob(model, contract, ExportOptions(image_size=IMAGE_HW, nms="raw", precision="int8"))
+            )
+        )
     )
     kinds = {d["dtype"] for d in interpreter.get_tensor_details() if d["name"]}
     assert kinds <= {np.int8, np.uint8, np.int32}

@@ -16,7 +16,8 @@ import pytest
 from tests.shared import SHARED, needs_shared, require_shared
 from tests.weights.pickles import Call, Name, archive, pickled, tensor
 from tfyolo.errors import TfyoloError
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.pt.writer import checkpoint_of, export
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.weights import load_model, read_model_contract, torch_writer
@@ -185,7 +186,7 @@ def test_export(tiny, tmp_path, precision):
     """Through the table of formats; the image size asked for becomes the default, the ranges stay."""
     ranges = QuantizationSpec(ranges={"images": (0.0, 1.0)}, method="by hand")
     contract = tiny.contract.model_copy(update={"quantization": ranges})
-    request = ExportRequest(tiny.model, contract, (96, 128), precision=precision)
+    request = ExportJob(tiny.model, contract, ExportOptions(image_size=(96, 128), precision=precision))
     path = export_model(request, ["pt"], tmp_path / "new" / "tiny")["pt"]
     assert path == tmp_path / "new" / "tiny.pt"
     model, found = load_model(path)
@@ -217,7 +218,7 @@ def test_what_float16_cannot_hold_stays_float32(tiny, tmp_path):
 
 def test_an_interrupted_write_leaves_the_old_file(tiny, tmp_path, monkeypatch):
     path = tmp_path / "x.pt"
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64))
+    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64)))
     export(request, path)
     before = path.read_bytes()
 

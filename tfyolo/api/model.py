@@ -18,7 +18,7 @@ from tfyolo.inference.base_model import BaseModel
 from tfyolo.progress import Log, Progress
 
 if TYPE_CHECKING:
-    from tfyolo.export.options import ExportRequest
+    from tfyolo.export.job import ExportJob
     from tfyolo.quantization.requests import ExportCalibrationOptions
 
 Ranges = Literal["mse", "minmax", "percentile"]
@@ -133,8 +133,9 @@ class TaskModel(BaseModel):
         stem = self._stem if output is None else Path(output)
         check_targets(names, stem, self.runtime.path)
 
-        from tfyolo.export.graph.nms import GraphNmsOptions
-        from tfyolo.export.options import ExportRequest
+        from tfyolo.export.graph.options import GraphNmsOptions
+        from tfyolo.export.job import ExportJob
+        from tfyolo.export.options import ExportOptions
         from tfyolo.quantization.requests import ExportCalibrationOptions
 
         settings = GraphNmsOptions(
@@ -146,17 +147,19 @@ class TaskModel(BaseModel):
             agnostic=agnostic,
             per_class=topk_per_class,
         )
-        request = ExportRequest(
+        request = ExportJob(
             self.model,
             self.contract,
-            as_image_size(image_size) or self.image_size,
-            nms=nms,
-            settings=settings,
-            precision=chosen[0] if chosen else "float32",
-            dynamic_batch=dynamic_batch,
-            opset=opset,
-            simplify=simplify,
-            calibrator=calibrator,
+            ExportOptions(
+                image_size=as_image_size(image_size) or self.image_size,
+                nms=nms,
+                nms_options=settings,
+                precision=chosen[0] if chosen else "float32",
+                dynamic_batch=dynamic_batch,
+                opset=opset,
+                simplify=simplify,
+                calibrator=calibrator,
+            ),
             log=lambda sentence: (log or ignore)(in_python(sentence)),
         )
         changed = {
@@ -307,7 +310,7 @@ def _open_network(path: Path) -> Runtime:
 
 
 def _write(
-    request: ExportRequest,
+    request: ExportJob,
     formats: list[str],
     stem: Path,
     how: ExportCalibrationOptions,
@@ -315,7 +318,7 @@ def _write(
     progress: Progress,
 ) -> dict[str, Path]:
     """Check everything, calibrate where the precision needs it, and write."""
-    from tfyolo.export.options import check_export, export_model
+    from tfyolo.export.job import check_export, export_model
     from tfyolo.quantization.export import calibrated, check_calibration
     from tfyolo.quiet import hidden_stderr
 

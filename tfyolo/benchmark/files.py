@@ -21,7 +21,7 @@ from tfyolo.files import megabytes, scratch
 from tfyolo.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from tfyolo.export.options import ExportRequest
+    from tfyolo.export.job import ExportJob
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Bench:
 
 def add_exports(
     bench: Bench,
-    requests: Callable[[str], ExportRequest],
+    requests: Callable[[str], ExportJob],
     variants: Sequence[Variant],
     stem: str,
     folder: Path,
@@ -242,12 +242,12 @@ def add_exports(
     return left_out
 
 
-def _holds_all_boxes(request: ExportRequest, variant: Variant) -> bool:
+def _holds_all_boxes(request: ExportJob, variant: Variant) -> bool:
     """Whether no suppression stands in a variant's files, so that thresholds make no difference."""
     return variant.format.check("auto", variant.precision, request.contract.task) in ("none", "raw")
 
 
-def _saved(request: ExportRequest, sources: dict[int, Path], folder: Path) -> Path:
+def _saved(request: ExportJob, sources: dict[int, Path], folder: Path) -> Path:
     """The network of a request as a file, for another process to export; each is written once."""
     from tfyolo.weights.keras_file import save_keras
 
@@ -257,8 +257,8 @@ def _saved(request: ExportRequest, sources: dict[int, Path], folder: Path) -> Pa
     return sources[key]
 
 
-def _write(request: ExportRequest, variant: Variant, stem: Path) -> Path:
-    from tfyolo.export.options import export_model
+def _write(request: ExportJob, variant: Variant, stem: Path) -> Path:
+    from tfyolo.export.job import export_model
     from tfyolo.quiet import hidden_stderr
 
     caught: list[Any] = []

@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
@@ -216,14 +215,15 @@ class WorkerCommands:
         self, source: str, format_name: str, precision: str, image_size: tuple[int, int], folder: Path
     ) -> Path:
         """An export whose boxes nothing suppresses but validation itself."""
+        from tfyolo.export.job import ExportJob, export_model
         from tfyolo.export.keras.runtime import limit_threads
-        from tfyolo.export.options import ExportRequest, export_model
+        from tfyolo.export.options import ExportOptions
         from tfyolo.weights import load_model
 
         if source not in self._exact:
             limit_threads(self._threads)
-            self._exact[source] = ExportRequest(*load_model(source), image_size)
-        request = replace(self._exact[source], precision=precision, nms="none")
+            self._exact[source] = ExportJob(*load_model(source), ExportOptions(image_size=image_size))
+        request = self._exact[source].with_options(precision=precision, nms="none")
         return export_model(request, [format_name], folder / "all_boxes")[format_name]
 
     def _load(self, path: str, image_size: list[int] | None) -> Any:

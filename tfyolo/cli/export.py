@@ -116,8 +116,9 @@ def run(arguments: argparse.Namespace) -> int:
     stem = arguments.output or output_stem(arguments.weights)
     check_targets(arguments.include, stem, path)
 
-    from tfyolo.export.graph.nms import GraphNmsOptions
-    from tfyolo.export.options import ExportRequest, check_export, export_model
+    from tfyolo.export.graph.options import GraphNmsOptions
+    from tfyolo.export.job import ExportJob, check_export, export_model
+    from tfyolo.export.options import ExportOptions
     from tfyolo.quantization.export import calibrated, check_calibration
     from tfyolo.quantization.requests import ExportCalibrationOptions
     from tfyolo.weights import load_model
@@ -134,18 +135,19 @@ def run(arguments: argparse.Namespace) -> int:
         per_class=arguments.topk_per_class,
     )
     sentences: list[str] = []
-    request = ExportRequest(
+    request = ExportJob(
         model,
         contract,
-        image_size,
-        nms,
-        settings,
-        arguments.precision,
-        None,
-        arguments.dynamic_batch,
-        arguments.opset,
-        arguments.simplify,
-        arguments.calibrator,
+        ExportOptions(
+            image_size=image_size,
+            nms=nms,
+            nms_options=settings,
+            precision=arguments.precision,
+            dynamic_batch=arguments.dynamic_batch,
+            opset=arguments.opset,
+            simplify=arguments.simplify,
+            calibrator=arguments.calibrator,
+        ),
         log=sentences.append,
     )
     check_export(request, arguments.include)

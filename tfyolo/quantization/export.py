@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError, refuse_given
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.calibration_images import calibration_images, fitting_count
@@ -15,7 +15,7 @@ from tfyolo.quantization.model import calibrate_model
 from tfyolo.quantization.requests import ExportCalibrationOptions
 
 
-def check_calibration(request: ExportRequest, how: ExportCalibrationOptions, path: Path | None) -> None:
+def check_calibration(request: ExportJob, how: ExportCalibrationOptions, path: Path | None) -> None:
     """Refuse a calibration on weights that are quantized already, and settings that would have no effect.
 
     Args:
@@ -26,7 +26,7 @@ def check_calibration(request: ExportRequest, how: ExportCalibrationOptions, pat
     Raises:
         TfyoloError: naming what to leave out.
     """
-    own, precision = request.calibrator == "runtime", request.precision
+    own, precision = request.options.calibrator == "runtime", request.options.precision
     if precision not in ("int8", "int16x8"):
         refuse_given(how.given, (), "only integer networks are calibrated (--int8)")
     if precision == "int16x8":
@@ -49,10 +49,10 @@ def check_calibration(request: ExportRequest, how: ExportCalibrationOptions, pat
 
 
 def calibrated(
-    request: ExportRequest,
+    request: ExportJob,
     how: ExportCalibrationOptions,
     progress: Progress = no_progress,
-) -> ExportRequest:
+) -> ExportJob:
     """The request with what its precision needs: ranges in its contract, or images for the converter.
 
     Args:
@@ -66,8 +66,8 @@ def calibrated(
     Raises:
         TfyoloError: there is no dataset, or none of its images can be read.
     """
-    own = request.calibrator == "runtime"
-    if request.precision == "int8" and not own:
+    own = request.options.calibrator == "runtime"
+    if request.options.precision == "int8" and not own:
         if request.contract.quantization is not None:
             return request
         count = fitting_count(request.network, request.image_size, how.images)
@@ -75,17 +75,17 @@ def calibrated(
         options = CalibrationOptions(how.ranges, keep_float=tuple(how.keep_float))
         model, contract = calibrate_model(request.model, request.contract, images, options, progress)
         return replace(request, model=model, contract=contract)
-    if request.precision == "int16x8" or own:
-        return replace(request, images=_images(request, how, how.images, progress))
+    if request.options.precision == "int16x8" or own:
+        return replace(request, calibration_images=_images(request, how, how.images, progress))
     return request
 
 
-def _images(request: ExportRequest, how: ExportCalibrationOptions, count: int, progress: Progress) -> Any:
+def _images(request: ExportJob, how: ExportCalibrationOptions, count: int, progress: Progress) -> Any:
     """At most `count` training images, uint8 (n, height, width, 3) RGB."""
     if how.data is None:
         raise TfyoloError(
-            f"--{request.precision} needs --data: how large the network's values get is measured on training "
-            "images",
+            f"--{request.options.precision} needs --data: how large the network's values get is measured on "
+            "training images",
             fix="pass the dataset's YAML, or weights that `tfyolo quantize` wrote",
         )
     task = request.contract.task

@@ -35,7 +35,7 @@ def calibrate_model(
     Example:
         >>> detector = tfyolo.load("best.keras")  # doctest: +SKIP
         >>> model, contract = calibrate_model(detector.model, detector.contract, images)  # doctest: +SKIP
-        >>> request = ExportRequest(model, contract, (320, 320), precision="int8")  # doctest: +SKIP
+        >>> request = ExportJob(model, contract, (320, 320), precision="int8")  # doctest: +SKIP
     """
     network, spec = calibrate(
         Network.of(model, contract.spec), images, options or CalibrationOptions(), progress

@@ -18,7 +18,7 @@ from tfyolo.models.contract import Contract
 from tfyolo.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from tfyolo.export.options import ExportRequest
+    from tfyolo.export.job import ExportJob
 
 INT16X8_IMAGES = 32
 """Most images for int16x8: its converter takes half a second for each, and 16 bits forgive rough ranges."""
@@ -65,7 +65,8 @@ class Requests:
         dataset: Dataset | FolderDataset | None,
         progress: Progress = no_progress,
     ) -> None:
-        from tfyolo.export.options import ExportRequest
+        from tfyolo.export.job import ExportJob
+        from tfyolo.export.options import ExportOptions
         from tfyolo.export.registry import format_of
         from tfyolo.inference.load import load
 
@@ -78,14 +79,14 @@ class Requests:
         loaded = load(path, image_size)
         _check_data(loaded.contract, dataset)
         self._how, self._progress = how, progress
-        self._exact = ExportRequest(loaded.model, loaded.contract, loaded.image_size)
+        self._exact = ExportJob(loaded.model, loaded.contract, ExportOptions(image_size=loaded.image_size))
 
     @property
     def quantized(self) -> bool:
         """Whether the file itself has the ranges that int8 needs."""
         return self._exact.contract.quantization is not None
 
-    def __call__(self, precision: str) -> ExportRequest:
+    def __call__(self, precision: str) -> ExportJob:
         """The request for a precision.
 
         Raises:
@@ -94,7 +95,7 @@ class Requests:
         if precision == "int8" and not self.quantized:
             return self._integer
         images = self._images[:INT16X8_IMAGES] if precision == "int16x8" else None
-        return replace(self._exact, precision=precision, images=images)
+        return replace(self._exact, calibration_images=images).with_options(precision=precision)
 
     @cached_property
     def _images(self) -> np.ndarray:
@@ -108,15 +109,16 @@ class Requests:
         )
 
     @cached_property
-    def _integer(self) -> ExportRequest:
-        from tfyolo.export.options import ExportRequest
+    def _integer(self) -> ExportJob:
+        from tfyolo.export.job import ExportJob
+        from tfyolo.export.options import ExportOptions
         from tfyolo.quantization.calibration import CalibrationOptions
         from tfyolo.quantization.model import calibrate_model
 
         exact, how = self._exact, self._how
         options = CalibrationOptions(how.ranges, keep_float=tuple(how.keep_float))
         model, contract = calibrate_model(exact.model, exact.contract, self._images, options, self._progress)
-        return ExportRequest(model, contract, exact.image_size, precision="int8")
+        return ExportJob(model, contract, ExportOptions(image_size=exact.image_size, precision="int8"))
 
 
 def _check_data(contract: Contract, dataset: Dataset | FolderDataset | None) -> None:

@@ -12,7 +12,7 @@ from tfyolo.data.detection.class_map import listed
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics
 from tfyolo.evaluation.validator import Metrics
-from tfyolo.export.options import export_model
+from tfyolo.export.job import export_model
 from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network

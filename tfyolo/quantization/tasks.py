@@ -20,8 +20,9 @@ from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
 from tfyolo.evaluation.validator import Metrics, validate
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob
+from tfyolo.export.options import ExportOptions
 from tfyolo.inference.load import load_classifier, load_detector
 from tfyolo.inference.nms import MAX_CANDIDATES
 from tfyolo.models.contract import Contract
@@ -105,7 +106,7 @@ class QuantizationTask(ABC):
         """Batches of the training split, and what to lower."""
 
     @abstractmethod
-    def request(self, model: Any, contract: Contract) -> ExportRequest:
+    def request(self, model: Any, contract: Contract) -> ExportJob:
         """The integer file that is measured."""
 
     @abstractmethod
@@ -150,12 +151,16 @@ class DetectionTask(QuantizationTask):
 
         return Training(side, pipeline.steps_per_epoch, objective, batches)
 
-    def request(self, model: Any, contract: Contract) -> ExportRequest:
+    def request(self, model: Any, contract: Contract) -> ExportJob:
         """As many candidates as Keras has when it is measured, so that rounding is the only difference."""
         settings = GraphNmsOptions(
             confidence=0.001, iou=0.6, max_detections=300, candidates=MAX_CANDIDATES, multi_label=True
         )
-        return ExportRequest(model, contract, contract.image_size, settings=settings, precision="int8")
+        return ExportJob(
+            model,
+            contract,
+            ExportOptions(image_size=contract.image_size, nms_options=settings, precision="int8"),
+        )
 
     def measure(self, file: Path, folder: Path, progress: Progress) -> Metrics:
         """Mean average precision."""
@@ -181,9 +186,9 @@ class ClassificationTask(QuantizationTask):
             lambda done: iter(_from_step(pipeline, done)),
         )
 
-    def request(self, model: Any, contract: Contract) -> ExportRequest:
+    def request(self, model: Any, contract: Contract) -> ExportJob:
         """Of probabilities."""
-        return ExportRequest(model, contract, contract.image_size, precision="int8")
+        return ExportJob(model, contract, ExportOptions(image_size=contract.image_size, precision="int8"))
 
     def measure(self, file: Path, folder: Path, progress: Progress) -> ClassificationMetrics:
         """Top-1 and top-5."""

@@ -23,8 +23,9 @@ from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.export.coreml import runtime
 from tfyolo.export.coreml import writer as coreml
 from tfyolo.export.coreml.pipeline import with_suppression
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.base import from_signature
 from tfyolo.export.runtime.predictions import Candidates
 from tfyolo.inference.load import create, load
@@ -99,8 +100,10 @@ def written(detector, tmp_path_factory):
 
     def write(nms: str = "pipeline", precision: str = "float32") -> Path:
         if (nms, precision) not in done:
-            request = ExportRequest(
-                detector.model, detector.contract, HW, nms, settings=SETTINGS, precision=precision
+            request = ExportJob(
+                detector.model,
+                detector.contract,
+                ExportOptions(image_size=HW, nms=nms, nms_options=SETTINGS, precision=precision),
             )
             stem = folder / f"{nms}_{precision}"
             done[nms, precision] = export_model(request, ["coreml"], stem)["coreml"]
@@ -195,7 +198,7 @@ def test_kernels_in_the_file_are_the_networks(written, detector):
         constant(x.attributes["val"], weights) for x in runtime._operations(program) if x.type == "const"
     ]
     stored = [x.transpose(2, 3, 1, 0) for x in stored if isinstance(x, np.ndarray) and x.ndim == 4]
-    network = ExportRequest(detector.model, detector.contract, HW).network
+    network = ExportJob(detector.model, detector.contract, ExportOptions(image_size=HW)).network
     for name, layer in network.weights.items():
         assert any(x.shape == layer.kernel.shape and np.allclose(x, layer.kernel) for x in stored), name
 
@@ -284,7 +287,7 @@ def test_on_macos_the_same_boxes_as_keras(written, detector, on_mac, nms):
 @pytest.mark.parametrize("names", [("ant", "bee", "cat"), ("ant", "ant", "cat")])
 def test_classifier(classifier, tmp_path, on_mac, capfd, names):
     contract = classifier.contract.model_copy(update={"names": names})
-    request = ExportRequest(classifier.model, contract, (32, 32))
+    request = ExportJob(classifier.model, contract, ExportOptions(image_size=(32, 32)))
     package = export_model(request, ["coreml"], tmp_path / "cls")["coreml"]
     assert capfd.readouterr() == ("", "")  # coremltools has much to say
     model, _ = runtime.read_package(package)
@@ -479,8 +482,10 @@ def test_weights_elsewhere_are_refused(copy, place):
 def test_settings_that_apple_does_not_know_are_told(tiny):
     said: list[str] = []
     settings = GraphNmsOptions(multi_label=True, per_class=3, agnostic=True)
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64), settings=settings, log=said.append)
-    changed = coreml._as_apple_suppresses(request).settings
+    request = ExportJob(
+        tiny.model, tiny.contract, ExportOptions(image_size=(64, 64), nms_options=settings), log=said.append
+    )
+    changed = coreml._as_apple_suppresses(request).options.nms_options
     assert (changed.multi_label, changed.per_class, changed.agnostic) == (False, None, True)
     assert [x.rpartition(": ")[2] for x in said] == [
         "--multi-label has no effect",
@@ -505,12 +510,16 @@ def test_interrupted_export_leaves_what_was_there(tiny, tmp_path, monkeypatch, b
         (folder / "Manifest.json").write_text("{}")
     expected = sorted(tmp_path.rglob("*"))
     with pytest.raises(KeyboardInterrupt):
-        export_model(ExportRequest(tiny.model, tiny.contract, (64, 64)), ["coreml"], tmp_path / "best")
+        export_model(
+            ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64))),
+            ["coreml"],
+            tmp_path / "best",
+        )
     assert sorted(tmp_path.rglob("*")) == expected
 
 
 def test_missing_libraries_are_named(tiny, tmp_path, monkeypatch):
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64))
+    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64)))
     with monkeypatch.context() as patch:
         find = coreml.importlib.util.find_spec
         patch.setattr(

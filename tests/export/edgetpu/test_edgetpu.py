@@ -16,7 +16,8 @@ from tfyolo.export.edgetpu import runtime
 from tfyolo.export.edgetpu import writer as edgetpu
 from tfyolo.export.edgetpu.operations import TABLE, Operation, Tensor, refusal, unreadable
 from tfyolo.export.edgetpu.report import CONVOLUTIONS, FOLLOWS, check
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.tflite.flatbuffer import read, write
 from tfyolo.export.tflite.writer import convert
 from tfyolo.models.network import PARTS, Network
@@ -138,7 +139,9 @@ def request_of(tiny):
     network = Network.of(tiny.model, tiny.contract.spec)
     _, ranges = calibrate(network, images, CalibrationOptions(ranges="minmax", reconstruct=False))
     contract = tiny.contract.model_copy(update={"quantization": ranges})
-    return lambda nms: ExportRequest(tiny.model, contract, (64, 64), nms, precision="int8")
+    return lambda nms: ExportJob(
+        tiny.model, contract, ExportOptions(image_size=(64, 64), nms=nms, precision="int8")
+    )
 
 
 @pytest.fixture(scope="module")

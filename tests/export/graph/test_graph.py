@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from tests.shared import SHARED, needs_shared
 from tfyolo.export.graph.module import Cells, DetectionModule
-from tfyolo.export.graph.nms import NMS, ClassGrid, GraphNmsOptions, to_corners
+from tfyolo.export.graph.nms import NMS, ClassGrid, to_corners
+from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.runtime.base import from_signature
 from tfyolo.export.runtime.decode import decode
 from tfyolo.export.runtime.predictions import Candidates, Detections

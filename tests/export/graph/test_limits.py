@@ -2,9 +2,11 @@
 
 import pytest
 
-from tfyolo.export.graph.limits import without_effect
-from tfyolo.export.graph.nms import MATRIX, GraphNmsOptions
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.graph.limits import ineffective_options_note
+from tfyolo.export.graph.nms import MATRIX
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob
+from tfyolo.export.options import ExportOptions
 from tfyolo.models import Contract, load_spec
 
 ANCHORS = 6300
@@ -14,8 +16,10 @@ ANCHORS = 6300
 def stated(nms: str, **settings: object) -> dict:
     """The notes of a file at 320 pixels."""
     contract = Contract.of(load_spec("yolov5n"))
-    request = ExportRequest(None, contract, (320, 320), nms, GraphNmsOptions(**settings))
-    assert request.anchors == ANCHORS
+    request = ExportJob(
+        None, contract, ExportOptions(image_size=(320, 320), nms=nms, nms_options=GraphNmsOptions(**settings))
+    )
+    assert request.anchor_count == ANCHORS
     exported = request.exported_contract("onnx")
     assert exported.config["image_size"] == 320
     return exported.export
@@ -62,4 +66,4 @@ def test_a_plugin_without_a_limit_per_class_states_none():
     ],
 )
 def test_users_are_told(nms, settings, note):
-    assert without_effect(nms, GraphNmsOptions(**settings), ANCHORS) == note
+    assert ineffective_options_note(nms, GraphNmsOptions(**settings), ANCHORS) == note

@@ -11,8 +11,9 @@ import pytest
 from tests.shared import needs_shared
 from tests.small import IMAGES, confident, letterboxed
 from tfyolo.errors import TfyoloError
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.export.runtime.base import MAX_JSON_BYTES
 from tfyolo.inference.boxes import iou_matrix
@@ -29,15 +30,20 @@ def small():
     """A network that sees things, and how to export it."""
     detector = confident(4, HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
-    return detector, ExportRequest(
-        detector.model, detector.contract, HW, settings=settings, images=letterboxed(HW)
+    return detector, ExportJob(
+        detector.model,
+        detector.contract,
+        ExportOptions(image_size=HW, nms_options=settings),
+        calibration_images=letterboxed(HW),
     )
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_any_number_of_images(small, tmp_path, name):
     detector, request = small
-    path = export_model(replace(request, dynamic_batch=True, simplify=False), [name], tmp_path / "x")[name]
+    path = export_model(request.with_options(dynamic_batch=True, simplify=False), [name], tmp_path / "x")[
+        name
+    ]
     exported = load(path)
     assert exported.runtime.max_batch > 1
     expected = detector(IMAGES, rect=False)
@@ -47,18 +53,18 @@ def test_any_number_of_images(small, tmp_path, name):
 
 
 def test_any_number_of_images_is_refused_where_it_cannot_be(small, tmp_path):
-    request = replace(small[1], dynamic_batch=True)
+    request = small[1].with_options(dynamic_batch=True)
     with pytest.raises(TfyoloError, match="TensorFlow Lite takes one image at a time"):
         export_model(request, ["tflite"], tmp_path / "x")
     with pytest.raises(TfyoloError, match="suppresses the boxes of one image"):
-        export_model(replace(request, nms="builtin"), ["onnx"], tmp_path / "x")
+        export_model(request.with_options(nms="builtin"), ["onnx"], tmp_path / "x")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_runtimes_calibrate_themselves(small, tmp_path, name):
     detector, request = small
-    request = replace(request, nms="none", precision="int8", calibrator="runtime")
+    request = request.with_options(nms="none", precision="int8", calibrator="runtime")
     path = export_model(request, [name], tmp_path / "x")[name]
     expected = detector(IMAGES, rect=False)
     for a, b in zip(expected, load(path)(IMAGES), strict=True):
@@ -70,17 +76,17 @@ def test_runtimes_calibrate_themselves(small, tmp_path, name):
 
 
 def test_only_some_runtimes_calibrate(small, tmp_path):
-    request = replace(small[1], precision="int8", calibrator="runtime")
+    request = small[1].with_options(precision="int8", calibrator="runtime")
     with pytest.raises(TfyoloError, match="TensorFlow Lite has no calibration of its own"):
         export_model(request, ["tflite"], tmp_path / "x")
     with pytest.raises(TfyoloError, match="a runtime calibrates on images"):
-        export_model(replace(request, images=None), ["onnx"], tmp_path / "x")
+        export_model(replace(request, calibration_images=None), ["onnx"], tmp_path / "x")
 
 
 def test_onnx_has_yolov5s_metadata_and_opset(small, tmp_path):
     import onnx
 
-    path = export_model(replace(small[1], nms="none", opset=15), ["onnx"], tmp_path / "x")["onnx"]
+    path = export_model(small[1].with_options(nms="none", opset=15), ["onnx"], tmp_path / "x")["onnx"]
     model = onnx.load(str(path))
     assert [entry.version for entry in model.opset_import if not entry.domain] == [15]
     found = {entry.key: entry.value for entry in model.metadata_props}
@@ -94,7 +100,7 @@ def test_damaged_onnx_is_one_sentence(small, tmp_path, damage):
 
     from tfyolo.export.registry import find_format
 
-    path = export_model(replace(small[1], nms="raw"), ["onnx"], tmp_path / "x")["onnx"]
+    path = export_model(small[1].with_options(nms="raw"), ["onnx"], tmp_path / "x")["onnx"]
     model = onnx.load(str(path))
     del model.metadata_props[:]
     broken = {
@@ -110,7 +116,7 @@ def test_damaged_onnx_is_one_sentence(small, tmp_path, damage):
 
 
 def test_damaged_openvino_is_one_sentence(small, tmp_path):
-    path = export_model(replace(small[1], nms="raw"), ["openvino"], tmp_path / "x")["openvino"]
+    path = export_model(small[1].with_options(nms="raw"), ["openvino"], tmp_path / "x")["openvino"]
     (path / "model.xml").write_text("<net>")
     with pytest.raises(TfyoloError, match=r"x_openvino_model/model\.xml: is damaged or no model"):
         load(path)
@@ -161,8 +167,9 @@ def test_damaged_torchscript_is_one_sentence(tmp_path):
 def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
     """Stable sorting takes it longer than the network does."""
     request = small[1]
-    request = replace(
-        request, settings=replace(request.settings, candidates=200, multi_label=multi_label), nms="builtin"
+    request = request.with_options(
+        nms_options=replace(request.options.nms_options, candidates=200, multi_label=multi_label),
+        nms="builtin",
     )
     paths = export_model(request, ["onnx", "openvino"], tmp_path / "x")
     model = import_openvino().Core().read_model(str(paths["openvino"] / "model.xml"))

@@ -9,9 +9,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.shared import needs_shared
 from tests.small import IMAGES, confident, letterboxed
+from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.onnx import runtime
 from tfyolo.export.onnx.signed_kernels import signed_kernels
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime import cpu
 from tfyolo.inference.load import load
 from tfyolo.quantization.calibration import CalibrationOptions
@@ -43,7 +44,12 @@ def quantized(tmp_path_factory):
     model, contract = calibrate_model(
         detector.model, detector.contract, letterboxed(HW), CalibrationOptions(reconstruct=False)
     )
-    request = ExportRequest(model, contract, HW, "none", precision="int8", images=letterboxed(HW))
+    request = ExportJob(
+        model,
+        contract,
+        ExportOptions(image_size=HW, nms="none", precision="int8"),
+        calibration_images=letterboxed(HW),
+    )
     return detector, request, tmp_path_factory.mktemp("onnx")
 
 
@@ -52,7 +58,9 @@ def quantized(tmp_path_factory):
 def test_kernels_stand_for_the_same_numbers(quantized, calibrator):
     detector, request, folder = quantized
     if calibrator == "runtime":
-        request = replace(request, model=detector.model, contract=detector.contract, calibrator=calibrator)
+        request = replace(request, model=detector.model, contract=detector.contract).with_options(
+            calibrator=calibrator
+        )
     path = export_model(request, ["onnx"], folder / calibrator)["onnx"]
     before = path.read_bytes()
     wanted, found = constants(before), constants(signed_kernels(before))

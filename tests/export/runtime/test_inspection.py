@@ -43,13 +43,16 @@ def network(tiny):
 @pytest.fixture(scope="module")
 def write(tiny, tmp_path_factory):
     """A function that writes `tiny` once in each format and precision."""
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.model import calibrate_model
 
     folder = tmp_path_factory.mktemp("inspected")
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
-    exact = ExportRequest(tiny.model, tiny.contract, (64, 64), images=images)
+    exact = ExportJob(
+        tiny.model, tiny.contract, ExportOptions(image_size=(64, 64)), calibration_images=images
+    )
     requests, done = {}, {}
 
     def run(name: str, precision: str = "float32", nms: str = "auto"):
@@ -57,8 +60,10 @@ def write(tiny, tmp_path_factory):
             return done[name, precision, nms]
         if precision == "int8" and precision not in requests:
             model, contract = calibrate_model(tiny.model, tiny.contract, images, CalibrationOptions())
-            requests["int8"] = replace(exact, model=model, contract=contract, precision="int8", _shared={})
-        request = replace(requests.get(precision, exact), precision=precision, nms=nms)
+            requests["int8"] = replace(exact, model=model, contract=contract, _shared={}).with_options(
+                precision="int8"
+            )
+        request = requests.get(precision, exact).with_options(precision=precision, nms=nms)
         done[name, precision, nms] = export_model(request, [name], folder / f"tiny{len(done)}")[name]
         return done[name, precision, nms]
 

@@ -12,8 +12,9 @@ from onnx import TensorProto
 from tests.shared import needs_shared
 from tests.small import confident, letterboxed
 from tfyolo.errors import MissingExtraError, TfyoloError
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.export.tensorrt.runtime import read
 from tfyolo.export.tensorrt.writer import build_graph, engine_contract, with_contract
@@ -28,11 +29,13 @@ def small():
     """A network that sees things, and how to export it."""
     detector = confident(4, HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
-    return detector, ExportRequest(detector.model, detector.contract, HW, settings=settings)
+    return detector, ExportJob(
+        detector.model, detector.contract, ExportOptions(image_size=HW, nms_options=settings)
+    )
 
 
 def test_tensorrt_is_given_a_graph_with_its_own_suppression(small):
-    graph = build_graph(replace(small[1], nms="efficient", precision="float16")).graph
+    graph = build_graph(small[1].with_options(nms="efficient", precision="float16")).graph
     (plugin,) = (node for node in graph.node if node.op_type == "EfficientNMS_TRT")
     values = {a.name: a.i or a.f for a in plugin.attribute}
     assert values["max_output_boxes"] == 100
@@ -56,7 +59,7 @@ def test_a_box_has_one_class_unless_it_may_have_several(small):
     import onnxruntime
     from onnx import helper
 
-    request = replace(small[1], nms="efficient")
+    request = small[1].with_options(nms="efficient")
     model = build_graph(request)
     cut = next(i for i, node in enumerate(model.graph.node) if node.op_type == "EfficientNMS_TRT")
     del model.graph.node[cut:]
@@ -69,7 +72,9 @@ def test_a_box_has_one_class_unless_it_may_have_several(small):
     np.testing.assert_array_equal(best.max(-1), scores.max(-1))
     assert ((best > 0).sum(-1) == 1).all()
     assert ((scores > 0).sum(-1) == 4).all()
-    several = build_graph(replace(request, settings=replace(request.settings, multi_label=True)))
+    several = build_graph(
+        request.with_options(nms_options=replace(request.options.nms_options, multi_label=True))
+    )
     (plugin,) = (node for node in several.graph.node if node.op_type == "EfficientNMS_TRT")
     assert list(plugin.input) == ["boxes", "scores"]
 
@@ -123,7 +128,7 @@ def fake_tensorrt(builder):
 )
 def test_an_engine_is_built_of_the_graph_as_it_is_typed(small, tmp_path, monkeypatch, precision, kind):
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(FakeBuilder))
-    request = replace(small[1], nms="efficient", precision=precision)
+    request = small[1].with_options(nms="efficient", precision=precision)
     path = tmp_path / "x.engine"
     find_format("engine").write(request, path)
     contract, engine = read(path)
@@ -138,12 +143,12 @@ def test_a_builder_without_a_gpu_is_one_sentence(small, tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(builder))
     with pytest.raises(TfyoloError, match="NVIDIA GPU only, and there is none"):
-        find_format("engine").write(replace(small[1], nms="efficient"), tmp_path / "x.engine")
+        find_format("engine").write(small[1].with_options(nms="efficient"), tmp_path / "x.engine")
     assert not list(tmp_path.iterdir())
 
 
 def test_engine_file_without_a_gpu(small, tmp_path):
-    request = replace(small[1], nms="efficient")
+    request = small[1].with_options(nms="efficient")
     path = tmp_path / "x.engine"
     with pytest.raises(TfyoloError, match=r"tensorrt is not installed|NVIDIA GPU"):
         find_format("engine").write(request, path)

@@ -12,9 +12,10 @@ from tests.readers import read_with
 from tests.shared import SHARED
 from tfyolo.data.images.read import read_image
 from tfyolo.export.graph.module import make_module
-from tfyolo.export.graph.nms import GraphNmsOptions
 from tfyolo.export.graph.nodes import run_network
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.saved_model import writer as saved_model
 from tfyolo.export.tfjs.runtime import TfjsRuntime
 from tfyolo.inference.load import create, load
@@ -42,7 +43,11 @@ def request_of(name, nms):
         if isinstance(layer, keras.layers.BatchNormalization):
             # With a bias of zeros the converter takes what is added next for the bias.
             layer.beta.assign(keras.random.normal(layer.beta.shape))
-    return ExportRequest(detector.model, detector.contract, (size, size), nms, SETTINGS)
+    return ExportJob(
+        detector.model,
+        detector.contract,
+        ExportOptions(image_size=(size, size), nms=nms, nms_options=SETTINGS),
+    )
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from tests.shared import SHARED
 from tests.small import confident
 from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.export.runtime.decode import decode
 from tfyolo.export.tfjs import runtime as tfjs
@@ -52,14 +53,16 @@ def expected(cells_detector):
 def eighth(cells_detector, tmp_path_factory):
     """The blood cell detector with int8 weights: the request and its folder."""
     contract = cells_detector.contract.model_copy(update={"quantization": QuantizationSpec(ranges={})})
-    request = ExportRequest(cells_detector.model, contract, (320, 320), "none", precision="int8")
+    request = ExportJob(
+        cells_detector.model, contract, ExportOptions(image_size=(320, 320), nms="none", precision="int8")
+    )
     return request, export_model(request, ["tfjs"], tmp_path_factory.mktemp("int8") / "cells")["tfjs"]
 
 
 @pytest.fixture(scope="module")
 def small(tiny, tmp_path_factory):
     """An untrained detector of 64 pixels, in a folder that tests copy and damage."""
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64), "raw")
+    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64), nms="raw"))
     return export_model(request, ["tfjs"], tmp_path_factory.mktemp("small") / "tiny")["tfjs"]
 
 
@@ -241,7 +244,7 @@ def test_failed_export_leaves_the_last_folder(tiny, monkeypatch, tmp_path):
     (last / "model.json").write_text("the last one")
     (last / "tfyolo.json").write_text("{}")
     monkeypatch.setattr(exporter, "write_weights", lambda *_: 1 / 0)
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64), "raw")
+    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64), nms="raw"))
     with pytest.raises(ZeroDivisionError):
         export_model(request, ["tfjs"], tmp_path / "tiny")
     assert [file.name for file in tmp_path.iterdir()] == ["tiny_web_model"]
@@ -249,7 +252,7 @@ def test_failed_export_leaves_the_last_folder(tiny, monkeypatch, tmp_path):
 
 
 def test_convolution_in_groups_is_refused(tiny, tmp_path):
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64))
+    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64)))
     nodes = list(request.network.nodes)
     i = next(i for i, node in enumerate(nodes) if node.kind == "conv" and node.inputs[0] != "images")
     nodes[i] = replace(nodes[i], arguments={**nodes[i].arguments, "groups": 2})
@@ -265,7 +268,11 @@ def test_operation_that_tfjs_lacks_is_refused(tiny, monkeypatch, tmp_path):
     lacking = tfjs_graph.OPERATIONS - {"ResizeNearestNeighbor"}
     monkeypatch.setattr(tfjs_graph, "OPERATIONS", lacking)
     with pytest.raises(TfyoloError, match="lacks ResizeNearestNeighbor, which this network needs"):
-        export_model(ExportRequest(tiny.model, tiny.contract, (64, 64)), ["tfjs"], tmp_path / "tiny")
+        export_model(
+            ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64))),
+            ["tfjs"],
+            tmp_path / "tiny",
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -274,7 +281,9 @@ def test_operation_that_tfjs_lacks_is_refused(tiny, monkeypatch, tmp_path):
 def test_fewer_boxes_than_rows(tmp_path, nms):
     detector = confident(4, (32, 32))  # 63 boxes, and 100 rows
     settings = GraphNmsOptions(confidence=0.3)
-    request = ExportRequest(detector.model, detector.contract, (32, 32), nms, settings)
+    request = ExportJob(
+        detector.model, detector.contract, ExportOptions(image_size=(32, 32), nms=nms, nms_options=settings)
+    )
     found = load(export_model(request, ["tfjs"], tmp_path / "few")["tfjs"])(IMAGE)[0]
     expected = detector(IMAGE, rect=False, confidence=0.3)[0]
     assert 3 < len(expected) < 63

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import pytest
 
 from tests.shared import needs_shared
 from tests.small import confident, letterboxed
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.export.runtime.base import pixels_of
 from tfyolo.inference.load import create
@@ -39,17 +39,17 @@ def images() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def requests(images) -> dict[tuple[str, str], ExportRequest]:
+def requests(images) -> dict[tuple[str, str], ExportJob]:
     """A detector that finds a few objects and a classifier, each in float and in integers."""
     classifier = create(
         Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"), image_size=HW
     )
     options, made = CalibrationOptions(ranges="minmax", reconstruct=False), {}
     for task, model in (("detect", confident(4, HW)), ("classify", classifier)):
-        made[task, "float32"] = ExportRequest(model.model, model.contract, HW)
-        made[task, "float16"] = replace(made[task, "float32"], precision="float16")
+        made[task, "float32"] = ExportJob(model.model, model.contract, ExportOptions(image_size=HW))
+        made[task, "float16"] = made[task, "float32"].with_options(precision="float16")
         integer, contract = calibrate_model(model.model, model.contract, images, options)
-        made[task, "int8"] = ExportRequest(integer, contract, HW, precision="int8")
+        made[task, "int8"] = ExportJob(integer, contract, ExportOptions(image_size=HW, precision="int8"))
     return made
 
 
@@ -82,7 +82,9 @@ def compiled(path: Path, image: np.ndarray) -> dict[str, np.ndarray]:
 @needs_shared
 @pytest.mark.parametrize(("task", "precision", "nms"), CASES)
 def test_outputs_equal_the_interpreters(requests, images, tmp_path, task, precision, nms):
-    path = export_model(replace(requests[task, precision], nms=nms), ["tflite"], tmp_path / "best")["tflite"]
+    path = export_model(requests[task, precision].with_options(nms=nms), ["tflite"], tmp_path / "best")[
+        "tflite"
+    ]
     for image in images:
         pixels = pixels_of(image[None], precision == "int8")
         expected, found = interpreted(path, pixels), compiled(path, pixels)

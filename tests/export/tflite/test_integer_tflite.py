@@ -4,7 +4,6 @@ import re
 import sys
 import types
 from collections import namedtuple
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -13,9 +12,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow.lite.tools import flatbuffer_utils
 
-from tfyolo.export.graph.nms import GraphNmsOptions
 from tfyolo.export.graph.nodes import run_network
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.decode import softmax
 from tfyolo.export.tflite.flatbuffer import read
 from tfyolo.inference.load import create, load_runtime
@@ -49,12 +49,17 @@ def uneven(network: Network) -> Network:
     return network.with_weights(changed)
 
 
-def quantized(detector, change=lambda network: network) -> ExportRequest:
+def quantized(detector, change=lambda network: network) -> ExportJob:
     """A request for the integer network of a detector or classifier."""
     network = change(Network.of(detector.model, detector.contract.spec))
     network, ranges = calibrate(network, IMAGES, CalibrationOptions(ranges="minmax", reconstruct=False))
     model, contract = quantized_model(network, ranges, detector.contract)
-    return ExportRequest(model, contract, HW, settings=SETTINGS, precision="int8", images=IMAGES)
+    return ExportJob(
+        model,
+        contract,
+        ExportOptions(image_size=HW, nms_options=SETTINGS, precision="int8"),
+        calibration_images=IMAGES,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +70,7 @@ def write(tiny, tmp_path_factory):
     def run(nms: str, precision: str = "int8", name: str = "tflite") -> Path:
         if (nms, precision, name) not in done:
             stem = tmp_path_factory.mktemp("integer") / "uneven"
-            this = replace(request, nms=nms, precision=precision)
+            this = request.with_options(nms=nms, precision=precision)
             done[nms, precision, name] = export_model(this, [name], stem)[name]
         return done[nms, precision, name]
 
@@ -147,7 +152,7 @@ def test_classifier_equals_its_logits(tmp_path):
     classifier = create(Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat", "dog"))
     request = quantized(classifier, loud)
     paths = {
-        nms: export_model(replace(request, nms=nms), ["tflite"], tmp_path / nms)["tflite"]
+        nms: export_model(request.with_options(nms=nms), ["tflite"], tmp_path / nms)["tflite"]
         for nms in ("raw", "none")
     }
     logits = load_runtime(paths["raw"]).outputs
@@ -227,11 +232,11 @@ def test_a_score_that_equals_the_threshold_is_left_out(tmp_path, nms):
     """As in NumPy and in YOLOv5; integer heads give such scores."""
     detector = create(Path(__file__).parents[2] / "micro.yaml")
     detector.model.set_weights([np.zeros_like(x) for x in detector.model.get_weights()])  # all scores are 1/4
-    request = ExportRequest(detector.model, detector.contract, (64, 64), nms)
+    request = ExportJob(detector.model, detector.contract, ExportOptions(image_size=(64, 64), nms=nms))
     found = {}
     for threshold in (0.25, 0.2499):
         settings = GraphNmsOptions(confidence=threshold)
-        path = export_model(replace(request, settings=settings), ["tflite"], tmp_path / f"{threshold}")
+        path = export_model(request.with_options(nms_options=settings), ["tflite"], tmp_path / f"{threshold}")
         found[threshold] = len(load_runtime(path["tflite"])(np.zeros((1, 64, 64, 3), np.uint8), 0.0)[0])
     assert found[0.25] == 0
     assert found[0.2499] > 0

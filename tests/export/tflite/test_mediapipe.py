@@ -12,8 +12,9 @@ from PIL import Image
 from tests.readers import read_with
 from tests.shared import needs_shared
 from tests.small import confident, letterboxed
-from tfyolo.export.graph.nms import GraphNmsOptions
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.inference.load import create, load
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
@@ -32,16 +33,16 @@ def images(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def requests() -> dict[str, ExportRequest]:
+def requests() -> dict[str, ExportJob]:
     """A detector that finds a few dozen objects, in float and in integers."""
     detector = confident(80, HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=50)
-    request = ExportRequest(detector.model, detector.contract, HW, settings=settings)
+    request = ExportJob(detector.model, detector.contract, ExportOptions(image_size=HW, nms_options=settings))
     options = CalibrationOptions(ranges="minmax", reconstruct=False)
     model, contract = calibrate_model(detector.model, detector.contract, letterboxed(HW), options)
     return {
-        "float32": replace(request, nms="builtin"),
-        "int8": replace(request, model=model, contract=contract, precision="int8"),
+        "float32": request.with_options(nms="builtin"),
+        "int8": replace(request, model=model, contract=contract).with_options(precision="int8"),
     }
 
 
@@ -77,7 +78,7 @@ def test_image_classifier_gives_our_probabilities(images, tmp_path):
     classifier = create(
         Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"), image_size=HW
     )
-    request = ExportRequest(classifier.model, classifier.contract, HW)
+    request = ExportJob(classifier.model, classifier.contract, ExportOptions(image_size=HW))
     path = export_model(request, ["tflite"], tmp_path / "best")["tflite"]
     for result, found in zip(
         load(path)(images), read_with("mediapipe_tasks", "classify", path, *images), strict=True

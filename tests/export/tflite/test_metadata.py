@@ -12,7 +12,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from tests.readers import read_with
-from tfyolo.export.options import ExportRequest, export_model
+from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.options import ExportOptions
 from tfyolo.inference.load import create
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
@@ -36,18 +37,18 @@ def files(tiny, tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("metadata")
     keras.utils.set_random_seed(0)
     cls = create(Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"))
-    request = ExportRequest(tiny.model, tiny.contract, (64, 64))
+    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64)))
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     model, contract = calibrate_model(
         tiny.model, tiny.contract, images, CalibrationOptions(reconstruct=False)
     )
     requests = {
         "postprocess": request,
-        "builtin": replace(request, nms="builtin", precision="float16"),
-        "none": replace(request, nms="none"),
-        "raw": replace(request, nms="raw"),
-        "int8": replace(request, model=model, contract=contract, precision="int8"),
-        "classifier": ExportRequest(cls.model, cls.contract, (64, 64)),
+        "builtin": request.with_options(nms="builtin", precision="float16"),
+        "none": request.with_options(nms="none"),
+        "raw": request.with_options(nms="raw"),
+        "int8": replace(request, model=model, contract=contract).with_options(precision="int8"),
+        "classifier": ExportJob(cls.model, cls.contract, ExportOptions(image_size=(64, 64))),
     }
     return {kind: export_model(this, ["tflite"], folder / kind)["tflite"] for kind, this in requests.items()}
 

@@ -14,7 +14,8 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tests.fuzz import tflite as fuzzer
 from tfyolo.errors import TfyoloError
-from tfyolo.export.options import ExportRequest
+from tfyolo.export.job import ExportJob
+from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.export.tflite.runtime import LiteRtRuntime
 from tfyolo.export.tflite.vetting import check
@@ -28,7 +29,9 @@ from tfyolo.export.tflite.vetting.schema import BUILTINS, OPTIONS, TABLES, TYPES
 def file(tiny, tmp_path_factory) -> Path:
     """A small float detector with TFLite_Detection_PostProcess inside."""
     path = tmp_path_factory.mktemp("tflite") / "tiny.tflite"
-    find_format("tflite").write(ExportRequest(tiny.model, tiny.contract, (64, 64), nms="postprocess"), path)
+    find_format("tflite").write(
+        ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64), nms="postprocess")), path
+    )
     return path
 
 

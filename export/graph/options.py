@@ -1,0 +1,35 @@
+"""Options of the non-maximum suppression (NMS) inside an exported graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GraphNmsOptions:
+    """Options of the non-maximum suppression (NMS) inside an exported graph.
+
+    They are constants of the exported file. `NmsOptions` are those of NMS in NumPy, which may differ in each
+    call.
+
+    Attributes:
+        confidence: confidence threshold; boxes with a lower score are removed. 0 to 1.
+        iou: IoU threshold; of two boxes of a class with a larger IoU, the lower-scoring one is suppressed.
+        max_detections: maximum number of boxes per image, the rows of the outputs.
+        candidates: number of boxes of highest objectness that are decoded and take part in NMS.
+        multi_label: let a box have several classes, as when mAP is measured; by default its best one.
+        agnostic: let boxes of different classes suppress each other.
+        per_class: maximum number of boxes per class and image; None for no limit besides `max_detections`.
+
+    Example:
+        >>> GraphNmsOptions(confidence=0.4).iou
+        0.45
+    """
+
+    confidence: float = 0.25
+    iou: float = 0.45
+    max_detections: int = 100
+    candidates: int = 1000
+    multi_label: bool = False
+    agnostic: bool = False
+    per_class: int | None = None
