@@ -13,9 +13,9 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.base import Sharing
 from tfyolo.export.runtime.inspection import Inspection
-from tfyolo.export.tflite.inspect import inspect_flatbuffer
+from tfyolo.export.tflite.inspection import inspect_flatbuffer
 from tfyolo.export.tflite.runtime import LiteRtRuntime
-from tfyolo.export.tflite.vetting.movement import EDGE_TPU
+from tfyolo.export.tflite.vetting.data_movement import EDGE_TPU
 from tfyolo.models.contract import Contract
 
 LIBRARIES = {"linux": "libedgetpu.so.1", "darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}

@@ -11,7 +11,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.base import Runtime, Sharing, check_outputs, pixels_of
 from tfyolo.export.runtime.inspection import Inspection
-from tfyolo.export.tflite.inspect import inspect_flatbuffer
+from tfyolo.export.tflite.inspection import inspect_flatbuffer
 from tfyolo.export.tflite.vetting.check import check_model
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.quiet import hidden_stderr

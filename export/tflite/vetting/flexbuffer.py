@@ -1,6 +1,6 @@
-"""Options of custom operators: a FlexBuffer that holds one map of numbers, read with every offset checked.
+"""Reader of the options of custom operators: a FlexBuffer with one map of numbers.
 
-The kernel of TFLite_Detection_PostProcess follows offsets in it without a check.
+Every offset is checked before it is followed: the kernel of TFLite_Detection_PostProcess does not check them.
 
 Source: https://flatbuffers.dev/flexbuffers_internals (layout of maps, keys and typed values).
 """
@@ -19,10 +19,10 @@ _MAX_ENTRIES = 64
 
 
 def read_map(data: bytes) -> dict[str, int | float]:
-    """The entries of a map.
+    """Read the entries of a map.
 
     Args:
-        data: the whole FlexBuffer.
+        data: content of the FlexBuffer.
 
     Raises:
         DamagedError: it is anything but a map of names, in order, to numbers.
@@ -41,43 +41,43 @@ def read_map(data: bytes) -> dict[str, int | float]:
     if count > _MAX_ENTRIES or keys_width not in (1, 2, 4, 8):
         raise DamagedError("its options have too many entries")
     if _unsigned(data, keys - keys_width, keys_width) != count or start + count * (width + 1) > size:
-        raise DamagedError("its options reach beyond their end")
+        raise DamagedError("its options contain an offset beyond their end")
     found: dict[str, int | float] = {}
     names: list[bytes] = []
     for i in range(count):
         begin = _follow(data, keys + i * keys_width, keys_width)
         end = data.find(b"\0", begin)
         if end < 0:
-            raise DamagedError("a name in its options does not end")
+            raise DamagedError("a name in its options is not terminated")
         names.append(data[begin:end])
         packed = data[start + count * width + i]
         found[names[-1].decode("ascii", "replace")] = _value(data, start + i * width, width, packed)
-    if names != sorted(set(names)):  # looked up by bisection
-        raise DamagedError("names in its options are not in order")
+    if names != sorted(set(names)):  # kernels look names up by bisection
+        raise DamagedError("names in its options are not sorted")
     return found
 
 
 def _value(data: bytes, at: int, width: int, packed: int) -> int | float:
-    """A number in its place: such values are as wide as the map's."""
+    """Return the number at an offset; numbers are stored inline, as wide as the map's entries."""
     kind = packed >> 2
     if kind == _FLOAT and width in (4, 8):
         value: float = struct.unpack_from("<f" if width == 4 else "<d", data, at)[0]
         return value
     if kind not in _FORMATS:
-        raise DamagedError("its options hold more than numbers")
+        raise DamagedError("its options have values that are not numbers")
     number: int = struct.unpack_from("<" + _FORMATS[kind][width.bit_length() - 1], data, at)[0]
     return number
 
 
 def _unsigned(data: bytes, at: int, width: int) -> int:
     if at < 0 or at + width > len(data):
-        raise DamagedError("its options reach beyond their end")
+        raise DamagedError("its options contain an offset beyond their end")
     return int.from_bytes(data[at : at + width], "little")
 
 
 def _follow(data: bytes, at: int, width: int) -> int:
-    """Where an offset, which counts backwards, leads."""
+    """Return the position that a relative offset, which counts backwards, points to."""
     target = at - _unsigned(data, at, width)
     if target < 0:
-        raise DamagedError("its options reach beyond their end")
+        raise DamagedError("its options contain an offset beyond their end")
     return target

@@ -1,7 +1,7 @@
-"""The tables of TensorFlow Lite's flatbuffer schema that a detector's file can hold, field by field.
+"""Tables of TensorFlow Lite's flatbuffer schema that an exported model can have, field by field.
 
-A field stands at the index of its identifier in schema.fbs. `None` marks a field that no exported detector
-has: its presence refuses the file, since the interpreter would read what nobody has verified.
+The index of a field is its field identifier in schema.fbs. `None` marks a field that exported models do not
+have: a file with such a field is refused, since the interpreter would read values that were not verified.
 tests/export/tflite/test_vetting.py compares the numbers of fields with LiteRT's own schema.
 
 Source: https://github.com/tensorflow/tensorflow/blob/v2.18.0/tensorflow/compiler/mlir/lite/schema/schema.fbs
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SCALARS = {"bool": "B", "u8": "B", "i8": "b", "i32": "i", "u32": "I", "u64": "Q", "f32": "f"}
-"""Kinds of scalars and their format in `struct`."""
+"""Kinds of scalars and their `struct` formats."""
 ITEM_BYTES = {"bool": 1, "u8": 1, "i8": 1, "i32": 4, "u32": 4, "u64": 8, "f32": 4, "i64": 8}
 
 
@@ -22,27 +22,27 @@ class Field:
     """One field of a table.
 
     Attributes:
-        name: as in schema.fbs.
-        kind: a key of `SCALARS`; `string`; `vector` of scalars; `table` or `tables` of another kind; `union`,
-            whose type is the field before it.
-        of: of a vector the kind of its items, of tables their name.
-        default: of a scalar that the file leaves out.
-        most: largest length of a vector.
+        name: name in schema.fbs.
+        kind: a key of `SCALARS`, `string`, `vector` (of scalars), `table`, `tables` (a vector of tables), or
+            `union`, whose type is in the field before it.
+        item_type: kind of the items of a vector; name of the tables of `table` and `tables`.
+        default: value of a scalar that is not in the file.
+        max_length: maximum length of a vector.
     """
 
     name: str
     kind: str
-    of: str = ""
+    item_type: str = ""
     default: Any = 0
-    most: int = 2**31
+    max_length: int = 2**31
 
 
-def _vector(name: str, of: str, most: int = 2**31) -> Field:
-    return Field(name, "vector", of, None, most)
+def _vector(name: str, item_type: str, max_length: int = 2**31) -> Field:
+    return Field(name, "vector", item_type, None, max_length)
 
 
-def _tables(name: str, of: str, most: int) -> Field:
-    return Field(name, "tables", of, (), most)
+def _tables(name: str, item_type: str, max_length: int) -> Field:
+    return Field(name, "tables", item_type, (), max_length)
 
 
 def _scalars(kind: str, *names: str, default: Any = 0) -> tuple[Field, ...]:
@@ -50,7 +50,7 @@ def _scalars(kind: str, *names: str, default: Any = 0) -> tuple[Field, ...]:
 
 
 MAX_TENSORS = 20_000
-"""Per file; the largest YOLOv5 export has 2,000."""
+"""Maximum number of tensors; the largest YOLOv5 export has 2,000."""
 MAX_RANK = 6
 
 TABLES: dict[str, tuple[Field | None, ...]] = {

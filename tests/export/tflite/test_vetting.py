@@ -1,4 +1,4 @@
-"""Verification of `.tflite` files: what exporters write passes, what would crash an interpreter does not."""
+"""Verification of `.tflite` files: exported files pass, files that would crash an interpreter do not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def file(tiny, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def changed(file, tmp_path):
-    """A function that changes the model as an object and writes it with the archive of the original."""
+    """A function that modifies the model as an object and writes it with the zip archive of the original."""
 
     def write(change) -> Path:
         data = file.read_bytes()
@@ -53,45 +53,45 @@ def changed(file, tmp_path):
 
 
 def operator(model, graph, name):
-    """The first operator of a kind."""
+    """Return the first operator of a kind."""
     number = getattr(schema.BuiltinOperator, name)
     codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     return next(x for x in graph.operators if codes[x.opcodeIndex] == number)
 
 
-def constant(model, graph, index, values):
-    """Give a constant tensor other values."""
+def set_constant(model, graph, index, values):
+    """Set the values of a constant tensor."""
     model.buffers[graph.tensors[index].buffer].data = np.frombuffer(np.array(values).tobytes(), np.uint8)
 
 
-def test_a_good_file_passes_and_runs(file, changed):
+def test_exported_file_passes_and_runs(file, changed):
     graph = check_model(file.read_bytes(), file)
-    assert graph.signed
+    assert graph.has_signature
     assert graph.inputs["images"].shape == (1, 64, 64, 3)
     assert graph.outputs["detection_boxes"].shape == (1, 100, 4)
-    again = changed(lambda model, graph: None)  # what `changed` writes is right but for the change
+    again = changed(lambda model, graph: None)  # `changed` itself writes valid files
     image = np.zeros((1, 64, 64, 3), np.uint8)
     found, expected = (LiteRtRuntime(path, 1)(image, 0.1)[0] for path in (again, file))
     np.testing.assert_array_equal(found.scores, expected.scores)
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))
-def test_tables_have_the_fields_of_the_schema(name):
+def test_tables_have_as_many_fields_as_the_schema(name):
     begin = getattr(schema, f"{name}Start")
     (count,) = re.findall(r"StartObject\((\d+)\)", inspect.getsource(begin))
     assert len(TABLES[name]) == int(count)
 
 
-def test_numbers_are_those_of_the_schema():
+def test_enum_values_equal_the_schema():
     assert {getattr(schema.BuiltinOperator, name): name for name in BUILTINS.values()} == BUILTINS
     assert {getattr(schema.BuiltinOptions, name): name for name in OPTIONS.values()} == OPTIONS
     assert {getattr(schema.TensorType, name.upper()): name for name in TYPES.values()} == TYPES
     assert set(BUILTINS.values()) <= set(check.RULES)
-    assert {rule.options for rule in check.RULES.values()} <= {*OPTIONS.values(), ""}
+    assert {rule.options_table for rule in check.RULES.values()} <= {*OPTIONS.values(), ""}
 
 
-def put(owner, field, at, value):
-    """Change one number of an array."""
+def set_element(owner, field, at, value):
+    """Set one element of an array."""
     values = np.array(getattr(owner, field))
     values[at] = value
     setattr(owner, field, values)
@@ -111,12 +111,12 @@ def _kernel(model, graph):
 
 
 def _padding(model, graph):
-    constant(model, graph, operator(model, graph, "PAD").inputs[1], np.full(8, 2**30, np.int32))
+    set_constant(model, graph, operator(model, graph, "PAD").inputs[1], np.full(8, 2**30, np.int32))
 
 
 def _slice(model, graph):
     strides = operator(model, graph, "STRIDED_SLICE").inputs[3]
-    constant(model, graph, strides, np.zeros(graph.tensors[strides].shape, np.int32))
+    set_constant(model, graph, strides, np.zeros(graph.tensors[strides].shape, np.int32))
 
 
 def _axis(model, graph):
@@ -124,15 +124,15 @@ def _axis(model, graph):
 
 
 def _index(model, graph):
-    put(graph.operators[3], "inputs", 0, len(graph.tensors))
+    set_element(graph.operators[3], "inputs", 0, len(graph.tensors))
 
 
 def _negative_output(model, graph):
-    put(graph.operators[3], "outputs", 0, -1)
+    set_element(graph.operators[3], "outputs", 0, -1)
 
 
 def _missing_input(model, graph):
-    put(operator(model, graph, "MUL"), "inputs", 0, -1)
+    set_element(operator(model, graph, "MUL"), "inputs", 0, -1)
 
 
 def _buffer(model, graph):
@@ -145,18 +145,18 @@ def _short_constant(model, graph):
 
 
 def _input_shape(model, graph):
-    put(graph.tensors[graph.inputs[0]], "shape", 1, 65_536)
+    set_element(graph.tensors[graph.inputs[0]], "shape", 1, 65_536)
 
 
 def _variable(model, graph):
     graph.tensors[operator(model, graph, "MUL").outputs[0]].isVariable = True
 
 
-def _late(model, graph):
+def _reordered(model, graph):
     graph.operators.insert(0, graph.operators.pop())
 
 
-def _twice(model, graph):
+def _written_twice(model, graph):
     graph.operators.append(graph.operators[0])
 
 
@@ -203,12 +203,12 @@ def _many_scales(model, graph):
 
 
 CHANGES = {
-    _stride: "stride, dilation or kernel of 0",
+    _stride: "stride, dilation or kernel size of 0",
     _no_options: "no options, not Conv2DOptions",
-    _kernel: "stride, dilation or kernel of 0",
-    _padding: "(PAD): it gives",
+    _kernel: "stride, dilation or kernel size of 0",
+    _padding: "(PAD): its output has the shape",
     _slice: "it has the stride 0",
-    _axis: "it has axis 9 of",
+    _axis: "axis 9 is out of range",
     _index: "an input of operator 3",
     _negative_output: "an output of operator 3",
     _missing_input: "an input is missing",
@@ -216,43 +216,44 @@ CHANGES = {
     _short_constant: "bytes, but its shape",
     _input_shape: "but the file says",
     _variable: "is a variable",
-    _late: "which nothing before it has written",
-    _twice: "which has its values already",
-    _control_flow: "no exported detector has it",
-    _custom: "(FlexWriteFile): no exported detector has it",
+    _reordered: "which no earlier operator writes",
+    _written_twice: "which is a constant, an input, or written before",
+    _control_flow: "the operator is not on the allow-list",
+    _custom: "(FlexWriteFile): the operator is not on the allow-list",
     _subgraphs: "2 subgraphs",
     _signature: "one of the signature's outputs has the index",
     _regular_nms: "TFLite_Detection_PostProcess",
     _scale: "has a scale of nan",
-    _name: "is not text",
+    _name: "is not valid UTF-8",
     _many_scales: "has 3 scales for the shape",
 }
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__.strip("_"))
-def test_what_kernels_would_believe_is_refused(changed, change):
+def test_invalid_operators_are_refused(changed, change):
     path = changed(change)
     with pytest.raises(TfyoloError, match=re.escape(CHANGES[change])) as caught:
         LiteRtRuntime(path, 1)
     assert caught.value.path == path
 
 
-@pytest.mark.parametrize(("name", "bound", "message"), [
-    ("MAX_MEMORY", 1000, "GiB of memory"), ("MAX_WORK", 1000, "times per image")
-])  # fmt: skip
-def test_memory_and_work_are_bounded(file, monkeypatch, name, bound, message):
+@pytest.mark.parametrize(
+    ("name", "bound", "message"),
+    [("MAX_MEMORY", 1000, "GiB of memory"), ("MAX_MULTIPLICATIONS", 1000, "multiplications per image")],
+)
+def test_memory_and_multiplications_are_bounded(file, monkeypatch, name, bound, message):
     monkeypatch.setattr(check, name, bound)
     with pytest.raises(TfyoloError, match=message):
         check_model(file.read_bytes(), file)
 
 
-def test_memory_is_that_of_what_lives_at_once(file):
-    """Neither one tensor alone nor all of them together."""
+def test_peak_memory(file):
+    """More than the input alone, less than all tensors together."""
     graph = check_model(file.read_bytes(), file)
-    assert 4 * 64 * 64 * 3 < check._memory(graph) < sum(x.bytes for x in graph.tensors)
+    assert 4 * 64 * 64 * 3 < check.peak_memory(graph) < sum(x.bytes for x in graph.tensors)
 
 
-def test_mutations_end_in_a_graph_or_a_sentence(file):
+def test_mutated_files_pass_or_raise_a_printable_error(file):
     data, outcomes = file.read_bytes(), []
     for case in range(150):
         content = fuzzer.mutate(data, random.Random(case))
@@ -264,7 +265,7 @@ def test_mutations_end_in_a_graph_or_a_sentence(file):
     assert 20 < sum(outcomes) < 130
 
 
-def test_every_cut_is_refused(file):
+def test_truncated_files_are_refused(file):
     data = file.read_bytes()
     model = data[: data.find(b"PK\x03\x04")]
     for length in range(0, len(model) - 1, 997):
@@ -275,6 +276,6 @@ def test_every_cut_is_refused(file):
 @pytest.mark.parametrize(
     "data", [b"", b"\x00", b"\x01\x02\x03", b"\xff" * 40, bytes(range(200)), b"\0" * 5000]
 )
-def test_options_of_custom_operators_that_are_no_map(data):
+def test_custom_options_that_are_not_a_map(data):
     with pytest.raises(DamagedError):
         read_map(data)

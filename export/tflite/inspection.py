@@ -44,7 +44,7 @@ def inspect_flatbuffer(path: Path) -> Inspection:
 
 def _named(graph: Graph, contract: Contract, path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Inputs and outputs; a compiler that loses the signature keeps the order that the contract notes."""
-    if graph.signed:
+    if graph.has_signature:
         return graph.inputs, graph.outputs
     names = contract.export.get("outputs") or list(graph.outputs)
     if len(names) != len(graph.outputs) or len(graph.inputs) != 1:
