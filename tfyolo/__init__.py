@@ -35,8 +35,8 @@ if TYPE_CHECKING:
         validate_classifier,
     )
     from tfyolo.evaluation.validator import Metrics, ValOptions, validate
-    from tfyolo.export.graph.options import GraphNmsOptions
-    from tfyolo.export.options import ExportOptions
+    from tfyolo.export.graph.nms import GraphNmsOptions
+    from tfyolo.export.options import ExportRequest, export_model
     from tfyolo.inference.classifier import Classification
     from tfyolo.inference.nms import NmsOptions
     from tfyolo.inference.results import Result
@@ -64,8 +64,8 @@ _PUBLIC = {
     "ClassifyResult": "tfyolo.training.classify.train",
     "ClassifyValOptions": "tfyolo.evaluation.classification",
     "Detector": "tfyolo.api.detector",
-    "ExportOptions": "tfyolo.export.options",
-    "GraphNmsOptions": "tfyolo.export.graph.options",
+    "ExportRequest": "tfyolo.export.options",
+    "GraphNmsOptions": "tfyolo.export.graph.nms",
     "Metrics": "tfyolo.evaluation.validator",
     "NmsOptions": "tfyolo.inference.nms",
     "QatOptions": "tfyolo.quantization.qat_options",
@@ -79,6 +79,7 @@ _PUBLIC = {
     "backbone": "tfyolo.api.backbone",
     "build_model": "tfyolo.models.build",
     "create": "tfyolo.api.load",
+    "export_model": "tfyolo.export.options",
     "list_models": "tfyolo.models.registry",
     "load": "tfyolo.api.load",
     "load_spec": "tfyolo.models.registry",
@@ -95,11 +96,6 @@ _PUBLIC = {
 # Names of earlier releases, which work for one more release with a DeprecationWarning:
 # old name -> (what to write instead, where the object is: "module" for a module, or "module:name").
 _RENAMED = {
-    "ExportRequest": (
-        "`Detector.export`, whose arguments are the fields of `tfyolo.ExportOptions`",
-        "tfyolo.export.deprecated:ExportRequest",
-    ),
-    "export_model": ("`Detector.export`", "tfyolo.export.deprecated:export_model"),
     "datasets": ("`tfyolo.make_shapes`", "tfyolo.data.synthetic"),
 }
 
@@ -113,7 +109,7 @@ __all__ = [
     "ClassifyResult",
     "ClassifyValOptions",
     "Detector",
-    "ExportOptions",
+    "ExportRequest",
     "GraphNmsOptions",
     "Metrics",
     "NmsOptions",
@@ -129,6 +125,7 @@ __all__ = [
     "backbone",
     "build_model",
     "create",
+    "export_model",
     "list_models",
     "load",
     "load_spec",
