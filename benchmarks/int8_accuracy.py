@@ -59,8 +59,8 @@ class Measured:
         """Detections of one image, in pixels of the input: this model's and the float model's."""
         self.near.add_detections(exact, found)
         boxes, truth = box.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
-        correct = match(boxes, found.classes, truth, sample.classes)
-        self.rows.setdefault(split, []).append((correct, found.scores, found.classes, sample.classes))
+        correct = match(boxes, found.class_ids, truth, sample.classes)
+        self.rows.setdefault(split, []).append((correct, found.scores, found.class_ids, sample.classes))
 
     def mean_ap(self, *splits: str) -> tuple[float, float]:
         """mAP50-95 and mAP50."""

@@ -122,7 +122,7 @@ def detections(found: Any, candidates: Any) -> tuple[float, float, int, int]:
     label, scores = candidates.scores.argmax(1), candidates.scores.max(1)
     far = np.abs(found.boxes_xyxy_px[:, None] - candidates.boxes_xyxy_px[None]).max(-1)
     far[np.abs(found.scores[:, None] - scores[None]) > SCORE] = np.inf
-    far[found.classes[:, None] != label[None]] = np.inf
+    far[found.class_ids[:, None] != label[None]] = np.inf
     corners = far.min(1).max(initial=0)
     return float(score), float(corners), abs(len(expected) - len(found)), len(expected)
 

@@ -42,9 +42,9 @@ def _memory_of_a_module_is_given_back():
 def nano():
     """The official yolov5n as a detector."""
     require_shared()
-    from tfyolo.inference.load import load
+    from tfyolo.inference.load import load_predictor
 
-    return load(SHARED / "weights" / "yolov5n.pt")
+    return load_predictor(SHARED / "weights" / "yolov5n.pt")
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +52,10 @@ def tiny():
     """An untrained detector of four classes at 64 pixels: milliseconds an image, always the same weights."""
     import keras
 
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
 
     keras.utils.set_random_seed(0)
-    return create(Path(__file__).with_name("tiny.yaml"), names=("ant", "bee", "cat", "dog"))
+    return create_predictor(Path(__file__).with_name("tiny.yaml"), names=("ant", "bee", "cat", "dog"))
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +79,9 @@ def image(tmp_path) -> Path:
 def cells_detector():
     """The blood cell detector: real weights, three classes, 320 pixels."""
     require_shared()
-    from tfyolo.inference.load import load
+    from tfyolo.inference.load import load_predictor
 
-    return load(SHARED / "weights" / "bccd_yolov5n_320.pt", 320)
+    return load_predictor(SHARED / "weights" / "bccd_yolov5n_320.pt", 320)
 
 
 @pytest.fixture(scope="session")

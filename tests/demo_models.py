@@ -24,7 +24,7 @@ from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.tflite.metadata import attach_files
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.models.contract import FILE_NAME, Contract
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
@@ -68,7 +68,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
         )
         with hidden_stderr():
             path = export_model(request, [form], folder / f"{precision}-{nms}")[form]
-        run = load(path)
+        run = load_predictor(path)
         found = {image.name: _described(run(image, confidence=0.25, iou=0.45)[0]) for image in images}
         expected.append(
             {
@@ -102,7 +102,7 @@ def _classifier(folder: Path, images: list[Path]) -> None:
     model = decided(("ant", "bee", "cat"), (64, 96), images)
     request = ExportJob(model.model, model.contract, ExportOptions(image_size=(64, 96)))
     with hidden_stderr():
-        run = load(export_model(request, ["tflite"], folder / "classifier")["tflite"])
+        run = load_predictor(export_model(request, ["tflite"], folder / "classifier")["tflite"])
     found = {image.name: dict(row[1:] for row in run(image)[0].top()) for image in images}
     (folder / "classifier.json").write_text(json.dumps(found))
 
@@ -119,7 +119,7 @@ def _score_step(path: Path) -> float:
 
 
 def _described(result: object) -> list[dict[str, object]]:
-    rows = zip(result.boxes_xyxy_px.tolist(), result.scores.tolist(), result.classes.tolist(), strict=True)
+    rows = zip(result.boxes_xyxy_px.tolist(), result.scores.tolist(), result.class_ids.tolist(), strict=True)
     return [{"box": box, "score": score, "classId": kind} for box, score, kind in rows]
 
 

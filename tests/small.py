@@ -10,8 +10,8 @@ from tests.shared import SHARED
 from tfyolo.data.images.center_crop import center_crop
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.images.read import read_image
-from tfyolo.inference.classifier import Classifier
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.classification import ClassificationPredictor
+from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.models.build import call_heads
 
 IMAGES = [SHARED / "images" / name for name in ("bus.jpg", "zidane.jpg")]
@@ -23,19 +23,21 @@ def letterboxed(hw: tuple[int, int]) -> np.ndarray:
     return np.stack([Letterbox.fit(image.shape[:2], hw).apply(image) for image in images])
 
 
-def confident(classes: int, hw: tuple[int, int], config: str = "tiny.yaml") -> Detector:
+def confident(classes: int, hw: tuple[int, int], config: str = "tiny.yaml") -> DetectionPredictor:
     """A configuration of this folder with random weights, rescaled so that it sees things here and there."""
     import keras
 
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
 
     keras.utils.set_random_seed(classes)
     names = tuple(f"thing{i}" for i in range(classes))
-    detector = create(Path(__file__).with_name(config), classes=classes, image_size=hw, names=names)
+    detector = create_predictor(Path(__file__).with_name(config), classes=classes, image_size=hw, names=names)
     return rescaled(detector, hw)
 
 
-def rescaled(detector: Detector, hw: tuple[int, int], images: np.ndarray | None = None) -> Detector:
+def rescaled(
+    detector: DetectionPredictor, hw: tuple[int, int], images: np.ndarray | None = None
+) -> DetectionPredictor:
     """The same detector, its heads rescaled so that its outputs vary between the boxes of an image.
 
     Args:
@@ -58,14 +60,14 @@ def rescaled(detector: Detector, hw: tuple[int, int], images: np.ndarray | None 
     return detector
 
 
-def decided(names: tuple[str, ...], hw: tuple[int, int], paths: list[Path]) -> Classifier:
+def decided(names: tuple[str, ...], hw: tuple[int, int], paths: list[Path]) -> ClassificationPredictor:
     """`tiny-cls.yaml` with random weights, its last layer rescaled so that it tells some images apart."""
     import keras
 
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
 
     keras.utils.set_random_seed(0)
-    classifier = create(Path(__file__).with_name("tiny-cls.yaml"), names=names, image_size=hw)
+    classifier = create_predictor(Path(__file__).with_name("tiny-cls.yaml"), names=names, image_size=hw)
     images = np.stack([center_crop(read_image(path), hw) for path in paths])
     for layer in classifier.model.layers:  # signals would vanish in the untrained normalization
         if type(layer).__name__ == "Conv2D":

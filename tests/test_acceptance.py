@@ -11,7 +11,7 @@ from tfyolo.evaluation.validator import ValOptions, validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 
 COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"
 
@@ -19,7 +19,7 @@ COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"
 @pytest.mark.parametrize(("split", "map50", "map50_95"), [("train", 0.559, 0.364), ("val", 0.528, 0.343)])
 def test_map_of_yolov5n_equals_pytorch(nano, split, map50, map50_95):
     # PyTorch's figures come from rectangular batches of eight, which decide how much each image is padded.
-    metrics = validate(nano, COCO128, ValOptions(split=split, batch=8, plots=False))
+    metrics = validate(nano, COCO128, ValOptions(split=split, batch_size=8, plots=False))
     assert metrics.map50_95 == pytest.approx(map50_95, abs=0.003)
     assert metrics.map50 == pytest.approx(map50, abs=0.003)
 
@@ -32,7 +32,7 @@ def test_map_of_exported_tflite(nano, tmp_path):
         ExportOptions(image_size=(640, 640), nms="postprocess", nms_options=settings),
     )
     path = export_model(request, ["tflite"], tmp_path / "yolov5n")["tflite"]
-    metrics = validate(load(path), COCO128, ValOptions(plots=False))
+    metrics = validate(load_predictor(path), COCO128, ValOptions(plots=False))
     assert metrics.map50_95 >= 0.325
 
 

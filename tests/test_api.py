@@ -25,7 +25,7 @@ from tfyolo.data import synthetic as datasets
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
+from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
 from tfyolo.evaluation.validator import ValOptions, validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
@@ -97,7 +97,7 @@ def assert_same_results(detector, other, **options):
     for one, two in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one.boxes_xyxy_px, two.boxes_xyxy_px)
         np.testing.assert_array_equal(one.scores, two.scores)
-        np.testing.assert_array_equal(one.classes, two.classes)
+        np.testing.assert_array_equal(one.class_ids, two.class_ids)
 
 
 # What is shown
@@ -139,7 +139,7 @@ def test_names_from_files_cannot_rewrite_the_terminal():
     assert "cat\\x1b[2J" in repr(detector)
     result = detector(np.zeros((32, 32, 3), np.uint8))[0]
     box, score = np.zeros((1, 4), np.float32), np.ones(1, np.float32)
-    one = replace(result, boxes_xyxy_px=box, scores=score, classes=np.zeros(1, int))
+    one = replace(result, boxes_xyxy_px=box, scores=score, class_ids=np.zeros(1, int))
     assert repr(one) == "1 cat\\x1b[2J in 32x32"
 
 
@@ -254,7 +254,7 @@ def test_a_classifier_has_the_same_methods(classifier, colors, tmp_path):
     )
     assert_equal_weights(classifier.model, load_model(result.best)[0])
     metrics = classifier.evaluate(colors)
-    wanted = validate_classifier(classifier, colors, ClassifyValOptions())
+    wanted = validate_classifier(classifier, colors, ClassifierValOptions())
     assert (metrics.top1, metrics.loss) == (wanted.top1, wanted.loss)
     quantized = classifier.quantize(colors, steps=0, calibration=4)
     assert isinstance(quantized, tfyolo.Classifier)
@@ -320,7 +320,7 @@ def test_wrong_options_of_fit_are_refused_before_a_folder_is_made(micro, shapes,
 
 def test_predictions_and_loading_are_refused_in_the_words_of_python(micro, exported):
     with pytest.raises(TfyoloError, match="choose classes within 0 to 2"):
-        micro.predict(np.zeros((8, 8, 3), np.uint8), classes=[3])
+        micro.predict(np.zeros((8, 8, 3), np.uint8), class_ids=[3])
     with pytest.raises(
         TfyoloError, match=r"leave out image_size, or export again with image_size=\(96, 64\)"
     ):

@@ -139,26 +139,26 @@ def write_image(path):
 def table(path):
     from tfyolo.inference.results import Result
     from tfyolo.inference.sources import Frame
-    from tfyolo.inference.writers import Outputs, Writer
+    from tfyolo.inference.writers import OutputOptions, ResultWriter
 
     boxes = np.tile(np.float32([1, 1, 9, 9]), (50, 1))
     result = Result(
         boxes, np.ones(50, np.float32), np.zeros(50, np.int64), ("a",), np.zeros((16, 16, 3), np.uint8)
     )
-    with Writer(Outputs(path.parent, images=False, csv=True)) as writer:
+    with ResultWriter(OutputOptions(path.parent, images=False, csv=True)) as writer:
         writer.write(Frame(Path("a.jpg"), "a.jpg", result.image), result)
 
 
 def labels(path):
     from tfyolo.inference.results import Result
     from tfyolo.inference.sources import Frame
-    from tfyolo.inference.writers import Outputs, Writer
+    from tfyolo.inference.writers import OutputOptions, ResultWriter
 
     boxes = np.tile(np.float32([1, 1, 9, 9]), (50, 1))
     result = Result(
         boxes, np.ones(50, np.float32), np.zeros(50, np.int64), ("a",), np.zeros((16, 16, 3), np.uint8)
     )
-    with Writer(Outputs(path.parent.parent, images=False, txt=True)) as writer:
+    with ResultWriter(OutputOptions(path.parent.parent, images=False, txt=True)) as writer:
         writer.write(Frame(Path("a.jpg"), "a.jpg", result.image), result)
 
 
@@ -231,13 +231,13 @@ def test_crops(tmp_path, monkeypatch):
 def test_videos_that_opencv_cuts_short(tmp_path, monkeypatch):
     from tfyolo.inference.results import Result
     from tfyolo.inference.sources import Frame, Video
-    from tfyolo.inference.writers import Outputs, Writer
+    from tfyolo.inference.writers import OutputOptions, ResultWriter
 
     random = np.random.default_rng(0)
     video = Video("a.mp4", 25.0, 3)
 
     def write():
-        with Writer(Outputs(tmp_path)) as writer:
+        with ResultWriter(OutputOptions(tmp_path)) as writer:
             for index in range(1, 4):
                 image = random.integers(0, 255, (64, 64, 3), np.uint8)
                 none = np.zeros((0, 4), np.float32)

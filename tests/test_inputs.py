@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def _load(path: Path) -> None:
-    from tfyolo.inference.load import load
+    from tfyolo.inference.load import load_predictor
 
-    load(path)
+    load_predictor(path)
 
 
 def _inspect(path: Path) -> None:

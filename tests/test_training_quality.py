@@ -12,7 +12,7 @@ import pytest
 
 from tests.shared import SHARED
 from tfyolo.evaluation.validator import ValOptions, validate
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 
 COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"
 NANO = SHARED / "weights" / "yolov5n.pt"
@@ -49,7 +49,9 @@ def kill_in_epoch(folder, epoch, *words):
 
 
 def on_train(path):
-    return validate(load(path, (320, 320)), COCO128, ValOptions(split="train", plots=False)).map50_95
+    return validate(
+        load_predictor(path, (320, 320)), COCO128, ValOptions(split="train", plots=False)
+    ).map50_95
 
 
 def test_coco128_improves_and_a_killed_run_ends_as_an_unbroken_one(tmp_path):
@@ -86,7 +88,7 @@ def test_bccd_reaches_what_pytorch_reaches(tmp_path):
         "val: ImageSets/Main/val.txt\ntest: ImageSets/Main/test.txt\nnames: [Platelets, RBC, WBC]\n"
     )
     train(tmp_path / "run", "--data", data, "--weights", NANO, "--img", 320, "--epochs", 30, "--seed", 0)
-    model = load(tmp_path / "run/weights/best.keras", (320, 320))
+    model = load_predictor(tmp_path / "run/weights/best.keras", (320, 320))
     metrics = validate(model, data, ValOptions(split="test", plots=False))
     print(f"\nBCCD test: mAP50 {metrics.map50:.4f}, mAP50-95 {metrics.map50_95:.4f}")
     assert metrics.map50 >= 0.852

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from tfyolo.errors import TfyoloError
     from tfyolo.evaluation.classification import (
         ClassificationMetrics,
-        ClassifyValOptions,
+        ClassifierValOptions,
         validate_classifier,
     )
     from tfyolo.evaluation.validator import Metrics, ValOptions, validate
     from tfyolo.export.graph.nms import GraphNmsOptions
     from tfyolo.export.options import ExportRequest, export_model
-    from tfyolo.inference.classifier import Classification
+    from tfyolo.inference.classification import Classification
     from tfyolo.inference.nms import NmsOptions
     from tfyolo.inference.results import Result
     from tfyolo.models.build import build_model
@@ -56,13 +56,13 @@ if TYPE_CHECKING:
 # imported when it is first used, so that `import tfyolo` does not import TensorFlow.
 _PUBLIC = {
     "CalibrationOptions": "tfyolo.quantization.calibration",
-    "Classification": "tfyolo.inference.classifier",
+    "Classification": "tfyolo.inference.classification",
     "ClassificationData": "tfyolo.training.classify.data",
     "ClassificationMetrics": "tfyolo.evaluation.classification",
     "Classifier": "tfyolo.api.classifier",
     "ClassifyOptions": "tfyolo.training.classify.options",
     "ClassifyResult": "tfyolo.training.classify.train",
-    "ClassifyValOptions": "tfyolo.evaluation.classification",
+    "ClassifierValOptions": "tfyolo.evaluation.classification",
     "Detector": "tfyolo.api.detector",
     "ExportRequest": "tfyolo.export.options",
     "GraphNmsOptions": "tfyolo.export.graph.nms",
@@ -96,6 +96,10 @@ _PUBLIC = {
 # Names of earlier releases, which work for one more release with a DeprecationWarning:
 # old name -> (what to write instead, where the object is: "module" for a module, or "module:name").
 _RENAMED = {
+    "ClassifyValOptions": (
+        "`tfyolo.ClassifierValOptions`",
+        "tfyolo.evaluation.classification:ClassifierValOptions",
+    ),
     "datasets": ("`tfyolo.make_shapes`", "tfyolo.data.synthetic"),
 }
 
@@ -105,9 +109,9 @@ __all__ = [
     "ClassificationData",
     "ClassificationMetrics",
     "Classifier",
+    "ClassifierValOptions",
     "ClassifyOptions",
     "ClassifyResult",
-    "ClassifyValOptions",
     "Detector",
     "ExportRequest",
     "GraphNmsOptions",

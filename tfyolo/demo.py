@@ -18,8 +18,8 @@ from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.files import atomic
-from tfyolo.inference.detector import Detector
-from tfyolo.inference.load import load_detector
+from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.load import load_detection_predictor
 from tfyolo.progress import Log, Progress
 from tfyolo.quiet import hidden_stderr
 from tfyolo.training.options import TrainOptions
@@ -58,10 +58,10 @@ def run_demo(
     Returns:
         The page, `index.html` in the folder.
     """
-    names = ", ".join(load_detector(DEFAULT_MODEL).names)
+    names = ", ".join(load_detection_predictor(DEFAULT_MODEL).names)
     log(f"1. detecting with the default model, bccd-n, which knows {names}")
     shown = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[:IMAGES]
-    before = _images(load_detector(DEFAULT_MODEL), shown, folder / "bccd-n")
+    before = _images(load_detection_predictor(DEFAULT_MODEL), shown, folder / "bccd-n")
     log(f"2. fine-tuning it on 48 images, {epochs} epochs")
     data = _copy_data(folder)
     options = TrainOptions(
@@ -71,7 +71,7 @@ def run_demo(
     )  # fmt: skip
     run = train(options, folder / "train", callbacks=callbacks, log=log, progress=progress)
     log("3. exporting it as TensorFlow Lite, with non-maximum suppression inside")
-    tuned = load_detector(run.best)
+    tuned = load_detection_predictor(run.best)
     request = ExportJob(
         tuned.model,
         tuned.contract,
@@ -81,7 +81,7 @@ def run_demo(
     )
     with hidden_stderr():
         exported = export_model(request, ["tflite"], folder / "cells")["tflite"]
-    after = _images(load_detector(exported), shown, folder / "exported")
+    after = _images(load_detection_predictor(exported), shown, folder / "exported")
     log("4. measuring all three on 24 images that none of them was trained on")
     rows = _measure([("bccd-n, as shipped", DEFAULT_MODEL), ("fine-tuned", run.best),
                      ("fine-tuned, TensorFlow Lite", exported)], data, shown[0], progress)  # fmt: skip
@@ -99,7 +99,7 @@ def _copy_data(folder: Path) -> Path:
     return target / MINI_DATA.name
 
 
-def _images(detector: Detector, images: Sequence[Path], folder: Path) -> list[Path]:
+def _images(detector: DetectionPredictor, images: Sequence[Path], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     results = [detector(image, confidence=0.3)[0] for image in images]
     return [result.save(folder / image.name) for result, image in zip(results, images, strict=True)]
@@ -108,7 +108,7 @@ def _images(detector: Detector, images: Sequence[Path], folder: Path) -> list[Pa
 def _measure(
     models: Sequence[tuple[str, Path]], data: Path, image: Path, progress: Progress | None
 ) -> list[Row]:
-    detectors = [(name, load_detector(path)) for name, path in models]
+    detectors = [(name, load_detection_predictor(path)) for name, path in models]
     # Square, so that all see the same pixels: exported files have a fixed input.
     options = ValOptions(split="test", plots=False, rect=False)
     metrics = [validate(detector, data, options, progress=progress) for _, detector in detectors]

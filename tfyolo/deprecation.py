@@ -45,7 +45,7 @@ def renamed_arguments(**new_names: str) -> Callable[[Function], Function]:
                     raise TypeError(
                         f"{function.__qualname__}: `{old}` is the old name of `{new}`: pass one of them"
                     )
-                warn_renamed(f"argument `{old}`", f"`{new}`", stacklevel=3)
+                warn_renamed(f"argument `{old}`", f"`{new}`")
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 

@@ -27,7 +27,7 @@ class Detections:
     """(n, 4) float32."""
     scores: np.ndarray
     """(n,) float32."""
-    classes: np.ndarray
+    class_ids: np.ndarray
     """(n,) int64."""
     problem: str = ""
     """As of `Candidates`."""
@@ -36,7 +36,7 @@ class Detections:
         return len(self.scores)
 
     def __getitem__(self, index: np.ndarray | slice) -> Detections:
-        return Detections(self.boxes_xyxy_px[index], self.scores[index], self.classes[index], self.problem)
+        return Detections(self.boxes_xyxy_px[index], self.scores[index], self.class_ids[index], self.problem)
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,12 @@ def folder(tmp_path_factory):
     """Untrained weights for shapes, shapes, and a file that no runtime reads."""
     import keras
 
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
 
     folder = tmp_path_factory.mktemp("benchmark")
     keras.utils.set_random_seed(0)
     names = ("circle", "rectangle", "triangle")
-    create(Path(__file__).parents[1] / "tiny.yaml", names=names).save(folder / "small.keras")
+    create_predictor(Path(__file__).parents[1] / "tiny.yaml", names=names).save(folder / "small.keras")
     datasets.shapes(folder / "shapes", train=4, val=2, image_size=64)
     (folder / "broken.tflite").write_bytes(b"nothing" * 100)
     return folder
@@ -192,11 +192,11 @@ def test_classifiers_are_judged_by_top_1(here, tmp_path, capsys):
     import keras
     import numpy as np
 
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
 
     keras.utils.set_random_seed(0)
     names = ("blue", "green", "red")
-    create("yolov5n-cls", names=names, image_size=64).save(tmp_path / "colors.keras")
+    create_predictor("yolov5n-cls", names=names, image_size=64).save(tmp_path / "colors.keras")
     random = np.random.default_rng(0)
     for split, count in (("train", 3), ("val", 4)):
         for number, name in enumerate(names):

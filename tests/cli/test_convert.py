@@ -9,7 +9,7 @@ import pytest
 
 from tests.shared import SHARED, needs_shared
 from tfyolo.cli.main import main
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 
 CHECKPOINT = SHARED / "reference" / "arch" / "yolov3-tiny-v7.0.pt"
 
@@ -24,7 +24,9 @@ def converted(tmp_path_factory):
 @needs_shared
 def test_raw_heads_are_equal(converted):
     images = np.random.default_rng(0).random((1, 64, 96, 3), np.float32)
-    for before, after in zip(load(CHECKPOINT).model(images), load(converted).model(images), strict=True):
+    for before, after in zip(
+        load_predictor(CHECKPOINT).model(images), load_predictor(converted).model(images), strict=True
+    ):
         np.testing.assert_array_equal(before, after)
 
 
@@ -32,7 +34,7 @@ def test_raw_heads_are_equal(converted):
 def found(converted):
     """Detections of the checkpoint and of the converted file on one image."""
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
-    return [load(path, 96)(image, confidence=0.01)[0] for path in (CHECKPOINT, converted)]
+    return [load_predictor(path, 96)(image, confidence=0.01)[0] for path in (CHECKPOINT, converted)]
 
 
 @needs_shared

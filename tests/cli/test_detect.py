@@ -8,9 +8,9 @@ from PIL import Image
 
 from tests.cli.test_main import exit_code
 from tests.inference.videos import make_video
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 
-load_once = functools.cache(load)
+load_once = functools.cache(load_predictor)
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def detect(tiny_keras, tmp_path, monkeypatch, capsys):
     The threshold is so low that an untrained model finds something. Each model is loaded once.
     """
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tfyolo.inference.load.load", load_once)
+    monkeypatch.setattr("tfyolo.inference.load.load_predictor", load_once)
 
     def run(*words, weights=tiny_keras, conf=1e-5):
         code = exit_code("detect", "--weights", weights, "--conf-thres", conf, "--max-det", 3, *words)
@@ -63,15 +63,17 @@ def test_everything(detect, image, boxes):
     )
     code, files, _, _ = detect("--source", image, *flags)
     assert code == 0
-    crops = [f"runs/p/n/crops/{boxes.names[index]}/image_{n}.jpg" for n, index in enumerate(boxes.classes, 1)]
+    crops = [
+        f"runs/p/n/crops/{boxes.names[index]}/image_{n}.jpg" for n, index in enumerate(boxes.class_ids, 1)
+    ]
     assert files == sorted([*crops, "runs/p/n/labels/image.txt", "runs/p/n/predictions.csv"])
     labels = np.loadtxt("runs/p/n/labels/image.txt", ndmin=2)
-    np.testing.assert_array_equal(labels[:, 0], boxes.classes)
+    np.testing.assert_array_equal(labels[:, 0], boxes.class_ids)
     np.testing.assert_allclose(labels[:, 1:5], boxes.boxes_xywh_norm, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(labels[:, 5], boxes.scores, rtol=1e-4)
     with open("runs/p/n/predictions.csv", newline="") as file:  # noqa: PTH123
         rows = list(csv.reader(file))[1:]
-    assert [row[:2] for row in rows] == [["image.jpg", boxes.names[index]] for index in boxes.classes]
+    assert [row[:2] for row in rows] == [["image.jpg", boxes.names[index]] for index in boxes.class_ids]
 
 
 def test_save_conf_without_it_there_are_five_columns(detect, image):
@@ -105,7 +107,7 @@ def test_classes_and_other_options(detect, image):
     flags = ("--classes", 1, 2, "--agnostic-nms", "--augment", "--img", 64, "--hide-labels", "--hide-conf")
     code, files, out, _ = detect("--source", image, *flags, "--line-thickness", 1, "--save-txt")
     assert code == 0
-    assert set(np.loadtxt(files[0], ndmin=2)[:, 0]) <= {1, 2}
+    assert set(np.loadtxt(files[1], ndmin=2)[:, 0]) <= {1, 2}
     assert " ant" not in out
     assert " dog" not in out
 
@@ -115,7 +117,7 @@ def test_nothing_found(detect, image):
     folder = "runs/detect/exp"
     assert (code, files) == (
         0,
-        [f"{folder}/labels/image.txt", f"{folder}/image.jpg", f"{folder}/predictions.csv"],
+        [f"{folder}/image.jpg", f"{folder}/labels/image.txt", f"{folder}/predictions.csv"],
     )
     assert "64x48, nothing, " in out
 
@@ -202,12 +204,12 @@ def test_names_from_a_model_file_are_printed_harmlessly(detect, tiny, image, tmp
 
 
 def test_ctrl_c_among_images_is_exit_code_130(detect, image, monkeypatch):
-    from tfyolo.inference.writers import Writer
+    from tfyolo.inference.writers import ResultWriter
 
     def interrupt(self, frame, result):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Writer, "write", interrupt)
+    monkeypatch.setattr(ResultWriter, "write", interrupt)
     code, _, out, _ = detect("--source", image)
     assert code == 130
     assert "interrupted; what was found so far is written" in out
@@ -229,13 +231,13 @@ def test_two_sources_of_one_name_are_told_apart(detect, image, tmp_path):
 
 def test_one_bad_item_does_not_end_a_run(detect, image, tmp_path, monkeypatch):
     from tfyolo.errors import BadOutputError
-    from tfyolo.inference.detector import Detector
+    from tfyolo.inference.detection import DetectionPredictor
 
     names = [f"{'x' * 250}.jpg", "b\udcff.jpg", "c.jpg", "d.jpg", "e.jpg"]
     (tmp_path / "in").mkdir()
     for name in names:
         (tmp_path / "in" / name).write_bytes(image.read_bytes())
-    calls, whole = [], Detector.__call__
+    calls, whole = [], DetectionPredictor.__call__
 
     def sometimes(self, *arguments, **options):
         calls.append(1)
@@ -245,7 +247,7 @@ def test_one_bad_item_does_not_end_a_run(detect, image, tmp_path, monkeypatch):
             raise MemoryError("out of memory")
         return whole(self, *arguments, **options)
 
-    monkeypatch.setattr(Detector, "__call__", sometimes)
+    monkeypatch.setattr(DetectionPredictor, "__call__", sometimes)
     code, files, out, err = detect("--source", tmp_path / "in", "--save-txt", "--save-csv", "--save-crop")
     assert code == 1
     assert "3 images, 9 boxes, 2 skipped" in out
@@ -257,12 +259,12 @@ def test_one_bad_item_does_not_end_a_run(detect, image, tmp_path, monkeypatch):
 def test_a_full_disk_ends_a_run(detect, image, tmp_path, monkeypatch):
     import errno
 
-    from tfyolo.inference.writers import Writer
+    from tfyolo.inference.writers import ResultWriter
 
     def full(self, frame, result):
         raise OSError(errno.ENOSPC, "No space left on device", "x.jpg")
 
-    monkeypatch.setattr(Writer, "write", full)
+    monkeypatch.setattr(ResultWriter, "write", full)
     code, _, _, err = detect("--source", image, image)
     assert code == 2
     assert err.count("No space left") == 1
@@ -283,7 +285,7 @@ def test_boxes_that_are_none_are_told(detect, image, monkeypatch):
     assert code == 1
     assert err.startswith(f"note: {image}: 1 of ")
     assert err.endswith(" boxes are left out: 1 that are not numbers\n")
-    assert np.isfinite(np.loadtxt(files[0], ndmin=2)).all()
+    assert np.isfinite(np.loadtxt(files[1], ndmin=2)).all()
 
 
 def test_a_video_that_ends_early_is_exit_code_1(detect, tmp_path):

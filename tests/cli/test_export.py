@@ -27,9 +27,9 @@ def test_export_names_what_it_wrote_and_detect_runs_it(tiny_keras, image, tmp_pa
 def test_output_stands_beside_the_weights(tiny_keras, capsys):
     assert main(["export", "--weights", str(tiny_keras), "--nms", "none", "--img", "32", "64"]) == 0
     assert tiny_keras.with_suffix(".tflite").exists()
-    from tfyolo.inference.load import load
+    from tfyolo.inference.load import load_predictor
 
-    assert load(tiny_keras.with_suffix(".tflite")).image_size == (32, 64)
+    assert load_predictor(tiny_keras.with_suffix(".tflite")).image_size == (32, 64)
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ def tiny_shapes(tmp_path_factory):
 
     import keras
 
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
 
     keras.utils.set_random_seed(0)
     path = tmp_path_factory.mktemp("weights") / "tiny.keras"
-    return create(Path(__file__).parents[1] / "micro.yaml", names=datasets.SHAPES).save(path)
+    return create_predictor(Path(__file__).parents[1] / "micro.yaml", names=datasets.SHAPES).save(path)
 
 
 @pytest.fixture(scope="module")

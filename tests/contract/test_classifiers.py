@@ -15,7 +15,12 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import exportable, find_format
-from tfyolo.inference.load import create, load, load_classifier, load_detector
+from tfyolo.inference.load import (
+    create_predictor,
+    load_classification_predictor,
+    load_detection_predictor,
+    load_predictor,
+)
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 
@@ -45,7 +50,7 @@ def requests(images, nano):
     import keras
 
     keras.utils.set_random_seed(0)
-    classifier = create("yolov5n-cls", classes=7, image_size=HW)
+    classifier = create_predictor("yolov5n-cls", classes=7, image_size=HW)
     for layer in classifier.model.layers:
         if layer.weights and not layer.name.startswith("model.9"):
             layer.set_weights(nano.model.get_layer(layer.name).get_weights())
@@ -66,7 +71,7 @@ def test_same_classes_as_keras(requests, images, tmp_path, name, nms, precision)
     classifier, exact, int8 = requests
     request = (int8 if precision == "int8" else exact).with_options(nms=nms, precision=precision)
     path = export_model(request, [name], tmp_path / "best")[name]
-    exported = load(path, HW)
+    exported = load_predictor(path, HW)
     assert exported.contract.task == "classify"
     assert exported.names == classifier.names
     expected, found = classifier(list(images)), exported(list(images))
@@ -114,9 +119,9 @@ def test_commands_of_detectors_refuse_a_classifier(words, requests, tmp_path, mo
 
 def test_a_detector_is_no_classifier(nano, tiny_keras, requests, tmp_path):
     with pytest.raises(TfyoloError, match="is a detector, not a classifier"):
-        load_classifier(tiny_keras)
+        load_classification_predictor(tiny_keras)
     classifier = requests[0]
     path = classifier.save(tmp_path / "cells.keras")
     with pytest.raises(TfyoloError, match="is a classifier, which finds no boxes"):
-        load_detector(path)
-    assert json.loads(load(path).contract.to_json())["task"] == "classify"
+        load_detection_predictor(path)
+    assert json.loads(load_predictor(path).contract.to_json())["task"] == "classify"

@@ -16,7 +16,7 @@ from tfyolo.export.graph.nms import NMS, OUTSIDE
 from tfyolo.export.registry import FORMATS, exportable, find_format, format_of
 from tfyolo.files import megabytes
 from tfyolo.inference.boxes import iou_matrix
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 
 IMAGE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
 FLOAT = [
@@ -62,9 +62,9 @@ def test_entry_is_whole(entry):
 
 @pytest.mark.parametrize(("name", "nms"), KINDS)
 def test_same_boxes_as_keras(export, expected, name, nms):
-    detector = load(export(name, nms))
+    detector = load_predictor(export(name, nms))
     found = detector(IMAGE)[0]
-    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_array_equal(found.class_ids, expected.class_ids)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=0.1)
 
@@ -86,7 +86,7 @@ def test_same_boxes_as_keras(export, expected, name, nms):
 def test_smaller_precisions_are_smaller_and_nearly_equal(export, expected, name, precision, least, share):
     path = export(name, precision=precision)
     assert megabytes(path) < share * megabytes(export(name))
-    found = load(path)(IMAGE, rect=False)[0]
+    found = load_predictor(path)(IMAGE, rect=False)[0]
     assert abs(len(found) - len(expected)) <= (0 if precision == "float16" else 2)
     # Of boxes that nearly tie another may win, so that each is compared with its nearest.
     iou = iou_matrix(expected.boxes_xyxy_px, found.boxes_xyxy_px)
@@ -152,7 +152,7 @@ def test_signature_is_the_contract(export, name, nms):
 
 @pytest.mark.parametrize("entry", FLOAT, ids=lambda entry: entry.name)
 def test_file_carries_the_contract(export, cells_detector, entry):
-    carried = load(export(entry.name)).contract
+    carried = load_predictor(export(entry.name)).contract
     original = cells_detector.contract
     assert carried.names == original.names == ("Platelets", "RBC", "WBC")
     assert (carried.anchors_px, carried.strides, carried.config) == (
@@ -169,17 +169,17 @@ def test_file_carries_the_contract(export, cells_detector, entry):
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_tflite_is_the_same_on_any_number_of_threads(export, expected, threads):
     path = export("tflite", "postprocess", confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
-    found = load(path, threads=threads)(IMAGE, confidence=0.001, iou=0.6, max_detections=300)[0]
-    one = load(path, threads=1)(IMAGE, confidence=0.001, iou=0.6, max_detections=300)[0]
+    found = load_predictor(path, threads=threads)(IMAGE, confidence=0.001, iou=0.6, max_detections=300)[0]
+    one = load_predictor(path, threads=1)(IMAGE, confidence=0.001, iou=0.6, max_detections=300)[0]
     assert len(found) > 100
-    np.testing.assert_array_equal(found.classes, one.classes)
+    np.testing.assert_array_equal(found.class_ids, one.class_ids)
     np.testing.assert_allclose(found.scores, one.scores, atol=1e-5)
 
 
 def test_tflite_runs_without_tensorflow(export):
     code = (
-        "import sys; from tfyolo.inference.load import load; "
-        f"print(len(load({str(export('tflite'))!r})({str(IMAGE)!r})[0])); "
+        "import sys; from tfyolo.inference.load import load_predictor; "
+        f"print(len(load_predictor({str(export('tflite'))!r})({str(IMAGE)!r})[0])); "
         "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     lines = subprocess.run(
@@ -218,7 +218,7 @@ def test_damaged_tflite_is_one_sentence(export, tmp_path, damage):
     path = tmp_path / "broken.tflite"
     path.write_bytes(broken[damage])
     with pytest.raises(TfyoloError, match=r"broken\.tflite"):
-        load(path)
+        load_predictor(path)
 
 
 def test_damaged_saved_model_is_one_sentence(export, tmp_path):
@@ -228,10 +228,10 @@ def test_damaged_saved_model_is_one_sentence(export, tmp_path):
     shutil.copytree(export("saved_model"), copy)
     (copy / "saved_model.pb").write_bytes(b"nonsense")
     with pytest.raises(TfyoloError, match="x_saved_model: TensorFlow cannot read it"):
-        load(copy)
+        load_predictor(copy)
     (copy / "tfyolo.json").unlink()
     with pytest.raises(TfyoloError, match=r"holds no tfyolo\.json"):
-        load(copy)
+        load_predictor(copy)
 
 
 def test_size_that_strides_do_not_divide_is_refused(cells_detector, tmp_path):
@@ -245,32 +245,32 @@ def test_size_that_strides_do_not_divide_is_refused(cells_detector, tmp_path):
 
 def test_fixed_input_refuses_another_size(export):
     with pytest.raises(TfyoloError, match="fixed to 320x320"):
-        load(export("tflite"), 640)
+        load_predictor(export("tflite"), 640)
 
 
 def test_thresholds_inside_the_file_are_told(export, cells_detector):
     from tfyolo.inference.nms import NmsOptions
 
     loose, strict = NmsOptions(confidence=0.001, iou=0.6), NmsOptions(confidence=0.5, iou=0.3)
-    exported = load(export("tflite"))
+    exported = load_predictor(export("tflite"))
     kept = "NMS that keeps confidence over 0.25, overlap up to 0.45 and at most 100 boxes"
     assert exported.limits(loose).endswith(kept)
     assert exported.limits(strict) == ""
     assert exported.limits(replace(strict, max_detections=101)).endswith("NMS that keeps at most 100 boxes")
     assert exported.limits(replace(strict, max_detections=100)) == ""
-    assert load(export("tflite", "none")).limits(loose) == ""
+    assert load_predictor(export("tflite", "none")).limits(loose) == ""
     assert cells_detector.limits(loose) == ""
 
 
 def test_half_keeps_classes_when_a_box_may_have_several(nano_half, nano):
     expected = nano(nano_half[1], rect=False)[0]
-    found = load(nano_half[0])(nano_half[1])[0]
+    found = load_predictor(nano_half[0])(nano_half[1])[0]
     assert len(found) >= len(expected) > 2
-    assert set(expected.classes) <= set(found.classes)
+    assert set(expected.class_ids) <= set(found.class_ids)
 
 
 def test_a_tflite_file_is_loaded_in_silence(export):
     """LiteRT tells on stderr which delegate it made, once a process."""
-    code = f"from tfyolo.inference.load import load; load({str(export('tflite'))!r})"
+    code = f"from tfyolo.inference.load import load_predictor; load_predictor({str(export('tflite'))!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

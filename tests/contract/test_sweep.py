@@ -19,7 +19,7 @@ from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import exportable, find_format
 from tfyolo.inference.boxes import iou_matrix
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.inference.results import Result
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
@@ -88,7 +88,12 @@ def small(request, tmp_path_factory) -> Small:
 def map50(found: list[Result], truth: list[Result]) -> float:
     """Mean average precision of some detections, with others for the truth."""
     rows = [
-        (match(a.boxes_xyxy_px, a.classes, b.boxes_xyxy_px, b.classes), a.scores, a.classes, b.classes)
+        (
+            match(a.boxes_xyxy_px, a.class_ids, b.boxes_xyxy_px, b.class_ids),
+            a.scores,
+            a.class_ids,
+            b.class_ids,
+        )
         for a, b in zip(found, truth, strict=True)
     ]
     return average_precision(*map(np.concatenate, zip(*rows, strict=True))).map50
@@ -96,7 +101,7 @@ def map50(found: list[Result], truth: list[Result]) -> float:
 
 @pytest.mark.parametrize(("small", "name", "nms", "precision"), rest_is_slow(SWEEP), indirect=["small"])
 def test_finds_what_keras_finds(small, name, nms, precision):
-    found = load(small.exported(name, nms, precision))(IMAGES, rect=False, max_detections=100)
+    found = load_predictor(small.exported(name, nms, precision))(IMAGES, rect=False, max_detections=100)
     if precision != "float32":
         assert map50(found, small.expected) > LEAST_MAP50[precision]
         return
@@ -105,7 +110,7 @@ def test_finds_what_keras_finds(small, name, nms, precision):
         a, b = expected.boxes_xyxy_px, result.boxes_xyxy_px
         # Boxes that lie outside of the image are clipped to lines, which have no IoU.
         same = (iou_matrix(a, b) > 0.99) | (np.abs(a[:, None] - b).max(-1) < 0.1)
-        same &= expected.classes[:, None] == result.classes[None]
+        same &= expected.class_ids[:, None] == result.class_ids[None]
         assert same.any(1).all()
         np.testing.assert_allclose(result.scores[same.argmax(1)], expected.scores, atol=1e-3)
 

@@ -12,7 +12,7 @@ from tfyolo.data.images.read import read_image
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import exportable
-from tfyolo.inference.load import create, load
+from tfyolo.inference.load import create_predictor, load_predictor
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 
@@ -48,7 +48,7 @@ def check_detector(detector, images, calls):
     boxes = [result.boxes_xyxy_px for result in alone]
     assert not any(np.array_equal(a, b) for a, b in combinations(boxes, 2))
     for number, result in in_threads(run, images, calls):
-        np.testing.assert_array_equal(result.classes, alone[number].classes)
+        np.testing.assert_array_equal(result.class_ids, alone[number].class_ids)
         np.testing.assert_allclose(result.boxes_xyxy_px, alone[number].boxes_xyxy_px, atol=0.01)
         np.testing.assert_allclose(result.scores, alone[number].scores, atol=1e-5)
 
@@ -59,8 +59,8 @@ def detector(request, export, cells_detector, tmp_path_factory):
     if request.param == "keras":
         return cells_detector
     if request.param == "edgetpu":
-        return load(small_int8(tmp_path_factory.mktemp("int8")), threads=1)
-    return load(export(request.param), threads=1)
+        return load_predictor(small_int8(tmp_path_factory.mktemp("int8")), threads=1)
+    return load_predictor(export(request.param), threads=1)
 
 
 def small_int8(folder):
@@ -89,13 +89,13 @@ def test_a_classifier_in_eight_threads(cells, tmp_path, name):
     import keras
 
     keras.utils.set_random_seed(0)
-    created = create("tests/tiny-cls.yaml", names=("a", "b", "c"), image_size=(64, 64))
+    created = create_predictor("tests/tiny-cls.yaml", names=("a", "b", "c"), image_size=(64, 64))
     kernel, bias = created.model.layers[-1].get_weights()
     created.model.layers[-1].set_weights([kernel * 300, bias])  # so that images differ
     classifier = created
     if name != "keras":
         request = ExportJob(created.model, created.contract, ExportOptions(image_size=(64, 64)))
-        classifier = load(
+        classifier = load_predictor(
             export_model(request.with_options(nms="none"), [name], tmp_path / "x")[name], threads=1
         )
     images = [image[:64, :64] for image in cells]

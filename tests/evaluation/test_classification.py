@@ -9,7 +9,7 @@ from tests.data.classification.class_folders import class_folders
 from tfyolo.data.classification.folders import read_folders
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import (
-    ClassifyValOptions,
+    ClassifierValOptions,
     default_split,
     top_k,
     validate_classifier,
@@ -86,7 +86,7 @@ def test_files(root, metrics):
 
 def test_batches_are_as_large_as_the_runtime_takes(root):
     classifier = ByColor()
-    validate_classifier(classifier, root, ClassifyValOptions("test", batch=64))
+    validate_classifier(classifier, root, ClassifierValOptions("test", batch_size=64))
     assert classifier.sizes == [4, 2]
 
 
@@ -96,7 +96,7 @@ def test_a_image_that_breaks_in_decoding_is_left_out_and_named(root, tmp_path):
     data = bytearray(path.read_bytes())
     data[60:200] = bytes(140)  # the header is whole
     path.write_bytes(data)
-    found = validate_classifier(ByColor(), tmp_path, ClassifyValOptions(plots=False))
+    found = validate_classifier(ByColor(), tmp_path, ClassifierValOptions(plots=False))
     assert found.images.sum() == 5
     assert any("0.png" in problem for problem in found.problems)
 

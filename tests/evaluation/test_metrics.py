@@ -90,7 +90,7 @@ def test_average_precision_without_boxes(detections, labels):
 def test_average_precision_matches_reference():
     reference = np.load(SHARED / "reference" / "ap.npz")
     result = average_precision(*(reference[key] for key in ("tp", "conf", "pred_cls", "target_cls")))
-    np.testing.assert_array_equal(result.classes, reference["classes"])
+    np.testing.assert_array_equal(result.class_ids, reference["classes"])
     figures = {
         "TP": result.tp,
         "FP": result.fp,
@@ -131,5 +131,5 @@ def test_average_precision_by_hand():
 def test_classes_without_labels_do_not_count():
     tp = np.ones((2, 10), bool)
     result = average_precision(tp, np.array([0.9, 0.8]), np.array([3, 5]), np.array([3]))
-    assert result.classes.tolist() == [3]
+    assert result.class_ids.tolist() == [3]
     assert result.map50_95 == pytest.approx(0.995)

@@ -13,7 +13,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.validator import ValOptions, validate
 from tfyolo.export.runtime.predictions import Candidates
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.models import Contract, load_spec
 
 NAMES = ("dark", "light")
@@ -73,7 +73,9 @@ def data(tmp_path) -> Path:
 @pytest.mark.parametrize("fixed", [None, (128, 128), (96, 160)], ids=str)
 @pytest.mark.parametrize("rect", [True, False])
 def test_a_detector_that_knows_the_truth_is_perfect(data, fixed, rect):
-    metrics = validate(Detector(SquareFinder(fixed)), data, ValOptions(rect=rect, batch=3, plots=False))
+    metrics = validate(
+        DetectionPredictor(SquareFinder(fixed)), data, ValOptions(rect=rect, batch_size=3, plots=False)
+    )
     assert metrics.map50 == pytest.approx(0.995, abs=1e-3)  # what 101-point interpolation makes of 1
     assert metrics.result.mean_recall == pytest.approx(1)
     assert metrics.map50_95 > 0.85  # a square's edge moves by a pixel when it is scaled
@@ -81,7 +83,7 @@ def test_a_detector_that_knows_the_truth_is_perfect(data, fixed, rect):
 
 
 def test_a_detector_that_finds_nothing_scores_zero(data):
-    metrics = validate(Detector(SquareFinder(score=0.0)), data, ValOptions(plots=False))
+    metrics = validate(DetectionPredictor(SquareFinder(score=0.0)), data, ValOptions(plots=False))
     assert (metrics.map50, metrics.map50_95, metrics.result.mean_recall) == (0, 0, 0)
 
 
@@ -89,8 +91,8 @@ def test_confused_classes_score_zero_unless_classes_count_as_one(data):
     data.write_text(data.read_text().replace("[dark, light]", "[light, dark]"))
     finder = SquareFinder()
     # Labels say 0 for dark squares, and `names` says that 0 is light.
-    assert validate(Detector(finder), data, ValOptions(plots=False)).map50 == 0
-    single = validate(Detector(finder), data, ValOptions(plots=False, single_cls=True))
+    assert validate(DetectionPredictor(finder), data, ValOptions(plots=False)).map50 == 0
+    single = validate(DetectionPredictor(finder), data, ValOptions(plots=False, single_cls=True))
     assert single.map50 == pytest.approx(0.995, abs=1e-3)
     assert single.names == ("object",)
 
@@ -98,8 +100,10 @@ def test_confused_classes_score_zero_unless_classes_count_as_one(data):
 def test_run_folder_holds_metrics_plots_and_predictions(data, tmp_path):
     folder = tmp_path / "run"
     seen = []
-    options = ValOptions(save_json=True, batch=2)
-    metrics = validate(Detector(SquareFinder()), data, options, folder, lambda *step: seen.append(step))
+    options = ValOptions(save_json=True, batch_size=2)
+    metrics = validate(
+        DetectionPredictor(SquareFinder()), data, options, folder, lambda *step: seen.append(step)
+    )
     written = {path.name for path in folder.iterdir()}
     assert written == {
         "metrics.json", "predictions.json", "PR_curve.png", "F1_curve.png", "P_curve.png", "R_curve.png",
@@ -137,7 +141,7 @@ def test_batches_are_rectangular_by_proportion(data):
 
 def test_runtime_of_fixed_size_gets_single_squares(data):
     finder = SquareFinder((128, 128), max_batch=1)
-    validate(Detector(finder), data, ValOptions(plots=False))
+    validate(DetectionPredictor(finder), data, ValOptions(plots=False))
     assert set(finder.shapes) == {(1, 128, 128, 3)}
 
 
@@ -145,7 +149,7 @@ def test_runtime_of_fixed_size_gets_single_squares(data):
 def test_classes_that_the_model_lacks_are_refused(data, names):
     data.write_text(data.read_text().replace("[dark, light]", names))
     with pytest.raises(TfyoloError, match=r"squares\.yaml: .*of the model; .*the model has: dark, light"):
-        validate(Detector(SquareFinder()), data)
+        validate(DetectionPredictor(SquareFinder()), data)
 
 
 def exchange(data):
@@ -157,10 +161,10 @@ def exchange(data):
 
 
 def test_classes_in_another_order_are_matched_by_name(data, tmp_path):
-    before = validate(Detector(SquareFinder()), data, ValOptions(plots=False)).to_dict()
+    before = validate(DetectionPredictor(SquareFinder()), data, ValOptions(plots=False)).to_dict()
     exchange(data)
     options = ValOptions(plots=False, save_json=True)
-    metrics = validate(Detector(SquareFinder()), data, options, tmp_path / "run")
+    metrics = validate(DetectionPredictor(SquareFinder()), data, options, tmp_path / "run")
     after = metrics.to_dict()
     assert (after["map50"], after["map50_95"]) == (before["map50"], before["map50_95"])
     assert after["per_class"] == {name: before["per_class"][name] for name in ("light", "dark")}
@@ -174,7 +178,7 @@ def test_a_data_set_may_have_a_part_of_the_models_classes(data):
     for path in (data.parent / "labels/val").iterdir():
         label = path.read_text()
         path.write_text(label if label[0] == "0" else "")
-    metrics = validate(Detector(SquareFinder()), data, ValOptions(plots=False))
+    metrics = validate(DetectionPredictor(SquareFinder()), data, ValOptions(plots=False))
     assert metrics.map50 == pytest.approx(0.995, abs=1e-3)
     assert metrics.names == ("light",)
     assert metrics.result.labels.tolist() == [3]
@@ -183,14 +187,14 @@ def test_a_data_set_may_have_a_part_of_the_models_classes(data):
 def test_a_model_without_names_is_measured_by_numbers(data):
     finder = SquareFinder()
     finder.contract = finder.contract.model_copy(update={"names": ("class0", "class1")})
-    metrics = validate(Detector(finder), data, ValOptions(plots=False))
+    metrics = validate(DetectionPredictor(finder), data, ValOptions(plots=False))
     assert metrics.map50 == pytest.approx(0.995, abs=1e-3)
     assert metrics.names == ("dark", "light")
     assert "matched by their numbers" in metrics.notes[0]
 
 
 def test_two_classes_of_one_name_keep_a_row_each(data):
-    metrics = validate(Detector(SquareFinder()), data, ValOptions(plots=False))
+    metrics = validate(DetectionPredictor(SquareFinder()), data, ValOptions(plots=False))
     rows = replace(metrics, names=("car", "car")).to_dict()["per_class"]
     assert list(rows) == ["car", "car (2)"]
 
@@ -199,7 +203,7 @@ def test_unusable_images_are_left_out_and_named(data):
     images = data.parent / "images" / "val"
     (images / "0.png").write_bytes(b"")
     (data.parent / "labels" / "val" / "1.txt").write_text("1 0.5 0.5 nan 0.1\n")
-    metrics = validate(Detector(SquareFinder()), data, ValOptions(plots=False))
+    metrics = validate(DetectionPredictor(SquareFinder()), data, ValOptions(plots=False))
     assert metrics.scan.corrupt == 2
     assert metrics.result.labels.sum() == 4
     assert any("0.png" in problem for problem in metrics.problems)
@@ -214,7 +218,7 @@ def test_output_that_is_no_box_is_reported(data, monkeypatch):
         return replace(found, problem="1 of 2 boxes are left out: 1 that are not numbers")
 
     monkeypatch.setattr(SquareFinder, "_find", damaged)
-    (problem,) = validate(Detector(SquareFinder()), data, ValOptions(plots=False)).problems
+    (problem,) = validate(DetectionPredictor(SquareFinder()), data, ValOptions(plots=False)).problems
     assert problem.startswith("the model's output for 7 images holds what is no box; first ")
     assert problem.endswith(".png: 1 of 2 boxes are left out: 1 that are not numbers")
 
@@ -232,4 +236,4 @@ def test_nothing_usable_is_one_sentence(data):
     for path in (data.parent / "images" / "val").iterdir():
         path.write_bytes(b"")
     with pytest.raises(TfyoloError, match=r"squares\.yaml"):
-        validate(Detector(SquareFinder()), data)
+        validate(DetectionPredictor(SquareFinder()), data)

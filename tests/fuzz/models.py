@@ -34,7 +34,7 @@ def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
     from tfyolo.export.graph.options import GraphNmsOptions
     from tfyolo.export.job import ExportJob, export_model
     from tfyolo.export.options import ExportOptions
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
     from tfyolo.models.network import Network
     from tfyolo.quantization.calibration import CalibrationOptions, calibrate
     from tfyolo.quantization.model import quantized_model
@@ -42,7 +42,7 @@ def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
     nms, _, precision = kind.partition(" ")
     keras.utils.set_random_seed(0)
     config = "tiny-cls.yaml" if nms == "classifier" else "tiny.yaml"
-    made = create(CONFIGS / config, names=NAMES)
+    made = create_predictor(CONFIGS / config, names=NAMES)
     model, contract = made.model, made.contract
     if precision == "int8":
         network = Network.of(model, contract.spec)

@@ -29,11 +29,11 @@ def attempt(path: Path) -> None:
 
     from tfyolo.errors import TfyoloError
     from tfyolo.export.runtime.inspection import inspect_file
-    from tfyolo.inference.load import load
+    from tfyolo.inference.load import load_predictor
 
     with contextlib.suppress(TfyoloError):
         inspect_file(path)
-    load(path, threads=1)(IMAGE)
+    load_predictor(path, threads=1)(IMAGE)
 
 
 def outcome(run: Callable[[Path], None], path: Path) -> dict[str, str]:

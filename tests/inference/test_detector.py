@@ -12,8 +12,8 @@ from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.boxes import iou
-from tfyolo.inference.detector import Detector
-from tfyolo.inference.load import create, load
+from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.load import create_predictor, load_predictor
 
 LOW = 1e-5  # an untrained network is sure of nothing
 
@@ -25,7 +25,7 @@ def noise(height, width, seed=0):
 def assert_same(a, b):
     np.testing.assert_allclose(a.boxes_xyxy_px, b.boxes_xyxy_px, atol=0.05)
     np.testing.assert_allclose(a.scores, b.scores, atol=1e-4)
-    np.testing.assert_array_equal(a.classes, b.classes)
+    np.testing.assert_array_equal(a.class_ids, b.class_ids)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def fixed(tiny):
             box = np.float32([[0, 0, 32, 64]])
             return [Detections(box, np.float32([0.6]), np.array([2])) for _ in images]
 
-    return Detector(Fixed())
+    return DetectionPredictor(Fixed())
 
 
 def test_no_images(tiny):
@@ -60,22 +60,23 @@ def test_official_weights_find_what_pytorch_finds(nano, name):
     expected = reference["detections"]
     assert result.image.shape[:2] == tuple(reference["image_hw"])
     assert nano.letterbox(result.image.shape[:2]).out_hw == tuple(reference["input_hw"])
-    assert [result.names[i] for i in result.classes] == [d["name"] for d in expected]
+    assert [result.names[i] for i in result.class_ids] == [d["name"] for d in expected]
     assert iou(result.boxes_xyxy_px, np.array([d["xyxy"] for d in expected])).min() > 0.98
     np.testing.assert_allclose(result.scores, [d["confidence"] for d in expected], atol=0.01)
 
 
-def test_a_path_an_array_and_a_pil_image_give_the_same(tiny, image_path):
-    result = tiny(str(image_path), LOW)[0]
+def test_a_path_an_array_and_a_pil_image_give_the_same(tiny, image):
+    result = tiny(str(image), LOW)[0]
     assert len(result) > 0
-    assert result.path == image_path
-    for image in (image_path, result.image):
-        assert_same(tiny(image, LOW)[0], result)
+    assert result.path == image
+    for same in (image, result.image):
+        assert_same(tiny(same, LOW)[0], result)
     # Two JPEG decoders differ by a few gray levels: a PNG is compared.
-    Image.fromarray(result.image).save(image_path.with_suffix(".png"))
-    with Image.open(image_path.with_suffix(".png")) as image:
-        assert_same(tiny(image, LOW)[0], result)
-        assert tiny(image)[0].path == image_path.with_suffix(".png")
+    png = image.with_suffix(".png")
+    Image.fromarray(result.image).save(png)
+    with Image.open(png) as opened:
+        assert_same(tiny(opened, LOW)[0], result)
+        assert tiny(opened)[0].path == png
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "I;16"])
@@ -136,15 +137,15 @@ def test_rect_pads_to_whole_cells_and_square_to_the_input(tiny):
 @pytest.mark.parametrize("classes", [[], [1], [0, 3]])
 def test_only_these_classes(tiny, classes):
     every = tiny(noise(64, 64), LOW, iou=1.0)[0]
-    found = tiny(noise(64, 64), LOW, iou=1.0, classes=classes)[0]
-    wanted = np.isin(every.classes, classes)
+    found = tiny(noise(64, 64), LOW, iou=1.0, class_ids=classes)[0]
+    wanted = np.isin(every.class_ids, classes)
     np.testing.assert_array_equal(found.scores, every.scores[wanted])
 
 
 @pytest.mark.parametrize("classes", [[4], [0, -1]])
 def test_classes_out_of_range_are_refused(tiny, classes):
     with pytest.raises(TfyoloError, match=rf"no class {classes[-1]}\n.*within 0 to 3"):
-        tiny(noise(64, 64), classes=classes)
+        tiny(noise(64, 64), class_ids=classes)
 
 
 def test_thresholds(tiny):
@@ -164,12 +165,12 @@ def test_augmentation_finds_the_unscaled_boxes_and_more(tiny):
 
 @pytest.mark.parametrize(("asked", "used"), [(None, (64, 64)), ((64, 64), (64, 64))])
 def test_a_fixed_input_is_kept(fixed, asked, used):
-    assert Detector(fixed.runtime, asked).image_size == used
+    assert DetectionPredictor(fixed.runtime, asked).image_size == used
 
 
 def test_a_fixed_input_refuses_another_size(fixed):
     with pytest.raises(TfyoloError, match=r"fixed to 64x64 pixels, not 96x64\n.*--img 96 64"):
-        Detector(fixed.runtime, (96, 64))
+        DetectionPredictor(fixed.runtime, (96, 64))
 
 
 def test_a_fixed_input_gets_squares_one_at_a_time(fixed):
@@ -180,7 +181,7 @@ def test_a_fixed_input_gets_squares_one_at_a_time(fixed):
 
 
 def test_a_free_input_is_rounded_up_to_whole_cells(tiny):
-    assert Detector(tiny.runtime, (33, 100)).image_size == (64, 128)
+    assert DetectionPredictor(tiny.runtime, (33, 100)).image_size == (64, 128)
 
 
 def test_an_exported_file_has_no_keras_model(fixed):
@@ -200,12 +201,12 @@ def test_batches_are_no_larger_than_the_runtime_takes(tiny):
             return [Candidates(np.zeros((0, 4), np.float32), np.zeros((0, 4), np.float32))] * len(images)
 
     runtime = Counting()
-    assert len(Detector(runtime)([noise(64, 64)] * 5)) == 5
+    assert len(DetectionPredictor(runtime)([noise(64, 64)] * 5)) == 5
     assert runtime.sizes == [2, 2, 1]
 
 
 def test_a_saved_detector_finds_the_same(tiny, tiny_keras):
-    loaded = load(tiny_keras)
+    loaded = load_predictor(tiny_keras)
     assert loaded.names == tiny.names
     assert loaded.image_size == (64, 64)
     assert_same(loaded(noise(64, 64), LOW)[0], tiny(noise(64, 64), LOW)[0])
@@ -217,12 +218,12 @@ def test_a_network_of_one_scale_finds_the_same_in_another_runtime(tmp_path):
     import keras
 
     keras.utils.set_random_seed(0)
-    detector = rescaled(create(Path(__file__).parents[1] / "micro.yaml", image_size=64), (64, 64))
+    detector = rescaled(create_predictor(Path(__file__).parents[1] / "micro.yaml", image_size=64), (64, 64))
     expected = detector(IMAGES, rect=False, confidence=0.25)
     assert min(map(len, expected)) > 0
     request = ExportJob(detector.model, detector.contract, ExportOptions(image_size=(64, 64)))
-    exported = load(export_model(request, ["tflite"], tmp_path / "one")["tflite"])
+    exported = load_predictor(export_model(request, ["tflite"], tmp_path / "one")["tflite"])
     for found, wanted in zip(exported(IMAGES, rect=False), expected, strict=True):
         np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
         np.testing.assert_allclose(found.boxes_xyxy_px, wanted.boxes_xyxy_px, atol=0.05)
-        np.testing.assert_array_equal(found.classes, wanted.classes)
+        np.testing.assert_array_equal(found.class_ids, wanted.class_ids)

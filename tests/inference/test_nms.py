@@ -12,7 +12,7 @@ EMPTY = Candidates(np.zeros((0, 4), np.float32), np.zeros((0, 4), np.float32))
 OPTIONS = {
     "default": NmsOptions(),
     "agnostic": NmsOptions(agnostic=True),
-    "classes": NmsOptions(classes=[1, 3]),
+    "classes": NmsOptions(class_ids=[1, 3]),
     "max_det": NmsOptions(max_detections=17),
     "multi_label": NmsOptions(confidence=0.05, multi_label=True),
     "val": NmsOptions(confidence=0.001, iou=0.6, multi_label=True),
@@ -30,7 +30,7 @@ def random_candidates(seed, count, classes):
 def test_no_candidates(name):
     found = non_max_suppression(EMPTY, OPTIONS[name])
     assert found.boxes_xyxy_px.shape == (0, 4)
-    assert found.scores.shape == found.classes.shape == (0,)
+    assert found.scores.shape == found.class_ids.shape == (0,)
 
 
 @needs_shared
@@ -42,7 +42,7 @@ def test_nms_matches_reference(name):
     found = non_max_suppression(candidates, OPTIONS[name])
     expected = stored[f"out_{name}"]
     assert len(found) == len(expected)
-    np.testing.assert_array_equal(found.classes, expected[:, 5])
+    np.testing.assert_array_equal(found.class_ids, expected[:, 5])
     np.testing.assert_allclose(found.scores, expected[:, 4], atol=1e-6)
     np.testing.assert_allclose(found.boxes_xyxy_px, expected[:, :4], atol=1e-3)
 
@@ -59,7 +59,7 @@ def test_what_is_kept_does_not_overlap_and_falls(seed, count, iou, agnostic, mul
     options = NmsOptions(0.2, iou, None, agnostic, multi_label, 300)
     found = non_max_suppression(random_candidates(seed, count, 3), options)
     overlap = np.triu(iou_matrix(found.boxes_xyxy_px, found.boxes_xyxy_px), 1)
-    rivals = (found.classes[:, None] == found.classes) | agnostic
+    rivals = (found.class_ids[:, None] == found.class_ids) | agnostic
     assert (overlap[rivals] <= iou + 1e-5).all()
     assert (np.diff(found.scores) <= 0).all()
     assert (found.scores > 0.2).all()
@@ -72,7 +72,7 @@ def test_what_goes_is_overlapped_by_a_better_box_of_its_class(seed, count):
     found = non_max_suppression(candidates, NmsOptions(0.0, 0.3, max_detections=count))
     best, label = candidates.scores.max(1), candidates.scores.argmax(1)
     overlap = iou_matrix(candidates.boxes_xyxy_px, found.boxes_xyxy_px)
-    better = (label[:, None] == found.classes) & (found.scores >= best[:, None]) & (overlap > 0.3 - 1e-5)
+    better = (label[:, None] == found.class_ids) & (found.scores >= best[:, None]) & (overlap > 0.3 - 1e-5)
     kept = np.isin(best, found.scores)
     assert (kept | better.any(1)).all()
 
@@ -109,8 +109,8 @@ def test_boxes_without_area():
         (NmsOptions(), [0.9, 0.8, 0.3]),
         (NmsOptions(confidence=0.5), [0.9, 0.8]),
         (NmsOptions(confidence=0.9), []),
-        (NmsOptions(classes=[1]), [0.8, 0.3]),
-        (NmsOptions(classes=[]), []),
+        (NmsOptions(class_ids=[1]), [0.8, 0.3]),
+        (NmsOptions(class_ids=[]), []),
         (NmsOptions(max_detections=1), [0.9]),
         (NmsOptions(iou=0.3), [0.9, 0.8]),  # stricter than the graph's
         (NmsOptions(agnostic=True), [0.9, 0.3]),

@@ -6,11 +6,11 @@ import pytest
 from tests.inference.videos import make_video, read_video
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import run_folder
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.nms import NmsOptions
-from tfyolo.inference.predict import Predictor
+from tfyolo.inference.predict import PredictionRun
 from tfyolo.inference.sources import Frame, Frames, open_sources
-from tfyolo.inference.writers import Outputs
+from tfyolo.inference.writers import OutputOptions
 
 HOSTILE = "cat\x1b[2J\x07[red]x[/red]:smile:\u202e"
 
@@ -28,11 +28,11 @@ def detector(tiny):
             boxes = np.float32([[0, 0, 32, 32], [32, 32, 64, 64]])
             return [Detections(boxes, np.float32([0.9, 0.6]), np.array([1, 3])) for _ in images]
 
-    return Detector(Stub())
+    return DetectionPredictor(Stub())
 
 
 def run(detector, frames, outputs=None, **options):
-    return Predictor(detector, NmsOptions(**options), False, outputs).run(frames)
+    return PredictionRun(detector, NmsOptions(**options), False, outputs).run(frames)
 
 
 def images(count, hw=(48, 64)):
@@ -42,14 +42,14 @@ def images(count, hw=(48, 64)):
 
 
 def test_no_frames(detector, tmp_path, capsys):
-    report = run(detector, images(0), Outputs(tmp_path))
+    report = run(detector, images(0), OutputOptions(tmp_path))
     assert str(report) == f"0 images, 0 boxes, 0 skipped\nresults are in {tmp_path}"
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().out.strip() == ""
 
 
 def test_a_line_for_each_image_and_a_report(detector, capsys):
-    report = run(detector, images(2), classes=[1])
+    report = run(detector, images(2), class_ids=[1])
     first, second = capsys.readouterr().out.split("\n")[:2]
     assert first.startswith("1/2 in/0.png: 64x48, 1 bee, ")
     assert second.startswith("2/2 in/1.png: 64x48, 1 bee, ")
@@ -73,7 +73,7 @@ def test_the_first_call_is_not_measured(detector, capsys, monkeypatch):
     frames = [Frame(f"{i}.png", f"{i}.png", np.full((64, 64, 3), 50 * (i % 2), np.uint8)) for i in range(3)]
     frames[1].image[:9] = 255
     bad = Frame("bad.png", "bad.png", None, problem="no image")
-    report = run(Detector(Counting()), Frames(lambda: iter([bad, *frames]), 4))
+    report = run(DetectionPredictor(Counting()), Frames(lambda: iter([bad, *frames]), 4))
     assert [value > 0 for value in seen] == [False, False, True, False]  # a black image first
     assert len(report.speeds_ms) == report.images == 3
     lines = capsys.readouterr().out.splitlines()
@@ -101,7 +101,7 @@ def test_names_are_printed_harmlessly(detector, capsys):
 
 def test_what_cannot_be_read_is_named_and_the_others_are_done(detector, tmp_path, image, capsys):
     (tmp_path / "a.jpg").write_bytes(b"no image")
-    report = run(detector, open_sources([str(tmp_path)]), Outputs(tmp_path / "out"))
+    report = run(detector, open_sources([str(tmp_path)]), OutputOptions(tmp_path / "out"))
     assert (report.images, report.skipped) == (1, 1)
     assert capsys.readouterr().err == f"skipped {tmp_path}/a.jpg: is not an image that can be read\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["image.jpg"]
@@ -109,7 +109,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_done(detector, tmp_path
 
 def test_a_video(detector, tmp_path):
     video = make_video(tmp_path / "video.avi", frames=6, fps=10)
-    report = run(detector, open_sources([str(video)], 2), Outputs(tmp_path / "out", txt=True, csv=True))
+    report = run(detector, open_sources([str(video)], 2), OutputOptions(tmp_path / "out", txt=True, csv=True))
     assert (report.images, report.boxes) == (3, 6)
     frames, fps = read_video(tmp_path / "out" / "video.mp4")
     assert frames.shape == (3, 48, 64, 3)
@@ -124,7 +124,7 @@ def test_an_interrupted_run_keeps_what_it_has(detector, tmp_path, capsys):
         yield from images(2)
         raise KeyboardInterrupt
 
-    report = run(detector, Frames(frames, 9), Outputs(tmp_path, txt=True, csv=True))
+    report = run(detector, Frames(frames, 9), OutputOptions(tmp_path, txt=True, csv=True))
     assert report.interrupted
     assert report.images == 2
     assert "interrupted; what was found so far is written" in capsys.readouterr().out

@@ -105,7 +105,7 @@ def test_plot_of_a_view_that_is_not_contiguous():
     turned = Result(
         result.boxes_xyxy_px,
         result.scores,
-        result.classes,
+        result.class_ids,
         NAMES,
         result.image[::-1, ::-1].transpose(1, 0, 2),
     )

@@ -20,7 +20,7 @@ from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import find_format
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.inference.snippets.languages import LANGUAGES, find_language
 from tfyolo.inference.snippets.write import client, snippet
 
@@ -46,7 +46,7 @@ def run(code: str, image: Path, capsys, monkeypatch) -> list[str]:
 
 def compare(path: Path, images: list[Path], capsys, monkeypatch) -> None:
     """The Python client of a file, and tfyolo, on the same images."""
-    code, detector = snippet(path, "python"), load(path)
+    code, detector = snippet(path, "python"), load_predictor(path)
     assert not re.search(r"^(import|from) tfyolo", code, re.MULTILINE)
     monkeypatch.chdir(path.parent)
     for image in images:
@@ -54,7 +54,7 @@ def compare(path: Path, images: list[Path], capsys, monkeypatch) -> None:
         assert len(expected) > 4
         lines = run(code, image, capsys, monkeypatch)
         found = [re.fullmatch(r"(\w+) (.*): (.*), (.*), (.*), (.*)", line) for line in lines]
-        assert [match[1] for match in found] == [expected.names[i] for i in expected.classes]
+        assert [match[1] for match in found] == [expected.names[i] for i in expected.class_ids]
         numbers = np.array([[float(match[i]) for i in range(2, 7)] for match in found])
         np.testing.assert_allclose(numbers[:, 0], expected.scores, atol=6e-4)
         np.testing.assert_allclose(numbers[:, 1:], expected.boxes_xyxy_px, atol=0.06)
@@ -97,7 +97,7 @@ def test_python_gives_the_probabilities_of_tfyolo(images, tmp_path, capsys, monk
     best = set()
     for image in images:
         lines = [line.split() for line in run(snippet(path, "python"), image, capsys, monkeypatch)]
-        (expected,) = load(path)(image)
+        (expected,) = load_predictor(path)(image)
         assert [name for name, _ in lines] == [name for _, name, _ in expected.top(3)]
         found = [float(probability) for _, probability in lines]
         np.testing.assert_allclose(found, [probability for _, _, probability in expected.top(3)], atol=6e-4)

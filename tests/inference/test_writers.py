@@ -10,7 +10,7 @@ from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.inference.names import Names, folder_names, shortened
 from tfyolo.inference.results import Result
 from tfyolo.inference.sources import Frame, Video
-from tfyolo.inference.writers import Outputs, Writer
+from tfyolo.inference.writers import OutputOptions, ResultWriter
 
 NAMES = ("ant", "bee")
 
@@ -27,7 +27,7 @@ def frame(name="a.jpg", video=None, index=0):
 
 def write(folder, *pairs, images=False, **wanted):
     """Write (frame, result) pairs; the files that are there then, relative to the folder."""
-    with Writer(Outputs(folder, images=images, **wanted)) as writer:
+    with ResultWriter(OutputOptions(folder, images=images, **wanted)) as writer:
         for one, result in pairs:
             writer.write(one, result)
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
@@ -88,7 +88,7 @@ def test_table_without_boxes_has_its_heading(tmp_path):
 
 def test_crops(tmp_path):
     image = np.tile(np.arange(100, dtype=np.uint8)[None, :, None], (80, 1, 3))
-    result = Result(make(3).boxes_xyxy_px, make(3).scores, make(3).classes, NAMES, image)
+    result = Result(make(3).boxes_xyxy_px, make(3).scores, make(3).class_ids, NAMES, image)
     files = write(tmp_path, (frame("a.png"), result), crops=True)
     assert files == ["crops/ant/a_2.jpg", "crops/bee/a_1.jpg", "crops/bee/a_3.jpg"]
     sizes = {}
@@ -205,14 +205,14 @@ def test_a_run_that_stops_half_way_leaves_whole_files(tmp_path, failure):
     video = Video("video.avi", 10, 100)
 
     def run():
-        with Writer(Outputs(tmp_path, csv=True)) as writer:
+        with ResultWriter(OutputOptions(tmp_path, csv=True)) as writer:
             for index in range(3):
                 writer.write(frame("video.avi", video, index), make(1))
             raise failure
 
     with pytest.raises(failure):
         run()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["video.mp4", "predictions.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["predictions.csv", "video.mp4"]
     assert len(read_video(tmp_path / "video.mp4")[0]) == 3
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 4
 
@@ -220,7 +220,7 @@ def test_a_run_that_stops_half_way_leaves_whole_files(tmp_path, failure):
 def test_while_a_video_is_written_the_last_one_stays(tmp_path):
     video = Video("video.avi", 10, 2)
     (tmp_path / "video.mp4").write_bytes(b"of an earlier run")
-    with Writer(Outputs(tmp_path)) as writer:
+    with ResultWriter(OutputOptions(tmp_path)) as writer:
         writer.write(frame("video.avi", video), make(0))
         assert (tmp_path / "video.mp4").read_bytes() == b"of an earlier run"
     assert len(read_video(tmp_path / "video.mp4")[0]) == 1

@@ -46,10 +46,10 @@ def test_heads_are_split_by_part(tiny):
 
 def test_relu_belongs_to_its_convolution():
     from tfyolo.configs.reader import Document
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
     from tfyolo.models import parse_spec
 
-    config = {**create("yolov5n", classes=2).contract.config, "activation": "relu6"}
+    config = {**create_predictor("yolov5n", classes=2).contract.config, "activation": "relu6"}
     spec = parse_spec(Document(None, config), "x")
     network = Network.of(build_model(spec), spec)
     first = network.nodes[0]

@@ -12,7 +12,7 @@ from tfyolo.data import synthetic as datasets
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import ValOptions, validate
 from tfyolo.export.graph.nodes import Rounding, fake_quantize, run_network
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.models.network import IMAGES, Network
 from tfyolo.models.quantization import range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -126,10 +126,10 @@ def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
 
 
 def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
 
     data = datasets.shapes(tmp_path / "shapes", train=6, val=4, image_size=64)
-    weights = create(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
+    weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     told = []
     output = tmp_path / "tiny_int8.keras"
     options = QuantizeOptions(data, str(weights), output, train=QatOptions(steps=3), batch=2)
@@ -143,17 +143,17 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     assert file == tmp_path / "tiny_int8.tflite"
     written = json.loads((tmp_path / "measured" / "metrics.json").read_text())
     assert written["map50"] == pytest.approx(metrics.map50, abs=1e-5)
-    again = validate(load(file), data, ValOptions(rect=False, plots=False))
+    again = validate(load_predictor(file), data, ValOptions(rect=False, plots=False))
     assert again.map50 == pytest.approx(metrics.map50, abs=1e-6)
 
 
 def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     """A run that was killed, then the model it came from was trained anew."""
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
     from tfyolo.quantization.qat_options import QatOptions
 
     data = datasets.shapes(tmp_path / "shapes", train=4, val=2, image_size=64)
-    weights = create(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
+    weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     train = QatOptions(steps=4, save_every=2)
     options = QuantizeOptions(data, str(weights), tmp_path / "out.keras", train=train, batch=2)
 
@@ -172,7 +172,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     going_on = [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
     assert run() == going_on
     assert run(replace(options, weights=load_model(weights))) == going_on  # the same weights, in memory
-    create(MICRO, names=datasets.SHAPES).save(weights)
+    create_predictor(MICRO, names=datasets.SHAPES).save(weights)
     assert run() == ["calibrating on 4 images"]
     assert origin_of(state)
     state.write_bytes(state.read_bytes()[:100])
@@ -197,10 +197,10 @@ def test_labels_are_numbered_as_the_model_numbers_its_classes(tmp_path):
 
 
 def test_a_float_model_of_other_classes_is_refused(tmp_path):
-    from tfyolo.inference.load import create
+    from tfyolo.inference.load import create_predictor
     from tfyolo.quantization.run import float_network
 
-    weights = create(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
+    weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     _, contract = load_model(weights)
     other = contract.model_copy(update={"names": contract.names[::-1]})
     with pytest.raises(TfyoloError, match="has other classes than --weights, or has them in another order"):

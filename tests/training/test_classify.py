@@ -15,8 +15,8 @@ from tests.data.classification.class_folders import class_folders
 from tests.training.test_train import KilledError, KillIn
 from tfyolo.data.classification.augment import ClassificationAugmentation
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
-from tfyolo.inference.load import load
+from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
+from tfyolo.inference.load import load_predictor
 from tfyolo.models import Contract, load_spec
 from tfyolo.training.classify.model import ClassifierTraining, ClassifySchedule
 from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
@@ -69,7 +69,7 @@ def test_a_run_writes_models_figures_and_images(unbroken):
                  "val_batch0.jpg"):  # fmt: skip
         assert (unbroken.folder / name).stat().st_size > 0, name
     assert any(unbroken.folder.glob("events.out.tfevents.*"))
-    classifier = load(unbroken.best)
+    classifier = load_predictor(unbroken.best)
     assert (classifier.names, classifier.image_size) == (NAMES, (32, 32))
     red = np.zeros((50, 40, 3), np.uint8)
     red[..., 0] = 180
@@ -129,7 +129,7 @@ def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     assert len(rows) == 2
     assert (rows[0]["val/loss"] == "") == (not flags.get("val", True))
     assert any(line.startswith("frozen: ") for line in said)
-    again = validate_classifier(load(result.best), options.data, ClassifyValOptions(plots=False))
+    again = validate_classifier(load_predictor(result.best), options.data, ClassifierValOptions(plots=False))
     assert again.top1 == result.metrics.top1
 
 
@@ -195,7 +195,7 @@ def test_fit_in_a_few_lines(colors, tmp_path):
     assert set(history) >= {"loss", "accuracy", "val/loss", "metrics/accuracy_top1"}
     assert validation.metrics.names == NAMES
     assert model(tf.zeros((2, 32, 32, 3))).shape == (2, 3)
-    saved = load(model.save_averaged(tmp_path / "colors.keras"))
+    saved = load_predictor(model.save_averaged(tmp_path / "colors.keras"))
     assert {name for _, name, _ in saved(np.zeros((40, 40, 3), np.uint8))[0].top(3)} == set(NAMES)
     assert saved.names == NAMES
 

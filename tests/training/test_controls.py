@@ -12,7 +12,7 @@ import tensorflow as tf
 from tests.training.conftest import MICRO
 from tfyolo.anchors import auto_anchors
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.training.callbacks import learning_rates
 from tfyolo.training.data import TrainingData, training_model
 from tfyolo.training.fit_checks import REFUSED
@@ -220,7 +220,9 @@ def test_callbacks_see_what_validation_finds_wherever_it_stands(data, tmp_path):
     stopping = keras.callbacks.EarlyStopping("fitness", mode="max", patience=5, restore_best_weights=True)
     history = fit(model, data, callbacks=[saving, stopping, data.validation()]).history
     assert stopping.best == history["fitness"][0]
-    np.testing.assert_array_equal(load(best).model.get_weights()[0], model.averaged.get_weights()[0])
+    np.testing.assert_array_equal(
+        load_predictor(best).model.get_weights()[0], model.averaged.get_weights()[0]
+    )
     with pytest.raises(TfyoloError, match="is there already"):
         model.save(best, overwrite=False)
 

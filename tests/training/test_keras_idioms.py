@@ -10,7 +10,7 @@ import tensorflow as tf
 import tfyolo
 from tests.training.conftest import MICRO
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.models.build import call_heads
 
 NAMES = ["loss", "box_loss", "obj_loss", "cls_loss", "precision", "recall", "map50", "map50_95"]
@@ -162,7 +162,10 @@ def test_batches_are_evaluated_like_a_dataset(data, shapes):
     batches = [(batch.images, batch_labels(batch)) for batch in load_batches(plans, (64, 64))]
     model.image_size = 64
     found = []
-    for callback in (BatchValidation(batches), Validation(dataset, options=ValOptions(rect=False, batch=4))):
+    for callback in (
+        BatchValidation(batches),
+        Validation(dataset, options=ValOptions(rect=False, batch_size=4)),
+    ):
         callback.set_model(model)
         found.append(callback.validate())
     assert found[0] == pytest.approx(found[1], abs=1e-5)
@@ -176,7 +179,7 @@ def test_early_stopping_checkpoints_and_csv_see_validation_metrics(data, tmp_pat
     table = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     history = fit(model, data, epochs=5, validation_data=data, callbacks=[stop, best, table])
     assert len(history.epoch) < 5
-    assert load(tmp_path / "best.keras").names == data.names
+    assert load_predictor(tmp_path / "best.keras").names == data.names
     with (tmp_path / "log.csv").open() as file:
         assert "val_map50_95" in next(csv.reader(file))
 
@@ -220,7 +223,7 @@ def test_saved_model_is_the_same_detector_in_keras_and_tfyolo(shared, data, tmp_
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     for head, other in zip(shared(images), call_heads(loaded, images), strict=True):
         np.testing.assert_allclose(head, other, atol=1e-5)
-    assert load(tmp_path / "model.keras").names == data.names
+    assert load_predictor(tmp_path / "model.keras").names == data.names
 
 
 def test_a_call_answers_with_the_ema_weights(data):

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.training.conftest import MICRO
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.training.data import TrainingData, training_model
 from tfyolo.training.detection.validation import METRICS
 from tfyolo.training.ema import DECAY, RAMP, ExponentialMovingAverage
@@ -54,7 +54,7 @@ def test_fit_and_the_loop_train_alike(data, tmp_path):
     assert by_loop.ends == 1
     assert {*METRICS, "fitness", "val/box_loss"} <= by_fit.epochs[0].keys()
     saved = first.save_averaged(tmp_path / "shapes.keras")
-    assert load(saved).names == data.names
+    assert load_predictor(saved).names == data.names
 
 
 def test_a_step_lowers_the_loss_of_its_own_batch(data):

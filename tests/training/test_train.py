@@ -14,7 +14,7 @@ import yaml
 
 from tests.training.conftest import MICRO
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.training.evolve import evolve, train
 from tfyolo.training.hyps import read_hyps
 from tfyolo.training.options import TrainOptions
@@ -63,7 +63,7 @@ def test_a_run_writes_models_figures_and_images(unbroken):
     rows = list(csv.DictReader((folder / "results.csv").open()))
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
     assert all(float(row["val/obj_loss"]) > 0 for row in rows)
-    assert load(unbroken.best).names == ("circle", "rectangle", "triangle")
+    assert load_predictor(unbroken.best).names == ("circle", "rectangle", "triangle")
 
 
 def test_an_ended_run_has_no_state_left_and_says_so(unbroken):
@@ -133,12 +133,14 @@ def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     cfg.write_text(re.sub(r"anchors:\n(  - .*\n){1}", "anchors: 3\n", Path(MICRO).read_text()))
     said = []
     result = train(replace(options, cfg=str(cfg), epochs=2, **flags), tmp_path / "run", log=said.append)
-    assert np.array(load(result.best).contract.anchors_px).max() < 64  # the images' size
+    assert np.array(load_predictor(result.best).contract.anchors_px).max() < 64  # the images' size
     rows = list(csv.DictReader((tmp_path / "run/results.csv").open()))
     assert len(rows) == 2
     assert all(0 < float(row["train/box_loss"]) < 1 for row in rows)
     assert any(line.startswith("frozen: ") for line in said) == ("freeze" in flags)
-    assert load(result.best).names == (("object",) if "single_cls" in flags else load(result.last).names)
+    assert load_predictor(result.best).names == (
+        ("object",) if "single_cls" in flags else load_predictor(result.last).names
+    )
     assert 0 <= result.metrics.map50_95 <= 1
 
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfyolo.inference.load import create
+from tfyolo.inference.load import create_predictor
 from tfyolo.training.classify.start import make_classifier, plan_classifier
 from tfyolo.training.initialization import make_model, plan_start
 
@@ -24,7 +24,7 @@ def begun(request, tmp_path_factory):
     """A function from class names to the head before and after transfer, (anchors, values, inputs) each."""
     config, head, anchors, before = KINDS[request.param]
     keras.utils.set_random_seed(0)
-    source = create(config, names=OLD)
+    source = create_predictor(config, names=OLD)
     path = str(source.save(tmp_path_factory.mktemp("old") / "old.keras"))
 
     def rows(model):

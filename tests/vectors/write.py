@@ -170,8 +170,8 @@ def nms_cases() -> list[Case]:
         "default": (cells, NmsOptions()),
         "low thresholds": (cells, NmsOptions(confidence=0.05, iou=0.2)),
         "agnostic": (cells, NmsOptions(confidence=0.1, agnostic=True)),
-        "classes": (cells, NmsOptions(confidence=0.1, classes=[0, 2])),
-        "no classes": (cells, NmsOptions(classes=[])),
+        "classes": (cells, NmsOptions(confidence=0.1, class_ids=[0, 2])),
+        "no classes": (cells, NmsOptions(class_ids=[])),
         "multi label": (cells, NmsOptions(confidence=0.3, iou=0.6, multi_label=True)),
         "multi label, agnostic": (cells, NmsOptions(confidence=0.3, multi_label=True, agnostic=True)),
         "at most 5": (cells, NmsOptions(confidence=0.05, max_detections=5)),
@@ -203,7 +203,7 @@ def refine_cases() -> list[Case]:
         "empty": (none, NmsOptions()),
         "looser changes nothing": (found, NmsOptions(confidence=0.0, iou=1.0)),
         "stricter": (found, NmsOptions(confidence=0.6, iou=0.2)),
-        "classes": (found, NmsOptions(classes=[1], max_detections=3)),
+        "classes": (found, NmsOptions(class_ids=[1], max_detections=3)),
         "agnostic": (found, NmsOptions(iou=0.3, agnostic=True)),
     }
     return [
@@ -269,7 +269,7 @@ def _kept(found: Detections) -> Case:
     return {
         "boxes_xyxy_px": found.boxes_xyxy_px.tolist(),
         "scores": found.scores.tolist(),
-        "classes": found.classes.tolist(),
+        "classes": found.class_ids.tolist(),
     }
 
 

@@ -11,14 +11,14 @@ from tfyolo.api.fit import OPTIMIZERS, FitArguments, epoch_log
 from tfyolo.api.model import Log, Progress, TaskModel, ignore
 from tfyolo.api.python_errors import python_errors
 from tfyolo.files import run_folder
-from tfyolo.inference import classifier as inference
+from tfyolo.inference.classification import ClassificationPredictor
 
 if TYPE_CHECKING:
     from tfyolo.evaluation.classification import ClassificationMetrics
     from tfyolo.training.classify.train import ClassifyResult
 
 
-class Classifier(TaskModel, inference.Classifier):
+class Classifier(TaskModel, ClassificationPredictor):
     """Names what is in images, and is trained, measured, quantized and exported.
 
     `tfyolo.load` returns one for a classifier's file, `tfyolo.create` one with random weights.
@@ -33,7 +33,7 @@ class Classifier(TaskModel, inference.Classifier):
         <Classifier yolov5n-cls: 2 classes (cat, dog), 64x64 pixels, Keras>
     """
 
-    predict = __call__ = python_errors(inference.Classifier.__call__)
+    predict = __call__ = python_errors(ClassificationPredictor.__call__)
 
     @python_errors
     def evaluate(
@@ -71,9 +71,9 @@ class Classifier(TaskModel, inference.Classifier):
         check_choice("split", split, ("", "train", "val", "test"))
         check_whole(batch_size=batch_size)
 
-        from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
+        from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
 
-        options = ClassifyValOptions(split, batch_size, plots)
+        options = ClassifierValOptions(split, batch_size, plots)
         place = None if folder is None else Path(folder)
         return validate_classifier(self._resized(image_size), data, options, place, progress)
 

@@ -10,8 +10,9 @@ from tfyolo.api.checks import as_image_size, check_choice, check_share, check_wh
 from tfyolo.api.fit import OPTIMIZERS, FitArguments, epoch_log
 from tfyolo.api.model import Log, Progress, TaskModel, ignore
 from tfyolo.api.python_errors import python_errors
+from tfyolo.deprecation import renamed_arguments
 from tfyolo.files import run_folder
-from tfyolo.inference import detector as inference
+from tfyolo.inference.detection import DetectionPredictor
 
 if TYPE_CHECKING:
     from tfyolo.data.detection.scan import Dataset
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tfyolo.training.train import TrainResult
 
 
-class Detector(TaskModel, inference.Detector):
+class Detector(TaskModel, DetectionPredictor):
     """Finds objects in images, and is trained, measured, quantized and exported.
 
     `tfyolo.load` returns one for a detector's file of any format, `tfyolo.create` one with random weights.
@@ -40,7 +41,7 @@ class Detector(TaskModel, inference.Detector):
         {'Platelets': 1, 'RBC': 7, 'WBC': 1}
     """
 
-    predict = __call__ = python_errors(inference.Detector.__call__)
+    predict = __call__ = renamed_arguments(classes="class_ids")(python_errors(DetectionPredictor.__call__))
 
     @python_errors
     def evaluate(
@@ -101,7 +102,7 @@ class Detector(TaskModel, inference.Detector):
 
         options = ValOptions(
             split=split,
-            batch=batch_size,
+            batch_size=batch_size,
             confidence=confidence,
             iou=iou,
             max_detections=max_detections,

@@ -8,10 +8,12 @@ from pathlib import Path
 from tfyolo.api.classifier import Classifier
 from tfyolo.api.detector import Detector
 from tfyolo.api.python_errors import python_errors
+from tfyolo.deprecation import renamed_arguments
 from tfyolo.inference import load as inference
 from tfyolo.inference.base_model import BaseModel
 
 
+@renamed_arguments(image_hw="image_size")
 @python_errors
 def load(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
@@ -37,9 +39,10 @@ def load(
         <Detector bccd-n.keras: 3 classes (Platelets, RBC, WBC), 320x320 pixels, Keras>
         >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
     """
-    return _public(inference.load(path_or_name, image_size, threads))
+    return _public(inference.load_predictor(path_or_name, image_size, threads))
 
 
+@renamed_arguments(image_hw="image_size")
 @python_errors
 def create(
     name: str | Path,
@@ -67,7 +70,7 @@ def create(
         >>> len(detector.model.outputs)
         3
     """
-    return _public(inference.create(name, classes, image_size, tuple(names)))
+    return _public(inference.create_predictor(name, classes, image_size, tuple(names)))
 
 
 def _public(loaded: BaseModel) -> Detector | Classifier:

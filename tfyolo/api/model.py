@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from tfyolo.api.checks import as_image_size, check_choice, check_share, check_whole
 from tfyolo.api.python_errors import in_python, python_errors
 from tfyolo.assets import MODELS
+from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import OPSETS, PRECISIONS, check_targets, find_format
 from tfyolo.export.runtime.base import Runtime
@@ -27,6 +28,14 @@ Self = TypeVar("Self", bound="TaskModel")
 
 class TaskModel(BaseModel):
     """A model that can be run, and as long as it is a Keras model also exported and quantized."""
+
+    __init__ = renamed_arguments(image_hw="image_size")(BaseModel.__init__)
+
+    @property
+    def image_hw(self) -> tuple[int, int]:
+        """Old name of `image_size`."""
+        warn_renamed("`image_hw`", "`image_size`")
+        return self.image_size
 
     @python_errors
     def export(

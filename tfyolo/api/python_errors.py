@@ -19,7 +19,7 @@ ARGUMENTS = {
     "calibrator": "calibrator",
     "candidates": "candidates",
     "cfg": "cfg",
-    "classes": "classes",
+    "classes": "class_ids",
     "conf-thres": "confidence",
     "data": "data",
     "dynamic": "dynamic=True",

@@ -9,8 +9,8 @@ from time import perf_counter
 
 import numpy as np
 
-from tfyolo.inference.classifier import Classifier
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.classification import ClassificationPredictor
+from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.progress import Progress
 
 TURN_SECONDS = 1.0
@@ -51,7 +51,7 @@ class Latency:
 
 
 def benchmark(
-    detectors: Sequence[tuple[str, Detector | Classifier]],
+    detectors: Sequence[tuple[str, DetectionPredictor | ClassificationPredictor]],
     image: np.ndarray | str | Path,
     rounds: int = 5,
     runs: int = 10,
@@ -87,7 +87,7 @@ def benchmark(
 
 
 def take_turn(
-    detector: Detector | Classifier, pixels: np.ndarray, runs: int
+    detector: DetectionPredictor | ClassificationPredictor, pixels: np.ndarray, runs: int
 ) -> tuple[list[float], list[float]]:
     """Detect again and again.
 
@@ -113,9 +113,11 @@ def take_turn(
     return total, inference
 
 
-def detect_once(detector: Detector | Classifier, pixels: np.ndarray) -> Mapping[str, float]:
+def detect_once(
+    detector: DetectionPredictor | ClassificationPredictor, pixels: np.ndarray
+) -> Mapping[str, float]:
     """Run on one image, uint8 (height, width, 3) RGB; milliseconds of the steps."""
-    if isinstance(detector, Classifier):
+    if isinstance(detector, ClassificationPredictor):
         return detector(pixels)[0].speed_ms
     # The whole square: rectangular inference would compute less than exported files do.
     return detector(pixels, rect=False)[0].speed_ms

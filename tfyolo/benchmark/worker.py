@@ -190,7 +190,7 @@ class WorkerCommands:
         With `boxes_of`, a `.keras` file, a format and a precision, it is that of a file exported here.
         """
         from tfyolo.evaluation.validator import ValOptions, validate
-        from tfyolo.inference.classifier import Classifier
+        from tfyolo.inference.classification import ClassificationPredictor
         from tfyolo.inference.nms import NmsOptions
 
         if boxes_of and image_size:
@@ -198,11 +198,11 @@ class WorkerCommands:
                 written = self._write_all_boxes(*boxes_of, (image_size[0], image_size[1]), folder)
                 return self.map(str(written), image_size, data, split)
         detector = self._load(path, image_size)
-        if isinstance(detector, Classifier):
-            from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
+        if isinstance(detector, ClassificationPredictor):
+            from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
 
             found = validate_classifier(
-                detector, data, ClassifyValOptions(split, plots=False), progress=self._log
+                detector, data, ClassifierValOptions(split, plots=False), progress=self._log
             )
             return {"top1": found.top1, "top5": found.top5, "limits": ""}
         # Exported files see the whole square, so that Keras has to, too.
@@ -227,9 +227,9 @@ class WorkerCommands:
         return export_model(request, [format_name], folder / "all_boxes")[format_name]
 
     def _load(self, path: str, image_size: list[int] | None) -> Any:
-        from tfyolo.inference.load import load
+        from tfyolo.inference.load import load_predictor
 
-        loaded = load(path, (image_size[0], image_size[1]) if image_size else None, self._threads)
+        loaded = load_predictor(path, (image_size[0], image_size[1]) if image_size else None, self._threads)
         self._seen.add(runtime_of(path))
         return loaded
 

@@ -90,16 +90,16 @@ def _val(arguments: argparse.Namespace) -> int:
     from tfyolo.cli.metrics_tables import print_metrics
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.classification.folders import read_folders
-    from tfyolo.evaluation.classification import ClassifyValOptions, validate_classifier
+    from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
     from tfyolo.files import run_folder
-    from tfyolo.inference.load import load_classifier
+    from tfyolo.inference.load import load_classification_predictor
 
     dataset = read_folders(arguments.data)
-    classifier = load_classifier(arguments.weights, options.image_size(arguments.img))
+    classifier = load_classification_predictor(arguments.weights, options.image_size(arguments.img))
     dataset.with_names(classifier.names)  # fails before a folder is created
     plots = options.can_plot(not arguments.noplots)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
-    val_options = ClassifyValOptions(arguments.split, arguments.batch, plots)
+    val_options = ClassifierValOptions(arguments.split, arguments.batch, plots)
     with progress_bar() as progress:
         metrics = validate_classifier(classifier, dataset, val_options, folder, progress)
     print_metrics(metrics, folder, verbose=arguments.verbose)
@@ -111,16 +111,18 @@ def _predict(arguments: argparse.Namespace) -> int:
     """Classify images; returns exit code 1 if some could not be read, 130 after Ctrl-C."""
     from tfyolo.files import run_folder
     from tfyolo.inference.classify_predict import predict_classes
-    from tfyolo.inference.load import load_classifier
+    from tfyolo.inference.load import load_classification_predictor
     from tfyolo.inference.sources import open_sources
-    from tfyolo.inference.writers import Outputs
+    from tfyolo.inference.writers import OutputOptions
 
     frames = open_sources(arguments.source, arguments.vid_stride)
-    classifier = load_classifier(arguments.weights, options.image_size(arguments.img))
+    classifier = load_classification_predictor(arguments.weights, options.image_size(arguments.img))
     outputs = None
     if not arguments.nosave or arguments.save_txt or arguments.save_csv:
         folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
-        outputs = Outputs(folder, images=not arguments.nosave, txt=arguments.save_txt, csv=arguments.save_csv)
+        outputs = OutputOptions(
+            folder, images=not arguments.nosave, txt=arguments.save_txt, csv=arguments.save_csv
+        )
     report = predict_classes(classifier, frames, outputs, arguments.top)
     print(report)
     if report.interrupted and frames.total is not None:  # stopping an endless stream is not a failure

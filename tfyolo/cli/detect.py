@@ -10,7 +10,7 @@ from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 
 if TYPE_CHECKING:
-    from tfyolo.inference.writers import Outputs
+    from tfyolo.inference.writers import OutputOptions
 
 EXAMPLES = (
     "tfyolo detect --weights yolov5n.pt --source bus.jpg zidane.jpg",
@@ -54,44 +54,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Detect, write, print."""
     from tfyolo.assets import DEFAULT_MODEL
-    from tfyolo.inference.load import load_detector
+    from tfyolo.inference.load import load_detection_predictor
     from tfyolo.inference.nms import NmsOptions
-    from tfyolo.inference.predict import Predictor
+    from tfyolo.inference.predict import PredictionRun
     from tfyolo.inference.sources import open_sources
 
     frames = open_sources(arguments.source, arguments.vid_stride)
     if arguments.weights is None:
         arguments.weights = DEFAULT_MODEL
-    detector = load_detector(arguments.weights, options.image_size(arguments.img))
+    detector = load_detection_predictor(arguments.weights, options.image_size(arguments.img))
     if arguments.weights == DEFAULT_MODEL:
         print(
             f"note: no --weights: {DEFAULT_MODEL.stem} looks for {', '.join(detector.names)}", file=sys.stderr
         )
-    detector.check_classes(arguments.classes)
+    detector.check_class_ids(arguments.classes)
     nms = NmsOptions(
         confidence=arguments.conf_thres,
         iou=arguments.iou_thres,
-        classes=arguments.classes,
+        class_ids=arguments.classes,
         agnostic=arguments.agnostic_nms,
         max_detections=arguments.max_det,
     )
     if limits := detector.limits(nms):
         print(f"note: {limits}", file=sys.stderr)
-    report = Predictor(detector, nms, arguments.augment, _outputs(arguments)).run(frames)
+    report = PredictionRun(detector, nms, arguments.augment, _outputs(arguments)).run(frames)
     print(report)
     if report.interrupted and frames.total is not None:  # to stop a stream is no failure
         return 130
     return 0 if report.is_complete else 1
 
 
-def _outputs(arguments: argparse.Namespace) -> Outputs | None:
+def _outputs(arguments: argparse.Namespace) -> OutputOptions | None:
     """What to write, into a new folder; None where nothing is wanted."""
     from tfyolo.files import run_folder
-    from tfyolo.inference.writers import Outputs
+    from tfyolo.inference.writers import OutputOptions
 
     if arguments.nosave and not (arguments.save_txt or arguments.save_crop or arguments.save_csv):
         return None
-    return Outputs(
+    return OutputOptions(
         folder=run_folder(arguments.project, arguments.name, arguments.exist_ok),
         images=not arguments.nosave,
         txt=arguments.save_txt,

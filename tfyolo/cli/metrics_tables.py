@@ -62,7 +62,7 @@ def _print_detection(metrics: Metrics, per_class: bool, problems_printed: bool) 
     labels = int(result.labels.sum())
     add_row("all", labels, result.mean_precision, result.mean_recall, result.map50, result.map50_95)
     if per_class:
-        columns = (result.classes, result.labels, result.precision, result.recall, result.ap50)
+        columns = (result.class_ids, result.labels, result.precision, result.recall, result.ap50)
         rows = zip(*columns, result.ap.mean(1), strict=True)
         for index, count, *values in rows:
             add_row(metrics.names[index], int(count), *values)

@@ -57,11 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.data.detection.scan import read_dataset
     from tfyolo.evaluation.validator import ValOptions, validate
     from tfyolo.files import run_folder
-    from tfyolo.inference.load import load_detector
+    from tfyolo.inference.load import load_detection_predictor
     from tfyolo.inference.nms import NmsOptions
 
     dataset = read_dataset(arguments.data)
-    detector = load_detector(arguments.weights, options.image_size(arguments.img))
+    detector = load_detection_predictor(arguments.weights, options.image_size(arguments.img))
     if not arguments.single_cls:
         match_classes(dataset.names, detector.names, dataset.yaml_path)  # refuses before a folder is made
     wanted = NmsOptions(arguments.conf_thres, arguments.iou_thres, max_detections=arguments.max_det)
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
             dataset,
             ValOptions(
                 split=arguments.task,
-                batch=arguments.batch_size,
+                batch_size=arguments.batch_size,
                 confidence=arguments.conf_thres,
                 iou=arguments.iou_thres,
                 max_detections=arguments.max_det,

@@ -17,30 +17,38 @@ from tfyolo.data.classification.folders import FolderDataset, read_folders, scan
 from tfyolo.data.detection.sample import Sample, Scan
 from tfyolo.data.images.center_crop import center_crop
 from tfyolo.data.images.read import read_sample_image
+from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification_plots import save_looks
 from tfyolo.evaluation.plots import save_confusion
 from tfyolo.files import atomic
-from tfyolo.inference.classifier import Classifier
+from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.libraries import require
 from tfyolo.progress import Progress
 
 _TINY = 1e-7
 
 
+@renamed_arguments(batch="batch_size")
 @dataclass(frozen=True)
-class ClassifyValOptions:
+class ClassifierValOptions:
     """How to validate.
 
     Attributes:
         split: `train`, `val` or `test`; by default `val`, or `test` where there is no `val`.
-        batch: images in one call of the model, where it takes several.
+        batch_size: images in one call of the model, where it takes several.
         plots: draw the confusion matrix and images.
     """
 
     split: str = ""
-    batch: int = 64
+    batch_size: int = 64
     plots: bool = True
+
+    @property
+    def batch(self) -> int:
+        """Old name of `batch_size`."""
+        warn_renamed("`ClassifierValOptions.batch`", "`batch_size`")
+        return self.batch_size
 
 
 @dataclass(frozen=True)
@@ -116,9 +124,9 @@ class ClassificationMetrics:
 
 
 def validate_classifier(
-    classifier: Classifier,
+    classifier: ClassificationPredictor,
     data: FolderDataset | str | Path,
-    options: ClassifyValOptions = ClassifyValOptions(),
+    options: ClassifierValOptions = ClassifierValOptions(),
     folder: Path | None = None,
     progress: Progress | None = None,
     scan: Scan | None = None,
@@ -149,7 +157,7 @@ def validate_classifier(
     scan = scan or scan_folders(
         dataset, split, progress=lambda done, total: log("checking images", done, total)
     )
-    step = min(options.batch, classifier.runtime.max_batch)
+    step = min(options.batch_size, classifier.runtime.max_batch)
     found: list[np.ndarray] = []
     used: list[Sample] = []
     problems: list[str] = []

@@ -16,10 +16,10 @@ _GRID = 1000
 
 @dataclass(frozen=True)
 class ApResult:
-    """Figures and curves per class; all arrays float64, in the order of `classes`.
+    """Figures and curves per class; all arrays float64, in the order of `class_ids`.
 
     Args:
-        classes: int64 (classes,) the classes that have labels.
+        class_ids: int64 (classes,) the classes that have labels.
         labels: int64 (classes,) number of labels of each.
         tp: (classes,) true positives at IoU 0.5 and `confidence`.
         fp: (classes,) false positives there.
@@ -33,7 +33,7 @@ class ApResult:
         pr_curve: (classes, 1000) precision envelope over recall, at IoU 0.5.
     """
 
-    classes: Array
+    class_ids: Array
     labels: Array
     tp: Array
     fp: Array
@@ -162,7 +162,7 @@ def average_precision(tp: Array, conf: Array, pred_cls: Array, target_cls: Array
     precision, recall = precision_curve[:, best], recall_curve[:, best]
     true_positives = (recall * labels).round()
     return ApResult(
-        classes=classes,
+        class_ids=classes,
         labels=labels,
         tp=true_positives,
         fp=(true_positives / (precision + _EPS) - true_positives).round(),

@@ -35,7 +35,7 @@ def save_curves(result: ApResult, names: Sequence[str], folder: str | Path) -> l
 
     Args:
         result: from `average_precision`.
-        names: all class names; `result.classes` index them.
+        names: all class names; `result.class_ids` index them.
         folder: where to write; made if it is not there.
 
     Returns:
@@ -44,7 +44,7 @@ def save_curves(result: ApResult, names: Sequence[str], folder: str | Path) -> l
     Raises:
         TfyoloError: the folder cannot be written.
     """
-    shown = [shortened(str(names[index])) for index in result.classes]
+    shown = [shortened(str(names[index])) for index in result.class_ids]
     mean = f"all classes {result.map50:.3f} mAP@0.5"
     with_ap = [f"{name} {value:.3f}" for name, value in zip(shown, result.ap50, strict=True)]
     jobs: list[tuple[str, Array, str, str, list[str], str | None]] = [
@@ -53,7 +53,7 @@ def save_curves(result: ApResult, names: Sequence[str], folder: str | Path) -> l
         ("P_curve.png", result.precision_curve, "Confidence", "Precision", shown, None),
         ("R_curve.png", result.recall_curve, "Confidence", "Recall", shown, None),
     ]
-    colors = [hex_color(int(index)) for index in result.classes]
+    colors = [hex_color(int(index)) for index in result.class_ids]
     return [
         _curve(Path(folder) / file, result.grid, curves, x_label, y_label, labels, colors, mean_label)
         for file, curves, x_label, y_label, labels, mean_label in jobs

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfyolo.data.detection.class_map import ClassMap, distinct_names, is_unnamed, match_classes
 from tfyolo.data.detection.scan import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
+from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation import coco
 from tfyolo.evaluation.batches import Batch, load_batches, plan_batches
@@ -22,7 +23,7 @@ from tfyolo.evaluation.plots import save_confusion, save_curves
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import atomic
 from tfyolo.inference.boxes import xywh_to_xyxy
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.libraries import require
 from tfyolo.progress import Progress
@@ -30,13 +31,14 @@ from tfyolo.progress import Progress
 MOSAICS = 3
 
 
+@renamed_arguments(batch="batch_size")
 @dataclass(frozen=True)
 class ValOptions:
     """How to validate; the defaults are YOLOv5's.
 
     Attributes:
         split: `train`, `val` or `test`.
-        batch: images in one call of the model, where it takes several.
+        batch_size: images in one call of the model, where it takes several.
         confidence: lowest score that counts.
         iou: overlap of suppression.
         max_detections: most boxes an image.
@@ -49,7 +51,7 @@ class ValOptions:
     """
 
     split: str = "val"
-    batch: int = 32
+    batch_size: int = 32
     confidence: float = 0.001
     iou: float = 0.6
     max_detections: int = 300
@@ -59,6 +61,12 @@ class ValOptions:
     plots: bool = True
     save_json: bool = False
     annotations: Path | None = None
+
+    @property
+    def batch(self) -> int:
+        """Old name of `batch_size`."""
+        warn_renamed("`ValOptions.batch`", "`batch_size`")
+        return self.batch_size
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class Metrics:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, rounded to what can be reproduced."""
         r = self.result
-        rows = zip(r.classes, r.labels, r.precision, r.recall, r.f1, r.ap50, r.ap.mean(1), strict=True)
+        rows = zip(r.class_ids, r.labels, r.precision, r.recall, r.f1, r.ap50, r.ap.mean(1), strict=True)
         keys = ("labels", "precision", "recall", "f1", "map50", "map50_95")
         names = distinct_names(self.names)
         per_class = {
@@ -146,13 +154,13 @@ class _Tally:
     def add(self, sample: Sample, detections: Detections) -> None:
         """Count one image; boxes in its pixels."""
         truth = labels_xyxy_px(sample)
-        self.correct.append(match(detections.boxes_xyxy_px, detections.classes, truth, sample.classes))
+        self.correct.append(match(detections.boxes_xyxy_px, detections.class_ids, truth, sample.classes))
         self.scores.append(detections.scores)
-        self.predicted.append(detections.classes)
+        self.predicted.append(detections.class_ids)
         self.labeled.append(sample.classes)
         self.found.append((sample, detections))
         self.confusion.add(
-            detections.boxes_xyxy_px, detections.scores, detections.classes, truth, sample.classes
+            detections.boxes_xyxy_px, detections.scores, detections.class_ids, truth, sample.classes
         )
 
     def add_speed(self, batch: Batch, speed: dict[str, float]) -> None:
@@ -172,7 +180,7 @@ class _Tally:
 
 
 def validate(
-    detector: Detector,
+    detector: DetectionPredictor,
     data: Dataset | str | Path,
     options: ValOptions = ValOptions(),
     folder: Path | None = None,
@@ -237,14 +245,14 @@ def validate(
     return metrics
 
 
-def _class_map(detector: Detector, dataset: Dataset, options: ValOptions) -> ClassMap:
+def _class_map(detector: DetectionPredictor, dataset: Dataset, options: ValOptions) -> ClassMap:
     """Which class of the model each class of the dataset is; with --single-cls that plays no part."""
     if options.single_cls:
         return ClassMap((0,), 1)
     return match_classes(dataset.names, detector.names, dataset.yaml_path)
 
 
-def _names(detector: Detector, dataset: Dataset, options: ValOptions) -> tuple[str, ...]:
+def _names(detector: DetectionPredictor, dataset: Dataset, options: ValOptions) -> tuple[str, ...]:
     """Names of the rows: the dataset's, or the model's where the dataset has but numbers."""
     if options.single_cls:
         return ("object",)
@@ -271,7 +279,7 @@ def labels_xyxy_px(sample: Sample) -> np.ndarray:
 
 
 def _run(
-    detector: Detector,
+    detector: DetectionPredictor,
     samples: Sequence[Sample],
     names: Sequence[str],
     classes: ClassMap,
@@ -291,7 +299,7 @@ def _run(
         options.max_detections,
     )
     rect = options.rect and detector.runtime.input_hw is None
-    batch_size = min(options.batch, detector.runtime.max_batch)
+    batch_size = min(options.batch_size, detector.runtime.max_batch)
     plans = plan_batches(samples, detector.image_size, batch_size, detector.stride, rect)
     shown: list[tuple[np.ndarray, np.ndarray, Detections, Sample]] = []
     for batch in load_batches(plans, detector.image_size):
@@ -308,15 +316,15 @@ def _run(
             if detections.problem:
                 tally.faulty.append(f"{sample.image}: {detections.problem}")
             own = (
-                np.zeros_like(detections.classes)
+                np.zeros_like(detections.class_ids)
                 if options.single_cls
-                else classes.to_data(detections.classes)
+                else classes.to_data(detections.class_ids)
             )
             detections = Detections(detections.boxes_xyxy_px, detections.scores, own)
             if folder and options.plots and len(shown) < MOSAICS * MAX_TILES:
                 shown.append((image, box.to_input(labels_xyxy_px(sample)), detections, sample))
             in_image = Detections(
-                box.to_image(detections.boxes_xyxy_px), detections.scores, detections.classes
+                box.to_image(detections.boxes_xyxy_px), detections.scores, detections.class_ids
             )
             tally.add(sample, in_image)
         log("validating", len(tally.found), len(samples))
@@ -344,7 +352,7 @@ def _mosaics(
         mosaic(
             images,
             [d.boxes_xyxy_px for d in confident],
-            [d.classes for d in confident],
+            [d.class_ids for d in confident],
             names,
             folder / f"{stem}_pred.jpg",
             confidences=[d.scores for d in confident],
@@ -366,13 +374,15 @@ def _coco(tally: _Tally, names: Sequence[str], options: ValOptions, folder: Path
         boxes = found.boxes_xyxy_px
         if frame.size_wh != (sample.hw[1], sample.hw[0]):
             boxes = frame.boxes_to_pixels(boxes / np.tile(sample.hw[::-1], 2))
-        rows += coco.results(image_id, boxes, found.scores, found.classes, categories)
+        rows += coco.results(image_id, boxes, found.scores, found.class_ids, categories)
     if folder:
         coco.save_results(rows, folder / "predictions.json")
     return coco.evaluate(truth, rows, ids)
 
 
-def _settings(detector: Detector, dataset: Dataset, options: ValOptions, rect: bool) -> dict[str, Any]:
+def _settings(
+    detector: DetectionPredictor, dataset: Dataset, options: ValOptions, rect: bool
+) -> dict[str, Any]:
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
     return {
         "data": dataset.yaml_path.name,

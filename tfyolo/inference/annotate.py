@@ -36,13 +36,13 @@ def annotate(
     if labels:
         texts = [
             f"{result.names[index]} {score:.2f}" if confidences else result.names[index]
-            for index, score in zip(result.classes, result.scores, strict=True)
+            for index, score in zip(result.class_ids, result.scores, strict=True)
         ]
     mean_side = sum(result.image.shape[:2]) / 2
     return draw_boxes(
         result.image,
         result.boxes_xyxy_px,
-        result.classes,
+        result.class_ids,
         texts,
         thickness=thickness or max(round(mean_side * 0.003), 2),
         text_px=max(round(mean_side * 0.024), 11),

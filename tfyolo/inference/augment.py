@@ -67,4 +67,4 @@ def _variant(image: np.ndarray, small_wh: tuple[int, int], mirrored: bool, runti
 def _by_class(prediction: Candidates | Detections, classes: int) -> np.ndarray:
     if isinstance(prediction, Candidates):
         return prediction.scores
-    return np.eye(classes, dtype=np.float32)[prediction.classes] * prediction.scores[:, None]
+    return np.eye(classes, dtype=np.float32)[prediction.class_ids] * prediction.scores[:, None]

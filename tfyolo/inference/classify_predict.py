@@ -11,14 +11,14 @@ import numpy as np
 
 from tfyolo.errors import BadOutputError
 from tfyolo.files import atomic
-from tfyolo.inference.classifier import Classification, Classifier
-from tfyolo.inference.predict import Report, milliseconds, reason_to_skip
+from tfyolo.inference.classification import Classification, ClassificationPredictor
+from tfyolo.inference.predict import PredictionReport, milliseconds, reason_to_skip
 from tfyolo.inference.sources import Frames
-from tfyolo.inference.writers import Outputs, Writer, open_table
+from tfyolo.inference.writers import OutputOptions, ResultWriter, open_table
 from tfyolo.text import printable
 
 
-class ClassReport(Report):
+class ClassificationReport(PredictionReport):
     """What a run did; printed as its last lines."""
 
     def __str__(self) -> str:
@@ -27,8 +27,8 @@ class ClassReport(Report):
 
 
 def predict_classes(
-    classifier: Classifier, frames: Frames, outputs: Outputs | None = None, top: int = 5
-) -> ClassReport:
+    classifier: ClassificationPredictor, frames: Frames, outputs: OutputOptions | None = None, top: int = 5
+) -> ClassificationReport:
     """Classify all frames and print a line for each; those that cannot be read are named and skipped.
 
     Args:
@@ -40,11 +40,11 @@ def predict_classes(
     """
     from rich.console import Console
 
-    report = ClassReport(outputs.folder if outputs else None)
+    report = ClassificationReport(outputs.folder if outputs else None)
     report.log(frames.notes)
     # Names are shown as they are: no markup, no emoji codes.
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    with _ClassWriter(outputs) if outputs else nullcontext() as writer:
+    with _ClassificationWriter(outputs) if outputs else nullcontext() as writer:
         try:
             for number, frame in enumerate(frames, 1):
                 if frame.image is None:
@@ -75,7 +75,7 @@ def predict_classes(
 
 @dataclass(frozen=True)
 class _Found:
-    """A classification as `Writer` takes results: something that can draw itself."""
+    """A classification as `ResultWriter` takes results: something that can draw itself."""
 
     found: Classification
     top: int
@@ -85,7 +85,7 @@ class _Found:
         return self.found.plot(top=self.top)
 
 
-class _ClassWriter(Writer):
+class _ClassificationWriter(ResultWriter):
     """The detector's writer of images and videos, with texts and rows of a classifier."""
 
     def _write_txt(self, stem: str, result: Any) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tfyolo.export.runtime.base import Runtime
-from tfyolo.inference.classifier import Classifier
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.classification import ClassificationPredictor
+from tfyolo.inference.detection import DetectionPredictor
 
 
-def load(
+def load_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
-) -> Detector | Classifier:
+) -> DetectionPredictor | ClassificationPredictor:
     """What a model file holds, or an official release by name: a detector, or a classifier.
 
     Args:
@@ -24,39 +24,43 @@ def load(
         TfyoloError: not found, damaged, of an unknown kind, or its library is missing.
 
     Example:
-        >>> detector = load("yolov5n.pt")  # doctest: +SKIP
+        >>> detector = load_predictor("yolov5n.pt")  # doctest: +SKIP
         >>> detector("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
     """
     hw = (image_size, image_size) if isinstance(image_size, int) else image_size
     runtime = load_runtime(path_or_name, threads)
-    return Classifier(runtime, hw) if runtime.contract.task == "classify" else Detector(runtime, hw)
+    return (
+        ClassificationPredictor(runtime, hw)
+        if runtime.contract.task == "classify"
+        else DetectionPredictor(runtime, hw)
+    )
 
 
-def load_detector(
+def load_detection_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
-) -> Detector:
+) -> DetectionPredictor:
     """`load`, where it has to be a detector.
 
     Raises:
         TfyoloError: as `load`; or it is a classifier.
     """
-    loaded = load(path_or_name, image_size, threads)
+    loaded = load_predictor(path_or_name, image_size, threads)
     loaded.contract.require("detect", path_or_name)
-    assert isinstance(loaded, Detector)  # noqa: S101 - for mypy
+    assert isinstance(loaded, DetectionPredictor)  # noqa: S101 - for mypy
     return loaded
 
 
-def load_classifier(
+def load_classification_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
-) -> Classifier:
+) -> ClassificationPredictor:
     """`load`, where it has to be a classifier.
 
     Raises:
         TfyoloError: as `load`; or it is a detector.
     """
-    loaded = load(path_or_name, image_size, threads)
+    loaded = load_predictor(path_or_name, image_size, threads)
     loaded.contract.require("classify", path_or_name)
-    assert isinstance(loaded, Classifier)  # noqa: S101 - for mypy
+    assert isinstance(loaded, ClassificationPredictor)  # noqa: S101 - for mypy
     return loaded
 
 
@@ -69,12 +73,12 @@ def load_runtime(path_or_name: str | Path, threads: int | None = None) -> Runtim
     return format_of(path).open(path, threads)
 
 
-def create(
+def create_predictor(
     name: str | Path,
     classes: int | None = None,
     image_size: tuple[int, int] | int | None = None,
     names: tuple[str, ...] | list[str] = (),
-) -> Detector | Classifier:
+) -> DetectionPredictor | ClassificationPredictor:
     """A detector or a classifier with fresh weights, to be trained.
 
     Args:
@@ -87,7 +91,7 @@ def create(
         TfyoloError: an unknown name, or a mistake in the YAML.
 
     Example:
-        >>> detector = create("yolov5n", classes=3, image_size=320)  # doctest: +SKIP
+        >>> detector = create_predictor("yolov5n", classes=3, image_size=320)  # doctest: +SKIP
         >>> len(detector.model.outputs)  # doctest: +SKIP
         3
     """
@@ -97,4 +101,4 @@ def create(
     spec = load_spec(name, classes=classes if classes is not None else len(names) or None)
     hw = (image_size, image_size) if isinstance(image_size, int) else image_size
     runtime = KerasRuntime(build_model(spec), Contract.of(spec, names, hw))
-    return Classifier(runtime) if spec.task == "classify" else Detector(runtime)
+    return ClassificationPredictor(runtime) if spec.task == "classify" else DetectionPredictor(runtime)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.export.runtime.predictions import Candidates, Detections
 
 MAX_CANDIDATES = 30_000
 """Best candidates that are looked at, as in YOLOv5."""
 
 
+@renamed_arguments(classes="class_ids")
 @dataclass(frozen=True)
 class NmsOptions:
     """Thresholds of non-maximum suppression; the defaults are those of detection.
@@ -20,7 +22,7 @@ class NmsOptions:
     Attributes:
         confidence: lowest score, objectness times class score.
         iou: overlap beyond which the lower box goes.
-        classes: indices to keep; None keeps all.
+        class_ids: indices to keep; None keeps all.
         agnostic: boxes of different classes suppress each other too.
         multi_label: a box may have several classes, as validation has it; otherwise only its best.
         max_detections: most boxes returned for an image.
@@ -28,10 +30,16 @@ class NmsOptions:
 
     confidence: float = 0.25
     iou: float = 0.45
-    classes: Sequence[int] | None = None
+    class_ids: Sequence[int] | None = None
     agnostic: bool = False
     multi_label: bool = False
     max_detections: int = 300
+
+    @property
+    def classes(self) -> Sequence[int] | None:
+        """Old name of `class_ids`."""
+        warn_renamed("`NmsOptions.classes`", "`class_ids`")
+        return self.class_ids
 
 
 def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions()) -> Detections:
@@ -54,8 +62,8 @@ def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions
         score = scores[np.arange(len(scores)), label]
         box = np.nonzero(score > options.confidence)[0]
         label, score = label[box], score[box]
-    if options.classes is not None:
-        wanted = np.isin(label, options.classes)
+    if options.class_ids is not None:
+        wanted = np.isin(label, options.class_ids)
         box, label, score = box[wanted], label[wanted], score[wanted]
     order = np.argsort(-score, kind="stable")[:MAX_CANDIDATES]
     found = Detections(boxes[box[order]], score[order], label[order].astype(np.int64), candidates.problem)
@@ -68,8 +76,8 @@ def refine(detections: Detections, options: NmsOptions) -> Detections:
     Thresholds looser than the graph's change nothing: what it dropped is gone.
     """
     keep = detections.scores > options.confidence
-    if options.classes is not None:
-        keep &= np.isin(detections.classes, options.classes)
+    if options.class_ids is not None:
+        keep &= np.isin(detections.class_ids, options.class_ids)
     found = detections[keep]
     return found[_greedy(found, options)]
 
@@ -79,7 +87,7 @@ def _greedy(found: Detections, options: NmsOptions) -> np.ndarray:
     x1, y1, x2, y2 = np.ascontiguousarray(found.boxes_xyxy_px.T)
     area = (x2 - x1) * (y2 - y1)
     # Agnostic suppression is suppression within one class.
-    group = np.zeros_like(found.classes) if options.agnostic else found.classes
+    group = np.zeros_like(found.class_ids) if options.agnostic else found.class_ids
     left = np.arange(len(found))
     kept: list[int] = []
     while len(left) and len(kept) < options.max_detections:

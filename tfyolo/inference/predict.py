@@ -14,11 +14,11 @@ import numpy as np
 
 from tfyolo.disk import OF_WRITING
 from tfyolo.errors import BadOutputError, TfyoloError
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.results import Result
 from tfyolo.inference.sources import Frame, Frames
-from tfyolo.inference.writers import Outputs, Writer
+from tfyolo.inference.writers import OutputOptions, ResultWriter
 from tfyolo.text import printable
 
 _OF_ALL = (*OF_WRITING, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
@@ -26,7 +26,7 @@ _OF_ALL = (*OF_WRITING, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
 
 
 @dataclass
-class Report:
+class PredictionReport:
     """What a run did; printed as its last lines."""
 
     folder: Path | None
@@ -78,7 +78,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Predictor:
+class PredictionRun:
     """Detects on every frame of a source.
 
     Attributes:
@@ -88,17 +88,17 @@ class Predictor:
         outputs: what to write, and where; None writes nothing.
     """
 
-    detector: Detector
+    detector: DetectionPredictor
     nms: NmsOptions
     augment: bool
-    outputs: Outputs | None = None
+    outputs: OutputOptions | None = None
 
-    def run(self, frames: Frames) -> Report:
+    def run(self, frames: Frames) -> PredictionReport:
         """Detect on all frames; those that cannot be read are reported and skipped. Ctrl-C ends a stream."""
         from rich.console import Console
         from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
-        report = Report(self.outputs.folder if self.outputs else None)
+        report = PredictionReport(self.outputs.folder if self.outputs else None)
         report.log(frames.notes)
         # Names are shown as they are: no markup, no emoji codes.
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -108,7 +108,7 @@ class Predictor:
             TextColumn("{task.completed}"),
         )
         bar = Progress(*columns, console=console, transient=True, redirect_stderr=sys.stderr.isatty())
-        with Writer(self.outputs) if self.outputs else nullcontext() as writer, bar as progress:
+        with ResultWriter(self.outputs) if self.outputs else nullcontext() as writer, bar as progress:
             task = progress.add_task("detecting", total=frames.total)
             try:
                 for number, frame in enumerate(frames, 1):
@@ -121,7 +121,7 @@ class Predictor:
                 console.print("interrupted; what was found so far is written")
         return report
 
-    def _one(self, frame: Frame, writer: Writer | None, report: Report) -> Result | None:
+    def _one(self, frame: Frame, writer: ResultWriter | None, report: PredictionReport) -> Result | None:
         """Detect on a frame, write and count; None where it is left out."""
         if frame.image is None:
             report.skip(frame, frame.problem)
@@ -149,7 +149,7 @@ class Predictor:
             image,
             confidence=self.nms.confidence,
             iou=self.nms.iou,
-            classes=self.nms.classes,
+            class_ids=self.nms.class_ids,
             agnostic=self.nms.agnostic,
             max_detections=self.nms.max_detections,
             augment=self.augment,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, suffix_of
 from tfyolo.libraries import require
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import supervision as sv
 
 
+@renamed_arguments(classes="class_ids")
 @dataclass(frozen=True, repr=False)
 class Result:
     """The boxes found in an image, best first. A notebook shows the image with its boxes.
@@ -35,7 +37,7 @@ class Result:
     """(n, 4) float32: left, top, right, bottom in pixels of the image."""
     scores: np.ndarray
     """(n,) float32 in 0..1."""
-    classes: np.ndarray
+    class_ids: np.ndarray
     """(n,) int64, indices of `names`."""
     names: tuple[str, ...]
     image: np.ndarray
@@ -60,6 +62,12 @@ class Result:
         return png_bytes(self.plot())
 
     @property
+    def classes(self) -> np.ndarray:
+        """Old name of `class_ids`."""
+        warn_renamed("`Result.classes`", "`class_ids`")
+        return self.class_ids
+
+    @property
     def boxes_xywh_norm(self) -> np.ndarray:
         """(n, 4) float32: center, width and height, relative to the image's size."""
         height, width = self.image.shape[:2]
@@ -70,7 +78,7 @@ class Result:
     def counts(self) -> dict[str, int]:
         """How many boxes of each class, in the order of the classes."""
         counts: dict[str, int] = {}
-        for i in np.sort(self.classes):  # two classes may have one name
+        for i in np.sort(self.class_ids):  # two classes may have one name
             counts[self.names[i]] = counts.get(self.names[i], 0) + 1
         return counts
 
@@ -79,11 +87,11 @@ class Result:
         require("supervision")
         import supervision as sv
 
-        labels = np.array([self.names[i] for i in self.classes], dtype=str)
+        labels = np.array([self.names[i] for i in self.class_ids], dtype=str)
         return sv.Detections(
             xyxy=self.boxes_xyxy_px.astype(np.float32),
             confidence=self.scores,
-            class_id=self.classes.astype(int),
+            class_id=self.class_ids.astype(int),
             data={"class_name": labels},
         )
 
@@ -93,8 +101,8 @@ class Result:
         import pandas as pd
 
         table = pd.DataFrame(self.boxes_xyxy_px, columns=["xmin", "ymin", "xmax", "ymax"])
-        table["confidence"], table["class"] = self.scores, self.classes
-        table["name"] = [self.names[i] for i in self.classes]
+        table["confidence"], table["class"] = self.scores, self.class_ids
+        table["name"] = [self.names[i] for i in self.class_ids]
         return table
 
     def plot(

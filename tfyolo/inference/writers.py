@@ -20,7 +20,7 @@ from tfyolo.inference.sources import Frame, Video
 
 
 @dataclass(frozen=True)
-class Outputs:
+class OutputOptions:
     """Which files are wanted, and where."""
 
     folder: Path
@@ -39,10 +39,10 @@ class Outputs:
 
 
 @dataclass
-class Writer:
+class ResultWriter:
     """Writes the results of a run; a context manager, since videos and the table stay open."""
 
-    outputs: Outputs
+    outputs: OutputOptions
     _table: ExitStack = field(default_factory=ExitStack)
     _rows: Any = None
     _open_writer: ExitStack = field(default_factory=ExitStack)
@@ -54,7 +54,7 @@ class Writer:
     _stems: Names = field(default_factory=Names)
     _folders: list[str] = field(default_factory=list)
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> ResultWriter:
         return self
 
     def __exit__(self, *failure: Any) -> None:
@@ -105,7 +105,7 @@ class Writer:
         return stem + suffix
 
     def _write_txt(self, stem: str, result: Result) -> None:
-        columns = [result.classes[:, None].astype(object), result.boxes_xywh_norm]
+        columns = [result.class_ids[:, None].astype(object), result.boxes_xywh_norm]
         if self.outputs.txt_confidence:
             columns.append(result.scores[:, None])
         rows = np.concatenate(columns, 1) if len(result) else []
@@ -117,7 +117,7 @@ class Writer:
     def _write_crops(self, stem: str, result: Result) -> None:
         height, width = result.image.shape[:2]
         self._folders = self._folders or folder_names(result.names)
-        for number, (box, index) in enumerate(zip(result.boxes_xyxy_px, result.classes, strict=True), 1):
+        for number, (box, index) in enumerate(zip(result.boxes_xyxy_px, result.class_ids, strict=True), 1):
             # YOLOv5's margin: 2 % and 10 pixels.
             center, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * 1.02 + 5
             x1, y1 = np.maximum(center - half, 0).astype(int)
@@ -134,7 +134,7 @@ class Writer:
             file = self._table.enter_context(open_table(path))
             self._rows = csv.writer(file)
             self._rows.writerow(["Image Name", "Prediction", "Confidence", "xmin", "ymin", "xmax", "ymax"])
-        for box, score, index in zip(result.boxes_xyxy_px, result.scores, result.classes, strict=True):
+        for box, score, index in zip(result.boxes_xyxy_px, result.scores, result.class_ids, strict=True):
             self._rows.writerow([name, result.names[index], f"{score:.4f}", *(f"{v:.1f}" for v in box)])
 
     def _write_frame(self, video: Video, image: np.ndarray) -> None:

@@ -102,8 +102,8 @@ class DetectorFidelity:
     def add_detections(self, exact: Detections, rounded: Detections) -> None:
         """Count the agreement of one image; detections as validation has them, in pixels of the input."""
         truth, found = exact[exact.scores > CONFIDENT], rounded
-        correct = match(found.boxes_xyxy_px, found.classes, truth.boxes_xyxy_px, truth.classes)
-        self._rows.append((correct, found.scores, found.classes, truth.classes))
+        correct = match(found.boxes_xyxy_px, found.class_ids, truth.boxes_xyxy_px, truth.class_ids)
+        self._rows.append((correct, found.scores, found.class_ids, truth.class_ids))
 
     @property
     def score_error(self) -> float:

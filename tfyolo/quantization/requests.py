@@ -68,7 +68,7 @@ class Requests:
         from tfyolo.export.job import ExportJob
         from tfyolo.export.options import ExportOptions
         from tfyolo.export.registry import format_of
-        from tfyolo.inference.load import load
+        from tfyolo.inference.load import load_predictor
 
         if not format_of(path).source:
             raise TfyoloError(
@@ -76,7 +76,7 @@ class Requests:
                 path=path,
                 fix="put the .pt or .keras file first, which --include exports",
             )
-        loaded = load(path, image_size)
+        loaded = load_predictor(path, image_size)
         _check_data(loaded.contract, dataset)
         self._how, self._progress = how, progress
         self._exact = ExportJob(loaded.model, loaded.contract, ExportOptions(image_size=loaded.image_size))

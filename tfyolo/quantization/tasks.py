@@ -18,12 +18,12 @@ from tfyolo.data.classification.pipeline import ClassificationPipeline, Classifi
 from tfyolo.data.detection.class_map import match_classes
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
-from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
+from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierValOptions, validate_classifier
 from tfyolo.evaluation.validator import Metrics, validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
-from tfyolo.inference.load import load_classifier, load_detector
+from tfyolo.inference.load import load_classification_predictor, load_detection_predictor
 from tfyolo.inference.nms import MAX_CANDIDATES
 from tfyolo.models.contract import Contract
 from tfyolo.progress import Progress, no_progress
@@ -164,7 +164,7 @@ class DetectionTask(QuantizationTask):
 
     def measure(self, file: Path, folder: Path, progress: Progress) -> Metrics:
         """Mean average precision."""
-        return validate(load_detector(file), self._data, folder=folder, progress=progress)
+        return validate(load_detection_predictor(file), self._data, folder=folder, progress=progress)
 
 
 class ClassificationTask(QuantizationTask):
@@ -192,8 +192,10 @@ class ClassificationTask(QuantizationTask):
 
     def measure(self, file: Path, folder: Path, progress: Progress) -> ClassificationMetrics:
         """Top-1 and top-5."""
-        options = ClassifyValOptions()
-        return validate_classifier(load_classifier(file), self._dataset, options, folder, progress)
+        options = ClassifierValOptions()
+        return validate_classifier(
+            load_classification_predictor(file), self._dataset, options, folder, progress
+        )
 
 
 _TASKS: dict[str, type[QuantizationTask]] = {"detect": DetectionTask, "classify": ClassificationTask}

@@ -18,7 +18,7 @@ from tfyolo.data.detection.scan import Dataset, Sample, Scan, check_usable, read
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import Metrics, ValOptions, validate
 from tfyolo.files import atomic
-from tfyolo.inference.load import load_detector
+from tfyolo.inference.load import load_detection_predictor
 from tfyolo.progress import Log, Progress, no_log
 from tfyolo.training import plots
 from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard
@@ -159,7 +159,9 @@ def train(
     metrics = None
     if "val" in scans:
         settings = ValOptions(single_cls=options.single_cls, plots=options.plots)
-        metrics = validate(load_detector(checkpoints.best), dataset, settings, folder, progress, scans["val"])
+        metrics = validate(
+            load_detection_predictor(checkpoints.best), dataset, settings, folder, progress, scans["val"]
+        )
     return TrainResult(folder, checkpoints.best, checkpoints.last, metrics)
 
 
@@ -245,7 +247,7 @@ def _own_callbacks(
     progress: Progress | None,
 ) -> tuple[Checkpoints, list[Any]]:
     """In the order in which they depend on each other."""
-    settings = ValOptions(single_cls=options.single_cls, plots=False, batch=2 * max(options.batch, 8))
+    settings = ValOptions(single_cls=options.single_cls, plots=False, batch_size=2 * max(options.batch, 8))
     # A worker that stopped alone would leave the others waiting.
     patience = options.patience if options.val and options.strategy != "multiworker" else 0
     checkpoints = Checkpoints(folder / "weights", state, options.save_period, patience, options.save)
@@ -276,7 +278,7 @@ def _weights_for(
         maps = np.zeros(classes)
         if validation.metrics is not None:
             result = validation.metrics.result
-            maps[result.classes] = result.ap.mean(1)
+            maps[result.class_ids] = result.ap.mean(1)
         return (counts * (rarity * (1.0 - maps) ** 2)).sum(1) + 1e-6
 
     return weights

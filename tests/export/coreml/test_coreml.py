@@ -28,7 +28,7 @@ from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.base import from_signature
 from tfyolo.export.runtime.predictions import Candidates
-from tfyolo.inference.load import create, load
+from tfyolo.inference.load import create_predictor, load_predictor
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.models.contract import Contract
 
@@ -119,7 +119,7 @@ def classifier(tmp_path_factory):
     keras.utils.set_random_seed(1)
     file = tmp_path_factory.mktemp("classifier") / "cls.yaml"
     file.write_text(CLASSIFIER)
-    return create(file, names=("ant", "bee", "cat"))
+    return create_predictor(file, names=("ant", "bee", "cat"))
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +271,7 @@ def from_outputs(outputs, contract, confidence):
 @needs_shared
 @pytest.mark.parametrize("nms", ["pipeline", "none", "raw"])
 def test_on_macos_the_same_boxes_as_keras(written, detector, on_mac, nms):
-    loaded = load(written(nms))
+    loaded = load_predictor(written(nms))
     # Lower than what the pipeline was exported with: the threshold is an input.
     options = {"confidence": 0.1, "iou": 0.5, "max_detections": 60}
     assert loaded.limits(NmsOptions(0.1, 0.5)) == ""
@@ -279,7 +279,7 @@ def test_on_macos_the_same_boxes_as_keras(written, detector, on_mac, nms):
         loaded(IMAGES, **options), detector(IMAGES, rect=False, **options), strict=True
     ):
         assert len(expected) > 5
-        np.testing.assert_array_equal(found.classes, expected.classes)
+        np.testing.assert_array_equal(found.class_ids, expected.class_ids)
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
         np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=0.5)
 
@@ -324,7 +324,7 @@ def test_detections_of_a_pipeline_are_pixels_best_first():
     )
     np.testing.assert_allclose(found.boxes_xyxy_px, [[10, 10, 30, 30], [80, 30, 120, 70]], atol=1e-4)
     np.testing.assert_allclose(found.scores, [0.9, 0.3])
-    assert found.classes.tolist() == [1, 0]
+    assert found.class_ids.tolist() == [1, 0]
     empty = {"coordinates": np.zeros((0, 4), np.float32), "confidence": np.zeros((0, 2), np.float32)}
     assert len(from_outputs(empty, contract, 0.25)) == 0
 
@@ -373,7 +373,7 @@ print(model.get_spec().WhichOneof("Type"), coremltools.proto.Model_pb2.Model.__n
 def test_elsewhere_than_on_macos_one_sentence_says_so(written, monkeypatch):
     monkeypatch.setattr(runtime.platform, "system", lambda: "Linux")
     with pytest.raises(TfyoloError, match="run on macOS only; this one was read and is whole"):
-        load(written())
+        load_predictor(written())
 
 
 def manifest(folder: Path) -> Path:
@@ -431,7 +431,7 @@ DAMAGES = {
 def test_damaged_package_is_one_sentence(copy, on_mac, damage, message):
     folder, _ = copy
     damage(folder)
-    for look in (load, runtime.inspect):
+    for look in (load_predictor, runtime.inspect):
         with pytest.raises(TfyoloError, match=message) as caught:
             look(folder)
         assert "copy.mlpackage" in str(caught.value)
@@ -454,7 +454,7 @@ def test_strangers_model_is_refused(copy, on_mac, edit, message):
     folder, change = copy
     change(edit)
     with pytest.raises(TfyoloError, match=message):
-        load(folder)
+        load_predictor(folder)
 
 
 @needs_shared

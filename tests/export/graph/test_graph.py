@@ -54,7 +54,7 @@ def candidates(heads: list[np.ndarray]) -> Candidates:
 
 def assert_same(found: Detections, expected: Detections) -> None:
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
-    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_array_equal(found.class_ids, expected.class_ids)
     np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=2e-2)
 
 
@@ -115,9 +115,9 @@ def test_few_of_each_class(nms):
     settings = GraphNmsOptions(0.2, 0.6, max_detections=8, candidates=300, per_class=3)
     found = from_signature(run(heads, nms, settings), contract(4), 0.0)
     every = non_max_suppression(candidates(heads), NmsOptions(0.2, 0.6))
-    rank = [int((every.classes[:i] == c).sum()) for i, c in enumerate(every.classes)]
+    rank = [int((every.class_ids[:i] == c).sum()) for i, c in enumerate(every.class_ids)]
     expected = every[np.flatnonzero(np.array(rank) < 3)[:8]]
-    assert np.bincount(every.classes).max() > 3
+    assert np.bincount(every.class_ids).max() > 3
     assert_same(found, expected)
 
 

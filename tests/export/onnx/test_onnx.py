@@ -17,7 +17,7 @@ from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.export.runtime.base import MAX_JSON_BYTES
 from tfyolo.inference.boxes import iou_matrix
-from tfyolo.inference.load import create, load
+from tfyolo.inference.load import create_predictor, load_predictor
 from tfyolo.quiet import import_openvino
 
 HW = (128, 128)
@@ -44,7 +44,7 @@ def test_any_number_of_images(small, tmp_path, name):
     path = export_model(request.with_options(dynamic_batch=True, simplify=False), [name], tmp_path / "x")[
         name
     ]
-    exported = load(path)
+    exported = load_predictor(path)
     assert exported.runtime.max_batch > 1
     expected = detector(IMAGES, rect=False)
     for a, b in zip(expected, exported(IMAGES), strict=True):
@@ -67,7 +67,7 @@ def test_runtimes_calibrate_themselves(small, tmp_path, name):
     request = request.with_options(nms="none", precision="int8", calibrator="runtime")
     path = export_model(request, [name], tmp_path / "x")[name]
     expected = detector(IMAGES, rect=False)
-    for a, b in zip(expected, load(path)(IMAGES), strict=True):
+    for a, b in zip(expected, load_predictor(path)(IMAGES), strict=True):
         iou = iou_matrix(a.boxes_xyxy_px, b.boxes_xyxy_px).max(1)
         assert abs(len(a) - len(b)) < 0.3 * len(a)
         assert np.median(iou) > 0.5
@@ -110,7 +110,7 @@ def test_damaged_onnx_is_one_sentence(small, tmp_path, damage):
         "noise": bytes(range(256)) * 40,
     }
     path.write_bytes(broken[damage])
-    for use in (load, find_format("onnx").inspect):
+    for use in (load_predictor, find_format("onnx").inspect):
         with pytest.raises(TfyoloError, match=r"x\.onnx: "):
             use(path)
 
@@ -119,10 +119,10 @@ def test_damaged_openvino_is_one_sentence(small, tmp_path):
     path = export_model(small[1].with_options(nms="raw"), ["openvino"], tmp_path / "x")["openvino"]
     (path / "model.xml").write_text("<net>")
     with pytest.raises(TfyoloError, match=r"x_openvino_model/model\.xml: is damaged or no model"):
-        load(path)
+        load_predictor(path)
     (path / "tfyolo.json").unlink()
     with pytest.raises(TfyoloError, match=r"holds no tfyolo\.json"):
-        load(path)
+        load_predictor(path)
 
 
 def test_torchscript_runs_nothing_while_it_is_loaded(tmp_path, monkeypatch):
@@ -147,10 +147,10 @@ def test_torchscript_runs_nothing_while_it_is_loaded(tmp_path, monkeypatch):
             return images.mean() + self.x
 
     path = tmp_path / "x.torchscript"
-    contract = create(TINY_CLASSES, classes=3).contract
+    contract = create_predictor(TINY_CLASSES, classes=3).contract
     torch.jit.save(torch.jit.script(Hostile()), str(path), _extra_files={"tfyolo.json": contract.to_json()})
     monkeypatch.chdir(tmp_path)
-    for use in (load, find_format("torchscript").inspect):
+    for use in (load_predictor, find_format("torchscript").inspect):
         with pytest.raises(TfyoloError, match="holds the function __getstate__"):
             use(path)
     assert [p.name for p in tmp_path.iterdir()] == ["x.torchscript"]
@@ -160,7 +160,7 @@ def test_damaged_torchscript_is_one_sentence(tmp_path):
     path = tmp_path / "x.torchscript"
     path.write_bytes(b"nonsense")
     with pytest.raises(TfyoloError, match=r"x\.torchscript: is damaged or no TorchScript file"):
-        load(path)
+        load_predictor(path)
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
@@ -177,7 +177,7 @@ def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
     large = [kind for kind in chosen if not kind["stable"]]
     assert len(large) == 1 + multi_label
     assert all(kind["sort"] == "index" for kind in large)
-    results = [load(path)(IMAGES) for path in paths.values()]
+    results = [load_predictor(path)(IMAGES) for path in paths.values()]
     for a, b in zip(*results, strict=True):
         assert len(a) > 10
         np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
@@ -196,7 +196,7 @@ def graph_of(inputs=("images",), outputs=("logits",), **export):
         helper.make_graph(nodes, "g", x, y), opset_imports=[helper.make_opsetid("", 17)]
     )
     model.ir_version = 9
-    contract = create(TINY_CLASSES, classes=3, image_size=(64, 64)).contract
+    contract = create_predictor(TINY_CLASSES, classes=3, image_size=(64, 64)).contract
     text = contract.model_copy(update={"export": export}).to_json()
     helper.set_model_props(model, {"tfyolo": text})
     return onnx.load_model_from_string(model.SerializeToString())
@@ -215,14 +215,14 @@ def test_other_graphs_are_refused_in_one_sentence(graph, reason, tmp_path):
     path = tmp_path / "x.onnx"
     path.write_bytes(graph().SerializeToString())
     with pytest.raises(TfyoloError, match=reason):
-        load(path)
+        load_predictor(path)
 
 
 def test_a_probability_for_each_class(tmp_path):
     path = tmp_path / "x.onnx"
     path.write_bytes(graph_of(outputs=("probabilities",)).SerializeToString())
     with pytest.raises(TfyoloError, match=r"`probabilities` is float32 \(1, 3, 64, 64\)"):
-        load(path)(IMAGES)
+        load_predictor(path)(IMAGES)
 
 
 def test_folders_with_endless_contracts_are_refused(tmp_path):
@@ -231,4 +231,4 @@ def test_folders_with_endless_contracts_are_refused(tmp_path):
     (folder / "model.xml").write_text("<net/>")
     (folder / "tfyolo.json").write_bytes(b" " * (MAX_JSON_BYTES + 1))
     with pytest.raises(TfyoloError, match=r"tfyolo\.json: is too large"):
-        load(folder)
+        load_predictor(folder)

@@ -14,7 +14,7 @@ from tfyolo.export.onnx import runtime
 from tfyolo.export.onnx.signed_kernels import signed_kernels
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime import cpu
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 
@@ -82,7 +82,7 @@ def test_only_processors_with_vnni_get_them(quantized, monkeypatch):
     results = []
     for vnni in (False, True):
         monkeypatch.setattr(runtime, "has_vnni", lambda vnni=vnni: vnni)
-        results.append(load(path)(IMAGES, confidence=0.25))
+        results.append(load_predictor(path)(IMAGES, confidence=0.25))
         assert len(asked) == vnni
     if cpu.has_vnni() or not cpu.is_x86():  # others saturate with int8, which is why they do not get it
         for a, b in zip(*results, strict=True):

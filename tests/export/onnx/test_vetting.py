@@ -13,7 +13,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx import child_process as onnx_child
 from tfyolo.export.onnx import operators as onnx_operators
 from tfyolo.export.onnx import vetting as onnx_vetting
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.models import Contract, load_spec
 
 SPEC = load_spec(Path(__file__).parents[2] / "tiny.yaml")
@@ -184,10 +184,10 @@ def test_what_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path
     path = tmp_path / "x.onnx"
     path.write_bytes(made().SerializeToString())
     with pytest.raises(TfyoloError, match=r"shape inference fails on it|shapes contradict") as caught:
-        load(path)
+        load_predictor(path)
     assert caught.value.path == path
     path.write_bytes(model().SerializeToString())
-    assert len(load(path, threads=1)(IMAGE)[0]) > 0
+    assert len(load_predictor(path, threads=1)(IMAGE)[0]) > 0
 
 
 def test_after_ctrl_c_no_file_is_given_the_answer_to_another(tmp_path, monkeypatch):
@@ -201,10 +201,10 @@ def test_after_ctrl_c_no_file_is_given_the_answer_to_another(tmp_path, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(onnx_child, "_receive", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            load(path)
+            load_predictor(path)
     path.write_bytes(crash().SerializeToString())
     with pytest.raises(TfyoloError, match="shape inference fails on it"):
-        load(path)
+        load_predictor(path)
 
 
 @pytest.mark.parametrize("what", HOSTILE)
@@ -217,7 +217,7 @@ def test_hostile_file_is_refused(tmp_path, monkeypatch, what):
     path = folder / "x.onnx"
     path.write_bytes(HOSTILE[what]().SerializeToString())
     with pytest.raises(TfyoloError) as caught:
-        load(path)(IMAGE)
+        load_predictor(path)(IMAGE)
     assert what.partition(" (")[0] in caught.value.message
     assert caught.value.path == path
     assert caught.value.fix
@@ -231,7 +231,7 @@ def padded() -> onnx.ModelProto:
 def test_what_is_not_hostile_runs(tmp_path, made):
     path = tmp_path / "x.onnx"
     path.write_bytes(made().SerializeToString())
-    assert len(load(path, threads=1)(IMAGE)[0]) > 0
+    assert len(load_predictor(path, threads=1)(IMAGE)[0]) > 0
 
 
 def test_what_runs_is_written_anew(tmp_path):

@@ -13,8 +13,8 @@ from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.export.registry import FORMATS
 from tfyolo.export.runtime import base
 from tfyolo.export.runtime.base import Runtime, Sharing
-from tfyolo.inference.classifier import Classifier
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.classification import ClassificationPredictor
+from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.models import Contract, load_spec
 from tfyolo.models.outputs import DETECTIONS
@@ -212,7 +212,7 @@ def test_outputs_that_are_not_what_the_contract_says_are_refused(outputs, words,
     runtime = Fake(outputs)
     runtime.path = "x.onnx"
     with pytest.raises(TfyoloError, match=f"x.onnx: .*{words}"):
-        Detector(runtime)(IMAGE, augment=augment)
+        DetectionPredictor(runtime)(IMAGE, augment=augment)
 
 
 GOOD = (0.25, 0.25, 0.5, 0.5)
@@ -235,7 +235,7 @@ WRONG = {
 def test_rows_that_are_no_boxes_are_left_out_and_told(name):
     box, index, score, words = WRONG[name]
     outputs = detections((GOOD, box, (0, 0, 1, 1)), (1, index, 2), (0.75, score, 0.5))
-    result = Detector(Fake(outputs))(IMAGE)[0]
+    result = DetectionPredictor(Fake(outputs))(IMAGE)[0]
     assert result.problem == f"1 of 3 boxes are left out: {words}"
     np.testing.assert_allclose(result.boxes_xyxy_px, [[24, 16, 48, 32], [0, 0, 96, 64]])
     assert result.counts() == {"bee": 1, "cat": 1}
@@ -245,26 +245,28 @@ def test_rows_that_are_no_boxes_are_left_out_and_told(name):
 def test_candidates_that_are_no_boxes_are_left_out_and_told(name):
     box, _, score, words = WRONG[name]
     outputs = candidates([(*GOOD, 0, 0.75, 0), (*box, 0, score, 0)])
-    result = Detector(Fake(outputs))(IMAGE)[0]
+    result = DetectionPredictor(Fake(outputs))(IMAGE)[0]
     assert result.problem == f"1 of 2 boxes are left out: {words}"
     np.testing.assert_allclose(result.boxes_xyxy_px, [[24, 16, 48, 32]])
-    assert "1 of 2 boxes" in Detector(Fake(outputs))(IMAGE, augment=True)[0].problem
-    found, _ = Detector(Fake(outputs)).detect_batch(IMAGE[None], NmsOptions())
+    assert "1 of 2 boxes" in DetectionPredictor(Fake(outputs))(IMAGE, augment=True)[0].problem
+    found, _ = DetectionPredictor(Fake(outputs)).detect_batch(IMAGE[None], NmsOptions())
     assert found[0].problem == result.problem
 
 
 def test_what_is_right_is_left_alone():
     boxes = [GOOD, (-0.1, -0.1, 1.1, 1.1), (0.5, 0.5, 0.5, 0.5)]  # beyond the border; a line is a box, too
-    result = Detector(Fake(detections(boxes, (0, 1, 2), (1.0004, 0.5, 0.3))))(IMAGE, confidence=0.0)[0]
+    result = DetectionPredictor(Fake(detections(boxes, (0, 1, 2), (1.0004, 0.5, 0.3))))(
+        IMAGE, confidence=0.0
+    )[0]
     assert (len(result), result.problem) == (3, "")
     assert result.scores[0] == 1
     rows_past_the_count = detections((GOOD, (np.nan,) * 4), (1, -7), (0.75, np.inf), count=1)
-    result = Detector(Fake(rows_past_the_count))(IMAGE)[0]
+    result = DetectionPredictor(Fake(rows_past_the_count))(IMAGE)[0]
     assert (len(result), result.problem) == (1, "")
     empty = {**detections(), "detection_boxes": np.zeros((1, 0, 4)), "detection_scores": np.zeros((1, 0))}
     empty |= {"detection_classes": np.zeros((1, 0)), "num_detections": np.zeros(1)}
-    assert len(Detector(Fake(empty))(IMAGE)[0]) == 0
-    assert len(Detector(Fake(candidates(np.zeros((0, 7)))))(IMAGE)[0]) == 0
+    assert len(DetectionPredictor(Fake(empty))(IMAGE)[0]) == 0
+    assert len(DetectionPredictor(Fake(candidates(np.zeros((0, 7)))))(IMAGE)[0]) == 0
 
 
 def test_raw_heads_with_logits_that_are_no_numbers():
@@ -273,7 +275,7 @@ def test_raw_heads_with_logits_that_are_no_numbers():
     outputs["classes_0"][0, 0, 1, 3:6] = np.nan
     outputs["objectness_1"][0, 1, 1, 0] = 9
     outputs["classes_1"][0, 1, 1, 2] = 9
-    result = Detector(Fake(outputs))(IMAGE)[0]
+    result = DetectionPredictor(Fake(outputs))(IMAGE)[0]
     assert result.counts() == {"cat": 1}
     assert (
         result.problem
@@ -293,4 +295,4 @@ def test_raw_heads_with_logits_that_are_no_numbers():
 )
 def test_a_classifiers_outputs(outputs, words):
     with pytest.raises(TfyoloError, match=words):
-        Classifier(Fake(outputs, "classify"))(IMAGE)
+        ClassificationPredictor(Fake(outputs, "classify"))(IMAGE)

@@ -12,7 +12,7 @@ from tensorflow.python.framework import op_def_registry
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime import budget
 from tfyolo.export.tensorflow_graph.operations import ALLOWED
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.models import Contract, load_spec
 
 SPEC = load_spec(Path(__file__).parents[2] / "tiny.yaml")
@@ -173,7 +173,7 @@ def test_hostile_graph_is_refused(folder, write, what):
     path = write(folder / ("x.pb" if write is graph_def else "x_saved_model"), HOSTILE[what])
     before = tree(folder)
     with pytest.raises(TfyoloError) as caught:
-        load(path)(IMAGE)
+        load_predictor(path)(IMAGE)
     assert what.partition("'")[0].partition(",")[0] in caught.value.message or what[0].isdigit()
     assert "is not run" in caught.value.message
     assert tree(folder) == before
@@ -196,7 +196,7 @@ def test_initializer_that_writes_is_refused(folder):
     file.write_bytes(saved.SerializeToString())
     before = tree(folder)
     with pytest.raises(TfyoloError, match="'WriteFile'"):
-        load(path)
+        load_predictor(path)
     assert tree(folder) == before
 
 
@@ -231,11 +231,11 @@ def test_functions_that_call_each_other_exponentially_are_refused(folder, monkey
     boxes.input[0] = "call"
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(TfyoloError, match="more than 1,000 operations"):
-        load(path)
+        load_predictor(path)
     call.attr["f"].func.name = graph.library.function[39].signature.name = "f0"
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(TfyoloError, match="calls itself"):
-        load(path)
+        load_predictor(path)
 
 
 def test_constant_that_one_number_stands_for_is_bounded(folder):
@@ -248,7 +248,7 @@ def test_constant_that_one_number_stands_for_is_bounded(folder):
     tensor.float_val[:] = [1.0]
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(TfyoloError, match="makes a tensor of 4,398,046,511,104 bytes"):
-        load(path)
+        load_predictor(path)
 
 
 @pytest.mark.parametrize("name", ["bool", "int64", "float16"])
@@ -263,7 +263,7 @@ def test_constant_whose_value_is_of_another_kind_is_refused(folder, name):
     node.attr["value"].tensor.dtype = tf.as_dtype(name).as_datatype_enum
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(TfyoloError, match="a constant whose value is of another kind"):
-        load(path)
+        load_predictor(path)
 
 
 def test_shapes_that_are_computed_again_for_each_reader_are_bounded(folder, monkeypatch):
@@ -274,11 +274,11 @@ def test_shapes_that_are_computed_again_for_each_reader_are_bounded(folder, monk
         return images
 
     path = graph_def(folder / "x.pb", effect)
-    assert len(load(path)(IMAGE)[0]) == 0
+    assert len(load_predictor(path)(IMAGE)[0]) == 0
     monkeypatch.setattr(budget, "PRODUCTS", 30_000_000)
     monkeypatch.setattr(budget, "PRODUCTS_PER_PIXEL", 0)
     with pytest.raises(TfyoloError, match="multiplications"):
-        load(path)
+        load_predictor(path)
 
 
 def test_variables_become_constants_of_this_folder_alone(folder):
@@ -291,13 +291,13 @@ def test_variables_become_constants_of_this_folder_alone(folder):
 
     path = saved_model(folder / "x_saved_model", effect, module)
     expected = tf.saved_model.load(str(path)).signatures["serving_default"](tf.zeros((1, 64, 64, 3)))
-    assert len(load(path)(IMAGE)[0]) == 0
+    assert len(load_predictor(path)(IMAGE)[0]) == 0
     data = next((path / "variables").glob("*.data-*"))
     copy = folder / "elsewhere"
     data.rename(copy)
     data.symlink_to(copy)
     with pytest.raises(TfyoloError, match="variables, whose files are missing or links"):
-        load(path)
+        load_predictor(path)
     assert set(expected) == {"boxes", "scores"}
 
 

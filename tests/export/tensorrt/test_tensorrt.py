@@ -18,7 +18,7 @@ from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.export.tensorrt.runtime import read
 from tfyolo.export.tensorrt.writer import build_graph, engine_contract, with_contract
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 
 HW = (64, 64)
 pytestmark = needs_shared
@@ -159,7 +159,7 @@ def test_engine_file_without_a_gpu(small, tmp_path):
     assert {x.name: x.shape for x in found.outputs}["detection_boxes"] == (1, 100, 4)
     assert found.operators["EfficientNMS_TRT"] == 1
     with pytest.raises((MissingExtraError, TfyoloError), match=r"not installed|NVIDIA GPU"):
-        load(path)
+        load_predictor(path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TfyoloError, match=r"x\.engine: "):
-        load(path)
+        load_predictor(path)

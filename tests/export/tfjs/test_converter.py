@@ -18,7 +18,7 @@ from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.saved_model import writer as saved_model
 from tfyolo.export.tfjs.runtime import TfjsRuntime
-from tfyolo.inference.load import create, load
+from tfyolo.inference.load import create_predictor, load_predictor
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ CASES = [("cells", "builtin"), ("cells", "tensor"), *((name, "none") for name in
 def request_of(name, nms):
     what, size = MODELS[name]
     keras.utils.set_random_seed(0)
-    detector = load(what) if name == "cells" else create(what, image_size=(size, size))
+    detector = load_predictor(what) if name == "cells" else create_predictor(what, image_size=(size, size))
     for layer in detector.model.layers if name != "cells" else ():
         if isinstance(layer, keras.layers.BatchNormalization):
             # With a bias of zeros the converter takes what is added next for the bias.

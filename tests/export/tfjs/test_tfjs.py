@@ -22,7 +22,7 @@ from tfyolo.export.registry import find_format
 from tfyolo.export.runtime.decode import decode
 from tfyolo.export.tfjs import runtime as tfjs
 from tfyolo.inference.boxes import iou_matrix
-from tfyolo.inference.load import load
+from tfyolo.inference.load import load_predictor
 from tfyolo.models.quantization import QuantizationSpec
 
 IMAGE = SHARED / "data" / "bccd" / "JPEGImages" / "BloodImage_00000.jpg"
@@ -83,7 +83,7 @@ def damaged(small, tmp_path):
 def nearest(expected, found) -> tuple[np.ndarray, np.ndarray]:
     """For each expected box the IoU and the score of the nearest one of its class."""
     iou = iou_matrix(expected.boxes_xyxy_px, found.boxes_xyxy_px)
-    iou = iou * (expected.classes[:, None] == found.classes[None])
+    iou = iou * (expected.class_ids[:, None] == found.class_ids[None])
     return iou.max(1), found.scores[iou.argmax(1)]
 
 
@@ -94,8 +94,8 @@ def bytes_of_weights(folder) -> int:
 @needs_node
 @pytest.mark.parametrize("nms", find_format("tfjs").nms)
 def test_same_boxes_as_keras(export, expected, nms):
-    found = load(export("tfjs", nms))(IMAGE)[0]
-    np.testing.assert_array_equal(found.classes, expected.classes)
+    found = load_predictor(export("tfjs", nms))(IMAGE)[0]
+    np.testing.assert_array_equal(found.class_ids, expected.class_ids)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     assert np.diag(iou_matrix(found.boxes_xyxy_px, expected.boxes_xyxy_px)).min() > 0.999
 
@@ -104,7 +104,7 @@ def test_same_boxes_as_keras(export, expected, nms):
 def test_half_is_half_the_size_and_nearly_equal(export, expected):
     folder = export("tfjs", "none", "float16")
     assert bytes_of_weights(folder) < 0.55 * bytes_of_weights(export("tfjs", "none"))
-    found = load(folder)(IMAGE)[0]
+    found = load_predictor(folder)(IMAGE)[0]
     iou, score = nearest(expected, found)
     # Measured on six images: 0.997 at least and 0.0025 at most; of boxes that nearly tie another may win.
     assert len(found) == len(expected)
@@ -146,7 +146,7 @@ def test_int8_is_a_quarter_of_the_size_and_close(export, eighth, expected):
     (group,) = json.loads((folder / "model.json").read_text())["weightsManifest"]
     kinds = [weight["quantization"]["dtype"] for weight in group["weights"] if "quantization" in weight]
     assert kinds == ["uint8"] * len(request.network.weights)
-    found = load(folder)(IMAGE)[0]
+    found = load_predictor(folder)(IMAGE)[0]
     iou, score = nearest(expected, found)
     # Measured on six images: IoU 0.95 on average, scores differ by 0.016 on average; one scale for a whole
     # kernel gives 0.92 and 0.028.
@@ -284,10 +284,10 @@ def test_fewer_boxes_than_rows(tmp_path, nms):
     request = ExportJob(
         detector.model, detector.contract, ExportOptions(image_size=(32, 32), nms=nms, nms_options=settings)
     )
-    found = load(export_model(request, ["tfjs"], tmp_path / "few")["tfjs"])(IMAGE)[0]
+    found = load_predictor(export_model(request, ["tfjs"], tmp_path / "few")["tfjs"])(IMAGE)[0]
     expected = detector(IMAGE, rect=False, confidence=0.3)[0]
     assert 3 < len(expected) < 63
-    np.testing.assert_array_equal(found.classes, expected.classes)
+    np.testing.assert_array_equal(found.class_ids, expected.class_ids)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
     np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=0.1)
 
@@ -299,7 +299,7 @@ def test_missing_shard(damaged):
     folder, _ = damaged
     (folder / SHARD).unlink()
     with pytest.raises(TfyoloError, match=f"tiny_web_model: the file of weights {SHARD} is missing"):
-        load(folder)
+        load_predictor(folder)
 
 
 def test_truncated_shard(damaged):
@@ -309,7 +309,7 @@ def test_truncated_shard(damaged):
     with pytest.raises(
         TfyoloError, match=f"have {len(data) - 4} bytes, and model.json speaks of {len(data)}"
     ):
-        load(folder)
+        load_predictor(folder)
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_shard_outside_of_the_folder(damaged, name):
     (folder.parent / "secret.bin").write_bytes((folder / SHARD).read_bytes())
     change(lambda model: model["weightsManifest"][0].update(paths=[name]))
     with pytest.raises(TfyoloError, match=r"model\.json: names weights outside of the folder"):
-        load(folder)
+        load_predictor(folder)
 
 
 def test_shard_that_is_a_link(damaged):
@@ -338,7 +338,7 @@ def test_shard_that_is_a_link(damaged):
     (folder / SHARD).rename(folder.parent / "secret.bin")
     (folder / SHARD).symlink_to(folder.parent / "secret.bin")
     with pytest.raises(TfyoloError, match="names weights outside of the folder"):
-        load(folder)
+        load_predictor(folder)
 
 
 @pytest.mark.parametrize(
@@ -356,14 +356,14 @@ def test_damaged_list_of_weights(damaged, change):
     folder, edit = damaged
     edit(lambda model: model["weightsManifest"][0]["weights"][0].update(change))
     with pytest.raises(TfyoloError, match=r"model\.json: its list of weights is damaged"):
-        load(folder)
+        load_predictor(folder)
 
 
 def test_weights_larger_than_their_files(damaged):
     folder, edit = damaged
     edit(lambda model: model["weightsManifest"][0]["weights"][0].update(shape=[10**6, 10**6]))
     with pytest.raises(TfyoloError, match="its files of weights have"):
-        load(folder)
+        load_predictor(folder)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[1, 2]", "{}", '{"weightsManifest": []}'])
@@ -371,18 +371,18 @@ def test_model_json_of_something_else(damaged, text):
     folder, _ = damaged
     (folder / "model.json").write_text(text)
     with pytest.raises(TfyoloError, match=r"model\.json: is no"):
-        load(folder)
+        load_predictor(folder)
 
 
 def test_model_of_another_tool(damaged):
     folder, change = damaged
     change(lambda model: model["userDefinedMetadata"].pop("tfyolo"))
     with pytest.raises(TfyoloError, match="holds no tfyolo metadata"):
-        load(folder)
+        load_predictor(folder)
 
 
 def test_folder_without_a_model(damaged):
     folder, _ = damaged
     (folder / "model.json").unlink()
     with pytest.raises(TfyoloError, match=r"tiny_web_model: holds no model\.json"):
-        load(folder)
+        load_predictor(folder)

@@ -14,7 +14,7 @@ from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
 from tfyolo.export.runtime.base import pixels_of
-from tfyolo.inference.load import create
+from tfyolo.inference.load import create_predictor
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 from tfyolo.quiet import hidden_stderr
@@ -41,7 +41,7 @@ def images() -> np.ndarray:
 @pytest.fixture(scope="module")
 def requests(images) -> dict[tuple[str, str], ExportJob]:
     """A detector that finds a few objects and a classifier, each in float and in integers."""
-    classifier = create(
+    classifier = create_predictor(
         Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"), image_size=HW
     )
     options, made = CalibrationOptions(ranges="minmax", reconstruct=False), {}

@@ -18,7 +18,7 @@ from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.decode import softmax
 from tfyolo.export.tflite.flatbuffer import read
-from tfyolo.inference.load import create, load_runtime
+from tfyolo.inference.load import create_predictor, load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.models.network import PARTS, Network, Weights
 from tfyolo.models.outputs import BOXES, DETECTIONS
@@ -132,7 +132,7 @@ def test_detections_equal_raw_heads(write, nms, name):
         # Among equal scores the order is free.
         far = np.abs(found.boxes_xyxy_px[:, None] - expected.boxes_xyxy_px[None]).max(-1)
         far[np.abs(found.scores[:, None] - expected.scores[None]) > SCORE] = np.inf
-        far[found.classes[:, None] != expected.classes[None]] = np.inf
+        far[found.class_ids[:, None] != expected.class_ids[None]] = np.inf
         assert far.min(0).max() < BOX_PX
 
 
@@ -149,7 +149,9 @@ def test_the_network_is_that_of_raw_heads_and_nothing_after_it_is_integer_arithm
 
 def test_classifier_equals_its_logits(tmp_path):
     keras.utils.set_random_seed(0)
-    classifier = create(Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat", "dog"))
+    classifier = create_predictor(
+        Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat", "dog")
+    )
     request = quantized(classifier, loud)
     paths = {
         nms: export_model(request.with_options(nms=nms), ["tflite"], tmp_path / nms)["tflite"]
@@ -217,12 +219,12 @@ def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
     here = {"image": IMAGES[0], "width": HW[1], "height": HW[0]}
     exec(code_of("get_output_details()]\ncount").replace("best.tflite", str(path)), here)
     rows = np.array([line.split() for line in capsys.readouterr().out.splitlines()], float)
-    np.testing.assert_allclose(rows[:, 0], expected.classes)
+    np.testing.assert_allclose(rows[:, 0], expected.class_ids)
     np.testing.assert_allclose(rows[:, 1], expected.scores, atol=1e-5)
     np.testing.assert_allclose(rows[:, 2:], expected.boxes_xyxy_px, atol=1e-3)
     exec(code_of("get_objects"), here)
     objects = here["get_objects"](here["interpreter"], 0.5, (0.5, 0.25))
-    assert [x.id for x in objects] == expected.classes[expected.scores >= 0.5].tolist()
+    assert [x.id for x in objects] == expected.class_ids[expected.scores >= 0.5].tolist()
     wanted = expected.boxes_xyxy_px[expected.scores >= 0.5] * [2, 4, 2, 4]
     np.testing.assert_allclose([x.bbox for x in objects], wanted, atol=1.001)
 
@@ -230,7 +232,7 @@ def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
 @pytest.mark.parametrize("nms", ["postprocess", "builtin", "tensor"])
 def test_a_score_that_equals_the_threshold_is_left_out(tmp_path, nms):
     """As in NumPy and in YOLOv5; integer heads give such scores."""
-    detector = create(Path(__file__).parents[2] / "micro.yaml")
+    detector = create_predictor(Path(__file__).parents[2] / "micro.yaml")
     detector.model.set_weights([np.zeros_like(x) for x in detector.model.get_weights()])  # all scores are 1/4
     request = ExportJob(detector.model, detector.contract, ExportOptions(image_size=(64, 64), nms=nms))
     found = {}

@@ -15,7 +15,7 @@ from tests.small import confident, letterboxed
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
-from tfyolo.inference.load import create, load
+from tfyolo.inference.load import create_predictor, load_predictor
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 
@@ -51,14 +51,14 @@ def requests() -> dict[str, ExportJob]:
 def test_object_detector_finds_our_boxes(requests, images, tmp_path, precision, within, share):
     """Integers differ here and there, as MediaPipe has other kernels, and random weights amplify that."""
     path = export_model(requests[precision], ["tflite"], tmp_path / "best")["tflite"]
-    expected, same = load(path)(images, rect=False, max_detections=50), []
+    expected, same = load_predictor(path)(images, rect=False, max_detections=50), []
     for result, found in zip(expected, read_with("mediapipe_tasks", "detect", path, *images), strict=True):
         # MediaPipe moves what is left of or above the image to its border, and keeps the size.
         inside = ((result.boxes_xyxy_px > 0) & (result.boxes_xyxy_px < HW[0])).all(1)
         assert inside.sum() > 5
         assert abs(len(found) - len(result)) < 3  # a score may equal the threshold
         for i in np.flatnonzero(inside):
-            name, score, box = result.names[result.classes[i]], result.scores[i], result.boxes_xyxy_px[i]
+            name, score, box = result.names[result.class_ids[i]], result.scores[i], result.boxes_xyxy_px[i]
             same.append(
                 any(  # integers have equal scores, in any order; MediaPipe's boxes are whole pixels
                     its_name == name
@@ -75,13 +75,13 @@ def test_image_classifier_gives_our_probabilities(images, tmp_path):
     import keras
 
     keras.utils.set_random_seed(0)
-    classifier = create(
+    classifier = create_predictor(
         Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"), image_size=HW
     )
     request = ExportJob(classifier.model, classifier.contract, ExportOptions(image_size=HW))
     path = export_model(request, ["tflite"], tmp_path / "best")["tflite"]
     for result, found in zip(
-        load(path)(images), read_with("mediapipe_tasks", "classify", path, *images), strict=True
+        load_predictor(path)(images), read_with("mediapipe_tasks", "classify", path, *images), strict=True
     ):
         probabilities = [found[name] for name in ("ant", "bee", "cat")]
         np.testing.assert_allclose(probabilities, result.probabilities, atol=1e-4)

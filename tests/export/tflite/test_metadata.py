@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from tests.readers import read_with
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
-from tfyolo.inference.load import create
+from tfyolo.inference.load import create_predictor
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 from tfyolo.version import __version__
@@ -36,7 +36,7 @@ def files(tiny, tmp_path_factory) -> dict[str, Path]:
 
     folder = tmp_path_factory.mktemp("metadata")
     keras.utils.set_random_seed(0)
-    cls = create(Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"))
+    cls = create_predictor(Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"))
     request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64)))
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     model, contract = calibrate_model(

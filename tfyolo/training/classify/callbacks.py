@@ -11,9 +11,9 @@ import numpy as np
 from tfyolo.data.classification.folders import FolderDataset, read_folders
 from tfyolo.data.detection.sample import Scan
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
+from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierValOptions, validate_classifier
 from tfyolo.export.keras.runtime import KerasRuntime
-from tfyolo.inference.classifier import Classifier
+from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.progress import Progress
 from tfyolo.training.callbacks import ResultsCsv
 from tfyolo.training.model import TrainingModel
@@ -51,15 +51,15 @@ class ClassifierValidation(_ClassifierValidation):
         self,
         dataset: FolderDataset,
         scan: Scan | None = None,
-        options: ClassifyValOptions | None = None,
+        options: ClassifierValOptions | None = None,
         every_epoch: bool = True,
         progress: Progress | None = None,
         frequency: int = 1,
     ) -> None:
         super().__init__(every_epoch, frequency)
-        self.dataset, self.scan, self.options = dataset, scan, options or ClassifyValOptions(plots=False)
+        self.dataset, self.scan, self.options = dataset, scan, options or ClassifierValOptions(plots=False)
         self.progress = progress
-        self.classifier: Classifier | None = None
+        self.classifier: ClassificationPredictor | None = None
         self.metrics: ClassificationMetrics | None = None
 
     def validate(self) -> dict[str, float]:
@@ -71,7 +71,9 @@ class ClassifierValidation(_ClassifierValidation):
         model = cast(TrainingModel, self.model)
         if self.classifier is None:
             size = model.image_size
-            self.classifier = Classifier(KerasRuntime(model.averaged, model.contract), (size, size))
+            self.classifier = ClassificationPredictor(
+                KerasRuntime(model.averaged, model.contract), (size, size)
+            )
         self.metrics = validate_classifier(
             self.classifier, self.dataset, self.options, progress=self.progress, scan=self.scan
         )

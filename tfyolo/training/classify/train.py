@@ -16,9 +16,9 @@ from tfyolo.data.classification.folders import FolderDataset, read_folders, scan
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.data.detection.sample import Scan
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.classification import ClassificationMetrics, ClassifyValOptions, validate_classifier
+from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierValOptions, validate_classifier
 from tfyolo.files import atomic
-from tfyolo.inference.load import load_classifier
+from tfyolo.inference.load import load_classification_predictor
 from tfyolo.progress import Log, Progress, no_log
 from tfyolo.training.callbacks import Checkpoints, TensorBoard
 from tfyolo.training.classify import plots
@@ -116,7 +116,7 @@ def train_classifier(
     if options.plots and not resume:
         with pipeline.table.naming_damaged():
             plots.save_batches(pipeline, dataset.names, folder)
-    settings = ClassifyValOptions(split, options.batch, plots=False)
+    settings = ClassifierValOptions(split, options.batch, plots=False)
     checkpoints = Checkpoints(
         folder / "weights", state, options.save_period, options.patience if options.val else 0,
         options.save,
@@ -135,7 +135,7 @@ def train_classifier(
     if options.plots:
         plots.save_results(folder / "results.csv", folder / "results.png")
     settings = dataclasses.replace(settings, plots=options.plots)
-    classifier = load_classifier(checkpoints.best)
+    classifier = load_classification_predictor(checkpoints.best)
     metrics = validate_classifier(classifier, dataset, settings, folder, progress, scans[split])
     return ClassifyResult(folder, checkpoints.best, checkpoints.last, metrics)
 

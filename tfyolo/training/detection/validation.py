@@ -15,7 +15,7 @@ from tfyolo.evaluation.metrics import IOU_THRESHOLDS, ApResult, average_precisio
 from tfyolo.evaluation.validator import Metrics, ValOptions, labels_xyxy_px, validate
 from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.inference.boxes import xywh_to_xyxy
-from tfyolo.inference.detector import Detector
+from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.progress import Progress
 from tfyolo.training.detection.model import LOSSES, DetectorTraining
@@ -86,7 +86,7 @@ class Validation(_DetectorValidation):
         self.dataset, self.scan, self.image_size = dataset, scan, image_size
         self.options = options or ValOptions(plots=False)
         self.progress = progress
-        self.detector: Detector | None = None
+        self.detector: DetectionPredictor | None = None
         self.metrics: Metrics | None = None
 
     def validate(self) -> dict[str, float]:
@@ -145,9 +145,9 @@ class BatchValidation(_DetectorValidation):
                 rows = rows[rows[:, 0] >= 0]
                 truth = xywh_to_xyxy(rows[:, 1:]) * np.array([width, height] * 2, np.float32)
                 classes = rows[:, 0].astype(np.int64)
-                correct.append(match(boxes.boxes_xyxy_px, boxes.classes, truth, classes, IOU_THRESHOLDS))
+                correct.append(match(boxes.boxes_xyxy_px, boxes.class_ids, truth, classes, IOU_THRESHOLDS))
                 scores.append(boxes.scores)
-                predicted.append(boxes.classes)
+                predicted.append(boxes.class_ids)
                 labeled.append(classes)
         if not losses:
             raise TfyoloError("validation_data has no batches", fix="pass at least one batch")
@@ -166,7 +166,7 @@ def validation_of(data: Any, frequency: int = 1) -> ValidationCallback:
     return choose_validation(data, lambda path: Validation(read_dataset(path)), BatchValidation, frequency)
 
 
-def detector_of(model: DetectorTraining, image_size: int | None = None) -> Detector:
+def detector_of(model: DetectorTraining, image_size: int | None = None) -> DetectionPredictor:
     """Return a detector that runs the EMA weights.
 
     Args:
@@ -174,7 +174,7 @@ def detector_of(model: DetectorTraining, image_size: int | None = None) -> Detec
         image_size: side of the images in pixels; defaults to that of training.
     """
     side = image_size or model.image_size
-    return Detector(KerasRuntime(model.averaged, model.contract), (side, side))
+    return DetectionPredictor(KerasRuntime(model.averaged, model.contract), (side, side))
 
 
 def _results(losses: list[list[float]], result: ApResult) -> dict[str, float]:

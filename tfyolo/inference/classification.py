@@ -13,7 +13,7 @@ from tfyolo.data.images.center_crop import center_crop
 from tfyolo.export.runtime.predictions import Probabilities
 from tfyolo.inference.annotate_classes import annotate_classes
 from tfyolo.inference.base_model import BaseModel
-from tfyolo.inference.detector import Image, read_pixels
+from tfyolo.inference.detection import Image, read_pixels
 from tfyolo.inference.results import png_bytes
 from tfyolo.text import printable
 
@@ -81,7 +81,7 @@ class Classification:
         return [f"{printable(name)} {value:.2f}" for _, name, value in self.top(count)]
 
 
-class Classifier(BaseModel):
+class ClassificationPredictor(BaseModel):
     """Says what is in images with any runtime. Made by `tfyolo.load` for a classifier's file.
 
     One classifier may be called from any number of threads at once, as a `Detector` may.

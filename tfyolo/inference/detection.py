@@ -21,7 +21,7 @@ Image = Any
 """A path, a uint8 array (height, width, 3) or (height, width) in RGB, or a PIL image."""
 
 
-class Detector(BaseModel):
+class DetectionPredictor(BaseModel):
     """Finds objects in images with any runtime. Made by `tfyolo.load` and `tfyolo.create`.
 
     One detector may be called from any number of threads at once: each call returns the boxes of its own
@@ -42,7 +42,7 @@ class Detector(BaseModel):
         images: Image | Sequence[Image],
         confidence: float = 0.25,
         iou: float = 0.45,
-        classes: Sequence[int] | None = None,
+        class_ids: Sequence[int] | None = None,
         agnostic: bool = False,
         max_detections: int = 300,
         rect: bool = True,
@@ -54,7 +54,7 @@ class Detector(BaseModel):
             images: one image or a list: paths, RGB arrays, PIL images.
             confidence: lowest score; in a file with NMS inside, at least the one it was exported with.
             iou: overlap beyond which the lower box goes; fixed in files with NMS inside.
-            classes: class indices to keep.
+            class_ids: class indices to keep.
             agnostic: boxes of different classes suppress each other too.
             max_detections: most boxes an image.
             rect: pad each image only to whole cells, where the input is not fixed: faster.
@@ -66,8 +66,8 @@ class Detector(BaseModel):
         Raises:
             TfyoloError: an image cannot be read or is of another kind, or a class index is out of range.
         """
-        self.check_classes(classes)
-        options = NmsOptions(confidence, iou, classes, agnostic, False, max_detections)
+        self.check_class_ids(class_ids)
+        options = NmsOptions(confidence, iou, class_ids, agnostic, False, max_detections)
         single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
         listed = [images] if single else list(images)
         pixels, paths = zip(*map(read_pixels, listed), strict=True) if listed else ((), ())
@@ -84,7 +84,7 @@ class Detector(BaseModel):
                 results[i] = Result(
                     xyxy,
                     detections.scores,
-                    detections.classes,
+                    detections.class_ids,
                     self.names,
                     pixels[i],
                     paths[i],
@@ -93,14 +93,14 @@ class Detector(BaseModel):
                 )
         return [result for result in results if result is not None]
 
-    def check_classes(self, classes: Sequence[int] | None) -> None:
+    def check_class_ids(self, class_ids: Sequence[int] | None) -> None:
         """Refuse class indices that the model does not have.
 
         Raises:
             TfyoloError: an index is out of range.
         """
         last = len(self.names) - 1
-        wrong = [index for index in classes or () if not 0 <= index <= last]
+        wrong = [index for index in class_ids or () if not 0 <= index <= last]
         if wrong:
             raise TfyoloError(f"there is no class {wrong[0]}", fix=f"choose --classes within 0 to {last}")
 
