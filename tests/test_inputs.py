@@ -95,7 +95,7 @@ def _source(path: Path) -> None:
 
 
 def _labels(path: Path) -> None:
-    from tfyolo.data.detection.labels import read_labels
+    from tfyolo.data.detection.yolo_labels import read_labels
 
     for problem in read_labels(path, 3).problems:
         raise TfyoloError(problem.message, path=problem.path)

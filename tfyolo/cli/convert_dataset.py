@@ -8,7 +8,7 @@ from pathlib import Path
 from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
-from tfyolo.data.detection.dataset_yaml import SPLITS
+from tfyolo.data.detection.dataset import SPLITS
 from tfyolo.data.formats.writers.table import WRITERS
 
 EXAMPLES = (

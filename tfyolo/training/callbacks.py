@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from tfyolo.disk import writing
 from tfyolo.files import atomic
-from tfyolo.training.detection.model import LOSSES
 from tfyolo.training.detection.validation import METRICS
+from tfyolo.training.loss import LOSSES
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.optimizers import GroupedOptimizer
 from tfyolo.training.state import RunState, save_state

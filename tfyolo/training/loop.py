@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from tfyolo.data.detection.pipeline import Pipeline
-from tfyolo.training.detection.model import LOSSES
 from tfyolo.training.fit_checks import check_callbacks, sets_learning_rate
+from tfyolo.training.loss import LOSSES
 from tfyolo.training.model import TrainingModel
 
 

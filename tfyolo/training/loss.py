@@ -12,6 +12,8 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.training.label_assignment import Assignment, assign_labels
 
+LOSSES = ("box_loss", "obj_loss", "cls_loss")
+"""Names in logs and in results.csv."""
 FOCAL_ALPHA = 0.25
 """Weight of positives against negatives in the focal loss."""
 _BALANCE = {3: (4.0, 1.0, 0.4)}

@@ -10,8 +10,8 @@ from PIL import Image
 from tests.shared import SHARED, needs_shared
 from tfyolo import configs
 from tfyolo.data.detection import scan as dataset_module
-from tfyolo.data.detection.labels import label_path
 from tfyolo.data.detection.scan import Problem, read_dataset, scan_split
+from tfyolo.data.detection.yolo_labels import label_path
 from tfyolo.data.images.read import read_header
 from tfyolo.errors import TfyoloError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfyolo.data.detection import label_rows, labels
-from tfyolo.data.detection.labels import read_labels
+from tfyolo.data.detection.yolo_labels import read_labels
 
 
 @pytest.mark.parametrize("row", ["0 5 5 5 5", "0 nan 0 0 0", "0 a b c d", "0 1", "0 0.5 0.5 0 0"])

@@ -11,8 +11,8 @@ import pytest
 from tests.data.formats.readers.sets import data_yaml, write_image
 from tests.shared import SHARED, needs_shared
 from tfyolo.data import synthetic as datasets
-from tfyolo.data.detection.labels import label_path
 from tfyolo.data.detection.scan import Dataset, Sample, read_dataset, scan_split
+from tfyolo.data.detection.yolo_labels import label_path
 from tfyolo.data.formats.convert import ConvertOptions, convert_dataset
 from tfyolo.data.formats.writers.base import Names
 from tfyolo.data.formats.writers.table import WRITERS

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.detection.dataset_yaml import Dataset
+from tfyolo.data.detection.dataset import Dataset
 from tfyolo.data.detection.labels import Problem
 from tfyolo.data.detection.sample import Sample, Scan
 from tfyolo.data.formats.readers.base import Source

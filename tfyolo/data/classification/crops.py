@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tfyolo.data.detection.dataset_yaml import SPLITS, Dataset
+from tfyolo.data.detection.dataset import SPLITS, Dataset
 from tfyolo.data.detection.labels import Problem
 from tfyolo.data.detection.sample import Sample, Scan
 from tfyolo.data.detection.scan import check_usable, scan_split

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Literal
 
@@ -13,36 +12,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 import tfyolo.configs
 from tfyolo.assets import DATA_SETS
 from tfyolo.configs.reader import Document, read_yaml
+from tfyolo.data.detection.dataset import SPLITS, Dataset
 from tfyolo.data.formats.readers.table import READERS
 from tfyolo.errors import TfyoloError
 
 TEMPLATE_FOLDER = Path(tfyolo.configs.__file__).parent / "datasets"
-SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A dataset as its YAML file describes it; nothing of it has been looked for on the disk.
-
-    Args:
-        yaml_path: the YAML file.
-        names: class names; the index is the class number in the label files.
-        splits: for each of `train`, `val`, `test` in the file, folders, lists or annotation files, absolute.
-        format: a key of `READERS`, or None where the file leaves it to the places of its splits.
-        root: the folder that the splits are relative to.
-        image_folders: for annotation files of a split, the folder of their images, where the file says it.
-        keypoint_shape: keypoints per object and values per keypoint, where label files hold them.
-        difficult: whether objects that Pascal VOC marks as difficult are used; None uses them and says so.
-    """
-
-    yaml_path: Path
-    names: tuple[str, ...]
-    splits: Mapping[str, tuple[Path, ...]]
-    format: str | None = None
-    root: Path | None = None
-    image_folders: Mapping[Path, Path] = field(default_factory=dict)
-    keypoint_shape: tuple[int, int] | None = None
-    difficult: bool | None = None
 
 
 def _name(value: Any) -> Any:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from tfyolo.data.caches.scan_cache import file_states, load_scan, save_scan, scan_key
-from tfyolo.data.detection.dataset_yaml import Dataset, read_dataset
+from tfyolo.data.detection.dataset import Dataset
+from tfyolo.data.detection.dataset_yaml import read_dataset
 from tfyolo.data.detection.duplicates import duplicates
 from tfyolo.data.detection.labels import ClassRangeError, Labels, Problem
 from tfyolo.data.detection.sample import Sample, Scan

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tfyolo.data.detection.dataset_yaml import Dataset, read_dataset
+from tfyolo.data.detection.dataset import Dataset
+from tfyolo.data.detection.dataset_yaml import read_dataset
 from tfyolo.data.detection.sample import Scan
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.batches import Batch
@@ -18,8 +19,11 @@ from tfyolo.inference.boxes import xywh_to_xyxy
 from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.progress import Progress
-from tfyolo.training.detection.model import LOSSES, DetectorTraining
+from tfyolo.training.loss import LOSSES
 from tfyolo.training.validation import ValidationCallback, choose_validation
+
+if TYPE_CHECKING:
+    from tfyolo.training.detection.model import DetectorTraining
 
 METRICS = ("metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95")
 """Columns of YOLOv5's results.csv, in the order of `NAMES`."""
@@ -96,7 +100,7 @@ class Validation(_DetectorValidation):
             `loss`, `box_loss`, `obj_loss`, `cls_loss` (means over batches), `precision`, `recall`, `map50`,
             `map50_95`.
         """
-        model = cast(DetectorTraining, self.model)
+        model = cast("DetectorTraining", self.model)
         if self.detector is None:
             self.detector = detector_of(model, self.image_size)
         runtime = cast(KerasRuntime, self.detector.runtime)
@@ -126,7 +130,7 @@ class BatchValidation(_DetectorValidation):
 
     def validate(self) -> dict[str, float]:
         """Validate now; see `Validation.validate`."""
-        model = cast(DetectorTraining, self.model)
+        model = cast("DetectorTraining", self.model)
         options = ValOptions()
         nms = NmsOptions(
             options.confidence, options.iou, multi_label=True, max_detections=options.max_detections

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.detection.dataset_yaml import Dataset
+from tfyolo.data.detection.dataset import Dataset
 from tfyolo.data.detection.frame import Frame
 from tfyolo.data.detection.label_rows import NO_OUTLINE, LabelRows
 from tfyolo.data.detection.labels import Labels, Problem

@@ -12,7 +12,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.files import suffix_of
 
 if TYPE_CHECKING:
-    from tfyolo.data.detection.dataset_yaml import Dataset
+    from tfyolo.data.detection.dataset import Dataset
     from tfyolo.data.formats.readers.base import Source
 
 

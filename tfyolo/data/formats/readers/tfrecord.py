@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.data.detection.dataset_yaml import Dataset
+from tfyolo.data.detection.dataset import Dataset
 from tfyolo.data.detection.labels import TOLERANCE, Labels, Problem
 from tfyolo.data.formats.readers.base import Entry, Listing, Source, contained, place_error
 from tfyolo.data.formats.readers.coco_json import read_json

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path, PureWindowsPath
 
-from tfyolo.data.detection.dataset_yaml import Dataset
+from tfyolo.data.detection.dataset import Dataset
 from tfyolo.data.detection.label_rows import LabelRows
 from tfyolo.data.detection.labels import Labels, Problem
 from tfyolo.data.formats.readers.base import (

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
-from tfyolo.data.detection.dataset_yaml import Dataset
-from tfyolo.data.detection.labels import Labels, Problem, label_path, read_labels
+from tfyolo.data.detection.dataset import Dataset
+from tfyolo.data.detection.labels import Labels, Problem
+from tfyolo.data.detection.yolo_labels import label_path, read_labels
 from tfyolo.data.formats.readers.base import (
     Entry,
     Listing,
