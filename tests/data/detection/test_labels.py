@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tfyolo.data.detection import label_rows, labels
+from tfyolo.data.detection import label_rows, yolo_labels
 from tfyolo.data.detection.yolo_labels import read_labels
 
 
@@ -36,7 +36,7 @@ def test_an_error_after_many_warnings_is_kept(tmp_path):
 
 
 def test_rows_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(labels, "MAX_ROWS", 10)
+    monkeypatch.setattr(yolo_labels, "MAX_ROWS", 10)
     path = tmp_path / "a.txt"
     path.write_text("\n".join(f"0 0.5 0.5 0.{i} 0.1" for i in range(10, 40)))
     found = read_labels(path, 3)

@@ -1,1 +1,1 @@
-"""Augmentation in TensorFlow operations, one idea a file."""
+"""Augmentation of detection images, in TensorFlow operations."""

@@ -1,4 +1,4 @@
-"""What becomes of boxes that an augmentation moves, cuts or mirrors."""
+"""Clip, flip and normalize boxes after an augmentation."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ SMALLEST_SHARE = 0.10
 
 
 def clip_labels(labels_xyxy: Any, bounds_xyxy: Any, smallest_share: float = SMALLEST_SHARE) -> Any:
-    """Labels cut at a border; those of which too little remains are dropped.
+    """Clip labels to a region, and drop boxes of which too little remains.
 
     Args:
-        labels_xyxy: (n, 5 or more) class and corners in pixels, as they would be without a border.
-        bounds_xyxy: (4,) corners of what is shown: the image, or a cell of it.
-        smallest_share: a box is kept if more than this share of its area remains.
+        labels_xyxy: (n, 5 or more) class id and corners in pixels, before clipping.
+        bounds_xyxy: (4,) corners of the visible region: the image, or a tile of a mosaic.
+        smallest_share: minimum fraction of a box's area that has to remain.
 
     Returns:
-        (m, 5 or more) class and corners; further columns as they were.
+        (m, 5 or more) class id and corners; further columns unchanged.
 
-    Source: YOLOv5's rule for boxes after a perspective change.
+    Source: YOLOv5's filter of boxes after a perspective transform.
     """
     bounds = tf.cast(bounds_xyxy, tf.float32)
     before = labels_xyxy[:, 3:5] - labels_xyxy[:, 1:3]
@@ -37,7 +37,7 @@ def clip_labels(labels_xyxy: Any, bounds_xyxy: Any, smallest_share: float = SMAL
 
 
 def flip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], left_right: Any, up_down: Any) -> Any:
-    """Labels (n, 5) of an image that is mirrored where the bool scalars say so."""
+    """Flip labels (n, 5) of class id and corners in pixels, as two bool scalars say."""
     width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)
     kind, x1, y1, x2, y2 = tf.unstack(labels_xyxy, axis=-1)
     x1, x2 = tf.where(left_right, width - x2, x1), tf.where(left_right, width - x1, x2)
@@ -46,7 +46,7 @@ def flip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], left_right: Any, up_d
 
 
 def normalize(labels_xyxy: Any, out_hw: tuple[Any, Any]) -> Any:
-    """(n, 5) class and corners in pixels -> class, center and size as shares of the image."""
+    """Convert (n, 5) class id and corners in pixels to class id, center and size relative to the image."""
     size = tf.stack([tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)])
     low, high = labels_xyxy[:, 1:3] / size, labels_xyxy[:, 3:5] / size
     return tf.concat([labels_xyxy[:, :1], (low + high) / 2, high - low], -1)

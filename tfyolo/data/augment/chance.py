@@ -1,4 +1,4 @@
-"""Random numbers of one training image, a pure function of seed, epoch and place in the epoch."""
+"""Random numbers of one training image: a pure function of seed, epoch and index."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _COUNT = 64
 
 
 class RandomStream:
-    """Uniform numbers by name, all drawn at once; the same names in the same order give the same numbers.
+    """A stateless stream of uniform numbers; the same calls in the same order give the same numbers.
 
     Args:
         seed: of the run.
-        element: a scalar tensor that differs from image to image.
+        element: a scalar tensor, different for each image of each epoch.
 
     Example:
         >>> float(RandomStream(0, tf.constant(7)).between(-1.0, 1.0)) <= 1
@@ -29,12 +29,12 @@ class RandomStream:
         self._used = 0
 
     def fork(self) -> RandomStream:
-        """Numbers of another stream, where they are to be drawn inside a branch."""
+        """Return an independent stream, for numbers drawn inside a `tf.cond` branch."""
         self._forks += 1
         return RandomStream(self._base, self._element, self._stream + self._forks)
 
     def between(self, low: float | Any, high: float | Any, count: int | None = None) -> Any:
-        """One number, or `count` of them, float32 in [low, high)."""
+        """Draw one number, or `count` numbers, float32 in [low, high)."""
         end = self._used + (count or 1)
         if end > _COUNT:
             raise ValueError("more random numbers are asked for than are drawn")
@@ -43,20 +43,20 @@ class RandomStream:
         return low + values * (high - low)
 
     def happens(self, probability: float) -> Any:
-        """A bool scalar that is true with this probability."""
+        """Draw a bool scalar that is true with this probability."""
         return self.between(0.0, 1.0) < probability
 
     def indices(self, size: int, count: int) -> Any:
-        """(count,) int32 below `size`."""
+        """Draw (count,) int32 in [0, size)."""
         return tf.minimum(tf.cast(self.between(0.0, float(size), count), tf.int32), size - 1)
 
     def order(self, size: Any) -> Any:
-        """(size,) the int32 below `size`, shuffled."""
+        """Draw a permutation of [0, size), int32."""
         shifted = self._seed + tf.constant([1 << 41, 0], tf.int64)
         return tf.random.experimental.stateless_shuffle(tf.range(size), shifted)
 
     def beta(self, alpha: float) -> Any:
-        """One number of the symmetric Beta distribution."""
+        """Draw one number of the symmetric Beta distribution."""
         shifted = self._seed + tf.constant([1 << 40, 0], tf.int64)
         a, b = tf.unstack(tf.random.stateless_gamma([2], shifted, alpha))
         return a / (a + b)

@@ -1,4 +1,4 @@
-"""Hue, saturation and brightness as one 3 x 3 matrix: the cheapest way in TensorFlow operations."""
+"""Hue, saturation and brightness augmentation as one 3 x 3 matrix, the fastest form in TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LUMA = (0.213, 0.715, 0.072)
 
 
 def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
-    """(3, 3) matrix m, to be applied as `rgb @ m`.
+    """Return a (3, 3) color matrix m, to be applied as `rgb @ m`.
 
     Args:
-        hue_turns: turn of the hue as a share of a full turn.
-        saturation: factor of the distance from gray of the same luma.
-        value: factor of the brightness.
+        hue_turns: rotation of the hue, in full turns.
+        saturation: factor of the distance from the gray with the same luma.
+        value: brightness factor.
 
     Source: W3C Filter Effects, feColorMatrix `hueRotate` and `saturate`.
     """
@@ -35,7 +35,7 @@ def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
 
 
 def jitter(image: Any, chance: RandomStream, settings: Augmentation) -> Any:
-    """Vary the colors of a float32 image (h, w, 3) in 0..255; it may leave that range."""
+    """Augment the colors of a float32 image (h, w, 3) in 0..255; the result can exceed that range."""
     hue = chance.between(-settings.hsv_h, settings.hsv_h)
     saturation = 1.0 + chance.between(-settings.hsv_s, settings.hsv_s)
     value = 1.0 + chance.between(-settings.hsv_v, settings.hsv_v)

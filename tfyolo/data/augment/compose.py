@@ -1,4 +1,4 @@
-"""From the table of images to one training image with its labels."""
+"""Compose one training image with its labels: mosaic, mixup, copy-paste, perspective, flips, colors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ MIXUP_BETA = 32.0
 
 
 class Composer:
-    """Makes training images.
+    """Composes training images.
 
     Args:
         table: of the images.
-        settings: what to vary; None only letterboxes.
+        settings: strength of each augmentation; None only letterboxes.
         image_size: longer side that images are scaled to, in pixels.
         seed: of the run.
-        mosaics: False for rectangular batches, which have none.
+        mosaics: False for rectangular batches, which have no mosaics.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Composer:
             out_hw: height and width of the image.
 
         Returns:
-            uint8 (height, width, 3), and float32 (n, 5) class, center and size as shares of the image.
+            uint8 (height, width, 3), and float32 (n, 5): class id, center and size relative to the image.
         """
         settings = self.settings
         if settings is None:
@@ -74,7 +74,7 @@ class Composer:
         return image, normalize(flip_labels(labels, out_hw, left_right, up_down), out_hw)
 
     def _scene(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> tuple[Any, Any]:
-        """A mosaic, two blended ones, or an image alone; labels as class and corners in pixels, clipped."""
+        """Return a mosaic, two blended mosaics (mixup), or one image, and its clipped labels in pixels."""
 
         def alone() -> tuple[Any, Any]:
             view = random_view(chance, settings, out_hw, out_hw)
@@ -103,7 +103,7 @@ class Composer:
         return tf.cond(chance.happens(settings.mosaic), first, alone)
 
     def _mosaic(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any:
-        """A function that draws a mosaic with this image first (of nine: in the middle)."""
+        """Return a function that draws a mosaic with this image first (of nine: in the center)."""
         partners = chance.indices(self.table.size, 8)
         middle = chance.between(0.5, 1.5, 2) * float(self.image_size)
         canvas = (2.0 * self.image_size,) * 2
@@ -127,7 +127,7 @@ class Composer:
     def _warped(
         self, indices: list[Any], layout: Callable[[Any], Layout], chance: RandomStream, out_hw: Hw
     ) -> tuple[Any, Any]:
-        """Draw, paste objects into mosaics, and change the shape, as far as settings say so."""
+        """Draw the scene, apply copy-paste to mosaics, and apply the perspective transform."""
         image, labels = self._draw(indices, layout, out_hw)
         settings = self.settings
         if settings is None:
@@ -146,17 +146,17 @@ class Composer:
         return image, labels[:, :5]
 
     def _outlines(self, labels: Any) -> tuple[Any, Any]:
-        """Points (m, 2) in pixels of the outlines of labels (n, 10), and which label each belongs to."""
+        """Return polygon points (m, 2) in pixels of labels (n, 10), and the row that each belongs to."""
         points, owner = self.table.outlines(tf.cast(labels[:, 5], tf.int64))
         return points * tf.gather(labels[:, 8:10], owner) + tf.gather(labels[:, 6:8], owner), owner
 
     def _outline(self, label: Any) -> tuple[Any, Any]:
-        """Points in pixels of one label (10,), and whether they are an outline."""
+        """Return the points in pixels of one label (10,), and whether they are a polygon."""
         points, _ = self._outlines(label[None])
         return points, self.table.is_outline[tf.cast(label[5], tf.int64)]
 
     def _draw(self, indices: list[Any], layout: Callable[[Any], Layout], out_hw: Hw) -> tuple[Any, Any]:
-        """Pixels, and labels as class and corners in pixels; what its cell does not show of a box is cut."""
+        """Return pixels, and labels as class id and corners in pixels, clipped to their tile."""
         images = [self.table.pixels(index) for index in indices]
         sizes = tf.stack([tf.cast(tf.shape(image)[1::-1], tf.float32) for image in images])
         target = tf.cast(tf.stack([out_hw[1], out_hw[0]]), tf.float32)

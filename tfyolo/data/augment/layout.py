@@ -1,7 +1,7 @@
-"""Where images lie in a training image: one alone, four or nine in a mosaic.
+"""Layout of a training image: one image, or a mosaic of four or nine.
 
-The image is divided into cells by lines; each cell shows a part of one image. Only what is visible is ever
-computed: the images' places are worked out first, in pixels of the finished image.
+Lines divide the training image into tiles; each tile shows part of one image. The layout is computed first,
+in pixels of the result, so that only visible pixels are resized.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ Hw = tuple[Any, Any]
 
 
 class View(NamedTuple):
-    """How a canvas is seen: a point p of it appears at `gain * (p - center) + target`, as x, y in pixels."""
+    """Scale and shift of a canvas: a point p maps to `gain * (p - center) + target`, x, y in pixels."""
 
     gain: Any
     center: Any
     target: Any
 
     def __call__(self, points: Any) -> Any:
-        """Points (..., 2) of the canvas, in the image."""
+        """Map points (..., 2) of the canvas to the image."""
         return self.gain * (points - self.center) + self.target
 
 
 class Layout(NamedTuple):
-    """Cells and images.
+    """Tiles of a training image, and the extents of their images.
 
     Args:
-        lines_x: int32 (columns + 1,) left edges of the cells, and the image's width.
+        lines_x: int32 (columns + 1,) left edges of the tiles, and the image width.
         lines_y: int32 (rows + 1,) top edges, and the height.
-        corners_xyxy: float32 (rows * columns, 4) each image's extent, row by row, in the image's pixels; it
-            may reach beyond its cell, which shows a part of it then.
+        corners_xyxy: float32 (rows * columns, 4) extent of each image in pixels, row by row; where it is
+            larger than its tile, the tile shows part of it.
     """
 
     lines_x: Any
@@ -44,7 +44,7 @@ class Layout(NamedTuple):
 
 
 def random_view(chance: RandomStream, settings: Augmentation | None, canvas_hw: Hw, out_hw: Hw) -> View:
-    """Random scale and shift of a canvas whose middle is near the image's middle; none without settings."""
+    """Draw a random scale and shift of a canvas; the identity without settings."""
     canvas, out = _xy(canvas_hw), _xy(out_hw)
     if settings is None:
         return View(tf.constant(1.0), canvas / 2, out / 2)
@@ -54,10 +54,10 @@ def random_view(chance: RandomStream, settings: Augmentation | None, canvas_hw: 
 
 
 def single(size_xy: Any, view: View, out_hw: Hw) -> Layout:
-    """One image in the middle of a canvas of the image's own size.
+    """Return the layout of a single centered image.
 
     Args:
-        size_xy: (1, 2) width and height in pixels before the view.
+        size_xy: (1, 2) width and height in pixels, before the view is applied.
         view: of the canvas.
         out_hw: of the image.
     """
@@ -72,17 +72,18 @@ def single(size_xy: Any, view: View, out_hw: Hw) -> Layout:
 
 
 def mosaic(sizes_xy: Any, middle_xy: Any, view: View, out_hw: Hw) -> Layout:
-    """Four or nine images.
+    """Return the layout of a mosaic of four or nine images.
 
-    Four meet in one point. Of nine, the fifth lies in the middle, and its sides are the lines of the others.
+    Four images meet in one point. Of nine, the fifth is in the center, and its edges are the lines of the
+    others.
 
     Args:
-        sizes_xy: (4 or 9, 2) widths and heights before the view, row by row.
-        middle_xy: (2,) the point, or the middle of the fifth image, on the canvas.
+        sizes_xy: (4 or 9, 2) widths and heights before the view is applied, row by row.
+        middle_xy: (2,) the point, or the center of the fifth image, on the canvas.
         view: of the canvas.
         out_hw: of the image.
 
-    Source: YOLOv5's mosaics of four and nine; here no image is cut at a canvas' edge before the view.
+    Source: YOLOv5's mosaics of four and nine; here no image is clipped at the canvas before scaling.
     """
     nine = sizes_xy.shape[0] == 9
     half = sizes_xy[4] / 2 if nine else tf.zeros(2)
@@ -103,7 +104,7 @@ def mosaic(sizes_xy: Any, middle_xy: Any, view: View, out_hw: Hw) -> Layout:
 
 
 def _begin(place: int, side: int, low: Any, high: Any, size: Any) -> Any:
-    """Where an image begins, so that it ends or begins at its line."""
+    """Return the start of an image, so that it starts or ends at its line."""
     return low - size if place == 0 else high if place == side - 1 else low
 
 

@@ -1,4 +1,4 @@
-"""Copy-paste: objects with an outline appear a second time, mirrored, where they hide little of others."""
+"""Copy-paste augmentation: objects with a polygon are pasted mirrored, where they hide little of others."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ LARGEST_HIDDEN_SHARE = 0.30
 def paste_mirrored(
     image: Any, labels: Any, outlines_px: Callable[[Any], tuple[Any, Any]], chance: RandomStream, share: float
 ) -> tuple[Any, Any]:
-    """Paste some objects of an image, mirrored left to right, at the mirrored place.
+    """Paste some objects of an image, flipped left to right, at the mirrored position.
 
     Args:
         image: float32 (h, w, 3).
-        labels: (n, columns) class, corners in pixels, and what `outlines_px` goes by.
-        outlines_px: gives points (m, 2) in pixels of one row of labels, and whether these are an outline, or
-            only the corners of a box.
+        labels: (n, columns) class id, corners in pixels, and columns that `outlines_px` uses.
+        outlines_px: function from a row of labels to points (m, 2) in pixels, and whether they are a polygon
+            or only box corners.
         chance: random numbers.
-        share: of the objects that are chosen.
+        share: fraction of the objects that are pasted.
 
     Returns:
-        Image, and labels with those of the pasted objects at the end.
+        The image, and the labels followed by those of pasted objects.
 
-    Source: Ghiasi et al. 2021, Simple Copy-Paste; mirrored and bounded as in YOLOv5.
+    Source: Ghiasi et al. 2021, Simple Copy-Paste; flips and occlusion limit as in YOLOv5.
     """
     height, width = tf.unstack(tf.shape(image)[:2])
     count = tf.shape(labels)[0]
@@ -58,18 +58,18 @@ def paste_mirrored(
 
 
 def mirrored_label(label: Any, width: Any) -> Any:
-    """A row of class, corners, table row, origin and size, left to right in an image of this width."""
+    """Flip a row of class id, corners, table row, origin and size left to right."""
     kind, x1, y1, x2, y2, row, x, y, w, h = tf.unstack(label)
     return tf.stack([kind, width - x2, y1, width - x1, y2, row, width - x, y, -w, h])
 
 
 def filled(points_xy: Any, height: Any, width: Any) -> Any:
-    """bool (height, width): pixels whose middle lies inside a polygon, by the even-odd rule.
+    """Rasterize a polygon: bool (height, width), true for pixels whose center is inside (even-odd rule).
 
-    Each row is crossed by edges; a pixel is inside where an odd number of crossings lies to its left.
+    Edges cross each row of pixels; a pixel is inside if an odd number of crossings is to its left.
 
     Args:
-        points_xy: (k, 2) in pixels; the last point is joined to the first.
+        points_xy: (k, 2) in pixels; the polygon is closed.
         height: of the mask.
         width: of the mask.
     """
@@ -86,14 +86,14 @@ def filled(points_xy: Any, height: Any, width: Any) -> Any:
 
 
 def _box_mask(corners_xyxy: Any, height: Any, width: Any) -> Any:
-    """bool (height, width): what a box covers; an object that its cell cuts is pasted cut."""
+    """Return bool (height, width): the pixels of a box; objects clipped by their tile are pasted clipped."""
     x1, y1, x2, y2 = tf.unstack(tf.round(corners_xyxy))
     x, y = tf.range(tf.cast(width, tf.float32)), tf.range(tf.cast(height, tf.float32))[:, None]
     return (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
 
 
 def _covered_share(boxes_xyxy: Any, by_xyxy: Any) -> Any:
-    """(n,) share of each box that another one covers."""
+    """Return (n,) the fraction of each box that another box covers."""
     low = tf.maximum(boxes_xyxy[:, :2], by_xyxy[:2])
     high = tf.minimum(boxes_xyxy[:, 2:], by_xyxy[2:])
     common = tf.reduce_prod(tf.maximum(high - low, 0.0), -1)

@@ -1,4 +1,4 @@
-"""How strongly training images are varied."""
+"""Hyperparameters of augmentation."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ class Augmentation(BaseModel):
 
     @property
     def warps(self) -> bool:
-        """Whether shapes change, and not only size and place."""
+        """Whether a perspective transform is needed: rotation, shear or perspective."""
         return bool(self.degrees or self.shear or self.perspective)

@@ -1,4 +1,4 @@
-"""Drawing the cells of a layout, and moving boxes along."""
+"""Draw the tiles of a layout, and place boxes in them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tfyolo.data.images.letterbox import PAD_VALUE
 
 
 def draw_cell(image: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
-    """The part of an image that its cell shows.
+    """Draw the part of an image that its tile shows.
 
-    The visible part of the image is rounded to whole pixels and resized once; boxes follow the rounded
-    mapping, so that they sit where the pixels are.
+    The visible part is rounded to whole pixels and resized once; boxes use the rounded mapping, so that they
+    match the pixels.
 
     Args:
         image: uint8 or float32 (h, w, 3).
-        corner_xyxy: float32 (4,) the whole image's extent in the image.
-        cell_xyxy: int32 (4,) the cell.
+        corner_xyxy: float32 (4,) extent of the whole image in the result, in pixels.
+        cell_xyxy: int32 (4,) corners of the tile in pixels.
 
     Returns:
-        float32 (cell height, cell width, 3), gray where the image ends; and (4,) float32 the extent of the
+        float32 (tile height, tile width, 3), gray outside of the image; and float32 (4,), the extent of the
         whole image after rounding.
     """
     size = tf.shape(image)[:2]  # height, width
@@ -51,11 +51,11 @@ def draw_cell(image: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
 
 
 def draw(images: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[Any, list[tuple[Any, Any]]]:
-    """All cells together.
+    """Draw all tiles.
 
     Returns:
-        float32 (height, width, 3) in 0..255, and for each image its extent as in `draw_cell` and its cell,
-        (4,) each.
+        float32 (height, width, 3) in 0..255, and per image its extent (as `draw_cell` returns it) and its
+        tile, (4,) each.
     """
     columns = layout.lines_x.shape[0] - 1
     rows, places = [], []
@@ -74,16 +74,16 @@ def draw(images: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[An
 
 
 def place_labels(labels: Any, extent_xyxy: Any) -> Any:
-    """Labels (n, 5) class, xywh as shares of an image -> class, xyxy in pixels of the image."""
+    """Convert labels (n, 5) from class id and relative xywh to class id and xyxy in pixels."""
     origin, size = extent_xyxy[:2], extent_xyxy[2:] - extent_xyxy[:2]
     center, half = labels[:, 1:3], labels[:, 3:5] / 2
     return tf.concat([labels[:, :1], (center - half) * size + origin, (center + half) * size + origin], -1)
 
 
 def with_origin(labels_xyxy: Any, first_row: Any, extent_xyxy: Any) -> Any:
-    """Labels (n, 5) of one image -> (n, 10): also the table's row, and the image's origin and size.
+    """Extend labels (n, 5) of one image to (n, 10): row of the table, and origin and size of the image.
 
-    With these five columns a label can find its outline again, wherever it has been moved to.
+    With these five columns the polygon of a label can be found and transformed later.
     """
     count = tf.shape(labels_xyxy)[0]
     rows = tf.cast(first_row + tf.range(tf.cast(count, tf.int64)), tf.float32)

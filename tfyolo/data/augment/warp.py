@@ -1,4 +1,4 @@
-"""Rotation, shear and perspective, as one projective change of the finished scene."""
+"""Rotation, shear and perspective, as one projective transform of the composed image."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tfyolo.data.images.letterbox import PAD_VALUE
 
 
 def random_warp(chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any:
-    """(3, 3) matrix that takes points (x, y, 1) of an image to where they go; its middle stays.
+    """Draw a (3, 3) projective matrix for points (x, y, 1) that keeps the image center.
 
-    Scale and shift are not in it: they belong to the `View` that the scene was drawn with.
+    Scale and translation are not included: the `View` of the layout has them.
 
     Source: YOLOv5's random perspective: perspective first, then rotation, then shear.
     """
@@ -35,7 +35,7 @@ def random_warp(chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any
 
 
 def warp_image(image: Any, matrix: Any) -> Any:
-    """Move the pixels of a float32 image (h, w, 3); gray comes in from outside."""
+    """Transform a float32 image (h, w, 3); pixels from outside are gray."""
     inverse = tf.linalg.inv(matrix)
     shape = tf.shape(image)[:2]
     return tf.raw_ops.ImageProjectiveTransformV3(
@@ -49,22 +49,22 @@ def warp_image(image: Any, matrix: Any) -> Any:
 
 
 def warp_labels(labels_xyxy: Any, matrix: Any) -> Any:
-    """Labels (n, 5) class and corners in pixels -> the boxes around the moved corners."""
+    """Transform labels (n, 5) of class id and corners in pixels: boxes around the transformed corners."""
     corners = tf.gather(labels_xyxy[:, 1:5], [[0, 1], [2, 1], [2, 3], [0, 3]], axis=1)  # (n, 4, 2)
     moved = warp_points(corners, matrix)
     return tf.concat([labels_xyxy[:, :1], tf.reduce_min(moved, 1), tf.reduce_max(moved, 1)], -1)
 
 
 def warp_outlines(labels: Any, points_xy: Any, owner: Any, matrix: Any) -> Any:
-    """Labels (n, 5 or more) -> the boxes around their moved outlines, which fit closer than moved boxes.
+    """Transform labels (n, 5 or more): boxes around the transformed polygons, tighter than those of corners.
 
     Args:
-        labels: class, corners in pixels, and what else is kept.
-        points_xy: (m, 2) of all outlines, in pixels.
+        labels: class id, corners in pixels, and further columns, which are kept.
+        points_xy: (m, 2) points of all polygons, in pixels.
         owner: (m,) row of `labels` that each point belongs to.
         matrix: from `random_warp`.
     """
-    # What a cell cuts of an object is not seen: its points move to the box's edge first.
+    # Parts of an object outside of its tile are not visible: clip its points to the box first.
     low, high = tf.gather(labels[:, 1:3], owner), tf.gather(labels[:, 3:5], owner)
     moved = warp_points(tf.clip_by_value(points_xy, low, high), matrix)
     count = tf.shape(labels)[0]
@@ -74,7 +74,7 @@ def warp_outlines(labels: Any, points_xy: Any, owner: Any, matrix: Any) -> Any:
 
 
 def warp_points(points_xy: Any, matrix: Any) -> Any:
-    """Points (..., 2), where the matrix takes them."""
+    """Transform points (..., 2) by a projective matrix."""
     moved = tf.linalg.matvec(matrix, tf.concat([points_xy, tf.ones_like(points_xy[..., :1])], -1))
     return moved[..., :2] / moved[..., 2:]
 

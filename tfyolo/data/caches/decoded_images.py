@@ -1,4 +1,4 @@
-"""Decoded images, kept in memory or on the disk, that TensorFlow operations read by index."""
+"""Caches of decoded images in memory or on disk, read by index in TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _OWNED = Owned(("*.rgb", _SHAPES), marker=_SHAPES)
 
 
 class InMemory:
-    """All images in one flat tensor.
+    """A cache in memory: all images in one flat tensor.
 
     Args:
         images: uint8 (h, w, 3) tensors.
         count: how many there are.
 
     Raises:
-        TfyoloError: memory would not hold them.
+        TfyoloError: there is not enough memory.
     """
 
     def __init__(self, images: Iterable[Any], count: int) -> None:
@@ -55,15 +55,15 @@ class InMemory:
 
 
 class OnDisk:
-    """Each image in a file of the cache folder, as plain pixels, which later runs use again.
+    """A cache on disk: raw pixels in the cache folder, reused by later runs.
 
     Args:
-        images: uint8 (h, w, 3) tensors; asked for only if there is no such folder yet.
+        images: uint8 (h, w, 3) tensors; read only if the cache does not exist yet.
         count: how many there are.
-        identity: of what they were decoded from, and how: it names the folder.
+        identity: describes the files and the decoding; the folder's name is its hash.
 
     Raises:
-        TfyoloError: the disk would not hold them.
+        TfyoloError: there is not enough disk space.
     """
 
     def __init__(self, images: Iterable[Any], count: int, identity: Sequence[Any]) -> None:
@@ -84,7 +84,7 @@ class OnDisk:
 
 
 def _read_shapes(folder: Path, count: int) -> np.ndarray | None:
-    """Heights and widths of an earlier run's images, if they are whole."""
+    """Return heights and widths (n, 2) of an existing cache; None if it is incomplete."""
     try:
         hw = np.load(folder / _SHAPES, allow_pickle=False)
         if hw.shape != (count, 2):
@@ -96,7 +96,7 @@ def _read_shapes(folder: Path, count: int) -> np.ndarray | None:
 
 
 def _write(images: Iterable[Any], count: int, folder: Path) -> np.ndarray:
-    """Write pixels, give heights and widths (n, 2)."""
+    """Write pixels, and return heights and widths (n, 2)."""
     shapes, used = [], 0
     free = shutil.disk_usage(folder).free - _MARGIN
     for number, image in enumerate(images):
@@ -116,7 +116,7 @@ def _write(images: Iterable[Any], count: int, folder: Path) -> np.ndarray:
 
 
 def _free_memory() -> int:
-    """Bytes that may be used without swapping; without a limit where the system does not log."""
+    """Return the free memory in bytes; infinite where the system does not report it."""
     try:
         rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         return int(rows["MemAvailable"].split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""A table of training images that TensorFlow operations read by index."""
+"""Training images and labels as tensors, read by index in TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ CACHES = ("none", "ram", "disk")
 
 
 class ImageTable:
-    """Images and labels as tensors; the index of an image is its place in `samples`.
+    """Images and labels by index; the index of an image is its position in `samples`.
 
     Args:
         samples: from a scan.
-        image_size: images are decoded no larger than needed for this longer side: JPEG can be decoded at a
-            half, a quarter or an eighth of its size, quicker and without aliasing.
-        single_cls: all labels become class 0.
-        cache: decode everything now and keep it in `ram` or on `disk`; `none` decodes when asked.
-        progress: is told how many images of how many are kept.
+        image_size: longer side in pixels that is needed: JPEG files are decoded at a half, a quarter or an
+            eighth of their size where that is enough, which is faster and free of aliasing.
+        single_cls: give all labels class 0.
+        cache: decode all images now and cache them in `ram` or on `disk`; `none` decodes on access.
+        progress: called as `progress(done, total)` while images are cached.
 
     Raises:
-        TfyoloError: an image cannot be read, no such cache, or no room for it.
+        TfyoloError: an image cannot be read, an unknown cache, or not enough room for it.
     """
 
     def __init__(
@@ -82,31 +82,31 @@ class ImageTable:
                 self._kept = OnDisk(self._all(progress), self.size, self._identity(samples))
 
     def labels(self, index: Any) -> Any:
-        """(n, 5) class, center and size as shares of the image."""
+        """Return (n, 5): class id, center and size relative to the image."""
         return self.rows[self.starts[index] : self.starts[index + 1]]
 
     def outlines(self, rows: Any) -> tuple[Any, Any]:
-        """Outlines of labels by their places in the table; of plain boxes the four corners.
+        """Return the polygons of labels by their rows in the table; of plain boxes the four corners.
 
         Args:
             rows: int64 (n,).
 
         Returns:
-            float32 (m, 2) points as shares of the image, and int64 (m,) which of `rows` each belongs to.
+            float32 (m, 2) points relative to the image size, and int64 (m,) the index in `rows` of each.
         """
         starts = tf.gather(self.point_starts, rows)
         places = tf.ragged.range(starts, tf.gather(self.point_starts, rows + 1))
         return tf.gather(self.points, places.flat_values), places.value_rowids()
 
     def pixels(self, index: Any) -> Any:
-        """uint8 (h, w, 3), upright; no larger than needed where the format allows."""
+        """Return an image, uint8 (h, w, 3) RGB, with EXIF rotation applied."""
         return self._decoded(index) if self._kept is None else self._kept(index)
 
     @contextmanager
     def naming_damaged(self) -> Iterator[None]:
-        """Around what decodes images: its errors become one that names the first damaged image.
+        """Context manager for code that decodes images: its errors name the first damaged image.
 
-        A scan reads headers only, and an operation cannot say which file it was given.
+        A scan reads only headers, and a TensorFlow operation cannot name its file.
         """
         try:
             yield
@@ -120,7 +120,7 @@ class ImageTable:
             raise
 
     def _all(self, progress: Callable[[int, int], None] | None) -> Iterator[Any]:
-        """All images in order."""
+        """Return all images in order."""
         decoded = tf.data.Dataset.range(self.size).map(self._decoded, tf.data.AUTOTUNE)
         for number, image in enumerate(decoded, 1):
             yield image
@@ -128,7 +128,7 @@ class ImageTable:
                 progress(number, self.size)
 
     def _identity(self, samples: Sequence[Sample]) -> list[Any]:
-        """What decides on the pixels: files, their state, and how they are decoded."""
+        """Return what determines the pixels: files, their state, and the decoding."""
         states = file_states([sample.image for sample in samples]).tolist()
         rows = zip(
             samples, states, self.decoder_index.numpy().tolist(), self.turns.numpy().tolist(), strict=True
@@ -155,7 +155,7 @@ class ImageTable:
 
 
 def _outlines(samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray, bool]]:
-    """Points of every label in order, and whether they are an outline or only corners."""
+    """Return the points of every label in order, and whether they are a polygon or only box corners."""
     for sample in samples:
         given = sample.polygons_norm or (np.zeros((0, 2)),) * len(sample.classes)
         for box, outline in zip(sample.boxes_xywh_norm, given, strict=True):
@@ -172,12 +172,12 @@ def _decoder(data: Any, ratio: int) -> Callable[[], Any]:
 
 def _decode(data: Any) -> np.ndarray:
     """In a graph of the bytes themselves, otherwise of an array of one object that is them."""
-    # An array made of bytes would lose the zeros at their end.
+    # A NumPy array of bytes would drop trailing zeros.
     return decode_image(data if isinstance(data, bytes) else data.item())
 
 
 def _decoder_index(header: ImageHeader, image_size: int) -> int:
-    """What decodes an image: JPEG with the largest reduction that leaves it as large as the input."""
+    """Return the index of the decoder: JPEG with the largest reduction that is not smaller than the input."""
     if header.format in _JPEG:
         longer_side = max(header.hw)
         return max(i for i, ratio in enumerate(_RATIOS) if ratio == 1 or longer_side / ratio >= image_size)

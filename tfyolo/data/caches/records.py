@@ -1,4 +1,4 @@
-"""Images inside TFRecord files, read one by one in any order by TensorFlow operations."""
+"""Images inside TFRecord files, read in any order by TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BUFFER = 1 << 17
 
 
 def record_places(samples: Sequence[Sample]) -> list[tuple[int, int, int]]:
-    """For each sample where its record begins in the file, where its image in the record, and its length.
+    """Return the position of each sample's image: offset of its record, offset inside the record, length.
 
     Raises:
-        TfyoloError: a file is no TFRecord file, or has changed since it was scanned.
+        TfyoloError: a file is not a TFRecord file, or has changed since the scan.
     """
     starts: dict[Path, list[int]] = {}
     places = []
@@ -44,11 +44,11 @@ def record_places(samples: Sequence[Sample]) -> list[tuple[int, int, int]]:
 
 
 def read_record_image(path: Any, place: Any) -> Any:
-    """The bytes of an image in a TFRecord file, without reading what lies before it.
+    """Read the bytes of one image in a TFRecord file.
 
     Args:
         path: of the file.
-        place: int64 (3,) of `record_places`.
+        place: int64 (3,), a row of `record_places`.
     """
     start, inner, length = tf.unstack(place)
     records = tf.raw_ops.TFRecordDatasetV2(
@@ -61,7 +61,7 @@ def read_record_image(path: Any, place: Any) -> Any:
 
 
 def _record_starts(path: Path) -> list[int]:
-    """Offsets of all records, by walking from length to length."""
+    """Return the offsets of all records, which follow from their lengths."""
     starts, position = [], 0
     with open_input(path, RECORDS) as stream:
         size = os.fstat(stream.fileno()).st_size

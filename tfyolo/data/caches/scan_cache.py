@@ -1,8 +1,8 @@
-"""Keeping what a scan found, and knowing whether it still holds.
+"""A cache of the results of a dataset scan.
 
-It holds while the list of images, their sizes, inodes and times of change, and the contents of the label
-files are the same. The file is an .npz of plain arrays: nothing in it is executed, and one that is damaged,
-of another version or made up is passed over.
+It is valid while the list of images, their sizes, inodes and modification times, and the contents of the
+label files are unchanged. The file is an .npz of plain arrays: nothing in it is executed, and a damaged,
+outdated or forged file is ignored.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _COUNTS = ("found", "missing", "empty", "corrupt", "duplicates")
 
 
 def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
-    """A hash of all that decides on a scan but for the images themselves."""
+    """Return a hash of everything that determines a scan, except for the images."""
     head = [VERSION, __version__, format_name, dataset.names, source.outline, list(map(str, source.watched))]
     whole = blake2b(json.dumps(head).encode(errors="surrogatepass"), digest_size=20)
     for digest in ordered_map(_digest, source.watched):
@@ -43,16 +43,15 @@ def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
 
 
 def file_states(images: Sequence[Path | str]) -> np.ndarray:
-    """int64 (n, 4): size, inode, and times of the last change of content and of status, in nanoseconds.
+    """Return int64 (n, 4): size, inode, mtime and ctime in nanoseconds; -1 for missing files.
 
-    Tools can change a file and set its size and time of change back (`exiftool -P`, `rsync -t`); the time of
-    the change of status is the system's own. -1 of what is not there.
+    Tools can modify a file and restore its mtime (`exiftool -P`, `rsync -t`); only the system sets its ctime.
     """
     return np.array(list(ordered_map(_state, images)), np.int64).reshape(-1, 4)
 
 
 def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | None:
-    """What an earlier scan found, or None where there is none that still holds."""
+    """Return the cached scan, or None if there is none or it is outdated."""
     for path in _places(folder, split):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -72,17 +71,17 @@ def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | No
 def save_scan(
     folder: Path, split: str, key: str, states: Mapping[Path, Sequence[int]], scan: Scan
 ) -> Path | None:
-    """Keep a scan beside the labels or, if that folder may not be written, in the user's cache folder.
+    """Write a scan next to the labels or, if that folder is read-only, to the user's cache folder.
 
     Args:
         folder: of the labels.
-        split: its name is part of the file's.
-        key: from `scan_key`, from before the scan.
-        states: of all images of the split, from before the scan.
-        scan: what was found.
+        split: part of the file name.
+        key: of `scan_key`, computed before the scan.
+        states: of `file_states` for all images, computed before the scan.
+        scan: to be cached.
 
     Returns:
-        The file; None if it could be written nowhere.
+        The file; None if it could not be written.
     """
     for path in _places(folder, split):
         if path.parent == folder and not _writable(folder):
@@ -97,7 +96,7 @@ def save_scan(
 
 
 def _places(folder: Path, split: str) -> tuple[Path, Path]:
-    """Where the cache of a split may be."""
+    """Return the possible paths of the cache of a split."""
     folder = folder.absolute()
     name = f".tfyolo-{split}.cache.npz"
     one = blake2b(os.fsencode(folder), digest_size=8).hexdigest()
@@ -105,7 +104,7 @@ def _places(folder: Path, split: str) -> tuple[Path, Path]:
 
 
 def _writable(folder: Path) -> bool:
-    """Whether files may be made there: to an administrator, too, a folder without a write bit says no."""
+    """Whether a folder is writable; for root, too, a folder without write permission is not."""
     try:
         mode = folder.stat().st_mode
     except OSError:
@@ -133,7 +132,7 @@ def _state(path: Path | str) -> tuple[int, int, int, int]:
 
 
 def _packed(key: str, states: Mapping[Path, Sequence[int]], scan: Scan) -> dict[str, Any]:
-    """A scan as named arrays."""
+    """Convert a scan to named arrays."""
     number = {path: index for index, path in enumerate(states)}
     meta = {
         "key": key,
@@ -163,7 +162,7 @@ def _packed(key: str, states: Mapping[Path, Sequence[int]], scan: Scan) -> dict[
 
 
 def _unpacked(meta: dict[str, Any], arrays: dict[str, np.ndarray], dataset: Dataset) -> Scan:
-    """The scan again; raises something where the arrays do not fit each other."""
+    """Convert arrays back to a scan; raises an exception if they are inconsistent."""
     files = [Path(text) for text in meta["files"]]
     boxes, outlines = arrays["boxes"].tolist(), arrays["outlines"].tolist()
     classes, xywh = arrays["classes"], arrays["xywh"]
@@ -190,7 +189,7 @@ def _unpacked(meta: dict[str, Any], arrays: dict[str, np.ndarray], dataset: Data
 
 
 def _cut(values: Any, lengths: list[int]) -> list[Any]:
-    """Consecutive parts of these lengths."""
+    """Split an array into consecutive parts of these lengths."""
     ends = np.cumsum([0, *lengths])
     if ends[-1] != len(values) or min(lengths, default=0) < 0:
         raise ValueError("lengths do not add up")

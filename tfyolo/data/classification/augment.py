@@ -1,4 +1,4 @@
-"""Varying the images that a classifier learns from, by Keras' augmentation layers."""
+"""Augmentation of classification images with Keras' preprocessing layers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DRAWS = 10
 
 
 class ClassificationAugmentation(BaseModel):
-    """How strongly images are varied; the defaults are those of YOLOv5's classification.
+    """Hyperparameters of augmentation; the defaults are those of YOLOv5's classification.
 
     Example:
         >>> ClassificationAugmentation(scale=0.5).hflip
@@ -42,10 +42,10 @@ class ClassificationAugmentation(BaseModel):
 
 
 class StepSeeds(keras.random.SeedGenerator):
-    """Seeds that depend on a key only, and not on how often a layer was called before.
+    """Seeds that depend only on a key, not on how often a layer was called.
 
-    Keras' own count up in a variable: what an image gets would depend on the order in which threads come to
-    it, and a resumed run would begin anew.
+    Keras' own seed generator counts in a variable: results would depend on the order of threads, and a
+    resumed run would start again from the first seed.
 
     Example:
         >>> seeds = StepSeeds()
@@ -63,7 +63,7 @@ class StepSeeds(keras.random.SeedGenerator):
 
     @contextmanager
     def of(self, key: Any) -> Iterator[None]:
-        """Draw from this int32 (2,) key, while a graph is traced."""
+        """Context manager: draw from this int32 (2,) key while a graph is traced."""
         self._key, self._count = key, 0
         try:
             yield
@@ -71,7 +71,7 @@ class StepSeeds(keras.random.SeedGenerator):
             self._key = None
 
     def next(self, ordered: bool = True) -> Any:
-        """The next int32 (2,) seed."""
+        """Return the next int32 (2,) seed."""
         if self._key is None:
             return super().next(ordered)
         self._count += 1
@@ -79,15 +79,15 @@ class StepSeeds(keras.random.SeedGenerator):
 
 
 class QuickRandAugment(keras.layers.RandAugment):
-    """RandAugment that computes only the operations it has drawn; Keras' computes all and picks.
+    """RandAugment that computes only the drawn operations; Keras' layer computes all and selects.
 
-    It is for one image at a time: each draws its own.
+    For one image at a time.
 
     Source: Cubuk et al. 2019, RandAugment.
     """
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        """The image after the drawn operations."""
+        """Apply the drawn operations."""
         if not training:
             return images
         for number in range(self.num_ops):
@@ -100,10 +100,10 @@ class QuickRandAugment(keras.layers.RandAugment):
 
 
 class ImageAugmenter:
-    """Varies one image: random resized crop, flips, color jitter or RandAugment.
+    """Augments one image: random resized crop, flips, color jitter or RandAugment.
 
     Args:
-        settings: how strongly.
+        settings: hyperparameters.
         image_size: side of the result in pixels.
         seed: of the run.
     """
@@ -115,11 +115,11 @@ class ImageAugmenter:
             layer.build((None, image_size, image_size, 3))
 
     def __call__(self, image: Any, element: Any) -> Any:
-        """Float32 (size, size, 3) in 0..1 of a uint8 (h, w, 3) image.
+        """Augment a uint8 (h, w, 3) image; returns float32 (size, size, 3) in 0..1.
 
         Args:
             image: as decoded.
-            element: int64 scalar, another one for each image of each epoch.
+            element: int64 scalar, different for each image of each epoch.
         """
         chance = RandomStream(self.seed, element)
         top, left, height, width = crop_window(chance, tf.shape(image), self.settings)
@@ -134,10 +134,10 @@ class ImageAugmenter:
 
 
 class BatchAugmenter:
-    """Mixes the images of a batch with each other, and their labels likewise: MixUp and CutMix.
+    """Mixes images and labels of a batch: MixUp and CutMix.
 
     Args:
-        settings: how often; a batch that both would change is left to CutMix.
+        settings: probabilities; if both are drawn for a batch, CutMix is applied.
         seed: of the run.
 
     Source: Zhang et al. 2017, mixup, with alpha 0.2; Yun et al. 2019, CutMix, with alpha 1.
@@ -149,12 +149,12 @@ class BatchAugmenter:
         self.cutmix = _with_seeds(keras.layers.CutMix(factor=(1.0, 1.0)), self.seeds)
 
     def __call__(self, images: Any, labels: Any, batch: Any) -> tuple[Any, Any]:
-        """Images float32 (n, h, w, 3) and labels float32 (n, classes), mixed or not.
+        """Mix images float32 (n, h, w, 3) and labels float32 (n, classes), with some probability.
 
         Args:
             images: in 0..1.
-            labels: shares of the classes.
-            batch: int64 scalar, another one for each batch of each epoch.
+            labels: a probability per class.
+            batch: int64 scalar, different for each batch of each epoch.
         """
         chance, given = RandomStream(self.seed, batch), (images, labels)
         for probability, layer in ((self.settings.mixup, self.mixup), (self.settings.cutmix, self.cutmix)):
@@ -170,10 +170,10 @@ class BatchAugmenter:
 
 
 def crop_window(chance: RandomStream, shape: Any, settings: ClassificationAugmentation) -> tuple[Any, ...]:
-    """Top, left, height and width of a random part of an image, int32.
+    """Draw a random resized crop: top, left, height and width, int32.
 
-    Its share of the area is uniform in `scale`..1, its proportions log-uniform in 1/`ratio`..`ratio`. Of ten
-    draws the first that fits is taken, or else the largest middle part of allowed proportions.
+    Its relative area is uniform in `scale`..1, its aspect ratio log-uniform in 1/`ratio`..`ratio`. The first
+    of ten draws that fits is used, or else the largest center crop with an allowed aspect ratio.
 
     Source: Szegedy et al. 2014, Going Deeper with Convolutions, section 6.
     """
@@ -198,12 +198,12 @@ def crop_window(chance: RandomStream, shape: Any, settings: ClassificationAugmen
 
 
 def resize(image: Any, size: int) -> Any:
-    """Float32 (size, size, 3) in 0..1 of uint8 (h, w, 3): linear, and smoothed where it shrinks."""
+    """Resize uint8 (h, w, 3) to float32 (size, size, 3) in 0..1, bilinearly with antialiasing."""
     return tf.image.resize(image, (size, size), antialias=True) / 255.0
 
 
 def middle(image: Any, size: int) -> Any:
-    """As `resize`, of the largest square in the middle."""
+    """Resize the largest centered square; see `resize`."""
     shape = tf.shape(image)
     side = tf.minimum(shape[0], shape[1])
     top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
@@ -230,7 +230,7 @@ def _layers(settings: ClassificationAugmentation) -> list[Any]:
 
 
 def _with_seeds(layer: Any, seeds: StepSeeds) -> Any:
-    """Let a layer, and those inside it, draw from `seeds`."""
+    """Let a layer, and its sublayers, draw from `seeds`."""
     for part in layer._flatten_layers():
         if hasattr(part, "generator"):
             part.generator = seeds
@@ -238,6 +238,6 @@ def _with_seeds(layer: Any, seeds: StepSeeds) -> Any:
 
 
 def _key(seed: int, element: Any) -> Any:
-    """int32 (2,), another one for each element."""
+    """Return an int32 (2,) seed per element."""
     high, low = element // (1 << 31), element % (1 << 31)
     return tf.stack([tf.cast(seed + high, tf.int32), tf.cast(low, tf.int32)])

@@ -1,4 +1,4 @@
-"""Cutting the labeled boxes of a dataset into a classification dataset: a folder of images a class."""
+"""Crop the labeled boxes of a detection dataset into a classification dataset."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _JPEG_QUALITY = 95
 
 @dataclass(frozen=True)
 class CropOptions:
-    """How to cut.
+    """Options of `crop_dataset`.
 
     Attributes:
-        splits: those to cut; all of the dataset by default.
-        margin: added on each of a box's four sides, as a share of the box's width or height.
-        square: cut a square as wide as the longer side with its margin, so that nothing is lost or squeezed
-            where a classifier looks at the middle square; it is moved to stay inside the image.
-        min_size: boxes whose shorter side has fewer pixels are left out.
+        splits: to be cropped; default to all splits of the dataset.
+        margin: added on each side of a box, relative to its width or height.
+        square: crop a square with the longer side and its margin, so that a center crop of a classifier loses
+            nothing; it is shifted to stay inside the image.
+        min_size: minimum length in pixels of the shorter side of a box.
         format: of the files, `jpg` (quality 95) or `png`.
         workers: threads.
     """
@@ -48,14 +48,14 @@ class CropOptions:
 
 @dataclass(frozen=True)
 class Cropped:
-    """What was written.
+    """Result of `crop_dataset`.
 
     Attributes:
         folder: the new dataset.
-        counts: for each split the number of crops of each class.
-        scans: what was found in each split that was read.
-        small: boxes left out for their size.
-        problems: images that could not be decoded after all, and are left out.
+        counts: number of crops per split and class.
+        scans: result of the scan of each split.
+        small: number of boxes below the minimum size.
+        problems: images that could not be decoded.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ class Cropped:
 
 @dataclass(frozen=True)
 class _Cut:
-    """What one image gave: crops of each class, boxes left out for their size, and what was wrong."""
+    """Result of one image: number of crops per class, number of small boxes, and a problem."""
 
     classes: np.ndarray
     small: int = 0
@@ -77,17 +77,17 @@ class _Cut:
 def crop_dataset(
     dataset: Dataset, output: str | Path, options: CropOptions | None = None, progress: Progress | None = None
 ) -> Cropped:
-    """Write each labeled box as `SPLIT/CLASS/IMAGE_I.jpg`; the folder appears when all of it is there.
+    """Write each labeled box as `SPLIT/CLASS/IMAGE_I.jpg`; the folder appears when it is complete.
 
     Args:
         dataset: from `read_dataset`, of any format.
         output: a new or empty folder.
-        options: how.
-        progress: is told how far it is.
+        options: of cropping.
+        progress: called as `progress(label, done, total)` after each step.
 
     Raises:
         TfyoloError: the dataset or an option is wrong, the folder is not empty, two classes would share a
-            folder, or a split has no box to cut.
+            folder, or a split has no boxes.
 
     Example:
         >>> crop_dataset(read_dataset("bccd.yaml"), "cells").counts["test"]  # doctest: +SKIP
@@ -141,7 +141,7 @@ def _check(options: CropOptions, output: Path) -> None:
 
 
 def class_folders(dataset: Dataset) -> tuple[str, ...]:
-    """A folder name for each class: letters, digits and a few marks, so that no name leads elsewhere.
+    """Return a folder name per class: letters, digits and a few marks, so that no name is a path.
 
     Raises:
         TfyoloError: two classes would share a folder.
@@ -159,16 +159,16 @@ def class_folders(dataset: Dataset) -> tuple[str, ...]:
 
 
 def crop_places(sample: Sample, margin: float, square: bool) -> np.ndarray:
-    """Where to cut the boxes of an image.
+    """Return the crop regions of an image.
 
     Args:
         sample: the image and its boxes.
         margin: added on each side, as a share of the box's width or height.
-        square: as wide as high.
+        square: crop squares.
 
     Returns:
-        int64 (n, 4) left, top, right, bottom in pixels, inside the image; a square is smaller only where
-        the image is.
+        int64 (n, 4) left, top, right, bottom in pixels, inside the image; a region is not square only if the
+        image is too small.
 
     Example:
         >>> box = np.array([[0.5, 0.5, 0.5, 0.25]], np.float32)
@@ -186,7 +186,7 @@ def crop_places(sample: Sample, margin: float, square: bool) -> np.ndarray:
         sides = np.minimum(np.repeat(np.ceil(sides.max(1, keepdims=True)), 2, 1), size)
         first = np.clip(np.round(center - sides / 2), 0, size - sides)
         return np.concatenate([first, first + sides], 1).astype(np.int64)
-    # Rounding errors of labels must not add a pixel.
+    # Rounding errors of labels must not add a pixel to a crop.
     first = np.clip(np.floor(center - sides / 2 + 1e-3), 0, size - 1)
     last = np.clip(np.ceil(center + sides / 2 - 1e-3), first + 1, size)
     return np.concatenate([first, last], 1).astype(np.int64)
@@ -194,7 +194,7 @@ def crop_places(sample: Sample, margin: float, square: bool) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Cutter:
-    """Cuts one image after another, in threads."""
+    """Crops images, in threads."""
 
     folders: tuple[str, ...]
     options: CropOptions

@@ -1,4 +1,4 @@
-"""Classification datasets: a folder of images for each class, in folders train, val and test."""
+"""Classification datasets: one folder of images per class, in folders train, val and test."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _WHOLE = np.array([[0.5, 0.5, 1, 1]], np.float32)
 
 @dataclass(frozen=True)
 class FolderDataset:
-    """A classification dataset; of its images nothing has been read.
+    """A classification dataset; no image has been read.
 
     Args:
         root: the folder.
-        names: class names, sorted; the index is the class number.
-        splits: for each split that is there, its folder. A folder of classes without splits is every split.
-        numbers: class index of folders that are not called like their class.
+        names: sorted class names by class id.
+        splits: folder per split. A dataset without splits uses one folder for every split.
+        numbers: class ids of folders that do not have the name of their class.
         by_name: whether folders were matched to `names` by name.
     """
 
@@ -48,19 +48,19 @@ class FolderDataset:
 
     @property
     def is_whole(self) -> bool:
-        """Whether there is but one split, which serves as all of them."""
+        """Whether one folder is used for all splits."""
         return all(folder == self.root for folder in self.splits.values())
 
     @property
     def class_ids(self) -> dict[str, int]:
-        """The class index of each folder name."""
+        """Return the class id of each folder name."""
         return {name: number for number, name in enumerate(self.names)} | dict(self.numbers)
 
     def with_names(self, names: Sequence[str]) -> FolderDataset:
-        """The same images, numbered as a model numbers its classes.
+        """Return the dataset with the class ids of a model.
 
         Folders are matched to the model's classes by name. ImageNet's folders (`n01440764` for `tench`) are
-        taken in sorted order, as are folders where they or the model's classes have no names of their own.
+        matched in sorted order, as are folders if they or the model's classes have no names.
 
         Args:
             names: of the model's classes.
@@ -84,8 +84,8 @@ def read_folders(root: str | Path) -> FolderDataset:
     """Find the splits and classes of a dataset.
 
     `root/train/CLASS/*.jpg` and so on, with `val` or `valid` and `test`; or `root/CLASS/*.jpg`, one split.
-    The classes are the folders of `train`, or of the first split that is there, sorted; hidden ones are
-    passed over.
+    The classes are the sorted folders of `train`, or of the first existing split; hidden folders are
+    ignored.
 
     Raises:
         TfyoloError: no such folder, or no folders of classes in it.
@@ -117,20 +117,20 @@ def read_folders(root: str | Path) -> FolderDataset:
 def scan_folders(
     dataset: FolderDataset, split: str, *, progress: Callable[[int, int], None] | None = None
 ) -> Scan:
-    """Find the images of a split and check them, by their headers.
+    """List the images of a split and check their headers.
 
     Args:
         dataset: from `read_folders`.
         split: `train`, `val` or `test`.
-        progress: called with the number of images done and of all images.
+        progress: called as `progress(done, total)` after each image.
 
     Returns:
-        Samples in the order of classes and paths, each with one class and a box of the whole image; what
-        was wrong with others. A class without an image is a warning.
+        Samples ordered by class and path, each with one class and a box of the whole image, and problems of
+        other images. A class without images is a warning.
 
     Raises:
-        TfyoloError: no such split, a folder is no class, there is no image, or in `train` a class has
-            none.
+        TfyoloError: the split does not exist, a folder is not a class, there are no images, or a class has
+            none in `train`.
     """
     if split not in dataset.splits:
         has = ", ".join(f"`{name}`" for name in dataset.splits)
@@ -161,7 +161,7 @@ def scan_folders(
 
 
 def scan_summary(scan: Scan, classes: int) -> str:
-    """The counts in one line.
+    """Return the counts in one line.
 
     Example:
         >>> scan_summary(Scan((), (), 0, 0, 0, 2), 3)
@@ -174,7 +174,7 @@ def scan_summary(scan: Scan, classes: int) -> str:
 
 
 def _folders(place: Path) -> list[str]:
-    """Names of the folders in a place, sorted, but for hidden ones.
+    """Return the sorted names of the folders in a folder, except for hidden ones.
 
     Raises:
         TfyoloError: it cannot be read, or a name is not Unicode.
@@ -193,7 +193,7 @@ def _folders(place: Path) -> list[str]:
 
 
 def _classes_of(dataset: FolderDataset, folder: Path) -> Iterator[tuple[int, Path]]:
-    """Number and folder of each class of a split."""
+    """Return class id and folder of each class of a split."""
     known = dataset.class_ids
     for name in _folders(folder):
         if name not in known:
@@ -215,7 +215,7 @@ def _check(item: tuple[int, Path]) -> Sample | Problem:
 
 
 def _empty_classes(dataset: FolderDataset, split: str, samples: Sequence[Sample]) -> list[Problem]:
-    """Classes without a usable image: nothing can be measured of them, and nothing learnt."""
+    """Return the classes without a usable image, which can be neither trained nor evaluated."""
     folder = dataset.splits[split]
     found = {int(sample.classes[0]) for sample in samples}
     empty = [name for number, name in enumerate(dataset.names) if number not in found]

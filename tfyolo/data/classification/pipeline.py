@@ -1,4 +1,4 @@
-"""The stream of training batches of a classifier, in tf.data."""
+"""Training batches of a classifier, in tf.data."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _AUTO_CACHE_BYTES = 512 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ClassificationPipelineOptions:
-    """How batches are made.
+    """Options of a pipeline.
 
     Args:
         image_size: side of the images in pixels.
         batch: images in a batch.
-        seed: of every random number.
-        cache: keep decoded images in `ram`, on `disk` (the cache folder) or not at all (`none`); `auto` is
-            `ram` for up to 512 MiB of them.
+        seed: of all random numbers.
+        cache: cache decoded images in `ram` or on `disk` (the cache folder); `none` disables it, and `auto`
+            uses `ram` for up to 512 MiB of images.
     """
 
     image_size: int = 224
@@ -44,17 +44,17 @@ class ClassificationPipelineOptions:
 
 
 class ClassificationPipeline:
-    """Batches of images and their classes, for Keras' `fit` and for loops of one's own.
+    """Batches of images and class labels, for Keras' `fit` or a custom loop.
 
-    Epoch e is a function of the seed and e alone. Every batch is full: an epoch is a permutation of the
-    images, and its last batch is filled up from the permutation's beginning.
+    Epoch e depends only on the seed and e. Every batch is full: an epoch is a permutation of the images, and
+    its last batch is filled from the start of the permutation.
 
     Args:
         samples: from `scan_folders`.
         classes: number of classes.
-        augmentation: what to vary; None takes the middle of each image, in the order of `samples`.
-        options: sizes and the like.
-        progress: is told how many images of how many the cache holds.
+        augmentation: hyperparameters; None uses the center crop of each image, in the order of `samples`.
+        options: image size, batch size, seed, cache.
+        progress: called as `progress(done, total)` while images are cached.
 
     Raises:
         TfyoloError: no samples, or an image that TensorFlow cannot decode.
@@ -92,18 +92,18 @@ class ClassificationPipeline:
                 self._all = BatchAugmenter(augmentation, options.seed)
 
     def stream(self, first_epoch: int = 0, epochs: int | None = None) -> tf.data.Dataset:
-        """Batches from the beginning of an epoch.
+        """Return batches from the start of an epoch.
 
         Args:
-            first_epoch: the first, counted from 0.
-            epochs: how many; without end by default.
+            first_epoch: counted from 0.
+            epochs: number of epochs; endless by default.
 
         Returns:
             A `tf.data.Dataset` of `images`, float32 (batch, size, size, 3) RGB in 0..1, and `labels`, float32
-            (batch, classes), each row's sum 1.
+            (batch, classes), whose rows sum to 1.
         """
         last = tf.int64.max if epochs is None else first_epoch + epochs
-        # AutoGraph would find nothing to convert, and take half the time of tracing.
+        # AutoGraph would find nothing to convert, and double the time of tracing.
         epoch, example, finish = map(
             tf.autograph.experimental.do_not_convert, (self._epoch, self._example, self._finish)
         )
@@ -113,7 +113,7 @@ class ClassificationPipeline:
         return data.map(finish, tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
     def _epoch(self, epoch: Any) -> tf.data.Dataset:
-        """(element, image) of an epoch."""
+        """Return pairs of (element, index of the image) of an epoch."""
         order = tf.range(self.size)
         if self.augmentation is not None:
             seed = tf.stack([tf.constant(self.options.seed + 1, tf.int64), epoch])
@@ -135,7 +135,7 @@ class ClassificationPipeline:
 
 
 def _decoded_bytes(samples: Sequence[Sample], size: int) -> int:
-    """About what all images take, decoded as small as `ImageTable` decodes JPEG."""
+    """Estimate the size in bytes of all images as `ImageTable` decodes them."""
     total = 0
     for height, width in (sample.hw for sample in samples):
         ratio = next((r for r in (8, 4, 2) if max(height, width) / r >= size), 1)

@@ -22,18 +22,18 @@ _MULTI_SCALE = (0.5, 1.5)
 
 @dataclass(frozen=True)
 class PipelineOptions:
-    """How batches are made.
+    """Options of a pipeline.
 
     Args:
         image_size: side of the training images in pixels; a multiple of `stride`.
         batch: images in a batch, of all workers together.
-        seed: of every random number.
+        seed: of all random numbers.
         rect: batches of images of similar proportions, no larger than these need; no mosaics.
         multi_scale: resize each batch to a random size within 0.5 to 1.5 of `image_size`.
         cache: keep decoded images in `ram`, on `disk` (the cache folder), or not at all (`none`).
         max_boxes: rows of labels in every batch; by default as many as the batch needs.
         stride: largest stride of the network.
-        single_cls: all labels become class 0.
+        single_cls: give all labels class 0.
         deterministic: batches come in the same order always; False is a little quicker.
     """
 
@@ -59,8 +59,8 @@ class Pipeline:
     Args:
         samples: from a scan.
         augmentation: what to vary; None letterboxes only, in the order of `samples`.
-        options: sizes and the like.
-        progress: is told how many images of how many the cache holds.
+        options: image size, batch size, seed, cache.
+        progress: called as `progress(done, total)` while images are cached.
 
     Raises:
         TfyoloError: no samples, or an image that TensorFlow cannot decode.
@@ -105,11 +105,11 @@ class Pipeline:
         image_weights: np.ndarray | None = None,
         shard: tuple[int, int] = (0, 1),
     ) -> tf.data.Dataset:
-        """Batches from the beginning of an epoch.
+        """Return batches from the start of an epoch.
 
         Args:
-            first_epoch: the first, counted from 0.
-            epochs: how many; without end by default.
+            first_epoch: counted from 0.
+            epochs: number of epochs; endless by default.
             image_weights: (n,) how often to draw each image, in place of a permutation.
             shard: (i, k): the i-th of k equal parts of each batch, for the i-th of k workers.
 

@@ -65,7 +65,7 @@ class Scan:
     duplicates: int = 0
 
     def summary(self) -> str:
-        """The counts in one line.
+        """Return the counts in one line.
 
         Example:
             >>> Scan((), (), 0, 0, 0, 2).summary()

@@ -38,7 +38,7 @@ def scan_split(
     Args:
         dataset: from `read_dataset`.
         split: "train", "val" or "test".
-        progress: called with the number of images done and of all images.
+        progress: called as `progress(done, total)` after each image.
         cache: use what an earlier scan found, where no file has changed since, and keep what this one finds.
 
     Raises:
@@ -82,7 +82,7 @@ def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = Fa
     Args:
         dataset: from `read_dataset`.
         split: "train", "val" or "test".
-        scan: what was found.
+        scan: to be cached.
         labeled: whether labels are needed, too.
 
     Raises:

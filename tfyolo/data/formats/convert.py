@@ -63,11 +63,11 @@ class ConvertOptions:
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written.
+    """Result of `crop_dataset`.
 
     Attributes:
         yaml_path: the new dataset's YAML file.
-        scans: what was found in each split that was read.
+        scans: result of the scan of each split.
         boxes: boxes written.
         outlines_lost: outlines that the format cannot keep; their boxes are kept.
     """
@@ -93,8 +93,8 @@ def convert_dataset(
         dataset: from `read_dataset`.
         to: a key of `WRITERS`.
         output: the folder; its YAML file is called like it.
-        options: how.
-        progress: is told how far it is.
+        options: of cropping.
+        progress: called as `progress(label, done, total)` after each step.
 
     Raises:
         TfyoloError: the dataset is wrong, a split has no usable image, a name is unknown, or the folder is

@@ -1,4 +1,4 @@
-"""How a classifier sees an image: its middle, resized."""
+"""Center crop: the input of a classifier."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def center_crop(image: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
-    """The largest part of an image around its middle that has the proportions of `hw`, resized to it.
+    """Crop the largest centered region with the aspect ratio of `hw`, and resize it.
 
     Args:
         image: uint8 (height, width, 3) RGB.
@@ -16,7 +16,7 @@ def center_crop(image: np.ndarray, hw: tuple[int, int]) -> np.ndarray:
     Returns:
         uint8 (*hw, 3).
 
-    Source: YOLOv5's classification, whose images are squares.
+    Source: YOLOv5's classification, which uses squares.
 
     Example:
         >>> center_crop(np.zeros((480, 640, 3), np.uint8), (64, 64)).shape

@@ -1,7 +1,7 @@
-"""The header of an image file: format, size, rotation, and whether the file is whole. Nothing is decoded.
+"""Image headers: format, size, rotation, and whether the file is complete, without decoding.
 
-OpenCV alone is not enough: it decodes any size that a header claims, prints warnings instead of raising them,
-and versions of it return the upper half of a cut JPEG on gray.
+OpenCV alone is not enough: it decodes any size that a header claims, prints warnings instead of raising
+errors, and some versions return the upper half of a truncated JPEG on gray.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ RESAVE = "save it again as JPEG or PNG, or remove it"
 
 
 class ImageError(TfyoloError):
-    """An image cannot be used: missing, empty, cut short, too large, or no image at all."""
+    """An image cannot be used: missing, empty, truncated, too large, or not an image."""
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What is known of an image before it is decoded.
+    """The header of an image.
 
     Args:
         format: JPEG, PNG, BMP, WEBP, TIFF or PNM.
-        hw: height and width in pixels, as shown: after the EXIF rotation.
-        orientation: the EXIF rotation still to be applied to the decoded pixels, 1 (none) to 8.
+        hw: (height, width) in pixels, after EXIF rotation.
+        orientation: EXIF orientation to be applied to the decoded pixels, 1 (none) to 8.
     """
 
     format: str
@@ -68,12 +68,13 @@ class ImageHeader:
 
 
 def read_header(path: str | Path) -> ImageHeader:
-    """Read the format, size and rotation of an image and check that it is whole, without decoding it.
+    """Read the format, size and rotation of an image, and check that the file is complete.
 
-    JPEG, PNG, WebP and TIFF are checked by their structure; BMP and PNM, which are not compressed, are read.
+    JPEG, PNG, WebP and TIFF files are checked by their structure, BMP and PNM files, which are uncompressed,
+    by reading.
 
     Raises:
-        ImageError: the file is missing, empty, cut short, over 200 megapixels, or no image.
+        ImageError: the file is missing, empty, truncated, over 200 megapixels, or not an image.
 
     Example:
         >>> read_header("bus.jpg").hw  # doctest: +SKIP
@@ -121,9 +122,9 @@ def _check_size(hw: tuple[int, int], name: str | Path) -> None:
 
 
 def _other(kind: str, stream: BinaryIO, size: int, name: str | Path) -> tuple[ImageHeader, bool]:
-    """Header and wholeness of everything but TIFF.
+    """Parse a header of any format except TIFF, and check completeness.
 
-    The plugin is called itself, because `Image.open` warns and refuses by a process-wide limit of its own.
+    Pillow's plugin is called directly, because `Image.open` applies a process-wide limit of its own.
     """
     from PIL.BmpImagePlugin import BmpImageFile
     from PIL.ImageFile import ImageFile
@@ -142,7 +143,7 @@ def _other(kind: str, stream: BinaryIO, size: int, name: str | Path) -> tuple[Im
     if kind == "WEBP" and not _webp_is_whole(stream, size):
         return ImageHeader(kind, (1, 1), 1), False
     image = openers[kind](stream)
-    # Pillow stops reading a JPEG where its first scan begins, past any thumbnail inside the EXIF block.
+    # Pillow stops reading a JPEG at its first scan, after any thumbnail in the EXIF block.
     scan = stream.tell() if kind == "JPEG" else 0
     width, height = image.size
     _check_size((height, width), name)
@@ -166,7 +167,7 @@ def _other(kind: str, stream: BinaryIO, size: int, name: str | Path) -> tuple[Im
 
 
 def _exif_orientation(exif: bytes | None) -> int:
-    """The rotation an EXIF block asks for; 1 where there is none, or none that makes sense."""
+    """Return the EXIF orientation; 1 if it is missing or invalid."""
     from PIL.Image import Exif
 
     if not exif:
@@ -181,7 +182,7 @@ def _exif_orientation(exif: bytes | None) -> int:
 
 
 def _jpeg_is_whole(stream: BinaryIO, size: int, scan: int) -> bool:
-    """Whether an end-of-image marker follows the scan's start; cameras and servers add bytes after it."""
+    """Whether an end-of-image marker follows the first scan; cameras and servers append bytes to it."""
     end = b"\xff\xd9"
     stream.seek(max(size - 2, 0))
     if stream.read(2) == end:
@@ -198,14 +199,14 @@ def _jpeg_is_whole(stream: BinaryIO, size: int, scan: int) -> bool:
 
 
 def _has_several_scans(image: Any, stream: BinaryIO, scan: int) -> bool:
-    """Whether a JPEG is progressive, or its first scan holds a part of its components only."""
+    """Whether a JPEG is progressive, or its first scan has only some of its components."""
     stream.seek(max(scan - 8 - 2 * image.layers, 0))  # a header that lists all components is so long
     whole = stream.read(5) == b"\xff\xda" + struct.pack(">HB", 6 + 2 * image.layers, image.layers)
     return bool(image.info.get("progressive")) or not whole
 
 
 def _scans(stream: BinaryIO, size: int) -> int:
-    """Number of scans of a JPEG, each of which is a pass over all pixels; `MAX_SCANS` or a few more."""
+    """Count the scans of a JPEG, each a pass over all pixels, up to a little over `MAX_SCANS`."""
     stream.seek(0)
     mark, tail, found = b"\xff\xda", b"", 0
     for _ in range(0, min(size, MAX_SEARCHED_BYTES), _BLOCK):
@@ -218,7 +219,7 @@ def _scans(stream: BinaryIO, size: int) -> int:
 
 
 def _png_is_whole(stream: BinaryIO, size: int) -> bool:
-    """Whether chunk follows chunk up to IEND; OpenCV would believe a damaged length, gigabytes even."""
+    """Whether a PNG has valid chunks up to IEND; OpenCV would trust a damaged length of gigabytes."""
     position, left = 8, MAX_CHUNKS
     while position + 8 <= size:
         if (left := left - 1) < 0:
@@ -232,7 +233,7 @@ def _png_is_whole(stream: BinaryIO, size: int) -> bool:
 
 
 def _webp_is_whole(stream: BinaryIO, size: int) -> bool:
-    """Whether the file is as long as its RIFF header says."""
+    """Whether a WebP file has the length in its RIFF header."""
     if size < 20:
         return False
     stream.seek(4)
@@ -242,7 +243,7 @@ def _webp_is_whole(stream: BinaryIO, size: int) -> bool:
 
 
 def _tiff(stream: BinaryIO, size: int) -> tuple[ImageHeader, bool]:
-    """Header and wholeness of a TIFF (and DNG), from the tags: Pillow itself opens no 16-bit color TIFF."""
+    """Parse the tags of a TIFF or DNG file, and check completeness: Pillow cannot open 16-bit color TIFF."""
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     start = stream.read(8)

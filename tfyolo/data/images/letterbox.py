@@ -1,4 +1,4 @@
-"""Fitting an image into the network's input without changing its proportions."""
+"""Letterbox: resize an image with its aspect ratio kept, and pad it to the input size."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ PAD_VALUE = 114
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where an image lies in the network's input.
+    """The mapping from an image to the network's input.
 
-    A point at (x, y) pixels of the image is at `ratio * (x, y) + pad_xy` of the input.
+    A point (x, y) in pixels of the image maps to `ratio * (x, y) + pad_xy` in pixels of the input.
     """
 
     image_size: tuple[int, int]
@@ -35,13 +35,14 @@ class Letterbox:
         stride: int | None = None,
         max_ratio: float = math.inf,
     ) -> Letterbox:
-        """Place an image of `image_size` into `target_hw` pixels.
+        """Compute the letterbox of an image.
 
         Args:
-            image_size: height and width of the image.
-            target_hw: height and width of the input.
-            stride: pad each side only to the next multiple of it (rectangular inference), not to `target_hw`.
-            max_ratio: upper bound of the scale; 1 never enlarges.
+            image_size: (height, width) of the image in pixels.
+            target_hw: (height, width) of the input in pixels.
+            stride: pad each side only to the next multiple of it (rectangular inference) instead of to
+                `target_hw`.
+            max_ratio: maximum scale; 1 never enlarges an image.
 
         Example:
             >>> Letterbox.fit((480, 640), (320, 320)).pad_xy
@@ -61,14 +62,15 @@ class Letterbox:
         )
 
     def apply(self, image: np.ndarray, *, area: bool = False) -> np.ndarray:
-        """Resize and pad `image`, uint8 (height, width, 3).
+        """Resize and pad an image.
 
         Args:
-            image: of the size this letterbox was made for.
-            area: average when shrinking, as YOLOv5 validates; bilinear otherwise, as it detects.
+            image: uint8 (height, width, 3) of the size that the letterbox was computed for.
+            area: downscale by area averaging, as in YOLOv5's validation; otherwise bilinearly, as in its
+                detection.
 
         Returns:
-            uint8 of `out_hw`; the same array where nothing changes.
+            uint8 (*out_hw, 3); the same array if nothing changes.
         """
         (height, width), (out_height, out_width) = self.resized_hw, self.out_hw
         if (height, width) != self.image_size:
@@ -82,7 +84,7 @@ class Letterbox:
         return out
 
     def to_image(self, boxes_xyxy_px: np.ndarray) -> np.ndarray:
-        """Boxes of the input as boxes of the image, clipped to it; (n, 4) float32."""
+        """Convert boxes (n, 4) xyxy from pixels of the input to pixels of the image, clipped to it."""
         boxes = (np.asarray(boxes_xyxy_px, np.float32) - np.array(self.pad_xy * 2, np.float32)) / np.float32(
             self.ratio
         )
@@ -90,7 +92,7 @@ class Letterbox:
         return np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
 
     def to_input(self, boxes_xyxy_px: np.ndarray) -> np.ndarray:
-        """Boxes of the image as boxes of the input; (n, 4) float32."""
+        """Convert boxes (n, 4) xyxy from pixels of the image to pixels of the input."""
         return np.asarray(boxes_xyxy_px, np.float32) * np.float32(self.ratio) + np.array(
             self.pad_xy * 2, np.float32
         )

@@ -1,7 +1,6 @@
-"""Reading images as uint8 RGB.
+"""Read images as uint8 RGB.
 
-YOLOv5 decodes with OpenCV; two JPEG decoders differ by a few gray levels, so equal figures need OpenCV here
-too.
+YOLOv5 decodes with OpenCV; JPEG decoders differ by a few gray levels, so equal results need OpenCV.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Read an image as it is meant to be seen.
+    """Read an image.
 
-    The EXIF rotation is applied; gray, palette and CMYK images become RGB; transparency is dropped;
+    EXIF rotation is applied; gray, palette and CMYK images are converted to RGB; transparency is dropped;
     16-bit images are scaled to 8 bits, float images (PFM) from 0..1 to 0..255.
 
     Returns:
@@ -51,7 +50,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def read_sample_image(sample: Sample) -> np.ndarray:
-    """Read the image of a sample, be it a file of its own or a part of one.
+    """Read the image of a sample: a file, or part of a TFRecord file.
 
     Returns:
         uint8 (height, width, 3), RGB, contiguous.
@@ -69,14 +68,14 @@ def read_sample_image(sample: Sample) -> np.ndarray:
 
 
 def read_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
-    """The bytes of an image file, or those of one inside a larger file.
+    """Read the bytes of an image file, or of an image inside a larger file.
 
     Args:
         path: the file.
-        span: offset and length in it; the whole file by default.
+        span: offset and length in bytes; defaults to the whole file.
 
     Raises:
-        ImageError: the file cannot be read, or ends before the span does.
+        ImageError: the file cannot be read, or is shorter than the span.
     """
     try:
         with open_input(path, IMAGE if span is None else RECORDS, ImageError) as stream:
@@ -99,13 +98,13 @@ def decode_image(data: bytes, name: str | Path = "image") -> np.ndarray:
 
     Args:
         data: the whole file.
-        name: what to call it in an error.
+        name: shown in errors.
 
     Returns:
         uint8 (height, width, 3), RGB, contiguous.
 
     Raises:
-        ImageError: the bytes are no whole image, or one of over 200 megapixels.
+        ImageError: the bytes are not a complete image, or over 200 megapixels.
     """
     return _decode(data, parse_header(BytesIO(data), len(data), name), name)
 
