@@ -26,9 +26,9 @@ import numpy as np
 from tfyolo.cli.console import console
 from tfyolo.cli.progress import progress_bar
 from tfyolo.data.detection.scan import Sample, read_dataset, scan_split
+from tfyolo.evaluation.accumulator import labels_xyxy_px
 from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.metrics import average_precision, match
-from tfyolo.evaluation.validator import labels_xyxy_px
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tests.shared import SHARED
-from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.validator import validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions

@@ -26,7 +26,8 @@ from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
-from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.validator import validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions

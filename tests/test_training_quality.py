@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.shared import SHARED
-from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.validator import validate
 from tfyolo.inference.load import load_predictor
 
 COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
         ClassifierValOptions,
         validate_classifier,
     )
-    from tfyolo.evaluation.validator import Metrics, ValOptions, validate
+    from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
+    from tfyolo.evaluation.validator import validate
     from tfyolo.export.graph.nms import GraphNmsOptions
     from tfyolo.export.options import ExportRequest, export_model
     from tfyolo.inference.classification import Classification
@@ -66,7 +67,7 @@ _PUBLIC = {
     "Detector": "tfyolo.api.detector",
     "ExportRequest": "tfyolo.export.options",
     "GraphNmsOptions": "tfyolo.export.graph.nms",
-    "Metrics": "tfyolo.evaluation.validator",
+    "Metrics": "tfyolo.evaluation.detection_metrics",
     "NmsOptions": "tfyolo.inference.nms",
     "QatOptions": "tfyolo.quantization.qat_options",
     "QuantizeOptions": "tfyolo.quantization.run",
@@ -75,7 +76,7 @@ _PUBLIC = {
     "TrainOptions": "tfyolo.training.options",
     "TrainResult": "tfyolo.training.train",
     "TrainingData": "tfyolo.training.data",
-    "ValOptions": "tfyolo.evaluation.validator",
+    "ValOptions": "tfyolo.evaluation.detection_metrics",
     "backbone": "tfyolo.api.backbone",
     "build_model": "tfyolo.models.build",
     "create": "tfyolo.api.load",

@@ -13,7 +13,8 @@ from typing import Any
 from tfyolo.assets import DEFAULT_MODEL, FOLDER, MINI_DATA
 from tfyolo.benchmark.latency import benchmark
 from tfyolo.disk import writing
-from tfyolo.evaluation.validator import Metrics, ValOptions, validate
+from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
+from tfyolo.evaluation.validator import validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions

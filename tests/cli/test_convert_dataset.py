@@ -11,7 +11,8 @@ from tfyolo.data import synthetic as datasets
 from tfyolo.data.detection.scan import read_dataset
 from tfyolo.data.formats.convert import convert_dataset
 from tfyolo.data.formats.writers.table import WRITERS
-from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.validator import validate
 
 
 @pytest.fixture

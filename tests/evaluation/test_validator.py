@@ -11,7 +11,8 @@ from PIL import Image
 from tfyolo.data.detection.scan import Sample
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.batches import load_batches, plan_batches
-from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.validator import validate
 from tfyolo.export.runtime.predictions import Candidates
 from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.models import Contract, load_spec
@@ -219,7 +220,7 @@ def test_output_that_is_no_box_is_reported(data, monkeypatch):
 
     monkeypatch.setattr(SquareFinder, "_find", damaged)
     (problem,) = validate(DetectionPredictor(SquareFinder()), data, ValOptions(plots=False)).problems
-    assert problem.startswith("the model's output for 7 images holds what is no box; first ")
+    assert problem.startswith("the model's output for 7 images has rows that are not boxes; first ")
     assert problem.endswith(".png: 1 of 2 boxes are left out: 1 that are not numbers")
 
 

@@ -10,7 +10,8 @@ import pytest
 from tests.small import confident, letterboxed
 from tfyolo.data import synthetic as datasets
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.validator import ValOptions, validate
+from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.validator import validate
 from tfyolo.export.graph.nodes import Rounding, fake_quantize, run_network
 from tfyolo.inference.load import load_predictor
 from tfyolo.models.network import IMAGES, Network

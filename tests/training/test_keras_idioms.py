@@ -151,7 +151,7 @@ def test_batches_are_evaluated_like_a_dataset(data, shapes):
     """The same images, as files and as batches, have the same mAP."""
     from tfyolo.data.detection.scan import read_dataset, scan_split
     from tfyolo.evaluation.batches import load_batches, plan_batches
-    from tfyolo.evaluation.validator import ValOptions
+    from tfyolo.evaluation.detection_metrics import ValOptions
     from tfyolo.training.detection.validation import BatchValidation, Validation, batch_labels
 
     keras.utils.set_random_seed(3)

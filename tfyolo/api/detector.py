@@ -16,7 +16,7 @@ from tfyolo.inference.detection import DetectionPredictor
 
 if TYPE_CHECKING:
     from tfyolo.data.detection.scan import Dataset
-    from tfyolo.evaluation.validator import Metrics
+    from tfyolo.evaluation.detection_metrics import Metrics
     from tfyolo.training.train import TrainResult
 
 
@@ -98,7 +98,8 @@ class Detector(TaskModel, DetectionPredictor):
         check_share(confidence=confidence, iou=iou)
         check_whole(batch_size=batch_size, max_detections=max_detections)
 
-        from tfyolo.evaluation.validator import ValOptions, validate
+        from tfyolo.evaluation.detection_metrics import ValOptions
+        from tfyolo.evaluation.validator import validate
 
         options = ValOptions(
             split=split,

@@ -189,7 +189,8 @@ class WorkerCommands:
 
         With `boxes_of`, a `.keras` file, a format and a precision, it is that of a file exported here.
         """
-        from tfyolo.evaluation.validator import ValOptions, validate
+        from tfyolo.evaluation.detection_metrics import ValOptions
+        from tfyolo.evaluation.validator import validate
         from tfyolo.inference.classification import ClassificationPredictor
         from tfyolo.inference.nms import NmsOptions
 

@@ -15,7 +15,7 @@ from tfyolo.text import printable
 
 if TYPE_CHECKING:
     from tfyolo.evaluation.classification import ClassificationMetrics
-    from tfyolo.evaluation.validator import Metrics
+    from tfyolo.evaluation.detection_metrics import Metrics
 
 MAX_CLASS_ROWS = 30
 """Number of classes up to which each has a row of its own without `--verbose`."""

@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.detection.class_map import match_classes
     from tfyolo.data.detection.scan import read_dataset
-    from tfyolo.evaluation.validator import ValOptions, validate
+    from tfyolo.evaluation.detection_metrics import ValOptions
+    from tfyolo.evaluation.validator import validate
     from tfyolo.files import run_folder
     from tfyolo.inference.load import load_detection_predictor
     from tfyolo.inference.nms import NmsOptions

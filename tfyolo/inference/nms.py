@@ -1,4 +1,4 @@
-"""Non-maximum suppression on NumPy, with YOLOv5's options."""
+"""Non-maximum suppression (NMS) in NumPy, with YOLOv5's options."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.export.runtime.predictions import Candidates, Detections
 
 MAX_CANDIDATES = 30_000
-"""Best candidates that are looked at, as in YOLOv5."""
+"""Maximum number of candidates that take part in NMS, by descending score, as in YOLOv5."""
 
 
 @renamed_arguments(classes="class_ids")
 @dataclass(frozen=True)
 class NmsOptions:
-    """Thresholds of non-maximum suppression; the defaults are those of detection.
+    """Options of non-maximum suppression; the defaults are YOLOv5's for detection.
 
     Attributes:
-        confidence: lowest score, objectness times class score.
-        iou: overlap beyond which the lower box goes.
-        class_ids: indices to keep; None keeps all.
-        agnostic: boxes of different classes suppress each other too.
-        multi_label: a box may have several classes, as validation has it; otherwise only its best.
-        max_detections: most boxes returned for an image.
+        confidence: confidence threshold; a score (objectness times class score) has to exceed it.
+        iou: IoU above which the lower-scoring box is suppressed.
+        class_ids: indices of the classes to keep; None keeps all.
+        agnostic: let boxes of different classes suppress each other.
+        multi_label: keep a box once per class above the threshold, as validation does; False keeps only its
+            best class.
+        max_detections: maximum number of boxes per image.
+
+    Example:
+        >>> NmsOptions(confidence=0.4, class_ids=[0, 2]).iou
+        0.45
     """
 
     confidence: float = 0.25
@@ -43,10 +48,14 @@ class NmsOptions:
 
 
 def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions()) -> Detections:
-    """Keep the best box of each group of overlapping ones.
+    """Suppress boxes whose IoU with a higher-scoring box exceeds the threshold.
+
+    Args:
+        candidates: decoded boxes (n, 4) and class scores (n, classes) of one image.
+        options: thresholds.
 
     Returns:
-        At most `options.max_detections`, best first; of equal scores the earlier candidate first.
+        At most `options.max_detections` boxes, sorted by descending score; ties keep the candidates' order.
 
     Example:
         >>> boxes = np.float32([[0, 0, 10, 10], [1, 1, 10, 10], [20, 20, 30, 30]])
@@ -63,17 +72,24 @@ def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions
         box = np.nonzero(score > options.confidence)[0]
         label, score = label[box], score[box]
     if options.class_ids is not None:
-        wanted = np.isin(label, options.class_ids)
-        box, label, score = box[wanted], label[wanted], score[wanted]
+        selected = np.isin(label, options.class_ids)
+        box, label, score = box[selected], label[selected], score[selected]
     order = np.argsort(-score, kind="stable")[:MAX_CANDIDATES]
     found = Detections(boxes[box[order]], score[order], label[order].astype(np.int64), candidates.problem)
     return found[_greedy(found, options)]
 
 
 def refine(detections: Detections, options: NmsOptions) -> Detections:
-    """What stricter options leave of detections whose graph has suppressed already.
+    """Apply stricter options to detections that a graph with NMS inside returned.
 
-    Thresholds looser than the graph's change nothing: what it dropped is gone.
+    Thresholds looser than the graph's have no effect: suppressed boxes are not in the graph's output.
+
+    Args:
+        detections: output of the graph for one image.
+        options: thresholds.
+
+    Returns:
+        The remaining detections, sorted by descending score.
     """
     keep = detections.scores > options.confidence
     if options.class_ids is not None:
@@ -83,19 +99,20 @@ def refine(detections: Detections, options: NmsOptions) -> Detections:
 
 
 def _greedy(found: Detections, options: NmsOptions) -> np.ndarray:
-    """Indices of the boxes that no better box of their class overlaps too much."""
+    """Greedy NMS; return the indices of the boxes that are kept, by descending score."""
     x1, y1, x2, y2 = np.ascontiguousarray(found.boxes_xyxy_px.T)
     area = (x2 - x1) * (y2 - y1)
-    # Agnostic suppression is suppression within one class.
+    # Class-agnostic NMS treats all boxes as one class.
     group = np.zeros_like(found.class_ids) if options.agnostic else found.class_ids
-    left = np.arange(len(found))
+    remaining = np.arange(len(found))
     kept: list[int] = []
-    while len(left) and len(kept) < options.max_detections:
-        best, left = left[0], left[1:]
+    while len(remaining) and len(kept) < options.max_detections:
+        best, remaining = remaining[0], remaining[1:]
         kept.append(best)
-        width = np.minimum(x2[best], x2[left]) - np.maximum(x1[best], x1[left])
-        height = np.minimum(y2[best], y2[left]) - np.maximum(y1[best], y1[left])
-        overlap = np.maximum(width, 0) * np.maximum(height, 0)
-        union = area[best] + area[left] - overlap
-        left = left[(overlap <= options.iou * union) | (group[left] != group[best])]
+        width = np.minimum(x2[best], x2[remaining]) - np.maximum(x1[best], x1[remaining])
+        height = np.minimum(y2[best], y2[remaining]) - np.maximum(y1[best], y1[remaining])
+        intersection = np.maximum(width, 0) * np.maximum(height, 0)
+        union = area[best] + area[remaining] - intersection
+        kept_by_iou = intersection <= options.iou * union
+        remaining = remaining[kept_by_iou | (group[remaining] != group[best])]
     return np.asarray(kept, np.int64)

@@ -1,4 +1,4 @@
-"""What the detector returns for one image."""
+"""Detections of one image: `Result`, with conversions, drawing and saving."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, suffix_of
+from tfyolo.inference.annotate import draw_boxes
 from tfyolo.libraries import require
 from tfyolo.text import printable
 
@@ -24,7 +25,18 @@ if TYPE_CHECKING:
 @renamed_arguments(classes="class_ids")
 @dataclass(frozen=True, repr=False)
 class Result:
-    """The boxes found in an image, best first. A notebook shows the image with its boxes.
+    """Detections of one image, sorted by descending score. A notebook shows the image with its boxes.
+
+    Attributes:
+        boxes_xyxy_px: (n, 4) float32 corners (left, top, right, bottom) in pixels of the image.
+        scores: (n,) float32 in 0..1, objectness times class score.
+        class_ids: (n,) int64, indices of `names`.
+        names: class names of the model.
+        image: uint8 (height, width, 3) RGB, the image that was passed.
+        path: path of the image file; None if an array was passed.
+        speed_ms: milliseconds per image of `preprocess`, `inference` and `nms`.
+        problem: rows of the model's output that were dropped because they are not boxes (coordinates that are
+            not finite, a class index out of range); empty if there were none.
 
     Example:
         >>> import tfyolo
@@ -34,20 +46,13 @@ class Result:
     """
 
     boxes_xyxy_px: np.ndarray
-    """(n, 4) float32: left, top, right, bottom in pixels of the image."""
     scores: np.ndarray
-    """(n,) float32 in 0..1."""
     class_ids: np.ndarray
-    """(n,) int64, indices of `names`."""
     names: tuple[str, ...]
     image: np.ndarray
-    """uint8 (height, width, 3) RGB."""
     path: Path | None = None
     speed_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds an image of `preprocess`, `inference` and `nms`."""
     problem: str = ""
-    """What was left out of the model's output, since it is no box (coordinates that are not numbers, a class
-    that the model does not have); empty where nothing was."""
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -69,21 +74,40 @@ class Result:
 
     @property
     def boxes_xywh_norm(self) -> np.ndarray:
-        """(n, 4) float32: center, width and height, relative to the image's size."""
+        """(n, 4) float32: x and y of the center, width, height, in 0..1 of the image's size."""
         height, width = self.image.shape[:2]
         x1, y1, x2, y2 = self.boxes_xyxy_px.T
         boxes = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1)
         return boxes / np.array([width, height, width, height], np.float32)
 
     def counts(self) -> dict[str, int]:
-        """How many boxes of each class, in the order of the classes."""
+        """Number of boxes per class name, in the order of the class indices.
+
+        Example:
+            >>> boxes = np.zeros((3, 4), np.float32)
+            >>> ids, image = np.array([1, 0, 1]), np.zeros((8, 8, 3), np.uint8)
+            >>> Result(boxes, np.ones(3), ids, ("cat", "dog"), image).counts()
+            {'cat': 1, 'dog': 2}
+        """
         counts: dict[str, int] = {}
-        for i in np.sort(self.class_ids):  # two classes may have one name
+        for i in np.sort(self.class_ids):  # two classes may share a name
             counts[self.names[i]] = counts.get(self.names[i], 0) + 1
         return counts
 
     def to_supervision(self) -> sv.Detections:
-        """As `supervision.Detections`, with `class_name` in its data: for trackers, zones, annotators."""
+        """Convert to `supervision.Detections`, for its trackers, zones and annotators.
+
+        Returns:
+            `supervision.Detections` whose `data["class_name"]` holds the class names.
+
+        Raises:
+            MissingExtraError: supervision is not installed.
+
+        Example:
+            >>> import tfyolo
+            >>> result = tfyolo.load("bccd-n")("cells.jpg")[0]  # doctest: +SKIP
+            >>> result.to_supervision().class_id  # doctest: +SKIP
+        """
         require("supervision")
         import supervision as sv
 
@@ -96,7 +120,14 @@ class Result:
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """As a table: xmin, ymin, xmax, ymax, confidence, class, name (YOLOv5's columns)."""
+        """Convert to a table with YOLOv5's columns.
+
+        Returns:
+            `pandas.DataFrame` with one row per box: xmin, ymin, xmax, ymax (pixels), confidence, class, name.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
         require("pandas")
         import pandas as pd
 
@@ -108,37 +139,64 @@ class Result:
     def plot(
         self, *, labels: bool = True, confidences: bool = True, thickness: int | None = None
     ) -> np.ndarray:
-        """The image with boxes and labels drawn, uint8 RGB of the same size."""
-        from tfyolo.inference.annotate import annotate
+        """Draw the boxes and labels on a copy of the image.
 
-        return annotate(self, labels=labels, confidences=confidences, thickness=thickness)
+        Args:
+            labels: draw class names.
+            confidences: draw scores after the class names.
+            thickness: line width in pixels; chosen from the image size by default.
+
+        Returns:
+            uint8 (height, width, 3) RGB.
+        """
+        texts = None
+        if labels:
+            texts = [
+                f"{self.names[class_id]} {score:.2f}" if confidences else self.names[class_id]
+                for class_id, score in zip(self.class_ids, self.scores, strict=True)
+            ]
+        mean_side = sum(self.image.shape[:2]) / 2
+        return draw_boxes(
+            self.image,
+            self.boxes_xyxy_px,
+            self.class_ids,
+            texts,
+            thickness=thickness or max(round(mean_side * 0.003), 2),
+            text_px=max(round(mean_side * 0.024), 11),
+        )
 
     def save(self, path: str | Path) -> Path:
-        """Write `plot()` to an image file; the suffix says which kind.
+        """Write `plot()` to an image file.
+
+        Args:
+            path: file to write; its suffix selects the format, such as `.jpg` or `.png`.
+
+        Returns:
+            `path`.
 
         Raises:
-            TfyoloError: an unknown suffix, or the file cannot be written.
+            TfyoloError: the suffix is unknown, or the file cannot be written.
         """
         return save_image(self.plot(), path)
 
 
-def _kind(path: Path) -> str:
-    """Pillow's name of the format that a suffix stands for.
+def _pillow_format(path: Path) -> str:
+    """Return Pillow's name of the image format of a suffix.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the suffix is unknown.
     """
     from PIL import Image
 
     Image.init()
-    kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind is None:
+    name = Image.registered_extensions().get(path.suffix.lower())
+    if name is None:
         raise ValueError(f"unknown file extension: {path.suffix}")
-    return kind
+    return name
 
 
 def png_bytes(image: np.ndarray) -> bytes:
-    """A PNG file of uint8 (height, width, 3) RGB."""
+    """Encode uint8 (height, width, 3) RGB as PNG; return the bytes of the file."""
     from PIL import Image
 
     data = BytesIO()
@@ -147,21 +205,28 @@ def png_bytes(image: np.ndarray) -> bytes:
 
 
 def save_image(image: np.ndarray, path: str | Path) -> Path:
-    """Write uint8 (height, width, 3) RGB to an image file; the suffix says which kind.
+    """Write an image file.
+
+    Args:
+        image: uint8 (height, width, 3) RGB.
+        path: file to write; its suffix selects the format.
+
+    Returns:
+        `path`.
 
     Raises:
-        TfyoloError: an unknown suffix, or the file cannot be written.
+        TfyoloError: the suffix is unknown, or the file cannot be written.
     """
     from PIL import Image
 
     path = Path(path)
-    # TIFF is written without loss and refuses to be told a quality.
+    # Pillow writes TIFF losslessly and rejects a quality.
     options: dict[str, Any] = {} if suffix_of(path) in (".tif", ".tiff") else {"quality": 95}
     try:
         with atomic(path, durable=False) as temporary:
-            # Into memory first: where a disk takes a part of what is written, Pillow says nothing.
+            # Encode into memory first: Pillow does not report a partial write to a full disk.
             data = BytesIO()
-            Image.fromarray(image).save(data, _kind(path), **options)
+            Image.fromarray(image).save(data, _pillow_format(path), **options)
             temporary.write_bytes(data.getvalue())
     except (OSError, ValueError) as error:
         raise TfyoloError(f"cannot be written: {error}", path=path, fix="choose a .jpg or .png") from error

@@ -11,7 +11,7 @@ from typing import Any
 from tfyolo.data.detection.class_map import listed
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics
-from tfyolo.evaluation.validator import Metrics
+from tfyolo.evaluation.detection_metrics import Metrics
 from tfyolo.export.job import export_model
 from tfyolo.libraries import require
 from tfyolo.models.contract import Contract

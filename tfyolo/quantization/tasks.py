@@ -19,7 +19,8 @@ from tfyolo.data.detection.class_map import match_classes
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierValOptions, validate_classifier
-from tfyolo.evaluation.validator import Metrics, validate
+from tfyolo.evaluation.detection_metrics import Metrics
+from tfyolo.evaluation.validator import validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions

@@ -9,7 +9,7 @@ from typing import Any
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import Scan, check_usable, read_dataset, scan_split
 from tfyolo.deprecation import renamed_arguments
-from tfyolo.evaluation.validator import ValOptions
+from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.progress import Log, no_log
 from tfyolo.training.detection.model import DetectorTraining
 from tfyolo.training.detection.validation import Validation

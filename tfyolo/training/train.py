@@ -16,7 +16,8 @@ import yaml
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.validator import Metrics, ValOptions, validate
+from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
+from tfyolo.evaluation.validator import validate
 from tfyolo.files import atomic
 from tfyolo.inference.load import load_detection_predictor
 from tfyolo.progress import Log, Progress, no_log

@@ -11,9 +11,11 @@ from tfyolo.data.detection.dataset import Dataset
 from tfyolo.data.detection.dataset_yaml import read_dataset
 from tfyolo.data.detection.sample import Scan
 from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.accumulator import labels_xyxy_px
 from tfyolo.evaluation.batches import Batch
+from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
 from tfyolo.evaluation.metrics import IOU_THRESHOLDS, ApResult, average_precision, match
-from tfyolo.evaluation.validator import Metrics, ValOptions, labels_xyxy_px, validate
+from tfyolo.evaluation.validator import validate
 from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.inference.boxes import xywh_to_xyxy
 from tfyolo.inference.detection import DetectionPredictor

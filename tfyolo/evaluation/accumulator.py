@@ -1,0 +1,122 @@
+"""Accumulation of predictions and ground truth over the images of a validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tfyolo.data.detection.scan import Sample
+from tfyolo.evaluation import coco
+from tfyolo.evaluation.batches import Batch
+from tfyolo.evaluation.confusion import ConfusionMatrix
+from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.metrics import ApResult, average_precision, match
+from tfyolo.export.runtime.predictions import Detections
+from tfyolo.inference.boxes import xywh_to_xyxy
+
+
+def labels_xyxy_px(sample: Sample) -> np.ndarray:
+    """Return the ground-truth boxes of an image, (n, 4) float32 corners in its pixels."""
+    height, width = sample.hw
+    return xywh_to_xyxy(sample.boxes_xywh_norm) * np.array([width, height, width, height], np.float32)
+
+
+@dataclass
+class DetectionAccumulator:
+    """Collects predictions and ground truth image by image, and computes the metrics of all.
+
+    Attributes:
+        confusion: confusion matrix of the images so far.
+        correct: per image (n, thresholds) bool, true positives at each IoU threshold.
+        scores: per image (n,) confidences of the predictions.
+        predicted: per image (n,) predicted class indices.
+        labeled: per image (m,) class indices of the ground truth.
+        detections: each image's sample and its predictions in pixels of the image.
+        speed_ms: total milliseconds of each step.
+        problems: faults of images.
+        faulty: images for which the model's output has rows that are not boxes.
+    """
+
+    confusion: ConfusionMatrix
+    correct: list[np.ndarray] = field(default_factory=list)
+    scores: list[np.ndarray] = field(default_factory=list)
+    predicted: list[np.ndarray] = field(default_factory=list)
+    labeled: list[np.ndarray] = field(default_factory=list)
+    detections: list[tuple[Sample, Detections]] = field(default_factory=list)
+    speed_ms: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    faulty: list[str] = field(default_factory=list)
+
+    def add(self, sample: Sample, detections: Detections) -> None:
+        """Add the predictions of one image.
+
+        Args:
+            sample: the image and its ground truth.
+            detections: predictions, boxes in pixels of the image, sorted by descending confidence.
+        """
+        ground_truth = labels_xyxy_px(sample)
+        self.correct.append(
+            match(detections.boxes_xyxy_px, detections.class_ids, ground_truth, sample.classes)
+        )
+        self.scores.append(detections.scores)
+        self.predicted.append(detections.class_ids)
+        self.labeled.append(sample.classes)
+        self.detections.append((sample, detections))
+        self.confusion.add(
+            detections.boxes_xyxy_px, detections.scores, detections.class_ids, ground_truth, sample.classes
+        )
+
+    def add_speed(self, batch: Batch, speed: dict[str, float]) -> None:
+        """Add the time of one batch.
+
+        Args:
+            batch: images, with the time of loading them.
+            speed: milliseconds per image of each step of the model.
+        """
+        parts = {
+            "preprocess": batch.preprocess_ms,
+            **{key: value * len(batch.images) for key, value in speed.items()},
+        }
+        for key, value in parts.items():
+            self.speed_ms[key] = self.speed_ms.get(key, 0.0) + value
+
+    def result(self) -> ApResult:
+        """Compute precision, recall and average precision of all images so far."""
+        return average_precision(
+            *map(np.concatenate, (self.correct, self.scores, self.predicted, self.labeled))
+        )
+
+
+def coco_figures(
+    accumulator: DetectionAccumulator, names: Sequence[str], options: ValOptions, folder: Path | None
+) -> dict[str, float]:
+    """Compute the COCO protocol's twelve figures, and write predictions.json.
+
+    Args:
+        accumulator: predictions of all images.
+        names: class names of the dataset.
+        options: `annotations` is the COCO JSON of the ground truth.
+        folder: where predictions.json is written; None writes nothing.
+
+    Returns:
+        Figures in 0..1 by name, as of `coco.evaluate`.
+    """
+    samples = [sample for sample, _ in accumulator.detections]
+    given = coco.read_annotations(options.annotations) if options.annotations else None
+    ground_truth = given or coco.ground_truth(samples, names)
+    ids = coco.image_ids([sample.image.with_name(sample.name) for sample in samples], given)
+    categories = coco.category_ids(names, given)
+    rows = []
+    for image_id, (sample, detections), frame in zip(
+        ids, accumulator.detections, coco.frames(samples, ids, given), strict=True
+    ):
+        boxes = detections.boxes_xyxy_px
+        if frame.size_wh != (sample.hw[1], sample.hw[0]):
+            boxes = frame.boxes_to_pixels(boxes / np.tile(sample.hw[::-1], 2))
+        rows += coco.results(image_id, boxes, detections.scores, detections.class_ids, categories)
+    if folder:
+        coco.save_results(rows, folder / "predictions.json")
+    return coco.evaluate(ground_truth, rows, ids)
