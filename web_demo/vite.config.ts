@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Threads of wasm need them; docs/web.md says how to set them on a host. */
+/** Headers that threads in WebAssembly need; docs/web.md explains how to set them on a web host. */
 export const ISOLATION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',

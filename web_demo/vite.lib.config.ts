@@ -5,7 +5,7 @@ import { defineConfig } from 'vite';
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-/** The library alone: an ES module, its two workers, and the engines' wasm beside them. */
+/** Builds the library: an ES module, its two workers, and the wasm files of the engines. */
 export default defineConfig({
   base: './',
   publicDir: false,
@@ -19,7 +19,7 @@ export default defineConfig({
   },
   plugins: [
     {
-      name: 'wasm-beside-the-library',
+      name: 'copy-wasm',
       closeBundle() {
         for (const folder of ['litert', 'tfjs']) cpSync(here(`public/${folder}`), here(`dist-lib/${folder}`), { recursive: true });
       },

@@ -1,10 +1,10 @@
-// Keeps what the page has loaded, so that it works without a network. One cache per build, named by the address
-// that src/page/offline.ts registers: a new build brings a new service worker, which drops the caches before it.
+// Service worker: caches what the page has loaded, so that it works offline. One cache per build, named after the URL
+// that src/page/service_worker.ts registers: a new build registers a new service worker, which deletes older caches.
 const CACHE = `tfyolo-${new URL(location.href).searchParams.get('build') ?? 'page'}`;
 const SCOPE = new URL(self.registration.scope);
-/** Names with a hash, and what only changes with the build. */
+/** Files that never change within a build: served from the cache. */
 const FIXED = /^(assets|litert|tfjs)\//;
-/** What may be another file tomorrow. `model/` is where `tfyolo web --weights` serves the user's own. */
+/** Files that may change: fetched first. `model/` is where `tfyolo web --weights` serves the user's model. */
 const CHANGING = /^(models|samples|model)\/|^(manifest\.webmanifest|theme\.js|icons?[/.].*)$/;
 const SHELL = ['./', 'theme.js', 'manifest.webmanifest'];
 
@@ -14,7 +14,7 @@ self.addEventListener('install', (event) => {
       const cache = await caches.open(CACHE);
       await cache.addAll(SHELL);
       const page = await (await cache.match('./')).text();
-      const parts = [...page.matchAll(/(?:src|href)="\.\/((?:assets|icons)\/[^"]+)"/g)].map((found) => found[1]);
+      const parts = [...page.matchAll(/(?:src|href)="\.\/((?:assets|icons)\/[^"]+)"/g)].map((match) => match[1]);
       await cache.addAll(parts);
       await self.skipWaiting();
     })(),
@@ -34,7 +34,7 @@ self.addEventListener('activate', (event) => {
 self.addEventListener('fetch', (event) => {
   const { request } = event;
   const url = new URL(request.url);
-  // Parts of a file are no file: they cannot be kept.
+  // Partial responses (range requests) cannot be cached.
   if (request.method !== 'GET' || url.origin !== SCOPE.origin || request.headers.has('range')) return;
   if (!url.pathname.startsWith(SCOPE.pathname)) return;
   const path = url.pathname.slice(SCOPE.pathname.length);
@@ -44,14 +44,14 @@ self.addEventListener('fetch', (event) => {
   else if (CHANGING.test(path)) event.respondWith(networkFirst(request, request, event));
 });
 
-// Responses are kept and given as they came: their headers COOP and COEP are what threads depend on.
+// Responses are cached with their COOP and COEP headers, which threads in WebAssembly need.
 
 async function cacheFirst(request, event) {
   const cache = await caches.open(CACHE);
-  const kept = await cache.match(request);
-  if (kept) return kept;
+  const cached = await cache.match(request);
+  if (cached) return cached;
   const response = await fetch(request);
-  event.waitUntil(keep(cache, request, response.clone()));
+  event.waitUntil(store(cache, request, response.clone()));
   return response;
 }
 
@@ -59,11 +59,11 @@ async function networkFirst(request, key, event) {
   const cache = await caches.open(CACHE);
   try {
     const response = await fetch(request);
-    event.waitUntil(keep(cache, key, response.clone()));
+    event.waitUntil(store(cache, key, response.clone()));
     return response;
   } catch (error) {
-    const kept = await cache.match(key, { ignoreVary: true });
-    if (kept) return kept;
+    const cached = await cache.match(key, { ignoreVary: true });
+    if (cached) return cached;
     throw error;
   }
 }
@@ -76,24 +76,24 @@ async function answerPage(request, event) {
   } catch {
     return (await cache.match('./', { ignoreVary: true })) ?? Response.error();
   }
-  // The query holds settings: it is one page.
-  if (response.ok) event.waitUntil(keepPage(cache, response.clone()));
+  // Cached without the query, which only holds settings.
+  if (response.ok) event.waitUntil(storePage(cache, response.clone()));
   return response;
 }
 
-async function keepPage(cache, response) {
+async function storePage(cache, response) {
   const text = await response.clone().text();
-  if (text.includes('name="application-name" content="tfyolo"')) return keep(cache, './', response);
-  // Another server has this address now, as happens on localhost: leave it alone.
+  if (text.includes('name="application-name" content="tfyolo"')) return store(cache, './', response);
+  // Another site is now served at this address, as happens on localhost: unregister and delete the caches.
   await self.registration.unregister();
   for (const name of await caches.keys()) if (name.startsWith('tfyolo-')) await caches.delete(name);
 }
 
-async function keep(cache, key, response) {
+async function store(cache, key, response) {
   if (response.status !== 200 || response.type !== 'basic' || response.redirected) return;
   try {
     await cache.put(key, response);
   } catch {
-    // The disk is full: the page works, with a network.
+    // The disk is full; the page then needs a network connection.
   }
 }

@@ -1,7 +1,7 @@
-// Before the first paint, which would flash in the other theme.
+// Applies the stored theme before the first paint, so that the page does not flash in the other theme.
 try {
   const theme = localStorage.getItem('tfyolo-theme');
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage is switched off.
+  // localStorage is unavailable.
 }

@@ -1,88 +1,97 @@
-/** The model contract: what `tfyolo export` writes about a model into the model. */
+/** The model contract: metadata that `tfyolo export` stores inside every model (docs/architecture.md). */
 
 import { DetectorError } from './errors';
 
+/** Metadata of a detector, read from its tfyolo.json (`.tflite`) or model.json (TF.js). */
 export interface Contract {
   readonly task: 'detect';
-  readonly names: readonly string[];
-  /** Height and width of the input in pixels. */
-  readonly imageHw: readonly [number, number];
-  /** Per scale, width and height pairs in pixels. */
+  /** Class names, indexed by class ID. */
+  readonly classNames: readonly string[];
+  /** [height, width] of the model's input in pixels. */
+  readonly imageSize: readonly [number, number];
+  /** Per scale: anchors as a flat list of (width, height) pairs in pixels of the input. */
   readonly anchorsPx: readonly (readonly number[])[];
+  /** Per scale: stride in pixels of the input. */
   readonly strides: readonly number[];
-  /** Of tfyolo. */
+  /** Version of tfyolo that exported the model. */
   readonly version: string;
+  /** Architecture, such as `yolov5n`. */
   readonly modelName: string;
+  /** The `--nms` option of the export: `postprocess`, `builtin`, `none` or `raw`. */
   readonly nms: string;
+  /** `float32`, `float16` or `int8`. */
   readonly precision: string;
-  /** Thresholds of the suppression inside the file; null where there is none. */
-  readonly inside: { readonly confidence: number; readonly iou: number; readonly maxDetections: number } | null;
+  /** Thresholds of the NMS inside the exported graph; null if the graph has no NMS. */
+  readonly embeddedNms: { readonly confidence: number; readonly iou: number; readonly maxDetections: number } | null;
 }
 
 /**
- * Check what stands in the model.
+ * Parse and validate the contract of a model.
  *
- * @throws DetectorError `model-without-contract`, `model-task` or `model-corrupt`.
+ * @param text - the JSON text, or the object parsed from it.
+ * @throws DetectorError `model-task` if the model is not a detector, `model-corrupt` if a field is missing or invalid.
  */
 export function readContract(text: string | object): Contract {
   let json: any;
   try {
     json = typeof text === 'string' ? JSON.parse(text) : text;
   } catch {
-    throw corrupt('its tfyolo.json is no JSON');
+    throw corrupt('its tfyolo.json is not valid JSON');
   }
-  if (json === null || typeof json !== 'object') throw corrupt('its tfyolo.json is no object');
+  if (json === null || typeof json !== 'object') throw corrupt('its tfyolo.json is not a JSON object');
   if (json.task !== 'detect')
     throw new DetectorError(
       'model-task',
-      `This model does \`${shown(json.task)}\`, and this is a detector.`,
-      'Choose a model of the task `detect`.',
+      `The task of this model is \`${printable(json.task)}\`; a detector needs \`detect\`.`,
+      'Choose a model whose task is `detect`.',
     );
-  const note = json.export ?? {};
-  const names = list(json.names, 'names', (x) => typeof x === 'string');
-  const imageHw = list(json.image_size, 'image_size', (x) => Number.isInteger(x) && x >= 1 && x <= 8192);
+  const exported = json.export ?? {};
+  const classNames = list(json.names, 'names', (x) => typeof x === 'string');
+  const imageSize = list(json.image_size, 'image_size', (x) => Number.isInteger(x) && x >= 1 && x <= 8192);
   const strides = list(json.strides, 'strides', (x) => Number.isInteger(x) && x >= 1);
   const anchorsPx = list(json.anchors_px, 'anchors_px', Array.isArray).map((row) =>
     list(row, 'anchors_px', (x) => typeof x === 'number' && x > 0),
   );
-  if (imageHw.length !== 2) throw corrupt('`image_size` is not height and width');
+  if (imageSize.length !== 2) throw corrupt('`image_size` is not [height, width]');
   if (anchorsPx.length !== strides.length || anchorsPx.some((row) => row.length % 2))
-    throw corrupt('`anchors_px` does not fit `strides`');
-  const suppressed = note.nms !== 'none' && note.nms !== 'raw';
+    throw corrupt('`anchors_px` does not match `strides`');
+  const hasNms = exported.nms !== 'none' && exported.nms !== 'raw';
   return {
     task: 'detect',
-    names,
-    imageHw: [imageHw[0]!, imageHw[1]!],
+    classNames,
+    imageSize: [imageSize[0]!, imageSize[1]!],
     anchorsPx,
     strides,
     version: String(json.version ?? ''),
     modelName: String(json.config?.name ?? 'YOLOv5'),
-    nms: String(note.nms ?? 'unknown'),
-    precision: String(note.precision ?? 'float32'),
-    inside: suppressed
+    nms: String(exported.nms ?? 'unknown'),
+    precision: String(exported.precision ?? 'float32'),
+    embeddedNms: hasNms
       ? {
-          confidence: number(note.conf_thres, 0.25),
-          iou: number(note.iou_thres, 0.45),
-          maxDetections: number(note.max_det, 100),
+          confidence: number(exported.conf_thres, 0.25),
+          iou: number(exported.iou_thres, 0.45),
+          maxDetections: number(exported.max_det, 100),
         }
       : null,
   };
 }
 
-function list<T = any>(value: unknown, field: string, good: (x: any) => boolean): T[] {
-  if (!Array.isArray(value) || !value.length || value.length > 100_000 || !value.every(good))
-    throw corrupt(`\`${field}\` is missing or wrong`);
+/** The value as a non-empty list of valid items; throws `model-corrupt` otherwise. */
+function list<T = any>(value: unknown, field: string, isValid: (x: any) => boolean): T[] {
+  if (!Array.isArray(value) || !value.length || value.length > 100_000 || !value.every(isValid))
+    throw corrupt(`\`${field}\` is missing or invalid`);
   return value;
 }
 
-function number(value: unknown, otherwise: number): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : otherwise;
+function number(value: unknown, fallback: number): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : fallback;
 }
 
-function shown(value: unknown): string {
-  return String(value ?? 'nothing that it names').replace(/[^\w -]/g, '').slice(0, 40);
+/** Text from an untrusted file, made safe and short enough for a message. */
+function printable(value: unknown): string {
+  return String(value ?? 'not given').replace(/[^\w -]/g, '').slice(0, 40);
 }
 
-function corrupt(what: string): DetectorError {
-  return new DetectorError('model-corrupt', `The model's description is damaged: ${what}.`, 'Export it again.');
+function corrupt(reason: string): DetectorError {
+  return new DetectorError('model-corrupt', `The model's metadata is damaged: ${reason}.`, 'Export the model again.');
 }

@@ -1,7 +1,7 @@
-/** createDetector: model, engine and worker together. */
+/** `createDetector`: loads a model, selects an engine and runs both in a worker. */
 
-import { type Chosen, EngineContest, startEngine } from './engines/choose';
-import { modelKey, recall, remember } from './engines/memory';
+import { type StartedEngine, EngineBenchmark, startEngine } from './engines/select';
+import { engineKey, recallEngine, rememberEngine } from './engines/remembered';
 import type { EngineProcess } from './engines/process';
 import { findEngine, type EngineId } from './engines/table';
 import { DetectorError } from './errors';
@@ -10,48 +10,50 @@ import { toFrame } from './source';
 import type { DetectionResult, Detector, DetectorOptions, DetectOptions, EngineChoice, MemoryUse, Source } from './types';
 
 /**
- * Load a model and start it in a worker.
+ * Load a model and start it in a Web Worker, so that inference never blocks the page.
  *
- * @throws DetectorError whose `message` and `fix` can be shown.
+ * @param options - the model, the engine (default `auto`) and callbacks.
+ * @returns a detector that is ready to use; call `dispose()` to free the worker and its memory.
+ * @throws DetectorError whose `message` and `fix` can be shown to the user.
  * @example
  * const detector = await createDetector({ model: 'cells.tflite', engine: 'auto' });
  * const { detections, timing } = await detector.detect(image, { confidence: 0.4 });
  * detector.dispose();
  */
 export async function createDetector(options: DetectorOptions): Promise<Detector> {
-  const tell = (stage: 'download' | 'choose' | 'start') => (done: number, total: number) =>
+  const report = (stage: 'download' | 'choose' | 'start') => (done: number, total: number) =>
     options.onProgress?.({ stage, done, total });
-  const loaded = await loadModel(options.model, tell('download'));
+  const loaded = await loadModel(options.model, report('download'));
   const folder = new URL(options.wasmFolder ?? '.', document.baseURI).href;
   const start = { model: loaded.model, contract: loaded.contract, wasmFolder: folder.replace(/\/?$/, '/') };
-  const asked = options.engine ?? 'auto';
-  if (asked !== 'auto') {
-    tell('start')(0, 1);
-    return new WorkerDetector(loaded, start, await startEngine(asked, start), null, options);
+  const requested = options.engine ?? 'auto';
+  if (requested !== 'auto') {
+    report('start')(0, 1);
+    return new WorkerDetector(loaded, start, await startEngine(requested, start), null, options);
   }
-  const key = await modelKey(loaded.model, loaded.contract);
-  const known = options.retime ? null : recall(key);
-  if (known) {
-    tell('start')(0, 1);
+  const key = await engineKey(loaded.model, loaded.contract);
+  const remembered = options.retime ? null : recallEngine(key);
+  if (remembered) {
+    report('start')(0, 1);
     try {
-      const { process, choice } = await startEngine(known.engine, start);
-      const why = `${findEngine(known.engine)!.label}: was the quickest here before, ${known.milliseconds.toFixed(1)} ms an image.`;
-      return new WorkerDetector(loaded, start, { process, choice: { ...choice, why } }, key, options);
+      const { process, choice } = await startEngine(remembered.engine, start);
+      const reason = `${findEngine(remembered.engine)!.label}: the fastest in an earlier visit, ${remembered.milliseconds.toFixed(1)} ms per image.`;
+      return new WorkerDetector(loaded, start, { process, choice: { ...choice, reason } }, key, options);
     } catch (error) {
       if (error instanceof DetectorError && error.code.startsWith('model-')) throw error;
-      remember(key, null); // what ran before does not now: a driver changed, or a header
+      rememberEngine(key, null); // the engine no longer starts: a driver or a header has changed
     }
   }
-  let waiting = true; // the other engines are timed behind the scenes
-  const onTrial = (done: number, total: number) => waiting && tell('choose')(done, total);
-  const contest = new EngineContest(start, new Set(), onTrial);
-  const detector = new WorkerDetector(loaded, start, await contest.first(), key, options);
+  let waiting = true; // false once the first engine runs: the others are timed in the background, without progress
+  const onTrial = (done: number, total: number) => waiting && report('choose')(done, total);
+  const benchmark = new EngineBenchmark(start, new Set(), onTrial);
+  const detector = new WorkerDetector(loaded, start, await benchmark.startFirst(), key, options);
   waiting = false;
-  detector.settle(contest);
+  detector.switchAfter(benchmark);
   return detector;
 }
 
-/** The other engines are timed when the first image, which somebody waits for, is likely done. */
+/** Delay before the other engines are timed: the first image, for which the user waits, is probably done by then. */
 const FIRST_IMAGE_MS = 1000;
 
 class WorkerDetector implements Detector {
@@ -59,50 +61,50 @@ class WorkerDetector implements Detector {
   readonly contract;
   readonly modelBytes;
   settled: Promise<void> = Promise.resolve();
-  private contest: EngineContest | null = null;
+  private benchmark: EngineBenchmark | null = null;
   private process: EngineProcess;
   private disposed = false;
-  private readonly failed = new Set<EngineId>();
+  private readonly failedEngines = new Set<EngineId>();
   private recovery: Promise<void> | null = null;
 
   constructor(
     loaded: LoadedModel,
-    private readonly start: ConstructorParameters<typeof EngineContest>[0],
-    chosen: Chosen,
+    private readonly start: ConstructorParameters<typeof EngineBenchmark>[0],
+    started: StartedEngine,
     private readonly key: string | null,
     private readonly options: DetectorOptions,
   ) {
     this.contract = loaded.contract;
     this.modelBytes = loaded.bytes;
-    this.process = chosen.process;
-    this.choice = chosen.choice;
+    this.process = started.process;
+    this.choice = started.choice;
   }
 
-  /** Go over to the quickest engine when all have been timed. */
-  settle(contest: EngineContest): void {
-    this.contest = contest;
+  /** Switch to the fastest engine once the benchmark has timed all of them. */
+  switchAfter(benchmark: EngineBenchmark): void {
+    this.benchmark = benchmark;
     const later = new Promise<void>((resolve) => setTimeout(resolve, FIRST_IMAGE_MS));
-    this.settled = later.then(() => contest.finish()).then((chosen) => {
-      if (contest !== this.contest) return;
-      this.contest = null;
-      if (chosen.process !== this.process) this.process.retire();
-      this.process = chosen.process;
-      this.choice = chosen.choice;
-      const trial = this.choice.trials.find((one) => one.engine === this.choice.engine);
-      if (this.key) remember(this.key, { engine: this.choice.engine, milliseconds: trial?.milliseconds ?? 0 });
+    this.settled = later.then(() => benchmark.startFastest()).then((fastest) => {
+      if (benchmark !== this.benchmark) return;
+      this.benchmark = null;
+      if (fastest.process !== this.process) this.process.retire();
+      this.process = fastest.process;
+      this.choice = fastest.choice;
+      const trial = this.choice.trials.find(({ engine }) => engine === this.choice.engine);
+      if (this.key) rememberEngine(this.key, { engine: this.choice.engine, milliseconds: trial?.milliseconds ?? 0 });
     });
   }
 
   async detect(source: Source, options: DetectOptions = {}): Promise<DetectionResult> {
-    this.ensure();
+    this.throwIfDisposed();
     for (;;) {
       const { frame, transfer } = await toFrame(source);
       const { process } = this;
       try {
-        return await process.ask('detect', { frame, options }, transfer);
+        return await process.request('detect', { frame, options }, transfer);
       } catch (error) {
         if (this.disposed || !(error instanceof DetectorError) || error.code !== 'engine-failed') throw error;
-        // One recovery for all calls that were under way; each then tries again.
+        // All pending calls share one recovery, then each of them tries again.
         if (process === this.process) this.recovery ??= this.recover(error).finally(() => (this.recovery = null));
         await this.recovery;
       }
@@ -110,41 +112,41 @@ class WorkerDetector implements Detector {
   }
 
   memory(): Promise<MemoryUse> {
-    this.ensure();
-    return this.process.ask('memory', null);
+    this.throwIfDisposed();
+    return this.process.request('memory', null);
   }
 
   dispose(): void {
     this.disposed = true;
-    this.stopContest();
+    this.stopBenchmark();
     this.process.end();
   }
 
-  private stopContest(): void {
-    this.contest?.stop();
-    this.contest = null;
+  private stopBenchmark(): void {
+    this.benchmark?.stop();
+    this.benchmark = null;
   }
 
-  /** Another engine in place of one that stopped: a lost GPU, or a worker that the browser has ended. */
+  /** Replace an engine that stopped (the GPU was lost, or the browser ended the worker) by the fastest of the others. */
   private async recover(error: DetectorError): Promise<void> {
-    const lost = this.choice.engine;
-    this.failed.add(lost);
-    this.stopContest();
+    const stopped = this.choice.engine;
+    this.failedEngines.add(stopped);
+    this.stopBenchmark();
     this.process.end();
-    if (this.key) remember(this.key, null);
-    let chosen: Chosen;
+    if (this.key) rememberEngine(this.key, null);
+    let replacement: StartedEngine;
     try {
-      chosen = await new EngineContest(this.start, this.failed).finish();
+      replacement = await new EngineBenchmark(this.start, this.failedEngines).startFastest();
     } catch {
       throw error;
     }
-    if (this.disposed) chosen.process.end();
-    this.process = chosen.process;
-    this.choice = { ...chosen.choice, why: `${findEngine(lost)!.label} stopped. ${chosen.choice.why}` };
+    if (this.disposed) replacement.process.end();
+    this.process = replacement.process;
+    this.choice = { ...replacement.choice, reason: `${findEngine(stopped)!.label} stopped. ${replacement.choice.reason}` };
     this.options.onEngineChange?.(this.choice);
   }
 
-  private ensure(): void {
-    if (this.disposed) throw new DetectorError('disposed', 'This detector was disposed of.');
+  private throwIfDisposed(): void {
+    if (this.disposed) throw new DetectorError('disposed', 'This detector has been disposed.');
   }
 }

@@ -1,38 +1,41 @@
-/** What can go wrong, for a program to tell apart and a person to read. */
+/** Errors of the library: a code for programs, a message and a remedy for people. */
 
+/** Identifies the kind of a `DetectorError`. */
 export type ErrorCode =
-  /** The model cannot be fetched. */
+  /** The model cannot be downloaded. */
   | 'model-download'
-  /** No `.tflite` and no TF.js folder. */
+  /** The file is neither a `.tflite` nor a TF.js graph model. */
   | 'model-unknown'
-  /** Damaged, or cut short. */
+  /** The model is damaged or truncated. */
   | 'model-corrupt'
-  /** Not written by tfyolo: no contract inside. */
+  /** The model has no tfyolo contract: it was not exported by tfyolo. */
   | 'model-without-contract'
-  /** Of another task than detection. */
+  /** The model's task is not detection. */
   | 'model-task'
-  /** Inputs or outputs are not what the contract says. */
+  /** Shapes of inputs or outputs do not match the contract. */
   | 'model-shape'
-  /** This browser lacks the engine, or the engine cannot run this model. */
+  /** The browser does not support the engine, or the engine cannot run this model. */
   | 'engine-unavailable'
-  /** The engine stopped, and no other could go on. */
+  /** The engine stopped, and no other engine could replace it. */
   | 'engine-failed'
-  /** The source does not decode, or is empty. */
+  /** The image cannot be decoded, or is empty. */
   | 'image'
+  /** Out of memory. */
   | 'memory'
+  /** `dispose()` was called. */
   | 'disposed';
 
-/** Of a source that gives no pixels. */
+/** The error for an image that cannot be decoded. */
 export function undecodable(): DetectorError {
   return new DetectorError(
     'image',
-    'This image does not decode, or is empty.',
-    'Use a JPEG, PNG or WebP file, or wait until it has loaded.',
+    'This image cannot be decoded, or is empty.',
+    'Use a JPEG, PNG or WebP file, or wait until the image has loaded.',
   );
 }
 
 /**
- * An error that a person can act on.
+ * An error with a remedy.
  *
  * @example
  * try { await createDetector({ model: '/cells.tflite' }); }
@@ -44,7 +47,7 @@ export class DetectorError extends Error {
   constructor(
     readonly code: ErrorCode,
     message: string,
-    /** What to do, a sentence. */
+    /** The remedy, as a sentence; may be empty. */
     readonly fix = '',
   ) {
     super(message);

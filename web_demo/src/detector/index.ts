@@ -1,5 +1,5 @@
 /**
- * Detectors that tfyolo exported, in a browser.
+ * Runs detectors exported by tfyolo in a browser.
  *
  * @example
  * import { createDetector } from 'tfyolo-web';

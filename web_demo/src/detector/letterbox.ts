@@ -1,74 +1,80 @@
-/** Fitting an image into the network's input without changing its proportions, pixel for pixel as in Python. */
+/** Letterbox: resizes an image to the model's input with its aspect ratio kept; the same pixels as in Python. */
 
-/** Gray that YOLOv5 trains with. */
+/** Gray value of the padding that YOLOv5 is trained with. */
 export const PAD_VALUE = 114;
 
-/** Where an image lies in the input: a point (x, y) of the image is at `ratio * (x, y) + padXy` of the input. */
+/**
+ * Geometry of a letterboxed image: a point (x, y) of the image is at `ratio * (x, y) + padXy` in the input.
+ *
+ * Sizes are [height, width] in pixels.
+ */
 export interface Letterbox {
-  readonly imageHw: readonly [number, number];
-  readonly resizedHw: readonly [number, number];
-  readonly targetHw: readonly [number, number];
+  readonly imageSize: readonly [number, number];
+  readonly resizedSize: readonly [number, number];
+  readonly inputSize: readonly [number, number];
   readonly ratio: number;
-  /** Half of the padding, left and top; a half pixel where the padding is odd. */
+  /** Padding on the left and at the top in pixels; ends in .5 if the total padding is odd. */
   readonly padXy: readonly [number, number];
 }
 
-/** RGB or RGBA bytes, row by row. */
+/** An image as uint8 RGB or RGBA values, row by row. */
 export interface Pixels {
   readonly data: Uint8Array | Uint8ClampedArray;
   readonly width: number;
   readonly height: number;
-  /** Bytes of a pixel; those after the third are not read. */
+  /** Bytes per pixel; alpha is ignored. */
   readonly step: 3 | 4;
 }
 
-export function fitLetterbox(imageHw: readonly [number, number], targetHw: readonly [number, number]): Letterbox {
-  const ratio = Math.min(targetHw[0] / imageHw[0], targetHw[1] / imageHw[1]);
-  const side = (i: 0 | 1) => Math.max(roundHalfEven(imageHw[i] * ratio), 1);
-  const resizedHw = [side(0), side(1)] as const;
+/** Compute the geometry for an image size and an input size, both [height, width] in pixels. */
+export function fitLetterbox(imageSize: readonly [number, number], inputSize: readonly [number, number]): Letterbox {
+  const ratio = Math.min(inputSize[0] / imageSize[0], inputSize[1] / imageSize[1]);
+  const side = (i: 0 | 1) => Math.max(roundHalfEven(imageSize[i] * ratio), 1);
+  const resizedSize = [side(0), side(1)] as const;
   return {
-    imageHw,
-    resizedHw,
-    targetHw,
+    imageSize,
+    resizedSize,
+    inputSize,
     ratio,
-    padXy: [(targetHw[1] - resizedHw[1]) / 2, (targetHw[0] - resizedHw[0]) / 2],
+    padXy: [(inputSize[1] - resizedSize[1]) / 2, (inputSize[0] - resizedSize[0]) / 2],
   };
 }
 
-/** Left and top of the image in the input, in whole pixels: the smaller half of an odd padding. */
+/** Position of the image in the input in whole pixels; odd padding puts the extra pixel at the right and bottom. */
 export function cornerOf(box: Letterbox): { left: number; top: number } {
   return { left: Math.floor(box.padXy[0]), top: Math.floor(box.padXy[1]) };
 }
 
 /**
- * Resize into the middle of the input.
+ * Resize the image with bilinear interpolation into the center of the input.
  *
- * @param out RGB bytes of the input, `targetHw` large; written anew.
+ * @param out - uint8 RGB pixels of the input, (height, width, 3) of `inputSize`; overwritten.
  */
 export function applyLetterbox(box: Letterbox, image: Pixels, out: Uint8Array): void {
   out.fill(PAD_VALUE);
   const { left, top } = cornerOf(box);
-  const target: Target = { out, left, top, stride: box.targetHw[1] * 3 };
-  const [height, width] = box.resizedHw;
+  const target: Target = { out, left, top, stride: box.inputSize[1] * 3 };
+  const [height, width] = box.resizedSize;
   if (image.height === height && image.width === width) copy(image, target);
-  // OpenCV, too, averages where both sides are halved exactly.
+  // OpenCV also switches from bilinear interpolation to averaging if both sides are halved exactly.
   else if (image.height === 2 * height && image.width === 2 * width) halve(image, height, width, target);
   else resizeBilinear(image, height, width, target);
 }
 
-/** Corners (left, top, right, bottom) of the input, relative to its size, in pixels of the image, clipped to it. */
+/** Convert a box (left, top, right, bottom) from pixels of the input to pixels of the image, clipped to the image. */
 export function toImage(box: Letterbox, corners: readonly [number, number, number, number]) {
-  const [height, width] = box.imageHw;
-  const along = (x: number, pad: number, most: number) => Math.min(Math.max((x - pad) / box.ratio, 0), most);
+  const [height, width] = box.imageSize;
+  const scale = (x: number, pad: number, limit: number) => Math.min(Math.max((x - pad) / box.ratio, 0), limit);
   const [left, top, right, bottom] = corners;
   return [
-    along(left, box.padXy[0], width),
-    along(top, box.padXy[1], height),
-    along(right, box.padXy[0], width),
-    along(bottom, box.padXy[1], height),
+    scale(left, box.padXy[0], width),
+    scale(top, box.padXy[1], height),
+    scale(right, box.padXy[0], width),
+    scale(bottom, box.padXy[1], height),
   ] as const;
 }
 
+/** Where the resized image is written. */
 interface Target {
   readonly out: Uint8Array;
   readonly left: number;
@@ -99,38 +105,40 @@ function halve(image: Pixels, height: number, width: number, { out, left, top, s
 }
 
 /**
- * Where each output pixel reads, and the weights of the two it reads, in 1/2048.
+ * Source indices and weights of linear interpolation from a side of `from` pixels to a side of `to` pixels.
  *
- * @param whole beyond the border one pixel has all the weight; otherwise it is read twice. The same, but for rounding.
+ * @param clampWeights - beyond the border, give the border pixel the weight 1; otherwise both taps read the border pixel.
+ *   OpenCV does the former for columns and the latter for rows, and the two round differently.
+ * @returns per output pixel: two source indices, and two weights in units of 1/2048.
  */
-function taps(from: number, to: number, whole: boolean) {
+function taps(from: number, to: number, clampWeights: boolean) {
   const first = new Int32Array(to);
   const second = new Int32Array(to);
   const weight = new Int32Array(2 * to);
   const scale = 1 / (to / from);
   for (let i = 0; i < to; i++) {
-    let at = Math.fround((i + 0.5) * scale - 0.5);
-    const start = Math.floor(at);
-    at = Math.fround(at - start);
-    if (whole && (start < 0 || start >= from - 1)) at = 0;
+    const position = Math.fround((i + 0.5) * scale - 0.5);
+    const start = Math.floor(position);
+    let fraction = Math.fround(position - start);
+    if (clampWeights && (start < 0 || start >= from - 1)) fraction = 0;
     first[i] = Math.min(Math.max(start, 0), from - 1);
     second[i] = Math.min(start + 1, from - 1);
-    weight[2 * i] = roundHalfEven(Math.fround(1 - at) * 2048);
-    weight[2 * i + 1] = roundHalfEven(at * 2048);
+    weight[2 * i] = roundHalfEven(Math.fround(1 - fraction) * 2048);
+    weight[2 * i + 1] = roundHalfEven(fraction * 2048);
   }
   return { first, second, weight };
 }
 
-/** In OpenCV's whole numbers, so that a browser sees what Python sees. */
+/** Bilinear resize in OpenCV's fixed-point arithmetic, so that the model gets the same pixels as in Python. */
 function resizeBilinear(image: Pixels, height: number, width: number, target: Target): void {
   const { data, step } = image;
   const xs = taps(image.width, width, true);
   const ys = taps(image.height, height, false);
   const rows = [new Int32Array(width * 3), new Int32Array(width * 3)] as const;
-  const held = [-1, -1];
+  const cachedRows = [-1, -1]; // source rows in `rows`; consecutive output rows often share them
   const fill = (slot: 0 | 1, y: number) => {
-    if (held[slot] === y) return;
-    held[slot] = y;
+    if (cachedRows[slot] === y) return;
+    cachedRows[slot] = y;
     const row = rows[slot];
     const start = y * image.width * step;
     for (let x = 0, to = 0; x < width; x++) {
@@ -155,6 +163,7 @@ function resizeBilinear(image: Pixels, height: number, width: number, target: Ta
   }
 }
 
+/** Round to the nearest integer, ties to even, as Python's round(). */
 export function roundHalfEven(x: number): number {
   const low = Math.floor(x);
   const rest = x - low;

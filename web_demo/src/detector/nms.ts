@@ -1,94 +1,105 @@
-/** Non-maximum suppression with YOLOv5's options, as in Python's inference/nms.py. */
+/** Non-maximum suppression (NMS) with YOLOv5's options; the same results as tfyolo/inference/nms.py. */
 
-/** Boxes before suppression. */
+/** Boxes before NMS. */
 export interface Candidates {
   /** (n, 4): left, top, right, bottom in pixels of the input. */
   readonly boxesXyxyPx: Float32Array;
-  /** (n, classes) */
+  /** (n, numClasses): objectness times class score, 0..1. */
   readonly scores: Float32Array;
-  readonly classes: number;
+  readonly numClasses: number;
 }
 
-/** Boxes with a class each. */
-export interface Found {
+/** Detections as arrays: one class per box. */
+export interface DetectionArrays {
+  /** (n, 4): left, top, right, bottom in pixels of the input. */
   readonly boxesXyxyPx: Float32Array;
+  /** (n,): 0..1. */
   readonly scores: Float32Array;
-  readonly classes: Int32Array;
+  /** (n,) */
+  readonly classIds: Int32Array;
 }
 
 export interface NmsOptions {
-  /** Scores must exceed it. */
+  /** Confidence threshold: a score must exceed it. */
   readonly confidence: number;
-  /** Overlap beyond which the lower box goes. */
+  /** IoU threshold: above it, the box with the lower score is suppressed. */
   readonly iou: number;
-  /** Class indices to keep; all where null. */
-  readonly classes: readonly number[] | null;
+  /** Classes to keep; null keeps all. */
+  readonly classIds: readonly number[] | null;
+  /** Class-agnostic NMS: boxes of different classes suppress each other. */
   readonly agnostic: boolean;
+  /** One detection per class above the confidence threshold, instead of the best class only. */
   readonly multiLabel?: boolean;
+  /** Maximum number of detections per image. */
   readonly maxDetections: number;
 }
 
-/** Best candidates that are looked at, as in YOLOv5. */
+/** Only this many candidates with the highest scores enter NMS, as in YOLOv5. */
 const MAX_CANDIDATES = 30_000;
 
-export function nonMaxSuppression(candidates: Candidates, options: NmsOptions): Found {
-  const { scores, classes } = candidates;
-  const wanted = options.classes && new Set(options.classes);
+/**
+ * Run NMS on the candidates of one image.
+ *
+ * @returns detections sorted by descending score; equal scores keep the order of the candidates.
+ */
+export function nonMaxSuppression(candidates: Candidates, options: NmsOptions): DetectionArrays {
+  const { scores, numClasses } = candidates;
+  const allowed = options.classIds && new Set(options.classIds);
   const rows: number[] = [];
-  const labels: number[] = [];
-  const take = (row: number, label: number) => {
-    if (wanted && !wanted.has(label)) return;
+  const classIds: number[] = [];
+  const add = (row: number, classId: number) => {
+    if (allowed && !allowed.has(classId)) return;
     rows.push(row);
-    labels.push(label);
+    classIds.push(classId);
   };
-  for (let row = 0, at = 0; at < scores.length; row++, at += classes) {
+  for (let row = 0, offset = 0; offset < scores.length; row++, offset += numClasses) {
     let best = 0;
-    for (let c = 0; c < classes; c++) {
-      if (options.multiLabel && scores[at + c]! > options.confidence) take(row, c);
-      if (scores[at + c]! > scores[at + best]!) best = c;
+    for (let c = 0; c < numClasses; c++) {
+      if (options.multiLabel && scores[offset + c]! > options.confidence) add(row, c);
+      if (scores[offset + c]! > scores[offset + best]!) best = c;
     }
-    if (!options.multiLabel && scores[at + best]! > options.confidence) take(row, best);
+    if (!options.multiLabel && scores[offset + best]! > options.confidence) add(row, best);
   }
-  const score = Float32Array.from(rows, (row, i) => scores[row * classes + labels[i]!]!);
-  return greedy(candidates.boxesXyxyPx, rows, score, labels, options);
+  const rowScores = Float32Array.from(rows, (row, i) => scores[row * numClasses + classIds[i]!]!);
+  return greedyNms(candidates.boxesXyxyPx, rows, rowScores, classIds, options);
 }
 
 /**
- * What stricter options leave of detections whose graph has suppressed already.
+ * Apply stricter options to detections from a graph that contains NMS.
  *
- * Thresholds looser than the graph's change nothing: what it dropped is gone.
+ * Looser thresholds than those of the graph have no effect: the boxes that the graph suppressed are lost.
  */
-export function refine(found: Found, options: NmsOptions): Found {
+export function refine(detections: DetectionArrays, options: NmsOptions): DetectionArrays {
   const rows: number[] = [];
-  for (let i = 0; i < found.scores.length; i++) {
-    const kept = !options.classes || options.classes.includes(found.classes[i]!);
-    if (kept && found.scores[i]! > options.confidence) rows.push(i);
+  for (let i = 0; i < detections.scores.length; i++) {
+    const allowed = !options.classIds || options.classIds.includes(detections.classIds[i]!);
+    if (allowed && detections.scores[i]! > options.confidence) rows.push(i);
   }
   const pick = (values: Float32Array | Int32Array) => rows.map((row) => values[row]!);
-  return greedy(found.boxesXyxyPx, rows, Float32Array.from(pick(found.scores)), pick(found.classes), options);
+  return greedyNms(detections.boxesXyxyPx, rows, Float32Array.from(pick(detections.scores)), pick(detections.classIds), options);
 }
 
-/** Keep the boxes that no better box of their class overlaps too much; best first, of equals the earlier one. */
-function greedy(
+/** Greedy NMS: keep the best remaining box, suppress the boxes that overlap it too much, repeat. */
+function greedyNms(
   boxes: Float32Array,
   rows: readonly number[],
   scores: Float32Array,
-  labels: readonly number[],
+  classIds: readonly number[],
   options: NmsOptions,
-): Found {
+): DetectionArrays {
   let order = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b);
   order = order.slice(0, MAX_CANDIDATES);
   const kept: number[] = [];
-  const gone = new Uint8Array(order.length);
+  const suppressed = new Uint8Array(order.length);
   for (let i = 0; i < order.length && kept.length < options.maxDetections; i++) {
-    if (gone[i]) continue;
+    if (suppressed[i]) continue;
     const best = order[i]!;
     kept.push(best);
     for (let j = i + 1; j < order.length; j++) {
-      if (gone[j]) continue;
+      if (suppressed[j]) continue;
       const other = order[j]!;
-      if (!options.agnostic && labels[other] !== labels[best]) continue;
-      if (overlaps(boxes, rows[best]! * 4, rows[other]! * 4, options.iou)) gone[j] = 1;
+      if (!options.agnostic && classIds[other] !== classIds[best]) continue;
+      if (iouExceeds(boxes, rows[best]! * 4, rows[other]! * 4, options.iou)) suppressed[j] = 1;
     }
   }
   const out = new Float32Array(kept.length * 4);
@@ -96,17 +107,22 @@ function greedy(
   return {
     boxesXyxyPx: out,
     scores: Float32Array.from(kept, (i) => scores[i]!),
-    classes: Int32Array.from(kept, (i) => labels[i]!),
+    classIds: Int32Array.from(kept, (i) => classIds[i]!),
   };
 }
 
-/** In float32 like Python, so that both decide the same where an overlap is just the threshold. */
-function overlaps(boxes: Float32Array, a: number, b: number, iou: number): boolean {
+/**
+ * True if the IoU of the boxes at offsets `a` and `b` exceeds the threshold.
+ *
+ * Computed in float32 as in Python, so that both decide alike when the IoU equals the threshold. The comparison
+ * multiplies by the union instead of dividing, so boxes without area cause no division by zero.
+ */
+function iouExceeds(boxes: Float32Array, a: number, b: number, threshold: number): boolean {
   const f = Math.fround;
   const area = (i: number) => f(f(boxes[i + 2]! - boxes[i]!) * f(boxes[i + 3]! - boxes[i + 1]!));
   const width = f(Math.min(boxes[a + 2]!, boxes[b + 2]!) - Math.max(boxes[a]!, boxes[b]!));
   const height = f(Math.min(boxes[a + 3]!, boxes[b + 3]!) - Math.max(boxes[a + 1]!, boxes[b + 1]!));
-  const overlap = f(Math.max(width, 0) * Math.max(height, 0));
-  const union = f(f(area(a) + area(b)) - overlap);
-  return overlap > f(f(iou) * union);
+  const intersection = f(Math.max(width, 0) * Math.max(height, 0));
+  const union = f(f(area(a) + area(b)) - intersection);
+  return intersection > f(f(threshold) * union);
 }

@@ -1,13 +1,18 @@
-/** Turns a source into what a worker can be given. */
+/** Converts a source image to an object that can be sent to a worker. */
 
 import { undecodable } from './errors';
 import type { Frame } from './engines/serve';
 import type { Source } from './types';
 
-/** @throws DetectorError `image` where it does not decode, or is empty. */
+/**
+ * Convert a source to a frame.
+ *
+ * @returns the frame, and the objects to transfer (move) to the worker.
+ * @throws DetectorError `image` if the source cannot be decoded, or is empty.
+ */
 export async function toFrame(source: Source): Promise<{ frame: Frame; transfer: Transferable[] }> {
-  // ImageData goes as it is: a bitmap would change half-transparent pixels. A copy, since it is the caller's.
-  // A file is decoded in the worker.
+  // ImageData is copied, not transferred, because it belongs to the caller, and not converted to a bitmap, because
+  // premultiplied alpha would change semi-transparent pixels. Files are decoded in the worker.
   if (source instanceof ImageData || source instanceof Blob) return { frame: source, transfer: [] };
   try {
     const frame = await createImageBitmap(source);

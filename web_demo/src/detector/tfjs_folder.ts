@@ -1,19 +1,20 @@
-/** Reads what a TF.js folder says about itself: `userDefinedMetadata` of model.json. */
+/** Reads the contract of a TF.js model from `userDefinedMetadata` in its model.json. */
 
 import { type Contract, readContract } from './contract';
 import { DetectorError } from './errors';
 
-/** A graph model in memory, as TF.js' `getModelArtifactsForJSON` wants it. */
+/** A graph model in memory, in the form that TF.js' `getModelArtifactsForJSON` takes. */
 export interface TfjsModel {
-  /** The object in model.json. */
+  /** The parsed model.json. */
   readonly json: Record<string, unknown>;
-  /** All shards, one behind the other. */
+  /** All weight shards, concatenated in the order of the manifest. */
   readonly weights: ArrayBuffer;
 }
 
 /**
- * The contract and the names of the shards.
+ * Parse a model.json.
  *
+ * @returns the contract, the parsed JSON and the file names of the weight shards.
  * @throws DetectorError `model-unknown`, `model-without-contract`, `model-corrupt` or `model-task`.
  */
 export function readModelJson(text: string): { contract: Contract; json: Record<string, unknown>; shards: string[] } {
@@ -21,25 +22,25 @@ export function readModelJson(text: string): { contract: Contract; json: Record<
   try {
     json = JSON.parse(text);
   } catch {
-    throw new DetectorError('model-corrupt', 'model.json is no JSON.', 'Export the model again.');
+    throw new DetectorError('model-corrupt', 'model.json is not valid JSON.', 'Export the model again.');
   }
   const manifest = json?.weightsManifest;
   if (json?.format !== 'graph-model' || !Array.isArray(manifest))
     throw new DetectorError(
       'model-unknown',
-      'This is no TF.js graph model.',
-      'Write one with `tfyolo export --include tfjs`.',
+      'This is not a TF.js graph model.',
+      'Export one with `tfyolo export --include tfjs`.',
     );
-  const described = json.userDefinedMetadata?.tfyolo;
-  if (!described)
+  const metadata = json.userDefinedMetadata?.tfyolo;
+  if (!metadata)
     throw new DetectorError(
       'model-without-contract',
-      'This TF.js model does not say what it detects.',
-      'Write it with `tfyolo export --include tfjs`.',
+      'This TF.js model has no tfyolo metadata, so its class names are unknown.',
+      'Export it with `tfyolo export --include tfjs`.',
     );
   const shards = manifest.flatMap((group: any) => group?.paths ?? []);
-  // A shard lies beside model.json; an address of its own could be anywhere.
+  // Only plain file names are accepted: a path or a URL could point outside of the model's folder.
   if (!shards.every((name) => typeof name === 'string' && /^[\w.-]+$/.test(name)))
-    throw new DetectorError('model-corrupt', 'model.json names shards outside of its folder.', 'Export it again.');
-  return { contract: readContract(described), json, shards };
+    throw new DetectorError('model-corrupt', 'model.json refers to files outside of its folder.', 'Export the model again.');
+  return { contract: readContract(metadata), json, shards };
 }

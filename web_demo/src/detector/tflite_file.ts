@@ -1,41 +1,41 @@
-/** Reads what a `.tflite` file says about itself: tfyolo.json, in the zip archive behind the model. */
+/** Reads the contract of a `.tflite` file: tfyolo.json, in the zip archive appended to the model (TFLite metadata). */
 
 import { type Contract, readContract } from './contract';
 import { DetectorError } from './errors';
 
 const CONTRACT_FILE = 'tfyolo.json';
-/** No description is as long. */
-const MOST_BYTES = 8 << 20;
+/** Size limit of tfyolo.json, against zip bombs. */
+const MAX_BYTES = 8 << 20;
 
 /**
- * The contract of a `.tflite` that `tfyolo export` wrote.
+ * Read the contract of a `.tflite` exported by tfyolo.
  *
  * @throws DetectorError `model-unknown`, `model-corrupt`, `model-without-contract` or `model-task`.
  */
 export async function readTflite(bytes: Uint8Array): Promise<Contract> {
   if (bytes.length < 8 || text(bytes.subarray(4, 8)) !== 'TFL3')
-    throw new DetectorError('model-unknown', 'This is no TensorFlow Lite model.', 'Choose a `.tflite` file.');
+    throw new DetectorError('model-unknown', 'This is not a TensorFlow Lite model.', 'Choose a `.tflite` file.');
   const file = await readZipped(bytes, CONTRACT_FILE);
   if (!file)
     throw new DetectorError(
       'model-without-contract',
-      'This TensorFlow Lite model does not say what it detects, or its end is missing.',
-      'Write it with `tfyolo export --include tflite`.',
+      'This TensorFlow Lite model has no tfyolo metadata, or the file is truncated.',
+      'Export it with `tfyolo export --include tflite`.',
     );
   return readContract(text(file));
 }
 
-/** A file of the zip archive at the end of `bytes`; null if there is no such archive or file. */
-async function readZipped(bytes: Uint8Array, wanted: string): Promise<Uint8Array<ArrayBuffer> | null> {
+/** Content of the file `name` in the zip archive at the end of `bytes`; null if there is no archive or no such file. */
+async function readZipped(bytes: Uint8Array, name: string): Promise<Uint8Array<ArrayBuffer> | null> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // The end record is 22 bytes, and a comment of up to 65,535 may follow.
+  // The "end of central directory" record has 22 bytes, and a comment of up to 65,535 bytes may follow it.
   for (let end = bytes.length - 22; end >= Math.max(bytes.length - 65_557, 0); end--) {
     if (view.getUint32(end, true) !== 0x06054b50) continue;
     const count = view.getUint16(end + 10, true);
     const size = view.getUint32(end + 12, true);
-    // Offsets count from where the archive starts for its writer: the file's start, or the archive's own.
+    // Some zip writers count offsets from the start of the file, others from the start of the archive.
     const shift = end - size - view.getUint32(end + 16, true);
-    return readEntry(bytes, view, { at: end - size, count, shift }, wanted);
+    return readEntry(bytes, view, { at: end - size, count, shift }, name);
   }
   return null;
 }
@@ -44,7 +44,7 @@ async function readEntry(
   bytes: Uint8Array,
   view: DataView,
   directory: { at: number; count: number; shift: number },
-  wanted: string,
+  name: string,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
   try {
     let { at } = directory;
@@ -52,10 +52,10 @@ async function readEntry(
       if (view.getUint32(at, true) !== 0x02014b50) break;
       const [method, packed, unpacked] = [view.getUint16(at + 10, true), view.getUint32(at + 20, true), view.getUint32(at + 24, true)];
       const nameLength = view.getUint16(at + 28, true);
-      if (text(bytes.subarray(at + 46, at + 46 + nameLength)) === wanted) {
+      if (text(bytes.subarray(at + 46, at + 46 + nameLength)) === name) {
         const header = view.getUint32(at + 42, true) + directory.shift;
         const start = header + 30 + view.getUint16(header + 26, true) + view.getUint16(header + 28, true);
-        if (Math.max(packed, unpacked) > MOST_BYTES || start + packed > bytes.length) break;
+        if (Math.max(packed, unpacked) > MAX_BYTES || start + packed > bytes.length) break;
         const data = bytes.slice(start, start + packed);
         return method === 0 ? data : method === 8 ? await inflate(data, unpacked) : null;
       }
@@ -64,7 +64,7 @@ async function readEntry(
   } catch (error) {
     if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
   }
-  throw new DetectorError('model-corrupt', 'The description inside this model is damaged.', 'Export it again.');
+  throw new DetectorError('model-corrupt', 'The metadata inside this model is damaged.', 'Export the model again.');
 }
 
 async function inflate(data: Uint8Array<ArrayBuffer>, size: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -72,7 +72,7 @@ async function inflate(data: Uint8Array<ArrayBuffer>, size: number): Promise<Uin
   const out = new Uint8Array(size);
   let at = 0;
   for await (const chunk of stream as unknown as AsyncIterable<Uint8Array>) {
-    out.set(chunk, at); // a RangeError where there is more than was said
+    out.set(chunk, at); // throws RangeError if the data is longer than declared
     at += chunk.length;
   }
   return out;

@@ -1,58 +1,68 @@
-/** What the library takes and gives. */
+/** Types of the public API: options, results and the detector itself. */
 
 import type { Contract } from './contract';
 import type { EngineId } from './engines/table';
 
-/** A rectangle in pixels of the source: left, top, width, height. */
+/** A box in pixels of the source image. */
 export interface Box {
+  /** Left edge. */
   readonly x: number;
+  /** Top edge. */
   readonly y: number;
   readonly width: number;
   readonly height: number;
 }
 
+/** One detected object. */
 export interface Detection {
   readonly box: Box;
-  /** 0..1 */
+  /** Objectness times class score, 0..1. */
   readonly score: number;
+  /** Index into `Contract.classNames`. */
   readonly classId: number;
-  /** Name of the class, from the model. */
+  /** Name of the class. */
   readonly label: string;
 }
 
-/** Milliseconds. */
+/** Duration of each step for one image, in milliseconds. */
 export interface Timing {
-  /** Reading pixels, letterbox. */
+  /** Reading the pixels and letterboxing. */
   readonly preprocess: number;
-  /** The network, with the suppression that is inside the file. */
+  /** Running the model, including NMS if the graph contains it. */
   readonly inference: number;
-  /** Suppression that is not in the file, and back to pixels of the source. */
+  /** Decoding, NMS outside of the graph, and scaling boxes to the source image. */
   readonly postprocess: number;
 }
 
+/** Detections of one image. */
 export interface DetectionResult {
-  /** Best first. */
+  /** Sorted by descending score. */
   readonly detections: Detection[];
   readonly timing: Timing;
-  /** Size of the source in pixels. */
+  /** Width of the source image in pixels. */
   readonly width: number;
+  /** Height of the source image in pixels. */
   readonly height: number;
 }
 
+/** Options of one `detect` call. */
 export interface DetectOptions {
-  /** Lowest score; at least what the file's own suppression was exported with. Default 0.25. */
+  /** Confidence threshold, 0..1; values below the threshold inside the exported graph have no effect. Default: 0.25. */
   readonly confidence?: number;
-  /** Overlap beyond which the lower box of a class goes; at most what the file was exported with. Default 0.45. */
+  /**
+   * IoU threshold, 0..1, above which the lower-scoring box of a class is suppressed; values above the threshold inside
+   * the exported graph have no effect. Default: 0.45.
+   */
   readonly iou?: number;
-  /** Class indices to keep; all by default. */
-  readonly classes?: readonly number[];
-  /** Boxes of different classes suppress each other too. */
+  /** Class IDs to keep. Default: all. */
+  readonly classIds?: readonly number[];
+  /** Class-agnostic NMS: boxes of different classes suppress each other. Default: false. */
   readonly agnostic?: boolean;
-  /** Most boxes. Default 300. */
+  /** Maximum number of detections per image. Default: 300. */
   readonly maxDetections?: number;
 }
 
-/** Whatever can be drawn on a canvas. */
+/** An image: everything that a canvas can draw. */
 export type Source =
   | HTMLImageElement
   | SVGImageElement
@@ -64,65 +74,83 @@ export type Source =
   | VideoFrame
   | Blob;
 
-/** An address of a `.tflite` or a `model.json`, or the files themselves: one `.tflite`, or model.json and its shards. */
+/**
+ * A model: the URL of a `.tflite` file or of a TF.js `model.json`, the content of a `.tflite` file, or the files of a
+ * model (one `.tflite`, or model.json with its shards).
+ */
 export type ModelInput = string | URL | Blob | ArrayBuffer | readonly File[] | FileList;
 
+/** Progress of loading a model. */
 export interface Progress {
   readonly stage: 'download' | 'choose' | 'start';
-  /** Bytes, or engines. */
+  /** Bytes (`download`) or timed engines (`choose`) so far. */
   readonly done: number;
-  /** 0 where it is not known. */
+  /** Bytes or engines in total; 0 if unknown. */
   readonly total: number;
 }
 
+/** Options of `createDetector`. */
 export interface DetectorOptions {
   readonly model: ModelInput;
-  /** `auto` begins with the first that runs, times all that this browser has, and remembers the quickest. */
+  /**
+   * `auto` (the default) starts with the first engine that works, times all engines of this browser in the background,
+   * switches to the fastest and remembers it for the next visit.
+   */
   readonly engine?: EngineId | 'auto';
   readonly onProgress?: (progress: Progress) => void;
-  /** Folder of LiteRT's and TF.js' wasm files; where the library was built to expect them, by default. */
+  /** Folder with the wasm files of LiteRT and TF.js. Default: the folder of the page. */
   readonly wasmFolder?: string | URL;
-  /** Called when a running engine failed (a lost GPU, memory) and another went on in its place. */
+  /** Called when the running engine failed (GPU lost, out of memory) and another engine replaced it. */
   readonly onEngineChange?: (choice: EngineChoice) => void;
-  /** Forget what was remembered of this model's engines, and time them again. */
+  /** Ignore the remembered engine and time all engines again. Default: false. */
   readonly retime?: boolean;
 }
 
-/** What `auto` found out about one engine. */
+/** Result of timing one engine. */
 export interface EngineTrial {
   readonly engine: EngineId;
-  /** Median of some runs after a warm-up, in milliseconds; null if it was not run. */
+  /** Median inference time in milliseconds after a warm-up; null if the engine was not run. */
   readonly milliseconds: number | null;
-  /** Why it was not run, or why it failed. */
+  /** Why the engine was skipped or failed; null if it ran. */
   readonly reason: string | null;
 }
 
+/** The selected engine. */
 export interface EngineChoice {
   readonly engine: EngineId;
-  /** One sentence, to be shown. */
-  readonly why: string;
+  /** Why this engine was selected, as a sentence for the user. */
+  readonly reason: string;
+  /** One entry per timed engine; empty if the engine was requested by name or remembered. */
   readonly trials: readonly EngineTrial[];
 }
 
-/** Memory of the worker, where it can be known. */
+/** Memory that the worker uses. */
 export interface MemoryUse {
-  /** Live tensors of TF.js; 0 with LiteRT. */
+  /** Number of live TF.js tensors; 0 with LiteRT. */
   readonly tensors: number;
-  /** Bytes of the engine's tensors or of its wasm memory; null where it cannot be known. */
+  /** Bytes of TF.js tensors or of LiteRT's wasm memory; null if unknown. */
   readonly bytes: number | null;
 }
 
+/** A loaded model; created by `createDetector`. */
 export interface Detector {
-  /** What the model says about itself. */
+  /** Metadata of the model: class names, input size, thresholds. */
   readonly contract: Contract;
-  /** Bytes of the model. */
+  /** Size of the model in bytes. */
   readonly modelBytes: number;
-  /** With `auto`, of the first engine that ran, until all are timed. */
+  /** The engine in use. With `auto` it may change until `settled` resolves. */
   readonly choice: EngineChoice;
-  /** Resolves when `auto` has timed all engines and the quickest one runs; at once otherwise. */
+  /** Resolves when `auto` has timed all engines and the fastest one is in use; immediately for other engines. */
   readonly settled: Promise<void>;
-  /** Find objects. Throws `DetectorError`. Calls are answered one after the other. */
+  /**
+   * Detect objects in one image. Concurrent calls are processed one after the other.
+   *
+   * @returns detections with boxes in pixels of `source`.
+   * @throws DetectorError `image` if the source cannot be decoded, `disposed` after `dispose()`.
+   */
   detect(source: Source, options?: DetectOptions): Promise<DetectionResult>;
+  /** Memory that the worker uses now. */
   memory(): Promise<MemoryUse>;
+  /** End the worker and free its memory. */
   dispose(): void;
 }

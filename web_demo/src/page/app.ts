@@ -1,18 +1,18 @@
-/** The page: what is in index.html, wired to state, model and sources. */
+/** Entry point of the page: connects the elements of index.html to state, model and image sources. */
 
-import { Detecting } from './detecting';
-import { type FoundFile, sortFiles } from './files';
-import { goOffline } from './offline';
+import { DetectionLoop } from './detection_loop';
+import { type FileEntry, groupFiles } from './files';
+import { registerServiceWorker } from './service_worker';
 import { offerOutputs } from './output/actions';
 import { plural } from './format';
 import { Player } from './player';
-import { describeError } from './sentences';
-import { type ModelSource, OWN_MODEL, Session } from './session';
+import { describeError } from './messages';
+import { type ModelSource, DEFAULT_MODEL, Session } from './session';
 import { listenForFiles } from './sources/drop';
 import { listSamples } from './sources/stills';
 import { showSeek } from './sources/video';
 import { createStore, type Store } from './store';
-import { readAddress, writeAddress } from './url';
+import { readUrlSettings, writeUrlSettings } from './url';
 import { showAlerts } from './view/alerts';
 import { showClasses } from './view/classes';
 import { showLiveControls, showSliders } from './view/controls';
@@ -26,28 +26,28 @@ import { showTheme } from './view/theme';
 import { showThumbnails } from './view/thumbnails';
 import { showTiming } from './view/timing';
 
-/** Images in the strip. */
-const MOST_STILLS = 200;
-/** Browsers refuse addresses that change with every move of a slider. */
-const ADDRESS_MS = 300;
+/** Maximum number of images in the thumbnail strip. */
+const MAX_IMAGES = 200;
+/** Delay before the URL is updated: browsers limit history.replaceState() to some calls per second. */
+const URL_UPDATE_MS = 300;
 
 const store = createStore();
 const session = new Session(store);
 const stage = new Stage(store);
-const detecting = new Detecting(store, session);
-const player = new Player(store, detecting, byId<HTMLVideoElement>('video'));
+const detectionLoop = new DetectionLoop(store, session);
+const player = new Player(store, detectionLoop, byId<HTMLVideoElement>('video'));
 void start();
 
 async function start(): Promise<void> {
   showViews();
-  listenForFiles(takeFiles);
-  const { settings, problems } = readAddress(location.search, document.baseURI);
+  listenForFiles(openFiles);
+  const { settings, problems } = readUrlSettings(location.search, document.baseURI);
   store.send({ type: 'thresholds', confidence: settings.confidence, iou: settings.iou });
   for (const text of problems) store.send({ type: 'alert', text });
-  await goOffline();
+  await registerServiceWorker();
   void openSamples();
-  await session.load(settings.model === null ? OWN_MODEL : fromAddress(settings.model), settings.engine);
-  keepAddress(store);
+  await session.load(settings.model === null ? DEFAULT_MODEL : modelFromUrl(settings.model), settings.engine);
+  syncUrl(store);
 }
 
 function showViews(): void {
@@ -75,9 +75,9 @@ function showViews(): void {
     reject: (still, error) => player.reject(still, error),
   });
   offerOutputs(store);
-  // A bitmap holds memory until it is closed; all views have let go of it here.
+  // A bitmap holds memory until it is closed. This listener runs last, when no view uses the bitmap any more.
   store.listen((state, before) => {
-    if (state.image !== before.image) before.image?.shown.close();
+    if (state.image !== before.image) before.image?.bitmap.close();
   });
 }
 
@@ -88,24 +88,24 @@ async function openSamples(): Promise<void> {
     return store.send({ type: 'alert', text: describeError(error) });
   }
   const [first] = store.state.stills;
-  // The user may have been quicker.
+  // Unless the user has already opened something else.
   if (first && !store.state.source) await player.openStill(first.id);
 }
 
-function takeFiles(found: FoundFile<File>[]): void {
-  const { model, images, videos, others } = sortFiles(found);
+function openFiles(entries: FileEntry<File>[]): void {
+  const { model, images, videos, others } = groupFiles(entries);
   if (model) {
     void session.replace({ input: model.files, name: model.name, kind: model.kind });
     return;
   }
   if (others.length) {
     const names = others.length === 1 ? `“${others[0]!.name}” is` : `${plural(others.length, 'file')} are`;
-    const text = `${names} no image, video or model. Use JPEG, PNG, WebP, MP4, WebM, .tflite, or a TF.js folder.`;
+    const text = `${names} not an image, video or model. Use JPEG, PNG, WebP, MP4, WebM, .tflite, or a TF.js folder.`;
     store.send({ type: 'alert', text });
   }
-  const free = Math.max(MOST_STILLS - store.state.stills.length, 0);
+  const free = Math.max(MAX_IMAGES - store.state.stills.length, 0);
   if (images.length > free)
-    store.send({ type: 'alert', tone: 'notice', text: `The strip holds ${MOST_STILLS} images; the rest was left out.` });
+    store.send({ type: 'alert', tone: 'notice', text: `At most ${MAX_IMAGES} images can be open; the others were skipped.` });
   const stills = images.slice(0, free).map((file) => ({ title: file.name || 'Pasted image', source: file }));
   const first = store.state.nextId;
   if (stills.length) store.send({ type: 'add-stills', stills });
@@ -113,27 +113,27 @@ function takeFiles(found: FoundFile<File>[]): void {
   else if (stills.length) void player.openStill(first);
 }
 
-function fromAddress(model: string): ModelSource {
+function modelFromUrl(model: string): ModelSource {
   const { pathname } = new URL(model, document.baseURI);
   const name = pathname.slice(pathname.lastIndexOf('/') + 1).replaceAll('%20', ' ');
   return { input: model, name, kind: name.endsWith('.json') ? 'tfjs' : 'tflite' };
 }
 
-/** Write what the user changes into the page's address, so that it can be kept and sent. */
-function keepAddress(store: Store): void {
+/** Write the user's settings into the page's URL, so that it can be bookmarked and shared. */
+function syncUrl(store: Store): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  // What the page started with stays as it was written, mistakes included.
-  let kept = store.state;
+  // The initial query stays as the user wrote it, including invalid values, until a setting changes.
+  let last = store.state;
   store.listen((state) => {
     const { engine, confidence, iou, model } = state;
-    if (engine === kept.engine && confidence === kept.confidence && iou === kept.iou && model === kept.model) return;
-    kept = state;
+    if (engine === last.engine && confidence === last.confidence && iou === last.iou && model === last.model) return;
+    last = state;
     clearTimeout(timer);
     timer = setTimeout(() => {
       const { input } = session.source;
-      const named = session.source !== OWN_MODEL && typeof input === 'string' ? input : null;
-      const query = writeAddress(location.search, { model: named, engine, confidence, iou });
+      const url = session.source !== DEFAULT_MODEL && typeof input === 'string' ? input : null;
+      const query = writeUrlSettings(location.search, { model: url, engine, confidence, iou });
       history.replaceState(null, '', location.pathname + query + location.hash);
-    }, ADDRESS_MS);
+    }, URL_UPDATE_MS);
   });
 }

@@ -1,22 +1,23 @@
-/** One color per class, the same on every page load, and text that can be read on it. */
+/** One color per class, the same on every page load, in Python and in the Android app; and a readable text color on it. */
 
-/** Apart from each other for most eyes, and seen on dark and light images; further classes get hues in between. */
+/** Distinguishable with most kinds of color vision, and visible on dark and light images. */
 const PALETTE = [
   '#7c3aed', '#d13a12', '#0a6fc2', '#0c7d55', '#d0216a', '#96610f', '#0a7a86', '#9333b5', '#47730e', '#7a4a2b',
 ] as const;
-/** Steps of this angle never come back near to where they were. */
+/** Golden angle in degrees: multiples of it are spread evenly over the color wheel. */
 const GOLDEN_ANGLE = 137.508;
 
+/** Color of a class as `#rrggbb`: from the palette, then hues at multiples of the golden angle. */
 export function classColor(classId: number): string {
   return PALETTE[classId] ?? hsl((classId * GOLDEN_ANGLE) % 360, 0.72, classId % 2 ? 0.38 : 0.46);
 }
 
-/** Black or white, whichever contrasts more. */
+/** Text color for a background: black or white, whichever has the higher contrast. */
 export function textColor(background: string): '#000000' | '#ffffff' {
   return contrast(background, '#ffffff') >= contrast(background, '#000000') ? '#ffffff' : '#000000';
 }
 
-/** Ratio of WCAG 2, from 1 to 21. */
+/** Contrast ratio of two `#rrggbb` colors, 1 to 21. Source: WCAG 2, "contrast ratio". */
 export function contrast(a: string, b: string): number {
   const [light, dark] = [luminance(a), luminance(b)].sort((x, y) => y - x) as [number, number];
   return (light + 0.05) / (dark + 0.05);

@@ -1,46 +1,48 @@
-/** Tells what a heap of dropped files is. */
+/** Groups files that the user dropped or chose: a model, or images and videos. */
 
-export interface SortedFiles<F> {
-  /** One `.tflite`, or model.json and what lies beside it; null if there is none. */
+export interface GroupedFiles<F> {
+  /** One `.tflite`, or a model.json with all files of its folder; null if there is no model. */
   readonly model: { readonly name: string; readonly kind: 'tflite' | 'tfjs'; readonly files: readonly F[] } | null;
   readonly images: readonly F[];
   readonly videos: readonly F[];
   readonly others: readonly F[];
 }
 
-/** A file with its folder, which drops and folder inputs tell in different ways. */
-export interface FoundFile<F> {
+/** A file and its path; drag and drop and folder inputs report paths in different ways. */
+export interface FileEntry<F> {
   readonly file: F;
-  /** With slashes; its last part is the file's name. */
+  /** Relative path with slashes; ends with the file name. */
+
   readonly path: string;
+  /** MIME type; empty if unknown. */
   readonly type: string;
 }
 
 const IMAGE = /\.(jpe?g|png|webp|gif|bmp|avif)$/i;
 const VIDEO = /\.(mp4|m4v|mov|webm|mkv|ogv|avi)$/i;
 
-/** A model takes its folder with it: images beside a model.json are of no interest. */
-export function sortFiles<F>(found: readonly FoundFile<F>[]): SortedFiles<F> {
-  const files = found.filter(({ path }) => !nameOf(path).startsWith('.'));
-  const nothing = { images: [], videos: [], others: [] };
-  const lite = files.find(({ path }) => /\.tflite$/i.test(path));
-  if (lite) return { model: { name: nameOf(lite.path), kind: 'tflite', files: [lite.file] }, ...nothing };
-  const description = files.find(({ path }) => nameOf(path) === 'model.json');
-  if (description) {
-    const folder = folderOf(description.path);
-    const beside = files.filter(({ path }) => folderOf(path) === folder);
+/** Group files by kind. If they contain a model, all other files are ignored: a model folder may contain images. */
+export function groupFiles<F>(entries: readonly FileEntry<F>[]): GroupedFiles<F> {
+  const files = entries.filter(({ path }) => !nameOf(path).startsWith('.'));
+  const noOthers = { images: [], videos: [], others: [] };
+  const tflite = files.find(({ path }) => /\.tflite$/i.test(path));
+  if (tflite) return { model: { name: nameOf(tflite.path), kind: 'tflite', files: [tflite.file] }, ...noOthers };
+  const modelJson = files.find(({ path }) => nameOf(path) === 'model.json');
+  if (modelJson) {
+    const folder = folderOf(modelJson.path);
+    const siblings = files.filter(({ path }) => folderOf(path) === folder);
     const name = folder ? nameOf(folder) : 'model.json';
-    return { model: { name, kind: 'tfjs', files: beside.map(({ file }) => file) }, ...nothing };
+    return { model: { name, kind: 'tfjs', files: siblings.map(({ file }) => file) }, ...noOthers };
   }
-  const is = (kind: 'image' | 'video', ending: RegExp) => (one: FoundFile<F>) =>
-    one.type.startsWith(`${kind}/`) || ending.test(one.path);
+  const is = (kind: 'image' | 'video', extension: RegExp) => (entry: FileEntry<F>) =>
+    entry.type.startsWith(`${kind}/`) || extension.test(entry.path);
   const [isImage, isVideo] = [is('image', IMAGE), is('video', VIDEO)];
-  const pick = (wanted: (one: FoundFile<F>) => boolean) => files.filter(wanted).map(({ file }) => file);
+  const pick = (matches: (entry: FileEntry<F>) => boolean) => files.filter(matches).map(({ file }) => file);
   return {
     model: null,
     images: pick(isImage),
-    videos: pick((one) => !isImage(one) && isVideo(one)),
-    others: pick((one) => !isImage(one) && !isVideo(one)),
+    videos: pick((entry) => !isImage(entry) && isVideo(entry)),
+    others: pick((entry) => !isImage(entry) && !isVideo(entry)),
   };
 }
 

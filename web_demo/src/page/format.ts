@@ -1,12 +1,13 @@
-/** Numbers and counts as people read them. */
+/** Formats numbers and counts for display. */
 
 import type { Detection, Progress } from '../detector';
 
+/** "1 file", "2 files"; `several` is the plural if it is irregular. */
 export function plural(count: number, one: string, several = `${one}s`): string {
   return `${count} ${count === 1 ? one : several}`;
 }
 
-/** Decimal units, as file managers and download dialogs show them. */
+/** Bytes in decimal units (1 kB = 1000 bytes), as file managers show them. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
@@ -23,7 +24,7 @@ export function formatClock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }
 
-/** How many of each class, by class index. */
+/** Number of detections per class ID. */
 export function countByClass(detections: readonly Pick<Detection, 'classId'>[]): Map<number, number> {
   const counts = new Map<number, number>();
   for (const { classId } of detections) counts.set(classId, (counts.get(classId) ?? 0) + 1);

@@ -1,7 +1,8 @@
-/** Asks as often as they like, work for one at a time. */
+/** Rate limiting: one task at a time, or one call per period. */
 
 /**
- * Wrap a task: while it runs, further requests are one request, served when it is done.
+ * Wrap an asynchronous task so that it never runs twice at the same time: calls made while it runs are merged into one
+ * more run after it.
  *
  * @example
  * const detect = latest(async () => show(await detector.detect(image, settings())));
@@ -27,7 +28,7 @@ export function latest(task: () => Promise<void>): () => void {
   };
 }
 
-/** Call with the newest value at once, then at most once every `period()` milliseconds. */
+/** Wrap a callback: the first call is immediate, later calls pass the newest value at most once per `period()` milliseconds. */
 export function throttle<T>(call: (value: T) => void, period: () => number): (value: T) => void {
   let timer: ReturnType<typeof setTimeout> | null = null;
   let next: { value: T } | null = null;

@@ -1,14 +1,14 @@
-/** Switches between images, camera and video. */
+/** Switches between still images, camera and video. */
 
-import type { Detecting } from './detecting';
+import type { DetectionLoop } from './detection_loop';
 import {
   CAMERA_ENDED,
   describeCameraError,
   describeError,
   describeVideoError,
-  NO_CAMERA_HERE,
-} from './sentences';
-import { type CameraWish, describeStream, hasCameraApi, listCameras, openCamera, stopStream } from './sources/camera';
+  CAMERA_NEEDS_HTTPS,
+} from './messages';
+import { type CameraRequest, describeStream, hasCameraApi, listCameras, openCamera, stopStream } from './sources/camera';
 import { playLive } from './sources/live';
 import { openImage } from './sources/stills';
 import { attachVideo } from './sources/video';
@@ -16,26 +16,26 @@ import { isLive, type Still } from './state';
 import type { Store } from './store';
 
 export class Player {
-  /** Ends what plays, and frees it. */
+  /** Stops the current camera or video and frees it; null if none is playing. */
   private stop: (() => void) | null = null;
-  /** Counts what was asked for: of two that overlap the later one wins. */
-  private turn = 0;
+  /** Number of the newest request: when an older one completes, its result is dropped. */
+  private requestId = 0;
   private lastStill: number | null = null;
   private facing: 'user' | 'environment' = 'user';
 
   constructor(
     private readonly store: Store,
-    private readonly detecting: Detecting,
+    private readonly detectionLoop: DetectionLoop,
     private readonly video: HTMLVideoElement,
   ) {}
 
   async openStill(id: number): Promise<void> {
-    const turn = ++this.turn;
-    const still = this.store.state.stills.find((one) => one.id === id);
+    const requestId = ++this.requestId;
+    const still = this.store.state.stills.find(({ id: other }) => other === id);
     if (!still) return;
     try {
       const image = await openImage(still);
-      if (turn !== this.turn) return image.shown.close();
+      if (requestId !== this.requestId) return image.bitmap.close();
       this.stopLive();
       this.lastStill = id;
       this.store.send({ type: 'source', source: { kind: 'still', id } });
@@ -45,22 +45,22 @@ export class Player {
     }
   }
 
-  /** Take an image that does not open out of the strip. */
+  /** Remove an image that cannot be opened from the strip, and show the error. */
   reject(still: Still, error: unknown): void {
-    // Its thumbnail has failed, too.
+    // Already removed: the image and its thumbnail both fail.
     if (!this.store.state.stills.includes(still)) return;
     this.store.send({ type: 'remove-still', id: still.id });
     this.store.send({ type: 'alert', text: describeError(error) });
   }
 
   openVideo(file: File): void {
-    this.turn++;
+    this.requestId++;
     this.stopLive();
     const detach = attachVideo(this.video, file);
     this.play('video', file.name, detach, (error) =>
       this.video.error || (error as Error).name === 'NotSupportedError'
         ? this.store.send({ type: 'alert', text: describeVideoError(file.name) })
-        : this.detecting.fail(error),
+        : this.detectionLoop.fail(error),
     );
   }
 
@@ -73,17 +73,17 @@ export class Player {
     void this.startCamera({ facing: this.facing === 'user' ? 'environment' : 'user' });
   }
 
-  async startCamera(wish: CameraWish): Promise<void> {
-    const turn = ++this.turn;
-    if (!hasCameraApi()) return this.store.send({ type: 'alert', text: NO_CAMERA_HERE });
-    // Phones open one camera at a time.
+  async startCamera(request: CameraRequest): Promise<void> {
+    const requestId = ++this.requestId;
+    if (!hasCameraApi()) return this.store.send({ type: 'alert', text: CAMERA_NEEDS_HTTPS });
+    // Phones can open only one camera at a time.
     if (this.store.state.source?.kind === 'camera') this.stopLive();
     try {
-      const stream = await openCamera(wish);
-      if (turn !== this.turn) return stopStream(stream);
+      const stream = await openCamera(request);
+      if (requestId !== this.requestId) return stopStream(stream);
       this.stopLive();
       const { id, facing } = describeStream(stream);
-      this.facing = 'facing' in wish ? wish.facing : facing;
+      this.facing = 'facing' in request ? request.facing : facing;
       this.video.srcObject = stream;
       stream.getVideoTracks()[0]!.onended = () => {
         this.store.send({ type: 'alert', text: CAMERA_ENDED });
@@ -93,10 +93,10 @@ export class Player {
         this.video.srcObject = null;
         stopStream(stream);
       };
-      this.play('camera', 'Camera', free, (error) => this.detecting.fail(error));
+      this.play('camera', 'Camera', free, (error) => this.detectionLoop.fail(error));
       this.store.send({ type: 'cameras', cameras: await listCameras(), camera: id });
     } catch (error) {
-      if (turn !== this.turn) return;
+      if (requestId !== this.requestId) return;
       this.store.send({ type: 'alert', text: describeCameraError(error) });
       this.backToStill();
     }
@@ -107,7 +107,7 @@ export class Player {
     if (!source || source.kind === 'still') return;
     const paused = !source.paused;
     if (paused) this.video.pause();
-    else void this.video.play().catch((error) => this.detecting.fail(error));
+    else void this.video.play().catch((error) => this.detectionLoop.fail(error));
     this.store.send({ type: 'pause', paused });
   }
 
@@ -120,7 +120,7 @@ export class Player {
     };
     this.store.send({ type: 'source', source: { kind, name, paused: false } });
     void playLive(this.video, name, controller.signal, {
-      onFrame: (image) => this.detecting.detectFrame(image, () => !controller.signal.aborted),
+      onFrame: (image) => this.detectionLoop.detectFrame(image, () => !controller.signal.aborted),
       onError: (error) => {
         onError(error);
         this.backToStill();

@@ -1,32 +1,32 @@
-/** The model that runs, and the one that is to take its place. */
+/** Loads models, and keeps the current detector running until its replacement has started. */
 
 import { createDetector, type Detector, DetectorError, type EngineId, ENGINES, type ModelInput, type ModelKind } from '../detector';
-import { describeError, START_FAILED } from './sentences';
+import { describeError, NO_MODEL_RUNNING } from './messages';
 import type { Store } from './store';
 
-/** A model and where it came from. */
+/** A model that can be loaded. */
 export interface ModelSource {
   readonly input: ModelInput;
-  /** Shown. */
+  /** Name shown to the user. */
   readonly name: string;
   readonly kind: ModelKind;
 }
 
-/** The model that the page brings along. */
-export const OWN_MODEL: ModelSource = { input: 'models/default.tflite', name: 'default.tflite', kind: 'tflite' };
+/** The model that is part of the page. */
+export const DEFAULT_MODEL: ModelSource = { input: 'models/default.tflite', name: 'default.tflite', kind: 'tflite' };
 
 export class Session {
   /** Null until a model has started. */
   detector: Detector | null = null;
-  /** What `detector` came from, or should have. */
-  source: ModelSource = OWN_MODEL;
-  private turn = 0;
+  /** Source of `detector`, or of the model that should run. */
+  source: ModelSource = DEFAULT_MODEL;
+  private requestId = 0; // number of the newest load; results of older ones are dropped
 
   constructor(private readonly store: Store) {}
 
-  /** Start a model; if it fails, the one before goes on. */
+  /** Load a model. If that fails, the current one stays in use. */
   async load(source: ModelSource, engine: EngineId | 'auto', retime = false): Promise<void> {
-    const turn = ++this.turn;
+    const requestId = ++this.requestId;
     const { store } = this;
     const before = store.state.engine;
     store.send({ type: 'load', engine });
@@ -36,14 +36,14 @@ export class Session {
         engine,
         retime,
         onProgress: (progress) => {
-          if (turn === this.turn) store.send({ type: 'progress', progress });
+          if (requestId === this.requestId) store.send({ type: 'progress', progress });
         },
         onEngineChange: (choice) => {
           if (detector === this.detector) store.send({ type: 'engine-changed', choice });
         },
       });
-      // Another one was asked for meanwhile.
-      if (turn !== this.turn) return detector.dispose();
+      // Another model was requested in the meantime.
+      if (requestId !== this.requestId) return detector.dispose();
       this.detector?.dispose();
       this.detector = detector;
       this.source = source;
@@ -53,43 +53,43 @@ export class Session {
         if (detector === this.detector) store.send({ type: 'engine-settled', choice: detector.choice });
       });
     } catch (error) {
-      if (turn === this.turn) await this.goOn(source, engine, before, error);
+      if (requestId === this.requestId) await this.fallBack(source, engine, before, error);
     }
   }
 
-  /** A model of the user's: with the engine of before, if it is one for such files. */
+  /** Load a model of the user, with the selected engine if it supports the model's format. */
   replace(source: ModelSource): Promise<void> {
-    return this.load(source, fitting(this.store.state.engine, source));
+    return this.load(source, compatibleEngine(this.store.state.engine, source));
   }
 
   restart(engine: EngineId | 'auto', retime = false): Promise<void> {
     return this.load(this.source, engine, retime);
   }
 
-  /** The detector cannot go on. */
-  lose(error: unknown): void {
+  /** Unload the model after its engine failed, and show the error. */
+  unload(error: unknown): void {
     this.detector?.dispose();
     this.detector = null;
-    this.store.send({ type: 'engine-lost', text: `${describeError(error)} ${START_FAILED}` });
+    this.store.send({ type: 'engine-lost', text: `${describeError(error)} ${NO_MODEL_RUNNING}` });
   }
 
-  /** After a failure: with the model that runs, or with what the address does not ask for, or not at all. */
-  private async goOn(source: ModelSource, engine: EngineId | 'auto', before: EngineId | 'auto', error: unknown) {
+  /** After a failed load: keep the running model; else try the `auto` engine, then the default model; else report the error. */
+  private async fallBack(source: ModelSource, engine: EngineId | 'auto', before: EngineId | 'auto', error: unknown) {
     const { store } = this;
     const text = describeError(error);
     const running = this.detector !== null;
-    const ofEngine = error instanceof DetectorError && error.code.startsWith('engine-');
-    if (!running && ofEngine && engine !== 'auto') {
-      store.send({ type: 'alert', text: `${text} The quickest one is taken instead.` });
+    const isEngineError = error instanceof DetectorError && error.code.startsWith('engine-');
+    if (!running && isEngineError && engine !== 'auto') {
+      store.send({ type: 'alert', text: `${text} The fastest engine is used instead.` });
       await this.load(source, 'auto');
-    } else if (!running && source !== OWN_MODEL && !store.state.model) {
-      store.send({ type: 'alert', text: `${text} The page’s own model runs meanwhile.` });
-      await this.load(OWN_MODEL, fitting(engine, OWN_MODEL));
-    } else store.send({ type: 'not-loaded', engine: before, running, text: running ? text : `${text} ${START_FAILED}` });
+    } else if (!running && source !== DEFAULT_MODEL && !store.state.model) {
+      store.send({ type: 'alert', text: `${text} The default model is used instead.` });
+      await this.load(DEFAULT_MODEL, compatibleEngine(engine, DEFAULT_MODEL));
+    } else store.send({ type: 'not-loaded', engine: before, running, text: running ? text : `${text} ${NO_MODEL_RUNNING}` });
   }
 }
 
-/** The engine, if it runs such files. */
-function fitting(engine: EngineId | 'auto', { kind }: ModelSource): EngineId | 'auto' {
-  return ENGINES.some((one) => one.id === engine && one.kind === kind) ? engine : 'auto';
+/** The engine if it supports the model's format, otherwise `auto`. */
+function compatibleEngine(engine: EngineId | 'auto', { kind }: ModelSource): EngineId | 'auto' {
+  return ENGINES.some(({ id, kind: supported }) => id === engine && supported === kind) ? engine : 'auto';
 }

@@ -1,44 +1,49 @@
-/** All that the page knows, and how it changes: a reducer without side effects. */
+/** The state of the page and its reducer, a pure function from state and action to the next state. */
 
 import type { Contract, Detection, DetectionResult, EngineChoice, EngineId, Progress } from '../detector';
 
 export const DEFAULTS = { confidence: 0.25, iou: 0.45 } as const;
-/** Times of this many frames give the rate. */
+/** Number of frames over which the frame rate is averaged. */
 const FRAMES = 30;
-/** Older sentences go. */
-const MOST_ALERTS = 3;
+/** Maximum number of visible alerts; older ones are removed. */
+const MAX_ALERTS = 3;
 
+/** The loaded model. */
 export interface Model {
   readonly contract: Contract;
+  /** Size in bytes. */
   readonly bytes: number;
-  /** Name of the file or folder it came from. */
+  /** Name of the model's file or folder. */
   readonly file: string;
 }
 
-/** An image of the strip. */
+/** A still image in the thumbnail strip. */
 export interface Still {
   readonly id: number;
   readonly title: string;
-  /** Address of a sample, or the user's file. */
+  /** URL of a sample, or a file of the user. */
   readonly source: string | Blob;
 }
 
-/** What is shown and detected in. Its owner closes `shown` when another takes its place. */
+/** The displayed image. The owner closes `bitmap` when the image is replaced. */
 export interface SourceImage {
   readonly name: string;
+  /** Full-resolution width in pixels. */
   readonly width: number;
+  /** Full-resolution height in pixels. */
   readonly height: number;
-  /** At most some megapixels. */
-  readonly shown: ImageBitmap;
-  /** The file of an image, in full resolution; null for frames, which are shown as they are. */
+  /** Pixels for display; downscaled if the image is very large. */
+  readonly bitmap: ImageBitmap;
+  /** The image file at full resolution; null for frames of a camera or video. */
   readonly blob: Blob | null;
 }
 
-/** What to detect in: what is shown, unless that is a smaller copy. */
-export function fullResolution({ shown, blob, width }: SourceImage): ImageBitmap | Blob {
-  return blob && shown.width < width ? blob : shown;
+/** The image at full resolution, for detection: the file if the bitmap is downscaled, otherwise the bitmap. */
+export function fullResolution({ bitmap, blob, width }: SourceImage): ImageBitmap | Blob {
+  return blob && bitmap.width < width ? blob : bitmap;
 }
 
+/** Where the displayed image comes from. */
 export type Source =
   | { readonly kind: 'still'; readonly id: number }
   | { readonly kind: 'camera' | 'video'; readonly name: string; readonly paused: boolean };
@@ -60,10 +65,11 @@ export interface State {
   readonly progress: Progress | null;
   readonly model: Model | null;
   readonly choice: EngineChoice | null;
-  /** What the user asked for. */
+  /** The engine that the user selected. */
   readonly engine: EngineId | 'auto';
-  /** What the user asked for; `thresholds` gives what the model allows of it. */
+  /** Confidence threshold that the user selected; `thresholds` limits it to what the model supports. */
   readonly confidence: number;
+  /** IoU threshold that the user selected; limited in the same way. */
   readonly iou: number;
   readonly hiddenClasses: ReadonlySet<number>;
   readonly stills: readonly Still[];
@@ -71,14 +77,15 @@ export interface State {
   readonly cameras: readonly Camera[];
   readonly camera: string;
   readonly image: SourceImage | null;
-  /** Of `image`, all classes. */
+  /** Detections in `image`, of all classes. */
   readonly result: DetectionResult | null;
-  /** When the last frames were done, in milliseconds. */
+  /** Completion times of the most recent frames, in milliseconds (performance.now()). */
   readonly frameTimes: readonly number[];
   readonly alerts: readonly Alert[];
   readonly nextId: number;
 }
 
+/** Everything that can change the state. */
 export type Action =
   | { readonly type: 'load'; readonly engine: EngineId | 'auto' }
   | { readonly type: 'progress'; readonly progress: Progress }
@@ -119,6 +126,7 @@ export const INITIAL: State = {
   nextId: 1,
 };
 
+/** The state after an action; the same object if nothing changed. */
 export function reduce(state: State, action: Action): State {
   switch (action.type) {
     case 'load':
@@ -131,7 +139,7 @@ export function reduce(state: State, action: Action): State {
     case 'progress':
       return { ...state, progress: action.progress };
     case 'loaded': {
-      const sameClasses = state.model?.contract.names.join('\n') === action.model.contract.names.join('\n');
+      const sameClasses = state.model?.contract.classNames.join('\n') === action.model.contract.classNames.join('\n');
       return {
         ...state,
         phase: 'ready',
@@ -150,8 +158,8 @@ export function reduce(state: State, action: Action): State {
     case 'engine-settled':
       return { ...state, choice: action.choice };
     case 'engine-changed':
-      // The engine that was asked for does not run any more: from now on the page chooses.
-      return withAlert({ ...state, choice: action.choice, engine: 'auto' }, 'notice', action.choice.why);
+      // The selected engine no longer works, so the selection falls back to `auto`.
+      return withAlert({ ...state, choice: action.choice, engine: 'auto' }, 'notice', action.choice.reason);
     case 'engine-lost':
       return withAlert({ ...state, phase: 'error' }, 'error', action.text);
     case 'thresholds':
@@ -192,45 +200,47 @@ export function reduce(state: State, action: Action): State {
 
 function withAlert(state: State, tone: Alert['tone'], text: string): State {
   const others = state.alerts.filter((alert) => alert.text !== text);
-  const alerts = [...others, { id: state.nextId, tone, text }].slice(-MOST_ALERTS);
+  const alerts = [...others, { id: state.nextId, tone, text }].slice(-MAX_ALERTS);
   return { ...state, alerts, nextId: state.nextId + 1 };
 }
 
-export interface Bounds {
+/** Smallest and largest value of each threshold slider. */
+export interface ThresholdBounds {
   readonly confidence: readonly [number, number];
   readonly iou: readonly [number, number];
 }
 
-/** Where the sliders may stand: suppression inside the file has dropped what lies beyond its own thresholds. */
-export function bounds(model: Model | null): Bounds {
-  const inside = model?.contract.inside;
-  // In whole hundredths, inwards.
-  const least = inside ? Math.min(Math.ceil(inside.confidence * 100 - 1e-6) / 100, 0.99) : 0.01;
-  const most = inside ? Math.min(Math.floor(inside.iou * 100 + 1e-6) / 100, 0.95) : 0.95;
-  return { confidence: [Math.max(least, 0.01), 0.99], iou: [Math.min(0.05, most), most] };
+/** Bounds of the sliders: NMS inside the graph has already dropped everything beyond its own thresholds. */
+export function thresholdBounds(model: Model | null): ThresholdBounds {
+  const embeddedNms = model?.contract.embeddedNms;
+  // Rounded inwards to the slider's step of 0.01.
+  const minConfidence = embeddedNms ? Math.min(Math.ceil(embeddedNms.confidence * 100 - 1e-6) / 100, 0.99) : 0.01;
+  const maxIou = embeddedNms ? Math.min(Math.floor(embeddedNms.iou * 100 + 1e-6) / 100, 0.95) : 0.95;
+  return { confidence: [Math.max(minConfidence, 0.01), 0.99], iou: [Math.min(0.05, maxIou), maxIou] };
 }
 
-/** What to detect with. */
+/** The thresholds to detect with: those that the user selected, clamped to the bounds. */
 export function thresholds(state: Pick<State, 'model' | 'confidence' | 'iou'>): { confidence: number; iou: number } {
-  const { confidence, iou } = bounds(state.model);
+  const { confidence, iou } = thresholdBounds(state.model);
   return { confidence: clamp(state.confidence, confidence), iou: clamp(state.iou, iou) };
 }
 
-function clamp(value: number, [least, most]: readonly [number, number]): number {
-  return Math.min(Math.max(value, least), most);
+function clamp(value: number, [min, max]: readonly [number, number]): number {
+  return Math.min(Math.max(value, min), max);
 }
 
-/** Detections of the classes that are switched on. */
+/** Detections of the classes that are not hidden. */
 export function visibleDetections(state: Pick<State, 'result' | 'hiddenClasses'>): readonly Detection[] {
   const all = state.result?.detections ?? [];
-  return state.hiddenClasses.size ? all.filter((one) => !state.hiddenClasses.has(one.classId)) : all;
+  return state.hiddenClasses.size ? all.filter(({ classId }) => !state.hiddenClasses.has(classId)) : all;
 }
 
+/** True for camera and video. */
 export function isLive(state: Pick<State, 'source'>): boolean {
   return state.source !== null && state.source.kind !== 'still';
 }
 
-/** Null until there are two. */
+/** Frame rate from completion times in milliseconds; null for fewer than two frames. */
 export function framesPerSecond(times: readonly number[]): number | null {
   const span = times.length > 1 ? times.at(-1)! - times[0]! : 0;
   return span > 0 ? ((times.length - 1) * 1000) / span : null;

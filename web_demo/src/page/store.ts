@@ -1,4 +1,4 @@
-/** Holds the state and tells of changes. */
+/** Holds the state and notifies listeners of changes. */
 
 import { type Action, INITIAL, reduce, type State } from './state';
 
@@ -7,32 +7,32 @@ export type Listener = (state: State, before: State) => void;
 export interface Store {
   readonly state: State;
   send(action: Action): void;
-  /** Listeners are called in the order in which they came, at once for the first time. */
+  /** Add a listener; it is called immediately, then after every change, in the order of registration. */
   listen(listener: Listener): void;
 }
 
 export function createStore(initial: State = INITIAL): Store {
   let state = initial;
   const listeners: Listener[] = [];
-  // An action of a listener waits until all have seen the change before it.
-  const waiting: Action[] = [];
-  let telling = false;
+  // Actions that listeners send are queued until all listeners have seen the current change.
+  const queue: Action[] = [];
+  let notifying = false;
   return {
     get state() {
       return state;
     },
     send(action) {
-      waiting.push(action);
-      if (telling) return;
-      telling = true;
+      queue.push(action);
+      if (notifying) return;
+      notifying = true;
       try {
-        for (let next = waiting.shift(); next; next = waiting.shift()) {
+        for (let next = queue.shift(); next; next = queue.shift()) {
           const before = state;
           state = reduce(before, next);
           if (state !== before) for (const listener of listeners) listener(state, before);
         }
       } finally {
-        telling = false;
+        notifying = false;
       }
     },
     listen(listener) {

@@ -1,10 +1,10 @@
-/** Settings in the page's address: ?model= ?engine= ?conf= ?iou= */
+/** Settings in the page's URL: ?model= ?engine= ?conf= ?iou= */
 
 import { type EngineId, ENGINES } from '../detector';
 import { DEFAULTS } from './state';
 
-export interface AddressSettings {
-  /** Null for the model that the page brings along. */
+export interface UrlSettings {
+  /** URL of the model; null for the default model. */
   readonly model: string | null;
   readonly engine: EngineId | 'auto';
   readonly confidence: number;
@@ -12,11 +12,12 @@ export interface AddressSettings {
 }
 
 /**
- * Read the settings; what is wrong falls back to the default, and a sentence says so.
+ * Read the settings. Each invalid value is replaced by its default and reported in `problems`.
  *
- * @param base address of the page: models of other addresses are refused, as they would see who looks.
+ * @param base - URL of the page. Models from other origins are rejected: a shared link must not make the page contact
+ *   another host.
  */
-export function readAddress(search: string, base: string): { settings: AddressSettings; problems: string[] } {
+export function readUrlSettings(search: string, base: string): { settings: UrlSettings; problems: string[] } {
   const values = new URLSearchParams(search);
   const problems: string[] = [];
   return {
@@ -30,16 +31,16 @@ export function readAddress(search: string, base: string): { settings: AddressSe
   };
 }
 
-/** The address's query with these settings; defaults are left out, parameters of others stay. */
-export function writeAddress(search: string, settings: AddressSettings): string {
+/** The query with these settings; defaults are omitted, unrelated parameters are kept. */
+export function writeUrlSettings(search: string, settings: UrlSettings): string {
   const values = new URLSearchParams(search);
-  const put = (name: string, value: string | number | null, otherwise: string | number | null) =>
-    value === otherwise ? values.delete(name) : values.set(name, String(value));
+  const put = (name: string, value: string | number | null, fallback: string | number | null) =>
+    value === fallback ? values.delete(name) : values.set(name, String(value));
   put('model', settings.model, null);
   put('engine', settings.engine, 'auto');
   put('conf', settings.confidence, DEFAULTS.confidence);
   put('iou', settings.iou, DEFAULTS.iou);
-  // A slash may stand in a query, and reads better.
+  // Slashes are allowed in a query and are easier to read than %2F.
   const text = values.toString().replaceAll('%2F', '/');
   return text ? `?${text}` : '';
 }
@@ -49,8 +50,8 @@ function readModel(text: string | null, base: string, problems: string[]): strin
   const address = URL.canParse(text, base) ? new URL(text, base) : null;
   if (address && /^https?:$/.test(address.protocol) && address.origin === new URL(base).origin) return text;
   problems.push(
-    `A model is only loaded from this page’s own address, and ?model=${quoted(text)} names another. ` +
-      'Download it and drop it here; the page’s own model runs meanwhile.',
+    `Models can only be loaded from this page’s own host, but ?model=${quoted(text)} is on another host. ` +
+      'Download the model and drop it here. The default model is used instead.',
   );
   return null;
 }
@@ -59,18 +60,18 @@ function readEngine(text: string | null, problems: string[]): EngineId | 'auto' 
   if (!text || text === 'auto') return 'auto';
   const engine = ENGINES.find(({ id }) => id === text);
   if (engine) return engine.id;
-  const known = ENGINES.map((one) => one.id).join(', ');
-  problems.push(`There is no engine named ${quoted(text)}, so the quickest one is taken. Known are auto, ${known}.`);
+  const known = ENGINES.map(({ id }) => id).join(', ');
+  problems.push(`There is no engine named ${quoted(text)}, so the fastest engine is used. Available: auto, ${known}.`);
   return 'auto';
 }
 
-function readFraction(values: URLSearchParams, name: string, otherwise: number, problems: string[]): number {
+function readFraction(values: URLSearchParams, name: string, fallback: number, problems: string[]): number {
   const text = values.get(name);
-  if (text === null) return otherwise;
+  if (text === null) return fallback;
   const value = text.trim() === '' ? NaN : Number(text);
   if (value >= 0 && value <= 1) return value;
-  problems.push(`?${name}=${quoted(text)} is no number from 0 to 1, so ${otherwise} is taken. Move the slider to change it.`);
-  return otherwise;
+  problems.push(`?${name}=${quoted(text)} is not a number from 0 to 1, so ${fallback} is used. Use the slider to change it.`);
+  return fallback;
 }
 
 function quoted(text: string): string {

@@ -1,4 +1,4 @@
-/** What docs/web.md names: engines at 320 in one run, the first detection, and the bytes of the first load. */
+/** Measures the figures in docs/web.md: engines at 320 pixels in one run, time to the first detection, and bytes of the first load. */
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -43,11 +43,11 @@ test('engines', { timeout: 10 * SLOW_MS }, async () => {
     [ROWS, RUNS] as const,
   );
   const medians = times.map(median);
-  const one = medians[1]!;
-  console.log(`\nmedian of ${RUNS} images at 320, with suppression, in ${browser.version()}:`);
+  const baseline = medians[1]!;
+  console.log(`\nmedian of ${RUNS} images at 320, including NMS, in ${browser.version()}:`);
   ROWS.forEach(([engine, model], i) => {
     const label = ENGINES.find(({ id }) => id === engine)!.label;
-    console.log(`  ${medians[i]!.toFixed(1).padStart(7)} ms  ${(medians[i]! / one).toFixed(2).padStart(5)} x  ${label}, ${model.split('/')[0]}`);
+    console.log(`  ${medians[i]!.toFixed(1).padStart(7)} ms  ${(medians[i]! / baseline).toFixed(2).padStart(5)} x  ${label}, ${model.split('/')[0]}`);
   });
   await browser.close();
   await server.close();
@@ -59,7 +59,7 @@ test('first detection', { timeout: 10 * SLOW_MS }, async () => {
   const times: number[] = [];
   let files = new Set<string>();
   for (let i = 0; i < VISITS; i++) {
-    const browser = await launch(); // a new profile: nothing is cached
+    const browser = await launch(); // a new profile, so that nothing is cached
     const page = await (await browser.newContext()).newPage();
     files = new Set();
     page.context().on('request', (request) => files.add(new URL(request.url()).pathname));

@@ -1,4 +1,4 @@
-/** Debian's Chromium, and what tests do with the page. */
+/** Helpers for browser tests: launches Chromium, opens pages and reads detections. */
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,40 +9,40 @@ import { afterAll, beforeAll } from 'vitest';
 
 import { MODELS, serve, type TestServer } from './server';
 
-/** Emulated GPUs on a busy machine take a minute for their first image. */
+/** Timeout for slow steps: an emulated GPU on a busy machine takes a minute for its first image. */
 export const SLOW_MS = 240_000;
 
-export interface Found {
+export interface SavedDetection {
   readonly label: string;
   readonly classId: number;
   readonly score: number;
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
 }
 
-/** WebGPU is off on Linux unless asked for; GPUs are emulated. */
-export function launch(...more: string[]): Promise<Browser> {
+/** Launch Chromium. WebGPU is enabled explicitly, because it is off by default on Linux; GPUs are emulated. */
+export function launch(...extraArgs: string[]): Promise<Browser> {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
   if (!fs.existsSync(executablePath)) throw new Error(`no ${executablePath}: apt-get install chromium, or set CHROMIUM`);
   return chromium.launch({
     executablePath,
-    args: ['--no-sandbox', '--enable-unsafe-webgpu', '--disable-background-networking', '--disable-component-update', ...more],
+    args: ['--no-sandbox', '--enable-unsafe-webgpu', '--disable-background-networking', '--disable-component-update', ...extraArgs],
   });
 }
 
-/** A browser and a server for the tests of one file. */
-export function browserAndServer(...more: string[]): { browser: Browser; server: TestServer } {
-  const both = {} as { browser: Browser; server: TestServer };
+/** One browser and one server, shared by the tests of a file. */
+export function browserAndServer(...extraArgs: string[]): { browser: Browser; server: TestServer } {
+  const fixtures = {} as { browser: Browser; server: TestServer };
   beforeAll(async () => {
-    [both.browser, both.server] = await Promise.all([launch(...more), serve()]);
+    [fixtures.browser, fixtures.server] = await Promise.all([launch(...extraArgs), serve()]);
   });
   afterAll(async () => {
-    await both.browser?.close();
-    await both.server?.close();
+    await fixtures.browser?.close();
+    await fixtures.server?.close();
   });
-  return both;
+  return fixtures;
 }
 
-/** A page that fails the test if it throws, breaks its policy, or asks another host for anything. */
+/** Open a page and record uncaught errors, Content-Security-Policy violations and requests to other hosts. */
 export async function open(
   browser: Browser,
   url: string,
@@ -50,31 +50,31 @@ export async function open(
   context?: BrowserContext,
 ): Promise<Page> {
   const page = await (context ?? (await browser.newContext(options))).newPage();
-  const wrong: string[] = [];
-  faults.set(page, wrong);
-  page.on('pageerror', (error) => wrong.push(String(error)));
+  const problems: string[] = [];
+  problemsByPage.set(page, problems);
+  page.on('pageerror', (error) => problems.push(String(error)));
   page.on('console', (message) => {
-    if (/Content.Security.Policy/i.test(message.text())) wrong.push(message.text());
+    if (/Content.Security.Policy/i.test(message.text())) problems.push(message.text());
   });
   page.on('request', (request) => {
-    if (!request.url().startsWith(new URL(url).origin) && !/^(blob|data):/.test(request.url())) wrong.push(request.url());
+    if (!request.url().startsWith(new URL(url).origin) && !/^(blob|data):/.test(request.url())) problems.push(request.url());
   });
   await page.goto(url);
   return page;
 }
 
-const faults = new WeakMap<Page, string[]>();
+const problemsByPage = new WeakMap<Page, string[]>();
 
-export function faultsOf(page: Page): string[] {
-  return faults.get(page) ?? [];
+export function problemsOf(page: Page): string[] {
+  return problemsByPage.get(page) ?? [];
 }
 
 export async function ready(page: Page): Promise<void> {
   await page.waitForFunction(() => document.documentElement.dataset.state === 'ready', null, { timeout: SLOW_MS });
 }
 
-/** Choose one of the test's photographs, and wait for what is found in it. */
-export async function detect(page: Page, image: string): Promise<Found[]> {
+/** Open a test image in the page, and wait for its detections. */
+export async function detect(page: Page, image: string): Promise<SavedDetection[]> {
   await page.setInputFiles('#file', path.join(MODELS, image));
   await page.waitForFunction(
     (name) => document.documentElement.dataset.image === name && document.documentElement.dataset.state === 'ready',
@@ -84,8 +84,8 @@ export async function detect(page: Page, image: string): Promise<Found[]> {
   return saved(page);
 }
 
-/** What `Save JSON` saves. */
-export async function saved(page: Page): Promise<Found[]> {
+/** The detections in the file that `Save JSON` downloads. */
+export async function saved(page: Page): Promise<SavedDetection[]> {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save-json')]);
   return JSON.parse(fs.readFileSync(await download.path(), 'utf8')).detections;
 }

@@ -1,11 +1,11 @@
-/** A hundred frames of a fake camera: memory stays flat, and the page never blocks. */
+/** During a hundred frames of a fake camera, memory use does not grow and the main thread is never blocked. */
 
 import { expect, test } from 'vitest';
 
-import { browserAndServer, faultsOf, open, ready, SLOW_MS } from './browser';
+import { browserAndServer, problemsOf, open, ready, SLOW_MS } from './browser';
 
 const FRAMES = 100;
-/** A task of the page that takes longer is felt; inference in the page would make one of each frame. */
+/** Longer main-thread tasks are noticeable; inference on the main thread would cause one per frame. */
 const LONG_TASK_MS = 50;
 
 const fixtures = browserAndServer(
@@ -24,17 +24,17 @@ test.each([
   await page.click('#camera');
   await page.waitForFunction(() => !document.querySelector<HTMLElement>('#fps')!.hidden, null, { timeout: SLOW_MS });
   const frames = async () => Number((await page.getAttribute('html', 'data-frames')) ?? 0);
-  const until = (n: number) =>
+  const untilFrame = (n: number) =>
     page.waitForFunction((n) => Number(document.documentElement.dataset.frames) >= n, n, { timeout: SLOW_MS });
   const heap = () =>
     page.evaluate(() => {
       (globalThis as any).gc();
       return (performance as any).memory.usedJSHeapSize as number;
     });
-  await until((await frames()) + 10);
+  await untilFrame((await frames()) + 10);
   const before = await heap();
   await fixtures.browser.startTracing(page, { categories: ['toplevel'] });
-  await until((await frames()) + FRAMES);
+  await untilFrame((await frames()) + FRAMES);
   const trace = JSON.parse((await fixtures.browser.stopTracing()).toString());
   expect((await heap()) - before).toBeLessThan(2 * 2 ** 20);
   const tasks = mainThreadTasksMs(trace.traceEvents);
@@ -44,7 +44,7 @@ test.each([
   const paused = await frames();
   await page.waitForTimeout(500);
   expect((await frames()) - paused).toBeLessThanOrEqual(1);
-  expect(faultsOf(page)).toEqual([]);
+  expect(problemsOf(page)).toEqual([]);
   await page.context().close();
 });
 
@@ -53,7 +53,7 @@ interface TraceEvent {
   readonly ph: string;
   readonly pid: number;
   readonly tid: number;
-  /** Microseconds of the thread. */
+  /** CPU time of the thread in microseconds. */
   readonly tdur?: number;
   readonly args: { readonly name?: string };
 }

@@ -1,4 +1,4 @@
-/** The built library in a page of somebody else's: README.md's example, every kind of source, failures. */
+/** The built library in a minimal page: README.md's example, all kinds of sources, and errors. */
 
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
@@ -26,8 +26,8 @@ beforeAll(async () => {
         workers.push(this);
       }
     };
-    (globalThis as any).load = (model: string, more: object) =>
-      (globalThis as any).createDetector({ model: `models-of-tests/${model}`, wasmFolder: '/library/', ...more });
+    (globalThis as any).load = (model: string, options: object) =>
+      (globalThis as any).createDetector({ model: `models-of-tests/${model}`, wasmFolder: '/library/', ...options });
     (globalThis as any).fetchImage = async () => (await fetch('models-of-tests/BloodImage_00007.png')).blob();
   });
 }, SLOW_MS);
@@ -36,8 +36,8 @@ afterAll(async () => {
   await server?.close();
 });
 
-test('all kinds of sources give the same', async () => {
-  const found = await page.evaluate(async () => {
+test('all kinds of sources give the same detections', async () => {
+  const results = await page.evaluate(async () => {
     const { load, fetchImage } = globalThis as any;
     const detector = await load('int8-builtin.tflite', { engine: 'litert-wasm' });
     const blob: Blob = await fetchImage();
@@ -61,34 +61,34 @@ test('all kinds of sources give the same', async () => {
     detector.dispose();
     return results;
   });
-  const { blob, ...others } = found;
+  const { blob, ...others } = results;
   expect(JSON.parse(blob!)[0].length).toBeGreaterThan(5);
   for (const [name, result] of Object.entries(others)) expect(result, name).toBe(blob);
 });
 
-test('options keep less', async () => {
-  const [all, sure, one, few] = await page.evaluate(async () => {
+test('options filter detections', async () => {
+  const [all, confident, oneClass, few] = await page.evaluate(async () => {
     const { load, fetchImage } = globalThis as any;
     const detector = await load('int8-none.tflite', { engine: 'litert-wasm' });
     const blob = await fetchImage();
-    const found = [];
-    for (const options of [{}, { confidence: 0.7 }, { classes: [2] }, { maxDetections: 3 }])
-      found.push((await detector.detect(blob, options)).detections);
+    const results = [];
+    for (const options of [{}, { confidence: 0.7 }, { classIds: [2] }, { maxDetections: 3 }])
+      results.push((await detector.detect(blob, options)).detections);
     detector.dispose();
-    return found;
+    return results;
   });
-  expect(sure).toEqual(all.filter((one: any) => one.score > 0.7));
-  expect(one).toEqual(all.filter((one: any) => one.classId === 2));
+  expect(confident).toEqual(all.filter((detection: any) => detection.score > 0.7));
+  expect(oneClass).toEqual(all.filter((detection: any) => detection.classId === 2));
   expect(few).toEqual(all.slice(0, 3));
   expect(all[0]).toMatchObject({ label: expect.stringMatching(/RBC|WBC|Platelets/), classId: expect.any(Number) });
 });
 
-test('auto times the engines, says why, and remembers', async () => {
+test('auto times the engines, gives a reason, and remembers the fastest', async () => {
   const [first, second, again] = await page.evaluate(async () => {
     const { load } = globalThis as any;
     const choices = [];
-    for (const more of [{}, {}, { retime: true }]) {
-      const detector = await load('int8-none.tflite', more);
+    for (const options of [{}, {}, { retime: true }]) {
+      const detector = await load('int8-none.tflite', options);
       await detector.settled;
       choices.push(detector.choice);
       detector.dispose();
@@ -100,41 +100,41 @@ test('auto times the engines, says why, and remembers', async () => {
   expect(Math.min(...timed.map((trial: any) => trial.milliseconds))).toBe(
     timed.find((trial: any) => trial.engine === first.engine).milliseconds,
   );
-  expect(first.why).toMatch(/the quickest of \d/);
-  expect(first.trials.find((trial: any) => trial.engine === 'litert-webgpu').reason).toMatch(/emulated|no WebGPU|no GPU/);
-  expect(second).toMatchObject({ engine: first.engine, trials: [], why: expect.stringContaining('before') });
+  expect(first.reason).toMatch(/the fastest of \d/);
+  expect(first.trials.find((trial: any) => trial.engine === 'litert-webgpu').reason).toMatch(/emulated|not support WebGPU|no GPU/);
+  expect(second).toMatchObject({ engine: first.engine, trials: [], reason: expect.stringContaining('earlier visit') });
   expect(again.trials.length).toBeGreaterThanOrEqual(2);
 });
 
-test('detection begins with the first engine, and moves to the quickest', async () => {
-  const { early, late, begun, settled } = await page.evaluate(async () => {
+test('detection starts with the first engine, and switches to the fastest', async () => {
+  const { early, late, first, settled } = await page.evaluate(async () => {
     const { load, fetchImage } = globalThis as any;
     const detector = await load('int8-none.tflite', { retime: true });
     const blob = await fetchImage();
-    const begun = detector.choice;
+    const first = detector.choice;
     const early = (await detector.detect(blob)).detections;
     await detector.settled;
     const late = (await detector.detect(blob)).detections;
     const settled = detector.choice;
     detector.dispose();
-    // A detector that is gone before all are timed leaves nothing running.
+    // Disposing a detector during the benchmark ends all of its workers.
     const short = await load('int8-none.tflite', { retime: true });
     short.dispose();
     await short.settled;
-    return { early, late, begun, settled };
+    return { early, late, first, settled };
   });
-  expect(begun.trials.filter((trial: any) => trial.milliseconds !== null).length).toBe(1);
-  expect(begun.why).toContain('while others are timed');
+  expect(first.trials.filter((trial: any) => trial.milliseconds !== null).length).toBe(1);
+  expect(first.reason).toContain('while the others are timed');
   expect(settled.trials.length).toBe(3);
   expect(early.length).toBeGreaterThan(5);
   expect(late).toEqual(early);
 });
 
-test('another engine goes on when one stops', async () => {
-  const { found, before, after, told } = await page.evaluate(async () => {
+test('another engine takes over when one stops', async () => {
+  const { found, before, after, changed } = await page.evaluate(async () => {
     const { load, fetchImage, workers } = globalThis as any;
-    let told: any = null;
-    const detector = await load('int8-none.tflite', { engine: 'litert-wasm', onEngineChange: (choice: any) => (told = choice) });
+    let changed: any = null;
+    const detector = await load('int8-none.tflite', { engine: 'litert-wasm', onEngineChange: (choice: any) => (changed = choice) });
     const blob = await fetchImage();
     const before = detector.choice.engine;
     const lost = detector.detect(blob);
@@ -142,49 +142,49 @@ test('another engine goes on when one stops', async () => {
     const found = (await lost).detections.length;
     const after = detector.choice;
     detector.dispose();
-    return { found, before, after, told };
+    return { found, before, after, changed };
   });
   expect(found).toBeGreaterThan(5);
   expect(before).toBe('litert-wasm');
   expect(after.engine).not.toBe(before);
-  expect(told).toEqual(after);
-  expect(after.why).toContain('stopped');
+  expect(changed).toEqual(after);
+  expect(after.reason).toContain('stopped');
 });
 
 test.each([
-  ['is not there', 'nothing.tflite', {}, 'model-download'],
-  ['is cut short', 'cut.tflite', {}, 'model-without-contract'],
-  ['is spoilt', 'spoilt.tflite', { engine: 'litert-wasm' }, 'model-corrupt'],
+  ['does not exist', 'nothing.tflite', {}, 'model-download'],
+  ['is truncated', 'cut.tflite', {}, 'model-without-contract'],
+  ['is damaged', 'spoilt.tflite', { engine: 'litert-wasm' }, 'model-corrupt'],
   ['has another task', 'task.tflite', {}, 'model-task'],
-  ['has another shape than it says', 'shape.tflite', {}, 'model-shape'],
+  ['has another input shape than its metadata', 'shape.tflite', {}, 'model-shape'],
   ['is an image', 'odd.png', {}, 'model-unknown'],
   ['has no contract', 'bare_web_model/model.json', {}, 'model-without-contract'],
-  ['runs on other engines', 'int8-none.tflite', { engine: 'tfjs-wasm' }, 'engine-unavailable'],
-  ['runs on no engine of this name', 'int8-none.tflite', { engine: 'none such' }, 'engine-unavailable'],
-])('a model that %s', async (_, model, more, code) => {
+  ['needs other engines', 'int8-none.tflite', { engine: 'tfjs-wasm' }, 'engine-unavailable'],
+  ['gets an unknown engine', 'int8-none.tflite', { engine: 'none such' }, 'engine-unavailable'],
+])('a model that %s', async (_, model, options, code) => {
   const error = await page.evaluate(
-    async ([model, more]) => {
+    async ([model, options]) => {
       try {
-        await (globalThis as any).load(model, more);
+        await (globalThis as any).load(model, options);
         return null;
       } catch (error: any) {
         return { name: error.name, code: error.code, message: error.message, fix: error.fix };
       }
     },
-    [model, more] as const,
+    [model, options] as const,
   );
   expect(error).toMatchObject({ name: 'DetectorError', code });
   expect(error!.message).toMatch(/^[A-Z`].*\.$/s);
   expect(error!.fix).toMatch(/\.$/);
 });
 
-test('sources that do not decode, and a detector that is gone', async () => {
+test('errors of undecodable sources and of a disposed detector', async () => {
   const codes = await page.evaluate(async () => {
     const { load } = globalThis as any;
     const detector = await load('int8-none.tflite', { engine: 'litert-wasm' });
     const codes: string[] = [];
     const note = (error: any) => codes.push(error.code);
-    await detector.detect(new Blob(['no image'])).catch(note);
+    await detector.detect(new Blob(['not an image'])).catch(note);
     await detector.detect(new Image()).catch(note);
     detector.dispose();
     await detector.detect(new ImageData(8, 8)).catch(note);
@@ -196,7 +196,7 @@ test('sources that do not decode, and a detector that is gone', async () => {
 test.each([
   ['int8-builtin.tflite', 'litert-wasm'],
   ['int8-builtin_web_model/model.json', 'tfjs-wasm'],
-])('a hundred frames of %s leave memory as it was', { timeout: SLOW_MS }, async (model, engine) => {
+])('memory use does not grow during a hundred frames of %s', { timeout: SLOW_MS }, async (model, engine) => {
   const [before, after] = await page.evaluate(
     async ([model, engine]) => {
       const detector = await (globalThis as any).load(model, { engine });
@@ -220,7 +220,7 @@ test.each([
   expect(before.bytes).toBeGreaterThan(1e6);
 });
 
-test('without the headers one thread runs', async () => {
+test('without COOP and COEP headers a single thread is used', async () => {
   const plain = await serve(false);
   const other = await open(browser, `${plain.url}bare.html`);
   await ready(other);

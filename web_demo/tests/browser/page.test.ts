@@ -1,4 +1,4 @@
-/** The page as a person meets it. */
+/** The built page in a browser, operated as a user would. */
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 
-import { browserAndServer, detect, faultsOf, launch, open, ready, saved, SLOW_MS } from './browser';
+import { browserAndServer, detect, problemsOf, launch, open, ready, saved, SLOW_MS } from './browser';
 import { MODELS, REPOSITORY, serve } from './server';
 
 const MODEL = 'int8-builtin.tflite';
@@ -15,48 +15,48 @@ const SCREENSHOTS = path.join(REPOSITORY, 'web_demo/screenshots');
 
 const fixtures = browserAndServer();
 
-/** Runs with a page that is ready, and checks that nothing went wrong unseen. */
+/** Run an action on a loaded page, then check that no errors or requests to other hosts occurred. */
 async function withPage(action: (page: Page) => Promise<void>, query = `?${ONE_THREAD}`, options = {}): Promise<void> {
   const page = await open(fixtures.browser, fixtures.server.url + query, options);
   await ready(page);
   await detected(page);
   await action(page);
-  expect(faultsOf(page)).toEqual([]);
+  expect(problemsOf(page)).toEqual([]);
   await page.context().close();
 }
 
-const detected = (page: Page, least = 1) =>
-  page.waitForFunction((n) => Number(document.documentElement.dataset.detections) >= n, least, { timeout: SLOW_MS });
+const detected = (page: Page, minimum = 1) =>
+  page.waitForFunction((n) => Number(document.documentElement.dataset.detections) >= n, minimum, { timeout: SLOW_MS });
 const count = async (page: Page) => Number(await page.getAttribute('html', 'data-detections'));
 const alertOf = async (page: Page) => {
   await page.waitForFunction(() => document.querySelector('#alert')!.textContent!.trim() !== '', null, { timeout: SLOW_MS });
   return page.innerText('#alert');
 };
 
-test('a sample is detected without a click', { timeout: SLOW_MS }, async () => {
+test('detects objects in a sample on load', { timeout: SLOW_MS }, async () => {
   const page = await open(fixtures.browser, fixtures.server.url);
   await detected(page, 5);
   expect(await page.innerText('#summary')).toMatch(/\d+ objects/);
   await page.waitForFunction(() => /RBC/.test(document.querySelector('#summary')!.textContent!));
   expect(await page.innerText('#facts')).toMatch(/320 × 320/);
-  // Boxes are drawn: the overlay is not empty.
+  // The overlay with the boxes is not empty.
   const drawn = await page.evaluate(() => {
     const canvas = document.querySelector<HTMLCanvasElement>('#overlay')!;
     const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
     return data.some((value) => value > 0);
   });
   expect(drawn).toBe(true);
-  expect(faultsOf(page)).toEqual([]);
+  expect(problemsOf(page)).toEqual([]);
   await page.context().close();
 });
 
-test('sliders, class filter and the address follow each other', () =>
+test('sliders and class filter change the detections, and sliders the URL', () =>
   withPage(async (page) => {
     const before = await count(page);
     await page.fill('#confidence', '0.7');
     await page.waitForFunction((n) => Number(document.documentElement.dataset.detections) < n, before);
     expect((await saved(page)).every((one) => one.score > 0.7)).toBe(true);
-    await page.waitForFunction(() => location.search.includes('conf=0.7')); // written once the slider rests
+    await page.waitForFunction(() => location.search.includes('conf=0.7')); // updated after a delay
     await page.fill('#confidence', '0.25');
     await page.waitForFunction((n) => Number(document.documentElement.dataset.detections) === n, before);
     await page.locator('label:has-text("RBC") input[type=checkbox]').uncheck();
@@ -64,7 +64,7 @@ test('sliders, class filter and the address follow each other', () =>
     expect((await saved(page)).some((one) => one.label === 'RBC')).toBe(false);
   }));
 
-test('what is saved', () =>
+test('saves CSV, PNG and JSON', () =>
   withPage(async (page) => {
     const found = await detect(page, 'BloodImage_00062.png');
     const [csv] = await Promise.all([page.waitForEvent('download'), page.click('#save-csv')]);
@@ -79,21 +79,21 @@ test('what is saved', () =>
     await page.waitForFunction(async () => (await navigator.clipboard.readText()).includes('detections'));
   }));
 
-test('a model of the user, then a broken one: the first goes on', { timeout: SLOW_MS }, () =>
+test('a model of the user stays in use after broken ones', { timeout: SLOW_MS }, () =>
   withPage(async (page) => {
     await page.setInputFiles('#model-file', path.join(MODELS, 'float32-none.tflite'));
     await page.waitForFunction(() => document.querySelector('#facts')!.textContent!.includes('float32'), null, { timeout: SLOW_MS });
     await ready(page);
-    for (const [name, words] of [
-      ['cut.tflite', /does not say what it detects|damaged/],
+    for (const [name, message] of [
+      ['cut.tflite', /no tfyolo metadata|damaged/],
       ['spoilt.tflite', /cannot read this model/],
-      ['task.tflite', /This model does/],
-      ['shape.tflite', /its description says/],
+      ['task.tflite', /The task of this model is/],
+      ['shape.tflite', /its metadata says/],
     ] as const) {
       await page.setInputFiles('#model-file', path.join(MODELS, name));
       await page.waitForFunction(
         (source) => new RegExp(source).test(document.querySelector('#alert')!.textContent!),
-        words.source,
+        message.source,
         { timeout: SLOW_MS },
       );
     }
@@ -110,18 +110,18 @@ test('a TF.js folder of the user', { timeout: SLOW_MS }, () =>
     expect((await detect(page, 'odd.png')).length).toBeGreaterThan(3);
   }));
 
-test('several images, one of which is none', () =>
+test('several files, one of which is not an image', () =>
   withPage(async (page) => {
     const files = [
       ['odd.png', 'odd.png'],
       ['broken.png', 'expected.json'],
     ].map(([name, from]) => ({ name: name!, mimeType: 'image/png', buffer: fs.readFileSync(path.join(MODELS, from!)) }));
     await page.setInputFiles('#file', files);
-    expect(await alertOf(page)).toMatch(/broken\.png.*does not decode/s);
+    expect(await alertOf(page)).toMatch(/broken\.png.*cannot be decoded/s);
     await detected(page);
   }));
 
-test('an image that is pasted', () =>
+test('a pasted image', () =>
   withPage(async (page) => {
     const image = fs.readFileSync(path.join(MODELS, 'odd.png')).toString('base64');
     await page.evaluate(async (base64) => {
@@ -134,36 +134,36 @@ test('an image that is pasted', () =>
     expect((await saved(page)).length).toBeGreaterThan(3);
   }));
 
-test('the camera is refused', async () => {
-  const refusing = await launch('--deny-permission-prompts');
-  const page = await open(refusing, `${fixtures.server.url}?${ONE_THREAD}`);
+test('camera access is denied', async () => {
+  const denying = await launch('--deny-permission-prompts');
+  const page = await open(denying, `${fixtures.server.url}?${ONE_THREAD}`);
   await ready(page);
   await page.click('#camera');
   expect(await alertOf(page)).toMatch(/camera/i);
   await page.setInputFiles('#file', path.join(MODELS, 'odd.png'));
   await detected(page);
-  expect(faultsOf(page)).toEqual([]);
-  await refusing.close();
+  expect(problemsOf(page)).toEqual([]);
+  await denying.close();
 });
 
-test('a GPU engine where there is none, and nonsense in the address', { timeout: SLOW_MS }, async () => {
+test('invalid settings in the URL, without a GPU', { timeout: SLOW_MS }, async () => {
   const plain = await launch('--disable-gpu', '--disable-features=WebGPU', '--disable-unsafe-webgpu');
   const page = await open(plain, `${fixtures.server.url}?engine=none-such&conf=7&iou=x&model=https://elsewhere.example/a.tflite`);
-  const said = await alertOf(page);
-  expect(said).toMatch(/engine/i);
+  const alert = await alertOf(page);
+  expect(alert).toMatch(/engine/i);
   await detected(page);
-  expect(faultsOf(page)).toEqual([]);
+  expect(problemsOf(page)).toEqual([]);
   await plain.close();
 });
 
-test('offline after the first visit', { timeout: SLOW_MS }, async () => {
+test('works offline after the first visit', { timeout: SLOW_MS }, async () => {
   const own = await serve();
   const context = await fixtures.browser.newContext();
   const page = await open(fixtures.browser, `${own.url}?${ONE_THREAD}`, {}, context);
   await ready(page);
   await detected(page);
   await page.waitForFunction(() => navigator.serviceWorker.controller !== null, null, { timeout: SLOW_MS });
-  // What was fetched before the worker took over is fetched once more through it.
+  // Files loaded before the service worker took control are cached on the second load.
   await page.reload();
   await detected(page);
   await own.close();
@@ -174,7 +174,7 @@ test('offline after the first visit', { timeout: SLOW_MS }, async () => {
   await context.close();
 });
 
-test('a stopped network during the download is a sentence', async () => {
+test('a failed download shows a message', async () => {
   const context = await fixtures.browser.newContext({ serviceWorkers: 'block' });
   const page = await context.newPage();
   await page.route('**/models/default.tflite', (route) => route.abort());
@@ -186,7 +186,7 @@ test('a stopped network during the download is a sentence', async () => {
   await context.close();
 });
 
-test('resize and theme', () =>
+test('resizing and themes', () =>
   withPage(async (page) => {
     for (const width of [320, 390, 1000, 1800]) {
       await page.setViewportSize({ width, height: 800 });
@@ -210,7 +210,7 @@ test('resize and theme', () =>
     expect(await color()).not.toBe(light);
   }, `?${ONE_THREAD}`, { colorScheme: 'light' }));
 
-test('by keyboard alone', () =>
+test('can be operated by keyboard', () =>
   withPage(async (page) => {
     const seen = new Set<string>();
     for (let i = 0; i < 60; i++) {
@@ -221,7 +221,7 @@ test('by keyboard alone', () =>
       expect([...seen]).toContain(id);
   }));
 
-test.each(['light', 'dark'] as const)('axe finds nothing serious, and screenshots: %s', { timeout: SLOW_MS }, async (colorScheme) => {
+test.each(['light', 'dark'] as const)('axe finds no serious violations; screenshots: %s', { timeout: SLOW_MS }, async (colorScheme) => {
   const axe = fs.readFileSync(path.join(REPOSITORY, 'web_demo/node_modules/axe-core/axe.min.js'), 'utf8');
   fs.mkdirSync(SCREENSHOTS, { recursive: true });
   for (const [device, viewport] of [

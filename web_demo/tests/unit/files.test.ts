@@ -1,4 +1,4 @@
-/** What models say about themselves, read from the files that Python exported. */
+/** Reading the contract of models exported by Python, and rejecting damaged ones. */
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -25,38 +25,38 @@ async function codeOf(action: () => unknown): Promise<string> {
 }
 
 describe('TensorFlow Lite', () => {
-  test('a file with suppression', async () => {
+  test('a file with NMS in the graph', async () => {
     const contract = await readTflite(bytes('int8-builtin.tflite'));
     expect(contract).toMatchObject({
       task: 'detect',
-      names: ['Platelets', 'RBC', 'WBC'],
-      imageHw: [320, 320],
+      classNames: ['Platelets', 'RBC', 'WBC'],
+      imageSize: [320, 320],
       strides: [8, 16, 32],
       precision: 'int8',
       nms: 'builtin',
-      inside: { confidence: 0.1, iou: 0.6, maxDetections: 100 },
+      embeddedNms: { confidence: 0.1, iou: 0.6, maxDetections: 100 },
     });
     expect(contract.anchorsPx.map((row) => row.length)).toEqual([6, 6, 6]);
   });
 
-  test('a file without', async () => {
-    expect((await readTflite(bytes('float32-none.tflite'))).inside).toBeNull();
+  test('a file without NMS in the graph', async () => {
+    expect((await readTflite(bytes('float32-none.tflite'))).embeddedNms).toBeNull();
   });
 
   test.each([
     ['an image', 'odd.png', 'model-unknown'],
-    ['cut short', 'cut.tflite', 'model-without-contract'],
-    ['of another task', 'task.tflite', 'model-task'],
+    ['a truncated file', 'cut.tflite', 'model-without-contract'],
+    ['a model of another task', 'task.tflite', 'model-task'],
   ])('%s', async (_, name, code) => {
     expect(await codeOf(() => readTflite(bytes(name)))).toBe(code);
   });
 
-  test('every byte of the archive may be wrong, and the answer is a contract or a DetectorError', async () => {
+  test('any damaged byte of the archive gives a contract or a DetectorError', async () => {
     const whole = bytes('int8-builtin.tflite');
     for (let at = whole.length - 400; at < whole.length; at += 3) {
-      const spoilt = whole.slice();
-      spoilt[at] = spoilt[at]! ^ 0xff;
-      expect(await codeOf(() => readTflite(spoilt))).toMatch(/^(no error|model-)/);
+      const damaged = whole.slice();
+      damaged[at] = damaged[at]! ^ 0xff;
+      expect(await codeOf(() => readTflite(damaged))).toMatch(/^(no error|model-)/);
     }
   });
 });
@@ -64,17 +64,17 @@ describe('TensorFlow Lite', () => {
 describe('TF.js', () => {
   test('a folder', () => {
     const { contract, shards } = readModelJson(text('int8-builtin_web_model/model.json'));
-    expect(contract).toMatchObject({ names: ['Platelets', 'RBC', 'WBC'], precision: 'int8', nms: 'builtin' });
+    expect(contract).toMatchObject({ classNames: ['Platelets', 'RBC', 'WBC'], precision: 'int8', nms: 'builtin' });
     expect(shards.every((name) => fs.existsSync(path.join(MODELS, 'int8-builtin_web_model', name)))).toBe(true);
   });
 
   test.each([
-    ['no JSON', () => '{', 'model-corrupt'],
-    ['another JSON', () => '{"a": 1}', 'model-unknown'],
+    ['invalid JSON', () => '{', 'model-corrupt'],
+    ['a JSON that is not a model', () => '{"a": 1}', 'model-unknown'],
     ['null', () => 'null', 'model-unknown'],
-    ['without a contract', () => text('bare_web_model/model.json'), 'model-without-contract'],
+    ['no contract', () => text('bare_web_model/model.json'), 'model-without-contract'],
     [
-      'with shards elsewhere',
+      'shards outside of the folder',
       () => text('int8-builtin_web_model/model.json').replace(/"group1-shard1of\d+\.bin"/, '"../secret.bin"'),
       'model-corrupt',
     ],
@@ -84,18 +84,18 @@ describe('TF.js', () => {
 });
 
 describe('contract', () => {
-  const good = () => JSON.parse(JSON.stringify(readModelJson(text('int8-builtin_web_model/model.json')).json)).userDefinedMetadata.tfyolo;
+  const validContract = () => JSON.parse(JSON.stringify(readModelJson(text('int8-builtin_web_model/model.json')).json)).userDefinedMetadata.tfyolo;
 
   test.each([
     ['no task', (c: any) => delete c.task, 'model-task'],
     ['no names', (c: any) => delete c.names, 'model-corrupt'],
-    ['names that are none', (c: any) => (c.names = [1]), 'model-corrupt'],
-    ['a size of one number', (c: any) => (c.image_size = [320]), 'model-corrupt'],
-    ['an endless size', (c: any) => (c.image_size = [1e9, 1e9]), 'model-corrupt'],
-    ['one scale too few', (c: any) => c.anchors_px.pop(), 'model-corrupt'],
-    ['odd anchors', (c: any) => c.anchors_px[0].pop(), 'model-corrupt'],
+    ['names that are not text', (c: any) => (c.names = [1]), 'model-corrupt'],
+    ['an image size with one number', (c: any) => (c.image_size = [320]), 'model-corrupt'],
+    ['a huge image size', (c: any) => (c.image_size = [1e9, 1e9]), 'model-corrupt'],
+    ['a missing scale', (c: any) => c.anchors_px.pop(), 'model-corrupt'],
+    ['an anchor without a height', (c: any) => c.anchors_px[0].pop(), 'model-corrupt'],
   ])('%s', async (_, spoil, code) => {
-    const json = good();
+    const json = validContract();
     spoil(json);
     expect(await codeOf(() => readContract(json))).toBe(code);
   });

@@ -10,7 +10,7 @@ import { serve } from './serve';
 const BUILDS = {
   'litert-wasm': { file: 'litert_wasm_internal.js', options: {} },
   'litert-wasm-threads': { file: 'litert_wasm_threaded_internal.js', options: { threads: true } },
-  // The graph's suppression stays on the CPU, which LiteRT can mix with WebGPU in its build with stack switching.
+  // NMS inside the graph runs on the CPU; only LiteRT's build with stack switching (JSPI) can mix CPU and WebGPU.
   'litert-webgpu': { file: 'litert_wasm_jspi_internal.js', options: { jspi: true } },
 } as const;
 
@@ -22,7 +22,7 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
   if (onGpu && !('Suspending' in WebAssembly))
     throw new DetectorError(
       'engine-unavailable',
-      'LiteRT.js with WebGPU needs a browser with WebAssembly stack switching.',
+      'LiteRT.js with WebGPU needs a browser that supports WebAssembly stack switching (JSPI).',
       'Choose another engine.',
     );
   await loadGlue(`${wasmFolder}litert/${build.file}`);
@@ -34,11 +34,11 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
       ...(onGpu ? {} : { cpuOptions: { numThreads: engine === 'litert-wasm' ? 1 : threads() } }),
     });
   } catch (error) {
-    if (onGpu) throw new DetectorError('engine-unavailable', `WebGPU cannot run this model: ${line(error)}.`, 'Choose another engine.');
-    throw new DetectorError('model-corrupt', `LiteRT cannot read this model: ${line(error)}.`, 'Export it again.');
+    if (onGpu) throw new DetectorError('engine-unavailable', `WebGPU cannot run this model: ${firstLine(error)}.`, 'Choose another engine.');
+    throw new DetectorError('model-corrupt', `LiteRT cannot read this model: ${firstLine(error)}.`, 'Export it again.');
   }
   const input = compiled.getInputDetails().find((tensor) => tensor.name === 'images');
-  if (!input) throw new DetectorError('model-shape', 'The model has no input `images`.', 'Export it again.');
+  if (!input) throw new DetectorError('model-shape', 'The model has no input named `images`.', 'Export it again.');
   const shape = Array.from(input.shape);
   checkInput(shape, contract);
   const integer = input.dtype === 'uint8';
@@ -53,7 +53,7 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
       try {
         for (const [name, result] of Object.entries(results)) {
           const data = await result.data();
-          // A copy: the data lies in wasm memory, which is given back.
+          // Copied, because the data is in wasm memory, which delete() frees.
           outputs[name] = { data: Float32Array.from(data), shape: Array.from(result.type.layout.dimensions) };
         }
       } finally {
@@ -65,14 +65,15 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
   };
 }
 
-/** As many as there are cores, up to four, as in Python. */
+/** Number of threads: the number of cores, at most 4, as in Python. */
 function threads(): number {
   return Math.min(navigator.hardwareConcurrency || 1, 4);
 }
 
 /**
- * LiteRT.js loads its glue with importScripts(), which module workers refuse. scripts/prepare.mjs has made the glue
- * a module that leaves its factory where LiteRT.js looks for it, so that importScripts has nothing left to do.
+ * LiteRT.js loads its glue code with importScripts(), which module workers do not support. scripts/prepare.mjs has
+ * turned the glue code into a module that stores its factory in the global variable where LiteRT.js looks for it, so
+ * importScripts() can do nothing.
  */
 async function loadGlue(address: string): Promise<void> {
   await import(/* @vite-ignore */ address);
@@ -80,15 +81,15 @@ async function loadGlue(address: string): Promise<void> {
   scope.importScripts = () => {};
   scope.Module = {
     locateFile: (file: string) => new URL(file, address).href,
-    print: () => {}, // notes on every start
-    printErr: (said: string) => {
-      if (/^(ERROR|E\d|F\d)/.test(said)) console.warn(said);
+    print: () => {}, // suppress informational output
+    printErr: (message: string) => {
+      if (/^(ERROR|E\d|F\d)/.test(message)) console.warn(message);
     },
-    mainScriptUrlOrBlob: address.replace(/\.js$/, '.classic.js'), // its threads are classic workers
+    mainScriptUrlOrBlob: address.replace(/\.js$/, '.classic.js'), // LiteRT starts its threads as classic workers
   };
 }
 
-function line(error: unknown): string {
+function firstLine(error: unknown): string {
   return String((error as Error)?.message ?? error).split('\n')[0]!.slice(0, 160).replace(/\.$/, '');
 }
 

@@ -1,4 +1,4 @@
-/** What a worker asks of an engine. */
+/** The interface between a worker and its inference engine. */
 
 import type { Contract } from '../contract';
 import type { Outputs } from '../decode';
@@ -7,46 +7,47 @@ import type { TfjsModel } from '../tfjs_folder';
 import type { MemoryUse } from '../types';
 import type { EngineId } from './table';
 
-/** A model in memory; which one says `kind`. */
+/** A model in memory: the bytes of a `.tflite`, or the graph and weights of a TF.js model. */
 export type PackedModel =
   | { readonly kind: 'tflite'; readonly bytes: Uint8Array<ArrayBuffer> }
   | ({ readonly kind: 'tfjs' } & TfjsModel);
 
+/** What a worker needs to start a model. */
 export interface StartOptions {
   readonly engine: EngineId;
   readonly model: PackedModel;
   readonly contract: Contract;
-  /** Address of the folder that holds litert/ and tfjs/; ends with a slash. */
+  /** URL of the folder that contains litert/ and tfjs/, with a trailing slash. */
   readonly wasmFolder: string;
 }
 
-/** A model on an engine. */
+/** A model loaded by an engine, ready to run. */
 export interface Runner {
-  /** `uint8` takes the pixels as they are, `float32` in 0..1. */
+  /** Type of the model's input: `uint8` (pixels 0 to 255) or `float32` (pixels scaled to 0..1 by the runner). */
   readonly input: 'uint8' | 'float32';
-  /** One RGB image, as large as the contract says; gives outputs by signature name. */
+  /** Run the model on one image: uint8 RGB pixels (height, width, 3) of the contract's image size. Returns outputs by signature name. */
   run(pixels: Uint8Array<ArrayBuffer>): Promise<Outputs>;
   memory(): MemoryUse;
 }
 
-/** @throws DetectorError where the input is not (1, height, width, 3) of the contract. */
+/** @throws DetectorError `model-shape` if the input shape is not (1, height, width, 3) of the contract. */
 export function checkInput(shape: readonly number[], contract: Contract): void {
-  const wanted = [1, ...contract.imageHw, 3];
-  if (shape.length === 4 && wanted.every((size, i) => size === shape[i])) return;
+  const expected = [1, ...contract.imageSize, 3];
+  if (shape.length === 4 && expected.every((size, i) => size === shape[i])) return;
   throw new DetectorError(
     'model-shape',
-    `The model's input is (${shape.join(', ')}), and its description says (${wanted.join(', ')}).`,
+    `The model's input has shape (${shape.join(', ')}), but its metadata says (${expected.join(', ')}).`,
     'Export it again.',
   );
 }
 
-/** The GPU, for engines that compute on it. */
+/** @throws DetectorError `engine-unavailable` if the browser offers no WebGPU adapter. */
 export async function findGpu(): Promise<GPUAdapter> {
   const adapter = await (navigator.gpu as GPU | undefined)?.requestAdapter().catch(() => null);
   if (adapter) return adapter;
   throw new DetectorError(
     'engine-unavailable',
-    'This browser has no WebGPU here.',
-    'Choose another engine, or turn on graphics acceleration in the browser.',
+    'WebGPU is not available in this browser.',
+    'Choose another engine, or turn on hardware acceleration in the browser settings.',
   );
 }

@@ -1,4 +1,4 @@
-/** The worker's side: requests in, answers out, one after the other. */
+/** Server loop of an engine worker: handles requests one after the other. */
 
 import { type Outputs, readOutputs } from '../decode';
 import { DetectorError, undecodable } from '../errors';
@@ -7,65 +7,72 @@ import { nonMaxSuppression, refine } from '../nms';
 import type { Detection, DetectionResult, DetectOptions, MemoryUse } from '../types';
 import type { Runner, StartOptions } from './runner';
 
-/** What to detect in; bitmaps are consumed. */
+/** An image to detect objects in; the worker closes bitmaps after use. */
 export type Frame = ImageBitmap | ImageData | Blob;
 
-export interface Requests {
-  start: { ask: StartOptions; answer: { input: Runner['input'] } };
-  /** Median milliseconds of some runs on a gray image, after a warm-up. */
-  time: { ask: { runs: number; mostMs: number }; answer: number };
-  detect: { ask: { frame: Frame; options: DetectOptions }; answer: DetectionResult };
-  memory: { ask: null; answer: MemoryUse };
+/** Payload and response of each request kind. */
+export interface RequestTypes {
+  start: { payload: StartOptions; response: { input: Runner['input'] } };
+  /** Median inference time in milliseconds on a gray image, after one warm-up run. */
+  time: { payload: { runs: number; maxMilliseconds: number }; response: number };
+  detect: { payload: { frame: Frame; options: DetectOptions }; response: DetectionResult };
+  memory: { payload: null; response: MemoryUse };
 }
-export type RequestKind = keyof Requests;
+export type RequestKind = keyof RequestTypes;
 
 export interface RequestMessage {
   readonly id: number;
   readonly kind: RequestKind;
-  readonly ask: Requests[RequestKind]['ask'];
+  readonly payload: RequestTypes[RequestKind]['payload'];
 }
-export type AnswerMessage = { readonly id: number } & (
-  | { readonly answer: unknown }
+export type ResponseMessage = { readonly id: number } & (
+  | { readonly response: unknown }
   | { readonly error: { readonly code: string; readonly message: string; readonly fix: string } }
 );
 
-/** Answer requests with the model that `start` starts. */
+/**
+ * Handle the requests of one worker.
+ *
+ * @param start - loads the model of the `start` request; all later requests use that model.
+ */
 export function serve(start: (options: StartOptions) => Promise<Runner>): void {
   let session: Session | null = null;
-  const answers: { [K in RequestKind]: (ask: Requests[K]['ask']) => Promise<Requests[K]['answer']> } = {
-    async start(ask) {
-      session = new Session(await start(ask), ask);
+  const handlers: { [K in RequestKind]: (payload: RequestTypes[K]['payload']) => Promise<RequestTypes[K]['response']> } = {
+    async start(payload) {
+      session = new Session(await start(payload), payload);
       return { input: session.runner.input };
     },
-    time: ({ runs, mostMs }) => started().time(runs, mostMs),
+    time: ({ runs, maxMilliseconds }) => started().time(runs, maxMilliseconds),
     detect: ({ frame, options }) => started().detect(frame, options),
     memory: async () => started().runner.memory(),
   };
   const started = () => {
-    if (!session) throw new DetectorError('engine-failed', 'The engine has not started.');
+    if (!session) throw new DetectorError('engine-failed', 'The engine has not been started.');
     return session;
   };
   let last: Promise<unknown> = Promise.resolve();
   self.onmessage = ({ data }: MessageEvent<RequestMessage>) => {
-    const { id, kind, ask } = data;
+    const { id, kind, payload } = data;
     last = last
-      .then((): Promise<unknown> => answers[kind](ask as never))
+      .then((): Promise<unknown> => handlers[kind](payload as never))
       .then(
-        (answer) => self.postMessage({ id, answer }),
-        (error) => self.postMessage({ id, error: described(error) }),
+        (response) => self.postMessage({ id, response }),
+        (error) => self.postMessage({ id, error: serializeError(error) }),
       );
   };
 }
 
-function described(error: unknown): { code: string; message: string; fix: string } {
+/** Errors lose their class in postMessage, so their fields are sent instead. */
+function serializeError(error: unknown): { code: string; message: string; fix: string } {
   if (error instanceof DetectorError) return { code: error.code, message: error.message, fix: error.fix };
   const message = String((error as Error)?.message ?? error).split('\n')[0]!.slice(0, 200);
-  const memory = error instanceof RangeError || /out of memory|allocat|OOM|memory access/i.test(message);
-  return memory
-    ? { code: 'memory', message: 'There is not enough memory for this model or image.', fix: 'Close other tabs, or use a smaller one.' }
+  const outOfMemory = error instanceof RangeError || /out of memory|allocat|OOM|memory access/i.test(message);
+  return outOfMemory
+    ? { code: 'memory', message: 'There is not enough memory for this model or image.', fix: 'Close other tabs, or use a smaller model or image.' }
     : { code: 'engine-failed', message: `The engine stopped: ${message}`, fix: 'Choose another engine.' };
 }
 
+/** A running model with the buffers that are reused from image to image. */
 class Session {
   private readonly input: Uint8Array<ArrayBuffer>;
   private canvas: OffscreenCanvas | null = null;
@@ -74,15 +81,15 @@ class Session {
     readonly runner: Runner,
     private readonly options: StartOptions,
   ) {
-    const [height, width] = options.contract.imageHw;
+    const [height, width] = options.contract.imageSize;
     this.input = new Uint8Array(height * width * 3);
   }
 
-  async time(runs: number, mostMs: number): Promise<number> {
+  async time(runs: number, maxMilliseconds: number): Promise<number> {
     this.input.fill(114);
     await this.runner.run(this.input);
     const times: number[] = [];
-    for (let total = 0; times.length < runs && total < mostMs; total += times.at(-1)!) {
+    for (let total = 0; times.length < runs && total < maxMilliseconds; total += times.at(-1)!) {
       const start = performance.now();
       await this.runner.run(this.input);
       times.push(performance.now() - start);
@@ -94,7 +101,7 @@ class Session {
     const { contract } = this.options;
     const start = performance.now();
     const image = await this.read(frame);
-    const box = fitLetterbox([image.height, image.width], contract.imageHw);
+    const box = fitLetterbox([image.height, image.width], contract.imageSize);
     applyLetterbox(box, { data: image.data, width: image.width, height: image.height, step: 4 }, this.input);
     const ready = performance.now();
     const outputs = await this.runner.run(this.input);
@@ -128,21 +135,21 @@ class Session {
     const nms = {
       confidence: options.confidence ?? 0.25,
       iou: options.iou ?? 0.45,
-      classes: options.classes ?? null,
+      classIds: options.classIds ?? null,
       agnostic: options.agnostic ?? false,
       maxDetections: options.maxDetections ?? 300,
     };
     const prediction = readOutputs(outputs, contract, nms.confidence);
-    const found = 'found' in prediction ? refine(prediction.found, nms) : nonMaxSuppression(prediction.candidates, nms);
+    const found = 'detections' in prediction ? refine(prediction.detections, nms) : nonMaxSuppression(prediction.candidates, nms);
     return Array.from(found.scores, (score, i) => {
       const [a, b, c, d] = found.boxesXyxyPx.subarray(4 * i, 4 * i + 4);
       const [left, top, right, bottom] = toImage(box, [a!, b!, c!, d!]);
-      const classId = found.classes[i]!;
+      const classId = found.classIds[i]!;
       return {
         box: { x: left, y: top, width: right - left, height: bottom - top },
         score,
         classId,
-        label: contract.names[classId] ?? `class ${classId}`,
+        label: contract.classNames[classId] ?? `class ${classId}`,
       };
     });
   }

@@ -1,4 +1,4 @@
-/** The engines, by kind of file. Adding one is adding an entry here and a runner in the worker of its family. */
+/** Registry of inference engines. To add one, add an entry here and support for it in the worker of its model format. */
 
 export type ModelKind = 'tflite' | 'tfjs';
 
@@ -11,35 +11,36 @@ export type EngineId =
   | 'tfjs-webgl'
   | 'tfjs-cpu';
 
+/** An inference engine: a runtime (LiteRT.js or TF.js) on a device. */
 export interface Engine {
   readonly id: EngineId;
   readonly kind: ModelKind;
-  /** For people. */
+  /** Name shown to the user. */
   readonly label: string;
-  /** Where it computes; a GPU that is emulated is left to those who ask for it. */
+/** Device that runs the model. `auto` skips a GPU that is emulated in software. */
   readonly device: 'cpu' | 'webgl' | 'webgpu';
-  /** Needs SharedArrayBuffer, which needs COOP and COEP. */
+  /** Needs SharedArrayBuffer, and therefore the COOP and COEP headers. */
   readonly isolated: boolean;
-  /** `auto` tries it only if no other of its kind works. */
-  readonly lastResort: boolean;
+  /** `auto` tries this engine only if no other engine for the model format works. */
+  readonly fallbackOnly: boolean;
 }
 
 const entry = (
   id: EngineId,
   label: string,
   device: Engine['device'] = 'cpu',
-  more: Partial<Pick<Engine, 'isolated' | 'lastResort'>> = {},
+  more: Partial<Pick<Engine, 'isolated' | 'fallbackOnly'>> = {},
 ): Engine => ({
   id,
   kind: id.startsWith('litert') ? 'tflite' : 'tfjs',
   label,
   device,
   isolated: false,
-  lastResort: false,
+  fallbackOnly: false,
   ...more,
 });
 
-/** In the order in which `auto` tries them. */
+/** All engines, in the order in which `auto` tries them. */
 export const ENGINES: readonly Engine[] = [
   entry('litert-wasm-threads', 'LiteRT.js, wasm, several threads', 'cpu', { isolated: true }),
   entry('litert-wasm', 'LiteRT.js, wasm, one thread'),
@@ -47,9 +48,10 @@ export const ENGINES: readonly Engine[] = [
   entry('tfjs-wasm', 'TF.js, wasm'),
   entry('tfjs-webgpu', 'TF.js, WebGPU', 'webgpu'),
   entry('tfjs-webgl', 'TF.js, WebGL', 'webgl'),
-  entry('tfjs-cpu', 'TF.js, plain JavaScript', 'cpu', { lastResort: true }),
+  entry('tfjs-cpu', 'TF.js, plain JavaScript', 'cpu', { fallbackOnly: true }),
 ];
 
+/** The engine with this ID; undefined if there is none. */
 export function findEngine(id: string): Engine | undefined {
   return ENGINES.find((engine) => engine.id === id);
 }

@@ -12,7 +12,7 @@ const BACKENDS: Record<string, (wasmFolder: string) => Promise<string>> = {
   'tfjs-wasm': async (wasmFolder) => {
     const backend = await import('@tensorflow/tfjs-backend-wasm');
     backend.setWasmPaths(`${wasmFolder}tfjs/`);
-    tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false); // its threaded build fails once minified
+    tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false); // the threaded build fails after minification
     return 'wasm';
   },
   'tfjs-webgl': async () => {
@@ -34,19 +34,19 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
   const backend = BACKENDS[engine];
   if (model.kind !== 'tfjs' || !backend) throw new Error(`${engine} does not run ${model.kind}`);
   const name = await backend(wasmFolder);
-  // A backend that is refused leaves the old one active, silently.
+  // setBackend() may fail silently and leave the previous backend active.
   const accepted = await tf.setBackend(name).catch(() => false);
   if (!accepted || tf.getBackend() !== name)
-    throw new DetectorError('engine-unavailable', `This browser has no ${name} here.`, 'Choose another engine.');
+    throw new DetectorError('engine-unavailable', `The TF.js backend ${name} is not available in this browser.`, 'Choose another engine.');
   await tf.ready();
-  const graph = await read(model.json, model.weights);
+  const graph = await loadGraph(model.json, model.weights);
   const input = graph.inputs.find((tensor) => tensor.name.split(':')[0] === 'images') ?? graph.inputs[0];
   const shape = input?.shape ?? [];
   checkInput(shape, contract);
   const names = Object.keys((graph.modelSignature as { outputs: object }).outputs);
-  // Suppression is asynchronous: execute() refuses graphs that hold it, and executeAsync() warns of all others.
+  // NMS operations are asynchronous: execute() rejects graphs that contain them; executeAsync() warns about all others.
   const nodes = (model.json as { modelTopology?: { node?: { op: string }[] } }).modelTopology?.node ?? [];
-  const waits = nodes.some((node) => node.op.startsWith('NonMaxSuppression'));
+  const isAsync = nodes.some((node) => node.op.startsWith('NonMaxSuppression'));
   const floats = new Float32Array(shape.reduce((a, b) => a * b, 1));
   return {
     input: 'float32',
@@ -55,8 +55,8 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
       const image = tf.tensor(floats, shape, 'float32');
       let results: tf.Tensor[] = [];
       try {
-        const found = waits ? graph.executeAsync({ images: image }, names) : graph.execute({ images: image }, names);
-        results = (await found) as tf.Tensor[];
+        const pending = isAsync ? graph.executeAsync({ images: image }, names) : graph.execute({ images: image }, names);
+        results = (await pending) as tf.Tensor[];
         const data = await Promise.all(results.map((result) => result.data()));
         const outputs: Record<string, Output> = {};
         names.forEach((key, i) => {
@@ -74,8 +74,8 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
   };
 }
 
-/** The model from memory: TF.js itself would fetch what model.json names. */
-async function read(json: Record<string, unknown>, weights: ArrayBuffer): Promise<GraphModel> {
+/** Load the graph from memory; TF.js' own loader would fetch the shards again. */
+async function loadGraph(json: Record<string, unknown>, weights: ArrayBuffer): Promise<GraphModel> {
   try {
     const artifacts = await tf.io.getModelArtifactsForJSON(json as unknown as tf.io.ModelJSON, async (manifest) => [
       manifest.flatMap((group) => group.weights),
@@ -86,7 +86,7 @@ async function read(json: Record<string, unknown>, weights: ArrayBuffer): Promis
     throw new DetectorError(
       'model-corrupt',
       `TF.js cannot read this model: ${String((error as Error).message).split('\n')[0]!.slice(0, 160)}.`,
-      'Check that all of its shards are there, or export it again.',
+      'Check that all of its shards are present, or export it again.',
     );
   }
 }

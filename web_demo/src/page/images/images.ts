@@ -1,53 +1,54 @@
-/** The page's side of images.worker.ts. */
+/** Client of images.worker.ts, which decodes, resizes and encodes images. */
 
 import type { Detection } from '../../detector';
 
-export interface ImageAnswers {
-  /** Decode; `shown` has at most so many pixels. */
-  open: { ask: { blob: Blob; mostPixels: number }; answer: { width: number; height: number; shown: ImageBitmap } };
-  thumbnail: { ask: { blob: Blob; height: number }; answer: ImageBitmap };
-  /** Encode with boxes drawn, in full resolution. */
-  png: { ask: { image: Blob | ImageBitmap; detections: readonly Detection[] }; answer: Blob };
+/** Payload and response of each request kind. */
+export interface ImageRequestTypes {
+  /** Decode an image; `bitmap` is downscaled to at most `maxPixels` pixels. */
+  open: { payload: { blob: Blob; maxPixels: number }; response: { width: number; height: number; bitmap: ImageBitmap } };
+  thumbnail: { payload: { blob: Blob; height: number }; response: ImageBitmap };
+  /** Draw boxes into an image at full resolution and encode it as PNG. */
+  png: { payload: { image: Blob | ImageBitmap; detections: readonly Detection[] }; response: Blob };
 }
-export type ImageKind = keyof ImageAnswers;
+export type ImageKind = keyof ImageRequestTypes;
 
 export interface ImageRequest {
   readonly id: number;
   readonly kind: ImageKind;
-  readonly ask: ImageAnswers[ImageKind]['ask'];
+  readonly payload: ImageRequestTypes[ImageKind]['payload'];
 }
-export type ImageReply = { readonly id: number } & (
-  | { readonly answer: ImageAnswers[ImageKind]['answer'] }
+export type ImageResponse = { readonly id: number } & (
+  | { readonly response: ImageRequestTypes[ImageKind]['response'] }
   | { readonly error: { readonly name: string; readonly message: string } }
 );
 
-const waiting = new Map<number, { resolve(answer: unknown): void; reject(error: Error): void }>();
+const waiting = new Map<number, { resolve(response: unknown): void; reject(error: Error): void }>();
 let nextId = 0;
 let worker: Worker | null = null;
 
-/** @throws Error of the browser's: it does not decode, or is too large. */
-export function askImages<K extends ImageKind>(
+/** @throws Error of the browser if the image cannot be decoded, RangeError if it is too large for the memory. */
+export function requestImage<K extends ImageKind>(
   kind: K,
-  ask: ImageAnswers[K]['ask'],
+  payload: ImageRequestTypes[K]['payload'],
   transfer: Transferable[] = [],
-): Promise<ImageAnswers[K]['answer']> {
+): Promise<ImageRequestTypes[K]['response']> {
   worker ??= startWorker();
   const id = nextId++;
   return new Promise((resolve, reject) => {
-    waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
-    worker!.postMessage({ id, kind, ask }, transfer);
+    waiting.set(id, { resolve: resolve as (response: unknown) => void, reject });
+    worker!.postMessage({ id, kind, payload }, transfer);
   });
 }
 
 function startWorker(): Worker {
   const started = new Worker(new URL('./images.worker.ts', import.meta.url), { type: 'module', name: 'images' });
-  started.onmessage = ({ data }: MessageEvent<ImageReply>) => {
+  started.onmessage = ({ data }: MessageEvent<ImageResponse>) => {
     const request = waiting.get(data.id);
     waiting.delete(data.id);
-    if ('answer' in data) request?.resolve(data.answer);
+    if ('response' in data) request?.resolve(data.response);
     else request?.reject(Object.assign(new Error(data.error.message), { name: data.error.name }));
   };
-  // An image too large for the memory can end it; the next request starts another.
+  // An image that is too large for the memory can crash the worker; the next request starts a new one.
   started.onerror = (event) => {
     event.preventDefault();
     worker = null;

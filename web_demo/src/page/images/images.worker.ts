@@ -1,25 +1,25 @@
-/** Decodes, shrinks and encodes images away from the page, which must not stop for it. */
+/** Decodes, resizes and encodes images in a worker, so that the page stays responsive. */
 
-import type { ImageAnswers, ImageKind, ImageReply, ImageRequest } from './images';
+import type { ImageRequestTypes, ImageKind, ImageResponse, ImageRequest } from './images';
 import { drawBoxes } from '../view/boxes';
 
-/** Labels as on screen, where an image is about this wide; on small ones they must stay readable. */
+/** Labels in saved images are scaled as if the image were displayed this wide; MIN_UNIT keeps them readable on small images. */
 const SCREEN_PX = 900;
-const LEAST_UNIT = 0.75;
+const MIN_UNIT = 0.75;
 
-type Work = { [K in ImageKind]: (ask: ImageAnswers[K]['ask']) => Promise<ImageAnswers[K]['answer']> };
+type Handlers = { [K in ImageKind]: (payload: ImageRequestTypes[K]['payload']) => Promise<ImageRequestTypes[K]['response']> };
 
-const work: Work = {
-  async open({ blob, mostPixels }) {
-    const whole = await createImageBitmap(blob);
-    const { width, height } = whole;
-    if (width * height <= mostPixels) return { width, height, shown: whole };
-    const scale = Math.sqrt(mostPixels / (width * height));
+const handlers: Handlers = {
+  async open({ blob, maxPixels }) {
+    const original = await createImageBitmap(blob);
+    const { width, height } = original;
+    if (width * height <= maxPixels) return { width, height, bitmap: original };
+    const scale = Math.sqrt(maxPixels / (width * height));
     const [canvas, context] = makeCanvas(width * scale, height * scale);
     context.imageSmoothingQuality = 'high';
-    context.drawImage(whole, 0, 0, canvas.width, canvas.height);
-    whole.close();
-    return { width, height, shown: canvas.transferToImageBitmap() };
+    context.drawImage(original, 0, 0, canvas.width, canvas.height);
+    original.close();
+    return { width, height, bitmap: canvas.transferToImageBitmap() };
   },
 
   thumbnail: ({ blob, height }) => createImageBitmap(blob, { resizeHeight: height, resizeQuality: 'medium' }),
@@ -29,16 +29,16 @@ const work: Work = {
     const [canvas, context] = makeCanvas(bitmap.width, bitmap.height);
     context.drawImage(bitmap, 0, 0);
     bitmap.close();
-    drawBoxes(context, detections, 1, Math.max(Math.max(canvas.width, canvas.height) / SCREEN_PX, LEAST_UNIT));
+    drawBoxes(context, detections, 1, Math.max(Math.max(canvas.width, canvas.height) / SCREEN_PX, MIN_UNIT));
     return canvas.convertToBlob({ type: 'image/png' });
   },
 };
 
 self.onmessage = async ({ data }: MessageEvent<ImageRequest>) => {
-  const { id, kind, ask } = data;
-  let reply: ImageReply;
+  const { id, kind, payload } = data;
+  let reply: ImageResponse;
   try {
-    reply = { id, answer: await work[kind](ask as never) };
+    reply = { id, response: await handlers[kind](payload as never) };
   } catch (error) {
     const { name, message } = error as Error;
     reply = { id, error: { name, message } };
@@ -53,9 +53,9 @@ function makeCanvas(width: number, height: number): [OffscreenCanvas, OffscreenC
   return [canvas, context];
 }
 
-function bitmapsOf(reply: ImageReply): ImageBitmap[] {
-  if (!('answer' in reply)) return [];
-  const { answer } = reply;
-  if (answer instanceof ImageBitmap) return [answer];
-  return 'shown' in answer ? [answer.shown] : [];
+function bitmapsOf(reply: ImageResponse): ImageBitmap[] {
+  if (!('response' in reply)) return [];
+  const { response } = reply;
+  if (response instanceof ImageBitmap) return [response];
+  return 'bitmap' in response ? [response.bitmap] : [];
 }

@@ -1,7 +1,7 @@
-/** The buttons that give away what was found. */
+/** The buttons that save or copy detections. */
 
-import { askImages } from '../images/images';
-import { describeError } from '../sentences';
+import { requestImage } from '../images/images';
+import { describeError } from '../messages';
 import { type State, thresholds, visibleDetections } from '../state';
 import type { Store } from '../store';
 import { byId, setText } from '../view/dom';
@@ -25,9 +25,9 @@ export function offerOutputs(store: Store): void {
   };
   const buttons = [
     act('save-image', async (state) => {
-      const { name, blob, shown } = state.image!;
-      const image = blob ?? (await createImageBitmap(shown));
-      const png = await askImages('png', { image, detections: visibleDetections(state) }, blob ? [] : [image as ImageBitmap]);
+      const { name, blob, bitmap } = state.image!;
+      const image = blob ?? (await createImageBitmap(bitmap));
+      const png = await requestImage('png', { image, detections: visibleDetections(state) }, blob ? [] : [image as ImageBitmap]);
       saveFile(savedName(name, 'png'), png);
     }),
     act('copy-json', (state) => copy(store, jsonOf(state))),
@@ -41,12 +41,12 @@ export function offerOutputs(store: Store): void {
 
 function jsonOf(state: State): string {
   const { name, width, height } = state.image!;
-  const subject = { image: name, width, height, model: state.model?.file ?? '', ...thresholds(state) };
-  return toJson(subject, visibleDetections(state));
+  const metadata = { image: name, width, height, model: state.model?.file ?? '', ...thresholds(state) };
+  return toJson(metadata, visibleDetections(state));
 }
 
-function saveText(state: State, ending: string, type: string, text: string): void {
-  saveFile(savedName(state.image!.name, ending), new Blob([text], { type }));
+function saveText(state: State, extension: string, type: string, text: string): void {
+  saveFile(savedName(state.image!.name, extension), new Blob([text], { type }));
 }
 
 async function copy(store: Store, text: string): Promise<void> {
@@ -54,7 +54,7 @@ async function copy(store: Store, text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    store.send({ type: 'alert', text: 'The browser does not allow copying here. Save the JSON file instead.' });
+    store.send({ type: 'alert', text: 'The browser does not allow copying to the clipboard. Use “Save JSON” instead.' });
     return;
   }
   setText(label, 'Copied');

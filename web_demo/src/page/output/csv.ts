@@ -1,10 +1,10 @@
-/** Detections as a table for spreadsheets: RFC 4180. */
+/** Detections as CSV. Source: RFC 4180. */
 
 import type { Detection } from '../../detector';
 
 const COLUMNS = ['image', 'class_id', 'label', 'score', 'x', 'y', 'width', 'height'] as const;
 
-/** Boxes are left, top, width, height in pixels of the image. */
+/** One row per detection; boxes as left, top, width, height in pixels of the image. */
 export function toCsv(image: string, detections: readonly Detection[]): string {
   const rows = detections.map(({ box, classId, label, score }) => [
     text(image),
@@ -16,8 +16,8 @@ export function toCsv(image: string, detections: readonly Detection[]): string {
   return [COLUMNS, ...rows].map((row) => `${row.join(',')}\r\n`).join('');
 }
 
-/** Names come from strangers' files: what a spreadsheet would take for a formula gets an apostrophe. */
+/** Quote a text cell. Names come from untrusted files, so text that a spreadsheet would run as a formula gets an apostrophe. */
 function text(value: string): string {
-  const tame = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(tame) ? `"${tame.replaceAll('"', '""')}"` : tame;
+  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

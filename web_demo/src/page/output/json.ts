@@ -1,8 +1,9 @@
-/** Detections for programs. */
+/** Detections as JSON. */
 
 import type { Detection } from '../../detector';
 
-export interface JsonSubject {
+/** The image, the model and the thresholds that the detections belong to. */
+export interface JsonMetadata {
   readonly image: string;
   readonly width: number;
   readonly height: number;
@@ -11,15 +12,15 @@ export interface JsonSubject {
   readonly iou: number;
 }
 
-/** Boxes are left, top, width, height in pixels of the image. */
-export function toJson(subject: JsonSubject, detections: readonly Detection[]): string {
+/** JSON text; boxes as left (`x`), top (`y`), width, height in pixels of the image. */
+export function toJson(metadata: JsonMetadata, detections: readonly Detection[]): string {
   const rounded = detections.map(({ box, classId, label, score }) => ({
     label,
     classId,
     score: round(score, 4),
     box: { x: round(box.x, 1), y: round(box.y, 1), width: round(box.width, 1), height: round(box.height, 1) },
   }));
-  return `${JSON.stringify({ ...subject, detections: rounded }, null, 2)}\n`;
+  return `${JSON.stringify({ ...metadata, detections: rounded }, null, 2)}\n`;
 }
 
 function round(value: number, digits: number): number {

@@ -1,17 +1,18 @@
-/** Hands a file to the user. */
+/** Saves files through the browser's download. */
 
+/** Start a download of `content` as `name`. */
 export function saveFile(name: string, content: Blob): void {
   const address = URL.createObjectURL(content);
   const link = document.createElement('a');
   link.href = address;
   link.download = name;
   link.click();
-  // The download has begun by then; the address would keep the file in memory.
+  // By then the download has started; without revoking, the URL would keep the content in memory.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** "smear.jpg" gives "smear-detected.csv". */
-export function savedName(source: string, ending: string): string {
+/** File name for saved detections: "smear.jpg" gives "smear-detected.csv". */
+export function savedName(source: string, extension: string): string {
   const stem = source.replace(/\.[^./\\]+$/, '').replace(/[^\p{L}\p{N}_. -]+/gu, '_').trim();
-  return `${stem || 'image'}-detected.${ending}`;
+  return `${stem || 'image'}-detected.${extension}`;
 }

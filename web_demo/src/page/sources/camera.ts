@@ -1,22 +1,22 @@
-/** The camera: which there are, and the stream of one. */
+/** Lists cameras and opens their streams. */
 
 import type { Camera } from '../state';
 
-export type CameraWish = { readonly id: string } | { readonly facing: 'user' | 'environment' };
+export type CameraRequest = { readonly id: string } | { readonly facing: 'user' | 'environment' };
 
 export function hasCameraApi(): boolean {
   return Boolean(navigator.mediaDevices?.getUserMedia);
 }
 
-/** @throws DOMException of getUserMedia, see `describeCameraError`. */
-export async function openCamera(wish: CameraWish): Promise<MediaStream> {
-  const device = 'id' in wish ? { deviceId: { exact: wish.id } } : { facingMode: wish.facing };
-  // More than networks look at, and little enough for phones to convert many times a second.
+/** @throws DOMException from getUserMedia; see `describeCameraError`. */
+export async function openCamera(request: CameraRequest): Promise<MediaStream> {
+  const device = 'id' in request ? { deviceId: { exact: request.id } } : { facingMode: request.facing };
+  // Larger than typical model inputs, and small enough for phones to process many frames per second.
   const size = { width: { ideal: 640 }, height: { ideal: 480 } };
   return navigator.mediaDevices.getUserMedia({ audio: false, video: { ...device, ...size } });
 }
 
-/** Names are only told once a camera has been allowed. */
+/** List the cameras. Browsers reveal camera names only after access to one has been granted. */
 export async function listCameras(): Promise<Camera[]> {
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices
@@ -24,6 +24,7 @@ export async function listCameras(): Promise<Camera[]> {
     .map(({ deviceId, label }, index) => ({ id: deviceId, label: label || `Camera ${index + 1}` }));
 }
 
+/** Device ID and direction of a stream's camera. */
 export function describeStream(stream: MediaStream): { id: string; facing: 'user' | 'environment' } {
   const settings = stream.getVideoTracks()[0]?.getSettings() ?? {};
   return { id: settings.deviceId ?? '', facing: settings.facingMode === 'environment' ? 'environment' : 'user' };

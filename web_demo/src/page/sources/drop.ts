@@ -1,30 +1,30 @@
-/** Files from the user: dropped with their folders, pasted, or chosen. */
+/** Receives files that the user drops (with folders), pastes or chooses. */
 
-import type { FoundFile } from '../files';
+import type { FileEntry } from '../files';
 import { byId } from '../view/dom';
 
-/** A folder of photographs is read to here. */
-const MOST_FILES = 2000;
+/** Folders with more files are read only up to this number. */
+const MAX_FILES = 2000;
 
-export type TakeFiles = (files: FoundFile<File>[]) => void;
+export type OnFiles = (files: FileEntry<File>[]) => void;
 
-export function listenForFiles(take: TakeFiles): void {
+export function listenForFiles(onFiles: OnFiles): void {
   for (const id of ['file', 'model-file', 'model-folder']) {
     const input = byId<HTMLInputElement>(id);
     input.onchange = () => {
       const files = fromList(input.files);
-      input.value = ''; // so that the same file can be chosen again
-      if (files.length) take(files);
+      input.value = ''; // so that choosing the same file again fires another change event
+      if (files.length) onFiles(files);
     };
   }
   document.addEventListener('paste', (event) => {
     const files = fromList(event.clipboardData?.files);
-    if (files.length) take(files);
+    if (files.length) onFiles(files);
   });
-  listenForDrops(take);
+  listenForDrops(onFiles);
 }
 
-function listenForDrops(take: TakeFiles): void {
+function listenForDrops(onFiles: OnFiles): void {
   const { dataset } = document.documentElement;
   const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
   document.addEventListener('dragover', (event) => {
@@ -39,43 +39,43 @@ function listenForDrops(take: TakeFiles): void {
     delete dataset.dragging;
     if (!hasFiles(event)) return;
     event.preventDefault();
-    // Entries are gone once this function has returned: all are taken before the first is read.
+    // DataTransfer items are only valid until this function returns, so all entries are collected before any is read.
     const items = [...event.dataTransfer!.items].map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-    void readDropped(items).then((files) => files.length && take(files));
+    void readDropped(items).then((files) => files.length && onFiles(files));
   });
 }
 
-async function readDropped(items: (FileSystemEntry | File | null)[]): Promise<FoundFile<File>[]> {
-  const files: FoundFile<File>[] = [];
+async function readDropped(items: (FileSystemEntry | File | null)[]): Promise<FileEntry<File>[]> {
+  const files: FileEntry<File>[] = [];
   for (const item of items) {
-    if (item instanceof File) files.push(found(item, item.name));
+    if (item instanceof File) files.push(fileEntry(item, item.name));
     else if (item) await walk(item, files);
   }
   return files;
 }
 
-async function walk(entry: FileSystemEntry, files: FoundFile<File>[]): Promise<void> {
-  if (files.length >= MOST_FILES) return;
+async function walk(entry: FileSystemEntry, files: FileEntry<File>[]): Promise<void> {
+  if (files.length >= MAX_FILES) return;
   if (entry.isFile) {
     const file = await new Promise<File | null>((resolve) =>
       (entry as FileSystemFileEntry).file(resolve, () => resolve(null)),
     );
-    if (file) files.push(found(file, entry.fullPath.slice(1)));
+    if (file) files.push(fileEntry(file, entry.fullPath.slice(1)));
     return;
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader();
   for (;;) {
-    // Chrome answers a hundred at a time, and none at the end.
-    const some = await new Promise<FileSystemEntry[]>((resolve) => reader.readEntries(resolve, () => resolve([])));
-    if (!some.length) return;
-    for (const one of some) await walk(one, files);
+    // Chrome returns at most 100 entries per call, and an empty list at the end.
+    const batch = await new Promise<FileSystemEntry[]>((resolve) => reader.readEntries(resolve, () => resolve([])));
+    if (!batch.length) return;
+    for (const child of batch) await walk(child, files);
   }
 }
 
-function fromList(list: FileList | null | undefined): FoundFile<File>[] {
-  return [...(list ?? [])].map((file) => found(file, file.webkitRelativePath || file.name));
+function fromList(list: FileList | null | undefined): FileEntry<File>[] {
+  return [...(list ?? [])].map((file) => fileEntry(file, file.webkitRelativePath || file.name));
 }
 
-function found(file: File, path: string): FoundFile<File> {
+function fileEntry(file: File, path: string): FileEntry<File> {
   return { file, path, type: file.type };
 }

@@ -1,14 +1,14 @@
-/** Frames of a video element, one detection at a time. */
+/** Plays a video element frame by frame: the next frame is taken when the previous one has been processed. */
 
 import type { SourceImage } from '../state';
 
 export interface LiveActions {
-  /** Answers when the frame has been dealt with; owns the image from then on. */
+  /** Process a frame; resolves when done. The callee owns the image and closes its bitmap. */
   onFrame(image: SourceImage): Promise<void>;
   onError(error: unknown): void;
 }
 
-/** Play until `signal` aborts. What is on screen is the frame that was detected in, not a later one. */
+/** Play until `signal` aborts. The displayed frame is always the one that the boxes belong to, never a later one. */
 export async function playLive(
   video: HTMLVideoElement,
   name: string,
@@ -20,16 +20,16 @@ export async function playLive(
     for (;;) {
       await nextFrame(video, signal);
       if (signal.aborted) return;
-      const shown = await createImageBitmap(video);
-      if (signal.aborted) return shown.close();
-      await actions.onFrame({ name, width: shown.width, height: shown.height, shown, blob: null });
+      const bitmap = await createImageBitmap(video);
+      if (signal.aborted) return bitmap.close();
+      await actions.onFrame({ name, width: bitmap.width, height: bitmap.height, bitmap, blob: null });
     }
   } catch (error) {
     if (!signal.aborted) actions.onError(error);
   }
 }
 
-/** Resolves with the next frame that the browser presents, or when `signal` aborts. */
+/** Resolve at the next frame of the video, or when `signal` aborts. */
 function nextFrame(video: HTMLVideoElement, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -41,7 +41,7 @@ function nextFrame(video: HTMLVideoElement, signal: AbortSignal): Promise<void> 
       video.requestVideoFrameCallback(done);
       return;
     }
-    // Browsers without it: any animation frame while the video runs.
+    // Fallback for browsers without requestVideoFrameCallback: any animation frame while the video plays.
     const element: HTMLVideoElement = video;
     const poll = () => (element.readyState >= 2 && !element.paused ? done() : void requestAnimationFrame(poll));
     if (!signal.aborted) requestAnimationFrame(poll);

@@ -1,13 +1,13 @@
-/** Images: samples of the page and files of the user. */
+/** Opens still images: the samples of the page and files of the user. */
 
 import { DetectorError } from '../../detector';
-import { askImages } from '../images/images';
+import { requestImage } from '../images/images';
 import type { SourceImage, Still } from '../state';
 
-/** Of a larger image a smaller copy is shown. */
-const MOST_SHOWN = 4_000_000;
+/** Images with more pixels are displayed as a downscaled copy. */
+const MAX_DISPLAY_PIXELS = 4_000_000;
 
-/** @throws DetectorError where the samples are not there. */
+/** @throws DetectorError if the samples cannot be downloaded. */
 export async function listSamples(): Promise<Omit<Still, 'id'>[]> {
   const list: { file: string; title: string }[] = await (await fetchSample('samples.json')).json();
   return list.map(({ file, title }) => ({ title, source: `samples/${encodeURIComponent(file)}` }));
@@ -17,7 +17,7 @@ export async function listSamples(): Promise<Omit<Still, 'id'>[]> {
 export async function openImage(still: Pick<Still, 'source' | 'title'>): Promise<SourceImage> {
   const blob = await readStill(still);
   try {
-    const opened = await askImages('open', { blob, mostPixels: MOST_SHOWN });
+    const opened = await requestImage('open', { blob, maxPixels: MAX_DISPLAY_PIXELS });
     return { name: still.title, blob, ...opened };
   } catch (error) {
     throw undecodable(still, error);
@@ -28,7 +28,7 @@ export async function openImage(still: Pick<Still, 'source' | 'title'>): Promise
 export async function openThumbnail(still: Still, height: number): Promise<ImageBitmap> {
   const blob = await readStill(still);
   try {
-    return await askImages('thumbnail', { blob, height });
+    return await requestImage('thumbnail', { blob, height });
   } catch (error) {
     throw undecodable(still, error);
   }
@@ -40,11 +40,11 @@ async function readStill({ source }: Pick<Still, 'source'>): Promise<Blob> {
 
 function undecodable({ title }: Pick<Still, 'title'>, error: unknown): Error {
   if (error instanceof RangeError) return error;
-  return new DetectorError('image', `“${title}” does not decode as an image.`, 'Use a JPEG, PNG or WebP file.');
+  return new DetectorError('image', `“${title}” cannot be decoded as an image.`, 'Use a JPEG, PNG or WebP file.');
 }
 
 async function fetchSample(file: string): Promise<Response> {
   const response = await fetch(`samples/${file}`).catch(() => null);
   if (response?.ok) return response;
-  throw new DetectorError('image', 'The sample images cannot be fetched.', 'Drop an image of your own, or load the page again.');
+  throw new DetectorError('image', 'The sample images cannot be downloaded.', 'Open an image of your own, or reload the page.');
 }

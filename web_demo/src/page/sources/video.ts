@@ -1,9 +1,9 @@
-/** A video file. */
+/** Plays video files. */
 
 import { formatClock } from '../format';
 import { byId, setText } from '../view/dom';
 
-/** Give a file to the element; the answer takes it away again. */
+/** Attach a file to the video element; the returned function detaches it. */
 export function attachVideo(video: HTMLVideoElement, file: Blob): () => void {
   const address = URL.createObjectURL(file);
   video.loop = true;
@@ -15,7 +15,7 @@ export function attachVideo(video: HTMLVideoElement, file: Blob): () => void {
   };
 }
 
-/** The slider of the position in a file. */
+/** Connect the seek slider to the video element. */
 export function showSeek(video: HTMLVideoElement): void {
   const [box, clock] = [byId('seek-box'), byId('seek-clock')];
   const slider = byId<HTMLInputElement>('seek');

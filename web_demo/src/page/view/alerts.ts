@@ -1,4 +1,4 @@
-/** Sentences about what failed, to be read and dismissed. */
+/** Shows error messages and notices until the user dismisses them. */
 
 import type { Store } from '../store';
 import { byId, make } from './dom';

@@ -1,4 +1,4 @@
-/** Boxes and their labels on a canvas. */
+/** Draws boxes and their labels on a canvas. */
 
 import type { Detection } from '../../detector';
 import { classColor, textColor } from '../colors';
@@ -11,10 +11,11 @@ const LINE_PX = 2.25;
 const PADDING_PX = 4;
 
 /**
- * Draw over what is there.
+ * Draw detections over the current content of a canvas.
  *
- * @param zoom canvas pixels per pixel of the source.
- * @param unit canvas pixels per pixel of lines and letters.
+ * @param detections - sorted by descending score.
+ * @param zoom - canvas pixels per image pixel; scales the positions of boxes.
+ * @param unit - canvas pixels per CSS pixel; scales line widths and text.
  */
 export function drawBoxes(
   context: Context,
@@ -26,16 +27,16 @@ export function drawBoxes(
   context.font = `600 ${FONT_PX * unit}px system-ui, sans-serif`;
   context.textBaseline = 'middle';
   context.lineJoin = 'round';
-  // Best first they come; the best is drawn last, over the others.
-  for (let i = detections.length - 1; i >= 0; i--) drawOutline(context, detections[i]!, zoom, unit);
+  // In reverse order, so that the detection with the highest score is on top.
+  for (let i = detections.length - 1; i >= 0; i--) drawBox(context, detections[i]!, zoom, unit);
   drawLabels(context, detections, zoom, unit);
   context.restore();
 }
 
-function drawOutline(context: Context, { box, classId }: Detection, zoom: number, unit: number): void {
+function drawBox(context: Context, { box, classId }: Detection, zoom: number, unit: number): void {
   context.beginPath();
   context.roundRect(box.x * zoom, box.y * zoom, box.width * zoom, box.height * zoom, 3 * unit);
-  // A light edge keeps the line apart from what has its color.
+  // A light border keeps the line visible on objects of the same color.
   context.strokeStyle = '#ffffffb3';
   context.lineWidth = (LINE_PX + 2) * unit;
   context.stroke();
@@ -48,7 +49,7 @@ function drawLabels(context: Context, detections: readonly Detection[], zoom: nu
   const texts = detections.map(({ label, score }) => `${label} ${score.toFixed(2)}`);
   const height = (FONT_PX + PADDING_PX) * unit;
   const edge = (LINE_PX / 2) * unit;
-  const places = placeLabels(
+  const rectangles = placeLabels(
     detections.map(({ box: { x, y, width, height } }) => [
       x * zoom - edge, y * zoom, (x + width) * zoom + edge, (y + height) * zoom,
     ]),
@@ -57,7 +58,7 @@ function drawLabels(context: Context, detections: readonly Detection[], zoom: nu
     [context.canvas.width, context.canvas.height],
   );
   for (let i = detections.length - 1; i >= 0; i--) {
-    const [left, top, right] = places[i]!;
+    const [left, top, right] = rectangles[i]!;
     const color = classColor(detections[i]!.classId);
     context.fillStyle = color;
     context.beginPath();

@@ -1,4 +1,4 @@
-/** The list of classes: what is shown, in which color, and how many there are. */
+/** The list of classes with color, count and a checkbox that shows or hides the class. */
 
 import { classColor } from '../colors';
 import { countByClass } from '../format';
@@ -15,7 +15,7 @@ export function showClasses(store: Store): void {
 
   store.listen((state, before) => {
     if (state.model !== before.model) {
-      rows = (state.model?.contract.names ?? []).map(makeRow);
+      rows = (state.model?.contract.classNames ?? []).map(makeRow);
       list.replaceChildren(...rows.map(({ row }) => row));
     } else if (state.result === before.result && state.hiddenClasses === before.hiddenClasses) return;
     const counts = countByClass(state.result?.detections ?? []);

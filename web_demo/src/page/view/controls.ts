@@ -1,6 +1,6 @@
-/** Sliders, and the buttons of live images. */
+/** The threshold sliders, and the controls of camera and video. */
 
-import { bounds, isLive, thresholds } from '../state';
+import { thresholdBounds, isLive, thresholds } from '../state';
 import type { Store } from '../store';
 import { byId, setText } from './dom';
 
@@ -13,22 +13,22 @@ export function showSliders(store: Store): void {
   store.listen((state, before) => {
     if (state.model === before.model && state.confidence === before.confidence && state.iou === before.iou && state !== before)
       return;
-    const [limits, values] = [bounds(state.model), thresholds(state)];
+    const [limits, values] = [thresholdBounds(state.model), thresholds(state)];
     for (const name of ['confidence', 'iou'] as const) {
       const slider = sliders[name];
       [slider.min, slider.max] = limits[name].map(String) as [string, string];
       slider.value = String(values[name]);
-      const [least, most] = limits[name];
-      slider.style.setProperty('--filled', `${(100 * (values[name] - least)) / (most - least || 1)}%`);
+      const [min, max] = limits[name];
+      slider.style.setProperty('--filled', `${(100 * (values[name] - min)) / (max - min || 1)}%`);
       setText(byId(`${name}-value`), values[name].toFixed(2));
     }
-    const inside = state.model?.contract.inside;
-    hint.hidden = !inside;
-    if (inside)
+    const embeddedNms = state.model?.contract.embeddedNms;
+    hint.hidden = !embeddedNms;
+    if (embeddedNms)
       setText(
         hint,
-        `Suppression is inside this model’s file: confidence goes down to ${limits.confidence[0].toFixed(2)}, ` +
-          `overlap up to ${limits.iou[1].toFixed(2)}.`,
+        `NMS runs inside this model: the confidence threshold cannot go below ${limits.confidence[0].toFixed(2)}, ` +
+          `the IoU threshold cannot go above ${limits.iou[1].toFixed(2)}.`,
       );
   });
 }
@@ -49,21 +49,21 @@ export function showLiveControls(store: Store, actions: LiveActions): void {
   choice.onchange = () => actions.chooseCamera(choice.value);
 
   document.addEventListener('keydown', (event) => {
-    // A control that has the focus keeps the space bar for itself.
-    const busy = (event.target as Element).closest?.('button, input, select, summary, a, label');
-    if (event.key !== ' ' || busy || event.repeat || !isLive(store.state)) return;
+    // If a control has the focus, the space bar operates that control.
+    const onControl = (event.target as Element).closest?.('button, input, select, summary, a, label');
+    if (event.key !== ' ' || onControl || event.repeat || !isLive(store.state)) return;
     event.preventDefault();
     actions.togglePause();
   });
 
   store.listen((state, before) => {
     const live = isLive(state) && state.source?.kind !== 'still' ? state.source : null;
-    const videoing = live?.kind === 'camera';
+    const fromCamera = live?.kind === 'camera';
     pause.hidden = !live;
     setText(pause.querySelector('.text')!, live && 'paused' in live && live.paused ? 'Play' : 'Pause');
     pause.dataset.paused = String(live && 'paused' in live && live.paused);
-    setText(camera.querySelector('.text')!, videoing ? 'Stop camera' : 'Camera');
-    flip.hidden = choice.hidden = !videoing || state.cameras.length < 2;
+    setText(camera.querySelector('.text')!, fromCamera ? 'Stop camera' : 'Camera');
+    flip.hidden = choice.hidden = !fromCamera || state.cameras.length < 2;
     if (state.cameras !== before.cameras)
       choice.replaceChildren(...state.cameras.map(({ id, label }) => new Option(label, id)));
     if (choice.value !== state.camera) choice.value = state.camera;

@@ -1,12 +1,13 @@
-/** Elements of index.html, and new ones. */
+/** Finds and creates DOM elements. */
 
-/** @throws Error where index.html lacks it. */
+/** @throws Error if index.html has no element with this ID. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`index.html has no #${id}`);
-  return found as T;
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`index.html has no #${id}`);
+  return element as T;
 }
 
+/** Create an element with properties and children. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   properties: Partial<HTMLElementTagNameMap[K]> = {},
@@ -17,7 +18,7 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Only where it differs: screen readers and layout take note of every change. */
+/** Set the text if it differs: every change triggers layout and is announced by screen readers. */
 export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }

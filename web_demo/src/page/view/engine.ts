@@ -1,4 +1,4 @@
-/** Which engine runs, why, and what the others took. */
+/** The engine selector, the reason for the selection, and the times of all engines. */
 
 import { type Engine, type EngineId, ENGINES, type EngineTrial } from '../../detector';
 import { formatMilliseconds } from '../format';
@@ -12,7 +12,7 @@ export interface EngineActions {
 
 export function showEngine(store: Store, actions: EngineActions): void {
   const select = byId<HTMLSelectElement>('engine');
-  const [why, trials, rows] = [byId('engine-why'), byId('trials'), byId('trial-rows')];
+  const [reason, trials, rows] = [byId('engine-why'), byId('trials'), byId('trial-rows')];
   select.onchange = () => actions.changeEngine(select.value as EngineId | 'auto');
   byId('retime').onclick = () => actions.retime();
 
@@ -24,7 +24,7 @@ export function showEngine(store: Store, actions: EngineActions): void {
         new Option('Automatic', 'auto'),
         ...offered.map(({ id, label }) => new Option(label, id)),
       );
-      setText(why, state.choice?.why ?? '');
+      setText(reason, state.choice?.reason ?? '');
       trials.hidden = !state.choice;
       rows.replaceChildren(...(state.choice?.trials ?? []).map(makeRow));
       byId('trial-table').hidden = !state.choice?.trials.length;
@@ -33,8 +33,8 @@ export function showEngine(store: Store, actions: EngineActions): void {
   });
 }
 
-function findEngine(wanted: EngineId): Engine | undefined {
-  return ENGINES.find(({ id }) => id === wanted);
+function findEngine(engineId: EngineId): Engine | undefined {
+  return ENGINES.find(({ id }) => id === engineId);
 }
 
 function makeRow({ engine, milliseconds, reason }: EngineTrial): HTMLTableRowElement {

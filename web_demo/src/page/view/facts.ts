@@ -1,4 +1,4 @@
-/** What the model says about itself. */
+/** Shows the model's metadata. */
 
 import { formatBytes } from '../format';
 import type { Model } from '../state';
@@ -16,22 +16,22 @@ export function showFacts(store: Store): void {
 }
 
 export function factsOf({ contract, bytes, file }: Model): [term: string, value: string][] {
-  const [height, width] = contract.imageHw;
+  const [height, width] = contract.imageSize;
   return [
     ['Name', contract.modelName],
     ['File', file],
-    ['Classes', `${contract.names.length}: ${shorten(contract.names)}`],
+    ['Classes', `${contract.classNames.length}: ${shorten(contract.classNames)}`],
     ['Input', `${width} × ${height} pixels`],
     ['Precision', contract.precision],
-    ['NMS', contract.inside ? `inside the file (${contract.nms})` : `on this page (${contract.nms})`],
+    ['NMS', contract.embeddedNms ? `in the model (${contract.nms})` : `on this page (${contract.nms})`],
     ['Size', formatBytes(bytes)],
-    ['Written by', `tfyolo ${contract.version}`],
+    ['Exported by', `tfyolo ${contract.version}`],
   ];
 }
 
-/** What matters most, in one line. */
+/** The most important metadata in one line. */
 function describeModel({ contract, bytes }: Model): string {
-  const [height, width] = contract.imageHw;
+  const [height, width] = contract.imageSize;
   return `by ${contract.modelName}, ${contract.precision}, ${width} × ${height} pixels, ${formatBytes(bytes)}`;
 }
 

@@ -1,26 +1,27 @@
-/** Where labels of boxes stand. */
+/** Label placement: positions the labels of boxes so that they rarely overlap. */
 
 /** Left, top, right, bottom. */
-export type Place = readonly [number, number, number, number];
+export type Rectangle = readonly [number, number, number, number];
 
-/** With more boxes there are no free places, and to look for them would cost time. */
-const MOST_SPREAD = 100;
+/** With more boxes than this, overlap is ignored: there would be no free positions, and searching takes quadratic time. */
+const MAX_BOXES = 100;
 
 /**
- * Places inside of the image: above the box, else at another corner of it, so that labels do not cover each other as
- * long as one of these places is free; where none is, the one that covers least.
+ * Place each label inside the image, at the corner of its box where it overlaps the earlier labels least; above the top
+ * left corner if possible.
  *
- * @param boxes in the order in which they choose.
- * @param widths of each label.
- * @param height of every label.
+ * @param boxes - left, top, right, bottom in pixels; labels are placed in this order.
+ * @param widths - width of each label in pixels.
+ * @param height - common height of all labels in pixels.
+ * @returns one rectangle per label.
  */
 export function placeLabels(
-  boxes: readonly Place[],
+  boxes: readonly Rectangle[],
   widths: readonly number[],
   height: number,
   [imageWidth, imageHeight]: readonly [number, number],
-): Place[] {
-  const taken: Place[] = [];
+): Rectangle[] {
+  const placed: Rectangle[] = [];
   for (const [index, [left, top, right, bottom]] of boxes.entries()) {
     const width = widths[index]!;
     const farLeft = right - width;
@@ -28,25 +29,25 @@ export function placeLabels(
       [left, top - height], [left, top], [left, bottom], [farLeft, top - height],
       [farLeft, bottom], [farLeft, top], [left, bottom - height], [farLeft, bottom - height],
     ];
-    const mostX = Math.max(imageWidth - width, 0);
-    const mostY = Math.max(imageHeight - height, 0);
-    const fits = ([x, y]: [number, number]) => x >= 0 && x <= mostX && y >= 0 && y <= mostY;
-    let best: Place | undefined;
-    let lowest = Infinity;
-    // Places that fit without being moved come first.
+    const maxX = Math.max(imageWidth - width, 0);
+    const maxY = Math.max(imageHeight - height, 0);
+    const fits = ([x, y]: [number, number]) => x >= 0 && x <= maxX && y >= 0 && y <= maxY;
+    let best: Rectangle | undefined;
+    let leastOverlap = Infinity;
+    // Corners where the label fits into the image are tried before those where it has to be moved.
     for (const [x, y] of [...corners.filter(fits), ...corners.filter((corner) => !fits(corner))]) {
-      const [newLeft, newTop] = [Math.min(Math.max(x, 0), mostX), Math.min(Math.max(y, 0), mostY)];
-      const place: Place = [newLeft, newTop, newLeft + width, newTop + height];
-      const covered = boxes.length > MOST_SPREAD ? 0 : taken.reduce((sum, other) => sum + overlap(place, other), 0);
-      if (covered < lowest) [best, lowest] = [place, covered];
-      if (covered === 0) break;
+      const [newLeft, newTop] = [Math.min(Math.max(x, 0), maxX), Math.min(Math.max(y, 0), maxY)];
+      const rectangle: Rectangle = [newLeft, newTop, newLeft + width, newTop + height];
+      const overlap = boxes.length > MAX_BOXES ? 0 : placed.reduce((sum, other) => sum + intersectionArea(rectangle, other), 0);
+      if (overlap < leastOverlap) [best, leastOverlap] = [rectangle, overlap];
+      if (overlap === 0) break;
     }
-    taken.push(best!);
+    placed.push(best!);
   }
-  return taken;
+  return placed;
 }
 
-function overlap(a: Place, b: Place): number {
+function intersectionArea(a: Rectangle, b: Rectangle): number {
   const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
   const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
   return Math.max(width, 0) * Math.max(height, 0);

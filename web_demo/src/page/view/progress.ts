@@ -1,4 +1,4 @@
-/** How far a model has come. */
+/** The progress bar shown while a model loads. */
 
 import { describeProgress } from '../format';
 import type { Store } from '../store';

@@ -1,4 +1,4 @@
-/** The image, and the boxes over it. */
+/** Displays the image with its boxes. */
 
 import { summarize } from '../format';
 import { isLive, type State, visibleDetections } from '../state';
@@ -6,11 +6,11 @@ import type { Store } from '../store';
 import { drawBoxes } from './boxes';
 import { byId } from './dom';
 
-/** Labels get smaller here: on a phone they would cover the image. */
+/** On displays narrower than this (phones), labels are smaller so that they cover less of the image. */
 const NARROW_PX = 500;
 
 export class Stage {
-  /** How long the last drawing took. */
+  /** Duration of the last drawing. */
   milliseconds = 0;
   private readonly stage = byId('stage');
   private readonly image = byId<HTMLCanvasElement>('image-canvas');
@@ -22,18 +22,18 @@ export class Stage {
   }
 
   private update(state: State, before: State): void {
-    const imaged = state.image !== before.image;
-    if (imaged || state.result !== before.result || state.hiddenClasses !== before.hiddenClasses) this.draw(imaged);
+    const imageChanged = state.image !== before.image;
+    if (imageChanged || state.result !== before.result || state.hiddenClasses !== before.hiddenClasses) this.draw(imageChanged);
     this.stage.dataset.empty = String(!state.image);
     if (state.image && (state.result !== before.result || state.hiddenClasses !== before.hiddenClasses))
-      // For live images the summary speaks; a label that changes with every frame would be noise.
+      // For camera and video only the summary is announced: a label that changes with every frame would be noise.
       this.image.setAttribute(
         'aria-label',
         isLive(state) ? state.image.name : `${state.image.name}. ${summarize(visibleDetections(state))}`,
       );
   }
 
-  private draw(withImage: boolean): void {
+  private draw(redrawImage: boolean): void {
     const start = performance.now();
     const { image } = this.store.state;
     if (!image) {
@@ -44,13 +44,13 @@ export class Stage {
     const pixels = window.devicePixelRatio || 1;
     const [width, height] = [image.width * fit, image.height * fit];
     const resized = [this.image, this.overlay].map((canvas) => fitCanvas(canvas, width, height, pixels)).some(Boolean);
-    if (withImage || resized) {
+    if (redrawImage || resized) {
       const context = this.image.getContext('2d', { alpha: false })!;
       context.imageSmoothingQuality = 'high';
-      // Transparent images lie on white, as the detector sees no transparency either.
+      // Transparent images are drawn on white.
       context.fillStyle = '#fff';
       context.fillRect(0, 0, this.image.width, this.image.height);
-      context.drawImage(image.shown, 0, 0, this.image.width, this.image.height);
+      context.drawImage(image.bitmap, 0, 0, this.image.width, this.image.height);
     }
     const context = this.overlay.getContext('2d')!;
     context.clearRect(0, 0, this.overlay.width, this.overlay.height);
@@ -60,12 +60,12 @@ export class Stage {
   }
 }
 
-/** Whether the canvas had another size; setting it would clear it, and cost memory for each frame. */
+/** Resize the canvas if its size differs, and return whether it did: resizing clears the canvas and allocates memory. */
 function fitCanvas(canvas: HTMLCanvasElement, width: number, height: number, pixels: number): boolean {
-  const [wide, high] = [Math.max(Math.round(width * pixels), 1), Math.max(Math.round(height * pixels), 1)];
-  if (canvas.width === wide && canvas.height === high) return false;
-  canvas.width = wide;
-  canvas.height = high;
+  const [pixelWidth, pixelHeight] = [Math.max(Math.round(width * pixels), 1), Math.max(Math.round(height * pixels), 1)];
+  if (canvas.width === pixelWidth && canvas.height === pixelHeight) return false;
+  canvas.width = pixelWidth;
+  canvas.height = pixelHeight;
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
   return true;

@@ -1,4 +1,4 @@
-/** Light, dark, or as the system has it; public/theme.js sets what is remembered before the first paint. */
+/** The theme switch: light, dark or system. public/theme.js applies the stored theme before the first paint. */
 
 import { byId } from './dom';
 
@@ -16,7 +16,7 @@ export function showTheme(): void {
     try {
       localStorage.setItem(KEY, value);
     } catch {
-      // Storage is switched off: the choice lasts as long as the page.
+      // localStorage is unavailable: the choice is lost when the page is closed.
     }
   };
 }

@@ -1,4 +1,4 @@
-/** The strip of images: radio buttons, so that arrow keys walk through it. */
+/** The strip of thumbnails: radio buttons, so that it can be operated with the arrow keys. */
 
 import { openThumbnail } from '../sources/stills';
 import type { State, Still } from '../state';
@@ -9,14 +9,14 @@ const HEIGHT_PX = 64;
 
 export interface ThumbnailActions {
   openStill(id: number): void;
-  /** It does not decode. */
+  /** Called for an image that cannot be decoded. */
   reject(still: Still, error: unknown): void;
 }
 
 export function showThumbnails(store: Store, actions: ThumbnailActions): void {
   const strip = byId('thumbnails');
   const items = new Map<number, { item: HTMLElement; radio: HTMLInputElement }>();
-  // One after the other: a hundred photographs decoded at once would fill the memory.
+  // Thumbnails are decoded one after the other: a hundred photos at once could exhaust the memory.
   let queue = Promise.resolve();
   strip.onchange = (event) => actions.openStill(Number((event.target as HTMLInputElement).value));
 
@@ -40,7 +40,7 @@ export function showThumbnails(store: Store, actions: ThumbnailActions): void {
     const chosen = state.source?.kind === 'still' ? state.source.id : -1;
     for (const [id, { item, radio }] of items) {
       radio.checked = id === chosen;
-      // scrollIntoView would move the page, too.
+      // Not scrollIntoView(), which would also scroll the page.
       if (radio.checked) strip.scrollLeft = item.offsetLeft - (strip.clientWidth - item.offsetWidth) / 2;
     }
   };
@@ -50,7 +50,7 @@ export function showThumbnails(store: Store, actions: ThumbnailActions): void {
 async function paint(canvas: HTMLCanvasElement, still: Still): Promise<void> {
   const bitmap = await openThumbnail(still, HEIGHT_PX * Math.min(Math.ceil(window.devicePixelRatio || 1), 2));
   canvas.height = bitmap.height;
-  // Panoramas would fill the strip.
+  // Cropped, because a panorama would fill the strip.
   canvas.width = Math.min(bitmap.width, 2 * bitmap.height);
   canvas.getContext('2d')!.drawImage(bitmap, (canvas.width - bitmap.width) / 2, 0);
   bitmap.close();

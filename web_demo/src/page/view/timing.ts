@@ -1,4 +1,4 @@
-/** Where the time goes: a stacked bar with numbers, and the rate of live images. */
+/** Shows the time per step as a stacked bar with numbers, and the frame rate of camera and video. */
 
 import { formatMilliseconds } from '../format';
 import { framesPerSecond, isLive } from '../state';
@@ -8,16 +8,16 @@ import { byId, make, setText } from './dom';
 const PARTS = [
   ['preprocess', 'Preprocess'],
   ['inference', 'Inference'],
-  ['postprocess', 'Suppression'],
+  ['postprocess', 'Postprocess'],
   ['draw', 'Draw'],
 ] as const;
 type Times = Record<(typeof PARTS)[number][0], number>;
 
-/** Share of a new frame in the numbers, which nobody could read if they jumped. */
-const SHARE = 0.15;
-const EVERY_MS = 250;
+/** Weight of a new frame in the exponential moving average, which keeps the numbers readable. */
+const SMOOTHING = 0.15;
+const UPDATE_MS = 250;
 
-export function showTiming(store: Store, drawing: () => number): void {
+export function showTiming(store: Store, drawMilliseconds: () => number): void {
   const [bar, legend, total, rate] = [byId('timing-bar'), byId('timing-legend'), byId('timing-total'), byId('fps')];
   const parts = PARTS.map(([name, label]) => {
     const segment = make('span');
@@ -37,9 +37,9 @@ export function showTiming(store: Store, drawing: () => number): void {
     const live = isLive(state);
     rate.hidden = !live;
     if (!state.result || state.result === before.result) return;
-    shown = mix(live ? shown : null, { ...state.result.timing, draw: drawing() });
+    shown = smooth(live ? shown : null, { ...state.result.timing, draw: drawMilliseconds() });
     const now = performance.now();
-    if (live && now - last < EVERY_MS) return;
+    if (live && now - last < UPDATE_MS) return;
     last = now;
     const sum = PARTS.reduce((all, [name]) => all + shown![name], 0);
     for (const { name, segment, value } of parts) {
@@ -52,8 +52,8 @@ export function showTiming(store: Store, drawing: () => number): void {
   });
 }
 
-function mix(old: Times | null, now: Times): Times {
+function smooth(old: Times | null, now: Times): Times {
   if (!old) return now;
-  const mixed = PARTS.map(([name]) => [name, old[name] + SHARE * (now[name] - old[name])]);
-  return Object.fromEntries(mixed) as Times;
+  const entries = PARTS.map(([name]) => [name, old[name] + SMOOTHING * (now[name] - old[name])]);
+  return Object.fromEntries(entries) as Times;
 }

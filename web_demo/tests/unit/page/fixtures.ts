@@ -1,18 +1,18 @@
 import type { Contract, Detection } from '../../../src/detector';
 import type { Model } from '../../../src/page/state';
 
-export function makeModel(inside: Contract['inside'] = null, names = ['Platelets', 'RBC', 'WBC']): Model {
+export function makeModel(embeddedNms: Contract['embeddedNms'] = null, classNames = ['Platelets', 'RBC', 'WBC']): Model {
   const contract: Contract = {
     task: 'detect',
-    names,
-    imageHw: [320, 416],
+    classNames,
+    imageSize: [320, 416],
     anchorsPx: [[10, 13]],
     strides: [8],
     version: '0.1.0',
     modelName: 'yolov5n',
-    nms: inside ? 'builtin' : 'none',
+    nms: embeddedNms ? 'builtin' : 'none',
     precision: 'int8',
-    inside,
+    embeddedNms,
   };
   return { contract, bytes: 2_069_211, file: 'cells.tflite' };
 }

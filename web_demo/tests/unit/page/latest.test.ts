@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { latest, throttle } from '../../../src/page/latest';
 
 describe('latest', () => {
-  it('runs one at a time, and once more for all that came meanwhile', async () => {
+  it('runs one task at a time, and once more for all requests made meanwhile', async () => {
     const ends: (() => void)[] = [];
     const task = vi.fn(() => new Promise<void>((resolve) => ends.push(resolve)));
     const request = latest(task);
@@ -23,7 +23,7 @@ describe('throttle', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('calls at once, then with the newest after the period', () => {
+  it('calls immediately, then with the newest value after the period', () => {
     const call = vi.fn();
     const say = throttle(call, () => 100);
     for (const value of [1, 2, 3]) say(value);

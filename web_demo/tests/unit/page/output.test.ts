@@ -12,20 +12,20 @@ describe('toCsv', () => {
     expect(toCsv('a.jpg', [])).toBe('image,class_id,label,score,x,y,width,height\r\n');
   });
 
-  it('quotes commas, quotes and line ends', () => {
+  it('quotes commas, quotes and line breaks', () => {
     expect(toCsv('a, "b"\n.jpg', [makeDetection(0, 'x')])).toContain('"a, ""b""\n.jpg",0,x,');
   });
 
-  it.each(['=HYPERLINK("http://x")', '+1', '-1', '@x', '\tx'])('writes no formula: %s', (label) => {
+  it.each(['=HYPERLINK("http://x")', '+1', '-1', '@x', '\tx'])('escapes formulas: %s', (label) => {
     expect(toCsv('a.jpg', [makeDetection(0, label)])).toMatch(/,0,"?'/);
   });
 });
 
 describe('toJson', () => {
-  it('is read as it was written', () => {
-    const subject = { image: 'a.jpg', width: 640, height: 480, model: 'cells.tflite', confidence: 0.25, iou: 0.45 };
-    expect(JSON.parse(toJson(subject, [makeDetection(1, 'R"BC', 0.98765)]))).toEqual({
-      ...subject,
+  it('writes valid JSON', () => {
+    const metadata = { image: 'a.jpg', width: 640, height: 480, model: 'cells.tflite', confidence: 0.25, iou: 0.45 };
+    expect(JSON.parse(toJson(metadata, [makeDetection(1, 'R"BC', 0.98765)]))).toEqual({
+      ...metadata,
       detections: [{ label: 'R"BC', classId: 1, score: 0.9877, box: { x: 1.3, y: 2, width: 30, height: 40 } }],
     });
   });

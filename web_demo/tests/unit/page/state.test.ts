@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { DetectionResult, EngineChoice } from '../../../src/detector';
 import {
   type Action,
-  bounds,
+  thresholdBounds,
   framesPerSecond,
   fullResolution,
   INITIAL,
@@ -14,7 +14,7 @@ import {
 } from '../../../src/page/state';
 import { makeDetection, makeModel } from './fixtures';
 
-const CHOICE: EngineChoice = { engine: 'litert-wasm', why: 'It is the only one.', trials: [] };
+const CHOICE: EngineChoice = { engine: 'litert-wasm', reason: 'It is the only engine.', trials: [] };
 const IMAGE = { name: 'a.jpg', width: 4, height: 3 } as SourceImage;
 const RESULT: DetectionResult = {
   detections: [makeDetection(1, 'RBC'), makeDetection(0, 'Platelets')],
@@ -28,7 +28,7 @@ function after(...actions: Action[]): State {
 }
 
 describe('models', () => {
-  it('starts, downloads and is ready', () => {
+  it('are downloaded, started and ready', () => {
     const loading = after({ type: 'load', engine: 'auto' }, { type: 'progress', progress: { stage: 'download', done: 1, total: 2 } });
     expect(loading.phase).toBe('starting');
     expect(loading.progress).toEqual({ stage: 'download', done: 1, total: 2 });
@@ -36,7 +36,7 @@ describe('models', () => {
     expect(ready).toMatchObject({ phase: 'ready', progress: null, choice: CHOICE });
   });
 
-  it('keeps the running one, its boxes and its engine when another fails', () => {
+  it('stay in use, with boxes and engine, if another model fails to load', () => {
     const running = after(
       { type: 'loaded', model: makeModel(), choice: CHOICE },
       { type: 'image', image: IMAGE },
@@ -49,13 +49,13 @@ describe('models', () => {
     expect(failed.alerts.map(({ text }) => text)).toEqual(['No GPU.']);
   });
 
-  it('is an error where none has started', () => {
+  it('give an error if the first one fails to load', () => {
     const failed = after({ type: 'load', engine: 'auto' }, { type: 'not-loaded', engine: 'auto', running: false, text: 'No.' });
     expect(failed.phase).toBe('error');
     expect(reduce(failed, { type: 'load', engine: 'auto' }).phase).toBe('starting');
   });
 
-  it('forgets boxes and, with other classes, the filter', () => {
+  it('reset the boxes and, if the class names differ, the class filter', () => {
     const hidden = after(
       { type: 'loaded', model: makeModel(), choice: CHOICE },
       { type: 'hide-classes', classes: new Set([1]) },
@@ -67,38 +67,38 @@ describe('models', () => {
     expect(other.hiddenClasses.size).toBe(0);
   });
 
-  it('says that a lost engine was replaced', () => {
+  it('show a notice when a failed engine was replaced', () => {
     const changed = after({ type: 'load', engine: 'tfjs-webgl' }, { type: 'engine-changed', choice: CHOICE });
-    expect(changed).toMatchObject({ engine: 'auto', choice: CHOICE, alerts: [{ tone: 'notice', text: CHOICE.why }] });
+    expect(changed).toMatchObject({ engine: 'auto', choice: CHOICE, alerts: [{ tone: 'notice', text: CHOICE.reason }] });
   });
 });
 
 describe('thresholds', () => {
-  const inside = { confidence: 0.051, iou: 0.458, maxDetections: 100 };
+  const embeddedNms = { confidence: 0.051, iou: 0.458, maxDetections: 100 };
 
-  it('are those asked for where suppression is on the page', () => {
-    expect(bounds(makeModel())).toEqual({ confidence: [0.01, 0.99], iou: [0.05, 0.95] });
+  it('are those selected by the user if NMS runs on the page', () => {
+    expect(thresholdBounds(makeModel())).toEqual({ confidence: [0.01, 0.99], iou: [0.05, 0.95] });
     expect(thresholds(after({ type: 'thresholds', confidence: 0.4 }))).toEqual({ confidence: 0.4, iou: 0.45 });
   });
 
-  it('stay within those inside the file, in whole hundredths', () => {
-    expect(bounds(makeModel(inside))).toEqual({ confidence: [0.06, 0.99], iou: [0.05, 0.45] });
-    expect(bounds(makeModel({ ...inside, confidence: 0.25, iou: 0.45 }))).toEqual({ confidence: [0.25, 0.99], iou: [0.05, 0.45] });
+  it('are limited by the NMS in the graph, rounded to 0.01', () => {
+    expect(thresholdBounds(makeModel(embeddedNms))).toEqual({ confidence: [0.06, 0.99], iou: [0.05, 0.45] });
+    expect(thresholdBounds(makeModel({ ...embeddedNms, confidence: 0.25, iou: 0.45 }))).toEqual({ confidence: [0.25, 0.99], iou: [0.05, 0.45] });
     const state = after(
       { type: 'thresholds', confidence: 0, iou: 1 },
-      { type: 'loaded', model: makeModel(inside), choice: CHOICE },
+      { type: 'loaded', model: makeModel(embeddedNms), choice: CHOICE },
     );
     expect(thresholds(state)).toEqual({ confidence: 0.06, iou: 0.45 });
   });
 
-  it('are asked for again when a model allows them', () => {
-    const tight = after({ type: 'thresholds', iou: 0.9 }, { type: 'loaded', model: makeModel(inside), choice: CHOICE });
-    expect(thresholds(reduce(tight, { type: 'loaded', model: makeModel(), choice: CHOICE })).iou).toBe(0.9);
+  it('return to the selected values when a model allows them', () => {
+    const limited = after({ type: 'thresholds', iou: 0.9 }, { type: 'loaded', model: makeModel(embeddedNms), choice: CHOICE });
+    expect(thresholds(reduce(limited, { type: 'loaded', model: makeModel(), choice: CHOICE })).iou).toBe(0.9);
   });
 
-  it.each([0, 1])('leave the sliders a range when the file says %d', (value) => {
-    for (const [least, most] of Object.values(bounds(makeModel({ ...inside, confidence: value, iou: value }))))
-      expect(least).toBeLessThanOrEqual(most);
+  it.each([0, 1])('leave the sliders a valid range if the thresholds in the graph are %d', (value) => {
+    for (const [min, max] of Object.values(thresholdBounds(makeModel({ ...embeddedNms, confidence: value, iou: value }))))
+      expect(min).toBeLessThanOrEqual(max);
   });
 });
 
@@ -109,23 +109,23 @@ describe('detections', () => {
     expect(visibleDetections(INITIAL)).toEqual([]);
   });
 
-  it('are found in the whole image where a smaller copy is shown', () => {
-    const [shown, blob] = [{ width: 400 } as ImageBitmap, new Blob()];
-    expect(fullResolution({ ...IMAGE, width: 4000, shown, blob })).toBe(blob);
-    expect(fullResolution({ ...IMAGE, width: 400, shown, blob })).toBe(shown);
-    expect(fullResolution({ ...IMAGE, width: 400, shown, blob: null })).toBe(shown);
+  it('are computed at full resolution if the bitmap is downscaled', () => {
+    const [bitmap, blob] = [{ width: 400 } as ImageBitmap, new Blob()];
+    expect(fullResolution({ ...IMAGE, width: 4000, bitmap, blob })).toBe(blob);
+    expect(fullResolution({ ...IMAGE, width: 400, bitmap, blob })).toBe(bitmap);
+    expect(fullResolution({ ...IMAGE, width: 400, bitmap, blob: null })).toBe(bitmap);
   });
 
-  it('belong to their image', () => {
+  it('are cleared when the image changes', () => {
     const state = after({ type: 'detected', result: RESULT }, { type: 'image', image: IMAGE });
     expect(state.result).toBeNull();
   });
 });
 
-describe('live images', () => {
+describe('camera and video', () => {
   const frame = (time: number): Action => ({ type: 'frame', image: IMAGE, result: RESULT, time });
 
-  it('have a rate, from a bounded history', () => {
+  it('have a frame rate, from a bounded history', () => {
     const state = after(...Array.from({ length: 1000 }, (_, index) => frame(index * 40)));
     expect(state.frameTimes.length).toBe(30);
     expect(framesPerSecond(state.frameTimes)).toBeCloseTo(25);
@@ -133,7 +133,7 @@ describe('live images', () => {
     expect(framesPerSecond([5, 5])).toBeNull();
   });
 
-  it('pause and go on; the pause is not counted in the rate', () => {
+  it('can be paused; the pause does not count in the frame rate', () => {
     const source = { kind: 'video', name: 'a.mp4', paused: false } as const;
     const paused = after({ type: 'source', source }, frame(0), { type: 'pause', paused: true });
     expect(paused.source).toEqual({ ...source, paused: true });
@@ -141,14 +141,14 @@ describe('live images', () => {
     expect(paused.result).toBe(RESULT);
   });
 
-  it('alone can pause', () => {
+  it('can be paused, still images cannot', () => {
     const state = after({ type: 'source', source: { kind: 'still', id: 1 } });
     expect(reduce(state, { type: 'pause', paused: true })).toBe(state);
   });
 });
 
-describe('the strip and the alerts', () => {
-  it('give every image an identity', () => {
+describe('thumbnails and alerts', () => {
+  it('give every image a unique ID', () => {
     const stills = [
       { title: 'a', source: 'a.jpg' },
       { title: 'b', source: 'b.jpg' },
@@ -159,7 +159,7 @@ describe('the strip and the alerts', () => {
     expect(reduce(state, { type: 'remove-still', id }).stills.map((still) => still.title)).toEqual(['a', 'a', 'b']);
   });
 
-  it('keep three sentences, each once, until dismissed', () => {
+  it('show at most three alerts, without duplicates, until dismissed', () => {
     const state = after(...['a', 'b', 'c', 'b', 'd'].map((text): Action => ({ type: 'alert', text })));
     expect(state.alerts.map(({ text }) => text)).toEqual(['c', 'b', 'd']);
     expect(reduce(state, { type: 'dismiss', id: state.alerts[0]!.id }).alerts.length).toBe(2);
