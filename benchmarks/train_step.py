@@ -71,7 +71,7 @@ def whole_step(model: TrainingModel, images: np.ndarray) -> Callable[[], float]:
     batch = len(images)
     model.compile("SGD", epochs=10, steps_per_epoch=10, batch_size=batch, hyps=Hyps(), nominal_batch=batch)
     random = np.random.default_rng(0)
-    classes = random.integers(0, model.contract.spec.classes, (batch, 8, 1))
+    classes = random.integers(0, model.contract.spec.num_classes, (batch, 8, 1))
     boxes = random.uniform((0.2, 0.2, 0.05, 0.05), (0.8, 0.8, 0.4, 0.4), (batch, 8, 4))
     labels = tf.constant(np.concatenate([classes, boxes], 2), tf.float32)
     pixels = tf.constant(np.round(images * 255), tf.uint8)
@@ -149,7 +149,7 @@ def main() -> int:
         np.save(folder / "images.npy", images)
         np.savez(folder / "weights.npz", **_torch_weights(model.network))
         request = {
-            "threads": options.threads, "outputs": spec.anchors_per_scale * (5 + spec.classes),
+            "threads": options.threads, "outputs": spec.anchors_per_scale * (5 + spec.num_classes),
             "layers": [vars(layer) for layer in spec.layers], "weights": str(folder / "weights.npz"),
             "images": str(folder / "images.npy"), "learning_rate": LEARNING_RATE, "warmup": WARMUP,
         }  # fmt: skip

@@ -34,7 +34,7 @@ def inspection(
         size: height and width of its input.
     """
     task = "classify" if kind == "probabilities" else "detect"
-    spec = load_spec("yolov5n-cls" if task == "classify" else "yolov5n", classes=len(names))
+    spec = load_spec("yolov5n-cls" if task == "classify" else "yolov5n", num_classes=len(names))
     notes = {"nms": "none", "precision": "int8" if dtype == "uint8" else dtype}
     if kind == "suppressed":
         notes |= {"nms": "postprocess", "conf_thres": 0.25, "iou_thres": 0.45, "max_det": 100}

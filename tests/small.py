@@ -31,7 +31,9 @@ def confident(classes: int, hw: tuple[int, int], config: str = "tiny.yaml") -> D
 
     keras.utils.set_random_seed(classes)
     names = tuple(f"thing{i}" for i in range(classes))
-    detector = create_predictor(Path(__file__).with_name(config), classes=classes, image_size=hw, names=names)
+    detector = create_predictor(
+        Path(__file__).with_name(config), num_classes=classes, image_size=hw, names=names
+    )
     return rescaled(detector, hw)
 
 

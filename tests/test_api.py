@@ -360,7 +360,7 @@ def test_a_method_has_the_arguments_and_defaults_of_its_command(command, method,
     same = {
         "include": "formats", "img": "image_size", "conf_thres": "confidence", "iou_thres": "iou",
         "max_det": "max_detections", "agnostic_nms": "agnostic", "task": "split", "batch": "batch_size",
-        "exact": "float_model", "qat_loss": "loss", "qat_lr": "learning_rate", "adam": "optimizer",
+        "qat_loss": "loss", "qat_lr": "learning_rate", "adam": "optimizer",
         "set": "options", "label_smoothing": "options", "noplots": "plots", "noval": "val", "nosave": "save",
         "noautoanchor": "autoanchor",
     }  # fmt: skip

@@ -17,7 +17,7 @@ from tfyolo.export.job import ExportJob
 from tfyolo.models.contract import Contract
 from tfyolo.models.spec import Layer, ModelSpec
 from tfyolo.version import __version__
-from tfyolo.weights.mapping import in_order, tensors_of
+from tfyolo.weights.mapping import in_state_dict_order, tensors_of
 from tfyolo.weights.torch_writer import save_torch
 
 
@@ -39,7 +39,7 @@ def checkpoint_of(model: Any, contract: Contract, half: bool = False) -> dict[st
         half: store floats as float16.
     """
     spec = contract.spec
-    tensors = in_order(tensors_of(model, spec) | _anchors(contract, spec))
+    tensors = in_state_dict_order(tensors_of(model, spec) | _anchors(contract, spec))
     return {
         "epoch": -1,
         "version": __version__,

@@ -50,7 +50,7 @@ def requests(images, nano):
     import keras
 
     keras.utils.set_random_seed(0)
-    classifier = create_predictor("yolov5n-cls", classes=7, image_size=HW)
+    classifier = create_predictor("yolov5n-cls", num_classes=7, image_size=HW)
     for layer in classifier.model.layers:
         if layer.weights and not layer.name.startswith("model.9"):
             layer.set_weights(nano.model.get_layer(layer.name).get_weights())

@@ -78,7 +78,7 @@ def test_anchors(name):
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_heads_have_one_cell_for_each_stride(name):
-    spec = load_spec(name, classes=7)
+    spec = load_spec(name, num_classes=7)
     side = 2 * max(spec.strides)
     heads = count_model(spec, (side, 2 * side))[1][-1]
     assert heads == [(side // s, 2 * side // s, spec.anchors_per_scale * 12) for s in spec.strides]
@@ -86,7 +86,7 @@ def test_heads_have_one_cell_for_each_stride(name):
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_configuration_survives_a_model_file(name):
-    spec = load_spec(name, classes=3, image_size=416)
+    spec = load_spec(name, num_classes=3, image_size=416)
     assert Contract.from_json(Contract.of(spec).to_json()).spec == spec
 
 
@@ -104,5 +104,5 @@ def test_keras_builds_what_was_counted(name):
     model = build_model(spec)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert trainable == sum(cost.parameters for cost in count_model(spec)[0].costs.values())
-    heads = [(None, None, None, spec.anchors_per_scale * (5 + spec.classes))] * len(spec.strides)
+    heads = [(None, None, None, spec.anchors_per_scale * (5 + spec.num_classes))] * len(spec.strides)
     assert [tuple(head.shape) for head in model.outputs] == heads

@@ -133,7 +133,7 @@ def test_results(figures, tmp_path, module, epochs):
 @pytest.mark.parametrize("model", ["yolov5n", "yolov5n-cls"])
 def test_noise(figures, tmp_path, model):
     """Six noisy tensors one after the other, and many layers of one tensor."""
-    spec = load_spec(model, classes=2)
+    spec = load_spec(model, num_classes=2)
     layers = []
     for layer in spec.layers:
         for part in range(1 + 6 * (layer.block == "C3")):

@@ -24,7 +24,7 @@ class SquareFinder:
     """A runtime that knows the truth: it finds the one black or white square in a gray image."""
 
     def __init__(self, fixed=None, max_batch=4, score=0.9):
-        spec = load_spec("yolov5n", classes=2)
+        spec = load_spec("yolov5n", num_classes=2)
         self.contract = Contract.of(spec, NAMES, fixed or (128, 128))
         self.input_hw, self.max_batch, self.score, self.shapes = fixed, max_batch, score, []
 

@@ -139,7 +139,7 @@ def test_a_strided_convolution_pads_like_pytorch():
 
 
 MODELS = ("yolov5-p34", "yolov5s-v1.0", "yolov3-tiny")
-SIZE = {"classes": 4, "width": 0.125, "depth": 0.1}
+SIZE = {"num_classes": 4, "width": 0.125, "depth": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_models_compute_the_same_on_both(models, name):
         np.testing.assert_allclose(ours / np.std(ours), twins / np.std(ours), atol=1e-4)
 
 
-SMALL = {"classes": 1, "width": 0.02, "depth": 0.1}
+SMALL = {"num_classes": 1, "width": 0.02, "depth": 0.1}
 
 
 def test_a_fresh_head_expects_eight_objects_an_image_of_640():

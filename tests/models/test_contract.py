@@ -15,7 +15,7 @@ NAMES = ("cat", "dog")
 
 @pytest.fixture
 def contract() -> Contract:
-    return Contract.of(load_spec("yolov5n", classes=2), NAMES, (320, 416))
+    return Contract.of(load_spec("yolov5n", num_classes=2), NAMES, (320, 416))
 
 
 def altered(contract: Contract, **changes) -> str:
@@ -42,7 +42,7 @@ def test_anchors_survive(contract):
 
 
 def test_names_and_size_by_default():
-    contract = Contract.of(load_spec("yolov5n", classes=2, image_size=64))
+    contract = Contract.of(load_spec("yolov5n", num_classes=2, image_size=64))
     assert (contract.names, contract.image_size) == (("class0", "class1"), (64, 64))
 
 
@@ -55,7 +55,7 @@ def test_the_configuration_has_the_size_of_the_model(contract):
 
 def test_wrong_number_of_names():
     with pytest.raises(TfyoloError, match="1 class names, but model yolov5n has 2 classes"):
-        Contract.of(load_spec("yolov5n", classes=2), ["cat"])
+        Contract.of(load_spec("yolov5n", num_classes=2), ["cat"])
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_relu_belongs_to_its_convolution():
     from tfyolo.inference.load import create_predictor
     from tfyolo.models import parse_spec
 
-    config = {**create_predictor("yolov5n", classes=2).contract.config, "activation": "relu6"}
+    config = {**create_predictor("yolov5n", num_classes=2).contract.config, "activation": "relu6"}
     spec = parse_spec(Document(None, config), "x")
     network = Network.of(build_model(spec), spec)
     first = network.nodes[0]

@@ -258,7 +258,7 @@ head:
 
 
 @pytest.mark.parametrize(
-    "field", ["classes", "anchors", "activation", "csp_activation", "strides", "bn_epsilon", "image_size"]
+    "field", ["num_classes", "anchors", "activation", "csp_activation", "strides", "bn_epsilon", "image_size"]
 )
 def test_yolov5s_layout_has_the_same_settings(read, field):
     assert getattr(read(THEIRS), field) == getattr(read(OURS), field)
@@ -281,7 +281,7 @@ def test_anchors_as_a_number_grow_with_the_stride(read):
 
 
 def test_yolov5s_own_anchors_are_the_grid_anchors_at_stride_8():
-    spec = load_spec("yolov5-p34", classes=1)
+    spec = load_spec("yolov5-p34", num_classes=1)
     assert spec.anchors_px[0] == load_spec("yolov5n").anchors[0]
 
 

@@ -39,11 +39,11 @@ def test_another_model_after_a_colon(small):
 
 
 def test_overrides_win(small):
-    assert load_spec(small, classes=9).classes == 9
+    assert load_spec(small, num_classes=9).num_classes == 9
 
 
 def test_none_is_no_override(small):
-    assert load_spec(small, classes=None).classes == 3
+    assert load_spec(small, num_classes=None).num_classes == 3
 
 
 def test_without_models_the_file_names_the_model(tmp_path):

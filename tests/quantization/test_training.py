@@ -133,7 +133,7 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     told = []
     output = tmp_path / "tiny_int8.keras"
-    options = QuantizeOptions(data, str(weights), output, train=QatOptions(steps=3), batch=2)
+    options = QuantizeOptions(data, str(weights), output, train=QatOptions(steps=3), batch_size=2)
     assert quantize(options, log=told.append) == output
     assert told[0] == "calibrating on 6 images"
     assert told[-1].startswith("step 3 of 3: loss")
@@ -156,7 +156,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     data = datasets.shapes(tmp_path / "shapes", train=4, val=2, image_size=64)
     weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     train = QatOptions(steps=4, save_every=2)
-    options = QuantizeOptions(data, str(weights), tmp_path / "out.keras", train=train, batch=2)
+    options = QuantizeOptions(data, str(weights), tmp_path / "out.keras", train=train, batch_size=2)
 
     def kill(label, done, total):
         if label == "quantization-aware training" and done == 3:
@@ -184,7 +184,7 @@ def test_labels_are_numbered_as_the_model_numbers_its_classes(tmp_path):
     from tfyolo.models import Contract, load_spec
 
     data = datasets.shapes(tmp_path / "shapes", train=6, val=1, image_size=64)
-    spec = load_spec(MICRO, classes=3)
+    spec = load_spec(MICRO, num_classes=3)
 
     def rows(names):
         task = find_task(data, Contract.of(spec, names))
@@ -199,10 +199,10 @@ def test_labels_are_numbered_as_the_model_numbers_its_classes(tmp_path):
 
 def test_a_float_model_of_other_classes_is_refused(tmp_path):
     from tfyolo.inference.load import create_predictor
-    from tfyolo.quantization.run import float_network
+    from tfyolo.quantization.run import load_float_network
 
     weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     _, contract = load_model(weights)
     other = contract.model_copy(update={"names": contract.names[::-1]})
     with pytest.raises(TfyoloError, match="has other classes than --weights, or has them in another order"):
-        float_network(str(weights), other)
+        load_float_network(str(weights), other)

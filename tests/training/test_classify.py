@@ -153,7 +153,7 @@ def test_patience_ends_a_run(options, tmp_path):
 
 
 def test_a_detector_begins_a_classifier(tmp_path):
-    detector = tfyolo.create("yolov5n", classes=2)
+    detector = tfyolo.create("yolov5n", num_classes=2)
     path = detector.save(tmp_path / "detector.keras")
     start = plan_classifier("", str(path), NAMES, 64)
     assert start.contract.config["name"] == "yolov5n-cls"
@@ -172,7 +172,7 @@ def test_a_detector_begins_a_classifier(tmp_path):
 
 
 def test_a_classifier_gives_its_normalization_too(options, tmp_path):
-    spec = load_spec(TINY, classes=5, normalize="imagenet")
+    spec = load_spec(TINY, num_classes=5, normalize="imagenet")
     from tfyolo.models import build_model
     from tfyolo.weights.keras_file import save_keras
 

@@ -5,7 +5,7 @@ import zipfile
 
 from tfyolo.models import Contract, load_spec
 
-CONTRACT = Contract.of(load_spec("yolov5n", classes=2), ["cat", "dog"], (320, 416))
+CONTRACT = Contract.of(load_spec("yolov5n", num_classes=2), ["cat", "dog"], (320, 416))
 TYPES = {
     "index.html": "text/html; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",

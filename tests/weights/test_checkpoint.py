@@ -108,7 +108,7 @@ def test_classifier_gives_pytorchs_logits():
         ("yolov5n-v7.0", "activation", "silu"),
         ("yolov5s-v1.0", "strides", (32, 16, 8)),
         ("yolov5n6-v7.0", "strides", (8, 16, 32, 64)),
-        ("yolov5n-v7.0", "classes", 4),
+        ("yolov5n-v7.0", "num_classes", 4),
     ],
 )
 def test_configuration(name, field, value):

@@ -25,7 +25,7 @@ IMAGES = np.random.default_rng(0).random((1, 64, 64, 3), np.float32)
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A small model whose normalisation is not fresh, its contract and its file."""
-    spec = load_spec("yolov3-tiny", classes=2, width=0.05, image_size=64)
+    spec = load_spec("yolov3-tiny", num_classes=2, width=0.05, image_size=64)
     model = build_model(spec)
     generator = np.random.default_rng(0)
     model.set_weights([generator.uniform(0.1, 0.9, w.shape) for w in model.weights])
@@ -164,12 +164,12 @@ def test_weights_that_are_not_hdf5(copy):
 
 
 def test_a_contract_of_another_network(saved, copy):
-    other = Contract.of(load_spec("yolov5-p34", classes=2, width=0.02, depth=0.1), ["cat", "dog"])
+    other = Contract.of(load_spec("yolov5-p34", num_classes=2, width=0.02, depth=0.1), ["cat", "dog"])
     assert "its weights cannot be read" in refused(rewritten(copy, **{"tfyolo.json": other.to_json()}))
 
 
 def test_a_contract_whose_network_is_wider(saved, copy):
-    other = Contract.of(load_spec("yolov3-tiny", classes=2, width=0.1), ["cat", "dog"])
+    other = Contract.of(load_spec("yolov3-tiny", num_classes=2, width=0.1), ["cat", "dog"])
     assert "its weights cannot be read" in refused(rewritten(copy, **{"tfyolo.json": other.to_json()}))
 
 

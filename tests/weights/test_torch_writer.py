@@ -162,7 +162,7 @@ def test_without_the_contract_the_yaml_tells_all(again, name, tmp_path):
     assert [(layer.block, layer.sources, layer.repeats, layer.arguments) for layer in spec.layers] == [
         (layer.block, layer.sources, layer.repeats, layer.arguments) for layer in expected.layers
     ]
-    kept = ("activation", "csp_activation", "bn_epsilon", "classes")
+    kept = ("activation", "csp_activation", "bn_epsilon", "num_classes")
     assert [getattr(spec, key) for key in kept] == [getattr(expected, key) for key in kept]
 
 

@@ -44,9 +44,10 @@ def load(
 
 @renamed_arguments(image_hw="image_size")
 @python_errors
+@renamed_arguments(classes="num_classes")
 def create(
     name: str | Path,
-    classes: int | None = None,
+    num_classes: int | None = None,
     image_size: tuple[int, int] | int | None = None,
     names: Sequence[str] = (),
 ) -> Detector | Classifier:
@@ -54,7 +55,7 @@ def create(
 
     Args:
         name: one of `tfyolo.list_models()`, or a model YAML.
-        classes: number of classes; defaults to the number of `names`, or the configuration's.
+        num_classes: number of classes; defaults to the number of `names`, or the configuration's.
         image_size: default input size in pixels, one number or (height, width).
         names: class names.
 
@@ -70,7 +71,7 @@ def create(
         >>> len(detector.model.outputs)
         3
     """
-    return _public(inference.create_predictor(name, classes, image_size, tuple(names)))
+    return _public(inference.create_predictor(name, num_classes, image_size, tuple(names)))
 
 
 def _public(loaded: BaseModel) -> Detector | Classifier:

@@ -20,7 +20,7 @@ from tfyolo.progress import Log, Progress
 
 if TYPE_CHECKING:
     from tfyolo.export.job import ExportJob
-    from tfyolo.quantization.requests import ExportCalibrationOptions
+    from tfyolo.quantization.export_options import ExportCalibrationOptions
 
 Ranges = Literal["mse", "minmax", "percentile"]
 Self = TypeVar("Self", bound="TaskModel")
@@ -145,7 +145,7 @@ class TaskModel(BaseModel):
         from tfyolo.export.graph.options import GraphNmsOptions
         from tfyolo.export.job import ExportJob
         from tfyolo.export.options import ExportOptions
-        from tfyolo.quantization.requests import ExportCalibrationOptions
+        from tfyolo.quantization.export_options import ExportCalibrationOptions
 
         settings = GraphNmsOptions(
             confidence=confidence,
@@ -250,21 +250,21 @@ class TaskModel(BaseModel):
         from tfyolo.quantization.run import QuantizeOptions, quantize
 
         trains = epochs is not None or steps > 0
-        exact: Any = None if float_model is None else str(float_model)
+        float_network: Any = None if float_model is None else str(float_model)
         if isinstance(float_model, TaskModel):
-            exact = float_model.model, float_model.contract
+            float_network = float_model.model, float_model.contract
         with TemporaryDirectory() as name:
             options = QuantizeOptions(
                 data=Path(data),
                 weights=(self.model, self.contract),
                 output=Path(name) / "quantized.keras" if output is None else Path(output),
-                exact=exact,
+                float_model=float_network,
                 image_size=as_image_size(image_size) or self.image_size,
                 calibration=calibration,
                 calibrate=CalibrationOptions(ranges, keep_float=tuple(keep_float)),
                 train=QatOptions(steps, learning_rate, loss=loss) if trains else None,
                 epochs=epochs,
-                batch=batch_size,
+                batch_size=batch_size,
                 seed=seed,
                 hyp=hyp,
             )

@@ -96,7 +96,7 @@ def add_float_model(parser: argparse.ArgumentParser) -> None:
     """Add `--float`."""
     group(parser, "model")(
         "--float",
-        dest="exact",
+        dest="float_model",
         metavar="FILE",
         help="the float model, if --weights is quantized already",
     )

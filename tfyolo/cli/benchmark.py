@@ -112,7 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.data.detection.scan import read_dataset
     from tfyolo.export.runtime.cpu import cores
     from tfyolo.files import check_file_target, scratch
-    from tfyolo.quantization.requests import ExportCalibrationOptions, Requests
+    from tfyolo.quantization.export_jobs import ExportJobs
+    from tfyolo.quantization.export_options import ExportCalibrationOptions
     from tfyolo.text import printable
     from tfyolo.weights.hub import fetch_weights
 
@@ -144,13 +145,13 @@ def run(arguments: argparse.Namespace) -> int:
                 how = ExportCalibrationOptions(
                     arguments.data, arguments.calibration, arguments.ranges, arguments.keep_float
                 )
-                requests = Requests(paths[0], image_size, how, dataset, progress)
-                if requests.quantized:
+                jobs = ExportJobs(paths[0], image_size, how, dataset, progress)
+                if jobs.quantized:
                     reason = f"{paths[0]} is quantized already, with ranges of its own"
                     refuse_given(arguments.given, (), reason)
-                variants, blind = without_images(variants, dataset is not None, requests.quantized)
+                variants, blind = without_images(variants, dataset is not None, jobs.quantized)
                 left_out = [(variant, "its ranges are measured on --data") for variant in blind]
-                left_out += add_exports(bench, requests, variants, paths[0].stem, folder, progress)
+                left_out += add_exports(bench, jobs, variants, paths[0].stem, folder, progress)
                 notes += [f"left out: {variant}, because {reason}" for variant, reason in left_out]
             bench.time(arguments.rounds, arguments.runs)
     notes += [f"left out: {name}, because {reason}" for name, reason in bench.left_out]

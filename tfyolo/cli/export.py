@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.export.job import ExportJob, check_export, export_model
     from tfyolo.export.options import ExportOptions
     from tfyolo.quantization.export import calibrated, check_calibration
-    from tfyolo.quantization.requests import ExportCalibrationOptions
+    from tfyolo.quantization.export_options import ExportCalibrationOptions
     from tfyolo.weights import load_model
 
     model, contract = load_model(path)

@@ -43,21 +43,21 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.errors import TfyoloError, refuse_given
     from tfyolo.files import run_folder
     from tfyolo.models.network import Network
-    from tfyolo.quantization.calibration import CalibrationOptions, calibrate
-    from tfyolo.quantization.calibration_images import fitting_count
+    from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.chart import save_noise_chart
     from tfyolo.quantization.debug import debug
-    from tfyolo.quantization.run import float_network
+    from tfyolo.quantization.model import calibrate_on_dataset
+    from tfyolo.quantization.run import load_float_network
     from tfyolo.quantization.tasks import find_task
     from tfyolo.weights import load_model
 
     model, contract = load_model(path)
     task = find_task(arguments.data, contract)
-    network = exact = Network.of(model, contract.spec)
+    network = float_network = Network.of(model, contract.spec)
     spec = contract.quantization
     image_size = options.image_size(arguments.img) or contract.image_size
     contract.check_size(image_size)
-    if spec is not None and arguments.exact is None:
+    if spec is not None and arguments.float_model is None:
         raise TfyoloError(
             "is quantized: its own weights are rounded", path=path, fix="pass --float with the float model"
         )
@@ -65,23 +65,23 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_given(
             arguments.given, ("--keep-float",), f"{path} is quantized already, with ranges of its own"
         )
-    if arguments.exact is not None:
-        exact = float_network(arguments.exact, contract)
+    if arguments.float_model is not None:
+        float_network = load_float_network(arguments.float_model, contract)
     with progress_bar() as progress:
         if spec is None:
-            count = fitting_count(network, image_size, arguments.calibration)
-            images = task.images("train", image_size, count, progress)
             settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
-            network, spec = calibrate(exact, images, settings, progress)
+            network, spec = calibrate_on_dataset(
+                float_network, contract, arguments.data, image_size, arguments.calibration, settings, progress
+            )
         elif arguments.keep_float:
             spec = spec.model_copy(update={"keep_float": (*spec.keep_float, *arguments.keep_float)})
         shown = task.images(arguments.task, image_size, arguments.images, progress)
-        report = debug(exact, network, spec, contract, shown, arguments.worst, progress)
+        report = debug(float_network, network, spec, contract, shown, arguments.worst, progress)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     chart = save_noise_chart(report.layers, contract.spec, folder / "noise.png")
     _print(report, len(shown))
     print(f"chart: {chart}")
-    _advise(report, arguments.exact or path, arguments.data, bool(contract.quantization))
+    _advise(report, arguments.float_model or path, arguments.data, bool(contract.quantization))
     return 0
 
 

@@ -61,12 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
         data=Path(arguments.data),
         weights=str(path),
         output=output,
-        exact=arguments.exact,
+        float_model=arguments.float_model,
         image_size=options.image_size(arguments.img),
         calibration=arguments.calibration,
         calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
         train=train if arguments.steps else None,
-        batch=arguments.batch,
+        batch_size=arguments.batch,
         seed=arguments.seed,
     )
     with progress_bar() as progress:

@@ -57,8 +57,8 @@ def _spec(model: str, classes: int | None) -> ModelSpec:
         from tfyolo.weights import read_model_contract
 
         contract = read_model_contract(Path(model))
-        return parse_spec(Document(Path(model), contract.config), classes=classes)
-    return load_spec(model, classes=classes)
+        return parse_spec(Document(Path(model), contract.config), num_classes=classes)
+    return load_spec(model, num_classes=classes)
 
 
 def _print_layers(spec: ModelSpec, image_size: tuple[int, int]) -> None:
@@ -70,7 +70,7 @@ def _print_layers(spec: ModelSpec, image_size: tuple[int, int]) -> None:
 
     ops, shapes = count_model(spec, image_size)
     table = Table(
-        title=f"{escape(spec.name)}, {spec.classes} classes, {image_size[0]}x{image_size[1]} pixels",
+        title=f"{escape(spec.name)}, {spec.num_classes} classes, {image_size[0]}x{image_size[1]} pixels",
         caption="k: kernel, s: stride, p: padding",
         title_style="bold",
         box=None,

@@ -70,7 +70,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
         train=QatOptions(learning_rate=arguments.qat_lr, loss=arguments.qat_loss),
         epochs=arguments.epochs,
-        batch=max(arguments.batch, 1),
+        batch_size=max(arguments.batch, 1),
         seed=arguments.seed,
         hyp=hyp or QuantizeOptions.hyp,
     )

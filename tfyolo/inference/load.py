@@ -75,7 +75,7 @@ def load_runtime(path_or_name: str | Path, threads: int | None = None) -> Runtim
 
 def create_predictor(
     name: str | Path,
-    classes: int | None = None,
+    num_classes: int | None = None,
     image_size: tuple[int, int] | int | None = None,
     names: tuple[str, ...] | list[str] = (),
 ) -> DetectionPredictor | ClassificationPredictor:
@@ -83,7 +83,7 @@ def create_predictor(
 
     Args:
         name: one of `tfyolo.list_models()`, or a model YAML.
-        classes: number of classes; by default that of `names`, or the configuration's.
+        num_classes: number of classes; by default that of `names`, or the configuration's.
         image_size: default input size in pixels, one number or height and width.
         names: class names.
 
@@ -91,14 +91,14 @@ def create_predictor(
         TfyoloError: an unknown name, or a mistake in the YAML.
 
     Example:
-        >>> detector = create_predictor("yolov5n", classes=3, image_size=320)  # doctest: +SKIP
+        >>> detector = create_predictor("yolov5n", num_classes=3, image_size=320)  # doctest: +SKIP
         >>> len(detector.model.outputs)  # doctest: +SKIP
         3
     """
     from tfyolo.export.keras.runtime import KerasRuntime
     from tfyolo.models import Contract, build_model, load_spec
 
-    spec = load_spec(name, classes=classes if classes is not None else len(names) or None)
+    spec = load_spec(name, num_classes=num_classes if num_classes is not None else len(names) or None)
     hw = (image_size, image_size) if isinstance(image_size, int) else image_size
     runtime = KerasRuntime(build_model(spec), Contract.of(spec, names, hw))
     return ClassificationPredictor(runtime) if spec.task == "classify" else DetectionPredictor(runtime)

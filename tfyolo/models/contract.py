@@ -61,7 +61,7 @@ class Contract(BaseModel):
 
     Example:
         >>> from tfyolo.models import load_spec
-        >>> contract = Contract.of(load_spec("yolov5n", classes=2), ["cat", "dog"])
+        >>> contract = Contract.of(load_spec("yolov5n", num_classes=2), ["cat", "dog"])
         >>> Contract.from_json(contract.to_json()).names
         ('cat', 'dog')
     """
@@ -110,9 +110,11 @@ class Contract(BaseModel):
         image_size: tuple[int, int] | None = None,
     ) -> Contract:
         """The contract of a configuration; names default to `class0`, `class1`, ..."""
-        names = tuple(names) or tuple(f"class{i}" for i in range(spec.classes))
-        if len(names) != spec.classes:
-            raise TfyoloError(f"{len(names)} class names, but model {spec.name} has {spec.classes} classes")
+        names = tuple(names) or tuple(f"class{i}" for i in range(spec.num_classes))
+        if len(names) != spec.num_classes:
+            raise TfyoloError(
+                f"{len(names)} class names, but model {spec.name} has {spec.num_classes} classes"
+            )
         image_size = image_size or (spec.image_size, spec.image_size)
         return cls(
             task=spec.task,
@@ -166,10 +168,10 @@ class Contract(BaseModel):
         spec = parse_spec(Document(None, self.config), str(self.config.get("name", "")))
         if self.task != spec.task:
             raise TfyoloError(f"its task is {self.task}, but the configuration's {spec.task}")
-        if (len(self.names), self.strides) != (spec.classes, spec.strides):
+        if (len(self.names), self.strides) != (spec.num_classes, spec.strides):
             raise TfyoloError(
                 f"{len(self.names)} names and strides {self.strides}, but the configuration has "
-                f"{spec.classes} classes and strides {spec.strides}"
+                f"{spec.num_classes} classes and strides {spec.strides}"
             )
         if any(len(row) != 2 * spec.anchors_per_scale for row in self.anchors_px):
             raise TfyoloError(f"the configuration has {spec.anchors_per_scale} anchors a scale")

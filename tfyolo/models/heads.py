@@ -19,7 +19,7 @@ def detect(ops: Ops, xs: list[Tensor], name: str, spec: ModelSpec, convolve: boo
     """
     if not convolve:
         return xs
-    filters = spec.anchors_per_scale * (5 + spec.classes)
+    filters = spec.anchors_per_scale * (5 + spec.num_classes)
     return [ops.conv2d(x, f"{name}.m.{i}", filters, 1, bias=True) for i, x in enumerate(xs)]
 
 
@@ -39,7 +39,7 @@ def classify(
     """
     x = conv(ops, xs[0], f"{name}.conv", filters, act=act, bn_epsilon=bn_epsilon)
     x = ops.dropout(ops.global_pool(x, f"{name}.pool"), f"{name}.drop", spec.dropout)
-    return [ops.dense(x, f"{name}.linear", spec.classes)]
+    return [ops.dense(x, f"{name}.linear", spec.num_classes)]
 
 
 HEADS: dict[str, Callable[..., list[Tensor]]] = {"Detect": detect, "Classify": classify}
@@ -76,7 +76,7 @@ def initialize_biases(model: Any, spec: ModelSpec) -> None:
         names = [f"model.{i}" for i in layer.sources]
     for name, stride in zip(names, spec.strides, strict=True):
         bias = model.get_layer(name).bias
-        values = bias.numpy().reshape(spec.anchors_per_scale, 5 + spec.classes)
+        values = bias.numpy().reshape(spec.anchors_per_scale, 5 + spec.num_classes)
         values[:, 4] = math.log(8 / (640 / stride) ** 2)
-        values[:, 5:] = math.log(0.6 / (spec.classes - 0.99999))
+        values[:, 5:] = math.log(0.6 / (spec.num_classes - 0.99999))
         bias.assign(values.reshape(-1))

@@ -343,5 +343,5 @@ def _merge_heads(weights: dict[str, Weights], spec: ModelSpec) -> dict[str, Weig
 
 def _columns(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Channels of a raw head that belong to boxes, objectness and classes, each anchor by anchor."""
-    grid = np.arange(spec.anchors_per_scale * (5 + spec.classes)).reshape(spec.anchors_per_scale, -1)
+    grid = np.arange(spec.anchors_per_scale * (5 + spec.num_classes)).reshape(spec.anchors_per_scale, -1)
     return grid[:, :4].reshape(-1), grid[:, 4].reshape(-1), grid[:, 5:].reshape(-1)

@@ -26,7 +26,8 @@ MAX_PARAMETERS = 1_000_000_000  # yolov5-p7, the largest listed, has 144 million
 NORMALIZATIONS: dict[str, Normalization] = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 """By name: of ImageNet's images, as the classifiers that were trained on them expect."""
 
-_KEYS = {"nc": "classes", "depth_multiple": "depth", "width_multiple": "width"}  # YOLOv5's name: ours
+# Other names of a setting, in YOLOv5's files or as an argument of `load_spec`.
+_KEYS = {"nc": "classes", "num_classes": "classes", "depth_multiple": "depth", "width_multiple": "width"}
 _DEFAULTS: dict[str, Any] = {
     "classes": 80, "depth": 1.0, "width": 1.0, "anchors": 3, "activation": "silu", "csp_activation": None,
     "bn_epsilon": 1e-3, "image_size": 640, "ch": 3, "normalize": None, "dropout": 0.0,
@@ -40,7 +41,7 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
     Args:
         document: the mapping of a model YAML (ours or YOLOv5's), or one made in memory.
         name: of the model; where the file lists `models`, which of them is meant, by default the first.
-        overrides: values that win over the file's, such as `classes=3`; None is ignored.
+        overrides: values that win over the file's, such as `num_classes=3`; None is ignored.
 
     Raises:
         TfyoloError: naming file and line: an unknown key or block, a wrong index, argument or anchor list,
@@ -58,7 +59,7 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
         raise settings.error("anchors", f"`anchors` has {len(anchors)} scales, but Detect reads {scales}")
     return ModelSpec(
         name=config["name"],
-        classes=config["classes"],
+        num_classes=config["classes"],
         anchors=anchors,
         activation=config["activation"],
         csp_activation=config["csp_activation"] or config["activation"],
@@ -99,7 +100,7 @@ class _Settings:
             if not isinstance(entry, Mapping):
                 raise document.error(f"model `{name}` must be a mapping of names to values", "models", name)
             settings._take(entry, "models", name)
-        given = {key: value for key, value in overrides.items() if value is not None}
+        given = {_KEYS.get(key, key): value for key, value in overrides.items() if value is not None}
         for key in given:
             if key not in _DEFAULTS:
                 raise TfyoloError(f"unknown setting `{key}`", fix=f"one of {', '.join(_DEFAULTS)}")

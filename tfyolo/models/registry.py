@@ -10,6 +10,7 @@ from typing import Any
 
 import tfyolo.configs
 from tfyolo.configs.reader import read_yaml
+from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
 from tfyolo.models.parse import parse_spec
 from tfyolo.models.spec import ModelSpec
@@ -40,6 +41,7 @@ def list_models() -> list[str]:
     return list(_files())
 
 
+@renamed_arguments(classes="num_classes")
 def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
     """The configuration of a name or of a YAML file, ours or YOLOv5's.
 
@@ -47,7 +49,7 @@ def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
         name: one of `list_models()`, or the path of a model YAML. `file.yaml:name` picks one of several.
             YOLOv5's own paths, such as `models/yolov5s.yaml`, mean the model of that name where there is no
             such file.
-        overrides: values that win over the file's, such as `classes=3`, `activation="relu6"`.
+        overrides: values that win over the file's, such as `num_classes=3`, `activation="relu6"`.
 
     Raises:
         TfyoloError: an unknown name, with the nearest known ones; or a mistake in the file, with its line.

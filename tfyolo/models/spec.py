@@ -40,7 +40,7 @@ class ModelSpec:
     """
 
     name: str
-    classes: int
+    num_classes: int
     anchors: Anchors | int
     activation: str
     csp_activation: str

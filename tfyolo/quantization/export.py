@@ -1,92 +1,84 @@
-"""Calibration as part of an export: what an integer file needs from training images, before it is written."""
+"""Calibration as part of an export: what an integer file needs from training images before it is written."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tfyolo.errors import TfyoloError, refuse_given
 from tfyolo.export.job import ExportJob
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.calibration import CalibrationOptions
-from tfyolo.quantization.calibration_images import calibration_images, fitting_count
-from tfyolo.quantization.model import calibrate_model
-from tfyolo.quantization.requests import ExportCalibrationOptions
+from tfyolo.quantization.calibration_images import calibration_images
+from tfyolo.quantization.export_options import ExportCalibrationOptions
+from tfyolo.quantization.model import calibrate_on_dataset, quantized_model
 
 
-def check_calibration(request: ExportJob, how: ExportCalibrationOptions, path: Path | None) -> None:
-    """Refuse a calibration on weights that are quantized already, and settings that would have no effect.
+def check_calibration(job: ExportJob, options: ExportCalibrationOptions, path: Path | None) -> None:
+    """Refuse to calibrate a model that is quantized already, and options that would have no effect.
 
     Args:
-        request: an export.
-        how: how it is to be calibrated.
-        path: of the model, for the message.
+        job: an export.
+        options: how it would be calibrated.
+        path: the model file, for the message.
 
     Raises:
-        TfyoloError: naming what to leave out.
+        TfyoloError: naming the option to leave out.
     """
-    own, precision = request.options.calibrator == "runtime", request.options.precision
+    own, precision = job.options.calibrator == "runtime", job.options.precision
     if precision not in ("int8", "int16x8"):
-        refuse_given(how.given, (), "only integer networks are calibrated (--int8)")
+        refuse_given(options.given, (), "only integer networks are calibrated (--int8)")
     if precision == "int16x8":
         reason = "TensorFlow Lite's converter measures the ranges of int16x8"
-        refuse_given(how.given, ("--calibration",), reason)
+        refuse_given(options.given, ("--calibration",), reason)
     if precision != "int8":
         return
-    quantized = request.contract.quantization is not None
-    if quantized and (own or how.data is not None):
+    quantized = job.contract.quantization is not None
+    if quantized and (own or options.data is not None):
         raise TfyoloError(
             "is quantized already, and new ranges would be measured on its rounded weights",
             path=path,
             fix="pass the float model" if own else "leave out --data",
         )
     if quantized:
-        refuse_given(how.given, (), f"{path or 'the model'} is quantized already, with ranges of its own")
+        refuse_given(options.given, (), f"{path or 'the model'} is quantized already, with ranges of its own")
     if own:
         reason = "with --calibrator runtime the runtime's tool chooses ranges and what stays in float"
-        refuse_given(how.given, ("--calibration",), reason)
+        refuse_given(options.given, ("--calibration",), reason)
 
 
 def calibrated(
-    request: ExportJob,
-    how: ExportCalibrationOptions,
+    job: ExportJob,
+    options: ExportCalibrationOptions,
     progress: Progress = no_progress,
 ) -> ExportJob:
-    """The request with what its precision needs: ranges in its contract, or images for the converter.
+    """Add to a job what its precision needs: ranges in its contract, or images for the converter.
 
     Args:
-        request: an export that `check_calibration` accepts.
-        how: where the images come from, and how ranges are chosen.
+        job: an export that `check_calibration` accepts.
+        options: where the images come from, and how ranges are chosen.
         progress: called as `progress(label, done, total)` after each step.
 
     Returns:
-        `request` itself where nothing is needed, as for float files and models that are quantized already.
+        `job` itself where nothing is needed, as for float files and models that are quantized already.
 
     Raises:
         TfyoloError: there is no dataset, or none of its images can be read.
     """
-    own = request.options.calibrator == "runtime"
-    if request.options.precision == "int8" and not own:
-        if request.contract.quantization is not None:
-            return request
-        count = fitting_count(request.network, request.image_size, how.images)
-        images = _images(request, how, count, progress)
-        options = CalibrationOptions(how.ranges, keep_float=tuple(how.keep_float))
-        model, contract = calibrate_model(request.model, request.contract, images, options, progress)
-        return replace(request, model=model, contract=contract)
-    if request.options.precision == "int16x8" or own:
-        return replace(request, calibration_images=_images(request, how, how.images, progress))
-    return request
-
-
-def _images(request: ExportJob, how: ExportCalibrationOptions, count: int, progress: Progress) -> Any:
-    """At most `count` training images, uint8 (n, height, width, 3) RGB."""
-    if how.data is None:
+    own, precision = job.options.calibrator == "runtime", job.options.precision
+    quantized = job.contract.quantization is not None
+    if precision not in ("int8", "int16x8") or (precision == "int8" and quantized and not own):
+        return job
+    if options.data is None:
         raise TfyoloError(
-            f"--{request.options.precision} needs --data: how large the network's values get is measured on "
-            "training images",
+            f"--{precision} needs --data: how large the network's values get is measured on training images",
             fix="pass the dataset's YAML, or weights that `tfyolo quantize` wrote",
         )
-    task = request.contract.task
-    return calibration_images(task, how.data, "train", request.image_size, count, progress)
+    count, size = options.calibration_images, job.image_size
+    if precision == "int16x8" or own:
+        images = calibration_images(job.contract.task, options.data, "train", size, count, progress)
+        return replace(job, calibration_images=images)
+    how = CalibrationOptions(options.ranges, keep_float=tuple(options.keep_float))
+    network, spec = calibrate_on_dataset(job.network, job.contract, options.data, size, count, how, progress)
+    model, contract = quantized_model(network, spec, job.contract)
+    return replace(job, model=model, contract=contract)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.data.detection.class_map import listed
+from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics
 from tfyolo.evaluation.detection_metrics import Metrics
@@ -16,11 +17,9 @@ from tfyolo.export.job import export_model
 from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
-from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.progress import Log, Progress, no_log, no_progress
-from tfyolo.quantization.calibration import CalibrationOptions, calibrate
-from tfyolo.quantization.calibration_images import fitting_count
-from tfyolo.quantization.model import quantized_model
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_on_dataset, quantized_model
 from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.tasks import BatchOptions, QuantizationTask, find_task
 from tfyolo.quiet import hidden_stderr
@@ -33,6 +32,7 @@ Weights = str | tuple[Any, Contract]
 """A model file, a name that `fetch_weights` knows, or a Keras model with its contract."""
 
 
+@renamed_arguments(exact="float_model", batch="batch_size")
 @dataclass(frozen=True)
 class QuantizeOptions:
     """How to quantize a model file.
@@ -41,7 +41,7 @@ class QuantizeOptions:
         data: dataset YAML, of a classifier its folder; calibration and training see its training split.
         weights: `.pt` or `.keras` file, release name, or a Keras model with its contract; quantized weights
             are trained further.
-        exact: the float model, where `weights` are quantized already.
+        float_model: the float model, where `weights` are quantized already.
         output: `.keras` file to write.
         task: `detect` or `classify`, where weights of the other one are to be refused.
         image_size: input size in pixels; the model's own by default.
@@ -49,7 +49,7 @@ class QuantizeOptions:
         calibrate: how.
         train: how to train; None calibrates only.
         epochs: how long to train, in place of `train.steps`.
-        batch: images in a step.
+        batch_size: number of images per QAT step.
         seed: of the order of images.
         hyp: hyperparameters of YOLOv5's loss, where labels are used.
     """
@@ -58,13 +58,13 @@ class QuantizeOptions:
     weights: Weights
     output: Path
     task: str = ""
-    exact: Weights | None = None
+    float_model: Weights | None = None
     image_size: tuple[int, int] | None = None
     calibration: int = 200
     calibrate: CalibrationOptions = field(default_factory=CalibrationOptions)
     train: QatOptions | None = field(default_factory=QatOptions)
     epochs: int | None = None
-    batch: int = 4
+    batch_size: int = 4
     seed: int = 0
     hyp: str = "scratch-low"
 
@@ -97,7 +97,7 @@ def quantize(
     task = find_task(options.data, contract)
     image_size = options.image_size or contract.image_size
     contract.check_size(image_size)
-    if contract.quantization is not None and options.exact is None:
+    if contract.quantization is not None and options.float_model is None:
         raise TfyoloError(
             "is quantized: its own weights are rounded",
             path=_path(options.weights),
@@ -109,10 +109,10 @@ def quantize(
             path=_path(options.weights),
             fix="leave out --ranges and --keep-float, or pass the float model",
         )
-    network = exact = Network.of(model, contract.spec)
-    if options.exact is not None:
-        exact = float_network(options.exact, contract)
-    origin = _origin(options, contract, network, exact) if options.train else ""
+    network = float_network = Network.of(model, contract.spec)
+    if options.float_model is not None:
+        float_network = load_float_network(options.float_model, contract)
+    origin = _origin(options, contract, network, float_network) if options.train else ""
     state = options.output.with_suffix(".progress.npz")
     if options.train and state.exists() and options.output.exists() and _is_unfinished(state, origin):
         network, contract = _reload(options.output)
@@ -122,12 +122,23 @@ def quantize(
             log(f"{state} is of a run with other settings or files: it is not gone on with")
         state.unlink(missing_ok=True)
         if contract.quantization is None:
-            network, spec = _calibrate(options, exact, task, image_size, progress, log)
+            network, spec = calibrate_on_dataset(
+                float_network,
+                contract,
+                options.data,
+                image_size,
+                options.calibration,
+                options.calibrate,
+                progress,
+                log,
+            )
             contract = contract.model_copy(update={"quantization": spec})
         contract = contract.resized(image_size)
         _save(network, contract, options.output)
     if options.train:
-        network, contract = _train(options, exact, network, contract, task, state, origin, progress, log)
+        network, contract = _train(
+            options, float_network, network, contract, task, state, origin, progress, log
+        )
         _save(network, contract, options.output)
         state.unlink(missing_ok=True)
     return options.output
@@ -149,7 +160,13 @@ def _origin(options: QuantizeOptions, contract: Contract, *networks: Network) ->
         for name, weights in network.weights.items():
             digest.update(name.encode() + weights.kernel.tobytes() + weights.bias.tobytes())
     data = str(options.data.absolute())
-    how = [options.image_size, options.calibration, asdict(options.calibrate), options.batch, options.seed]
+    how = [
+        options.image_size,
+        options.calibration,
+        asdict(options.calibrate),
+        options.batch_size,
+        options.seed,
+    ]
     return json.dumps([digest.hexdigest(), data, *how, read_hyps(options.hyp).model_dump()])
 
 
@@ -160,21 +177,7 @@ def _is_unfinished(state: Path, origin: str) -> bool:
     return origin_of(state) == origin
 
 
-def _calibrate(
-    options: QuantizeOptions,
-    exact: Network,
-    task: QuantizationTask,
-    image_size: tuple[int, int],
-    progress: Progress,
-    log: Log,
-) -> tuple[Network, QuantizationSpec]:
-    count = fitting_count(exact, image_size, options.calibration)
-    images = task.images("train", image_size, count, progress)
-    log(f"calibrating on {len(images)} images")
-    return calibrate(exact, images, options.calibrate, progress)
-
-
-def float_network(weights: Weights, contract: Contract) -> Network:
+def load_float_network(weights: Weights, contract: Contract) -> Network:
     """The float network that a quantized one was made from.
 
     Raises:
@@ -220,7 +223,7 @@ def measure(
 
 def _train(
     options: QuantizeOptions,
-    exact: Network,
+    float_network: Network,
     network: Network,
     contract: Contract,
     task: QuantizationTask,
@@ -235,12 +238,12 @@ def _train(
     assert options.train is not None and contract.quantization is not None  # noqa: S101, PT018
     how = options.train
     data = task.training(
-        BatchOptions(contract.image_size, options.batch, options.seed, how.loss, options.hyp)
+        BatchOptions(contract.image_size, options.batch_size, options.seed, how.loss, options.hyp)
     )
     if options.epochs is not None:
         how = replace(how, steps=options.epochs * data.steps_per_epoch)
     twin = QatModel(network, contract.quantization, (data.side, data.side))
-    training = QuantizedTraining(exact, twin, data.objective, how, origin)
+    training = QuantizedTraining(float_network, twin, data.objective, how, origin)
     if state.exists() and training.resume(state):
         log(f"resumed after step {training.done} of {how.steps}")
     recent: list[float] = []

@@ -47,14 +47,14 @@ class BatchOptions:
 
     Attributes:
         image_size: input size in pixels.
-        batch: images in a step.
+        batch_size: number of images per step.
         seed: of their order.
         loss: of `QatOptions`.
         hyp: hyperparameters of YOLOv5's loss.
     """
 
     image_size: tuple[int, int]
-    batch: int
+    batch_size: int
     seed: int
     loss: str
     hyp: str
@@ -133,7 +133,7 @@ class DetectionTask(QuantizationTask):
         objective = DetectionObjective(
             contract, gains.scaled(len(contract.names), len(contract.strides), size)
         )
-        shape = PipelineOptions(image_size=size, batch=how.batch, seed=how.seed, stride=stride)
+        shape = PipelineOptions(image_size=size, batch=how.batch_size, seed=how.seed, stride=stride)
         samples = [
             replace(sample, classes=self._classes.to_model(sample.classes))
             for sample in scan_split(self._dataset, "train").samples
@@ -144,7 +144,7 @@ class DetectionTask(QuantizationTask):
             images, labels = batch
             if crop:
                 seeds = tf.stack([tf.constant(how.seed, tf.int64), number])
-                images = tf.image.stateless_random_crop(images, [how.batch, side, side, 3], seeds)
+                images = tf.image.stateless_random_crop(images, [how.batch_size, side, side, 3], seeds)
             return tf.cast(images, tf.float32) / 255.0, labels
 
         def batches(done: int) -> Iterator[Any]:
@@ -177,7 +177,7 @@ class ClassificationTask(QuantizationTask):
 
     def training(self, how: BatchOptions) -> Training:
         """Parts of images, at least as large as a careful photographer would cut them."""
-        options = ClassificationPipelineOptions(max(how.image_size), how.batch, how.seed)
+        options = ClassificationPipelineOptions(max(how.image_size), how.batch_size, how.seed)
         samples = scan_folders(self._dataset, "train").samples
         pipeline = ClassificationPipeline(samples, len(self._contract.names), _PLAIN_CLASSIFIER, options)
         return Training(

@@ -35,7 +35,7 @@ def plan_start(
         TfyoloError: neither weights nor configuration are given, or one cannot be read.
     """
     import_keras()
-    overrides: dict[str, Any] = {"classes": len(names)}
+    overrides: dict[str, Any] = {"num_classes": len(names)}
     if anchors:
         overrides["anchors"] = anchors
     source = taken_from = None

@@ -83,7 +83,7 @@ class DetectionLoss:
         settings: gains and the like.
 
     Example:
-        >>> loss = DetectionLoss(spec.anchors_px, spec.strides, spec.classes)  # doctest: +SKIP
+        >>> loss = DetectionLoss(spec.anchors_px, spec.strides, spec.num_classes)  # doctest: +SKIP
         >>> loss(network(images, training=True), labels).total  # doctest: +SKIP
     """
 

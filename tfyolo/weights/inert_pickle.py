@@ -2,8 +2,8 @@
 
 Python's own unpickler imports and calls what a file names; even a subclass of it that answers only from an
 allow-list still calls, sets attributes on and allocates memory for what the file asks. This interpreter has
-nothing to call: REDUCE and NEWOBJ make records (`stand_ins.py`), BUILD keeps the state beside the record, and
-every opcode that is not in its table is refused. PyTorch's `weights_only` unpickler works the same way.
+nothing to call: REDUCE and NEWOBJ make records (`torch_globals.py`), BUILD keeps the state beside the record,
+and every opcode that is not in its table is refused. PyTorch's `weights_only` unpickler works the same way.
 
 The result is made of None, bool, int, float, str, bytes, list, tuple, dict (keys str or int), `Instance`,
 `Global`, `Storage` and `TensorView`. It may be deeply nested, shared or cyclic; `torch_file.py` bounds that.

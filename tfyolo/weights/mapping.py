@@ -84,7 +84,7 @@ _PARTS = ["conv", "linear", "cv1", "cv2", "cv3", "cv4", "bn"]
 _PARTS += ["q", "k", "v", "ma", "fc1", "fc2", "tr", "m", "shortcut"]
 
 
-def in_order(tensors: Tensors) -> dict[str, np.ndarray]:
+def in_state_dict_order(tensors: Tensors) -> dict[str, np.ndarray]:
     """A state dict in the order of YOLOv5's modules, in which optimizers there count parameters."""
 
     def place(name: str) -> list[tuple[int, str]]:

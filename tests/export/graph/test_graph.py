@@ -19,7 +19,7 @@ KINDS = [kind for kind, suppress in NMS.items() if suppress]
 
 
 def contract(classes: int) -> Contract:
-    return Contract.of(load_spec("yolov5n", classes=classes), image_size=IMAGE_HW)
+    return Contract.of(load_spec("yolov5n", num_classes=classes), image_size=IMAGE_HW)
 
 
 def random_heads(classes: int, seed: int) -> list[np.ndarray]:

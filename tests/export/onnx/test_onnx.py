@@ -147,7 +147,7 @@ def test_torchscript_runs_nothing_while_it_is_loaded(tmp_path, monkeypatch):
             return images.mean() + self.x
 
     path = tmp_path / "x.torchscript"
-    contract = create_predictor(TINY_CLASSES, classes=3).contract
+    contract = create_predictor(TINY_CLASSES, num_classes=3).contract
     torch.jit.save(torch.jit.script(Hostile()), str(path), _extra_files={"tfyolo.json": contract.to_json()})
     monkeypatch.chdir(tmp_path)
     for use in (load_predictor, find_format("torchscript").inspect):
@@ -196,7 +196,7 @@ def graph_of(inputs=("images",), outputs=("logits",), **export):
         helper.make_graph(nodes, "g", x, y), opset_imports=[helper.make_opsetid("", 17)]
     )
     model.ir_version = 9
-    contract = create_predictor(TINY_CLASSES, classes=3, image_size=(64, 64)).contract
+    contract = create_predictor(TINY_CLASSES, num_classes=3, image_size=(64, 64)).contract
     text = contract.model_copy(update={"export": export}).to_json()
     helper.set_model_props(model, {"tfyolo": text})
     return onnx.load_model_from_string(model.SerializeToString())

@@ -27,7 +27,7 @@ ROWS = 3 * sum(height * width for height, width in GRIDS)
 
 def contract(task="detect"):
     names = ["ant", "bee", "cat"]
-    return Contract.of(load_spec("yolov5n" if task == "detect" else "yolov5n-cls", classes=3), names, HW)
+    return Contract.of(load_spec("yolov5n" if task == "detect" else "yolov5n-cls", num_classes=3), names, HW)
 
 
 class Fake(Runtime):

@@ -40,7 +40,7 @@ def plan_classifier(
     source = origin = None
     if pretrained:
         source, origin = load_model(fetch_weights(pretrained))
-    spec = _spec(model, origin, {"classes": len(names), "dropout": dropout})
+    spec = _spec(model, origin, {"num_classes": len(names), "dropout": dropout})
     if spec.task != "classify":
         raise TfyoloError(
             f"{spec.name} is a detector, not a classifier",

@@ -82,8 +82,8 @@ class DetectorTraining(TrainingModel):
             optimizer, grouped, plan, refused, run_eagerly=run_eagerly, jit_compile=jit_compile
         )
         spec = self.contract.spec
-        options = LossOptions.of(self.hyps).scaled(spec.classes, len(spec.strides), self.image_size)
-        self.detection_loss = DetectionLoss(self.contract.anchors_px, spec.strides, spec.classes, options)
+        options = LossOptions.of(self.hyps).scaled(spec.num_classes, len(spec.strides), self.image_size)
+        self.detection_loss = DetectionLoss(self.contract.anchors_px, spec.strides, spec.num_classes, options)
         self.balance = self.add_weight(
             (len(spec.strides),),
             keras.initializers.Constant(0.0),
