@@ -1,4 +1,4 @@
-"""AutoAnchor: do a model's anchors fit a dataset's boxes, and if not, which would."""
+"""AutoAnchor: check anchors against the boxes of a dataset, and evolve better ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Rows = tuple[tuple[float, ...], ...]
 
 @dataclass(frozen=True)
 class AnchorFit:
-    """How well anchors fit boxes.
+    """Fit between anchors and boxes.
 
     Args:
-        best_possible_recall: share of boxes that at least one anchor matches.
+        best_possible_recall: fraction of boxes that at least one anchor matches.
         anchors_over_threshold: mean number of anchors that match a box.
-        fitness: mean over boxes of the best anchor's overlap of sides, where it matches.
+        fitness: mean over boxes of the best anchor's ratio of sides, 0 if it does not match.
     """
 
     best_possible_recall: float
@@ -36,13 +36,13 @@ class AnchorFit:
 
 @dataclass(frozen=True)
 class AnchorDecision:
-    """What AutoAnchor decided.
+    """Result of `auto_anchors`.
 
     Args:
-        anchors_px: per scale width, height, ..., in the order of the model's scales.
-        replaced: whether these are new.
-        before: fit of the model's own anchors.
-        after: fit of the new ones; None where none were made.
+        anchors_px: width, height, ... per feature map, in the order of the model.
+        replaced: whether these are new anchors.
+        before: fit of the model's anchors.
+        after: fit of the new anchors; None if none were evolved.
         reason: a sentence for the log.
     """
 
@@ -54,7 +54,7 @@ class AnchorDecision:
 
 
 def box_sizes_px(samples: Sequence[Sample], image_size: int) -> np.ndarray:
-    """(n, 2) widths and heights of all labels in pixels of a network's input of `image_size`."""
+    """Return (n, 2) widths and heights of all labels, in pixels of an input of `image_size`."""
     parts = [
         sample.boxes_xywh_norm[:, 2:] * np.array(sample.hw[::-1]) * (image_size / max(sample.hw))
         for sample in samples
@@ -63,14 +63,14 @@ def box_sizes_px(samples: Sequence[Sample], image_size: int) -> np.ndarray:
 
 
 def anchor_metrics(sizes_px: np.ndarray, anchors_px: np.ndarray, threshold: float = 4.0) -> AnchorFit:
-    """How well anchors fit.
+    """Measure how well anchors fit boxes.
 
     Args:
-        sizes_px: (n, 2) widths and heights of boxes; of no boxes every figure is 0.
+        sizes_px: (n, 2) widths and heights of boxes; without boxes all metrics are 0.
         anchors_px: (a, 2) widths and heights of anchors.
-        threshold: ratio of sides up to which an anchor matches a box, the hyperparameter `anchor_t`.
+        threshold: maximum ratio of sides at which an anchor matches a box: the hyperparameter `anchor_t`.
 
-    Source: YOLOv5's AutoAnchor: of each pair the worse of the two sides' ratios, turned to be below 1.
+    Source: YOLOv5's AutoAnchor: the smaller of the width and height ratios of each pair, at most 1.
 
     Example:
         >>> anchor_metrics(np.array([[10.0, 20.0]]), np.array([[10.0, 10.0]])).fitness
@@ -89,7 +89,7 @@ def anchor_metrics(sizes_px: np.ndarray, anchors_px: np.ndarray, threshold: floa
 
 
 def _agreement(sizes_px: np.ndarray, anchors_px: np.ndarray) -> np.ndarray:
-    """(n, a) in 0..1: 1 where box and anchor are equal."""
+    """Return (n, a) ratios in 0..1: 1 where box and anchor are equal."""
     ratio = sizes_px[:, None] / np.maximum(anchors_px[None], 1e-9)
     return np.minimum(ratio, 1 / np.maximum(ratio, 1e-9)).min(2)
 
@@ -102,18 +102,18 @@ def evolve_anchors(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Anchors for boxes: k-means of their sizes, then mutation that keeps what is better.
+    """Compute anchors: k-means of box sizes, then a genetic algorithm.
 
     Args:
-        sizes_px: (n, 2) with n of at least `count`.
-        count: of anchors.
+        sizes_px: (n, 2) widths and heights, with n of at least `count`.
+        count: number of anchors.
         threshold: hyperparameter `anchor_t`.
-        generations: of mutation.
+        generations: of the genetic algorithm.
         seed: equal seeds give equal anchors.
-        progress: called with the generations done and all.
+        progress: called as `progress(done, total)` after each generation.
 
     Returns:
-        (count, 2) float32, smallest area first.
+        float32 (count, 2), sorted by area.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
@@ -153,19 +153,19 @@ def auto_anchors(
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> AnchorDecision:
-    """Keep a model's anchors, or make better ones.
+    """Keep a model's anchors, or evolve better ones.
 
     Args:
         samples: of the training split.
-        anchors_px: per scale width, height, ..., as in `ModelSpec.anchors_px`.
-        strides: of the scales, in the same order.
+        anchors_px: width, height, ... per feature map, as `ModelSpec.anchors_px`.
+        strides: of the feature maps, in the same order.
         image_size: longer side of the training images in pixels.
         threshold: hyperparameter `anchor_t`.
-        minimum_recall: with a best possible recall of at least this, the anchors stay as they are.
+        minimum_recall: anchors are kept if their best possible recall is at least this.
         generations: of evolution.
         seed: of evolution.
-        force: make new ones whatever the recall.
-        progress: called with the generations done and all.
+        force: evolve new anchors in any case.
+        progress: called as `progress(done, total)` after each generation.
 
     Example:
         >>> auto_anchors(scan.samples, spec.anchors_px, spec.strides, 640).reason  # doctest: +SKIP

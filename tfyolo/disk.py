@@ -1,8 +1,8 @@
-"""Failed writes, reported by file, reason and remedy, whichever library did the writing.
+"""Errors for failed writes, with file, reason and remedy, for every library.
 
-Python raises `OSError` with a number. TensorFlow, HDF5, PyTorch, OpenVINO and coremltools raise exceptions of
-their own, some with the system's words in their message and some with no reason at all; for the latter the
-file system is asked.
+Python raises `OSError` with an error number. TensorFlow, HDF5, PyTorch, OpenVINO and coremltools raise their
+own exceptions, some with the system's message and some without a reason; for the latter a test file is
+written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PROBE_BYTES = 1 << 20
 
 
 def cannot_write(error: OSError, path: str | Path, fix: str | None = None) -> TfyoloError:
-    """The error that tells a user why `path` cannot be written, and what to do.
+    """Return the error for a failed write, with reason and remedy.
 
     Example:
         >>> print(cannot_write(OSError(errno.ENOSPC, "No space left on device"), "a.csv"))
@@ -46,17 +46,17 @@ def cannot_write(error: OSError, path: str | Path, fix: str | None = None) -> Tf
 
 @contextmanager
 def writing(path: str | Path, inside: Path | None = None, fix: str | None = None) -> Iterator[None]:
-    """Turn the failure of a write into a `TfyoloError` that names `path`.
+    """Context manager: convert failures of a write to a `TfyoloError` that names `path`.
 
-    Exceptions of another cause pass unchanged, and so do errors of other files, such as one that is read.
+    Other exceptions pass unchanged, including those about other files.
 
     Args:
-        path: what is written, as the user knows it.
-        inside: the folder where it is written at first; `path` and what lies below it by default.
-        fix: what to do, instead of what the reason suggests.
+        path: of the output, shown to the user.
+        inside: the folder that is written to first; defaults to `path`.
+        fix: remedy; defaults to one that fits the reason.
 
     Raises:
-        TfyoloError: the disk is full, the quota used up, the folder read-only, and the like.
+        TfyoloError: the disk is full, the quota is exceeded, the folder is read-only, and the like.
     """
     try:
         yield
@@ -70,11 +70,11 @@ def writing(path: str | Path, inside: Path | None = None, fix: str | None = None
 
 
 def write_failure(error: BaseException, place: Path) -> OSError | None:
-    """Why a write at `place` failed, or None where `error` has another cause.
+    """Return the reason why a write failed, or None if the exception has another cause.
 
     Args:
-        error: what was raised, by any library.
-        place: the file or folder that was being written.
+        error: raised by any library.
+        place: file or folder that was written.
     """
     for cause in _causes(error):
         if not isinstance(cause, OSError) or cause.errno is None:
@@ -100,7 +100,7 @@ def write_failure(error: BaseException, place: Path) -> OSError | None:
 
 
 def probe(place: Path) -> OSError | None:
-    """The error of writing a megabyte into a folder, or beside a file; None where that succeeds."""
+    """Write a megabyte into a folder, or next to a file; returns the error, or None."""
     folder = place if place.is_dir() else place.parent
     if not folder.is_dir():
         return None
@@ -115,7 +115,7 @@ def probe(place: Path) -> OSError | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception, and those that led to it."""
+    """Yield an exception and its causes."""
     seen: set[int] = set()
     found: BaseException | None = error
     while found is not None and id(found) not in seen:

@@ -1,9 +1,9 @@
-"""Writing files so that a killed run leaves the last good one, and naming the folders of runs.
+"""Atomic writes of files and folders, and names of run folders.
 
-What stands at a path already is replaced only where nothing of the user's can be lost by it:
+Existing files are replaced only if no data of the user can be lost:
 
 - a file replaces a file, never a folder, device or pipe;
-- a folder replaces an empty folder, or one that holds only what the same writer made (`Owned`), never a file.
+- a folder replaces an empty folder, or one that contains only files of the same writer (`Owned`), never a file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MAX_MARKER_BYTES = 64 * 1024 * 1024
 
 
 def cache_folder() -> Path:
-    """Where downloads, scans and decoded images are kept.
+    """Return the folder of downloads, scans and decoded images.
 
     `$TFYOLO_CACHE`, or `tfyolo` in `$XDG_CACHE_HOME` or `~/.cache`.
     """
@@ -39,13 +39,13 @@ def cache_folder() -> Path:
 
 
 def megabytes(path: Path) -> float:
-    """Size of a file, or of all files of a folder."""
+    """Return the size of a file, or of all files of a folder, in megabytes."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
 def suffix_of(path: str | os.PathLike[str]) -> str:
-    """The ending of a file name in lower case: `.JPG` and `.jpg` are one kind of file everywhere.
+    """Return the suffix of a file name in lower case: `.JPG` and `.jpg` are the same type.
 
     Example:
         >>> suffix_of("images/1.JPG"), suffix_of("labels")
@@ -56,13 +56,13 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
 
 @dataclass(frozen=True)
 class Owned:
-    """What a writer leaves in a folder; a folder that holds more than that is never replaced.
+    """The files that a writer leaves in a folder; a folder with other files is never replaced.
 
     Attributes:
-        files: patterns of its files' paths inside the folder, such as `variables/variables.*`.
-        folders: its folders that may be empty.
-        marker: a file that every such folder has; "" where files alone decide.
-        mark: bytes that the marker holds.
+        files: patterns of paths inside the folder, such as `variables/variables.*`.
+        folders: subfolders that can be empty.
+        marker: a file that every such folder has; "" if the patterns are enough.
+        mark: bytes that the marker contains.
     """
 
     files: tuple[str, ...]
@@ -71,7 +71,7 @@ class Owned:
     mark: bytes = b""
 
     def why_not(self, folder: Path) -> str | None:
-        """What keeps `folder` from being replaced, in words; None where it holds nothing else."""
+        """Return the reason why a folder must not be replaced; None if it may."""
         foreign = next(self._foreign(folder), None)
         if foreign is not None:
             return f"holds `{foreign}`, which tfyolo did not write"
@@ -110,10 +110,10 @@ NOTHING = Owned(files=(), marker="")
 
 
 def check_file_target(path: str | Path) -> Path:
-    """`path`, if a file can be written there; asked before long work, and again before it is written.
+    """Check that a file can be written to a path; called before long work, and again before writing.
 
     Raises:
-        TfyoloError: something stands there that is no regular file.
+        TfyoloError: the path exists and is not a regular file.
     """
     path = Path(path)
     try:
@@ -127,10 +127,10 @@ def check_file_target(path: str | Path) -> Path:
 
 
 def check_folder_target(path: str | Path, owned: Owned = NOTHING) -> Path:
-    """`path`, if a folder can be written there; asked before long work, and again before it is written.
+    """Check that a folder can be written to a path; called before long work, and again before writing.
 
     Raises:
-        TfyoloError: a file stands there, or a folder that holds something else than `owned`.
+        TfyoloError: the path is a file, or a folder with other files than `owned`.
     """
     path = Path(path)
     try:
@@ -152,17 +152,17 @@ def check_folder_target(path: str | Path, owned: Owned = NOTHING) -> Path:
 
 @contextmanager
 def atomic(path: str | Path, durable: bool = True) -> Iterator[Path]:
-    """Yield a temporary path for a file; what is written there replaces `path` on success.
+    """Context manager: a temporary path, which replaces `path` on success.
 
-    On an exception the temporary is removed and `path` is left as it was.
+    On an exception the temporary file is removed, and `path` is unchanged.
 
     Args:
-        path: the file; missing folders above it are made.
-        durable: wait until it is on the disk, so that it survives a power failure, too. Pass False for files
-            that are written in great number.
+        path: of the file; missing parent folders are created.
+        durable: wait until the data is on disk, to survive a power failure. Pass False for large numbers of
+            files.
 
     Raises:
-        TfyoloError: it cannot be written, or something stands there that is no file.
+        TfyoloError: it cannot be written, or the path exists and is not a regular file.
 
     Example:
         >>> with atomic("labels.txt") as temporary:
@@ -181,19 +181,18 @@ def atomic(path: str | Path, durable: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path, owned: Owned | None = None, durable: bool = True) -> Iterator[Path]:
-    """Yield an empty temporary folder; it becomes `path` on success.
+    """Context manager: an empty temporary folder, which becomes `path` on success.
 
-    An existing folder is exchanged for it in one step where the system can (Linux). Elsewhere it is first
-    renamed to `.NAME.previous`; a run that is killed before the second renaming leaves it there, and the next
-    run puts it back.
+    An existing folder is exchanged atomically where the system supports it (Linux). Elsewhere it is first
+    renamed to `.NAME.previous`; if a run is killed before the second renaming, the next run restores it.
 
     Args:
-        path: the folder; missing ones above it are made.
-        owned: what a folder there may hold and still be replaced; nothing by default.
-        durable: wait until its files are on the disk.
+        path: of the folder; missing parent folders are created.
+        owned: files that an existing folder may contain to be replaced; none by default.
+        durable: wait until the files are on disk.
 
     Raises:
-        TfyoloError: it cannot be written, a file stands there, or a folder that holds something else.
+        TfyoloError: it cannot be written, or the path is a file, or a folder with other files.
     """
     path, owned = Path(path), owned or NOTHING
     if path.is_symlink() and path.is_dir():
@@ -213,10 +212,10 @@ def atomic_folder(path: str | Path, owned: Owned | None = None, durable: bool = 
 
 
 def put_folder(new: Path, path: Path, owned: Owned = NOTHING) -> None:
-    """Rename a folder to `path`, where nothing is, an empty folder, or one that holds only what is `owned`.
+    """Rename a folder to `path`, which may be missing, empty, or contain only `owned` files.
 
     Raises:
-        TfyoloError: a folder with something else is there.
+        TfyoloError: there is a folder with other files.
         OSError: it cannot be renamed.
     """
     try:
@@ -231,7 +230,7 @@ def put_folder(new: Path, path: Path, owned: Owned = NOTHING) -> None:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a folder for intermediate files, in the system's place for them; removed afterwards.
+    """Context manager: a temporary folder of the system, removed afterwards.
 
     Raises:
         TfyoloError: it cannot be written.
@@ -249,7 +248,7 @@ def scratch() -> Iterator[Path]:
 
 
 def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
-    """Make and return `project/name`, or the first free of `name2`, `name3`, ..., as YOLOv5 does.
+    """Create and return `project/name`, or the first free of `name2`, `name3`, ..., as YOLOv5 does.
 
     Raises:
         TfyoloError: the folder cannot be made.
@@ -273,7 +272,7 @@ def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A path in a new folder beside `path`, which is removed afterwards with all that is left in it."""
+    """Context manager: a path in a new temporary folder next to `path`, removed afterwards."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         folder = _make_temporary(path.parent)
@@ -290,7 +289,7 @@ def _make_temporary(parent: Path) -> Path:
 
 
 def _put_aside(new: Path, path: Path) -> None:
-    """Replace a folder in two steps; a kill between them is mended by `_restore`."""
+    """Replace a folder in two steps; `_restore` repairs a kill between them."""
     previous = _previous(path)
     path.rename(previous)
     try:
@@ -302,7 +301,7 @@ def _put_aside(new: Path, path: Path) -> None:
 
 
 def _restore(path: Path, owned: Owned) -> None:
-    """Finish what a killed run left between the two steps of `_put_aside`."""
+    """Repair a folder after a kill between the two steps of `_put_aside`."""
     previous = _previous(path)
     if not previous.is_dir() or owned.why_not(previous) is not None:
         return
@@ -321,7 +320,7 @@ _CURRENT_FOLDER, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step; False where the system cannot."""
+    """Exchange two folders atomically; returns False if the system does not support it."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError, TypeError):  # not Linux
@@ -331,7 +330,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or the entries of a folder, are on the disk."""
+    """Wait until a file, or the entries of a folder, are on disk."""
     try:
         handle = os.open(path, os.O_RDONLY)
     except OSError:  # a folder on Windows

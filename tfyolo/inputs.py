@@ -1,8 +1,7 @@
-"""Opens the files that users name: regular files of a bounded size, and nothing else.
+"""Open files of users: only regular files of bounded size.
 
-A name may lead to a device that never ends (`/dev/zero`), to a FIFO that never begins, or to 2 GiB of zeros
-that take no space on the disk. Whoever opens a user's file does it here; tests/test_inputs.py looks through
-the package for what does not.
+A path can be an endless device (`/dev/zero`), a FIFO without a writer, or a sparse file of 2 GiB. All files
+of users are opened here; tests/test_inputs.py checks the package for other calls.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ MAX_FILES = 10_000
 
 @dataclass(frozen=True)
 class InputKind:
-    """A kind of file that a user can name.
+    """A kind of input file.
 
     Attributes:
-        name: as it stands in messages, with its article.
-        max_bytes: no file of this kind is larger.
+        name: shown in messages, with its article.
+        max_bytes: maximum size.
     """
 
     name: str
@@ -56,35 +55,34 @@ ARRAYS = InputKind("an array file", 2**40)
 
 
 def check_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> int:
-    """Refuse a name that is not a regular file of bounded size, before a library opens it by name.
+    """Check that a path is a regular file of bounded size, before a library opens it by name.
 
-    Where the file can be given to the library as bytes or as an open file, `read_input` and `open_input` are
-    better: nobody can exchange it in between.
+    If the library accepts bytes or an open file, use `read_input` or `open_input`, which cannot be raced.
 
     Args:
-        path: as the user names it; links are followed.
-        kind: of file that it should be.
-        error: class of errors.
+        path: given by the user; links are followed.
+        kind: expected kind of file.
+        error: class of the exception.
 
     Returns:
-        Its size in bytes.
+        The size in bytes.
 
     Raises:
-        TfyoloError: missing, a folder, a device, a FIFO or a socket, unreadable, or too large.
+        TfyoloError: it is missing, a folder, device, FIFO or socket, unreadable, or too large.
     """
     with open_input(path, kind, error) as file:
         return os.fstat(file.fileno()).st_size
 
 
 def check_input_folder(folder: str | Path, kind: InputKind) -> None:
-    """`check_input` for every file of a folder that a library opens by name.
+    """Apply `check_input` to every file of a folder that a library opens by name.
 
     Args:
-        folder: as the user names it.
-        kind: of its files.
+        folder: given by the user.
+        kind: expected kind of its files.
 
     Raises:
-        TfyoloError: it holds a device, a FIFO, a socket, a file that is too large, or a link to a folder.
+        TfyoloError: it contains a device, FIFO or socket, a file that is too large, or a link to a folder.
     """
     count = 0
     for place, folders, files in os.walk(folder):
@@ -106,19 +104,18 @@ def check_input_folder(folder: str | Path, kind: InputKind) -> None:
 def open_input(
     path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError
 ) -> Iterator[BinaryIO]:
-    """Open a file that a user names, for reading.
+    """Open an input file for reading.
 
-    What stands under the name is looked at once more through the open file, so that it does not matter
-    whether the name leads elsewhere in the meantime. An `OSError` while the file is read becomes a
-    `TfyoloError`, too.
+    The open file is checked again, in case the path has changed in the meantime. An `OSError` while reading
+    becomes a `TfyoloError`, too.
 
     Args:
-        path: as the user names it; links are followed.
-        kind: of file that it should be.
-        error: class of errors.
+        path: given by the user; links are followed.
+        kind: expected kind of file.
+        error: class of the exception.
 
     Raises:
-        TfyoloError: missing, a folder, a device, a FIFO or a socket, unreadable, or too large.
+        TfyoloError: it is missing, a folder, device, FIFO or socket, unreadable, or too large.
 
     Example:
         >>> with open_input("bus.jpg", IMAGE) as file:  # doctest: +SKIP
@@ -132,14 +129,15 @@ def open_input(
 
 
 def open_descriptor(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> int:
-    """`open_input` for classes of files that take a descriptor; the caller closes it.
+    """Open an input file, and return its descriptor, which the caller closes.
 
     Raises:
         TfyoloError: as `open_input`.
     """
     path = Path(path)
     try:
-        # Devices are not opened: some act on it. O_NONBLOCK keeps a FIFO from waiting for its other end.
+        # Devices must not be opened, since some react to it. O_NONBLOCK keeps a FIFO from waiting for a
+        # writer.
         _check(path.stat(), path, kind, error)
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags)
@@ -154,7 +152,7 @@ def open_descriptor(path: str | Path, kind: InputKind, error: type[TfyoloError] 
 
 
 def read_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> bytes:
-    """All bytes of a file that a user names.
+    """Read all bytes of an input file.
 
     Raises:
         TfyoloError: as `open_input`.

@@ -11,7 +11,7 @@ except ImportError:  # Windows
 
 
 def peak_memory_gib() -> float:
-    """The most memory that this process has used, in GiB; 0 on Windows, which does not log."""
+    """Return the peak memory of this process in GiB; 0 on Windows, which does not report it."""
     if resource is None:
         return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,15 +1,15 @@
-"""Text that comes from files, made fit for a terminal."""
+"""Make text from files safe for a terminal."""
 
 
 def printable(text: str, keep: str = "") -> str:
-    """`text` with control characters written out.
+    """Escape control characters in a text.
 
-    Class names come with model files and file names with archives: an escape sequence in one could rewrite
-    what the terminal shows.
+    Class names come from model files and file names from archives: escape sequences in them could manipulate
+    the terminal.
 
     Args:
-        text: any.
-        keep: control characters to leave, such as a newline.
+        text: any text.
+        keep: control characters to keep, such as a newline.
 
     Example:
         >>> print(printable("cat" + chr(27) + "[2J"))

@@ -1,4 +1,4 @@
-"""YAML as plain values plus the line of each, so that a check further down can say where a mistake stands."""
+"""YAML as plain values with line numbers, so that later checks can name the line of an error."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_EVENTS = 150_000  # values, and beginnings and ends of lists; 30,000 class n
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML file read: `value` is what it holds, `line("backbone", 3)` where an entry begins (from 1).
+    """A parsed YAML file; `line("backbone", 3)` is the line of an entry, from 1.
 
     Args:
-        path: the file; None for values made in memory.
-        value: what it holds.
-        lines: of each entry, by its keys.
-        texts: each single value as it is written, by its keys: `010`, of which YAML makes 8.
+        path: of the file; None for values from memory.
+        value: parsed content.
+        lines: line of each entry, by its keys.
+        texts: scalars as written, by their keys: `010`, which YAML parses as 8.
     """
 
     path: Path | None
@@ -33,22 +33,22 @@ class Document:
     texts: dict[tuple[Key, ...], str] = field(default_factory=dict)
 
     def line(self, *keys: Key) -> int | None:
-        """Line of the entry under `keys`, or of the nearest one around it; None for values made in memory."""
+        """Return the line of an entry, or of its nearest parent; None for values from memory."""
         while keys and keys not in self.lines:
             keys = keys[:-1]
         return self.lines.get(keys)
 
     def error(self, message: str, *keys: Key, fix: str | None = None) -> TfyoloError:
-        """An error about the entry under `keys`, naming file and line."""
+        """Return an error about an entry, with file and line."""
         return TfyoloError(message, path=self.path, line=self.line(*keys), fix=fix)
 
 
 def read_yaml(path: str | Path) -> Document:
-    """Read a YAML mapping. Only plain values: tags, anchors and aliases are refused.
+    """Read a YAML mapping of plain values; tags, anchors and aliases are refused.
 
     Raises:
-        TfyoloError: no such file, not YAML, not a mapping, a name that stands twice, larger than 1 MiB, or
-            it uses aliases.
+        TfyoloError: the file is missing, not valid YAML, not a mapping, larger than 1 MiB, has duplicate
+            keys, or uses aliases.
     """
     import yaml
 
@@ -56,7 +56,7 @@ def read_yaml(path: str | Path) -> Document:
     data = read_input(path, CONFIGURATION)
     try:
         text = data.decode("utf-8-sig")
-        # The parser in C is ten times as fast; wheels of PyYAML have it.
+        # The C parser, which wheels of PyYAML include, is ten times faster.
         kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         _check_events(yaml.parse(text, Loader=kind), path)
         loader = kind(text)
@@ -79,7 +79,7 @@ def read_yaml(path: str | Path) -> Document:
 
 
 def _check_events(events: Any, path: Path) -> None:
-    """Refuse what can grow or nest without end, before anything is built of it."""
+    """Refuse unbounded growth and nesting before values are built."""
     import yaml
 
     depth = 0
@@ -97,7 +97,7 @@ def _check_events(events: Any, path: Path) -> None:
 def _lines(
     node: Any, keys: tuple[Key, ...], path: Path, texts: dict[tuple[Key, ...], str]
 ) -> Iterator[tuple[tuple[Key, ...], int]]:
-    """Every entry's keys and line; the text of single values goes into `texts`."""
+    """Yield keys and line of every entry; the text of scalars is added to `texts`."""
     import yaml
 
     if node is None:

@@ -1,4 +1,4 @@
-"""Small synthetic datasets: something to train on in seconds, with labels that are exact."""
+"""Small synthetic datasets with exact labels, for training in seconds."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def shapes(
     seed: int = 0,
     max_objects: int = 4,
 ) -> Path:
-    """Draw a dataset of colored shapes on noise, in YOLO's layout; the same for the same arguments.
+    """Draw a dataset of colored shapes on noise, in YOLO format; equal arguments give equal files.
 
-    Every image has 1 to `max_objects` shapes that hardly overlap, each a sixth to half of the image wide
-    and high. An image depends only on its split, number and the other arguments, so a larger `train` begins
+    Every image has 1 to `max_objects` shapes with little overlap, each a sixth to half of the image in width
+    and height. An image depends only on its split, number and the other arguments, so a larger `train` starts
     with the same images.
 
     Args:
-        folder: where the dataset goes; images and labels of an earlier call are replaced.
-        train: images to train on.
-        val: images to validate on.
-        image_size: their width and height in pixels.
-        classes: 1 to 3 of circle, rectangle, triangle.
-        seed: another one draws other images.
-        max_objects: most shapes in an image.
+        folder: of the dataset; images and labels of an earlier call are replaced.
+        train: number of training images.
+        val: number of validation images.
+        image_size: width and height in pixels.
+        classes: number of classes, 1 to 3: circle, rectangle, triangle.
+        seed: of the images.
+        max_objects: maximum number of shapes per image.
 
     Returns:
         The dataset's YAML file, `shapes.yaml` in the folder.
@@ -77,7 +77,7 @@ def shapes(
 def _write(
     random: np.random.Generator, size: int, classes: int, max_objects: int, stem: Path, labels: Path
 ) -> None:
-    """One image and its label file."""
+    """Write one image and its label file."""
     import cv2
 
     image = random.integers(0, 90, (size, size, 3), np.uint8)
@@ -103,7 +103,7 @@ def _write(
 
 
 def _free_place(random: np.random.Generator, size: int, drawn: np.ndarray) -> np.ndarray | None:
-    """x1, y1, x2, y2 in pixels of a place that covers no earlier shape, or None if none is found."""
+    """Return xyxy in pixels of a region without earlier shapes, or None."""
     for _ in range(30):
         wide, high = random.integers(max(size // 6, 4), size // 2 + 1, 2)
         x, y = random.integers(0, size - wide + 1), random.integers(0, size - high + 1)
@@ -115,7 +115,7 @@ def _free_place(random: np.random.Generator, size: int, drawn: np.ndarray) -> np
 
 
 def _mask(shape: str, box: np.ndarray, size: int) -> np.ndarray:
-    """Pixels of a shape that fills a box."""
+    """Return the mask of a shape that fills a box."""
     import cv2
 
     x1, y1, x2, y2 = (int(value) for value in box)

@@ -57,7 +57,7 @@ class ClassificationPipeline:
         progress: called as `progress(done, total)` while images are cached.
 
     Raises:
-        TfyoloError: no samples, or an image that TensorFlow cannot decode.
+        TfyoloError: there are no samples, or TensorFlow cannot decode an image.
 
     Example:
         >>> pipeline = ClassificationPipeline(scan.samples, 3, ClassificationAugmentation())  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Matching the classes of a dataset to those of a model: by name, never by number or order alone."""
+"""Match the classes of a dataset to those of a model, by name."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ _ANY_OBJECT = frozenset({"object", "item"})
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Which class of a model each class of a dataset is.
+    """Mapping between the class ids of a dataset and of a model.
 
     Args:
-        model_ids: the model's class index, for each class of the dataset.
-        num_model_classes: how many classes the model has.
-        by_name: whether names told; otherwise one side has none, and indices are taken as they are.
+        model_ids: class id of the model for each class of the dataset.
+        num_model_classes: number of classes of the model.
+        by_name: whether classes were matched by name; otherwise one side has no names, and class ids are
+            equal.
 
     Example:
         >>> classes = ClassMap((2, 0), 3)
@@ -41,15 +42,15 @@ class ClassMap:
 
     @property
     def is_identity(self) -> bool:
-        """Whether both sides number the same classes alike."""
+        """Whether class ids of dataset and model are equal."""
         return self.model_ids == tuple(range(self.num_model_classes))
 
     def to_model(self, class_ids: np.ndarray) -> np.ndarray:
-        """Class indices of the dataset as the model's, int64."""
+        """Convert class ids of the dataset to those of the model, int64."""
         return np.array(self.model_ids, np.int64)[np.asarray(class_ids, np.int64)]
 
     def to_data(self, class_ids: np.ndarray) -> np.ndarray:
-        """Class indices of the model as the dataset's, int64; -1 for a class that the dataset lacks."""
+        """Convert class ids of the model to those of the dataset, int64; -1 for others."""
         table = np.full(self.num_model_classes, -1, np.int64)
         table[list(self.model_ids)] = np.arange(len(self.model_ids))
         return table[np.asarray(class_ids, np.int64)]
@@ -60,17 +61,17 @@ def match_classes(
 ) -> ClassMap:
     """Match the classes of a dataset to those of a model.
 
-    Names decide: the same names in another order are permuted, and a dataset may have a part of the model's
-    classes. Only where one side has no names of its own (`class0`, `class1`, ... or `0`, `1`, ...) does the
-    index count, and then both sides need equally many classes.
+    Classes are matched by name: a different order is permuted, and a dataset may have a subset of the model's
+    classes. If one side has no names (`class0`, `class1`, ... or `0`, `1`, ...), class ids are matched, and
+    both sides need the same number of classes.
 
     Args:
         data_names: class names of the dataset.
         model_names: class names of the model.
-        path: the dataset's file, for the message.
+        path: of the dataset, for the message.
 
     Raises:
-        TfyoloError: a class of the dataset is none of the model's; with both lists.
+        TfyoloError: a class of the dataset is not a class of the model; with both lists.
 
     Example:
         >>> match_classes(["WBC", "RBC"], ["Platelets", "RBC", "WBC"]).model_ids
@@ -101,11 +102,11 @@ def match_classes(
 
 
 def common_classes(data_names: Sequence[str], model_names: Sequence[str]) -> dict[int, int]:
-    """Indices of the classes that both sides name: the dataset's to the model's.
+    """Match class names of a dataset and a model: class ids of the dataset to class ids of the model.
 
-    Names are compared as they are and then, where that leaves no doubt, without regard to case, to how
-    accents are encoded (in file names macOS has its own way) and to whether words are joined by blanks, `_`
-    or `-`. A name that one side has twice matches nothing.
+    Names are compared exactly and then, where that is unambiguous, ignoring case, the encoding of accents
+    (macOS decomposes file names) and the separator of words (blank, `_` or `-`). Duplicate names match
+    nothing.
 
     Example:
         >>> common_classes(["Traffic_Light", "dog"], ["person", "traffic light"])
@@ -122,7 +123,7 @@ def common_classes(data_names: Sequence[str], model_names: Sequence[str]) -> dic
 
 
 def is_unnamed(names: Sequence[str]) -> bool:
-    """Whether names say no more than their index: `class0`, `class1`, ..., or numbers from 0 or 1 on.
+    """Whether names are only numbers: `class0`, `class1`, ..., or numbers from 0 or 1.
 
     Example:
         >>> is_unnamed(["class0", "class1"]), is_unnamed(["1", "2"]), is_unnamed(["cat", "class1"])
@@ -136,7 +137,7 @@ def is_unnamed(names: Sequence[str]) -> bool:
 
 
 def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Names with a number added where one is there before, so that no two classes share a row of a table.
+    """Return unique names: duplicates get a number.
 
     Example:
         >>> distinct_names(["car", "bus", "car"])
@@ -154,7 +155,7 @@ def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names for a message; of many the first, and how many there are."""
+    """Format names for a message: the first few, and their number."""
     more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
@@ -164,7 +165,7 @@ def _folded(name: str) -> str:
 
 
 def _unique(names: Sequence[str], key: Callable[[str], str]) -> dict[str, int]:
-    """Index by key, of the keys that only one name has."""
+    """Return the index of each key that only one name has."""
     keys = [key(name) for name in names]
     counts = Counter(keys)
     return {name: index for index, name in enumerate(keys) if counts[name] == 1}

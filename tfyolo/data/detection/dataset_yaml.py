@@ -1,4 +1,4 @@
-"""The YAML file of a dataset, as in YOLOv5: where the images are, and the names of the classes."""
+"""The YAML file of a dataset, as in YOLOv5: image folders and class names."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TEMPLATE_FOLDER = Path(tfyolo.configs.__file__).parent / "datasets"
 
 
 def _name(value: Any) -> Any:
-    """A class name; `_as_written` has made text of what YAML takes for numbers, dates or nothing."""
+    """Check a class name; `_as_written` has converted numbers, dates and null to text."""
     if isinstance(value, str) and not value.strip():
         raise ValueError("the name is empty")
     return value
 
 
 def _as_written(document: Document) -> Any:
-    """`names` with each name as it is written: YAML makes 8 of `010`, 1.1 of `1.10`, false of `no`."""
+    """Return `names` as written in the file: YAML would parse `010` as 8, `1.10` as 1.1, `no` as false."""
     names = document.value["names"]
     texts = {keys[1]: text for keys, text in document.texts.items() if len(keys) == 2 and keys[0] == "names"}
     if isinstance(names, list):
@@ -38,17 +38,17 @@ def _as_written(document: Document) -> Any:
 
 
 def _numbered(names: Any) -> Any:
-    """A list of names as a map from their numbers."""
+    """Convert a list of names to a mapping from class ids."""
     return dict(enumerate(names)) if isinstance(names, list) else names
 
 
 def _listed(places: Any) -> Any:
-    """One place, or none, as a list."""
+    """Return one path, or none, as a list."""
     return [] if places is None else [places] if isinstance(places, (str, dict)) else places
 
 
 def _pair(place: Any) -> tuple[str, str | None]:
-    """A place as (folder, list or annotation file; folder of its images)."""
+    """Parse an entry of a split: (folder, list or annotation file; folder of its images)."""
     if isinstance(place, dict):
         if sorted(place) != ["annotations", "images"] or not all(isinstance(v, str) for v in place.values()):
             raise ValueError("needs the two keys `images` (a folder) and `annotations` (a .json file)")
@@ -80,17 +80,18 @@ class _File(BaseModel):
 def read_dataset(path: str | Path) -> Dataset:
     """Read and check a dataset's YAML file.
 
-    `path` in the file is relative to the file's folder or, if nothing is there, to the current directory;
-    without it the file's folder is meant. `train`, `val` and `test` are relative to that; each is a folder, a
-    .txt list of images, or several of these. `names` is a list, or a map numbered from 0. `nc` may be left
-    out; `kpt_shape` says that rows of label files go on with keypoints; `difficult` (`keep` or `drop`) says
-    what becomes of objects that Pascal VOC marks as difficult. `format` is `yolo`, `voc`, `coco` or
-    `tfrecord`; without it the places of a split log. A place of a COCO dataset is a .json file, or a
-    mapping of `images` (a folder) and `annotations` (a .json file). Names are taken as they are written, be
-    they `010` or `no`. In place of a path there may be the name of a dataset (`find_data`).
+    `path` in the file is relative to the folder of the file or, if it does not exist there, to the current
+    directory; it defaults to the folder of the file. `train`, `val` and `test` are relative to `path`; each
+    is a folder, a .txt list of images, or several of these. `names` is a list, or a mapping from 0, 1, ...
+    `nc` is optional; `kpt_shape` means that rows of label files end in keypoints; `difficult` (`keep` or
+    `drop`) decides about objects that Pascal VOC marks as difficult. `format` is `yolo`, `voc`, `coco` or
+    `tfrecord`; without it the format is inferred from the files. An entry of a COCO dataset is a .json file,
+    or a mapping of `images` (a folder) and `annotations` (a .json file). Names are not converted (`010` and
+    `no` stay strings). The name of a dataset (see `find_data`) is accepted in place of a path.
 
     Raises:
-        TfyoloError: no such file, not YAML, or a key is missing or wrong; with the file and line.
+        TfyoloError: there is no such file, it is not valid YAML, or a key is missing or wrong; with file and
+            line.
 
     Example:
         >>> read_dataset("bccd-mini").names
@@ -130,7 +131,7 @@ def read_dataset(path: str | Path) -> Dataset:
 
 @dataclass(frozen=True)
 class Template:
-    """A dataset whose YAML file ships, and whose images do not."""
+    """A dataset whose YAML file ships with tfyolo, without its images."""
 
     folder: str
     """Where the images are looked for, relative to the working directory."""
@@ -147,10 +148,10 @@ TEMPLATES = {
 
 
 def find_data(path_or_name: str | Path) -> Path:
-    """The YAML file of a path, or of a dataset that is known by name: `bccd-mini`, `bccd` or `coco128`.
+    """Return the YAML file of a path, or of a known dataset: `bccd-mini`, `bccd` or `coco128`.
 
     Raises:
-        TfyoloError: the images of a known dataset are not where they are looked for.
+        TfyoloError: the images of a known dataset are not in the current directory.
     """
     path, name = Path(path_or_name), str(path_or_name).removesuffix(".yaml")
     if path.exists() or path.is_symlink():
@@ -170,7 +171,7 @@ def find_data(path_or_name: str | Path) -> Path:
 
 
 def _first_error(document: Document, error: ValidationError) -> Exception:
-    """The first of pydantic's complaints, with the line of the value it is about."""
+    """Return pydantic's first error, with the line of its value."""
     first = error.errors()[0]
     where = tuple(key for key in first["loc"] if key != "[key]")
     field = ".".join(map(str, where))
@@ -179,7 +180,7 @@ def _first_error(document: Document, error: ValidationError) -> Exception:
 
 
 def _in_order(document: Document, names: dict[int, str]) -> tuple[str, ...]:
-    """Names in the order of their numbers, which must be 0, 1, 2, ..."""
+    """Return names in the order of their class ids, which must be 0, 1, 2, ..."""
     if not names:
         raise document.error("`names` is empty", "names", fix="list the class names")
     for number, key in enumerate(sorted(names)):
@@ -196,7 +197,7 @@ def _in_order(document: Document, names: dict[int, str]) -> tuple[str, ...]:
 
 
 def _root(yaml_path: Path, root: str | None, places: list[str]) -> Path:
-    """The folder that the splits are relative to: of those that exist, the first in which a split does."""
+    """Return the folder that splits are relative to: the first existing candidate that has a split."""
     beside = yaml_path.absolute().parent
     bases = [beside, yaml_path.resolve().parent]  # the file may be a link
     wanted = expanded(root or ".", yaml_path)
@@ -208,10 +209,10 @@ def _root(yaml_path: Path, root: str | None, places: list[str]) -> Path:
 
 
 def _place(root: Path, place: str, yaml_path: Path) -> Path:
-    """One folder or list, absolute.
+    """Return the absolute path of one folder or list.
 
-    Files made by Roboflow say `../train/images` of a folder beside the YAML file; YOLOv5 drops the `../`
-    then. Those made on Windows may have backslashes.
+    YAML files of Roboflow have `../train/images` for a folder next to the YAML file; like YOLOv5, `../` is
+    dropped then. Files written on Windows may have backslashes.
     """
     tries = [place, place[3:]] if place.startswith(("../", "..\\")) else [place]
     found = (path for text in tries for path in _spellings(root, expanded(text, yaml_path)) if path.exists())
@@ -219,7 +220,7 @@ def _place(root: Path, place: str, yaml_path: Path) -> Path:
 
 
 def expanded(place: str, yaml_path: Path) -> Path:
-    """A path with `~` and `~user` replaced by the home folder.
+    """Expand `~` and `~user` in a path.
 
     Raises:
         TfyoloError: there is no such user.
@@ -232,7 +233,7 @@ def expanded(place: str, yaml_path: Path) -> Path:
 
 
 def _spellings(root: Path, place: Path) -> list[Path]:
-    """A place as it is written and, of a relative one with backslashes, with slashes."""
+    """Return a path as written and, if it is relative with backslashes, with slashes."""
     text = str(place)
     slashed = "\\" in text and not PureWindowsPath(text).anchor
     return [root / place, *([root / text.replace("\\", "/")] if slashed else [])]

@@ -1,4 +1,4 @@
-"""Images of equal content in a split: found by size, then by their last bytes, then by all of them."""
+"""Duplicate images in a split: compared by size, then by their last bytes, then completely."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAIL = 1024
 
 
 def duplicates(samples: Sequence[Sample]) -> list[Problem]:
-    """A warning for each image whose bytes are those of an earlier one.
+    """Return a warning for each image with the same bytes as an earlier one.
 
     Example:
         >>> duplicates([])
@@ -37,7 +37,7 @@ def duplicates(samples: Sequence[Sample]) -> list[Problem]:
 def _groups(
     samples: list[tuple[int, Sample]], key: Callable[[Sample], object]
 ) -> list[list[tuple[int, Sample]]]:
-    """Those that share a key; who has none for himself is no duplicate."""
+    """Return groups of samples with equal keys."""
     groups: dict[object, list[tuple[int, Sample]]] = defaultdict(list)
     for index, sample in samples:
         try:

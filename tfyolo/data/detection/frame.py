@@ -1,4 +1,4 @@
-"""Where the pixels that an annotation speaks of lie in the image as it is shown."""
+"""Coordinates of annotations made for a scaled or unrotated copy of an image."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _MIRROR_X, _MIRROR_Y = (2, 3, 6, 7), (3, 4, 7, 8)
 
 @dataclass(frozen=True)
 class Frame:
-    """Coordinates of an annotation: of the image as shown, of a larger or smaller copy, or of raw pixels.
+    """Coordinate system of an annotation: of the upright image, of a scaled copy, or before EXIF rotation.
 
     Args:
-        size_wh: width and height of the image that the annotation speaks of.
-        orientation: EXIF orientation still to be applied to its coordinates; 1 for none.
+        size_wh: (width, height) in pixels of the annotated image.
+        orientation: EXIF orientation to be applied to the coordinates; 1 for none.
 
     Example:
         >>> Frame((200.0, 100.0)).to_shares(np.array([[50.0, 50.0]])).tolist()
@@ -31,17 +31,17 @@ class Frame:
 
     @staticmethod
     def of(said_wh: tuple[float, float] | None, header: ImageHeader) -> Frame | None:
-        """The frame of an annotation that names a size.
+        """Return the frame of an annotation that states an image size.
 
-        The size may be that of the image as shown, that of its pixels before the EXIF rotation, or either
-        scaled; of one in other proportions nobody can tell where its boxes belong.
+        The size can be that of the upright image, that of its pixels before EXIF rotation, or either
+        scaled; with another aspect ratio the positions of boxes are unknown.
 
         Args:
-            said_wh: width and height that the annotation names; None where it names none.
+            said_wh: (width, height) stated by the annotation; None if it states none.
             header: of the image.
 
         Returns:
-            None if the size has other proportions than the image.
+            The frame; None if the aspect ratio differs from that of the image.
         """
         shown = (float(header.hw[1]), float(header.hw[0]))
         if said_wh is None or said_wh == shown:
@@ -57,26 +57,26 @@ class Frame:
 
     @property
     def hw(self) -> tuple[int, int]:
-        """Height and width of the annotation's image, upright."""
+        """(height, width) in pixels of the annotated image, after rotation."""
         width, height = self.size_wh if self.orientation < 5 else self.size_wh[::-1]
         return round(height), round(width)
 
     def to_shares(self, points_px: np.ndarray) -> np.ndarray:
-        """Points of the annotation (n, 2) x, y as shares of the width and height of the image as shown."""
+        """Convert points (n, 2) x, y of the annotation to coordinates relative to the upright image."""
         points = np.asarray(points_px, np.float64) / self.size_wh
         if self.orientation >= 5:
             points = points[:, ::-1]
         return self._mirror(points)
 
     def to_pixels(self, points_norm: np.ndarray) -> np.ndarray:
-        """The inverse of `to_shares`."""
+        """Convert relative points (n, 2) back to pixels of the annotation."""
         points = self._mirror(np.asarray(points_norm, np.float64))
         if self.orientation >= 5:
             points = points[:, ::-1]
         return points * self.size_wh
 
     def box_to_shares(self, xyxy_px: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
-        """Corners of a box of the annotation as shares of the image as shown."""
+        """Convert the corners of a box to coordinates relative to the upright image."""
         (x1, y1), (x2, y2) = self.to_shares(np.reshape(xyxy_px, (2, 2))).tolist()
         if self.orientation in _MIRROR_X:
             x1, x2 = x2, x1
@@ -85,19 +85,19 @@ class Frame:
         return x1, y1, x2, y2
 
     def boxes_to_pixels(self, boxes_xyxy_norm: np.ndarray) -> np.ndarray:
-        """(n, 4) corners as shares of the image as shown, as pixels of the annotation."""
+        """Convert (n, 4) relative corners to pixels of the annotation."""
         points = self.to_pixels(np.reshape(boxes_xyxy_norm, (-1, 2))).reshape(-1, 2, 2)
         return np.concatenate([points.min(1), points.max(1)], 1)
 
     def _mirror(self, points_norm: np.ndarray) -> np.ndarray:
-        """Points with the axes mirrored that the orientation mirrors; its own inverse."""
+        """Mirror the axes that the orientation mirrors; its own inverse."""
         mirrored = np.array([self.orientation in _MIRROR_X, self.orientation in _MIRROR_Y], np.float64)
         return mirrored + (1 - 2 * mirrored) * points_norm
 
 
 def _is_scaled(said_wh: tuple[float, float], wh: tuple[float, float]) -> bool:
-    """Whether two sizes have the same proportions, but for the rounding of sides to whole pixels."""
+    """Whether two sizes have the same aspect ratio, up to rounding to whole pixels."""
     by_width = abs(said_wh[1] * wh[0] / said_wh[0] - wh[1])
     by_height = abs(said_wh[0] * wh[1] / said_wh[1] - wh[0])
-    # Of the smaller of both images, a pixel.
+    # One pixel of the smaller image.
     return min(by_width, by_height) <= _ROUNDING_PX * max(1.0, wh[0] / said_wh[0], wh[1] / said_wh[1])

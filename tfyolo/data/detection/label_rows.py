@@ -1,4 +1,4 @@
-"""Collecting the boxes of one image, by the rules that all label formats share."""
+"""Collect the boxes of one image, with the checks that all label formats share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _UNSAID = (None, "", 0, "0")
 
 
 class LabelRows:
-    """The boxes of one image: cut at its border, and what stands there twice used once.
+    """Collects the boxes of one image: clips them and removes duplicates.
 
     Args:
         path: the label file, for messages.
@@ -50,7 +50,7 @@ class LabelRows:
         self.annotated_hw: tuple[int, int] | None = None
 
     def report(self, line: int | None, message: str, severity: Literal["error", "warning"] = "error") -> None:
-        """Note something that was wrong; beyond `MAX_PROBLEMS` only how many more there are."""
+        """Add a problem; after `MAX_PROBLEMS` only their number is counted."""
         self._errors += severity == "error"
         if len(self._problems) < MAX_PROBLEMS or (severity == "error" and self._errors == 1):
             self._problems.append(Problem(self.path, line, message, severity))
@@ -59,19 +59,19 @@ class LabelRows:
 
     @property
     def hopeless(self) -> bool:
-        """Whether reading on is of no use: the image is left out, and there is enough to show why."""
+        """Whether reading can stop: the image is not usable, and enough problems are known."""
         return self._errors > 0 and len(self._problems) >= MAX_PROBLEMS
 
     def frame(self, said_wh: tuple[Any, Any], header: ImageHeader, name: str = "") -> Frame | None:
-        """Where pixels of an annotation lie that says it is of an image of this width and height.
+        """Return the coordinate system of an annotation that states an image size.
 
         Args:
-            said_wh: as the file has them; None, blank or 0 where it does not say.
+            said_wh: (width, height) as written in the file; None, blank or 0 if missing.
             header: of the image.
-            name: of the image, where the file speaks of several.
+            name: of the image, if the file describes several.
 
         Returns:
-            None, and an error among the problems, if the size has other proportions than the image.
+            The frame; None, with an error added, if the aspect ratio differs from that of the image.
         """
         said = None if all(value in _UNSAID for value in said_wh) else _numbers(said_wh)
         frame = Frame.of(said, header)
@@ -96,7 +96,7 @@ class LabelRows:
         return frame
 
     def count(self, what: str) -> None:
-        """Count something that is no fault of one file; a scan tells the number once per split."""
+        """Count a note that concerns the whole dataset; a scan reports the number once per split."""
         self._counts[what] += 1
 
     def add(
@@ -108,15 +108,15 @@ class LabelRows:
         outline_norm: np.ndarray = NO_OUTLINE,
         where: str = "",
     ) -> None:
-        """Add a box; one without area inside the image is dropped with a warning.
+        """Add a box, clipped to the image; a box without area inside the image is dropped with a warning.
 
         Args:
-            line: where it stands in the file.
-            class_id: its class.
-            box_xyxy_norm: its upper left and lower right corner.
-            box_xywh_norm: the same box as the file has it, kept to the bit where nothing is cut.
-            outline_norm: (k, 2) points of its polygon.
-            where: what to say of its place where files have no lines.
+            line: of the file, from 1.
+            class_id: class id.
+            box_xyxy_norm: corners relative to the image size.
+            box_xywh_norm: the same box as written in the file, kept bit by bit if it is not clipped.
+            outline_norm: (k, 2) points of its polygon, relative to the image size.
+            where: describes the location in files without lines.
         """
         before = f"{where}: " if where else ""
         x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in box_xyxy_norm)
@@ -138,7 +138,7 @@ class LabelRows:
         self._outlines.append(outline_norm)
 
     def labels(self) -> Labels:
-        """What was collected."""
+        """Return the collected labels."""
         if self._more:
             message = f"{self._more:,} more problems like these"
             self._problems.append(Problem(self.path, None, message, "warning"))
@@ -154,7 +154,7 @@ class LabelRows:
 
 
 def _numbers(said_wh: tuple[Any, Any]) -> tuple[float, float] | None:
-    """Width and height as positive numbers, be they written as 480 or 480.0; None for anything else."""
+    """Parse width and height as positive numbers (480 or 480.0); None for anything else."""
     try:
         width, height = float(said_wh[0]), float(said_wh[1])
     except (TypeError, ValueError, OverflowError):

@@ -16,7 +16,7 @@ TOLERANCE = 1e-3
 
 
 class ClassRangeError(TfyoloError):
-    """A label has a class that the dataset does not name: names and labels do not belong together."""
+    """A label has a class id without a class name: the names do not belong to the labels."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The stream of training batches, in tf.data and TensorFlow operations only."""
+"""Training batches of a detector, in tf.data and TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class PipelineOptions:
 
     Args:
         image_size: side of the training images in pixels; a multiple of `stride`.
-        batch: images in a batch, of all workers together.
+        batch: images per batch, of all workers together.
         seed: of all random numbers.
-        rect: batches of images of similar proportions, no larger than these need; no mosaics.
-        multi_scale: resize each batch to a random size within 0.5 to 1.5 of `image_size`.
-        cache: keep decoded images in `ram`, on `disk` (the cache folder), or not at all (`none`).
-        max_boxes: rows of labels in every batch; by default as many as the batch needs.
+        rect: rectangular batches of images with similar aspect ratios, without mosaics.
+        multi_scale: resize each batch to a random size between 0.5 and 1.5 times `image_size`.
+        cache: cache decoded images in `ram` or on `disk` (the cache folder); `none` disables it.
+        max_boxes: rows of labels per image; defaults to as many as a batch needs.
         stride: largest stride of the network.
         single_cls: give all labels class 0.
-        deterministic: batches come in the same order always; False is a little quicker.
+        deterministic: return batches in the same order in every run; False is slightly faster.
     """
 
     image_size: int = 640
@@ -50,20 +50,20 @@ class PipelineOptions:
 
 
 class Pipeline:
-    """Batches of a split's images.
+    """Batches of augmented images and labels of a split.
 
-    Epoch e is a function of the seed and e alone, so that a run resumed at e sees what an unbroken one sees.
-    Every batch is full: an epoch is a permutation of the images, and its last batch is filled up from the
-    permutation's beginning.
+    Epoch e depends only on the seed and e, so a resumed run gets the same batches as an uninterrupted one.
+    Every batch is full: an epoch is a permutation of the images, and its last batch is filled from the start
+    of the permutation.
 
     Args:
         samples: from a scan.
-        augmentation: what to vary; None letterboxes only, in the order of `samples`.
+        augmentation: hyperparameters; None only letterboxes, in the order of `samples`.
         options: image size, batch size, seed, cache.
         progress: called as `progress(done, total)` while images are cached.
 
     Raises:
-        TfyoloError: no samples, or an image that TensorFlow cannot decode.
+        TfyoloError: there are no samples, or TensorFlow cannot decode an image.
 
     Example:
         >>> options = PipelineOptions(image_size=320)
@@ -110,15 +110,16 @@ class Pipeline:
         Args:
             first_epoch: counted from 0.
             epochs: number of epochs; endless by default.
-            image_weights: (n,) how often to draw each image, in place of a permutation.
+            image_weights: (n,) sampling weights of images; replaces the permutation.
             shard: (i, k): the i-th of k equal parts of each batch, for the i-th of k workers.
 
         Returns:
             A `tf.data.Dataset` of `images`, uint8 (batch, height, width, 3) RGB, and `labels`, float32
-            (batch, boxes, 5): class, and center and size as shares of the image; rows of class -1 fill up.
+            (batch, boxes, 5): class id, center and size relative to the image; rows with class id -1 are
+            padding.
 
         Raises:
-            TfyoloError: a batch does not divide into `shard`'s parts.
+            TfyoloError: the batch size is not divisible by the number of shards.
         """
         index, parts = shard
         if self.options.batch % parts:
@@ -139,7 +140,7 @@ class Pipeline:
         return data.map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def _epoch(self, epoch: Any, weights: Any, index: int, parts: int) -> tf.data.Dataset:
-        """(epoch, place, image) of this worker's part of an epoch."""
+        """Return triples (epoch, position, index of the image) of this worker's part of an epoch."""
         order = self._permutation(epoch, weights)
         total = self.steps_per_epoch * self.options.batch
         order = tf.tile(order, [math.ceil(total / self.size)])[:total]
@@ -156,7 +157,7 @@ class Pipeline:
         return tf.data.Dataset.from_tensor_slices((elements, places, tf.gather(order, places)))
 
     def _permutation(self, epoch: Any, weights: Any) -> Any:
-        """(n,) indices of images in an epoch's order."""
+        """Return (n,) indices of images in the order of an epoch."""
         seed = tf.stack([tf.constant(self.options.seed + 1, tf.int64), tf.cast(epoch, tf.int64)])
         if weights is not None:
             return tf.random.stateless_categorical(weights[None], self.size, seed, tf.int32)[0]
@@ -190,7 +191,7 @@ class Pipeline:
         return images, labels
 
     def _rescale(self, element: Any, images: Any) -> Any:
-        """A batch at a random multiple of the stride."""
+        """Resize a batch to a random multiple of the stride."""
         stride, size = self.options.stride, self.options.image_size
         batch = element // self.options.batch  # equal on all workers
         low, high = (round(size * factor / stride) for factor in _MULTI_SCALE)
@@ -206,7 +207,7 @@ class Pipeline:
 
 
 def _plan(samples: Sequence[Sample], options: PipelineOptions) -> tuple[np.ndarray, np.ndarray | None]:
-    """The images' order, and for rectangular batches each batch's height and width."""
+    """Return the order of images and, for rectangular batches, (height, width) of each batch."""
     if not options.rect:
         return np.arange(len(samples)), None
     ratios = np.array([sample.hw[0] / sample.hw[1] for sample in samples])
@@ -222,5 +223,5 @@ def _plan(samples: Sequence[Sample], options: PipelineOptions) -> tuple[np.ndarr
 
 
 def _log(weights: np.ndarray) -> Any:
-    """Weights as logits."""
+    """Convert weights to logits."""
     return tf.math.log(tf.maximum(tf.constant(weights, tf.float32), 1e-12))

@@ -1,4 +1,4 @@
-"""Outlines of objects: polygons as shares of the image's width and height."""
+"""Polygons of objects, relative to the image size."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 
 def joined(parts_norm: Sequence[np.ndarray]) -> np.ndarray:
-    """One outline of an object that is seen in several parts, by bridges of no width between them.
+    """Join several polygons of one object to one, with bridges of zero width.
 
     Args:
         parts_norm: polygons, (k, 2) float32 each; at least one.
 
     Returns:
-        float32 (k, 2). Filled, it covers what the parts cover, and the bridges' pixels.
+        float32 (k, 2). Filled, it covers the parts and the pixels of the bridges.
 
     Example:
         >>> square = np.array([[0, 0], [0.25, 0], [0.25, 0.25], [0, 0.25]], np.float32)
@@ -23,7 +23,7 @@ def joined(parts_norm: Sequence[np.ndarray]) -> np.ndarray:
     """
     outline = parts_norm[0]
     for part in parts_norm[1:]:
-        # The corners nearest to each other, found in two steps: all pairs may be millions.
+        # The nearest pair of points is found in two steps, since all pairs can be millions.
         at = int(((outline - part.mean(0)) ** 2).sum(1).argmin())
         near = int(((part - outline[at]) ** 2).sum(1).argmin())
         there = np.roll(part, -near, axis=0)
@@ -32,7 +32,7 @@ def joined(parts_norm: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def bounds_xyxy(outline_norm: np.ndarray) -> np.ndarray:
-    """(4,) corners of the box around an outline of at least one point.
+    """Return the (4,) bounding box xyxy of a polygon with at least one point.
 
     Example:
         >>> bounds_xyxy(np.array([[0.5, 0.25], [0.75, 1.0]])).tolist()

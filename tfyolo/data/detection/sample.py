@@ -1,4 +1,4 @@
-"""What a scan of a dataset gives, whatever its format: images with their labels, and what was wrong."""
+"""Result of a dataset scan, independent of the format: images with labels, and problems."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from tfyolo.data.detection.labels import Problem
 
 @dataclass(frozen=True)
 class Sample:
-    """An image that can be used, with its labels.
+    """A usable image with its labels.
 
     Args:
         image: the file.
-        hw: height and width in pixels as shown, after the EXIF rotation.
+        hw: (height, width) in pixels, after EXIF rotation.
         classes: int64 (n,).
-        boxes_xywh_norm: float32 (n, 4) center, width and height, 0..1; n is 0 for a background.
-        polygons_norm: for each box its outline, float32 (k, 2) x, y in 0..1, with k 0 where the label is a
-            plain box; an empty tuple where no box has one.
-        span: offset and length in bytes of the image inside `image`, where that is a file of many records.
-        record: what the image is called in such a file.
-        annotated_hw: height and width of the image that the labels were made for, where it had another size.
+        boxes_xywh_norm: float32 (n, 4) center x, center y, width, height relative to the image; n is 0 for a
+            background.
+        polygons_norm: one float32 (k, 2) array of x, y in 0..1 per box, with k = 0 for plain boxes; an empty
+            tuple if there are no polygons.
+        span: offset and length in bytes of the image inside `image`, if that is a TFRecord file.
+        record: name of the image in such a file.
+        annotated_hw: (height, width) in pixels of the annotated image, if its size differs.
     """
 
     image: Path
@@ -37,23 +38,23 @@ class Sample:
 
     @property
     def name(self) -> str:
-        """The image's own file name, without folders."""
+        """File name of the image, without folders."""
         return (self.record or "").rpartition("/")[2] or self.image.name
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What was found in a split. Each image is counted once, in `found`, `missing`, `empty` or `corrupt`.
+    """Result of the scan of a split. Each image is counted once: in `found`, `missing`, `empty` or `corrupt`.
 
     Args:
-        samples: the usable images, in the order of their paths (of a list or index: in its order).
-        problems: what was wrong, in the same order.
-        found: images with boxes.
-        missing: images without a label file: backgrounds.
-        empty: images whose labels hold no box: backgrounds.
-        corrupt: images left out, for themselves or for their labels.
-        duplicates: images of the same content as an earlier one, which are used, and images named twice,
-            which are used once.
+        samples: usable images, in the order of their paths, or of a list or index.
+        problems: of images and labels, in the same order.
+        found: number of images with boxes.
+        missing: number of images without a label file (backgrounds).
+        empty: number of images whose label file is empty (backgrounds).
+        corrupt: number of images that cannot be used because of the image or its labels.
+        duplicates: number of images with the same content as an earlier one (all are used), and of images
+            listed twice (used once).
     """
 
     samples: tuple[Sample, ...]

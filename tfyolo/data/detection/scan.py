@@ -1,4 +1,4 @@
-"""Finding and checking the images and labels of a dataset's split, without decoding an image."""
+"""Scan the images and labels of a split, without decoding images."""
 
 from __future__ import annotations
 
@@ -31,19 +31,17 @@ _Checked = tuple[str, Sample | None, Labels | None, tuple[Problem, ...]]
 def scan_split(
     dataset: Dataset, split: str, *, progress: Callable[[int, int], None] | None = None, cache: bool = True
 ) -> Scan:
-    """Find the images of a split and check them and their labels.
-
-    Only headers of images are read.
+    """List the images of a split, and check their headers and labels.
 
     Args:
         dataset: from `read_dataset`.
         split: "train", "val" or "test".
         progress: called as `progress(done, total)` after each image.
-        cache: use what an earlier scan found, where no file has changed since, and keep what this one finds.
+        cache: use and write a cache, which is valid while no file has changed.
 
     Raises:
-        TfyoloError: the split is not in the YAML file, its folder or list is missing, it has no image, or a
-            label has a class without a name.
+        TfyoloError: the split is not in the YAML file, its folder or list is missing, it has no images, or a
+            label has a class id without a name.
 
     Example:
         >>> scan = scan_split(read_dataset("bccd.yaml"), "val")  # doctest: +SKIP
@@ -70,20 +68,20 @@ def scan_split(
     images = list(dict.fromkeys(entry.image for entry in listing.entries))
     states = dict(zip(images, file_states(images).tolist(), strict=True)) if cache else {}
     scan = _scan(dataset, listing, log)
-    # What could not be read may be readable next time, though no file has changed.
+    # A file that could not be read may be readable next time, although nothing has changed.
     if cache and not any(problem.message.startswith("cannot be read") for problem in scan.problems):
         save_scan(source.folder, split, key, states, scan)
     return scan
 
 
 def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = False) -> None:
-    """Refuse a split of which nothing can be used, with the first thing that is wrong.
+    """Refuse a split without usable images; the message has the first problem.
 
     Args:
         dataset: from `read_dataset`.
         split: "train", "val" or "test".
-        scan: to be cached.
-        labeled: whether labels are needed, too.
+        scan: of the split.
+        labeled: whether labels are required, too.
 
     Raises:
         TfyoloError: no image can be used, or none has a label.
@@ -103,7 +101,7 @@ def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = Fa
 
 
 def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], None]) -> Scan:
-    """Look at every image and its labels."""
+    """Check every image and its labels."""
     counts = {"found": 0, "missing": 0, "empty": 0, "corrupt": listing.refused}
     problems: list[Problem] = list(listing.problems)
     samples: list[Sample] = []
@@ -113,7 +111,7 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
         return _check(entry, listing)
 
     try:
-        # Closed, its threads end, whatever `progress` raises.
+        # Closing the generator ends its threads, even if `progress` raises.
         with closing(ordered_map(check, listing.entries)) as checked:
             for done, (kind, sample, labels, found) in enumerate(checked, start=1):
                 counts[kind] += 1
@@ -134,7 +132,7 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
 
 
 def _check(entry: Entry, listing: Listing) -> _Checked:
-    """One image: what it counts as, the sample unless it is left out, and what was wrong."""
+    """Check one image: how it is counted, its sample if it is usable, and its problems."""
     try:
         header = _header(entry)
     except ImageError as error:
@@ -166,7 +164,7 @@ def _header(entry: Entry) -> ImageHeader:
 
 
 def _class_error(dataset: Dataset, error: ClassRangeError) -> TfyoloError:
-    """Names and labels that do not fit, told from the YAML file's side."""
+    """Return the error for labels that do not fit the class names, from the view of the YAML file."""
     place = Path(error.path or "")
     folder = dataset.yaml_path.absolute().parent
     shown = place.relative_to(folder) if place.is_relative_to(folder) else place

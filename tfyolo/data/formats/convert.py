@@ -1,4 +1,4 @@
-"""Turning a dataset of one format into another."""
+"""Convert a dataset to another format."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ _SPLIT = Owned(
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """How to convert.
+    """Options of `convert_dataset`.
 
     Attributes:
-        splits: those to convert; all of the dataset by default.
-        names: classes to keep, in the order of their new numbers; all by default.
-        shards: files to spread records over; by their size by default.
+        splits: to be converted; default to all splits of the dataset.
+        names: classes to keep, in the order of their new ids; default to all.
+        shards: number of TFRecord files; by default so many that each has about 256 MiB.
         link: make hard links to images instead of copies.
-        exist_ok: write into a folder that has something in it; an earlier conversion's splits are replaced.
+        exist_ok: write into a folder that is not empty; splits of an earlier conversion are replaced.
     """
 
     splits: Sequence[str] = ()
@@ -63,12 +63,12 @@ class ConvertOptions:
 
 @dataclass(frozen=True)
 class Converted:
-    """Result of `crop_dataset`.
+    """Result of `convert_dataset`.
 
     Attributes:
         yaml_path: the new dataset's YAML file.
         scans: result of the scan of each split.
-        boxes: boxes written.
+        boxes: number of boxes.
         outlines_lost: outlines that the format cannot keep; their boxes are kept.
     """
 
@@ -85,15 +85,15 @@ def convert_dataset(
     options: ConvertOptions | None = None,
     progress: Progress | None = None,
 ) -> Converted:
-    """Write a dataset in another format; the folder appears when all of it is there.
+    """Write a dataset in another format; the folder appears when it is complete.
 
-    Boxes keep to 1e-4 of their size, classes exactly. Images that cannot be used are left out.
+    Boxes change by less than 1e-4 of their size. Images that cannot be used are omitted.
 
     Args:
         dataset: from `read_dataset`.
         to: a key of `WRITERS`.
-        output: the folder; its YAML file is called like it.
-        options: of cropping.
+        output: the folder; its YAML file has the same name.
+        options: of the conversion.
         progress: called as `progress(label, done, total)` after each step.
 
     Raises:
@@ -143,7 +143,7 @@ def convert_dataset(
 
 
 def _chosen(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...], dict[int, int]]:
-    """The classes to keep, and the new number of each old one."""
+    """Return the classes to keep, and the new id of each old one."""
     if not names:
         return dataset.names, {number: number for number in range(len(dataset.names))}
     numbers: dict[int, int] = {}
@@ -156,7 +156,7 @@ def _chosen(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...], di
 
 
 def _renumbered(sample: Sample, numbers: Mapping[int, int]) -> Sample:
-    """The sample with the classes to keep only, by their new numbers."""
+    """Return the sample with only the classes to keep, by their new ids."""
     kept = [index for index, old in enumerate(sample.classes.tolist()) if old in numbers]
     outlines = tuple(sample.polygons_norm[index] for index in kept) if sample.polygons_norm else ()
     return replace(
@@ -168,7 +168,7 @@ def _renumbered(sample: Sample, numbers: Mapping[int, int]) -> Sample:
 
 
 def _check(samples: Mapping[str, Sequence[Sample]], output: Path) -> None:
-    """Something that would be overwritten while it is read is refused."""
+    """Refuse an output that would overwrite its own input."""
     for part in samples.values():
         if any(
             folder.resolve().is_relative_to(output.resolve()) for folder in {s.image.parent for s in part}
@@ -186,7 +186,7 @@ def _yaml(to: str, places: Mapping[str, Place], classes: Sequence[str]) -> str:
 
 @contextmanager
 def _destination(output: Path) -> Iterator[Path]:
-    """Yield a folder to write to; on success it becomes `output`, or its files move there."""
+    """Context manager: a folder to write to; on success it becomes `output`, or its files move there."""
     if not (output.is_dir() and any(output.iterdir())):
         with atomic_folder(output, durable=False) as folder:
             yield folder
@@ -207,7 +207,7 @@ def _destination(output: Path) -> Iterator[Path]:
 
 
 def _moves(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """What moves where into a folder that has something in it: splits as a whole, the YAML file last."""
+    """Return what moves where into a folder that is not empty: splits as a whole, the YAML file last."""
     for path in sorted(source.iterdir(), key=lambda path: (path.suffix == ".yaml", path.name)):
         there = target / path.name
         if path.is_dir() and there.is_dir() and path.name not in SPLITS:
@@ -229,7 +229,7 @@ def _is_ours(output: Path) -> bool:
 
 
 def _check_splits(output: Path) -> None:
-    """Refuse a folder whose splits nobody but their owner may replace."""
+    """Refuse to replace splits that no earlier conversion wrote."""
     for folder in (output, *output.glob("*/")):
         for name in SPLITS:
             if (folder / name).is_dir():

@@ -1,4 +1,4 @@
-"""What a reader of a dataset format gives, and what readers have in common."""
+"""The interface of dataset readers, and helpers that they share."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _UNREADABLE = VIDEO_SUFFIXES | {
 
 @dataclass(frozen=True)
 class Entry:
-    """An image that a split names; nothing of it has been read.
+    """An image listed by a split; nothing of it has been read.
 
     Args:
         image: the file.
-        labels: the file its labels stand in.
-        span: offset and length in bytes of the image inside `image`, where that holds many.
-        record: what the image is called there.
+        labels: file with its labels.
+        span: offset and length in bytes of the image inside `image`, if that has several.
+        record: name of the image there.
     """
 
     image: Path
@@ -42,17 +42,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of a split, and how to get at the labels of each.
+    """The images of a split, and how to read their labels.
 
     Args:
-        entries: the images, each once.
-        read: the labels of an entry whose image has this header; None where it has no label file. Called
+        entries: images without duplicates.
+        read: function from an entry and the header of its image to labels; None without a label file. Called
             from several threads.
-        problems: what was wrong with the list itself.
-        repeated: images that were named again.
-        refused: images that may not be looked at: their names lead out of the dataset.
-        unlabeled: where labels would be, if no image turns out to have any; None where the format has no
-            such place.
+        problems: of the list itself.
+        repeated: number of images that were listed twice.
+        refused: number of images whose paths lead out of the dataset.
+        unlabeled: folder that label files are expected in, for a message; None if the format has no such
+            folder.
     """
 
     entries: tuple[Entry, ...]
@@ -65,13 +65,13 @@ class Listing:
 
 @dataclass(frozen=True)
 class Source:
-    """A split as its format sees it before images are looked at: enough to know whether a cache still fits.
+    """A split before its images are read: enough to decide whether a cache is valid.
 
     Args:
-        folder: where a cache belongs: beside the labels.
-        watched: files whose content decides what is labeled how; they need not exist.
-        outline: everything else that decides it.
-        listing: the images; called only where no cache fits.
+        folder: of the cache, next to the labels.
+        watched: files whose contents determine the labels; they may be missing.
+        outline: everything else that determines them.
+        listing: returns the images; called only without a valid cache.
     """
 
     folder: Path
@@ -81,7 +81,7 @@ class Source:
 
 
 def contained(folder: Path, written: str) -> Path | None:
-    """The path of a name that was read from a file, or None if it would leave the folder.
+    """Resolve a name that was read from a file; None if it leads out of the folder.
 
     Example:
         >>> contained(Path("/data"), "train/1.jpg").as_posix(), contained(Path("/data"), "../1.jpg")
@@ -94,7 +94,7 @@ def contained(folder: Path, written: str) -> Path | None:
 
 
 def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
-    """A split's folder or file is not there."""
+    """Return the error for a missing folder or file of a split."""
     fix = f"correct `path` or `{split}`, or put the dataset there"
     if "\\" in str(place) or any(len(part) == 2 and part[1] == ":" for part in place.parts):
         fix = f"write `path` and `{split}` as folders of this machine, with /, such as /home/me/data"
@@ -102,10 +102,10 @@ def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, str]]:
-    """Line numbers and stripped text of a list's lines that are not blank.
+    """Read a list: line numbers and stripped text of lines that are not blank.
 
     Raises:
-        TfyoloError: the file cannot be read, or is no text.
+        TfyoloError: the file cannot be read, or is not a text file.
     """
     try:
         rows = read_input(path, LIST).decode("utf-8-sig").splitlines()
@@ -117,16 +117,16 @@ def read_rows(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is an image's."""
+    """Whether a file name has the suffix of an image."""
     return suffix_of(path) in IMAGE_SUFFIXES
 
 
 def unreadable_kinds(place: Path, files: Iterable[Path]) -> list[Problem]:
-    """A warning about images of kinds that cannot be read, and videos, if there are any.
+    """Return a warning about unsupported images and videos, if there are any.
 
     Args:
-        place: the folder they are in.
-        files: all that is there.
+        place: their folder.
+        files: all files in the folder.
     """
     counts = Counter(suffix for path in files if (suffix := suffix_of(path)) in _UNREADABLE)
     if not counts:
@@ -137,13 +137,13 @@ def unreadable_kinds(place: Path, files: Iterable[Path]) -> list[Problem]:
 
 
 class SuffixIndex:
-    """Finds files whose ending is written in another case, such as `1.TXT` for `1.txt`."""
+    """Finds files whose suffix has another case, such as `1.TXT` for `1.txt`."""
 
     def __init__(self) -> None:
         self._names: dict[Path, dict[str, str]] = {}
 
     def find(self, path: Path) -> Path:
-        """The path itself, or that of a file beside it whose name differs in the case of its ending only."""
+        """Return the path, or that of a file whose name differs only in the case of its suffix."""
         folder = path.parent
         if folder not in self._names:
             try:
@@ -161,7 +161,7 @@ def _lower_ending(name: str) -> str:
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """All files below a folder, links followed, but for hidden ones (such as macOS' `._1.jpg`)."""
+    """Return all files below a folder, following links, except for hidden ones (such as macOS' `._1.jpg`)."""
     visited = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)

@@ -1,4 +1,4 @@
-"""COCO datasets: one JSON file of instances for each split."""
+"""COCO datasets: one JSON file of instances per split."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CROWDS = "annotations of crowds (`iscrowd`) are not single objects and are left 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one entry of `images` says of an image: its size, and its annotations."""
+    """Size and annotations of one entry of `images`."""
 
     file: Path
     said_wh: tuple[Any, Any]
@@ -37,7 +37,7 @@ class _Part:
 
 @dataclass
 class _Split:
-    """What the files of a split say, collected file by file."""
+    """Contents of the JSON files of a split."""
 
     entries: dict[Path, Entry] = field(default_factory=dict)
     parts: dict[Path, list[_Part]] = field(default_factory=dict)
@@ -48,11 +48,12 @@ class _Split:
 
 
 def open_split(dataset: Dataset, split: str) -> Source:
-    """See which JSON files a split consists of; they are read only where no cache fits.
+    """Find the JSON files of a split; they are read only without a valid cache.
 
-    Images are looked for by `file_name` in the folder that the YAML file gives or, where it gives none, in
-    `path`, in `images` there, beside the JSON file and one folder up, and in a folder of each that is called
-    like the JSON file: `train2017` for instances_train2017.json.
+    Images are searched by `file_name` in the folder that the YAML file names or, if it names none, in `path`,
+    in `images` there, next to the JSON file and one folder up, and in folders there that are named like the
+    JSON
+    file: `train2017` for instances_train2017.json.
 
     Raises:
         TfyoloError: a file is missing.
@@ -85,7 +86,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
 
 
 def _image_folders(place: Path, given: Path | None, root: Path | None) -> list[Path]:
-    """Where the images of a JSON file may be; never empty."""
+    """Return the folders that are searched for images of a JSON file; never empty."""
     if given is not None:
         return [given]
     bases = dict.fromkeys([*([root] if root else []), place.parent, place.parent.parent])
@@ -95,7 +96,7 @@ def _image_folders(place: Path, given: Path | None, root: Path | None) -> list[P
 
 
 def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) -> None:
-    """Add the images of one file."""
+    """Add the images of one JSON file."""
     file = read_coco(place)
     found.classes[place] = _classes(place, file, dataset)
     annotations = dict(file.annotations)
@@ -133,11 +134,10 @@ def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) 
 def _find(
     folders: list[Path], inside: list[Path], name: str, by_name: Counter[str]
 ) -> tuple[Path | None, bool]:
-    """The file of an image, and whether its name leads elsewhere.
+    """Find the file of an image, and whether its name leads out of the dataset.
 
-    Annotation tools write absolute paths, or `..\\..\\upload\\1.jpg`: where no other image has this name, the
-    file called so in a folder of the dataset is meant. None where a name leads out of it. The folder that an
-    image was found in is moved to the front.
+    Annotation tools write absolute paths, or `..\\..\\upload\\1.jpg`: if the file name is unique, the file with
+    this name in a folder of the dataset is used. The folder of the image is moved to the front.
     """
     paths = [contained(folder, name) for folder in folders]
     if None in paths:
@@ -153,12 +153,12 @@ def _find(
 
 
 def _base(name: str) -> str:
-    """The name without folders, be they separated by / or \\."""
+    """Return a file name without folders, separated by / or \\."""
     return PureWindowsPath(name).name
 
 
 def _classes(place: Path, file: CocoFile, dataset: Dataset) -> dict[int | str, int]:
-    """The class number of each category; those that are never used need none."""
+    """Return the class id of each category; unused categories need none."""
     classes = {key: class_of(name, dataset.names) for key, name in file.categories.items()}
     used = {_category(row) for rows in file.annotations.values() for row in rows}
     for key, name in file.categories.items():
@@ -173,7 +173,7 @@ def _category(row: Mapping[str, Any]) -> int | str | None:
 
 
 def _labels(found: _Split, entry: Entry, header: ImageHeader) -> Labels:
-    """The boxes and outlines of an image; crowds are not single objects and left out."""
+    """Return boxes and polygons of an image; crowds, which are not single objects, are omitted."""
     rows = LabelRows(entry.labels)
     for part in found.parts[entry.image]:
         _add_part(rows, part, entry.image.name, found.classes[part.file], header)
@@ -211,7 +211,7 @@ def _add_part(
 
 
 def _numbers(values: Any) -> list[float] | None:
-    """A list of finite numbers, or None."""
+    """Parse a list of finite numbers; None for anything else."""
     if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
         return None
     try:
@@ -222,7 +222,7 @@ def _numbers(values: Any) -> list[float] | None:
 
 
 def _outline(segmentation: Any, frame: Frame) -> np.ndarray | None:
-    """The polygon of an annotation as one outline; empty for masks, None for what is neither."""
+    """Return the polygons of an annotation, joined to one; empty for masks, None for invalid data."""
     if not segmentation or isinstance(segmentation, dict):  # run-length encoded
         return NO_OUTLINE
     if not isinstance(segmentation, list):

@@ -1,4 +1,4 @@
-"""A COCO file of instances, read as the untrusted file it is."""
+"""Parse a COCO file of instances, as an untrusted file."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ FIX = "give a COCO file of instances: `images`, `annotations` and `categories`"
 
 @dataclass(frozen=True)
 class CocoFile:
-    """What is wanted of the file.
+    """The parts of the file that are used.
 
     Args:
-        images: (id, file_name, row) of each image, in the file's order.
+        images: (id, file_name, row) per image, in file order.
         categories: category names by id.
         annotations: rows by image id.
     """
@@ -31,10 +31,10 @@ class CocoFile:
 
 
 def read_json(path: Path, max_bytes: int = ANNOTATIONS.max_bytes) -> Any:
-    """Read a JSON file; NaN and Infinity, which are no JSON, are read as such and left to be checked.
+    """Read a JSON file; NaN and Infinity, which are not valid JSON, are accepted and checked later.
 
     Raises:
-        TfyoloError: the file is missing, too large, or no JSON.
+        TfyoloError: the file is missing, too large, or not valid JSON.
     """
     try:
         return json.loads(read_input(path, replace(ANNOTATIONS, max_bytes=max_bytes)))
@@ -47,10 +47,10 @@ def read_json(path: Path, max_bytes: int = ANNOTATIONS.max_bytes) -> Any:
 
 
 def read_coco(path: Path) -> CocoFile:
-    """Read a file of instances and check that it is of COCO's form.
+    """Read a file of instances, and check its structure.
 
     Raises:
-        TfyoloError: no such file, not JSON, not of COCO's form; with the entry that is wrong.
+        TfyoloError: the file is missing, not valid JSON, or not in COCO format; with the wrong entry.
     """
     value = read_json(path)
     categories: dict[int | str, str] = {}
@@ -74,11 +74,11 @@ def read_coco(path: Path) -> CocoFile:
 
 
 def check_image_ids(path: str | Path, images: Iterable[tuple[int | str, str]]) -> None:
-    """Refuse two images of one id, as in two exports joined: nobody can tell whose the annotations are.
+    """Refuse two images with one id, as in concatenated exports: their annotations cannot be told apart.
 
     Args:
         path: of the file, for the message.
-        images: id and file name of each.
+        images: id and file name per image.
 
     Raises:
         TfyoloError: naming both images.

@@ -1,4 +1,4 @@
-"""Finding the class of a name that stands in a label file."""
+"""Look up class names of label files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfyolo.errors import TfyoloError
 
 
 def class_of(name: str, names: Sequence[str]) -> int | None:
-    """The class number of a name, None if there is none; blanks around it do not count, its case does.
+    """Return the class id of a name, ignoring surrounding blanks but not case; None if there is none.
 
     Example:
         >>> class_of("RBC", ("WBC", "RBC")), class_of("rbc", ("WBC", "RBC"))
@@ -21,12 +21,12 @@ def class_of(name: str, names: Sequence[str]) -> int | None:
 
 
 def unknown_name(name: str, names: Sequence[str], where: str, yaml_path: Path) -> TfyoloError:
-    """The error for a name that is not among `names`, with the nearest one that is.
+    """Return the error for an unknown class name, with the most similar known one.
 
     Args:
-        name: as it stands in the label file.
+        name: as written in the label file.
         names: of the dataset.
-        where: the file and line, for the message.
+        where: file and line, for the message.
         yaml_path: of the dataset.
     """
     folded = {known.casefold(): known for known in names}

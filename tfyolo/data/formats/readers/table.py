@@ -1,4 +1,4 @@
-"""The table of dataset formats that can be read."""
+"""Table of the dataset formats that can be read."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Reader:
     """One format of datasets.
 
     Args:
-        name: what `format:` says in the YAML file.
-        about: what it looks like on the disk.
+        name: value of `format:` in the YAML file.
+        about: description of the files.
         open: dotted path of `open_split(dataset, split) -> Source`, imported when asked for.
-        recognizes: whether a split's place can be nothing but this.
+        recognizes: whether a path of a split must be of this format.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Reader:
     recognizes: Callable[[Path], bool]
 
     def open_split(self, dataset: Dataset, split: str) -> Source:
-        """See what a split consists of; no image is read."""
+        """Find the files of a split; no image is read."""
         module, _, function = self.open.partition(":")
         source: Source = getattr(importlib.import_module(module), function)(dataset, split)
         return source
@@ -82,14 +82,14 @@ _READERS = (
     ),
 )
 READERS = {reader.name: reader for reader in _READERS}
-"""By name, in the order in which they are asked whether they recognize a place."""
+"""By name, in the order in which `recognizes` is called."""
 
 
 def reader_for(dataset: Dataset, split: str) -> Reader:
-    """The reader of a split: the one the YAML file names, else the one that recognizes the split's places.
+    """Return the reader of a split: named by the YAML file, or else the one that recognizes its paths.
 
     Raises:
-        TfyoloError: the split's places are of several formats.
+        TfyoloError: the paths of the split are of several formats.
     """
     if dataset.format is not None:
         return READERS[dataset.format]

@@ -1,7 +1,7 @@
-"""tfyolo's own TFRecord datasets: shards of tf.train.Example, and an index of where each image lies.
+"""TFRecord datasets of tfyolo: shards of tf.train.Example, and an index with the position of each image.
 
-Images are read by offset and length, in any order, without TensorFlow; the shards are ordinary TFRecord
-files for everything else that reads them.
+Images are read by offset and length, in any order, without TensorFlow; for other programs the shards are
+ordinary TFRecord files.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _Spot = tuple[Path, tuple[int, int]]
 
 
 def open_split(dataset: Dataset, split: str) -> Source:
-    """See which indices a split consists of; they and the shards are read only where no cache fits.
+    """Find the index files of a split; they and the shards are read only without a valid cache.
 
-    A place is an index (train.index.json), or the folder that holds the one called like the split.
+    A path is an index (train.index.json), or a folder with the index of the split.
 
     Raises:
         TfyoloError: an index is missing.
@@ -74,7 +74,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
 
 
 def _read_index(index: Path, dataset: Dataset) -> dict[str, Any]:
-    """The index, checked to be one and to have the dataset's names."""
+    """Read an index, and check its structure and its class names."""
     value = read_json(index)
     if not isinstance(value, dict) or value.get("kind") != KIND:
         raise TfyoloError("is not an index of tfyolo records", path=index, fix=FIX)
@@ -93,7 +93,7 @@ def _read_index(index: Path, dataset: Dataset) -> dict[str, Any]:
 
 
 def _shard(index: Path, number: int, row: Any) -> Path:
-    """A shard's file, which must be as long as the index says and hash to the same."""
+    """Return the file of a shard, after a check of its length and hash."""
     if not (isinstance(row, Mapping) and isinstance(row.get("file"), str) and _count(row.get("bytes")) >= 0):
         raise TfyoloError(f"`shards[{number}]` has no `file` and `bytes`", path=index, fix=FIX)
     path = contained(index.parent, row["file"])
@@ -116,7 +116,7 @@ def _shard(index: Path, number: int, row: Any) -> Path:
 
 
 def _record(index: Path, number: int, row: Any, shards: list[Path], class_count: int) -> tuple[Entry, Labels]:
-    """One image's place and labels."""
+    """Return position and labels of one image."""
 
     def wrong(what: str) -> TfyoloError:
         return TfyoloError(f"`records[{number}]`: {what}", path=index, fix=FIX)
@@ -148,5 +148,5 @@ def _record(index: Path, number: int, row: Any, shards: list[Path], class_count:
 
 
 def _count(value: Any) -> int:
-    """A whole number from 0 that fits a file, else -1."""
+    """Parse a non-negative integer that fits a file; -1 otherwise."""
     return value if type(value) is int and 0 <= value < 2**62 else -1

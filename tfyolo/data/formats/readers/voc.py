@@ -38,14 +38,14 @@ KEPT = (
 
 @dataclass(frozen=True)
 class _Folders:
-    """Where annotations and images are, and what they are called.
+    """Folders and file names of annotations and images.
 
     Args:
         annotations: folder of the .xml files.
         images: folder of the images.
-        xml: annotation files by their name without ending, both relative to the folder.
-        by_stem: images by their name without ending; several where only their endings differ.
-        files: all that is in the folder of images.
+        xml: annotation files by stem, both relative to the folder.
+        by_stem: images by stem; several if they differ only in their suffix.
+        files: all files in the image folder.
     """
 
     annotations: Path
@@ -56,7 +56,7 @@ class _Folders:
 
     @staticmethod
     def of(root: Path) -> _Folders:
-        """Of a folder with Annotations and JPEGImages, or with both kinds of files in one."""
+        """Read a folder with Annotations and JPEGImages, or with both kinds of files."""
         annotations = root / "Annotations" if (root / "Annotations").is_dir() else root
         wanted = (root / "JPEGImages", root / "images")
         images = next((folder for folder in wanted if folder.is_dir()), root)
@@ -72,11 +72,11 @@ class _Folders:
         return _Folders(annotations, images, xml, by_stem, files)
 
     def entry(self, stem: str, suffix: str = "") -> Entry | str:
-        """The file_name and annotation of a name from a list, or what is wrong with it.
+        """Return image and annotation of a name in a list, or a problem.
 
         Args:
-            stem: the name without ending.
-            suffix: the ending, if the list has one.
+            stem: the name without suffix.
+            suffix: the suffix in the list, if any.
         """
         labels, image_path = contained(self.annotations, f"{stem}.xml"), contained(self.images, stem)
         if labels is None or image_path is None:
@@ -99,7 +99,7 @@ class _Folders:
         )
 
     def _elsewhere(self, stem: str, written: str) -> str | None:
-        """The image that an annotation names, where it is not called like it: first in the same subfolder."""
+        """Find the image that an annotation names if its stem differs: first in the same subfolder."""
         path = PureWindowsPath(written)
         beside = stem.rpartition("/")[0]
         relative = "" if path.anchor or ".." in path.parts else path.parent.as_posix().removeprefix(".")
@@ -109,7 +109,7 @@ class _Folders:
         return None
 
     def _pick(self, found: list[str], written: str) -> str | None:
-        """Of images that differ in their endings, the one that a file name or an ending says."""
+        """Choose between images that differ only in their suffix."""
         name = PureWindowsPath(written).name
         for key in (str, str.lower):
             fitting = [image for image in found if key(image).endswith(key(name))] if name else []
@@ -127,7 +127,7 @@ def _joined(folder: str, name: str) -> str:
 
 
 def _written(labels: Path) -> str:
-    """The file name that an annotation has; empty where it has none, or cannot be read."""
+    """Return the file name in an annotation; empty if missing or unreadable."""
     try:
         return read_annotation(labels).filename or ""
     except (FileNotFoundError, XmlError):
@@ -137,11 +137,11 @@ def _written(labels: Path) -> str:
 def open_split(dataset: Dataset, split: str) -> Source:
     """Find the images and annotations of a split.
 
-    A place is a list of names (ImageSets/Main/train.txt), the Annotations folder, the folder around it, or a
-    folder with images and annotations side by side.
+    A path is a list of names (ImageSets/Main/train.txt), the Annotations folder, its parent folder, or a
+    folder with both images and annotations.
 
     Raises:
-        TfyoloError: a place is missing, or has no Annotations.
+        TfyoloError: a path is missing, or has no Annotations.
     """
     problems: list[Problem] = []
     entries: dict[Path, Entry] = {}
@@ -191,7 +191,7 @@ def _folders(dataset: Dataset, split: str, place: Path) -> _Folders:
 
 
 def _stems(place: Path, folders: _Folders) -> Iterator[tuple[int | None, str, str]]:
-    """Names in a list, with their lines and endings, or those of a folder's annotations, sorted."""
+    """Return names in a list with lines and suffixes, or the sorted names of a folder's annotations."""
     if place.is_file():
         for line, row in read_rows(place):
             words = row.split()
@@ -206,7 +206,7 @@ def _stems(place: Path, folders: _Folders) -> Iterator[tuple[int | None, str, st
 
 
 def _split_name(name: str, folders: _Folders) -> tuple[str, str]:
-    """A name from a list without its ending, and the ending; `a.jpg` may also be the stem of `a.jpg.jpg`."""
+    """Split a name of a list into stem and suffix; `a.jpg` can also be the stem of `a.jpg.jpg`."""
     parts = PureWindowsPath(name)
     stem = name if name in folders.xml else parts.as_posix()
     suffix = Path(stem).suffix
@@ -219,10 +219,10 @@ def _split_name(name: str, folders: _Folders) -> tuple[str, str]:
 
 
 def _labels(path: Path, header: ImageHeader, dataset: Dataset) -> Labels | None:
-    """The boxes of an annotation, as shares of the image's size.
+    """Return the boxes of an annotation, relative to the image size.
 
-    Corners are divided by the size as they stand, as converters in wide use do: the standard counts pixels
-    from 1 and includes both corners, but most annotation tools write plain corners.
+    Corners are divided by the size without correction, as common converters do: VOC counts pixels from 1 and
+    includes both corners, but most annotation tools write plain corners.
     """
     rows = LabelRows(path)
     try:

@@ -1,4 +1,4 @@
-"""The XML file of one image in Pascal VOC's format, read as the untrusted file it is."""
+"""Parse the XML annotation of one image in Pascal VOC format, as an untrusted file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_DEPTH = 50
 
 
 class XmlError(TfyoloError):
-    """A file is not an annotation, or not one that may be read."""
+    """A file is not a valid annotation."""
 
 
 @dataclass(frozen=True)
 class VocObject:
-    """An `object`: texts as they stand in the file; None where the element is missing."""
+    """An `object` element: texts as in the file; None for missing elements."""
 
     line: int
     name: str | None
@@ -29,7 +29,7 @@ class VocObject:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is wanted of an `annotation`."""
+    """The parts of an `annotation` element that are used."""
 
     filename: str | None
     width: str | None
@@ -47,7 +47,7 @@ _OF_OBJECT = {
 
 
 class _Collector:
-    """Handlers of the parser: keep the texts of the paths that are wanted, and nothing else."""
+    """Handlers of the XML parser, which keep only the text of known paths."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -106,8 +106,8 @@ class _Collector:
 def read_annotation(path: Path) -> Annotation:
     """Read the annotation of an image.
 
-    A document type or an entity is refused before anything is expanded; files over 16 MiB and nesting over 50
-    levels are refused too.
+    Document types and entities are refused before they are expanded, and so are files over 16 MiB and nesting
+    over 50 levels.
 
     Raises:
         FileNotFoundError: there is no such file.

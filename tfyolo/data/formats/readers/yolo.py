@@ -1,4 +1,4 @@
-"""YOLO datasets: folders or lists of images, and a text file of labels for each."""
+"""YOLO datasets: folders or lists of images, with one label file per image."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _NOT_LABELS = {"classes.txt", "labels.txt", "readme.txt", "readme.dataset.txt", 
 
 
 def open_split(dataset: Dataset, split: str) -> Source:
-    """Find the images of a split and the label files that belong to them.
+    """Find the images of a split and their label files.
 
-    Images are looked for in all subfolders; hidden files are passed over.
+    Images are searched in all subfolders; hidden files are ignored.
 
     Raises:
-        TfyoloError: a folder or list is missing, or is no list.
+        TfyoloError: a folder or list is missing, or is not a list.
     """
     places = tuple(Path(os.path.normpath(place)) for place in dataset.splits[split])
     problems: list[Problem] = []
@@ -77,12 +77,12 @@ def open_split(dataset: Dataset, split: str) -> Source:
 
 
 def _labels_of(folder: Path) -> Path:
-    """The folder of the labels of a folder of images."""
+    """Return the label folder of an image folder."""
     return label_path(folder / "_.txt").parent
 
 
 def _cache_folder(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Path:
-    """`labels` for `images/train`; else the folder of the list or of the images."""
+    """Return the folder of the cache: `labels` for `images/train`; else that of the list or images."""
     labels = _labels_of(places[0]) if places[0].is_dir() else next((e.labels.parent for e in entries), None)
     if labels is not None and labels.parent.name == "labels":
         return labels.parent
@@ -90,7 +90,7 @@ def _cache_folder(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Path:
 
 
 def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) -> tuple[list[Path], int]:
-    """The images of one folder, sorted, or of one .txt list, in its order; and how many it names twice."""
+    """Return the sorted images of a folder, or those of a list in order, and the number of duplicates."""
     if place.is_dir():
         files = list(walk(place))
         problems += unreadable_kinds(place, files)
@@ -143,31 +143,31 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
 
 
 class _Noted:
-    """Adds warnings about lines of a list to some problems: the first ones, and how many more there are.
+    """Adds warnings about lines of a list: the first few, and the number of the others.
 
     Args:
         place: the list.
-        problems: extended.
+        problems: list to be extended.
     """
 
     def __init__(self, place: Path, problems: list[Problem]) -> None:
         self._place, self._problems, self._count = place, problems, 0
 
     def add(self, number: int, message: str) -> None:
-        """A warning about a line, counted from 1."""
+        """Add a warning about a line, counted from 1."""
         self._count += 1
         if self._count <= _NOTED_LINES:
             self._problems.append(Problem(self._place, number, message, "warning"))
 
     def end(self) -> None:
-        """A warning about what was not added, if there is any."""
+        """Add a warning with the number of further warnings, if any."""
         if (more := self._count - _NOTED_LINES) > 0:
             message = f"{more:,} more lines like these are not listed"
             self._problems.append(Problem(self._place, None, message, "warning"))
 
 
 def _listed(bases: list[Path], row: str) -> Path | None:
-    """The image that a row of a list names, relative to one of these folders; None if there is none."""
+    """Return the image of a row of a list, relative to one of these folders; None if it is missing."""
     spellings = [row, row.replace("\\", "/")] if "\\" in row and not PureWindowsPath(row).anchor else [row]
     for base in bases:
         for text in spellings:
@@ -177,7 +177,7 @@ def _listed(bases: list[Path], row: str) -> Path | None:
 
 
 def _shared_labels(entries: tuple[Entry, ...]) -> Iterator[Problem]:
-    """A warning for each image that has its label file in common with an earlier one: 1.jpg and 1.png."""
+    """Return a warning for each image that shares a label file with another: 1.jpg and 1.png."""
     first: dict[Path, Path] = {}
     for entry in entries:
         other = first.setdefault(entry.labels, entry.image)
@@ -187,7 +187,7 @@ def _shared_labels(entries: tuple[Entry, ...]) -> Iterator[Problem]:
 
 
 def _labels_without_image(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Iterator[Problem]:
-    """A warning for each label file that no image asks for; a .txt list names but a part of a folder."""
+    """Return a warning for each label file without an image; not for .txt lists, which are partial."""
     wanted = {entry.labels for entry in entries}
     for place in places:
         if not place.is_dir():

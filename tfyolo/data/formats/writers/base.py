@@ -1,4 +1,4 @@
-"""What a writer is given, and how images get into the new dataset."""
+"""The interface of dataset writers, and how they copy images."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Place = str | dict[str, str]
 
 
 class Names:
-    """File names in the new dataset: of images only, each once, and leading nowhere.
+    """File names in the new dataset: unique, and without folders.
 
-    Names differ in more than their ending and their case, because labels are found by the name without it.
+    Names differ in more than suffix and case, because labels are found by the stem.
 
     Example:
         >>> names, empty = Names(), np.zeros(0)
@@ -39,7 +39,7 @@ class Names:
         self._stems: set[str] = set()
 
     def of(self, sample: Sample) -> str:
-        """The name of an image; the same one again for the same image."""
+        """Return the file name of an image; the same for the same image."""
         source = (sample.image, sample.span)
         if source not in self._by_source:
             plain = Path(re.sub(r"[^\w .()+=@-]", "_", PureWindowsPath(sample.name).name).strip(" ."))
@@ -56,17 +56,17 @@ class Names:
 
 @dataclass(frozen=True)
 class Split:
-    """One split on its way into a new dataset.
+    """A split that is written to a new dataset.
 
     Args:
         name: train, val or test.
-        samples: its images, whose classes are numbers of `classes`.
+        samples: its images, with class ids of `classes`.
         classes: class names.
-        folder: the new dataset; what is there already belongs to earlier splits of the same run.
-        names: of images.
+        folder: of the new dataset, with earlier splits of the same run.
+        names: of image files.
         link: make hard links to images instead of copies.
-        shards: files to spread records over; None for as many as keep each at about 256 MiB.
-        done: to be called after each image.
+        shards: number of TFRecord files; None for files of about 256 MiB.
+        done: called after each image.
     """
 
     name: str
@@ -79,10 +79,10 @@ class Split:
     done: Callable[[], None] = lambda: None
 
     def put_image(self, sample: Sample, folder: Path) -> str:
-        """Bring an image into a folder of the new dataset; its name there.
+        """Copy or link an image into a folder of the new dataset; returns its name.
 
         Raises:
-            TfyoloError: it cannot be read, written, or linked.
+            TfyoloError: the image cannot be read, written, or linked.
         """
         folder.mkdir(parents=True, exist_ok=True)
         name = self.names.of(sample)
@@ -107,7 +107,7 @@ class Split:
 
 
 def shortened(name: str, most_bytes: int) -> str:
-    """A name cut to a number of bytes, since file systems count bytes and not letters.
+    """Truncate a name to a number of bytes, which file systems limit.
 
     Example:
         >>> shortened("größe", 4)
@@ -117,7 +117,7 @@ def shortened(name: str, most_bytes: int) -> str:
 
 
 def corners_px(sample: Sample) -> np.ndarray:
-    """float64 (n, 4) x1, y1, x2, y2 in pixels; whole where they differ from that by rounding only."""
+    """Return float64 (n, 4) xyxy in pixels, without rounding errors of integers."""
     height, width = sample.hw
     boxes = sample.boxes_xywh_norm.astype(np.float64)
     corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
@@ -128,7 +128,7 @@ def corners_px(sample: Sample) -> np.ndarray:
 
 
 def short(value: float) -> str:
-    """A number without needless zeros.
+    """Format a number without trailing zeros.
 
     Example:
         >>> short(12.0), short(0.25)

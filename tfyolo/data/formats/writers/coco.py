@@ -1,4 +1,4 @@
-"""Writing COCO datasets: images/train, annotations/instances_train.json."""
+"""Write COCO datasets: images/train, annotations/instances_train.json."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tfyolo.data.formats.writers.base import Place, Split, corners_px
 
 
 def write_split(split: Split) -> Place:
-    """Write the image_folder of a split and its JSON file of instances; both places.
+    """Write the images of a split and its JSON file of instances; returns both paths.
 
-    Categories are numbered from 1. The area of an object is its outline's, where it has one.
+    Category ids start at 1. The area of an object is that of its polygon, if it has one.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -44,6 +44,6 @@ def write_split(split: Split) -> Place:
 
 
 def _area(points: np.ndarray) -> float:
-    """Of a polygon, by the shoelace formula."""
+    """Return the area of a polygon (shoelace formula)."""
     x, y = points.T
     return float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)

@@ -1,4 +1,4 @@
-"""The table of dataset formats that can be written."""
+"""Table of the dataset formats that can be written."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Writer:
     Args:
         name: a key of `READERS`.
         write: dotted path of `write_split(split: Split) -> Place`, imported when asked for.
-        outlines: whether polygons are kept, or only their boxes.
-        links: whether images stay files of their own, which can be hard links.
+        outlines: whether polygons are written, or only boxes.
+        links: whether images are separate files, which can be hard links.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Writer:
     links: bool = True
 
     def writer(self) -> Callable[[Split], Place]:
-        """The function that writes a split and says what the dataset's YAML file has to say of it."""
+        """Return the function that writes a split and returns its entry for the YAML file."""
         module, _, function = self.write.partition(":")
         found: Callable[[Split], Place] = getattr(importlib.import_module(module), function)
         return found

@@ -1,4 +1,4 @@
-"""Writing TFRecord datasets: shards of tf.train.Example and an index of where each image lies in them."""
+"""Write TFRecord datasets: shards of tf.train.Example, and an index with the position of each image."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _FOOTER = 4  # a checksum after it
 
 
 def write_split(split: Split) -> Place:
-    """Write the shards and the index of a split; the index.
+    """Write the shards and the index of a split; returns the index.
 
-    Features are called as those of the TF Object Detection API, whose class labels begin with 1; the index's
-    begin with 0. Outlines are in `image/object/polygon/{x,y,count}`, which that API does not know.
+    Features have the names of the TF Object Detection API, whose class labels start at 1; those of the index
+    start at 0. Polygons are in `image/object/polygon/{x,y,count}`, which that API does not know.
     """
     import tensorflow as tf
 
@@ -65,7 +65,7 @@ def write_split(split: Split) -> Place:
 
 
 def example(sample: Sample, encoded: bytes, name: str, classes: tuple[str, ...]) -> bytes:
-    """An image and its labels as a serialized tf.train.Example."""
+    """Serialize an image and its labels as a tf.train.Example."""
     import tensorflow as tf
 
     def texts(*values: bytes) -> Any:
@@ -115,7 +115,7 @@ def _format(encoded: bytes, name: str) -> bytes:
 
 
 def _indexed(sample: Sample, name: str, shard: int, offset: int, length: int) -> dict[str, Any]:
-    """A record's entry in the index."""
+    """Return the entry of a record in the index."""
     row = {
         "name": name, "shard": shard, "offset": offset, "length": length, "hw": list(sample.hw),
         "classes": sample.classes.tolist(), "boxes_xywh_norm": _short(sample.boxes_xywh_norm),
@@ -126,7 +126,7 @@ def _indexed(sample: Sample, name: str, shard: int, offset: int, length: int) ->
 
 
 def _short(values: np.ndarray) -> list[list[float]]:
-    """Rows of float32 values with no more digits than tell them apart."""
+    """Format float32 values with the fewest digits that identify them."""
     return [[float(str(value)) for value in row] for row in values.astype(np.float32)]
 
 
@@ -135,7 +135,7 @@ def _size(sample: Sample) -> int:
 
 
 def _checked_size(path: Path, due: int) -> int:
-    """The shard's size, which tells a full disk that nobody else noticed."""
+    """Return the size of a shard, after a check that reveals a full disk."""
     if (size := path.stat().st_size) != due:
         raise probe(path) or OSError(errno.EIO, f"{size} bytes of {due} were written", str(path))
     return size

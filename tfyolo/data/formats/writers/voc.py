@@ -1,4 +1,4 @@
-"""Writing Pascal VOC datasets: Annotations, JPEGImages, ImageSets/Main."""
+"""Write Pascal VOC datasets: Annotations, JPEGImages, ImageSets/Main."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tfyolo.data.formats.writers.base import Place, Split, corners_px, short
 
 
 def write_split(split: Split) -> Place:
-    """Write the images, annotations and list of a split; the list.
+    """Write the images, annotations and list of a split; returns the list.
 
-    Corners are plain (x from 0 to the width), as tfyolo and most converters read them, and keep their
-    decimals where they are not whole. VOC has no outlines.
+    Corners are plain (x from 0 to the width), as tfyolo and most converters read them, with decimals if they
+    are not integers. VOC has no polygons.
     """
     annotations, lists = split.folder / "Annotations", split.folder / "ImageSets" / "Main"
     annotations.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def write_split(split: Split) -> Place:
 
 
 def annotation(sample: Sample, name: str, classes: tuple[str, ...]) -> str:
-    """The XML of an image."""
+    """Return the XML annotation of an image."""
     height, width = sample.hw
     rows = [
         "<annotation>", "\t<folder>JPEGImages</folder>", f"\t<filename>{escape(name)}</filename>",

@@ -1,4 +1,4 @@
-"""Writing YOLO datasets: images/train, labels/train."""
+"""Write YOLO datasets: images/train, labels/train."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FIT = 1e-4
 
 
 def write_split(split: Split) -> Place:
-    """Write the images and label files of a split; the folder of its images.
+    """Write the images and label files of a split; returns the image folder.
 
-    Backgrounds get an empty label file. Where an image has outlines, all its rows are polygons, boxes as
-    their four corners: YOLOv5 reads a file as one kind or the other. An outline that does not fill its box
-    gives way to the box, which is what detectors learn.
+    Backgrounds get an empty label file. If an image has polygons, all its rows are polygons, boxes as four
+    corners: YOLOv5 reads a file as one kind or the other. If a polygon does not fill its box, the box is
+    written, because detectors are trained on boxes.
     """
     images, labels = split.folder / "images" / split.name, split.folder / "labels" / split.name
     labels.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def write_split(split: Split) -> Place:
 
 
 def label_rows(sample: Sample) -> list[str]:
-    """The lines of an image's label file.
+    """Return the lines of the label file of an image.
 
     Example:
         >>> from pathlib import Path
