@@ -3,7 +3,7 @@
 Existing files are replaced only if no data of the user can be lost:
 
 - a file replaces a file, never a folder, device or pipe;
-- a folder replaces an empty folder, or one that contains only files of the same writer (`Owned`), never a file.
+- a folder replaces an empty folder, or one with only files of the same writer (`Owned`), never a file.
 """
 
 from __future__ import annotations

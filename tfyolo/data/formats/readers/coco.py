@@ -136,8 +136,8 @@ def _find(
 ) -> tuple[Path | None, bool]:
     """Find the file of an image, and whether its name leads out of the dataset.
 
-    Annotation tools write absolute paths, or `..\\..\\upload\\1.jpg`: if the file name is unique, the file with
-    this name in a folder of the dataset is used. The folder of the image is moved to the front.
+    Annotation tools write absolute paths, or `..\\..\\upload\\1.jpg`: if the name is unique, the file of this
+    name in a folder of the dataset is used. The folder of the image is moved to the front.
     """
     paths = [contained(folder, name) for folder in folders]
     if None in paths:
