@@ -1,1 +1,1 @@
-"""Exporters: one file a format, and the table that lists them (registry.py)."""
+"""Formats of model files: one package per format (entry, writer, runtime), and the table of all of them."""

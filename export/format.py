@@ -13,118 +13,8 @@ from tfyolo.inputs import MODEL, check_input, check_input_folder
 from tfyolo.libraries import require
 
 TENSORFLOW = ("tensorflow", "keras")
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format. What it cannot do is refused before a heavy library is imported."""
-
-    name: str
-    """What the user types after --include."""
-    label: str
-    suffix: str
-    """How its files or folders end."""
-    exporter: str | None
-    """`module:function`, called as `function(request, path)`, imported when asked for; None: not exported."""
-    runtime: str
-    """`module:class`, called with the path and a number of threads or None."""
-    nms: tuple[str, ...]
-    """Kinds of non-maximum suppression it can hold, its default first (nms.py)."""
-    precisions: tuple[str, ...]
-    """Of `PRECISIONS`."""
-    inspector: str
-    """`module:function` from a path to an `Inspection` (inspection.py)."""
-    writes_with: tuple[str, ...] = TENSORFLOW
-    """Optional libraries that write it, by module (libraries.py)."""
-    runs_with: tuple[str, ...] = ()
-    """Optional libraries that run it."""
-    holds: str | None = None
-    """A file that every folder of this format has, where it is a folder."""
-    owned: Owned | None = None
-    """All that an exported folder holds: one with anything else is not replaced. None for files."""
-    source: bool = False
-    """Holds the network itself, to be trained and exported."""
-    dynamic_batch: bool = False
-    """Its files can take any number of images at once (`--dynamic-batch`)."""
-    calibrates: bool = False
-    """Its libraries have a calibration of their own (`--calibrator runtime`)."""
-
-    def matches(self, path: Path) -> bool:
-        """Whether `path` is named like a file of this format."""
-        return path.name.lower().endswith(self.suffix)
-
-    def check(self, nms: str, precision: str = "float32", task: str = "detect") -> str:
-        """The kind of NMS for a request (`auto` is the default one).
-
-        Raises:
-            TfyoloError: the format cannot hold it, or not in this precision, or not for this task.
-        """
-        if self.exporter is None:
-            raise TfyoloError(f"{self.label} is no format of `export`", fix="`tfyolo convert` writes it")
-        if precision not in self.precisions:
-            if precision == "dynamic":  # in YOLOv5 a flag of ONNX
-                fix = f"pass --dynamic-batch for {self.label} of any number of images"
-                raise TfyoloError(
-                    f"{self.label} cannot be written with --dynamic: files have a fixed image size, and the "
-                    "flag stands for TensorFlow Lite's dynamic-range quantization",
-                    fix=f"{fix if self.dynamic_batch else 'leave it out'}; --img sets the size",
-                )
-            flags = ", ".join(PRECISIONS[name] or "none of these flags" for name in self.precisions)
-            asked = PRECISIONS[precision] or "--int8, --half and the like all absent"
-            raise TfyoloError(f"{self.label} cannot be written with {asked}", fix=f"pass {flags}")
-        kinds = self.nms
-        if precision in _WITHOUT_SUPPRESSION or task == "classify":
-            kinds = tuple(kind for kind in kinds if kind in ("none", "raw"))
-        if nms == "auto":
-            return kinds[0]
-        if nms not in kinds:
-            how = f" with {PRECISIONS[precision]}" if precision in _WITHOUT_SUPPRESSION else ""
-            how = " in a classifier" if task == "classify" else how
-            raise TfyoloError(f"{self.label} cannot hold --nms {nms}{how}", fix=f"one of {', '.join(kinds)}")
-        return nms
-
-    def open(self, path: Path, threads: int | None = None) -> Any:
-        """The runtime for a file, on so many threads of the CPU."""
-        self._check_input(path)
-        require(*self.runs_with)
-        return resolve(self.runtime)(path, threads)
-
-    def check_target(self, path: Path) -> None:
-        """Refuse a path at which something stands that is no earlier export of this format.
-
-        Raises:
-            TfyoloError: a folder in the place of a file, or a folder with files that are not tfyolo's.
-        """
-        if self.owned is None:
-            check_file_target(path)
-        else:
-            check_folder_target(path, self.owned)
-
-    def write(self, request: Any, path: Path) -> None:
-        """Export.
-
-        Raises:
-            MissingExtraError: a library that writes it is not installed.
-        """
-        require(*self.writes_with)
-        assert self.exporter is not None  # noqa: S101 - `check` has refused it
-        resolve(self.exporter)(request, path)
-
-    def inspect(self, path: Path) -> Any:
-        """What a file holds."""
-        self._check_input(path)
-        return resolve(self.inspector)(path)
-
-    def _check_input(self, path: Path) -> None:
-        """Refuse devices, pipes and the like: libraries open files and parts of folders by their names."""
-        if self.holds and path.is_dir():
-            check_input_folder(path, MODEL)
-        else:
-            check_input(path, MODEL)
-
-
 OPSETS = range(13, 19)
-"""Versions of ONNX's operations that can be asked for; tf2onnx knows no higher one."""
+"""Versions of the ONNX operators that can be chosen; tf2onnx supports none above them."""
 PRECISIONS = {
     "float32": "",
     "float16": "--half",
@@ -132,12 +22,184 @@ PRECISIONS = {
     "int8": "--int8",
     "int16x8": "--int16x8",
 }
-"""Kinds of numbers in exported files, and the flag that asks for each."""
-_WITHOUT_SUPPRESSION = ("int16x8",)
-"""The converter calibrates all operations of these, and fails at those of suppression."""
+"""Precisions of exported files, and the command-line flag of each."""
+_PRECISIONS_WITHOUT_NMS = ("int16x8",)
+"""TensorFlow Lite's converter calibrates all operators at these precisions, and fails at those of NMS."""
+_KINDS_WITHOUT_NMS = ("none", "raw")
 
 
-def resolve(dotted: str) -> Any:
-    """What `module:name` names, imported."""
-    module, _, name = dotted.partition(":")
+@dataclass(frozen=True)
+class Format:
+    """A format of model files: what it supports, and which modules write, run and inspect it.
+
+    Modules are given as dotted paths and imported when they are needed, so that unsupported options are
+    refused before TensorFlow or another large library is imported.
+
+    Attributes:
+        name: name of the format in `Detector.export` and after `--include`.
+        label: name of the format in messages.
+        suffix: end of the names of its files or folders.
+        exporter: `module:function` that is called as `function(job, path)`; None for a format that `export`
+            does not write.
+        runtime: `module:class` that is called with the path and the number of threads or None.
+        nms: kinds of non-maximum suppression (NMS) it supports; the first one is the default.
+        precisions: keys of `PRECISIONS` that it supports.
+        inspector: `module:function` that returns the `Inspection` of a path.
+        writes_with: optional libraries that the exporter needs.
+        runs_with: optional libraries that the runtime needs.
+        holds: name of a file that every folder of this format has; None for a format of single files.
+        owned: all files of an exported folder; a folder with other files is not replaced. None for a format
+            of single files.
+        source: its files contain the Keras model itself, which can be trained and exported.
+        dynamic_batch: its files can take any number of images at once.
+        calibrates: its libraries have their own calibration (`calibrator="runtime"`).
+
+    Example:
+        >>> from tfyolo.export.registry import find_format
+        >>> find_format("tflite").suffix, find_format("onnx").dynamic_batch
+        ('.tflite', True)
+    """
+
+    name: str
+    label: str
+    suffix: str
+    exporter: str | None
+    runtime: str
+    nms: tuple[str, ...]
+    precisions: tuple[str, ...]
+    inspector: str
+    writes_with: tuple[str, ...] = TENSORFLOW
+    runs_with: tuple[str, ...] = ()
+    holds: str | None = None
+    owned: Owned | None = None
+    source: bool = False
+    dynamic_batch: bool = False
+    calibrates: bool = False
+
+    def matches(self, path: Path) -> bool:
+        """Return True if the name of `path` has the suffix of this format."""
+        return path.name.lower().endswith(self.suffix)
+
+    def check(self, nms: str, precision: str = "float32", task: str = "detect") -> str:
+        """Check that the format supports a combination of NMS, precision and task.
+
+        Args:
+            nms: kind of NMS, or `auto` for the default one.
+            precision: a key of `PRECISIONS`.
+            task: `detect` or `classify`.
+
+        Returns:
+            The kind of NMS.
+
+        Raises:
+            TfyoloError: the format does not support the combination, or cannot be exported.
+
+        Example:
+            >>> from tfyolo.export.registry import find_format
+            >>> find_format("tflite").check("auto"), find_format("tflite").check("auto", "int16x8")
+            ('postprocess', 'none')
+        """
+        if self.exporter is None:
+            raise TfyoloError(f"`export` does not write {self.label}", fix="`tfyolo convert` writes it")
+        if precision not in self.precisions:
+            raise self._unsupported_precision(precision)
+        kinds = self.nms
+        if precision in _PRECISIONS_WITHOUT_NMS or task == "classify":
+            kinds = tuple(kind for kind in kinds if kind in _KINDS_WITHOUT_NMS)
+        if nms == "auto":
+            return kinds[0]
+        if nms not in kinds:
+            reason = f" with {PRECISIONS[precision]}" if precision in _PRECISIONS_WITHOUT_NMS else ""
+            reason = " for a classifier" if task == "classify" else reason
+            raise TfyoloError(
+                f"{self.label} does not support --nms {nms}{reason}", fix=f"one of {', '.join(kinds)}"
+            )
+        return nms
+
+    def open(self, path: Path, threads: int | None = None) -> Any:
+        """Load a file of this format.
+
+        Args:
+            path: the file or folder.
+            threads: number of CPU threads; chosen by the runtime by default.
+
+        Returns:
+            The `Runtime` of the file.
+
+        Raises:
+            TfyoloError: the file is damaged or not one of tfyolo's, or a library is not installed.
+        """
+        self._check_input(path)
+        require(*self.runs_with)
+        return import_attribute(self.runtime)(path, threads)
+
+    def check_target(self, path: Path) -> None:
+        """Check that an export may be written to `path`: nothing or an earlier export is there.
+
+        Raises:
+            TfyoloError: a folder is in the place of a file, or has files that tfyolo did not write.
+        """
+        if self.owned is None:
+            check_file_target(path)
+        else:
+            check_folder_target(path, self.owned)
+
+    def write(self, job: Any, path: Path) -> None:
+        """Write a model in this format.
+
+        Args:
+            job: an `ExportJob` whose options `check` accepts.
+            path: file or folder to write.
+
+        Raises:
+            MissingExtraError: a library that the exporter needs is not installed.
+            TfyoloError: the format cannot be exported, or the exporter fails.
+        """
+        require(*self.writes_with)
+        if self.exporter is None:
+            raise TfyoloError(f"`export` does not write {self.label}", fix="`tfyolo convert` writes it")
+        import_attribute(self.exporter)(job, path)
+
+    def inspect(self, path: Path) -> Any:
+        """Return the `Inspection` of a file: its contract, inputs, outputs and operators.
+
+        Raises:
+            TfyoloError: the file is damaged or not one of tfyolo's, or a library is not installed.
+        """
+        self._check_input(path)
+        return import_attribute(self.inspector)(path)
+
+    def _unsupported_precision(self, precision: str) -> TfyoloError:
+        """Return the error for a precision that this format does not support."""
+        if precision == "dynamic":  # in YOLOv5 `--dynamic` means dynamic axes of an ONNX graph
+            batch = f"pass --dynamic-batch for {self.label} files that take any number of images"
+            return TfyoloError(
+                f"{self.label} cannot be written with --dynamic: files have a fixed image size, and the "
+                "flag stands for TensorFlow Lite's dynamic-range quantization",
+                fix=f"{batch if self.dynamic_batch else 'leave it out'}; --img sets the size",
+            )
+        flags = ", ".join(PRECISIONS[name] or "none of these flags" for name in self.precisions)
+        chosen = PRECISIONS[precision]
+        problem = f"cannot be written with {chosen}" if chosen else "cannot be written in float32"
+        return TfyoloError(f"{self.label} {problem}", fix=f"pass {flags}")
+
+    def _check_input(self, path: Path) -> None:
+        """Refuse devices, pipes and the like, before a library opens the file by its name."""
+        if self.holds and path.is_dir():
+            check_input_folder(path, MODEL)
+        else:
+            check_input(path, MODEL)
+
+
+def import_attribute(dotted_path: str) -> Any:
+    """Import a module and return one of its attributes.
+
+    Args:
+        dotted_path: `module:name`.
+
+    Example:
+        >>> import_attribute("math:sqrt")(9)
+        3.0
+    """
+    module, _, name = dotted_path.partition(":")
     return getattr(importlib.import_module(module), name)

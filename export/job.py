@@ -123,17 +123,23 @@ class ExportJob:
             TfyoloError: the precision is int8 and the contract has no ranges.
         """
         from tfyolo.export.graph.module import make_module
-        from tfyolo.export.graph.nodes import HalfWeights, NoRounding, Rounding, Roundings, run_network
+        from tfyolo.export.graph.nodes import (
+            FakeQuantization,
+            Float16Weights,
+            NoQuantization,
+            Quantization,
+            run_network,
+        )
 
         # The weights are read here, since inside a traced function a variable has no value to read.
         network = self.network
-        rounding: Roundings = HalfWeights() if halve else NoRounding()
+        quantization: Quantization = Float16Weights() if halve else NoQuantization()
         if self.options.precision == "int8":
             if self.contract.quantization is None:
                 raise _no_ranges()
-            rounding = Rounding(network, self.contract.quantization)
+            quantization = FakeQuantization(network, self.contract.quantization)
         return make_module(
-            lambda images: run_network(network, images, rounding),
+            lambda images: run_network(network, images, quantization),
             self.contract,
             self.image_size,
             self.options.nms,

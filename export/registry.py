@@ -1,4 +1,4 @@
-"""Every format of a model file: what `tfyolo export` can write and `tfyolo.load` can run."""
+"""The table of all formats of model files: those that `tfyolo export` writes and `tfyolo.load` runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml import entry as coreml
 from tfyolo.export.edgetpu import entry as edgetpu
-from tfyolo.export.format import OPSETS, PRECISIONS, Format, resolve
+from tfyolo.export.format import OPSETS, PRECISIONS, Format
 from tfyolo.export.graph_def import entry as graph_def
 from tfyolo.export.keras import entry as keras
 from tfyolo.export.onnx import entry as onnx
@@ -29,7 +29,6 @@ __all__ = [
     "exportable",
     "find_format",
     "format_of",
-    "resolve",
 ]
 
 FORMATS: tuple[Format, ...] = (
@@ -46,19 +45,31 @@ FORMATS: tuple[Format, ...] = (
     tflite.FORMAT,
     tfjs.FORMAT,
 )
-"""A suffix that is the end of another's stands after it."""
+"""All formats. Where one suffix ends with another (`_edgetpu.tflite`, `.tflite`), the longer one is first."""
 
 
 def exportable() -> tuple[Format, ...]:
-    """Those that `tfyolo export` writes."""
+    """Return the formats that `tfyolo export` writes.
+
+    Example:
+        >>> [entry.name for entry in exportable()][:3]
+        ['pt', 'torchscript', 'onnx']
+    """
     return tuple(entry for entry in FORMATS if entry.exporter)
 
 
 def find_format(name: str) -> Format:
-    """The format a user names.
+    """Return a format by its name.
+
+    Args:
+        name: such as `tflite`.
 
     Raises:
-        TfyoloError: there is none.
+        TfyoloError: there is no format of this name.
+
+    Example:
+        >>> find_format("onnx").label
+        'ONNX'
     """
     for entry in FORMATS:
         if entry.name == name:
@@ -68,34 +79,48 @@ def find_format(name: str) -> Format:
 
 
 def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> dict[str, Path]:
-    """Where the file of each format goes.
+    """Return the path that each format would be written to, after checking that nothing else is there.
 
     Args:
         formats: names of formats.
-        stem: path without suffix; formats add theirs.
-        source: of the model; None where it comes from no file.
+        stem: path without suffix; each format adds its own.
+        source: file of the model to export; None for a model that was not loaded from a file.
 
     Returns:
-        Paths by format.
+        Paths by name of the format.
 
     Raises:
-        TfyoloError: an unknown format, or a path at which the model itself or no earlier export stands.
+        TfyoloError: a format is unknown, or its path is that of `source` or of something that is not an
+            earlier export.
+
+    Example:
+        >>> check_targets(["tflite"], Path("runs/best"), None)["tflite"].name
+        'best.tflite'
     """
     targets = {}
     for name in formats:
         entry = find_format(name)
         target = targets[name] = stem.with_name(stem.name + entry.suffix)
         if source is not None and target.resolve() == source.resolve():
-            raise TfyoloError(f"--include {name} would take its place", path=source, fix="pass --output")
+            raise TfyoloError(
+                f"--include {name} would replace the file that is exported", path=source, fix="pass --output"
+            )
         entry.check_target(target)
     return targets
 
 
 def format_of(path: Path) -> Format:
-    """The format of a file or folder: by its suffix, or for a folder by what it holds.
+    """Return the format of a file or folder by its suffix; of a folder also by the files in it.
+
+    Args:
+        path: the file or folder.
 
     Raises:
-        TfyoloError: nothing here is named like it.
+        TfyoloError: it is not a model file of a known format.
+
+    Example:
+        >>> format_of(Path("best_edgetpu.tflite")).name, format_of(Path("best.tflite")).name
+        ('edgetpu', 'tflite')
     """
     for entry in FORMATS:
         if entry.matches(path) or (entry.name == "pt" and path.suffix.lower() == ".pth"):
@@ -106,5 +131,5 @@ def format_of(path: Path) -> Format:
             return inside[0]
     suffixes = ", ".join(entry.suffix for entry in FORMATS)
     raise TfyoloError(
-        "is no model file that tfyolo knows", path=path, fix=f"pass one that ends in {suffixes}"
+        "is not a model file of a known format", path=path, fix=f"pass one that ends in {suffixes}"
     )

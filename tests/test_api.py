@@ -166,7 +166,7 @@ def test_several_formats_stand_beside_the_model_in_another_size(micro, tmp_path)
     written = detector.export(["saved_model", "pt"], image_size=(32, 64), half=True)
     assert written == {"saved_model": tmp_path / "best_saved_model", "pt": tmp_path / "best.pt"}
     assert tfyolo.load(written["saved_model"]).image_size == (32, 64)
-    with pytest.raises(TfyoloError, match=r'best\.pt: formats="pt" would take its place'):
+    with pytest.raises(TfyoloError, match=r'best\.pt: formats="pt" would replace the file that is exported'):
         tfyolo.load(written["pt"]).export("pt")
 
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml.pipeline import CONTRACT_KEY, RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
-from tfyolo.export.graph.module import Cells, signature
+from tfyolo.export.graph.module import AnchorGrid, signature
 from tfyolo.export.graph.nms import to_corners
 from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format
@@ -91,7 +91,7 @@ def _as_apple_suppresses(job: ExportJob) -> ExportJob:
         job.log("CoreML's suppression gives each box one class: --multi-label has no effect")
     if job.options.nms_options.per_class is not None:
         job.log("CoreML's suppression knows no limit per class: --topk-per-class has no effect")
-    every = len(Cells(job.contract, job.image_size).table)
+    every = len(AnchorGrid(job.contract, job.image_size).table)
     settings = replace(job.options.nms_options, multi_label=False, per_class=None, candidates=every)
     return job.with_options(nms_options=settings)
 
@@ -118,7 +118,7 @@ class _DecodedModule(tf.Module):
         super().__init__()
         self._heads, self._pipeline = heads, pipeline
         self._scales, self._classes = len(contract.strides), len(contract.names)
-        self._cells = Cells(contract, image_size)
+        self._cells = AnchorGrid(contract, image_size)
         self.detect = signature(self._detect, image_size, False, 1)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:

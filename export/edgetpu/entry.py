@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tfyolo.export.format import Format
 
+CUSTOM_OPERATOR = "edgetpu-custom-op"
+"""Custom operator with which the Edge TPU compiler replaces all operators that it maps."""
+REPORT_SUFFIX = "_edgetpu_report.txt"
+
 FORMAT = Format(
     name="edgetpu",
     label="Edge TPU",

@@ -1,7 +1,7 @@
-"""What of a `.tflite` file will run on the Edge TPU, operation by operation, and why the rest will not.
+"""Report of the operators of a `.tflite` file that will run on the Edge TPU, with the reasons for the others.
 
-The compiler takes one part of the graph: every operation that it accepts and that needs nothing computed on
-the CPU. The first one that it refuses therefore sends all that depends on it to the CPU.
+The compiler maps one part of the graph to the Edge TPU: operators that it supports and whose inputs do not
+depend on an operator on the CPU. All operators that depend on an unsupported one therefore run on the CPU.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from tfyolo.export.tflite.flatbuffer import read
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 FOLLOWS = "cpu (after the first refused operation)"
-COMPILED = "edgetpu-custom-op"
-"""The operation that a compiled file holds in place of all that were mapped."""
 
-_GROUPS = 3  # reasons in the one sentence that the user is told
+_MAX_REASONS = 3
+"""Maximum number of reasons in the summary."""
 
 Place = Literal["edge tpu", "refused", "follows"]
 _TYPES = {"INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
@@ -30,16 +29,16 @@ _TYPES = {"INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32, "INT64": np.int
 
 @dataclass(frozen=True)
 class Line:
-    """One operation: where it will run.
+    """One line of the report: an operator, and where it will run.
 
     Attributes:
-        name: such as `CONV_2D`.
-        version: of the operation.
-        shape: of its first output.
-        type: of its first output.
-        place: `refused` by a rule, or on the CPU because it `follows` such a one.
-        reason: why it is not on the Edge TPU.
-        unreadable: the compiler would refuse the whole file because of it.
+        name: name of the operator, such as `CONV_2D`.
+        version: version of the operator.
+        shape: shape of its first output.
+        type: type of its first output.
+        place: `edge tpu`; or the CPU, since the operator is `refused`, or since it `follows` a refused one.
+        reason: reason why it does not run on the Edge TPU.
+        unreadable: the compiler fails for the whole file because of it.
     """
 
     name: str
@@ -52,37 +51,41 @@ class Line:
 
     @property
     def maps(self) -> bool:
-        """Whether it will run on the Edge TPU."""
+        """True if the operator will run on the Edge TPU."""
         return self.place == "edge tpu"
 
 
 @dataclass(frozen=True)
 class Report:
-    """All operations of a file, in its order."""
+    """Report on all operators of a file.
+
+    Attributes:
+        lines: one line per operator, in the order of the file.
+    """
 
     lines: tuple[Line, ...]
 
     @cached_property
     def mapped(self) -> int:
-        """How many will run on the Edge TPU."""
+        """Number of operators that will run on the Edge TPU."""
         return sum(line.maps for line in self.lines)
 
     @cached_property
     def refused(self) -> list[Line]:
-        """Those that break a rule."""
+        """Operators that the Edge TPU does not support."""
         return [line for line in self.lines if line.place == "refused"]
 
     @cached_property
     def reasons(self) -> dict[str, Counter[str]]:
-        """Names of operations on the CPU, by reason, in the order in which reasons first occur."""
-        found: dict[str, Counter[str]] = {}
+        """Names of the operators on the CPU and their counts, by reason in order of appearance."""
+        names: dict[str, Counter[str]] = {}
         for line in self.lines:
             if not line.maps:
-                found.setdefault(line.reason, Counter())[line.name] += 1
-        return found
+                names.setdefault(line.reason, Counter())[line.name] += 1
+        return names
 
     def summary(self) -> str:
-        """One sentence for the user."""
+        """Return the report in one sentence."""
         total, convolutions = len(self.lines), [x for x in self.lines if x.name in CONVOLUTIONS]
         broken = sorted({f"{x.name} version {x.version}" for x in self.lines if x.unreadable})
         if broken:
@@ -94,11 +97,16 @@ class Report:
         groups = [f"{names.total()} ({_names(names)}): {reason}" for reason, names in self.reasons.items()]
         return (
             f"Edge TPU: {self.mapped} of {total} operations will run on it, {share} convolutions among them; "
-            f"on the CPU {'; '.join(groups[:_GROUPS])}{'; others' if len(groups) > _GROUPS else ''}."
+            f"on the CPU {'; '.join(groups[:_MAX_REASONS])}"
+            f"{'; others' if len(groups) > _MAX_REASONS else ''}."
         )
 
     def text(self, title: str) -> str:
-        """The report as a table, with the limits of operations that the file uses."""
+        """Return the report as a table, followed by Coral's limits of the operators in the file.
+
+        Args:
+            title: first line of the text.
+        """
         head = ("#", "operation", "version", "output", "runs on", "why not on the Edge TPU")
         rows = [head, *(_row(index, line) for index, line in enumerate(self.lines))]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -115,10 +123,13 @@ class Report:
 
 
 def check(model: bytes | Any) -> Report:
-    """Check a fully integer model.
+    """Report which operators of an integer model the Edge TPU supports.
 
     Args:
-        model: the file, or its object from TensorFlow's flatbuffer_utils.
+        model: content of the `.tflite` file, or its object from TensorFlow's flatbuffer_utils.
+
+    Returns:
+        The report.
     """
     if isinstance(model, bytes | bytearray):
         model = read(bytes(model))
@@ -159,7 +170,7 @@ def _tensor(tensor: Any, buffers: list[Any]) -> Tensor:
     data, scales = buffers[tensor.buffer].data, getattr(tensor.quantization, "scale", None)
     zeros = getattr(tensor.quantization, "zeroPoint", None)
     values = None
-    if 0 in shape:  # such as the shape of a scalar; it has no buffer
+    if 0 in shape:  # an empty tensor, such as the shape of a scalar, has no buffer
         values = np.zeros(shape, np.int32)
     elif data is not None and len(data):
         values = np.frombuffer(bytes(data), _TYPES.get(type_name, np.uint8))

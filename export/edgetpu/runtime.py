@@ -1,4 +1,4 @@
-"""Runs an `_edgetpu.tflite` file: on the Edge TPU where it is compiled, else on the CPU."""
+"""Runtime of `_edgetpu.tflite` files: on the Edge TPU for a compiled file, otherwise on the CPU."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.edgetpu.entry import CUSTOM_OPERATOR
 from tfyolo.export.runtime.base import Sharing
 from tfyolo.export.runtime.inspection import Inspection
 from tfyolo.export.tflite.inspection import inspect_flatbuffer
 from tfyolo.export.tflite.runtime import LiteRtRuntime
-from tfyolo.export.tflite.vetting.data_movement import EDGE_TPU
 from tfyolo.models.contract import Contract
 
 LIBRARIES = {"linux": "libedgetpu.so.1", "darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}
-_MARK = EDGE_TPU.encode()
+"""File name of Coral's library by `sys.platform`."""
 
 
 class EdgeTpuRuntime(LiteRtRuntime):
-    """A file that `tfyolo export --include edgetpu` wrote.
+    """Runtime of a file that `tfyolo export --include edgetpu` wrote.
 
     Args:
         path: the file.
-        threads: of the CPU, for what does not run on the Edge TPU.
+        threads: number of CPU threads for operators that the Edge TPU does not run; up to four by default.
 
     Raises:
-        TfyoloError: it is compiled, and Coral's library or the device is missing; or it is damaged.
+        TfyoloError: the file is damaged, or it is compiled and Coral's library or the device is missing.
     """
 
-    sharing = Sharing.ONE  # there is one device
+    sharing = Sharing.ONE  # one device runs one call at a time
 
     def _prepare(self) -> None:
         self.compiled = is_compiled(self._content, self.contract)
@@ -62,15 +62,18 @@ class EdgeTpuRuntime(LiteRtRuntime):
 
 
 def is_compiled(data: bytes, contract: Contract) -> bool:
-    """Whether a file, given its bytes, holds the compiler's operation."""
-    return bool(contract.export.get("compiled")) or _MARK in data
+    """Return True if the file with this content and contract was compiled for the Edge TPU."""
+    return bool(contract.export.get("compiled")) or CUSTOM_OPERATOR.encode() in data
 
 
 def load_delegate(path: Path) -> Any:
-    """Coral's library, connected to a device.
+    """Load Coral's library as a LiteRT delegate, connected to a device.
 
     Args:
-        path: of the model, named in errors.
+        path: the model file, for error messages.
+
+    Returns:
+        The delegate.
 
     Raises:
         TfyoloError: the library is not installed, or finds no device.
@@ -79,7 +82,7 @@ def load_delegate(path: Path) -> Any:
 
     library = LIBRARIES.get(sys.platform, LIBRARIES["linux"])
     try:
-        # First by itself: LiteRT's failed attempt leaves an object that complains when it is deleted.
+        # Loaded with ctypes first, since a failed load in LiteRT leaves an object whose __del__ raises.
         ctypes.CDLL(library)
     except OSError as error:
         raise TfyoloError(
@@ -93,12 +96,20 @@ def load_delegate(path: Path) -> Any:
         raise TfyoloError(
             f"is compiled for the Edge TPU, but {library} finds no device",
             path=path,
-            fix="connect it (after installing the library: once more), and end other programs that use it",
+            fix="connect the device again, and close other programs that use it",
         ) from error
 
 
 def runner(interpreter: Any, contract: Contract) -> Any:
-    """What runs the model by names: its signature or, where that is lost, the order of its outputs."""
+    """Return a callable that runs a model with named inputs and outputs.
+
+    Args:
+        interpreter: a LiteRT `Interpreter`.
+        contract: contract of the model.
+
+    Returns:
+        The signature runner. For a compiled file, whose signature the compiler dropped, an `OrderedRunner`.
+    """
     signatures = interpreter.get_signature_list()
     if any("images" in signature["inputs"] for signature in signatures.values()):
         return interpreter.get_signature_runner(next(iter(signatures)))
@@ -106,11 +117,11 @@ def runner(interpreter: Any, contract: Contract) -> Any:
 
 
 class OrderedRunner:
-    """Runs a model without a signature as if it had one.
+    """Signature runner for a model without a signature.
 
     Args:
-        interpreter: LiteRT's.
-        outputs: names in the file's order, as the exporter has noted it.
+        interpreter: a LiteRT `Interpreter`.
+        outputs: names of the outputs in the order of the file, from the contract.
     """
 
     def __init__(self, interpreter: Any, outputs: list[str]) -> None:
@@ -119,20 +130,20 @@ class OrderedRunner:
         self._outputs = dict(zip(outputs, interpreter.get_output_details(), strict=True))
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name."""
+        """Run the model on images (1, height, width, 3); return outputs by name."""
         self._interpreter.set_tensor(self._input["index"], images)
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(x["index"]) for name, x in self._outputs.items()}
 
     def get_input_details(self) -> dict[str, Any]:
-        """As a signature runner's."""
+        """Return details of the inputs by name, as `SignatureRunner.get_input_details` does."""
         return {"images": self._input}
 
     def get_output_details(self) -> dict[str, Any]:
-        """As a signature runner's."""
+        """Return details of the outputs by name, as `SignatureRunner.get_output_details` does."""
         return self._outputs
 
 
 def inspect(path: Path) -> Inspection:
-    """What an `_edgetpu.tflite` file holds; what is compiled is one operation, `edgetpu-custom-op`."""
+    """Return the `Inspection` of a file; all compiled operators are one `edgetpu-custom-op`."""
     return replace(inspect_flatbuffer(path), not_on_gpu=None)

@@ -1,10 +1,10 @@
-"""Which settings each kind of non-maximum suppression heeds: what files state, and what users are told."""
+"""NMS options that are in effect for each kind of NMS, for the contract of files and notes to users."""
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from tfyolo.export.graph.nms import compared
+from tfyolo.export.graph.nms import num_compared
 from tfyolo.export.graph.options import GraphNmsOptions
 
 _FLAGS = {
@@ -18,13 +18,13 @@ _FLAGS = {
 }
 
 
-def effective_options(kind: str, settings: GraphNmsOptions, anchors: int) -> GraphNmsOptions:
-    """What a kind of NMS makes of the settings; files state these.
+def effective_options(kind: str, options: GraphNmsOptions, anchor_count: int) -> GraphNmsOptions:
+    """Return the NMS options that are in effect for a kind of NMS; exported files store them.
 
     Args:
-        kind: of NMS.
-        settings: what was asked for.
-        anchors: number of boxes that the network predicts for an image.
+        kind: kind of NMS.
+        options: the options that were chosen.
+        anchor_count: number of boxes that the network predicts per image.
 
     Example:
         >>> effective_options("tensor", GraphNmsOptions(candidates=6300), 6300).candidates
@@ -33,15 +33,22 @@ def effective_options(kind: str, settings: GraphNmsOptions, anchors: int) -> Gra
     if kind in ("none", "raw"):
         return GraphNmsOptions()
     if kind == "efficient":
-        return replace(settings, candidates=anchors, per_class=None)
-    candidates, rows, most = min(settings.candidates, anchors), settings.max_detections, settings.per_class
+        return replace(options, candidates=anchor_count, per_class=None)
+    candidates = min(options.candidates, anchor_count)
     if kind == "tensor":
-        candidates = compared(rows if most is None or most >= rows else candidates, candidates)
-    return replace(settings, candidates=candidates)
+        rows, per_class = options.max_detections, options.per_class
+        limited_per_class = per_class is not None and per_class < rows
+        candidates = num_compared(candidates if limited_per_class else rows, candidates)
+    return replace(options, candidates=candidates)
 
 
-def ineffective_options_note(kind: str, settings: GraphNmsOptions, anchors: int) -> str:
-    """A sentence about settings that differ from the defaults and from what is in force; empty where none do.
+def ineffective_options_note(kind: str, options: GraphNmsOptions, anchor_count: int) -> str:
+    """Return a note on changed options that have no effect for a kind of NMS, or "".
+
+    Args:
+        kind: kind of NMS.
+        options: the options that were chosen.
+        anchor_count: number of boxes that the network predicts per image.
 
     Example:
         >>> ineffective_options_note("none", GraphNmsOptions(confidence=0.5), 6300)
@@ -51,17 +58,17 @@ def ineffective_options_note(kind: str, settings: GraphNmsOptions, anchors: int)
         >>> ineffective_options_note("builtin", GraphNmsOptions(candidates=6300), 6300)
         ''
     """
-    heeded = effective_options(kind, settings, anchors)
-    asked = {x.name for x in fields(settings) if getattr(settings, x.name) != x.default}
-    lost = {name for name in asked if getattr(settings, name) != getattr(heeded, name)}
-    if kind != "efficient" and settings.candidates > anchors > 0 and heeded.candidates == anchors:
-        lost.discard("candidates")  # more than there are is all of them
-    if kind == "tensor" and "candidates" in lost:
+    effective = effective_options(kind, options, anchor_count)
+    changed = {x.name for x in fields(options) if getattr(options, x.name) != x.default}
+    ineffective = {name for name in changed if getattr(options, name) != getattr(effective, name)}
+    if kind != "efficient" and options.candidates > anchor_count > 0 and effective.candidates == anchor_count:
+        ineffective.discard("candidates")  # more candidates than boxes: all boxes take part
+    if kind == "tensor" and "candidates" in ineffective:
         return (
-            f"--nms tensor compares the best {heeded.candidates} boxes with each other, "
-            f"not {settings.candidates}"
+            f"--nms tensor compares the best {effective.candidates} boxes with each other, "
+            f"not {options.candidates}"
         )
-    flags = [flag for name, flag in _FLAGS.items() if name in lost]
+    flags = [flag for name, flag in _FLAGS.items() if name in ineffective]
     if not flags:
         return ""
     return f"--nms {kind}: {', '.join(flags)} {'have' if len(flags) > 1 else 'has'} no effect"

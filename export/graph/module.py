@@ -10,31 +10,28 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.graph.nms import (
-    NMS,
-    Boxes,
-    ClassGrid,
-    GraphNmsOptions,
-    SelectedBoxes,
-    pad_rows,
-    to_corners,
-)
+from tfyolo.export.graph.nms import NMS, Boxes, ClassGrid, SelectedBoxes, pad_rows, to_corners
+from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import PARTS
 
 CANDIDATES = "candidates"
-"""Name of the operations that choose what suppression looks at; their order does not matter to it."""
+"""Name of the TopK operations that select the boxes for NMS; NMS does not depend on their order."""
 Heads = Sequence[tuple[Any, ...]]
-"""Per scale the logits of boxes, objectness and classes, (batch, height, width, anchors * values); of a
-classifier its logits, (batch, 1, 1, classes), alone."""
+"""Per scale the logits of boxes, objectness and classes, (batch, height, width, anchors * values); for a
+classifier one tuple with its logits, (batch, 1, 1, num_classes)."""
 
 
 @dataclass(frozen=True)
-class Cells:
-    """Constants of decoding, in the order of the concatenated heads.
+class AnchorGrid:
+    """Grid cells and anchors of all boxes, in the order of the concatenated heads, for decoding.
 
-    Whole numbers, from which rows are gathered: a table of floats would be taken for weights by the
-    converter, and rounded with `--dynamic`.
+    The table is one of integers, since the converter would quantize a table of floats as weights with
+    `--dynamic`.
+
+    Attributes:
+        contract: contract of the exported model.
+        image_size: input size (height, width) in pixels.
     """
 
     contract: Contract
@@ -42,7 +39,7 @@ class Cells:
 
     @cached_property
     def table(self) -> np.ndarray:
-        """(n, 3) int32, one row for each anchor of each cell: cell x, cell y, index of `sizes`."""
+        """(n, 3) int32, one row per anchor of each grid cell: x and y of the cell, row of `sizes`."""
         rows, start = [], 0
         for anchor_row, stride in zip(self.contract.anchors_px, self.contract.strides, strict=True):
             height, width = (size // stride for size in self.image_size)
@@ -54,7 +51,7 @@ class Cells:
 
     @cached_property
     def sizes(self) -> np.ndarray:
-        """(anchors, 4) float32: stride over width and height, anchor's width and height; of the input."""
+        """(anchors, 4) float32: stride in x and y, width and height of the anchor, relative to the input."""
         height, width = self.image_size
         rows = [
             [stride / width, stride / height, row[i] / width, row[i + 1] / height]
@@ -64,20 +61,20 @@ class Cells:
         return np.array(rows, np.float32)
 
     def decode(self, box: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
-        """Boxes of raw rows; the formula of inference/decode.py.
+        """Decode the logits of boxes, with the formula of export/runtime/decode.py.
 
         Args:
-            box: (..., n, 4) logits.
+            box: (..., n, 4) logits of center x, center y, width, height.
             cells: (n, 3) rows of `table`.
 
         Returns:
-            (..., n, 4): center y, center x, height, width relative to the input.
+            (..., n, 4) center y, center x, height, width, relative to the input.
         """
-        values, place = tf.sigmoid(box), tf.cast(cells[:, :2], tf.float32)
+        values, cell_xy = tf.sigmoid(box), tf.cast(cells[:, :2], tf.float32)
         sizes = tf.gather(tf.constant(self.sizes), cells[:, 2])
-        center = (2 * values[..., :2] - 0.5 + place) * sizes[:, :2]
+        center = (2 * values[..., :2] - 0.5 + cell_xy) * sizes[:, :2]
         size = tf.square(2 * values[..., 2:]) * sizes[:, 2:]
-        # Slices that keep the axis: GPU delegates take no others.
+        # Slices keep the axis, since GPU delegates do not support slices that drop it.
         return tf.concat([center[..., 1:], center[..., :1], size[..., 1:], size[..., :1]], -1)
 
 
@@ -87,25 +84,25 @@ def signature(
     uint8: bool,
     batch: int | None,
 ) -> Any:
-    """A graph of a function of images, its input named as the contract wants it."""
+    """Return a `tf.function` of a fixed signature: `images`, (batch, height, width, 3) uint8 or float32."""
     spec = tf.TensorSpec((batch, *image_size, 3), tf.uint8 if uint8 else tf.float32, name="images")
     return tf.function(function, input_signature=[spec], autograph=False)
 
 
-def _unit(images: tf.Tensor) -> tf.Tensor:
-    """Images in 0..1."""
+def _to_unit_range(images: tf.Tensor) -> tf.Tensor:
+    """Return images as float32 in 0..1."""
     return tf.cast(images, tf.float32) / 255.0 if images.dtype == tf.uint8 else images
 
 
 class ClassificationModule(tf.Module):
-    """Network and softmax with the contract's signature.
+    """A classifier with the signature of exported models: the network, followed by softmax.
 
     Args:
-        heads: from images (batch, height, width, 3) in 0..1 to the network's one head, the logits.
-        image_size: fixed input size in pixels.
-        raw: leave out the softmax.
-        uint8: images are 0..255.
-        batch: images at once; None for any number.
+        heads: function from images (batch, height, width, 3) in 0..1 to the logits.
+        image_size: fixed input size (height, width) in pixels.
+        raw: return logits, without softmax.
+        uint8: take images as uint8, 0..255.
+        batch: number of images at once; None for any number.
     """
 
     def __init__(
@@ -121,26 +118,26 @@ class ClassificationModule(tf.Module):
         self.detect = signature(self._classify, image_size, uint8, batch)
 
     def _classify(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self.outputs(self._heads(_unit(images)))
+        return self.outputs(self._heads(_to_unit_range(images)))
 
     def outputs(self, heads: Heads) -> dict[str, tf.Tensor]:
-        """The signature's outputs from the logits."""
+        """Return the outputs of the signature, `logits` or `probabilities`, for the heads."""
         logits = heads[0][0]
         flat = tf.reshape(logits, [-1, logits.shape[-1]])
         return {"logits": flat} if self._raw else {"probabilities": tf.nn.softmax(flat)}
 
 
 class DetectionModule(tf.Module):
-    """Network, decoding and NMS with the contract's signature.
+    """A detector with the signature of exported models: the network, followed by decoding and NMS.
 
     Args:
-        heads: from images (1, height, width, 3) in 0..1 to the network's heads.
-        contract: of the exported model.
-        image_size: fixed input size in pixels.
+        heads: function from images (1, height, width, 3) in 0..1 to the raw heads.
+        contract: contract of the exported model.
+        image_size: fixed input size (height, width) in pixels.
         nms: a key of `NMS`.
-        settings: thresholds of NMS.
-        uint8: images are 0..255.
-        batch: images at once; None for any number, where nothing is suppressed inside.
+        options: thresholds and limits of NMS.
+        uint8: take images as uint8, 0..255.
+        batch: number of images at once; None for any number, without NMS only.
     """
 
     def __init__(
@@ -149,23 +146,23 @@ class DetectionModule(tf.Module):
         contract: Contract,
         image_size: tuple[int, int],
         nms: str,
-        settings: GraphNmsOptions,
+        options: GraphNmsOptions,
         uint8: bool = False,
         batch: int | None = 1,
     ) -> None:
         super().__init__()
-        self._heads, self._nms, self._settings = heads, nms, settings
-        self._cells = Cells(contract, image_size)
+        self._heads, self._nms, self._options = heads, nms, options
+        self._cells = AnchorGrid(contract, image_size)
         self._classes = len(contract.names)
         largest = max(4 * size / min(image_size) for row in contract.anchors_px for size in row)
         self._grid = ClassGrid(self._classes, largest)
         self.detect = signature(self._detect, image_size, uint8, batch)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self.outputs(self._heads(_unit(images)))
+        return self.outputs(self._heads(_to_unit_range(images)))
 
     def outputs(self, heads: Heads) -> dict[str, tf.Tensor]:
-        """The signature's outputs from the raw heads."""
+        """Return the outputs of the signature for the raw heads: logits, all boxes, or detections."""
         if self._nms == "raw":
             return {
                 f"{part}_{i}": tf.identity(x)
@@ -180,52 +177,54 @@ class DetectionModule(tf.Module):
             return {"boxes": to_corners(centers), "scores": tf.sigmoid(parts[2]) * tf.sigmoid(parts[1])}
         box, objectness, classes = (_rows(heads, i, size) for i, size in enumerate(sizes))
         boxes = self._candidates(box, objectness, classes)
-        rows, most = self._settings.max_detections, self._settings.per_class
-        if most is None or most >= rows:
-            return self._outputs(suppress(boxes, rows, self._settings, self._grid))
-        every = suppress(boxes, boxes.scores.shape[0], self._settings, self._grid)
-        return self._outputs(_few_of_each(every, rows, most))
+        rows, per_class = self._options.max_detections, self._options.per_class
+        if per_class is None or per_class >= rows:
+            return self._outputs(suppress(boxes, rows, self._options, self._grid))
+        all_selected = suppress(boxes, boxes.scores.shape[0], self._options, self._grid)
+        return self._outputs(_limit_per_class(all_selected, rows, per_class))
 
     def _candidates(
         self, box: list[tf.Tensor], objectness: list[tf.Tensor], classes: list[tf.Tensor]
     ) -> Boxes:
-        """What suppression looks at."""
-        limit, cells = self._settings.candidates, tf.constant(self._cells.table)
+        """Return the boxes that take part in NMS: at most `candidates`, those of highest objectness."""
+        limit, cells = self._options.candidates, tf.constant(self._cells.table)
         logits = tf.concat(objectness, 0)[:, 0]
         if limit < logits.shape[0]:
-            # Objectness bounds the score: what it ranks low need not be decoded at all.
+            # A score is at most its objectness, so boxes of low objectness need not be decoded.
             logits, best = tf.math.top_k(logits, limit, name=CANDIDATES)
-            cells, box, classes = tf.gather(cells, best), [_pick(box, best)], [_pick(classes, best)]
-        centers, likely = self._cells.decode(tf.concat(box, 0), cells), tf.concat(classes, 0)
-        there = tf.sigmoid(logits)
-        if not self._settings.multi_label or self._settings.agnostic:
-            # A box that has several classes would suppress itself where classes do not matter.
-            label = tf.cast(tf.argmax(likely, 1, tf.int32), tf.float32)
-            return Boxes(centers, tf.sigmoid(tf.reduce_max(likely, 1)) * there, label)
-        pairs = tf.reshape(tf.sigmoid(likely) * there[:, None], [-1])
+            cells = tf.gather(cells, best)
+            box, classes = [_gather_rows(box, best)], [_gather_rows(classes, best)]
+        centers, class_logits = self._cells.decode(tf.concat(box, 0), cells), tf.concat(classes, 0)
+        objectness_scores = tf.sigmoid(logits)
+        if not self._options.multi_label or self._options.agnostic:
+            # With several classes per box, a box would suppress itself in class-agnostic NMS.
+            label = tf.cast(tf.argmax(class_logits, 1, tf.int32), tf.float32)
+            return Boxes(centers, tf.sigmoid(tf.reduce_max(class_logits, 1)) * objectness_scores, label)
+        pairs = tf.reshape(tf.sigmoid(class_logits) * objectness_scores[:, None], [-1])
         top = tf.math.top_k(pairs, min(limit, pairs.shape[0]), name=CANDIDATES)
-        # Whole numbers: with --half the converter would divide by a float16 reciprocal, and land elsewhere.
+        # Integer division: with --half the converter would multiply by an inexact float16 reciprocal.
         row = top.indices // self._classes
         label = tf.cast(top.indices - row * self._classes, tf.float32)
         return Boxes(tf.gather(centers, row), top.values, label)
 
-    def _outputs(self, kept: SelectedBoxes) -> dict[str, tf.Tensor]:
-        """The contract's names; rows past the count are zero (the TFLite kernel leaves them undefined)."""
-        valid = tf.range(self._settings.max_detections, dtype=tf.float32) < kept.count
+    def _outputs(self, selected: SelectedBoxes) -> dict[str, tf.Tensor]:
+        """Return the outputs by name; unused rows, which TFLite's kernel does not write, are set to zero."""
+        valid = tf.range(self._options.max_detections, dtype=tf.float32) < selected.count
+        corners = tf.where(valid[:, None], selected.corners, tf.zeros_like(selected.corners))
         return {
-            "detection_boxes": tf.where(valid[:, None], kept.corners, tf.zeros_like(kept.corners))[None],
-            "detection_classes": tf.where(valid, kept.classes, tf.zeros_like(kept.classes))[None],
-            "detection_scores": tf.where(valid, kept.scores, tf.zeros_like(kept.scores))[None],
-            "num_detections": tf.reshape(kept.count, [1]),
+            "detection_boxes": corners[None],
+            "detection_classes": tf.where(valid, selected.classes, tf.zeros_like(selected.classes))[None],
+            "detection_scores": tf.where(valid, selected.scores, tf.zeros_like(selected.scores))[None],
+            "num_detections": tf.reshape(selected.count, [1]),
         }
 
 
 class DecodingModule(tf.Module):
-    """Decoding and NMS of another module without its network: from raw heads to the signature's outputs.
+    """Decoding and NMS of another module without its network, for integer models (see tflite/flatbuffer.py).
 
     Args:
-        module: whose decoding it is.
-        heads: per scale the name and the shape of each raw head; they are the inputs, float32.
+        module: the module.
+        heads: per scale the name and the shape of each raw head, which are the float32 inputs.
     """
 
     def __init__(
@@ -248,58 +247,81 @@ def make_module(
     contract: Contract,
     image_size: tuple[int, int],
     nms: str,
-    settings: GraphNmsOptions,
+    options: GraphNmsOptions,
     uint8: bool = False,
     batch: int | None = 1,
 ) -> DetectionModule | ClassificationModule:
-    """What is exported for a task; see the two classes for the arguments."""
+    """Return the `tf.Module` to export: a `ClassificationModule` or `DetectionModule`.
+
+    Args:
+        heads: function from images in 0..1 to the raw heads.
+        contract: contract of the exported model; its task selects the class.
+        image_size: fixed input size (height, width) in pixels.
+        nms: a key of `NMS`.
+        options: thresholds and limits of NMS.
+        uint8: take images as uint8, 0..255.
+        batch: number of images at once; None for any number.
+
+    Returns:
+        The module; its function `detect` maps images to named outputs.
+    """
     if contract.task == "classify":
         return ClassificationModule(heads, image_size, nms == "raw", uint8, batch)
-    return DetectionModule(heads, contract, image_size, nms, settings, uint8, batch)
+    return DetectionModule(heads, contract, image_size, nms, options, uint8, batch)
 
 
 def _rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
-    """One part of the heads, scale by scale, as (cells * anchors, size)."""
+    """Return one part of the heads (boxes, objectness or classes) per scale, as (cells * anchors, size)."""
     return [tf.reshape(parts[part], [-1, size]) for parts in heads]
 
 
 def _batched_rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
-    """One part of the heads, scale by scale, as (batch, cells * anchors, size)."""
+    """Return one part of the heads per scale, as (batch, cells * anchors, size)."""
     return [
         tf.reshape(parts[part], [-1, int(np.prod(parts[part].shape[1:])) // size, size]) for parts in heads
     ]
 
 
-def _pick(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
-    """Rows of tensors as if they were one after another.
+def _gather_rows(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """Return rows of the concatenation of tensors, without concatenating them.
 
-    Gathered from each and then added up, all but one times zero: to join the tensors first would cost more
-    than the suppression after it. A choice (tf.where) would do, but in an integer graph each tensor has a
-    scale of its own, and the converter gives the operands of a choice one scale without converting them.
+    Rows are gathered from each tensor, and all but one of the results are multiplied by zero before they are
+    added: concatenating first would take longer than NMS. `tf.where` in place of the product would be wrong
+        in
+    an integer graph: each tensor has its own scale, and the converter does not requantize the operands of a
+    select.
+
+    Args:
+        scales: tensors (n_i, size), one per scale.
+        rows: (k,) int32 row indices.
+
+    Returns:
+        (k, size) float32.
     """
-    picked, start = 0.0, 0
+    gathered, start = 0.0, 0
     for x in scales:
         count = x.shape[0]
-        place = rows - start
-        inside = tf.cast((place >= 0) & (place < count), tf.float32)
-        picked += tf.gather(x, tf.clip_by_value(place, 0, count - 1)) * inside[:, None]
+        local_row = rows - start
+        inside = tf.cast((local_row >= 0) & (local_row < count), tf.float32)
+        gathered += tf.gather(x, tf.clip_by_value(local_row, 0, count - 1)) * inside[:, None]
         start += count
-    return picked
+    return gathered
 
 
-def _few_of_each(kept: SelectedBoxes, rows: int, most: int) -> SelectedBoxes:
-    """At most `most` detections of a class, and `rows` together."""
-    count = kept.scores.shape[0]
-    valid = tf.range(count, dtype=tf.float32) < kept.count
+def _limit_per_class(selected: SelectedBoxes, rows: int, per_class: int) -> SelectedBoxes:
+    """Limit the selected boxes to `per_class` per class and `rows` in total."""
+    count = selected.scores.shape[0]
+    valid = tf.range(count, dtype=tf.float32) < selected.count
     earlier = tf.constant(np.tri(count, k=-1, dtype=np.float32))
-    same = tf.cast(kept.classes[:, None] == kept.classes[None], tf.float32) * earlier
+    same = tf.cast(selected.classes[:, None] == selected.classes[None], tf.float32) * earlier
     rank = tf.reduce_sum(same * tf.cast(valid, tf.float32)[None], 1)
-    good = valid & (rank < most)
-    scores, order = tf.math.top_k(tf.where(good, kept.scores, -tf.ones_like(kept.scores)), min(rows, count))
-    picked = SelectedBoxes(
-        tf.gather(kept.corners, order),
+    within_limit = valid & (rank < per_class)
+    scores = tf.where(within_limit, selected.scores, -tf.ones_like(selected.scores))
+    scores, order = tf.math.top_k(scores, min(rows, count))
+    limited = SelectedBoxes(
+        tf.gather(selected.corners, order),
         scores,
-        tf.gather(kept.classes, order),
-        tf.minimum(tf.reduce_sum(tf.cast(good, tf.float32)), rows),
+        tf.gather(selected.classes, order),
+        tf.minimum(tf.reduce_sum(tf.cast(within_limit, tf.float32)), rows),
     )
-    return picked if rows <= count else pad_rows(picked, rows - count)
+    return limited if rows <= count else pad_rows(limited, rows - count)

@@ -1,4 +1,4 @@
-"""The network's operations in TensorFlow, float or with the rounding of its integer version."""
+"""The operations of a network in TensorFlow, in float or with fake quantization."""
 
 from __future__ import annotations
 
@@ -15,33 +15,34 @@ from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, r
 Tensor = Any
 
 
-class Rounding:
-    """Rounds tensors and kernels as the integer network does: TensorFlow's fake-quantization operations.
+class FakeQuantization:
+    """Fake quantization of tensors and kernels, with the scales of the integer network.
 
-    The converter turns them into scales, so that no calibration is needed when a file is written.
+    TensorFlow Lite's converter turns these operations into the scales of an int8 file, so exporting needs no
+    calibration.
 
     Args:
-        network: whose tensors are rounded.
-        spec: ranges.
+        network: the network.
+        spec: ranges of its tensors, and the layers that stay in float.
     """
 
     def __init__(self, network: Network, spec: QuantizationSpec) -> None:
         self._spec, self._names = spec, range_names(network)
 
     def tensor(self, x: Tensor, name: str) -> Tensor:
-        """Activations of the node `name`, on the grid of 256 values of its range."""
+        """Fake-quantize the output `x` of node `name` to the 256 values of its range."""
         owner = self._names[name]
-        # What only a concatenation in float reads would have to be rounded on a scale that nothing has.
+        # A tensor that only a float concatenation reads has no scale in the integer network.
         if self._spec.is_float(name) or self._spec.is_float(owner):
             return x
         return fake_quantize(x, self._spec.ranges[owner])
 
     def sigmoid(self, x: Tensor, name: str) -> Tensor:
-        """A sigmoid inside an activation, on the grid that integer kernels give it."""
+        """Fake-quantize the sigmoid inside an activation to the fixed scale that integer kernels give it."""
         return x if self._spec.is_float(name) else fake_quantize(x, SIGMOID)
 
     def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
-        """Weights (height, width, input, output channels) on the grid of int8."""
+        """Fake-quantize the kernel (height, width, input channels, output channels) of `node` to int8."""
         if self._spec.is_float(node.name):
             return tf.constant(kernel)
         bounds = self._spec.kernel_bounds(node.layer, kernel)
@@ -54,80 +55,80 @@ class Rounding:
         )
 
 
-class NoRounding:
-    """The float network."""
+class NoQuantization:
+    """No fake quantization: the float network."""
 
     def tensor(self, x: Tensor, name: str) -> Tensor:
-        """`x`."""
+        """Return `x` unchanged."""
         return x
 
     def sigmoid(self, x: Tensor, name: str) -> Tensor:
-        """`x`."""
+        """Return `x` unchanged."""
         return x
 
     def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
-        """`kernel`."""
+        """Return `kernel` as a constant."""
         return tf.constant(kernel)
 
 
-class HalfWeights(NoRounding):
-    """The float network, its weights stored as float16."""
+class Float16Weights(NoQuantization):
+    """The float network with weights stored as float16."""
 
     def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
-        """`kernel`, float32 when it is used; as it is where float16 cannot hold it."""
-        if not fits_half(kernel):
+        """Return `kernel` as a float16 constant, cast to float32; unchanged if float16 overflows."""
+        if not fits_float16(kernel):
             return tf.constant(kernel)
         return tf.cast(tf.constant(kernel.astype(np.float16)), tf.float32)
 
 
-def fits_half(kernel: np.ndarray) -> bool:
-    """Whether float16 can hold its values."""
+def fits_float16(kernel: np.ndarray) -> bool:
+    """Return True if all values of `kernel` are within the range of float16."""
     return bool(np.abs(kernel).max() <= np.finfo(np.float16).max)
 
 
-Roundings = Rounding | NoRounding
+Quantization = FakeQuantization | NoQuantization
 
 
 def fake_quantize(x: Tensor, limits: Sequence[float]) -> Tensor:
-    """`x` rounded to 256 values between two limits, one of which values is zero."""
+    """Fake-quantize `x` to 256 values between two limits; zero is exactly representable."""
     return tf.quantization.fake_quant_with_min_max_args(x, min=limits[0], max=limits[1])
 
 
 def run_network(
     network: Network,
     images: Tensor,
-    rounding: Roundings | None = None,
+    quantization: Quantization | None = None,
     observe: Callable[[str, Tensor], None] = lambda name, x: None,
 ) -> list[tuple[Tensor, ...]]:
-    """Execute.
+    """Run a network on images.
 
     Args:
         network: from `Network.of`.
-        images: (batch, height, width, 3) RGB in 0..1.
-        rounding: of tensors and weights; none by default.
-        observe: is shown every tensor with its name.
+        images: float32 (batch, height, width, 3) RGB in 0..1.
+        quantization: fake quantization of tensors and weights; none by default.
+        observe: called as `observe(name, tensor)` with the output of each node.
 
     Returns:
-        Per scale the logits of boxes, objectness and classes; of a classifier its logits, (batch, 1, 1,
-        classes), alone.
+        Per scale the logits of boxes, objectness and classes, each (batch, height, width, anchors * values).
+        For a classifier one tuple with its logits, (batch, 1, 1, num_classes).
     """
-    rounding = rounding or NoRounding()
-    tensors = {IMAGES: rounding.tensor(images, IMAGES)}
+    quantization = quantization or NoQuantization()
+    tensors = {IMAGES: quantization.tensor(images, IMAGES)}
     for node in network.nodes:
-        x = run_node(network, node, [tensors[name] for name in node.inputs], rounding)
+        x = run_node(network, node, [tensors[name] for name in node.inputs], quantization)
         observe(node.name, x)
         tensors[node.name] = x
     return [tuple(tensors[name] for name in parts) for parts in network.heads]
 
 
-def run_node(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
-    """One operation; its output is rounded where an integer kernel would round it."""
-    x = KINDS[node.kind](network, node, xs, rounding)
-    return x if node.kind in KEEPS_SCALE else rounding.tensor(x, node.name)
+def run_node(network: Network, node: Node, xs: list[Tensor], quantization: Quantization) -> Tensor:
+    """Run one node on its inputs `xs`; its output is fake-quantized where an integer kernel quantizes."""
+    x = KINDS[node.kind](network, node, xs, quantization)
+    return x if node.kind in KEEPS_SCALE else quantization.tensor(x, node.name)
 
 
 def activate(x: Tensor, function: str, sigmoid: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
-    """An activation by name; `sigmoid` is applied to the sigmoid inside one."""
+    """Apply an activation function by name; `sigmoid` is applied to the sigmoid inside SiLU."""
     return _ACTIVATIONS[function](x, sigmoid)
 
 
@@ -142,23 +143,23 @@ _ACTIVATIONS: dict[str, Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]] 
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor, node: Node) -> Tensor:
-    """A convolution that pads symmetrically, as PyTorch's does, with bias and fused activation."""
+    """Convolve with symmetric padding, as PyTorch does, add the bias and apply the activation of `node`."""
     stride, padding, groups = (node.arguments[key] for key in ("stride", "padding", "groups"))
     size = node.arguments["kernel"]
     same = _same(x.shape[1:3], size, stride, padding)
     if padding and not same:
         x = tf.pad(x, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
-    how = "SAME" if padding and same else "VALID"
+    padding_mode = "SAME" if padding and same else "VALID"
     if groups > 1 and groups == x.shape[-1]:
         kernel = tf.reshape(kernel, [size, size, groups, node.channels // groups])
-        y = tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], how)
+        y = tf.nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], padding_mode)
     else:
-        y = tf.nn.conv2d(x, kernel, stride, how)
+        y = tf.nn.conv2d(x, kernel, stride, padding_mode)
     return activate(y + bias, node.function)
 
 
 def _same(image_size: Any, size: int, stride: int, padding: int) -> bool:
-    """Whether TensorFlow's SAME padding is `padding` on all four sides."""
+    """Return True if TensorFlow's SAME padding equals `padding` on all four sides."""
     if stride == 1:
         return 2 * padding == size - 1
     return all(
@@ -167,22 +168,22 @@ def _same(image_size: Any, size: int, stride: int, padding: int) -> bool:
     )
 
 
-def _conv(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+def _conv(network: Network, node: Node, xs: list[Tensor], quantization: Quantization) -> Tensor:
     kernel, bias = network.weights[node.layer]
-    return convolve(xs[0], rounding.kernel(kernel, node), tf.constant(bias), node)
+    return convolve(xs[0], quantization.kernel(kernel, node), tf.constant(bias), node)
 
 
-def _activation(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
-    return activate(xs[0], node.function, lambda x: rounding.sigmoid(x, node.name))
+def _activation(network: Network, node: Node, xs: list[Tensor], quantization: Quantization) -> Tensor:
+    return activate(xs[0], node.function, lambda x: quantization.sigmoid(x, node.name))
 
 
-def _max_pool(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
-    how = "SAME" if node.arguments["padding"] else "VALID"
-    return tf.nn.max_pool2d(xs[0], node.arguments["kernel"], node.arguments["stride"], how)
+def _max_pool(network: Network, node: Node, xs: list[Tensor], quantization: Quantization) -> Tensor:
+    padding = "SAME" if node.arguments["padding"] else "VALID"
+    return tf.nn.max_pool2d(xs[0], node.arguments["kernel"], node.arguments["stride"], padding)
 
 
-def _upsample(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
-    # The one form that stays a single operation, version 1, in every format (models/layers.py says more).
+def _upsample(network: Network, node: Node, xs: list[Tensor], quantization: Quantization) -> Tensor:
+    # This form is a single operation of version 1 in every format; models/layers.py has the details.
     height, width = xs[0].shape[1:3]
     size = [height, width] if height and width else tf.shape(xs[0])[1:3]
     return tf.raw_ops.ResizeNearestNeighbor(
@@ -190,14 +191,14 @@ def _upsample(network: Network, node: Node, xs: list[Tensor], rounding: Rounding
     )
 
 
-def _zero_pad(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
+def _zero_pad(network: Network, node: Node, xs: list[Tensor], quantization: Quantization) -> Tensor:
     return tf.pad(xs[0], [[0, 0], *map(list, node.arguments["padding"]), [0, 0]])
 
 
-def _attention(network: Network, node: Node, xs: list[Tensor], rounding: Roundings) -> Tensor:
-    """Keras' MultiHeadAttention over all positions; it has no integer kernel and stays in float.
+def _attention(network: Network, node: Node, xs: list[Tensor], quantization: Quantization) -> Tensor:
+    """Keras' MultiHeadAttention over all positions, in float, since it has no integer kernel.
 
-    By matrix products, which every runtime has: TF.js has no einsum.
+    It uses matrix products in place of the einsum of Keras, which TF.js does not support.
     """
     shape, arrays = tf.shape(xs[0]), network.attention[node.name]
     projected = []
@@ -212,14 +213,15 @@ def _attention(network: Network, node: Node, xs: list[Tensor], rounding: Roundin
     return tf.reshape(tf.matmul(flat, kernel.reshape(-1, kernel.shape[-1])) + arrays[7], shape)
 
 
-KINDS: dict[str, Callable[[Network, Node, list[Tensor], Roundings], Tensor]] = {
+KINDS: dict[str, Callable[[Network, Node, list[Tensor], Quantization], Tensor]] = {
     "conv": _conv,
     "activation": _activation,
-    "add": lambda network, node, xs, rounding: tf.add_n(xs) if len(xs) > 2 else xs[0] + xs[1],
-    "concat": lambda network, node, xs, rounding: tf.concat(xs, -1),
+    "add": lambda network, node, xs, quantization: tf.add_n(xs) if len(xs) > 2 else xs[0] + xs[1],
+    "concat": lambda network, node, xs, quantization: tf.concat(xs, -1),
     "max_pool": _max_pool,
     "upsample": _upsample,
     "zero_pad": _zero_pad,
-    "global_pool": lambda network, node, xs, rounding: tf.reduce_mean(xs[0], [1, 2], keepdims=True),
+    "global_pool": lambda network, node, xs, quantization: tf.reduce_mean(xs[0], [1, 2], keepdims=True),
     "attention": _attention,
 }
+"""Functions by kind of node, called with the network, the node, its inputs and the quantization."""

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from tfyolo.export.graph.nodes import fits_half
+from tfyolo.export.graph.nodes import fits_float16
 from tfyolo.export.job import ExportJob
 from tfyolo.files import atomic
 
@@ -44,7 +44,7 @@ def _halve_kernels(graph: Any) -> None:
     """
     for node in [node for node in graph.node if node.op == "Const"]:
         kernel = tf.make_ndarray(node.attr["value"].tensor)
-        if kernel.dtype != np.float32 or kernel.ndim != 4 or not fits_half(kernel):
+        if kernel.dtype != np.float32 or kernel.ndim != 4 or not fits_float16(kernel):
             continue
         half = graph.node.add(name=f"{node.name}/half", op="Const")
         half.attr["dtype"].type = half.attr["value"].tensor.dtype = tf.float16.as_datatype_enum

@@ -28,8 +28,8 @@ from tfyolo.models.contract import FILE_NAME, Contract
 __all__ = ["MAX_JSON_BYTES", "Runtime", "Session", "Sharing", "channels_first", "check_input",
            "check_outputs", "folder_contract", "from_signature", "pixels_of"]  # fmt: skip
 
-MAX_JSON_BYTES = 16 * 1024 * 1024
-"""Of a contract in a file of its own."""
+MAX_JSON_BYTES = JSON_TEXT.max_bytes
+"""Maximum size of a contract."""
 MAX_SESSIONS = min(max(os.cpu_count() or 1, 2), 8)
 """Of a runtime that makes one for each concurrent call; further calls wait for one to become free."""
 

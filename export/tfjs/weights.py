@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.export.graph.nodes import Rounding, fits_half
+from tfyolo.export.graph.nodes import FakeQuantization, fits_float16
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec, weight_bounds
 
@@ -39,7 +39,7 @@ class RoundedKernels:
         """With the ranges of weights in `spec`; None leaves all kernels as they are."""
         if spec is None:
             return cls(network, {})
-        rounding, rounded, steps = Rounding(network, spec), {}, {}
+        quantization, rounded, steps = FakeQuantization(network, spec), {}, {}
         for node in network.nodes:
             if node.layer not in network.weights or spec.is_float(node.name):
                 continue
@@ -47,7 +47,7 @@ class RoundedKernels:
             bounds = np.array(known, np.float32) if known else weight_bounds(weights.kernel, spec.weights)
             step = np.broadcast_to(bounds / np.float32(ZERO), weights.kernel.shape[-1:])
             # Of ties, too, each falls where the integer files have it.
-            kernel = np.rint(rounding.kernel(weights.kernel, node).numpy() / step) * step
+            kernel = np.rint(quantization.kernel(weights.kernel, node).numpy() / step) * step
             rounded[node.layer] = weights._replace(kernel=kernel)
             steps[kernel.tobytes()] = step
         return cls(network.with_weights(rounded), steps)
@@ -78,7 +78,7 @@ def write_weights(
         if name in levels:
             value = (value + ZERO).astype(np.uint8)
             entry["quantization"] = {"dtype": "uint8", "min": float(-ZERO), "scale": 1.0}
-        elif name in halved and fits_half(value):
+        elif name in halved and fits_float16(value):
             value = value.astype(np.float16)
             entry["quantization"] = {"dtype": "float16"}
         if "quantization" in entry:

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.graph.module import make_module
-from tfyolo.export.graph.nodes import NoRounding, run_network
+from tfyolo.export.graph.nodes import NoQuantization, run_network
 from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format
 from tfyolo.export.tfjs import graph as tfjs_graph
@@ -37,7 +37,7 @@ def export(job: ExportJob, path: Path) -> None:
     spec = job.contract.quantization if job.options.precision == "int8" else None
     rounded = RoundedKernels.of(job.network, spec)
     module = make_module(
-        lambda images: run_network(rounded.network, images, NoRounding()),
+        lambda images: run_network(rounded.network, images, NoQuantization()),
         job.contract,
         job.image_size,
         "builtin_v4" if job.options.nms == "builtin" else job.options.nms,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from tfyolo.export.format import Format
 
+POSTPROCESS = "TFLite_Detection_PostProcess"
+"""Custom operator for NMS that every TensorFlow Lite runtime has built in."""
+
 FORMAT = Format(
     name="tflite",
     label="TensorFlow Lite",

@@ -1,10 +1,11 @@
-"""Which operators of a `.tflite` LiteRT's GPU delegate takes.
+"""Operators of a `.tflite` file that LiteRT's GPU delegate supports.
 
-The delegate leaves what it does not take to the CPU, and each change between the two costs a copy and a wait.
+Operators that it does not support run on the CPU, and each change between the two costs a copy and a
+synchronization.
 
-Source: the delegate's check, `tflite/tools/versioning/gpu_compatibility.cc` of google-ai-edge/LiteRT: names
-and conditions of 2026; the list in its guide is shorter and older. Conditions on attributes that no exporter
-writes, such as fused activations of pooling, are left out. The `Analyzer` in the Python packages TensorFlow
+Source: `tflite/tools/versioning/gpu_compatibility.cc` of google-ai-edge/LiteRT, in 2026; the list in LiteRT's
+guide is shorter and older. Conditions on attributes that exported models do not have, such as fused
+activations of pooling, are omitted. The `Analyzer` in the Python packages TensorFlow
 (2.18) and LiteRT (2.3) calls every file compatible.
 """
 
@@ -31,15 +32,19 @@ _NAMES = frozenset(
 
 
 def not_on_gpu(graph: Graph) -> dict[str, int]:
-    """How many operators of each kind the delegate leaves to the CPU.
+    """Count the operators that the delegate does not support.
+
+    Args:
+        graph: graph of a `.tflite` file.
 
     Returns:
-        Counts by name, the most frequent first; empty where the delegate takes the whole graph.
+        Counts by name of the operator, the most frequent first; empty if the whole graph is supported.
     """
-    return dict(Counter(op.name for op in graph.operators if not _taken(op)).most_common())
+    return dict(Counter(op.name for op in graph.operators if not _is_supported(op)).most_common())
 
 
-def _taken(operator: Operator) -> bool:
+def _is_supported(operator: Operator) -> bool:
+    """Return True if the delegate supports an operator with its shapes and options."""
     if operator.custom is not None or operator.name not in _NAMES:
         return False
     condition = _CONDITIONS.get(operator.name)
@@ -70,7 +75,7 @@ def _pad(operator: Operator) -> bool:
 
 
 def _select(operator: Operator) -> bool:
-    """Both branches have the shape of the output, or are scalars."""
+    """Return True if both branches have the shape of the output, or are scalars."""
     shape = operator.outputs[0].shape
     if _dtype(operator) not in ("bool", "float16", "float32"):
         return False
@@ -83,7 +88,7 @@ def _select(operator: Operator) -> bool:
 
 
 def _broadcast(operator: Operator) -> bool:
-    """Shapes of different ranks fit from the last axis on."""
+    """Return True if the shapes of two inputs can be broadcast from the last axis on."""
     shapes = [tensor.shape for tensor in operator.inputs if tensor is not None]
     if len(shapes) != 2:
         return False
@@ -107,8 +112,15 @@ def _rank(operator: Operator) -> int:
 
 
 _REDUCTIONS = (
-    "MEAN", "SUM", "REDUCE_ALL", "REDUCE_ANY", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REVERSE_V2",
-)  # fmt: skip
+    "MEAN",
+    "SUM",
+    "REDUCE_ALL",
+    "REDUCE_ANY",
+    "REDUCE_MAX",
+    "REDUCE_MIN",
+    "REDUCE_PROD",
+    "REVERSE_V2",
+)
 _CONDITIONS: dict[str, Callable[[Operator], bool]] = {
     "ADD": _broadcast,
     "MUL": _broadcast,
@@ -124,4 +136,4 @@ _CONDITIONS: dict[str, Callable[[Operator], bool]] = {
     "DEQUANTIZE": lambda operator: _dtype(operator) != "int16",
     **dict.fromkeys(_REDUCTIONS, _constant_axes),
 }
-"""Operators that are taken under conditions."""
+"""Operators that are supported under a condition."""

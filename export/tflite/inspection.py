@@ -1,4 +1,4 @@
-"""Looks into a `.tflite` file without an interpreter: inputs, outputs, operations."""
+"""Inspection of `.tflite` files without an interpreter: inputs, outputs, operators."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from tfyolo.weights.keras_file import contract_in
 
 
 def inspect_flatbuffer(path: Path) -> Inspection:
-    """Contract, signature and operations of a TensorFlow Lite file.
+    """Return contract, signature and operators of a TensorFlow Lite file.
 
-    Operations have the schema's names, custom ones their own code.
+    Args:
+        path: the file.
+
+    Returns:
+        The inspection. Operators have their names in schema.fbs; custom operators their custom code.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's.
+        TfyoloError: the file is damaged, or was not exported by tfyolo.
     """
     data = read_input(path, MODEL)
     contract = contract_in(data, path)
@@ -43,7 +47,7 @@ def inspect_flatbuffer(path: Path) -> Inspection:
 
 
 def _named(graph: Graph, contract: Contract, path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Inputs and outputs; a compiler that loses the signature keeps the order that the contract notes."""
+    """Return inputs and outputs by name; without a signature, in the order that the contract stores."""
     if graph.has_signature:
         return graph.inputs, graph.outputs
     names = contract.export.get("outputs") or list(graph.outputs)
@@ -58,6 +62,7 @@ def _named(graph: Graph, contract: Contract, path: Path) -> tuple[dict[str, Tens
 
 
 def _info(name: str, tensor: Tensor) -> TensorInfo:
+    """Return name, shape, type and per-tensor quantization of a tensor."""
     quantization = None
     if len(tensor.scales) == 1 and not tensor.dtype.startswith("float"):
         quantization = (float(tensor.scales[0]), int(tensor.zero_points[0]))

@@ -1,4 +1,4 @@
-"""TFLite metadata: what MediaPipe, ML Kit and Android Studio read, and the contract beside it."""
+"""TFLite metadata for MediaPipe, ML Kit and Android Studio, and the files attached to a model."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tfyolo.models.contract import FILE_NAME, Contract
 LABELS_FILE = "labels.txt"
 
 _DESCRIPTIONS = {
-    "images": "RGB image (1, height, width, 3), letterboxed for a detector, center-cropped for a classifier.",
+    "images": "RGB image (1, height, width, 3): letterboxed for a detector, center-cropped for a classifier.",
     "detection_boxes": "Boxes (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
-    "detection_classes": "Class index of each box (1, n); names in labels.txt.",
-    "detection_scores": "Score of each box (1, n), best first.",
-    "num_detections": "Number of valid rows (1,); those after them are zero.",
-    "boxes": "All boxes before NMS (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
-    "scores": "Objectness times class score (1, n, classes).",
-    "probabilities": "Probability of each class (1, classes); names in labels.txt.",
-    "logits": "Logits of classes (1, classes).",
+    "detection_classes": "Class index of each box (1, n); class names are in labels.txt.",
+    "detection_scores": "Score of each box (1, n), in descending order.",
+    "num_detections": "Number of detections (1,); later rows are zero.",
+    "boxes": "Boxes before NMS (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
+    "scores": "Scores (1, n, classes): objectness times class probability.",
+    "probabilities": "Probability of each class (1, classes); class names are in labels.txt.",
+    "logits": "Logit of each class (1, classes).",
     "box": "Logits of boxes (1, height, width, anchors * 4): center x, center y, width, height.",
     "objectness": "Logits of objectness (1, height, width, anchors).",
     "classes": "Logits of classes (1, height, width, anchors * classes).",
@@ -31,15 +31,16 @@ _TASK_NAMES = {
     "detection_scores": "score",
     "num_detections": "number of detections",
 }
-"""Names by which MediaPipe Tasks' ObjectDetector finds the outputs; it does not read the signature."""
+"""Names by which the ObjectDetector of MediaPipe Tasks finds outputs; it does not read the signature."""
 
 
 def describe(flatbuffer: Any, contract: Contract) -> None:
-    """Put metadata about tensors and model into a TFLite flatbuffer.
+    """Add metadata about tensors and model to a TFLite flatbuffer.
 
     Args:
-        flatbuffer: the model as TensorFlow's flatbuffer_utils reads it, with one signature; changed.
-        contract: of the exported model.
+        flatbuffer: the model as an object of TensorFlow's flatbuffer_utils, with one signature. It is
+            modified.
+        contract: contract of the exported model.
     """
     from tensorflow.lite.python import schema_py_generated as tflite
 
@@ -52,7 +53,17 @@ def describe(flatbuffer: Any, contract: Contract) -> None:
 
 
 def attach_files(model: bytes, contract: Contract) -> bytes:
-    """The model with `labels.txt` and `tfyolo.json` behind it, as a zip archive that TFLite readers skip."""
+    """Append a zip archive with `labels.txt` and `tfyolo.json` to a model file.
+
+    TFLite interpreters ignore bytes after the flatbuffer; metadata libraries read the archive.
+
+    Args:
+        model: content of the model file.
+        contract: contract of the exported model.
+
+    Returns:
+        The new content.
+    """
     out = io.BytesIO(model)
     out.seek(0, io.SEEK_END)
     with zipfile.ZipFile(out, "a") as archive:
@@ -62,13 +73,17 @@ def attach_files(model: bytes, contract: Contract) -> bytes:
 
 
 def _model(flatbuffer: Any, contract: Contract) -> schema.ModelMetadata:
-    """The metadata; tensors in the order of the file's subgraph, which is how readers match them."""
+    """Return the metadata, with tensors in the order of the subgraph, by which readers match them."""
     graph, signature = flatbuffer.subgraphs[0], flatbuffer.signatureDefs[0]
     classify = contract.task == "classify"
-    kind, does = ("image classifier", "Tells") if classify else ("object detector", "Detects")
+    kind, task = (
+        ("image classifier", "Classifies images into")
+        if classify
+        else ("object detector", "Detects objects of")
+    )
     labels = schema.AssociatedFile(
         LABELS_FILE,
-        "Class names, one a line.",
+        "Class names, one per line.",
         schema.FileType.TENSOR_AXIS_LABELS if classify else schema.FileType.TENSOR_VALUE_LABELS,
     )
 
@@ -81,18 +96,22 @@ def _model(flatbuffer: Any, contract: Contract) -> schema.ModelMetadata:
         None,
         tensors(graph.inputs, signature.inputs),
         tensors(graph.outputs, signature.outputs),
-        (schema.AssociatedFile(FILE_NAME, "Anchors, strides, names, configuration."),),
+        (
+            schema.AssociatedFile(
+                FILE_NAME, "Model contract: anchors, strides, class names, model configuration."
+            ),
+        ),
     )
     return schema.ModelMetadata(
         f"{contract.config.get('name', 'YOLOv5')} {kind}",
-        f"{does} {len(contract.names)} classes. Written by tfyolo {contract.version}.",
+        f"{task} {len(contract.names)} classes. Written by tfyolo {contract.version}.",
         "1",
         (described,),
     )
 
 
 def _tensor(name: str, contract: Contract, labels: schema.AssociatedFile) -> schema.TensorMetadata:
-    """One input or output by its name in the signature."""
+    """Return the metadata of an input or output, given its name in the signature."""
     units: tuple[schema.ProcessUnit, ...] | None = None
     properties: schema.Properties = schema.FeatureProperties()
     if name == "images":

@@ -14,7 +14,7 @@ FILE_IDENTIFIER = b"M001"
 
 
 class FileType(IntEnum):
-    """What an associated file holds."""
+    """Content of an associated file."""
 
     UNKNOWN = 0
     DESCRIPTIONS = 1
@@ -30,7 +30,7 @@ class ColorSpace(IntEnum):
 
 
 class BoxType(IntEnum):
-    """What the four numbers of a box are."""
+    """Meaning of the four numbers of a box."""
 
     UNKNOWN = 0
     BOUNDARIES = 1
@@ -47,7 +47,7 @@ class Table:
     """A table of the schema."""
 
     def write(self, builder: Any) -> int:
-        """Write the table and everything it refers to.
+        """Write the table and all tables, strings and vectors that it refers to.
 
         Args:
             builder: a `flatbuffers.Builder`.
@@ -70,15 +70,15 @@ class Table:
 
 
 class _UnionType(int):
-    """Number of a table within a union."""
+    """Index of a type within a union."""
 
 
 class _Offset(int):
-    """Where a string, vector or table was written."""
+    """Offset of a string, vector or table in the buffer."""
 
 
 def _offset(builder: Any, value: Any) -> _Offset:
-    """Write a string, a table or a vector."""
+    """Write a string, a table or a vector; return its offset."""
     if isinstance(value, str):
         return _Offset(builder.CreateString(value))
     if isinstance(value, Table):
@@ -95,7 +95,7 @@ def _offset(builder: Any, value: Any) -> _Offset:
 
 
 def _put(builder: Any, number: int, value: Any) -> None:
-    """Put a field into the table that was started; values equal to the schema's default take no space."""
+    """Add a field to the current table; values equal to the default of the schema take no space."""
     if value is None:
         return
     if isinstance(value, _Offset):
@@ -110,7 +110,7 @@ def _put(builder: Any, number: int, value: Any) -> None:
 
 @dataclass(frozen=True)
 class AssociatedFile(Table):
-    """A file in the zip archive behind the model."""
+    """A file in the zip archive at the end of the model file."""
 
     name: str
     description: str
@@ -119,19 +119,19 @@ class AssociatedFile(Table):
 
 @dataclass(frozen=True)
 class FeatureProperties(Table):
-    """A tensor of plain numbers."""
+    """Properties of a tensor of numbers."""
 
 
 @dataclass(frozen=True)
 class ImageProperties(Table):
-    """A tensor that is an image."""
+    """Properties of a tensor that is an image."""
 
     color_space: ColorSpace
 
 
 @dataclass(frozen=True)
 class BoundingBoxProperties(Table):
-    """A tensor of boxes; `index` says where left, top, right and bottom are."""
+    """Properties of a tensor of boxes; `index` has the positions of left, top, right and bottom."""
 
     index: tuple[int, int, int, int]
     type: BoxType
@@ -143,7 +143,7 @@ Properties: TypeAlias = FeatureProperties | ImageProperties | BoundingBoxPropert
 
 @dataclass(frozen=True)
 class Content(Table):
-    """What kind of data a tensor holds."""
+    """Kind of data in a tensor."""
 
     properties: Properties = field(
         metadata={
@@ -154,7 +154,7 @@ class Content(Table):
 
 @dataclass(frozen=True)
 class NormalizationOptions(Table):
-    """Float inputs are (value - mean) / std of what the camera gives."""
+    """Normalization of float inputs: (pixel - mean) / std."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -162,7 +162,7 @@ class NormalizationOptions(Table):
 
 @dataclass(frozen=True)
 class ScoreThresholdingOptions(Table):
-    """Scores below the threshold are not in the output."""
+    """Score threshold of the outputs."""
 
     global_score_threshold: float
 
@@ -202,7 +202,7 @@ class SubGraphMetadata(Table):
 
 @dataclass(frozen=True)
 class ModelMetadata(Table):
-    """The whole: what the model is, and its one subgraph."""
+    """Metadata of a model with one subgraph."""
 
     name: str
     description: str
@@ -214,7 +214,7 @@ class ModelMetadata(Table):
     min_parser_version: str = "1.0.0"
 
     def pack(self) -> bytes:
-        """The metadata as a flatbuffer, for the buffer named `TFLITE_METADATA` of a model."""
+        """Return the metadata as a flatbuffer, for the buffer `TFLITE_METADATA` of a model."""
         import flatbuffers
 
         builder = flatbuffers.Builder(1024)

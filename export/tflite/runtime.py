@@ -1,4 +1,4 @@
-"""Runs a `.tflite` file with LiteRT; TensorFlow is not imported."""
+"""LiteRT runtime of `.tflite` files; it does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from tfyolo.export.runtime.inspection import Inspection
 from tfyolo.export.tflite.inspection import inspect_flatbuffer
 from tfyolo.export.tflite.vetting.check import check_model
 from tfyolo.inputs import MODEL, read_input
+from tfyolo.models.network import IMAGES
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights.keras_file import contract_in
 
 
 class LiteRtRuntime(Runtime):
-    """A `.tflite` file that `tfyolo export` wrote.
+    """LiteRT runtime of a `.tflite` file that `tfyolo export` wrote.
 
-    An interpreter keeps its tensors between calls, so that each concurrent call has one of its own.
+    Each concurrent call uses a separate interpreter, since an interpreter keeps its tensors between calls.
 
     Args:
-        path: the file.
-        threads: of the CPU; as many as there are cores, up to four, by default.
+        path: the file. It is verified before LiteRT loads it.
+        threads: number of CPU threads; defaults to the number of cores, up to four.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's: it is verified before LiteRT sees it.
+        TfyoloError: the file is damaged, or was not exported by tfyolo.
     """
 
     sharing = Sharing.EACH
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        # Interpreters that are made later run what was verified, whatever has become of the file.
+        # Later interpreters use this content: the file may be replaced after it was verified.
         self._content, self.path = read_input(path, MODEL), path
         self.contract = contract_in(self._content, path)
         self.input_hw = self.contract.image_size
@@ -44,12 +45,12 @@ class LiteRtRuntime(Runtime):
         self._start()
 
     def _prepare(self) -> None:
-        """What subclasses need before the first session is opened."""
+        """Prepare the first session: a hook for subclasses."""
 
     def _open(self) -> Any:
         try:
             runner = self._runner()
-            image = runner.get_input_details()["images"]
+            image = runner.get_input_details()[IMAGES]
             self._details = runner.get_output_details()
         except TfyoloError:
             raise
@@ -57,21 +58,21 @@ class LiteRtRuntime(Runtime):
             raise self._unreadable((str(error).splitlines() or [type(error).__name__])[0][:200]) from error
         if tuple(image["shape"]) != (1, *self.contract.image_size, 3):
             raise TfyoloError(
-                f"its input is {tuple(image['shape'])}, not what its tfyolo.json says", path=self.path
+                f"its input is {tuple(image['shape'])}, which differs from its tfyolo.json", path=self.path
             )
         check_outputs(self._details, self.contract, self.path)
         self._uint8 = image["dtype"] == np.uint8
         return runner
 
     def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
-        found = session(images=pixels_of(images, self._uint8))
-        return {name: _float(x, self._details[name]["quantization"]) for name, x in found.items()}
+        outputs = session(**{IMAGES: pixels_of(images, self._uint8)})
+        return {name: _dequantize(x, self._details[name]["quantization"]) for name, x in outputs.items()}
 
     def _runner(self) -> Any:
-        """What runs the graph by signature name, in an interpreter of its own."""
+        """Return the signature runner of a new interpreter."""
         from ai_edge_litert.interpreter import Interpreter
 
-        with hidden_stderr():  # it tells which delegate it made
+        with hidden_stderr():  # it logs which delegate it creates
             interpreter = Interpreter(model_content=self._content, num_threads=self._threads)
             interpreter.allocate_tensors()
         return interpreter.get_signature_runner()
@@ -80,8 +81,8 @@ class LiteRtRuntime(Runtime):
         return TfyoloError(f"LiteRT cannot read it: {reason}", path=self.path, fix="export it again")
 
 
-def _float(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:
-    """An output as numbers; raw integer heads come with a scale."""
+def _dequantize(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:
+    """Return an output as numbers: int8 logits are dequantized."""
     if values.dtype != np.int8:
         return values
     scale, zero = quantization
@@ -89,5 +90,5 @@ def _float(values: np.ndarray, quantization: tuple[float, int]) -> np.ndarray:
 
 
 def inspect(path: Path) -> Inspection:
-    """What a `.tflite` file holds; see `inspect_flatbuffer`."""
+    """Return the `Inspection` of a `.tflite` file; see `inspect_flatbuffer`."""
     return inspect_flatbuffer(path)

@@ -1,4 +1,4 @@
-"""TensorFlow Lite: one file with graph, NMS, class names and contract, for LiteRT on any device."""
+"""Exporter of TensorFlow Lite files: graph, NMS, class names and contract in one file, for LiteRT."""
 
 from __future__ import annotations
 
@@ -21,14 +21,25 @@ from tfyolo.models.outputs import known_outputs, raw_outputs
 
 
 def export(job: ExportJob, path: Path) -> None:
-    """Write a `.tflite` file of any precision."""
+    """Write a `.tflite` file.
+
+    Args:
+        job: the model and its export options, of any precision.
+        path: file to write.
+    """
     data = packed(job, "tflite")
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
 
 def packed(job: ExportJob, format_name: str, **note: Any) -> bytes:
-    """A model with metadata, labels and contract, whose `export` has `note`, too."""
+    """Return the content of a model file with metadata, class names and contract.
+
+    Args:
+        job: the model and its export options.
+        format_name: name of the format in the contract.
+        note: further entries of the contract's `export`.
+    """
     model = convert(job)
     contract = job.exported_contract(format_name, **note)
     describe(model, contract)
@@ -36,12 +47,18 @@ def packed(job: ExportJob, format_name: str, **note: Any) -> bytes:
 
 
 def convert(job: ExportJob) -> Any:
-    """The bare flatbuffer, as an object; its outputs in the order of `known_outputs`.
+    """Convert a model to a flatbuffer without metadata.
 
-    An integer network is converted alone, and followed by its decoding in float (flatbuffer.join).
+    An integer network is converted by itself and joined with its decoding in float; see flatbuffer.join.
+
+    Args:
+        job: the model and its export options.
+
+    Returns:
+        The model as an object of TensorFlow's flatbuffer_utils; its outputs in the order of `known_outputs`.
 
     Raises:
-        TfyoloError: int16x8 without images.
+        TfyoloError: the precision is int16x8, and there are no calibration images.
     """
     if job.options.precision not in _INTEGER:
         model = read(_convert(job.module(), job))
@@ -55,13 +72,13 @@ def convert(job: ExportJob) -> Any:
 
 
 def _network(job: ExportJob) -> bytes:
-    """The integer network with raw heads."""
+    """Return the integer network with raw heads as a model file."""
     raw = job.with_options(nms="raw")
     return job.cached("network.tflite", lambda: _convert(raw.module(), raw))
 
 
 def _heads(network: Any, contract: Contract) -> list[list[tuple[str, tuple[int, ...]]]]:
-    """Per scale the name and the shape of each raw head of a converted network."""
+    """Return per scale the name and the shape of each raw head of a converted network."""
     shapes = {
         x.name.decode(): tuple(map(int, network.subgraphs[0].tensors[x.tensorIndex].shape))
         for x in network.signatureDefs[0].outputs
@@ -70,7 +87,8 @@ def _heads(network: Any, contract: Contract) -> list[list[tuple[str, tuple[int, 
 
 
 def _convert(module: Any, job: ExportJob) -> bytes:
-    # PostProcess survives only this way: converting the function itself folds it into an empty file.
+    """Run the converter on a module; return the model file."""
+    # The converter keeps TFLite_Detection_PostProcess only if it starts from a SavedModel.
     with scratch() as folder:
         saved_model.save(module, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
@@ -89,7 +107,7 @@ def _dynamic(converter: Any, job: ExportJob) -> None:
 
 
 def _int8(converter: Any, job: ExportJob) -> None:
-    # The graph's fake-quantization operations say all scales: no images are needed here.
+    # All scales follow from the fake-quantization operations of the graph, without calibration images.
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.inference_input_type = tf.uint8
     converter.inference_output_type = tf.int8
@@ -97,7 +115,7 @@ def _int8(converter: Any, job: ExportJob) -> None:
 
 def _int16x8(converter: Any, job: ExportJob) -> None:
     if job.calibration_images is None:
-        raise TfyoloError("int16x8 needs images to measure ranges on", fix="pass --data")
+        raise TfyoloError("int16x8 needs calibration images", fix="pass --data")
 
     def images() -> Iterator[list[np.ndarray]]:
         for image in job.calibration_images:

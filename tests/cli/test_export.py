@@ -36,7 +36,7 @@ def test_output_stands_beside_the_weights(tiny_keras, capsys):
     ("words", "message"),
     [
         (["--include", "onnx9"], "unknown format `onnx9`"),
-        (["--include", "tflite", "--nms", "combined"], "TensorFlow Lite cannot hold --nms combined"),
+        (["--include", "tflite", "--nms", "combined"], "TensorFlow Lite does not support --nms combined"),
         (["--img", "33"], "no multiple of the stride 32"),
         (["--img", "0"], "--img takes one"),
         (["--conf-thres", "1.5"], "within 0 and 1"),

@@ -104,7 +104,7 @@ def test_names_cannot_control_the_terminal(tiny_keras, tmp_path, capsys):
         ("broken.tflite", b"nothing" * 100, "no tfyolo model"),
         ("broken.keras", b"", "no tfyolo model"),
         ("broken.pt", b"PK\3\4" + b"nothing" * 100, "broken.pt"),
-        ("letter.txt", b"Dear", "no model file that tfyolo knows"),
+        ("letter.txt", b"Dear", "not a model file of a known format"),
     ],
 )
 def test_what_cannot_be_inspected_is_one_sentence(tmp_path, capsys, name, data, message):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.quantization.conftest import IMAGE_HW, cell_images
-from tfyolo.export.graph.nodes import Rounding, run_network
+from tfyolo.export.graph.nodes import FakeQuantization, run_network
 from tfyolo.models.network import IMAGES
 from tfyolo.models.quantization import KEEPS_SCALE, range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -26,7 +26,7 @@ def fidelity(cells, network, spec):
     measured = DetectorFidelity(cells.contract)
     pairs = zip(
         heads(cells.exact, cells.images),
-        heads(network, cells.images, Rounding(network, spec)),
+        heads(network, cells.images, FakeQuantization(network, spec)),
         strict=True,
     )
     for exact, rounded in pairs:
@@ -75,7 +75,7 @@ def test_what_is_kept_in_float_is_not_rounded(cells_int8):
     )
     image = cells_int8.images[:1]
     seen = {}
-    run_network(network, image / np.float32(255), Rounding(network, spec), seen.__setitem__)
+    run_network(network, image / np.float32(255), FakeQuantization(network, spec), seen.__setitem__)
     values = seen["model.24.m.0.box"].numpy().ravel()
     assert len(np.unique(values)) > 256
     assert len(np.unique(seen["model.17.cv3.act"].numpy())) <= 256
@@ -104,7 +104,7 @@ def test_integer_file_computes_what_the_graph_says(cells_int8, tmp_path):
     scales = {name: detail["quantization"][0] for name, detail in run.get_output_details().items()}
     image = cells_int8.images[:1]
     outputs = run(images=image)
-    graph = heads(cells_int8.network, image, Rounding(cells_int8.network, cells_int8.spec))[0]
+    graph = heads(cells_int8.network, image, FakeQuantization(cells_int8.network, cells_int8.spec))[0]
     for i, parts in enumerate(graph):
         for name, expected in zip(("box", "objectness", "classes"), parts, strict=True):
             zero = run.get_output_details()[f"{name}_{i}"]["quantization"][1]
@@ -129,7 +129,9 @@ def test_quantization_is_saved_with_the_model(cells_int8, tmp_path):
     again = Network.of(model, contract.spec)
     for name, weights in cells_int8.network.weights.items():
         np.testing.assert_allclose(again.weights[name].kernel, weights.kernel, rtol=1e-5, atol=1e-7)
-    before, after = (run_network(n, image, Rounding(n, cells_int8.spec)) for n in (cells_int8.network, again))
+    before, after = (
+        run_network(n, image, FakeQuantization(n, cells_int8.spec)) for n in (cells_int8.network, again)
+    )
     for a, b in zip(before, after, strict=True):
         for x, y in zip(a, b, strict=True):
             assert np.mean(np.abs(x - y) > 1e-6) < 0.01

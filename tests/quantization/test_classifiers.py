@@ -11,7 +11,7 @@ import tensorflow as tf
 import tfyolo
 from tests.data.classification.class_folders import class_folders
 from tfyolo.cli.main import main
-from tfyolo.export.graph.nodes import Rounding, run_network
+from tfyolo.export.graph.nodes import FakeQuantization, run_network
 from tfyolo.models.build import NORMALIZE
 from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
@@ -59,7 +59,7 @@ def quantized(model, colors):
 def test_twin_rounds_as_the_exported_graph(quantized):
     _, network, spec, _, images = quantized
     batch = images / np.float32(255)
-    ((expected,),) = run_network(network, batch, Rounding(network, spec))
+    ((expected,),) = run_network(network, batch, FakeQuantization(network, spec))
     low, high = spec.ranges[network.heads[0][0]]
     found = QatModel(network, spec, (32, 32)).model(batch, training=False)
     assert np.abs(found - expected).max() < 3 * (high - low) / 255

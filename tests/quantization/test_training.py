@@ -12,7 +12,7 @@ from tfyolo.data import synthetic as datasets
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.evaluation.validator import validate
-from tfyolo.export.graph.nodes import Rounding, fake_quantize, run_network
+from tfyolo.export.graph.nodes import FakeQuantization, fake_quantize, run_network
 from tfyolo.inference.load import load_predictor
 from tfyolo.models.network import IMAGES, Network
 from tfyolo.models.quantization import range_names
@@ -50,7 +50,7 @@ def test_twin_rounds_as_the_exported_graph(cells_int8):
     twin = QatModel(network, spec, (160, 160))
     images = cells_int8.images[:1] / np.float32(255)
     values = {IMAGES: images}
-    run_network(network, images, Rounding(network, spec), values.__setitem__)
+    run_network(network, images, FakeQuantization(network, spec), values.__setitem__)
     owner = range_names(network)
     for node in network.nodes:
         low, high = spec.ranges[owner[node.name]]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.graph.nodes import NoRounding, activate, fake_quantize, run_network, run_node
+from tfyolo.export.graph.nodes import NoQuantization, activate, fake_quantize, run_network, run_node
 from tfyolo.models.network import IMAGES, Network, Node, Weights
 from tfyolo.models.quantization import (
     KEEPS_SCALE,
@@ -135,7 +135,9 @@ class _Walk:
     ) -> tuple[np.ndarray, tuple[float, float]]:
         """A node's output for all images, before it is rounded, with its smallest and largest value."""
         outputs, low, high = [], 0.0, 0.0
-        rounding = NoRounding() if tensors is self.exact or self.skip(node.name) else _IntegerSigmoid()
+        rounding = (
+            NoQuantization() if tensors is self.exact or self.skip(node.name) else _FakeQuantizedSigmoid()
+        )
         for start in range(0, len(self.attention), BATCH):
             xs = [tf.cast(tensors[name][start : start + BATCH], tf.float32) for name in node.inputs]
             x = run_node(network, node, xs, rounding)
@@ -178,7 +180,7 @@ class _Walk:
         return reconstruct(inputs, outputs, kernel, bounds)
 
 
-class _IntegerSigmoid(NoRounding):
+class _FakeQuantizedSigmoid(NoQuantization):
     """Only the sigmoid inside an activation is rounded; the walk itself rounds tensors and weights."""
 
     def sigmoid(self, x: Any, name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.graph.nodes import Rounding, run_network
+from tfyolo.export.graph.nodes import FakeQuantization, run_network
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
@@ -133,7 +133,7 @@ def _noise(
             error = x - values[name]
             found[name] = tf.stack([tf.reduce_sum(values[name] ** 2), tf.reduce_sum(error**2)])
 
-        run_network(network, batch, Rounding(network, spec), compare)
+        run_network(network, batch, FakeQuantization(network, spec), compare)
         return tf.stack([found[name] for name in names])
 
     total = np.zeros((len(names), 2))
@@ -166,7 +166,7 @@ def _with_float(network: Network, exact: Network, names: Sequence[str]) -> Netwo
 def _heads(
     network: Network, spec: QuantizationSpec | None, images: np.ndarray, label: str, progress: Progress
 ) -> list[Heads]:
-    rounding = None if spec is None else Rounding(network, spec)
+    rounding = None if spec is None else FakeQuantization(network, spec)
     forward = tf.function(
         lambda batch: run_network(network, tf.cast(batch, tf.float32) / 255.0, rounding), autograph=False
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.graph.nodes import KINDS, NoRounding, convolve, fake_quantize
+from tfyolo.export.graph.nodes import KINDS, NoQuantization, convolve, fake_quantize
 from tfyolo.libraries import require
 from tfyolo.models.build import NORMALIZE
 from tfyolo.models.network import IMAGES, Network, Node, Weights
@@ -31,7 +31,7 @@ _tfq = tfmot.quantization.keras
 LEVELS = 255
 
 
-class _SigmoidRounding(NoRounding):
+class _FakeQuantizedSigmoid(NoQuantization):
     """Inside a layer only the sigmoid is rounded: TFMOT's quantizers do the rest."""
 
     def sigmoid(self, x: Any, name: str) -> Any:
@@ -54,7 +54,7 @@ class NodeLayer(tf_keras.layers.Layer):
         """One tensor or several to one."""
         node = _node(self.node)
         xs = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-        rounding = NoRounding() if self.exact else _SigmoidRounding()
+        rounding = NoQuantization() if self.exact else _FakeQuantizedSigmoid()
         return KINDS[node.kind](_NO_WEIGHTS, node, xs, rounding)
 
     def get_config(self) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import math
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.edgetpu.entry import CUSTOM_OPERATOR
 from tfyolo.export.tflite.vetting.arithmetic import ARITHMETIC
-from tfyolo.export.tflite.vetting.data_movement import DATA_MOVEMENT, EDGE_TPU
+from tfyolo.export.tflite.vetting.data_movement import DATA_MOVEMENT
 from tfyolo.export.tflite.vetting.graph import Graph, Operator, read_graph
 from tfyolo.export.tflite.vetting.reader import DamagedError
 from tfyolo.export.tflite.vetting.rules import QUANTIZED_TYPES, OperatorRule
@@ -90,7 +91,7 @@ def _check_operator(operator: Operator) -> float:
             raise DamagedError(f"tensor {tensor.index} is empty")
         if tensor is None or tensor.dtype not in QUANTIZED_TYPES:
             continue
-        if len(tensor.scales) != 1 and i not in rule.per_channel_inputs and operator.name != EDGE_TPU:
+        if len(tensor.scales) != 1 and i not in rule.per_channel_inputs and operator.name != CUSTOM_OPERATOR:
             raise DamagedError(f"tensor {tensor.index} has {len(tensor.scales)} scales, not one")
     shapes = rule.infer_shapes(operator)
     for tensor, shape in zip(operator.outputs, shapes, strict=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tfyolo.export.edgetpu.entry import CUSTOM_OPERATOR
+from tfyolo.export.tflite.entry import POSTPROCESS
 from tfyolo.export.tflite.vetting.flexbuffer import read_map
 from tfyolo.export.tflite.vetting.graph import Operator
 from tfyolo.export.tflite.vetting.rules import (
@@ -28,8 +30,6 @@ from tfyolo.export.tflite.vetting.rules import (
 
 _ALL_TYPES = (*ACTIVATION_TYPES, "int32", "int64", "bool")
 _MAX_INT32 = 2**31 - 1
-EDGE_TPU = "edgetpu-custom-op"
-POSTPROCESS = "TFLite_Detection_PostProcess"
 
 
 def _same_type_shape(op: Operator, *indices: int) -> Shape:
@@ -377,6 +377,6 @@ DATA_MOVEMENT: dict[str, OperatorRule] = {
         multiplications=_nms_multiplications,
     ),
     POSTPROCESS: OperatorRule(_infer_detection_postprocess, (3, 3), 4, multiplications=_nms_multiplications),
-    EDGE_TPU: OperatorRule(_infer_edge_tpu, (1, 1000), 0),
+    CUSTOM_OPERATOR: OperatorRule(_infer_edge_tpu, (1, 1000), 0),
 }
 """Rules by the operator names of schema.fbs; custom operators by their custom code."""

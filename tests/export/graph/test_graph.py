@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.shared import SHARED, needs_shared
-from tfyolo.export.graph.module import Cells, DetectionModule
+from tfyolo.export.graph.module import AnchorGrid, DetectionModule
 from tfyolo.export.graph.nms import NMS, ClassGrid, to_corners
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.runtime.base import from_signature
@@ -60,7 +60,7 @@ def assert_same(found: Detections, expected: Detections) -> None:
 
 def test_cells_decode_as_numpy_does():
     heads = random_heads(4, seed=0)
-    cells = Cells(contract(4), IMAGE_HW)
+    cells = AnchorGrid(contract(4), IMAGE_HW)
     box = np.concatenate([head.reshape(-1, 9)[:, :4] for head in heads])
     corners = to_corners(cells.decode(tf.constant(box), tf.constant(cells.table))).numpy()
     in_pixels = corners[:, [1, 0, 3, 2]] * np.float32([96, 64, 96, 64])
@@ -78,7 +78,7 @@ def test_without_suppression_all_boxes_come_out(kind):
 
 @pytest.mark.parametrize("classes", [1, 2, 4, 5, 80, 91, 1000])
 def test_class_grid_returns_every_class(classes):
-    grid = ClassGrid(classes, largest=2.3)
+    grid = ClassGrid(classes, max_size=2.3)
     indices = np.arange(classes, dtype=np.float32)
     shift = grid.shift(tf.constant(indices)).numpy()
     for center in (-0.1, 0.0, 0.5, 1.0, 1.1):
@@ -89,7 +89,7 @@ def test_class_grid_returns_every_class(classes):
 
 
 def test_class_grid_keeps_neighbors_apart():
-    grid = ClassGrid(9, largest=2.3)
+    grid = ClassGrid(9, max_size=2.3)
     shift = grid.shift(tf.range(9, dtype=tf.float32)).numpy()
     distance = np.abs(shift[:, None] - shift[None]).max(-1)
     # Two of the largest boxes, one at either end of the image, must not touch.

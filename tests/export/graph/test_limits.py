@@ -3,7 +3,7 @@
 import pytest
 
 from tfyolo.export.graph.limits import ineffective_options_note
-from tfyolo.export.graph.nms import MATRIX
+from tfyolo.export.graph.nms import MIN_COMPARED
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
@@ -30,8 +30,8 @@ def stated(nms: str, **settings: object) -> dict:
     [
         ("builtin", {}, 1000),
         ("builtin", {"candidates": 9000}, ANCHORS),
-        ("tensor", {}, MATRIX),
-        ("tensor", {"candidates": ANCHORS}, MATRIX),
+        ("tensor", {}, MIN_COMPARED),
+        ("tensor", {"candidates": ANCHORS}, MIN_COMPARED),
         ("tensor", {"candidates": 300}, 300),
         ("tensor", {"candidates": ANCHORS, "max_detections": 300}, 900),
         (

@@ -115,11 +115,11 @@ def test_half_is_half_the_size_and_nearly_equal(export, expected):
 
 @needs_node
 def test_int8_computes_with_the_rounded_kernels(eighth):
-    from tfyolo.export.graph.nodes import Rounding, run_network
+    from tfyolo.export.graph.nodes import FakeQuantization, run_network
 
     request, folder = eighth
     network, contract = request.network, request.contract
-    rounding = Rounding(network, contract.quantization)
+    rounding = FakeQuantization(network, contract.quantization)
     rounded = {
         node.layer: network.weights[node.layer]._replace(
             kernel=rounding.kernel(network.weights[node.layer].kernel, node).numpy()
