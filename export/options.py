@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass, field
-from typing import Any
 
 from tfyolo.export.graph.options import GraphNmsOptions
 
@@ -43,10 +41,3 @@ class ExportOptions:
     opset: int = 17
     simplify: bool = True
     calibrator: str = "tfyolo"
-
-
-def __getattr__(name: str) -> Any:
-    """Find `ExportRequest` and `export_model` of earlier releases here, where they were defined."""
-    if name in ("ExportRequest", "export_model"):
-        return getattr(importlib.import_module("tfyolo.export.deprecated"), name)
-    raise AttributeError(f"module `{__name__}` has no attribute `{name}`")

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     )
     from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
     from tfyolo.evaluation.validator import validate
-    from tfyolo.export.graph.nms import GraphNmsOptions
-    from tfyolo.export.options import ExportRequest, export_model
+    from tfyolo.export.graph.options import GraphNmsOptions
+    from tfyolo.export.options import ExportOptions
     from tfyolo.inference.classification import Classification
     from tfyolo.inference.nms import NmsOptions
     from tfyolo.inference.results import Result
@@ -65,8 +65,8 @@ _PUBLIC = {
     "ClassifyResult": "tfyolo.training.classify.train",
     "ClassifierValOptions": "tfyolo.evaluation.classification",
     "Detector": "tfyolo.api.detector",
-    "ExportRequest": "tfyolo.export.options",
-    "GraphNmsOptions": "tfyolo.export.graph.nms",
+    "ExportOptions": "tfyolo.export.options",
+    "GraphNmsOptions": "tfyolo.export.graph.options",
     "Metrics": "tfyolo.evaluation.detection_metrics",
     "NmsOptions": "tfyolo.inference.nms",
     "QatOptions": "tfyolo.quantization.qat_options",
@@ -80,7 +80,6 @@ _PUBLIC = {
     "backbone": "tfyolo.api.backbone",
     "build_model": "tfyolo.models.build",
     "create": "tfyolo.api.load",
-    "export_model": "tfyolo.export.options",
     "list_models": "tfyolo.models.registry",
     "load": "tfyolo.api.load",
     "load_spec": "tfyolo.models.registry",
@@ -97,6 +96,11 @@ _PUBLIC = {
 # Names of earlier releases, which work for one more release with a DeprecationWarning:
 # old name -> (what to write instead, where the object is: "module" for a module, or "module:name").
 _RENAMED = {
+    "ExportRequest": (
+        "`Detector.export`, whose arguments are the fields of `tfyolo.ExportOptions`",
+        "tfyolo.export.deprecated:ExportRequest",
+    ),
+    "export_model": ("`Detector.export`", "tfyolo.export.deprecated:export_model"),
     "ClassifyValOptions": (
         "`tfyolo.ClassifierValOptions`",
         "tfyolo.evaluation.classification:ClassifierValOptions",
@@ -114,7 +118,7 @@ __all__ = [
     "ClassifyOptions",
     "ClassifyResult",
     "Detector",
-    "ExportRequest",
+    "ExportOptions",
     "GraphNmsOptions",
     "Metrics",
     "NmsOptions",
@@ -130,7 +134,6 @@ __all__ = [
     "backbone",
     "build_model",
     "create",
-    "export_model",
     "list_models",
     "load",
     "load_spec",
