@@ -179,7 +179,7 @@ def test_names_stay_inside_their_quotes():
 def test_a_name_of_a_file_stays_in_its_comment():
     path = Path('a\nimport os"b.tflite')
     code = client(path, "tflite", inspection("suppressed", "uint8"), find_language("python"))
-    assert code.startswith('# a\\nimport os"b.tflite: detector of 3 classes')
+    assert code.startswith('# a\\nimport os"b.tflite: detector with 3 classes')
     strings = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
     assert path.name in strings
 

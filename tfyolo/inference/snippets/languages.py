@@ -1,4 +1,4 @@
-"""The languages of snippets: how each writes text and lists, and which formats it has a client for."""
+"""Languages of generated clients: how each writes strings and lists, and which formats it supports."""
 
 from __future__ import annotations
 
@@ -8,23 +8,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Language:
-    """One language; its template is `<name>.txt` beside this module."""
+    """A language that clients can be generated in; its template is `<name>.txt` in this folder.
+
+    Attributes:
+        name: value of `--snippet`.
+        formats: export formats that it supports; names of entries of `tfyolo.export.registry`.
+        comment: start of a comment line.
+        escape: converts a code point to an escape sequence for string literals.
+        brackets: opening and closing bracket of a list literal.
+        special: characters to escape in string literals, in addition to quotes and backslashes.
+    """
 
     name: str
-    """What the user types after --snippet."""
     formats: tuple[str, ...]
-    """Of `tfyolo.export.registry`."""
     comment: str
-    """How a line of comment begins."""
     escape: Callable[[int], str]
-    """A character by its code, inside quotes."""
     brackets: tuple[str, str] = ("[", "]")
-    """Around the items of a list."""
     special: str = ""
-    """Characters that mean something inside quotes, beside quotes and backslashes."""
 
     def text(self, value: str) -> str:
-        """A string literal; names come from model files, and must not end the literal or act on a terminal.
+        """Return a string literal.
+
+        Class names come from untrusted model files, so everything that could end the literal or control a
+        terminal is escaped.
+
+        Args:
+            value: text.
+
+        Returns:
+            The literal, with quotes.
 
         Example:
             >>> print(find_language("kotlin").text('a "$b"'))
@@ -39,7 +51,20 @@ class Language:
         return f'"{"".join(parts)}"'
 
     def list(self, values: tuple[str, ...], indent: str = "    ", width: int = 96) -> str:
-        """A list of string literals: on one line if it fits, else on lines of `width` columns."""
+        """Return a list of string literals.
+
+        Args:
+            values: texts.
+            indent: indentation of the lines.
+            width: maximum number of columns, if the list does not fit on one line.
+
+        Returns:
+            The list as source code.
+
+        Example:
+            >>> find_language("js").list(("cat", "dog"))
+            '["cat", "dog"]'
+        """
         items = [self.text(value) for value in values]
         opening, closing = self.brackets
         if sum(map(len, items)) + 2 * len(items) < 60:
@@ -54,12 +79,13 @@ class Language:
 
 
 def _utf16(code: int) -> str:
-    """Units of UTF-16, as Java counts characters."""
+    """Return escape sequences of the UTF-16 code units, as Kotlin and Java need them."""
     units = [code] if code < 0x10000 else [0xD800 + (code - 0x10000 >> 10), 0xDC00 + (code - 0x10000 & 0x3FF)]
     return "".join(f"\\u{unit:04x}" for unit in units)
 
 
 def _braces(code: int) -> str:
+    """Return the escape sequence of a code point in JavaScript and Swift."""
     return f"\\u{{{code:x}}}"
 
 
@@ -72,5 +98,19 @@ LANGUAGES: tuple[Language, ...] = (
 
 
 def find_language(name: str) -> Language:
-    """The entry of a name."""
+    """Return the entry of `LANGUAGES` with this name.
+
+    Args:
+        name: such as "python".
+
+    Returns:
+        The entry.
+
+    Raises:
+        StopIteration: if there is none.
+
+    Example:
+        >>> find_language("kotlin").formats
+        ('tflite',)
+    """
     return next(entry for entry in LANGUAGES if entry.name == name)

@@ -1,7 +1,7 @@
-"""Writes a client of one exported file: the template of a language, filled with what the file holds.
+"""Generates a client for one exported file from the template of a language.
 
-A template consists of blocks. A line `@@ word word` begins one, which is left out unless all words hold of
-the file: its format, task, kind of outputs and type of input (`_words`). `{{name}}` is replaced by a value.
+A template consists of blocks. A line `@@ word word` starts a block that is only used if all words describe
+the file: its format, task, kind of outputs and input type (`_words`). `{{name}}` is replaced by a value.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from tfyolo.models.outputs import BOXES, DETECTIONS, PROBABILITIES
 from tfyolo.text import printable
 
 _KINDS = {DETECTIONS: "suppressed", BOXES: "boxes", (PROBABILITIES,): "probabilities"}
-"""What a file's outputs are called in templates."""
+"""Names of the kinds of outputs in templates."""
 _READABLE = ("uint8", "float32")
-"""Types of numbers that clients write and read."""
+"""Data types that clients support."""
 
 
 def snippet(path: Path, language: str) -> str:
-    """A complete client of an exported file, without tfyolo.
+    """Generate a complete client for an exported file, which does not need tfyolo.
 
     Args:
-        path: `.tflite`, `.onnx` or TF.js folder.
-        language: name of an entry of `LANGUAGES`.
+        path: a `.tflite` file, `.onnx` file or TF.js folder.
+        language: name of an entry of `LANGUAGES`, such as "python".
 
     Returns:
-        Source code with the file's size, types, names and thresholds.
+        Source code that contains the file's image size, data types, class names and thresholds.
 
     Raises:
-        TfyoloError: the language has no client for the format, or for these outputs.
+        TfyoloError: if there is no client for this format in this language, or for the file's outputs.
 
     Example:
         >>> print(snippet(Path("best.tflite"), "python"))  # doctest: +SKIP
-        # best.tflite: detector of 3 classes, int8, tfyolo 0.1.0
+        # best.tflite: detector with 3 classes, int8, tfyolo 0.1.0
         ...
     """
     from tfyolo.export.registry import format_of
@@ -50,16 +50,19 @@ def snippet(path: Path, language: str) -> str:
 
 
 def client(path: Path, format_name: str, found: Inspection, chosen: Language) -> str:
-    """A client of a file that was looked into; see `snippet`.
+    """Generate a client for an inspected file; see `snippet`.
 
     Args:
-        path: of the file, whose name the client opens.
-        format_name: one that the language has a client for.
-        found: what the file holds.
+        path: path of the file; the client opens its name.
+        format_name: format of the file, one of `chosen.formats`.
+        found: result of `inspect_file`.
         chosen: entry of `LANGUAGES`.
 
+            Returns:
+        Source code.
+
     Raises:
-        TfyoloError: the language has no client for these outputs.
+        TfyoloError: if there is no client for the file's outputs.
     """
     words = _words(path, format_name, found)
     template = files(__package__).joinpath(f"{chosen.name}.txt").read_text("utf-8")
@@ -79,20 +82,22 @@ def _no_client(path: Path, name: str, label: str, language: Language) -> TfyoloE
 
 
 def _words(path: Path, format_name: str, found: Inspection) -> set[str]:
-    """What holds of a file."""
+    """Return the words that describe a file in templates: format, task, kind of outputs, input type."""
     names = tuple(tensor.name for tensor in found.outputs)
     kind = _KINDS.get(names)
     if kind is None:
         flags = "--nms none" if found.contract.task == "classify" else "--nms none, or with NMS inside"
         raise TfyoloError(
-            "its outputs are raw logits, which a client would have to decode",
+            "its outputs are raw logits, which generated clients cannot decode",
             path=path,
             fix=f"export it with {flags}",
         )
     types = [*_types(found.inputs), *_types(found.outputs)]
-    if wrong := [dtype for dtype in types if dtype not in _READABLE]:
+    if unsupported := [dtype for dtype in types if dtype not in _READABLE]:
         raise TfyoloError(
-            f"no client reads or writes {wrong[0]}", path=path, fix="export it in another precision"
+            f"generated clients do not support {unsupported[0]}",
+            path=path,
+            fix="export it in another precision",
         )
     return {format_name, found.contract.task, kind, found.inputs[0].dtype}
 
@@ -102,18 +107,18 @@ def _types(tensors: tuple[TensorInfo, ...]) -> list[str]:
 
 
 def _blocks(template: str, words: set[str]) -> str:
-    """The lines of the blocks that hold."""
-    lines, holds = [], True
+    """Return the lines of the blocks whose words all describe the file."""
+    lines, included = [], True
     for line in template.splitlines():
         if line.startswith("@@"):
-            holds = words.issuperset(line[2:].split())
-        elif holds:
+            included = words.issuperset(line[2:].split())
+        elif included:
             lines.append(line)
     return "\n".join(lines)
 
 
 def _values(path: Path, found: Inspection, language: Language) -> dict[str, str]:
-    """What templates name."""
+    """Return the values that templates refer to, by name."""
     contract = found.contract
     height, width = contract.image_size
     options = NmsOptions()
@@ -127,17 +132,17 @@ def _values(path: Path, found: Inspection, language: Language) -> dict[str, str]
         "width": str(width),
         "confidence": str(options.confidence),
         "iou": str(options.iou),
-        "most": str(options.max_detections),
+        "max_detections": str(options.max_detections),
     }
 
 
 def _about(path: Path, found: Inspection) -> list[str]:
-    """What the file is, line by line."""
+    """Return the lines of the header comment: the file, its inputs, outputs and thresholds."""
     contract = found.contract
-    what = "classifier" if contract.task == "classify" else "detector"
+    task = "classifier" if contract.task == "classify" else "detector"
     classes = f"{len(contract.names)} class{'es' * (len(contract.names) > 1)}"
     lines = [
-        f"{path.name}: {what} of {classes}, {found.precision}, tfyolo {contract.version}",
+        f"{path.name}: {task} with {classes}, {found.precision}, tfyolo {contract.version}",
         *(f"in:  {_tensor(tensor)}" for tensor in found.inputs),
         *(f"out: {_tensor(tensor)}" for tensor in found.outputs),
     ]
