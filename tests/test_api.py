@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import tfyolo
+from tests.cli.test_benchmark import WorkerHere
 from tests.data.classification.class_folders import class_folders
 from tests.small import rescaled
 from tfyolo.api.python_errors import ARGUMENTS, in_python
@@ -149,7 +150,8 @@ def test_names_from_files_cannot_rewrite_the_terminal():
 
 def test_export_writes_what_export_model_writes(micro, tmp_path):
     settings = {"confidence": 0.3, "iou": 0.6, "max_detections": 20}
-    path = micro.export("tflite", output=tmp_path / "a", nms="builtin", **settings)
+    arguments = {"confidence": 0.3, "iou_threshold": 0.6, "max_detections": 20}
+    path = micro.export("tflite", output=tmp_path / "a", nms="builtin", **arguments)
     assert path == tmp_path / "a.tflite"
     request = ExportJob(
         micro.model,
@@ -188,7 +190,9 @@ def test_evaluate_measures_what_validate_measures(cells, tmp_path):
     wanted = validate(
         tfyolo.Detector(cells.runtime, (160, 160)), MINI_DATA, ValOptions(split="test", iou=0.5)
     )
-    found = cells.evaluate("bccd-mini", "test", iou=0.5, image_size=160, folder=tmp_path, plots=False)
+    found = cells.evaluate(
+        "bccd-mini", "test", iou_threshold=0.5, image_size=160, folder=tmp_path, plots=False
+    )
     assert found.map50 == wanted.map50 > 0.3
     assert found.map50_95 == wanted.map50_95
     assert (tmp_path / "metrics.json").exists()
@@ -216,6 +220,54 @@ def test_fit_trains_and_holds_the_best_weights(micro, shapes, tmp_path):
     hyps = (tmp_path / "run/hyp.yaml").read_text()
     assert "lr0: 0.02\n" in hyps
     assert micro.evaluate(shapes).map50 == result.metrics.map50
+    assert result.epoch == [1, 2]
+    assert {"train/box_loss", "metrics/mAP_0.5", "val/obj_loss"} <= set(result.history)
+    assert all(len(values) == 2 for values in result.history.values())
+    assert np.isfinite(result.history["train/box_loss"]).all()
+
+
+def test_fit_resumes_an_unfinished_run(micro, shapes, tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    options = {"epochs": 2, "batch_size": 8, "plots": False, "tensorboard": False, "autoanchor": False}
+    with pytest.raises(KeyboardInterrupt):
+        micro.fit(shapes, project=tmp_path, callbacks=[Interrupt()], **options)
+    lines = []
+    result = micro.fit(resume=True, project=tmp_path, log=lines.append)
+    assert result.folder == tmp_path / "exp"
+    assert result.epoch == [1, 2]
+    assert "resumed after epoch 1 of 2" in lines
+    assert_equal_weights(micro.model, load_model(result.best)[0])
+    with pytest.raises(TfyoloError, match="no unfinished run"):
+        micro.fit(resume=True, project=tmp_path)
+    with pytest.raises(TfyoloError, match=r"`data` is missing\n.*resume=True"):
+        micro.fit(project=tmp_path)
+
+
+def test_benchmark_returns_a_row_per_file(micro, shapes, monkeypatch):
+    monkeypatch.setattr("tfyolo.benchmark.files.Worker", WorkerHere)
+    options = {"threads": 1, "rounds": 1, "runs": 1, "calibration": 4}
+    rows = micro.benchmark(shapes, ["tflite", "tflite:int8"], **options)
+    assert [(row.name, row.format, row.precision) for row in rows] == [
+        ("micro.keras", "keras", "float32"),
+        ("micro.tflite", "tflite", "float32"),
+        ("micro_int8.tflite", "tflite", "int8"),
+    ]
+    assert rows[0].map50_95 == micro.evaluate(shapes, rect=False, plots=False).map50_95
+    assert all(row.latency_ms > 0 and row.megabytes > 0 for row in rows)
+
+
+def test_summary_prints_what_the_command_counts(cells, capsys):
+    lines = []
+    cells.summary(print_fn=lines.append)
+    assert max(map(len, lines)) <= 80
+    total = sum(int(np.prod(weight.shape)) for weight in cells.model.trainable_weights)
+    assert f"{total:,}" in lines[-1]
+    cells.summary(640)
+    assert "320x320x16" in capsys.readouterr().out
 
 
 def test_quantize_calibrates_as_the_function(micro, shapes, tmp_path):
@@ -320,7 +372,7 @@ def test_wrong_options_of_fit_are_refused_before_a_folder_is_made(micro, shapes,
 
 
 def test_predictions_and_loading_are_refused_in_the_words_of_python(micro, exported):
-    with pytest.raises(TfyoloError, match="choose classes within 0 to 2"):
+    with pytest.raises(TfyoloError, match="choose class_ids within 0 to 2"):
         micro.predict(np.zeros((8, 8, 3), np.uint8), class_ids=[3])
     with pytest.raises(
         TfyoloError, match=r"leave out image_size, or export again with image_size=\(96, 64\)"
@@ -358,7 +410,7 @@ def test_every_flag_in_messages_has_its_word_in_python():
 )  # fmt: skip
 def test_a_method_has_the_arguments_and_defaults_of_its_command(command, method, not_here):
     same = {
-        "include": "formats", "img": "image_size", "conf_thres": "confidence", "iou_thres": "iou",
+        "include": "formats", "img": "image_size", "conf_thres": "confidence", "iou_thres": "iou_threshold",
         "max_det": "max_detections", "agnostic_nms": "agnostic", "task": "split", "batch": "batch_size",
         "qat_loss": "loss", "qat_lr": "learning_rate", "adam": "optimizer",
         "set": "options", "label_smoothing": "options", "noplots": "plots", "noval": "val", "nosave": "save",

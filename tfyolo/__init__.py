@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from tfyolo.api.backbone import backbone
     from tfyolo.api.classifier import Classifier
     from tfyolo.api.detector import Detector
+    from tfyolo.api.fit import FitResult
     from tfyolo.api.load import create, load
+    from tfyolo.benchmark.rows import Row as BenchmarkRow
+    from tfyolo.benchmark.run import BenchmarkOptions
     from tfyolo.data.synthetic import shapes as make_shapes
     from tfyolo.errors import TfyoloError
     from tfyolo.evaluation.classification import (
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
 # Where each public name is defined: "module", or "module:name" where it has another name there. A name is
 # imported when it is first used, so that `import tfyolo` does not import TensorFlow.
 _PUBLIC = {
+    "BenchmarkOptions": "tfyolo.benchmark.run",
+    "BenchmarkRow": "tfyolo.benchmark.rows:Row",
     "CalibrationOptions": "tfyolo.quantization.calibration",
     "Classification": "tfyolo.inference.classification",
     "ClassificationData": "tfyolo.training.classify.data",
@@ -66,6 +71,7 @@ _PUBLIC = {
     "ClassifierValOptions": "tfyolo.evaluation.classification",
     "Detector": "tfyolo.api.detector",
     "ExportOptions": "tfyolo.export.options",
+    "FitResult": "tfyolo.api.fit",
     "GraphNmsOptions": "tfyolo.export.graph.options",
     "Metrics": "tfyolo.evaluation.detection_metrics",
     "NmsOptions": "tfyolo.inference.nms",
@@ -109,6 +115,8 @@ _RENAMED = {
 }
 
 __all__ = [
+    "BenchmarkOptions",
+    "BenchmarkRow",
     "CalibrationOptions",
     "Classification",
     "ClassificationData",
@@ -119,6 +127,7 @@ __all__ = [
     "ClassifyResult",
     "Detector",
     "ExportOptions",
+    "FitResult",
     "GraphNmsOptions",
     "Metrics",
     "NmsOptions",

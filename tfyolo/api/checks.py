@@ -1,4 +1,4 @@
-"""Checks of arguments, as the command line checks its flags."""
+"""Checks of arguments, with the same limits as the command line's flags."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 
 from tfyolo.errors import TfyoloError
 
-_LARGEST_SIDE = 16384
+_MAX_SIDE_PX = 16384
 
 
-def check_whole(least: int = 1, **values: int | None) -> None:
-    """Refuse what is not a whole number of at least `least`; None is accepted.
+def check_whole(minimum: int = 1, **values: int | None) -> None:
+    """Raise an error if a value is not a whole number of at least `minimum`; None is accepted.
+
+    Args:
+        minimum: smallest accepted value.
+        values: values by the names of the arguments.
 
     Raises:
         TfyoloError: naming the argument.
@@ -21,15 +25,21 @@ def check_whole(least: int = 1, **values: int | None) -> None:
         >>> check_whole(epochs=1, batch_size=None)
     """
     for name, value in values.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise TfyoloError(f"{name} must be a whole number of at least {least}, not {value!r}")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
+            raise TfyoloError(f"{name} must be a whole number of at least {minimum}, not {value!r}")
 
 
-def check_share(**values: float) -> None:
-    """Refuse what is not a number within 0 and 1.
+def check_fraction(**values: float) -> None:
+    """Raise an error if a value is not a number within 0 and 1.
+
+    Args:
+        values: values by the names of the arguments.
 
     Raises:
         TfyoloError: naming the argument.
+
+    Example:
+        >>> check_fraction(confidence=0.25)
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
@@ -37,35 +47,53 @@ def check_share(**values: float) -> None:
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
-    """Refuse what is not one of a few values.
+    """Raise an error if a value is not one of several choices.
+
+    Args:
+        name: name of the argument.
+        value: its value.
+        choices: accepted values.
 
     Raises:
         TfyoloError: naming the argument and its choices.
+
+    Example:
+        >>> check_choice("split", "val", ("train", "val", "test"))
     """
     if value not in choices:
         raise TfyoloError(f"{name} cannot be {value!r}", fix=f"use one of {', '.join(map(repr, choices))}")
 
 
 def check_names(given: Iterable[str], known: Collection[str], elsewhere: Mapping[str, str]) -> None:
-    """Refuse keyword arguments that do not exist.
+    """Raise an error if a keyword argument does not exist.
 
     Args:
-        given: names of the arguments.
+        given: names of the arguments that were passed.
         known: names that exist.
-        elsewhere: what to write instead of some others.
+        elsewhere: what to write instead of names that other libraries use.
 
     Raises:
         TfyoloError: with the most similar name.
+
+    Example:
+        >>> check_names(["patience"], ["patience", "cache"], {})
     """
     for name in given:
         if name in known:
             continue
-        near = elsewhere.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
-        raise TfyoloError(f"there is no option `{name}`", fix=f"write `{near}`" if near else "leave it out")
+        similar = elsewhere.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
+        fix = f"write `{similar}`" if similar else "leave it out"
+        raise TfyoloError(f"there is no option `{name}`", fix=fix)
 
 
 def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    """An image size as height and width in pixels.
+    """Convert an image size to (height, width) in pixels.
+
+    Args:
+        image_size: one number for a square, or (height, width), or None.
+
+    Returns:
+        (height, width), or None.
 
     Raises:
         TfyoloError: not one or two numbers within 1 and 16384.
@@ -77,9 +105,9 @@ def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] |
     if image_size is None:
         return None
     sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= _LARGEST_SIDE for side in sides):
+    if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= _MAX_SIDE_PX for side in sides):
         raise TfyoloError(
-            f"image_size must be one number within 1 and {_LARGEST_SIDE}, or height and width, "
+            f"image_size must be one number within 1 and {_MAX_SIDE_PX}, or height and width, "
             f"not {image_size!r}"
         )
     return sides[0], sides[1]

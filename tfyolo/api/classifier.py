@@ -1,4 +1,4 @@
-"""`tfyolo.Classifier`: names what is in images, and is trained, measured, quantized and exported."""
+"""`tfyolo.Classifier`: predict, evaluate, train, quantize, export and benchmark an image classifier."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfyolo.api.checks import as_image_size, check_choice, check_whole
-from tfyolo.api.fit import OPTIMIZERS, FitArguments, epoch_log
-from tfyolo.api.model import Log, Progress, TaskModel, ignore
+from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult
+from tfyolo.api.model import TaskModel
 from tfyolo.api.python_errors import python_errors
+from tfyolo.api.resume import find_run
+from tfyolo.errors import TfyoloError
 from tfyolo.files import run_folder
 from tfyolo.inference.classification import ClassificationPredictor
+from tfyolo.progress import Log, Progress, no_log, no_progress
 
 if TYPE_CHECKING:
     from tfyolo.evaluation.classification import ClassificationMetrics
-    from tfyolo.training.classify.train import ClassifyResult
 
 
 class Classifier(TaskModel, ClassificationPredictor):
-    """Names what is in images, and is trained, measured, quantized and exported.
+    """An image classifier, which can also be evaluated, trained, quantized, exported and benchmarked.
 
     `tfyolo.load` returns one for a classifier's file, `tfyolo.create` one with random weights.
 
@@ -45,21 +47,21 @@ class Classifier(TaskModel, ClassificationPredictor):
         image_size: int | tuple[int, int] | None = None,
         folder: str | Path | None = None,
         plots: bool = True,
-        progress: Progress | None = None,
+        progress: Progress = no_progress,
     ) -> ClassificationMetrics:
         """Measure top-1 and top-5 accuracy on a dataset, as `tfyolo classify val` does.
 
         Args:
-            data: folder of a dataset: `val/CLASS/*.jpg`.
-            split: `train`, `val` or `test`; defaults to `val`, or `test` where there is no `val`.
-            batch_size: number of images in one call of the model.
+            data: folder of a dataset with `val/CLASS/*.jpg`.
+            split: `train`, `val` or `test`; defaults to `val`, or to `test` if there is no `val`.
+            batch_size: number of images per batch.
             image_size: input size in pixels, one number or (height, width); defaults to `image_size`.
-            folder: where `metrics.json` and plots go; nothing is written by default.
+            folder: folder for `metrics.json` and plots; nothing is written by default.
             plots: draw the confusion matrix and images into `folder`.
             progress: called as `progress(label, done, total)` after each step.
 
         Returns:
-            Metrics, such as `top1` and `top5` (0 to 1), and precision and recall of each class.
+            Metrics, with `top1` and `top5` (0 to 1), and precision and recall of each class.
 
         Raises:
             TfyoloError: the dataset is wrong, or has a class that the model does not have.
@@ -74,53 +76,56 @@ class Classifier(TaskModel, ClassificationPredictor):
         from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
 
         options = ClassifierValOptions(split, batch_size, plots)
-        place = None if folder is None else Path(folder)
-        return validate_classifier(self._resized(image_size), data, options, place, progress)
+        target = None if folder is None else Path(folder)
+        return validate_classifier(self._resized(image_size), data, options, target, progress)
 
     @python_errors
     def fit(
         self,
-        data: str | Path,
+        data: str | Path | None = None,
         *,
         epochs: int = 10,
         batch_size: int = 64,
         image_size: int | None = None,
         optimizer: str = "Adam",
         callbacks: Sequence[Any] = (),
+        resume: bool | str | Path = False,
         project: str | Path = "runs/train-cls",
         name: str = "exp",
         exist_ok: bool = False,
-        progress: Progress | None = None,
-        log: Log | None = None,
+        progress: Progress = no_progress,
+        log: Log = no_log,
         **options: Any,
-    ) -> ClassifyResult:
-        """Train from the present weights, as `tfyolo classify train`, and become the best model of the run.
+    ) -> FitResult:
+        """Train from the present weights, as `tfyolo classify train` does, and become the best model.
 
         The run is written into a new folder: `weights/best.keras` and `weights/last.keras`, `results.csv`,
         plots and TensorBoard's event files. Afterwards this classifier has the weights of `best.keras`, the
         class names of the dataset and the image size of the training; `model` is a new `keras.Model`.
-        A run that was interrupted is continued by `tfyolo classify train --resume FOLDER`.
 
         Args:
-            data: folder of a dataset: `train/CLASS/*.jpg`, `val/CLASS/*.jpg`.
+            data: folder of a dataset with `train/CLASS/*.jpg`, `val/CLASS/*.jpg`. Not used with `resume`.
             epochs: number of epochs.
-            batch_size: number of images in a batch.
+            batch_size: number of images per batch.
             image_size: side of the images in pixels; defaults to the longer side of `image_size`.
             optimizer: `SGD`, `Adam` or `AdamW`.
             callbacks: Keras callbacks, called after those of the run.
-            project: folder of the run's folder.
-            name: of the run's folder; a number is appended where it exists.
+            resume: continue an unfinished run: its folder or `last.keras`, or True for the newest one in
+                `project`. The run keeps its own dataset and options; other arguments have no effect.
+            project: folder that holds all runs.
+            name: name of the run's folder; a number is appended where it exists.
             exist_ok: write into an existing folder.
             progress: called as `progress(label, done, total)` while images are checked and validation runs.
-            log: called with each sentence of the log, one per epoch among them; `print` is one.
+            log: called with each message of the log, including one per epoch; `print` is a good choice.
             options: single hyperparameters, such as `lr0=0.001` or `scale=0.5`, and further fields of
                 `tfyolo.ClassifyOptions`, such as `freeze=5`, `cache="ram"` or `patience=20`.
 
         Returns:
-            The folder, the paths of the best and the last model, and `metrics` of the best on `val`.
+            The folder, the paths of the best and the last model, `metrics` of the best on `val`, and
+            `history` with the losses and metrics of each epoch.
 
         Raises:
-            TfyoloError: dataset or options are wrong, or this is an exported file.
+            TfyoloError: dataset or options are wrong, no run can be resumed, or this is an exported file.
 
         Example:
             >>> import tfyolo
@@ -130,20 +135,31 @@ class Classifier(TaskModel, ClassificationPredictor):
         self._require_network("trained")
         check_whole(epochs=epochs, batch_size=batch_size)
         check_choice("optimizer", optimizer, OPTIMIZERS)
-        side = max(as_image_size(image_size) or self.image_size)
+
+        from tfyolo.libraries import require
+
+        require("tensorflow", "keras", "matplotlib")
 
         from tfyolo.data.classification.augment import ClassificationAugmentation
         from tfyolo.data.classification.folders import read_folders
-        from tfyolo.libraries import require
         from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
-        from tfyolo.training.classify.train import train_classifier
+        from tfyolo.training.classify.train import TASK, from_plain, train_classifier
+        from tfyolo.training.state import read_state
 
-        require("tensorflow", "keras", "matplotlib")
+        if resume:
+            last = find_run(resume, project, TASK)
+            run_options = from_plain(read_state(last, TASK).options, last)
+            return self._fit(
+                train_classifier, run_options, last.parent.parent, last, callbacks, progress, log
+            )
+        if data is None:
+            raise TfyoloError("`data` is missing", fix="pass the folder of a dataset, or resume=True")
+        side = max(as_image_size(image_size) or self.image_size)
         arguments = FitArguments(options, ClassifyOptions, ClassifyHyps, ClassificationAugmentation)
         hyps, augmentation = arguments.model(ClassifyHyps), arguments.model(ClassificationAugmentation)
-        dataset = read_folders(data)  # refuses before a folder is made
+        dataset = read_folders(data)  # fails before a folder is created
         folder = run_folder(project, name, exist_ok)
-        wanted = ClassifyOptions(
+        run_options = ClassifyOptions(
             data=dataset.root,
             pretrained=str(self.save(folder / "weights/initial.keras")),
             epochs=epochs,
@@ -154,12 +170,4 @@ class Classifier(TaskModel, ClassificationPredictor):
             augmentation=augmentation,
             **arguments.fields,
         )
-        result = train_classifier(
-            wanted,
-            folder,
-            callbacks=[*([epoch_log(log, epochs)] if log else []), *callbacks],
-            log=log or ignore,
-            progress=progress,
-        )
-        self._replace(result.best)
-        return result
+        return self._fit(train_classifier, run_options, folder, None, callbacks, progress, log)

@@ -1,4 +1,4 @@
-"""`tfyolo.Detector`: finds objects, and is trained, measured, quantized and exported."""
+"""`tfyolo.Detector`: predict, evaluate, train, quantize, export and benchmark an object detector."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_image_size, check_choice, check_share, check_whole
-from tfyolo.api.fit import OPTIMIZERS, FitArguments, epoch_log
-from tfyolo.api.model import Log, Progress, TaskModel, ignore
+from tfyolo.api.checks import as_image_size, check_choice, check_fraction, check_whole
+from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult
+from tfyolo.api.model import TaskModel
 from tfyolo.api.python_errors import python_errors
+from tfyolo.api.resume import find_run
 from tfyolo.deprecation import renamed_arguments
+from tfyolo.errors import TfyoloError
 from tfyolo.files import run_folder
 from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.progress import Log, Progress, no_log, no_progress
 
 if TYPE_CHECKING:
     from tfyolo.data.detection.scan import Dataset
     from tfyolo.evaluation.detection_metrics import Metrics
-    from tfyolo.training.train import TrainResult
 
 
 class Detector(TaskModel, DetectionPredictor):
-    """Finds objects in images, and is trained, measured, quantized and exported.
+    """An object detector: predicts boxes, and can be evaluated, trained, quantized, exported and benchmarked.
 
     `tfyolo.load` returns one for a detector's file of any format, `tfyolo.create` one with random weights.
-    Exported files can be run and measured; the other methods need a Keras model, from a `.keras` or `.pt`
-    file.
+    Exported files can predict and be evaluated and benchmarked; the other methods require a Keras model, from
+    a `.keras` or `.pt` file.
 
     Args:
         runtime: runs the model file.
@@ -43,6 +45,7 @@ class Detector(TaskModel, DetectionPredictor):
 
     predict = __call__ = renamed_arguments(classes="class_ids")(python_errors(DetectionPredictor.__call__))
 
+    @renamed_arguments(iou="iou_threshold")
     @python_errors
     def evaluate(
         self,
@@ -51,7 +54,7 @@ class Detector(TaskModel, DetectionPredictor):
         *,
         batch_size: int = 32,
         confidence: float = 0.001,
-        iou: float = 0.6,
+        iou_threshold: float = 0.6,
         max_detections: int = 300,
         image_size: int | tuple[int, int] | None = None,
         rect: bool = True,
@@ -61,29 +64,29 @@ class Detector(TaskModel, DetectionPredictor):
         annotations: str | Path | None = None,
         folder: str | Path | None = None,
         plots: bool = True,
-        progress: Progress | None = None,
+        progress: Progress = no_progress,
     ) -> Metrics:
         """Measure precision, recall and mAP on a dataset, as `tfyolo val` does.
 
         Args:
-            data: dataset YAML, or a dataset that was read already.
+            data: dataset YAML, the name of one that ships, or a dataset that has been read.
             split: `train`, `val` or `test`.
-            batch_size: number of images in one call of the model.
-            confidence: confidence threshold; above 0.001, mAP comes out higher than it is.
-            iou: IoU threshold of NMS.
+            batch_size: number of images per batch.
+            confidence: confidence threshold, 0 to 1. Above 0.001, the measured mAP is too high.
+            iou_threshold: IoU above which NMS suppresses the lower-scoring box, 0 to 1.
             max_detections: maximum number of boxes per image.
             image_size: input size in pixels, one number or (height, width); defaults to `image_size`.
-            rect: pad each batch only to whole grid cells, where the input size is not fixed.
-            augment: test-time augmentation, three scales and a flip.
-            single_cls: count all classes as one.
-            save_json: compute the COCO protocol's figures too, and write `predictions.json` to `folder`.
-            annotations: COCO JSON of the ground truth for `save_json`; made from the labels by default.
-            folder: where `metrics.json` and plots go; nothing is written by default.
+            rect: pad images only to multiples of the stride, if the input size of the model may vary.
+            augment: use test-time augmentation: three scales and a flip.
+            single_cls: treat all classes as one.
+            save_json: also compute COCO's own metrics, and write `predictions.json` to `folder`.
+            annotations: COCO JSON with the ground truth for `save_json`; made from the labels by default.
+            folder: folder for `metrics.json` and plots; nothing is written by default.
             plots: draw curves, the confusion matrix and mosaics into `folder`.
             progress: called as `progress(label, done, total)` after each step.
 
         Returns:
-            Metrics, such as `map50` and `map50_95` (0 to 1), and `result` with the figures of each class.
+            Metrics, with `map50` and `map50_95` (0 to 1), and `result` with the metrics of each class.
 
         Raises:
             TfyoloError: the dataset is wrong, or has a class that the model does not have.
@@ -95,7 +98,7 @@ class Detector(TaskModel, DetectionPredictor):
             (0.9, 24)
         """
         check_choice("split", split, ("train", "val", "test"))
-        check_share(confidence=confidence, iou=iou)
+        check_fraction(confidence=confidence, iou_threshold=iou_threshold)
         check_whole(batch_size=batch_size, max_detections=max_detections)
 
         from tfyolo.evaluation.detection_metrics import ValOptions
@@ -105,7 +108,7 @@ class Detector(TaskModel, DetectionPredictor):
             split=split,
             batch_size=batch_size,
             confidence=confidence,
-            iou=iou,
+            iou=iou_threshold,
             max_detections=max_detections,
             rect=rect,
             augment=augment,
@@ -114,13 +117,13 @@ class Detector(TaskModel, DetectionPredictor):
             save_json=save_json,
             annotations=None if annotations is None else Path(annotations),
         )
-        place = None if folder is None else Path(folder)
-        return validate(self._resized(image_size), data, options, place, progress)
+        target = None if folder is None else Path(folder)
+        return validate(self._resized(image_size), data, options, target, progress)
 
     @python_errors
     def fit(
         self,
-        data: str | Path,
+        data: str | Path | None = None,
         *,
         epochs: int = 100,
         batch_size: int = 16,
@@ -128,68 +131,81 @@ class Detector(TaskModel, DetectionPredictor):
         optimizer: str = "SGD",
         hyp: str | Path = "scratch-low",
         callbacks: Sequence[Any] = (),
+        resume: bool | str | Path = False,
         project: str | Path = "runs/train",
         name: str = "exp",
         exist_ok: bool = False,
-        progress: Progress | None = None,
-        log: Log | None = None,
+        progress: Progress = no_progress,
+        log: Log = no_log,
         **options: Any,
-    ) -> TrainResult:
-        """Train from the present weights, as `tfyolo train` does, and become the best model of the run.
+    ) -> FitResult:
+        """Train from the present weights, as `tfyolo train` does, and become the best model.
 
         The run is written into a new folder: `weights/best.keras` and `weights/last.keras`, `results.csv`,
         plots and TensorBoard's event files. Afterwards this detector has the weights of `best.keras`, the
         class names of the dataset and the image size of the training; `model` is a new `keras.Model`.
-        A run that was interrupted is continued by `tfyolo train --resume FOLDER`.
 
         Args:
-            data: dataset YAML with `train` and `val`.
+            data: dataset YAML with `train` and `val`, or the name of one that ships; not used with `resume`.
             epochs: number of epochs.
-            batch_size: number of images in a batch; -1 for as many as fit into the memory of the GPU.
+            batch_size: number of images per batch; -1 measures how many fit the memory of the GPU.
             image_size: side of the training images in pixels; defaults to the longer side of `image_size`.
             optimizer: `SGD`, `Adam` or `AdamW`.
             hyp: hyperparameters, by name or file.
             callbacks: Keras callbacks, called after those of the run.
-            project: folder of the run's folder.
-            name: of the run's folder; a number is appended where it exists.
+            resume: continue an unfinished run: its folder or `last.keras`, or True for the newest one in
+                `project`. The run keeps its own dataset and options; other arguments have no effect.
+            project: folder that holds all runs.
+            name: name of the run's folder; a number is appended where it exists.
             exist_ok: write into an existing folder.
             progress: called as `progress(label, done, total)` while labels are checked and validation runs.
-            log: called with each sentence of the log, one per epoch among them; `print` is one.
+            log: called with each message of the log, including one per epoch; `print` is a good choice.
             options: single hyperparameters, such as `lr0=0.001` or `mosaic=0.5`, and further fields of
                 `tfyolo.TrainOptions`, such as `freeze=10`, `cache="ram"` or `patience=20`.
 
         Returns:
-            The folder, the paths of the best and the last model, and `metrics` of the best on `val`.
+            The folder, the paths of the best and the last model, `metrics` of the best on `val`, and
+            `history` with the losses and metrics of each epoch.
 
         Raises:
-            TfyoloError: dataset or options are wrong, or this is an exported file.
+            TfyoloError: dataset or options are wrong, no run can be resumed, or this is an exported file.
 
         Example:
             >>> import tfyolo
             >>> detector = tfyolo.load("bccd-n")
             >>> result = detector.fit("bccd-mini", epochs=3, lr0=0.001, log=print)  # doctest: +SKIP
-            >>> result.metrics.map50, detector.evaluate("bccd-mini").map50  # doctest: +SKIP
+            >>> result.metrics.map50, result.history["metrics/mAP_0.5"]  # doctest: +SKIP
+            >>> detector.fit(resume=True)  # doctest: +SKIP
         """
         self._require_network("trained")
         if batch_size != -1:
             check_whole(batch_size=batch_size)
         check_whole(epochs=epochs)
         check_choice("optimizer", optimizer, OPTIMIZERS)
-        side = max(as_image_size(image_size) or self.image_size)
 
-        from tfyolo.data.detection.scan import read_dataset
         from tfyolo.libraries import require
-        from tfyolo.training.hyps import Hyps, read_hyps
-        from tfyolo.training.options import TrainOptions
-        from tfyolo.training.train import train
 
         require("tensorflow", "keras", "matplotlib", "sklearn")
+
+        from tfyolo.data.detection.scan import read_dataset
+        from tfyolo.training.hyps import Hyps, read_hyps
+        from tfyolo.training.options import TrainOptions
+        from tfyolo.training.state import read_state
+        from tfyolo.training.train import from_plain, train
+
+        if resume:
+            last = find_run(resume, project)
+            run_options = from_plain(read_state(last).options, last)
+            return self._fit(train, run_options, last.parent.parent, last, callbacks, progress, log)
+        if data is None:
+            raise TfyoloError("`data` is missing", fix="pass a dataset's YAML, or resume=True")
+        side = max(as_image_size(image_size) or self.image_size)
         arguments = FitArguments(options, TrainOptions, Hyps)
         overrides = {**arguments.take("hyp_overrides", {}), **arguments.hyperparameters}
-        read_hyps(hyp, **overrides)  # these two refuse before a folder is made
+        read_hyps(hyp, **overrides)  # fails before a folder is created, as does the next line
         dataset = read_dataset(data)
         folder = run_folder(project, name, exist_ok)
-        wanted = TrainOptions(
+        run_options = TrainOptions(
             data=dataset.yaml_path,
             weights=str(self.save(folder / "weights/initial.keras")),
             hyp=str(hyp),
@@ -200,12 +216,4 @@ class Detector(TaskModel, DetectionPredictor):
             optimizer=optimizer,
             **arguments.fields,
         )
-        result = train(
-            wanted,
-            folder,
-            callbacks=[*([epoch_log(log, epochs)] if log else []), *callbacks],
-            log=log or ignore,
-            progress=progress,
-        )
-        self._replace(result.best)
-        return result
+        return self._fit(train, run_options, folder, None, callbacks, progress, log)

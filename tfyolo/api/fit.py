@@ -1,9 +1,11 @@
-"""What `fit` of a detector and of a classifier share: their keyword arguments, and a log of epochs."""
+"""Keyword arguments, log and result of `fit`, which detectors and classifiers share."""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -17,10 +19,12 @@ _CHOICES = {
     "cache": ("auto", "none", "ram", "disk"),
     "strategy": ("none", "mirrored", "multiworker"),
 }
-_OWN = {"data", "epochs", "batch", "image_size", "optimizer", "hyp", "weights", "model", "pretrained", "hyps",
-        "augmentation"}  # fmt: skip
-"""Fields of the options objects that are arguments of `fit`, or that the model itself decides."""
-_ELSEWHERE = {
+# Fields of the options objects that are arguments of `fit`, or that the model itself provides.
+_SET_BY_FIT = frozenset(
+    {"data", "epochs", "batch", "batch_size", "image_size", "optimizer", "hyp", "weights", "model"}
+    | {"pretrained", "hyps", "augmentation"}
+)
+_NAMES_ELSEWHERE = {
     "batch": "batch_size",
     "decay": "weight_decay",
     "img": "image_size",
@@ -31,37 +35,98 @@ _ELSEWHERE = {
 }
 
 
-class FitArguments:
-    """Keyword arguments of `fit`, told apart.
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """Result of `Detector.fit` or `Classifier.fit`, with the `history` of Keras' `History`.
+
+    Attributes:
+        folder: folder of the run.
+        best: `.keras` file of the best epoch, whose weights the model has after `fit`.
+        last: `.keras` file of the last epoch.
+        metrics: metrics of `best` on the validation split; None on workers other than the first.
+        epoch: epochs, counted from 1; those before a resume are included.
+        history: by name, such as `metrics/mAP_0.5`, one value per epoch; NaN where it was not measured.
+
+    Example:
+        >>> import tfyolo
+        >>> result = tfyolo.load("bccd-n").fit("bccd-mini", epochs=3)  # doctest: +SKIP
+        >>> result.history["train/box_loss"]  # doctest: +SKIP
+        [0.0312, 0.0305, 0.0301]
+    """
+
+    folder: Path
+    best: Path
+    last: Path
+    metrics: Any
+    epoch: list[int]
+    history: dict[str, list[float]]
+
+
+def read_history(path: Path) -> tuple[list[int], dict[str, list[float]]]:
+    """Read the losses and metrics of a run.
 
     Args:
-        given: by the user.
+        path: `results.csv` of the run.
+
+    Returns:
+        Epochs, and by column name one value per epoch.
+    """
+    if not path.exists():  # workers other than the first write none
+        return [], {}
+    with path.open(newline="", encoding="utf-8") as stream:
+        rows = [
+            {name.strip(): value.strip() for name, value in row.items()} for row in csv.DictReader(stream)
+        ]
+    names = [name for name in (rows[0] if rows else ()) if name != "epoch"]
+    history = {name: [float(row[name] or "nan") for row in rows] for name in names}
+    return [int(row["epoch"]) for row in rows], history
+
+
+class FitArguments:
+    """Sorts the keyword arguments of `fit` into fields of the options object and hyperparameters.
+
+    Args:
+        given: keyword arguments that the user passed.
         options: dataclass of the run's options.
         hyperparameters: pydantic models of the hyperparameters.
 
+    Attributes:
+        fields: values of the options object.
+        hyperparameters: values of hyperparameters.
+
     Raises:
-        TfyoloError: one does not exist, or has a value that it cannot have.
+        TfyoloError: an argument does not exist, or its value is not one of the choices.
     """
 
     def __init__(self, given: Mapping[str, Any], options: Any, *hyperparameters: type[BaseModel]) -> None:
-        known = {field.name for field in dataclasses.fields(options)} - _OWN
+        known = {field.name for field in dataclasses.fields(options)} - _SET_BY_FIT
         names = {name for model in hyperparameters for name in model.model_fields}
-        check_names(given, known | names, _ELSEWHERE)
+        check_names(given, known | names, _NAMES_ELSEWHERE)
         for name in given.keys() & _CHOICES.keys():
             check_choice(name, given[name], _CHOICES[name])
         self.hyperparameters = {name: value for name, value in given.items() if name not in known}
         self.fields = {name: value for name, value in given.items() if name in known}
-        """Of the options object."""
         freeze = self.fields.get("freeze")
         if freeze is not None:
             self.fields["freeze"] = (freeze,) if isinstance(freeze, int) else tuple(freeze)
 
     def take(self, name: str, default: Any) -> Any:
-        """A field, which is not in `fields` any more."""
+        """Remove a field and return its value.
+
+        Args:
+            name: name of the field.
+            default: value where it was not given.
+        """
         return self.fields.pop(name, default)
 
     def model(self, kind: type[Any]) -> Any:
-        """Hyperparameters as one of the pydantic models.
+        """Create one of the pydantic models from the hyperparameters.
+
+        Args:
+            kind: class of the model.
+
+        Returns:
+            The model.
 
         Raises:
             TfyoloError: a value is out of bounds.
@@ -79,16 +144,19 @@ class FitArguments:
 
 
 def epoch_log(log: Callable[[str], None], epochs: int) -> Any:
-    """A Keras callback that logs losses and figures of each epoch in one line.
+    """Create a Keras callback that logs losses and metrics of each epoch in one line.
 
     Args:
         log: called with the line.
-        epochs: of the run.
+        epochs: number of epochs of the run.
+
+    Returns:
+        A `keras.callbacks.LambdaCallback`.
     """
     import keras
 
     def on_epoch_end(epoch: int, logs: dict[str, float] | None = None) -> None:
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
-        log(f"epoch {epoch + 1}/{epochs}: {figures}")
+        values = ", ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
+        log(f"epoch {epoch + 1}/{epochs}: {values}")
 
     return keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end)

@@ -24,14 +24,14 @@ def load(
         path_or_name: a file or folder (docs/export.md lists the formats), `bccd-n`, which ships with tfyolo,
             or the name of a release such as `yolov5s`, which is downloaded once.
         image_size: input size in pixels, one number or (height, width); defaults to the model's own.
-        threads: number of CPU threads; chosen by the runtime by default. TensorFlow accepts it once per
-            process.
+        threads: number of CPU threads; chosen by the runtime by default. TensorFlow uses the first number
+            that a process sets.
 
     Returns:
         A `Detector` or a `Classifier`, whichever the file holds.
 
     Raises:
-        TfyoloError: not found, damaged, of an unknown kind, or its library is missing.
+        TfyoloError: the file is missing, damaged or of an unknown format, or its library is not installed.
 
     Example:
         >>> import tfyolo
@@ -42,20 +42,19 @@ def load(
     return _public(inference.load_predictor(path_or_name, image_size, threads))
 
 
-@renamed_arguments(image_hw="image_size")
+@renamed_arguments(image_hw="image_size", classes="num_classes")
 @python_errors
-@renamed_arguments(classes="num_classes")
 def create(
     name: str | Path,
     num_classes: int | None = None,
     image_size: tuple[int, int] | int | None = None,
     names: Sequence[str] = (),
 ) -> Detector | Classifier:
-    """Create a detector or a classifier with random weights, to be trained.
+    """Create a detector or a classifier with random weights.
 
     Args:
         name: one of `tfyolo.list_models()`, or a model YAML.
-        num_classes: number of classes; defaults to the number of `names`, or the configuration's.
+        num_classes: number of classes; defaults to the number of `names`, or to the configuration's.
         image_size: default input size in pixels, one number or (height, width).
         names: class names.
 
@@ -63,7 +62,7 @@ def create(
         A `Detector` or a `Classifier`, whichever the configuration describes.
 
     Raises:
-        TfyoloError: an unknown name, or a mistake in the YAML.
+        TfyoloError: an unknown name, or an error in the YAML.
 
     Example:
         >>> import tfyolo
@@ -75,6 +74,6 @@ def create(
 
 
 def _public(loaded: BaseModel) -> Detector | Classifier:
-    """The same model with the methods that train and export."""
+    """Return the same model as an object with all methods."""
     kind = Classifier if loaded.contract.task == "classify" else Detector
     return kind(loaded.runtime, loaded.image_size)

@@ -1,4 +1,4 @@
-"""Messages that name flags of the command line, in the words of Python."""
+"""Translates error messages that name command-line flags into those that name Python arguments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ARGUMENTS = {
     "include": "formats",
     "int16x8": "int16x8=True",
     "int8": "int8=True",
-    "iou-thres": "iou",
+    "iou-thres": "iou_threshold",
     "keep-float": "keep_float",
     "max-det": "max_detections",
     "model": "model",
@@ -48,12 +48,12 @@ ARGUMENTS = {
     "topk-per-class": "topk_per_class",
     "weights": "the model",
 }
-"""Flags in messages of what the methods of `Detector` and `Classifier` call, and what to write in Python."""
+"""What to write in Python for each flag that messages of the library name."""
 
 _WORD_VALUES = ("cache", "calibrator", "cfg", "include", "model", "nms", "strategy")
 _NUMBER_VALUES = ("batch-size", "img")
 _FLAG = re.compile(
-    rf"`[^`]*`"  # commands stay as they are
+    rf"`[^`]*`"  # commands do not change
     rf"|--(?P<words>{'|'.join(_WORD_VALUES)})(?![\w-])(?: (?P<word>\w[\w.-]*))?"
     rf"|--(?P<numbers>{'|'.join(_NUMBER_VALUES)})(?![\w-])(?: (?P<number>-?\d+(?: \d+)?))?"
     rf"|--(?P<plain>[a-z][a-z0-9-]*)"
@@ -61,7 +61,13 @@ _FLAG = re.compile(
 
 
 def in_python(text: str) -> str:
-    """A message with flags replaced by arguments.
+    """Replace the flags in a message by arguments.
+
+    Args:
+        text: the message.
+
+    Returns:
+        The message; commands in backticks do not change.
 
     Example:
         >>> in_python("TF.js cannot hold --nms postprocess; use --img 320, or leave out --data")
@@ -83,7 +89,7 @@ def _argument(match: re.Match[str]) -> str:
 
 
 def python_errors(function: Function) -> Function:
-    """Let a method raise `TfyoloError` with remedies that can be written in Python."""
+    """Decorate a method so that the messages of its `TfyoloError` name Python arguments instead of flags."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -97,7 +103,7 @@ def python_errors(function: Function) -> Function:
 
 
 def _rewrite(error: TfyoloError) -> None:
-    """Replace the flags of an error in place, so that its class and its traceback stay."""
+    """Replace the flags in an error in place, which keeps its class and traceback."""
     error.message = in_python(error.message)
     error.fix = in_python(error.fix) if error.fix else None
     error.args = tuple(in_python(value) if isinstance(value, str) else value for value in error.args)

@@ -54,6 +54,11 @@ class Row:
         """What it is judged by: mAP50-95, or top-1 of a classifier."""
         return self.map50_95 if self.top1 is None else self.top1
 
+    @property
+    def latency_ms(self) -> float | None:
+        """Median latency in milliseconds with the smallest number of threads; None if it was not timed."""
+        return self.latencies[min(self.latencies)].median_ms if self.latencies else None
+
     def difference(self, first: Row) -> float | None:
         """Score over that of `first`."""
         if self.score is None or first.score is None:

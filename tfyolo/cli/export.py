@@ -91,12 +91,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export, print what was written and how to use it."""
+    """Export, print the files and the next commands, and return the exit code."""
     from tfyolo.cli.progress import progress_bar
     from tfyolo.export.registry import check_targets, find_format, format_of
     from tfyolo.files import megabytes
     from tfyolo.libraries import require
-    from tfyolo.quiet import hidden_stderr
     from tfyolo.weights.hub import fetch_weights, output_stem
 
     if arguments.nms == "auto" and arguments.dynamic_batch:
@@ -104,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
             "--nms suppresses the boxes of one image", fix="leave it out with --dynamic-batch, or --nms none"
         )
     nms = arguments.nms or "auto"
-    for name in arguments.include:  # a doomed request ends before TensorFlow is loaded
+    for name in arguments.include:  # fails before TensorFlow is imported
         entry = find_format(name)
         entry.check(nms, arguments.precision)
         require(*entry.writes_with)
@@ -116,16 +115,16 @@ def run(arguments: argparse.Namespace) -> int:
     stem = arguments.output or output_stem(arguments.weights)
     check_targets(arguments.include, stem, path)
 
+    from tfyolo.api.export import write_formats
     from tfyolo.export.graph.options import GraphNmsOptions
-    from tfyolo.export.job import ExportJob, check_export, export_model
+    from tfyolo.export.job import ExportJob
     from tfyolo.export.options import ExportOptions
-    from tfyolo.quantization.export import calibrated, check_calibration
     from tfyolo.quantization.export_options import ExportCalibrationOptions
     from tfyolo.weights import load_model
 
     model, contract = load_model(path)
     image_size = options.image_size(arguments.img) or contract.image_size
-    settings = GraphNmsOptions(
+    nms_options = GraphNmsOptions(
         confidence=arguments.conf_thres,
         iou=arguments.iou_thres,
         max_detections=arguments.max_det,
@@ -134,40 +133,36 @@ def run(arguments: argparse.Namespace) -> int:
         agnostic=arguments.agnostic_nms,
         per_class=arguments.topk_per_class,
     )
-    sentences: list[str] = []
-    request = ExportJob(
+    notes: list[str] = []
+    job = ExportJob(
         model,
         contract,
         ExportOptions(
             image_size=image_size,
             nms=nms,
-            nms_options=settings,
+            nms_options=nms_options,
             precision=arguments.precision,
             dynamic_batch=arguments.dynamic_batch,
             opset=arguments.opset,
             simplify=arguments.simplify,
             calibrator=arguments.calibrator,
         ),
-        log=sentences.append,
+        log=notes.append,
     )
-    check_export(request, arguments.include)
-    how = ExportCalibrationOptions(
+    calibration = ExportCalibrationOptions(
         arguments.data, arguments.calibration, arguments.ranges, arguments.keep_float, tuple(arguments.given)
     )
-    check_calibration(request, how, path)
     with progress_bar() as progress:
-        request = calibrated(request, how, progress)
-        with hidden_stderr():
-            written = export_model(request, arguments.include, stem, progress)
-    for sentence in sentences:
-        print(sentence)
+        written = write_formats(job, arguments.include, stem, calibration, path, progress)
+    for note in notes:
+        print(note)
     for name, file in written.items():
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
-    does = ["detect"] if contract.task == "detect" else ["classify", "predict"]
-    print_next("tfyolo", *does, "--weights", next(iter(written.values())), "--source", "IMAGE")
+    command = ["detect"] if contract.task == "detect" else ["classify", "predict"]
+    print_next("tfyolo", *command, "--weights", next(iter(written.values())), "--source", "IMAGE")
     for formats, words, note in _NEXT if contract.task == "detect" else ():
-        if fitting := [written[name] for name in formats if name in written]:
-            print_next(*(word.format(file=fitting[0]) for word in words), note=note)
+        if files := [written[name] for name in formats if name in written]:
+            print_next(*(word.format(file=files[0]) for word in words), note=note)
     return 0
 
 
@@ -176,7 +171,7 @@ _NEXT = (
     (
         ("tflite",),
         ("make", "android", "MODEL={file}"),
-        "in an app; or copy it to app/src/main/assets/models/ of your own",
+        "in an app; or copy it to app/src/main/assets/models/ of another app",
     ),
 )
-"""What a person is likely to want with files of these formats: the first of them that was written."""
+"""Next commands for files of these formats: for the first one that was written."""

@@ -10,7 +10,7 @@ from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 
 if TYPE_CHECKING:
-    from tfyolo.models.spec import Layer, ModelSpec
+    from tfyolo.models.spec import ModelSpec
 
 EXAMPLES = (
     "tfyolo summary   # a list of all models",
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Count and print; needs no TensorFlow."""
+    """Print layers, parameters and GFLOPs without importing TensorFlow, and return the exit code."""
     from tfyolo.models.diagram import save_diagram
 
     image_size = options.image_size(arguments.img)
@@ -65,10 +65,10 @@ def _print_layers(spec: ModelSpec, image_size: tuple[int, int]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from tfyolo.api.summary import layer_rows
     from tfyolo.cli.console import console
-    from tfyolo.models import count_model
 
-    ops, shapes = count_model(spec, image_size)
+    rows = layer_rows(spec, image_size)
     table = Table(
         title=f"{escape(spec.name)}, {spec.num_classes} classes, {image_size[0]}x{image_size[1]} pixels",
         caption="k: kernel, s: stride, p: padding",
@@ -79,30 +79,18 @@ def _print_layers(spec: ModelSpec, image_size: tuple[int, int]) -> None:
     for heading in ("", "from", "n", "module", "arguments", "output", "parameters", "GFLOPs"):
         left = heading in ("module", "arguments", "output")
         table.add_column(heading, justify="left" if left else "right", overflow="fold")
-    for before, layer in zip((None, *spec.layers), spec.layers, strict=False):
-        if before is None or layer.section != before.section:
-            table.add_row("", "", "", f"[bold]{layer.section}[/bold]")
-        cost, shape = ops.costs[f"model.{layer.index}"], shapes[layer.index]
-        outputs = ["x".join(map(str, s)) for s in (shape if isinstance(shape, list) else [shape])]
-        table.add_row(
-            str(layer.index), ",".join(map(str, layer.sources)), str(layer.repeats), layer.block,
-            _arguments(layer, spec), "\n".join(outputs), f"{cost.parameters:,}", f"{cost.gflops:.3f}",
-        )  # fmt: skip
-    parameters = sum(cost.parameters for cost in ops.costs.values())
-    gflops = sum(cost.gflops for cost in ops.costs.values())
-    count = f"{len(spec.layers)} layers"
+    section = ""
+    for row in rows:
+        if row.section != section:
+            section = row.section
+            table.add_row("", "", "", f"[bold]{section}[/bold]")
+        sources, outputs = ",".join(map(str, row.sources)), "\n".join(row.outputs)
+        cells = (str(row.index), sources, str(row.repeats), row.block, row.arguments, outputs)
+        table.add_row(*cells, f"{row.parameters:,}", f"{row.gflops:.3f}")
+    parameters, gflops = sum(row.parameters for row in rows), sum(row.gflops for row in rows)
+    count = f"{len(rows)} layers"
     table.add_row("", "", "", "[bold]total[/bold]", count, "", f"{parameters:,}", f"{gflops:.3f}")
     console().print(table)
-
-
-def _arguments(layer: Layer, spec: ModelSpec) -> str:
-    if layer.block == "Detect":
-        return "\n".join(" ".join(f"{value:g}" for value in row) for row in spec.anchors_px)
-    return " ".join(f"{_SHORT.get(key, f'{key}=')}{value}" for key, value in layer.arguments.items())
-
-
-_SHORT = {"filters": "", "kernel": "k", "stride": "s", "padding": "p"}
-"""How arguments are written that nearly every layer has."""
 
 
 def _print_models(image_size: tuple[int, int]) -> None:
