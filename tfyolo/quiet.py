@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
+import logging
 import os
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -115,6 +118,24 @@ def hidden_stderr() -> Iterator[None]:
     finally:
         if hidden:
             _STDERR.show(failed)
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Discard what a library prints to stdout and stderr, its warnings, and its log records below ERROR."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            hidden_stderr(),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)
 
 
 def import_openvino() -> Any:

@@ -21,7 +21,8 @@ from typing import BinaryIO
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.tfjs.vetting import MODEL_FILE, read_folder
+from tfyolo.export.tfjs.entry import MODEL_FILE
+from tfyolo.export.tfjs.vetting import read_folder
 from tfyolo.files import suffix_of
 from tfyolo.inputs import MODEL, open_input
 from tfyolo.models.contract import Contract

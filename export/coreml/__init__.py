@@ -1,1 +1,1 @@
-"""CoreML packages."""
+"""The Core ML format: table entry, writer, runtime, and the checks of untrusted packages."""

@@ -1,63 +1,68 @@
-"""The second half of a CoreML detector: Apple's non-maximum suppression behind the network, in a pipeline."""
+"""Appends Apple's NonMaximumSuppression model to a Core ML network, as a pipeline."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # the runtime, which needs the names below only, does without TensorFlow
+if TYPE_CHECKING:  # the runtime, which imports the names below, does without TensorFlow
     from tfyolo.export.graph.options import GraphNmsOptions
 
-CONTRACT_KEY = "tfyolo"
-"""Of the contract, among a model's user-defined metadata."""
 CONFIDENCE, COORDINATES = "confidence", "coordinates"
-"""Outputs, by the names that Vision looks for: (m, classes), and (m, 4) center x, center y, width, height."""
+"""Outputs of the pipeline, by the names that the Vision framework expects: class scores (boxes, classes),
+and (boxes, 4) center x, center y, width, height, relative to the image size."""
 RAW_CONFIDENCE, RAW_COORDINATES = "raw_confidence", "raw_coordinates"
-"""What the network hands on: the same for every cell and anchor."""
+"""Outputs of the network: the same two arrays, for every grid cell and anchor."""
 CONFIDENCE_THRESHOLD, IOU_THRESHOLD = "confidenceThreshold", "iouThreshold"
-"""Inputs beside the image; both may be left out."""
+"""Optional inputs of the pipeline."""
 
 
-def with_suppression(network: Any, names: tuple[str, ...], settings: GraphNmsOptions) -> Any:
-    """A pipeline of a network and a NonMaximumSuppression model.
+def with_suppression(network: Any, class_names: tuple[str, ...], options: GraphNmsOptions) -> Any:
+    """Return a pipeline of a network and a NonMaximumSuppression model.
 
     Args:
-        network: specification (coremltools' `Model` message) with one image for input, and RAW_CONFIDENCE and
-            RAW_COORDINATES as its outputs.
-        names: of the classes.
-        settings: thresholds, used where the inputs are left out; `max_detections` bounds the rows.
+        network: specification (coremltools' `Model` message) with one image input, and with the outputs
+            RAW_CONFIDENCE and RAW_COORDINATES.
+        class_names: names of the classes.
+        options: default thresholds; `max_detections` limits the number of boxes. With `agnostic`, a box
+            suppresses boxes of all classes, otherwise boxes of its own best class.
 
     Returns:
-        A specification of the same version. Boxes suppress those whose best class is the same or, with
-        `agnostic`, all others.
+        A specification of the same version.
 
-    Source: mlmodel/format/NonMaximumSuppression.proto of coremltools describes the model.
+    Source: mlmodel/format/NonMaximumSuppression.proto of coremltools.
     """
     model = type(network)(specificationVersion=network.specificationVersion)
     model.pipeline.names.extend(["network", "suppression"])
     model.pipeline.models.add().CopyFrom(network)
-    last = model.pipeline.models.add(specificationVersion=network.specificationVersion)
-    _suppress(last.nonMaximumSuppression, names, settings)
+    suppression = model.pipeline.models.add(specificationVersion=network.specificationVersion)
+    _configure(suppression.nonMaximumSuppression, class_names, options)
     for name in (RAW_CONFIDENCE, RAW_COORDINATES):
         (output,) = (output for output in network.description.output if output.name == name)
-        last.description.input.add().CopyFrom(output)
-    _thresholds(last.description, settings)
-    _rows(last.description, CONFIDENCE, len(names), settings.max_detections)
-    _rows(last.description, COORDINATES, 4, settings.max_detections)
-    last.description.output[0].shortDescription = "Of each box the score of its class; 0 for the others"
-    last.description.output[
-        1
-    ].shortDescription = "Of each box center x, center y, width and height, relative to the input"
+        suppression.description.input.add().CopyFrom(output)
+    _add_thresholds(suppression.description, options)
+    _add_output(
+        suppression.description,
+        CONFIDENCE,
+        "Confidence of each class per box; 0 for all classes but the best one",
+        (options.max_detections, len(class_names)),
+    )
+    _add_output(
+        suppression.description,
+        COORDINATES,
+        "Boxes as center x, center y, width and height, relative to the image size",
+        (options.max_detections, 4),
+    )
     model.description.input.extend(network.description.input)
-    _thresholds(model.description, settings)
-    model.description.output.extend(last.description.output)
+    _add_thresholds(model.description, options)
+    model.description.output.extend(suppression.description.output)
     return model
 
 
-def _suppress(suppression: Any, names: tuple[str, ...], settings: GraphNmsOptions) -> None:
-    """Fill in a NonMaximumSuppression message."""
-    suppression.pickTop.perClass = not settings.agnostic
-    suppression.stringClassLabels.vector.extend(names)
-    suppression.confidenceThreshold, suppression.iouThreshold = settings.confidence, settings.iou
+def _configure(suppression: Any, class_names: tuple[str, ...], options: GraphNmsOptions) -> None:
+    """Set the fields of a NonMaximumSuppression message."""
+    suppression.pickTop.perClass = not options.agnostic
+    suppression.stringClassLabels.vector.extend(class_names)
+    suppression.confidenceThreshold, suppression.iouThreshold = options.confidence, options.iou
     suppression.confidenceThresholdInputFeatureName = CONFIDENCE_THRESHOLD
     suppression.iouThresholdInputFeatureName = IOU_THRESHOLD
     suppression.confidenceInputFeatureName = RAW_CONFIDENCE
@@ -66,20 +71,21 @@ def _suppress(suppression: Any, names: tuple[str, ...], settings: GraphNmsOption
     suppression.coordinatesOutputFeatureName = COORDINATES
 
 
-def _thresholds(description: Any, settings: GraphNmsOptions) -> None:
-    """Add the two numbers to a model's inputs."""
-    for name, default, what in (
-        (CONFIDENCE_THRESHOLD, settings.confidence, "Lowest score of a box"),
-        (IOU_THRESHOLD, settings.iou, "Overlap beyond which the lower box goes"),
+def _add_thresholds(description: Any, options: GraphNmsOptions) -> None:
+    """Add the two thresholds to a model's inputs, as optional numbers."""
+    for name, default, text in (
+        (CONFIDENCE_THRESHOLD, options.confidence, "Confidence threshold: boxes below it are removed"),
+        (IOU_THRESHOLD, options.iou, "IoU threshold: the less confident of two boxes above it is removed"),
     ):
-        feature = description.input.add(name=name, shortDescription=f"{what} ({default:g} if left out)")
+        feature = description.input.add(name=name, shortDescription=f"{text} (default: {default:g})")
         feature.type.doubleType.SetInParent()
         feature.type.isOptional = True
 
 
-def _rows(description: Any, name: str, width: int, most: int) -> None:
-    """Add an output of up to `most` rows."""
-    array = description.output.add(name=name).type.multiArrayType
+def _add_output(description: Any, name: str, text: str, shape: tuple[int, int]) -> None:
+    """Add a float32 output with between 0 and `shape[0]` rows, and `shape[1]` columns."""
+    array = description.output.add(name=name, shortDescription=text).type.multiArrayType
     array.dataType = array.FLOAT32
-    for low, high in ((0, most), (width, width)):
-        array.shapeRange.sizeRanges.add(lowerBound=low, upperBound=high)
+    max_rows, columns = shape
+    for lower, upper in ((0, max_rows), (columns, columns)):
+        array.shapeRange.sizeRanges.add(lowerBound=lower, upperBound=upper)

@@ -1,15 +1,10 @@
-"""CoreML: an `.mlpackage` folder with an ML program, for iPhones, iPads and Macs."""
+"""Writes Core ML packages (`.mlpackage`, ML program) for iOS and macOS."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.coreml.pipeline import CONTRACT_KEY, RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
+from tfyolo.export.coreml.entry import CLASS_LABEL, CONTRACT_KEY, MODEL_FILE
+from tfyolo.export.coreml.pipeline import RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
 from tfyolo.export.graph.module import AnchorGrid, signature
 from tfyolo.export.graph.nms import to_corners
 from tfyolo.export.job import ExportJob
@@ -25,79 +21,85 @@ from tfyolo.export.registry import find_format
 from tfyolo.files import atomic_folder
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import Contract
-from tfyolo.quiet import hidden_stderr
+from tfyolo.models.network import IMAGES, PARTS
+from tfyolo.models.outputs import BOXES, PROBABILITIES
+from tfyolo.quiet import silenced
 
-SPECIFICATION = Path("Data", "com.apple.CoreML", "model.mlmodel")
-"""Where coremltools puts the model inside a package; its weights lie beside it."""
-
-_EXACT = "exact_boxes"
-"""Name scope of what float16 would spoil: from 1024 pixels on it counts in whole ones."""
+FLOAT32_SCOPE = "float32_boxes"
+"""Name scope of operations that stay float32: above 1024 pixels, float16 has a resolution of whole pixels."""
 
 
 def export(job: ExportJob, path: Path) -> None:
-    """Write an `.mlpackage` folder; the image input takes pixels as they are.
+    """Write an `.mlpackage` folder whose input is an image of 8-bit RGB pixels.
 
-    With `nms="pipeline"` Apple's suppression follows the network (coreml_pipeline.py). A classifier with
-    probabilities is a CoreML classifier: `classLabel` beside `probabilities`, which are by name then.
+    With `nms="pipeline"`, Apple's non-maximum suppression follows the network (pipeline.py). A classifier
+    with probabilities becomes a Core ML classifier, with the outputs `classLabel` and `probabilities` by
+    class name.
+
+    Args:
+        job: model and export options.
+        path: the folder to write.
 
     Raises:
-        TfyoloError: coremltools lacks its native libraries, as on Windows.
+        TfyoloError: coremltools has no native libraries on this operating system (Windows).
     """
-    coreml = _coremltools()
+    coremltools = _import_coremltools()
     if job.options.nms == "pipeline":
-        job = _as_apple_suppresses(job)
-    module = _module(job)
-    classifier = None
+        job = _with_supported_options(job)
+    module = _build_module(job)
     names = job.contract.names
-    # Probabilities by name need names that differ.
+    classifier = None
+    # A dictionary of probabilities needs unique class names.
     if job.contract.task == "classify" and job.options.nms == "none" and len(set(names)) == len(names):
-        classifier = coreml.ClassifierConfig(list(names), predicted_feature_name="classLabel")
+        classifier = coremltools.ClassifierConfig(list(names), predicted_feature_name=CLASS_LABEL)
     with atomic_folder(path, find_format("coreml").owned) as temporary:
         graph = module.detect.get_concrete_function()
-        with _silent():
-            coreml.convert(
+        with silenced():
+            coremltools.convert(
                 [graph],
                 source="tensorflow",
                 inputs=[
-                    coreml.ImageType(
-                        name="images",
+                    coremltools.ImageType(
+                        name=IMAGES,
                         shape=(1, *job.image_size, 3),
                         scale=1 / 255,
-                        color_layout=coreml.colorlayout.RGB,
+                        color_layout=coremltools.colorlayout.RGB,
                     )
                 ],
                 classifier_config=classifier,
                 convert_to="mlprogram",
-                minimum_deployment_target=coreml.target.iOS15,
-                compute_precision=_precision(coreml, job.options.precision),
+                minimum_deployment_target=coremltools.target.iOS15,
+                compute_precision=_compute_precision(coremltools, job.options.precision),
                 skip_model_load=True,
                 package_dir=str(temporary),
             )
-        file = temporary / SPECIFICATION
-        model = coreml.proto.Model_pb2.Model.FromString(file.read_bytes())
-        _name_outputs(coreml, model, graph)
+        file = temporary / MODEL_FILE
+        model = coremltools.proto.Model_pb2.Model.FromString(file.read_bytes())
+        _rename_outputs(coremltools, model, graph)
         if job.options.nms == "pipeline":
             metadata = model.description.metadata
-            model = with_suppression(model, job.contract.names, job.options.nms_options)
+            model = with_suppression(model, names, job.options.nms_options)
             model.description.metadata.CopyFrom(metadata)
-        _describe(model, job.exported_contract("coreml"))
-        file.unlink()  # coremltools leaves it readable for its owner only
+        _write_metadata(model, job.exported_contract("coreml"))
+        file.unlink()  # coremltools creates it with permissions for its owner only
         file.write_bytes(model.SerializeToString())
 
 
-def _as_apple_suppresses(job: ExportJob) -> ExportJob:
-    """The job with what Apple's suppression does, whatever was asked for."""
+def _with_supported_options(job: ExportJob) -> ExportJob:
+    """Return the job without the NMS options that Core ML does not support; log each that has no effect."""
     if job.options.nms_options.multi_label:
-        job.log("CoreML's suppression gives each box one class: --multi-label has no effect")
+        job.log("CoreML's NMS returns one class per box: --multi-label has no effect")
     if job.options.nms_options.per_class is not None:
-        job.log("CoreML's suppression knows no limit per class: --topk-per-class has no effect")
-    every = len(AnchorGrid(job.contract, job.image_size).table)
-    settings = replace(job.options.nms_options, multi_label=False, per_class=None, candidates=every)
-    return job.with_options(nms_options=settings)
+        job.log("CoreML's NMS has no limit per class: --topk-per-class has no effect")
+    num_boxes = len(AnchorGrid(job.contract, job.image_size).table)
+    options = job.options.nms_options
+    return job.with_options(
+        nms_options=replace(options, multi_label=False, per_class=None, candidates=num_boxes)
+    )
 
 
-def _module(job: ExportJob) -> Any:
-    """The graph, in a form for CoreML."""
+def _build_module(job: ExportJob) -> Any:
+    """Return the tf.Module to convert: raw outputs, or heads that `_DecodedModule` decodes."""
     if job.contract.task == "classify" or job.options.nms == "raw":
         return job.module()
     heads = job.with_options(nms="raw").module()
@@ -105,63 +107,71 @@ def _module(job: ExportJob) -> Any:
 
 
 class _DecodedModule(tf.Module):
-    """Decoded heads, with the boxes apart from what may be float16.
+    """Decodes raw heads, with box coordinates in a name scope that stays float32.
 
     Args:
         heads: module with raw outputs.
-        contract: of the exported model.
-        image_size: fixed input size in pixels.
-        pipeline: as Apple's suppression wants them, (n, classes) and (n, 4); otherwise as the contract does.
+        contract: contract of the exported model.
+        image_size: (height, width) of the input in pixels.
+        pipeline: return RAW_CONFIDENCE (n, classes) and RAW_COORDINATES (n, 4) for Apple's NMS; otherwise
+            the contract's `boxes` (1, n, 4) and `scores` (1, n, classes).
     """
 
     def __init__(self, heads: Any, contract: Contract, image_size: tuple[int, int], pipeline: bool) -> None:
         super().__init__()
         self._heads, self._pipeline = heads, pipeline
-        self._scales, self._classes = len(contract.strides), len(contract.names)
+        self._num_scales, self._num_classes = len(contract.strides), len(contract.names)
         self._cells = AnchorGrid(contract, image_size)
         self.detect = signature(self._detect, image_size, False, 1)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         heads = self._heads.detect(images)
-        with tf.name_scope(_EXACT):
-            box = self._rows(heads, "box", 4)
-            centers = self._cells.decode(box, tf.constant(self._cells.table))
+        box_part, objectness_part, class_part = PARTS
+        with tf.name_scope(FLOAT32_SCOPE):
+            box_logits = self._join_scales(heads, box_part, 4)
+            centers = self._cells.decode(box_logits, tf.constant(self._cells.table))
             boxes = tf.gather(centers, [1, 0, 3, 2], axis=1) if self._pipeline else to_corners(centers)
-        likely = self._rows(heads, "classes", self._classes)
-        scores = tf.sigmoid(likely) * tf.sigmoid(self._rows(heads, "objectness", 1))
+        class_logits = self._join_scales(heads, class_part, self._num_classes)
+        scores = tf.sigmoid(class_logits) * tf.sigmoid(self._join_scales(heads, objectness_part, 1))
         if not self._pipeline:
-            return {"boxes": boxes[None], "scores": scores[None]}
-        # Vision takes the sum over the classes for the score of a box, and wants it to be 1 at most.
-        best = tf.equal(likely, tf.reduce_max(likely, 1, keepdims=True))
+            return dict(zip(BOXES, (boxes[None], scores[None]), strict=True))
+        # Vision takes the sum over classes as the confidence of a box, which must not exceed 1.
+        best = tf.equal(class_logits, tf.reduce_max(class_logits, 1, keepdims=True))
         return {RAW_CONFIDENCE: scores * tf.cast(best, tf.float32), RAW_COORDINATES: boxes}
 
-    def _rows(self, heads: dict[str, tf.Tensor], part: str, size: int) -> tf.Tensor:
-        """One part of the heads as (cells * anchors, size)."""
-        return tf.concat([tf.reshape(heads[f"{part}_{i}"], [-1, size]) for i in range(self._scales)], 0)
+    def _join_scales(self, heads: dict[str, tf.Tensor], part: str, size: int) -> tf.Tensor:
+        """Return one part of all heads as (grid cells * anchors, size)."""
+        return tf.concat([tf.reshape(heads[f"{part}_{i}"], [-1, size]) for i in range(self._num_scales)], 0)
 
 
-def _precision(coreml: Any, precision: str) -> Any:
-    """What is computed in which kind of numbers."""
+def _compute_precision(coremltools: Any, precision: str) -> Any:
+    """Return coremltools' `compute_precision`: float32, or float16 except for FLOAT32_SCOPE."""
     if precision == "float32":
-        return coreml.precision.FLOAT32
-    return coreml.transform.FP16ComputePrecision(op_selector=lambda operation: _EXACT not in operation.name)
+        return coremltools.precision.FLOAT32
+    return coremltools.transform.FP16ComputePrecision(
+        op_selector=lambda operation: FLOAT32_SCOPE not in operation.name
+    )
 
 
-def _name_outputs(coreml: Any, model: Any, graph: Any) -> None:
-    """Give outputs the contract's names: the converter leaves TensorFlow's, `Identity`, `Identity_1`, ..."""
+def _rename_outputs(coremltools: Any, model: Any, graph: Any) -> None:
+    """Give the outputs the contract's names; the converter keeps TensorFlow's `Identity`, `Identity_1`."""
+    rename = coremltools.utils.rename_feature
     if model.description.predictedProbabilitiesName:
-        coreml.utils.rename_feature(model, model.description.predictedProbabilitiesName, "probabilities")
+        rename(model, model.description.predictedProbabilitiesName, PROBABILITIES)
         return
     for name, tensor in zip(sorted(graph.structured_outputs), graph.outputs, strict=True):
-        coreml.utils.rename_feature(model, tensor.op.name, name, rename_inputs=False)
+        rename(model, tensor.op.name, name, rename_inputs=False)
 
 
-def _describe(model: Any, contract: Contract) -> None:
-    """Metadata for people, for apps and for tfyolo."""
+def _write_metadata(model: Any, contract: Contract) -> None:
+    """Write descriptions for users, and the contract and YOLOv5's entries for programs."""
     height, width = contract.image_size
-    verb = "Tells" if contract.task == "classify" else "Finds"
+    size, num_classes = f"{width} x {height} pixels", len(contract.names)
     metadata = model.description.metadata
-    metadata.shortDescription = f"{verb} {len(contract.names)} classes in images of {width} x {height} pixels"
+    if contract.task == "classify":
+        metadata.shortDescription = f"Classifies images of {size} into {num_classes} classes"
+    else:
+        metadata.shortDescription = f"Detects objects of {num_classes} classes in images of {size}"
     metadata.versionString = f"tfyolo {contract.version}"
     metadata.userDefined.update(
         {
@@ -172,41 +182,21 @@ def _describe(model: Any, contract: Contract) -> None:
             "imgsz": json.dumps(contract.image_size),
         }
     )
-    model.description.input[0].shortDescription = f"RGB image of {width} x {height} pixels"
+    model.description.input[0].shortDescription = f"RGB image of {size}"
 
 
-def _coremltools() -> Any:
-    """The library; it imports TensorFlow, and torch where that is installed.
+def _import_coremltools() -> Any:
+    """Return the module `coremltools`, which imports TensorFlow, and PyTorch if it is installed.
 
     Raises:
-        TfyoloError: it has no native libraries, with which weights are written.
+        TfyoloError: it has no native libraries, which write the weights.
     """
     keep_triton_out()
-    with _silent():
+    with silenced():
         module = importlib.import_module("coremltools")
     if importlib.util.find_spec("coremltools.libmilstoragepython") is None:
         raise TfyoloError(
             "this coremltools cannot write models: its native libraries exist for Linux and macOS only",
-            fix="export on one of these, or another format here",
+            fix="export on Linux or macOS, or choose another format",
         )
     return module
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Without progress bars, and without notes of untested versions and of what only macOS has."""
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    output = io.StringIO()
-    with (
-        contextlib.redirect_stdout(output),
-        contextlib.redirect_stderr(output),
-        hidden_stderr(),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        finally:
-            logger.setLevel(level)

@@ -1,1 +1,1 @@
-"""Frozen GraphDef files."""
+"""The frozen GraphDef format: table entry, writer, and runtime."""

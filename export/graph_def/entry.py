@@ -1,4 +1,4 @@
-"""Frozen GraphDef files."""
+"""Table entry of the frozen GraphDef format, and the names that its writer and runtime share."""
 
 from __future__ import annotations
 
@@ -15,3 +15,6 @@ FORMAT = Format(
     nms=("combined", "builtin", "tensor", "none", "raw"),
     precisions=("float32", "float16", "int8"),
 )
+
+CONTRACT_NODE = "tfyolo_json"
+"""Name of a string constant that contains the contract, since a GraphDef has no metadata."""

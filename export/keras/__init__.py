@@ -1,1 +1,1 @@
-"""Keras models: .keras files, and the networks of .pt checkpoints."""
+"""The Keras format: table entry and runtime, which also runs the networks of `.pt` checkpoints."""

@@ -1,4 +1,4 @@
-"""Keras files, which hold the network itself: trained and exported from here."""
+"""Table entry of the Keras format: files with the trainable network, the source of all exports."""
 
 from __future__ import annotations
 

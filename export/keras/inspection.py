@@ -1,4 +1,4 @@
-"""Looks into `.keras` and `.pt` files: what they hold, without building the network."""
+"""Describes `.keras` and `.pt` files without building the network and without TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,14 +23,18 @@ from tfyolo.weights.keras_file import read_contract
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MAX_CONFIG_BYTES = 64 * 1024 * 1024
-_HALF = ("f2", "float16")
+_FLOAT16_CODES = ("f2", "float16")
+"""Names of float16 in the storages of a PyTorch checkpoint."""
 
 
 def inspect_keras(path: Path) -> Inspection:
-    """A `.keras` file: operations are the kinds of Keras layers.
+    """Describe a `.keras` file; its operators are Keras layers, by class name.
+
+    Args:
+        path: the file.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's.
+        TfyoloError: the file is damaged, or was not written by tfyolo.
     """
     contract = read_contract(path)
     try:
@@ -39,12 +43,12 @@ def inspect_keras(path: Path) -> Inspection:
                 raise ValueError(_CONFIG)
             config = json.loads(archive.read(_CONFIG))["config"]
             with archive.open(_WEIGHTS) as stream, h5py.File(stream) as weights:
-                half = any(dtype == "float16" for dtype in _dtypes(weights))
+                weights_dtype = "float16" if "float16" in _dtypes(weights) else "float32"
         layers = [layer for layer in config["layers"] if layer["class_name"] != "InputLayer"]
         counts = Counter(str(layer["class_name"]) for layer in layers)
     except TfyoloError:
         raise
-    except Exception as error:  # zipfile, h5py and the look-ups have many kinds for a damaged file
+    except Exception as error:  # zipfile and h5py raise several exception types for damaged files
         raise TfyoloError(
             f"is damaged: its network cannot be read ({type(error).__name__})",
             path=path,
@@ -55,16 +59,19 @@ def inspect_keras(path: Path) -> Inspection:
         TensorInfo(name, ("batch", *sizes, channels), "float32")
         for name, sizes, channels in _outputs(contract, path)
     )
-    return Inspection(contract, inputs, outputs, dict(counts), "float16" if half else "float32")
+    return Inspection(contract, inputs, outputs, dict(counts), weights_dtype)
 
 
 def inspect_pt(path: Path) -> Inspection:
-    """A YOLOv5 checkpoint: operations are the kinds of PyTorch modules that hold no others.
+    """Describe a YOLOv5 checkpoint; its operators are PyTorch modules without children, by class name.
 
-    One that holds tensors without modules has those that its configuration asks for.
+    If the checkpoint is a state dict without modules, the modules of its configuration are counted.
+
+    Args:
+        path: the file.
 
     Raises:
-        TfyoloError: the file cannot be read, or is no model that tfyolo knows.
+        TfyoloError: the file cannot be read, or is not a model that tfyolo knows.
     """
     from tfyolo.weights.checkpoint import checkpoint_contract
     from tfyolo.weights.torch_file import read_checkpoint
@@ -72,31 +79,40 @@ def inspect_pt(path: Path) -> Inspection:
     checkpoint = read_checkpoint(path)
     contract = checkpoint_contract(checkpoint)
     counts: Counter[str] = Counter()
-    numbers: Counter[str] = Counter()
-    state_dict = checkpoint.source == "state_dict"
-    if state_dict:
-        modules = _Modules(ShapeOps(contract.spec.csp_activation), contract.spec.activation)
+    elements_by_code: Counter[str] = Counter()
+    is_state_dict = checkpoint.source == "state_dict"
+    if is_state_dict:
+        modules = _ModuleCounter(ShapeOps(contract.spec.csp_activation), contract.spec.activation)
         run_layers(cast(Ops, modules), Shape(*contract.image_size, 3), contract.spec)
         counts = modules.counts
     for _, module in checkpoint.model.walk():
-        if not (module.children or state_dict):
+        if not (module.children or is_state_dict):
             counts[module.class_name.rpartition(".")[2]] += 1
         for view in module._views.values():
-            numbers[view.storage.code] += view.size
-    half = numbers.most_common(1)[0][0] in _HALF if numbers else False
+            elements_by_code[view.storage.code] += view.size
+    codes = elements_by_code.most_common(1)
+    weights_dtype = "float16" if codes and codes[0][0] in _FLOAT16_CODES else "float32"
     inputs = (TensorInfo(IMAGES, ("batch", 3, "height", "width"), "float32"),)
     outputs = []
     for name, sizes, channels in _outputs(contract, path):
         shape: tuple[int | str, ...] = ("batch", channels)
         if sizes:
-            values = 5 + len(contract.names)
-            shape = ("batch", channels // values, *sizes, values)
+            values_per_anchor = 5 + len(contract.names)
+            shape = ("batch", channels // values_per_anchor, *sizes, values_per_anchor)
         outputs.append(TensorInfo(name, shape, "float32"))
-    return Inspection(contract, inputs, tuple(outputs), dict(counts), "float16" if half else "float32")
+    return Inspection(contract, inputs, tuple(outputs), dict(counts), weights_dtype)
 
 
 def _outputs(contract: Contract, path: Path) -> Iterator[tuple[str, tuple[str, ...], int]]:
-    """Of each output its layer, the sizes between batch and channels, and the channels."""
+    """Yield the outputs of a network.
+
+    Yields:
+        Name of the layer; sizes between batch and channels: height and width of the feature map, or nothing
+        for a classifier; number of channels.
+
+    Raises:
+        TfyoloError: the configuration in the contract is invalid.
+    """
     try:
         head = contract.spec.layers[-1]
     except TfyoloError as error:
@@ -106,32 +122,38 @@ def _outputs(contract: Contract, path: Path) -> Iterator[tuple[str, tuple[str, .
         return
     rows = zip(head.sources, contract.strides, contract.anchors_px, strict=True)
     for i, (source, stride, anchors) in enumerate(rows):
-        # v1.0 has its prediction layers before Detect.
+        # In YOLOv5 v1.0, the prediction layers are separate layers in front of Detect.
         name = f"model.{head.index}.m.{i}" if head.arguments.get("convolve", True) else f"model.{source}"
         sizes = (f"height/{stride}", f"width/{stride}")
         yield name, sizes, len(anchors) // 2 * (5 + len(contract.names))
 
 
 @dataclass
-class _Modules:
-    """Counts what the blocks of a configuration ask for, under the names of PyTorch's modules."""
+class _ModuleCounter:
+    """Counts the operations that `run_layers` creates for a configuration, by the names of PyTorch modules.
+
+    Attributes:
+        ops: infers the shapes.
+        activation_name: the model's default activation.
+        counts: number of each module.
+    """
 
     ops: ShapeOps
     activation_name: str
     counts: Counter[str] = field(default_factory=Counter)
 
     def __getattr__(self, name: str) -> Any:
-        """The operation of `ops`, which is counted."""
-        kind, does = _MODULES.get(name), getattr(self.ops, name)
+        """Return the operation of `ops`; calls of those with a PyTorch module are counted."""
+        module, operation = _MODULES.get(name), getattr(self.ops, name)
 
-        def count(*arguments: Any, **named: Any) -> Any:
-            self.counts[str(kind)] += 1
-            return does(*arguments, **named)
+        def count(*args: Any, **kwargs: Any) -> Any:
+            self.counts[str(module)] += 1
+            return operation(*args, **kwargs)
 
-        return count if kind else does
+        return count if module else operation
 
     def activation(self, x: Any, name: str, act: bool | str) -> Any:
-        """See `Ops`."""
+        """Count and apply an activation; see `Ops.activation`."""
         function = self.activation_name if act is True else (act or "linear")
         if function != "linear":
             self.counts[_ACTIVATIONS.get(function, function)] += 1
@@ -161,7 +183,7 @@ _ACTIVATIONS = {
 
 
 def _dtypes(weights: Any) -> list[str]:
-    """Kinds of numbers of all arrays in a file of weights."""
-    found: list[str] = []
-    weights.visititems(lambda _, item: found.append(str(getattr(item, "dtype", ""))))
-    return found
+    """Return the dtypes of all arrays in an HDF5 file."""
+    dtypes: list[str] = []
+    weights.visititems(lambda _, item: dtypes.append(str(getattr(item, "dtype", ""))))
+    return dtypes

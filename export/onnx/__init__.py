@@ -1,1 +1,1 @@
-"""ONNX files."""
+"""The ONNX format: table entry, writer, runtime, and the checks of untrusted files."""

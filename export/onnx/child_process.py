@@ -1,8 +1,12 @@
-"""A process of its own for ONNX's shape inference: a graph that crashes it, or keeps it busy, is refused.
+"""A child process for ONNX's shape inference, so that a malicious graph cannot crash or block the program.
 
-The process is started for the first model of a program and serves all others; it ends with the program, or
-when a graph has crashed it. Requests and answers are a length of 8 bytes and what follows: a ModelProto
-without its large constants, with the shape of images in its metadata; and JSON with an error or none.
+Guarantees: processor time and memory of the child are limited, and a graph that crashes the child or exceeds
+a limit is refused with a `TfyoloError`. The child starts with the first ONNX model of a program, serves all
+later ones, and ends with the program; it is restarted after a crash.
+
+Protocol, in both directions: a length of 8 bytes (little-endian), then the message. A request is a ModelProto
+without its large constants and with the input shape in its metadata; a response is a JSON object, empty or
+with the keys `message` and `fix` of an error.
 """
 
 from __future__ import annotations
@@ -21,38 +25,40 @@ from typing import Any, BinaryIO
 from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx.operators import Shape
 
-PROCESSOR_SECONDS = 8
-"""For one graph; the largest published networks take less than one."""
-WAIT_SECONDS = 120
-"""For one graph on a machine that is busy with something else, or where processor time cannot be limited."""
+CPU_SECONDS = 8
+"""Limit of processor time per graph; the largest published networks take less than one second."""
+TIMEOUT_SECONDS = 120
+"""Limit of wall-clock time per graph, for busy machines and systems that cannot limit processor time."""
 MEMORY_BYTES = 2 * 2**30
-_IMAGES = "tfyolo.images"
+"""Limit of the child's address space."""
+_IMAGES_SHAPE_KEY = "tfyolo.images"
+_LENGTH_BYTES = 8
 
 
-def check_bounds_in_child(model: Any, images: Shape, path: Path) -> None:
-    """`onnx_bounds.check_bounds`, where the graph can do no harm.
+def check_resources_in_child(model: Any, images_shape: Shape, path: Path) -> None:
+    """Run `shape_inference.check_resources` in the child process.
 
     Args:
-        model: ModelProto, vetted but for its shapes.
-        images: (batch, 3, height, width).
-        path: of the file, for messages.
+        model: ModelProto whose operators are on the allow-list.
+        images_shape: (batch, 3, height, width) of the input.
+        path: model file, for messages.
 
     Raises:
-        TfyoloError: shapes are unknown or contradict each other, or too much memory or arithmetic is needed;
-            or the shape inference crashed.
+        TfyoloError: shapes are unknown or contradictory, the graph needs too much memory or arithmetic, or
+            the shape inference crashed.
     """
-    answer = _CHILD.ask(_request(model, images))
-    if answer is None:
+    response = _CHILD.request(_encode(model, images_shape))
+    if response is None:
         raise TfyoloError(
             "ONNX's shape inference fails on it, and it is not run", path=path, fix="export it again"
         )
-    if "message" in answer:
-        raise TfyoloError(answer["message"], path=path, fix=answer["fix"])
+    if "message" in response:
+        raise TfyoloError(response["message"], path=path, fix=response["fix"])
 
 
-def _request(model: Any, images: Shape) -> bytes:
-    """The model without the values of constants that are no shapes."""
-    from tfyolo.export.onnx.shape_inference import FOLLOWED
+def _encode(model: Any, images_shape: Shape) -> bytes:
+    """Return the serialized model, without the values of constants that are too large to be shapes."""
+    from tfyolo.export.onnx.shape_inference import MAX_SHAPE_ELEMENTS
 
     small = type(model)(ir_version=model.ir_version)
     small.opset_import.extend(model.opset_import)
@@ -60,44 +66,46 @@ def _request(model: Any, images: Shape) -> bytes:
     small.graph.node.extend(model.graph.node)
     small.graph.input.extend(model.graph.input)
     for tensor in model.graph.initializer:
-        if math.prod(tensor.dims) <= FOLLOWED:
+        if math.prod(tensor.dims) <= MAX_SHAPE_ELEMENTS:
             small.graph.initializer.append(tensor)
         else:
             small.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-    small.metadata_props.add(key=_IMAGES, value=json.dumps(images))
+    small.metadata_props.add(key=_IMAGES_SHAPE_KEY, value=json.dumps(images_shape))
     return bytes(small.SerializeToString())
 
 
 class _Child:
-    """The process, started when it is needed; one request at a time."""
+    """The child process. It is started on demand and handles one request at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: Any = None
-        self._owner = 0
-        """Id of the process that started it: a fork of that has its pipes, and would read its answers."""
+        # A forked process inherits the pipes and would read the responses to its parent, so the id of the
+        # process that started the child is kept.
+        self._parent_id = 0
 
-    def ask(self, request: bytes) -> dict[str, Any] | None:
-        """The answer to a request; None if the process ended without one."""
+    def request(self, message: bytes) -> dict[str, Any] | None:
+        """Send a request and return the response; None if the child ended without one."""
         with self._lock:
-            process = self._started()
-            timer = threading.Timer(WAIT_SECONDS, process.kill)
+            process = self._running()
+            timer = threading.Timer(TIMEOUT_SECONDS, process.kill)
             timer.daemon = True
             timer.start()
             try:
-                _send(process.stdin, request)
+                _send(process.stdin, message)
                 return dict(json.loads(_receive(process.stdout)))
             except (EOFError, OSError):
                 self.stop()
                 return None
-            except BaseException:  # Ctrl-C: the next request must not be given this one's answer
+            except BaseException:  # Ctrl-C: the next request must not read the response to this one
                 self.stop()
                 raise
             finally:
                 timer.cancel()
 
-    def _started(self) -> Any:
-        if self._owner != os.getpid():
+    def _running(self) -> Any:
+        """Return the process, after starting it if necessary."""
+        if self._parent_id != os.getpid():
             self._process = None
         if self._process is None or self._process.poll() is not None:
             # `-c` and not `-m`, which would look for modules in the working directory.
@@ -108,13 +116,13 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
-            self._owner = os.getpid()
+            self._parent_id = os.getpid()
             atexit.register(self.stop)
         return self._process
 
     def stop(self) -> None:
-        """End the process."""
-        if self._process is not None and self._owner == os.getpid():
+        """Kill the process, if this process started it."""
+        if self._process is not None and self._parent_id == os.getpid():
             self._process.kill()
             self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
@@ -128,10 +136,10 @@ _CHILD = _Child()
 
 
 def serve() -> None:
-    """Answer requests until there are no more; what the process does."""
+    """Main loop of the child process: answer requests until the input ends."""
     import onnx
 
-    from tfyolo.export.onnx.shape_inference import check_bounds
+    from tfyolo.export.onnx.shape_inference import check_resources
     from tfyolo.export.runtime.budget import Budget
 
     while True:
@@ -139,52 +147,54 @@ def serve() -> None:
             request = _receive(sys.stdin.buffer)
         except EOFError:
             return
-        _limit()
-        answer: dict[str, Any] = {}
+        _limit_resources()
+        response: dict[str, Any] = {}
         try:
             model = onnx.load_model_from_string(request)
-            images = tuple(json.loads(model.metadata_props[0].value))
-            check_bounds(model, images, Budget(Path("model.onnx"), images[0] * images[2] * images[3]))
+            images_shape = tuple(json.loads(model.metadata_props[0].value))
+            batch_size, _, height, width = images_shape
+            check_resources(model, images_shape, Budget(Path("model.onnx"), batch_size * height * width))
         except TfyoloError as error:
-            answer = {"message": error.message, "fix": error.fix}
-        _send(sys.stdout.buffer, json.dumps(answer).encode())
+            response = {"message": error.message, "fix": error.fix}
+        _send(sys.stdout.buffer, json.dumps(response).encode())
 
 
-def _limit() -> None:
-    """Bound processor time from now on, and memory; POSIX only."""
+def _limit_resources() -> None:
+    """Limit the processor time of the next request, memory, and core dumps; on POSIX only."""
     try:
         import resource
     except ImportError:
         return
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    used = math.ceil(usage.ru_utime + usage.ru_stime)
-    for kind, limit in (
-        (resource.RLIMIT_CPU, used + PROCESSOR_SECONDS),
+    used_seconds = math.ceil(usage.ru_utime + usage.ru_stime)
+    for name, limit in (
+        (resource.RLIMIT_CPU, used_seconds + CPU_SECONDS),
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CORE, 0),
     ):
-        hard = resource.getrlimit(kind)[1]
-        bound = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        hard = resource.getrlimit(name)[1]
+        soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         with contextlib.suppress(ValueError, OSError):  # macOS has no limit of address space
-            resource.setrlimit(kind, (bound, hard))
+            resource.setrlimit(name, (soft, hard))
 
 
-def _send(stream: BinaryIO, content: bytes) -> None:
-    stream.write(len(content).to_bytes(8, "little") + content)
+def _send(stream: BinaryIO, message: bytes) -> None:
+    """Write a message with its length in front."""
+    stream.write(len(message).to_bytes(_LENGTH_BYTES, "little") + message)
     stream.flush()
 
 
 def _receive(stream: BinaryIO) -> bytes:
-    """What `_send` has written.
+    """Read one message.
 
     Raises:
-        EOFError: the other side is gone.
+        EOFError: the other process has ended.
     """
-    size = int.from_bytes(_exactly(stream, 8), "little")
-    return _exactly(stream, size)
+    size = int.from_bytes(_read_exactly(stream, _LENGTH_BYTES), "little")
+    return _read_exactly(stream, size)
 
 
-def _exactly(stream: BinaryIO, count: int) -> bytes:
+def _read_exactly(stream: BinaryIO, count: int) -> bytes:
     content = stream.read(count)
     if len(content) < count:
         raise EOFError

@@ -1,4 +1,4 @@
-"""ONNX files."""
+"""Table entry of the ONNX format, and the names that its writer and runtime share."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ FORMAT = Format(
     dynamic_batch=True,
     calibrates=True,
 )
+
+CONTRACT_KEY = "tfyolo"
+"""Key of the contract (JSON) in `metadata_props` of the ModelProto."""
+KERNEL_ZERO_POINT = 128
+"""Zero point of the convolution kernels, which files store as uint8."""

@@ -1,7 +1,8 @@
-"""Operators that an untrusted ONNX graph may hold, and what each of them costs.
+"""Allow-list of ONNX operators, and a cost model of the expensive ones.
 
-All are pure, of ONNX's own domain and without graphs inside. They are those that `tfyolo export` writes and
-those of other exporters of YOLO networks: PyTorch's, tf2onnx, Keras, ONNX Runtime's quantizer.
+All allowed operators are pure, belong to ONNX's default domain, and contain no subgraphs. They are the ones
+that `tfyolo export` writes and those of other exporters of YOLO networks: PyTorch, tf2onnx, Keras, and ONNX
+Runtime's quantizer.
 """
 
 from __future__ import annotations
@@ -10,32 +11,45 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-ALLOWED = frozenset(
-    """
-    Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape
-    Conv ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div Elu Equal Erf Exp Expand Flatten Floor
-    Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual
-    HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log
-    LogSoftmax MatMul Max MaxPool Mean Min Mish Mod Mul Neg NonMaxSuppression Not OneHot Or PRelu Pad Pow
-    QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-    ReduceSumSquare Relu Reshape Resize Round ScatterND Selu Shape Sigmoid Sign Sin Size Slice Softmax
-    Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Upsample
-    Where Xor
-    """.split()  # noqa: SIM905
-)
+_ALLOWED = """
+Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape
+Conv ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div Elu Equal Erf Exp Expand Flatten Floor
+Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual
+HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log
+LogSoftmax MatMul Max MaxPool Mean Min Mish Mod Mul Neg NonMaxSuppression Not OneHot Or PRelu Pad Pow
+QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+ReduceSumSquare Relu Reshape Resize Round ScatterND Selu Shape Sigmoid Sign Sin Size Slice Softmax
+Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Upsample
+Where Xor
+"""
+ALLOWED = frozenset(_ALLOWED.split())
 Shape = tuple[int, ...]
 Shapes = list[Shape]
-_COMPARISON = 16
-"""What the IoU of two boxes costs, in multiplications."""
+_IOU_MULTIPLICATIONS = 16
+"""Cost of the IoU of two boxes."""
+_SORT_MULTIPLICATIONS = 32
+"""Cost per sorted element: log2 of a large number of elements."""
 
 
-def products(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    """Multiplications of a node of `COSTLY`, or what takes as long."""
-    return COSTLY[node.op_type](node, inputs, outputs)
+def multiplications(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+    """Return the number of multiplications of a node, or an equivalent of other work.
+
+    Args:
+        node: NodeProto whose operator is in `COSTS`.
+        inputs: shapes of its inputs.
+        outputs: shapes of its outputs.
+    """
+    return COSTS[node.op_type](node, inputs, outputs)
 
 
-def workspace(node: Any, inputs: Shapes, outputs: Shapes) -> Shape:
-    """Shape of what a convolution lays out for its matrix product; () for other operators."""
+def workspace_shape(node: Any, inputs: Shapes, outputs: Shapes) -> Shape:
+    """Return the shape of the im2col buffer of a convolution; () for other operators.
+
+    Args:
+        node: NodeProto.
+        inputs: shapes of its inputs.
+        outputs: shapes of its outputs.
+    """
     if node.op_type == "Conv":
         return (math.prod(inputs[1][1:]), math.prod(outputs[0][2:]))
     if node.op_type == "ConvTranspose":
@@ -43,46 +57,47 @@ def workspace(node: Any, inputs: Shapes, outputs: Shapes) -> Shape:
     return ()
 
 
-def _convolution(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _conv(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     return math.prod(outputs[0]) * math.prod(inputs[1][1:])
 
 
-def _transposed(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _conv_transpose(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     return math.prod(inputs[0]) * math.prod(inputs[1][1:])
 
 
-def _matrices(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _matmul(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     return math.prod(outputs[0]) * inputs[0][-1]
 
 
-def _general(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _gemm(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     return math.prod(outputs[0]) * max(inputs[0])
 
 
-def _pooling(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _pool(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     sizes = [math.prod(attribute.ints) for attribute in node.attribute if attribute.name == "kernel_shape"]
     return math.prod(outputs[0]) * max([*sizes, 1])
 
 
-def _suppression(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    batch, boxes = inputs[0][:2]
-    classes = inputs[1][1]
-    kept = min(boxes, -(-outputs[0][0] // max(batch * classes, 1)))
-    return batch * classes * boxes * kept * _COMPARISON
+def _nms(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+    """Each box of each class is compared with the boxes of the class that were selected before it."""
+    batch_size, num_boxes = inputs[0][:2]
+    num_classes = inputs[1][1]
+    selected = min(num_boxes, -(-outputs[0][0] // max(batch_size * num_classes, 1)))
+    return batch_size * num_classes * num_boxes * selected * _IOU_MULTIPLICATIONS
 
 
-def _sorting(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    return math.prod(inputs[0]) * 32
+def _top_k(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return math.prod(inputs[0]) * _SORT_MULTIPLICATIONS
 
 
-COSTLY: Mapping[str, Callable[[Any, Shapes, Shapes], int]] = {
-    "Conv": _convolution,
-    "ConvTranspose": _transposed,
-    "MatMul": _matrices,
-    "Gemm": _general,
-    "MaxPool": _pooling,
-    "AveragePool": _pooling,
-    "NonMaxSuppression": _suppression,
-    "TopK": _sorting,
+COSTS: Mapping[str, Callable[[Any, Shapes, Shapes], int]] = {
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "MatMul": _matmul,
+    "Gemm": _gemm,
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "NonMaxSuppression": _nms,
+    "TopK": _top_k,
 }
-"""Operators with more than one multiplication per element, and how many these are."""
+"""Cost functions of the operators that need more than one multiplication per element."""

@@ -1,7 +1,9 @@
-"""Sizes that an ONNX graph computes from the number of boxes that it keeps: how much is to be padded.
+"""Evaluates padding amounts that an ONNX graph computes from the number of boxes kept by NMS.
 
-ONNX's own shape inference follows constants alone. Here the few operators that exporters use for this are
-computed, for a given number of boxes.
+ONNX's shape inference propagates constants only. This module evaluates the few operators that exporters use
+to compute "pad the kept boxes up to a fixed number of rows", for a given number of boxes. It guarantees that
+the result is convex in the number of boxes, so that the memory bound holds for all numbers if it holds for
+the smallest and the largest one.
 """
 
 from __future__ import annotations
@@ -15,112 +17,114 @@ import numpy as np
 from tfyolo.export.onnx.operators import Shape
 
 Array = np.ndarray
-_DEPTH = 30
-_SUMS = 4
-_MOST = 64
-"""Numbers in a tensor that says a size."""
+_MAX_DEPTH = 30
+_MAX_SUMS = 4
+_MAX_ELEMENTS = 64
+"""Largest number of elements of a tensor that holds sizes."""
 
 
-class UnknownSizeError(Exception):
-    """A size that is computed otherwise than exporters do."""
+class UnknownPadAmountError(Exception):
+    """A padding amount is computed by operators, or in an order, that exporters do not use."""
 
 
 @dataclass
-class Sizes:
-    """Computes tensors that depend on constants and shapes alone.
+class PadAmounts:
+    """Evaluates tensors that depend on constants and shapes only.
 
-    Between no box and as many as there can be, what is computed stays below its larger end, since it is
-    convex: sums and differences, clipped at zero at the end. Shapes that a Slice has cut short may bend the
-    other way, so that there may be few sums.
+    Sums, differences, and a clip at zero as the last step are convex functions. A shape that a Slice has cut
+    off may be concave, so the number of sums is limited.
 
     Args:
-        made_by: nodes by the names of their results.
+        producers: nodes by the names of their outputs.
         constants: TensorProtos by name.
-        shape: of a tensor, by name.
+        shape_of: returns the shape of a tensor by name.
     """
 
-    made_by: Mapping[str, Any]
+    producers: Mapping[str, Any]
     constants: Mapping[str, Any]
-    shape: Callable[[str], Shape]
+    shape_of: Callable[[str], Shape]
     _sums: int = 0
 
-    def amount(self, name: str) -> Array:
-        """The value of a tensor, int64.
+    def evaluate(self, name: str) -> Array:
+        """Return the value of a tensor, as int64.
 
         Raises:
-            UnknownSizeError: it depends on something else, or otherwise.
+            UnknownPadAmountError: it depends on other tensors, or uses other operators.
         """
         self._sums = 0
         return self._value(name, True, 0)
 
-    def _value(self, name: str, clipped: bool, depth: int) -> Array:
-        """Of a tensor in which `clipped` says whether numbers may be clipped at zero."""
+    def _value(self, name: str, may_clip: bool, depth: int) -> Array:
+        """Return the value of a tensor; `may_clip` allows Relu, which is not convex under a subtraction."""
         from onnx import helper, numpy_helper
 
         if name in self.constants:
             return np.asarray(numpy_helper.to_array(self.constants[name])).astype(np.int64)
-        node = self.made_by.get(name)
-        if node is None or depth > _DEPTH:
-            raise UnknownSizeError(name)
-        options = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-        kind = node.op_type
-        if kind == "Shape":
-            whole = np.array(self.shape(node.input[0]), np.int64)
-            return whole[options.get("start", 0) : options.get("end", len(whole))]
-        self._sums += kind in ("Add", "Sub")
-        fixed = kind in _FIXED and any(x and x not in self.constants for x in node.input[1:])
-        if kind not in _KINDS or fixed or self._sums > _SUMS or (kind == "Relu" and not clipped):
-            raise UnknownSizeError(name)
+        node = self.producers.get(name)
+        if node is None or depth > _MAX_DEPTH:
+            raise UnknownPadAmountError(name)
+        attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        operator = node.op_type
+        if operator == "Shape":
+            shape = np.array(self.shape_of(node.input[0]), np.int64)
+            return shape[attributes.get("start", 0) : attributes.get("end", len(shape))]
+        self._sums += operator in ("Add", "Sub")
+        computed_index = operator in _CONSTANT_INDICES and any(
+            x and x not in self.constants for x in node.input[1:]
+        )
+        if operator not in _OPERATORS or computed_index or self._sums > _MAX_SUMS:
+            raise UnknownPadAmountError(name)
+        if operator == "Relu" and not may_clip:
+            raise UnknownPadAmountError(name)
         inputs = [
-            self._value(x, clipped and kind != "Sub", depth + 1) if x else np.array([], np.int64)
+            self._value(x, may_clip and operator != "Sub", depth + 1) if x else np.array([], np.int64)
             for x in node.input
         ]
         try:
-            found = np.asarray(_KINDS[kind](inputs, options)).astype(np.int64)
+            value = np.asarray(_OPERATORS[operator](inputs, attributes)).astype(np.int64)
         except (IndexError, ValueError, TypeError, KeyError) as error:
-            raise UnknownSizeError(name) from error
-        if found.size > _MOST:
-            raise UnknownSizeError(name)
-        return found
+            raise UnknownPadAmountError(name) from error
+        if value.size > _MAX_ELEMENTS:
+            raise UnknownPadAmountError(name)
+        return value
 
 
-def _axes(inputs: list[Array], options: dict[str, Any]) -> list[int]:
-    """Of Squeeze and Unsqueeze: an input in newer versions, an attribute in older ones."""
-    return [int(axis) for axis in (inputs[1] if len(inputs) > 1 else options.get("axes", ()))]
+def _axes(inputs: list[Array], attributes: dict[str, Any]) -> list[int]:
+    """Return the axes of Squeeze or Unsqueeze: an input since opset 13, an attribute before."""
+    return [int(axis) for axis in (inputs[1] if len(inputs) > 1 else attributes.get("axes", ()))]
 
 
-def _squeeze(inputs: list[Array], options: dict[str, Any]) -> Array:
-    axes = _axes(inputs, options)
+def _squeeze(inputs: list[Array], attributes: dict[str, Any]) -> Array:
+    axes = _axes(inputs, attributes)
     return np.squeeze(inputs[0], tuple(axes) if axes else None)
 
 
-def _unsqueeze(inputs: list[Array], options: dict[str, Any]) -> Array:
-    return np.expand_dims(inputs[0], tuple(_axes(inputs, options)))
+def _unsqueeze(inputs: list[Array], attributes: dict[str, Any]) -> Array:
+    return np.expand_dims(inputs[0], tuple(_axes(inputs, attributes)))
 
 
-def _slice(inputs: list[Array], options: dict[str, Any]) -> Array:
-    data = inputs[0]
-    starts, ends = inputs[1], inputs[2]
+def _slice(inputs: list[Array], attributes: dict[str, Any]) -> Array:
+    data, starts, ends = inputs[:3]
     axes = inputs[3] if len(inputs) > 3 and inputs[3].size else np.arange(len(starts))
     steps = inputs[4] if len(inputs) > 4 and inputs[4].size else np.ones(len(starts), np.int64)
-    cuts = [slice(None)] * data.ndim
+    slices = [slice(None)] * data.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        cuts[int(axis)] = slice(int(start), int(end), int(step))
-    return data[tuple(cuts)]
+        slices[int(axis)] = slice(int(start), int(end), int(step))
+    return data[tuple(slices)]
 
 
-_KINDS: dict[str, Callable[[list[Array], dict[str, Any]], Array]] = {
+_OPERATORS: dict[str, Callable[[list[Array], dict[str, Any]], Array]] = {
     "Add": lambda x, _: x[0] + x[1],
     "Sub": lambda x, _: x[0] - x[1],
     "Relu": lambda x, _: np.maximum(x[0], 0),
     "Cast": lambda x, _: x[0],
     "Identity": lambda x, _: x[0],
-    "Concat": lambda x, options: np.concatenate(x, options["axis"]),
-    "Gather": lambda x, options: np.take(x[0], x[1], options.get("axis", 0)),
+    "Concat": lambda x, attributes: np.concatenate(x, attributes["axis"]),
+    "Gather": lambda x, attributes: np.take(x[0], x[1], attributes.get("axis", 0)),
     "Reshape": lambda x, _: np.reshape(x[0], x[1]),
     "Slice": _slice,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
 }
-_FIXED = ("Gather", "Reshape", "Slice", "Squeeze", "Unsqueeze")
-"""Operators whose other inputs have to be constants: a table could hold anything in between."""
+_CONSTANT_INDICES = ("Gather", "Reshape", "Slice", "Squeeze", "Unsqueeze")
+"""Operators whose other inputs must be constants: a lookup table could return any value for any index."""

@@ -1,37 +1,48 @@
-"""Runs an `.onnx` file with ONNX Runtime, on the CPU or a GPU."""
+"""Runs `.onnx` files with ONNX Runtime, on the CPU or an NVIDIA GPU."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.onnx.entry import CONTRACT_KEY
 from tfyolo.export.onnx.signed_kernels import signed_kernels
-from tfyolo.export.onnx.vetting import parse, vetted
+from tfyolo.export.onnx.vetting import parse, vet
 from tfyolo.export.runtime.base import Runtime, Sharing, channels_first, check_outputs, pixels_of
 from tfyolo.export.runtime.cpu import has_vnni
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.inputs import MODEL, read_input
-from tfyolo.models.contract import Contract
+from tfyolo.models.contract import FILE_NAME, Contract
+from tfyolo.models.network import IMAGES
 from tfyolo.text import printable
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+"""Execution providers of ONNX Runtime, in order of preference."""
+_MAX_DYNAMIC_BATCH = 16
 
 
 class OnnxRuntime(Runtime):
-    """An `.onnx` file that `tfyolo export` wrote.
+    """Runtime for an `.onnx` file that `tfyolo export` wrote.
 
     Args:
-        path: the file.
-        threads: of the CPU; as many as there are cores by default.
+        path: the `.onnx` file.
+        threads: number of CPU threads; defaults to the number of cores.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's.
+        TfyoloError: the file is damaged, was not written by tfyolo, or contains operators that are not
+            allowed.
+
+    Example:
+        >>> runtime = OnnxRuntime(Path("yolov5n.onnx"))  # doctest: +SKIP
+        >>> runtime.input_hw  # doctest: +SKIP
+        (640, 640)
     """
 
-    sharing = Sharing.SAFE  # ONNX Runtime: Run may be called from several threads
+    sharing = Sharing.SAFE  # ONNX Runtime allows concurrent calls of InferenceSession.run
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         import onnxruntime
@@ -39,71 +50,79 @@ class OnnxRuntime(Runtime):
         self.path = path
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # what goes wrong is in the exception
+        options.log_severity_level = 4  # errors are raised as exceptions
         options.intra_op_num_threads = threads or 0
-        present = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
+        providers = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
         model = parse(read_input(path, MODEL), path)
-        self.contract = contract_of({entry.key: entry.value for entry in model.metadata_props}, path)
+        self.contract = _contract(model, path)
         self.input_hw = self.contract.image_size
-        self.max_batch = 16 if self.contract.export.get("batch") == "any" else 1
-        content = vetted(model, self.contract.image_size, self.max_batch, path)
+        self.max_batch = _MAX_DYNAMIC_BATCH if self.contract.export.get("batch") == "any" else 1
+        content = vet(model, self.contract.image_size, self.max_batch, path)
         try:
-            # From bytes that have been vetted, never from the file itself.
+            # Load the vetted bytes, never the file itself.
             if has_vnni():
                 content = signed_kernels(content)
-            self._model = onnxruntime.InferenceSession(content, options, providers=present)
-        except Exception as error:  # the library has a kind for each of its statuses
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
+        except Exception as error:  # ONNX Runtime has an exception type per status code
             reason = printable(str(error).splitlines()[0])[:200] if str(error) else type(error).__name__
             raise TfyoloError(
                 f"ONNX Runtime cannot read it: {reason}", path=path, fix="export it again"
             ) from error
-        inputs = self._model.get_inputs()
-        self._uint8 = inputs[0].type == "tensor(uint8)"
-        self._names = [output.name for output in self._model.get_outputs()]
-        check_outputs(self._names, self.contract, path)
+        self._uint8 = self._session.get_inputs()[0].type == "tensor(uint8)"
+        self._output_names = [output.name for output in self._session.get_outputs()]
+        check_outputs(self._output_names, self.contract, path)
 
     def _open(self) -> Any:
-        return self._model
+        return self._session
 
     def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
         pixels = pixels_of(channels_first(images), self._uint8)
-        return dict(zip(self._names, session.run(None, {"images": pixels}), strict=True))
+        return dict(zip(self._output_names, session.run(None, {IMAGES: pixels}), strict=True))
 
 
-def contract_of(metadata: dict[str, str], path: Path) -> Contract:
-    """The contract in a file's metadata.
+def _contract(model: Any, path: Path) -> Contract:
+    """Return the contract in the metadata of a ModelProto.
 
     Raises:
-        TfyoloError: there is none, or it is damaged.
+        TfyoloError: it is missing or damaged.
     """
-    if "tfyolo" not in metadata:
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    if CONTRACT_KEY not in metadata:
         raise TfyoloError(
-            "holds no tfyolo.json, so its classes and anchors are unknown",
+            f"contains no {FILE_NAME}, so its classes and anchors are unknown",
             path=path,
             fix="write it with `tfyolo export`",
         )
-    return Contract.from_json(metadata["tfyolo"], path)
+    return Contract.from_json(metadata[CONTRACT_KEY], path)
 
 
 def inspect(path: Path) -> Inspection:
-    """What an `.onnx` file holds; nothing is run.
+    """Describe an `.onnx` file without running it.
+
+    Args:
+        path: the `.onnx` file.
+
+    Returns:
+        Contract, inputs, outputs, and the number of each operator.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's.
+        TfyoloError: the file is damaged, or was not written by tfyolo.
+
+    Example:
+        >>> inspect(Path("yolov5n.onnx")).operators["Conv"]  # doctest: +SKIP
+        60
     """
     model = parse(read_input(path, MODEL), path)
-    contract = contract_of({entry.key: entry.value for entry in model.metadata_props}, path)
-    counts: dict[str, int] = {}
-    for node in model.graph.node:
-        counts[node.op_type] = counts.get(node.op_type, 0) + 1
-    inputs, outputs = (tuple(map(_tensor, values)) for values in (model.graph.input, model.graph.output))
-    return Inspection(contract, inputs, outputs, counts)
+    contract = _contract(model, path)
+    inputs, outputs = (tuple(map(_tensor_info, values)) for values in (model.graph.input, model.graph.output))
+    return Inspection(contract, inputs, outputs, dict(Counter(node.op_type for node in model.graph.node)))
 
 
-def _tensor(value: Any) -> TensorInfo:
+def _tensor_info(value: Any) -> TensorInfo:
+    """Return name, shape and dtype of a ValueInfoProto."""
     import onnx
 
-    kind = value.type.tensor_type
-    shape = tuple(dim.dim_value or dim.dim_param or None for dim in kind.shape.dim)
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    tensor_type = value.type.tensor_type
+    shape = tuple(dim.dim_value or dim.dim_param or None for dim in tensor_type.shape.dim)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor_type.elem_type).name
     return TensorInfo(value.name, shape, dtype)

@@ -1,7 +1,8 @@
-"""What a vetted ONNX graph needs: every shape, memory and arithmetic, known before it runs.
+"""Shape inference and resource limits for vetted ONNX graphs.
 
-ONNX's own shape inference is C++ that a hostile graph can crash or keep busy, so this runs in a process of
-its own (onnx_child.py).
+`check_resources` infers the shape of every tensor before anything runs and refuses a graph whose memory or
+arithmetic exceeds the budget. ONNX's shape inference is C++ that a malicious graph can crash or keep busy, so
+`child_process.py` runs this module in a child process.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.onnx.operators import COSTLY, Shape, products, workspace
-from tfyolo.export.onnx.pad_amounts import Sizes, UnknownSizeError
+from tfyolo.export.onnx.operators import COSTS, Shape, multiplications, workspace_shape
+from tfyolo.export.onnx.pad_amounts import PadAmounts, UnknownPadAmountError
 from tfyolo.export.runtime.budget import Budget, foreign
+from tfyolo.models.network import IMAGES
 from tfyolo.text import printable
 
 _ITEM_BYTES = {
@@ -32,14 +34,15 @@ _ITEM_BYTES = {
     "UINT64": 8,
     "BFLOAT16": 2,
 }
-"""Kinds of numbers."""
-FOLLOWED = 64
-"""Constants with more numbers than this are not looked into: none of them is a shape."""
-_MAX_SUPPRESSIONS = 8
+"""Bytes per element of each allowed data type."""
+MAX_SHAPE_ELEMENTS = 64
+"""Shape inference reads the values of constants up to this number of elements; larger ones are not shapes."""
+_MAX_NMS_NODES = 8
+_UNKNOWN_LIMIT = 2**40
 
 
 def item_bytes(data_type: int) -> int:
-    """Size of a number; 0 where it is none."""
+    """Return the bytes per element of an ONNX data type; 0 if it is not an allowed numeric type."""
     import onnx
 
     try:
@@ -48,190 +51,213 @@ def item_bytes(data_type: int) -> int:
         return 0
 
 
-def check_bounds(model: Any, images: Shape, budget: Budget) -> None:
-    """Refuse a graph whose shapes are unknown or whose needs are too large, for any number of kept boxes."""
+def check_resources(model: Any, images_shape: Shape, budget: Budget) -> None:
+    """Refuse a graph that has unknown shapes or exceeds the budget, for any number of boxes kept by NMS.
+
+    The number of boxes that NonMaxSuppression keeps is unknown before the graph runs. Memory and arithmetic
+    are therefore counted twice: with the largest possible number of boxes, and with none.
+
+    Args:
+        model: ModelProto whose operators are on the allow-list.
+        images_shape: (batch, 3, height, width) of the input.
+        budget: limits for the model file.
+
+    Raises:
+        TfyoloError: a shape is unknown or contradictory, or the budget is exceeded.
+    """
     graph = model.graph
-    suppressions = [node for node in graph.node if node.op_type == "NonMaxSuppression"]
-    if len(suppressions) > _MAX_SUPPRESSIONS:
-        raise foreign(f"{len(suppressions)} times NonMaxSuppression", budget.path)
+    nms_nodes = [node for node in graph.node if node.op_type == "NonMaxSuppression"]
+    if len(nms_nodes) > _MAX_NMS_NODES:
+        raise foreign(f"{len(nms_nodes)} NonMaxSuppression nodes", budget.path)
     for node in graph.node:
         budget.operation(node.name or node.op_type)
-    shapes = _Shapes.of(model, images, budget.path)
-    if not suppressions:
+    shapes = _Shapes.infer(model, images_shape, budget.path)
+    if not nms_nodes:
         _count(model, shapes, budget)
         return
-    rows: dict[str, int] = {}
-    for node in suppressions:  # each is known after those before it
-        known = shapes.kept(model, rows) if rows else shapes
-        batch, classes, boxes = known.of_rank(node.input[1], 3)
-        limit = known.number(node.input[2]) if len(node.input) > 2 else 0
-        rows[node.output[0]] = batch * classes * min(boxes, max(limit, 0))
-    # Sums and differences are largest at an end, and clipped at zero so are they, too.
-    for kept in (rows, dict.fromkeys(rows, 0)):
-        _count(model, shapes.kept(model, kept), Budget(budget.path, budget.pixels))
+    max_rows: dict[str, int] = {}
+    for node in nms_nodes:  # in graph order: the inputs of one may depend on the outputs of earlier ones
+        known = shapes.with_selected_boxes(model, max_rows) if max_rows else shapes
+        batch_size, num_classes, num_boxes = known.of_rank(node.input[1], 3)
+        limit = known.scalar(node.input[2]) if len(node.input) > 2 else 0
+        max_rows[node.output[0]] = batch_size * num_classes * min(num_boxes, max(limit, 0))
+    # Sums and differences, also clipped at zero, are largest at one end of the interval.
+    for rows in (max_rows, dict.fromkeys(max_rows, 0)):
+        _count(model, shapes.with_selected_boxes(model, rows), Budget(budget.path, budget.pixels))
 
 
 def _count(model: Any, shapes: _Shapes, budget: Budget) -> None:
+    """Charge the memory and arithmetic of every node to the budget."""
     for node in model.graph.node:
-        outputs = [shapes.known(name) for name in node.output if name]
+        outputs = [shapes[name] for name in node.output if name]
         if len(outputs) == 0:
-            raise foreign(f"{node.op_type} without a result", budget.path)
+            raise foreign(f"{node.op_type} without outputs", budget.path)
         name = node.name or node.op_type
         for output, shape in zip(filter(None, node.output), outputs, strict=True):
             budget.tensor(name, shape, shapes.item_bytes(output))
-        if node.op_type in COSTLY:
-            inputs = [shapes.known(name) for name in node.input if name]
+        if node.op_type in COSTS:
+            inputs = [shapes[name] for name in node.input if name]
             try:
-                budget.work(name, products(node, inputs, outputs))
-                budget.tensor(name, workspace(node, inputs, outputs), 4, counted=False)
+                budget.work(name, multiplications(node, inputs, outputs))
+                budget.tensor(name, workspace_shape(node, inputs, outputs), 4, counted=False)
             except (IndexError, ValueError):
-                raise foreign(f"{node.op_type} of wrong inputs", budget.path) from None
+                raise foreign(f"{node.op_type} with invalid inputs", budget.path) from None
 
 
 class _Shapes:
-    """Shapes of all tensors, by ONNX's own inference, without any that the file declares.
+    """Inferred shapes of all tensors; shapes that the file declares are ignored.
 
     Args:
-        types: TypeProto.Tensor by name.
-        numbers: constants that may be a size, by name.
-        path: of the file, for messages.
+        types: `TypeProto.Tensor` by tensor name.
+        constants: TensorProtos of constants that may be shapes, by name.
+        path: model file, for messages.
     """
 
-    def __init__(self, types: dict[str, Any], numbers: dict[str, Any], path: Path) -> None:
-        self._types, self._numbers, self._path = types, numbers, path
+    def __init__(self, types: dict[str, Any], constants: dict[str, Any], path: Path) -> None:
+        self._types, self._constants, self._path = types, constants, path
 
     @classmethod
-    def of(cls, model: Any, images: Shape, path: Path) -> _Shapes:
-        """Shapes as far as they do not depend on how many boxes are kept.
-
-        Raises:
-            TfyoloError: the graph contradicts itself.
-        """
-        from onnx import helper
-
-        numbers, values = {}, []
-        for tensor in model.graph.initializer:
-            if math.prod(tensor.dims) <= FOLLOWED:
-                numbers[tensor.name] = tensor
-            values.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
-        kind = model.graph.input[0].type.tensor_type.elem_type
-        values.append(helper.make_tensor_value_info("images", kind, images))
-        known = {value.name: value.type.tensor_type for value in values}
-        found = cls(known, numbers, path)
-        found._types = known | found._inferred(_model_of(model, model.graph.node, known, numbers))
-        return found
-
-    def kept(self, model: Any, rows: dict[str, int]) -> _Shapes:
-        """Shapes where so many boxes are kept.
+    def infer(cls, model: Any, images_shape: Shape, path: Path) -> _Shapes:
+        """Infer all shapes that do not depend on the number of boxes kept by NMS.
 
         Args:
             model: ModelProto.
-            rows: of results of NonMaxSuppression.
+            images_shape: (batch, 3, height, width).
+            path: model file, for messages.
 
         Raises:
-            TfyoloError: the graph contradicts itself.
+            TfyoloError: shapes in the graph contradict each other.
+        """
+        from onnx import helper
+
+        constants, values = {}, []
+        for tensor in model.graph.initializer:
+            if math.prod(tensor.dims) <= MAX_SHAPE_ELEMENTS:
+                constants[tensor.name] = tensor
+            values.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+        data_type = model.graph.input[0].type.tensor_type.elem_type
+        values.append(helper.make_tensor_value_info(IMAGES, data_type, images_shape))
+        types = {value.name: value.type.tensor_type for value in values}
+        shapes = cls(types, constants, path)
+        shapes._types = types | shapes._infer_types(_subgraph(model, model.graph.node, types, constants))
+        return shapes
+
+    def with_selected_boxes(self, model: Any, rows: dict[str, int]) -> _Shapes:
+        """Infer the remaining shapes for a given number of boxes kept by NMS.
+
+        Args:
+            model: ModelProto.
+            rows: number of rows of each NonMaxSuppression output, by tensor name.
+
+        Raises:
+            TfyoloError: shapes contradict each other, or a padding amount is computed in an unknown way.
         """
         import onnx
         from onnx import helper, numpy_helper
 
-        types, nodes, behind = dict(self._types), [], set(rows)
+        types, nodes, dependent = dict(self._types), [], set(rows)
         for name, count in rows.items():
             value = helper.make_tensor_value_info(name, onnx.TensorProto.INT64, (count, 3))
             types[name] = value.type.tensor_type
         for node in model.graph.node:
-            if behind.intersection(node.input) and not rows.keys() & set(node.output):
-                behind.update(node.output)
+            if dependent.intersection(node.input) and not rows.keys() & set(node.output):
+                dependent.update(node.output)
                 nodes.append(node)
-        for name in behind - rows.keys():
+        for name in dependent - rows.keys():
             types.pop(name, None)
-        found = _Shapes(types, self._numbers, self._path)
-        copy = _model_of(model, nodes, types, self._numbers)
-        found._types = types | found._inferred(copy)
-        made_by = {name: node for node in model.graph.node for name in node.output}
-        pads = [node for node in copy.graph.node if node.op_type == "Pad" and len(node.input) > 1]
-        computed = [node for node in pads if node.input[1] not in self._numbers]
-        if len(computed) > _MAX_SUPPRESSIONS:
-            raise foreign(f"{len(computed)} times a computed Pad", self._path)
-        for place, node in enumerate(computed):
+        shapes = _Shapes(types, self._constants, self._path)
+        subgraph = _subgraph(model, nodes, types, self._constants)
+        shapes._types = types | shapes._infer_types(subgraph)
+        producers = {name: node for node in model.graph.node for name in node.output}
+        pads = [node for node in subgraph.graph.node if node.op_type == "Pad" and len(node.input) > 1]
+        computed_pads = [node for node in pads if node.input[1] not in self._constants]
+        if len(computed_pads) > _MAX_NMS_NODES:
+            raise foreign(f"{len(computed_pads)} Pad nodes with computed amounts", self._path)
+        # ONNX's shape inference does not evaluate computed padding amounts: make constants of them.
+        for index, node in enumerate(computed_pads):
             try:
-                amount = Sizes(made_by, self._numbers, found.known).amount(node.input[1])
-            except UnknownSizeError:
+                amount = PadAmounts(producers, self._constants, shapes.__getitem__).evaluate(node.input[1])
+            except UnknownPadAmountError:
                 raise foreign("a Pad whose amount is computed in an unknown way", self._path) from None
-            node.input[1] = f"tfyolo/padding{place}"
-            copy.graph.initializer.append(numpy_helper.from_array(amount, node.input[1]))
-            found._types = types | found._inferred(copy)
-        return found
+            node.input[1] = f"tfyolo/padding{index}"
+            subgraph.graph.initializer.append(numpy_helper.from_array(amount, node.input[1]))
+            shapes._types = types | shapes._infer_types(subgraph)
+        return shapes
 
-    def _inferred(self, copy: Any) -> dict[str, Any]:
-        """Types of the results in a model, by name."""
+    def _infer_types(self, model: Any) -> dict[str, Any]:
+        """Run ONNX's shape inference and return `TypeProto.Tensor` of all results by name."""
         import onnx
 
         try:
-            found = onnx.shape_inference.infer_shapes(copy, strict_mode=True, data_prop=True)
-        except Exception as error:  # the library has several kinds
+            inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        except Exception as error:  # ONNX raises several exception types
             reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
             raise TfyoloError(
                 f"its shapes contradict each other: {printable(reason)[:200]}",
                 path=self._path,
                 fix="export it again",
             ) from error
-        return {value.name: value.type.tensor_type for value in found.graph.value_info}
+        return {value.name: value.type.tensor_type for value in inferred.graph.value_info}
 
-    def known(self, name: str) -> Shape:
-        """The shape of a tensor.
+    def __getitem__(self, name: str) -> Shape:
+        """Return the shape of a tensor.
 
         Raises:
             TfyoloError: it is not known before the graph runs.
         """
-        kind = self._types.get(name)
-        if kind is None or not kind.HasField("shape"):
+        tensor_type = self._types.get(name)
+        if tensor_type is None or not tensor_type.HasField("shape"):
             raise foreign(f"a tensor without a fixed shape ({name[:60]!r})", self._path)
-        dims = kind.shape.dim
+        dims = tensor_type.shape.dim
         if any(not dim.HasField("dim_value") or dim.dim_value < 0 for dim in dims):
             raise foreign(f"a tensor without a fixed shape ({name[:60]!r})", self._path)
         return tuple(dim.dim_value for dim in dims)
 
     def of_rank(self, name: str, rank: int) -> Shape:
-        """The shape of a tensor that must have so many dimensions.
+        """Return the shape of a tensor that must have `rank` dimensions.
 
         Raises:
-            TfyoloError: it has not, or it is not known.
+            TfyoloError: it has another rank, or its shape is unknown.
         """
-        shape = self.known(name)
+        shape = self[name]
         if len(shape) != rank:
             raise foreign(f"a tensor of a wrong rank ({name[:60]!r})", self._path)
         return shape
 
     def item_bytes(self, name: str) -> int:
-        """Size of one number of a tensor."""
+        """Return the bytes per element of a tensor.
+
+        Raises:
+            TfyoloError: it does not have a numeric type.
+        """
         size = item_bytes(self._types[name].elem_type)
         if not size:
-            raise foreign(f"a tensor that is not of numbers ({name[:60]!r})", self._path)
+            raise foreign(f"a tensor of a non-numeric type ({name[:60]!r})", self._path)
         return size
 
-    def number(self, name: str) -> int:
-        """The value of a constant that is one whole number; a very large one where it is unknown."""
+    def scalar(self, name: str) -> int:
+        """Return the value of an integer constant with one element; a very large number if it is unknown."""
         from onnx import numpy_helper
 
-        tensor = self._numbers.get(name)
+        tensor = self._constants.get(name)
         if tensor is None or math.prod(tensor.dims) != 1:
-            return 2**40
+            return _UNKNOWN_LIMIT
         return int(numpy_helper.to_array(tensor).reshape(-1)[0])
 
 
-def _model_of(model: Any, nodes: Iterable[Any], types: dict[str, Any], numbers: dict[str, Any]) -> Any:
-    """A model of some nodes, its inputs of known types, with no constants but those that may be sizes."""
+def _subgraph(model: Any, nodes: Iterable[Any], types: dict[str, Any], constants: dict[str, Any]) -> Any:
+    """Return a ModelProto of some nodes; other tensors are typed inputs, or constants that may be shapes."""
     import onnx
 
-    copy = onnx.ModelProto(ir_version=max(model.ir_version, 4))
-    copy.opset_import.extend(model.opset_import)
-    copy.graph.name = "shapes"
-    copy.graph.node.extend(nodes)
-    read = {name: None for node in copy.graph.node for name in node.input if name}
-    made = {name for node in copy.graph.node for name in node.output}
-    for name in read:
-        if name in numbers:
-            copy.graph.initializer.append(numbers[name])
-        elif name in types and name not in made:
-            copy.graph.input.add(name=name).type.tensor_type.CopyFrom(types[name])
-    return copy
+    subgraph = onnx.ModelProto(ir_version=max(model.ir_version, 4))
+    subgraph.opset_import.extend(model.opset_import)
+    subgraph.graph.name = "shapes"
+    subgraph.graph.node.extend(nodes)
+    inputs = {name: None for node in subgraph.graph.node for name in node.input if name}
+    outputs = {name for node in subgraph.graph.node for name in node.output}
+    for name in inputs:
+        if name in constants:
+            subgraph.graph.initializer.append(constants[name])
+        elif name in types and name not in outputs:
+            subgraph.graph.input.add(name=name).type.tensor_type.CopyFrom(types[name])
+    return subgraph

@@ -1,1 +1,1 @@
-"""OpenVINO folders."""
+"""The OpenVINO format: table entry, writer, runtime, and the checks of untrusted folders."""

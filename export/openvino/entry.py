@@ -1,9 +1,11 @@
-"""Folders of OpenVINO's intermediate representation."""
+"""Table entry of the OpenVINO format, and the file names that its writer and runtime share."""
 
 from __future__ import annotations
 
 from tfyolo.export.format import TENSORFLOW, Format
 from tfyolo.files import Owned
+
+MODEL_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
 
 FORMAT = Format(
     name="openvino",
@@ -16,8 +18,8 @@ FORMAT = Format(
     precisions=("float32", "float16", "int8"),
     writes_with=(*TENSORFLOW, "openvino"),
     runs_with=("openvino",),
-    holds="model.xml",
-    owned=Owned(("model.xml", "model.bin", "tfyolo.json")),
+    holds=MODEL_FILE,
+    owned=Owned((MODEL_FILE, WEIGHTS_FILE, "tfyolo.json")),
     dynamic_batch=True,
     calibrates=True,
 )

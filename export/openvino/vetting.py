@@ -1,47 +1,57 @@
-"""Vets untrusted OpenVINO folders: layers of an allow-list, weights beside the model, bounded tensors.
+"""Vets untrusted OpenVINO folders before they are compiled.
 
-By how much kept boxes are padded, OpenVINO does not know beforehand; that alone is not bounded here.
+Guarantees:
+
+- Allow-list: `model.xml` contains only layers of OpenVINO's own operation sets that are listed in `ALLOWED`.
+  There are no loops, branches, states, or extensions. The XML has no document type and no entities.
+- No external data: `model.xml` and `model.bin` are regular files in the folder.
+- Memory bound: tensors and arithmetic stay within `runtime/budget.py`. One thing is not bounded: OpenVINO's
+  shape inference does not know by how many rows the boxes selected by NMS are padded.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.openvino.entry import MODEL_FILE, WEIGHTS_FILE
 from tfyolo.export.runtime.budget import Budget, foreign, refused_operation
 from tfyolo.inputs import MODEL, check_input, read_input
 
-MODEL_FILE, WEIGHTS_FILE = "model.xml", "model.bin"
-ALLOWED = frozenset(
-    """
-    Abs Add AvgPool BatchNormInference Broadcast Ceiling Clamp Concat Const Convert ConvertLike Convolution
-    ConvolutionBackpropData Cos CumSum DepthToSpace Divide Elu Equal Erf Exp FakeQuantize Floor FloorMod
-    Gather GatherElements GatherND Gelu Greater GreaterEqual GroupConvolution GroupConvolutionBackpropData
-    HSigmoid HSwish HardSigmoid Interpolate Less LessEqual Log LogSoftmax LogicalAnd LogicalNot LogicalOr
-    LogicalXor MVN MatMul MaxPool Maximum Minimum Mish Mod Multiply Negative NonMaxSuppression NotEqual
-    OneHot PReLU Pad Parameter Power Range ReLU ReduceL2 ReduceLogicalAnd ReduceLogicalOr ReduceMax
-    ReduceMean ReduceMin ReduceProd ReduceSum Reshape Result Reverse Round ScaledDotProductAttention
-    ScatterNDUpdate Select Selu ShapeOf Sigmoid Sign Sin Slice SoftPlus SoftSign SoftMax SpaceToDepth Split
-    Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Tile TopK Transpose Unsqueeze
-    VariadicSplit
-    """.split()  # noqa: SIM905
-)
-"""Types of layers as files name them: plain operations of OpenVINO's own sets; no loops, branches, states
-or extensions."""
+_ALLOWED = """
+Abs Add AvgPool BatchNormInference Broadcast Ceiling Clamp Concat Const Convert ConvertLike Convolution
+ConvolutionBackpropData Cos CumSum DepthToSpace Divide Elu Equal Erf Exp FakeQuantize Floor FloorMod
+Gather GatherElements GatherND Gelu Greater GreaterEqual GroupConvolution GroupConvolutionBackpropData
+HSigmoid HSwish HardSigmoid Interpolate Less LessEqual Log LogSoftmax LogicalAnd LogicalNot LogicalOr
+LogicalXor MVN MatMul MaxPool Maximum Minimum Mish Mod Multiply Negative NonMaxSuppression NotEqual
+OneHot PReLU Pad Parameter Power Range ReLU ReduceL2 ReduceLogicalAnd ReduceLogicalOr ReduceMax
+ReduceMean ReduceMin ReduceProd ReduceSum Reshape Result Reverse Round ScaledDotProductAttention
+ScatterNDUpdate Select Selu ShapeOf Sigmoid Sign Sin Slice SoftPlus SoftSign SoftMax SpaceToDepth Split
+Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Tile TopK Transpose Unsqueeze
+VariadicSplit
+"""
+ALLOWED = frozenset(_ALLOWED.split())
+"""Layer types that `model.xml` may contain, as files spell them."""
 _ATTENTION = "ScaledDotProductAttention"
-"""Into which OpenVINO fuses the layers of attention when it converts a model."""
-_GROWING = ("Broadcast", "Tile", "Range", "Interpolate", "OneHot", "MatMul", _ATTENTION)
+"""The operation into which OpenVINO fuses attention layers when it converts a model."""
+_EXPANDING = ("Broadcast", "Tile", "Range", "Interpolate", "OneHot", "MatMul", _ATTENTION)
+"""Operations whose output may be larger than their inputs."""
 _VERSION = re.compile(r"opset\d{1,2}")
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder whose model holds layers that exporters do not write, or whose files are links.
+    """Refuse a folder whose model contains layers that are not on the allow-list, or whose files are links.
+
+    Args:
+        folder: contains `model.xml` and `model.bin`.
 
     Raises:
-        TfyoloError: naming the layer or the file.
+        TfyoloError: the message names the layer or the file.
     """
     path, weights = folder / MODEL_FILE, folder / WEIGHTS_FILE
     for file in (path, weights):
@@ -49,62 +59,67 @@ def check_folder(folder: Path) -> None:
             raise foreign(f"{file.name} as a link", folder)
     content = read_input(path, MODEL)
     check_input(weights, MODEL)
-    # Without a document type there are no entities that stand for much or for other files.
+    # Without a document type there are no entities, which could expand to gigabytes or read other files.
     if not content.startswith((b"<?xml", b"<net")) or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise foreign("a document type or another encoding", path)
     try:
-        layers = list(ElementTree.fromstring(content).iter("layer"))  # noqa: S314 - see above
+        layers = list(ElementTree.fromstring(content).iter("layer"))  # noqa: S314 - no entities, see above
     except (ElementTree.ParseError, ValueError) as error:
-        raise TfyoloError("is damaged or no model", path=path, fix="export it again") from error
+        raise TfyoloError("is damaged or not an OpenVINO model", path=path, fix="export it again") from error
     for layer in layers:
-        kind, version = layer.get("type", ""), layer.get("version", "")
-        if kind not in ALLOWED or not _VERSION.fullmatch(version):
-            raise refused_operation(f"{version}.{kind}", path)
+        layer_type, version = layer.get("type", ""), layer.get("version", "")
+        if layer_type not in ALLOWED or not _VERSION.fullmatch(version):
+            raise refused_operation(f"{version}.{layer_type}", path)
 
 
-def check_sizes(model: Any, image_size: tuple[int, int], batch: int, folder: Path) -> None:
-    """Refuse a model whose tensors are too large or have no bound.
+def check_resources(model: Any, image_size: tuple[int, int], batch_size: int, folder: Path) -> None:
+    """Refuse a model that exceeds the budget of memory and arithmetic, or whose tensors are unbounded.
 
     Args:
-        model: openvino.Model; it is not changed.
-        image_size: height and width of images in pixels.
-        batch: most images at once.
-        folder: for messages.
+        model: openvino.Model; not modified.
+        image_size: height and width in pixels.
+        batch_size: largest number of images per call.
+        folder: the model's folder, for messages.
 
     Raises:
-        TfyoloError: naming the operation.
+        TfyoloError: the message names the operation.
     """
-    budget = Budget(folder, batch * image_size[0] * image_size[1])
-    if batch > 1:
+    budget = Budget(folder, batch_size * image_size[0] * image_size[1])
+    if batch_size > 1:
         model = model.clone()
-        model.reshape([batch, *image_size, 3])
-    padded: set[str] = set()
+        model.reshape([batch_size, *image_size, 3])
+    unbounded: set[str] = set()
     for operation in model.get_ordered_ops():
-        name, kind = operation.get_friendly_name(), operation.get_type_name()
+        name, operation_type = operation.get_friendly_name(), operation.get_type_name()
         budget.operation(name)
         for output in operation.outputs():
             shape = output.get_partial_shape()
             if shape.rank.is_dynamic or any(dim.get_max_length() < 0 for dim in shape):
-                # OpenVINO does not know how many rows pad the selected boxes; their readers are as long.
-                reads = {value.get_node().get_friendly_name() for value in operation.input_values()}
-                if kind in _GROWING or not (kind == "Pad" or reads & padded):
-                    raise foreign(f"{kind}, whose result has no bound ({name[:60]!r})", folder)
-                padded.add(name)
+                # The rows that pad the selected boxes are unknown to OpenVINO, and so is the length of all
+                # tensors that are computed from the padded boxes.
+                sources = {value.get_node().get_friendly_name() for value in operation.input_values()}
+                if operation_type in _EXPANDING or not (operation_type == "Pad" or sources & unbounded):
+                    raise foreign(f"{operation_type}, whose result is unbounded ({name[:60]!r})", folder)
+                unbounded.add(name)
                 continue
             sizes = tuple(dim.get_max_length() for dim in shape)
-            item = max(output.get_element_type().bitwidth // 8, 1)
-            elements = budget.tensor(name, sizes, item, counted=kind != "Constant")
-            if kind in ("Convolution", "GroupConvolution", "MatMul"):
-                right = operation.input(1).get_partial_shape()
-                depth = max((dim.get_max_length() for dim in right), default=1)
-                if kind != "MatMul":
-                    depth = 1
-                    for dim in list(right)[1 if kind == "Convolution" else 2 :]:
-                        depth *= dim.get_max_length()
-                budget.work(name, elements * max(depth, 1))
-            if kind == _ATTENTION:
+            itemsize = max(output.get_element_type().bitwidth // 8, 1)
+            elements = budget.tensor(name, sizes, itemsize, counted=operation_type != "Constant")
+            if operation_type in _MULTIPLICATIONS_PER_ELEMENT:
+                weights = [dim.get_max_length() for dim in operation.input(1).get_partial_shape()]
+                per_element = _MULTIPLICATIONS_PER_ELEMENT[operation_type](weights)
+                budget.work(name, elements * max(per_element, 1))
+            if operation_type == _ATTENTION:
                 query, key = (operation.input(i).get_partial_shape() for i in (0, 1))
                 lengths = [dim.get_max_length() for dim in (*list(query)[:-1], list(key)[-2])]
-                # The scores of each query and key are made inside.
-                scores = budget.tensor(f"{name} (scores)", tuple(lengths), item)
+                # The score of each query and key is an internal tensor of the fused operation.
+                scores = budget.tensor(f"{name} (scores)", tuple(lengths), itemsize)
                 budget.work(name, scores * (list(key)[-1].get_max_length() + sizes[-1]))
+
+
+_MULTIPLICATIONS_PER_ELEMENT: dict[str, Callable[[list[int]], int]] = {
+    "Convolution": lambda weights: math.prod(weights[1:]),
+    "GroupConvolution": lambda weights: math.prod(weights[2:]),
+    "MatMul": lambda weights: max(weights, default=1),
+}
+"""Multiplications per output element, from the shape of the second input."""

@@ -1,1 +1,1 @@
-"""PyTorch checkpoints of YOLOv5."""
+"""The PyTorch format: checkpoints of YOLOv5, run through Keras, and their writer."""

@@ -1,4 +1,4 @@
-"""PyTorch checkpoints of YOLOv5: run, trained and exported through Keras; written for PyTorch users."""
+"""Table entry of PyTorch checkpoints: YOLOv5's own files, run, trained and exported through Keras."""
 
 from __future__ import annotations
 

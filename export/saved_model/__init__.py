@@ -1,1 +1,1 @@
-"""SavedModel folders."""
+"""The SavedModel format: table entry, writer, and runtime."""

@@ -1,19 +1,25 @@
-"""SavedModel folders, as TensorFlow Serving loads them."""
+"""Table entry of the SavedModel format, and the names that its writer and runtime share."""
 
 from __future__ import annotations
 
 from tfyolo.export.format import TENSORFLOW, Format
 from tfyolo.files import Owned
 
+MODEL_FILE = "saved_model.pb"
+VARIABLES = "variables"
+"""Name of the folder of variables, and stem of the files in it."""
+SIGNATURE = "serving_default"
+"""Name of the signature that TensorFlow Serving calls by default."""
+
 FORMAT = Format(
     name="saved_model",
     runs_with=TENSORFLOW,
     label="SavedModel",
     suffix="_saved_model",
-    holds="saved_model.pb",
+    holds=MODEL_FILE,
     owned=Owned(
-        ("saved_model.pb", "fingerprint.pb", "variables/variables.*", "tfyolo.json"),
-        folders=("assets", "variables"),
+        (MODEL_FILE, "fingerprint.pb", f"{VARIABLES}/{VARIABLES}.*", "tfyolo.json"),
+        folders=("assets", VARIABLES),
     ),
     exporter="tfyolo.export.saved_model.writer:export",
     runtime="tfyolo.export.saved_model.runtime:SavedModelRuntime",

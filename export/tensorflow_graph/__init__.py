@@ -1,1 +1,1 @@
-"""Untrusted TensorFlow graphs: vetted operation by operation, then rebuilt."""
+"""Imports untrusted TensorFlow graphs (SavedModel and GraphDef): allow-list, memory bound, rebuilt graph."""

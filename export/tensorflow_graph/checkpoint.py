@@ -1,4 +1,8 @@
-"""Values of a SavedModel's variables, read from its own folder; nothing is restored by the graph itself."""
+"""Reads the variables of an untrusted SavedModel from its own folder, as NumPy arrays.
+
+Guarantees: the graph's restore function is not run, only regular files in the SavedModel's folder are read,
+and the arrays are not larger than the files.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +15,28 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.budget import foreign
+from tfyolo.export.saved_model.entry import VARIABLES
 
-FOLDER, STEM = "variables", "variables"
+_MAX_IDENTITIES = 10
+"""Number of nodes between a variable's assignment and its RestoreV2."""
 
 
 class Checkpoint:
-    """The variables beside a `saved_model.pb`; opened when the first is asked for.
+    """The variables of a SavedModel; the files are opened when the first variable is read.
 
     Args:
-        folder: of the SavedModel.
-        meta: MetaGraphDef.
+        folder: folder of the SavedModel.
+        meta_graph: its MetaGraphDef.
     """
 
-    def __init__(self, folder: Path, meta: Any) -> None:
-        self._folder, self._meta = folder, meta
+    def __init__(self, folder: Path, meta_graph: Any) -> None:
+        self._folder, self._meta_graph = folder, meta_graph
 
     def __call__(self, name: str) -> np.ndarray:
-        """The value of a variable.
+        """Return the value of a variable.
 
         Args:
-            name: as the graph has it (`shared_name`).
+            name: name of the variable in the graph (`shared_name` of its VarHandleOp).
 
         Raises:
             TfyoloError: there is no such variable, or the files are damaged or links.
@@ -42,38 +48,48 @@ class Checkpoint:
             )
         try:
             return np.asarray(self._reader.get_tensor(key))
-        except Exception as error:  # TensorFlow raises many kinds for a damaged file
+        except Exception as error:  # TensorFlow raises several exception types for a damaged file
             raise self._damaged() from error
 
     @cached_property
     def _reader(self) -> Any:
+        """TensorFlow's checkpoint reader.
+
+        Raises:
+            TfyoloError: files are missing, damaged or links.
+        """
         import tensorflow as tf
 
-        # The index names no files, only numbers of those that lie beside it.
-        folder = self._folder / FOLDER
-        files = sorted(folder.glob(f"{STEM}.*")) if not folder.is_symlink() else []
+        # The index contains no paths, only the numbers of the data files in the same folder.
+        folder = self._folder / VARIABLES
+        files = sorted(folder.glob(f"{VARIABLES}.*")) if not folder.is_symlink() else []
         if not files or any(file.is_symlink() or not file.is_file() for file in files):
             raise foreign("variables, whose files are missing or links", self._folder)
         try:
-            return tf.train.load_checkpoint(str(folder / STEM))
-        except Exception as error:  # TensorFlow raises many kinds for a damaged file
+            return tf.train.load_checkpoint(str(folder / VARIABLES))
+        except Exception as error:  # TensorFlow raises several exception types for a damaged file
             raise self._damaged() from error
 
     @cached_property
     def _shapes(self) -> dict[str, list[int]]:
-        """Of all tensors; together they are no larger than the files."""
+        """Shapes of all numeric tensors by checkpoint key.
+
+        Raises:
+            TfyoloError: together they are larger than the files.
+        """
         shapes = self._reader.get_variable_to_shape_map()
         dtypes = self._reader.get_variable_to_dtype_map()
-        held = sum(file.stat().st_size for file in (self._folder / FOLDER).glob(f"{STEM}.data-*"))
-        numbers = {key for key, dtype in dtypes.items() if dtype.is_floating or dtype.is_integer}
-        if sum(math.prod(shapes[key]) * dtypes[key].size for key in numbers) > held:
+        data_files = (self._folder / VARIABLES).glob(f"{VARIABLES}.data-*")
+        stored_bytes = sum(file.stat().st_size for file in data_files)
+        numeric = {key for key, dtype in dtypes.items() if dtype.is_floating or dtype.is_integer}
+        if sum(math.prod(shapes[key]) * dtypes[key].size for key in numeric) > stored_bytes:
             raise self._damaged()
-        return {key: shapes[key] for key in numbers}
+        return {key: shapes[key] for key in numeric}
 
     @cached_property
     def _keys(self) -> dict[str, str]:
-        """Where the checkpoint keeps each variable: what the restore function, which is not run, assigns."""
-        graph, restore = self._meta.graph_def, self._meta.saver_def.restore_op_name
+        """Checkpoint keys by variable name, read from the assignments in the restore function."""
+        graph, restore = self._meta_graph.graph_def, self._meta_graph.saver_def.restore_op_name
         nodes = {node.name: node for node in graph.node}
         functions = {function.signature.name: function for function in graph.library.function}
         call = nodes.get(restore)
@@ -81,12 +97,12 @@ class Checkpoint:
         if call is None or function is None:
             return {}
         arguments = dict(zip((x.name for x in function.signature.input_arg), call.input, strict=False))
-        inside = {node.name: node for node in function.node_def}
+        function_nodes = {node.name: node for node in function.node_def}
         keys: dict[str, str] = {}
         for node in function.node_def:
             if node.op == "AssignVariableOp" and len(node.input) > 1:
                 handle = nodes.get(arguments.get(node.input[0], "").partition(":")[0])
-                key = _restored(node.input[1], inside)
+                key = _restored_key(node.input[1], function_nodes)
                 if handle is not None and key:
                     keys[variable_name(handle)] = key
         return keys
@@ -96,21 +112,26 @@ class Checkpoint:
 
 
 def variable_name(node: Any) -> str:
-    """Name of the variable that a VarHandleOp stands for."""
+    """Return the name of the variable that a VarHandleOp refers to."""
     return str((node.attr["shared_name"].s or node.name.encode()).decode(errors="replace"))
 
 
-def _restored(tensor: str, nodes: dict[str, Any]) -> str:
-    """The key in the checkpoint of a tensor that a RestoreV2 reads; empty where it is something else."""
-    for _ in range(10):
-        name, *place = tensor.split(":")
+def _restored_key(tensor: str, nodes: dict[str, Any]) -> str:
+    """Return the checkpoint key of a tensor that RestoreV2 reads; "" if it comes from another operation.
+
+    Args:
+        tensor: name of a tensor in the restore function, such as `RestoreV2:tensors:3`.
+        nodes: nodes of the restore function by name.
+    """
+    for _ in range(_MAX_IDENTITIES):
+        name, *output = tensor.split(":")
         node = nodes.get(name)
         if node is None or not node.input:
             return ""
         if node.op == "RestoreV2":
             names = nodes.get(node.input[1].partition(":")[0])
             values = names.attr["value"].tensor.string_val if names is not None else ()
-            index = int(place[-1]) if place and place[-1].isdecimal() else 0
+            index = int(output[-1]) if output and output[-1].isdecimal() else 0
             return values[index].decode(errors="replace") if index < len(values) else ""
         tensor = node.input[0]
     return ""

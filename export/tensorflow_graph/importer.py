@@ -1,40 +1,46 @@
-"""Builds an untrusted TensorFlow graph anew, one vetted operation after another.
+"""Rebuilds an untrusted TensorFlow graph from vetted operations.
 
-Neither TensorFlow's loader of SavedModels nor its import of GraphDefs is used: both take over all that a file
-holds, and the former runs some of it (initializers, restore functions). Here the outputs are followed back to
-the input, and what is met is built into a new graph. Guaranteed is:
+TensorFlow's loaders are not used: `tf.saved_model.load` runs initializers and restore functions, and
+`tf.import_graph_def` adds everything in the file. The importer follows the outputs back to the input and
+creates each operation that it meets in a new graph. It guarantees:
 
-- Only operations on the allow-list are built (tensorflow_operations.py). All of them are pure: there is no
-  state, no file, no address, no Python in them. Strings do not occur.
-- What the file holds besides, such as its saver, is never built, so that it cannot run.
-- Functions are put in the place of their calls, and there are no loops and no branches; so a graph ends.
-- Every shape is known before anything runs, and memory and arithmetic are bounded (budget.py). Shapes are
-  checked as operations are built: TensorFlow itself computes constants on the way.
-- Variables become constants, read by `checkpoint.py` from the SavedModel's own folder.
+- Allow-list: only the operations in `operations.py` are created. They are pure: no state, files, network
+  addresses, Python functions, or strings.
+- Unreachable parts of the file, such as its saver, are never created, so they cannot run.
+- Function calls are inlined, and there are no loops and no branches, so the graph terminates.
+- Shape inference and memory bound: every shape is known before the graph runs, and memory and arithmetic stay
+  within `runtime/budget.py`. Each operation is checked when it is created, since TensorFlow evaluates
+  constant expressions while a graph is built.
+- Variables become constants, which `checkpoint.py` reads from the SavedModel's own folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.budget import Budget, foreign, refused_operation
 from tfyolo.export.tensorflow_graph.checkpoint import variable_name
-from tfyolo.export.tensorflow_graph.operations import ALLOWED, CALLS, IGNORED, READ, products
+from tfyolo.export.tensorflow_graph.operations import ALLOWED, CALLS, IGNORED, SOURCES, multiplications
 
-_BUILT = ALLOWED | CALLS | READ | IGNORED
-MAX_DEPTH = 50
-"""Functions that call functions."""
+_IMPORTED = ALLOWED | CALLS | SOURCES | IGNORED
+MAX_CALL_DEPTH = 50
+"""Largest depth of nested function calls."""
+_DTYPES = """
+bool uint8 int8 uint16 int16 uint32 int32 uint64 int64 float16 bfloat16 float32 float64
+"""
+DTYPES = frozenset(_DTYPES.split())
+"""Allowed dtypes: no strings, resources, or variants."""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """Stands for a variable's handle while a graph is built.
+    """Placeholder for a variable's handle while the graph is rebuilt.
 
     Attributes:
-        name: by which its value is looked for.
+        name: name of the variable in the checkpoint.
     """
 
     name: str
@@ -42,100 +48,112 @@ class Variable:
 
 @dataclass
 class Importer:
-    """Builds what some tensors of a graph need, inside the function that is being traced.
+    """Creates operations in the current default graph.
 
-    Args:
-        graph: GraphDef.
-        budget: of the model file.
-        variable: from a variable's name to its value.
+    Attributes:
+        graph: the untrusted GraphDef.
+        budget: limits of memory and arithmetic for the model file.
+        read_variable: returns the value of a variable by name; None if the graph must not have variables.
     """
 
     graph: Any
     budget: Budget
-    variable: Callable[[str], Any] | None = None
+    read_variable: Callable[[str], Any] | None = None
     _functions: dict[str, Any] = field(init=False)
+    # TensorFlow may evaluate a constant tensor during shape inference, again for each reader: the work that
+    # takes, by id of the tensor.
     _constant_work: dict[int, int] = field(init=False, default_factory=dict)
-    """Of tensors that TensorFlow may compute while shapes are inferred, what that takes."""
+    # References to all operations, so that no id is used twice.
+    _created: list[Any] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self._functions = {function.signature.name: function for function in self.graph.library.function}
 
-    def run(self, fed: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Any]:
-        """Build.
+    def run(self, inputs: Mapping[str, Any], outputs: Mapping[str, str]) -> dict[str, Any]:
+        """Create the operations that the outputs need.
 
         Args:
-            fed: tensors that stand for nodes of the graph, by the node's name.
-            wanted: names of tensors such as `scores:0`, by the names of outputs.
+            inputs: tensors that replace nodes of the graph, by node name.
+            outputs: tensor names in the graph, such as `scores:0`, by output name.
 
         Returns:
-            The tensors, by the names of outputs.
+            The tensors by output name.
 
         Raises:
-            TfyoloError: an operation that is refused, or more memory or arithmetic than is allowed.
+            TfyoloError: an operation is not allowed, or the budget is exceeded.
         """
-        scope = _Scope(self, self.graph.node, {name: [tensor] for name, tensor in fed.items()}, 0)
-        return {name: scope.tensor(tensor) for name, tensor in wanted.items()}
-
-    def call(self, name: str, arguments: list[Any], depth: int) -> list[Any]:
-        """Results of a function, its operations built in place."""
-        function = self._functions.get(name)
-        if function is None or depth > MAX_DEPTH:
-            raise foreign(f"a call of {name[:60]!r}, which it does not hold or which calls itself", self.path)
-        for node in function.node_def:
-            self.check(node)
-        names = [argument.name for argument in function.signature.input_arg]
-        if len(names) != len(arguments):
-            raise foreign(f"a wrong call of {name[:60]!r}", self.path)
-        scope = _Scope(
-            self, function.node_def, {n: [x] for n, x in zip(names, arguments, strict=True)}, depth
-        )
-        for node in function.control_ret.values():
-            scope.node(node)
-        return [scope.tensor(function.ret[out.name]) for out in function.signature.output_arg]
-
-    def check(self, node: Any) -> None:
-        """Refuse a node by its operation."""
-        if node.op not in _BUILT and node.op not in self._functions:
-            raise refused_operation(node.op, self.path)
+        scope = _Scope(self, self.graph.node, {name: [tensor] for name, tensor in inputs.items()}, 0)
+        return {name: scope.tensor(tensor) for name, tensor in outputs.items()}
 
     @property
-    def path(self) -> Any:
-        """Of the model file."""
+    def path(self) -> Path:
+        """The model file, for messages."""
         return self.budget.path
 
-    def build(self, node: Any, inputs: list[Any], depth: int) -> list[Any]:
-        """Results of one node."""
+    def create(self, node: Any, inputs: list[Any], depth: int) -> list[Any]:
+        """Create one node and return its outputs: tensors, or a `Variable`.
+
+        Args:
+            node: NodeDef.
+            inputs: its data inputs.
+            depth: depth of nested function calls.
+
+        Raises:
+            TfyoloError: the operation is not allowed, or the budget is exceeded.
+        """
         self.budget.operation(node.name)
-        self.check(node)
+        self._check_operation(node)
         if node.op in IGNORED:
             return []
         if node.op in CALLS:
-            return self.call(node.attr["f"].func.name, inputs, depth + 1)
+            return self._inline(node.attr["f"].func.name, inputs, depth + 1)
         if node.op in self._functions:
-            return self.call(node.op, inputs, depth + 1)
+            return self._inline(node.op, inputs, depth + 1)
         if node.op == "VarHandleOp":
             return [Variable(variable_name(node))]
         if node.op in ("Identity", "PlaceholderWithDefault") and len(inputs) == 1:
             return inputs
         if node.op == "ReadVariableOp":
-            return [self._read(node, inputs)]
+            return [self._variable_value(node, inputs)]
         if node.op == "Placeholder":
             raise foreign(f"a second input, {node.name[:60]!r}", self.path)
         if any(isinstance(x, Variable) for x in inputs):
             raise refused_operation(f"{node.op} on a variable", self.path)
-        return self._operation(node, inputs)
+        return self._create_operation(node, inputs)
 
-    def _read(self, node: Any, inputs: list[Any]) -> Any:
-        """The value of a variable, as a constant."""
+    def _check_operation(self, node: Any) -> None:
+        """Refuse a node whose operation is neither on the allow-list nor a function of the graph."""
+        if node.op not in _IMPORTED and node.op not in self._functions:
+            raise refused_operation(node.op, self.path)
+
+    def _inline(self, name: str, arguments: list[Any], depth: int) -> list[Any]:
+        """Create the operations of a function and return its results."""
+        function = self._functions.get(name)
+        if function is None or depth > MAX_CALL_DEPTH:
+            raise foreign(f"a call of {name[:60]!r}, which is undefined or calls itself", self.path)
+        for node in function.node_def:
+            self._check_operation(node)
+        parameters = [argument.name for argument in function.signature.input_arg]
+        if len(parameters) != len(arguments):
+            raise foreign(f"a call of {name[:60]!r} with {len(arguments)} arguments", self.path)
+        values = {parameter: [x] for parameter, x in zip(parameters, arguments, strict=True)}
+        scope = _Scope(self, function.node_def, values, depth)
+        for node_name in function.control_ret.values():
+            scope.create(node_name)
+        return [scope.tensor(function.ret[output.name]) for output in function.signature.output_arg]
+
+    def _variable_value(self, node: Any, inputs: list[Any]) -> Any:
+        """Return the value of the variable that a ReadVariableOp reads, as a constant tensor."""
         import tensorflow as tf
 
-        if len(inputs) != 1 or not isinstance(inputs[0], Variable) or self.variable is None:
+        if len(inputs) != 1 or not isinstance(inputs[0], Variable) or self.read_variable is None:
             raise refused_operation(node.op, self.path)
-        value = self.variable(inputs[0].name)
+        value = self.read_variable(inputs[0].name)
         self.budget.tensor(node.name, value.shape, value.itemsize, counted=False)
         return tf.constant(value)
 
-    def _operation(self, node: Any, inputs: list[Any]) -> list[Any]:
+    def _create_operation(self, node: Any, inputs: list[Any]) -> list[Any]:
+        """Create an operation of the allow-list, check its outputs, and return them."""
         import tensorflow as tf
         from tensorflow.python.framework import op_def_registry
 
@@ -143,41 +161,37 @@ class Importer:
             self._check_constant(node)
         definition = op_def_registry.get(node.op)
         known = {attribute.name for attribute in definition.attr}
-        # Private attributes steer TensorFlow's optimizers, and name other functions.
+        # Attributes that start with an underscore control TensorFlow's optimizers and name other functions.
         attributes = {key: value for key, value in node.attr.items() if key in known}
-        # It may compute its constant inputs, again for each reader.
-        constant = [self._constant_work.get(id(x)) for x in inputs]
-        self.budget.work(node.name, sum(work for work in constant if work))
-        made = tf.compat.v1.get_default_graph().create_op(
+        input_work = [self._constant_work.get(id(x)) for x in inputs]
+        self.budget.work(node.name, sum(work for work in input_work if work))
+        operation = tf.compat.v1.get_default_graph().create_op(
             node.op, inputs, dtypes=None, name="op", attrs=attributes, op_def=definition
         )
-        # Behind a normalisation's result stand what only its gradient would read.
-        results = made.outputs[:1] if node.op.startswith("FusedBatchNorm") else made.outputs
-        elements = sum(self._check(node, output) for output in results)
-        self.budget.work(node.name, products(node, inputs, made.outputs))
-        work = [x for x in constant if x is not None]
-        if len(work) == len(constant):
-            for output in made.outputs:
-                self._constant_work[id(output)] = sum(work) + (elements if node.op != "Const" else 0)
-        self._kept.append(made)
-        return list(made.outputs)
+        # The other outputs of a batch normalization are for its gradient, and may have no static shape.
+        used = operation.outputs[:1] if node.op.startswith("FusedBatchNorm") else operation.outputs
+        elements = sum(self._check_output(node, output) for output in used)
+        self.budget.work(node.name, multiplications(node, inputs, operation.outputs))
+        constant_work = [work for work in input_work if work is not None]
+        if len(constant_work) == len(input_work):  # all inputs are constant, hence the outputs are too
+            for output in operation.outputs:
+                self._constant_work[id(output)] = sum(constant_work) + (elements if node.op != "Const" else 0)
+        self._created.append(operation)
+        return list(operation.outputs)
 
-    _kept: list[Any] = field(init=False, default_factory=list)
-    """All operations, so that the ids of tensors stay theirs."""
-
-    def _check(self, node: Any, output: Any) -> int:
-        """Refuse a result of a kind or a size that is not allowed; its number of elements."""
+    def _check_output(self, node: Any, output: Any) -> int:
+        """Check dtype, static shape and size of an output; return its number of elements."""
         shape = output.shape
         if shape.rank is None or not shape.is_fully_defined():
             raise foreign(f"{node.op}, whose result has no fixed shape ({node.name[:60]!r})", self.path)
-        if output.dtype.name not in NUMBERS:
+        if output.dtype.name not in DTYPES:
             raise foreign(f"{node.op} with {output.dtype.name}", self.path)
-        # Of the bytes of a constant the file itself holds most, and none where it repeats one number.
-        held = node.op == "Const" and len(node.attr["value"].tensor.tensor_content) > 0
-        return self.budget.tensor(node.name, tuple(shape), output.dtype.size, counted=not held)
+        # A constant with `tensor_content` is not larger than the file. One without may repeat a single value.
+        stored = node.op == "Const" and len(node.attr["value"].tensor.tensor_content) > 0
+        return self.budget.tensor(node.name, tuple(shape), output.dtype.size, counted=not stored)
 
     def _check_constant(self, node: Any) -> None:
-        """Before TensorFlow unpacks it: one number may stand for as many as its shape says."""
+        """Check a constant before TensorFlow unpacks it: one stored value may fill a huge shape."""
         import tensorflow as tf
 
         tensor = node.attr["value"].tensor
@@ -187,52 +201,63 @@ class Importer:
         try:
             dtype = tf.dtypes.as_dtype(tensor.dtype)
         except TypeError:
-            raise foreign(f"a constant of an unknown kind ({node.name[:60]!r})", self.path) from None
-        if dtype.name not in NUMBERS:
+            raise foreign(f"a constant of an unknown dtype ({node.name[:60]!r})", self.path) from None
+        if dtype.name not in DTYPES:
             raise foreign(f"a constant of {dtype.name} ({node.name[:60]!r})", self.path)
-        if node.attr["dtype"].type != tensor.dtype:  # TensorFlow ends the process where a kernel reads it
-            raise foreign(f"a constant whose value is of another kind ({node.name[:60]!r})", self.path)
+        if node.attr["dtype"].type != tensor.dtype:  # TensorFlow aborts the process when a kernel reads it
+            raise foreign(f"a constant whose value has another dtype ({node.name[:60]!r})", self.path)
         self.budget.tensor(node.name, tuple(sizes), dtype.size, counted=False)
 
 
 class _Scope:
-    """The nodes of a graph or of one call of a function.
+    """The nodes of a graph, or of one inlined function call, and the values created from them.
 
     Args:
-        importer: builds them.
+        importer: creates the nodes.
         nodes: NodeDefs.
-        values: results of what is not among them, by name.
-        depth: of the call.
+        values: outputs of nodes that exist already (inputs, function arguments), by name.
+        depth: depth of nested function calls.
+
+    Raises:
+        TfyoloError: two nodes have the same name.
     """
 
     def __init__(self, importer: Importer, nodes: Any, values: dict[str, list[Any]], depth: int) -> None:
         self._importer, self._values, self._depth = importer, values, depth
         self._nodes = {node.name: node for node in nodes}
         if len(self._nodes) < len(nodes):
-            raise foreign("nodes of one name", importer.path)
+            raise foreign("two nodes of the same name", importer.path)
 
     def tensor(self, name: str) -> Any:
-        """The tensor that an input such as `node`, `node:1` or, in functions, `node:output:0` names."""
-        node, *place = name.split(":")
-        self.node(node)
+        """Return the tensor of an input name: `node`, `node:1`, or in functions `node:output:0`.
+
+        Raises:
+            TfyoloError: there is no such tensor, or its node is refused.
+        """
+        node, *output = name.split(":")
+        self.create(node)
         values = self._values[node]
         try:
-            index = int(place[-1]) if place else 0
-            if len(place) == 2 and node in self._nodes:
-                index += self._start(self._nodes[node], place[0])
+            index = int(output[-1]) if output else 0
+            if len(output) == 2 and node in self._nodes:
+                index += self._output_offset(self._nodes[node], output[0])
             if not 0 <= index < len(values):
                 raise ValueError(index)
         except ValueError:
             raise foreign(f"an input that does not exist, {name[:60]!r}", self._importer.path) from None
         return values[index]
 
-    def node(self, name: str) -> None:
-        """Build a node and what it needs. Not by recursion: graphs are deeper than Python's stack."""
-        todo, opened = [name], set()
-        while todo:
-            name = todo[-1]
+    def create(self, name: str) -> None:
+        """Create a node and all nodes that it needs, without recursion: graphs exceed Python's stack depth.
+
+        Raises:
+            TfyoloError: a node is missing or refused, or depends on itself.
+        """
+        pending, opened = [name], set()
+        while pending:
+            name = pending[-1]
             if name in self._values:
-                todo.pop()
+                pending.pop()
                 continue
             node = self._nodes.get(name)
             if node is None:
@@ -240,105 +265,34 @@ class _Scope:
             needed = [x.removeprefix("^").partition(":")[0] for x in node.input]
             missing = [x for x in needed if x not in self._values]
             if missing and name in opened:
-                raise foreign(f"a circle, through {name[:60]!r}", self._importer.path)
+                raise foreign(f"a cycle through {name[:60]!r}", self._importer.path)
             if missing:
                 opened.add(name)
-                todo += missing
+                pending += missing
                 continue
             inputs = [self.tensor(x) for x in node.input if not x.startswith("^")]
-            self._values[name] = self._importer.build(node, inputs, self._depth)
-            todo.pop()
+            self._values[name] = self._importer.create(node, inputs, self._depth)
+            pending.pop()
 
-    def _start(self, node: Any, output: str) -> int:
-        """Where an output that is a list of tensors begins among all."""
+    def _output_offset(self, node: Any, output: str) -> int:
+        """Return the index of the first tensor of a named output among all outputs of a node.
+
+        Raises:
+            ValueError: there is no such output.
+        """
         from tensorflow.python.framework import op_def_registry
 
         definition = op_def_registry.get(node.op)
         if definition is None:
             definition = self._importer._functions[node.op].signature
-        arguments = definition.output_arg
-        start = 0
-        for argument in arguments:
+        offset = 0
+        for argument in definition.output_arg:
             if argument.name == output:
-                return start
+                return offset
             if argument.number_attr:
-                start += node.attr[argument.number_attr].i
+                offset += node.attr[argument.number_attr].i
             elif argument.type_list_attr:
-                start += len(node.attr[argument.type_list_attr].list.type)
+                offset += len(node.attr[argument.type_list_attr].list.type)
             else:
-                start += 1
+                offset += 1
         raise ValueError(output)
-
-
-NUMBERS = frozenset(
-    [
-        "bool",
-        "uint8",
-        "int8",
-        "uint16",
-        "int16",
-        "uint32",
-        "int32",
-        "uint64",
-        "int64",
-        "float16",
-        "bfloat16",
-        "float32",
-        "float64",
-    ]
-)
-
-
-def import_function(
-    graph: Any,
-    feed: str,
-    wanted: Mapping[str, str],
-    image_size: tuple[int, int],
-    uint8: bool,
-    budget: Budget,
-    variable: Callable[[str], Any] | None = None,
-) -> Any:
-    """A graph as a function of one image.
-
-    Args:
-        graph: GraphDef.
-        feed: name of the node that is the input.
-        wanted: names of tensors, by the names of outputs.
-        image_size: height and width of images in pixels.
-        uint8: images are 0..255, else float32 in 0..1.
-        budget: of the model file.
-        variable: from a variable's name to its value.
-
-    Returns:
-        A ConcreteFunction from (1, height, width, 3) to a dictionary of tensors.
-
-    Raises:
-        TfyoloError: an operation that is refused, more memory or arithmetic than is allowed, or TensorFlow
-            cannot build it.
-    """
-    import tensorflow as tf
-
-    importer = Importer(graph, budget, variable)
-    spec = tf.TensorSpec((1, *image_size, 3), tf.uint8 if uint8 else tf.float32, name="images")
-    budget.tensor("images", tuple(spec.shape), spec.dtype.size)
-
-    def body(images: Any) -> dict[str, Any]:
-        found = importer.run({feed: images}, wanted)
-        return {name: tf.identity(tensor) for name, tensor in found.items()}
-
-    try:
-        return tf.function(body, input_signature=[spec], autograph=False).get_concrete_function()
-    except TfyoloError:
-        raise
-    except Exception as error:  # TensorFlow raises many kinds for a damaged graph
-        raise unreadable(error, budget.path) from error
-
-
-def unreadable(error: Exception, path: Any) -> TfyoloError:
-    """What TensorFlow says about a damaged file, in one sentence."""
-    from tfyolo.text import printable
-
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return TfyoloError(
-        f"TensorFlow cannot read it: {printable(reason)[:200]}", path=path, fix="export it again"
-    )

@@ -1,4 +1,4 @@
-"""Counts the operations of TensorFlow graphs, those of the functions that they call included."""
+"""Counts the operations that a TensorFlow graph runs, including those in the functions that it calls."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_SILENT = {"Const", "Placeholder", "PlaceholderWithDefault", "NoOp", "Identity", "IdentityN"}
-"""Operations that compute nothing, and are not counted."""
+_NOT_COUNTED = {"Const", "Placeholder", "PlaceholderWithDefault", "NoOp", "Identity", "IdentityN"}
+"""Operations that compute nothing."""
 
 
 @dataclass(frozen=True)
 class GraphNode:
-    """A node of a graph, wherever it was read from.
+    """A node of a graph, from a GraphDef or from the JSON of TF.js.
 
     Attributes:
-        name: of the node.
-        operation: what it does, or the function it calls.
-        inputs: names of the nodes it reads.
-        calls: functions it names.
+        name: name of the node.
+        operation: its operation, or the name of the function that it calls.
+        inputs: names of the nodes or tensors that it reads.
+        calls: names of functions in its attributes.
     """
 
     name: str
@@ -29,67 +29,83 @@ class GraphNode:
 
 
 def count_operations(
-    steps: Sequence[GraphNode], functions: Mapping[str, Sequence[GraphNode]], outputs: Iterable[str]
+    nodes: Sequence[GraphNode], functions: Mapping[str, Sequence[GraphNode]], outputs: Iterable[str]
 ) -> dict[str, int]:
-    """What runs for some outputs.
+    """Return the number of each operation that runs when the outputs are computed.
 
     Args:
-        steps: nodes of the graph.
-        functions: nodes of each function of its library.
-        outputs: names of nodes or of their tensors, such as `StatefulPartitionedCall:1`.
+        nodes: nodes of the graph.
+        functions: nodes of each function in the graph's library, by name.
+        outputs: names of nodes or tensors, such as `StatefulPartitionedCall:1`.
 
     Raises:
-        ValueError: functions call each other in a circle.
+        ValueError: a function calls itself, directly or through others.
+
+    Example:
+        >>> nodes = [GraphNode("a", "Relu", (), ()), GraphNode("b", "Add", ("a",), ()),
+        ...          GraphNode("unused", "Add", (), ())]
+        >>> count_operations(nodes, {}, ["b:0"])
+        {'Add': 1, 'Relu': 1}
     """
-    by_name = {step.name: step for step in steps}
-    todo, seen = [_node(name) for name in outputs], set()
-    while todo:
-        name = todo.pop()
-        if name in seen or name not in by_name:
+    by_name = {node.name: node for node in nodes}
+    pending, order = [_node_name(name) for name in outputs], dict[str, None]()
+    while pending:
+        name = pending.pop()
+        if name in order or name not in by_name:
             continue
-        seen.add(name)
-        todo += map(_node, by_name[name].inputs)
-    known: dict[str, Counter[str] | None] = {}
-    return dict(_count([by_name[name] for name in seen], functions, known))
+        order[name] = None
+        pending += map(_node_name, by_name[name].inputs)
+    counts: dict[str, Counter[str] | None] = {}
+    return dict(_count([by_name[name] for name in order], functions, counts))
 
 
 def _count(
-    steps: Iterable[GraphNode],
+    nodes: Iterable[GraphNode],
     functions: Mapping[str, Sequence[GraphNode]],
-    known: dict[str, Counter[str] | None],
+    function_counts: dict[str, Counter[str] | None],
 ) -> Counter[str]:
+    """Count operations, with those of called functions.
+
+    Args:
+        nodes: nodes to count.
+        functions: nodes of each function.
+        function_counts: results for functions, filled in here; None while a function is being counted.
+
+    Raises:
+        ValueError: a function calls itself.
+    """
     total: Counter[str] = Counter()
-    for step in steps:
-        called = [name for name in (step.operation, *step.calls) if name in functions]
+    for node in nodes:
+        called = [name for name in (node.operation, *node.calls) if name in functions]
         for name in called:
-            if name not in known:
-                known[name] = None
-                known[name] = _count(functions[name], functions, known)
-            inside = known[name]
-            if inside is None:
+            if name not in function_counts:
+                function_counts[name] = None
+                function_counts[name] = _count(functions[name], functions, function_counts)
+            counts = function_counts[name]
+            if counts is None:
                 raise ValueError(f"function {name} calls itself")
-            total.update(inside)
-        if not called and step.operation not in _SILENT:
-            total[step.operation] += 1
+            total.update(counts)
+        if not called and node.operation not in _NOT_COUNTED:
+            total[node.operation] += 1
     return total
 
 
-def _node(tensor: str) -> str:
-    """The node of an input such as `^name` or `name:1`."""
+def _node_name(tensor: str) -> str:
+    """Return the node's name in the name of a tensor or control input: `^a` and `a:1` belong to `a`."""
     return tensor.removeprefix("^").partition(":")[0]
 
 
 def read_graph(graph: Any) -> tuple[list[GraphNode], dict[str, list[GraphNode]]]:
-    """Nodes and functions of a GraphDef."""
-    library = {function.signature.name: _steps(function.node_def) for function in graph.library.function}
-    return _steps(graph.node), library
+    """Return the nodes of a GraphDef, and the nodes of each function in its library by name."""
+    functions = {function.signature.name: _nodes(function.node_def) for function in graph.library.function}
+    return _nodes(graph.node), functions
 
 
-def _steps(nodes: Iterable[Any]) -> list[GraphNode]:
-    steps = []
-    for node in nodes:
+def _nodes(node_defs: Iterable[Any]) -> list[GraphNode]:
+    nodes = []
+    for node in node_defs:
         calls = []
         for value in node.attr.values():
             calls += [f.name for f in (value.func, *value.list.func) if f.name]
-        steps.append(GraphNode(node.name, node.op, tuple(node.input), tuple(calls)))
-    return steps
+        nodes.append(GraphNode(node.name, node.op, tuple(node.input), tuple(calls)))
+    return nodes

@@ -1,8 +1,8 @@
-"""Operations that an untrusted TensorFlow graph may hold, and what each of them costs.
+"""Allow-list of TensorFlow operations, and a cost model of the expensive ones.
 
-All are pure: their results depend on their inputs alone, and they touch nothing else (a test asks
-TensorFlow's own registry). They are those that `tfyolo export` writes and those of other exporters of YOLO
-networks: Keras, YOLOv5's and its successors' export scripts, onnx2tf.
+All allowed operations are pure: their outputs depend on their inputs only, and they have no side effects (a
+test asks TensorFlow's registry). They are the ones that `tfyolo export` writes and those of other exporters
+of YOLO networks: Keras, the export scripts of YOLOv5 and its successors, and onnx2tf.
 """
 
 from __future__ import annotations
@@ -18,63 +18,69 @@ LeakyRelu Less LessEqual Log Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr Ma
 MulNoNan Neg NotEqual OnesLike Pow PreventGradient RealDiv Reciprocal Relu Relu6 Rint Round Rsqrt Select
 SelectV2 Selu Sigmoid Sign Sin Snapshot Softmax Softplus Softsign Sqrt Square SquaredDifference StopGradient
 Sub Tanh TruncateDiv TruncateMod ZerosLike
-""".split()  # noqa: SIM905
+"""
 _SHAPES = """
 BatchToSpaceND BroadcastArgs BroadcastTo Concat ConcatV2 DepthToSpace EnsureShape ExpandDims Fill Gather
 GatherNd GatherV2 InvertPermutation LinSpace MirrorPad OneHot Pack Pad PadV2 Range Rank Reshape Reverse
 ReverseV2 Roll ScatterNd Shape ShapeN Size Slice SpaceToBatchND SpaceToDepth Split SplitV Squeeze
 StridedSlice TensorScatterUpdate Tile Transpose Unpack
-""".split()  # noqa: SIM905
-_REDUCTIONS = "All Any ArgMax ArgMin Cumsum Max Mean Min Prod Sum TopK TopKV2".split()  # noqa: SIM905
+"""
+_REDUCTIONS = "All Any ArgMax ArgMin Cumsum Max Mean Min Prod Sum TopK TopKV2"
 _LAYERS = """
 AvgPool BatchMatMul BatchMatMulV2 BatchMatMulV3 Conv2D Conv2DBackpropInput DepthwiseConv2dNative Einsum
 FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel FusedBatchNorm
 FusedBatchNormV2 FusedBatchNormV3 MatMul MaxPool ResizeBilinear ResizeNearestNeighbor
-""".split()  # noqa: SIM905
-_SUPPRESSION = """
-CombinedNonMaxSuppression NonMaxSuppression NonMaxSuppressionV2 NonMaxSuppressionV3 NonMaxSuppressionV4
-NonMaxSuppressionV5
-""".split()  # noqa: SIM905
-ALLOWED = frozenset([*_ELEMENTWISE, *_SHAPES, *_REDUCTIONS, *_LAYERS, *_SUPPRESSION])
-"""Pure operations, which are built and run."""
+"""
+_SINGLE_CLASS_NMS = """
+NonMaxSuppression NonMaxSuppressionV2 NonMaxSuppressionV3 NonMaxSuppressionV4 NonMaxSuppressionV5
+"""
+_COMBINED_NMS = "CombinedNonMaxSuppression"
+_SAVER = """
+DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch StringJoin
+"""
 
-CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
-"""Calls of functions, whose operations are put in their place."""
-READ = frozenset(["Const", "Placeholder", "PlaceholderWithDefault", "VarHandleOp", "ReadVariableOp"])
-"""What the import itself reads: constants, the input, and variables, which become constants."""
-IGNORED = frozenset(["NoOp", "Assert"])
-"""What may be waited for, and is left out."""
-STATE = frozenset(["AssignVariableOp", "VarIsInitializedOp"])
-"""What exporters leave in the graph beside the signature. It is never built here."""
-SAVING = frozenset(
-    """
-    DisableCopyOnRead MergeV2Checkpoints RestoreV2 SaveV2 ShardedFilename StaticRegexFullMatch StringJoin
-    """.split()  # noqa: SIM905
+ALLOWED = frozenset(
+    " ".join([_ELEMENTWISE, _SHAPES, _REDUCTIONS, _LAYERS, _SINGLE_CLASS_NMS, _COMBINED_NMS]).split()
 )
-"""What TensorFlow puts into every SavedModel for its own saver. It is never built here."""
+"""Pure operations, which are rebuilt and run."""
+CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
+"""Function calls, which are inlined."""
+SOURCES = frozenset(["Const", "Placeholder", "PlaceholderWithDefault", "VarHandleOp", "ReadVariableOp"])
+"""Constants, inputs and variables. Variables become constants."""
+IGNORED = frozenset(["NoOp", "Assert"])
+"""Operations that others may have as control inputs; they are not rebuilt."""
+STATE = frozenset(["AssignVariableOp", "VarIsInitializedOp"])
+"""State operations that exporters leave in the graph outside of the signature; they are never rebuilt."""
+SAVER = frozenset(_SAVER.split())
+"""Operations of the saver that TensorFlow adds to every SavedModel; they are never rebuilt."""
 
-_COMPARISON = 16
-"""What the IoU of two boxes costs, in multiplications."""
+_IOU_MULTIPLICATIONS = 16
+"""Cost of the IoU of two boxes."""
+_SORT_MULTIPLICATIONS = 32
+"""Cost per sorted element: log2 of a large number of elements."""
 
 
-def products(node: Any, inputs: list[Any], outputs: list[Any]) -> int:
-    """Multiplications of a node, or what takes as long; 0 where there is one per element or fewer.
+def multiplications(node: Any, inputs: list[Any], outputs: list[Any]) -> int:
+    """Return the number of multiplications of a node, or an equivalent of other work.
 
     Args:
         node: NodeDef.
-        inputs: tensors with static shapes.
-        outputs: likewise.
+        inputs: input tensors, of static shapes.
+        outputs: output tensors, of static shapes.
+
+    Returns:
+        The number; 0 for operations with at most one multiplication per element.
     """
-    cost = _PRODUCTS.get(node.op)
-    return (
-        cost(node, [x.shape.as_list() for x in inputs], [x.shape.as_list() for x in outputs]) if cost else 0
-    )
+    cost = _COSTS.get(node.op)
+    if cost is None:
+        return 0
+    return cost(node, [x.shape.as_list() for x in inputs], [x.shape.as_list() for x in outputs])
 
 
 Shapes = list[list[int]]
 
 
-def _convolution(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _conv(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     height, width, channels, _ = inputs[1]
     return math.prod(outputs[0]) * height * width * channels
 
@@ -83,62 +89,60 @@ def _depthwise(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     return math.prod(outputs[0]) * inputs[1][0] * inputs[1][1]
 
 
-def _transposed(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _conv_transpose(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     return math.prod(inputs[2]) * math.prod(inputs[1][:3])
 
 
-def _matrices(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _matmul(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     transposed = node.attr["transpose_a"].b or node.attr["adj_x"].b
     return math.prod(outputs[0]) * inputs[0][-2 if transposed else -1]
 
 
 def _einsum(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    """The product of all dimensions that appear, each once; an ellipsis counts for its whole input."""
+    """Return the product of all index sizes; an input with an ellipsis counts with all its elements."""
     sizes: dict[str, int] = {}
-    equation, rest = node.attr["equation"].s.decode(errors="replace").replace(" ", ""), 1
+    equation, ellipsis_elements = node.attr["equation"].s.decode(errors="replace").replace(" ", ""), 1
     for term, shape in zip(equation.partition("->")[0].split(","), inputs, strict=False):
         if "." in term:
-            rest *= math.prod(shape)
+            ellipsis_elements *= math.prod(shape)
         else:
             sizes.update(zip(term, shape, strict=False))
-    return math.prod(sizes.values()) * rest
+    return math.prod(sizes.values()) * ellipsis_elements
 
 
-def _pooling(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _pool(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     return math.prod(outputs[0]) * max(math.prod(node.attr["ksize"].list.i), 1)
 
 
-def _suppression(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+def _nms(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     boxes = inputs[0][0]
-    return boxes * min(boxes, outputs[0][0]) * _COMPARISON
+    return boxes * min(boxes, outputs[0][0]) * _IOU_MULTIPLICATIONS
 
 
-def _combined(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    # Any number of a class may be kept, up to all boxes.
-    batch, boxes = inputs[0][:2]
-    return batch * inputs[1][2] * boxes * min(boxes, max(outputs[0][1], 1)) * _COMPARISON
+def _combined_nms(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+    batch_size, num_boxes = inputs[0][:2]
+    num_classes, max_selected = inputs[1][2], max(outputs[0][1], 1)
+    return batch_size * num_classes * num_boxes * min(num_boxes, max_selected) * _IOU_MULTIPLICATIONS
 
 
-def _sorting(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    return math.prod(inputs[0]) * 32
+def _top_k(node: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return math.prod(inputs[0]) * _SORT_MULTIPLICATIONS
 
 
-_PRODUCTS: dict[str, Callable[[Any, Shapes, Shapes], int]] = {
-    "Conv2D": _convolution,
+_COSTS: dict[str, Callable[[Any, Shapes, Shapes], int]] = {
+    "Conv2D": _conv,
     "DepthwiseConv2dNative": _depthwise,
-    "Conv2DBackpropInput": _transposed,
-    "MatMul": _matrices,
-    "BatchMatMul": _matrices,
-    "BatchMatMulV2": _matrices,
-    "BatchMatMulV3": _matrices,
+    "Conv2DBackpropInput": _conv_transpose,
+    "MatMul": _matmul,
+    "BatchMatMul": _matmul,
+    "BatchMatMulV2": _matmul,
+    "BatchMatMulV3": _matmul,
     "Einsum": _einsum,
-    "MaxPool": _pooling,
-    "AvgPool": _pooling,
-    "TopK": _sorting,
-    "TopKV2": _sorting,
-    "CombinedNonMaxSuppression": _combined,
-    **dict.fromkeys(
-        (name for name in _SUPPRESSION if name != "CombinedNonMaxSuppression"),
-        _suppression,
-    ),
+    "MaxPool": _pool,
+    "AvgPool": _pool,
+    "TopK": _top_k,
+    "TopKV2": _top_k,
+    _COMBINED_NMS: _combined_nms,
+    **dict.fromkeys(_SINGLE_CLASS_NMS.split(), _nms),
 }
+"""Cost functions of the operations that need more than one multiplication per element."""

@@ -1,94 +1,153 @@
-"""Untrusted SavedModels and GraphDefs: what of them is vetted and built (tensorflow_import.py says how)."""
+"""Vets untrusted SavedModels and GraphDefs, and imports them as functions.
+
+Guarantees:
+
+- Allow-list: every operation in a SavedModel's graph and in the functions that it calls is checked
+  (`check_saved_model`), so that other loaders can run the file as well.
+- Only the operations that the outputs need are rebuilt, with inferred shapes and bounded memory and
+  arithmetic (`importer.py`).
+- The input is one image of the contract's size, uint8 or float32.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.budget import Budget, foreign, refused_operation
-from tfyolo.export.tensorflow_graph.operations import ALLOWED, CALLS, IGNORED, READ, SAVING, STATE
+from tfyolo.export.saved_model.entry import MODEL_FILE, SIGNATURE
+from tfyolo.export.tensorflow_graph.checkpoint import Checkpoint
+from tfyolo.export.tensorflow_graph.importer import Importer
+from tfyolo.export.tensorflow_graph.operations import ALLOWED, CALLS, IGNORED, SAVER, SOURCES, STATE
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import FILE_NAME, Contract
+from tfyolo.models.network import IMAGES
+from tfyolo.text import printable
 
-SIGNATURE = "serving_default"
 
-
-def open_saved_model(folder: Path, contract: Contract) -> tuple[Any, bool]:
-    """The signature of a SavedModel as a function.
+def import_saved_model(folder: Path, contract: Contract) -> tuple[Any, bool]:
+    """Return the serving signature of a SavedModel as a function.
 
     Args:
-        folder: with `saved_model.pb`.
-        contract: of the model.
+        folder: folder with `saved_model.pb`.
+        contract: contract of the model.
 
     Returns:
-        A ConcreteFunction from `images` to outputs by name, and whether images are uint8.
+        A ConcreteFunction from `images` (1, height, width, 3) to a dictionary of outputs, and True if images
+        are uint8 (0..255) instead of float32 (0..1).
 
     Raises:
-        TfyoloError: something is refused, or TensorFlow cannot read it.
+        TfyoloError: the graph contains something that is not allowed, or TensorFlow cannot read it.
     """
-    from tfyolo.export.tensorflow_graph.checkpoint import Checkpoint
-    from tfyolo.export.tensorflow_graph.importer import import_function
-
-    meta = read_saved_model(folder)
-    check_saved_model(meta, folder)
-    signature = meta.signature_def[SIGNATURE]
-    if list(signature.inputs) != ["images"]:
+    meta_graph = read_saved_model(folder)
+    check_saved_model(meta_graph, folder)
+    signature = meta_graph.signature_def[SIGNATURE]
+    if list(signature.inputs) != [IMAGES]:
         raise foreign(f"a signature with the inputs {', '.join(sorted(signature.inputs))[:100]!r}", folder)
-    images = signature.inputs["images"]
+    images = signature.inputs[IMAGES]
     uint8 = _check_images(images.dtype, images.tensor_shape, contract, folder)
-    wanted = {name: info.name for name, info in signature.outputs.items()}
-    function = import_function(
-        meta.graph_def,
-        images.name.partition(":")[0],
-        wanted,
-        contract.image_size,
-        uint8,
-        _budget(folder, contract),
-        Checkpoint(folder, meta),
-    )
-    return function, uint8
+    outputs = {name: info.name for name, info in signature.outputs.items()}
+    input_node = images.name.partition(":")[0]
+    variables = Checkpoint(folder, meta_graph)
+    return _import(meta_graph.graph_def, input_node, outputs, contract, uint8, folder, variables), uint8
 
 
-def open_graph_def(graph: Any, outputs: Iterable[str], contract: Contract, path: Path) -> tuple[Any, bool]:
-    """A GraphDef as a function.
+def import_graph_def(graph: Any, outputs: Iterable[str], contract: Contract, path: Path) -> tuple[Any, bool]:
+    """Return a GraphDef as a function.
 
     Args:
         graph: GraphDef with a node `images`.
-        outputs: names of nodes.
-        contract: of the model.
-        path: of the file.
+        outputs: names of the output nodes.
+        contract: contract of the model.
+        path: model file, for messages.
 
     Returns:
-        A ConcreteFunction from `images` to outputs by name, and whether images are uint8.
+        A ConcreteFunction from `images` (1, height, width, 3) to a dictionary of outputs, and True if images
+        are uint8 (0..255) instead of float32 (0..1).
 
     Raises:
-        TfyoloError: something is refused, or TensorFlow cannot read it.
+        TfyoloError: the graph contains something that is not allowed, or TensorFlow cannot read it.
     """
-    from tfyolo.export.tensorflow_graph.importer import import_function
-
-    _check_names(graph.node, ALLOWED | CALLS | READ | IGNORED, _functions(graph), path)
-    (images,) = (node for node in graph.node if node.name == "images")
+    _check_operations(graph.node, ALLOWED | CALLS | SOURCES | IGNORED, _functions(graph), path)
+    (images,) = (node for node in graph.node if node.name == IMAGES)
     uint8 = _check_images(images.attr["dtype"].type, images.attr["shape"].shape, contract, path)
-    wanted = {name: f"{name}:0" for name in outputs}
-    return import_function(
-        graph, "images", wanted, contract.image_size, uint8, _budget(path, contract)
-    ), uint8
+    tensors = {name: f"{name}:0" for name in outputs}
+    return _import(graph, IMAGES, tensors, contract, uint8, path), uint8
 
 
-def _budget(path: Path, contract: Contract) -> Budget:
+def _import(
+    graph: Any,
+    input_node: str,
+    outputs: Mapping[str, str],
+    contract: Contract,
+    uint8: bool,
+    path: Path,
+    read_variable: Callable[[str], Any] | None = None,
+) -> Any:
+    """Rebuild a graph as a function of one image.
+
+    Args:
+        graph: GraphDef.
+        input_node: name of the node that the image replaces.
+        outputs: tensor names by output name.
+        contract: contract of the model.
+        uint8: images are uint8 in 0..255 instead of float32 in 0..1.
+        path: model file, for messages.
+        read_variable: returns the value of a variable by name.
+
+    Returns:
+        A ConcreteFunction from (1, height, width, 3) to a dictionary of tensors.
+
+    Raises:
+        TfyoloError: an operation is not allowed, the budget is exceeded, or TensorFlow cannot build it.
+    """
+    import tensorflow as tf
+
     height, width = contract.image_size
-    return Budget(path, height * width)
+    budget = Budget(path, height * width)
+    importer = Importer(graph, budget, read_variable)
+    spec = tf.TensorSpec((1, height, width, 3), tf.uint8 if uint8 else tf.float32, name=IMAGES)
+    budget.tensor(IMAGES, tuple(spec.shape), spec.dtype.size)
+
+    def run(images: Any) -> dict[str, Any]:
+        tensors = importer.run({input_node: images}, outputs)
+        return {name: tf.identity(tensor) for name, tensor in tensors.items()}
+
+    try:
+        return tf.function(run, input_signature=[spec], autograph=False).get_concrete_function()
+    except TfyoloError:
+        raise
+    except Exception as error:  # TensorFlow raises several exception types for a damaged graph
+        raise _unreadable(error, path) from error
+
+
+def _unreadable(error: Exception, path: Path) -> TfyoloError:
+    """Return an error with the first line of TensorFlow's message."""
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return TfyoloError(
+        f"TensorFlow cannot read it: {printable(reason)[:200]}", path=path, fix="export it again"
+    )
 
 
 def _check_images(dtype: int, shape: Any, contract: Contract, path: Path) -> bool:
-    """Refuse an input that is not what the contract says; whether it is uint8."""
+    """Check the declared input against the contract, and return True if it is uint8.
+
+    Args:
+        dtype: TensorFlow's number of the dtype.
+        shape: TensorShapeProto; -1 stands for any size.
+        contract: contract of the model.
+        path: model file, for messages.
+
+    Raises:
+        TfyoloError: the shape differs, or the dtype is neither uint8 nor float32.
+    """
     import tensorflow as tf
 
     sizes = [dim.size for dim in shape.dim]
-    wanted = (1, *contract.image_size, 3)
-    fits = len(sizes) == 4 and all(size in (-1, most) for size, most in zip(sizes, wanted, strict=True))
+    expected = (1, *contract.image_size, 3)
+    fits = len(sizes) == 4 and all(a in (-1, b) for a, b in zip(sizes, expected, strict=True))
     if not fits or dtype not in (tf.uint8.as_datatype_enum, tf.float32.as_datatype_enum):
         raise TfyoloError(
             f"its input is {tuple(sizes)}, not what its {FILE_NAME} says", path=path, fix="export it again"
@@ -96,104 +155,111 @@ def _check_images(dtype: int, shape: Any, contract: Contract, path: Path) -> boo
     return bool(dtype == tf.uint8.as_datatype_enum)
 
 
-def check_saved_model(meta: Any, folder: Path) -> None:
-    """Refuse a SavedModel that holds more than arithmetic, even where this project would not run it.
+def check_saved_model(meta_graph: Any, folder: Path) -> None:
+    """Refuse a SavedModel with operations that are not allowed anywhere in its graph.
 
-    Other loaders run initializers and restore variables. So every node of the graph and of the functions that
-    it calls must be on the allow-list; TensorFlow's operations for saving may stand only where its saver
-    reaches them and the rest of the graph does not.
+    Other loaders run initializers and restore variables, so the parts that tfyolo does not run are checked
+    too. TensorFlow's own saver operations are allowed only in nodes that the saver reaches and that no
+    signature reaches.
 
     Args:
-        meta: MetaGraphDef.
-        folder: for the message.
+        meta_graph: MetaGraphDef.
+        folder: folder of the SavedModel, for messages.
 
     Raises:
-        TfyoloError: naming the operation.
+        TfyoloError: the message names the operation.
     """
-    graph, saver = meta.graph_def, meta.saver_def
+    graph, saver = meta_graph.graph_def, meta_graph.saver_def
     functions = _functions(graph)
-    roots = (saver.filename_tensor_name, saver.save_tensor_name, saver.restore_op_name)
-    served = [
-        tensor.name for signature in meta.signature_def.values() for tensor in signature.outputs.values()
+    saver_tensors = (saver.filename_tensor_name, saver.save_tensor_name, saver.restore_op_name)
+    signature_outputs = [
+        tensor.name
+        for signature in meta_graph.signature_def.values()
+        for tensor in signature.outputs.values()
     ]
-    saving = _reached(graph.node, roots) - _reached(graph.node, served)
-    plain = [node for node in graph.node if node.name not in saving]
-    allowed = ALLOWED | CALLS | READ | IGNORED | STATE
-    called = _check_names(plain, allowed, functions, folder)
-    others = [node for node in graph.node if node.name in saving]
-    _check_names(others, allowed | SAVING, functions, folder, known=called)
+    saver_only = _ancestors(graph.node, saver_tensors) - _ancestors(graph.node, signature_outputs)
+    allowed = ALLOWED | CALLS | SOURCES | IGNORED | STATE
+    model_nodes = [node for node in graph.node if node.name not in saver_only]
+    checked = _check_operations(model_nodes, allowed, functions, folder)
+    saver_nodes = [node for node in graph.node if node.name in saver_only]
+    _check_operations(saver_nodes, allowed | SAVER, functions, folder, checked)
 
 
-def _check_names(
+def _check_operations(
     nodes: Iterable[Any],
     allowed: frozenset[str],
     functions: dict[str, Any],
     path: Path,
-    known: frozenset[str] = frozenset(),
+    checked: frozenset[str] = frozenset(),
 ) -> frozenset[str]:
-    """Refuse nodes, and functions that they name in any attribute, by their operations.
+    """Check the operations of nodes, and of all functions that their attributes name.
 
     Args:
         nodes: NodeDefs.
-        allowed: operations.
+        allowed: names of operations.
         functions: FunctionDefs by name.
-        path: for the message.
-        known: functions that have been checked.
+        path: model file, for messages.
+        checked: names of functions that need no further check.
 
     Returns:
-        Names of the functions, those in `known` included.
+        Names of the functions that have been checked, including `checked`.
+
+    Raises:
+        TfyoloError: an operation is not allowed; the message names it.
     """
-    todo, seen = [*nodes], set(known)
-    while todo:
-        node = todo.pop()
+    pending, seen = [*nodes], set(checked)
+    while pending:
+        node = pending.pop()
         if node.op not in allowed and node.op not in functions:
             raise refused_operation(node.op, path)
-        for name in {node.op, *_named(node)}.intersection(functions) - seen:
+        for name in {node.op, *_function_attributes(node)}.intersection(functions) - seen:
             seen.add(name)
-            todo += functions[name].node_def
+            pending += functions[name].node_def
     return frozenset(seen)
 
 
 def _functions(graph: Any) -> dict[str, Any]:
+    """Return the FunctionDefs of a GraphDef by name."""
     return {function.signature.name: function for function in graph.library.function}
 
 
-def _named(node: Any) -> Iterator[str]:
-    """Functions in a node's attributes."""
+def _function_attributes(node: Any) -> Iterator[str]:
+    """Yield the names of functions in a node's attributes."""
     for value in node.attr.values():
         yield from (function.name for function in (value.func, *value.list.func) if function.name)
 
 
-def _reached(nodes: Iterable[Any], tensors: Iterable[str]) -> set[str]:
-    """Names of the nodes that some tensors need, or wait for."""
+def _ancestors(nodes: Iterable[Any], tensors: Iterable[str]) -> set[str]:
+    """Return the names of the nodes that the tensors depend on, by data or control inputs."""
     inputs = {node.name: node.input for node in nodes}
-    todo, seen = list(tensors), set()
-    while todo:
-        name = todo.pop().removeprefix("^").partition(":")[0]
-        if name in inputs and name not in seen:
-            seen.add(name)
-            todo += inputs[name]
-    return seen
+    pending, names = list(tensors), set()
+    while pending:
+        name = pending.pop().removeprefix("^").partition(":")[0]
+        if name in inputs and name not in names:
+            names.add(name)
+            pending += inputs[name]
+    return names
 
 
 def read_saved_model(folder: Path) -> Any:
-    """The MetaGraphDef of a folder that is for serving; nothing of it is loaded.
+    """Return the MetaGraphDef for serving of a SavedModel; nothing is loaded into TensorFlow.
+
+    Args:
+        folder: folder with `saved_model.pb`.
 
     Raises:
-        TfyoloError: there is none.
+        TfyoloError: the file is missing or damaged, or has no signature `serving_default`.
     """
     from tensorflow.core.protobuf import saved_model_pb2
 
-    from tfyolo.export.tensorflow_graph.importer import unreadable
-
-    saved, content = saved_model_pb2.SavedModel(), read_input(folder / "saved_model.pb", MODEL)
+    saved_model, content = saved_model_pb2.SavedModel(), read_input(folder / MODEL_FILE, MODEL)
     try:
-        saved.ParseFromString(content)
-    except Exception as error:  # the protobuf library has several kinds
-        raise unreadable(error, folder) from error
-    for meta in saved.meta_graphs:
-        if "serve" in meta.meta_info_def.tags and SIGNATURE in meta.signature_def:
-            return meta
+        saved_model.ParseFromString(content)
+    except Exception as error:  # protobuf raises several exception types
+        raise _unreadable(error, folder) from error
+    for meta_graph in saved_model.meta_graphs:
+        if "serve" in meta_graph.meta_info_def.tags and SIGNATURE in meta_graph.signature_def:
+            return meta_graph
     raise TfyoloError(
         f"TensorFlow cannot read it: it has no signature `{SIGNATURE}`", path=folder, fix="export it again"
     )

@@ -1,1 +1,1 @@
-"""TensorRT engines."""
+"""The TensorRT format: table entry, writer, and runtime."""

@@ -1,4 +1,4 @@
-"""TensorRT engines, which run on the kind of GPU that built them."""
+"""Table entry of the TensorRT format, and the file layout that its writer and runtime share."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ FORMAT = Format(
     precisions=("float32", "float16"),
     writes_with=(*TENSORFLOW, "tf2onnx", "onnxslim", "tensorrt"),
 )
+
+LENGTH_BYTES = 4
+"""An engine file starts with the length of its metadata (little-endian, signed), then JSON, then the engine.
+Ultralytics' files have the same layout."""
+CONTRACT_KEY = "tfyolo"
+"""Key of the contract in the JSON."""

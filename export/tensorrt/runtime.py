@@ -1,4 +1,4 @@
-"""Runs an `.engine` file with TensorRT on an NVIDIA GPU."""
+"""Runs `.engine` files with TensorRT on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -9,32 +9,35 @@ from typing import Any
 import numpy as np
 
 from tfyolo.errors import MissingExtraError, TfyoloError
-from tfyolo.export.runtime.base import Runtime, Sharing, channels_first, pixels_of
+from tfyolo.export.runtime.base import MAX_JSON_BYTES, Runtime, Sharing, channels_first, pixels_of
 from tfyolo.export.runtime.inspection import Inspection, noted
+from tfyolo.export.tensorrt.entry import CONTRACT_KEY, LENGTH_BYTES
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.libraries import keep_triton_out
-from tfyolo.models.contract import Contract
-
-_MAX_JSON_BYTES = 16 * 1024 * 1024
+from tfyolo.models.contract import FILE_NAME, Contract
+from tfyolo.models.network import IMAGES
 
 
 class TensorRtRuntime(Runtime):
-    """An `.engine` file that `tfyolo export` wrote.
+    """Runtime for an `.engine` file that `tfyolo export` wrote.
 
     Args:
-        path: the file.
-        threads: of no use here.
+        path: the `.engine` file.
+        threads: ignored; the engine runs on the GPU.
 
     Raises:
-        TfyoloError: the file is damaged or not one of tfyolo's, or there is no NVIDIA GPU.
-        MissingExtraError: tensorrt or PyTorch, which holds its buffers on the GPU, is not installed.
+        TfyoloError: the file is damaged or was not written by tfyolo, or there is no NVIDIA GPU.
+        MissingExtraError: tensorrt or PyTorch is not installed; PyTorch allocates the GPU buffers.
+
+    Example:
+        >>> runtime = TensorRtRuntime(Path("yolov5n.engine"))  # doctest: +SKIP
     """
 
-    sharing = Sharing.ONE  # there is one execution context, with buffers of its own
+    sharing = Sharing.ONE  # there is one execution context, with one set of buffers
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path = path
-        self.contract, engine = read(path)
+        self.contract, engine = read_engine_file(path)
         self.input_hw = self.contract.image_size
         try:
             keep_triton_out()
@@ -44,16 +47,16 @@ class TensorRtRuntime(Runtime):
             raise MissingExtraError(error.name or "tensorrt", "tensorrt,torch") from error
         if not torch.cuda.is_available():
             raise TfyoloError(
-                "TensorRT engines run on an NVIDIA GPU, and there is none",
+                "TensorRT engines run on an NVIDIA GPU, and this machine has none",
                 path=path,
-                fix="run it where one is",
+                fix="run it on a machine with an NVIDIA GPU",
             )
         logger = tensorrt.Logger(tensorrt.Logger.ERROR)
         tensorrt.init_libnvinfer_plugins(logger, "")
         self._engine = tensorrt.Runtime(logger).deserialize_cuda_engine(engine)
         if self._engine is None:
             raise TfyoloError(
-                "TensorRT cannot read it: engines belong to one kind of GPU and one version",
+                "TensorRT cannot read it: an engine works with one GPU model and one TensorRT version only",
                 path=path,
                 fix="export it again on this machine",
             )
@@ -73,38 +76,51 @@ class TensorRtRuntime(Runtime):
 
         stream = torch.cuda.current_stream()
         pixels = pixels_of(channels_first(images), uint8=False)
-        self._tensors["images"].copy_(torch.from_numpy(pixels))
+        self._tensors[IMAGES].copy_(torch.from_numpy(pixels))
         session.execute_async_v3(stream.cuda_stream)
         stream.synchronize()
-        return {name: x.cpu().numpy() for name, x in self._tensors.items() if name != "images"}
+        return {name: x.cpu().numpy() for name, x in self._tensors.items() if name != IMAGES}
 
 
-def read(path: Path) -> tuple[Contract, bytes]:
-    """Contract and engine of a file.
+def read_engine_file(path: Path) -> tuple[Contract, bytes]:
+    """Return the contract and the serialized engine of an `.engine` file.
+
+    Args:
+        path: the `.engine` file.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's.
+        TfyoloError: the file is damaged, or was not written by tfyolo.
     """
     data = read_input(path, MODEL)
-    length = int.from_bytes(data[:4], "little", signed=True)
-    if not 0 < length <= min(_MAX_JSON_BYTES, len(data) - 4):
-        raise TfyoloError("is damaged or no engine of tfyolo", path=path, fix="export it again")
+    length = int.from_bytes(data[:LENGTH_BYTES], "little", signed=True)
+    if not 0 < length <= min(MAX_JSON_BYTES, len(data) - LENGTH_BYTES):
+        raise TfyoloError("is damaged or not an engine of tfyolo", path=path, fix="export it again")
     try:
-        values = json.loads(data[4 : 4 + length])["tfyolo"]
+        contract = json.loads(data[LENGTH_BYTES : LENGTH_BYTES + length])[CONTRACT_KEY]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TfyoloError(
-            "holds no tfyolo.json, so its classes and anchors are unknown",
+            f"contains no {FILE_NAME}, so its classes and anchors are unknown",
             path=path,
             fix="write it with `tfyolo export --include engine`",
         ) from error
-    return Contract.from_json(json.dumps(values), path), data[4 + length :]
+    return Contract.from_json(json.dumps(contract), path), data[LENGTH_BYTES + length :]
 
 
 def inspect(path: Path) -> Inspection:
-    """What an `.engine` file holds; operations are those of the graph that it was built from.
+    """Describe an `.engine` file; no GPU is needed.
+
+    Args:
+        path: the `.engine` file.
+
+    Returns:
+        Contract, inputs, outputs, and the operators of the ONNX graph that the engine was built from.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's.
+        TfyoloError: the file is damaged, or was not written by tfyolo.
+
+    Example:
+        >>> inspect(Path("yolov5n.engine")).precision  # doctest: +SKIP
+        'float16'
     """
-    contract, _ = read(path)
+    contract, _ = read_engine_file(path)
     return noted(contract)

@@ -1,16 +1,20 @@
-"""TF.js graph models for browsers and Node."""
+"""Table entry of the TF.js format, and the names that its writer and runtime share."""
 
 from __future__ import annotations
 
 from tfyolo.export.format import Format
 from tfyolo.files import Owned
 
+MODEL_FILE = "model.json"
+CONTRACT_KEY = "tfyolo"
+"""Key of the contract in `userDefinedMetadata` of model.json."""
+
 FORMAT = Format(
     name="tfjs",
     label="TF.js",
     suffix="_web_model",
-    holds="model.json",
-    owned=Owned(("model.json", "group*-shard*of*.bin", "tfyolo.json")),
+    holds=MODEL_FILE,
+    owned=Owned((MODEL_FILE, "group*-shard*of*.bin", "tfyolo.json")),
     exporter="tfyolo.export.tfjs.writer:export",
     runtime="tfyolo.export.tfjs.runtime:TfjsRuntime",
     inspector="tfyolo.export.tfjs.runtime:inspect",

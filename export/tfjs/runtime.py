@@ -1,4 +1,4 @@
-"""Runs a TF.js folder in Node: node/run.mjs is the other end of the pipe."""
+"""Runs TF.js folders in Node; `node/run.mjs` implements the other end of the pipe."""
 
 from __future__ import annotations
 
@@ -11,53 +11,63 @@ import subprocess
 import tempfile
 import weakref
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.base import Runtime, Sharing, pixels_of
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
-from tfyolo.export.tfjs.vetting import MODEL_FILE, read_folder
+from tfyolo.export.tfjs.entry import MODEL_FILE
+from tfyolo.export.tfjs.vetting import read_folder
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.outputs import known_outputs
 
 NODE_FOLDER = Path(__file__).with_name("node")
 MAX_OUTPUT_BYTES = 1 << 30
+"""Largest output that is read from Node."""
+_LENGTH = struct.Struct("<I")
+_DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_UINT8": "uint8", "DT_BOOL": "bool"}
 
 
 class TfjsRuntime(Runtime):
-    """A `_web_model` folder that `tfyolo export` wrote, in a process of Node that ends with this object.
+    """Runtime for a `_web_model` folder that `tfyolo export` wrote, in a Node process.
+
+    The process ends with this object.
 
     Args:
         path: the folder.
-        threads: not used: in Node, TF.js computes on one.
+        threads: ignored; TF.js uses one thread in Node.
+
+    Attributes:
+        backend: TF.js backend: `wasm`, or `cpu` if WebAssembly does not start.
 
     Raises:
-        TfyoloError: Node or its packages are missing, the folder is damaged, or not one of tfyolo's.
+        TfyoloError: Node or its packages are missing, or the folder is damaged or was not written by tfyolo.
+
+    Example:
+        >>> runtime = TfjsRuntime(Path("yolov5n_web_model"))  # doctest: +SKIP
+        >>> runtime.backend  # doctest: +SKIP
+        'wasm'
     """
 
-    sharing = Sharing.ONE  # images and outputs go through one pipe
+    sharing = Sharing.ONE  # images and outputs share one pipe
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.path = path
         self.contract = read_folder(path)
         self.input_hw = self.contract.image_size
         command = [find_node(), str(NODE_FOLDER / "run.mjs"), str(path.absolute())]
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
         )
-        # Also runs when Python exits; the child ends by itself if Python is killed, with its input.
+        # Also called when Python exits. If Python is killed, Node ends when its input is closed.
         weakref.finalize(self, _end, self._process, self._log)
-        start = self._receive()
-        self.backend: str = start["backend"]
-        """`wasm`, or `cpu` where WebAssembly does not start."""
-        if not set(known_outputs(self.contract)).issuperset(start["outputs"]) or start["shape"] != [
-            1,
-            *self.contract.image_size,
-            3,
-        ]:
+        header = self._receive()
+        self.backend: str = header["backend"]
+        known = set(known_outputs(self.contract))
+        if not known.issuperset(header["outputs"]) or header["shape"] != [1, *self.contract.image_size, 3]:
             raise self._failure("inputs and outputs are not what its tfyolo metadata says")
 
     def _open(self) -> Any:
@@ -68,48 +78,61 @@ class TfjsRuntime(Runtime):
             return self._exchange(session, pixels_of(images, uint8=False))
         except TfyoloError:
             raise
-        except BaseException:  # Ctrl-C half-way: the next image would be answered with the rest of this one
+        except BaseException:  # after Ctrl-C, the next call would read the remaining outputs of this one
             session.kill()
             raise
 
     def _exchange(self, process: Any, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """Send one image and return the outputs by name.
+
+        Args:
+            process: the Node process.
+            pixels: (1, height, width, 3) float32 in 0..1.
+
+        Raises:
+            TfyoloError: Node has ended, reports an error, or announces an output that is too large.
+        """
         try:
-            process.stdin.write(struct.pack("<I", pixels.nbytes))
+            process.stdin.write(_LENGTH.pack(pixels.nbytes))
             process.stdin.write(pixels.tobytes())
             process.stdin.flush()
         except OSError as error:
             raise self._failure("Node has ended") from error
-        found = {}
+        arrays = {}
         for output in self._receive()["outputs"]:
             shape = tuple(output["shape"])
-            size = 4 * math.prod(shape)
-            if size > MAX_OUTPUT_BYTES:
-                process.kill()  # what it has to say is not read
-                raise self._failure(f"its output {output['name']} has {size:,} bytes")
-            found[output["name"]] = np.frombuffer(self._read(size), np.float32).reshape(shape)
-        return found
+            num_bytes = 4 * math.prod(shape)
+            if num_bytes > MAX_OUTPUT_BYTES:
+                process.kill()  # the output stays unread, so the pipe cannot be used again
+                raise self._failure(f"its output {output['name']} has {num_bytes:,} bytes")
+            arrays[output["name"]] = np.frombuffer(self._read(num_bytes), np.float32).reshape(shape)
+        return arrays
 
     def _receive(self) -> dict[str, Any]:
-        """A header from Node.
+        """Return the next JSON header from Node.
 
         Raises:
-            TfyoloError: it says that something went wrong, or Node has ended.
+            TfyoloError: Node reports an error, or has ended.
         """
-        (size,) = struct.unpack("<I", self._read(4))
+        (size,) = _LENGTH.unpack(self._read(_LENGTH.size))
         header = json.loads(self._read(size))
         if "error" in header:
             raise self._failure(header["error"])
         return header
 
     def _read(self, size: int) -> bytes:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe, for mypy
-        data = self._process.stdout.read(size)
+        """Return `size` bytes of Node's output.
+
+        Raises:
+            TfyoloError: Node has ended; the message is the last error in its log.
+        """
+        data = cast(IO[bytes], self._process.stdout).read(size)
         if len(data) < size:
             self._process.wait()
             self._log.seek(0)
             lines = self._log.read().decode(errors="replace").split("\n")
-            said = [line for line in lines if "Error" in line] or ["Node has ended"]
-            raise self._failure(said[-1].strip())
+            errors = [line for line in lines if "Error" in line] or ["Node has ended"]
+            raise self._failure(errors[-1].strip())
         return data
 
     def _failure(self, reason: str) -> TfyoloError:
@@ -117,10 +140,10 @@ class TfjsRuntime(Runtime):
 
 
 def find_node() -> str:
-    """Path of the `node` command, whose packages are there.
+    """Return the path of the `node` command, after checking that the packages of `run.mjs` are installed.
 
     Raises:
-        TfyoloError: saying what is missing and how to install it.
+        TfyoloError: Node or a package is missing; the message says how to install it.
     """
     node = shutil.which("node")
     if node is None:
@@ -137,51 +160,58 @@ def find_node() -> str:
 
 
 def _end(process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    """Kill the Node process and close its pipes."""
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout, log):
-        with contextlib.suppress(OSError):  # what was not sent cannot be
+        with contextlib.suppress(OSError):  # buffered input cannot be sent any more
             if pipe is not None:
                 pipe.close()
 
 
 def inspect(path: Path) -> Inspection:
-    """What a `_web_model` folder holds; needs no Node.
+    """Describe a `_web_model` folder; Node is not needed.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        Contract, inputs, outputs, and the number of each operation.
 
     Raises:
-        TfyoloError: the folder is damaged, or not one of tfyolo's.
+        TfyoloError: the folder is damaged, or was not written by tfyolo.
+
+    Example:
+        >>> inspect(Path("yolov5n_web_model")).operators["_FusedConv2D"]  # doctest: +SKIP
+        60
     """
     from tfyolo.export.tensorflow_graph.operation_counts import GraphNode, count_operations
-
-    def steps(nodes: list[dict[str, Any]]) -> list[GraphNode]:
-        return [GraphNode(node["name"], node["op"], tuple(node.get("input", ())), ()) for node in nodes]
-
-    def tensors(part: dict[str, Any]) -> tuple[TensorInfo, ...]:
-        return tuple(
-            TensorInfo(
-                str(name),
-                tuple(int(dim["size"]) for dim in info["tensorShape"].get("dim", ())),
-                _DTYPES.get(info["dtype"], str(info["dtype"])),
-            )
-            for name, info in part.items()
-        )
 
     contract = read_folder(path)
     try:
         model = json.loads(read_input(path / MODEL_FILE, MODEL))
-        graph, signature = model["modelTopology"], model["signature"]
-        library = {
-            function["signature"]["name"]: steps(function.get("nodeDef", []))
-            for function in graph.get("library", {}).get("function", [])
-        }
-        outputs = [info["name"] for info in signature["outputs"].values()]
-        operators = count_operations(steps(graph["node"]), library, outputs)
-        inputs, results = tensors(signature["inputs"]), tensors(signature["outputs"])
+        signature = model["signature"]
+        nodes = [
+            GraphNode(node["name"], node["op"], tuple(node.get("input", ())), ())
+            for node in model["modelTopology"]["node"]
+        ]
+        output_tensors = [info["name"] for info in signature["outputs"].values()]
+        operators = count_operations(nodes, {}, output_tensors)
+        inputs, outputs = _tensor_infos(signature["inputs"]), _tensor_infos(signature["outputs"])
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise TfyoloError(
             "its graph cannot be read", path=path / MODEL_FILE, fix="export it again"
         ) from error
-    return Inspection(contract, inputs, results, operators)
+    return Inspection(contract, inputs, outputs, operators)
 
 
-_DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_UINT8": "uint8", "DT_BOOL": "bool"}
+def _tensor_infos(tensors: dict[str, Any]) -> tuple[TensorInfo, ...]:
+    """Return name, shape and dtype of the inputs or outputs in a signature of model.json."""
+    return tuple(
+        TensorInfo(
+            str(name),
+            tuple(int(dim["size"]) for dim in info["tensorShape"].get("dim", ())),
+            _DTYPES.get(info["dtype"], str(info["dtype"])),
+        )
+        for name, info in tensors.items()
+    )

@@ -1,4 +1,4 @@
-"""How a TF.js folder stores weights: as float32, float16, or int8 with one scale per output channel."""
+"""Stores the weights of a TF.js folder: float32, float16, or int8 with one scale per output channel."""
 
 from __future__ import annotations
 
@@ -13,72 +13,87 @@ from tfyolo.export.graph.nodes import FakeQuantization, fits_float16
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec, weight_bounds
 
-ZERO = 127
-"""What is added to integers from -127 to 127: TF.js stores unsigned ones."""
+_MAX_INT8 = 127
+"""int8 kernels have values from -127 to 127. TF.js stores them as uint8, with this zero point."""
 SHARD_BYTES = 4 << 20
-"""Largest size that all browsers cache."""
-_STORED = {np.dtype(np.float64): np.float32, np.dtype(np.float16): np.float32, np.dtype(np.int64): np.int32}
-"""TF.js has one type of floats, and one of integers."""
+"""Largest file size that all browsers cache."""
+_STORED_DTYPES = {
+    np.dtype(np.float64): np.float32,
+    np.dtype(np.float16): np.float32,
+    np.dtype(np.int64): np.int32,
+}
+"""TF.js has one float type and one integer type."""
 
 
 @dataclass(frozen=True)
-class RoundedKernels:
-    """A network whose kernels have the values that an int8 file will hold.
+class QuantizedKernels:
+    """A network whose kernels have the values that an int8 file represents.
 
     Attributes:
-        network: with rounded kernels.
-        steps: quantization steps, (output channels,), by the bytes of the kernel: so it is found again in a
-            graph where it has another name and shape.
+        network: the network, with quantized kernels in float.
+        steps: quantization steps, (output channels,), by the bytes of the kernel, which identify it in a
+            graph in which it has another name and shape.
     """
 
     network: Network
     steps: dict[bytes, np.ndarray]
 
     @classmethod
-    def of(cls, network: Network, spec: QuantizationSpec | None) -> RoundedKernels:
-        """With the ranges of weights in `spec`; None leaves all kernels as they are."""
+    def of(cls, network: Network, spec: QuantizationSpec | None) -> QuantizedKernels:
+        """Quantize the kernels of a network.
+
+        Args:
+            network: float network.
+            spec: ranges of the kernels; None leaves all kernels float.
+        """
         if spec is None:
             return cls(network, {})
-        quantization, rounded, steps = FakeQuantization(network, spec), {}, {}
+        fake_quantization = FakeQuantization(network, spec)
+        quantized: dict[str, Any] = {}
+        steps: dict[bytes, np.ndarray] = {}
         for node in network.nodes:
             if node.layer not in network.weights or spec.is_float(node.name):
                 continue
-            weights, known = network.weights[node.layer], spec.bounds.get(node.layer)
-            bounds = np.array(known, np.float32) if known else weight_bounds(weights.kernel, spec.weights)
-            step = np.broadcast_to(bounds / np.float32(ZERO), weights.kernel.shape[-1:])
-            # Of ties, too, each falls where the integer files have it.
-            kernel = np.rint(quantization.kernel(weights.kernel, node).numpy() / step) * step
-            rounded[node.layer] = weights._replace(kernel=kernel)
+            weights, spec_bounds = network.weights[node.layer], spec.bounds.get(node.layer)
+            bounds = (
+                np.array(spec_bounds, np.float32)
+                if spec_bounds
+                else weight_bounds(weights.kernel, spec.weights)
+            )
+            step = np.broadcast_to(bounds / np.float32(_MAX_INT8), weights.kernel.shape[-1:])
+            # Fake quantization first, so that ties round as in the other int8 formats.
+            kernel = np.rint(fake_quantization.kernel(weights.kernel, node).numpy() / step) * step
+            quantized[node.layer] = weights._replace(kernel=kernel)
             steps[kernel.tobytes()] = step
-        return cls(network.with_weights(rounded), steps)
+        return cls(network.with_weights(quantized), steps)
 
 
 def write_weights(
-    constants: dict[str, np.ndarray], levels: set[str], halved: set[str], folder: Path
+    constants: dict[str, np.ndarray], int8_names: set[str], float16_names: set[str], folder: Path
 ) -> list[dict[str, Any]]:
     """Write the shards of a folder.
 
-    Biases and the constants of decoding and NMS stay float32: coordinates in 256 steps would be useless.
-    Kernels in int8 are stored as whole numbers, and the graph holds their scales: TF.js itself knows one
-    scale per tensor, which costs accuracy, since folded batch normalization has made channels differ.
+    Biases and the constants of decoding and NMS stay float32: 256 steps are too few for coordinates. int8
+    kernels are stored as integers, and the graph contains their scales: TF.js has one scale per tensor, which
+    costs accuracy, since folded batch normalization makes the ranges of channels differ.
 
     Args:
         constants: values by name.
-        levels: names of kernels that hold whole numbers from -127 to 127, stored as uint8.
-        halved: names of kernels that are stored as float16 where float16 can hold their values.
-        folder: exists.
+        int8_names: kernels with integer values from -127 to 127, stored as uint8.
+        float16_names: kernels to store as float16, unless their values exceed its range.
+        folder: an existing folder.
 
     Returns:
         `weightsManifest` of model.json.
     """
     entries, data = [], bytearray()
     for name, value in constants.items():
-        value = np.asarray(value, _STORED.get(value.dtype, value.dtype))
+        value = np.asarray(value, _STORED_DTYPES.get(value.dtype, value.dtype))
         entry: dict[str, Any] = {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}
-        if name in levels:
-            value = (value + ZERO).astype(np.uint8)
-            entry["quantization"] = {"dtype": "uint8", "min": float(-ZERO), "scale": 1.0}
-        elif name in halved and fits_float16(value):
+        if name in int8_names:
+            value = (value + _MAX_INT8).astype(np.uint8)
+            entry["quantization"] = {"dtype": "uint8", "min": float(-_MAX_INT8), "scale": 1.0}
+        elif name in float16_names and fits_float16(value):
             value = value.astype(np.float16)
             entry["quantization"] = {"dtype": "float16"}
         if "quantization" in entry:

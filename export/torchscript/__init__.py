@@ -1,1 +1,1 @@
-"""TorchScript files."""
+"""The TorchScript format: table entry, writer, and runtime."""

@@ -1,4 +1,4 @@
-"""TorchScript files, written through ONNX."""
+"""Table entry of the TorchScript format; files are written through ONNX."""
 
 from __future__ import annotations
 

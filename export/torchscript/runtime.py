@@ -1,12 +1,10 @@
-"""Runs a `.torchscript` file with PyTorch, on the CPU or a GPU."""
+"""Runs `.torchscript` files with PyTorch, on the CPU or an NVIDIA GPU."""
 
 from __future__ import annotations
 
-import re
 import warnings
 import zipfile
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,48 +20,41 @@ from tfyolo.export.runtime.base import (
     pixels_of,
 )
 from tfyolo.export.runtime.inspection import Inspection, noted
+from tfyolo.export.torchscript.vetting import check_operations, count_operations, vetted_archive
 from tfyolo.inputs import MODEL, open_input
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import FILE_NAME, Contract
 
-_MAX_CODE_BYTES = 64 * 1024 * 1024
-_FUNCTION = re.compile(r"\bdef\b\W*(\w*)")
-_STRUCTURE = frozenset(
-    """
-    Constant GetAttr ImplicitTensorToNum ListConstruct ListUnpack NumToTensor TupleConstruct TupleIndex
-    TupleUnpack device dtype
-    """.split()  # noqa: SIM905
-)
-"""What traced graphs have of `prim`: no loops, branches, calls, threads, prints or Python."""
-_REFUSED = frozenset(["aten::save", "aten::from_file", "aten::wait", "aten::warn"])
-"""Operations that touch files, threads or streams; TorchScript is a programming language."""
-
 
 class TorchScriptRuntime(Runtime):
-    """A `.torchscript` file that `tfyolo export` wrote.
+    """Runtime for a `.torchscript` file that `tfyolo export` wrote.
 
     Args:
-        path: the file.
-        threads: of the CPU; PyTorch's own choice by default.
+        path: the `.torchscript` file.
+        threads: number of CPU threads; defaults to PyTorch's own choice.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's, or more than arithmetic.
+        TfyoloError: the file is damaged, was not written by tfyolo, or contains operations that are not
+            allowed.
+
+    Example:
+        >>> runtime = TorchScriptRuntime(Path("yolov5n.torchscript"))  # doctest: +SKIP
     """
 
-    sharing = Sharing.SAFE  # PyTorch's interpreter of TorchScript takes concurrent calls
+    sharing = Sharing.SAFE  # PyTorch's interpreter of TorchScript allows concurrent calls
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         keep_triton_out()
         import torch
 
-        self.contract = _contract(path)
+        self.contract = _read_contract(path)
         self.input_hw = self.contract.image_size
         if threads:
             torch.set_num_threads(threads)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._module = _load(path, self._device)
-        self._names = list(self.contract.export.get("outputs", ()))
-        check_outputs(self._names, self.contract, path)
+        self._output_names = list(self.contract.export.get("outputs", ()))
+        check_outputs(self._output_names, self.contract, path)
         self.path = path
 
     def _open(self) -> Any:
@@ -74,110 +65,76 @@ class TorchScriptRuntime(Runtime):
 
         pixels = torch.from_numpy(pixels_of(channels_first(images), uint8=False)).to(self._device)
         with torch.no_grad():
-            found = session(pixels)
-        tensors = found if isinstance(found, tuple | list) else (found,)
-        if len(tensors) != len(self._names):
+            result = session(pixels)
+        tensors = result if isinstance(result, tuple | list) else (result,)
+        if len(tensors) != len(self._output_names):
             raise TfyoloError(
-                f"gives {len(tensors)} outputs, but its {FILE_NAME} names {len(self._names)}",
+                f"returns {len(tensors)} outputs, but its {FILE_NAME} names {len(self._output_names)}",
                 fix="export it again",
             )
-        return dict(zip(self._names, (tensor.cpu().numpy() for tensor in tensors), strict=True))
+        arrays = (tensor.cpu().numpy() for tensor in tensors)
+        return dict(zip(self._output_names, arrays, strict=True))
 
 
-def _contract(path: Path) -> Contract:
-    """From the archive itself; PyTorch is not needed."""
+def _read_contract(path: Path) -> Contract:
+    """Return the contract in the archive, without PyTorch.
+
+    Raises:
+        TfyoloError: the file is damaged, or was not written by tfyolo.
+    """
     try:
         with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
-            inside = [name for name in archive.namelist() if name.endswith(f"/extra/{FILE_NAME}")]
-            if not inside or archive.getinfo(inside[0]).file_size > MAX_JSON_BYTES:
+            entries = [name for name in archive.namelist() if name.endswith(f"/extra/{FILE_NAME}")]
+            if not entries or archive.getinfo(entries[0]).file_size > MAX_JSON_BYTES:
                 raise TfyoloError(
-                    f"holds no {FILE_NAME}, so its classes and anchors are unknown",
+                    f"contains no {FILE_NAME}, so its classes and anchors are unknown",
                     path=path,
                     fix="write it with `tfyolo export --include torchscript`",
                 )
-            return Contract.from_json(archive.read(inside[0]), path)
+            return Contract.from_json(archive.read(entries[0]), path)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
-        raise TfyoloError("is damaged or no TorchScript file", path=path, fix="export it again") from error
+        raise TfyoloError("is damaged or not a TorchScript file", path=path, fix="export it again") from error
 
 
 def _load(path: Path, device: str) -> Any:
+    """Return the vetted ScriptModule on a device, in evaluation mode.
+
+    Raises:
+        TfyoloError: PyTorch cannot read the file, or it contains operations that are not allowed.
+    """
     keep_triton_out()
     import torch
 
-    archive = _looked_through(path)
+    archive = vetted_archive(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # that it will go away some day
+            warnings.simplefilter("ignore", FutureWarning)  # PyTorch announces the end of torch.jit.load
             module = torch.jit.load(archive, map_location=device).eval()
-        kinds = _operations(module)
+        operations = count_operations(module)
     except (RuntimeError, ValueError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise TfyoloError(f"PyTorch cannot read it: {reason}", path=path, fix="export it again") from error
-    for kind in kinds:
-        space, _, name = kind.partition("::")
-        if kind in _REFUSED or not (space == "aten" or (space == "prim" and name in _STRUCTURE)):
-            raise _foreign(f"the operation {kind}", path)
+    check_operations(operations, path)
     return module
 
 
-def _looked_through(path: Path) -> BytesIO:
-    """A copy of the archive, of which it is known that loading it runs nothing.
-
-    PyTorch calls methods such as `__setstate__` while it loads. Our modules have `forward` alone. The
-    copy is what is loaded, since two readers of zip files may disagree about an odd one.
-    """
-    copy = BytesIO()
-    try:
-        with (
-            open_input(path, MODEL) as file,
-            zipfile.ZipFile(file) as archive,
-            zipfile.ZipFile(copy, "w") as written,
-        ):
-            entries = archive.infolist()
-            size = sum(entry.file_size for entry in entries)
-            if len({entry.filename.lower() for entry in entries}) < len(entries):
-                raise zipfile.BadZipFile("names that occur twice")
-            if size > path.stat().st_size + _MAX_CODE_BYTES:
-                raise zipfile.BadZipFile("it would unpack to far more")
-            for entry in entries:
-                content = archive.read(entry)
-                if entry.filename.lower().endswith(".py"):
-                    for name in _FUNCTION.findall(content.decode()):
-                        if name != "forward":
-                            raise _foreign(f"the function {name[:40]}", path)
-                written.writestr(entry.filename, content)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, OSError) as error:
-        raise TfyoloError("is damaged or no TorchScript file", path=path, fix="export it again") from error
-    copy.seek(0)
-    return copy
-
-
-def _foreign(what: str, path: Path) -> TfyoloError:
-    return TfyoloError(
-        f"holds {what}, which no exported model needs, and is not run",
-        path=path,
-        fix="use files that you or people you trust have exported",
-    )
-
-
-def _operations(module: Any) -> dict[str, int]:
-    """How many of each operation there are, blocks inside others included."""
-    counts: dict[str, int] = {}
-    todo = [module.inlined_graph]
-    while todo:
-        for node in todo.pop().nodes():
-            counts[node.kind()] = counts.get(node.kind(), 0) + 1
-            todo += node.blocks()
-    return counts
-
-
 def inspect(path: Path) -> Inspection:
-    """What a `.torchscript` file holds; nothing is run.
+    """Describe a `.torchscript` file without running it.
+
+    Args:
+        path: the `.torchscript` file.
+
+    Returns:
+        Contract, inputs, outputs, and the number of each ATen operation.
 
     Raises:
-        TfyoloError: the file is damaged, or not one of tfyolo's.
+        TfyoloError: the file is damaged, or was not written by tfyolo.
+
+    Example:
+        >>> inspect(Path("yolov5n.torchscript")).nms  # doctest: +SKIP
+        'none'
     """
-    contract = _contract(path)
+    contract = _read_contract(path)
     module = _load(path, "cpu")
-    counts = {kind: n for kind, n in _operations(module).items() if kind.startswith("aten::")}
+    counts = {name: n for name, n in count_operations(module).items() if name.startswith("aten::")}
     return replace(noted(contract), operators=counts)

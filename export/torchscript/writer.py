@@ -1,8 +1,9 @@
-"""TorchScript: the ONNX graph as a PyTorch module, traced; for PyTorch in Python, in C++ and on phones."""
+"""Writes TorchScript files: the ONNX graph as a traced PyTorch module, for Python, C++ and phones."""
 
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,61 +11,76 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.job import ExportJob
-from tfyolo.export.onnx.graph import outline
-from tfyolo.export.onnx.writer import convert, quiet
+from tfyolo.export.onnx.graph import summarize
+from tfyolo.export.onnx.writer import build_model
 from tfyolo.files import atomic
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import FILE_NAME
+from tfyolo.models.network import IMAGES
+from tfyolo.quiet import silenced
 
-SHORT_FILE = "config.txt"
-"""Where YOLOv5's files have their names and strides."""
-_LARGEST_DIFFERENCE = 1e-3
+YOLOV5_FILE = "config.txt"
+"""Name of the entry in which YOLOv5's own files store names and strides."""
+_MAX_RELATIVE_DIFFERENCE = 1e-3
 
 
 def export(job: ExportJob, path: Path) -> None:
     """Write a `.torchscript` file.
 
-    Images are (1, 3, height, width) float32 in 0..1; the result is a tuple of the contract's outputs in the
-    order that `tfyolo.json` inside the file lists under `export.outputs`.
+    Images are (1, 3, height, width) float32 in 0..1. The module returns a tuple of the contract's outputs, in
+    the order of `export.outputs` of the `tfyolo.json` in the archive.
+
+    Args:
+        job: model and export options.
+        path: the file to write.
 
     Raises:
-        MissingExtraError: a library of the extra `torch` is missing.
-        TfyoloError: PyTorch computes something else from the graph than ONNX says.
+        MissingExtraError: a library of the extra `torch` is not installed.
+        TfyoloError: the PyTorch module and ONNX Runtime compute different outputs.
     """
-    import json
-
     keep_triton_out()
     import onnx2torch
     import torch
 
-    graph = convert(job)
-    contract = job.exported_contract("torchscript", outputs=outline(graph)["outputs"])
+    graph = build_model(job)
+    contract = job.exported_contract("torchscript", outputs=summarize(graph)["outputs"])
     height, width = job.image_size
-    with quiet(), torch.no_grad():
+    with silenced(), torch.no_grad():
         images = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0))
         module = onnx2torch.convert(graph).eval()
         traced = torch.jit.freeze(torch.jit.trace(module, images, check_trace=False))
-        _check(graph, traced(images), images.numpy())
-    short = {
+        _check_outputs(graph, traced(images), images.numpy())
+    yolov5_config = {
         "shape": [1, 3, height, width],
         "stride": max(contract.strides),
         "names": dict(enumerate(contract.names)),
     }
-    files = {FILE_NAME: contract.to_json(), SHORT_FILE: json.dumps(short)}
-    data = io.BytesIO()  # PyTorch ends the process where a file cannot be written
-    with quiet():
-        torch.jit.save(traced, data, _extra_files=files)
+    extra_files = {FILE_NAME: contract.to_json(), YOLOV5_FILE: json.dumps(yolov5_config)}
+    data = io.BytesIO()  # torch.jit.save aborts the process if it cannot write to a path
+    with silenced():
+        torch.jit.save(traced, data, _extra_files=extra_files)
     with atomic(path) as temporary:
         temporary.write_bytes(data.getvalue())
 
 
-def _check(graph: Any, found: Any, images: np.ndarray) -> None:
-    """Compare with ONNX Runtime: a converter that knows an operation by half is silent about it."""
+def _check_outputs(graph: Any, result: Any, images: np.ndarray) -> None:
+    """Compare the outputs of the PyTorch module with those of ONNX Runtime.
+
+    onnx2torch ignores attributes of operators that it supports in part, without a message.
+
+    Args:
+        graph: ONNX ModelProto.
+        result: output of the PyTorch module for `images`: a tensor or a tuple of tensors.
+        images: (1, 3, height, width) float32.
+
+    Raises:
+        TfyoloError: an output differs by more than 0.1 percent of its largest value.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    expected = session.run(None, {"images": images})
-    outputs = found if isinstance(found, tuple | list) else (found,)
+    expected = session.run(None, {IMAGES: images})
+    outputs = result if isinstance(result, tuple | list) else (result,)
     for a, b in zip(expected, outputs, strict=True):
-        if np.abs(a - b.numpy()).max() > _LARGEST_DIFFERENCE * max(1.0, float(np.abs(a).max())):
-            raise TfyoloError("PyTorch computes something else from the graph than ONNX Runtime")
+        if np.abs(a - b.numpy()).max() > _MAX_RELATIVE_DIFFERENCE * max(1.0, float(np.abs(a).max())):
+            raise TfyoloError("PyTorch and ONNX Runtime compute different outputs from the same graph")

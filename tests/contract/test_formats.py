@@ -1,4 +1,4 @@
-"""Every exported format: the contract's signatures, the same boxes as Keras, what it refuses."""
+"""Every exported format has the contract's signature and metadata and predicts the boxes of Keras."""
 
 import importlib
 import json
@@ -23,20 +23,20 @@ FLOAT = [
     entry for entry in exportable() if "float32" in entry.precisions and entry.name not in (*ELSEWHERE, "pt")
 ]
 KINDS = [(entry.name, entry.nms[0]) for entry in FLOAT] + [("tflite", "none")]
-"""The default of each format on a real detector; test_sweep.py has all kinds on a small network."""
+"""The default NMS of each format, for a trained detector; test_sweep.py has all kinds for a small one."""
 
 
 @pytest.fixture(scope="module")
 def expected(cells_detector):
-    """Keras' boxes on a real image, letterboxed to the square that exported files take."""
+    """Boxes that Keras predicts for an image, letterboxed to the square input of exported files."""
     result = cells_detector(IMAGE, rect=False)[0]
     assert len(result) > 10
     return result
 
 
 @pytest.fixture(scope="module")
-def nano_half(nano, tmp_path_factory):
-    """yolov5n with its 80 classes as float16, several classes a box, and a photograph."""
+def nano_float16(nano, tmp_path_factory):
+    """yolov5n with 80 classes in float16 with multi-label NMS, and a photograph."""
     from tfyolo.export.graph.options import GraphNmsOptions
     from tfyolo.export.job import ExportJob, export_model
     from tfyolo.export.options import ExportOptions
@@ -52,7 +52,7 @@ def nano_half(nano, tmp_path_factory):
 
 
 @pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.name)
-def test_entry_is_whole(entry):
+def test_functions_of_an_entry_exist(entry):
     for dotted in filter(None, (entry.exporter, entry.runtime, entry.inspector)):
         module, _, name = dotted.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
@@ -70,7 +70,7 @@ def test_same_boxes_as_keras(export, expected, name, nms):
 
 
 @pytest.mark.parametrize(
-    ("name", "precision", "least", "share"),
+    ("name", "precision", "min_iou", "max_relative_size"),
     [
         ("tflite", "float16", 0.85, 0.6),
         ("saved_model", "float16", 0.85, 0.6),
@@ -83,21 +83,23 @@ def test_same_boxes_as_keras(export, expected, name, nms):
         ("tflite", "int16x8", 0.7, 0.5),
     ],
 )
-def test_smaller_precisions_are_smaller_and_nearly_equal(export, expected, name, precision, least, share):
+def test_lower_precision_gives_smaller_files_and_similar_boxes(
+    export, expected, name, precision, min_iou, max_relative_size
+):
     path = export(name, precision=precision)
-    assert megabytes(path) < share * megabytes(export(name))
+    assert megabytes(path) < max_relative_size * megabytes(export(name))
     found = load_predictor(path)(IMAGE, rect=False)[0]
     assert abs(len(found) - len(expected)) <= (0 if precision == "float16" else 2)
-    # Of boxes that nearly tie another may win, so that each is compared with its nearest.
+    # NMS may keep another of two boxes with similar scores, so each box is compared with its nearest one.
     iou = iou_matrix(expected.boxes_xyxy_px, found.boxes_xyxy_px)
-    near = iou.max(1) > least
+    near = iou.max(1) > min_iou
     assert near.all() if precision == "float16" else near.mean() > 0.85
     assert np.median(iou.max(1)) > (0.99 if precision == "float16" else 0.93)
     atol = 0.01 if precision == "float16" else 0.12
     np.testing.assert_allclose(found.scores[iou.argmax(1)][near], expected.scores[near], atol=atol)
 
 
-def test_int16_files_hold_no_suppression():
+def test_int16x8_does_not_support_nms():
     assert find_format("tflite").check("auto", "int16x8") == "none"
     with pytest.raises(TfyoloError, match="does not support --nms postprocess with --int16x8"):
         find_format("tflite").check("postprocess", "int16x8")
@@ -107,9 +109,9 @@ def test_int16_files_hold_no_suppression():
 def test_signature_is_the_contract(export, name, nms):
     path = export(name, nms)
     rows = 3 * (40 * 40 + 20 * 20 + 10 * 10)
-    wanted = {"boxes": (1, rows, 4), "scores": (1, rows, 3)}
+    expected_shapes = {"boxes": (1, rows, 4), "scores": (1, rows, 3)}
     if nms != "none":
-        wanted = {
+        expected_shapes = {
             "detection_boxes": (1, 100, 4),
             "detection_classes": (1, 100),
             "detection_scores": (1, 100),
@@ -126,12 +128,12 @@ def test_signature_is_the_contract(export, name, nms):
         import tensorflow as tf
 
         graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
-        assert {node.name for node in graph.node} >= {"images", *wanted}
+        assert {node.name for node in graph.node} >= {"images", *expected_shapes}
         return
     elif name == "tfjs":
         signature = json.loads((path / "model.json").read_text())["signature"]
         assert list(signature["inputs"]) == ["images"]
-        assert set(signature["outputs"]) == set(wanted)
+        assert set(signature["outputs"]) == set(expected_shapes)
         return
     elif name in ("onnx", "openvino", "torchscript"):
         found = find_format(name).inspect(path)
@@ -139,7 +141,7 @@ def test_signature_is_the_contract(export, name, nms):
         assert [(x.name, x.shape, x.dtype.removesuffix("32")) for x in found.inputs] == [
             ("images", size, "float")
         ]
-        assert {x.name: x.shape for x in found.outputs} == wanted
+        assert {x.name: x.shape for x in found.outputs} == expected_shapes
         return
     else:
         import tensorflow as tf
@@ -147,7 +149,7 @@ def test_signature_is_the_contract(export, name, nms):
         loaded = tf.saved_model.load(str(path)).signatures["serving_default"]
         outputs = {k: tuple(v.shape) for k, v in loaded.structured_outputs.items()}
         assert list(loaded.structured_input_signature[1]) == ["images"]
-    assert outputs == wanted
+    assert outputs == expected_shapes
 
 
 @pytest.mark.parametrize("entry", FLOAT, ids=lambda entry: entry.name)
@@ -203,7 +205,7 @@ def test_unknown_format_and_file():
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "no contract", "noise"])
-def test_damaged_tflite_is_one_sentence(export, tmp_path, damage):
+def test_damaged_tflite_is_refused(export, tmp_path, damage):
     data = export("tflite").read_bytes()
     if damage == "no contract":
         with zipfile.ZipFile(export("tflite")) as archive:
@@ -221,7 +223,7 @@ def test_damaged_tflite_is_one_sentence(export, tmp_path, damage):
         load_predictor(path)
 
 
-def test_damaged_saved_model_is_one_sentence(export, tmp_path):
+def test_damaged_saved_model_is_refused(export, tmp_path):
     import shutil
 
     copy = tmp_path / "x_saved_model"
@@ -248,13 +250,13 @@ def test_fixed_input_refuses_another_size(export):
         load_predictor(export("tflite"), 640)
 
 
-def test_thresholds_inside_the_file_are_told(export, cells_detector):
+def test_limits_names_thresholds_of_the_exported_nms(export, cells_detector):
     from tfyolo.inference.nms import NmsOptions
 
     loose, strict = NmsOptions(confidence=0.001, iou=0.6), NmsOptions(confidence=0.5, iou=0.3)
     exported = load_predictor(export("tflite"))
-    kept = "NMS that keeps confidence over 0.25, overlap up to 0.45 and at most 100 boxes"
-    assert exported.limits(loose).endswith(kept)
+    note = "NMS that keeps confidence over 0.25, overlap up to 0.45 and at most 100 boxes"
+    assert exported.limits(loose).endswith(note)
     assert exported.limits(strict) == ""
     assert exported.limits(replace(strict, max_detections=101)).endswith("NMS that keeps at most 100 boxes")
     assert exported.limits(replace(strict, max_detections=100)) == ""
@@ -262,15 +264,15 @@ def test_thresholds_inside_the_file_are_told(export, cells_detector):
     assert cells_detector.limits(loose) == ""
 
 
-def test_half_keeps_classes_when_a_box_may_have_several(nano_half, nano):
-    expected = nano(nano_half[1], rect=False)[0]
-    found = load_predictor(nano_half[0])(nano_half[1])[0]
+def test_float16_keeps_the_classes_of_multi_label_boxes(nano_float16, nano):
+    expected = nano(nano_float16[1], rect=False)[0]
+    found = load_predictor(nano_float16[0])(nano_float16[1])[0]
     assert len(found) >= len(expected) > 2
     assert set(expected.class_ids) <= set(found.class_ids)
 
 
-def test_a_tflite_file_is_loaded_in_silence(export):
-    """LiteRT tells on stderr which delegate it made, once a process."""
+def test_loading_a_tflite_file_prints_nothing(export):
+    """LiteRT prints the delegate that it creates to stderr, once per process."""
     code = f"from tfyolo.inference.load import load_predictor; load_predictor({str(export('tflite'))!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

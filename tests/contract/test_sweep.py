@@ -1,6 +1,6 @@
-"""Formats, kinds of suppression and precisions, with 80 classes and with one: what Keras finds.
+"""Formats, kinds of NMS and precisions, with 80 classes and with one, predict what Keras predicts.
 
-Each pair of them is tested always, the full product in `make test-slow`.
+All pairs are always tested, the full product in `make test-slow`.
 """
 
 import shutil
@@ -34,18 +34,18 @@ SWEEP = [
     for entry in SWEPT
     for nms in entry.nms
     for precision in ("float32", "float16", "int8")
-    # One class is a matter of suppression, which is in float in every precision.
+    # One class concerns NMS, which is float in every precision.
     if precision in entry.precisions and (classes > 1 or precision == "float32" or nms == entry.nms[0])
 ]
-LEAST_MAP50 = {"float16": 0.9, "int8": 0.75}
-"""Of what a file finds, with Keras' boxes for the truth. Random weights amplify every rounding;
-test_formats.py compares boxes and scores of real ones."""
+MIN_MAP50 = {"float16": 0.9, "int8": 0.75}
+"""mAP50 of exported files by precision, with the boxes of Keras as ground truth. Random weights amplify
+rounding errors; test_formats.py compares boxes and scores of a trained network."""
 pytestmark = needs_shared
 
 
 @dataclass(frozen=True)
 class Small:
-    """A network that sees a few dozen things in any image, and what Keras makes of two photographs."""
+    """A network that detects a few dozen objects in any image, and the boxes of Keras for two photographs."""
 
     exact: ExportJob
     int8: ExportJob
@@ -53,12 +53,12 @@ class Small:
     folder: Path
 
     def request(self, nms: str, precision: str) -> ExportJob:
-        """How to export it."""
+        """Return the job for a kind of NMS and a precision."""
         base = self.int8 if precision == "int8" else self.exact
         return base.with_options(nms=nms, precision=precision)
 
     def exported(self, name: str, nms: str, precision: str) -> Path:
-        """A file of this kind, which tests only read."""
+        """Return an exported file, which tests must not change."""
         stem = self.folder / f"{nms}_{precision}"
         path = stem.with_name(stem.name + find_format(name).suffix)
         return path if path.exists() else export_model(self.request(nms, precision), [name], stem)[name]
@@ -66,7 +66,7 @@ class Small:
 
 @pytest.fixture(scope="module")
 def small(request, tmp_path_factory) -> Small:
-    """A network with so many classes, and the same quantized."""
+    """A network with the given number of classes, in float and quantized."""
     detector = confident(request.param, HW)
     images = letterboxed(HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
@@ -85,8 +85,8 @@ def small(request, tmp_path_factory) -> Small:
     return Small(exact, int8, expected, tmp_path_factory.mktemp("small"))
 
 
-def map50(found: list[Result], truth: list[Result]) -> float:
-    """Mean average precision of some detections, with others for the truth."""
+def map50(predictions: list[Result], ground_truth: list[Result]) -> float:
+    """Return mAP50 of predictions."""
     rows = [
         (
             match(a.boxes_xyxy_px, a.class_ids, b.boxes_xyxy_px, b.class_ids),
@@ -94,21 +94,21 @@ def map50(found: list[Result], truth: list[Result]) -> float:
             a.class_ids,
             b.class_ids,
         )
-        for a, b in zip(found, truth, strict=True)
+        for a, b in zip(predictions, ground_truth, strict=True)
     ]
     return average_precision(*map(np.concatenate, zip(*rows, strict=True))).map50
 
 
 @pytest.mark.parametrize(("small", "name", "nms", "precision"), rest_is_slow(SWEEP), indirect=["small"])
-def test_finds_what_keras_finds(small, name, nms, precision):
+def test_predicts_what_keras_predicts(small, name, nms, precision):
     found = load_predictor(small.exported(name, nms, precision))(IMAGES, rect=False, max_detections=100)
     if precision != "float32":
-        assert map50(found, small.expected) > LEAST_MAP50[precision]
+        assert map50(found, small.expected) > MIN_MAP50[precision]
         return
     for result, expected in zip(found, small.expected, strict=True):
         assert len(result) == len(expected)
         a, b = expected.boxes_xyxy_px, result.boxes_xyxy_px
-        # Boxes that lie outside of the image are clipped to lines, which have no IoU.
+        # Boxes outside of the image are clipped to zero area, which has no IoU.
         same = (iou_matrix(a, b) > 0.99) | (np.abs(a[:, None] - b).max(-1) < 0.1)
         same &= expected.class_ids[:, None] == result.class_ids[None]
         assert same.any(1).all()
@@ -117,14 +117,14 @@ def test_finds_what_keras_finds(small, name, nms, precision):
 
 @pytest.mark.parametrize("small", [1], indirect=True)
 @pytest.mark.parametrize("name", [entry.name for entry in SWEPT])
-def test_interrupted_export_leaves_what_was_there(small, tmp_path, monkeypatch, name):
+def test_interrupted_export_keeps_the_previous_file(small, tmp_path, monkeypatch, name):
     entry = find_format(name)
     nms, precision = entry.nms[0], "int8" if "int8" in entry.precisions else "float32"
     exported, path = small.exported(name, nms, precision), tmp_path / f"best{entry.suffix}"
     (shutil.copytree if exported.is_dir() else shutil.copy)(exported, path)
 
     def contents():
-        # An Edge TPU's report comes before the file: it says why the compiler refuses it.
+        # The report of the Edge TPU compiler is written first: it says why a model is refused.
         files = (p for p in tmp_path.rglob("*") if p.is_file() and not p.name.endswith("_report.txt"))
         return {p.relative_to(tmp_path): p.read_bytes() for p in files}
 

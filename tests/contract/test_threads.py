@@ -1,4 +1,4 @@
-"""One detector or classifier in eight threads, each with images of its own: what one thread alone finds."""
+"""A detector or classifier that eight threads share predicts what it predicts in one thread."""
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
@@ -30,7 +30,7 @@ def cells():
 
 
 def in_threads(run, images, calls):
-    """For each call of each thread the number of its image and what it gave."""
+    """Run in eight threads and return the image index and the result of each call."""
 
     def work(thread):
         numbers = [(thread + call) % len(images) for call in range(calls)]
@@ -44,18 +44,18 @@ def check_detector(detector, images, calls):
     def run(image):
         return detector(image, confidence=0.1)[0]
 
-    alone = [run(image) for image in images]
-    boxes = [result.boxes_xyxy_px for result in alone]
+    sequential = [run(image) for image in images]
+    boxes = [result.boxes_xyxy_px for result in sequential]
     assert not any(np.array_equal(a, b) for a, b in combinations(boxes, 2))
     for number, result in in_threads(run, images, calls):
-        np.testing.assert_array_equal(result.class_ids, alone[number].class_ids)
-        np.testing.assert_allclose(result.boxes_xyxy_px, alone[number].boxes_xyxy_px, atol=0.01)
-        np.testing.assert_allclose(result.scores, alone[number].scores, atol=1e-5)
+        np.testing.assert_array_equal(result.class_ids, sequential[number].class_ids)
+        np.testing.assert_allclose(result.boxes_xyxy_px, sequential[number].boxes_xyxy_px, atol=0.01)
+        np.testing.assert_allclose(result.scores, sequential[number].scores, atol=1e-5)
 
 
 @pytest.fixture
 def detector(request, export, cells_detector, tmp_path_factory):
-    """The blood cell detector as a file of a format; a small network for the Edge TPU."""
+    """The blood cell detector in a format; a small network for the Edge TPU."""
     if request.param == "keras":
         return cells_detector
     if request.param == "edgetpu":
@@ -64,7 +64,7 @@ def detector(request, export, cells_detector, tmp_path_factory):
 
 
 def small_int8(folder):
-    """A small network for the Edge TPU, which runs on the CPU."""
+    """Export a small network for the Edge TPU, which runs on the CPU."""
     small, images = confident(3, (128, 128)), letterboxed((128, 128))
     model, contract = calibrate_model(
         small.model, small.contract, images, CalibrationOptions(reconstruct=False)
@@ -74,18 +74,18 @@ def small_int8(folder):
 
 
 @pytest.mark.parametrize("detector", NAMES, indirect=True)
-def test_a_detector_in_eight_threads(detector, cells):
+def test_detector_in_eight_threads(detector, cells):
     check_detector(detector, cells, calls=4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("detector", NAMES, indirect=True)
-def test_a_thousand_calls(detector, cells):
+def test_thousand_calls_of_a_detector(detector, cells):
     check_detector(detector, cells, calls=1000 // THREADS)
 
 
 @pytest.mark.parametrize("name", ["tflite", "openvino", "keras"])
-def test_a_classifier_in_eight_threads(cells, tmp_path, name):
+def test_classifier_in_eight_threads(cells, tmp_path, name):
     import keras
 
     keras.utils.set_random_seed(0)
@@ -103,7 +103,7 @@ def test_a_classifier_in_eight_threads(cells, tmp_path, name):
     def run(image):
         return classifier(image)[0].probabilities
 
-    alone = [run(image) for image in images]
-    assert min(np.abs(a - b).max() for a in alone for b in alone if a is not b) > 1e-4
+    sequential = [run(image) for image in images]
+    assert min(np.abs(a - b).max() for a in sequential for b in sequential if a is not b) > 1e-4
     for number, values in in_threads(run, images, 6):
-        np.testing.assert_allclose(values, alone[number], atol=1e-6)
+        np.testing.assert_allclose(values, sequential[number], atol=1e-6)

@@ -1,4 +1,4 @@
-"""`make fuzz FUZZ=onnx COUNT=2000 SEED=0`: loads and runs mutated model files; exit 1 where one failed."""
+"""`make fuzz FUZZ=onnx COUNT=2000 SEED=0`: load and run mutated model files; exit code 1 if one failed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.fuzz.fuzzers import FUZZERS, find_fuzzer
 
 
 def main() -> int:
-    """Parse, run, print."""
+    """Parse the command line, run the campaigns, print the reports and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("names", nargs="+", help=f"all, or of {', '.join(x.name for x in FUZZERS)}")
+    parser.add_argument("names", nargs="+", help=f"`all`, or some of {', '.join(x.name for x in FUZZERS)}")
     parser.add_argument("--count", type=int, default=2000, help="number of mutated files")
-    parser.add_argument("--seed", type=int, default=0, help="of the mutations")
-    parser.add_argument("--case", type=int, help="run this one case alone")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the mutations")
+    parser.add_argument("--case", type=int, help="run only this case")
     parser.add_argument("--strace", type=Path, help="record the system calls of the workers in this file")
     options = parser.parse_args()
     names = [x.name for x in FUZZERS] if options.names == ["all"] else options.names

@@ -1,4 +1,4 @@
-"""Runs mutated files in worker processes and says what went wrong."""
+"""Loads and runs mutated files in worker processes and reports failures."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.fuzzers import Fuzzer
-from tests.fuzz.sandbox import Sandbox, touched
+from tests.fuzz.sandbox import Sandbox, changed_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "tests.fuzz.worker"]
 WALL_SECONDS = 600
-"""Until a worker that uses no processor counts as hung."""
+"""Timeout for one file, for a worker that waits without using processor time."""
 CASES_PER_WORKER = 200
-"""Libraries keep something of every graph, so that a worker is replaced from time to time."""
+"""Number of files after which a worker is replaced, since libraries leak memory for each graph."""
 MEMORY_MB = 3000
-"""Most that a worker may need above what it holds after the first file."""
+"""Limit of a worker's memory above its peak after the first file."""
 
 
 @dataclass
@@ -37,8 +37,8 @@ class Report:
 
     Attributes:
         counts: number of files that were read, refused and failed.
-        reasons: how often each kind of message appeared.
-        failures: seed, case and what happened, of each file that failed.
+        reasons: number of each message, with digits replaced by `#`.
+        failures: seed, case and error of each file that failed.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -46,7 +46,7 @@ class Report:
     failures: list[str] = field(default_factory=list)
 
     def add(self, name: str, outcome: str, text: str) -> None:
-        """Count one file."""
+        """Add the outcome of one file."""
         self.counts[outcome] += 1
         lines = text.strip().splitlines() or [""]
         line = lines[-1] if outcome == "failed" else lines[0]
@@ -56,12 +56,12 @@ class Report:
 
 
 class Worker:
-    """One process of worker.py, started in a sandbox.
+    """A process that runs worker.py in a sandbox.
 
     Args:
-        name: of the fuzzer.
-        sandbox: its working directory, home and temporary folder.
-        wrapper: a command that the process is run by, such as `strace ...`.
+        name: name of the fuzzer.
+        sandbox: working directory, home and temporary folder of the process.
+        wrapper: command that runs the process, such as `strace ...`.
     """
 
     def __init__(self, name: str, sandbox: Sandbox, wrapper: Iterable[str] = ()) -> None:
@@ -78,7 +78,7 @@ class Worker:
         }
         environment.pop("XDG_CACHE_HOME", None)
         environment.pop("TFYOLO_CACHE", None)
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self._process = subprocess.Popen(
             [*wrapper, *COMMAND, name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
@@ -88,8 +88,8 @@ class Worker:
         self._ready.register(self._process.stdout, selectors.EVENT_READ)
         self.alive = True
 
-    def ask(self, path: Path) -> dict[str, Any]:
-        """The outcome of one file; the process may not survive it."""
+    def run(self, path: Path) -> dict[str, Any]:
+        """Load and run one file and return its outcome; the process may end."""
         try:
             self._process.stdin.write(f"{path}\n")
             self._process.stdin.flush()
@@ -110,7 +110,7 @@ class Worker:
         return {"outcome": "failed", "text": f"{tail}\nthe process {reason}", "peak_mb": 0}
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process and close its pipes."""
         self.alive = False
         self._process.kill()
         self._process.wait()
@@ -126,45 +126,45 @@ def run(
     seed: int,
     cases: Iterable[int],
     wrapper: Iterable[str] = (),
-    keep: Path | None = None,
+    failed_folder: Path | None = None,
 ) -> Report:
     """Load and run mutated files.
 
     Args:
-        fuzzer: whose files.
-        bases: valid files.
-        seed: of the mutations.
-        cases: their numbers.
-        wrapper: a command that workers are run by.
-        keep: where files that failed are kept.
+        fuzzer: mutates the files.
+        bases: valid files to mutate.
+        seed: seed of the mutations.
+        cases: case numbers.
+        wrapper: command that runs the workers.
+        failed_folder: files that failed are copied here.
     """
     report, root = Report(), Path(tempfile.mkdtemp(prefix="tfyolo-fuzz-"))
-    sandbox, worker, start_mb, left = Sandbox(root), None, 0, 0
+    sandbox, worker, first_peak_mb, cases_left = Sandbox(root), None, 0, 0
     try:
         for case in cases:
-            if worker is None or not worker.alive or left == 0:
+            if worker is None or not worker.alive or cases_left == 0:
                 if worker is not None:
                     worker.close()
-                worker, left = Worker(fuzzer.name, sandbox, wrapper), CASES_PER_WORKER
-                valid = sandbox.place(fuzzer, bases[0], fuzzer.content(bases[0]))
-                first = worker.ask(valid)
+                worker, cases_left = Worker(fuzzer.name, sandbox, wrapper), CASES_PER_WORKER
+                valid = sandbox.write_model(fuzzer, bases[0], fuzzer.content(bases[0]))
+                first = worker.run(valid)
                 assert first["outcome"] == "read", first["text"]
-                start_mb = first["peak_mb"]
-            left -= 1
+                first_peak_mb = first["peak_mb"]
+            cases_left -= 1
             base, content = fuzzer.mutated(bases, seed, case)
-            path = sandbox.place(fuzzer, base, content)
+            path = sandbox.write_model(fuzzer, base, content)
             before = sandbox.snapshot()
-            answer = worker.ask(path)
-            outcome, text = answer["outcome"], answer["text"].replace(str(root), "")
-            if changed := touched(before, sandbox.snapshot()):
+            response = worker.run(path)
+            outcome, text = response["outcome"], response["text"].replace(str(root), "")
+            if changed := changed_paths(before, sandbox.snapshot()):
                 outcome, text = "failed", f"{text}\ntouched {', '.join(changed)}"
-            if answer["peak_mb"] > start_mb + MEMORY_MB:
-                outcome, text = "failed", f"{text}\nneeded {answer['peak_mb'] - start_mb} MB"
-                left = 0
+            if response["peak_mb"] > first_peak_mb + MEMORY_MB:
+                outcome, text = "failed", f"{text}\nneeded {response['peak_mb'] - first_peak_mb} MB"
+                cases_left = 0
             report.add(f"{fuzzer.name}, seed {seed}, case {case}, {base.name}", outcome, text)
-            if outcome == "failed" and keep is not None:
-                keep.mkdir(parents=True, exist_ok=True)
-                (keep / f"{fuzzer.name}-{seed}-{case}{fuzzer.suffix}").write_bytes(content)
+            if outcome == "failed" and failed_folder is not None:
+                failed_folder.mkdir(parents=True, exist_ok=True)
+                (failed_folder / f"{fuzzer.name}-{seed}-{case}{fuzzer.suffix}").write_bytes(content)
     finally:
         if worker is not None:
             worker.close()

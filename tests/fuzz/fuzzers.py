@@ -1,4 +1,4 @@
-"""The table of fuzzers: one entry and one module per kind of untrusted model file."""
+"""The table of fuzzers: one entry and one module per format of untrusted model files."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Fuzzer:
-    """Mutates one kind of model file; `campaign.py` loads and runs the results.
+    """Mutates files of one format; `campaign.py` loads and runs the results.
 
     Its module defines `bases(folder)`, which writes valid model files and returns their paths, and
-    `mutate(content, rng)`, from the bytes of a valid file to those of another. It may define
-    `attempt(path)`, called in a process of its own with each file; by default the file is inspected,
-    loaded and run on one image (worker.py).
+    `mutate(content, rng)`, which returns the mutated bytes of a valid file. It may define `attempt(path)`,
+    called in a worker process with each file; by default the file is inspected, loaded and run on one image
+    (worker.py).
+
+    Attributes:
+        name: name of the fuzzer and of its module: `make fuzz FUZZ=onnx`.
+        suffix: file name suffix of the mutated files or folders.
+        mutated_file: name of the file that is mutated, for formats that are folders.
     """
 
     name: str
-    """What the user types: `make fuzz FUZZ=onnx`; also the name of its module."""
     suffix: str
-    """How the mutated files or folders are named."""
-    inside: str | None = None
-    """For formats that are folders: the file in it that is mutated."""
+    mutated_file: str | None = None
 
     @property
     def module(self) -> Any:
-        """The module with its functions."""
+        """The module that defines `bases` and `mutate`."""
         return importlib.import_module(f"tests.fuzz.{self.name}")
 
     def content(self, base: Path) -> bytes:
-        """The bytes of a valid file that are mutated."""
-        return (base / self.inside if self.inside else base).read_bytes()
+        """Return the bytes of a valid file, to be mutated."""
+        return (base / self.mutated_file if self.mutated_file else base).read_bytes()
 
     def mutated(self, bases: list[Path], seed: int, case: int) -> tuple[Path, bytes]:
-        """The base and the content of one case, always the same for a seed."""
+        """Return the base and the mutated content of a case; equal seeds give equal results."""
         rng = random.Random(f"{self.name} {seed} {case}")
         base = rng.choice(bases)
         return base, self.module.mutate(self.content(base), rng)
@@ -44,17 +46,17 @@ class Fuzzer:
 
 FUZZERS: tuple[Fuzzer, ...] = (
     Fuzzer("graph_def", ".pb"),
-    Fuzzer("saved_model", "_saved_model", inside="saved_model.pb"),
+    Fuzzer("saved_model", "_saved_model", mutated_file="saved_model.pb"),
     Fuzzer("onnx", ".onnx"),
     Fuzzer("tflite", ".tflite"),
 )
 
 
 def find_fuzzer(name: str) -> Fuzzer:
-    """The fuzzer of that name.
+    """Return the fuzzer with a name.
 
     Raises:
-        SystemExit: there is none.
+        SystemExit: there is no such fuzzer.
     """
     for entry in FUZZERS:
         if entry.name == name:

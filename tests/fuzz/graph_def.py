@@ -11,12 +11,12 @@ from tests.fuzz.tensorflow_nodes import mutate_graph
 
 
 def bases(folder: Path) -> list[Path]:
-    """Small detectors with each kind of suppression, and a classifier."""
+    """Export small detectors with each kind of NMS, and a classifier, and return their paths."""
     return exported("pb", ("combined", "builtin", "tensor float16", "none int8", "classifier"), folder)
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Three in four times the graph, else its bytes."""
+    """Mutate the graph in three of four cases, otherwise the bytes."""
     if rng.random() < 0.25:
         return raw_bytes.mutate(content, rng)
     from tensorflow.core.framework import graph_pb2

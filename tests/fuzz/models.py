@@ -1,4 +1,4 @@
-"""The valid files that are mutated: a small detector and a small classifier, exported."""
+"""Exports the valid files that fuzzers mutate: a small detector and a small classifier."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ NAMES = ("ant", "bee", "cat", "dog")
 
 
 def exported(format_name: str, kinds: tuple[str, ...], folder: Path) -> list[Path]:
-    """A file per kind of non-maximum suppression; written where they are missing.
+    """Return a file per kind of non-maximum suppression; missing ones are exported.
 
     Args:
-        format_name: of export/registry.py.
-        kinds: of suppression; a kind may be followed by a precision: `none int8`. `classifier` is another
-            model.
-        folder: to write to.
+        format_name: name of a format in export/registry.py.
+        kinds: kinds of NMS, which may be followed by a precision: `none int8`. `classifier` stands for a
+            classifier.
+        folder: folder of the files.
     """
     from tfyolo.export.registry import find_format
 
     suffix = find_format(format_name).suffix
-    wanted = {folder / f"{kind.replace(' ', '_')}{suffix}": kind for kind in kinds}
-    missing = {path: kind for path, kind in wanted.items() if not path.exists()}
+    paths = {folder / f"{kind.replace(' ', '_')}{suffix}": kind for kind in kinds}
+    missing = {path: kind for path, kind in paths.items() if not path.exists()}
     for path, kind in missing.items():
         _export(format_name, kind, path, suffix)
-    return list(wanted)
+    return list(paths)
 
 
 def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:

@@ -1,4 +1,4 @@
-"""Fuzzes ONNX files: other operators, attributes, shapes, constants, wiring and external data."""
+"""Fuzzes ONNX files: operators, attributes, shapes, constants, inputs, and external data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fuzz import raw_bytes
 from tests.fuzz.models import exported
 
 BIG = (-1, 0, 1, 2, 3, 7, 255, 2**16, 2**20, 2**24, 2**31 - 1, 2**31, 2**40, 2**62, -(2**62))
-OPERATORS = """
+_OPERATORS = """
 Loop If Scan SequenceMap ConstantOfShape Expand Tile Range Pad Resize Upsample OneHot EyeLike RandomNormal
 RandomUniform RandomNormalLike NonZero Unique Compress TopK Gather GatherND GatherElements ScatterND MatMul
 Gemm Einsum Conv ConvTranspose MaxPool AveragePool GlobalAveragePool LSTM GRU StringNormalizer TfIdfVectorizer
@@ -18,17 +18,18 @@ ImageDecoder SequenceEmpty SequenceConstruct SplitToSequence Optional NonMaxSupp
 DFT Squeeze Unsqueeze Reshape Transpose Slice Split Concat Shape Size CumSum Hardmax Softmax QuantizeLinear
 DequantizeLinear QLinearConv Cast Where DepthToSpace SpaceToDepth LayerNormalization Identity Mod BitShift
 Evil
-""".split()  # noqa: SIM905
+"""
+OPERATORS = _OPERATORS.split()
 LOCATIONS = ("secret.bin", "../work/secret.bin", "/etc/passwd", "*/_ORT_MEM_ADDR_/*", "canary.txt", "")
 
 
 def bases(folder: Path) -> list[Path]:
-    """Small detectors with each kind of suppression, and a classifier."""
+    """Export small detectors with each kind of NMS, and a classifier, and return their paths."""
     return exported("onnx", ("builtin", "tensor float16", "none int8", "classifier"), folder)
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Three in four times the graph, else its bytes."""
+    """Mutate the graph in three of four cases, otherwise the bytes."""
     if rng.random() < 0.25:
         return raw_bytes.mutate(content, rng)
     import onnx
@@ -98,7 +99,7 @@ def _constant(model: Any, rng: random.Random) -> None:
 
 
 def _small_constant(model: Any, rng: random.Random) -> None:
-    """Another number in a constant that may be a shape, an axis or a size."""
+    """Change a number in a constant that may be a shape, an axis or a size."""
     small = [x for x in model.graph.initializer if x.data_type in (6, 7) and 0 < len(x.raw_data) <= 64]
     if not small:
         return
@@ -147,7 +148,7 @@ def _drop(model: Any, rng: random.Random) -> None:
 
 
 def _declared(model: Any, rng: random.Random) -> None:
-    """Another name, kind or shape of an input, an output or what lies between."""
+    """Change the declared name, dtype or shape of an input, an output or an intermediate tensor."""
     graph = model.graph
     value = rng.choice([*graph.input, *graph.output, *graph.value_info])
     kind = value.type.tensor_type
@@ -161,7 +162,7 @@ def _declared(model: Any, rng: random.Random) -> None:
 
 
 def _insert(model: Any, rng: random.Random) -> None:
-    """A loop, or an operator that makes much of little, before another one."""
+    """Insert a loop, a branch, or an operator with a huge output in front of a node."""
     import numpy as np
     from onnx import TensorProto, helper, numpy_helper
 
@@ -175,8 +176,10 @@ def _insert(model: Any, rng: random.Random) -> None:
     kind = rng.choice(("ConstantOfShape", "Expand", "Tile", "Loop", "If"))
     if kind in ("Loop", "If"):
         value = helper.make_tensor_value_info("v", TensorProto.FLOAT, None)
-        truth = helper.make_tensor_value_info("c", TensorProto.BOOL, [])
-        first = [helper.make_tensor_value_info("i", TensorProto.INT64, []), truth] if kind == "Loop" else []
+        condition = helper.make_tensor_value_info("c", TensorProto.BOOL, [])
+        first = (
+            [helper.make_tensor_value_info("i", TensorProto.INT64, []), condition] if kind == "Loop" else []
+        )
         same = [helper.make_node("Identity", [source if kind == "If" else "v"], ["w"])]
         out = [helper.make_tensor_value_info("w", TensorProto.FLOAT, None)]
         graph.initializer.append(numpy_helper.from_array(np.array(True), f"{name}_true"))
@@ -197,7 +200,7 @@ def _insert(model: Any, rng: random.Random) -> None:
 
 
 def _more(model: Any, rng: random.Random) -> None:
-    """Parts of the format that exporters do not write."""
+    """Add parts of the format that exporters do not write."""
     from onnx import TensorProto, helper
 
     kind = rng.randrange(3)

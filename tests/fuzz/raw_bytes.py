@@ -1,4 +1,4 @@
-"""Mutations of bytes, whatever they stand for."""
+"""Mutations of bytes, independent of the file format."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import random
 EDGES = (0, 1, 0x7F, 0x80, 0xFF)
 
 
-def mutate(content: bytes, rng: random.Random, most: int = 8) -> bytes:
-    """Change, remove, insert or repeat a few bytes, or cut the end off."""
+def mutate(content: bytes, rng: random.Random, max_mutations: int = 8) -> bytes:
+    """Change, remove, insert or repeat a few bytes, or truncate the file."""
     data = bytearray(content)
-    for _ in range(rng.randint(1, most)):
+    for _ in range(rng.randint(1, max_mutations)):
         if not data:
             break
-        # Half of the places near the start, where headers and structure are.
+        # Half of the positions are near the start of the file, where headers are.
         at = rng.randrange(len(data) if rng.random() < 0.5 else min(len(data), 2000))
         length = min(rng.choice((1, 1, 2, 4, 8, 64)), len(data) - at)
         kind = rng.randrange(5) if rng.random() < 0.97 else 5

@@ -1,4 +1,4 @@
-"""A folder tree that nothing but the model file's own writer may change."""
+"""A folder tree in which a model file must not change anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fuzz.fuzzers import Fuzzer
 
 Snapshot = dict[str, tuple[int, int, int, int]]
 CANARIES = ("canary.txt", "a", "ckpt.index", "ckpt.data-00000-of-00001", "secret.bin", "data-00000-of-00001")
-"""Names that hostile files try to read, write or delete."""
+"""Names of files that malicious models try to read, write or delete."""
 
 
 class Sandbox:
@@ -27,31 +27,31 @@ class Sandbox:
             for name in CANARIES:
                 (folder / name).write_bytes(name.encode() * 100)
 
-    def place(self, fuzzer: Fuzzer, base: Path, content: bytes) -> Path:
-        """Write a mutated model file, in place of the one before."""
+    def write_model(self, fuzzer: Fuzzer, base: Path, content: bytes) -> Path:
+        """Write a mutated model file over the previous one, and return its path."""
         path = self.models / f"case{fuzzer.suffix}"
-        if fuzzer.inside is None:
+        if fuzzer.mutated_file is None:
             path.write_bytes(content)
             return path
         shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(base, path)
-        (path / fuzzer.inside).write_bytes(content)
+        (path / fuzzer.mutated_file).write_bytes(content)
         return path
 
     def snapshot(self) -> Snapshot:
-        """Kind, size, inode and time of change of everything in the tree."""
-        found: Snapshot = {}
+        """Return mode, size, inode and change time of all paths in the tree."""
+        entries: Snapshot = {}
         for path in sorted(self.root.rglob("*")):
             status = path.lstat()
-            found[str(path.relative_to(self.root))] = (
+            entries[str(path.relative_to(self.root))] = (
                 status.st_mode,
                 status.st_size,
                 status.st_ino,
                 0 if path.is_dir() else status.st_ctime_ns,
             )
-        return found
+        return entries
 
 
-def touched(before: Snapshot, after: Snapshot) -> list[str]:
-    """Paths that were made, changed or removed."""
+def changed_paths(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return paths that were created, changed or removed."""
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

@@ -1,4 +1,4 @@
-"""Fuzzes SavedModels: the graph, the signature, the saver and what is run at loading."""
+"""Fuzzes SavedModels: the graph, the signature, the saver, and initializers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.fuzz.tensorflow_nodes import mutate_graph
 
 
 def bases(folder: Path) -> list[Path]:
-    """Small detectors with each kind of suppression, and a classifier."""
+    """Export small detectors with each kind of NMS, and a classifier, and return their paths."""
     return exported("saved_model", ("combined", "postprocess", "builtin", "none int8", "classifier"), folder)
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Three in four times the message, else its bytes."""
+    """Mutate the protocol buffer in three of four cases, otherwise the bytes."""
     if rng.random() < 0.25:
         return raw_bytes.mutate(content, rng)
     from tensorflow.core.protobuf import saved_model_pb2
@@ -27,12 +27,12 @@ def mutate(content: bytes, rng: random.Random) -> bytes:
     if rng.random() < 0.85:
         mutate_graph(meta.graph_def, rng)
     if rng.random() < 0.25:
-        rng.choice((_signature, _saver, _run_at_loading, _objects))(meta, rng)
+        rng.choice((_signature, _saver, _initializer, _objects))(meta, rng)
     return saved.SerializeToString(deterministic=True)
 
 
 def _signature(meta: Any, rng: random.Random) -> None:
-    """Another tensor, shape or name in the signature."""
+    """Change the tensor of an input or output in the signature."""
     signature = meta.signature_def["serving_default"]
     tensors = rng.choice((signature.inputs, signature.outputs))
     if not tensors:
@@ -48,8 +48,8 @@ def _saver(meta: Any, rng: random.Random) -> None:
     setattr(meta.saver_def, field, rng.choice((node, f"{node}:0", "", "nowhere")))
 
 
-def _run_at_loading(meta: Any, rng: random.Random) -> None:
-    """An operation that TensorFlow's own loader runs."""
+def _initializer(meta: Any, rng: random.Random) -> None:
+    """Make a node an initializer, which TensorFlow's loader runs."""
     node = rng.choice(meta.graph_def.node).name if meta.graph_def.node else "x"
     key = rng.choice(("__saved_model_init_op", "__saved_model_train_op"))
     meta.signature_def[key].outputs[key].name = f"{node}:0"
@@ -58,7 +58,7 @@ def _run_at_loading(meta: Any, rng: random.Random) -> None:
 
 
 def _objects(meta: Any, rng: random.Random) -> None:
-    """Functions of the object graph that run when objects are made."""
+    """Change functions of the object graph, which run when objects are created."""
     nodes = meta.object_graph_def.nodes
     functions = [function.signature.name for function in meta.graph_def.library.function] or ["x"]
     if not nodes:

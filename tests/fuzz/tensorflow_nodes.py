@@ -1,4 +1,4 @@
-"""Mutations of TensorFlow graphs: other operations, attributes, shapes, constants and wiring."""
+"""Mutations of TensorFlow graphs: operations, attributes, shapes, constants, and inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 FILE = b"canary.txt"
 NODES = Callable[[Any], list[Any]]
 BIG = (-1, 0, 1, 2, 3, 7, 255, 2**16, 2**20, 2**24, 2**31 - 1, 2**31, 2**40, 2**62, -(2**62))
-HOSTILE = """
+_OPERATIONS = """
 WriteFile ReadFile SaveV2 Save RestoreV2 Restore MergeV2Checkpoints ShardedFilename PyFunc PyFuncStateless
 EagerPyFunc DebugIdentity DebugIdentityV3 DebugNanCount PrintV2 Print Assert DecodeProtoV2 EncodeProtoV2
 GenerateVocabRemapping LoadAndRemapMatrix While StatelessWhile If Case For Enter Exit Switch Merge
@@ -20,18 +20,19 @@ PartitionedCall StatefulPartitionedCall Batch XlaLaunch CollectiveReduce _Send _
 AudioSpectrogram SummaryWriter CreateSummaryFileWriter Einsum MatMul Conv2D NonMaxSuppressionV3 Where Unique
 CombinedNonMaxSuppression OneHot LinSpace MirrorPad ResizeBilinear ResizeNearestNeighbor StridedSlice Cumsum
 Bincount Qr MatrixInverse FakeQuantWithMinMaxVarsPerChannel SpaceToBatchND Dequantize QuantizeV2 NoSuchOp
-""".split()  # noqa: SIM905
+"""
+OPERATIONS = _OPERATIONS.split()
 
 
 def all_nodes(graph: Any) -> list[list[Any]]:
-    """The nodes of the graph and of each of its functions."""
+    """Return the nodes of the graph and of each of its functions."""
     return [graph.node, *(function.node_def for function in graph.library.function)]
 
 
 def mutate_graph(graph: Any, rng: random.Random) -> None:
-    """Change a GraphDef in one to four places."""
+    """Apply one to four mutations to a GraphDef."""
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        # By the number of nodes: most are in one function.
+        # Weighted by the number of nodes, since most nodes are in one function.
         pools = [nodes for nodes in all_nodes(graph) if nodes]
         if not pools:
             return
@@ -40,7 +41,7 @@ def mutate_graph(graph: Any, rng: random.Random) -> None:
 
 
 def _rename(graph: Any, nodes: Any, rng: random.Random) -> None:
-    rng.choice(nodes).op = rng.choice(HOSTILE)
+    rng.choice(nodes).op = rng.choice(OPERATIONS)
 
 
 def _swap_kind(graph: Any, nodes: Any, rng: random.Random) -> None:
@@ -120,7 +121,7 @@ def _change_constant(graph: Any, nodes: Any, rng: random.Random) -> None:
 
 
 def _small_constant(graph: Any, nodes: Any, rng: random.Random) -> None:
-    """Another number in a constant that may be a shape, an axis or a size."""
+    """Change a number in a constant that may be a shape, an axis or a size."""
     small = [node for node in nodes if node.op == "Const" and node.attr["dtype"].type in (3, 9)]
     small = [node for node in small if len(node.attr["value"].tensor.tensor_content) <= 64]
     if not small:
@@ -164,7 +165,7 @@ def _drop_input(graph: Any, nodes: Any, rng: random.Random) -> None:
 
 
 def _insert(graph: Any, nodes: Any, rng: random.Random) -> None:
-    """A hostile operation whose result, or end, another one waits for."""
+    """Insert a malicious operation as a data or control input of another node."""
     target = rng.choice([node for node in nodes if node.input] or list(nodes))
     kind = rng.choice(sorted(INSERTED))
     inputs, attributes = INSERTED[kind]
@@ -226,7 +227,7 @@ INSERTED: dict[str, tuple[list[tuple[Any, Any]], dict[str, tuple[str, Any]]]] = 
     "RandomUniform": ([(3, [60000, 60000])], {"T": ("type", 3), "dtype": _FLOATS}),
     "PyFunc": ([("any", None)], {"token": ("s", b"x"), "Tin": ("type", [1]), "Tout": ("type", [1])}),
 }
-"""Operation -> inputs (kind and value; `any` is one of the graph's) and attributes (field and value)."""
+"""Inputs (dtype and value; `any` is a tensor of the graph) and attributes (field and value) by operation."""
 OUTPUTS = {
     "ReadFile": "contents",
     "RestoreV2": "tensors",

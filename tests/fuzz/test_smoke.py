@@ -1,4 +1,4 @@
-"""A few mutated files of each kind; `make fuzz` runs thousands."""
+"""Runs a few mutated files per format; `make fuzz` runs thousands."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CASES = 24
     ("name", "format_name"),
     [
         ("onnx", "onnx"),
-        # Importing TensorFlow in a process of its own takes longer than all cases.
+        # Importing TensorFlow in the worker takes longer than all cases.
         pytest.param("graph_def", "pb", marks=pytest.mark.slow),
         pytest.param("saved_model", "saved_model", marks=pytest.mark.slow),
     ],
 )
-def test_mutated_files_are_read_or_refused(tmp_path, name, format_name):
+def test_mutated_files_run_or_are_refused(tmp_path, name, format_name):
     bases = exported(format_name, ("none",), tmp_path)
     report = run(find_fuzzer(name), bases, 0, range(CASES))
     assert report.failures == []

@@ -1,4 +1,4 @@
-"""Fuzzes `.tflite` files: fields, words between buffers, constants, and the archive behind the flatbuffer."""
+"""Fuzzes `.tflite` files: fields, words of the structure, constants, and the archive after the flatbuffer."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ REALS = (0.0, -0.0, -1.0, 1e-45, 1e-38, 1e-9, 1.0, 1e9, 3e38, float("inf"), floa
 
 
 def bases(folder: Path) -> list[Path]:
-    """Small detectors with each kind of suppression and precision, and a classifier."""
+    """Export small detectors with each kind of NMS and precision, and a classifier; return their paths."""
     return exported("tflite", KINDS, folder)
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:
-    """Half of the time the graph, else words of its structure, any bytes, or the archive at the end."""
+    """Mutate the graph in half of the cases, otherwise words of its structure, any bytes, or the archive."""
     archive = content.find(b"PK\x03\x04")
     model, rest = content[:archive], content[archive:]
     kind = rng.random()
@@ -44,7 +44,7 @@ def mutate(content: bytes, rng: random.Random) -> bytes:
 
 
 def _changed_words(model: bytes, rng: random.Random) -> bytes:
-    """Other offsets, lengths, indices and numbers, outside of weights."""
+    """Change offsets, lengths, indices and numbers outside of the weights."""
     from ai_edge_litert import schema_py_generated as schema
 
     data, root = bytearray(model), schema.Model.GetRootAs(model, 0)
@@ -66,7 +66,7 @@ def _changed_words(model: bytes, rng: random.Random) -> bytes:
 
 
 def _changed_graph(model: bytes, rng: random.Random) -> bytes:
-    """The model as objects, some of their fields changed, written again."""
+    """Change fields of the model with the object API, and serialize it again."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -184,7 +184,7 @@ def _options(root: Any, graph: Any, rng: random.Random) -> None:
 
 
 def _constant(root: Any, graph: Any, rng: random.Random) -> None:
-    """Other numbers in constants: sizes, axes and indices most of all, and weights that overflow."""
+    """Change constants: mostly sizes, axes and indices, and weights that overflow."""
     small = rng.random() < 0.7
     known = [x for x in graph.tensors if root.buffers[x.buffer].data is not None]
     known = [x for x in known if len(root.buffers[x.buffer].data) > 0 and (x.type in (2, 4)) == small]
@@ -217,7 +217,7 @@ def _custom(root: Any, graph: Any, rng: random.Random) -> None:
 
 
 def _outside(root: Any, graph: Any, rng: random.Random) -> None:
-    """Inputs and outputs of the graph, signature, subgraphs, metadata."""
+    """Change inputs and outputs of the graph, signatures, subgraphs or metadata."""
     kind = rng.randrange(6)
     signature = root.signatureDefs[0]
     if kind == 0:

@@ -1,7 +1,7 @@
-"""The process that loads and runs mutated files: `python -m tests.fuzz.worker NAME`, paths on stdin.
+"""Worker process that loads and runs mutated files: `python -m tests.fuzz.worker NAME`, paths on stdin.
 
-Each answer is a line of JSON: `{"outcome": "read" | "refused" | "failed", "text": ..., "peak_mb": ...}`.
-A file that takes more processor time than it may ends the process by SIGXCPU.
+Each response is a line of JSON: `{"outcome": "read" | "refused" | "failed", "text": ..., "peak_mb": ...}`.
+A file that exceeds the limit of processor time ends the process by SIGXCPU.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 
 SECONDS = 10
-"""Processor time for one file."""
+"""Limit of processor time per file."""
 WARM_UP_SECONDS = 120
-"""The same for the first file, which imports libraries."""
+"""Limit of processor time for the first file, which imports libraries."""
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
 
 def attempt(path: Path) -> None:
-    """Inspect, load and run a model file; what is wrong with it is a TfyoloError."""
+    """Inspect, load and run a model file; a TfyoloError is an expected outcome."""
     import contextlib
 
     from tfyolo.errors import TfyoloError
@@ -37,21 +37,21 @@ def attempt(path: Path) -> None:
 
 
 def outcome(run: Callable[[Path], None], path: Path) -> dict[str, str]:
-    """What became of one file."""
+    """Run a function on a file and return the outcome."""
     from tfyolo.errors import TfyoloError
 
     try:
         run(path)
     except TfyoloError as error:
-        fits = error.message.isprintable() and len(error.message) < 600 and error.path is not None
-        return {"outcome": "refused" if fits else "failed", "text": str(error)}
+        well_formed = error.message.isprintable() and len(error.message) < 600 and error.path is not None
+        return {"outcome": "refused" if well_formed else "failed", "text": str(error)}
     except BaseException:
         return {"outcome": "failed", "text": traceback.format_exc()}
     return {"outcome": "read", "text": ""}
 
 
 def limit_processor_time(seconds: int) -> None:
-    """Let this process run for so long from now on."""
+    """Limit the processor time of this process, counted from now."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     used = int(usage.ru_utime + usage.ru_stime) + 1
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
@@ -59,21 +59,21 @@ def limit_processor_time(seconds: int) -> None:
 
 
 def main(name: str) -> None:
-    """Answer until stdin ends."""
+    """Run files until stdin ends."""
     from tests.fuzz.fuzzers import find_fuzzer
 
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not reach the pipe
+    responses = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # output of libraries must not reach the pipe
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     run = getattr(find_fuzzer(name).module, "attempt", attempt)
     seconds = WARM_UP_SECONDS
     for line in sys.stdin:
         limit_processor_time(seconds)
-        answer = outcome(run, Path(line.rstrip("\n")))
+        response = outcome(run, Path(line.rstrip("\n")))
         seconds = SECONDS
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        answers.write(json.dumps({**answer, "peak_mb": peak}) + "\n")
-        answers.flush()
+        responses.write(json.dumps({**response, "peak_mb": peak}) + "\n")
+        responses.flush()
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def test_models_that_are_not_exported(page, name, capsys):
         ("a .keras by another name", "is no TensorFlow Lite file"),
         ("Edge TPU", "which browsers do not have"),
         ("SavedModel", "--include tflite tfjs"),
-        ("another folder", "holds no model.json"),
+        ("another folder", "contains no model.json"),
         ("missing weights", "group1-shard1of1.bin is missing"),
     ],
 )

@@ -18,7 +18,7 @@ from tests.weights.pickles import Call, Name, archive, pickled, tensor
 from tfyolo.errors import TfyoloError
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
-from tfyolo.export.pt.writer import checkpoint_of, export
+from tfyolo.export.pt.writer import build_checkpoint, export
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.weights import load_model, read_model_contract, torch_writer
 from tfyolo.weights.mapping import focus_kernel, phases_kernel
@@ -46,7 +46,7 @@ def again(tmp_path_factory):
         model, contract = load_model(FILES[name])
         float32, float16 = folder / f"{name}.pt", folder / f"{name}-half.pt"
         for path, half in ((float32, False), (float16, True)):
-            save_torch(checkpoint_of(model, contract, half), path)
+            save_torch(build_checkpoint(model, contract, half), path)
         restored, contract_again = load_model(float32)
         equal = [a.tobytes() == b.tobytes() for a, b in zip(weights(model), weights(restored), strict=True)]
         official = read_checkpoint(FILES[name]).model.tensors()
@@ -150,7 +150,7 @@ def test_a_half_file_is_half_as_large(again):
 def test_without_the_contract_the_yaml_tells_all(again, name, tmp_path):
     contract = again(name).contracts[0]
     model, _ = load_model(again(name).float32)
-    content = checkpoint_of(model, contract)
+    content = build_checkpoint(model, contract)
     del content["tfyolo"]
     found = read_model_contract(save_torch(content, tmp_path / "plain.pt"))
     assert (found.names, found.strides, found.anchors_px) == (
@@ -168,7 +168,7 @@ def test_without_the_contract_the_yaml_tells_all(again, name, tmp_path):
 
 def test_our_own_configuration_becomes_yolov5s(tiny):
     """Left-out arguments, a section `neck` and blocks of PyTorch are written as YOLOv5 needs them."""
-    config = checkpoint_of(tiny.model, tiny.contract)["yaml"]
+    config = build_checkpoint(tiny.model, tiny.contract)["yaml"]
     assert config["head"] == [
         [-1, 1, "nn.Upsample", ["None", 2, "nearest"]],
         [[-1, 3], 1, "Concat", [1]],
@@ -197,12 +197,12 @@ def test_export(tiny, tmp_path, precision):
 
 
 def test_anchors_of_any_float32_return_to_the_bit(tiny, tmp_path):
-    content = checkpoint_of(tiny.model, tiny.contract)
+    content = build_checkpoint(tiny.model, tiny.contract)
     grid = np.random.default_rng(0).uniform(0.1, 20, (3, 3, 2)).astype(np.float32)
     content["model"]["model.12.anchors"] = grid
     del content["tfyolo"]
     contract = read_model_contract(save_torch(content, tmp_path / "x.pt"))
-    written = checkpoint_of(tiny.model, contract)["model"]["model.12.anchors"]
+    written = build_checkpoint(tiny.model, contract)["model"]["model.12.anchors"]
     assert written.tobytes() == grid.tobytes()
 
 
@@ -211,7 +211,7 @@ def test_what_float16_cannot_hold_stays_float32(tiny, tmp_path):
 
     model = build_model(tiny.contract.spec)
     model.get_layer("model.0.bn").moving_variance.assign(np.full(8, 1e6, np.float32))
-    path = save_torch(checkpoint_of(model, tiny.contract, half=True), tmp_path / "x.pt")
+    path = save_torch(build_checkpoint(model, tiny.contract, half=True), tmp_path / "x.pt")
     tensors = read_checkpoint(path).model.tensors()
     assert (tensors["model.0.bn.running_var"] == 1e6).all()
 
@@ -238,7 +238,7 @@ def test_an_interrupted_write_leaves_the_old_file(tiny, tmp_path, monkeypatch):
 
 def test_equal_content_gives_an_equal_file(tiny, tmp_path):
     paths = [
-        save_torch(checkpoint_of(tiny.model, tiny.contract), tmp_path / name) for name in ("a.pt", "b.pt")
+        save_torch(build_checkpoint(tiny.model, tiny.contract), tmp_path / name) for name in ("a.pt", "b.pt")
     ]
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
@@ -319,7 +319,7 @@ def refused(path) -> str:
 
 
 def changed(tiny, path, **entries):
-    return save_torch(checkpoint_of(tiny.model, tiny.contract) | entries, path)
+    return save_torch(build_checkpoint(tiny.model, tiny.contract) | entries, path)
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_a_configuration_larger_than_the_tensors_is_not_built(tiny, tmp_path):
 
 
 def test_a_weight_that_is_missing_or_too_many(tiny, tmp_path):
-    tensors = checkpoint_of(tiny.model, tiny.contract)["model"]
+    tensors = build_checkpoint(tiny.model, tiny.contract)["model"]
     more = OrderedDict(tensors) | {"model.99.weight": np.zeros(1, np.float32)}
     assert "1 weights have no place" in refused(changed(tiny, tmp_path / "x.pt", model=more))
     renamed = OrderedDict((name.replace("0.bn.bias", "0.bn.b"), t) for name, t in tensors.items())

@@ -1,8 +1,8 @@
-// Runs one TF.js graph model for runtimes/tfjs.py: `node run.mjs FOLDER`, images on stdin, outputs on stdout.
+// Runs a TF.js graph model for ../runtime.py: `node run.mjs FOLDER`, images on stdin, outputs on stdout.
 //
-// in:  byte length (uint32, little-endian), float32 image (1, height, width, 3) in 0..1; ends with the stream
+// in:  byte length (uint32, little-endian), float32 image (1, height, width, 3) in 0..1, until the stream ends
 // out: byte length (uint32), JSON header {error} or {outputs: [{name, shape}]}, then each output as float32
-// The first message comes without an image: {backend, outputs: names}.
+// The first output message needs no image: {backend, outputs: names, shape: of the input}.
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -12,15 +12,15 @@ import '@tensorflow/tfjs-backend-cpu';
 import { loadGraphModel } from '@tensorflow/tfjs-converter';
 import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm';
 
-console.log = console.info = console.error; // stdout carries the protocol alone
-console.warn = () => {}; // notes about speed, one an image
+console.log = console.info = console.error; // stdout is reserved for the protocol
+console.warn = () => {}; // performance warnings, one per image
 
 const INPUT = 'images';
 
 async function chooseBackend() {
   const entry = createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm');
   setWasmPaths(path.dirname(entry) + path.sep);
-  // A backend that is refused leaves the old one active, silently.
+  // If a backend cannot start, TF.js keeps the previous one without an error.
   for (const name of ['wasm', 'cpu']) {
     if (await tf.setBackend(name).catch(() => false)) {
       await tf.ready();
@@ -30,7 +30,7 @@ async function chooseBackend() {
   throw new Error('neither the wasm nor the cpu backend starts');
 }
 
-/** The model from files: TF.js itself would fetch addresses that model.json names. */
+/** Load the model from files; TF.js' own loader would fetch URLs in model.json. */
 async function loadFolder(folder) {
   const description = JSON.parse(fs.readFileSync(path.join(folder, 'model.json'), 'utf8'));
   const loadWeights = async (manifest) => {
@@ -42,7 +42,7 @@ async function loadFolder(folder) {
   return loadGraphModel({ load: () => tf.io.getModelArtifactsForJSON(description, loadWeights) });
 }
 
-// Blocking reads and writes: there is nothing else to do meanwhile.
+// Reads and writes may block, since the process has no other work.
 function readExactly(size) {
   const bytes = Buffer.alloc(size);
   for (let at = 0; at < size; ) {
@@ -69,7 +69,7 @@ async function run(model, names, shape, bytes) {
   const pixels = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   const image = tf.tensor(pixels, shape, 'float32');
   // NMS operations are asynchronous: execute() refuses graphs that hold one.
-  const outputs = [await model.executeAsync({ [INPUT]: image }, names)].flat(); // one output comes alone
+  const outputs = [await model.executeAsync({ [INPUT]: image }, names)].flat(); // a single output is not in an array
   const arrays = await Promise.all(outputs.map((x) => x.data()));
   const header = { outputs: names.map((name, i) => ({ name, shape: outputs[i].shape })) };
   tf.dispose([image, ...outputs]);

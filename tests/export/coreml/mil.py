@@ -1,17 +1,16 @@
-"""An evaluator of MIL, the language of CoreML's ML programs: it runs a package without macOS."""
+"""An interpreter of MIL (Apple's Model Intermediate Language), which runs packages without macOS."""
 
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfyolo.export.coreml import runtime
+from tfyolo.export.coreml.package import BLOB_HEADER, read_package, submodels
 
 DTYPES = {1: np.bool_, 10: np.float16, 11: np.float32, 21: np.int8, 22: np.int16, 23: np.int32, 32: np.uint16}
 CASTS = {"fp16": np.float16, "fp32": np.float32, "int32": np.int32, "bool": np.bool_}
-PLAIN = {
+SIMPLE_OPERATIONS = {
     "mul": lambda x, y: x * y,
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
@@ -40,53 +39,56 @@ PLAIN = {
 
 
 def run_program(package: Path, image: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs of the ML program in a package, of one uint8 image (height, width, 3)."""
+    """Return the outputs of the ML program in a package for one uint8 image (height, width, 3)."""
     program, weights = program_of(package)
     (function,) = program.functions.values()
     (block,) = function.block_specializations.values()
-    known = {function.inputs[0].name: image.transpose(2, 0, 1)[None].astype(np.float32)}
+    tensors = {function.inputs[0].name: image.transpose(2, 0, 1)[None].astype(np.float32)}
     for operation in block.operations:
         (output, *_) = operation.outputs
-        if operation.type == "classify":  # names the probabilities
-            known[operation.outputs[1].name] = known[operation.inputs["probabilities"].arguments[0].name][0]
+        if operation.type == "classify":  # adds class names to the probabilities
+            tensors[operation.outputs[1].name] = tensors[operation.inputs["probabilities"].arguments[0].name][
+                0
+            ]
             continue
         if operation.type == "const":
-            known[output.name] = constant(operation.attributes["val"], weights)
+            tensors[output.name] = constant(operation.attributes["val"], weights)
             continue
         inputs = {}
         for key, bound in operation.inputs.items():
             values = [
-                known[x.name] if x.HasField("name") else constant(x.value, weights) for x in bound.arguments
+                tensors[x.name] if x.HasField("name") else constant(x.value, weights) for x in bound.arguments
             ]
             inputs[key] = values if key == "values" else values[0]
-        wide = {k: np.float32(v) if is_half(v) else v for k, v in inputs.items()}
-        compute = COMPLEX.get(operation.type) or PLAIN[operation.type]
+        float32_inputs = {k: np.float32(v) if is_float16(v) else v for k, v in inputs.items()}
+        compute = LAYER_OPERATIONS.get(operation.type) or SIMPLE_OPERATIONS[operation.type]
         with np.errstate(over="ignore"):  # exp(-x) may be infinite
-            result = compute(**wide)
-        # Rounded where the program says so.
-        known[output.name] = np.asarray(result, DTYPES[output.type.tensorType.dataType])
+            result = compute(**float32_inputs)
+        # Round to the dtype that the program declares.
+        tensors[output.name] = np.asarray(result, DTYPES[output.type.tensorType.dataType])
         shape = [int(d.constant.size) for d in output.type.tensorType.dimensions]
-        assert list(known[output.name].shape) == shape, output.name
-    return {name: known[name] for name in block.outputs if name in known}
+        assert list(tensors[output.name].shape) == shape, output.name
+    return {name: tensors[name] for name in block.outputs if name in tensors}
 
 
-def is_half(value: Any) -> bool:
+def is_float16(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.float16
 
 
 def program_of(package: Path) -> tuple[Any, bytes]:
-    """The network's ML program, and the file of weights."""
-    model, _ = runtime.read_package(package)
-    (program,) = (x.mlProgram for x in runtime._parts(model) if x.WhichOneof("Type") == "mlProgram")
+    """Return the network's ML program, and the content of the file of weights."""
+    model, _ = read_package(package)
+    (program,) = (x.mlProgram for x in submodels(model) if x.WhichOneof("Type") == "mlProgram")
     return program, next(package.rglob("weight.bin")).read_bytes()
 
 
 def constant(value: Any, weights: bytes) -> Any:
-    kind = value.type.tensorType
-    shape = [int(d.constant.size) for d in kind.dimensions]
+    """Return a constant of the program as an array or a string; None for other types."""
+    tensor_type = value.type.tensorType
+    shape = [int(d.constant.size) for d in tensor_type.dimensions]
     if value.HasField("blobFileValue"):
-        _, _, count, start = struct.unpack_from("<IIQQ", weights, value.blobFileValue.offset)
-        return np.frombuffer(weights[start : start + count], DTYPES[kind.dataType]).reshape(shape)
+        _, _, count, start = BLOB_HEADER.unpack_from(weights, value.blobFileValue.offset)
+        return np.frombuffer(weights[start : start + count], DTYPES[tensor_type.dataType]).reshape(shape)
     if value.type.WhichOneof("type") != "tensorType":
         return None
     tensor = value.immediateValue.tensor
@@ -94,12 +96,12 @@ def constant(value: Any, weights: bytes) -> Any:
     if tensor.WhichOneof("value") == "strings":
         return values[0]
     if tensor.WhichOneof("value") == "bytes":
-        return np.frombuffer(values, DTYPES[kind.dataType]).reshape(shape)
-    return np.array(list(values), DTYPES[kind.dataType]).reshape(shape)
+        return np.frombuffer(values, DTYPES[tensor_type.dataType]).reshape(shape)
+    return np.array(list(values), DTYPES[tensor_type.dataType]).reshape(shape)
 
 
 def padding(x: np.ndarray, window: list[int], strides: np.ndarray, pad_type: str, pad: Any) -> list[Any]:
-    """Before and after height and width."""
+    """Return the padding before and after height and width."""
     if pad_type == "custom":
         return [(int(pad[0]), int(pad[1])), (int(pad[2]), int(pad[3]))]
     if pad_type == "valid":
@@ -150,4 +152,4 @@ def slice_by_index(x, begin, end, begin_mask=None, end_mask=None, squeeze_mask=N
     return x[tuple(index)]
 
 
-COMPLEX = {"conv": conv, "max_pool": max_pool, "pad": pad, "slice_by_index": slice_by_index}
+LAYER_OPERATIONS = {"conv": conv, "max_pool": max_pool, "pad": pad, "slice_by_index": slice_by_index}

@@ -1,4 +1,4 @@
-"""ONNX, OpenVINO and TorchScript: what is particular to them; test_sweep.py has what they find."""
+"""ONNX, OpenVINO and TorchScript files: dynamic batch, calibration, metadata, and damaged files."""
 
 import ast
 import sys
@@ -27,7 +27,7 @@ pytestmark = needs_shared
 
 @pytest.fixture(scope="module")
 def small():
-    """A network that sees things, and how to export it."""
+    """A network that detects objects in any image, and its export job."""
     detector = confident(4, HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
     return detector, ExportJob(
@@ -39,7 +39,7 @@ def small():
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_any_number_of_images(small, tmp_path, name):
+def test_dynamic_batch(small, tmp_path, name):
     detector, request = small
     path = export_model(request.with_options(dynamic_batch=True, simplify=False), [name], tmp_path / "x")[
         name
@@ -52,7 +52,7 @@ def test_any_number_of_images(small, tmp_path, name):
         np.testing.assert_allclose(b.boxes_xyxy_px, a.boxes_xyxy_px, atol=0.2)
 
 
-def test_any_number_of_images_is_refused_where_it_cannot_be(small, tmp_path):
+def test_dynamic_batch_is_refused_where_unsupported(small, tmp_path):
     request = small[1].with_options(dynamic_batch=True)
     with pytest.raises(TfyoloError, match="TensorFlow Lite takes one image at a time"):
         export_model(request, ["tflite"], tmp_path / "x")
@@ -62,7 +62,7 @@ def test_any_number_of_images_is_refused_where_it_cannot_be(small, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_runtimes_calibrate_themselves(small, tmp_path, name):
+def test_calibration_by_the_runtime(small, tmp_path, name):
     detector, request = small
     request = request.with_options(nms="none", precision="int8", calibrator="runtime")
     path = export_model(request, [name], tmp_path / "x")[name]
@@ -71,11 +71,11 @@ def test_runtimes_calibrate_themselves(small, tmp_path, name):
         iou = iou_matrix(a.boxes_xyxy_px, b.boxes_xyxy_px).max(1)
         assert abs(len(a) - len(b)) < 0.3 * len(a)
         assert np.median(iou) > 0.5
-    if name == "openvino":  # nor NNCF
+    if name == "openvino":  # NNCF reports, too
         assert sys.modules["openvino_telemetry"] is None, "OpenVINO reports over the network"
 
 
-def test_only_some_runtimes_calibrate(small, tmp_path):
+def test_calibration_by_the_runtime_is_refused_where_unsupported(small, tmp_path):
     request = small[1].with_options(precision="int8", calibrator="runtime")
     with pytest.raises(TfyoloError, match="TensorFlow Lite has no calibration of its own"):
         export_model(request, ["tflite"], tmp_path / "x")
@@ -95,7 +95,7 @@ def test_onnx_has_yolov5s_metadata_and_opset(small, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "no contract", "noise"])
-def test_damaged_onnx_is_one_sentence(small, tmp_path, damage):
+def test_damaged_onnx_is_refused(small, tmp_path, damage):
     import onnx
 
     from tfyolo.export.registry import find_format
@@ -115,17 +115,19 @@ def test_damaged_onnx_is_one_sentence(small, tmp_path, damage):
             use(path)
 
 
-def test_damaged_openvino_is_one_sentence(small, tmp_path):
+def test_damaged_openvino_is_refused(small, tmp_path):
     path = export_model(small[1].with_options(nms="raw"), ["openvino"], tmp_path / "x")["openvino"]
     (path / "model.xml").write_text("<net>")
-    with pytest.raises(TfyoloError, match=r"x_openvino_model/model\.xml: is damaged or no model"):
+    with pytest.raises(
+        TfyoloError, match=r"x_openvino_model/model\.xml: is damaged or not an OpenVINO model"
+    ):
         load_predictor(path)
     (path / "tfyolo.json").unlink()
     with pytest.raises(TfyoloError, match=r"holds no tfyolo\.json"):
         load_predictor(path)
 
 
-def test_torchscript_runs_nothing_while_it_is_loaded(tmp_path, monkeypatch):
+def test_loading_torchscript_runs_no_code(tmp_path, monkeypatch):
     import torch
 
     class Hostile(torch.nn.Module):
@@ -151,21 +153,21 @@ def test_torchscript_runs_nothing_while_it_is_loaded(tmp_path, monkeypatch):
     torch.jit.save(torch.jit.script(Hostile()), str(path), _extra_files={"tfyolo.json": contract.to_json()})
     monkeypatch.chdir(tmp_path)
     for use in (load_predictor, find_format("torchscript").inspect):
-        with pytest.raises(TfyoloError, match="holds the function __getstate__"):
+        with pytest.raises(TfyoloError, match="contains the function __getstate__"):
             use(path)
     assert [p.name for p in tmp_path.iterdir()] == ["x.torchscript"]
 
 
-def test_damaged_torchscript_is_one_sentence(tmp_path):
+def test_damaged_torchscript_is_refused(tmp_path):
     path = tmp_path / "x.torchscript"
     path.write_bytes(b"nonsense")
-    with pytest.raises(TfyoloError, match=r"x\.torchscript: is damaged or no TorchScript file"):
+    with pytest.raises(TfyoloError, match=r"x\.torchscript: is damaged or not a TorchScript file"):
         load_predictor(path)
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
-    """Stable sorting takes it longer than the network does."""
+    """A stable sort takes longer in OpenVINO than the network."""
     request = small[1]
     request = request.with_options(
         nms_options=replace(request.options.nms_options, candidates=200, multi_label=multi_label),
@@ -185,7 +187,7 @@ def test_openvino_does_not_sort_its_candidates(small, tmp_path, multi_label):
 
 
 def graph_of(inputs=("images",), outputs=("logits",), **export):
-    """An ONNX file whose contract is a classifier's and whose graph is what these names say."""
+    """Return an ONNX model with a classifier's contract, and with the given inputs and outputs."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -211,21 +213,21 @@ def graph_of(inputs=("images",), outputs=("logits",), **export):
         (lambda: graph_of(outputs=("logits",), operators=[1]), "inside is wrong: .*operators"),
     ],
 )
-def test_other_graphs_are_refused_in_one_sentence(graph, reason, tmp_path):
+def test_graphs_with_other_inputs_or_outputs_are_refused(graph, reason, tmp_path):
     path = tmp_path / "x.onnx"
     path.write_bytes(graph().SerializeToString())
     with pytest.raises(TfyoloError, match=reason):
         load_predictor(path)
 
 
-def test_a_probability_for_each_class(tmp_path):
+def test_probabilities_of_a_wrong_shape_are_refused(tmp_path):
     path = tmp_path / "x.onnx"
     path.write_bytes(graph_of(outputs=("probabilities",)).SerializeToString())
     with pytest.raises(TfyoloError, match=r"`probabilities` is float32 \(1, 3, 64, 64\)"):
         load_predictor(path)(IMAGES)
 
 
-def test_folders_with_endless_contracts_are_refused(tmp_path):
+def test_contracts_that_are_too_large_are_refused(tmp_path):
     folder = tmp_path / "x_openvino_model"
     folder.mkdir()
     (folder / "model.xml").write_text("<net/>")

@@ -1,4 +1,4 @@
-"""Integer kernels in the form that a processor likes."""
+"""Conversion of uint8 kernels to int8 for processors with VNNI."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ HW = (64, 64)
 
 
 def constants(content):
-    """Constants that are dequantized, as int64 less their zero points, by name; and their types."""
+    """Return dequantized constants as int64 minus their zero points, and their data types, by name."""
     graph = onnx.load_model_from_string(content).graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     values = {name: numpy_helper.to_array(tensor).astype(np.int64) for name, tensor in tensors.items()}
@@ -55,7 +55,7 @@ def quantized(tmp_path_factory):
 
 @needs_shared
 @pytest.mark.parametrize("calibrator", ["tfyolo", "runtime"])
-def test_kernels_stand_for_the_same_numbers(quantized, calibrator):
+def test_signed_kernels_represent_the_same_values(quantized, calibrator):
     detector, request, folder = quantized
     if calibrator == "runtime":
         request = replace(request, model=detector.model, contract=detector.contract).with_options(
@@ -74,24 +74,24 @@ def test_kernels_stand_for_the_same_numbers(quantized, calibrator):
 
 
 @needs_shared
-def test_only_processors_with_vnni_get_them(quantized, monkeypatch):
+def test_conversion_on_processors_with_vnni_only(quantized, monkeypatch):
     _, request, folder = quantized
     path = export_model(request, ["onnx"], folder / "chosen")["onnx"]
-    asked = []
-    monkeypatch.setattr(runtime, "signed_kernels", lambda content: asked.append(1) or signed_kernels(content))
+    calls = []
+    monkeypatch.setattr(runtime, "signed_kernels", lambda content: calls.append(1) or signed_kernels(content))
     results = []
     for vnni in (False, True):
         monkeypatch.setattr(runtime, "has_vnni", lambda vnni=vnni: vnni)
         results.append(load_predictor(path)(IMAGES, confidence=0.25))
-        assert len(asked) == vnni
-    if cpu.has_vnni() or not cpu.is_x86():  # others saturate with int8, which is why they do not get it
+        assert len(calls) == vnni
+    if cpu.has_vnni() or not cpu.is_x86():  # int8 kernels saturate on others
         for a, b in zip(*results, strict=True):
             np.testing.assert_allclose(b.scores, a.scores, atol=0.02)
             assert len(a) > 0
 
 
 def small_model(uses):
-    """A constant of 128s and one of other numbers, read by operations (type, inputs)."""
+    """Return a model with uint8 constants and nodes given as (operator, inputs)."""
     tensors = {
         "kernel": np.arange(8, dtype=np.uint8),
         "middle": np.full((), 128, np.uint8),
@@ -111,7 +111,7 @@ def types(model):
     return {tensor.name: tensor.data_type for tensor in changed.graph.initializer}
 
 
-def test_what_others_read_stays():
+def test_kernels_with_other_readers_are_not_converted():
     plain = ("DequantizeLinear", ["kernel", "scale", "middle"])
     assert types(small_model([plain]))["kernel"] == TensorProto.INT8
     for other in (
@@ -120,7 +120,7 @@ def test_what_others_read_stays():
         ("DequantizeLinear", ["kernel", "scale", "zero"]),
     ):
         assert types(small_model([plain, other]))["kernel"] == TensorProto.UINT8
-    # One that shares its zero point with a pair that has to stay, stays as well.
+    # A kernel that shares its zero point with such a kernel is not converted either.
     second = ("DequantizeLinear", ["other", "scale", "middle"])
     found = types(small_model([plain, second, ("Identity", ["kernel"])]))
     assert {found[name] for name in ("kernel", "other", "middle")} == {TensorProto.UINT8}
@@ -128,7 +128,7 @@ def test_what_others_read_stays():
     assert {found[name] for name in ("kernel", "other", "middle")} == {TensorProto.INT8}
 
 
-def test_numbers_of_other_files_are_not_read():
+def test_external_data_is_not_converted():
     model = small_model([("DequantizeLinear", ["kernel", "scale", "middle"])])
     (kernel,) = (tensor for tensor in model.graph.initializer if tensor.name == "kernel")
     kernel.ClearField("raw_data")
@@ -137,7 +137,7 @@ def test_numbers_of_other_files_are_not_read():
     assert types(model)["kernel"] == TensorProto.UINT8
 
 
-def test_damaged_files_are_left_to_the_runtime():
+def test_damaged_files_are_returned_unchanged():
     assert signed_kernels(b"DequantizeLinear") == b"DequantizeLinear"
     assert signed_kernels(b"nothing") == b"nothing"
 
@@ -152,10 +152,10 @@ def test_damaged_files_are_left_to_the_runtime():
         ("x86_64", None, False),
     ],
 )
-def test_processors_are_asked(machine, flags, vnni, monkeypatch, tmp_path):
+def test_has_vnni_reads_cpu_flags(machine, flags, vnni, monkeypatch, tmp_path):
     monkeypatch.setattr(cpu.platform, "machine", lambda: machine)
-    place = tmp_path / "cpuinfo"
+    cpuinfo = tmp_path / "cpuinfo"
     if flags is not None:
-        place.write_text(flags)
-    monkeypatch.setattr(cpu, "CPUINFO", place)
+        cpuinfo.write_text(flags)
+    monkeypatch.setattr(cpu, "CPUINFO", cpuinfo)
     assert cpu.has_vnni.__wrapped__() is vnni

@@ -1,4 +1,4 @@
-"""ONNX files that read other files, never end or need too much: refused before ONNX Runtime sees them."""
+"""ONNX files that read other files, do not terminate, or need too much memory are refused before they run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def node(kind, inputs, outputs, **options):
 
 
 def model(nodes=(), constants=(), boxes=BOXES, opsets=()) -> onnx.ModelProto:
-    """Ten boxes and scores; `extra` of `nodes`, where there is one, is added to the scores."""
+    """Return a model with ten boxes and scores; an output `extra` of `nodes` is added to the scores."""
     made = {name for item in nodes for name in item.output}
     last = [
         node("Identity", ["b"], ["boxes"]),
@@ -62,11 +62,11 @@ def external(location: str) -> onnx.TensorProto:
 
 def loop() -> onnx.ModelProto:
     value = helper.make_tensor_value_info("v", TensorProto.FLOAT, [1, 10, 4])
-    truth = helper.make_tensor_value_info("c", TensorProto.BOOL, [])
+    condition = helper.make_tensor_value_info("c", TensorProto.BOOL, [])
     number = helper.make_tensor_value_info("i", TensorProto.INT64, [])
     same = [node("Identity", ["c"], ["d"]), node("Identity", ["v"], ["w"])]
     out = [helper.make_tensor_value_info("d", TensorProto.BOOL, []), *value_info("w")]
-    body = helper.make_graph(same, "body", [number, truth, value], out)
+    body = helper.make_graph(same, "body", [number, condition, value], out)
     always = numpy_helper.from_array(np.array(True), "always")
     return model([node("Loop", ["", "always", "b"], ["extra"], body=body)], [always])
 
@@ -89,7 +89,7 @@ def long_constant() -> onnx.ModelProto:
 
 
 def suppression(amount, constants=()) -> onnx.ModelProto:
-    """SelectedBoxes boxes, padded by what `amount` computes from their number `n`, (1,)."""
+    """Return a model with NMS; nodes `amount` compute from the number `n` of boxes how many are padded."""
     given = [
         numpy_helper.from_array(np.zeros((1, 4, 10), np.float32), "t"),
         sizes(5, "most"),
@@ -107,7 +107,7 @@ def suppression(amount, constants=()) -> onnx.ModelProto:
     return model(nodes, [*given, sizes([0], "zero")])
 
 
-HOSTILE = {
+MALICIOUS = {
     "another file (relative)": lambda: model(boxes=external("secret.bin")),
     "another file (absolute)": lambda: model(boxes=external("/etc/passwd")),
     "another file (above)": lambda: model(boxes=external("../secret.bin")),
@@ -146,7 +146,7 @@ HOSTILE = {
         ],
         [sizes([8000, 8000])],
     ),
-    "numbers of": long_constant,
+    "stores 40 of": long_constant,
     "bytes (Pad by as much as is kept)": lambda: suppression(
         [node("Add", ["n", "more"], ["amount"])], [sizes([10**11], "more")]
     ),
@@ -166,13 +166,13 @@ HOSTILE = {
 
 
 def crash() -> onnx.ModelProto:
-    """ONNX's shape inference looks for the second dimension of weights that have none."""
+    """ONNX's shape inference reads the second dimension of weights that have none."""
     weight = numpy_helper.from_array(np.array(1.0, np.float32), "w")
     return model([node("ConvTranspose", ["b", "w"], ["extra"])], [weight])
 
 
 def endless() -> onnx.ModelProto:
-    """ONNX's shape inference follows numbers that may be a shape, and here they are repeated."""
+    """ONNX's shape inference propagates values that may be a shape; here they are repeated 10**10 times."""
     constants = [sizes([1, 40]), sizes([10**10], "times")]
     return model(
         [node("Tile", ["sizes", "times"], ["shape"]), node("Reshape", ["b", "shape"], ["extra"])], constants
@@ -180,7 +180,7 @@ def endless() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("made", [crash, endless])
-def test_what_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path, made):
+def test_graph_that_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path, made):
     path = tmp_path / "x.onnx"
     path.write_bytes(made().SerializeToString())
     with pytest.raises(TfyoloError, match=r"shape inference fails on it|shapes contradict") as caught:
@@ -190,8 +190,8 @@ def test_what_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path
     assert len(load_predictor(path, threads=1)(IMAGE)[0]) > 0
 
 
-def test_after_ctrl_c_no_file_is_given_the_answer_to_another(tmp_path, monkeypatch):
-    """The answer to a harmless file, which was not read, is not that to a hostile one."""
+def test_response_that_ctrl_c_interrupted_is_not_used_for_the_next_file(tmp_path, monkeypatch):
+    """The unread response to a valid file must not be taken for the response to a malicious one."""
     path = tmp_path / "x.onnx"
     path.write_bytes(model().SerializeToString())
 
@@ -207,15 +207,15 @@ def test_after_ctrl_c_no_file_is_given_the_answer_to_another(tmp_path, monkeypat
         load_predictor(path)
 
 
-@pytest.mark.parametrize("what", HOSTILE)
-def test_hostile_file_is_refused(tmp_path, monkeypatch, what):
+@pytest.mark.parametrize("what", MALICIOUS)
+def test_malicious_file_is_refused(tmp_path, monkeypatch, what):
     folder = tmp_path / "models"
     folder.mkdir()
     monkeypatch.chdir(folder)
     for place in (tmp_path, folder):
         (place / "secret.bin").write_bytes(bytes(160))
     path = folder / "x.onnx"
-    path.write_bytes(HOSTILE[what]().SerializeToString())
+    path.write_bytes(MALICIOUS[what]().SerializeToString())
     with pytest.raises(TfyoloError) as caught:
         load_predictor(path)(IMAGE)
     assert what.partition(" (")[0] in caught.value.message
@@ -228,23 +228,23 @@ def padded() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("made", [model, padded])
-def test_what_is_not_hostile_runs(tmp_path, made):
+def test_valid_file_runs(tmp_path, made):
     path = tmp_path / "x.onnx"
     path.write_bytes(made().SerializeToString())
     assert len(load_predictor(path, threads=1)(IMAGE)[0]) > 0
 
 
-def test_what_runs_is_written_anew(tmp_path):
+def test_vetted_model_is_a_clean_copy(tmp_path):
     made = model()
     made.metadata_props.add(key="ort_config", value="{}")
     made.graph.value_info.extend(value_info("mean"))
-    found = onnx.load_model_from_string(onnx_vetting.vetted(made, (64, 64), 1, tmp_path / "x.onnx"))
+    found = onnx.load_model_from_string(onnx_vetting.vet(made, (64, 64), 1, tmp_path / "x.onnx"))
     assert {field.name for field, _ in found.ListFields()} == {"ir_version", "opset_import", "graph"}
     assert not found.graph.value_info
     assert not any(output.type.tensor_type.HasField("shape") for output in found.graph.output)
 
 
-def test_allowed_operators_hold_no_graphs():
+def test_allowed_operators_have_no_subgraphs():
     for name in onnx_operators.ALLOWED:
         attributes = onnx.defs.get_schema(name, 22).attributes.values() if name != "Upsample" else ()
         assert not {attribute.type for attribute in attributes} & {

@@ -1,4 +1,4 @@
-"""OpenVINO and TF.js folders that hold more than arithmetic, or weights elsewhere, are refused."""
+"""OpenVINO and TF.js folders with operations that are not allowed, or with weights elsewhere, are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.openvino.vetting import ALLOWED, check_folder, check_sizes
+from tfyolo.export.openvino.vetting import ALLOWED, check_folder, check_resources
 from tfyolo.export.tfjs.vetting import read_folder
 from tfyolo.models import Contract, load_spec
 
@@ -34,7 +34,7 @@ def written(folder: Path, text: str) -> Path:
         ('<layer type="Add" version="opset1"><body><layer type="If" version="opset8"/></body></layer>', "If"),
         ("<layer", "damaged"),
     ],
-)  # fmt: skip
+)
 def test_openvino_layers_are_on_the_allow_list(tmp_path, text, reason):
     check_folder(written(tmp_path, f"<net><layers>{LAYER}</layers></net>"))
     with pytest.raises(TfyoloError, match=reason):
@@ -57,7 +57,7 @@ def test_openvino_allow_list_has_no_control_flow():
 
 
 @pytest.mark.parametrize("kind", ["softmax", "relu", "prelu", "constant"])
-def test_openvino_layers_that_files_name_otherwise_than_the_library_are_accepted(tmp_path, kind):
+def test_openvino_layers_are_accepted_under_the_names_that_files_use(tmp_path, kind):
     import openvino
     from openvino import opset13
 
@@ -73,7 +73,7 @@ def test_openvino_layers_that_files_name_otherwise_than_the_library_are_accepted
 
 
 @pytest.mark.parametrize(("length", "refused"), [(100, False), (20_000, True)])
-def test_attention_of_transformers_is_bounded_by_the_scores_that_it_makes(tmp_path, length, refused):
+def test_memory_of_attention_scores_is_bounded(tmp_path, length, refused):
     import openvino
     from openvino import opset13
 
@@ -83,10 +83,10 @@ def test_attention_of_transformers_is_bounded_by_the_scores_that_it_makes(tmp_pa
     openvino.save_model(model, tmp_path / "model.xml")
     check_folder(tmp_path)
     if not refused:
-        check_sizes(model, (64, 64), 1, tmp_path)
+        check_resources(model, (64, 64), 1, tmp_path)
         return
     with pytest.raises(TfyoloError, match=r"makes a tensor of .* bytes .*scores"):
-        check_sizes(model, (64, 64), 1, tmp_path)
+        check_resources(model, (64, 64), 1, tmp_path)
 
 
 @pytest.mark.parametrize(

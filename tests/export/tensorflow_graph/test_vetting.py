@@ -1,4 +1,4 @@
-"""SavedModels and GraphDefs that would do more than arithmetic: refused, and nothing is touched."""
+"""SavedModels and GraphDefs with operations that are not pure are refused, without side effects."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ IMAGE = np.zeros((64, 64, 3), np.uint8)
 
 
 def outputs(images: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Ten boxes without a score."""
+    """Return ten boxes with score 0."""
     x = tf.reduce_mean(images) * 0
     return {"boxes": tf.zeros([1, 10, 4]) + x, "scores": tf.zeros([1, 10, 4]) + x}
 
 
 def after(*operations):
-    """Images that wait for some operations."""
+    """Return a function of images with operations as control inputs."""
 
     def effect(images):
         with tf.control_dependencies([make(images) for make in operations]):
@@ -108,7 +108,7 @@ def multiply_large(images):
     return images + tf.reduce_mean(large)
 
 
-HOSTILE = {
+MALICIOUS = {
     "SaveV2": after(save_v2),
     "RestoreV2": after(restore_v2),
     "MergeV2Checkpoints": after(merge),
@@ -125,12 +125,12 @@ HOSTILE = {
     "120,000,000,000 bytes": fill,
     "no fixed shape": fill_computed,
     "multiplications": multiply_large,
-}  # fmt: skip
+}
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The working directory, with what hostile files are after."""
+    """The working directory, with files that malicious models try to access."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "canary.txt").write_text("x")
     (tmp_path / "folder").mkdir()
@@ -146,7 +146,7 @@ def tree(folder: Path) -> dict[str, int]:
 
 
 def saved_model(path: Path, effect, module: tf.Module | None = None) -> Path:
-    """A SavedModel of tfyolo's whose images go through `effect`."""
+    """Write a SavedModel whose images pass through `effect`."""
     module = module or tf.Module()
     spec = tf.TensorSpec((1, 64, 64, 3), tf.float32, name="images")
     module.detect = tf.function(lambda images: outputs(effect(images)), [spec], autograph=False)
@@ -156,7 +156,7 @@ def saved_model(path: Path, effect, module: tf.Module | None = None) -> Path:
 
 
 def graph_def(path: Path, effect) -> Path:
-    """The same as a frozen graph."""
+    """Write a frozen GraphDef whose images pass through `effect`."""
     graph = tf.Graph()
     with graph.as_default():
         images = tf.compat.v1.placeholder(tf.float32, (1, 64, 64, 3), name="images")
@@ -167,10 +167,10 @@ def graph_def(path: Path, effect) -> Path:
     return path
 
 
-@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("what", MALICIOUS)
 @pytest.mark.parametrize("write", [saved_model, graph_def])
-def test_hostile_graph_is_refused(folder, write, what):
-    path = write(folder / ("x.pb" if write is graph_def else "x_saved_model"), HOSTILE[what])
+def test_malicious_graph_is_refused(folder, write, what):
+    path = write(folder / ("x.pb" if write is graph_def else "x_saved_model"), MALICIOUS[what])
     before = tree(folder)
     with pytest.raises(TfyoloError) as caught:
         load_predictor(path)(IMAGE)
@@ -205,7 +205,7 @@ def test_functions_that_call_each_other_exponentially_are_refused(folder, monkey
     path = graph_def(folder / "x.pb", lambda images: images)
     graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     kind = tf.float32.as_datatype_enum
-    for level in range(40):  # each calls the one before it twice: 2 ** 40 operations
+    for level in range(40):  # each calls the previous one twice: 2 ** 40 operations
         function = graph.library.function.add()
         function.signature.name = f"f{level}"
         function.signature.input_arg.add(name="x", type=kind)
@@ -238,7 +238,7 @@ def test_functions_that_call_each_other_exponentially_are_refused(folder, monkey
         load_predictor(path)
 
 
-def test_constant_that_one_number_stands_for_is_bounded(folder):
+def test_constant_of_one_repeated_value_is_bounded(folder):
     path = graph_def(folder / "x.pb", lambda images: images + tf.reduce_sum(tf.constant(1.0, shape=[9])))
     graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     constants = [x for x in graph.node if x.op == "Const"]
@@ -252,8 +252,8 @@ def test_constant_that_one_number_stands_for_is_bounded(folder):
 
 
 @pytest.mark.parametrize("name", ["bool", "int64", "float16"])
-def test_constant_whose_value_is_of_another_kind_is_refused(folder, name):
-    """TensorFlow ends the process where a kernel reads it."""
+def test_constant_whose_value_has_another_dtype_is_refused(folder, name):
+    """TensorFlow aborts the process when a kernel reads it."""
     path = graph_def(folder / "x.pb", lambda images: images + tf.constant([0.5, 0.25, 0.125]))
     graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     (node,) = (
@@ -262,11 +262,11 @@ def test_constant_whose_value_is_of_another_kind_is_refused(folder, name):
     )  # fmt: skip
     node.attr["value"].tensor.dtype = tf.as_dtype(name).as_datatype_enum
     path.write_bytes(graph.SerializeToString())
-    with pytest.raises(TfyoloError, match="a constant whose value is of another kind"):
+    with pytest.raises(TfyoloError, match="a constant whose value has another dtype"):
         load_predictor(path)
 
 
-def test_shapes_that_are_computed_again_for_each_reader_are_bounded(folder, monkeypatch):
+def test_work_of_constant_shapes_is_counted_per_reader(folder, monkeypatch):
     def effect(images):
         size = tf.reshape(tf.reduce_sum(tf.range(1_000_000)) * 0 + 64, [1])
         for _ in range(40):
@@ -281,7 +281,7 @@ def test_shapes_that_are_computed_again_for_each_reader_are_bounded(folder, monk
         load_predictor(path)
 
 
-def test_variables_become_constants_of_this_folder_alone(folder):
+def test_variables_are_read_from_the_folder_only(folder):
     module = tf.Module()
     module.weight = tf.Variable([[1.0, 2.0]], name="weight")
     module.other = tf.Variable([3.0], name="weight")
@@ -301,8 +301,8 @@ def test_variables_become_constants_of_this_folder_alone(folder):
     assert set(expected) == {"boxes", "scores"}
 
 
-def test_values_of_variables_are_what_tensorflow_restores(folder):
-    from tfyolo.export.tensorflow_graph.vetting import open_saved_model
+def test_variables_have_the_values_that_tensorflow_restores(folder):
+    from tfyolo.export.tensorflow_graph.vetting import import_saved_model
 
     module = tf.Module()
     module.a, module.b = tf.Variable(2.0, name="v"), tf.Variable(5.0, name="v")
@@ -311,7 +311,7 @@ def test_values_of_variables_are_what_tensorflow_restores(folder):
     path = folder / "x_saved_model"
     tf.saved_model.save(module, str(path), signatures={"serving_default": module.run})
     module.a.assign(9.0)
-    function, uint8 = open_saved_model(path, CONTRACT)
+    function, uint8 = import_saved_model(path, CONTRACT)
     assert not uint8
     assert float(function(images=tf.zeros((1, 64, 64, 3)))["y"]) == 25.0
 

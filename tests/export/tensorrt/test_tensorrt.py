@@ -1,4 +1,4 @@
-"""TensorRT: the graph that it is given, and what happens where there is no GPU."""
+"""TensorRT: the ONNX graph that engines are built from, and errors on machines without a GPU."""
 
 import sys
 from dataclasses import replace
@@ -16,8 +16,8 @@ from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
-from tfyolo.export.tensorrt.runtime import read
-from tfyolo.export.tensorrt.writer import build_graph, engine_contract, with_contract
+from tfyolo.export.tensorrt.runtime import read_engine_file
+from tfyolo.export.tensorrt.writer import build_graph, engine_contract, engine_file
 from tfyolo.inference.load import load_predictor
 
 HW = (64, 64)
@@ -26,7 +26,7 @@ pytestmark = needs_shared
 
 @pytest.fixture(scope="module")
 def small():
-    """A network that sees things, and how to export it."""
+    """A network that detects objects in any image, and its export job."""
     detector = confident(4, HW)
     settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
     return detector, ExportJob(
@@ -34,7 +34,7 @@ def small():
     )
 
 
-def test_tensorrt_is_given_a_graph_with_its_own_suppression(small):
+def test_graph_ends_with_efficient_nms(small):
     graph = build_graph(small[1].with_options(nms="efficient", precision="float16")).graph
     (plugin,) = (node for node in graph.node if node.op_type == "EfficientNMS_TRT")
     values = {a.name: a.i or a.f for a in plugin.attribute}
@@ -49,13 +49,13 @@ def test_tensorrt_is_given_a_graph_with_its_own_suppression(small):
         "detection_scores": [1, 100],
         "num_detections": [1],
     }
-    # Types are the graph's: the builder has no flag for them any more.
+    # The precision is that of the graph: the builder has no flag for it.
     kernels = [x for x in graph.initializer if len(x.dims) == 4]
     assert {x.data_type for x in kernels} == {TensorProto.FLOAT16}
 
 
-def test_a_box_has_one_class_unless_it_may_have_several(small):
-    """What the plugin is given, run by ONNX Runtime."""
+def test_box_has_one_class_unless_multi_label(small):
+    """Compute the inputs of the plugin with ONNX Runtime."""
     import onnxruntime
     from onnx import helper
 
@@ -72,19 +72,19 @@ def test_a_box_has_one_class_unless_it_may_have_several(small):
     np.testing.assert_array_equal(best.max(-1), scores.max(-1))
     assert ((best > 0).sum(-1) == 1).all()
     assert ((scores > 0).sum(-1) == 4).all()
-    several = build_graph(
+    multi_label = build_graph(
         request.with_options(nms_options=replace(request.options.nms_options, multi_label=True))
     )
-    (plugin,) = (node for node in several.graph.node if node.op_type == "EfficientNMS_TRT")
+    (plugin,) = (node for node in multi_label.graph.node if node.op_type == "EfficientNMS_TRT")
     assert list(plugin.input) == ["boxes", "scores"]
 
 
 FLAG = 1
-"""Number of the flag that makes networks strongly typed."""
+"""Value of the flag for strongly typed networks."""
 
 
 class FakeBuilder:
-    """The part of TensorRT's that the writer uses; its engine is the graph that it was given."""
+    """Emulates `tensorrt.Builder`; the engine is the ONNX graph itself."""
 
     def __init__(self, logger):
         self.config = SimpleNamespace(set_memory_pool_limit=lambda kind, size: None)
@@ -126,34 +126,34 @@ def fake_tensorrt(builder):
 @pytest.mark.parametrize(
     ("precision", "kind"), [("float32", TensorProto.FLOAT), ("float16", TensorProto.FLOAT16)]
 )
-def test_an_engine_is_built_of_the_graph_as_it_is_typed(small, tmp_path, monkeypatch, precision, kind):
+def test_engine_has_the_precision_of_the_graph(small, tmp_path, monkeypatch, precision, kind):
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(FakeBuilder))
     request = small[1].with_options(nms="efficient", precision=precision)
     path = tmp_path / "x.engine"
     find_format("engine").write(request, path)
-    contract, engine = read(path)
+    contract, engine = read_engine_file(path)
     assert contract.export["precision"] == precision
     graph = onnx.load_model_from_string(engine).graph
     assert {x.data_type for x in graph.initializer if len(x.dims) == 4} == {kind}
 
 
-def test_a_builder_without_a_gpu_is_one_sentence(small, tmp_path, monkeypatch):
+def test_error_of_the_builder_without_a_gpu(small, tmp_path, monkeypatch):
     def builder(logger):
         raise TypeError("pybind11::init(): factory function returned nullptr")
 
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(builder))
-    with pytest.raises(TfyoloError, match="NVIDIA GPU only, and there is none"):
+    with pytest.raises(TfyoloError, match="NVIDIA GPU only, and this machine has none"):
         find_format("engine").write(small[1].with_options(nms="efficient"), tmp_path / "x.engine")
     assert not list(tmp_path.iterdir())
 
 
-def test_engine_file_without_a_gpu(small, tmp_path):
+def test_engine_file_is_described_without_a_gpu(small, tmp_path):
     request = small[1].with_options(nms="efficient")
     path = tmp_path / "x.engine"
     with pytest.raises(TfyoloError, match=r"tensorrt is not installed|NVIDIA GPU"):
         find_format("engine").write(request, path)
     assert not path.exists()
-    path.write_bytes(with_contract(b"engine", engine_contract(request, build_graph(request))))
+    path.write_bytes(engine_file(b"engine", engine_contract(request, build_graph(request))))
     found = find_format("engine").inspect(path)
     assert found.contract.names == small[0].names
     assert {x.name: x.shape for x in found.outputs}["detection_boxes"] == (1, 100, 4)

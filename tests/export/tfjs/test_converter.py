@@ -1,4 +1,4 @@
-"""Our TF.js folders beside the official converter's: the same operations and numbers, in fewer bytes."""
+"""TF.js folders have the operations and outputs of the official converter's, in fewer bytes."""
 
 import json
 from collections import Counter
@@ -36,12 +36,14 @@ CASES = [("cells", "builtin"), ("cells", "tensor"), *((name, "none") for name in
 
 
 def request_of(name, nms):
-    what, size = MODELS[name]
+    source, size = MODELS[name]
     keras.utils.set_random_seed(0)
-    detector = load_predictor(what) if name == "cells" else create_predictor(what, image_size=(size, size))
+    detector = (
+        load_predictor(source) if name == "cells" else create_predictor(source, image_size=(size, size))
+    )
     for layer in detector.model.layers if name != "cells" else ():
         if isinstance(layer, keras.layers.BatchNormalization):
-            # With a bias of zeros the converter takes what is added next for the bias.
+            # If the bias is zero, the converter mistakes the next addition for a bias.
             layer.beta.assign(keras.random.normal(layer.beta.shape))
     return ExportJob(
         detector.model,
@@ -52,7 +54,7 @@ def request_of(name, nms):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Our folder and the converter's for each case; the latter with our metadata and names of outputs."""
+    """Our folder and the converter's for each case; the latter gets our metadata and output names."""
     ours, theirs, arguments = {}, {}, []
     for case in CASES:
         folder = tmp_path_factory.mktemp("-".join(case))
@@ -72,7 +74,7 @@ def folders(tmp_path_factory):
     for case in CASES:
         file = theirs[case] / "model.json"
         model, mine = json.loads(file.read_text()), json.loads((ours[case] / "model.json").read_text())
-        # The converter finds the names of outputs by their shapes, which may be equal.
+        # The converter matches output names by shape, which is ambiguous.
         names = model["userDefinedMetadata"]["structuredOutputKeys"]
         found = {tensor["name"]: tensor for tensor in model["signature"]["outputs"].values()}
         outputs = {name: found[f"Identity_{i}:0" if i else "Identity:0"] for i, name in enumerate(names)}
@@ -84,7 +86,7 @@ def folders(tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_same_operations_and_numbers(folders, case):
+def test_same_operations_and_outputs(folders, case):
     ours, theirs = (part[case] for part in folders)
     counts, sizes, outputs = [], [], []
     for folder in (ours, theirs):

@@ -1,4 +1,4 @@
-"""Graphs of TF.js models: what is fused, what is not, and how convolutions compute with int8 kernels."""
+"""Graphs of TF.js models: fusion of convolutions with bias and activation, and int8 kernels."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.export.tensorflow_graph.operations import ALLOWED
 from tfyolo.export.tfjs.graph import build
-from tfyolo.export.tfjs.operations import CONVOLUTIONS, FUSED, OPERATIONS
+from tfyolo.export.tfjs.operations import FUSED_CONVOLUTIONS, FUSED_OPERATIONS, OPERATIONS
 from tfyolo.export.tfjs.runtime import NODE_FOLDER
 
 RNG = np.random.default_rng(0)
@@ -83,18 +83,18 @@ UNFUSABLE = {
 
 
 @pytest.mark.parametrize("function", UNFUSABLE.values(), ids=UNFUSABLE)
-def test_what_is_no_bias_is_not_fused(function):
+def test_additions_that_are_not_a_bias_are_not_fused(function):
     assert operations(graph_of(function)) == ["AddV2", "Conv2D"]
 
 
-def test_what_is_read_twice_is_not_fused():
+def test_outputs_with_two_readers_are_not_fused():
     assert operations(graph_of(lambda x: tf.sigmoid(y := conv(x)) * y)) == ["Conv2D", "Mul", "Sigmoid"]
     fused = graph_of(lambda x: tf.nn.relu(y := conv(x) + BIAS) * y)
     assert operations(fused) == ["Mul", "Relu", "_FusedConv2D"]
 
 
 def run(graph, x):
-    """Values of a graph whose convolutions are `_FusedConv2D` or plain, as TF.js defines them."""
+    """Compute a graph of `Conv2D` and `_FusedConv2D` as TF.js defines them."""
     values = {"images": x, **graph.constants}
     waiting = {node.name: node for node in graph.nodes if node.name not in values}
     while waiting:
@@ -121,21 +121,21 @@ def run(graph, x):
 
 @pytest.mark.parametrize("activation", [tf.identity, tf.nn.relu, tf.nn.relu6])
 @pytest.mark.parametrize("bias", [BIAS, 0 * BIAS], ids=["bias", "no bias"])
-def test_whole_numbers_compute_the_same(activation, bias):
+def test_integer_kernels_compute_the_same(activation, bias):
     steps = np.abs(KERNEL).max((0, 1, 2)) / 127
-    levels = np.rint(KERNEL / steps)
-    kernel = np.float32(levels * steps)
+    integers = np.rint(KERNEL / steps)
+    kernel = np.float32(integers * steps)
     graph = graph_of(lambda x: activation(conv(x, kernel) + bias), [(kernel.tobytes(), steps)])
     (name,) = graph.steps
-    np.testing.assert_array_equal(graph.constants[name], levels)
-    # Relu is computed with whole numbers, Relu6 needs the scale.
+    np.testing.assert_array_equal(graph.constants[name], integers)
+    # Relu is fused with the integer kernel; Relu6 follows the product with the steps.
     assert ("Relu6" in operations(graph)) == (activation is tf.nn.relu6)
     assert "Relu" not in operations(graph)
     x = RNG.normal(size=(1, 8, 8, 4)).astype(np.float32)
     np.testing.assert_allclose(run(graph, x), activation(conv(x, kernel) + bias), atol=1e-4)
 
 
-def test_a_kernel_that_something_else_reads_stays_float():
+def test_kernel_with_other_readers_stays_float():
     steps = np.full(4, 0.5, np.float32)
     kernel = np.rint(KERNEL) * steps
     function = lambda x: conv(x, kernel) + BIAS + tf.reshape(x, [-1])[0] * kernel[0, 0, 0]  # noqa: E731
@@ -146,7 +146,7 @@ def test_a_kernel_that_something_else_reads_stays_float():
     assert operations(graph).count("Conv2D") == 2
 
 
-def test_names_of_the_contract():
+def test_inputs_and_outputs_have_the_names_of_the_contract():
     graph = graph_of(lambda x: conv(x) + BIAS)
     assert [info.name for info in (graph.signature.inputs["images"], graph.signature.outputs["y"])] == [
         "images:0",
@@ -156,16 +156,16 @@ def test_names_of_the_contract():
     assert not any(node.attr["value"].tensor.tensor_content for node in graph.nodes)
 
 
-def test_an_operation_that_tfjs_lacks():
-    with pytest.raises(TfyoloError, match="lacks SpaceToDepth, which"):
+def test_unsupported_operation_is_refused():
+    with pytest.raises(TfyoloError, match="does not support SpaceToDepth, which"):
         graph_of(lambda x: tf.nn.space_to_depth(x, 2))
 
 
 def test_operations_are_pure_and_known_to_tfjs():
     converter = Path(NODE_FOLDER, "node_modules/@tensorflow/tfjs-converter/dist/operations/op_list")
-    if not converter.exists() and not os.environ.get("CI"):  # there it must fail
+    if not converter.exists() and not os.environ.get("CI"):  # in CI it must fail
         pytest.skip("Node's packages are not installed: make setup")
     text = "".join(file.read_text() for file in converter.glob("*.js"))
     assert set(re.findall(r"'tfOpName': '(\w+)'", text)) >= OPERATIONS
-    assert {*ALLOWED, *FUSED.values(), "Prelu", "Const", "Placeholder", "NoOp"} >= OPERATIONS
-    assert set(CONVOLUTIONS) <= OPERATIONS
+    assert {*ALLOWED, *FUSED_OPERATIONS.values(), "Prelu", "Const", "Placeholder", "NoOp"} >= OPERATIONS
+    assert set(FUSED_CONVOLUTIONS) <= OPERATIONS
