@@ -1,1 +1,1 @@
-"""What all runtimes share: sessions, checked outputs, decoding, and bounds on untrusted graphs."""
+"""Shared parts of all runtimes: sessions, checks of outputs, decoding, limits for untrusted graphs."""

@@ -1,9 +1,8 @@
-"""What every runtime of a model file has in common: threads, batches, and checks of what the graph gives.
+"""The base class of all runtimes: threads, batches, and checks of outputs.
 
-A runtime is one class that says how a session is opened (`_open`), how it runs (`_run`) and whether threads
-may share it (`sharing`). Calls come in here: a session is never used by two threads at once unless its
-runtime says that its library allows it, so that a new runtime whose author has not thought of threads is
-slower, but right.
+A runtime is a class with two methods, which open a session (`_open`) and run it (`_run`), and an attribute
+that tells whether threads may share a session (`sharing`). By default a session is used by one thread at a
+time, so that a runtime is correct, if slow, unless it declares more.
 """
 
 from __future__ import annotations
@@ -24,42 +23,58 @@ from tfyolo.export.runtime.outputs import check_arrays, check_outputs, from_sign
 from tfyolo.export.runtime.predictions import Prediction
 from tfyolo.inputs import JSON_TEXT, read_input
 from tfyolo.models.contract import FILE_NAME, Contract
+from tfyolo.models.network import IMAGES
 
-__all__ = ["MAX_JSON_BYTES", "Runtime", "Session", "Sharing", "channels_first", "check_input",
-           "check_outputs", "folder_contract", "from_signature", "pixels_of"]  # fmt: skip
+__all__ = [
+    "MAX_JSON_BYTES",
+    "Runtime",
+    "Session",
+    "Sharing",
+    "channels_first",
+    "check_input",
+    "check_outputs",
+    "folder_contract",
+    "from_signature",
+    "pixels_of",
+]
 
 MAX_JSON_BYTES = JSON_TEXT.max_bytes
 """Maximum size of a contract."""
 MAX_SESSIONS = min(max(os.cpu_count() or 1, 2), 8)
-"""Of a runtime that makes one for each concurrent call; further calls wait for one to become free."""
+"""Maximum number of sessions of a runtime with one session per concurrent call; further calls wait."""
 
 Session = Any
-"""What a library calls an interpreter, a session, an infer request."""
+"""An interpreter, a session or an infer request, depending on the library."""
 
 
 class Sharing(Enum):
-    """What threads may do with a session."""
+    """How threads share sessions."""
 
     ONE = "one session, one call at a time"
-    EACH = "a session for each concurrent call"
-    SAFE = "one session, whose library takes concurrent calls"
+    EACH = "one session per concurrent call"
+    SAFE = "one session, concurrent calls"
 
 
 class Runtime(ABC):
-    """Runs one model file; any number of threads may call it.
+    """A loaded model file. Any number of threads may call it.
 
-    A subclass sets `contract` and `input_hw` when it is made, and `sharing` where threads need not wait for
-    each other. It has no `__call__` of its own.
+    A subclass sets `contract` and `input_hw` in its constructor, and `sharing` if its sessions allow more
+    than one call at a time. It does not override `__call__`.
+
+    Attributes:
+        sharing: how threads share sessions.
+        contract: contract of the model.
+        input_hw: fixed input size (height, width) in pixels; None if any multiple of the largest stride is
+            supported.
+        max_batch: maximum number of images in one call of a session.
+        path: path of the file, for messages.
     """
 
     sharing: ClassVar[Sharing] = Sharing.ONE
     contract: Contract
     input_hw: tuple[int, int] | None = None
-    """Height and width that the input is fixed to; None where any multiple of the largest stride will do."""
     max_batch: int = 1
-    """Most images in one call of a session."""
     path: Path | None = None
-    """Of the file, for messages."""
     _sessions: _Sessions
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -68,39 +83,42 @@ class Runtime(ABC):
             raise TypeError(f"{cls.__name__} defines {wrong}: threads would share its session unguarded")
 
     def __new__(cls, *_: Any, **__: Any) -> Runtime:
-        """Give each runtime its sessions, whatever its `__init__` does."""
+        """Create the pool of sessions here, so that a subclass need not call `super().__init__()`."""
         runtime = super().__new__(cls)
         runtime._sessions = _Sessions(cls.sharing)
         return runtime
 
     @abstractmethod
     def _open(self) -> Session:
-        """Make a session; called when there is none, or for `Sharing.EACH` when all are in use."""
+        """Create a session: for the first call, and with `Sharing.EACH` when all sessions are in use."""
 
     @abstractmethod
     def _run(self, session: Session, images: np.ndarray, confidence: float) -> Mapping[str, np.ndarray]:
-        """The graph's outputs by signature name, for uint8 (batch, height, width, 3) RGB.
+        """Run the graph on a batch of images.
 
         Args:
-            session: from `_open`, used by no other thread unless `sharing` is `Sharing.SAFE`.
-            images: letterboxed; at most `max_batch`.
-            confidence: candidates of lower objectness may be left out.
+            session: from `_open`; no other thread uses it unless `sharing` is `Sharing.SAFE`.
+            images: uint8 (batch, height, width, 3) RGB, letterboxed; at most `max_batch` of them.
+            confidence: boxes of lower objectness may be omitted.
+
+        Returns:
+            The outputs of the graph by their names in the signature.
         """
 
     @final
     def __call__(self, images: np.ndarray, confidence: float) -> list[Prediction]:
-        """Predict.
+        """Predict boxes or probabilities.
 
         Args:
             images: uint8 (batch, height, width, 3) RGB, letterboxed.
-            confidence: candidates of lower objectness may be left out.
+            confidence: boxes of lower objectness may be omitted.
 
         Returns:
-            One prediction per image, in pixels of the input.
+            One prediction per image; boxes are in pixels of the input.
 
         Raises:
-            BadOutputError: the library fails at these images, or what it gives for one is unusable.
-            TfyoloError: what it gives is not what the file says.
+            BadOutputError: the library fails for these images, or its output for one of them is unusable.
+            TfyoloError: the outputs do not match the contract of the file.
         """
         predictions: list[Prediction] = []
         for start in range(0, len(images), self.max_batch):
@@ -115,45 +133,52 @@ class Runtime(ABC):
 
     @final
     def outputs(self, images: np.ndarray, confidence: float = 0.0) -> dict[str, np.ndarray]:
-        """The graph's outputs by signature name, their shapes checked.
+        """Run the graph, and check names, shapes and types of its outputs.
 
         Args:
-            images: uint8 (batch, height, width, 3) RGB, letterboxed; at most `max_batch`.
-            confidence: candidates of lower objectness may be left out.
+            images: uint8 (batch, height, width, 3) RGB, letterboxed; at most `max_batch` of them.
+            confidence: boxes of lower objectness may be omitted.
+
+        Returns:
+            The outputs of the graph by their names in the signature.
+
+        Raises:
+            BadOutputError: the library fails for these images.
+            TfyoloError: the outputs do not match the contract of the file.
         """
         with self._named():
             with self._sessions.use(self._open) as session:
                 found = self._run(session, images, confidence)
-                if self.sharing is not Sharing.SAFE:  # the next call may write into the session's memory
+                if self.sharing is not Sharing.SAFE:  # the next call may overwrite the memory of the session
                     found = {name: _owned(values) for name, values in found.items()}
             batch, height, width = images.shape[:3]
             return check_arrays(found, self.contract, batch, (height, width))
 
     @final
     def _start(self) -> None:
-        """Make the first session, so that a file that cannot be run is refused when it is loaded."""
+        """Create the first session, so that a file that cannot run is refused when it is loaded."""
         with self._sessions.use(self._open):
             pass
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Errors name the file; what the library raises becomes one."""
+        """Add the path of the file to errors, and convert exceptions of the library to `BadOutputError`."""
         try:
             yield
         except TfyoloError as error:
             if error.path is not None or self.path is None:
                 raise
             raise type(error)(error.message, path=self.path, fix=error.fix) from error
-        except Exception as error:  # each library has kinds of its own
+        except Exception as error:  # each library raises its own exceptions
             reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
             raise BadOutputError(f"cannot be run on this image: {reason[:200]}", path=self.path) from error
 
 
 class _Sessions:
-    """Hands sessions to threads.
+    """The pool of sessions of a runtime.
 
     Args:
-        sharing: of the runtime.
+        sharing: how threads share sessions.
     """
 
     def __init__(self, sharing: Sharing) -> None:
@@ -165,7 +190,7 @@ class _Sessions:
 
     @contextmanager
     def use(self, make: Callable[[], Session]) -> Iterator[Session]:
-        """A session, made where there is none; no other thread has it unless it may be shared."""
+        """Take a session from the pool for a `with` block; `make` creates one if necessary."""
         if self._shared:
             with self._change:
                 if not self._free:
@@ -186,7 +211,7 @@ class _Sessions:
                 self._change.notify()
 
     def _take(self) -> Session | None:
-        """A free session; None where the caller is to make one."""
+        """Return a free session, or None if the caller has to create one; wait if there are too many."""
         with self._change:
             self._change.wait_for(lambda: self._free or self._made < self._most)
             if self._free:
@@ -196,21 +221,30 @@ class _Sessions:
 
 
 def _owned(values: np.ndarray) -> np.ndarray:
-    """The array, or a copy where it is a view of memory that is not its own."""
+    """Return an array that owns its memory: a copy of a view."""
     values = np.asarray(values)
     return values if values.flags.owndata else values.copy()
 
 
 def pixels_of(image: np.ndarray, uint8: bool) -> np.ndarray:
-    """An image (height, width, 3) or several as an exported graph takes them: 0..255, or float32 in 0..1."""
+    """Convert uint8 images to the input of a graph.
+
+    Args:
+        image: uint8 (height, width, 3), or a batch of images.
+        uint8: the graph takes uint8, 0..255; otherwise float32, 0..1.
+    """
     return image if uint8 else np.multiply(image, 1 / 255, dtype=np.float32)
 
 
 def folder_contract(path: Path, format_name: str) -> Contract:
-    """The contract in an exported folder.
+    """Read the contract in an exported folder.
+
+    Args:
+        path: the folder.
+        format_name: name of its format, for the message.
 
     Raises:
-        TfyoloError: there is none, or it is damaged.
+        TfyoloError: there is no contract, or it is damaged.
     """
     if not (path / FILE_NAME).exists():
         raise TfyoloError(
@@ -221,22 +255,22 @@ def folder_contract(path: Path, format_name: str) -> Contract:
     return Contract.from_json(read_input(path / FILE_NAME, JSON_TEXT), path / FILE_NAME)
 
 
-def check_input(found: Sequence[tuple[str, tuple[object, ...]]], wanted: tuple[int, ...], path: Path) -> None:
-    """Refuse a file whose inputs are not what its contract says.
+def check_input(inputs: Sequence[tuple[str, tuple[object, ...]]], shape: tuple[int, ...], path: Path) -> None:
+    """Check that a graph has one input, `images`, of the shape in its contract.
 
     Args:
-        found: name and shape of each, without the batch.
-        wanted: shape of the one input, `images`.
-        path: of the file.
+        inputs: name and shape of each input, without the batch axis.
+        shape: shape in the contract, without the batch axis.
+        path: path of the file, for the message.
 
     Raises:
-        TfyoloError: several inputs, another name or shape.
+        TfyoloError: there are several inputs, or the name or shape differs.
     """
-    if list(found) != [("images", wanted)]:
-        shown = ", ".join(f"`{name}` {shape}" for name, shape in found) or "nothing"
-        raise TfyoloError(f"its input is {shown[:200]}, not what its {FILE_NAME} says", path=path)
+    if list(inputs) != [(IMAGES, shape)]:
+        shown = ", ".join(f"`{name}` {size}" for name, size in inputs) or "nothing"
+        raise TfyoloError(f"its input is {shown[:200]}, which differs from its {FILE_NAME}", path=path)
 
 
 def channels_first(images: np.ndarray) -> np.ndarray:
-    """(batch, height, width, 3) as (batch, 3, height, width), contiguous."""
+    """Transpose images (batch, height, width, 3) to a contiguous array (batch, 3, height, width)."""
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2))

@@ -1,7 +1,7 @@
-"""Bounds on what an untrusted graph may need: memory and arithmetic, known before anything runs.
+"""Limits on the memory and computation of an untrusted graph, checked before it runs.
 
-A graph of plain operations, without loops, needs what its shapes say. Limits grow with the input, as the
-needs of a network do; the largest published ones stay below a third of them.
+Memory and computation of a graph without loops follow from its shapes. The limits grow with the number of
+input pixels, as those of a network do; the largest published networks stay below a third of them.
 """
 
 from __future__ import annotations
@@ -13,27 +13,30 @@ from pathlib import Path
 from tfyolo.errors import TfyoloError
 
 MAX_OPERATIONS = 15_000
-"""In one graph, those of the functions that it calls counted at every call."""
+"""Maximum number of operations in a graph; those of functions are counted for every call."""
 TENSOR_BYTES = 256 * 2**20
 TENSOR_BYTES_PER_PIXEL = 1024
-"""Of one tensor."""
+"""Maximum size of one tensor."""
 TOTAL_BYTES = 2 * 2**30
 TOTAL_BYTES_PER_PIXEL = 16 * 1024
-"""Of all results of operations together."""
+"""Maximum total size of the outputs of all operations."""
 PRODUCTS = 2 * 10**10
 PRODUCTS_PER_PIXEL = 10**6
-"""Multiplications and comparisons; yolov5x needs 250,000 per pixel."""
+"""Maximum number of multiplications and comparisons; yolov5x needs 250,000 per pixel."""
 _MAX_PIXELS = 4096 * 4096
-"""Of an input, for the limits: a larger one is refused by its own size."""
+"""Number of pixels up to which the limits grow; the input tensor of a larger image exceeds its own limit."""
 
 
 @dataclass
 class Budget:
-    """Counts what a graph needs.
+    """Counter of the operations, memory and computation of a graph.
 
     Attributes:
-        path: of the model file, for messages.
-        pixels: of all images of one call.
+        path: path of the model file, for messages.
+        pixels: number of pixels of all images in one call.
+        operations: number of operations so far.
+        total: bytes of their outputs so far.
+        products: number of multiplications so far.
     """
 
     path: Path
@@ -47,23 +50,32 @@ class Budget:
         self._pixels = min(self.pixels, _MAX_PIXELS)
 
     def operation(self, name: str) -> None:
-        """One more.
+        """Count an operation.
+
+        Args:
+            name: name of the operation, for the message.
 
         Raises:
-            TfyoloError: there are too many.
+            TfyoloError: there are too many operations.
         """
         self.operations += 1
         if self.operations > MAX_OPERATIONS:
             raise self._refused(f"holds more than {MAX_OPERATIONS:,} operations", name)
 
     def tensor(self, name: str, shape: tuple[int, ...], item_bytes: int, counted: bool = True) -> int:
-        """A result, or with `counted=False` a constant that the file itself holds.
+        """Count a tensor.
+
+        Args:
+            name: name of the operation, for the message.
+            shape: shape of its output.
+            item_bytes: bytes per element.
+            counted: add it to the total; False for a constant in the file.
 
         Returns:
             Its number of elements.
 
         Raises:
-            TfyoloError: it is too large, or all results together are.
+            TfyoloError: the tensor or the total is too large.
         """
         elements = math.prod(shape)
         size = elements * item_bytes
@@ -76,10 +88,14 @@ class Budget:
         return elements
 
     def work(self, name: str, products: int) -> None:
-        """Arithmetic of one operation.
+        """Count the computation of an operation.
+
+        Args:
+            name: name of the operation, for the message.
+            products: number of multiplications.
 
         Raises:
-            TfyoloError: the graph would compute for too long.
+            TfyoloError: the graph needs too many multiplications.
         """
         self.products += products
         if self.products > PRODUCTS + PRODUCTS_PER_PIXEL * self._pixels:
@@ -94,16 +110,16 @@ class Budget:
 
 
 def refused_operation(name: str, path: Path) -> TfyoloError:
-    """An operation that is not on the allow-list of a format."""
+    """Return the error for an operation that is not on the allow-list of a format."""
     return foreign(f"the operation {name[:60]!r}", path)
 
 
 def foreign(what: str, path: Path) -> TfyoloError:
-    """Something in a model file that exporters do not write.
+    """Return the error for something in a model file that exported models do not have.
 
     Args:
-        what: such as "the operation 'WriteFile'".
-        path: of the file.
+        what: description of it, such as "the operation 'WriteFile'".
+        path: path of the file.
     """
     return TfyoloError(
         f"holds {what}, which no exported detector needs, and is not run",

@@ -1,4 +1,4 @@
-"""What the processor can do."""
+"""Features of the CPU."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ X86 = ("x86_64", "amd64", "i386", "i686")
 
 
 def is_x86() -> bool:
-    """Whether it is one of Intel's or AMD's."""
+    """Return True on an x86 CPU."""
     return platform.machine().lower() in X86
 
 
 @cache
 def has_vnni() -> bool:
-    """Whether it is one of those that add products of 8-bit numbers up in 32 bits, in one instruction.
-
-    Where the processor cannot be asked, the answer is no.
-    """
+    """Return True if the CPU has VNNI, the instructions for 8-bit dot products; False if that is unknown."""
     try:
         flags = CPUINFO.read_text()
     except OSError:
@@ -30,5 +27,5 @@ def has_vnni() -> bool:
 
 
 def cores() -> int:
-    """Cores of the CPU that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

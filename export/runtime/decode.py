@@ -1,6 +1,7 @@
-"""From raw heads to boxes or probabilities, on NumPy.
+"""Decoding of raw heads to boxes or probabilities in NumPy.
 
-The exported graphs have the same formula in export/graph/module.py."""
+Exported graphs use the same formula, in export/graph/module.py.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +14,19 @@ from tfyolo.models.spec import Anchors
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Logistic function that does not overflow."""
+    """Return the logistic function of `x`, without overflow."""
     return 1 / (1 + np.exp(-np.clip(x, -80, 80)))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities along the last axis, float32."""
+    """Return probabilities along the last axis, float32."""
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     return np.asarray(powers / powers.sum(-1, keepdims=True), np.float32)
 
 
 def join_parts(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """A raw head (height, width, anchors * (5 + classes)) of its logits of boxes, objectness, classes."""
-    cells = (*parts[1].shape, -1)  # objectness has one channel an anchor
+    """Join the logits of boxes, objectness and classes to a head (height, width, anchors * (5 + classes))."""
+    cells = (*parts[1].shape, -1)  # objectness has one channel per anchor
     joined = np.concatenate([part.reshape(cells) for part in parts], -1)
     return joined.reshape(*joined.shape[:2], -1)
 
@@ -33,19 +34,19 @@ def join_parts(parts: Sequence[np.ndarray]) -> np.ndarray:
 def decode(
     heads: Sequence[np.ndarray], anchors_px: Anchors, strides: Sequence[int], confidence: float = 0.0
 ) -> Candidates:
-    """Boxes and scores of one image.
+    """Decode boxes and scores of one image.
 
-    Only cells whose objectness exceeds `confidence` are decoded: objectness bounds the score, and nearly all
-    cells of an image are empty.
+    Only boxes whose objectness exceeds `confidence` are decoded: the score of a box is at most its
+    objectness, and nearly all grid cells of an image are empty.
 
     Args:
         heads: per scale (height, width, anchors * (5 + classes)) float32 logits.
         anchors_px: per scale width, height pairs.
         strides: per scale, in pixels.
-        confidence: lowest objectness of interest; 0 keeps every cell.
+        confidence: objectness threshold; 0 decodes all boxes.
 
     Returns:
-        Candidates in pixels of the input.
+        Boxes and scores; boxes are in pixels of the input.
 
     Source: YOLOv5 v2.0 and later: xy = (2 sigmoid(t) - 0.5 + cell) * stride, wh = (2 sigmoid(t))^2 * anchor.
     """

@@ -1,4 +1,4 @@
-"""What a model file holds: its contract, inputs and outputs, and operations."""
+"""Inspection of a model file: contract, inputs, outputs and operators."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class TensorInfo:
     """An input or output of a model.
 
     Attributes:
-        name: as the file has it: `images`, `detection_boxes`, `box_0`.
-        shape: sizes; a name or None where a size may vary.
-        dtype: kind of numbers, as NumPy calls it.
-        quantization: scale and zero point of an integer tensor that stands for numbers.
+        name: name in the file, such as `images`, `detection_boxes` or `box_0`.
+        shape: shape; a name or None for a dynamic size.
+        dtype: NumPy name of its type.
+        quantization: scale and zero point of a quantized tensor.
     """
 
     name: str
@@ -27,7 +27,7 @@ class TensorInfo:
     quantization: tuple[float, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return the tensor as a dictionary for JSON."""
         plain: dict[str, Any] = {"name": self.name, "shape": list(self.shape), "dtype": self.dtype}
         if self.quantization:
             plain["scale"], plain["zero_point"] = self.quantization
@@ -36,16 +36,16 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What one model file holds.
+    """Description of a model file.
 
     Attributes:
-        contract: as the file carries it.
-        inputs: in the file's order.
-        outputs: in the file's order.
-        operators: how many of each operation there are, by the format's own names.
-        weights: kind of numbers of the weights, where the contract does not name a precision.
-        not_on_gpu: how many of each operation LiteRT's GPU delegate would not take; None where it does not
-            run files of this format.
+        contract: contract in the file.
+        inputs: inputs in the order of the file.
+        outputs: outputs in the order of the file.
+        operators: number of operators of each kind, by their names in the format.
+        weights: type of the weights, if the contract has no precision.
+        not_on_gpu: number of operators of each kind that LiteRT's GPU delegate does not support; None for
+            formats that it does not run.
 
     Example:
         >>> found = inspect_file("best.tflite")  # doctest: +SKIP
@@ -62,21 +62,21 @@ class Inspection:
 
     @property
     def precision(self) -> str:
-        """One of the registry's `PRECISIONS`."""
+        """Precision, a key of `PRECISIONS`."""
         return str(self.contract.export.get("precision", self.weights))
 
     @property
     def nms(self) -> str:
-        """Kind of non-maximum suppression in the graph; `raw` for raw heads or logits."""
+        """Kind of NMS in the graph; `raw` for logits."""
         return str(self.contract.export.get("nms", "raw"))
 
     @property
     def thresholds(self) -> dict[str, Any]:
-        """What the suppression in the graph was exported with; empty where there is none."""
+        """Options of the NMS in the graph; empty without NMS."""
         return {key: self.contract.export[key] for key in _THRESHOLDS if key in self.contract.export}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return the inspection as a dictionary for JSON."""
         contract = self.contract
         gpu = {} if self.not_on_gpu is None else {"not_on_gpu": self.not_on_gpu}
         return {
@@ -99,10 +99,13 @@ _THRESHOLDS = ("conf_thres", "iou_thres", "max_det", "candidates", "multi_label"
 
 
 def noted(contract: Contract) -> Inspection:
-    """What an exporter that begins with an ONNX graph has noted in the contract about it.
+    """Return the inspection of a format without a readable graph, from its contract.
+
+    Args:
+        contract: contract whose `export` has `outputs` and `operators`.
 
     Raises:
-        TfyoloError: it has noted nothing of the kind.
+        TfyoloError: the contract has no such entries.
     """
     images = TensorInfo("images", (1, 3, *contract.image_size), "float32")
     outputs, operators = (contract.export.get(key, {}) for key in ("outputs", "operators"))
@@ -113,13 +116,17 @@ def noted(contract: Contract) -> Inspection:
 
 
 def inspect_file(path_or_name: str | Path) -> Inspection:
-    """Look into a model file; it is not run.
+    """Inspect a model file without running it.
 
     Args:
-        path_or_name: `.pt`, `.keras`, an exported file or folder, or an official release's name.
+        path_or_name: `.pt` or `.keras` file, exported file or folder, or name of an official release.
+
+    Returns:
+        Contract, inputs, outputs and operators of the file.
 
     Raises:
-        TfyoloError: not found, damaged, of an unknown kind, without a contract, or a library is missing.
+        TfyoloError: the file does not exist, is damaged, has an unknown format or no contract, or a library
+            is not installed.
     """
     from tfyolo.export.registry import format_of
     from tfyolo.weights.hub import fetch_weights

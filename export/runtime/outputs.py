@@ -1,8 +1,9 @@
-"""What a graph gives, checked before it is believed: names, shapes, kinds of numbers, then row by row.
+"""Checks of the outputs of a graph: names, shapes and types, then each row.
 
-A model file may be damaged, or say what is not so. What makes all of an output unusable (a name, a shape, a
-count of detections beyond the rows) is a `TfyoloError`. Single rows that are no boxes are left out, and the
-prediction's `problem` says how many and why. Nothing behind this module checks again.
+A model file may be damaged, or have a wrong contract. An output that is unusable as a whole (its name, its
+shape, a number of detections greater than the number of rows) raises a `TfyoloError`. Single rows that are
+not valid boxes are removed, and `problem` of the prediction describes them. Later code relies on these
+checks.
 """
 
 from __future__ import annotations
@@ -24,21 +25,26 @@ from tfyolo.models.outputs import DETECTIONS, LOGITS, PROBABILITIES, raw_outputs
 BOXES, CLASSES, SCORES, COUNT = DETECTIONS
 
 _FAR = 1e4
-"""Coordinates beyond so many times the input's size are no boxes: trained ones lie within four anchors."""
+"""Maximum coordinate of a valid box, in sizes of the input; decoded boxes have at most four anchor sizes."""
 _ROUNDING = 1e-3
-"""How far scores of 16-bit graphs may lie outside of 0..1."""
+"""Tolerance for scores outside of 0..1, which float16 graphs can give."""
 
 
 def joined_heads(contract: Contract) -> list[str]:
-    """Names for raw heads whose parts are one tensor: those of a network that was not exported."""
+    """Return the names of raw heads of a Keras model, which are one tensor per scale."""
     return [f"head_{i}" for i in range(len(contract.strides))]
 
 
 def check_outputs(names: Iterable[str], contract: Contract, path: Path | None = None) -> None:
-    """Refuse a file whose outputs are none of the sets of names that exported graphs have.
+    """Check that the names of outputs are one of the sets that exported graphs have.
+
+    Args:
+        names: names of the outputs.
+        contract: contract of the file.
+        path: path of the file, for the message.
 
     Raises:
-        TfyoloError: outputs are missing, or there are others.
+        TfyoloError: outputs are missing, or there are other ones.
     """
     found = set(names)
     raw = set(chain.from_iterable(raw_outputs(contract)))
@@ -46,26 +52,28 @@ def check_outputs(names: Iterable[str], contract: Contract, path: Path | None = 
     if found not in (*wanted, raw):
         shown = ", ".join(sorted(map(str, found)))[:200] or "nothing"
         raise TfyoloError(
-            f"its outputs are {shown}, which is not what tfyolo exports", path=path, fix="export it again"
+            f"its outputs are {shown}, which are not those of an exported model",
+            path=path,
+            fix="export it again",
         )
 
 
 def check_arrays(
     outputs: Mapping[str, object], contract: Contract, batch: int, input_hw: tuple[int, int]
 ) -> dict[str, np.ndarray]:
-    """Refuse outputs whose names, shapes or kinds of numbers are not what the contract says.
+    """Check that names, shapes and types of outputs match the contract.
 
     Args:
-        outputs: of a batch of images, by name.
-        contract: of the file.
-        batch: how many images there were.
-        input_hw: their height and width in pixels.
+        outputs: outputs for a batch of images, by name.
+        contract: contract of the file.
+        batch: number of images.
+        input_hw: height and width of the images in pixels.
 
     Returns:
-        The same, as arrays of numbers.
+        The outputs as arrays of numbers.
 
     Raises:
-        TfyoloError: naming the output that is wrong.
+        TfyoloError: naming the output that does not match.
     """
     if set(outputs) != set(joined_heads(contract)):
         check_outputs(outputs, contract)
@@ -84,7 +92,7 @@ def check_arrays(
 def _shapes(
     arrays: Mapping[str, np.ndarray], contract: Contract, input_hw: tuple[int, int]
 ) -> dict[str, tuple[int, ...]]:
-    """Of each output the shape for one image. How many rows there are, the file itself may say."""
+    """Return the shape of each output for one image; the number of rows is taken from the arrays."""
     classes = len(contract.names)
     if PROBABILITIES in arrays or LOGITS in arrays:
         return dict.fromkeys(arrays, (classes,))
@@ -113,17 +121,20 @@ def from_signature(
     confidence: float,
     input_hw: tuple[int, int] | None = None,
 ) -> Prediction:
-    """A graph's outputs for one image, by signature name, as a prediction.
+    """Convert the outputs of a graph for one image to a prediction.
 
     Args:
-        outputs: arrays of one image, such as `check_arrays` returns.
-        contract: of the file.
-        confidence: candidates of lower objectness may be left out.
-        input_hw: height and width of the input in pixels; the contract's by default.
+        outputs: outputs by their names in the signature, with a batch axis of 1.
+        contract: contract of the file.
+        confidence: boxes of lower objectness may be omitted.
+        input_hw: height and width of the input in pixels; defaults to the image size of the contract.
+
+    Returns:
+        `Probabilities` for a classifier, `Detections` for a graph with NMS, otherwise `Candidates`.
 
     Raises:
-        TfyoloError: the number of detections is none.
-        BadOutputError: probabilities are not such.
+        TfyoloError: the number of detections is not valid.
+        BadOutputError: the probabilities are not numbers in 0..1.
     """
     if PROBABILITIES in outputs or LOGITS in outputs:
         return _probabilities(outputs)
@@ -147,10 +158,10 @@ def from_signature(
 
 
 def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: int) -> Detections:
-    """Of a graph with non-maximum suppression."""
+    """Return the valid detections of a graph with NMS."""
     scores = np.asarray(outputs[SCORES][0], np.float32)
     count = outputs[COUNT][0]
-    if not 0 <= count <= len(scores) or count != int(count):  # nor is what is no number
+    if not 0 <= count <= len(scores) or count != int(count):  # also refuses NaN
         raise TfyoloError(f"it gives {count} detections in {len(scores)} rows", fix="export it again")
     rows = int(count)
     boxes = np.asarray(outputs[BOXES][0, :rows], np.float32)[:, [1, 0, 3, 2]] * scale
@@ -163,14 +174,14 @@ def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: i
 
 
 def _heads(outputs: Mapping[str, np.ndarray], contract: Contract) -> list[np.ndarray]:
-    """Raw heads of one image, (height, width, anchors * (5 + classes))."""
+    """Return the raw heads of one image, (height, width, anchors * (5 + num_classes))."""
     if "head_0" in outputs:
         return [outputs[name][0] for name in joined_heads(contract)]
     return [join_parts([outputs[name][0] for name in names]) for names in raw_outputs(contract)]
 
 
 def _not_numbers(head: np.ndarray, classes: int) -> int:
-    """How many anchors of a raw head have an objectness that is no number."""
+    """Return how many boxes of a raw head have an objectness of NaN."""
     return int(np.isnan(head.reshape(*head.shape[:2], -1, 5 + classes)[..., 4]).sum())
 
 
@@ -181,17 +192,17 @@ def _usable(
     known: np.ndarray | None = None,
     lost: int = 0,
 ) -> tuple[np.ndarray | None, str]:
-    """Which rows are boxes.
+    """Find the rows that are valid boxes.
 
     Args:
-        boxes_xyxy_px: (n, 4).
-        scores: (n, any).
-        scale: (4,) the input's size, as corners have it.
-        known: (n,) whether the class is one of the model's.
-        lost: how many others are known to be no boxes.
+        boxes_xyxy_px: (n, 4) corners.
+        scores: (n, k) scores.
+        scale: (4,) width, height, width, height of the input in pixels.
+        known: (n,) bool, True for a class of the model.
+        lost: number of further boxes that are already known to be invalid.
 
     Returns:
-        (n,) booleans, None where all are, and a clause that says what the others are.
+        (n,) bool, True for valid rows, or None if all are valid; and a description of the invalid ones.
     """
     known = np.ones(len(boxes_xyxy_px), bool) if known is None else known
     with np.errstate(invalid="ignore"):
@@ -212,22 +223,22 @@ def _usable(
     counts["that are not numbers"] += lost
     keep = ~np.any(list(faults.values()), axis=0)
     total = len(keep) + lost
-    said = ", ".join(f"{count} {text}" for text, count in counts.items() if count)
-    return keep, f"{total - int(keep.sum())} of {total} boxes are left out: {said}"
+    description = ", ".join(f"{count} {text}" for text, count in counts.items() if count)
+    return keep, f"{total - int(keep.sum())} of {total} boxes are left out: {description}"
 
 
 def _clipped(scores: np.ndarray) -> np.ndarray:
-    """Scores within 0..1, without what rounding adds; copied only where there is some."""
+    """Clip scores to 0..1; they are copied only if necessary."""
     if scores.min(initial=0) < 0 or scores.max(initial=0) > 1:
         return np.clip(scores, 0, 1)
     return scores
 
 
 def _probabilities(outputs: Mapping[str, np.ndarray]) -> Probabilities:
-    """Of an image.
+    """Return the class probabilities of an image.
 
     Raises:
-        BadOutputError: they are not numbers, or not within 0 and 1.
+        BadOutputError: they are not numbers in 0..1.
     """
     if LOGITS in outputs:
         with np.errstate(invalid="ignore"):

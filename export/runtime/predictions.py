@@ -1,4 +1,4 @@
-"""What a runtime returns for one image; boxes in pixels of the network's input."""
+"""Predictions of a runtime for one image; boxes are in pixels of the network's input."""
 
 from __future__ import annotations
 
@@ -9,28 +9,34 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Candidates:
-    """Decoded boxes before non-maximum suppression."""
+    """Decoded boxes before non-maximum suppression.
+
+    Attributes:
+        boxes_xyxy_px: (n, 4) float32.
+        scores: (n, num_classes) float32, objectness times class probability.
+        problem: description of invalid boxes that were removed from the output of the model; "" for none.
+    """
 
     boxes_xyxy_px: np.ndarray
-    """(n, 4) float32."""
     scores: np.ndarray
-    """(n, classes) float32: objectness times class score."""
     problem: str = ""
-    """What was left out of the model's output, since it is no box; empty where nothing was."""
 
 
 @dataclass(frozen=True)
 class Detections:
-    """Boxes after non-maximum suppression, best first."""
+    """Boxes after non-maximum suppression, by descending score.
+
+    Attributes:
+        boxes_xyxy_px: (n, 4) float32.
+        scores: (n,) float32.
+        class_ids: (n,) int64 class indices.
+        problem: description of invalid boxes that were removed from the output of the model; "" for none.
+    """
 
     boxes_xyxy_px: np.ndarray
-    """(n, 4) float32."""
     scores: np.ndarray
-    """(n,) float32."""
     class_ids: np.ndarray
-    """(n,) int64."""
     problem: str = ""
-    """As of `Candidates`."""
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -41,10 +47,13 @@ class Detections:
 
 @dataclass(frozen=True)
 class Probabilities:
-    """What a classifier makes of an image."""
+    """Class probabilities of an image.
+
+    Attributes:
+        values: (num_classes,) float32, with the sum 1.
+    """
 
     values: np.ndarray
-    """(classes,) float32, together 1."""
 
 
 Prediction = Candidates | Detections | Probabilities
