@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tfyolo.api.detector import Detector
     from tfyolo.api.fit import FitResult
     from tfyolo.api.load import create, load
-    from tfyolo.benchmark.rows import Row as BenchmarkRow
+    from tfyolo.benchmark.rows import BenchmarkRow
     from tfyolo.benchmark.run import BenchmarkOptions
     from tfyolo.data.synthetic import shapes as make_shapes
     from tfyolo.errors import TfyoloError
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 # imported when it is first used, so that `import tfyolo` does not import TensorFlow.
 _PUBLIC = {
     "BenchmarkOptions": "tfyolo.benchmark.run",
-    "BenchmarkRow": "tfyolo.benchmark.rows:Row",
+    "BenchmarkRow": "tfyolo.benchmark.rows",
     "CalibrationOptions": "tfyolo.quantization.calibration",
     "Classification": "tfyolo.inference.classification",
     "ClassificationData": "tfyolo.training.classify.data",

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 
 from tfyolo.benchmark import files as benchmark_files
-from tfyolo.benchmark.chart import check_chart, names, save_chart
-from tfyolo.benchmark.files import Bench, add_exports
-from tfyolo.benchmark.latency import Latency, take_turn
+from tfyolo.benchmark.chart import check_chart, row_labels, save_chart
+from tfyolo.benchmark.files import FileBenchmark, add_exports
+from tfyolo.benchmark.latency import Latency, time_round
 from tfyolo.benchmark.panels import LINE_INCHES, draw_panels
-from tfyolo.benchmark.rows import Row, failures, reference, save_csv
-from tfyolo.benchmark.variants import find_variants, without_images, without_machine
+from tfyolo.benchmark.rows import BenchmarkRow, failures, reference, save_csv
+from tfyolo.benchmark.variants import calibratable_variants, find_variants, runnable_variants
 from tfyolo.benchmark.worker import MissingHereError, Worker
 from tfyolo.errors import MissingExtraError, TfyoloError
-from tfyolo.evaluation.plot_labels import place_labels
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
 
@@ -26,7 +25,7 @@ def row_of(name, milliseconds, map50_95=None, precision="float32", threads=(1, 4
     for count in threads:
         times = np.linspace(0.5, 1.5, 11) * milliseconds / (1 if count == 1 else 2)
         latencies[count] = Latency(name, "LiteRT", (64, 64), times, times / 2)
-    return Row(
+    return BenchmarkRow(
         name, Path(name), 1.0, kind, precision, map50_95, map50_95, load_seconds=0.25, latencies=latencies
     )
 
@@ -61,18 +60,18 @@ def test_all_is_every_format_in_every_precision():
 
 def test_precisions_that_need_images():
     variants = find_variants(["all"])
-    kept, left_out = without_images(variants, data=False, quantized=False)
+    kept, left_out = calibratable_variants(variants, data=False, quantized=False)
     assert {variant.precision for variant in left_out} == {"int8", "int16x8"}
     assert len(kept) + len(left_out) == len(variants)
-    _, left_out = without_images(variants, data=False, quantized=True)
+    _, left_out = calibratable_variants(variants, data=False, quantized=True)
     assert {variant.precision for variant in left_out} == {"int16x8"}
-    assert without_images(variants, data=True, quantized=False) == (variants, [])
+    assert calibratable_variants(variants, data=True, quantized=False) == (variants, [])
     with pytest.raises(TfyoloError, match="tflite:int16x8 needs --data"):
-        without_images(find_variants(["all", "tflite:int16x8"]), data=False, quantized=True)
+        calibratable_variants(find_variants(["all", "tflite:int16x8"]), data=False, quantized=True)
 
 
 def test_csv_has_ratio_and_difference_to_the_first(tmp_path):
-    rows = [row_of("a.keras", 10, 0.4), row_of("b.tflite", 4, 0.37), Row("c.pb", Path("c.pb"), 2.0)]
+    rows = [row_of("a.keras", 10, 0.4), row_of("b.tflite", 4, 0.37), BenchmarkRow("c.pb", Path("c.pb"), 2.0)]
     rows[2].fail("does not load")
     with save_csv(rows, (1, 4), tmp_path / "new" / "a.csv").open(newline="") as stream:
         first, second, third = csv.DictReader(stream)
@@ -86,14 +85,14 @@ def test_csv_has_ratio_and_difference_to_the_first(tmp_path):
 def test_what_this_machine_cannot_run_is_left_out_of_all_but_not_by_name(monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("shutil.which", lambda name: None)
-    kept, left_out = without_machine(find_variants(["all:float32", "coreml"]))
+    kept, left_out = runnable_variants(find_variants(["all:float32", "coreml"]))
     reasons = {str(variant): reason for variant, reason in left_out}
     assert set(reasons) == {"engine:float32", "tfjs:float32"}
     assert "Node" in reasons["tfjs:float32"]
     assert "tensorrt" in reasons["engine:float32"] or "no NVIDIA GPU" in reasons["engine:float32"]
     assert [v.named for v in kept if v.format.name == "coreml"] == [True]
     assert {"tflite", "onnx", "saved_model"} <= {variant.format.name for variant in kept}
-    _, left_out = without_machine(find_variants(["all:float16"]))
+    _, left_out = runnable_variants(find_variants(["all:float16"]))
     assert ("coreml:float16", "CoreML files run on a Mac only") in [(str(v), why) for v, why in left_out]
 
 
@@ -106,7 +105,11 @@ def test_keras_is_what_others_are_compared_with():
 
 
 def test_a_floor_names_the_file_and_its_figure():
-    rows = [row_of("a.tflite", 4, 0.3), row_of("b.pb", 4, 0.29996), Row("c.tflite", Path("c.tflite"))]
+    rows = [
+        row_of("a.tflite", 4, 0.3),
+        row_of("b.pb", 4, 0.29996),
+        BenchmarkRow("c.tflite", Path("c.tflite")),
+    ]
     rows[2].fail("does not load")
     assert failures(rows) == ["c.tflite: does not load"]
     assert failures(rows, 0.3) == [
@@ -123,11 +126,11 @@ def test_exports_that_fail_have_rows_or_are_left_out(monkeypatch):
         raise ValueError("the converter\n has no idea")
 
     monkeypatch.setattr(benchmark_files, "_write", write)
-    bench = Bench(np.zeros((8, 8, 3), np.uint8), (1,))
+    bench = FileBenchmark(np.zeros((8, 8, 3), np.uint8), (1,))
     requests = dict.fromkeys(
         ("float32", "float16"), ExportJob(None, None, ExportOptions(image_size=(64, 64)))
     )
-    monkeypatch.setattr(benchmark_files, "without_machine", lambda variants: (list(variants), []))
+    monkeypatch.setattr(benchmark_files, "runnable_variants", lambda variants: (list(variants), []))
     wanted = ["tfjs", "all:float16"]
     variants = [v for v in find_variants(wanted) if v.format.name in ("tfjs", "saved_model", "pb", "tflite")]
     left_out = add_exports(bench, requests.__getitem__, variants, "best", Path("nowhere"))
@@ -148,7 +151,7 @@ def test_slow_files_are_timed_less_often(monkeypatch):
 
     clock = [0.0]
     monkeypatch.setattr("tfyolo.benchmark.latency.perf_counter", lambda: clock[0])
-    total, inference = take_turn(Slow(), np.zeros((8, 8, 3), np.uint8), 10)
+    total, inference = time_round(Slow(), np.zeros((8, 8, 3), np.uint8), 10)
     assert total == pytest.approx([400, 400, 400])
     assert inference == [400, 400, 400]
 
@@ -167,7 +170,7 @@ def test_measured_precisions_are_exported_last_and_keep_their_places(monkeypatch
         return path
 
     monkeypatch.setattr(benchmark_files, "_write", write)
-    bench = Bench(np.zeros((8, 8, 3), np.uint8), (1,))
+    bench = FileBenchmark(np.zeros((8, 8, 3), np.uint8), (1,))
     variants = find_variants(["tflite:int8", "tflite", "pb:int8", "pb"])
     assert add_exports(bench, request, variants, "best", tmp_path) == []
     assert written == ["tflite:float32", "pb:float32", "tflite:int8", "pb:int8"]
@@ -177,11 +180,11 @@ def test_measured_precisions_are_exported_last_and_keep_their_places(monkeypatch
 
 
 def test_a_missing_library_leaves_out_what_nobody_named(monkeypatch):
-    def ask(self, what, path, **more):
+    def request(self, command, path, **more):
         raise MissingHereError("onnxruntime is not installed (fix: pip install 'tfyolo[onnx]')")
 
-    monkeypatch.setattr(Worker, "ask", ask)
-    with Bench(np.zeros((8, 8, 3), np.uint8), (1,)) as bench:
+    monkeypatch.setattr(Worker, "request", request)
+    with FileBenchmark(np.zeros((8, 8, 3), np.uint8), (1,)) as bench:
         bench.add("all.onnx", Path("all.onnx"), optional=True)
         bench.add("named.onnx", Path("named.onnx"))
         bench.time(1, 1)
@@ -196,19 +199,19 @@ def test_a_process_that_dies_costs_one_request():
             if "SIGKILL" in expected:
                 worker._process.kill()
             with pytest.raises(TfyoloError, match=expected):
-                worker.ask("time", path="nothing.tflite", image_size=None, image="", runs=1)
+                worker.request("time", path="nothing.tflite", image_size=None, image="", runs=1)
 
 
 def test_chart_names():
-    assert names([row_of("a", 1), row_of("b", 1, precision="int8")]) == ["tflite float32", "tflite int8"]
-    assert names([row_of("a", 1), row_of("b", 1)]) == ["a", "b"]
+    assert row_labels([row_of("a", 1), row_of("b", 1, precision="int8")]) == ["tflite float32", "tflite int8"]
+    assert row_labels([row_of("a", 1), row_of("b", 1)]) == ["a", "b"]
 
 
-@pytest.mark.parametrize("judged", [True, False], ids=["scatter", "bars"])
+@pytest.mark.parametrize("scored", [True, False], ids=["with mAP", "without"])
 @pytest.mark.parametrize("count", [1, 12, 25])
-def test_chart(tmp_path, count, judged):
-    rows = [row_of(f"file {i}", 5 + i, 0.3 + i / 1000 if judged else None) for i in range(count)]
-    rows.append(Row("broken", Path("broken"), error="does not load"))
+def test_chart(tmp_path, count, scored):
+    rows = [row_of(f"file {i}", 5 + i, 0.3 + i / 1000 if scored else None) for i in range(count)]
+    rows.append(BenchmarkRow("broken", Path("broken"), error="does not load"))
     image = cv2.imread(str(save_chart(rows, (1, 4), tmp_path / "a.png", "speed")))
     assert image.shape[1] == 1500
     orange = np.abs(image.astype(int) - (31, 122, 224)).max(-1) < 40  # BGR of TensorFlow Lite's marks
@@ -232,26 +235,6 @@ def test_texts_of_panels_stand_apart_and_inside():
 
 
 def test_nothing_to_draw(tmp_path):
-    assert save_chart([Row("a", Path("a"))], (1,), tmp_path / "a.png", "speed") is None
+    assert save_chart([BenchmarkRow("a", Path("a"))], (1,), tmp_path / "a.png", "speed") is None
     with pytest.raises(TfyoloError, match=r"end it in \.png"):
         check_chart(Path("chart.txt"))
-
-
-def test_labels_of_crowded_points_do_not_overlap():
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 6), dpi=150)
-    axes = figure.add_subplot()
-    random = np.random.default_rng(0)
-    x, y = np.repeat([1.0, 1.02, 3.0], 4) + random.normal(0, 0.01, 12), np.full(12, 0.343)
-    axes.set(xlim=(0, 4), ylim=(0.3, 0.4))
-    place_labels(figure, axes, x, y, [f"saved_model {i}" for i in range(12)], ["black"] * 12)
-    frame = axes.get_window_extent()
-    boxes = [text.get_window_extent() for text in axes.texts]
-    assert len(boxes) == 12
-    for one, other in itertools.combinations(boxes, 2):
-        assert not one.overlaps(other)
-    points = axes.transData.transform(np.column_stack([x, y]))
-    for box in boxes:
-        assert not any(box.contains(*point) for point in points)
-        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1

@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from tfyolo.benchmark import files as benchmark_files
-from tfyolo.benchmark.worker import Worker, WorkerCommands, answer_to, checked
+from tfyolo.benchmark.worker import Worker, WorkerCommands, checked, run_command
 from tfyolo.cli.main import main
 from tfyolo.data import synthetic as datasets
 from tfyolo.export.runtime.cpu import cores
@@ -21,10 +21,10 @@ class WorkerHere(Worker):
 
     def __init__(self, threads, progress):
         super().__init__(threads, progress)
-        self._deeds = WorkerCommands(threads, progress)
+        self._commands = WorkerCommands(threads, progress)
 
-    def ask(self, what, **arguments):
-        answer = answer_to(self._deeds, {"what": what, **arguments})
+    def request(self, command, **arguments):
+        answer = run_command(self._commands, {"command": command, **arguments})
         return checked(json.loads(json.dumps(answer)))
 
 

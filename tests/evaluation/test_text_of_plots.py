@@ -141,8 +141,9 @@ def test_noise(figures, tmp_path, model):
             layers.append(LayerNoise(f"model.{layer.index}.m.{part}.cv2.conv", 40.0 - layer.index, drop))
     save_noise_chart(layers, spec, tmp_path / "noise.png")
     assert_texts_fit(figures[0])
-    named = [text.get_text() for text in figures[0].axes[0].texts]
-    assert sorted(named) == [f"4.m.{part}.cv2.conv" for part in range(6)]
+    *numbers, names = [text.get_text() for text in figures[0].axes[0].texts]
+    assert numbers == ["1", "2", "3", "4", "5", "6"]
+    assert names.split("\n") == [f"{part + 1}  4.m.{part}.cv2.conv" for part in range(6)]
 
 
 def test_colors_are_those_of_the_page():

@@ -19,7 +19,7 @@ from tfyolo.inference.base_model import BaseModel
 from tfyolo.progress import Log, Progress, no_log, no_progress
 
 if TYPE_CHECKING:
-    from tfyolo.benchmark.rows import Row
+    from tfyolo.benchmark.rows import BenchmarkRow
 
 
 class TaskModel(ExportMixin, QuantizeMixin, ABC):
@@ -71,7 +71,7 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
         keep_float: Sequence[str] = (),
         progress: Progress = no_progress,
         log: Log = no_log,
-    ) -> list[Row]:
+    ) -> list[BenchmarkRow]:
         """Compare size, mAP and latency of this model and its exports, as `tfyolo benchmark` does.
 
         Args:

@@ -1,4 +1,4 @@
-"""Size, mAP and latency of model files, each measured in a process that knows its number of threads."""
+"""Size, mAP and latency of model files, measured in one process per number of threads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfyolo.benchmark.latency import Latency
-from tfyolo.benchmark.rows import Row
-from tfyolo.benchmark.variants import NEED_IMAGES, Variant, without_machine
+from tfyolo.benchmark.rows import BenchmarkRow
+from tfyolo.benchmark.variants import CALIBRATED_PRECISIONS, Variant, runnable_variants
 from tfyolo.benchmark.worker import MissingHereError, Worker
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.files import megabytes, scratch
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class BoxesOf:
-    """A file without suppression, which the process that measures mAP writes itself.
+class UnsuppressedExport:
+    """An export without NMS, which the process that measures mAP writes itself.
 
     Attributes:
         source: a `.keras` file.
@@ -39,25 +39,25 @@ class BoxesOf:
     precision: str
 
 
-class Bench:
-    """Measures files one at a time; as a context, it ends its processes.
+class FileBenchmark:
+    """Measures model files one at a time; a context manager that ends its processes.
 
-    A file that fails has a row with the reason, and the others go on. mAP is measured on one thread while
-    whoever adds files exports the next; load time and latency are measured when nothing else runs.
+    A file that fails gets a row with the reason, and the others are still measured. mAP is measured on one
+    thread while the caller exports the next file; load time and latency are measured when nothing else runs.
 
     Args:
         pixels: uint8 (height, width, 3) RGB image to detect on.
         threads: numbers of threads to measure with.
         data: dataset YAML, or a classifier's folder; mAP or top-1 is not measured without.
         split: of the dataset.
-        progress: is told how far it is.
+        progress: called as `progress(label, done, total)` after each step.
 
     Attributes:
         rows: one a file, in the order in which they were added.
         left_out: names of optional files that cannot run here, and why.
 
     Example:
-        >>> with Bench(pixels, threads=(1, 4)) as bench:  # doctest: +SKIP
+        >>> with FileBenchmark(pixels, threads=(1, 4)) as bench:  # doctest: +SKIP
         ...     for path in (Path("best.keras"), Path("best.tflite")):
         ...         bench.add(path.name, path)
         ...     bench.time(rounds=5, runs=10)
@@ -73,15 +73,15 @@ class Bench:
         split: str = "val",
         progress: Progress = no_progress,
     ) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[BenchmarkRow] = []
         self.left_out: list[tuple[str, str]] = []
         self.threads, self.data, self._split, self._progress = tuple(threads), data, split, progress
         self._sizes: dict[Path, tuple[int, int] | None] = {}
         self._optional: set[Path] = set()
-        self._judging: list[Future[None]] = []
+        self._accuracy_jobs: list[Future[None]] = []
         self._pixels, self._stack = pixels, ExitStack()
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> FileBenchmark:
         folder = self._stack.enter_context(scratch())
         self._image = str(folder / "image.npy")
         np.save(self._image, self._pixels)
@@ -105,25 +105,25 @@ class Bench:
         name: str,
         path: Path,
         image_size: tuple[int, int] | None = None,
-        boxes_of: BoxesOf | None = None,
+        unsuppressed: UnsuppressedExport | None = None,
         optional: bool = False,
-    ) -> Row:
+    ) -> BenchmarkRow:
         """Add a file, measure its size, and begin to measure its mAP.
 
         Args:
             name: of the row.
             path: of the file.
             image_size: input size in pixels; the file's own by default.
-            boxes_of: where all boxes are had from, if the file itself holds back some.
+            unsuppressed: where all boxes are had from, if the file itself holds back some.
             optional: leave it out where the library that runs it is not installed.
         """
-        row = Row(name, path, megabytes(path))
+        row = BenchmarkRow(name, path, megabytes(path))
         self.rows.append(row)
         self._sizes[path] = image_size
         if optional:
             self._optional.add(path)
         if self.data is not None:
-            self._judging.append(self._queue.submit(self._judge, row, boxes_of))
+            self._accuracy_jobs.append(self._queue.submit(self._measure_accuracy, row, unsuppressed))
         return row
 
     def time(self, rounds: int = 5, runs: int = 10) -> None:
@@ -135,46 +135,50 @@ class Bench:
             rounds: times that each file has its turn with each number of threads.
             runs: timed detections in a turn.
         """
-        for done, future in enumerate(self._judging):
-            self._progress("measuring mAP", done, len(self._judging))
+        for done, future in enumerate(self._accuracy_jobs):
+            self._progress("measuring mAP", done, len(self._accuracy_jobs))
             future.result()
         for done, row in enumerate(self.rows):
             self._progress("loading", done, len(self.rows))
-            if answer := self._ask(row, max(self.threads), "load", image=self._image):
+            if answer := self._request(row, max(self.threads), "load", image=self._image):
                 row.load_seconds = answer["load_seconds"]
         turns = [(turn, count, row) for turn in range(rounds) for count in self.threads for row in self.rows]
         for done, (_, count, row) in enumerate(turns):
-            self._take_turn(row, count, runs)
+            self._time_round(row, count, runs)
             self._progress("timing", done + 1, len(turns))
         gone = {name for name, _ in self.left_out}
         self.rows = [row for row in self.rows if row.name not in gone]
 
-    def _ask(self, row: Row, threads: int, what: str, **arguments: Any) -> dict[str, Any] | None:
-        """What a worker measures of a row's file; None where it has failed, now or before."""
+    def _request(
+        self, row: BenchmarkRow, threads: int, command: str, **arguments: Any
+    ) -> dict[str, Any] | None:
+        """Run a command on a row's file; return None if the file has failed, now or earlier."""
         if row.error:
             return None
         asked = {"path": str(row.path), "image_size": self._sizes[row.path], **arguments}
         try:
-            return self._workers[threads].ask(what, **asked)
+            return self._workers[threads].request(command, **asked)
         except TfyoloError as error:
             row.fail(error.message)
             if isinstance(error, MissingHereError) and row.path in self._optional:
                 self.left_out.append((row.name, error.message))
             return None
 
-    def _judge(self, row: Row, boxes_of: BoxesOf | None) -> None:
-        source = boxes_of and [str(boxes_of.source), boxes_of.format, boxes_of.precision]
-        if answer := self._ask(row, 1, "map", data=str(self.data), split=self._split, boxes_of=source):
+    def _measure_accuracy(self, row: BenchmarkRow, unsuppressed: UnsuppressedExport | None) -> None:
+        source = unsuppressed and [str(unsuppressed.source), unsuppressed.format, unsuppressed.precision]
+        if answer := self._request(
+            row, 1, "map", data=str(self.data), split=self._split, unsuppressed=source
+        ):
             for key, value in answer.items():
                 setattr(row, key, value)
 
-    def _take_turn(self, row: Row, count: int, runs: int) -> None:
-        answer = self._ask(row, count, "time", image=self._image, runs=runs)
+    def _time_round(self, row: BenchmarkRow, count: int, runs: int) -> None:
+        answer = self._request(row, count, "time", image=self._image, runs=runs)
         if answer is None:
             return
         row.format, row.precision = answer["format"], answer["precision"]
         before = row.latencies.get(count)
-        height, width = answer["input_hw"]
+        height, width = answer["image_size"]
         total, inference = np.array(answer["total_ms"]), np.array(answer["inference_ms"])
         if before:
             total = np.concatenate([before.total_ms, total])
@@ -183,7 +187,7 @@ class Bench:
 
 
 def add_exports(
-    bench: Bench,
+    bench: FileBenchmark,
     requests: Callable[[str], ExportJob],
     variants: Sequence[Variant],
     stem: str,
@@ -203,15 +207,15 @@ def add_exports(
         variants: what to write.
         stem: name of the files before suffix and precision.
         folder: where they stay until they are timed.
-        progress: is told how far it is.
+        progress: called as `progress(label, done, total)` after each step.
 
     Returns:
         Variants that were not asked for by name and are left out, with the reason.
     """
-    variants, left_out = without_machine(variants)
+    variants, left_out = runnable_variants(variants)
     sources: dict[int, Path] = {}
     first, places = len(bench.rows), []
-    order = sorted(range(len(variants)), key=lambda index: variants[index].precision in NEED_IMAGES)
+    order = sorted(range(len(variants)), key=lambda index: variants[index].precision in CALIBRATED_PRECISIONS)
     for done, index in enumerate(order):
         variant = variants[index]
         progress("exporting", done, len(variants))
@@ -231,10 +235,12 @@ def add_exports(
             reason = " ".join(str(error).split())[:300]
             bench.rows.append(_failed(name, variant, f"{type(error).__name__}: {reason}"))
         else:
-            boxes_of = None
+            unsuppressed = None
             if bench.data is not None and not _holds_all_boxes(own, variant):
-                boxes_of = BoxesOf(_saved(own, sources, folder), variant.format.name, variant.precision)
-            bench.add(path.name, path, own.image_size, boxes_of, optional=not variant.named)
+                unsuppressed = UnsuppressedExport(
+                    _saved(own, sources, folder), variant.format.name, variant.precision
+                )
+            bench.add(path.name, path, own.image_size, unsuppressed, optional=not variant.named)
         places.append(index)
     added = zip(places, bench.rows[first:], strict=True)
     bench.rows[first:] = [row for _, row in sorted(added, key=lambda pair: pair[0])]
@@ -270,7 +276,7 @@ def _write(request: ExportJob, variant: Variant, stem: Path) -> Path:
     raise caught[0]
 
 
-def _failed(name: str, variant: Variant, reason: str) -> Row:
-    row = Row(name + variant.format.suffix, Path(name), None, variant.format.name, variant.precision)
+def _failed(name: str, variant: Variant, reason: str) -> BenchmarkRow:
+    row = BenchmarkRow(name + variant.format.suffix, Path(name), None, variant.format.name, variant.precision)
     row.fail(f"cannot be exported: {reason}")
     return row

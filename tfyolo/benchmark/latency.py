@@ -13,12 +13,12 @@ from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.progress import Progress
 
-TURN_SECONDS = 1.0
-"""What a turn takes at most, but for the first `LEAST_RUNS`: slow files are timed less often."""
-LEAST_RUNS = 3
-WARM_UP = 2
-"""Runs at the start of a turn that are not counted: runtimes spin on their threads for a while, and would
-disturb the next one."""
+MAX_ROUND_SECONDS = 1.0
+"""A round ends after this time if `MIN_RUNS` are done: slow files are timed less often."""
+MIN_RUNS = 3
+WARM_UP_RUNS = 2
+"""Runs at the start of a round that are not counted: the threads of the previous runtime still spin and
+would slow them down."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Latency:
     Attributes:
         name: of the model file.
         runtime: class that runs it, or in words what runs it.
-        input_hw: in pixels.
+        image_size: in pixels.
         total_ms: of each run: letterbox, inference and suppression.
         inference_ms: of each run, inference alone (with suppression, where the graph holds it).
     """
 
     name: str
     runtime: str
-    input_hw: tuple[int, int]
+    image_size: tuple[int, int]
     total_ms: np.ndarray
     inference_ms: np.ndarray
 
@@ -46,7 +46,7 @@ class Latency:
 
     @property
     def p90_ms(self) -> float:
-        """What nine of ten runs stay below."""
+        """90th percentile of `total_ms`."""
         return float(np.percentile(self.total_ms, 90))
 
 
@@ -57,16 +57,19 @@ def benchmark(
     runs: int = 10,
     progress: Progress | None = None,
 ) -> list[Latency]:
-    """Time detectors in turn, round by round, so that a drifting machine hurts none more than another.
+    """Time detectors round by round, so that a change of the machine's speed affects all alike.
 
-    All run in this process; `Bench` (bench.py) measures files in processes of their own.
+    All run in this process; `FileBenchmark` measures files in child processes.
 
     Args:
-        detectors: name and detector.
-        image: what to detect on: pixels, or a file, which is read once.
-        rounds: times that each detector has its turn.
-        runs: timed detections in a turn, after `WARM_UP` that are not counted.
-        progress: is told how far it is.
+        detectors: pairs of name and detector.
+        image: uint8 (height, width, 3) RGB, or the path of an image.
+        rounds: number of rounds; each times every detector.
+        runs: timed detections per round, after `WARM_UP_RUNS` that are not counted.
+        progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        One `Latency` per detector.
     """
     from tfyolo.data.images.read import read_image
 
@@ -75,7 +78,7 @@ def benchmark(
     inference: list[list[float]] = [[] for _ in detectors]
     for turn in range(rounds):
         for index, (_, detector) in enumerate(detectors):
-            times, alone = take_turn(detector, pixels, runs)
+            times, alone = time_round(detector, pixels, runs)
             total[index] += times
             inference[index] += alone
             if progress:
@@ -86,15 +89,15 @@ def benchmark(
     ]
 
 
-def take_turn(
+def time_round(
     detector: DetectionPredictor | ClassificationPredictor, pixels: np.ndarray, runs: int
 ) -> tuple[list[float], list[float]]:
-    """Detect again and again.
+    """Time one detector for one round.
 
     Args:
-        detector: whose turn it is.
+        detector: detector or classifier.
         pixels: uint8 (height, width, 3) RGB.
-        runs: timed detections; fewer where they take longer than `TURN_SECONDS`.
+        runs: timed detections; fewer where they take longer than `MAX_ROUND_SECONDS`.
 
     Returns:
         Milliseconds of each run: `total_ms` and `inference_ms` of `Latency`.
@@ -102,12 +105,12 @@ def take_turn(
     total: list[float] = []
     inference: list[float] = []
     begin = perf_counter()
-    for run in range(runs + WARM_UP):
+    for run in range(runs + WARM_UP_RUNS):
         start = perf_counter()
-        if len(total) >= LEAST_RUNS and start - begin > TURN_SECONDS:
+        if len(total) >= MIN_RUNS and start - begin > MAX_ROUND_SECONDS:
             break
         speed_ms = detect_once(detector, pixels)
-        if run >= WARM_UP:
+        if run >= WARM_UP_RUNS:
             total.append(1e3 * (perf_counter() - start))
             inference.append(speed_ms["inference"])
     return total, inference
@@ -116,8 +119,8 @@ def take_turn(
 def detect_once(
     detector: DetectionPredictor | ClassificationPredictor, pixels: np.ndarray
 ) -> Mapping[str, float]:
-    """Run on one image, uint8 (height, width, 3) RGB; milliseconds of the steps."""
+    """Run on one image, uint8 (height, width, 3) RGB; return the milliseconds of each step."""
     if isinstance(detector, ClassificationPredictor):
         return detector(pixels)[0].speed_ms
-    # The whole square: rectangular inference would compute less than exported files do.
+    # rect=False: exported files run on the square input, too.
     return detector(pixels, rect=False)[0].speed_ms

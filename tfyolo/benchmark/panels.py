@@ -1,4 +1,4 @@
-"""A chart of many files: latency, score and size side by side, one line a file."""
+"""Panels of a benchmark chart: latency, score and size side by side, one line per file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.benchmark.rows import Row, ranking_metric, reference
+from tfyolo.benchmark.rows import BenchmarkRow, ranking_metric, reference
 
 TEXT = "#26323d"
 GRID = "#e3e7eb"
@@ -18,40 +18,42 @@ LINE_INCHES = 0.27
 
 def draw_panels(
     figure: Any,
-    rows: Sequence[Row],
+    rows: Sequence[BenchmarkRow],
     texts: Sequence[str],
     colors: Sequence[str],
     threads: Sequence[int],
     title: str,
 ) -> None:
-    """Draw three panels that share their lines; files of one format stand on one band.
+    """Draw panels of latency, score and size; rows of one format share a background band.
 
     Args:
-        figure: empty, `1.3 + LINE_INCHES * len(rows)` inches high.
-        rows: with latencies and scores.
-        texts: what rows are called.
-        colors: of each row.
-        threads: numbers of threads; the fewest are hollow marks, the most are filled.
-        title: of the chart.
+        figure: empty matplotlib figure, `1.3 + LINE_INCHES * len(rows)` inches high.
+        rows: rows with latencies; the score panel is left out if one of them has no score.
+        texts: label of each row.
+        colors: color of each row.
+        threads: numbers of CPU threads; the smallest is drawn as hollow markers, the largest as filled ones.
+        title: title of the chart.
     """
-    grid = figure.add_gridspec(1, 3, width_ratios=(2.3, 1.5, 0.8))
+    scored = all(row.score is not None for row in rows)
+    grid = figure.add_gridspec(1, 3 if scored else 2, width_ratios=(2.3, 1.5, 0.8) if scored else (3, 1))
     latency = figure.add_subplot(grid[0])
-    score, size = (figure.add_subplot(grid[i], sharey=latency) for i in (1, 2))
-    for axes in (latency, score, size):
+    others = [figure.add_subplot(grid[i], sharey=latency) for i in range(1, 3 if scored else 2)]
+    for axes in (latency, *others):
         _prepare(axes, rows)
     _draw_latency(latency, rows, colors, threads)
-    _draw_scores(score, rows, colors)
-    _draw_sizes(size, rows, colors)
+    if scored:
+        _draw_scores(others[0], rows, colors)
+    _draw_sizes(others[-1], rows, colors)
     latency.set_yticks(range(len(rows)), texts, fontsize=9)
     for label, color in zip(latency.get_yticklabels(), colors, strict=True):
         label.set_color(color)
-    for axes in (score, size):
+    for axes in others:
         axes.tick_params(labelleft=False)
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, fontweight="bold", color=TEXT)
 
 
-def _prepare(axes: Any, rows: Sequence[Row]) -> None:
-    """Bands behind formats, and a frame that stays out of the way."""
+def _prepare(axes: Any, rows: Sequence[BenchmarkRow]) -> None:
+    """Draw the background bands of formats, the grid and the axis frame."""
     start = 0
     for number, (_, group) in enumerate(groupby(rows, key=lambda row: row.format)):
         count = len(list(group))
@@ -67,8 +69,10 @@ def _prepare(axes: Any, rows: Sequence[Row]) -> None:
     axes.set_axisbelow(True)
 
 
-def _draw_latency(axes: Any, rows: Sequence[Row], colors: Sequence[str], threads: Sequence[int]) -> None:
-    """Medians on a logarithmic axis, the fewest threads hollow, the most filled."""
+def _draw_latency(
+    axes: Any, rows: Sequence[BenchmarkRow], colors: Sequence[str], threads: Sequence[int]
+) -> None:
+    """Draw median latencies on a logarithmic axis: hollow markers for the fewest threads, else filled."""
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
@@ -77,7 +81,7 @@ def _draw_latency(axes: Any, rows: Sequence[Row], colors: Sequence[str], threads
     axes.set_xscale("log")
     low, high = np.log(values.min()), np.log(values.max())
     margin = 0.06 * max(high - low, 0.5)
-    axes.set_xlim(*np.exp([low - margin, high + 7 * margin]))  # room for the figures on the right
+    axes.set_xlim(*np.exp([low - margin, high + 7 * margin]))  # space for the values on the right
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -92,7 +96,7 @@ def _draw_latency(axes: Any, rows: Sequence[Row], colors: Sequence[str], threads
             color=TEXT,
         )  # fmt: skip
     over = ["1 thread" if count == 1 else f"{count} threads" for count in (few, many)]
-    axes.set_xlabel("milliseconds an image, median (logarithmic)", fontsize=9)
+    axes.set_xlabel("milliseconds per image, median (logarithmic)", fontsize=9)
     if few == many:
         axes.set_title(over[0], loc="left", fontsize=9, color=TEXT)
         return
@@ -106,12 +110,12 @@ def _draw_latency(axes: Any, rows: Sequence[Row], colors: Sequence[str], threads
     )  # fmt: skip
 
 
-def _draw_scores(axes: Any, rows: Sequence[Row], colors: Sequence[str]) -> None:
-    """Scores, with the reference's as a line."""
+def _draw_scores(axes: Any, rows: Sequence[BenchmarkRow], colors: Sequence[str]) -> None:
+    """Draw scores, and the score of the reference row as a vertical line."""
     first = reference(rows)
     values = np.array([row.score for row in rows], float)
     base = float(first.score if first.score is not None else values[0])
-    # Differences of a thousandth are noise, and should look like it.
+    # A minimum range, because differences of a thousandth are noise.
     half = max(0.006, 1.15 * float(np.abs(values - base).max()))
     axes.axvline(base, color=TEXT, linewidth=0.8, alpha=0.6, zorder=1)
     for place, (value, color) in enumerate(zip(values, colors, strict=True)):
@@ -122,12 +126,13 @@ def _draw_scores(axes: Any, rows: Sequence[Row], colors: Sequence[str]) -> None:
             f"{value:.4f}", right, (8, 0), textcoords="offset points", va="center", fontsize=8, color=TEXT
         )
     highest = max(0.0, float((values - base).max()))
-    axes.set_xlim(base - half, base + highest + 0.8 * half)  # figures stand on the right
+    axes.set_xlim(base - half, base + highest + 0.8 * half)  # values are written on the right
     axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel(ranking_metric(rows), fontsize=9)
 
 
-def _draw_sizes(axes: Any, rows: Sequence[Row], colors: Sequence[str]) -> None:
+def _draw_sizes(axes: Any, rows: Sequence[BenchmarkRow], colors: Sequence[str]) -> None:
+    """Draw file sizes as bars."""
     values = [row.megabytes or 0.0 for row in rows]
     axes.barh(range(len(rows)), values, 0.5, color=colors, alpha=0.75, zorder=2)
     for place, value in enumerate(values):

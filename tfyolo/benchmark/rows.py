@@ -16,7 +16,7 @@ from tfyolo.files import atomic
 
 
 @dataclass
-class Row:
+class BenchmarkRow:
     """What was measured of one file.
 
     Attributes:
@@ -59,13 +59,13 @@ class Row:
         """Median latency in milliseconds with the smallest number of threads; None if it was not timed."""
         return self.latencies[min(self.latencies)].median_ms if self.latencies else None
 
-    def difference(self, first: Row) -> float | None:
+    def difference(self, first: BenchmarkRow) -> float | None:
         """Score over that of `first`."""
         if self.score is None or first.score is None:
             return None
         return self.score - first.score
 
-    def ratio(self, first: Row, threads: int) -> float | None:
+    def ratio(self, first: BenchmarkRow, threads: int) -> float | None:
         """How many times as fast as `first`, by medians."""
         if threads not in self.latencies or threads not in first.latencies:
             return None
@@ -77,35 +77,35 @@ class Row:
         self.map50 = self.map50_95 = self.top1 = self.top5 = None
 
 
-def reference(rows: Sequence[Row]) -> Row:
+def reference(rows: Sequence[BenchmarkRow]) -> BenchmarkRow:
     """What the others are compared with: the first that Keras runs, or else the first."""
     return next((row for row in rows if row.format == "keras" and not row.error), rows[0])
 
 
-def ranking_metric(rows: Sequence[Row]) -> str:
-    """What `Row.score` is called."""
+def ranking_metric(rows: Sequence[BenchmarkRow]) -> str:
+    """What `BenchmarkRow.score` is called."""
     return "top-1" if any(row.top1 is not None for row in rows) else "mAP50-95"
 
 
-def failures(rows: Sequence[Row], floor: float | None = None) -> list[str]:
+def failures(rows: Sequence[BenchmarkRow], floor: float | None = None) -> list[str]:
     """Sentences on files that could not be measured, or score less than `floor`.
 
     Args:
         rows: of a benchmark.
         floor: lowest mAP50-95 (or top-1) that will do.
     """
-    said = []
+    messages = []
     for row in rows:
         if row.error:
-            said.append(f"{row.name}: {row.error}")
+            messages.append(f"{row.name}: {row.error}")
         elif floor is not None and row.score is not None and row.score < floor:
-            said.append(
+            messages.append(
                 f"{row.name}: {ranking_metric([row])} is {row.score:.5g}, below the floor of {floor:g}"
             )
-    return said
+    return messages
 
 
-def to_dicts(rows: Sequence[Row], threads: Sequence[int]) -> list[dict[str, Any]]:
+def to_dicts(rows: Sequence[BenchmarkRow], threads: Sequence[int]) -> list[dict[str, Any]]:
     """Plain values, with the same keys in every row; None where there is no figure."""
     plain: list[dict[str, Any]] = []
     first = reference(rows) if rows else None
@@ -117,7 +117,7 @@ def to_dicts(rows: Sequence[Row], threads: Sequence[int]) -> list[dict[str, Any]
             "format": row.format,
             "precision": row.precision,
             "runs_in": any_latency.runtime if any_latency else None,
-            "input": "x".join(map(str, any_latency.input_hw)) if any_latency else None,
+            "input": "x".join(map(str, any_latency.image_size)) if any_latency else None,
             "megabytes": _rounded(row.megabytes, 3),
             "load_seconds": _rounded(row.load_seconds, 3),
             **_scores(row, ranking_metric(rows)),
@@ -134,13 +134,13 @@ def to_dicts(rows: Sequence[Row], threads: Sequence[int]) -> list[dict[str, Any]
     return plain
 
 
-def _scores(row: Row, kind: str) -> dict[str, Any]:
+def _scores(row: BenchmarkRow, kind: str) -> dict[str, Any]:
     if kind == "top-1":
         return {"top1": _rounded(row.top1, 5), "top5": _rounded(row.top5, 5)}
     return {"map50_95": _rounded(row.map50_95, 5), "map50": _rounded(row.map50, 5)}
 
 
-def save_csv(rows: Sequence[Row], threads: Sequence[int], path: Path) -> Path:
+def save_csv(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:
     """Write the figures as CSV with a line of headings; a figure that is not there is empty."""
     plain = to_dicts(rows, threads)
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
@@ -150,7 +150,7 @@ def save_csv(rows: Sequence[Row], threads: Sequence[int], path: Path) -> Path:
     return path
 
 
-def save_json(rows: Sequence[Row], threads: Sequence[int], path: Path) -> Path:
+def save_json(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:
     """Write the figures as a JSON list of objects."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(to_dicts(rows, threads), indent=1) + "\n", "utf-8")

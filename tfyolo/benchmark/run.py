@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tfyolo.benchmark.files import Bench, add_exports
-from tfyolo.benchmark.rows import Row
-from tfyolo.benchmark.variants import find_variants, without_images
+from tfyolo.benchmark.files import FileBenchmark, add_exports
+from tfyolo.benchmark.rows import BenchmarkRow
+from tfyolo.benchmark.variants import calibratable_variants, find_variants
 from tfyolo.data.classification.folders import FolderDataset, read_folders, scan_folders
 from tfyolo.data.detection.scan import Dataset, read_dataset, scan_split
 from tfyolo.data.images.read import read_image, read_sample_image
@@ -76,7 +76,7 @@ class BenchmarkResult:
         has_exports: some rows are exports of the first model.
     """
 
-    rows: list[Row]
+    rows: list[BenchmarkRow]
     threads: tuple[int, ...]
     notes: tuple[str, ...]
     has_scores: bool
@@ -121,7 +121,7 @@ def run_benchmark(
     notes: list[str] = []
     with scratch() as folder:
         pixels = _timed_image(options, dataset, progress)
-        with Bench(pixels, threads, options.data, options.split, progress) as bench:
+        with FileBenchmark(pixels, threads, options.data, options.split, progress) as bench:
             for name, path in zip(_row_names(paths), paths, strict=True):
                 bench.add(name, path, options.image_size)
             if variants:
@@ -132,7 +132,7 @@ def run_benchmark(
                 if jobs.quantized:
                     reason = f"{paths[0]} is quantized already, with ranges of its own"
                     refuse_given(options.given, (), reason)
-                variants, uncalibrated = without_images(variants, dataset is not None, jobs.quantized)
+                variants, uncalibrated = calibratable_variants(variants, dataset is not None, jobs.quantized)
                 left_out = [(variant, "its ranges are measured on --data") for variant in uncalibrated]
                 left_out += add_exports(bench, jobs, variants, paths[0].stem, folder, progress)
                 notes += [f"left out: {variant}, because {reason}" for variant, reason in left_out]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.export.registry import PRECISIONS, Format, exportable, find_format
 
-NEED_IMAGES = ("int8", "int16x8")
+CALIBRATED_PRECISIONS = ("int8", "int16x8")
 """Precisions whose ranges are measured."""
 
 
@@ -84,7 +84,7 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
     return list(found.values())
 
 
-def without_images(
+def calibratable_variants(
     variants: Sequence[Variant], data: bool, quantized: bool
 ) -> tuple[list[Variant], list[Variant]]:
     """Which variants can be written, and which are left out for want of images.
@@ -100,7 +100,9 @@ def without_images(
     left_out = [
         variant
         for variant in variants
-        if not data and variant.precision in NEED_IMAGES and not (quantized and variant.precision == "int8")
+        if not data
+        and variant.precision in CALIBRATED_PRECISIONS
+        and not (quantized and variant.precision == "int8")
     ]
     for variant in left_out:
         if variant.named:
@@ -112,7 +114,7 @@ def without_images(
     return [variant for variant in variants if variant not in left_out], left_out
 
 
-def without_machine(variants: Sequence[Variant]) -> tuple[list[Variant], list[tuple[Variant, str]]]:
+def runnable_variants(variants: Sequence[Variant]) -> tuple[list[Variant], list[tuple[Variant, str]]]:
     """Which variants can run here, and which are left out for want of more than Python's packages.
 
     Only those that `all` asks for are left out: what is asked for by its name fails with its own words.

@@ -1,7 +1,7 @@
-"""A process that measures model files: both ends of its pipe.
+"""A child process that measures model files, and the class that sends it commands.
 
-TensorFlow takes its number of threads once a process, so each number of threads has a process of its own. A
-file that brings its process down costs that file's row and no other: the next request starts a new process.
+TensorFlow accepts its number of threads once per process, so each number of threads needs its own process. A
+file that crashes the process fails only its own row: the next command starts a new process.
 
 Requests and answers are lines of JSON on stdin and stdout.
 """
@@ -30,15 +30,16 @@ class MissingHereError(TfyoloError):
 
 
 class Worker:
-    """The asking end. As a context, it ends the process.
+    """Starts the child process and sends it commands; a context manager that ends the process.
 
     Args:
-        threads: of the CPU.
-        progress: is told how far a measurement is.
+        threads: number of CPU threads.
+        progress: called as `progress(label, done, total)` during a measurement.
 
     Example:
         >>> with Worker(threads=1) as worker:  # doctest: +SKIP
-        ...     worker.ask("time", path="a.tflite", image_size=None, image="image.npy", runs=10)["total_ms"]
+        ...     arguments = {"path": "a.tflite", "image_size": None, "image": "image.npy", "runs": 10}
+        ...     worker.request("time", **arguments)["total_ms"]
     """
 
     def __init__(self, threads: int, progress: Progress = no_progress) -> None:
@@ -53,28 +54,31 @@ class Worker:
         self.end()
         self._log.close()
 
-    def ask(self, what: str, **arguments: Any) -> dict[str, Any]:
-        """Have something done in the process, which is started if need be.
+    def request(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Run a command in the child process, which is started if it is not running.
 
         Args:
-            what: a method of `WorkerCommands`.
-            **arguments: of that method.
+            command: name of a method of `WorkerCommands`.
+            **arguments: arguments of that method; JSON values.
+
+        Returns:
+            The return value of the method.
 
         Raises:
             MissingHereError: a library is not installed.
-            TfyoloError: it fails, or the process dies of it.
+            TfyoloError: the command fails, or the process ends.
         """
         process = self._process or self._start()
         assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - pipes, for mypy
         answer = None
         with contextlib.suppress(OSError):  # it died before it read the request
-            process.stdin.write(json.dumps({"what": what, **arguments}) + "\n")
+            process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
             process.stdin.flush()
             while (line := process.stdout.readline()) and "progress" in (answer := json.loads(line)):
                 self._progress(*answer["progress"])
             answer = answer if line else None
         if answer is None:
-            reason = self._why(process.wait())
+            reason = self._exit_reason(process.wait())
             self.end()
             raise TfyoloError(f"the process that ran it {reason}")
         return checked(answer)
@@ -103,7 +107,7 @@ class Worker:
                     if pipe is not None:
                         pipe.close()
 
-    def _why(self, code: int) -> str:
+    def _exit_reason(self, code: int) -> str:
         if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         self._log.seek(0)
@@ -113,7 +117,7 @@ class Worker:
 
 
 def checked(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer of `answer_to` itself.
+    """The answer of `run_command` itself.
 
     Raises:
         MissingHereError: it reports a library that is not installed.
@@ -125,54 +129,54 @@ def checked(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 class WorkerCommands:
-    """What the process can be asked for.
+    """Commands of the child process; each method is one.
 
     Args:
-        threads: of the CPU.
-        log: is told how far it is.
+        threads: number of CPU threads.
+        log: called as `log(label, done, total)` after each step.
     """
 
     def __init__(self, threads: int, log: Progress) -> None:
         self._threads, self._log = threads, log
-        self._kept: dict[str, Any] = {}
-        self._seen: set[str] = set()
-        self._exact: dict[str, Any] = {}
+        self._loaded: dict[str, Any] = {}
+        self._known_runtimes: set[str] = set()
+        self._float_exports: dict[str, Any] = {}
 
     def load(self, path: str, image_size: list[int] | None, image: str) -> dict[str, Any]:
-        """Load a file, which stays loaded, and say how long it takes until it has found its first boxes.
+        """Load a model file, keep it loaded, and measure the time from opening it to its first result.
 
-        Libraries are no part of it: the first file of a runtime is loaded twice.
+        The import of libraries is not measured: the first file of each runtime is loaded twice.
         """
         import numpy as np
 
         from tfyolo.benchmark.latency import detect_once
 
-        self._exact.clear()  # what mAP needed
+        self._float_exports.clear()  # what mAP needed
         pixels = np.load(image)
-        if runtime_of(path) not in self._seen:
+        if runtime_class(path) not in self._known_runtimes:
             detect_once(self._load(path, image_size), pixels)
         start = perf_counter()
         detector = self._load(path, image_size)
         detect_once(detector, pixels)
         seconds = perf_counter() - start
-        self._kept[path] = detector
+        self._loaded[path] = detector
         return {"load_seconds": seconds}
 
     def time(self, path: str, image_size: list[int] | None, image: str, runs: int) -> dict[str, Any]:
-        """A turn of a file, which stays loaded for its next one."""
+        """Measure one round of latencies of a model file, and keep it loaded for the next round."""
         import numpy as np
 
-        from tfyolo.benchmark.latency import take_turn
+        from tfyolo.benchmark.latency import time_round
 
-        if path not in self._kept:
-            self._kept[path] = self._load(path, image_size)
-        detector = self._kept[path]
-        total, inference = take_turn(detector, np.load(image), runs)
+        if path not in self._loaded:
+            self._loaded[path] = self._load(path, image_size)
+        detector = self._loaded[path]
+        total, inference = time_round(detector, np.load(image), runs)
         return {
             "total_ms": total,
             "inference_ms": inference,
-            "runtime": runs_in(detector.runtime),
-            "input_hw": detector.image_size,
+            "runtime": runtime_label(detector.runtime),
+            "image_size": detector.image_size,
             "format": detector.contract.export.get("format", "keras"),
             "precision": detector.contract.export.get("precision", "float32"),
         }
@@ -183,20 +187,20 @@ class WorkerCommands:
         image_size: list[int] | None,
         data: str,
         split: str,
-        boxes_of: tuple[str, str, str] | None = None,
+        unsuppressed: tuple[str, str, str] | None = None,
     ) -> dict[str, Any]:
-        """Mean average precision of a file, by YOLOv5's protocol on square input; top-1 of a classifier.
+        """Measure mAP of a detector by YOLOv5's protocol on square input, or top-1 of a classifier.
 
-        With `boxes_of`, a `.keras` file, a format and a precision, it is that of a file exported here.
+        With `unsuppressed` (a `.keras` file, a format, a precision) the file is exported here without NMS.
         """
         from tfyolo.evaluation.detection_metrics import ValOptions
         from tfyolo.evaluation.validator import validate
         from tfyolo.inference.classification import ClassificationPredictor
         from tfyolo.inference.nms import NmsOptions
 
-        if boxes_of and image_size:
+        if unsuppressed and image_size:
             with scratch() as folder:
-                written = self._write_all_boxes(*boxes_of, (image_size[0], image_size[1]), folder)
+                written = self._write_all_boxes(*unsuppressed, (image_size[0], image_size[1]), folder)
                 return self.map(str(written), image_size, data, split)
         detector = self._load(path, image_size)
         if isinstance(detector, ClassificationPredictor):
@@ -206,7 +210,7 @@ class WorkerCommands:
                 detector, data, ClassifierValOptions(split, plots=False), progress=self._log
             )
             return {"top1": found.top1, "top5": found.top5, "limits": ""}
-        # Exported files see the whole square, so that Keras has to, too.
+        # Exported files run on the square input, so Keras has to as well.
         options = ValOptions(split=split, rect=False, plots=False)
         metrics = validate(detector, data, options, progress=self._log)
         limits = detector.limits(NmsOptions(options.confidence, options.iou))
@@ -215,27 +219,27 @@ class WorkerCommands:
     def _write_all_boxes(
         self, source: str, format_name: str, precision: str, image_size: tuple[int, int], folder: Path
     ) -> Path:
-        """An export whose boxes nothing suppresses but validation itself."""
+        """Export a file without NMS, so that validation applies its own; return its path."""
         from tfyolo.export.job import ExportJob, export_model
         from tfyolo.export.keras.runtime import limit_threads
         from tfyolo.export.options import ExportOptions
         from tfyolo.weights import load_model
 
-        if source not in self._exact:
+        if source not in self._float_exports:
             limit_threads(self._threads)
-            self._exact[source] = ExportJob(*load_model(source), ExportOptions(image_size=image_size))
-        request = self._exact[source].with_options(precision=precision, nms="none")
+            self._float_exports[source] = ExportJob(*load_model(source), ExportOptions(image_size=image_size))
+        request = self._float_exports[source].with_options(precision=precision, nms="none")
         return export_model(request, [format_name], folder / "all_boxes")[format_name]
 
     def _load(self, path: str, image_size: list[int] | None) -> Any:
         from tfyolo.inference.load import load_predictor
 
         loaded = load_predictor(path, (image_size[0], image_size[1]) if image_size else None, self._threads)
-        self._seen.add(runtime_of(path))
+        self._known_runtimes.add(runtime_class(path))
         return loaded
 
 
-_KINDS = {
+_RUNTIME_LABELS = {
     "LiteRt": "LiteRT",
     "Keras": "Keras",
     "SavedModel": "TensorFlow",
@@ -248,21 +252,21 @@ _KINDS = {
 }
 
 
-def runtime_of(path: str) -> str:
-    """Which class runs a file."""
+def runtime_class(path: str) -> str:
+    """Return the dotted path of the runtime class of a file."""
     from tfyolo.export.registry import format_of
 
     return format_of(Path(path)).runtime
 
 
-def runs_in(runtime: Any) -> str:
-    """What computes, in words for a table."""
+def runtime_label(runtime: Any) -> str:
+    """Return the name of the library that runs the model, for a table."""
     name = type(runtime).__name__.removesuffix("Runtime")
     if name == "Tfjs":
         return f"Node ({runtime.backend})"
     if name == "EdgeTpu":
         return "Edge TPU" if runtime.compiled else "LiteRT"
-    kind = _KINDS.get(name, name)
+    kind = _RUNTIME_LABELS.get(name, name)
     if kind in ("Keras", "TensorFlow"):
         import tensorflow as tf
 
@@ -270,19 +274,19 @@ def runs_in(runtime: Any) -> str:
     return kind
 
 
-def answer_to(deeds: WorkerCommands, request: dict[str, Any]) -> dict[str, Any]:
-    """Run one request; errors become an answer.
+def run_command(commands: WorkerCommands, request: dict[str, Any]) -> dict[str, Any]:
+    """Run one command; return errors as an answer.
 
     Args:
-        deeds: whose method is called.
-        request: `what`, the method's name, and its arguments.
+        commands: whose method is called.
+        request: `command`, the name of the method, and its arguments.
 
     Returns:
         What the method returns, or `error` and `missing` (whether a library is not installed).
     """
     arguments = dict(request)
     try:
-        answer: dict[str, Any] = getattr(deeds, arguments.pop("what"))(**arguments)
+        answer: dict[str, Any] = getattr(commands, arguments.pop("command"))(**arguments)
     except TfyoloError as error:
         message = error.message + (f" (fix: {error.fix})" if error.fix else "")
         return {"error": message, "missing": isinstance(error, MissingExtraError)}
@@ -293,18 +297,18 @@ def answer_to(deeds: WorkerCommands, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def serve(requests: TextIO, answers: TextIO, threads: int) -> None:
-    """Answer requests until there are no more."""
+    """Read commands, one JSON object per line, and write the answers until the input ends."""
 
     def say(answer: dict[str, Any]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
-    deeds = WorkerCommands(threads, lambda *told: say({"progress": told}))
+    commands = WorkerCommands(threads, lambda *told: say({"progress": told}))
     for line in requests:
-        say(answer_to(deeds, json.loads(line)))
+        say(run_command(commands, json.loads(line)))
 
 
 def main() -> None:
-    """The answering end."""
+    """Entry point of the child process."""
     import cv2
 
     parser = argparse.ArgumentParser()

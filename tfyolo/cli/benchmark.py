@@ -12,7 +12,7 @@ from tfyolo.cli import arguments as options
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
-    from tfyolo.benchmark.rows import Row
+    from tfyolo.benchmark.rows import BenchmarkRow
     from tfyolo.benchmark.run import BenchmarkResult
 
 EXAMPLES = (
@@ -160,7 +160,7 @@ def _print(result: BenchmarkResult) -> None:
     from tfyolo.text import printable
 
     rows, notes = result.rows, list(result.notes)
-    sizes = sorted({latency.input_hw for row in rows for latency in row.latencies.values()})
+    sizes = sorted({latency.image_size for row in rows for latency in row.latencies.values()})
     inputs = ", ".join("x".join(map(str, size)) for size in sizes)
     stages = "image to class" if ranking_metric(rows) == "top-1" else "letterbox to boxes"
     table = Table(
@@ -195,7 +195,7 @@ def _print(result: BenchmarkResult) -> None:
         out.print(note, markup=False, soft_wrap=True)
 
 
-def _cells(row: Row, first: Row, result: BenchmarkResult) -> list[str]:
+def _cells(row: BenchmarkRow, first: BenchmarkRow, result: BenchmarkResult) -> list[str]:
     """Values of a row as text, empty where one was not measured."""
 
     def text(value: float | None, form: str) -> str:

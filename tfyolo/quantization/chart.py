@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from tfyolo.evaluation.plot_labels import place_labels
 from tfyolo.evaluation.plot_style import GRID, INK, MUTED, new_figure, save_figure, title
 from tfyolo.inference.palette import PALETTE
 from tfyolo.models.spec import ModelSpec
@@ -50,11 +47,14 @@ def save_noise_chart(layers: Sequence[LayerNoise], spec: ModelSpec, path: Path) 
         handletextpad=0.1,
     )  # fmt: skip
     worst = sorted(range(len(layers)), key=lambda i: -layers[i].drop_db)[:_NAMED]
-    place_labels(
-        figure, axes, np.array(worst, float), np.array([values[i] for i in worst]),
-        [layers[i].name.removeprefix("model.") for i in worst], [INK] * len(worst),
-        np.array([(i, value) for i, value in enumerate(values) if i not in worst]).reshape(-1, 2),
-    )  # fmt: skip
+    # Neighboring points would cover each other's names, so points are numbered and named at the right.
+    for number, i in enumerate(worst, 1):
+        axes.annotate(
+            str(number), (i, values[i]), (0, -6), textcoords="offset points", ha="center", va="top",
+            fontsize=9, color=INK,
+        )  # fmt: skip
+    names = [f"{number}  {layers[i].name.removeprefix('model.')}" for number, i in enumerate(worst, 1)]
+    axes.text(1.01, 1.0, "\n".join(names), transform=axes.transAxes, va="top", fontsize=9, color=INK)
     return save_figure(figure, path)
 
 
