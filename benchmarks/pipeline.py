@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from rich.console import Console
 from rich.table import Table
 
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
 
@@ -61,7 +61,7 @@ def main() -> int:
             table.add_column(heading, justify="left" if heading == "variant" else "right")
         for name, (settings, kind) in VARIANTS.items():
             choice = PipelineOptions(image_size=options.img, batch=options.batch, **kind)  # type: ignore[arg-type]
-            stream = iter(Pipeline(samples, Augmentation(**settings), choice).stream())
+            stream = iter(Pipeline(samples, AugmentationOptions(**settings), choice).stream())
             for _ in range(WARMUP):
                 next(stream)
             start = time.perf_counter()
@@ -78,7 +78,7 @@ def main() -> int:
 def _memory_mib(samples: object, options: argparse.Namespace) -> dict[int, float]:
     """Resident memory while the default variant runs."""
     choice = PipelineOptions(image_size=options.img, batch=options.batch)
-    stream = iter(Pipeline(samples, Augmentation(), choice).stream())  # type: ignore[arg-type]
+    stream = iter(Pipeline(samples, AugmentationOptions(), choice).stream())  # type: ignore[arg-type]
     seen = {}
     for step in range(1, options.memory_steps + 1):
         next(stream)

@@ -111,7 +111,7 @@ def _prepare(root: Path) -> None:
     import tfyolo.training.train
     from tfyolo.data import synthetic as datasets
 
-    datasets.shapes(root / "data", train=16, val=8, image_size=64)
+    datasets.create_shapes_dataset(root / "data", train=16, val=8, image_size=64)
     words = ("export", "--weights", str(root / "model.keras"), "--include", "pt", "--img", "64")
     names = ("circle", "rectangle", "triangle")
     prepare = lambda: tfyolo.create(TINY, names=names).save(root / "model.keras") and None  # noqa: E731

@@ -50,7 +50,7 @@ def cells():
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    return datasets.shapes(tmp_path_factory.mktemp("shapes"), train=16, val=4, image_size=64)
+    return datasets.create_shapes_dataset(tmp_path_factory.mktemp("shapes"), train=16, val=4, image_size=64)
 
 
 @pytest.fixture(scope="module")

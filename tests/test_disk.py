@@ -203,9 +203,9 @@ def test_every_writer_names_its_file(tmp_path, monkeypatch, name):
 def test_data_sets(tmp_path, monkeypatch, to):
     from tfyolo.data.detection.scan import read_dataset, scan_split
     from tfyolo.data.formats.convert import convert_dataset
-    from tfyolo.data.synthetic import shapes
+    from tfyolo.data.synthetic import create_shapes_dataset
 
-    dataset = read_dataset(shapes(tmp_path / "data", train=2, val=1, image_size=64))
+    dataset = read_dataset(create_shapes_dataset(tmp_path / "data", train=2, val=1, image_size=64))
     for split in ("train", "val"):
         scan_split(dataset, split)  # whose cache is written beside the labels
     with no_room_for_outputs(monkeypatch), pytest.raises(TfyoloError) as raised:
@@ -217,9 +217,9 @@ def test_data_sets(tmp_path, monkeypatch, to):
 def test_crops(tmp_path, monkeypatch):
     from tfyolo.data.classification.crops import crop_dataset
     from tfyolo.data.detection.scan import read_dataset, scan_split
-    from tfyolo.data.synthetic import shapes
+    from tfyolo.data.synthetic import create_shapes_dataset
 
-    dataset = read_dataset(shapes(tmp_path / "data", train=2, val=1, image_size=64))
+    dataset = read_dataset(create_shapes_dataset(tmp_path / "data", train=2, val=1, image_size=64))
     for split in ("train", "val"):
         scan_split(dataset, split)
     with no_room_for_outputs(monkeypatch), pytest.raises(TfyoloError) as raised:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tfyolo.api.load import create, load
     from tfyolo.benchmark.rows import BenchmarkRow
     from tfyolo.benchmark.run import BenchmarkOptions
-    from tfyolo.data.synthetic import shapes as make_shapes
+    from tfyolo.data.synthetic import create_shapes_dataset
     from tfyolo.errors import TfyoloError
     from tfyolo.evaluation.classification import (
         ClassificationMetrics,
@@ -89,7 +89,7 @@ _PUBLIC = {
     "list_models": "tfyolo.models.registry",
     "load": "tfyolo.api.load",
     "load_spec": "tfyolo.models.registry",
-    "make_shapes": "tfyolo.data.synthetic:shapes",
+    "create_shapes_dataset": "tfyolo.data.synthetic:create_shapes_dataset",
     "quantize": "tfyolo.quantization.run",
     "train": "tfyolo.training.train",
     "train_classifier": "tfyolo.training.classify.train",
@@ -111,7 +111,7 @@ _RENAMED = {
         "`tfyolo.ClassifierValOptions`",
         "tfyolo.evaluation.classification:ClassifierValOptions",
     ),
-    "datasets": ("`tfyolo.make_shapes`", "tfyolo.data.synthetic"),
+    "datasets": ("`tfyolo.create_shapes_dataset`", "tfyolo.data.synthetic"),
 }
 
 __all__ = [
@@ -143,10 +143,10 @@ __all__ = [
     "backbone",
     "build_model",
     "create",
+    "create_shapes_dataset",
     "list_models",
     "load",
     "load_spec",
-    "make_shapes",
     "quantize",
     "train",
     "train_classifier",

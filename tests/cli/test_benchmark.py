@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
     keras.utils.set_random_seed(0)
     names = ("circle", "rectangle", "triangle")
     create_predictor(Path(__file__).parents[1] / "tiny.yaml", names=names).save(folder / "small.keras")
-    datasets.shapes(folder / "shapes", train=4, val=2, image_size=64)
+    datasets.create_shapes_dataset(folder / "shapes", train=4, val=2, image_size=64)
     (folder / "broken.tflite").write_bytes(b"nothing" * 100)
     return folder
 

@@ -120,7 +120,7 @@ def test_predict_goes_on_after_a_bad_item(colors, model, tmp_path, monkeypatch, 
 
 def test_crops_say_what_is_next(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    datasets.shapes("shapes", train=4, val=2, image_size=64)
+    datasets.create_shapes_dataset("shapes", train=4, val=2, image_size=64)
     given = [
         "--data",
         "shapes/shapes.yaml",

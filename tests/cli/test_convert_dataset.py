@@ -17,7 +17,7 @@ from tfyolo.evaluation.validator import validate
 
 @pytest.fixture
 def shapes_yaml(tmp_path):
-    return datasets.shapes(tmp_path / "shapes", 3, 2, 32)
+    return datasets.create_shapes_dataset(tmp_path / "shapes", 3, 2, 32)
 
 
 @pytest.mark.parametrize("to", WRITERS)

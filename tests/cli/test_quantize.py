@@ -8,7 +8,9 @@ from tfyolo.data import synthetic as datasets
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    return str(datasets.shapes(tmp_path_factory.mktemp("shapes"), train=6, val=4, image_size=64))
+    return str(
+        datasets.create_shapes_dataset(tmp_path_factory.mktemp("shapes"), train=6, val=4, image_size=64)
+    )
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tfyolo.cli.main import COMMANDS
-from tfyolo.data.synthetic import shapes
+from tfyolo.data.synthetic import create_shapes_dataset
 
 DRIVER = """
 import json, os, sys
@@ -127,7 +127,7 @@ def folder(tmp_path):
 def working(tmp_path_factory):
     """A folder with a dataset in PLACE, and calls that succeed without TensorFlow."""
     folder = tmp_path_factory.mktemp("working")
-    shapes(folder / PLACE / "data", train=4, val=2, image_size=32)
+    create_shapes_dataset(folder / PLACE / "data", train=4, val=2, image_size=32)
     data = f"{PLACE}/data/shapes.yaml"
     return folder, [
         ["summary", "yolov5n"],

@@ -15,7 +15,9 @@ MICRO = str(Path(__file__).parents[1] / "micro.yaml")
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    return str(datasets.shapes(tmp_path_factory.mktemp("shapes"), train=8, val=4, image_size=64))
+    return str(
+        datasets.create_shapes_dataset(tmp_path_factory.mktemp("shapes"), train=8, val=4, image_size=64)
+    )
 
 
 def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, capsys):

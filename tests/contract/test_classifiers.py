@@ -108,7 +108,7 @@ def test_commands_of_detectors_refuse_a_classifier(words, requests, tmp_path, mo
     from tfyolo.cli.main import main
     from tfyolo.data import synthetic as datasets
 
-    data = datasets.shapes(tmp_path / "shapes", train=2, val=2, image_size=64)
+    data = datasets.create_shapes_dataset(tmp_path / "shapes", train=2, val=2, image_size=64)
     requests[0].save(tmp_path / "cls.keras")
     monkeypatch.chdir(tmp_path)
     model = "yolov5n-cls" if words[-1] == "--cfg" else "cls.keras"

@@ -18,7 +18,7 @@ def files(folder):
 
 
 def test_labels_are_exact(tmp_path):
-    path = datasets.shapes(tmp_path, 30, 2, 96, max_objects=5)
+    path = datasets.create_shapes_dataset(tmp_path, 30, 2, 96, max_objects=5)
     scan = samples(path)
     assert (scan.found, scan.problems, scan.duplicates) == (30, (), 0)
     assert {int(name) for sample in scan.samples for name in sample.classes} == {0, 1, 2}
@@ -39,19 +39,19 @@ def test_labels_are_exact(tmp_path):
 
 def test_same_call_same_files(tmp_path):
     first, second, other, longer = (tmp_path / name for name in "abcd")
-    datasets.shapes(first, 4, 2, 32)
-    datasets.shapes(second, 4, 2, 32)
-    datasets.shapes(other, 4, 2, 32, seed=1)
-    datasets.shapes(longer, 6, 2, 32)
+    datasets.create_shapes_dataset(first, 4, 2, 32)
+    datasets.create_shapes_dataset(second, 4, 2, 32)
+    datasets.create_shapes_dataset(other, 4, 2, 32, seed=1)
+    datasets.create_shapes_dataset(longer, 6, 2, 32)
     assert files(first) == files(second)
     assert files(first) != files(other)
     assert files(first).items() <= files(longer).items()
-    datasets.shapes(longer, 4, 2, 32)
+    datasets.create_shapes_dataset(longer, 4, 2, 32)
     assert files(first) == files(longer)
 
 
 def test_classes(tmp_path):
-    path = datasets.shapes(tmp_path, 8, 2, 32, classes=1)
+    path = datasets.create_shapes_dataset(tmp_path, 8, 2, 32, classes=1)
     assert read_dataset(path).names == ("circle",)
     assert {int(name) for sample in samples(path).samples for name in sample.classes} == {0}
 
@@ -62,7 +62,7 @@ def test_classes(tmp_path):
 )
 def test_wrong_numbers(tmp_path, wrong):
     with pytest.raises(TfyoloError, match=next(iter(wrong))):
-        datasets.shapes(tmp_path / "x", **wrong)
+        datasets.create_shapes_dataset(tmp_path / "x", **wrong)
     assert not (tmp_path / "x").exists()
 
 
@@ -70,15 +70,17 @@ def test_other_data_is_not_overwritten(tmp_path):
     (tmp_path / "images/train").mkdir(parents=True)
     (tmp_path / "images/train/mine.jpg").write_text("mine")
     with pytest.raises(TfyoloError, match="another dataset"):
-        datasets.shapes(tmp_path, 2, 1)
+        datasets.create_shapes_dataset(tmp_path, 2, 1)
     assert (tmp_path / "images/train/mine.jpg").exists()
 
 
 def test_public():
     import tfyolo
 
-    assert tfyolo.data.synthetic.shapes is datasets.shapes
-    assert "datasets" in dir(tfyolo)
+    assert tfyolo.create_shapes_dataset is datasets.create_shapes_dataset
+    with pytest.warns(DeprecationWarning, match="create_shapes_dataset"):
+        assert tfyolo.datasets.shapes is datasets.create_shapes_dataset
+    assert "create_shapes_dataset" in dir(tfyolo)
 
 
 def test_importing_is_light():
@@ -86,5 +88,5 @@ def test_importing_is_light():
     import sys
 
     heavy = "{'tensorflow', 'keras', 'cv2'}"
-    code = f"import sys; from tfyolo.data.synthetic import shapes; assert not {heavy} & set(sys.modules)"
+    code = f"import sys, tfyolo.data.synthetic; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

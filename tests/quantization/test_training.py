@@ -129,7 +129,7 @@ def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
 def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
     from tfyolo.inference.load import create_predictor
 
-    data = datasets.shapes(tmp_path / "shapes", train=6, val=4, image_size=64)
+    data = datasets.create_shapes_dataset(tmp_path / "shapes", train=6, val=4, image_size=64)
     weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     told = []
     output = tmp_path / "tiny_int8.keras"
@@ -153,7 +153,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     from tfyolo.inference.load import create_predictor
     from tfyolo.quantization.qat_options import QatOptions
 
-    data = datasets.shapes(tmp_path / "shapes", train=4, val=2, image_size=64)
+    data = datasets.create_shapes_dataset(tmp_path / "shapes", train=4, val=2, image_size=64)
     weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     train = QatOptions(steps=4, save_every=2)
     options = QuantizeOptions(data, str(weights), tmp_path / "out.keras", train=train, batch_size=2)
@@ -183,7 +183,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
 def test_labels_are_numbered_as_the_model_numbers_its_classes(tmp_path):
     from tfyolo.models import Contract, load_spec
 
-    data = datasets.shapes(tmp_path / "shapes", train=6, val=1, image_size=64)
+    data = datasets.create_shapes_dataset(tmp_path / "shapes", train=6, val=1, image_size=64)
     spec = load_spec(MICRO, num_classes=3)
 
     def rows(names):

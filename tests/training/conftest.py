@@ -12,4 +12,4 @@ MICRO = str(Path(__file__).parents[1] / "micro.yaml")
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory):
     """The YAML of 24 training and 8 validation images of 64 pixels."""
-    return datasets.shapes(tmp_path_factory.mktemp("shapes"), train=24, val=8, image_size=64)
+    return datasets.create_shapes_dataset(tmp_path_factory.mktemp("shapes"), train=24, val=8, image_size=64)

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tfyolo
 from tests.data.classification.class_folders import class_folders
 from tests.training.test_train import KilledError, KillIn
-from tfyolo.data.classification.augment import ClassificationAugmentation
+from tfyolo.data.classification.augment import ClassificationAugmentationOptions
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
 from tfyolo.inference.load import load_predictor
@@ -27,7 +27,7 @@ from tfyolo.weights import load_model
 
 TINY = str(Path(__file__).parents[1] / "tiny-cls.yaml")
 NAMES = ("blue", "green", "red")
-GENTLE = ClassificationAugmentation(scale=0.5, jitter=0.0)
+GENTLE = ClassificationAugmentationOptions(scale=0.5, jitter=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
         {"optimizer": "SGD", "freeze": (2,), "cos_lr": False, "cache": "disk", "val": False,
          "hyps": ClassifyHyps(dropout=0.5, warmup_epochs=0)},
         {"optimizer": "AdamW", "amp": "bf16", "cache": "none", "freeze": (0, 3),
-         "augmentation": ClassificationAugmentation(randaugment=1, mixup=0.5, cutmix=0.5)},
+         "augmentation": ClassificationAugmentationOptions(randaugment=1, mixup=0.5, cutmix=0.5)},
     ],
 )  # fmt: skip
 def test_flags_work_together(options, flags, tmp_path, monkeypatch):

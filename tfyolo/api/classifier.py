@@ -140,7 +140,7 @@ class Classifier(TaskModel, ClassificationPredictor):
 
         require("tensorflow", "keras", "matplotlib")
 
-        from tfyolo.data.classification.augment import ClassificationAugmentation
+        from tfyolo.data.classification.augment import ClassificationAugmentationOptions
         from tfyolo.data.classification.folders import read_folders
         from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
         from tfyolo.training.classify.train import TASK, from_plain, train_classifier
@@ -155,8 +155,8 @@ class Classifier(TaskModel, ClassificationPredictor):
         if data is None:
             raise TfyoloError("`data` is missing", fix="pass the folder of a dataset, or resume=True")
         side = max(as_image_size(image_size) or self.image_size)
-        arguments = FitArguments(options, ClassifyOptions, ClassifyHyps, ClassificationAugmentation)
-        hyps, augmentation = arguments.model(ClassifyHyps), arguments.model(ClassificationAugmentation)
+        arguments = FitArguments(options, ClassifyOptions, ClassifyHyps, ClassificationAugmentationOptions)
+        hyps, augmentation = arguments.model(ClassifyHyps), arguments.model(ClassificationAugmentationOptions)
         dataset = read_folders(data)  # fails before a folder is created
         folder = run_folder(project, name, exist_ok)
         run_options = ClassifyOptions(

@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _options(arguments: argparse.Namespace) -> ClassifyOptions:
     """Convert parsed arguments to `ClassifyOptions`."""
-    from tfyolo.data.classification.augment import ClassificationAugmentation
+    from tfyolo.data.classification.augment import ClassificationAugmentationOptions
     from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
 
     if arguments.data is None:
@@ -138,7 +138,7 @@ def _options(arguments: argparse.Namespace) -> ClassifyOptions:
         **{name: values[name] for name in names},
         image_size=arguments.img or ClassifyOptions.image_size,
         hyps=_validated(ClassifyHyps, values),
-        augmentation=_validated(ClassificationAugmentation, values),
+        augmentation=_validated(ClassificationAugmentationOptions, values),
         freeze=tuple(arguments.freeze),
         save=not arguments.nosave,
         val=not arguments.noval,

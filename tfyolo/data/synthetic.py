@@ -1,11 +1,13 @@
-"""Small synthetic datasets with exact labels, for training in seconds."""
+"""Small synthetic datasets: something to train on in seconds, whose labels fit their objects to the pixel."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tfyolo.deprecation import warn_renamed
 from tfyolo.errors import TfyoloError
 from tfyolo.files import Owned, atomic, atomic_folder
 
@@ -15,7 +17,7 @@ _IMAGES = Owned((f"{_NUMBER}.png",), marker="00000.png")
 _LABELS = Owned((f"{_NUMBER}.txt", "*.cache.npz"), marker="00000.txt")
 
 
-def shapes(
+def create_shapes_dataset(
     folder: str | Path,
     train: int = 64,
     val: int = 16,
@@ -26,17 +28,17 @@ def shapes(
 ) -> Path:
     """Draw a dataset of colored shapes on noise, in YOLO format; equal arguments give equal files.
 
-    Every image has 1 to `max_objects` shapes with little overlap, each a sixth to half of the image in width
-    and height. An image depends only on its split, number and the other arguments, so a larger `train` starts
-    with the same images.
+    Every image has 1 to `max_objects` shapes whose boxes do not intersect; each shape is between a sixth and
+    half of the image wide and high. An image depends only on its split, its number and the other arguments:
+    a larger `train` adds images and keeps the first ones.
 
     Args:
-        folder: of the dataset; images and labels of an earlier call are replaced.
+        folder: folder of the dataset; images and labels of an earlier call are replaced.
         train: number of training images.
         val: number of validation images.
-        image_size: width and height in pixels.
-        classes: number of classes, 1 to 3: circle, rectangle, triangle.
-        seed: of the images.
+        image_size: width and height of the images in pixels.
+        classes: number of classes: the first 1 to 3 of circle, rectangle, triangle.
+        seed: random seed.
         max_objects: maximum number of shapes per image.
 
     Returns:
@@ -47,12 +49,17 @@ def shapes(
 
     Example:
         >>> from tfyolo.data.detection.scan import read_dataset, scan_split
-        >>> data = shapes("shapes", train=8, val=2)
+        >>> data = create_shapes_dataset("shapes", train=8, val=2)
         >>> scan_split(read_dataset(data), "train", cache=False).found
         8
     """
-    ranges = {"train": (train, 1, 100_000), "val": (val, 1, 100_000), "image_size": (image_size, 16, 4096),
-              "classes": (classes, 1, len(SHAPES)), "max_objects": (max_objects, 1, 64)}  # fmt: skip
+    ranges = {
+        "train": (train, 1, 100_000),
+        "val": (val, 1, 100_000),
+        "image_size": (image_size, 16, 4096),
+        "classes": (classes, 1, len(SHAPES)),
+        "max_objects": (max_objects, 1, 64),
+    }
     for name, (value, low, high) in ranges.items():
         if not low <= value <= high:
             raise TfyoloError(f"`{name}` is {value}", fix=f"give {low} to {high}")
@@ -103,19 +110,19 @@ def _write(
 
 
 def _free_place(random: np.random.Generator, size: int, drawn: np.ndarray) -> np.ndarray | None:
-    """Return xyxy in pixels of a region without earlier shapes, or None."""
+    """Return a random box (x1, y1, x2, y2) in pixels apart from earlier ones, or None after 30 tries."""
     for _ in range(30):
         wide, high = random.integers(max(size // 6, 4), size // 2 + 1, 2)
         x, y = random.integers(0, size - wide + 1), random.integers(0, size - high + 1)
         box = np.array([x, y, x + wide, y + high])
-        overlap = np.minimum(drawn[:, 2:], box[2:]) - np.maximum(drawn[:, :2], box[:2])
-        if not (overlap > 0).all(1).any():
+        intersection = np.minimum(drawn[:, 2:], box[2:]) - np.maximum(drawn[:, :2], box[:2])
+        if not (intersection > 0).all(1).any():
             return box
     return None
 
 
 def _mask(shape: str, box: np.ndarray, size: int) -> np.ndarray:
-    """Return the mask of a shape that fills a box."""
+    """Return a (size, size) bool mask of a shape that fills a box."""
     import cv2
 
     x1, y1, x2, y2 = (int(value) for value in box)
@@ -129,3 +136,10 @@ def _mask(shape: str, box: np.ndarray, size: int) -> np.ndarray:
         radius = (min(x2 - x1, y2 - y1) - 1) // 2
         cv2.circle(mask, (x1 + radius, y1 + radius), radius, 1, -1)
     return mask.astype(bool)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "shapes":
+        warn_renamed("`tfyolo.datasets.shapes`", "`tfyolo.create_shapes_dataset`")
+        return create_shapes_dataset
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

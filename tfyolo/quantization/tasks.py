@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.data.augment.settings import Augmentation
-from tfyolo.data.classification.augment import ClassificationAugmentation
+from tfyolo.data.augment.options import AugmentationOptions
+from tfyolo.data.classification.augment import ClassificationAugmentationOptions
 from tfyolo.data.classification.folders import read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.data.detection.class_map import match_classes
@@ -37,8 +37,8 @@ CROP = 0.7
 """Share of the image's side that a step of a detector's distillation sees: half of the pixels."""
 LABEL_SMOOTHING = 0.1
 """As a classifier is trained."""
-_PLAIN = Augmentation(hsv_h=0.0, hsv_s=0.0, hsv_v=0.0, translate=0.0, scale=0.1, mosaic=0.0)
-_PLAIN_CLASSIFIER = ClassificationAugmentation(scale=0.6, jitter=0.0)
+_PLAIN = AugmentationOptions(hsv_h=0.0, hsv_s=0.0, hsv_v=0.0, translate=0.0, scale=0.1, mosaic=0.0)
+_PLAIN_CLASSIFIER = ClassificationAugmentationOptions(scale=0.6, jitter=0.0)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 import tfyolo.configs
 from tfyolo.configs.reader import read_yaml
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.errors import TfyoloError
 
 FOLDER = Path(tfyolo.configs.__file__).parent / "hyps"
@@ -31,7 +31,7 @@ ELSEWHERE = {
 """What to do with names that are no hyperparameters here, where the most similar name would mislead."""
 
 
-class Hyps(Augmentation):
+class Hyps(AugmentationOptions):
     """All hyperparameters: of the optimizer, the loss, AutoAnchor and augmentation.
 
     Example:
@@ -68,9 +68,9 @@ class Hyps(Augmentation):
         except (TypeError, ValueError, OverflowError):
             return value
 
-    def augmentation(self) -> Augmentation:
+    def augmentation(self) -> AugmentationOptions:
         """Those of augmentation alone."""
-        return Augmentation(**{name: getattr(self, name) for name in Augmentation.model_fields})
+        return AugmentationOptions(**{name: getattr(self, name) for name in AugmentationOptions.model_fields})
 
 
 def list_hyps() -> list[str]:

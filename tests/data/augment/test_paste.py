@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import RandomStream
+from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.augment.paste import filled
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.random_stream import RandomStream
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.sample import Sample
 
@@ -30,7 +30,7 @@ def test_filling_agrees_with_opencv_but_for_the_edge(seed):
 
 
 def test_order_is_a_permutation():
-    assert sorted(RandomStream(0, tf.constant(3)).order(7).numpy()) == list(range(7))
+    assert sorted(RandomStream(0, tf.constant(3)).permutation(7).numpy()) == list(range(7))
 
 
 def triangle_sample(folder, number):
@@ -53,7 +53,9 @@ def triangles(tmp_path_factory):
 
 def batch(samples, **settings):
     options = PipelineOptions(image_size=128, batch=4)
-    images, labels = next(iter(Pipeline(samples, Augmentation(**{**PLAIN, **settings}), options).stream()))
+    images, labels = next(
+        iter(Pipeline(samples, AugmentationOptions(**{**PLAIN, **settings}), options).stream())
+    )
     return [
         (image, rows[rows[:, 0] >= 0]) for image, rows in zip(images.numpy(), labels.numpy(), strict=True)
     ]

@@ -86,7 +86,7 @@ def test_no_cache_if_not_wanted(root):
 
 
 def test_every_format_is_kept(tmp_path, looked):
-    shapes = read_dataset(datasets.shapes(tmp_path / "shapes", 3, 1, 16))
+    shapes = read_dataset(datasets.create_shapes_dataset(tmp_path / "shapes", 3, 1, 16))
     convert_dataset(shapes, "tfrecord", tmp_path / "shapes-rec")
     paths = [
         voc(tmp_path / "voc", a=xml(("dog", 1, 2, 30, 40)), b=None),

@@ -5,7 +5,7 @@ import pytest
 
 from tfyolo.cli.main import main
 from tfyolo.data import synthetic as datasets
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.caches.records import record_places
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
@@ -15,7 +15,7 @@ from tfyolo.errors import TfyoloError
 @pytest.fixture
 def both(tmp_path, capsys):
     """Samples in files, and the same in three shards."""
-    files = datasets.shapes(tmp_path / "files", train=7, val=1, image_size=64)
+    files = datasets.create_shapes_dataset(tmp_path / "files", train=7, val=1, image_size=64)
     words = ("--data", str(files), "--to", "tfrecord", "--output", str(tmp_path / "records"), "--shards", "3")
     assert main(("convert-dataset", *words)) == 0
     capsys.readouterr()
@@ -25,7 +25,7 @@ def both(tmp_path, capsys):
 
 def test_batches_of_records_are_those_of_files(both):
     options = PipelineOptions(image_size=64, batch=4)
-    streams = [Pipeline(samples, Augmentation(), options).stream(0, 2) for samples in both]
+    streams = [Pipeline(samples, AugmentationOptions(), options).stream(0, 2) for samples in both]
     count = 0
     for (a, b), (c, d) in zip(*streams, strict=True):
         np.testing.assert_array_equal(a, c)

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from tests.data.classification.class_folders import class_folders
-from tfyolo.data.augment.chance import RandomStream
+from tfyolo.data.augment.random_stream import RandomStream
 from tfyolo.data.classification.augment import (
     BatchAugmenter,
-    ClassificationAugmentation,
+    ClassificationAugmentationOptions,
     ImageAugmenter,
     QuickRandAugment,
     StepSeeds,
@@ -46,7 +46,7 @@ def assert_equal(a, b):
 
 
 def test_an_epoch_has_full_batches_of_every_image(samples):
-    epoch = batches(samples, ClassificationAugmentation(**STILL))
+    epoch = batches(samples, ClassificationAugmentationOptions(**STILL))
     assert [x.shape for x, _ in epoch] == [(8, 32, 32, 3)] * 2  # 12 images, and 4 again
     labels = np.concatenate([y for _, y in epoch])
     assert labels.shape == (16, 3)
@@ -70,7 +70,7 @@ def test_without_augmentation_it_is_what_the_classifier_sees(samples):
 
 @pytest.mark.parametrize("settings", [{}, {"randaugment": 1}, {"mixup": 0.5, "cutmix": 0.5}])
 def test_an_epoch_depends_on_seed_and_number_only(samples, settings):
-    augmentation = ClassificationAugmentation(scale=0.5, vflip=0.5, **settings)
+    augmentation = ClassificationAugmentationOptions(scale=0.5, vflip=0.5, **settings)
     both = batches(samples, augmentation, 0, 2, cache="none")
     assert_equal(both[2:], batches(samples, augmentation, 1, 1, cache="ram"))
     assert not np.array_equal(both[0][0], both[2][0])
@@ -81,12 +81,14 @@ def test_an_epoch_depends_on_seed_and_number_only(samples, settings):
 
 
 def test_another_seed_gives_other_images(samples):
-    first, second = (batches(samples, ClassificationAugmentation(jitter=0), seed=seed)[0] for seed in (0, 1))
+    first, second = (
+        batches(samples, ClassificationAugmentationOptions(jitter=0), seed=seed)[0] for seed in (0, 1)
+    )
     assert not np.array_equal(first[0], second[0])
 
 
 def test_crops_have_the_area_and_proportions_asked_for():
-    settings = ClassificationAugmentation(scale=0.25, ratio=2.0)
+    settings = ClassificationAugmentationOptions(scale=0.25, ratio=2.0)
     shape = tf.constant([120, 80, 3])
     run = tf.function(lambda number: tf.stack(crop_window(RandomStream(0, number), shape, settings)))
     windows = np.array([run(tf.constant(i, tf.int64)) for i in range(300)])
@@ -106,7 +108,7 @@ def test_crops_have_the_area_and_proportions_asked_for():
 
 
 def test_a_crop_that_fits_nowhere_is_the_middle():
-    settings = ClassificationAugmentation(scale=0.9, ratio=4 / 3)
+    settings = ClassificationAugmentationOptions(scale=0.9, ratio=4 / 3)
     window = crop_window(RandomStream(0, tf.constant(0)), tf.constant([300, 30, 3]), settings)
     assert [int(v) for v in window] == [130, 0, 40, 30]
 
@@ -114,14 +116,14 @@ def test_a_crop_that_fits_nowhere_is_the_middle():
 @pytest.mark.parametrize(("setting", "axis"), [("hflip", 1), ("vflip", 0)])
 def test_flips(setting, axis):
     image = tf.constant(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
-    augment = ImageAugmenter(ClassificationAugmentation(**{**STILL, setting: 1.0}), 16, 0)
+    augment = ImageAugmenter(ClassificationAugmentationOptions(**{**STILL, setting: 1.0}), 16, 0)
     expected = np.flip(image.numpy(), axis) / np.float32(255)
     np.testing.assert_allclose(augment(image, tf.constant(3, tf.int64)), expected, atol=1e-6)
 
 
 def test_color_jitter_is_as_strong_as_it_says():
     gray = tf.fill((16, 16, 3), tf.constant(128, tf.uint8))
-    augment = ImageAugmenter(ClassificationAugmentation(**{**STILL, "jitter": 0.4}), 16, 0)
+    augment = ImageAugmenter(ClassificationAugmentationOptions(**{**STILL, "jitter": 0.4}), 16, 0)
     run = tf.function(lambda element: augment(gray, element))
     means = [float(tf.reduce_mean(run(tf.constant(i, tf.int64)))) for i in range(60)]
     assert 0.29 < min(means) < 0.38  # half of the range's 0.4 from the middle, at most
@@ -145,7 +147,7 @@ def test_randaugment_is_that_of_keras():
 def test_mixup_blends_images_as_it_blends_labels():
     labels = np.eye(6, dtype=np.float32)
     images = np.broadcast_to(np.linspace(0, 1, 6, dtype=np.float32)[:, None, None, None], (6, 4, 4, 3))
-    augment = BatchAugmenter(ClassificationAugmentation(mixup=1.0), 0)
+    augment = BatchAugmenter(ClassificationAugmentationOptions(mixup=1.0), 0)
     mixed, shares = augment(tf.constant(images), tf.constant(labels), tf.constant(2, tf.int64))
     assert ((shares.numpy() > 0.001).sum(1) <= 2).all()
     assert (shares.numpy().max(1) < 0.999).any()
@@ -155,7 +157,7 @@ def test_mixup_blends_images_as_it_blends_labels():
 def test_cutmix_exchanges_patches_as_large_as_the_labels_say():
     labels = np.eye(6, dtype=np.float32)
     images = np.broadcast_to(np.arange(6, dtype=np.float32)[:, None, None, None] / 5, (6, 32, 32, 3))
-    augment = BatchAugmenter(ClassificationAugmentation(cutmix=1.0), 0)
+    augment = BatchAugmenter(ClassificationAugmentationOptions(cutmix=1.0), 0)
     mixed, shares = augment(tf.constant(images), tf.constant(labels), tf.constant(1, tf.int64))
     values = np.round(mixed.numpy()[..., 0] * 5).astype(int).reshape(6, -1)
     areas = np.stack([np.bincount(row, minlength=6) for row in values]) / 1024
@@ -166,7 +168,7 @@ def test_cutmix_exchanges_patches_as_large_as_the_labels_say():
 @pytest.mark.parametrize("setting", ["mixup", "cutmix"])
 def test_batches_are_mixed_as_often_as_asked(setting):
     labels, images = tf.eye(6), tf.random.stateless_uniform((6, 8, 8, 3), (0, 0))
-    augment = BatchAugmenter(ClassificationAugmentation(**{setting: 0.5}), 0)
+    augment = BatchAugmenter(ClassificationAugmentationOptions(**{setting: 0.5}), 0)
     run = tf.function(lambda batch: augment(images, labels, batch)[1])
     mixed = [bool(tf.reduce_any(run(tf.constant(i, tf.int64)) != labels)) for i in range(60)]
     assert 20 <= sum(mixed) <= 40
@@ -175,7 +177,7 @@ def test_batches_are_mixed_as_often_as_asked(setting):
 def test_fit_of_any_keras_model_takes_the_stream(samples):
     keras.utils.set_random_seed(0)
     pipeline = ClassificationPipeline(
-        samples, 3, ClassificationAugmentation(**STILL), ClassificationPipelineOptions(32, 4)
+        samples, 3, ClassificationAugmentationOptions(**STILL), ClassificationPipelineOptions(32, 4)
     )
     model = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, "softmax")])
     model.compile(keras.optimizers.Adam(0.3), "categorical_crossentropy", metrics=["accuracy"])

@@ -46,7 +46,7 @@ def test_no_boxes_no_places():
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    return datasets.shapes(tmp_path_factory.mktemp("shapes"), train=6, val=3, image_size=64)
+    return datasets.create_shapes_dataset(tmp_path_factory.mktemp("shapes"), train=6, val=3, image_size=64)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])

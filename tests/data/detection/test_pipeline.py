@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.sample import Sample
 from tfyolo.errors import TfyoloError
@@ -45,7 +45,7 @@ def samples(tmp_path_factory):
 
 def pipeline(samples, settings=None, **options):
     given = {"image_size": 128, "batch": 4, **options}
-    return Pipeline(samples, Augmentation(**{**PLAIN, **(settings or {})}), PipelineOptions(**given))
+    return Pipeline(samples, AugmentationOptions(**{**PLAIN, **(settings or {})}), PipelineOptions(**given))
 
 
 def batches(stream, count):

@@ -173,7 +173,7 @@ def test_links_and_copies(source, tmp_path):
 
 
 def test_output_that_is_not_empty(tmp_path):
-    source = datasets.shapes(tmp_path / "shapes", 2, 1, 16)
+    source = datasets.create_shapes_dataset(tmp_path / "shapes", 2, 1, 16)
     dataset, output = read_dataset(source), tmp_path / "out"
     (output / "images/train").mkdir(parents=True)
     (output / "images/train/old.png").write_text("old")
@@ -252,7 +252,7 @@ def test_names_of_images_lead_nowhere(tmp_path, record, expected):
 
 
 def test_record_names_cannot_leave_the_output(tmp_path):
-    source = datasets.shapes(tmp_path / "shapes", 1, 1, 16)
+    source = datasets.create_shapes_dataset(tmp_path / "shapes", 1, 1, 16)
     records = convert_dataset(read_dataset(source), "tfrecord", tmp_path / "rec")
     path = records.yaml_path.parent / "train.index.json"
     value = json.loads(path.read_text())

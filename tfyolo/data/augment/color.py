@@ -7,8 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import RandomStream
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.options import AugmentationOptions
+from tfyolo.data.augment.random_stream import RandomStream
 
 _LUMA = (0.213, 0.715, 0.072)
 
@@ -34,11 +34,11 @@ def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
     return value * tf.matmul(turned, luma + saturation * (eye - luma))
 
 
-def jitter(image: Any, chance: RandomStream, settings: Augmentation) -> Any:
+def jitter(image: Any, random: RandomStream, options: AugmentationOptions) -> Any:
     """Augment the colors of a float32 image (h, w, 3) in 0..255; the result can exceed that range."""
-    hue = chance.between(-settings.hsv_h, settings.hsv_h)
-    saturation = 1.0 + chance.between(-settings.hsv_s, settings.hsv_s)
-    value = 1.0 + chance.between(-settings.hsv_v, settings.hsv_v)
-    if not (settings.hsv_h or settings.hsv_s or settings.hsv_v):
+    hue = random.uniform(-options.hsv_h, options.hsv_h)
+    saturation = 1.0 + random.uniform(-options.hsv_s, options.hsv_s)
+    value = 1.0 + random.uniform(-options.hsv_v, options.hsv_v)
+    if not (options.hsv_h or options.hsv_s or options.hsv_v):
         return image
     return tf.matmul(image, color_matrix(hue, saturation, value))

@@ -8,11 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfyolo.data.augment.boxes import SMALLEST_SHARE, clip_labels, flip_labels, normalize
-from tfyolo.data.augment.chance import RandomStream
 from tfyolo.data.augment.color import jitter
 from tfyolo.data.augment.layout import Hw, Layout, mosaic, random_view, single
+from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.augment.paste import paste_mirrored
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.random_stream import RandomStream
 from tfyolo.data.augment.tiles import draw, place_labels, with_origin
 from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels, warp_outlines
 from tfyolo.data.caches.image_table import ImageTable
@@ -25,7 +25,7 @@ class Composer:
 
     Args:
         table: of the images.
-        settings: strength of each augmentation; None only letterboxes.
+        options: strength of each augmentation; None only letterboxes.
         image_size: longer side that images are scaled to, in pixels.
         seed: of the run.
         mosaics: False for rectangular batches, which have no mosaics.
@@ -34,14 +34,14 @@ class Composer:
     def __init__(
         self,
         table: ImageTable,
-        settings: Augmentation | None,
+        options: AugmentationOptions | None,
         image_size: int,
         seed: int,
         mosaics: bool = True,
     ) -> None:
-        self.table, self.settings, self.image_size, self.seed = table, settings, image_size, seed
-        self.mosaics = mosaics and settings is not None and settings.mosaic > 0
-        needed = settings is not None and (settings.warps or settings.copy_paste > 0)
+        self.table, self.options, self.image_size, self.seed = table, options, image_size, seed
+        self.mosaics = mosaics and options is not None and options.mosaic > 0
+        needed = options is not None and (options.warps or options.copy_paste > 0)
         self.outlined = needed and table.has_outlines
         """Whether labels carry what finds their outlines."""
 
@@ -56,38 +56,40 @@ class Composer:
         Returns:
             uint8 (height, width, 3), and float32 (n, 5): class id, center and size relative to the image.
         """
-        settings = self.settings
-        if settings is None:
+        options = self.options
+        if options is None:
             view = random_view(RandomStream(self.seed, element), None, out_hw, out_hw)
             image, labels = self._draw([index], lambda sizes: single(sizes, view, out_hw), out_hw)
             return tf.saturate_cast(image + 0.5, tf.uint8), normalize(labels, out_hw)
-        chance = RandomStream(self.seed, element)
-        image, labels = self._scene(index, chance, settings, out_hw)
-        image = jitter(image, chance, settings)
-        left_right, up_down = chance.happens(settings.fliplr), chance.happens(settings.flipud)
+        random = RandomStream(self.seed, element)
+        image, labels = self._scene(index, random, options, out_hw)
+        image = jitter(image, random, options)
+        left_right, up_down = random.bernoulli(options.fliplr), random.bernoulli(options.flipud)
         image = tf.saturate_cast(image + 0.5, tf.uint8)
-        if settings.fliplr:
+        if options.fliplr:
             image = tf.cond(left_right, lambda: tf.reverse(image, [1]), lambda: image)
-        if settings.flipud:
+        if options.flipud:
             flipped = image
             image = tf.cond(up_down, lambda: tf.reverse(flipped, [0]), lambda: flipped)
         return image, normalize(flip_labels(labels, out_hw, left_right, up_down), out_hw)
 
-    def _scene(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> tuple[Any, Any]:
+    def _scene(
+        self, index: Any, random: RandomStream, options: AugmentationOptions, out_hw: Hw
+    ) -> tuple[Any, Any]:
         """Return a mosaic, two blended mosaics (mixup), or one image, and its clipped labels in pixels."""
 
         def alone() -> tuple[Any, Any]:
-            view = random_view(chance, settings, out_hw, out_hw)
-            return self._warped([index], lambda sizes: single(sizes, view, out_hw), chance, out_hw)
+            view = random_view(random, options, out_hw, out_hw)
+            return self._warped([index], lambda sizes: single(sizes, view, out_hw), random, out_hw)
 
         if not self.mosaics:
             return alone()
-        first = self._mosaic(index, chance, settings, out_hw)
-        if settings.mixup > 0:
-            partner = chance.indices(self.table.size, 1)[0]
-            second = self._mosaic(partner, chance, settings, out_hw)
-            share = chance.beta(MIXUP_BETA)
-            blend = chance.happens(settings.mixup)
+        first = self._mosaic(index, random, options, out_hw)
+        if options.mixup > 0:
+            partner = random.integers(self.table.size, 1)[0]
+            second = self._mosaic(partner, random, options, out_hw)
+            share = random.beta(MIXUP_BETA)
+            blend = random.bernoulli(options.mixup)
             one, inner = first, second
 
             def mixed() -> tuple[Any, Any]:
@@ -98,45 +100,45 @@ class Composer:
                 return tf.cond(blend, mixed, one)
 
             first = maybe
-        if settings.mosaic >= 1.0:
+        if options.mosaic >= 1.0:
             return first()
-        return tf.cond(chance.happens(settings.mosaic), first, alone)
+        return tf.cond(random.bernoulli(options.mosaic), first, alone)
 
-    def _mosaic(self, index: Any, chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any:
+    def _mosaic(self, index: Any, random: RandomStream, options: AugmentationOptions, out_hw: Hw) -> Any:
         """Return a function that draws a mosaic with this image first (of nine: in the center)."""
-        partners = chance.indices(self.table.size, 8)
-        middle = chance.between(0.5, 1.5, 2) * float(self.image_size)
+        partners = random.integers(self.table.size, 8)
+        middle = random.uniform(0.5, 1.5, 2) * float(self.image_size)
         canvas = (2.0 * self.image_size,) * 2
-        view = random_view(chance, settings, canvas, out_hw)
+        view = random_view(random, options, canvas, out_hw)
 
         def layout(sizes: Any) -> Layout:
             return mosaic(sizes, middle, view, out_hw)
 
         def four() -> tuple[Any, Any]:
-            return self._warped([index, *tf.unstack(partners[:3])], layout, chance, out_hw)
+            return self._warped([index, *tf.unstack(partners[:3])], layout, random, out_hw)
 
         def nine() -> tuple[Any, Any]:
             others = tf.unstack(partners)
-            return self._warped([*others[:4], index, *others[4:]], layout, chance, out_hw)
+            return self._warped([*others[:4], index, *others[4:]], layout, random, out_hw)
 
-        if settings.mosaic9 <= 0:
+        if options.mosaic9 <= 0:
             return four
-        is_nine = chance.happens(settings.mosaic9)
+        is_nine = random.bernoulli(options.mosaic9)
         return lambda: tf.cond(is_nine, nine, four)
 
     def _warped(
-        self, indices: list[Any], layout: Callable[[Any], Layout], chance: RandomStream, out_hw: Hw
+        self, indices: list[Any], layout: Callable[[Any], Layout], random: RandomStream, out_hw: Hw
     ) -> tuple[Any, Any]:
         """Draw the scene, apply copy-paste to mosaics, and apply the perspective transform."""
         image, labels = self._draw(indices, layout, out_hw)
-        settings = self.settings
-        if settings is None:
+        options = self.options
+        if options is None:
             return image, labels
-        if self.outlined and settings.copy_paste > 0 and len(indices) > 1:
-            share = settings.copy_paste
-            image, labels = paste_mirrored(image, labels, self._outline, chance.fork(), share)
-        if settings.warps:
-            matrix = random_warp(chance.fork(), settings, out_hw)
+        if self.outlined and options.copy_paste > 0 and len(indices) > 1:
+            share = options.copy_paste
+            image, labels = paste_mirrored(image, labels, self._outline, random.fork(), share)
+        if options.warps:
+            matrix = random_warp(random.fork(), options, out_hw)
             bounds = tf.stack([0, 0, *reversed(out_hw)])
             if self.outlined:
                 labels = warp_outlines(labels, *self._outlines(labels), matrix)
@@ -164,7 +166,7 @@ class Composer:
             target = tf.fill([2], float(self.image_size))
         ratio = tf.reduce_min(target / sizes, -1, keepdims=True)
         canvas, places = draw(images, layout(sizes * ratio), out_hw)
-        share = 0.0 if self.settings is None else SMALLEST_SHARE
+        share = 0.0 if self.options is None else SMALLEST_SHARE
         labels = []
         for index, (extent, cell) in zip(indices, places, strict=True):
             placed = place_labels(self.table.labels(index), extent)

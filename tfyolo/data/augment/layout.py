@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import RandomStream
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.options import AugmentationOptions
+from tfyolo.data.augment.random_stream import RandomStream
 
 Hw = tuple[Any, Any]
 
@@ -43,13 +43,13 @@ class Layout(NamedTuple):
     corners_xyxy: Any
 
 
-def random_view(chance: RandomStream, settings: Augmentation | None, canvas_hw: Hw, out_hw: Hw) -> View:
-    """Draw a random scale and shift of a canvas; the identity without settings."""
+def random_view(random: RandomStream, options: AugmentationOptions | None, canvas_hw: Hw, out_hw: Hw) -> View:
+    """Draw a random scale and shift of a canvas; the identity without options."""
     canvas, out = _xy(canvas_hw), _xy(out_hw)
-    if settings is None:
+    if options is None:
         return View(tf.constant(1.0), canvas / 2, out / 2)
-    gain = chance.between(1.0 - settings.scale, 1.0 + settings.scale)
-    shift = chance.between(0.5 - settings.translate, 0.5 + settings.translate, 2)
+    gain = random.uniform(1.0 - options.scale, 1.0 + options.scale)
+    shift = random.uniform(0.5 - options.translate, 0.5 + options.translate, 2)
     return View(gain, canvas / 2, shift * out)
 
 

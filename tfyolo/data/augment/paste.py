@@ -7,14 +7,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import RandomStream
+from tfyolo.data.augment.random_stream import RandomStream
 
 LARGEST_HIDDEN_SHARE = 0.30
 """Of another label's box, that the box of a pasted object may cover."""
 
 
 def paste_mirrored(
-    image: Any, labels: Any, outlines_px: Callable[[Any], tuple[Any, Any]], chance: RandomStream, share: float
+    image: Any, labels: Any, outlines_px: Callable[[Any], tuple[Any, Any]], random: RandomStream, share: float
 ) -> tuple[Any, Any]:
     """Paste some objects of an image, flipped left to right, at the mirrored position.
 
@@ -23,7 +23,7 @@ def paste_mirrored(
         labels: (n, columns) class id, corners in pixels, and columns that `outlines_px` uses.
         outlines_px: function from a row of labels to points (m, 2) in pixels, and whether they are a polygon
             or only box corners.
-        chance: random numbers.
+        random: stream of random numbers.
         share: fraction of the objects that are pasted.
 
     Returns:
@@ -34,7 +34,7 @@ def paste_mirrored(
     height, width = tf.unstack(tf.shape(image)[:2])
     count = tf.shape(labels)[0]
     chosen = tf.cast(tf.round(share * tf.cast(count, tf.float32)), tf.int32)
-    order = chance.order(count)
+    order = random.permutation(count)
 
     def paste(step: Any, labels: Any, mask: Any) -> tuple[Any, Any, Any]:
         label = mirrored_label(labels[order[step]], tf.cast(width, tf.float32))

@@ -7,13 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.data.augment.chance import RandomStream
 from tfyolo.data.augment.layout import Hw
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.options import AugmentationOptions
+from tfyolo.data.augment.random_stream import RandomStream
 from tfyolo.data.images.letterbox import PAD_VALUE
 
 
-def random_warp(chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any:
+def random_warp(random: RandomStream, options: AugmentationOptions, out_hw: Hw) -> Any:
     """Draw a (3, 3) projective matrix for points (x, y, 1) that keeps the image center.
 
     Scale and translation are not included: the `View` of the layout has them.
@@ -21,9 +21,9 @@ def random_warp(chance: RandomStream, settings: Augmentation, out_hw: Hw) -> Any
     Source: YOLOv5's random perspective: perspective first, then rotation, then shear.
     """
     width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)
-    turn = chance.between(-settings.degrees, settings.degrees) * (math.pi / 180.0)
-    shear = tf.tan(chance.between(-settings.shear, settings.shear, 2) * (math.pi / 180.0))
-    tilt = chance.between(-settings.perspective, settings.perspective, 2)
+    turn = random.uniform(-options.degrees, options.degrees) * (math.pi / 180.0)
+    shear = tf.tan(random.uniform(-options.shear, options.shear, 2) * (math.pi / 180.0))
+    tilt = random.uniform(-options.perspective, options.perspective, 2)
     zero, one = tf.constant(0.0), tf.constant(1.0)
     to_middle = _rows([one, zero, -width / 2], [zero, one, -height / 2], [zero, zero, one])
     back = _rows([one, zero, width / 2], [zero, one, height / 2], [zero, zero, one])

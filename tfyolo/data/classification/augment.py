@@ -12,18 +12,18 @@ import keras
 import tensorflow as tf
 from pydantic import BaseModel, ConfigDict, Field
 
-from tfyolo.data.augment.chance import RandomStream
+from tfyolo.data.augment.random_stream import RandomStream
 
 _RANGE = (0.0, 1.0)
 _MIXUP_ALPHA = 0.2
 _DRAWS = 10
 
 
-class ClassificationAugmentation(BaseModel):
+class ClassificationAugmentationOptions(BaseModel):
     """Hyperparameters of augmentation; the defaults are those of YOLOv5's classification.
 
     Example:
-        >>> ClassificationAugmentation(scale=0.5).hflip
+        >>> ClassificationAugmentationOptions(scale=0.5).hflip
         0.5
     """
 
@@ -103,14 +103,14 @@ class ImageAugmenter:
     """Augments one image: random resized crop, flips, color jitter or RandAugment.
 
     Args:
-        settings: hyperparameters.
+        options: hyperparameters.
         image_size: side of the result in pixels.
         seed: of the run.
     """
 
-    def __init__(self, settings: ClassificationAugmentation, image_size: int, seed: int) -> None:
-        self.settings, self.image_size, self.seed, self.seeds = settings, image_size, seed, StepSeeds()
-        self.layers = [_with_seeds(layer, self.seeds) for layer in _layers(settings)]
+    def __init__(self, options: ClassificationAugmentationOptions, image_size: int, seed: int) -> None:
+        self.options, self.image_size, self.seed, self.seeds = options, image_size, seed, StepSeeds()
+        self.layers = [_with_seeds(layer, self.seeds) for layer in _layers(options)]
         for layer in self.layers:
             layer.build((None, image_size, image_size, 3))
 
@@ -121,12 +121,12 @@ class ImageAugmenter:
             image: as decoded.
             element: int64 scalar, different for each image of each epoch.
         """
-        chance = RandomStream(self.seed, element)
-        top, left, height, width = crop_window(chance, tf.shape(image), self.settings)
+        random = RandomStream(self.seed, element)
+        top, left, height, width = crop_window(random, tf.shape(image), self.options)
         augmented = resize(image[top : top + height, left : left + width], self.image_size)
-        for probability, axis in ((self.settings.hflip, 1), (self.settings.vflip, 0)):
+        for probability, axis in ((self.options.hflip, 1), (self.options.vflip, 0)):
             if probability:
-                augmented = tf.where(chance.happens(probability), tf.reverse(augmented, [axis]), augmented)
+                augmented = tf.where(random.bernoulli(probability), tf.reverse(augmented, [axis]), augmented)
         with self.seeds.of(_key(self.seed, element)):
             for layer in self.layers:  # they take batches
                 augmented = layer(augmented[None], training=True)[0]
@@ -137,14 +137,14 @@ class BatchAugmenter:
     """Mixes images and labels of a batch: MixUp and CutMix.
 
     Args:
-        settings: probabilities; if both are drawn for a batch, CutMix is applied.
+        options: probabilities; if both are drawn for a batch, CutMix is applied.
         seed: of the run.
 
     Source: Zhang et al. 2017, mixup, with alpha 0.2; Yun et al. 2019, CutMix, with alpha 1.
     """
 
-    def __init__(self, settings: ClassificationAugmentation, seed: int) -> None:
-        self.settings, self.seed, self.seeds = settings, seed + 1, StepSeeds()
+    def __init__(self, options: ClassificationAugmentationOptions, seed: int) -> None:
+        self.options, self.seed, self.seeds = options, seed + 1, StepSeeds()
         self.mixup = _with_seeds(keras.layers.MixUp(alpha=_MIXUP_ALPHA), self.seeds)
         self.cutmix = _with_seeds(keras.layers.CutMix(factor=(1.0, 1.0)), self.seeds)
 
@@ -156,11 +156,11 @@ class BatchAugmenter:
             labels: a probability per class.
             batch: int64 scalar, different for each batch of each epoch.
         """
-        chance, given = RandomStream(self.seed, batch), (images, labels)
-        for probability, layer in ((self.settings.mixup, self.mixup), (self.settings.cutmix, self.cutmix)):
+        random, given = RandomStream(self.seed, batch), (images, labels)
+        for probability, layer in ((self.options.mixup, self.mixup), (self.options.cutmix, self.cutmix)):
             if probability:
-                mixed, happens = self._mix(layer, *given, batch), chance.happens(probability)
-                images, labels = tf.where(happens, mixed[0], images), tf.where(happens, mixed[1], labels)
+                mixed, is_mixed = self._mix(layer, *given, batch), random.bernoulli(probability)
+                images, labels = tf.where(is_mixed, mixed[0], images), tf.where(is_mixed, mixed[1], labels)
         return images, labels
 
     def _mix(self, layer: Any, images: Any, labels: Any, batch: Any) -> tuple[Any, Any]:
@@ -169,7 +169,9 @@ class BatchAugmenter:
         return mixed["images"], mixed["labels"]
 
 
-def crop_window(chance: RandomStream, shape: Any, settings: ClassificationAugmentation) -> tuple[Any, ...]:
+def crop_window(
+    random: RandomStream, shape: Any, options: ClassificationAugmentationOptions
+) -> tuple[Any, ...]:
     """Draw a random resized crop: top, left, height and width, int32.
 
     Its relative area is uniform in `scale`..1, its aspect ratio log-uniform in 1/`ratio`..`ratio`. The first
@@ -178,20 +180,20 @@ def crop_window(chance: RandomStream, shape: Any, settings: ClassificationAugmen
     Source: Szegedy et al. 2014, Going Deeper with Convolutions, section 6.
     """
     height, width = tf.cast(shape[0], tf.float32), tf.cast(shape[1], tf.float32)
-    areas = height * width * chance.between(settings.scale, 1.0, _DRAWS)
-    bound = math.log(settings.ratio)
-    ratios = tf.exp(chance.between(-bound, bound, _DRAWS))
+    areas = height * width * random.uniform(options.scale, 1.0, _DRAWS)
+    bound = math.log(options.ratio)
+    ratios = tf.exp(random.uniform(-bound, bound, _DRAWS))
     widths, heights = tf.round(tf.sqrt(areas * ratios)), tf.round(tf.sqrt(areas / ratios))
     fits = (widths >= 1) & (heights >= 1) & (widths <= width) & (heights <= height)
     first = tf.argmax(tf.cast(fits, tf.int32))
     any_fits = tf.reduce_any(fits)
     w = tf.where(
-        any_fits, widths[first], tf.maximum(tf.round(tf.minimum(width, height * settings.ratio)), 1.0)
+        any_fits, widths[first], tf.maximum(tf.round(tf.minimum(width, height * options.ratio)), 1.0)
     )
     h = tf.where(
-        any_fits, heights[first], tf.maximum(tf.round(tf.minimum(height, width * settings.ratio)), 1.0)
+        any_fits, heights[first], tf.maximum(tf.round(tf.minimum(height, width * options.ratio)), 1.0)
     )
-    across, down = chance.between(0.0, 1.0), chance.between(0.0, 1.0)
+    across, down = random.uniform(0.0, 1.0), random.uniform(0.0, 1.0)
     left = tf.where(any_fits, tf.floor(across * (width - w + 1)), tf.floor((width - w) / 2))
     top = tf.where(any_fits, tf.floor(down * (height - h + 1)), tf.floor((height - h) / 2))
     return tuple(tf.cast(value, tf.int32) for value in (top, left, h, w))
@@ -210,12 +212,12 @@ def middle(image: Any, size: int) -> Any:
     return resize(image[top : top + side, left : left + side], size)
 
 
-def _layers(settings: ClassificationAugmentation) -> list[Any]:
-    if settings.randaugment:
-        return [QuickRandAugment(value_range=_RANGE, num_ops=settings.randaugment, factor=settings.magnitude)]
-    if not settings.jitter and not settings.hue:
+def _layers(options: ClassificationAugmentationOptions) -> list[Any]:
+    if options.randaugment:
+        return [QuickRandAugment(value_range=_RANGE, num_ops=options.randaugment, factor=options.magnitude)]
+    if not options.jitter and not options.hue:
         return []
-    j = settings.jitter
+    j = options.jitter
     # Keras adds to the brightness, by a share of the range: of a middle gray as much as a factor 1 ± jitter.
     # Its saturation s is the factor s / (1 - s).
     return [
@@ -224,7 +226,7 @@ def _layers(settings: ClassificationAugmentation) -> list[Any]:
             brightness_factor=j / 2 or None,
             contrast_factor=j or None,
             saturation_factor=((1 - j) / (2 - j), (1 + j) / (2 + j)) if j else None,
-            hue_factor=settings.hue or None,
+            hue_factor=options.hue or None,
         )
     ]
 

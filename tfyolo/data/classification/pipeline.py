@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfyolo.data.caches.image_table import ImageTable
 from tfyolo.data.classification.augment import (
     BatchAugmenter,
-    ClassificationAugmentation,
+    ClassificationAugmentationOptions,
     ImageAugmenter,
     middle,
 )
@@ -60,7 +60,8 @@ class ClassificationPipeline:
         TfyoloError: there are no samples, or TensorFlow cannot decode an image.
 
     Example:
-        >>> pipeline = ClassificationPipeline(scan.samples, 3, ClassificationAugmentation())  # doctest: +SKIP
+        >>> options = ClassificationAugmentationOptions()
+        >>> pipeline = ClassificationPipeline(scan.samples, 3, options)  # doctest: +SKIP
         >>> images, labels = next(iter(pipeline.stream()))  # doctest: +SKIP
         >>> images.shape, labels.shape  # doctest: +SKIP
         (TensorShape([64, 224, 224, 3]), TensorShape([64, 3]))
@@ -70,7 +71,7 @@ class ClassificationPipeline:
         self,
         samples: Sequence[Sample],
         classes: int,
-        augmentation: ClassificationAugmentation | None,
+        augmentation: ClassificationAugmentationOptions | None,
         options: ClassificationPipelineOptions = ClassificationPipelineOptions(),
         progress: Callable[[int, int], None] | None = None,
     ) -> None:

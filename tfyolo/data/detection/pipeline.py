@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfyolo.data.augment.compose import Composer
-from tfyolo.data.augment.settings import Augmentation
+from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.caches.image_table import ImageTable
 from tfyolo.data.detection.sample import Sample
 from tfyolo.errors import TfyoloError
@@ -67,7 +67,7 @@ class Pipeline:
 
     Example:
         >>> options = PipelineOptions(image_size=320)
-        >>> pipeline = Pipeline(scan.samples, Augmentation(), options)  # doctest: +SKIP
+        >>> pipeline = Pipeline(scan.samples, AugmentationOptions(), options)  # doctest: +SKIP
         >>> images, labels = next(iter(pipeline.stream()))  # doctest: +SKIP
         >>> images.shape, labels.shape  # doctest: +SKIP
         (TensorShape([16, 320, 320, 3]), TensorShape([16, 48, 5]))
@@ -76,7 +76,7 @@ class Pipeline:
     def __init__(
         self,
         samples: Sequence[Sample],
-        augmentation: Augmentation | None,
+        augmentation: AugmentationOptions | None,
         options: PipelineOptions,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfyolo.data.classification.augment import ClassificationAugmentation
+from tfyolo.data.classification.augment import ClassificationAugmentationOptions
 from tfyolo.data.classification.folders import read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.deprecation import renamed_arguments
@@ -40,7 +40,7 @@ class ClassificationData:
         data: str | Path,
         image_size: int = 224,
         batch_size: int = 64,
-        augmentation: ClassificationAugmentation | None = None,
+        augmentation: ClassificationAugmentationOptions | None = None,
         seed: int = 0,
         cache: str = "auto",
     ) -> None:
@@ -48,7 +48,7 @@ class ClassificationData:
         samples = scan_folders(self.dataset, "train").samples
         options = ClassificationPipelineOptions(image_size, batch_size, seed, cache)
         self.pipeline = ClassificationPipeline(
-            samples, len(self.names), augmentation or ClassificationAugmentation(), options
+            samples, len(self.names), augmentation or ClassificationAugmentationOptions(), options
         )
 
     @property

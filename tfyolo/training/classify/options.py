@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tfyolo.data.classification.augment import ClassificationAugmentation
+from tfyolo.data.classification.augment import ClassificationAugmentationOptions
 
 
 class ClassifyHyps(BaseModel):
@@ -66,7 +66,7 @@ class ClassifyOptions:
     optimizer: str = "Adam"
     cos_lr: bool = True
     hyps: ClassifyHyps = field(default_factory=ClassifyHyps)
-    augmentation: ClassificationAugmentation = field(default_factory=ClassificationAugmentation)
+    augmentation: ClassificationAugmentationOptions = field(default_factory=ClassificationAugmentationOptions)
     freeze: tuple[int, ...] = (0,)
     patience: int = 100
     save_period: int = 0

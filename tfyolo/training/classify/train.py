@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import yaml
 
-from tfyolo.data.classification.augment import ClassificationAugmentation
+from tfyolo.data.classification.augment import ClassificationAugmentationOptions
 from tfyolo.data.classification.folders import FolderDataset, read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.data.detection.sample import Scan
@@ -181,7 +181,7 @@ def from_plain(values: dict[str, Any], path: Path) -> ClassifyOptions:
         "data": Path(found["data"]),
         "freeze": tuple(found.get("freeze", (0,))),
         "hyps": validated(ClassifyHyps, values.get("hyps"), path),
-        "augmentation": validated(ClassificationAugmentation, values.get("augmentation"), path),
+        "augmentation": validated(ClassificationAugmentationOptions, values.get("augmentation"), path),
     }
     return ClassifyOptions(**{**found, **typed})
 

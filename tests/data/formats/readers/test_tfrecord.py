@@ -16,7 +16,7 @@ from tfyolo.errors import TfyoloError
 def written(tmp_path_factory):
     """A dataset in two formats: (YOLO's YAML, folder of records)."""
     root = tmp_path_factory.mktemp("records")
-    source = datasets.shapes(root / "shapes", 6, 1, 32)
+    source = datasets.create_shapes_dataset(root / "shapes", 6, 1, 32)
     return source, convert_dataset(read_dataset(source), "tfrecord", root / "rec", ConvertOptions(shards=2))
 
 

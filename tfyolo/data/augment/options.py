@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Augmentation(BaseModel):
+class AugmentationOptions(BaseModel):
     """Hyperparameters of augmentation, by YOLOv5's names; the defaults are those of `scratch-low`.
 
     Example:
-        >>> Augmentation(mosaic=0.5).mosaic
+        >>> AugmentationOptions(mosaic=0.5).mosaic
         0.5
     """
 

@@ -17,7 +17,7 @@ class RandomStream:
         element: a scalar tensor, different for each image of each epoch.
 
     Example:
-        >>> float(RandomStream(0, tf.constant(7)).between(-1.0, 1.0)) <= 1
+        >>> float(RandomStream(0, tf.constant(7)).uniform(-1.0, 1.0)) <= 1
         True
     """
 
@@ -33,7 +33,7 @@ class RandomStream:
         self._forks += 1
         return RandomStream(self._base, self._element, self._stream + self._forks)
 
-    def between(self, low: float | Any, high: float | Any, count: int | None = None) -> Any:
+    def uniform(self, low: float | Any, high: float | Any, count: int | None = None) -> Any:
         """Draw one number, or `count` numbers, float32 in [low, high)."""
         end = self._used + (count or 1)
         if end > _COUNT:
@@ -42,15 +42,15 @@ class RandomStream:
         self._used = end
         return low + values * (high - low)
 
-    def happens(self, probability: float) -> Any:
+    def bernoulli(self, probability: float) -> Any:
         """Draw a bool scalar that is true with this probability."""
-        return self.between(0.0, 1.0) < probability
+        return self.uniform(0.0, 1.0) < probability
 
-    def indices(self, size: int, count: int) -> Any:
+    def integers(self, size: int, count: int) -> Any:
         """Draw (count,) int32 in [0, size)."""
-        return tf.minimum(tf.cast(self.between(0.0, float(size), count), tf.int32), size - 1)
+        return tf.minimum(tf.cast(self.uniform(0.0, float(size), count), tf.int32), size - 1)
 
-    def order(self, size: Any) -> Any:
+    def permutation(self, size: Any) -> Any:
         """Draw a permutation of [0, size), int32."""
         shifted = self._seed + tf.constant([1 << 41, 0], tf.int64)
         return tf.random.experimental.stateless_shuffle(tf.range(size), shifted)
