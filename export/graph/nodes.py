@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfyolo.models.arguments import LEAKY_SLOPE
 from tfyolo.models.network import IMAGES, Network, Node
-from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
+from tfyolo.models.quantization import INT8_MAX, KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
 
 Tensor = Any
 
@@ -89,9 +89,40 @@ def fits_float16(kernel: np.ndarray) -> bool:
 Quantization = FakeQuantization | NoQuantization
 
 
-def fake_quantize(x: Tensor, limits: Sequence[float]) -> Tensor:
-    """Fake-quantize `x` to 256 values between two limits; zero is exactly representable."""
-    return tf.quantization.fake_quant_with_min_max_args(x, min=limits[0], max=limits[1])
+class SigmoidFakeQuantization(NoQuantization):
+    """Fake quantization of nothing but the sigmoid inside an activation.
+
+    Calibration and QAT quantize tensors and kernels themselves, since their ranges are not final yet.
+    """
+
+    def sigmoid(self, x: Tensor, name: str) -> Tensor:
+        """Round to multiples of 1/256: the fixed output scale of TensorFlow Lite's int8 LOGISTIC."""
+        return fake_quantize(x, SIGMOID)
+
+
+def fake_quantize(x: Tensor, limits: Sequence[Any]) -> Tensor:
+    """Round a tensor to the nearest of 256 evenly spaced values, one of which is zero.
+
+    Args:
+        x: float32, any shape.
+        limits: lowest and highest value of the range: two floats, or two scalar tensors, which
+            receive gradients.
+
+    Returns:
+        The shape of `x`. Its gradient is 1 inside the range and 0 outside (straight-through estimator).
+
+    Source: Jacob et al. 2018, Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference, eq. 12.
+    """
+    low, high = limits
+    if tf.is_tensor(low) or tf.is_tensor(high):
+        return tf.quantization.fake_quant_with_min_max_vars(x, low, high)
+    return tf.quantization.fake_quant_with_min_max_args(x, min=low, max=high)
+
+
+def fake_quantize_steps(x: Tensor) -> Tensor:
+    """Round weights in units of their quantization step to int8: integers from -127 to 127, as float32."""
+    return tf.quantization.fake_quant_with_min_max_args(x, -INT8_MAX, INT8_MAX, narrow_range=True)
 
 
 def run_network(

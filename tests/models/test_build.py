@@ -15,7 +15,7 @@ import tf_keras
 from tfyolo.errors import TfyoloError
 from tfyolo.models import build_model, count_model, load_spec
 from tfyolo.models.blocks import BLOCKS
-from tfyolo.models.build import KerasOps
+from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.ops import Shape, ShapeOps
 
 NAMESPACES = {"keras": keras, "tf_keras": tf_keras}

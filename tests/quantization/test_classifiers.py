@@ -12,7 +12,7 @@ import tfyolo
 from tests.data.classification.class_folders import class_folders
 from tfyolo.cli.main import main
 from tfyolo.export.graph.nodes import FakeQuantization, run_network
-from tfyolo.models.build import NORMALIZE
+from tfyolo.models.keras_ops import NORMALIZE
 from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.calibration_images import folder_images

@@ -8,7 +8,7 @@ import pytest
 
 from tfyolo.errors import TfyoloError
 from tfyolo.models.blocks import BLOCKS
-from tfyolo.models.build import KerasOps
+from tfyolo.models.keras_ops import KerasOps
 from tfyolo.weights.mapping import focus_kernel, load_tensors
 
 GENERATOR = np.random.default_rng(0)

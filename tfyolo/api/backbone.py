@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfyolo.models.build import KerasOps, import_keras, run_layers
+from tfyolo.models.build import import_keras, run_layers
+from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.registry import list_models, load_spec
 from tfyolo.models.spec import ModelSpec
 from tfyolo.weights import load_model

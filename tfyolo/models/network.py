@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tfyolo.models.build import NORMALIZE, run_layers, scale_and_offset
+from tfyolo.models.build import run_layers
+from tfyolo.models.keras_ops import NORMALIZE, scale_and_offset
 from tfyolo.models.ops import Normalization, Padding
 from tfyolo.models.spec import ModelSpec
 

@@ -13,7 +13,8 @@ from typing import Any
 from tfyolo.errors import TfyoloError
 from tfyolo.models.arguments import resolve_arguments
 from tfyolo.models.blocks import BLOCKS, Block
-from tfyolo.models.build import KerasOps, import_keras
+from tfyolo.models.build import import_keras
+from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.ops import Cost, Shape, ShapeOps
 from tfyolo.progress import Progress
 

@@ -17,6 +17,8 @@ from tfyolo.models.network import IMAGES, Network
 
 SIGMOID = (0.0, 255 / 256)
 """Range of an integer LOGISTIC's output: its scale is fixed to 1/256."""
+INT8_MAX = 127
+"""Largest int8 weight: weights are symmetric, so -128 is not used."""
 KEEPS_SCALE = ("max_pool", "upsample", "zero_pad")
 """Operations whose integer kernels return their input's scale."""
 
@@ -88,6 +90,16 @@ def range_names(network: Network) -> dict[str, str]:
         return last(joined[name]) if name in joined else name
 
     return {name: last(own) for name, own in owner.items()}
+
+
+def round_to_int8(steps: np.ndarray) -> np.ndarray:
+    """Round weights in units of their quantization step to int8: whole numbers from -127 to 127.
+
+    Example:
+        >>> round_to_int8(np.array([0.4, -2.6, 500.0])).tolist()
+        [0.0, -3.0, 127.0]
+    """
+    return np.clip(np.round(steps), -INT8_MAX, INT8_MAX)
 
 
 def weight_bounds(kernel: np.ndarray, scheme: str) -> np.ndarray:

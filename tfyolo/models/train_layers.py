@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfyolo.models.build import KerasOps
+from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.ops import Tensor
 
 

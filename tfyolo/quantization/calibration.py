@@ -7,23 +7,30 @@ it can make good some of their error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.graph.nodes import NoQuantization, activate, fake_quantize, run_network, run_node
+from tfyolo.export.graph.nodes import (
+    NoQuantization,
+    SigmoidFakeQuantization,
+    activate,
+    fake_quantize,
+    run_network,
+    run_node,
+)
 from tfyolo.models.network import IMAGES, Network, Node, Weights
 from tfyolo.models.quantization import (
+    INT8_MAX,
     KEEPS_SCALE,
-    SIGMOID,
     QuantizationSpec,
     Range,
     range_names,
+    round_to_int8,
     weight_bounds,
 )
 from tfyolo.progress import Progress, no_progress
-from tfyolo.quantization.ranges import Function, Observed, estimate
+from tfyolo.quantization.ranges import Function, ObservedTensor, estimate
 from tfyolo.quantization.reconstruction import reconstruct
 
 BATCH = 8
@@ -114,7 +121,7 @@ class _Walk:
             network = network.with_weights({node.layer: weights})
         rounded, extremes = self._map(self.rounded, node, network)
         if node.kind not in KEEPS_SCALE and self.owner[node.name] == node.name and not self.skip(node.name):
-            observed = Observed(*extremes, self._sample(rounded), self._function(node))
+            observed = ObservedTensor(*extremes, self._sample(rounded), self._function(node))
             limits = self.ranges[node.name] = estimate(self.options.ranges, observed)
             for start in range(0, len(rounded), BATCH):
                 part = slice(start, start + BATCH)
@@ -135,12 +142,11 @@ class _Walk:
     ) -> tuple[np.ndarray, tuple[float, float]]:
         """A node's output for all images, before it is rounded, with its smallest and largest value."""
         outputs, low, high = [], 0.0, 0.0
-        rounding = (
-            NoQuantization() if tensors is self.exact or self.skip(node.name) else _FakeQuantizedSigmoid()
-        )
+        in_float = tensors is self.exact or self.skip(node.name)
+        quantization = NoQuantization() if in_float else SigmoidFakeQuantization()
         for start in range(0, len(self.attention), BATCH):
             xs = [tf.cast(tensors[name][start : start + BATCH], tf.float32) for name in node.inputs]
-            x = run_node(network, node, xs, rounding)
+            x = run_node(network, node, xs, quantization)
             low, high = min(low, float(tf.reduce_min(x))), max(high, float(tf.reduce_max(x)))
             outputs.append(tf.cast(x, tf.float16).numpy())
         return np.concatenate(outputs), (low, high)
@@ -169,8 +175,8 @@ class _Walk:
             return Weights(kernel, bias)
         bounds = weight_bounds(kernel, "per_channel")
         self.bounds[node.layer] = tuple(map(float, bounds))
-        step = bounds / 127
-        nearest = Weights((np.clip(np.round(kernel / step), -127, 127) * step).astype(np.float32), bias)
+        step = bounds / INT8_MAX
+        nearest = Weights((round_to_int8(kernel / step) * step).astype(np.float32), bias)
         if not self.options.reconstruct or node.arguments["groups"] > 1:
             return nearest
         places = self._places(*exact.shape[1:3])
@@ -178,14 +184,6 @@ class _Walk:
         flat = _patches(self.exact[node.inputs[0]], places, node)
         outputs = flat @ kernel.reshape(-1, kernel.shape[-1]) + bias
         return reconstruct(inputs, outputs, kernel, bounds)
-
-
-class _FakeQuantizedSigmoid(NoQuantization):
-    """Only the sigmoid inside an activation is rounded; the walk itself rounds tensors and weights."""
-
-    def sigmoid(self, x: Any, name: str) -> Any:
-        """On the grid of 1/256."""
-        return fake_quantize(x, SIGMOID)
 
 
 def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarray], node: Node) -> np.ndarray:

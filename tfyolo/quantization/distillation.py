@@ -1,4 +1,8 @@
-"""How far a quantized network's heads are from the float network's: a loss that needs no labels."""
+"""Distillation loss of detectors: distance between a quantized network's heads and the float network's.
+
+It needs no labels. Source of the idea: Hinton et al. 2015, Distilling the Knowledge in a Neural Network;
+the weights of boxes and classes are this project's.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,10 @@ from typing import Any
 import tensorflow as tf
 
 BOX_GAIN = 64.0
-"""Weight of boxes beside scores: with less, scores come near the float model's quicker than boxes do."""
-_LEAST_PX = 4.0
-"""Boxes smaller than this count as this large: nothing so small is found."""
+"""Weight of the box loss relative to the score losses. With a lower one, scores converge to the float model's
+before boxes do."""
+_MIN_SIZE_PX = 4.0
+"""Lower limit of the box size that errors are divided by; detectors find no smaller objects."""
 
 
 def distillation_loss(
@@ -19,55 +24,73 @@ def distillation_loss(
     anchors_px: Sequence[Sequence[float]],
     strides: Sequence[int],
 ) -> Any:
-    """Difference of two networks' predictions, where the float one sees something.
+    """Compute the distance between the predictions of two networks, weighted by the teacher's objectness.
 
-    Scores are compared by the relative entropy of their probabilities, which weighs a logit by how much it
-    can change its score, and boxes by what their difference takes from their IoU. Classes count as much as
-    the float model's objectness says that there is an object, boxes as much as its square: the many cells
-    that see next to nothing have the largest errors, and nobody looks at their boxes.
+    Scores are compared by the Kullback-Leibler divergence of their probabilities: an error of a logit counts
+    as much as it changes the score. Boxes are compared by their relative shift and growth, which approximates
+    the loss of IoU. Class losses are weighted by the teacher's objectness and box losses by its square: most
+    grid cells are background, have the largest box errors, and their boxes are never used.
 
     Args:
-        heads: per scale the logits of boxes, objectness and classes, (batch, height, width, channels).
-        teacher: those of the float network.
-        anchors_px: per scale width, height pairs.
+        heads: per scale the logits of boxes, objectness and classes of the trained network, each
+            (batch, height, width, channels).
+        teacher: the same for the float network.
+        anchors_px: per scale width, height pairs in pixels.
         strides: per scale, in pixels.
 
     Returns:
-        A scalar, per object that the float network sees.
+        A scalar tensor: the loss per object that the teacher sees (the sum of its objectness).
     """
     total, objects = 0.0, 1e-3
-    for parts, parts_t, anchors, stride in zip(heads, teacher, anchors_px, strides, strict=True):
-        (box, objectness, classes), (box_t, objectness_t, classes_t) = parts, parts_t
-        share = tf.stop_gradient(tf.sigmoid(objectness_t))
-        objects += tf.reduce_sum(share)
-        box, box_t = _by_anchor(box, objectness), _by_anchor(box_t, objectness)
-        boxes = _box_difference(box, box_t, anchors, stride)
-        kinds = _by_anchor(_relative_entropy(classes, classes_t), objectness)
-        total += tf.reduce_sum(_relative_entropy(objectness, objectness_t))
-        total += tf.reduce_sum(share * (BOX_GAIN * share * boxes + tf.reduce_sum(kinds, -1)))
+    for parts, teacher_parts, anchors, stride in zip(heads, teacher, anchors_px, strides, strict=True):
+        box, objectness, classes = parts
+        teacher_box, teacher_objectness, teacher_classes = teacher_parts
+        weight = tf.stop_gradient(tf.sigmoid(teacher_objectness))
+        objects += tf.reduce_sum(weight)
+        box, teacher_box = _by_anchor(box, objectness), _by_anchor(teacher_box, objectness)
+        box_loss = _box_distance(box, teacher_box, anchors, stride)
+        class_loss = _by_anchor(_bernoulli_divergence(classes, teacher_classes), objectness)
+        total += tf.reduce_sum(_bernoulli_divergence(objectness, teacher_objectness))
+        total += tf.reduce_sum(weight * (BOX_GAIN * weight * box_loss + tf.reduce_sum(class_loss, -1)))
     return total / objects
 
 
 def _by_anchor(x: Any, objectness: Any) -> Any:
+    """Reshape (batch, height, width, anchors * n) to (batch, height, width, anchors, n)."""
     anchors = objectness.shape[-1]
     return tf.reshape(x, tf.concat([tf.shape(objectness), [x.shape[-1] // anchors]], 0))
 
 
-def _box_difference(box: Any, teacher: Any, anchors_px: Sequence[float], stride: int) -> Any:
-    """Squared shift, and squared change of the logarithm of the size, in units of the box's own size.
+def _box_distance(box: Any, teacher: Any, anchors_px: Sequence[float], stride: int) -> Any:
+    """Squared shift of the center and squared change of log size, relative to the teacher's box.
 
-    A box that moves by a small share of its size, or grows by it, loses that share of its IoU.
+    A box that is shifted by a small fraction of its size, or grows by it, loses about that fraction of IoU.
+
+    Args:
+        box: logits (batch, height, width, anchors, 4): x, y, width, height.
+        teacher: the same for the float network.
+        anchors_px: width, height pairs of the scale, in pixels.
+        stride: of the scale, in pixels.
+
+    Returns:
+        (batch, height, width, anchors).
+
+    Source: YOLOv5's decoding, `xy = (2 sigmoid(t) - 0.5 + grid) * stride`, `wh = (2 sigmoid(t))^2 * anchor`;
+    the growth is the logarithm of the ratio of two `wh`.
     """
     anchors = tf.reshape(tf.constant(anchors_px, tf.float32), (-1, 2))
     size_px = tf.stop_gradient(anchors * (2.0 * tf.sigmoid(teacher[..., 2:])) ** 2)
     shift_px = 2.0 * stride * (tf.sigmoid(box[..., :2]) - tf.sigmoid(teacher[..., :2]))
     growth = 2.0 * (tf.math.log_sigmoid(box[..., 2:]) - tf.math.log_sigmoid(teacher[..., 2:]))
-    shift = shift_px / tf.maximum(size_px, _LEAST_PX)
+    shift = shift_px / tf.maximum(size_px, _MIN_SIZE_PX)
     return tf.reduce_sum(tf.square(shift) + tf.square(growth), -1)
 
 
-def _relative_entropy(logits: Any, teacher: Any) -> Any:
-    """Of two Bernoulli distributions, by their logits; zero where they agree."""
-    truth = tf.sigmoid(teacher)
-    entropy = tf.nn.sigmoid_cross_entropy_with_logits
-    return entropy(truth, logits) - entropy(truth, teacher)
+def _bernoulli_divergence(logits: Any, teacher: Any) -> Any:
+    """Kullback-Leibler divergence of sigmoid probabilities from the teacher's, elementwise; 0 where equal.
+
+    Computed as a difference of cross-entropies, which is stable for logits of any size.
+    """
+    probability = tf.sigmoid(teacher)
+    cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits
+    return cross_entropy(probability, logits) - cross_entropy(probability, teacher)

@@ -16,11 +16,24 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.graph.nodes import KINDS, NoQuantization, convolve, fake_quantize
+from tfyolo.export.graph.nodes import (
+    KINDS,
+    NoQuantization,
+    SigmoidFakeQuantization,
+    convolve,
+    fake_quantize,
+    fake_quantize_steps,
+)
 from tfyolo.libraries import require
-from tfyolo.models.build import NORMALIZE
+from tfyolo.models.keras_ops import NORMALIZE
 from tfyolo.models.network import IMAGES, Network, Node, Weights
-from tfyolo.models.quantization import KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
+from tfyolo.models.quantization import (
+    INT8_MAX,
+    KEEPS_SCALE,
+    QuantizationSpec,
+    range_names,
+    round_to_int8,
+)
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 require("tensorflow_model_optimization", "tf_keras")
@@ -29,13 +42,6 @@ import tf_keras  # noqa: E402
 
 _tfq = tfmot.quantization.keras
 LEVELS = 255
-
-
-class _FakeQuantizedSigmoid(NoQuantization):
-    """Inside a layer only the sigmoid is rounded: TFMOT's quantizers do the rest."""
-
-    def sigmoid(self, x: Any, name: str) -> Any:
-        return fake_quantize(x, SIGMOID)
 
 
 class NodeLayer(tf_keras.layers.Layer):
@@ -54,7 +60,7 @@ class NodeLayer(tf_keras.layers.Layer):
         """One tensor or several to one."""
         node = _node(self.node)
         xs = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-        rounding = NoQuantization() if self.exact else _FakeQuantizedSigmoid()
+        rounding = NoQuantization() if self.exact else SigmoidFakeQuantization()
         return KINDS[node.kind](_NO_WEIGHTS, node, xs, rounding)
 
     def get_config(self) -> dict[str, Any]:
@@ -115,8 +121,7 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
         step = np.asarray(self.step, np.float32)
         if self.exact:
             return inputs * step
-        rounded = tf.quantization.fake_quant_with_min_max_args(inputs, -127, 127, narrow_range=True)
-        return rounded * step
+        return fake_quantize_steps(inputs) * step
 
     def get_config(self) -> dict[str, Any]:
         """For TFMOT."""
@@ -149,7 +154,7 @@ class RangeQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
 
     def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
         """Any shape."""
-        return tf.quantization.fake_quant_with_min_max_vars(inputs, *self.limits(weights))
+        return fake_quantize(inputs, self.limits(weights))
 
     def get_config(self) -> dict[str, Any]:
         """For TFMOT."""
@@ -266,8 +271,8 @@ class QatModel:
                 step, bias_step = self._steps[node.layer]
                 kernel = self._kernel(layer).numpy()
                 if not self.spec.is_float(node.name):
-                    kernel = np.clip(np.round(kernel), -127, 127)
-                    bounds[node.layer] = tuple(map(float, 127 * step))
+                    kernel = round_to_int8(kernel)
+                    bounds[node.layer] = tuple(map(float, INT8_MAX * step))
                 weights[node.layer] = Weights(kernel * step, layer.layer.bias.numpy() * bias_step)
             for quantizer, variables in _outputs(layer):
                 low, high = quantizer.limits(variables)
@@ -282,7 +287,7 @@ class QatModel:
     def _units(self, node: Node, owner: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
         """What a step of each channel's weights and biases is worth."""
         kernel, bias = self.network.weights[node.layer]
-        step = self.spec.kernel_bounds(node.layer, kernel) / np.float32(127)
+        step = self.spec.kernel_bounds(node.layer, kernel) / np.float32(INT8_MAX)
         low, high = self.spec.ranges.get(owner[node.name], (0.0, 1.0))
         return step, np.full_like(bias, (high - low) / LEVELS)
 
