@@ -11,7 +11,7 @@ import pytest
 from tests.shared import SHARED, needs_shared
 from tests.weights.pickles import Call, Checkpoint, Name, Raw, archive, module, pickled, tensor
 from tfyolo.errors import TfyoloError
-from tfyolo.weights.torch_file import Module, Record, read_checkpoint
+from tfyolo.weights.torch_file import Module, OpaqueObject, read_checkpoint
 
 ARCH = SHARED / "reference" / "arch"
 
@@ -230,9 +230,9 @@ def test_attributes(tmp_path):
     np.testing.assert_array_equal(found.pop("stride"), [8, 16, 32])
     assert found == {
         "training": False,
-        "device": Record("torch.device"),
+        "device": OpaqueObject("torch.device"),
         "size": (1, 2),
-        "folder": Record("pathlib.PosixPath"),
+        "folder": OpaqueObject("pathlib.PosixPath"),
         "names": {0: "cat"},
     }
 

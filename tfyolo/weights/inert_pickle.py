@@ -5,8 +5,9 @@ allow-list still calls, sets attributes on and allocates memory for what the fil
 nothing to call: REDUCE and NEWOBJ make records (`torch_globals.py`), BUILD keeps the state beside the record,
 and every opcode that is not in its table is refused. PyTorch's `weights_only` unpickler works the same way.
 
-The result is made of None, bool, int, float, str, bytes, list, tuple, dict (keys str or int), `Instance`,
-`Global`, `Storage` and `TensorView`. It may be deeply nested, shared or cyclic; `torch_file.py` bounds that.
+The result is made of None, bool, int, float, str, bytes, list, tuple, dict (keys str or int),
+`PickledObject`, `Global`, `Storage` and `TensorView`. It may be deeply nested, shared or cyclic;
+`torch_file.py` bounds that.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from tfyolo.weights.torch_globals import (
     STORAGES,
     Budget,
     Global,
-    Instance,
+    PickledObject,
     RefusedError,
     Storage,
-    find,
+    find_global,
+    rebuild_tensor,
     shown,
-    tensor_view,
 )
 
 # YOLOv5n has about 40,000, x6 with its optimizer an estimated 400,000. This many take about a second.
@@ -136,7 +137,7 @@ class _Interpreter:
             b"\x94": lambda: self._put(len(self.memo)),  # MEMOIZE
             b"h": lambda: push(self.memo[number("<B")]),  # BINGET
             b"j": lambda: push(self.memo[number("<I")]),  # LONG_BINGET
-            b"c": lambda: push(find(self._line(), self._line())),  # GLOBAL
+            b"c": lambda: push(find_global(self._line(), self._line())),  # GLOBAL
             b"\x93": self._stack_global,
             b"i": self._inst,
             b"Q": self._persistent,  # BINPERSID
@@ -211,10 +212,10 @@ class _Interpreter:
         module, name = self._pop(2)
         if not (isinstance(module, str) and isinstance(name, str)):
             raise RefusedError("its pickle names something by no name")
-        self.stack.append(find(module, name))
+        self.stack.append(find_global(module, name))
 
     def _inst(self) -> None:
-        find(self._line(), self._line())  # says which name it was, where the name is the reason
+        find_global(self._line(), self._line())  # says which name it was, where the name is the reason
         raise RefusedError("its pickle holds the opcode INST, which no YOLOv5 checkpoint needs")
 
     def _persistent(self) -> None:
@@ -236,7 +237,7 @@ class _Interpreter:
             self.copies.spend(len(args[0]))
         value: object
         if of.kind == "tensor":
-            value = tensor_view(args)
+            value = rebuild_tensor(args)
         elif of.kind == "parameter":
             value = args[0]  # a parameter is its tensor; the rest is for training
         elif of.kind == "dict":
@@ -246,13 +247,13 @@ class _Interpreter:
         elif of.kind == "encode" and len(args) == 2 and isinstance(args[0], str) and args[1] == "latin1":
             value = args[0].encode("latin-1")
         else:
-            value = Instance(of, args)
+            value = PickledObject(of, args)
         self.stack.append(value)
 
     def _build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, Instance) and target.state is None:
+        if isinstance(target, PickledObject) and target.state is None:
             target.state = state
         elif type(target) is not dict:  # the state of a dictionary is `_metadata` of a state dict: dropped
             raise RefusedError("its pickle gives a state to something that takes none")

@@ -1,4 +1,4 @@
-"""Between a PyTorch state dict and a Keras model: names are equal, only the layout of arrays differs."""
+"""Conversion between a PyTorch state dict and a Keras model: equal names, different array layouts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tfyolo.models.spec import ModelSpec
 
 Tensors = Mapping[str, np.ndarray]
 
-# What PyTorch modules hold that is no weight of the network here.
+# Buffers of PyTorch modules that are not weights of the Keras model.
 _IGNORED = ("num_batches_tracked", "anchors", "anchor_grid", "total_ops", "total_params")
 
 
 def load_tensors(model: Any, tensors: Tensors, path: Path | None = None) -> None:
-    """Set every weight of `model`, built by `build_model`, from arrays named as in PyTorch.
+    """Set every weight of a Keras model from a PyTorch state dict.
 
     Args:
-        model: Keras 3 or tf_keras.
-        tensors: dotted names such as `model.0.conv.weight` to arrays in PyTorch's layout.
-        path: named in errors.
+        model: built by `build_model`, on Keras 3 or tf_keras.
+        tensors: state dict: names such as `model.0.conv.weight` to arrays in PyTorch's layout.
+        path: the file, for error messages.
 
     Raises:
         TfyoloError: an array is missing, left over or of another shape.
@@ -56,15 +56,15 @@ def load_tensors(model: Any, tensors: Tensors, path: Path | None = None) -> None
 
 
 def tensors_of(model: Any, spec: ModelSpec) -> dict[str, np.ndarray]:
-    """Every weight of `model` as `load_tensors` takes it: the network's part of a PyTorch state dict.
+    """Convert the weights of a Keras model to a PyTorch state dict, the inverse of `load_tensors`.
 
     Args:
         model: built by `build_model(spec)`.
         spec: its configuration, which says where a convolution was a Focus.
 
     Returns:
-        Arrays in PyTorch's shapes; `num_batches_tracked` (int64, no dimensions) is 0. The anchors, which are
-        no weights here, are not among them.
+        Arrays in PyTorch's layout by name; `num_batches_tracked` (int64 scalar) is 0. Anchors are not
+        included, because they are not weights of the Keras model.
     """
     focus = tuple(f"model.{layer.index}." for layer in spec.layers if layer.block == "Focus")
     tensors: dict[str, np.ndarray] = {}
@@ -79,13 +79,13 @@ def tensors_of(model: Any, spec: ModelSpec) -> dict[str, np.ndarray]:
     return tensors
 
 
-# Parts of modules, as YOLOv5 makes them.
+# Submodules in the order in which YOLOv5's modules create them.
 _PARTS = ["conv", "linear", "cv1", "cv2", "cv3", "cv4", "bn"]
 _PARTS += ["q", "k", "v", "ma", "fc1", "fc2", "tr", "m", "shortcut"]
 
 
 def in_state_dict_order(tensors: Tensors) -> dict[str, np.ndarray]:
-    """A state dict in the order of YOLOv5's modules, in which optimizers there count parameters."""
+    """Sort a state dict in the order of YOLOv5's modules: optimizers identify parameters by position."""
 
     def place(name: str) -> list[tuple[int, str]]:
         parts = name.split(".")[:-1]
@@ -100,12 +100,16 @@ Parts = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Layout:
-    """How one kind of Keras layer keeps its weights, in both directions."""
+    """Conversion of the weights of one Keras layer class, in both directions.
+
+    Attributes:
+        to_keras: maps layer, state dict and file to, per weight in Keras' order, the names of its tensors and
+            its array.
+        to_torch: maps layer and arrays in Keras' order to PyTorch's arrays by the last part of their names.
+    """
 
     to_keras: Callable[[Any, Tensors, Path | None], Values]
-    """From layer, state dict and file, per weight in Keras' order: names of its tensors, and its array."""
     to_torch: Callable[[Any, list[np.ndarray]], Parts]
-    """From layer and arrays in Keras' order: PyTorch's arrays by the last part of their names."""
 
 
 def _get(tensors: Tensors, name: str, path: Path | None) -> np.ndarray:

@@ -19,12 +19,12 @@ from tfyolo.weights.torch_globals import (
     ITEM_BYTES,
     Budget,
     Global,
-    Instance,
-    Record,
+    OpaqueObject,
+    PickledObject,
     RefusedError,
     Storage,
     TensorView,
-    number_of,
+    scalar_value,
     shown,
 )
 
@@ -46,7 +46,7 @@ class Module:
         attributes: what was pickled beside parameters, buffers and modules (`yaml`, `names`, `nc`, `eps`,
             `negative_slope`, ...; names with a leading underscore are left out): None, bool, int, float, str,
             bytes, lists, tuples, dicts of these, numpy arrays (tensors of up to 4,096 items, such as `stride`
-            and `class_weights`), and `Record` for any other object.
+            and `class_weights`), and `OpaqueObject` for any other object.
         children: the modules directly inside, in their order. One module may stand at several places.
 
     Example:
@@ -156,7 +156,7 @@ class Builder:
         self.contents: dict[str, bytes] = {}
         self.arrays: dict[TensorView, np.ndarray] = {}
 
-    def module(self, record: Instance, depth: int = 0) -> tuple[Module, int, int]:
+    def module(self, record: PickledObject, depth: int = 0) -> tuple[Module, int, int]:
         """The module of `record` and all below it, how many levels it has and how many names."""
         if id(record) in self.built:
             return self.built[id(record)]
@@ -177,7 +177,7 @@ class Builder:
         for key, child in self._members(state, "_modules"):
             if child is None:
                 continue
-            if not isinstance(child, Instance):
+            if not isinstance(child, PickledObject):
                 raise RefusedError(f"its part `{key}` is no module")
             module.children[key], below, more = self.module(child, depth + 1)
             levels, names = max(levels, below + 1), names + more
@@ -240,13 +240,13 @@ class Builder:
         if isinstance(value, dict):
             return {key: self._plain(item, depth + 1) for key, item in value.items()}
         if isinstance(value, TensorView):
-            return self._small(value) if value.size <= SMALL else Record("torch.Tensor")
-        if isinstance(value, Instance):
-            number = number_of(value)
-            return Record(value.of.name) if number is None else number
+            return self._small(value) if value.size <= SMALL else OpaqueObject("torch.Tensor")
+        if isinstance(value, PickledObject):
+            number = scalar_value(value)
+            return OpaqueObject(value.of.name) if number is None else number
         if isinstance(value, Global):
-            return Record(value.name)
-        return Record("torch.Storage") if isinstance(value, Storage) else value
+            return OpaqueObject(value.name)
+        return OpaqueObject("torch.Storage") if isinstance(value, Storage) else value
 
     def _small(self, view: TensorView) -> np.ndarray:
         self._count(view)

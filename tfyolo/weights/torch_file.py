@@ -15,9 +15,9 @@ from tfyolo.errors import TfyoloError
 from tfyolo.weights.bounded_file import one_error
 from tfyolo.weights.modules import Builder, Module
 from tfyolo.weights.torch_archive import open_archive
-from tfyolo.weights.torch_globals import Instance, Record, TensorView, number_of
+from tfyolo.weights.torch_globals import OpaqueObject, PickledObject, TensorView, scalar_value
 
-__all__ = ["Module", "Record", "TorchCheckpoint", "read_checkpoint"]
+__all__ = ["Module", "OpaqueObject", "TorchCheckpoint", "read_checkpoint"]
 
 
 BESIDE = ("tfyolo", "yaml", "names")
@@ -93,7 +93,7 @@ def _extra(content: object) -> dict[str, object]:
     kept: dict[str, object] = {}
     for key, value in content.items() if isinstance(content, dict) else ():
         if isinstance(key, str) and key not in ("ema", "model", *BESIDE):
-            number = number_of(value) if isinstance(value, Instance) else value
+            number = scalar_value(value) if isinstance(value, PickledObject) else value
             if isinstance(number, bool | int | float | str) or value is None:
                 kept[key] = number
     return kept
@@ -111,14 +111,14 @@ def _described(content: object) -> tuple[dict[object, object], dict[str, object]
     return tensors, {key: content[key] for key in BESIDE if key in content}
 
 
-def _choose(content: object, path: Path) -> tuple[str, Instance]:
+def _choose(content: object, path: Path) -> tuple[str, PickledObject]:
     """The entry of a checkpoint that holds the network: `ema` if it is there, else `model`."""
     entries = content if isinstance(content, dict) else {"model": content}
     for source in ("ema", "model"):
         value = entries.get(source)
         if isinstance(value, tuple) and value:  # some releases of early 2021 saved (ema, updates)
             value = value[0]
-        if isinstance(value, Instance) and value.of.kind == "module":
+        if isinstance(value, PickledObject) and value.of.kind == "module":
             return source, value
     inner = entries.get("model") or entries.get("state_dict") or entries
     if isinstance(inner, dict) and any(isinstance(value, TensorView) for value in inner.values()):

@@ -1,8 +1,8 @@
-"""What the pickle of a checkpoint may name, and the inert records that stand for it.
+"""The globals (classes and functions) that a checkpoint's pickle may name, and inert objects in their place.
 
-Nothing in this file imports, looks up or calls what a checkpoint names. A name is compared with the table
-below and becomes a `Global`; "calling" it makes an `Instance` that remembers the arguments. That is why a
-whole prefix such as `models.common.` may be allowed: whatever stands behind it, the result is a record.
+Nothing in this file imports, looks up or calls what a checkpoint names. A name is compared with the tables
+below and becomes a `Global`; a call of it becomes a `PickledObject`, which keeps the arguments. It is safe to
+allow a whole prefix such as `models.common.`, because no class behind it is ever used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_LENGTH = 2**40  # of one dimension or stride; far over any network, far unde
 
 
 class RefusedError(Exception):
-    """A checkpoint holds something that this reader does not take; the message is a clause of a sentence."""
+    """A checkpoint holds something that is refused; the message is a clause, such as "it holds ..."."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ MODULE = re.compile(
     r"|torch\.nn\.parallel\.(data_parallel|distributed))\.[A-Za-z_][A-Za-z0-9_]*",
     re.ASCII,
 )
-INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63}\.){1,3}(?=(models|utils)\.)", re.ASCII)
-"""The package that holds YOLOv5's modules where they were installed, such as `yolov5.` of PyPI's."""
-# Names with a reason of their own to be refused, by how they begin.
-NOT_DETECTORS = {
+PACKAGE_PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63}\.){1,3}(?=(models|utils)\.)", re.ASCII)
+"""Prefix of module names where YOLOv5 is installed as a package, such as `yolov5.` of the one on PyPI."""
+# Prefixes of names that are refused with a specific reason.
+UNSUPPORTED_MODELS = {
     "models.yolo.Segment": "it is a segmentation model, which tfyolo does not load",
     "ultralytics.": "it is a model of the ultralytics package (YOLOv8 or later), which tfyolo does not load",
 }
@@ -88,15 +88,15 @@ NOT_DETECTORS = {
 
 @dataclass(frozen=True, eq=False)
 class Global:
-    """A class or function that the pickle names, e.g. `models.common.Conv`; never the thing itself."""
+    """A class or function that the pickle names, such as `models.common.Conv`; never the class itself."""
 
     name: str
     kind: str
 
 
 @dataclass(eq=False)
-class Instance:
-    """An object that the pickle would make by calling `of` with `args` and giving it `state`."""
+class PickledObject:
+    """An object that unpickling would create by `of(*args)` and `__setstate__(state)`."""
 
     of: Global
     args: tuple[object, ...] = ()
@@ -105,7 +105,7 @@ class Instance:
 
 @dataclass(frozen=True)
 class Storage:
-    """The raw numbers of one or more tensors: the archive's entry `data/KEY`, `length` items of `code`."""
+    """A storage that one or more tensors share: the entry `data/KEY`, `length` items of type `code`."""
 
     key: str
     code: str
@@ -128,15 +128,15 @@ class TensorView:
 
 
 @dataclass(frozen=True)
-class Record:
-    """Stands in a module's attributes for an object that is not read, such as `torch.device`."""
+class OpaqueObject:
+    """Placeholder for an attribute whose value is not read, such as a `torch.device`."""
 
     class_name: str
 
 
 @dataclass
 class Budget:
-    """Bounds the work on one checkpoint: a small file can describe an exponentially large structure."""
+    """Limit of the work on one checkpoint: a small file can describe an exponentially large structure."""
 
     left: int
     what: str
@@ -149,17 +149,17 @@ class Budget:
 
 
 def shown(text: object) -> str:
-    """What a file says, made safe to print: ASCII, one line, at most 80 characters."""
+    """Return text of a file in a form that is safe to print: ASCII, one line, at most 80 characters."""
     return str(text)[:80].encode("unicode_escape").decode("ascii")
 
 
-def find(module: str, name: str) -> Global:
-    """The record for `module.name`, or `RefusedError` where no YOLOv5 checkpoint needs it."""
+def find_global(module: str, name: str) -> Global:
+    """Return the `Global` for `module.name`; raise `RefusedError` if no YOLOv5 checkpoint needs it."""
     full = f"{module}.{name}"
-    package = INSIDE.match(full)
+    package = PACKAGE_PREFIX.match(full)
     if package and MODULE.fullmatch(full, package.end()) and not full.startswith("ultralytics."):
         full = full[package.end() :]
-    for start, reason in NOT_DETECTORS.items():
+    for start, reason in UNSUPPORTED_MODELS.items():
         if full.startswith(start):
             raise RefusedError(reason, "pass a detection or classification checkpoint of YOLOv5")
     kind = "storage" if full in STORAGES else "module" if MODULE.fullmatch(full) else KINDS.get(full)
@@ -168,8 +168,15 @@ def find(module: str, name: str) -> Global:
     return Global(full, kind)
 
 
-def tensor_view(args: tuple[object, ...]) -> TensorView:
-    """The tensor that `_rebuild_tensor_v2(storage, offset, shape, strides, ...)` describes, checked."""
+def rebuild_tensor(args: tuple[object, ...]) -> TensorView:
+    """Check the arguments of `torch._utils._rebuild_tensor_v2(storage, offset, shape, strides, ...)`.
+
+    Returns:
+        A view of the storage, whose numbers are not read yet.
+
+    Raises:
+        RefusedError: the view reaches past the storage, or an argument is of the wrong type.
+    """
     storage, offset, shape, strides = args[:4]
     if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
         raise RefusedError("it describes a tensor without a storage, a shape or strides")
@@ -185,8 +192,8 @@ def tensor_view(args: tuple[object, ...]) -> TensorView:
     return view
 
 
-def number_of(item: Instance) -> bool | int | float | None:
-    """The value of a numpy scalar or numpy array of one item (`best_fitness`); None for anything else."""
+def scalar_value(item: PickledObject) -> bool | int | float | None:
+    """Return a NumPy scalar or an array of one item (`best_fitness`) as a number; None for anything else."""
     dtype: object = None
     raw: object = None
     if item.of.kind == "scalar" and len(item.args) == 2:
@@ -194,7 +201,10 @@ def number_of(item: Instance) -> bool | int | float | None:
     elif item.of.kind == "array" and isinstance(item.state, tuple) and len(item.state) == 5:
         dtype, raw = item.state[2], item.state[4]
     if not (
-        isinstance(dtype, Instance) and dtype.of.kind == "dtype" and dtype.args and isinstance(raw, bytes)
+        isinstance(dtype, PickledObject)
+        and dtype.of.kind == "dtype"
+        and dtype.args
+        and isinstance(raw, bytes)
     ):
         return None
     codes = {
