@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, evolve, print."""
+    """Check and evolve anchors, print them, and return the exit code."""
     from tfyolo.anchors import auto_anchors
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.detection.scan import read_dataset, scan_split

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Convert and say what came out."""
+    """Convert, print the file written, and return the exit code."""
     from tfyolo.weights import load_model
     from tfyolo.weights.hub import fetch_weights
     from tfyolo.weights.keras_file import check_target, save_keras
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.target:
         check_target(arguments.target)
     path = fetch_weights(arguments.source)
-    # Beside the file; for a release by name here, not in the cache of downloads.
+    # Next to the checkpoint; for a release name in the current folder, not in the download cache.
     folder = path.parent if path == Path(arguments.source) else Path()
     target = check_target(arguments.target or folder / f"{path.stem}.keras")
     if target.resolve() == path.resolve():

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Convert, say what was found and what was lost."""
+    """Convert, print problems and counts, and return the exit code."""
     from tfyolo.cli.console import console
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.detection.scan import read_dataset

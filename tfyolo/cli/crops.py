@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Cut, say what was cut and what was left out."""
+    """Crop, print counts and problems, and return the exit code."""
     from rich.markup import escape
     from rich.table import Table
 

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run everything; the last line is the page's path."""
+    """Run all steps, print the path of the page last, and return the exit code."""
     from tfyolo.cli.train_display import Display
     from tfyolo.demo import run_demo
     from tfyolo.files import run_folder

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Detect, write, print."""
+    """Detect objects, write results, and return the exit code."""
     from tfyolo.assets import DEFAULT_MODEL
     from tfyolo.inference.load import load_detection_predictor
     from tfyolo.inference.nms import NmsOptions
@@ -79,13 +79,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"note: {limits}", file=sys.stderr)
     report = PredictionRun(detector, nms, arguments.augment, _outputs(arguments)).run(frames)
     print(report)
-    if report.interrupted and frames.total is not None:  # to stop a stream is no failure
+    if report.interrupted and frames.total is not None:  # stopping an endless stream is not a failure
         return 130
     return 0 if report.is_complete else 1
 
 
 def _outputs(arguments: argparse.Namespace) -> OutputOptions | None:
-    """What to write, into a new folder; None where nothing is wanted."""
+    """Options of the files to write, in a new run folder; None if nothing is written."""
     from tfyolo.files import run_folder
     from tfyolo.inference.writers import OutputOptions
 

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look into the file and print; nothing in it is run."""
+    """Print what the file holds, without running its graph, and return the exit code."""
     from tfyolo.export.registry import format_of
     from tfyolo.export.runtime.inspection import inspect_file
     from tfyolo.files import megabytes
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _rows(found: Inspection, all_names: bool) -> Iterator[tuple[str, str]]:
-    """What the contract says, line by line."""
+    """Yield name and text of each row that the contract fills."""
     contract = found.contract
     yield "task", contract.task
     shown = (
@@ -104,7 +104,7 @@ def _rows(found: Inspection, all_names: bool) -> Iterator[tuple[str, str]]:
 
 
 def _print(name: str, rows: list[tuple[str, str]], found: Inspection) -> None:
-    """Tables of what is known, of inputs and outputs, and of operations."""
+    """Print the rows, the inputs and outputs, and the operator counts as one table."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -130,7 +130,7 @@ def _print(name: str, rows: list[tuple[str, str]], found: Inspection) -> None:
 
 
 def _gpu(left: dict[str, int]) -> str:
-    """What a GPU delegate would leave to the CPU."""
+    """Describe the operators that LiteRT's GPU delegate leaves to the CPU."""
     if not left:
         return "LiteRT's GPU delegate takes every operator"
     return "LiteRT's GPU delegate leaves to the CPU: " + ", ".join(f"{n} {kind}" for kind, n in left.items())

@@ -1,4 +1,4 @@
-"""The command that a user is likely to want next, as it can be pasted into a shell."""
+"""Prints the likely next command, ready to paste into a shell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def print_next(*words: str | Path | int, note: str = "") -> None:
 
     Args:
         words: the command and its arguments.
-        note: a comment behind it.
+        note: comment after the command.
 
     Example:
         >>> print_next("tfyolo", "val", "--data", Path("my data.yaml"), note="on the validation split")

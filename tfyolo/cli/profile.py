@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure and print a table."""
+    """Measure the blocks, print a table, and return the exit code."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     headings = (
         "block",
         "parameters",
-        "GFLOPs an image",
+        "GFLOPs per image",
         "activations MB",
         "forward ms",
         "backward ms",

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, print tables, draw the chart."""
+    """Compare layers, print tables, draw the chart, and return the exit code."""
     from tfyolo.weights.hub import fetch_weights
 
     path = fetch_weights(arguments.weights)

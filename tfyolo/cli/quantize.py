@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Calibrate, train, write."""
+    """Calibrate and train, write the model, and return the exit code."""
     from tfyolo.cli.progress import progress_bar
     from tfyolo.weights.hub import fetch_weights, output_stem
     from tfyolo.weights.keras_file import check_target

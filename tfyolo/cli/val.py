@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Validate, write, print."""
+    """Validate, write and print the metrics, and return the exit code."""
     from tfyolo.cli.metrics_tables import print_metrics
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.detection.class_map import match_classes
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = read_dataset(arguments.data)
     detector = load_detection_predictor(arguments.weights, options.image_size(arguments.img))
     if not arguments.single_cls:
-        match_classes(dataset.names, detector.names, dataset.yaml_path)  # refuses before a folder is made
+        match_classes(dataset.names, detector.names, dataset.yaml_path)  # fails before a folder is created
     wanted = NmsOptions(arguments.conf_thres, arguments.iou_thres, max_detections=arguments.max_det)
     if limits := detector.limits(wanted):
         print(f"note: {limits}; mAP cannot be compared with that at 0.001", file=sys.stderr)

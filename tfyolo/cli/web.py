@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl+C."""
+    """Serve the page until Ctrl+C, and return the exit code."""
     import sys
     import threading
     import webbrowser
