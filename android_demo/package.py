@@ -1,9 +1,9 @@
-"""Makes signed APKs of what Maven compiled: R8, zip, zipalign, apksigner.
+"""Build signed APKs from the classes that Maven compiled, with R8, zipalign and apksigner.
 
     python android_demo/package.py
 
-Writes build/tfyolo-demo.apk for all ABIs of the build file and build/tfyolo-demo-arm64-v8a.apk for today's
-phones, both signed with a debug key, which is made where there is none.
+Writes build/tfyolo-demo.apk with all ABIs of pom.xml, and build/tfyolo-demo-arm64-v8a.apk for current
+phones. Both are signed with a debug key, which is created if it does not exist.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PHONES = "arm64-v8a"
 
 
 def main() -> None:
-    """Write the APKs, and say how large they are."""
+    """Write the APKs and print their sizes."""
     build = properties()
     BUILD.mkdir(exist_ok=True)
     dex = shrink(build["min.sdk"])
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def properties() -> dict[str, str]:
-    """Those of pom.xml."""
+    """Return the properties in pom.xml by name."""
     namespace = "{http://maven.apache.org/POM/4.0.0}"
     root = ET.parse(ROOT / "pom.xml").getroot()  # noqa: S314 - our own file
     every = root.iterfind(f"{namespace}properties/*")
@@ -52,7 +52,11 @@ def properties() -> dict[str, str]:
 
 
 def shrink(min_sdk: str) -> list[Path]:
-    """Java classes as Android's, without what is not used."""
+    """Convert Java classes to Android's dex format with R8, which removes unused code.
+
+    Returns:
+        The `.dex` files.
+    """
     folder = TARGET / "dex"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -73,7 +77,14 @@ def shrink(min_sdk: str) -> list[Path]:
 
 
 def pack(packed: Path, dex: list[Path], abis: list[str], compressed: bool) -> None:
-    """Resources and assets, classes and native libraries in one archive, with times that do not change."""
+    """Write resources, assets, classes and native libraries into one archive, with fixed timestamps.
+
+    Args:
+        packed: archive to write.
+        dex: classes of the app.
+        abis: ABIs whose native libraries are added.
+        compressed: compress native libraries.
+    """
     shutil.copyfile(TARGET / "base.apk", packed)
     with zipfile.ZipFile(packed, "a") as archive:
         for file in dex:
@@ -89,12 +100,12 @@ def _add(archive: zipfile.ZipFile, file: Path, name: str, compressed: bool) -> N
 
 
 def sign(aligned: Path, apk: Path, min_sdk: str) -> None:
-    """With a key for testing: who publishes the app has one of their own."""
+    """Sign an APK with the debug key; to publish the app, sign it with your own key."""
     if not KEYSTORE.exists():
         name = "CN=Android Debug,O=Android,C=US"
         key = ["-alias", "androiddebugkey", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000"]
-        word = ["-storetype", "PKCS12", "-storepass", "android", "-keypass", "android"]
-        run("keytool", "-genkeypair", "-keystore", KEYSTORE, *key, *word, "-dname", name)
+        secret = ["-storetype", "PKCS12", "-storepass", "android", "-keypass", "android"]
+        run("keytool", "-genkeypair", "-keystore", KEYSTORE, *key, *secret, "-dname", name)
     key = ["--ks", KEYSTORE, "--ks-pass", "pass:android", "--ks-key-alias", "androiddebugkey"]
     run("apksigner", "sign", *key, "--min-sdk-version", min_sdk, "--out", f"{apk}.part", aligned)
     Path(f"{apk}.part").replace(apk)
@@ -102,7 +113,7 @@ def sign(aligned: Path, apk: Path, min_sdk: str) -> None:
 
 
 def run(*command: object) -> None:
-    """Run a tool; what it says is shown if it fails."""
+    """Run a command; if it fails, exit with its output."""
     try:
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     except FileNotFoundError:

@@ -21,7 +21,7 @@ android {
             isMinifyEnabled = true
             isShrinkResources = true
             proguardFiles(getDefaultProguardFile("proguard-android-optimize.txt"), "proguard-rules.pro")
-            // So that it installs; who publishes the app has a key of their own.
+            // So that the release build can be installed; sign with your own key to publish the app.
             signingConfig = signingConfigs.getByName("debug")
         }
     }
@@ -29,18 +29,18 @@ android {
         sourceCompatibility = JavaVersion.toVersion(libs.versions.jvmTarget.get())
         targetCompatibility = JavaVersion.toVersion(libs.versions.jvmTarget.get())
     }
-    // Mapped into memory as they are.
+    // Uncompressed, so that models can be memory-mapped.
     androidResources { noCompress += "tflite" }
-    // Compressed in the APK, so that what people pass on is 3 MB smaller.
+    // Compressed, which makes the APK 3 MB smaller.
     packaging { jniLibs { useLegacyPackaging = true } }
     lint {
         checkDependencies = true
-        // Versions are raised on purpose, in both builds at once.
+        // Versions are updated manually, in both builds at the same time.
         disable += listOf("AndroidGradlePluginVersion", "GradleDependency", "NewerVersionAvailable", "OldTargetApi")
     }
     testOptions.unitTests {
         isIncludeAndroidResources = true
-        // They load TensorFlow Lite's library, which runs on a phone, or on Debian under `make test-android`.
+        // These tests load TensorFlow Lite's native library, which is only available on Android and in `make test-android`.
         all { it.enabled = false }
     }
 }
@@ -60,7 +60,7 @@ val checkModels by tasks.registering {
     val models = layout.projectDirectory.dir("src/main/assets/models").asFile
     doLast {
         if (models.listFiles { file -> file.extension == "tflite" }.isNullOrEmpty()) {
-            throw GradleException("$models has no model: run `make android-assets`, or copy there what `tfyolo export --include tflite` wrote")
+            throw GradleException("$models contains no model: run `make android-assets`, or copy a model from `tfyolo export --include tflite` there")
         }
     }
 }

@@ -20,8 +20,8 @@ android {
     testOptions.unitTests.all {
         it.systemProperty("demo.models", rootDir.resolve("../build/demo-models").path)
         it.systemProperty("vectors", rootDir.resolve("../tests/vectors").path)
-        // These load TensorFlow Lite's library, which runs on a phone, or on Debian under `make test-android`.
-        it.exclude("**/DetectorTest*", "**/EngineChoiceTest*", "**/PreprocessorBench*")
+        // These tests load TensorFlow Lite's native library, which is only available on Android and in `make test-android`.
+        it.exclude("**/DetectorTest*", "**/EngineSelectorTest*", "**/PreprocessorBench*")
     }
 }
 
@@ -30,7 +30,7 @@ kotlin {
     compilerOptions.jvmTarget = JvmTarget.fromTarget(libs.versions.jvmTarget.get())
 }
 
-// Tests run on a JVM, and read its images and its count of allocated bytes, which android.jar lacks.
+// Tests run on the JVM and use javax.imageio and com.sun.management, which android.jar does not contain.
 tasks.withType<KotlinCompile>().configureEach {
     if (name.endsWith("UnitTestKotlin")) compilerOptions.noJdk = false
 }
@@ -43,6 +43,6 @@ dependencies {
     testImplementation(libs.kotlin.test)
     testImplementation(libs.kotest.property)
     testImplementation(libs.coroutines)
-    // The SDK's android.jar has org.json without its code.
+    // android.jar contains only stubs of org.json.
     testImplementation(libs.json)
 }

@@ -1,4 +1,4 @@
-"""The APKs of `make android`, as a phone gets them."""
+"""The APKs built by `make android`: signature, manifest, content and size."""
 
 from __future__ import annotations
 
@@ -25,51 +25,51 @@ APKS = {
 @pytest.fixture(params=APKS)
 def apk(request):
     path = ROOT / "build" / request.param
-    assert path.is_file(), "make android writes it"
+    assert path.is_file(), "`make android` builds it"
     return path
 
 
-def out(*command: object) -> str:
+def output_of(*command: object) -> str:
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True).stdout
 
 
 def test_signature(apk):
-    said = out("apksigner", "verify", "--verbose", "--min-sdk-version", BUILD["min.sdk"], apk)
-    assert said.startswith("Verifies\n")
-    assert "Verified using v2 scheme (APK Signature Scheme v2): true" in said
+    output = output_of("apksigner", "verify", "--verbose", "--min-sdk-version", BUILD["min.sdk"], apk)
+    assert output.startswith("Verifies\n")
+    assert "Verified using v2 scheme (APK Signature Scheme v2): true" in output
 
 
-def test_a_changed_apk_does_not_verify(apk, tmp_path):
+def test_modified_apk_does_not_verify(apk, tmp_path):
     changed = tmp_path / "changed.apk"
     shutil.copyfile(apk, changed)
     with zipfile.ZipFile(changed, "a") as archive:
         archive.writestr("assets/more.txt", "more")
     with pytest.raises(subprocess.CalledProcessError):
-        out("apksigner", "verify", "--min-sdk-version", BUILD["min.sdk"], changed)
+        output_of("apksigner", "verify", "--min-sdk-version", BUILD["min.sdk"], changed)
 
 
 def test_badging(apk):
-    said = out("aapt2", "dump", "badging", apk)
+    output = output_of("aapt2", "dump", "badging", apk)
     name, version = BUILD["app.id"], BUILD["version.name"]
-    assert f"package: name='{name}' versionCode='{BUILD['version.code']}' versionName='{version}'" in said
-    assert f"sdkVersion:'{BUILD['min.sdk']}'" in said
-    assert f"targetSdkVersion:'{BUILD['target.sdk']}'" in said
-    assert "application-label:'tfyolo'" in said
-    assert f"launchable-activity: name='{name}.MainActivity'" in said
-    assert re.findall(r"uses-permission: name='(.*?)'", said) == ["android.permission.CAMERA"]
-    assert "application-debuggable" not in said
+    assert f"package: name='{name}' versionCode='{BUILD['version.code']}' versionName='{version}'" in output
+    assert f"sdkVersion:'{BUILD['min.sdk']}'" in output
+    assert f"targetSdkVersion:'{BUILD['target.sdk']}'" in output
+    assert "application-label:'tfyolo'" in output
+    assert f"launchable-activity: name='{name}.MainActivity'" in output
+    assert re.findall(r"uses-permission: name='(.*?)'", output) == ["android.permission.CAMERA"]
+    assert "application-debuggable" not in output
 
 
-def test_native_libraries_of_every_abi_and_no_other(apk):
+def test_native_libraries_of_all_abis(apk):
     with zipfile.ZipFile(apk) as archive:
         found = {tuple(name.split("/")[1:]) for name in archive.namelist() if name.startswith("lib/")}
     libraries = ("libtensorflowlite_jni.so", "libtensorflowlite_gpu_jni.so")
     assert found == {(abi, library) for abi in APKS[apk.name] for library in libraries}
 
 
-def test_models_are_stored_as_they_are_and_aligned(apk):
-    """So that they are mapped into memory, not copied."""
-    out("zipalign", "-c", "-p", "4", apk)
+def test_models_are_uncompressed_and_aligned(apk):
+    """Otherwise models could not be memory-mapped."""
+    output_of("zipalign", "-c", "-p", "4", apk)
     with zipfile.ZipFile(apk) as archive:
         models = [item for item in archive.infolist() if item.filename.endswith(".tflite")]
         assert {item.filename for item in models} == {
@@ -77,12 +77,12 @@ def test_models_are_stored_as_they_are_and_aligned(apk):
             "assets/models/float16.tflite",
         }
         assert all(item.compress_type == zipfile.ZIP_STORED for item in models)
-        written = ROOT / "app" / "src" / "main"
+        source = ROOT / "app" / "src" / "main"
         for item in models:
-            assert archive.read(item) == (written / item.filename).read_bytes()
+            assert archive.read(item) == (source / item.filename).read_bytes()
 
 
-def test_what_is_not_used_is_left_out(apk):
+def test_unused_code_is_removed(apk):
     with zipfile.ZipFile(apk) as archive:
         assert [name for name in archive.namelist() if name.endswith(".dex")] == ["classes.dex"]
         assert archive.getinfo("classes.dex").file_size < 400_000
@@ -94,17 +94,17 @@ def test_what_is_not_used_is_left_out(apk):
 
 
 def test_size(apk, capsys):
-    most = {"tfyolo-demo.apk": 14e6, "tfyolo-demo-arm64-v8a.apk": 9e6}[apk.name]
+    limit = {"tfyolo-demo.apk": 14e6, "tfyolo-demo-arm64-v8a.apk": 9e6}[apk.name]
     with capsys.disabled():
         print(f"\n{apk.name}: {apk.stat().st_size / 1e6:.2f} MB")
-    assert apk.stat().st_size < most
+    assert apk.stat().st_size < limit
 
 
-def test_buffers_are_called_as_old_androids_know_them():
-    """Since Java 9 `ByteBuffer.rewind` and its like return a ByteBuffer; Android 8 has only Buffer's."""
+def test_buffer_methods_exist_on_old_android_versions():
+    """Android 8 lacks the overrides of Java 9, such as `ByteBuffer.rewind`: only those of `Buffer` exist."""
     classes = [*ROOT.glob("detector/target/classes/**/*.class"), *ROOT.glob("app/target/classes/**/*.class")]
     assert len(classes) > 50
-    code = out("javap", "-c", "-p", *classes)
-    moved = "position|limit|rewind|flip|clear|mark|reset"
-    assert set(re.findall(rf"java/nio/\w+Buffer\.(?:{moved}):\(I?\)L\S+", code)) == set()
+    code = output_of("javap", "-c", "-p", *classes)
+    methods = "position|limit|rewind|flip|clear|mark|reset"
+    assert set(re.findall(rf"java/nio/\w+Buffer\.(?:{methods}):\(I?\)L\S+", code)) == set()
     assert re.search(r"java/nio/Buffer\.rewind:\(\)L", code)

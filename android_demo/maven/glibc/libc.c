@@ -1,12 +1,12 @@
-/* Functions of Android's C library whose names, numbers or structures differ from glibc's on x86_64: those that
-   libtensorflowlite_jni.so calls. make.sh forwards all others, and reads the names that stand after BIONIC. */
+/* Functions of Android's C library that libtensorflowlite_jni.so calls and whose names, constants or structures differ from
+   glibc's on x86_64. make.sh forwards all others to glibc; it reads the names in the BIONIC macros below. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #define BIONIC(type, name, ...) type name(__VA_ARGS__)
-/* glibc's function of that name; `name` itself may be one of those defined here. */
+/* glibc's function `name`, even if a function of this name is defined here. */
 #define GLIBC(type, name, ...) ((type (*)(__VA_ARGS__))from_glibc(name))
 
 typedef void Stream;
@@ -14,7 +14,7 @@ typedef void Stream;
 extern void *forwarded[];
 extern const char *forwarded_names[];
 
-/* dlopen and dlsym are forwarded too: glibc's own are had by their version. */
+/* dlopen and dlsym are wrapped too, so glibc's functions are bound by their symbol version. */
 static void *loader(const char *name) {
   void *found = dlvsym(RTLD_DEFAULT, name, "GLIBC_2.34");
   return found ? found : dlvsym(RTLD_DEFAULT, name, "GLIBC_2.2.5");
@@ -42,7 +42,7 @@ __attribute__((constructor)) static void forward(void) {
   }
 }
 
-/* Android's stdin, stdout and stderr are an array of structures of 152 bytes. */
+/* In Android, stdin, stdout and stderr are an array of structures of 152 bytes. */
 char __sF[3][152];
 static Stream *stream(Stream *given) {
   static const char *names[] = {"stdin", "stdout", "stderr"};
@@ -77,7 +77,7 @@ BIONIC(int, __android_log_vprint, int priority, const char *tag, const char *for
   return fputc('\n', __sF[2]);
 }
 
-/* The library's kernels for AVX-512, which no phone has, load their parameters as if malloc aligned to 64 bytes. */
+/* The library's AVX-512 kernels, which no phone runs, assume that malloc aligns to 64 bytes. */
 enum { ALIGNED = 64 };
 BIONIC(void *, memalign, size_t alignment, size_t size) {
   static void *(*allocate)(size_t, size_t);
@@ -104,7 +104,7 @@ BIONIC(void *, realloc, void *from, size_t size) {
   return to;
 }
 
-/* Without a library named, Android looks in the caller's own, too: so the XNNPACK delegate is found. */
+/* Without a library name, Android also searches the calling library; this is how TensorFlow Lite finds the XNNPACK delegate. */
 BIONIC(void *, dlsym, void *library, const char *name) {
   if (library == RTLD_DEFAULT) {
     void *own = GLIBC(void *, "dlopen", const char *, int)("libtensorflowlite_jni.so", RTLD_NOW | RTLD_NOLOAD);
@@ -114,7 +114,7 @@ BIONIC(void *, dlsym, void *library, const char *name) {
   return GLIBC(void *, "dlsym", void *, const char *)(library, name);
 }
 
-/* Fortified variants, without the check. */
+/* Fortified functions, without their checks. */
 BIONIC(int, __open_2, const char *path, int flags) { return GLIBC(int, "open", const char *, int, ...)(path, flags); }
 BIONIC(long, __read_chk, int file, void *to, size_t count, size_t size) {
   return GLIBC(long, "read", int, void *, size_t)(file, to, count);
@@ -126,19 +126,19 @@ BIONIC(int, strerror_r, int error, char *to, size_t size) {
   return GLIBC(int, "__xpg_strerror_r", int, char *, size_t)(error, to, size);
 }
 BIONIC(long, sysconf, int name) {
-  /* Android's number, glibc's: page size (twice), processors there and on, pages there and free. */
+  /* Android's constant, glibc's constant: page size (twice), processors configured and online, pages total and free. */
   static const int numbers[][2] = {{39, 30}, {40, 30}, {96, 83}, {97, 84}, {98, 85}, {99, 86}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
     if (numbers[i][0] == name) return GLIBC(long, "sysconf", int)(numbers[i][1]);
   return -1;
 }
-/* XNNPACK is used from a version of Android on, and the version is the only property that is asked for. */
+/* The Android version is the only system property that the library reads; XNNPACK is only used from a certain version on. */
 BIONIC(int, __system_property_get, const char *name, char *value) {
   value[0] = '3', value[1] = '5', value[2] = 0;
   return 2;
 }
 BIONIC(void, android_set_abort_message, const char *text) {}
 BIONIC(void, __stack_chk_fail, void) { __builtin_trap(); }
-/* The library is never unloaded: its destructors need not run. */
+/* The library is never unloaded, so its destructors need not run. */
 BIONIC(int, __cxa_atexit, void (*call)(void *), void *with, void *of) { return 0; }
 BIONIC(void, __cxa_finalize, void *of) {}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# For tests only: libc.so, libm.so, libdl.so and liblog.so of Android as thin layers over glibc, so that the x86_64
-# library inside TensorFlow Lite's AAR runs on Debian as it is, under the app's own code.
+# For tests only: builds Android's libc.so, libm.so, libdl.so and liblog.so as thin wrappers around glibc, so that the x86_64
+# library in TensorFlow Lite's AAR runs unmodified on Debian, called by the app's own code.
 #
 #   make.sh libtensorflowlite_jni.so FOLDER
 set -euo pipefail
@@ -10,9 +10,9 @@ mkdir -p "$2"
 cd "$2"
 if [ libc.so -nt "$library" ] && [ libc.so -nt "$here/libc.c" ] && [ libc.so -nt "$here/make.sh" ]; then exit; fi
 
-# What libc.c answers itself, because Android's differs from glibc's.
+# Functions that libc.c implements, because Android's differ from glibc's.
 own=$(sed -nE 's/^BIONIC\([^,]+, (\w+),.*/\1/p' "$here/libc.c"; echo __sF)
-# All else that the library takes from libc is handed on to glibc's function of the same name.
+# All other libc functions that the library uses are forwarded to the glibc function of the same name.
 nm -D --undefined-only "$library" | awk '{print $2}' | sed -n 's/@LIBC.*//p' | sort -u | grep -vxF "$own" > forwarded.txt
 
 awk '

@@ -1,5 +1,5 @@
-// What clients use of LiteRT 2's Kotlin API, whose AAR is in no registry that the tests reach; signatures as in
-// litert/kotlin of google-ai-edge/LiteRT.
+// Stubs of the part of LiteRT 2's Kotlin API that generated clients use, for compile tests; its AAR is not on Maven Central.
+// Signatures as in litert/kotlin of google-ai-edge/LiteRT.
 package com.google.ai.edge.litert
 
 import android.content.res.AssetManager

@@ -13,15 +13,15 @@ import android.provider.MediaStore
 import android.view.View
 import java.util.concurrent.Executors
 import org.tensorflow.lite.TensorFlowLite
-import org.tfyolo.demo.camera.CameraFacts
+import org.tfyolo.demo.camera.CameraInfo
 import org.tfyolo.demo.camera.CameraGeometry
 import org.tfyolo.demo.camera.CameraPermission
 import org.tfyolo.demo.camera.CameraPermission.State
 import org.tfyolo.demo.camera.CameraProblem
 import org.tfyolo.demo.camera.CameraSource
-import org.tfyolo.demo.camera.DisplayTurns
+import org.tfyolo.demo.camera.DisplayRotationListener
 import org.tfyolo.demo.detection.DetectorHost
-import org.tfyolo.demo.detection.Loaded
+import org.tfyolo.demo.detection.LoadedModel
 import org.tfyolo.demo.models.ModelLibrary
 import org.tfyolo.demo.images.ImageLoader
 import org.tfyolo.demo.images.ImageSource
@@ -33,7 +33,7 @@ import org.tfyolo.detector.Detections
 import org.tfyolo.detector.Options
 import org.tfyolo.detector.Thresholds
 
-/** The one screen. Ties camera, images, detector and controls together, and holds no logic of theirs. */
+/** The app's only screen: connects camera, images, detector and controls. */
 class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, ControlPanel.Listener {
     private lateinit var settings: Settings
     private lateinit var library: ModelLibrary
@@ -41,25 +41,25 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
     private lateinit var stage: Stage
     private lateinit var panel: ControlPanel
     private lateinit var camera: CameraSource
-    private lateinit var turns: DisplayTurns
+    private lateinit var rotationListener: DisplayRotationListener
     private val decoding = Executors.newSingleThreadExecutor()
 
     lateinit var host: DetectorHost
         private set
 
-    /** Null while the camera is shown. */
+    /** The displayed image; null while the camera is displayed. */
     private var source: ImageSource? = null
     private var image: Bitmap? = null
 
-    /** Memory was given back while nobody looked. */
+    /** True if memory was freed while the app was in the background. */
     private var released = false
 
-    /** How frames of the camera lie; read on the detector's thread. */
+    /** Clockwise rotation in degrees that makes camera frames upright; read on the detector's thread. */
     @Volatile
     private var rotation = 0
 
     @Volatile
-    private var facts: CameraFacts? = null
+    private var cameraInfo: CameraInfo? = null
 
     override fun onCreate(savedInstanceState: Bundle?) {
         super.onCreate(savedInstanceState)
@@ -70,17 +70,17 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         stage = Stage(findViewById(R.id.root))
         Insets.edgeToEdge(window, stage.root, stage::setInsets)
         panel = ControlPanel(stage.root, settings, library, this)
-        @Suppress("DEPRECATION") // Its successors are libraries.
+        @Suppress("DEPRECATION") // The replacement is in a library (AndroidX), which this app does not use.
         host = lastNonConfigurationInstance as? DetectorHost ?: DetectorHost(this)
         host.listener = this
         camera = CameraSource(this, host.handler, this)
-        turns = DisplayTurns(this, ::turnCamera)
+        rotationListener = DisplayRotationListener(this, ::updateRotation)
         stage.onTexture = { startCamera() }
         listenToButtons()
         showThresholds()
         host.loaded?.let(::onLoaded) ?: onEngineChosen()
         stage.setSheetExpanded(savedInstanceState?.getBoolean(SHEET) ?: false)
-        begin(savedInstanceState?.getString(SOURCE)?.let(ImageSource::parse), savedInstanceState != null)
+        restoreOrStart(savedInstanceState?.getString(SOURCE)?.let(ImageSource::parse), savedInstanceState != null)
     }
 
     private fun listenToButtons() {
@@ -91,8 +91,8 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         stage.onClick(R.id.share) { share() }
     }
 
-    /** The camera, or what was shown before; a sample as long as there is no camera. */
-    private fun begin(stored: ImageSource?, restored: Boolean) {
+    /** Show what was shown before, or the camera; a sample if the camera is not available. */
+    private fun restoreOrStart(stored: ImageSource?, restored: Boolean) {
         if (restored && stored != null) return show(stored)
         if (permission.state == State.GRANTED) return showCamera()
         showNextSample()
@@ -101,18 +101,18 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
 
     override fun onResume() {
         super.onResume()
-        // Granted in the system's settings, or given back by another app.
+        // The permission may have been granted in the settings, or another app may have released the camera.
         if (source == null) startCamera()
     }
 
     override fun onPause() {
-        // Beside another app the camera goes on, as long as that one does not want it.
+        // In multi-window mode the camera keeps running until another app needs it.
         if (!isInMultiWindowMode) stopCamera()
         super.onPause()
     }
 
     override fun onStop() {
-        turns.stop()
+        rotationListener.stop()
         stopCamera()
         super.onStop()
     }
@@ -129,7 +129,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         super.onDestroy()
     }
 
-    @Deprecated("Of the framework's own activities, the way to keep what is costly")
+    @Deprecated("Keeps the loaded detector across configuration changes; the replacement is in AndroidX")
     override fun onRetainNonConfigurationInstance(): Any = host
 
     override fun onSaveInstanceState(state: Bundle) {
@@ -141,7 +141,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
     override fun onTrimMemory(level: Int) {
         super.onTrimMemory(level)
         if (level < TRIM_MEMORY_BACKGROUND) return
-        // Not seen: all of it can be had again.
+        // The app is in the background: free everything that can be loaded again.
         released = true
         host.release()
         image = null
@@ -150,14 +150,14 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
 
     override fun onStart() {
         super.onStart()
-        turns.start()
+        rotationListener.start()
         if (!released) return
         released = false
         onEngineChosen()
         source?.let(::show)
     }
 
-    @Deprecated("Its successor begins with Android 13")
+    @Deprecated("The replacement requires Android 13")
     override fun onBackPressed() {
         @Suppress("DEPRECATION")
         if (stage.isSheetExpanded) stage.setSheetExpanded(false) else super.onBackPressed()
@@ -187,14 +187,14 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         if (loaded == null) return stage.showMessage(getString(R.string.image_unreadable), null, null)
         stage.showImage(loaded)
         stage.setCameraControls(false)
-        // Before, onLoaded will.
+        // If no model is loaded yet, onLoaded detects.
         if (host.loaded != null) host.detect(loaded)
     }
 
-    override fun onImage(image: Bitmap, found: Detections) {
+    override fun onImage(image: Bitmap, detections: Detections) {
         if (source == null || image !== this.image) return
-        stage.showFound(found, null)
-        panel.show(found, null)
+        stage.showDetections(detections, null)
+        panel.show(detections, null)
     }
 
     private fun imageIntent(): Intent =
@@ -234,7 +234,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
                 startCamera()
             }
             State.NOT_ASKED -> permission.ask()
-            State.DENIED, State.DENIED_FOR_GOOD -> offerCamera()
+            State.DENIED, State.PERMANENTLY_DENIED -> offerCamera()
         }
     }
 
@@ -245,7 +245,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
 
     private fun stopCamera() {
         camera.stop()
-        facts = null
+        cameraInfo = null
     }
 
     private fun flipCamera() {
@@ -255,44 +255,44 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
     }
 
     private fun offerCamera() {
-        if (permission.state == State.DENIED_FOR_GOOD) stage.showMessage(getString(R.string.camera_denied_for_good), getString(R.string.open_settings), permission::openSettings)
+        if (permission.state == State.PERMANENTLY_DENIED) stage.showMessage(getString(R.string.camera_permanently_denied), getString(R.string.open_settings), permission::openSettings)
         else stage.showMessage(getString(R.string.camera_rationale), getString(R.string.allow), permission::ask)
     }
 
     override fun onRequestPermissionsResult(request: Int, permissions: Array<out String>, results: IntArray) {
         super.onRequestPermissionsResult(request, permissions, results)
-        // No results: the question was interrupted, by a rotation for one.
+        // Without results the dialog was interrupted, for example by a rotation.
         if (request != CameraPermission.REQUEST || results.isEmpty()) return
-        permission.answered()
+        permission.onAnswered()
         if (permission.state == State.GRANTED) showCamera() else offerCamera()
     }
 
-    override fun onCameraOpen(facts: CameraFacts) {
-        this.facts = facts
+    override fun onCameraOpen(cameraInfo: CameraInfo) {
+        this.cameraInfo = cameraInfo
         stage.hideMessage()
-        turnCamera()
+        updateRotation()
     }
 
-    private fun turnCamera() {
-        val facts = facts ?: return
-        val turned = stage.displayDegrees
-        rotation = CameraGeometry.rotation(facts.sensor, turned, facts.front)
-        stage.turnPreview(facts, turned)
+    private fun updateRotation() {
+        val cameraInfo = cameraInfo ?: return
+        val displayDegrees = stage.displayDegrees
+        rotation = CameraGeometry.rotation(cameraInfo.sensor, displayDegrees, cameraInfo.front)
+        stage.rotatePreview(cameraInfo, displayDegrees)
     }
 
     override fun onFrame(image: Image) {
-        val facts = facts ?: return image.close()
-        host.detect(image, rotation, facts.front)
+        val cameraInfo = cameraInfo ?: return image.close()
+        host.detect(image, rotation, cameraInfo.front)
     }
 
-    override fun onFrame(found: Detections) {
+    override fun onFrame(detections: Detections) {
         if (source != null) return
-        stage.showFound(found, facts)
-        panel.show(found, stage.framesPerSecond)
+        stage.showDetections(detections, cameraInfo)
+        panel.show(detections, stage.framesPerSecond)
     }
 
     override fun onCameraProblem(problem: CameraProblem) {
-        facts = null
+        cameraInfo = null
         val message = when (problem) {
             CameraProblem.NONE -> R.string.camera_none
             CameraProblem.IN_USE -> R.string.camera_in_use
@@ -313,21 +313,21 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         host.load(model, options())
     }
 
-    override fun onLoaded(loaded: Loaded) {
+    override fun onLoaded(loaded: LoadedModel) {
         settings.model = loaded.model.id
         panel.show(loaded)
         showThresholds()
         image?.let(host::detect) ?: stage.hideBusy()
     }
 
-    override fun onModelRefused(message: String) {
-        val refused = library.find(settings.model)
+    override fun onModelRejected(message: String) {
+        val rejected = library.find(settings.model)
         settings.model = host.loaded?.model?.id
         panel.listModels()
         stage.hideBusy()
-        // Nothing ran before: the first model has to do, unless it is that one.
-        if (host.loaded == null && library.find(null) != refused) onEngineChosen()
-        AlertDialog.Builder(this).setTitle(R.string.model_refused).setMessage(message).setPositiveButton(android.R.string.ok, null).show()
+        // No model is running: try the first model, unless it is the rejected one.
+        if (host.loaded == null && library.find(null) != rejected) onEngineChosen()
+        AlertDialog.Builder(this).setTitle(R.string.model_rejected).setMessage(message).setPositiveButton(android.R.string.ok, null).show()
     }
 
     override fun onThresholdsChosen() {
@@ -336,7 +336,7 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
     }
 
     private fun showThresholds() {
-        host.thresholds = Thresholds(settings.score, settings.iou, MOST_RESULTS, panel.chosenClasses)
+        host.thresholds = Thresholds(settings.confidence, settings.iou, MAX_DETECTIONS, panel.selectedClassIds)
     }
 
     override fun onImportChosen() = chooseFile(Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*"), REQUEST_MODEL)
@@ -362,6 +362,6 @@ class MainActivity : Activity(), DetectorHost.Listener, CameraSource.Listener, C
         const val LICENSES = "licenses.txt"
         const val REQUEST_IMAGE = 2
         const val REQUEST_MODEL = 3
-        const val MOST_RESULTS = 300
+        const val MAX_DETECTIONS = 300
     }
 }

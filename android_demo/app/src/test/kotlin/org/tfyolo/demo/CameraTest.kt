@@ -19,7 +19,7 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.GraphicsMode
 import org.robolectric.shadows.ShadowCameraCharacteristics
 import org.robolectric.shadows.StreamConfigurationMapBuilder
-import org.tfyolo.demo.camera.CameraFacts
+import org.tfyolo.demo.camera.CameraInfo
 import org.tfyolo.demo.camera.CameraGeometry
 import org.tfyolo.demo.camera.CameraProblem
 import org.tfyolo.demo.camera.CameraSource
@@ -29,9 +29,9 @@ import org.tfyolo.demo.camera.Extent
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 class CameraTest {
     private val problems = ArrayList<CameraProblem>()
-    private val opened = ArrayList<CameraFacts>()
+    private val opened = ArrayList<CameraInfo>()
     private val listener = object : CameraSource.Listener {
-        override fun onCameraOpen(facts: CameraFacts) {
+        override fun onCameraOpen(facts: CameraInfo) {
             opened += facts
         }
 
@@ -73,7 +73,7 @@ class CameraTest {
     }
 
     @Test
-    fun `taken by another app, and back again`() {
+    fun `another app takes the camera, and it is opened again`() {
         add("0", CameraCharacteristics.LENS_FACING_BACK)
         add("1", CameraCharacteristics.LENS_FACING_FRONT)
         assertTrue(source.canSwitch())
@@ -92,8 +92,8 @@ class CameraTest {
     }
 
     @Test
-    fun `turned upright, for every sensor and display`() {
-        // Sensor, display, front; and the degrees, by Android's documentation of SENSOR_ORIENTATION.
+    fun `rotation for every orientation of sensor and display`() {
+        // Sensor, display, and the expected rotations of back and front camera, by Android's documentation of SENSOR_ORIENTATION.
         val table = listOf(
             listOf(90, 0, 90, 90), listOf(90, 90, 0, 180), listOf(90, 180, 270, 270), listOf(90, 270, 180, 0),
             listOf(270, 0, 270, 270), listOf(270, 90, 180, 0), listOf(270, 180, 90, 90), listOf(270, 270, 0, 180),
@@ -116,18 +116,18 @@ class CameraTest {
     }
 
     @Test
-    fun `the preview fills the view, its proportions kept, in every position`() {
+    fun `the preview fills the view with its aspect ratio kept, in every orientation`() {
         val buffer = Extent(1280, 720)
         for (view in listOf(Extent(1080, 2000), Extent(2000, 1080), Extent(700, 700))) {
             for (sensor in listOf(90, 270)) {
                 for (display in listOf(0, 90, 180, 270)) {
                     val matrix = CameraGeometry.previewMatrix(view, buffer, sensor, display)
-                    // The view's corners show the image's corners; where do they come to lie?
+                    // Without the transform, the corners of the view show the corners of the image.
                     val points = floatArrayOf(0f, 0f, view.width.toFloat(), 0f, 0f, view.height.toFloat())
                     matrix.mapPoints(points)
                     val along = maxOf(abs(points[2] - points[0]), abs(points[3] - points[1]))
                     val down = maxOf(abs(points[4] - points[0]), abs(points[5] - points[1]))
-                    // Held naturally the image of such a sensor is 720 wide and 1280 high.
+                    // In natural orientation the image of such a sensor is 720 pixels wide and 1280 high.
                     assertEquals(720f / 1280, along / down, 1e-3f, "$view $sensor $display")
                     val (wide, high) = if (display % 180 == 0) along to down else down to along
                     assertTrue(wide > view.width - 1 && high > view.height - 1, "$view $sensor $display: $wide x $high")

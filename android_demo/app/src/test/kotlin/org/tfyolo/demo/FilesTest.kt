@@ -24,7 +24,7 @@ import org.tfyolo.demo.models.ModelLibrary
 import org.tfyolo.demo.images.ImageLoader
 import org.tfyolo.demo.images.SharedImages
 
-/** Files that come in, and the one that goes out. */
+/** Importing models, decoding images, and sharing an image. */
 @RunWith(RobolectricTestRunner::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 class FilesTest {
@@ -34,7 +34,7 @@ class FilesTest {
         Uri.Builder().scheme("content").authority("somewhere").appendPath(name).build().also { shadowOf(app.contentResolver).registerInputStreamSupplier(it, make) }
 
     @Test
-    fun `a file that is too large is left where it is`() {
+    fun `a file that is too large is not copied`() {
         val import = ModelImport(app, library, limit = 1 shl 20)
         val error = assertFailsWith<ImportException> { import.copy(uri("big.tflite") { ByteArrayInputStream(ByteArray((1 shl 20) + 1)) }) }
         assertEquals("The file is larger than 1 MB.", error.message)
@@ -43,11 +43,11 @@ class FilesTest {
     }
 
     @Test
-    fun `a source that breaks off leaves nothing`() {
+    fun `an interrupted copy is deleted`() {
         val broken = object : InputStream() {
-            var left = 100_000
+            var remaining = 100_000
 
-            override fun read(): Int = if (left-- > 0) 1 else throw IOException("gone")
+            override fun read(): Int = if (remaining-- > 0) 1 else throw IOException("gone")
         }
         val error = assertFailsWith<ImportException> { ModelImport(app, library).copy(uri("broken.tflite") { broken }) }
         assertEquals("The file cannot be read.", error.message)
@@ -56,28 +56,28 @@ class FilesTest {
     }
 
     @Test
-    fun `names lead nowhere else, and a copy is no model until it is accepted`() {
+    fun `file names are sanitized, and a copy is not a model until it is accepted`() {
         val import = ModelImport(app, library)
-        for ((given, kept) in mapOf("../../shared_prefs/x.tflite" to "x.tflite", "..tflite" to "_.tflite", "a:b?.tflite" to "a_b_.tflite", "" to "somewhere.tflite")) {
-            val part = import.copy(uri(given) { ByteArrayInputStream(ByteArray(8)) })
+        for ((name, expected) in mapOf("../../shared_prefs/x.tflite" to "x.tflite", "..tflite" to "_.tflite", "a:b?.tflite" to "a_b_.tflite", "" to "somewhere.tflite")) {
+            val part = import.copy(uri(name) { ByteArrayInputStream(ByteArray(8)) })
             assertEquals(library.folder, part.parentFile)
-            assertTrue(library.all().none { it.id.startsWith("file:") }, given)
+            assertTrue(library.all().none { it.id.startsWith("file:") }, name)
             val model = import.accept(part)
-            if (given.isNotEmpty()) assertEquals(kept, model.file.name)
+            if (name.isNotEmpty()) assertEquals(expected, model.file.name)
             library.remove(model)
             assertEquals(0, library.folder.list()!!.size)
         }
     }
 
     @Test
-    fun `large images are decoded small`() {
+    fun `large images are downsampled`() {
         assertEquals(1, ImageLoader.sampling(640, 480))
         assertEquals(2, ImageLoader.sampling(4000, 3000))
         assertEquals(64, ImageLoader.sampling(65_535, 65_535))
     }
 
     @Test
-    fun `only the shared image is lent, and only to be read`() {
+    fun `only the shared image is readable, and nothing is writable`() {
         val send = assertNotNull(SharedImages.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888)))
         @Suppress("DEPRECATION")
         val uri: Uri = assertNotNull(send.getParcelableExtra(Intent.EXTRA_STREAM))

@@ -34,19 +34,19 @@ import org.tfyolo.demo.camera.CameraPermission
 import org.tfyolo.demo.camera.CameraProblem
 import org.tfyolo.detector.Thresholds
 
-/** The app as a person uses it; the detector in it is the real one. */
+/** Operates the app as a user would, with the real detector. */
 @RunWith(RobolectricTestRunner::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 @Config(qualifiers = "w411dp-h891dp-port-xhdpi")
 class MainActivityTest {
     @BeforeTest
-    fun engine() = plainEngine()
+    fun engine() = useSingleThread()
 
     private fun MainActivity.text(id: Int) = findViewById<TextView>(id).text.toString()
 
     private fun MainActivity.isShown(id: Int) = findViewById<View>(id).visibility == View.VISIBLE
 
-    /** What the activity asked the system for last. */
+    /** The most recent intent that the activity started. */
     private fun MainActivity.started(): Intent = assertNotNull(shadowOf(this).nextStartedActivity)
 
     private fun MainActivity.answer(intent: Intent, uri: Uri) = shadowOf(this).receiveResult(intent, Activity.RESULT_OK, Intent().setData(uri))
@@ -61,24 +61,24 @@ class MainActivityTest {
     }
 
     @Test
-    fun `a sample with boxes stands there while the camera is asked for`() = start().use { controller ->
+    fun `a sample with boxes is shown while the camera permission is requested`() = start().use { controller ->
         val activity = controller.get()
-        val found = activity.awaitFound()
+        val found = activity.awaitDetections()
         assertEquals(640 to 480, found.sourceWidth to found.sourceHeight)
         assertEquals(setOf("RBC", "WBC", "Platelets"), found.map { it.label }.toSet())
         assertEquals(listOf("android.permission.CAMERA"), shadowOf(activity).lastRequestedPermission.requestedPermissions.toList())
-        // How many there are is a matter of the processor that calibrated the model.
+        // The number of detections depends slightly on the CPU on which the model was calibrated.
         val counts = found.groupingBy { it.label }.eachCount()
         assertTrue(activity.text(R.id.summary).startsWith("${found.size} objects: "))
         assertEquals(counts.map { (label, count) -> "$count $label" }.toSet(), activity.text(R.id.summary).substringAfter(": ").split(", ").toSet())
         assertTrue(found.size in 8..11, "$found")
         assertEquals(activity.text(R.id.summary), activity.overlay.contentDescription)
-        assertTrue(Regex("Image .* ms · network .* ms · boxes .* ms").matches(activity.text(R.id.timings)))
-        assertEquals("Runs on: Processor, 1 thread", activity.text(R.id.backend))
+        assertTrue(Regex("Preprocess .* ms · inference .* ms · postprocess .* ms").matches(activity.text(R.id.timings)))
+        assertEquals("Runs on: CPU, 1 thread", activity.text(R.id.backend))
     }
 
     @Test
-    fun `denied once, the camera can be asked for again`() = start().use { controller ->
+    fun `after denying once, the permission can be requested again`() = start().use { controller ->
         val activity = controller.get()
         shadowOf(app.packageManager).setShouldShowRequestPermissionRationale("android.permission.CAMERA", true)
         activity.onRequestPermissionsResult(CameraPermission.REQUEST, arrayOf("android.permission.CAMERA"), intArrayOf(-1))
@@ -88,11 +88,11 @@ class MainActivityTest {
             activity.findViewById<Button>(R.id.message_action).performClick()
             assertNotSame(before, shadowOf(activity).lastRequestedPermission)
         }
-        assertTrue(activity.awaitFound().isNotEmpty())
+        assertTrue(activity.awaitDetections().isNotEmpty())
     }
 
     @Test
-    fun `denied for good, the app's settings open`() = start().use { controller ->
+    fun `after denying permanently, the app's settings open`() = start().use { controller ->
         val activity = controller.get()
         activity.onRequestPermissionsResult(CameraPermission.REQUEST, arrayOf("android.permission.CAMERA"), intArrayOf(-1))
         assertEquals("Open settings", activity.text(R.id.message_action))
@@ -102,59 +102,59 @@ class MainActivityTest {
     }
 
     @Test
-    fun `made anew, it shows what it showed, and loads nothing again`() = start().use { controller ->
+    fun `a recreated activity shows the same image without loading the model again`() = start().use { controller ->
         val first = controller.get()
-        first.awaitFound()
+        first.awaitDetections()
         first.findViewById<View>(R.id.samples).performClick()
-        val second = first.awaitFound(first.overlay.found)
+        val second = first.awaitDetections(first.overlay.detections)
         first.findViewById<View>(R.id.toggle).performClick()
         val host = first.host
         controller.recreate()
         val again = controller.get()
         assertNotSame(first, again)
         assertSame(host, again.host)
-        assertEquals(second.toList(), again.awaitFound().toList())
-        assertEquals(1, host.loads)
+        assertEquals(second.toList(), again.awaitDetections().toList())
+        assertEquals(1, host.loadCount)
         assertTrue(again.isShown(R.id.sheet_body))
     }
 
     @Test
-    fun `turned to the side, controls stand beside the image`() = start().use { controller ->
-        controller.get().awaitFound()
+    fun `in landscape orientation the controls are next to the image`() = start().use { controller ->
+        controller.get().awaitDetections()
         org.robolectric.RuntimeEnvironment.setQualifiers("w891dp-h411dp-land-xhdpi")
         controller.recreate()
         val activity = controller.get()
         assertNull(activity.findViewById(R.id.sheet))
-        assertTrue(activity.awaitFound().isNotEmpty())
-        assertEquals(1, activity.host.loads)
+        assertTrue(activity.awaitDetections().isNotEmpty())
+        assertEquals(1, activity.host.loadCount)
     }
 
     @Test
-    fun `thresholds and classes hold at once`() = start().use { controller ->
+    fun `thresholds and classes take effect immediately`() = start().use { controller ->
         val activity = controller.get()
-        val all = activity.awaitFound()
-        activity.findViewById<SeekBar>(R.id.score).progress = 70
-        val strict = activity.awaitFound(all)
+        val all = activity.awaitDetections()
+        activity.findViewById<SeekBar>(R.id.confidence).progress = 70
+        val strict = activity.awaitDetections(all)
         assertEquals(all.filter { it.score > 0.7f }, strict.toList())
         activity.findViewById<Button>(R.id.classes).performClick()
         val dialog = assertNotNull(ShadowAlertDialog.getLatestAlertDialog())
         await("the list") { dialog.listView.childCount == 3 }
         listOf(0, 1).forEach { dialog.listView.performItemClick(dialog.listView.getChildAt(it), it, it.toLong()) }
         dialog.getButton(android.content.DialogInterface.BUTTON_POSITIVE).performClick()
-        val white = activity.awaitFound(strict)
+        val white = activity.awaitDetections(strict)
         assertEquals(listOf("WBC"), white.map { it.label })
         assertEquals("WBC", activity.text(R.id.classes))
         assertEquals(Thresholds(0.7f, 0.45f, 300, setOf(2)), activity.host.thresholds)
     }
 
     @Test
-    fun `another model and number of threads are loaded, and remembered`() {
+    fun `the selected model and number of threads are loaded and remembered`() {
         start().use { controller ->
             val activity = controller.get()
-            val before = activity.awaitFound()
+            val before = activity.awaitDetections()
             activity.findViewById<Spinner>(R.id.model).setSelection(1)
             await("the float model") { activity.host.loaded?.description?.precision == "float16" }
-            val after = activity.awaitFound(before)
+            val after = activity.awaitDetections(before)
             assertTrue(after.isNotEmpty())
             activity.findViewById<Spinner>(R.id.threads).setSelection(2)
             await("two threads") { activity.host.loaded?.backend?.threads == 2 }
@@ -166,32 +166,32 @@ class MainActivityTest {
     }
 
     @Test
-    fun `a file that is a model is copied, used and can be removed`() = start().use { controller ->
+    fun `a model file is copied, used, and can be removed`() = start().use { controller ->
         val activity = controller.get()
-        val before = activity.awaitFound()
+        val before = activity.awaitDetections()
         val spinner = activity.findViewById<Spinner>(R.id.model)
         spinner.setSelection(spinner.adapter.count - 1)
         await("a picker") { shadowOf(activity).peekNextStartedActivity()?.action == Intent.ACTION_OPEN_DOCUMENT }
         activity.answer(activity.started(), register("../my model.tflite", demoModel("float32-none.tflite").readBytes()))
         await("the model") { activity.host.loaded?.description?.precision == "float32" }
-        assertTrue(activity.awaitFound(before).isNotEmpty())
+        assertTrue(activity.awaitDetections(before).isNotEmpty())
         assertEquals(listOf("my model.tflite"), File(app.filesDir, "models").list()!!.toList())
         assertEquals("my model", spinner.selectedItem)
         assertTrue(activity.isShown(R.id.remove_model))
         activity.findViewById<Button>(R.id.remove_model).performClick()
-        await("the app's own model") { activity.host.loaded?.description?.precision == "int8" }
+        await("the bundled model") { activity.host.loaded?.description?.precision == "int8" }
         assertEquals(0, File(app.filesDir, "models").list()!!.size)
     }
 
     @Test
-    fun `a file that is no model is refused, and the old one runs on`() = start().use { controller ->
+    fun `an invalid model file is rejected, and the previous model stays in use`() = start().use { controller ->
         val activity = controller.get()
-        activity.awaitFound()
+        activity.awaitDetections()
         val loaded = activity.host.loaded
         val expected = mapOf(
-            "expected.json" to "This is no TensorFlow Lite model",
-            "task.tflite" to "This model does `classify`, and this is a detector",
-            "shape.tflite" to "The model's input is 320 x 320, and its tfyolo.json says 352 x 352",
+            "expected.json" to "This is not a TensorFlow Lite model",
+            "task.tflite" to "The task of this model is `classify`",
+            "shape.tflite" to "The model's input is 320 x 320, but its tfyolo.json says 352 x 352",
             "cut.tflite" to "",
         )
         for ((name, message) in expected) {
@@ -202,19 +202,19 @@ class MainActivityTest {
             assertSame(loaded, activity.host.loaded)
             assertEquals(0, File(app.filesDir, "models").list()!!.size, name)
         }
-        val before = activity.overlay.found
+        val before = activity.overlay.detections
         activity.findViewById<View>(R.id.samples).performClick()
-        assertTrue(activity.awaitFound(before).isNotEmpty())
+        assertTrue(activity.awaitDetections(before).isNotEmpty())
     }
 
     @Test
-    fun `an image of the gallery, upright whatever its EXIF says`() = start().use { controller ->
+    fun `a gallery image is rotated upright according to its EXIF data`() = start().use { controller ->
         val activity = controller.get()
-        val before = activity.awaitFound()
+        val before = activity.awaitDetections()
         val sample = app.assets.open("samples/BloodImage_00007.jpg").use { BitmapFactory.decodeStream(it) }
-        val lying = Bitmap.createBitmap(sample, 0, 0, sample.width, sample.height, android.graphics.Matrix().apply { setRotate(270f) }, false)
-        val file = File(app.cacheDir, "lying.jpg")
-        file.outputStream().use { lying.compress(Bitmap.CompressFormat.JPEG, 95, it) }
+        val rotated = Bitmap.createBitmap(sample, 0, 0, sample.width, sample.height, android.graphics.Matrix().apply { setRotate(270f) }, false)
+        val file = File(app.cacheDir, "rotated.jpg")
+        file.outputStream().use { rotated.compress(Bitmap.CompressFormat.JPEG, 95, it) }
         ExifInterface(file.path).apply {
             setAttribute(ExifInterface.TAG_ORIENTATION, "${ExifInterface.ORIENTATION_ROTATE_90}")
             saveAttributes()
@@ -222,16 +222,16 @@ class MainActivityTest {
         activity.findViewById<View>(R.id.gallery).performClick()
         val asked = activity.started()
         assertEquals("image/*", asked.type)
-        activity.answer(asked, register("lying", file.readBytes()))
-        val found = activity.awaitFound(before)
+        activity.answer(asked, register("rotated", file.readBytes()))
+        val found = activity.awaitDetections(before)
         assertEquals(640 to 480, found.sourceWidth to found.sourceHeight)
         assertTrue(found.any { it.label == "WBC" })
     }
 
     @Test
-    fun `what is no image gets a message`() = start().use { controller ->
+    fun `a message is shown for files that are not images`() = start().use { controller ->
         val activity = controller.get()
-        activity.awaitFound()
+        activity.awaitDetections()
         for ((name, bytes) in mapOf("broken" to ByteArray(999) { it.toByte() }, "empty" to ByteArray(0))) {
             activity.findViewById<View>(R.id.gallery).performClick()
             activity.answer(activity.started(), register(name, bytes))
@@ -245,7 +245,7 @@ class MainActivityTest {
     @Test
     fun `the image is shared with its boxes`() = start().use { controller ->
         val activity = controller.get()
-        val found = activity.awaitFound()
+        val found = activity.awaitDetections()
         activity.findViewById<View>(R.id.share).performClick()
         val chooser = activity.started()
         @Suppress("DEPRECATION")
@@ -265,20 +265,20 @@ class MainActivityTest {
     }
 
     @Test
-    fun `memory is given back in the background, and taken again`() = start().use { controller ->
+    fun `memory is freed in the background and allocated again`() = start().use { controller ->
         val activity = controller.get()
-        activity.awaitFound()
+        activity.awaitDetections()
         controller.pause().stop()
         activity.onTrimMemory(android.content.ComponentCallbacks2.TRIM_MEMORY_BACKGROUND)
         assertNull(activity.host.loaded)
-        assertNull(activity.overlay.found)
+        assertNull(activity.overlay.detections)
         controller.start().resume()
-        assertTrue(activity.awaitFound().isNotEmpty())
-        assertEquals(2, activity.host.loads)
+        assertTrue(activity.awaitDetections().isNotEmpty())
+        assertEquals(2, activity.host.loadCount)
     }
 
     @Test
-    fun `a camera's problems are told, and can be tried again`() {
+    fun `camera problems show a message with a retry button`() {
         grantCamera()
         start().use { controller ->
             val activity = controller.get()
@@ -288,20 +288,20 @@ class MainActivityTest {
                 assertEquals("Try again", activity.text(R.id.message_action))
             }
             activity.onCameraProblem(CameraProblem.NONE)
-            assertTrue(activity.awaitFound().isNotEmpty(), "without a camera there are samples")
+            assertTrue(activity.awaitDetections().isNotEmpty(), "samples are shown if there is no camera")
             assertFalse(activity.isShown(R.id.message_action))
         }
     }
 
     @Test
-    fun `all that can be touched has a name, and is large enough`() = start().use { controller ->
+    fun `all controls have a name and are large enough to touch`() = start().use { controller ->
         val activity = controller.get()
-        activity.awaitFound()
+        activity.awaitDetections()
         activity.findViewById<View>(R.id.toggle).performClick()
         activity.screenshot("phone-day-open", 822, 1782)
-        val touched = activity.window.decorView.all().filter { (it.isClickable || it is SeekBar) && it !is EditText && it.isShown }.toList()
-        assertTrue(touched.size >= 10, "$touched")
-        for (view in touched) {
+        val controls = activity.window.decorView.all().filter { (it.isClickable || it is SeekBar) && it !is EditText && it.isShown }.toList()
+        assertTrue(controls.size >= 10, "$controls")
+        for (view in controls) {
             val name = view.contentDescription ?: (view as? TextView)?.text
             assertFalse(name.isNullOrBlank(), "$view")
             assertTrue(view.height >= 48 * 2 && view.width >= 48 * 2, "$view is ${view.width} x ${view.height}")
@@ -309,8 +309,8 @@ class MainActivityTest {
     }
 
     @Test
-    fun `licenses and versions`() = start().use { controller ->
-        controller.get().awaitFound()
+    fun `the about dialog shows licenses`() = start().use { controller ->
+        controller.get().awaitDetections()
         controller.get().onAboutChosen()
         assertTrue("TensorFlow Lite, Apache License 2.0" in dialogMessage())
         shadowOf(Looper.getMainLooper()).idle()

@@ -29,7 +29,7 @@ import org.robolectric.annotation.GraphicsMode
 import org.robolectric.shadows.ShadowAlertDialog
 import org.robolectric.shadows.ShadowCameraCharacteristics
 import org.robolectric.shadows.StreamConfigurationMapBuilder
-import org.tfyolo.demo.camera.CameraFacts
+import org.tfyolo.demo.camera.CameraInfo
 import org.tfyolo.demo.camera.CameraPermission
 import org.tfyolo.demo.camera.CameraProblem
 import org.tfyolo.demo.camera.CameraSource
@@ -40,55 +40,55 @@ import org.tfyolo.demo.images.ImageLoader
 import org.tfyolo.demo.images.ImageSource
 import org.tfyolo.demo.images.SharedImages
 
-/** What goes wrong, and must not end the app or leave it stuck. */
+/** Failures that must neither crash the app nor leave it unusable. */
 @RunWith(RobolectricTestRunner::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 @Config(qualifiers = "w411dp-h891dp-port-xhdpi")
 class ResilienceTest {
     @BeforeTest
-    fun engine() = plainEngine()
+    fun engine() = useSingleThread()
 
     @Test
-    fun `a filter of classes is kept when the activity is made anew, and from start to start`() {
+    fun `the class filter is kept when the activity is recreated and when the app restarts`() {
         start().use { controller ->
-            val all = controller.get().awaitFound()
+            val all = controller.get().awaitDetections()
             controller.get().findViewById<Button>(R.id.classes).performClick()
             val dialog = assertNotNull(ShadowAlertDialog.getLatestAlertDialog())
             await("the list") { dialog.listView.childCount == 3 }
             listOf(0, 1).forEach { dialog.listView.performItemClick(dialog.listView.getChildAt(it), it, it.toLong()) }
             dialog.getButton(android.content.DialogInterface.BUTTON_POSITIVE).performClick()
-            assertEquals(listOf("WBC"), controller.get().awaitFound(all).map { it.label })
+            assertEquals(listOf("WBC"), controller.get().awaitDetections(all).map { it.label })
             controller.recreate()
-            assertEquals(listOf("WBC"), controller.get().awaitFound().map { it.label })
+            assertEquals(listOf("WBC"), controller.get().awaitDetections().map { it.label })
         }
-        start().use { assertEquals(listOf("WBC"), it.get().awaitFound().map { one -> one.label }) }
-        // No class of that name in another model: it must not look as if it found nothing.
-        Settings(app).classes = setOf("cat")
-        start().use { assertTrue(it.get().awaitFound().size > 5) }
+        start().use { assertEquals(listOf("WBC"), it.get().awaitDetections().map { one -> one.label }) }
+        // The model has no class of this name: the filter is ignored, otherwise nothing would be detected.
+        Settings(app).classNames = setOf("cat")
+        start().use { assertTrue(it.get().awaitDetections().size > 5) }
     }
 
     @Test
-    fun `a question that was interrupted is no refusal`() = start().use { controller ->
+    fun `an interrupted permission dialog does not count as denied`() = start().use { controller ->
         val activity = controller.get()
-        activity.awaitFound()
+        activity.awaitDetections()
         activity.onRequestPermissionsResult(CameraPermission.REQUEST, emptyArray(), IntArray(0))
         assertEquals(CameraPermission.State.NOT_ASKED, CameraPermission(activity, Settings(app)).state)
     }
 
     @Test
-    fun `a stored model that went bad makes way for the app's own`() {
+    fun `a damaged stored model is replaced by the bundled one`() {
         val folder = ModelLibrary(app).folder.apply { mkdirs() }
         File(folder, "bad.tflite").writeBytes(ByteArray(64))
         Settings(app).model = "file:bad.tflite"
         start().use { controller ->
             val activity = controller.get()
-            assertTrue(activity.awaitFound().isNotEmpty())
+            assertTrue(activity.awaitDetections().isNotEmpty())
             assertEquals("Blood cells, int8", activity.findViewById<Spinner>(R.id.model).selectedItem)
         }
     }
 
     @Test
-    fun `a camera comes back from another app by itself, but one that fails is not opened again and again`() {
+    fun `a camera released by another app is reopened, but a failing one is not`() {
         grantCamera()
         val manager = app.getSystemService(CameraManager::class.java)
         val about = ShadowCameraCharacteristics.newCameraCharacteristics()
@@ -100,7 +100,7 @@ class ResilienceTest {
         shadowOf(manager).addCamera("0", about)
         val problems = ArrayList<CameraProblem>()
         val source = CameraSource(app, Handler(Looper.getMainLooper()), object : CameraSource.Listener {
-            override fun onCameraOpen(facts: CameraFacts) = Unit
+            override fun onCameraOpen(facts: CameraInfo) = Unit
 
             override fun onFrame(image: Image) = image.close()
 
@@ -120,7 +120,7 @@ class ResilienceTest {
         shadowOf(Looper.getMainLooper()).idle()
         assertFalse(source.running)
         free()
-        assertTrue(source.running, "given back by the other app, it goes on by itself")
+        assertTrue(source.running, "reopened after the other app has released it")
         source.fail()
         free()
         assertFalse(source.running)
@@ -128,14 +128,14 @@ class ResilienceTest {
         source.stop()
     }
 
-    /** Robolectric's cameras cannot. */
+    /** Simulate a camera failure, which Robolectric does not support. */
     private fun CameraSource.fail() {
         val opening = javaClass.getDeclaredField("opening").apply { isAccessible = true }.get(this)
-        javaClass.declaredMethods.single { it.name == "lose" }.apply { isAccessible = true }.invoke(this, opening, CameraProblem.FAILED)
+        javaClass.declaredMethods.single { it.name == "onLost" }.apply { isAccessible = true }.invoke(this, opening, CameraProblem.FAILED)
     }
 
     @Test
-    fun `other apps' providers may throw what they like`() {
+    fun `exceptions of other apps' content providers are handled`() {
         val uri = Uri.parse("content://somewhere/odd")
         shadowOf(app.contentResolver).registerInputStreamSupplier(uri) { throw IllegalStateException("odd") }
         assertNull(ImageLoader.load(app, ImageSource.Gallery(uri)))
@@ -143,24 +143,24 @@ class ResilienceTest {
     }
 
     @Test
-    fun `without room, nothing is shared`() {
+    fun `nothing is shared if there is no space for the file`() {
         val folder = File(app.cacheDir, "shared").apply { deleteRecursively() }
-        // A file where the folder should be: nothing can be written.
+        // A file in place of the folder, so that nothing can be written.
         folder.writeBytes(ByteArray(1))
         assertNull(SharedImages.send(app, Bitmap.createBitmap(8, 8, Bitmap.Config.ARGB_8888)))
         folder.delete()
     }
 
     @Test
-    fun `chosen values are in the descriptions of lists`() = start().use { controller ->
+    fun `content descriptions of lists contain the selected value`() = start().use { controller ->
         val activity = controller.get()
-        activity.awaitFound()
+        activity.awaitDetections()
         assertEquals("Model: Blood cells, int8", activity.findViewById<Spinner>(R.id.model).contentDescription)
         assertEquals("Threads: 1", activity.findViewById<Spinner>(R.id.threads).contentDescription)
     }
 
     @Test
-    fun `a device without a camera, or with one in front only, can install it`() {
+    fun `the app can be installed on devices without a camera or with only a front camera`() {
         val features = app.packageManager.getPackageInfo(app.packageName, PackageManager.GET_CONFIGURATIONS).reqFeatures.orEmpty()
         val required = features.filter { it.flags and android.content.pm.FeatureInfo.FLAG_REQUIRED != 0 }.map { it.name }
         assertTrue(required.none { it.orEmpty().startsWith("android.hardware.camera") }, "$required")

@@ -14,16 +14,16 @@ import org.tfyolo.detector.Detections
 import org.tfyolo.detector.ViewMapping
 import org.tfyolo.detector.classColor
 
-/** The app as it looks, with what the bundled detector finds in a sample. */
+/** Screenshots of the app with detections of the bundled model in a sample. */
 @RunWith(RobolectricTestRunner::class)
 @GraphicsMode(GraphicsMode.Mode.NATIVE)
 class ScreenshotTest {
     @BeforeTest
-    fun engine() = plainEngine()
+    fun engine() = useSingleThread()
 
     private fun shoot(name: String, width: Int, height: Int, expanded: Boolean = false): Bitmap = start().use { controller ->
         val activity = controller.get()
-        val found = activity.awaitFound()
+        val found = activity.awaitDetections()
         assertTrue(found.size > 5 && found.any { it.label == "WBC" } && found.any { it.label == "RBC" }, "$found")
         if (expanded) activity.findViewById<android.view.View>(R.id.toggle).performClick()
         val image = activity.screenshot(name, width, height)
@@ -31,7 +31,7 @@ class ScreenshotTest {
         image
     }
 
-    /** Where a box's left edge runs, its color is, or a label or another box over it. */
+    /** Check that most boxes have their class color at the left edge; labels and other boxes may cover some. */
     private fun assertBoxes(activity: MainActivity, found: Detections, image: Bitmap) {
         val overlay = activity.overlay
         val (left, top) = IntArray(2).also(overlay::getLocationInWindow)
@@ -40,40 +40,40 @@ class ScreenshotTest {
             val box = mapping.toView(one.box)
             val x = (left + box.left).toInt().coerceIn(0, image.width - 1)
             val y = (top + (box.top + box.bottom) / 2).toInt().coerceIn(0, image.height - 1)
-            near(image.getPixel(x, y), classColor(one.classIndex))
+            near(image.getPixel(x, y), classColor(one.classId))
         }
-        assertTrue(seen * 2 > found.size, "$seen of ${found.size} boxes are where they should be")
+        assertTrue(seen * 2 > found.size, "only $seen of ${found.size} boxes are drawn at the expected position")
     }
 
     private fun near(a: Int, b: Int) = listOf(0, 8, 16).all { abs((a shr it and 255) - (b shr it and 255)) < 48 }
 
     @Test
     @Config(qualifiers = "w411dp-h891dp-port-xhdpi")
-    fun phoneByDay() {
+    fun phoneLight() {
         assertEquals(822, shoot("phone-day", 822, 1782).width)
     }
 
     @Test
     @Config(qualifiers = "w411dp-h891dp-port-night-xhdpi")
-    fun phoneByNightWithTheSheetOpen() {
+    fun phoneDarkWithOpenSheet() {
         shoot("phone-night", 822, 1782, expanded = true)
     }
 
     @Test
     @Config(qualifiers = "w891dp-h411dp-land-xhdpi")
-    fun phoneHeldAcross() {
+    fun phoneLandscape() {
         shoot("phone-across", 1782, 822)
     }
 
     @Test
     @Config(qualifiers = "w1280dp-h800dp-land-mdpi")
-    fun tabletByDay() {
+    fun tabletLight() {
         shoot("tablet-day", 1280, 800)
     }
 
     @Test
     @Config(qualifiers = "w800dp-h1280dp-port-night-mdpi")
-    fun tabletByNight() {
+    fun tabletDark() {
         shoot("tablet-night", 800, 1280)
     }
 

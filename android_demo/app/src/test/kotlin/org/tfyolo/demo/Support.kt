@@ -19,11 +19,11 @@ import org.tfyolo.detector.Detections
 
 internal val app: Application get() = RuntimeEnvironment.getApplication()
 
-/** Files of tests/demo_models.py. */
+/** A file written by tests/demo_models.py. */
 internal fun demoModel(name: String): File = File(System.getProperty("demo.models") ?: error("`demo.models` names a folder"), name)
 
-/** One engine by name: nothing is timed, and the same runs on every machine. */
-internal fun plainEngine() = Settings(app).run {
+/** Select one engine, so that nothing is timed and every machine uses the same. */
+internal fun useSingleThread() = Settings(app).run {
     threads = 1
     delegate = Delegate.CPU
 }
@@ -32,11 +32,11 @@ internal fun grantCamera() = shadowOf(app).grantPermissions(Manifest.permission.
 
 internal fun start(): ActivityController<MainActivity> = Robolectric.buildActivity(MainActivity::class.java).setup()
 
-/** Work of other threads arrives on the main thread, which a test is. */
-internal fun await(what: String, done: () -> Boolean) {
+/** Process the events of the main thread (the test runs on it) until the condition holds; fails after 30 seconds. */
+internal fun await(description: String, done: () -> Boolean) {
     val end = System.nanoTime() + 30_000_000_000
     while (!done()) {
-        if (System.nanoTime() > end) fail("waited for $what")
+        if (System.nanoTime() > end) fail("timed out waiting for $description")
         shadowOf(Looper.getMainLooper()).idle()
         Thread.sleep(5)
     }
@@ -44,9 +44,9 @@ internal fun await(what: String, done: () -> Boolean) {
 
 internal val MainActivity.overlay: OverlayView get() = findViewById(R.id.overlay)
 
-internal fun MainActivity.awaitFound(besides: Detections? = null): Detections {
-    await("detections") { overlay.found != null && overlay.found !== besides }
-    return overlay.found!!
+internal fun MainActivity.awaitDetections(previous: Detections? = null): Detections {
+    await("detections") { overlay.detections != null && overlay.detections !== previous }
+    return overlay.detections!!
 }
 
 internal fun View.all(): Sequence<View> = sequence {
@@ -54,7 +54,7 @@ internal fun View.all(): Sequence<View> = sequence {
     if (this@all is ViewGroup) for (i in 0 until childCount) yieldAll(getChildAt(i).all())
 }
 
-/** What a screen of `width` x `height` pixels shows; also written where the build collects screenshots. */
+/** Render the activity at `width` x `height` pixels, and also save the screenshot. */
 internal fun MainActivity.screenshot(name: String, width: Int, height: Int): Bitmap {
     val root = window.decorView
     root.measure(View.MeasureSpec.makeMeasureSpec(width, View.MeasureSpec.EXACTLY), View.MeasureSpec.makeMeasureSpec(height, View.MeasureSpec.EXACTLY))

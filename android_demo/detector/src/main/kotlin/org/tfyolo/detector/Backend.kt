@@ -1,11 +1,12 @@
 package org.tfyolo.detector
 
 /**
- * What the network runs on.
+ * The engine that runs the model, and how it was selected.
  *
  * @property delegate [Delegate.CPU] or [Delegate.GPU].
- * @property trials what was timed to choose it; empty where it was named, or remembered from an earlier start.
- * @property fallback why the graphics processor that was asked for is not used; null if it is, or was not asked for.
+ * @property threads number of CPU threads.
+ * @property trials the engines that were timed; empty if the engine was requested by name, or remembered from an earlier start.
+ * @property fallback why the requested GPU is not used; null if it is used, or was not requested.
  */
 public data class Backend(
     val delegate: Delegate,
@@ -15,9 +16,11 @@ public data class Backend(
 )
 
 /**
- * One attempt.
+ * Result of timing one engine.
  *
- * @property medianMs of a run; null where it could not be run.
- * @property problem why not.
+ * @property delegate the delegate that was timed.
+ * @property threads number of CPU threads.
+ * @property medianMs median time of one inference in milliseconds; null if the engine failed.
+ * @property problem why the engine failed; null if it ran.
  */
 public data class Trial(val delegate: Delegate, val threads: Int, val medianMs: Float?, val problem: String?)

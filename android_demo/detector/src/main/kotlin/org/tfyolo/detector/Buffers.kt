@@ -5,8 +5,8 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
 /*
- * ByteBuffer's own `position`, `limit` and `rewind` came with Android 9; compiled against them, an app stops on older ones.
- * Here they are Buffer's, which were always there.
+ * ByteBuffer overrides `position`, `limit` and `rewind` only since Android 9: code compiled against these overrides crashes on
+ * older versions. The functions below call the methods of Buffer, which exist in all versions.
  */
 
 internal fun seek(buffer: Buffer, position: Int) {
@@ -21,10 +21,10 @@ private fun end(buffer: Buffer, limit: Int) {
     buffer.limit(limit)
 }
 
-/** Memory that native code reads and writes as it is. */
+/** A direct buffer in native byte order, which native code can access without a copy. */
 internal fun directBuffer(size: Int): ByteBuffer = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder())
 
-/** A part of a buffer, from 0. */
+/** A little-endian view of `size` bytes from `start`, whose own positions start at 0. */
 internal fun slice(buffer: ByteBuffer, start: Int, size: Int): ByteBuffer {
     if (start < 0 || size < 0 || start > buffer.limit() - size) throw IndexOutOfBoundsException("$size bytes at $start")
     val part = buffer.duplicate()

@@ -1,36 +1,45 @@
 package org.tfyolo.detector
 
-/** A rectangle in pixels of the upright source: x to the right, y down, from its top left corner. */
+/**
+ * A box in pixels of the upright source image; x points right and y points down from its top left corner.
+ *
+ * @property left x of the left edge.
+ * @property top y of the top edge.
+ * @property right x of the right edge.
+ * @property bottom y of the bottom edge.
+ */
 public data class Box(val left: Float, val top: Float, val right: Float, val bottom: Float) {
     val width: Float get() = right - left
     val height: Float get() = bottom - top
 }
 
 /**
- * One object that was found.
+ * One detected object.
  *
- * @property box in pixels of the upright source.
- * @property classIndex index into [ModelDescription.labels].
- * @property score 0 to 1.
+ * @property box in pixels of the upright source image.
+ * @property classId index into [ModelDescription.classNames].
+ * @property label name of the class.
+ * @property score objectness times class score, 0 to 1.
  */
-public data class Detection(val box: Box, val classIndex: Int, val label: String, val score: Float)
+public data class Detection(val box: Box, val classId: Int, val label: String, val score: Float)
 
 /**
- * What a frame cost, in milliseconds.
+ * Duration of each step for one image, in milliseconds.
  *
- * @property preprocessMs rotation, letterbox and conversion of colors.
- * @property inferenceMs the network, with the suppression inside the file if it has one.
- * @property postprocessMs reading its outputs, and suppression outside of it.
+ * @property preprocessMs rotation, letterbox and color conversion.
+ * @property inferenceMs running the model, including NMS if the graph contains it.
+ * @property postprocessMs reading the outputs, and NMS outside of the graph.
  */
 public data class Timings(val preprocessMs: Float, val inferenceMs: Float, val postprocessMs: Float) {
     val totalMs: Float get() = preprocessMs + inferenceMs + postprocessMs
 }
 
 /**
- * What was found in one image, best first, and what belongs to it.
+ * Detections of one image, sorted by descending score.
  *
- * @property sourceWidth width of the upright source in pixels, which the boxes relate to.
- * @property sourceHeight its height.
+ * @property sourceWidth width in pixels of the upright source image that the boxes refer to.
+ * @property sourceHeight its height in pixels.
+ * @property timings duration of each step.
  */
 public class Detections(
     private val list: List<Detection>,

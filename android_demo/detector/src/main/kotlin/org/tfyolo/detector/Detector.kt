@@ -12,24 +12,24 @@ import org.tensorflow.lite.TensorFlowLite
 import org.tfyolo.detector.ModelException.Problem
 
 /**
- * Finds objects in images with a `.tflite` file that `tfyolo export` wrote.
+ * Detects objects in images with a `.tflite` model exported by `tfyolo export`.
  *
- * All that it has to know stands in the file: names, size, type and normalization of its input, thresholds, where
- * suppression happens. Boxes come in pixels of the upright image.
+ * All settings are read from the model: class names, size, type and normalization of its input, thresholds, and where NMS
+ * runs. Boxes are in pixels of the upright image.
  *
  * ```
  * Detector.fromAsset(context, "models/best-int8.tflite").use { detector ->
- *     for (found in detector.detect(bitmap)) println("${found.label} ${found.score} ${found.box}")
+ *     for ((box, _, label, score) in detector.detect(bitmap)) println("$label $score $box")
  * }
  * ```
  *
- * One image is computed at a time: methods wait for each other. Make and use a detector on one thread, which is not the
- * main thread: the graphics delegate is bound to the thread that made it, and the first start times several engines.
+ * Methods are synchronized: one image is processed at a time. Create and use a detector on the same background thread: the GPU
+ * delegate is bound to the thread that created it, and the first start times several engines, which takes seconds.
  */
 public class Detector internal constructor(
     model: ByteBuffer,
     options: Options,
-    memory: Memory,
+    store: KeyValueStore,
     device: String,
     cores: Int = Runtime.getRuntime().availableProcessors(),
 ) : Closeable {
@@ -39,45 +39,46 @@ public class Detector internal constructor(
     private val bitmaps = BitmapSource()
     private var closed = false
 
-    /** What the file says about itself. */
+    /** Metadata of the model. */
     public val description: ModelDescription
 
-    /** What the network runs on, and why. */
+    /** The engine that runs the model, and how it was selected. */
     public val backend: Backend
 
-    /** What is kept of what the network finds; holds from the next image on. */
+    /** Thresholds and class filter; a change takes effect with the next image. */
     @Volatile
     public var thresholds: Thresholds
 
     init {
-        val notes = readNotes(model)
+        val metadata = readModelMetadata(model)
         val key = "$device, TensorFlow Lite ${TensorFlowLite.runtimeVersion()}, model ${checksum(model)}"
-        val made = EngineChoice(options, cores, memory, key) { Runner(model, it) }.make()
-        runner = made.first
-        backend = made.second
+        val (selectedRunner, selectedBackend) = EngineSelector(options, cores, store, key) { Runner(model, it) }.select()
+        runner = selectedRunner
+        backend = selectedBackend
         try {
-            description = describe(notes, runner.inputShape, runner.outputs.keys)
+            description = describe(metadata, runner.inputShape, runner.outputs.keys)
             reader = kindOf(runner.outputs.keys).reader(runner.outputs, description)
             preprocessor = Preprocessor(description.inputWidth, description.inputHeight, encoding(), runner.input)
         } catch (error: Throwable) {
             runner.close()
             throw error
         }
-        val stored = description.defaults
+        val defaults = description.defaults
         thresholds = Thresholds(
-            options.scoreThreshold ?: stored.score,
-            options.iouThreshold ?: stored.iou,
-            options.maxResults ?: stored.maxResults,
+            options.confidenceThreshold ?: defaults.confidence,
+            options.iouThreshold ?: defaults.iou,
+            options.maxDetections ?: defaults.maxDetections,
         )
     }
 
     /**
-     * Detect in a bitmap of any size and configuration but `HARDWARE`.
+     * Detect objects in a bitmap.
      *
-     * @param rotation degrees clockwise that make it upright: 0, 90, 180 or 270.
-     * @param mirror exchange left and right afterwards, as a front camera's preview does.
-     * @return best first; boxes in pixels of the upright (and mirrored) image.
-     * @throws IllegalStateException the detector is closed.
+     * @param bitmap of any size and any configuration except `HARDWARE`.
+     * @param rotation clockwise rotation in degrees that makes the bitmap upright: 0, 90, 180 or 270.
+     * @param mirror flip the upright image left to right, as the preview of a front camera does.
+     * @return detections sorted by descending score; boxes in pixels of the upright (and mirrored) image.
+     * @throws IllegalStateException if the detector is closed.
      */
     @Synchronized
     public fun detect(bitmap: Bitmap, rotation: Int = 0, mirror: Boolean = false): Detections {
@@ -89,7 +90,7 @@ public class Detector internal constructor(
         }
     }
 
-    /** Detect in a camera's image; the rest as for a bitmap. */
+    /** Detect objects in a camera frame; parameters and result as for a bitmap. */
     @Synchronized
     public fun detect(frame: YuvFrame, rotation: Int = 0, mirror: Boolean = false): Detections =
         detect(frame as Source, rotation, mirror)
@@ -102,21 +103,18 @@ public class Detector internal constructor(
         val ready = System.nanoTime()
         runner.run()
         val computed = System.nanoTime()
-        val found = reader.read(thresholds)
-        val list = List(found.size) { i ->
-            val at = 4 * i
-            val corners = found.boxesXyxyPx
-            val label = description.labels.getOrElse(found.classes[i]) { "class ${found.classes[i]}" }
-            Detection(
-                box.toSource(corners[at], corners[at + 1], corners[at + 2], corners[at + 3]),
-                found.classes[i], label, found.scores[i],
-            )
+        val arrays = reader.read(thresholds)
+        val list = List(arrays.size) { i ->
+            val (left, top, right, bottom) = List(4) { arrays.boxesXyxyPx[4 * i + it] }
+            val classId = arrays.classIds[i]
+            val label = description.classNames.getOrElse(classId) { "class $classId" }
+            Detection(box.toSource(left, top, right, bottom), classId, label, arrays.scores[i])
         }
         val timings = Timings((ready - start) / 1e6f, (computed - ready) / 1e6f, (System.nanoTime() - computed) / 1e6f)
         return Detections(list, box.sourceWidth, box.sourceHeight, timings)
     }
 
-    /** Give memory and threads back; waits for an image that is being computed. */
+    /** Free memory and threads, after the current image has been processed. */
     @Synchronized
     override fun close() {
         if (!closed) runner.close()
@@ -129,30 +127,30 @@ public class Detector internal constructor(
         DataType.INT8 -> PixelEncoding.quantized(description.normalization, runner.inputScale, runner.inputZeroPoint, -128)
         else -> throw ModelException(
             Problem.DOES_NOT_FIT,
-            "The model's input is ${runner.inputType}; FLOAT32, UINT8 or INT8 is expected.",
+            "The type of the model's input is ${runner.inputType}, but must be FLOAT32, UINT8 or INT8.",
         )
     }
 
     public companion object {
         /**
-         * Load a model from the app's assets. Keep it uncompressed (`androidResources { noCompress += "tflite" }`), so that
-         * it need not be copied into memory.
+         * Load a model from the app's assets. Keep the asset uncompressed (`androidResources { noCompress += "tflite" }`), so that
+         * it is memory-mapped instead of copied.
          *
-         * @param asset path below `assets`.
-         * @throws ModelException the file cannot be read, or is no detector.
+         * @param asset path relative to `assets`.
+         * @throws ModelException if the file cannot be read, or is not a detector.
          */
         public fun fromAsset(context: Context, asset: String, options: Options = Options()): Detector =
-            Detector(readAsset(context.assets, asset), options, PreferencesMemory(context), deviceName())
+            Detector(readAsset(context.assets, asset), options, PreferencesStore(context), deviceName())
 
-        /** Load a model from a file; the rest as for an asset. Untrusted files end in a [ModelException], at worst. */
+        /** Load a model from a file. The file may be untrusted: a damaged one throws a [ModelException]. */
         public fun fromFile(context: Context, file: File, options: Options = Options()): Detector =
-            Detector(readFile(file), options, PreferencesMemory(context), deviceName())
+            Detector(readFile(file), options, PreferencesStore(context), deviceName())
 
-        /** Drivers come with the system: another build of it is another device. */
+        /** Includes the system build, because a system update can change drivers and therefore the fastest engine. */
         private fun deviceName() = Build.FINGERPRINT ?: "unknown"
 
         private fun checksum(model: ByteBuffer): String {
-            // A part at a time: CRC32 takes whole buffers from Android 8 on only.
+            // In parts, because CRC32.update(ByteBuffer) requires Android 8.
             val rest = slice(model, 0, model.limit())
             val part = ByteArray(1 shl 16)
             val sum = CRC32()

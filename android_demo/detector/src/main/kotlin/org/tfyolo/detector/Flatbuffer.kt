@@ -4,15 +4,15 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
 /**
- * A table of a FlatBuffer, read where it lies.
+ * A table of a FlatBuffer, read in place.
  *
- * A damaged offset leads out of the buffer, which throws [IndexOutOfBoundsException], or to some other place within it;
- * no loop follows offsets, so that every read ends.
+ * A damaged offset points outside of the buffer, which throws [IndexOutOfBoundsException], or to another place inside it.
+ * Reading always terminates, because no loop follows offsets.
  *
  * Source: FlatBuffers' "Internals", https://flatbuffers.dev/internals
  */
 internal class Table private constructor(private val buffer: ByteBuffer, private val start: Int) {
-    /** Where a field stands, or 0 where it was left out. */
+    /** Position of a field in the buffer; 0 if the field is absent and has its default value. */
     private fun field(index: Int): Int {
         val vtable = start - buffer.getInt(start)
         val entry = 4 + 2 * index
@@ -35,7 +35,7 @@ internal class Table private constructor(private val buffer: ByteBuffer, private
 
     fun string(index: Int): String? = bytes(index)?.let { Charsets.UTF_8.decode(it).toString() }
 
-    /** A vector of bytes, not copied. */
+    /** A vector of bytes, as a view of the buffer; null if the field is absent. */
     fun bytes(index: Int): ByteBuffer? {
         val at = field(index)
         return if (at == 0) null else slice(buffer, follow(at) + 4, buffer.getInt(follow(at)))
@@ -50,13 +50,13 @@ internal class Table private constructor(private val buffer: ByteBuffer, private
         if (at == 0) return emptyList()
         val first = follow(at) + 4
         val size = buffer.getInt(first - 4)
-        // Checked before anything of that size is made.
+        // Checked before a list of this size is allocated.
         if (size < 0 || size > (buffer.limit() - first) / 4) throw IndexOutOfBoundsException("$size elements at $first")
         return List(size) { element(first + 4 * it) }
     }
 
     companion object {
-        /** The table that a buffer begins with; null if it has another identifier. */
+        /** The root table of a buffer; null if the buffer has another file identifier. */
         fun root(buffer: ByteBuffer, identifier: String): Table? {
             val little = buffer.duplicate().order(ByteOrder.LITTLE_ENDIAN)
             if (little.limit() < 8 || (0 until 4).any { little.get(4 + it).toInt().toChar() != identifier[it] }) return null

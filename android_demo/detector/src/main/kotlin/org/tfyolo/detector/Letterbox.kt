@@ -3,31 +3,34 @@ package org.tfyolo.detector
 import kotlin.math.floor
 import kotlin.math.round
 
-/** Gray that YOLOv5 trains with. */
+/** Gray value of the padding that YOLOv5 is trained with. */
 internal const val PAD_VALUE: Int = 114
 
 /**
- * Where an image lies in the network's input, its proportions kept: a point (x, y) of the image is at
- * `ratio * (x, y) + pad` of the input.
+ * Geometry of a letterboxed image, which keeps its aspect ratio: a point (x, y) of the image is at `ratio * (x, y) + (padX, padY)`
+ * in the input.
  *
- * @property padX half of the padding; a half pixel where the padding is odd. [left] is the whole pixel that is used.
+ * @property padX padding on the left in pixels; ends in .5 if the total padding is odd.
+ * @property padY padding at the top in pixels.
+ * @property left x of the image in the input in whole pixels; odd padding puts the extra pixel at the right.
+ * @property top y of the image in the input in whole pixels.
  */
 internal data class Letterbox(val sourceWidth: Int, val sourceHeight: Int, val inputWidth: Int, val inputHeight: Int) {
-    // In double, as in Python: a side of 2.5 pixels must become the same there and here.
-    private val exactRatio = minOf(inputHeight.toDouble() / sourceHeight, inputWidth.toDouble() / sourceWidth)
-    val ratio: Float = exactRatio.toFloat()
-    val width: Int = maxOf(round(sourceWidth * exactRatio).toInt(), 1)
-    val height: Int = maxOf(round(sourceHeight * exactRatio).toInt(), 1)
+    // In double precision as in Python, so that sides of n + 0.5 pixels round in the same way.
+    private val doubleRatio = minOf(inputHeight.toDouble() / sourceHeight, inputWidth.toDouble() / sourceWidth)
+    val ratio: Float = doubleRatio.toFloat()
+    val width: Int = maxOf(round(sourceWidth * doubleRatio).toInt(), 1)
+    val height: Int = maxOf(round(sourceHeight * doubleRatio).toInt(), 1)
     val padX: Float = (inputWidth - width) / 2f
     val padY: Float = (inputHeight - height) / 2f
     val left: Int = floor(padX).toInt()
     val top: Int = floor(padY).toInt()
 
     init {
-        require(sourceWidth > 0 && sourceHeight > 0) { "the image is $sourceWidth x $sourceHeight" }
+        require(sourceWidth > 0 && sourceHeight > 0) { "the image is empty: $sourceWidth x $sourceHeight" }
     }
 
-    /** From pixels of the input to pixels of the image, cut off at its edges. */
+    /** Convert a box from pixels of the input to pixels of the image, clipped to the image. */
     fun toSource(left: Float, top: Float, right: Float, bottom: Float): Box =
         Box(toSourceX(left), toSourceY(top), toSourceX(right), toSourceY(bottom))
 

@@ -1,32 +1,33 @@
 package org.tfyolo.detector
 
 /**
- * A file that is no detector of this kind. The message says what was expected, what was found, and what to do.
+ * Thrown for a file that cannot be used as a detector. The message says what was expected, what was found, and what to do.
  *
- * @property problem what kind of trouble, for messages of one's own.
+ * @property problem the kind of problem, for apps that show their own messages.
  */
 public class ModelException(
     public val problem: Problem,
     message: String,
     cause: Throwable? = null,
 ) : Exception(message, cause) {
+    /** Kinds of problems. */
     public enum class Problem {
-        /** It cannot be opened or read to its end. */
+        /** The file cannot be opened or read. */
         UNREADABLE,
 
-        /** It is no TensorFlow Lite model, or a damaged one. */
+        /** The file is not a TensorFlow Lite model, or is damaged. */
         NOT_TFLITE,
 
-        /** It does not say what it detects. */
+        /** The metadata is missing or damaged. */
         NO_DESCRIPTION,
 
-        /** It does something else than detection. */
+        /** The model's task is not detection. */
         WRONG_TASK,
 
-        /** Its inputs or outputs are not those of a detector, or not those that it describes. */
+        /** Inputs or outputs are not those of a detector, or do not match the metadata. */
         DOES_NOT_FIT,
 
-        /** It is larger than what can be loaded. */
+        /** The file is too large to load. */
         TOO_LARGE,
     }
 }

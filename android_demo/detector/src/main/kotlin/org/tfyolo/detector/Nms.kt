@@ -1,100 +1,108 @@
 package org.tfyolo.detector
 
 /**
- * Boxes before suppression.
+ * Boxes before NMS.
  *
  * @property boxesXyxyPx (n, 4), row by row: left, top, right, bottom in pixels of the input.
- * @property scores (n, classes)
+ * @property scores (n, numClasses): objectness times class score, 0 to 1.
  */
-internal class Candidates(val boxesXyxyPx: FloatArray, val scores: FloatArray, val classes: Int)
+internal class Candidates(val boxesXyxyPx: FloatArray, val scores: FloatArray, val numClasses: Int)
 
-/** Boxes with a class each; `boxesXyxyPx` as in [Candidates]. */
-internal class Found(val boxesXyxyPx: FloatArray, val scores: FloatArray, val classes: IntArray) {
+/**
+ * Detections as arrays: one class per box.
+ *
+ * @property boxesXyxyPx (n, 4), row by row: left, top, right, bottom in pixels of the input.
+ * @property scores (n,): 0 to 1.
+ * @property classIds (n,)
+ */
+internal class DetectionArrays(val boxesXyxyPx: FloatArray, val scores: FloatArray, val classIds: IntArray) {
     val size: Int get() = scores.size
 }
 
-/** Best candidates that are looked at, as in YOLOv5. */
+/** Only this many candidates with the highest scores enter NMS, as in YOLOv5. */
 private const val MAX_CANDIDATES = 30_000
 
 /**
- * Non-maximum suppression with YOLOv5's options, as in Python's `inference/nms.py`.
+ * Non-maximum suppression (NMS) with YOLOv5's options; the same results as tfyolo/inference/nms.py.
  *
- * @param agnostic boxes of other classes suppress, too.
- * @param multiLabel a box counts for every class above the threshold, not for its best one only.
+ * @param agnostic class-agnostic NMS: boxes of different classes suppress each other.
+ * @param multiLabel one detection per class above the confidence threshold, instead of the best class only.
+ * @return detections sorted by descending score; equal scores keep the order of the candidates.
  */
 internal fun nonMaxSuppression(
     candidates: Candidates,
     thresholds: Thresholds,
     agnostic: Boolean = false,
     multiLabel: Boolean = false,
-): Found {
-    val chosen = Chosen(candidates.boxesXyxyPx, thresholds)
+): DetectionArrays {
+    val nms = GreedyNms(candidates.boxesXyxyPx, thresholds)
     val scores = candidates.scores
-    val classes = candidates.classes
-    for (row in 0 until scores.size / classes) {
-        val start = row * classes
+    val numClasses = candidates.numClasses
+    for (row in 0 until scores.size / numClasses) {
+        val start = row * numClasses
         var best = 0
-        for (c in 0 until classes) {
-            if (multiLabel) chosen.add(row, c, scores[start + c])
+        for (c in 0 until numClasses) {
+            if (multiLabel) nms.add(row, c, scores[start + c])
             if (scores[start + c] > scores[start + best]) best = c
         }
-        if (!multiLabel) chosen.add(row, best, scores[start + best])
+        if (!multiLabel) nms.add(row, best, scores[start + best])
     }
-    return chosen.suppress(agnostic)
+    return nms.run(agnostic)
 }
 
 /**
- * What stricter thresholds leave of detections that the network has suppressed already.
+ * Apply stricter thresholds to detections from a graph that contains NMS.
  *
- * Looser ones than the network's change nothing: what it dropped is gone.
+ * Looser thresholds than those of the graph have no effect: the boxes that the graph suppressed are lost.
  */
-internal fun refine(found: Found, thresholds: Thresholds, agnostic: Boolean = false): Found {
-    val chosen = Chosen(found.boxesXyxyPx, thresholds)
-    for (row in 0 until found.size) chosen.add(row, found.classes[row], found.scores[row])
-    return chosen.suppress(agnostic)
+internal fun refine(detections: DetectionArrays, thresholds: Thresholds, agnostic: Boolean = false): DetectionArrays {
+    val nms = GreedyNms(detections.boxesXyxyPx, thresholds)
+    for (row in 0 until detections.size) nms.add(row, detections.classIds[row], detections.scores[row])
+    return nms.run(agnostic)
 }
 
-private class Chosen(private val boxes: FloatArray, private val thresholds: Thresholds) {
-    private class Entry(val row: Int, val label: Int, val score: Float) {
-        var gone = false
+/** Greedy NMS: keep the best remaining box, suppress the boxes whose IoU with it exceeds the threshold, repeat. */
+private class GreedyNms(private val boxes: FloatArray, private val thresholds: Thresholds) {
+    private class Candidate(val row: Int, val classId: Int, val score: Float) {
+        var suppressed = false
     }
 
-    private val entries = ArrayList<Entry>()
+    private val candidates = ArrayList<Candidate>()
 
-    fun add(row: Int, label: Int, score: Float) {
-        if (score > thresholds.score && thresholds.classes?.contains(label) != false) entries += Entry(row, label, score)
+    /** Add a box if its score and class pass the thresholds. */
+    fun add(row: Int, classId: Int, score: Float) {
+        if (score > thresholds.confidence && thresholds.classIds?.contains(classId) != false) candidates += Candidate(row, classId, score)
     }
 
-    /** Keep the boxes that no better box of their class overlaps too much; best first, of equals the earlier one. */
-    fun suppress(agnostic: Boolean): Found {
-        entries.sortByDescending { it.score }
-        val last = minOf(entries.size, MAX_CANDIDATES)
-        val kept = ArrayList<Entry>()
-        for (i in 0 until last) {
-            val best = entries[i]
-            if (best.gone) continue
-            if (kept.size == thresholds.maxResults) break
+    fun run(agnostic: Boolean): DetectionArrays {
+        candidates.sortByDescending { it.score }
+        val count = minOf(candidates.size, MAX_CANDIDATES)
+        val kept = ArrayList<Candidate>()
+        for (i in 0 until count) {
+            val best = candidates[i]
+            if (best.suppressed) continue
+            if (kept.size == thresholds.maxDetections) break
             kept += best
-            for (j in i + 1 until last) {
-                val other = entries[j]
-                if (!other.gone && (agnostic || other.label == best.label)) other.gone = overlap(best.row, other.row)
+            for (j in i + 1 until count) {
+                val other = candidates[j]
+                if (!other.suppressed && (agnostic || other.classId == best.classId)) other.suppressed = iouExceedsThreshold(best.row, other.row)
             }
         }
-        return Found(
+        return DetectionArrays(
             FloatArray(4 * kept.size) { boxes[4 * kept[it / 4].row + it % 4] },
             FloatArray(kept.size) { kept[it].score },
-            IntArray(kept.size) { kept[it].label },
+            IntArray(kept.size) { kept[it].classId },
         )
     }
 
-    private fun overlap(a: Int, b: Int): Boolean {
+    private fun iouExceedsThreshold(a: Int, b: Int): Boolean {
         val i = 4 * a
         val j = 4 * b
         val width = minOf(boxes[i + 2], boxes[j + 2]) - maxOf(boxes[i], boxes[j])
         val height = minOf(boxes[i + 3], boxes[j + 3]) - maxOf(boxes[i + 1], boxes[j + 1])
-        val shared = maxOf(width, 0f) * maxOf(height, 0f)
-        // A product, not a quotient: no box of no size divides by zero.
-        return shared > thresholds.iou * (area(i) + area(j) - shared)
+        val intersection = maxOf(width, 0f) * maxOf(height, 0f)
+        // Multiplied by the union instead of divided: boxes without area would divide by zero.
+        return intersection > thresholds.iou * (area(i) + area(j) - intersection)
     }
 
     private fun area(i: Int): Float = (boxes[i + 2] - boxes[i]) * (boxes[i + 3] - boxes[i + 1])

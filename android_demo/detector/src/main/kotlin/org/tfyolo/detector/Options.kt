@@ -1,50 +1,52 @@
 package org.tfyolo.detector
 
-/** What computes the network. */
+/** The processor that runs the model. */
 public enum class Delegate {
-    /** The quickest, by timing; remembered per model and device. */
+    /** The fastest, selected by timing all of them once; remembered per model and device. */
     AUTO,
 
-    /** XNNPACK. */
+    /** CPU, with XNNPACK. */
     CPU,
 
-    /** OpenGL or OpenCL; where that fails, the processor, and [Backend.fallback] says why. */
+    /** GPU, with OpenCL or OpenGL. If the GPU cannot run the model, the CPU is used and [Backend.fallback] says why. */
     GPU,
 }
 
 /**
- * How to load a model.
+ * Options for loading a model.
  *
- * @property threads of the processor; null for the quickest of 1, 2 and 4, as far as there are cores.
- * @property scoreThreshold detections must exceed it; null for what stands in the file.
- * @property iouThreshold overlap with a better box of its class that costs a detection its place; null likewise.
- * @property maxResults at most as many detections; null likewise.
+ * @property threads number of CPU threads; null selects the fastest of 1, 2 and 4, limited by the number of cores.
+ * @property delegate the processor that runs the model.
+ * @property confidenceThreshold a score must exceed it, 0 to 1; null uses the value in the file.
+ * @property iouThreshold IoU above which the lower-scoring box of a class is suppressed, 0 to 1; null uses the value in the file.
+ * @property maxDetections maximum number of detections per image; null uses the value in the file.
  */
 public data class Options(
     val threads: Int? = null,
     val delegate: Delegate = Delegate.AUTO,
-    val scoreThreshold: Float? = null,
+    val confidenceThreshold: Float? = null,
     val iouThreshold: Float? = null,
-    val maxResults: Int? = null,
+    val maxDetections: Int? = null,
 ) {
     init {
-        require(threads == null || threads in 1..64) { "threads is $threads, and 1 to 64 are possible" }
-        require(scoreThreshold == null || scoreThreshold in 0f..1f) { "scoreThreshold is $scoreThreshold, not 0 to 1" }
-        require(iouThreshold == null || iouThreshold in 0f..1f) { "iouThreshold is $iouThreshold, not 0 to 1" }
-        require(maxResults == null || maxResults > 0) { "maxResults is $maxResults" }
+        require(threads == null || threads in 1..64) { "threads must be 1 to 64, not $threads" }
+        require(confidenceThreshold == null || confidenceThreshold in 0f..1f) { "confidenceThreshold must be 0 to 1, not $confidenceThreshold" }
+        require(iouThreshold == null || iouThreshold in 0f..1f) { "iouThreshold must be 0 to 1, not $iouThreshold" }
+        require(maxDetections == null || maxDetections > 0) { "maxDetections must be at least 1, not $maxDetections" }
     }
 }
 
 /**
- * What is kept. Can be changed between frames, see [Detector.thresholds].
+ * Thresholds and filters of detections; can be changed from image to image with [Detector.thresholds].
  *
- * @property score detections must exceed it.
- * @property iou overlap with a better box of its class that costs a detection its place.
- * @property classes indices of the classes to keep; null for all.
+ * @property confidence confidence threshold: a score must exceed it, 0 to 1.
+ * @property iou IoU threshold: above it, the lower-scoring box of a class is suppressed, 0 to 1.
+ * @property maxDetections maximum number of detections per image.
+ * @property classIds classes to keep; null keeps all.
  */
 public data class Thresholds(
-    val score: Float,
+    val confidence: Float,
     val iou: Float,
-    val maxResults: Int,
-    val classes: Set<Int>? = null,
+    val maxDetections: Int,
+    val classIds: Set<Int>? = null,
 )

@@ -5,12 +5,12 @@ import java.nio.ByteOrder
 import kotlin.math.roundToInt
 
 /**
- * A pixel's value in the network's input: a table of what each of 0 to 255 becomes.
+ * Converts pixel values (0 to 255) to values of the model's input, with a lookup table.
  *
- * @property bytes of a value.
+ * @property bytes size of an input value.
  */
 internal class PixelEncoding private constructor(val bytes: Int, private val table: ByteArray) {
-    /** Write pixels, 0 to 255 each, one value after the other. */
+    /** Encode pixel values, each 0 to 255, into `to`. */
     fun write(pixels: IntArray, to: ByteArray) {
         if (bytes == 1) {
             for (i in pixels.indices) to[i] = table[pixels[i]]
@@ -27,7 +27,7 @@ internal class PixelEncoding private constructor(val bytes: Int, private val tab
     }
 
     companion object {
-        /** `(pixel - mean) / std`. */
+        /** Encoding for float inputs: `(pixel - mean) / std`. */
         fun float32(normalization: Normalization): PixelEncoding {
             val table = ByteBuffer.allocate(4 * 256).order(ByteOrder.nativeOrder())
             for (pixel in 0..255) table.putFloat((pixel - normalization.mean) / normalization.std)
@@ -35,9 +35,9 @@ internal class PixelEncoding private constructor(val bytes: Int, private val tab
         }
 
         /**
-         * The same, quantized: `value / scale + zeroPoint`, from `lowest` to `lowest + 255`.
+         * Encoding for quantized inputs: the normalized value divided by `scale`, plus `zeroPoint`, clamped to `lowest`..`lowest + 255`.
          *
-         * A file that takes the camera's bytes has a scale of 1 / std and so changes nothing.
+         * For uint8 models of tfyolo the scale is 1 / std, so pixels are passed through unchanged.
          */
         fun quantized(normalization: Normalization, scale: Float, zeroPoint: Int, lowest: Int): PixelEncoding {
             val table = ByteArray(256) { pixel ->

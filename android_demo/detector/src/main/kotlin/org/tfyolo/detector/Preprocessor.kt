@@ -5,12 +5,12 @@ import kotlin.math.floor
 import kotlin.math.round
 
 /**
- * Brings images into the network's input: turned upright, letterboxed, in its type.
+ * Converts images to the model's input: rotates them upright, letterboxes them and encodes their pixels.
  *
- * Pixels equal those of OpenCV's bilinear `resize` to the bit, which training and Python's runtimes use. Nothing is
- * allocated as long as images of one size follow each other.
+ * Pixels are bit-identical to those of OpenCV's bilinear `resize`, which training and Python use. Nothing is allocated while
+ * consecutive images have the same size, so that the camera causes no garbage collection.
  *
- * @param input the network's input: RGB, row by row; written anew from its start.
+ * @param input the model's input: RGB, row by row; overwritten from its start.
  */
 internal class Preprocessor(
     private val inputWidth: Int,
@@ -18,10 +18,10 @@ internal class Preprocessor(
     private val encoding: PixelEncoding,
     private val input: ByteBuffer,
 ) {
-    private var plan: Plan? = null
+    private var plan: ResizePlan? = null
     private val line = ByteArray(inputWidth * 3 * encoding.bytes)
 
-    /** @return where the image lies in the input. */
+    /** Preprocess one image. @return the geometry that converts boxes back to the image. */
     fun run(source: Source, rotation: Int, mirror: Boolean): Letterbox {
         val plan = planFor(source, rotation, mirror)
         val box = plan.box
@@ -34,12 +34,12 @@ internal class Preprocessor(
         return box
     }
 
-    private fun planFor(source: Source, rotation: Int, mirror: Boolean): Plan {
-        plan?.takeIf { it.fits(source, rotation, mirror) }?.let { return it.apply { forget() } }
+    private fun planFor(source: Source, rotation: Int, mirror: Boolean): ResizePlan {
+        plan?.takeIf { it.fits(source, rotation, mirror) }?.let { return it.apply { invalidateRows() } }
         val upright = Upright(source, rotation, mirror)
         val box = Letterbox(upright.width, upright.height, inputWidth, inputHeight)
         pad()
-        return Plan(source, source.width, source.height, rotation, mirror, upright, box).also { plan = it }
+        return ResizePlan(source, source.width, source.height, rotation, mirror, upright, box).also { plan = it }
     }
 
     private fun pad() {
@@ -49,8 +49,8 @@ internal class Preprocessor(
     }
 }
 
-/** All that depends on the image's size and position alone, and the rows at work. */
-private class Plan(
+/** Interpolation tables for one image size and orientation, and the buffers for resized rows. */
+private class ResizePlan(
     private val source: Source,
     private val sourceWidth: Int,
     private val sourceHeight: Int,
@@ -59,8 +59,8 @@ private class Plan(
     private val upright: Upright,
     val box: Letterbox,
 ) {
-    private val rows = Taps(upright.height, box.height, whole = false)
-    private val across = Taps(upright.width, box.width, whole = true)
+    private val rowTaps = Taps(upright.height, box.height, clampWeights = false)
+    private val columnTaps = Taps(upright.width, box.width, clampWeights = true)
     private val columns = IntArray(2 * box.width)
     private val rgb = IntArray(2 * box.width)
     private var above = IntArray(3 * box.width)
@@ -71,8 +71,8 @@ private class Plan(
 
     init {
         for (x in 0 until box.width) {
-            columns[2 * x] = upright.column(across.first[x])
-            columns[2 * x + 1] = upright.column(across.second[x])
+            columns[2 * x] = upright.column(columnTaps.first[x])
+            columns[2 * x + 1] = upright.column(columnTaps.second[x])
         }
     }
 
@@ -80,25 +80,25 @@ private class Plan(
         source === this.source && source.width == sourceWidth && source.height == sourceHeight &&
             rotation == this.rotation && mirror == this.mirror
 
-    /** The rows are of another image. */
-    fun forget() {
+    /** Discard the cached rows, which belong to the previous image. */
+    fun invalidateRows() {
         aboveRow = NO_ROW
         belowRow = NO_ROW
     }
 
-    /** Row y of the image in the input, as R, G, B, R, G, B, ...; used again for the next. */
+    /** Row y of the resized image as R, G, B, R, G, B, ...; the array is reused for the next row. */
     fun row(y: Int): IntArray {
-        val first = rows.first[y]
-        val second = rows.second[y]
-        // An enlarged image uses a row several times.
+        val first = rowTaps.first[y]
+        val second = rowTaps.second[y]
+        // When an image is enlarged, consecutive output rows share source rows.
         if (first == belowRow && first != aboveRow) {
             above = below.also { below = above }
             aboveRow = belowRow.also { belowRow = aboveRow }
         }
         if (aboveRow != first) resizeRow(first, above).also { aboveRow = first }
         if (belowRow != second) resizeRow(second, below).also { belowRow = second }
-        val weightAbove = rows.weights[2 * y]
-        val weightBelow = rows.weights[2 * y + 1]
+        val weightAbove = rowTaps.weights[2 * y]
+        val weightBelow = rowTaps.weights[2 * y + 1]
         val above = above
         val below = below
         val blended = blended
@@ -110,7 +110,7 @@ private class Plan(
 
     private fun resizeRow(y: Int, to: IntArray) {
         upright.row(y, columns, columns.size, rgb)
-        val weights = across.weights
+        val weights = columnTaps.weights
         var at = 0
         for (i in rgb.indices step 2) {
             val left = rgb[i]
@@ -130,11 +130,12 @@ private class Plan(
 }
 
 /**
- * Where each pixel of a side reads, and the weights of the two it reads, in 1/2048: OpenCV's whole numbers.
+ * Source indices and fixed-point weights (in units of 1/2048, as in OpenCV) of linear interpolation along one side.
  *
- * @param whole beyond the border one pixel has all the weight; otherwise it is read twice. The same, but for rounding.
+ * @param clampWeights beyond the border, give the border pixel the weight 1; otherwise both taps read the border pixel. OpenCV
+ *   does the former for columns and the latter for rows, and the two round differently.
  */
-private class Taps(from: Int, to: Int, whole: Boolean) {
+private class Taps(from: Int, to: Int, clampWeights: Boolean) {
     val first = IntArray(to)
     val second = IntArray(to)
     val weights = IntArray(2 * to)
@@ -144,7 +145,7 @@ private class Taps(from: Int, to: Int, whole: Boolean) {
         for (i in 0 until to) {
             val at = ((i + 0.5) * scale - 0.5).toFloat()
             val start = floor(at).toInt()
-            val rest = if (whole && (start < 0 || start >= from - 1)) 0f else at - start
+            val rest = if (clampWeights && (start < 0 || start >= from - 1)) 0f else at - start
             first[i] = start.coerceIn(0, from - 1)
             second[i] = (start + 1).coerceIn(0, from - 1)
             weights[2 * i] = round((1 - rest) * 2048.0).toInt()

@@ -9,14 +9,14 @@ import org.tensorflow.lite.gpu.GpuDelegate
 import org.tensorflow.lite.gpu.GpuDelegateFactory
 import org.tfyolo.detector.ModelException.Problem
 
-/** What a network may be computed by. */
+/** A processor that can run the model. */
 internal data class Engine(val delegate: Delegate, val threads: Int)
 
 /**
- * A network that is ready to run, with memory of its own for its input and outputs.
+ * A model loaded into a TensorFlow Lite interpreter, with buffers for its input and outputs.
  *
- * @throws ModelException the file is no model, or not one that fits.
- * @throws EngineException the engine is not there, or refuses the network.
+ * @throws ModelException if the file is not a model, or not a detector.
+ * @throws EngineException if the engine is not available, or cannot run the model.
  */
 internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
     private val delegate: GpuDelegate? = if (engine.delegate == Delegate.GPU) gpu() else null
@@ -31,7 +31,7 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
     val inputScale: Float
     val inputZeroPoint: Int
 
-    /** The input's values, from 0. */
+    /** Values of the input. */
     val input: ByteBuffer
     val outputs: Map<String, Output>
 
@@ -41,11 +41,11 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
             interpreter = start(model).also { started = it }
             signature = interpreter.signatureKeys.firstOrNull() ?: throw ModelException(
                 Problem.DOES_NOT_FIT,
-                "This model has no signature, so its inputs and outputs have no names. Write it with `tfyolo export --include tflite`.",
+                "This model has no signature, so its inputs and outputs have no names. Export it with `tfyolo export --include tflite`.",
             )
             val name = interpreter.getSignatureInputs(signature).singleOrNull() ?: throw ModelException(
                 Problem.DOES_NOT_FIT,
-                "A detector has one input, an image; this model has ${interpreter.getSignatureInputs(signature).size}.",
+                "A detector has one input, an image, but this model has ${interpreter.getSignatureInputs(signature).size}.",
             )
             val tensor = interpreter.getInputTensorFromSignature(name, signature)
             inputShape = tensor.shape().toList()
@@ -64,7 +64,7 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
         }
     }
 
-    /** Compute [outputs] from [input]. */
+    /** Run inference: compute [outputs] from [input]. */
     fun run() {
         rewind(input)
         results.forEach { rewind(it.buffer) }
@@ -84,7 +84,7 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
             return Interpreter(model, options)
         } catch (error: IllegalArgumentException) {
             if (engine.delegate == Delegate.GPU) throw EngineException(reasonOf(error), error)
-            throw ModelException(Problem.NOT_TFLITE, "TensorFlow Lite does not load this model: ${reasonOf(error)}", error)
+            throw ModelException(Problem.NOT_TFLITE, "TensorFlow Lite cannot load this model: ${reasonOf(error)}", error)
         } catch (error: IllegalStateException) {
             throw EngineException(reasonOf(error), error)
         }
@@ -94,20 +94,20 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
         try {
             GpuDelegate(GpuDelegateFactory.Options().setQuantizedModelsAllowed(true))
         } catch (error: LinkageError) {
-            throw EngineException("this device has no library for it", error)
+            throw EngineException("the GPU library is not available on this device", error)
         } catch (error: RuntimeException) {
             throw EngineException(reasonOf(error), error)
         }
 }
 
-/** An engine that cannot run a network; the message says why. */
+/** Thrown if an engine cannot run a model; the message gives the reason. */
 internal class EngineException(message: String, cause: Throwable) : Exception(message, cause)
 
-/** The first line of what a library says, which may go on with a listing of the network. */
+/** The first line of a library's error message, which may continue with a listing of the graph. */
 internal fun reasonOf(error: Throwable): String =
     (error.message ?: error.javaClass.simpleName).lineSequence().map { it.trim() }.firstOrNull { it.isNotEmpty() }.orEmpty().take(200)
 
-/** An output's memory, and its values as numbers. */
+/** The buffer of an output tensor, and its dequantized values. */
 private class Result(name: String, tensor: Tensor) {
     val buffer: ByteBuffer = directBuffer(tensor.numBytes())
     val output = Output(name, tensor.shape().toList(), FloatArray(tensor.numElements()))
@@ -118,10 +118,11 @@ private class Result(name: String, tensor: Tensor) {
 
     init {
         if (type !in TYPES) {
-            throw ModelException(Problem.DOES_NOT_FIT, "The model's output `$name` is $type; one of $TYPES is expected.")
+            throw ModelException(Problem.DOES_NOT_FIT, "The type of the model's output `$name` is $type, but must be one of $TYPES.")
         }
     }
 
+    /** Dequantize the buffer into `output.values`. */
     fun read() {
         if (type == DataType.FLOAT32) {
             rewind(floats)

@@ -3,24 +3,23 @@ package org.tfyolo.detector
 import android.graphics.Bitmap
 
 /**
- * Pixels of an image as it lies in memory, asked for one row at a time.
- *
- * Rows and columns are either the image's own or exchanged, which is half of a rotation: see [Upright].
+ * Pixels of an image in memory, read one row or one column at a time; [Upright] reads columns to rotate by 90 or 270 degrees.
  */
 internal interface Source {
     val width: Int
     val height: Int
 
     /**
-     * Pixels of one row, or of one column if `transposed`.
+     * Read pixels of one row, or of one column if `transposed`.
      *
-     * @param at where in the row (or column), each index within it.
-     * @param rgb `0xRRGGBB` of each; what is above bit 23 is not zero for all sources.
+     * @param at indices of the pixels to read, within the row or column.
+     * @param count number of indices in `at` to read.
+     * @param rgb receives one `0xRRGGBB` per pixel; the upper 8 bits are undefined.
      */
     fun line(index: Int, transposed: Boolean, at: IntArray, count: Int, rgb: IntArray)
 }
 
-/** A bitmap's pixels; one row at a time is fetched from it. */
+/** Pixels of a bitmap, fetched one line at a time. */
 internal class BitmapSource : Source {
     private var bitmap: Bitmap? = null
     private var fetched = IntArray(0)
@@ -42,28 +41,28 @@ internal class BitmapSource : Source {
 }
 
 /**
- * A source as a person holds it: turned clockwise by `rotation` degrees, then mirrored left to right.
+ * A source rotated clockwise by `rotation` degrees, then mirrored left to right if `mirror`.
  *
- * Row y of the upright image is a row or a column of the source, read forwards or backwards.
+ * Row y of the upright image is a row or a column of the source, read forward or backward; no pixels are copied.
  */
 internal class Upright(private val source: Source, rotation: Int, mirror: Boolean) {
     private val transposed = rotation % 180 != 0
-    private val rowsBackwards = rotation == 180 || rotation == 270
-    private val columnsBackwards = (rotation == 90 || rotation == 180) != mirror
+    private val rowsReversed = rotation == 180 || rotation == 270
+    private val columnsReversed = (rotation == 90 || rotation == 180) != mirror
 
     val width: Int = if (transposed) source.height else source.width
     val height: Int = if (transposed) source.width else source.height
 
     init {
-        require(rotation in RIGHT_ANGLES) { "rotation is $rotation, and 0, 90, 180 and 270 are possible" }
+        require(rotation in RIGHT_ANGLES) { "rotation must be 0, 90, 180 or 270, not $rotation" }
     }
 
-    /** Index in the source's own line of column x of the upright image. */
-    fun column(x: Int): Int = if (columnsBackwards) width - 1 - x else x
+    /** Index of column x of the upright image within a line of the source. */
+    fun column(x: Int): Int = if (columnsReversed) width - 1 - x else x
 
-    /** Pixels of row y at columns that [column] gave. */
+    /** Read pixels of row y of the upright image; `columns` are indices returned by [column]. */
     fun row(y: Int, columns: IntArray, count: Int, rgb: IntArray) {
-        source.line(if (rowsBackwards) height - 1 - y else y, transposed, columns, count, rgb)
+        source.line(if (rowsReversed) height - 1 - y else y, transposed, columns, count, rgb)
     }
 
     private companion object {

@@ -5,19 +5,19 @@ import android.media.Image
 import java.nio.ByteBuffer
 
 /**
- * A camera's image in `YUV_420_888`, with copies of its planes.
+ * A camera frame in `YUV_420_888`, with copies of its planes.
  *
- * Keep one and fill it for every image: its memory is used again, and the camera's [Image] can be closed at once.
- * Not for several threads at a time.
+ * Create one frame and refill it for every image: its memory is reused, and the camera's [Image] can be closed immediately.
+ * Not thread-safe.
  *
  * ```
  * reader.setOnImageAvailableListener({ reader ->
  *     reader.acquireLatestImage()?.use { frame.copyFrom(it) }
- *     val found = detector.detect(frame, rotation = 90)
+ *     val detections = detector.detect(frame, rotation = 90)
  * }, handler)
  * ```
  *
- * Colors are read as BT.601 of full range (JFIF), which Android's cameras give; a chroma sample counts for its 2 x 2 pixels.
+ * Colors are converted with BT.601 full range (JFIF), which Android cameras use; each chroma sample applies to 2 x 2 pixels.
  */
 public class YuvFrame : Source {
     override var width: Int = 0
@@ -28,9 +28,9 @@ public class YuvFrame : Source {
     private val u = Plane()
     private val v = Plane()
 
-    /** The part of the image that its crop rectangle names; a crop begins at even pixels, or is taken from those. */
+    /** Copy the cropped part of an image; odd crop offsets are rounded down to even pixels, where chroma samples start. */
     public fun copyFrom(image: Image) {
-        require(image.format == ImageFormat.YUV_420_888) { "the image's format is ${image.format}, not YUV_420_888" }
+        require(image.format == ImageFormat.YUV_420_888) { "the image format must be YUV_420_888, not ${image.format}" }
         val (luma, blue, red) = image.planes
         copyFrom(
             image.width, image.height, luma.buffer, luma.rowStride,
@@ -46,12 +46,17 @@ public class YuvFrame : Source {
     }
 
     /**
-     * Copy planes that lie somewhere else.
+     * Copy planes from buffers.
      *
      * @param width in pixels.
-     * @param yRowStride bytes from one row to the next.
-     * @param uvPixelStride bytes from one sample to the next: 1 where u and v are apart, 2 where they take turns.
-     * @throws IllegalArgumentException a plane is shorter than that says.
+     * @param height in pixels.
+     * @param y luma, one byte per pixel.
+     * @param yRowStride bytes from one row of `y` to the next.
+     * @param u blue-difference chroma, one byte per 2 x 2 pixels.
+     * @param v red-difference chroma, one byte per 2 x 2 pixels.
+     * @param uvRowStride bytes from one row of `u` and `v` to the next.
+     * @param uvPixelStride bytes from one sample to the next: 1 if `u` and `v` are separate, 2 if they are interleaved.
+     * @throws IllegalArgumentException if a plane is shorter than its size and strides require.
      */
     public fun copyFrom(
         width: Int,
@@ -63,7 +68,7 @@ public class YuvFrame : Source {
         uvRowStride: Int,
         uvPixelStride: Int,
     ) {
-        require(width > 0 && height > 0) { "the frame is $width x $height" }
+        require(width > 0 && height > 0) { "the frame is empty: $width x $height" }
         this.y.copyFrom("y", y, width, height, yRowStride, 1)
         this.u.copyFrom("u", u, (width + 1) / 2, (height + 1) / 2, uvRowStride, uvPixelStride)
         this.v.copyFrom("v", v, (width + 1) / 2, (height + 1) / 2, uvRowStride, uvPixelStride)
@@ -89,7 +94,7 @@ public class YuvFrame : Source {
         }
     }
 
-    /** One plane: its bytes, which stay when the camera has its image back. */
+    /** A copy of one plane. */
     private class Plane {
         var bytes = ByteArray(0)
         var start = 0
@@ -99,7 +104,7 @@ public class YuvFrame : Source {
         fun copyFrom(name: String, from: ByteBuffer, columns: Int, rows: Int, rowStride: Int, pixelStride: Int) {
             val needed = (rows - 1) * rowStride + (columns - 1) * pixelStride + 1
             require(pixelStride > 0 && rowStride >= (columns - 1) * pixelStride + 1 && from.limit() >= needed) {
-                "plane $name has ${from.limit()} bytes in rows of $rowStride, and $columns x $rows samples, " +
+                "plane $name has ${from.limit()} bytes in rows of $rowStride, but $columns x $rows samples, " +
                     "each $pixelStride bytes after the last, need $needed"
             }
             if (bytes.size < needed) bytes = ByteArray(needed)
@@ -114,11 +119,11 @@ public class YuvFrame : Source {
     }
 
     private companion object {
-        /** Colors reach from -227 to 481; in noise, a question for each would be guessed wrong half of the time. */
+        /** Lookup table for clamping values of -227 to 481; faster than comparisons, whose branches are unpredictable in noise. */
         const val BELOW = 256
         val CLAMPED = IntArray(3 * 256) { (it - BELOW).coerceIn(0, 255) }
 
-        /** BT.601, full range, in 1/65536: ITU-T T.871 (JFIF), section 7. */
+        /** Convert to `0xRRGGBB` in fixed point (1/65536). Source: ITU-T T.871 (JFIF), section 7: BT.601 full range. */
         fun toRgb(y: Int, u: Int, v: Int): Int {
             val r = y + ((91881 * v + 32768) shr 16)
             val g = y - ((22554 * u + 46802 * v + 32768) shr 16)

@@ -11,83 +11,83 @@ import org.json.JSONArray
 import org.json.JSONObject
 import org.tfyolo.detector.ModelException.Problem
 
-/** TensorFlow Lite itself, in the AAR's own library, gives what it gives in Python. */
+/** TensorFlow Lite's Android library gives the same detections as Python. */
 class DetectorTest {
     private val models = JSONArray(File(demoModels, "expected.json").readText()).objects().filter { it.getString("kind") == "tflite" }
-    private val python = Thresholds(0.25f, 0.45f, 300)
+    private val pythonThresholds = Thresholds(0.25f, 0.45f, 300)
 
     @Test
-    fun `detections of every exported file are Python's`() {
+    fun `all exported models give the same detections as Python`() {
         val kinds = models.map { "${it.getString("precision")} ${it.getString("nms")}" }
         for (kind in listOf("float32 postprocess", "float32 builtin", "float32 none", "float32 raw", "int8 postprocess", "int8 builtin", "int8 none", "int8 raw"))
             assertTrue(kind in kinds, "$kind is not among $kinds")
         for (model in models) {
             detector(modelBytes(model.getString("path"))).use { detector ->
-                detector.thresholds = python
+                detector.thresholds = pythonThresholds
                 val found = model.getJSONObject("found")
                 for (image in found.keys()) {
-                    val seen = detector.detect(PixelSource.of(File(demoModels, image)), 0, false)
-                    assertSame(model, found.getJSONArray(image).objects(), seen, "${model.getString("path")} on $image")
+                    val actual = detector.detect(PixelSource.of(File(demoModels, image)), 0, false)
+                    assertSame(model, found.getJSONArray(image).objects(), actual, "${model.getString("path")} on $image")
                 }
             }
         }
     }
 
-    /** Each of Python's has its own counterpart: IoU above 0.98, scores within a quantization step. */
-    private fun assertSame(model: JSONObject, expected: List<JSONObject>, found: Detections, what: String) {
-        assertTrue(expected.size > 5, "$what: an image that shows nothing proves nothing")
-        assertEquals(expected.size, found.size, what)
+    /** Each expected detection has its own match: IoU above 0.98, scores within one quantization step. */
+    private fun assertSame(model: JSONObject, expected: List<JSONObject>, actual: Detections, description: String) {
+        assertTrue(expected.size > 5, "$description: too few detections for a meaningful comparison")
+        assertEquals(expected.size, actual.size, description)
         val step = model.optDouble("score_step", 0.0).let { if (it.isNaN()) 0f else it.toFloat() }
-        val left = found.toMutableList()
+        val unmatched = actual.toMutableList()
         var ties = 0
         for (one in expected) {
             val (x0, y0, x1, y1) = one.getJSONArray("box").floats().toList()
             val score = one.getDouble("score").toFloat()
-            val match = left.filter { it.classIndex == one.getInt("classId") }.maxByOrNull { iou(it.box, Box(x0, y0, x1, y1)) }
-            assertNotNull(match, "$what: nothing for $one")
-            val overlap = iou(match.box, Box(x0, y0, x1, y1))
-            // Integers have equal scores now and then. Which of two neighbors comes first, the top-k of such a file leaves open.
-            val tie = step > 0 && model.getString("nms") == "builtin" && overlap in 0.7..0.98 && ++ties <= 2
-            assertTrue(overlap > 0.98 || tie, "$what: $match for $one, IoU $overlap")
-            assertTrue(abs(match.score - score) <= step + 1e-4f, "$what: $match for $one")
-            left.remove(match)
+            val match = unmatched.filter { it.classId == one.getInt("classId") }.maxByOrNull { iou(it.box, Box(x0, y0, x1, y1)) }
+            assertNotNull(match, "$description: no match for $one")
+            val iou = iou(match.box, Box(x0, y0, x1, y1))
+            // Quantized scores can be equal; the top-k operation of such a graph does not define which of two neighbors comes first.
+            val tie = step > 0 && model.getString("nms") == "builtin" && iou in 0.7..0.98 && ++ties <= 2
+            assertTrue(iou > 0.98 || tie, "$description: $match for $one, IoU $iou")
+            assertTrue(abs(match.score - score) <= step + 1e-4f, "$description: $match for $one")
+            unmatched.remove(match)
         }
     }
 
     private fun iou(a: Box, b: Box): Float {
         val width = minOf(a.right, b.right) - maxOf(a.left, b.left)
         val height = minOf(a.bottom, b.bottom) - maxOf(a.top, b.top)
-        val shared = maxOf(width, 0f) * maxOf(height, 0f)
-        return shared / (a.width * a.height + b.width * b.height - shared)
+        val intersection = maxOf(width, 0f) * maxOf(height, 0f)
+        return intersection / (a.width * a.height + b.width * b.height - intersection)
     }
 
     @Test
-    fun `a camera's frame, however it is held, shows what the image shows`() {
+    fun `a rotated or mirrored camera frame gives the same detections as the upright image`() {
         val image = PixelSource.of(File(demoModels, "BloodImage_00007.png"))
         detector(modelBytes("int8-postprocess.tflite")).use { detector ->
-            detector.thresholds = python.copy(score = 0.5f)
+            detector.thresholds = pythonThresholds.copy(confidence = 0.5f)
             val upright = detector.detect(image, 0, false)
             assertTrue(upright.size > 5)
             for (rotation in listOf(0, 90, 180, 270)) {
                 for (mirror in listOf(false, true)) {
-                    val held = held(image, rotation, mirror)
-                    assertTrue(detector.detect(held, rotation, mirror).sameAs(upright, 0.99f), "pixels, $rotation, $mirror")
-                    // The chroma of four pixels is one, which moves scores a little.
-                    val frame = detector.detect(frameOf(held), rotation, mirror)
-                    assertTrue(frame.sameAs(upright, 0.9f, most = 2), "frame, $rotation, $mirror: $frame instead of $upright")
+                    val rotated = rotated(image, rotation, mirror)
+                    assertTrue(detector.detect(rotated, rotation, mirror).sameAs(upright, 0.99f), "pixels, $rotation, $mirror")
+                    // Chroma subsampling (one sample per 2 x 2 pixels) changes scores slightly.
+                    val frame = detector.detect(frameOf(rotated), rotation, mirror)
+                    assertTrue(frame.sameAs(upright, 0.9f, maxDifferences = 2), "frame, $rotation, $mirror: $frame instead of $upright")
                     assertEquals(640 to 480, frame.sourceWidth to frame.sourceHeight)
                 }
             }
         }
     }
 
-    private fun Detections.sameAs(other: Detections, overlap: Float, most: Int = 0): Boolean {
-        val missing = other.count { one -> none { it.classIndex == one.classIndex && iou(it.box, one.box) > overlap } }
-        return missing <= most && abs(size - other.size) <= most
+    private fun Detections.sameAs(other: Detections, minIou: Float, maxDifferences: Int = 0): Boolean {
+        val missing = other.count { one -> none { it.classId == one.classId && iou(it.box, one.box) > minIou } }
+        return missing <= maxDifferences && abs(size - other.size) <= maxDifferences
     }
 
-    /** The image as a sensor sees it that must be turned by `rotation` and mirrored to be upright. */
-    private fun held(image: PixelSource, rotation: Int, mirror: Boolean): PixelSource {
+    /** The image that becomes upright when it is rotated clockwise by `rotation` degrees and then mirrored. */
+    private fun rotated(image: PixelSource, rotation: Int, mirror: Boolean): PixelSource {
         val mirrored = Upright(image, 0, mirror).pixels()
         return Upright(mirrored, (360 - rotation) % 360, false).pixels()
     }
@@ -124,53 +124,53 @@ class DetectorTest {
     }
 
     @Test
-    fun `thresholds hold from the next image on`() {
+    fun `new thresholds take effect with the next image`() {
         val image = PixelSource.of(File(demoModels, "BloodImage_00007.png"))
         for (name in listOf("float32-none.tflite", "float32-postprocess.tflite")) {
-            detector(modelBytes(name), Options(1, Delegate.CPU, scoreThreshold = 0.3f, iouThreshold = 0.4f, maxResults = 50)).use { detector ->
+            detector(modelBytes(name), Options(1, Delegate.CPU, confidenceThreshold = 0.3f, iouThreshold = 0.4f, maxDetections = 50)).use { detector ->
                 assertEquals(Thresholds(0.3f, 0.4f, 50), detector.thresholds)
                 val all = detector.detect(image, 0, false)
                 assertTrue(all.all { it.score > 0.3f } && all.zipWithNext().all { (a, b) -> a.score >= b.score }, "$all")
-                detector.thresholds = detector.thresholds.copy(score = 0.6f)
+                detector.thresholds = detector.thresholds.copy(confidence = 0.6f)
                 assertEquals(all.filter { it.score > 0.6f }, detector.detect(image, 0, false).toList(), name)
-                detector.thresholds = detector.thresholds.copy(score = 0.3f, maxResults = 3)
+                detector.thresholds = detector.thresholds.copy(confidence = 0.3f, maxDetections = 3)
                 assertEquals(all.take(3), detector.detect(image, 0, false).toList(), name)
-                detector.thresholds = detector.thresholds.copy(maxResults = 50, classes = setOf(2))
+                detector.thresholds = detector.thresholds.copy(maxDetections = 50, classIds = setOf(2))
                 val white = detector.detect(image, 0, false)
-                assertTrue(white.isNotEmpty() && white.all { it.label == "WBC" && it.classIndex == 2 }, "$white")
-                detector.thresholds = detector.thresholds.copy(classes = emptySet())
+                assertTrue(white.isNotEmpty() && white.all { it.label == "WBC" && it.classId == 2 }, "$white")
+                detector.thresholds = detector.thresholds.copy(classIds = emptySet())
                 assertTrue(detector.detect(image, 0, false).isEmpty())
             }
         }
     }
 
     @Test
-    fun `what the file says`() {
+    fun `the description contains the metadata of the model`() {
         detector(modelBytes("int8-builtin.tflite")).use { detector ->
-            val said = detector.description
-            assertEquals(listOf("Platelets", "RBC", "WBC"), said.labels)
-            assertEquals(320 to 320, said.inputWidth to said.inputHeight)
-            assertEquals("int8" to "builtin", said.precision to said.suppression)
-            assertEquals(Thresholds(0.1f, 0.6f, 100), said.inside)
-            assertEquals(said.inside, detector.thresholds)
+            val description = detector.description
+            assertEquals(listOf("Platelets", "RBC", "WBC"), description.classNames)
+            assertEquals(320 to 320, description.inputWidth to description.inputHeight)
+            assertEquals("int8" to "builtin", description.precision to description.nms)
+            assertEquals(Thresholds(0.1f, 0.6f, 100), description.embeddedNms)
+            assertEquals(description.embeddedNms, detector.thresholds)
             assertEquals(Backend(Delegate.CPU, 1), detector.backend)
         }
         detector(modelBytes("float32-raw.tflite")).use { detector ->
-            assertEquals("raw" to null, detector.description.suppression to detector.description.inside)
+            assertEquals("raw" to null, detector.description.nms to detector.description.embeddedNms)
         }
     }
 
     @Test
-    fun `files that do not fit`() {
-        fun refused(name: String) = assertFailsWith<ModelException>(name) { detector(modelBytes(name)).close() }
-        assertEquals(Problem.WRONG_TASK, refused("task.tflite").problem)
-        assertEquals("The model's input is 320 x 320, and its tfyolo.json says 352 x 352. Export it again.", refused("shape.tflite").message)
-        assertEquals(Problem.NOT_TFLITE, refused("cut.tflite").problem)
-        assertEquals(Problem.NOT_TFLITE, refused("spoilt.tflite").problem)
+    fun `unsupported models are rejected`() {
+        fun rejected(name: String) = assertFailsWith<ModelException>(name) { detector(modelBytes(name)).close() }
+        assertEquals(Problem.WRONG_TASK, rejected("task.tflite").problem)
+        assertEquals("The model's input is 320 x 320, but its tfyolo.json says 352 x 352. Export the model again.", rejected("shape.tflite").message)
+        assertEquals(Problem.NOT_TFLITE, rejected("cut.tflite").problem)
+        assertEquals(Problem.NOT_TFLITE, rejected("spoilt.tflite").problem)
     }
 
     @Test
-    fun `after closing, and closing twice`() {
+    fun `closing twice is allowed, detecting after closing is not`() {
         val detector = detector(modelBytes("int8-builtin.tflite"))
         detector.close()
         detector.close()
@@ -178,7 +178,7 @@ class DetectorTest {
     }
 
     @Test
-    fun `images of one pixel, and of one line`() {
+    fun `images of one pixel or one line`() {
         detector(modelBytes("int8-builtin.tflite")).use { detector ->
             assertEquals(1 to 1, detector.detect(PixelSource(1, 1, IntArray(1)), 90, true).run { sourceWidth to sourceHeight })
             assertEquals(3000 to 1, detector.detect(PixelSource(3000, 1, IntArray(3000)), 0, false).run { sourceWidth to sourceHeight })

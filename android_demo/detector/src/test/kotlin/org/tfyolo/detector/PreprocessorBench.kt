@@ -5,7 +5,7 @@ import kotlin.random.Random
 import kotlin.test.Test
 import kotlin.test.assertTrue
 
-/** `make bench-android`: a camera's frame of 1280 x 720 into a uint8 input of 320 x 320, beside a copy of its planes. */
+/** `make bench-android`: time to convert a 1280 x 720 camera frame to a 320 x 320 uint8 input, compared with copying its planes. */
 class PreprocessorBench {
     @Test
     fun frames() {
@@ -15,7 +15,7 @@ class PreprocessorBench {
         val frame = YuvFrame()
         val preprocessor = Preprocessor(SIDE, SIDE, CAMERA_BYTES, directBuffer(SIDE * SIDE * 3))
         val copy = { frame.copyFrom(WIDTH, HEIGHT, luma, WIDTH, chroma, chroma, WIDTH, 2) }
-        println("\n$WIDTH x $HEIGHT YUV to $SIDE x $SIDE uint8, median and p90 of $RUNS, bytes allocated a frame")
+        println("\n$WIDTH x $HEIGHT YUV to $SIDE x $SIDE uint8, median and p90 of $RUNS, bytes allocated per frame")
         report("copy of the planes", copy)
         for (rotation in listOf(0, 90, 180, 270)) {
             val median = report("copy, rotation by $rotation, letterbox, colors") {

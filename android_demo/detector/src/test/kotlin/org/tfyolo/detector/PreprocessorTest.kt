@@ -15,7 +15,7 @@ class PreprocessorTest {
         val rowStride = width + 64
         fun plane(size: Int): ByteBuffer = direct(random.nextBytes(size))
         return YuvFrame().apply {
-            // Chroma in turns, the last byte of each plane missing: what most cameras give.
+            // Interleaved chroma whose planes lack the last byte, as most cameras deliver it.
             val chroma = rowStride * ((height + 1) / 2) - 1
             copyFrom(width, height, plane(rowStride * height), rowStride, plane(chroma), plane(chroma), rowStride, 2)
         }
@@ -27,16 +27,16 @@ class PreprocessorTest {
     }
 
     @Test
-    fun `no allocation from frame to frame, in any position`() {
+    fun `no allocation between frames, for any rotation`() {
         val input = directBuffer(320 * 320 * 3)
         val preprocessor = Preprocessor(320, 320, CAMERA_BYTES, input)
         val frame = frame(1280, 720, 1)
         for (rotation in listOf(0, 90, 180, 270)) {
-            assertEquals(0, allocated { preprocessor.run(frame, rotation, mirror = true) }, "bytes a frame at $rotation degrees")
+            assertEquals(0, allocated { preprocessor.run(frame, rotation, mirror = true) }, "bytes per frame at $rotation degrees")
         }
     }
 
-    /** Bytes of a call, once it has run in: the machine that runs it allocates now and then while it compiles. */
+    /** Bytes allocated per call, as the minimum of several rounds: the JIT compiler may allocate in the first ones. */
     private fun allocated(run: () -> Unit): Long {
         val threads = ManagementFactory.getThreadMXBean() as com.sun.management.ThreadMXBean
         run()
@@ -48,7 +48,7 @@ class PreprocessorTest {
     }
 
     @Test
-    fun `copying a camera's image allocates nothing, either`() {
+    fun `copying a camera frame allocates nothing`() {
         val frame = frame(1280, 720, 1)
         val luma = directBuffer(1280 * 720)
         val chroma = directBuffer(1280 * 360)
@@ -56,7 +56,7 @@ class PreprocessorTest {
     }
 
     @Test
-    fun `an image of another size or position leaves nothing behind`() {
+    fun `images of different sizes and rotations do not affect each other`() {
         val input = directBuffer(64 * 64 * 3)
         val used = Preprocessor(64, 64, CAMERA_BYTES, input)
         for ((width, height, rotation) in listOf(Triple(100, 40, 0), Triple(40, 100, 0), Triple(100, 40, 90), Triple(64, 64, 0), Triple(10, 90, 270))) {
@@ -68,7 +68,7 @@ class PreprocessorTest {
     }
 
     @Test
-    fun `the next image of the same size is a new one`() {
+    fun `the next image of the same size is read again`() {
         val input = directBuffer(16 * 16 * 3)
         val preprocessor = Preprocessor(16, 16, CAMERA_BYTES, input)
         val frame = frame(32, 32, 5)
@@ -81,7 +81,7 @@ class PreprocessorTest {
     }
 
     @Test
-    fun `types of inputs`() {
+    fun `all input types`() {
         val pixels = PixelSource(256, 1, IntArray(256) { it * 0x010101 })
         val float = directBuffer(256 * 3 * 4)
         Preprocessor(256, 1, PixelEncoding.float32(Normalization(127.5f, 127.5f)), float).run(pixels, 0, false)
@@ -96,10 +96,10 @@ class PreprocessorTest {
     }
 
     @Test
-    fun `planes that are too short, and angles that are not right, are refused`() {
+    fun `planes that are too short, and other angles than multiples of 90, are rejected`() {
         val plane = directBuffer(99)
         val error = assertFailsWith<IllegalArgumentException> { YuvFrame().copyFrom(10, 10, plane, 10, plane, plane, 10, 2) }
-        assertEquals("plane y has 99 bytes in rows of 10, and 10 x 10 samples, each 1 bytes after the last, need 100", error.message)
+        assertEquals("plane y has 99 bytes in rows of 10, but 10 x 10 samples, each 1 bytes after the last, need 100", error.message)
         assertFailsWith<IllegalArgumentException> { YuvFrame().copyFrom(10, 5, plane, 9, plane, plane, 10, 2) }
         assertFailsWith<IllegalArgumentException> { YuvFrame().copyFrom(0, 5, plane, 9, plane, plane, 10, 2) }
         assertFailsWith<IllegalArgumentException> { Upright(PixelSource(1, 1, IntArray(1)), 45, false) }

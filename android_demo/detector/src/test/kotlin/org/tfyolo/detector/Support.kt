@@ -9,20 +9,20 @@ import kotlin.test.assertTrue
 import org.json.JSONArray
 import org.json.JSONObject
 
-/** A folder that the build names; tests cannot do without it. */
+/** A folder of test data, given as a system property by the build. */
 private fun folder(property: String): File =
     File(System.getProperty(property) ?: error("the system property `$property` names a folder of test data")).also {
-        check(it.isDirectory) { "$it is missing: `make test-android` makes it" }
+        check(it.isDirectory) { "$it is missing: `make test-android` creates it" }
     }
 
-/** Models and images of tests/demo_models.py, and what Python finds in them. */
+/** Models and images written by tests/demo_models.py, and the detections that Python computed. */
 internal val demoModels: File by lazy { folder("demo.models") }
 
 internal fun modelBytes(name: String): ByteBuffer = direct(File(demoModels, name).readBytes())
 
 internal fun direct(bytes: ByteArray): ByteBuffer = directBuffer(bytes.size).apply { put(bytes).rewind() }
 
-/** Cases of tests/vectors. */
+/** Test cases of a file in tests/vectors. */
 internal fun vectors(name: String): List<JSONObject> =
     JSONArray(File(folder("vectors"), "$name.json").readText()).objects()
 
@@ -32,18 +32,18 @@ internal fun JSONArray.ints(): IntArray = IntArray(length()) { getInt(it) }
 
 internal fun JSONObject.ints(name: String): IntArray = getJSONArray(name).ints()
 
-/** Numbers of an array, or of arrays in it. */
+/** The numbers of an array, flattened if it contains arrays. */
 internal fun JSONArray.floats(): FloatArray =
     (0 until length()).flatMap { i -> (get(i) as? JSONArray)?.floats()?.toList() ?: listOf(getDouble(i).toFloat()) }.toFloatArray()
 
 internal fun JSONObject.floats(name: String): FloatArray = getJSONArray(name).floats()
 
-/** Of numbers up to a hundred, 1e-4; of larger ones their millionth, since Python computes in float32. */
-internal fun assertNear(expected: FloatArray, found: FloatArray, what: String) {
-    assertEquals(expected.size, found.size, what)
+/** Absolute tolerance 1e-4 for values up to 100, relative tolerance 1e-6 above, because Python computes in float32. */
+internal fun assertNear(expected: FloatArray, actual: FloatArray, description: String) {
+    assertEquals(expected.size, actual.size, description)
     for (i in expected.indices) {
-        val most = 1e-4f * maxOf(1f, abs(expected[i]) / 100)
-        assertTrue(abs(expected[i] - found[i]) <= most, "$what, number $i: expected ${expected[i]}, found ${found[i]}")
+        val tolerance = 1e-4f * maxOf(1f, abs(expected[i]) / 100)
+        assertTrue(abs(expected[i] - actual[i]) <= tolerance, "$description, value $i: expected ${expected[i]}, got ${actual[i]}")
     }
 }
 
@@ -54,16 +54,16 @@ internal fun thresholds(options: JSONObject): Thresholds = Thresholds(
     options.optJSONArray("classes")?.ints()?.toSet(),
 )
 
-/** Pixels in an array. */
+/** An image whose pixels are in an array. */
 internal class PixelSource(override val width: Int, override val height: Int, private val rgb: IntArray) : Source {
     override fun line(index: Int, transposed: Boolean, at: IntArray, count: Int, rgb: IntArray) {
         for (i in 0 until count) rgb[i] = this.rgb[if (transposed) at[i] * width + index else index * width + at[i]]
     }
 
     companion object {
-        /** From R, G, B, R, G, B, ... */
+        /** Create an image from values R, G, B, R, G, B, ... */
         fun of(width: Int, height: Int, values: IntArray): PixelSource =
-            // The highest byte, opacity in bitmaps, must not come through.
+            // The upper byte, which is alpha in bitmaps, must be ignored.
             PixelSource(width, height, IntArray(width * height) { (0xab shl 24) or (values[3 * it] shl 16) or (values[3 * it + 1] shl 8) or values[3 * it + 2] })
 
         fun of(image: File): PixelSource = ImageIO.read(image).run {
@@ -76,15 +76,15 @@ internal val CAMERA_BYTES: PixelEncoding = PixelEncoding.quantized(Normalization
 
 internal fun ByteBuffer.unsigned(): IntArray = IntArray(limit()) { get(it).toInt() and 255 }
 
-/** Memory that a test can look into. */
-internal class TestMemory(val texts: HashMap<String, String> = HashMap()) : Memory {
-    override fun get(key: String): String? = texts[key]
+/** A store whose content tests can inspect. */
+internal class InMemoryStore(val values: HashMap<String, String> = HashMap()) : KeyValueStore {
+    override fun get(key: String): String? = values[key]
 
     override fun put(key: String, value: String?) {
-        if (value == null) texts.remove(key) else texts[key] = value
+        if (value == null) values.remove(key) else values[key] = value
     }
 }
 
-/** On one thread, as tests of numbers want it. */
+/** A detector with one CPU thread, so that results are reproducible. */
 internal fun detector(model: ByteBuffer, options: Options = Options(threads = 1, delegate = Delegate.CPU)): Detector =
-    Detector(model, options, TestMemory(), "test")
+    Detector(model, options, InMemoryStore(), "test")

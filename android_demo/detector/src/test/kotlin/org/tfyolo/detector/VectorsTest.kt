@@ -6,7 +6,7 @@ import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import org.json.JSONObject
 
-/** The formulas on numbers that Python computed: tests/vectors/write.py. */
+/** All formulas give the results that Python computed (tests/vectors/write.py). */
 class VectorsTest {
     private fun each(name: String, check: (JSONObject, String) -> Unit) {
         val cases = vectors(name)
@@ -51,7 +51,7 @@ class VectorsTest {
     fun yuv() = each("yuv") { case, what ->
         val (height, width) = case.ints("image_hw")
         val frame = frameOf(case)
-        // Of the frame's own size, nothing is interpolated.
+        // Target and frame have the same size, so nothing is interpolated.
         assertContentEquals(case.ints("rgb"), preprocess(frame, width, height), what)
     }
 
@@ -61,10 +61,10 @@ class VectorsTest {
         val strides = case.ints("strides").toList()
         val anchors = case.getJSONArray("anchors_px").let { rows -> List(rows.length()) { rows.getJSONArray(it).floats().toList() } }
         val parts = case.getJSONArray("heads").objects()
-        val perCell = anchors[0].size / 2
+        val anchorsPerCell = anchors[0].size / 2
         val classes = parts[0].floats("classes").size / parts[0].floats("objectness").size
         val heads = parts.mapIndexed { i, part ->
-            assertEquals(perCell * part.getInt("height") * part.getInt("width"), part.floats("objectness").size)
+            assertEquals(anchorsPerCell * part.getInt("height") * part.getInt("width"), part.floats("objectness").size)
             assertEquals(inputHeight / strides[i] to inputWidth / strides[i], part.getInt("height") to part.getInt("width"))
             RawHead(part.floats("box"), part.floats("objectness"), part.floats("classes"), anchors[i], strides[i], part.getInt("width"))
         }
@@ -74,7 +74,7 @@ class VectorsTest {
     }
 
     @Test
-    fun suppression() = each("nms") { case, what ->
+    fun nms() = each("nms") { case, what ->
         val options = case.getJSONObject("options")
         val scores = case.getJSONArray("scores")
         val classes = if (scores.length() == 0) 1 else scores.getJSONArray(0).length()
@@ -84,14 +84,14 @@ class VectorsTest {
             options.getBoolean("agnostic"),
             options.getBoolean("multi_label"),
         )
-        assertKept(case, found, what)
+        assertDetections(case, found, what)
     }
 
     @Test
     fun stricterThresholds() = each("refine") { case, what ->
         val options = case.getJSONObject("options")
-        val given = Found(case.floats("boxes_xyxy_px"), case.floats("scores"), case.ints("classes"))
-        assertKept(case, refine(given, thresholds(options), options.getBoolean("agnostic")), what)
+        val given = DetectionArrays(case.floats("boxes_xyxy_px"), case.floats("scores"), case.ints("classes"))
+        assertDetections(case, refine(given, thresholds(options), options.getBoolean("agnostic")), what)
     }
 
     @Test
@@ -127,11 +127,11 @@ class VectorsTest {
         assertNear(case.floats("places"), found.flatMap { listOf(it.left, it.top, it.right, it.bottom) }.toFloatArray(), what)
     }
 
-    private fun assertKept(case: JSONObject, found: Found, what: String) {
+    private fun assertDetections(case: JSONObject, found: DetectionArrays, what: String) {
         val kept = case.getJSONObject("kept")
         assertNear(kept.floats("boxes_xyxy_px"), found.boxesXyxyPx, what)
         assertNear(kept.floats("scores"), found.scores, what)
-        assertContentEquals(kept.ints("classes"), found.classes, what)
+        assertContentEquals(kept.ints("classes"), found.classIds, what)
     }
 
     private fun preprocess(source: Source, width: Int, height: Int, rotation: Int = 0, mirror: Boolean = false): IntArray {

@@ -5,40 +5,40 @@ import android.graphics.Matrix
 /** Width and height in pixels. */
 data class Extent(val width: Int, val height: Int) {
     val pixels: Int get() = width * height
-    val turned: Extent get() = Extent(height, width)
+    val rotated: Extent get() = Extent(height, width)
 }
 
-/** How a sensor, a display and a view lie to each other. */
+/** Geometry of the camera sensor, the display and the preview view. */
 object CameraGeometry {
     /**
-     * Degrees clockwise that make a sensor's image upright on a display.
+     * Clockwise rotation in degrees that makes a sensor's image upright on the display.
      *
-     * @param sensor degrees clockwise from the sensor's image to the device's natural position.
-     * @param display degrees that the display's content is turned, counter-clockwise: 0, 90, 180, 270.
-     * @param front the lens looks at the person; the image is not mirrored.
+     * @param sensor SENSOR_ORIENTATION: clockwise degrees from the sensor's image to the device's natural orientation.
+     * @param display counterclockwise rotation of the display's content: 0, 90, 180 or 270.
+     * @param front true for a front camera; its image is not mirrored.
      */
     fun rotation(sensor: Int, display: Int, front: Boolean): Int =
         if (front) (sensor + display) % 360 else (sensor - display + 360) % 360
 
     /**
-     * The size for preview and detection: the largest that is not above [LARGEST], of those that both can have.
+     * Size for preview and detection: the largest size that both support and that does not exceed [MAX_SIZE].
      *
-     * @return null if there is none at all.
+     * @return null if there is no size.
      */
     fun size(preview: List<Extent>, frames: List<Extent>): Extent? {
         val both = frames.filter { it in preview }.ifEmpty { frames }
-        val small = both.filter { it.pixels <= LARGEST.pixels && maxOf(it.width, it.height) <= LARGEST.width }
+        val small = both.filter { it.pixels <= MAX_SIZE.pixels && maxOf(it.width, it.height) <= MAX_SIZE.width }
         return small.maxByOrNull { it.pixels } ?: both.minByOrNull { it.pixels }
     }
 
     /**
-     * What makes a camera's texture fill a view upright, its proportions kept and its middle in the middle.
+     * Transform with which a TextureView shows the camera upright and center-cropped (aspect ratio kept).
      *
-     * By itself the view shows the sensor's image in the device's natural position, stretched to its own size.
+     * Without a transform, the view shows the image in the device's natural orientation, stretched to the view's size.
      */
     fun previewMatrix(view: Extent, buffer: Extent, sensor: Int, display: Int): Matrix {
-        val natural = if (sensor % 180 == 0) buffer else buffer.turned
-        val upright = if (display % 180 == 0) natural else natural.turned
+        val natural = if (sensor % 180 == 0) buffer else buffer.rotated
+        val upright = if (display % 180 == 0) natural else natural.rotated
         val scale = maxOf(view.width.toFloat() / upright.width, view.height.toFloat() / upright.height)
         return Matrix().apply {
             setTranslate(-view.width / 2f, -view.height / 2f)
@@ -49,5 +49,5 @@ object CameraGeometry {
         }
     }
 
-    val LARGEST = Extent(1280, 720)
+    val MAX_SIZE = Extent(1280, 720)
 }

@@ -8,28 +8,28 @@ import android.net.Uri
 import android.provider.Settings as SystemSettings
 import org.tfyolo.demo.Settings
 
-/** Whether the camera may be used, and how to ask for it. */
+/** State of the camera permission, and requests for it. */
 class CameraPermission(private val activity: Activity, private val settings: Settings) {
-    enum class State { GRANTED, NOT_ASKED, DENIED, DENIED_FOR_GOOD }
+    enum class State { GRANTED, NOT_ASKED, DENIED, PERMANENTLY_DENIED }
 
     val state: State
         get() = when {
             activity.checkSelfPermission(NAME) == PackageManager.PERMISSION_GRANTED -> State.GRANTED
             !settings.askedForCamera -> State.NOT_ASKED
             activity.shouldShowRequestPermissionRationale(NAME) -> State.DENIED
-            else -> State.DENIED_FOR_GOOD
+            else -> State.PERMANENTLY_DENIED
         }
 
     fun ask() {
         activity.requestPermissions(arrayOf(NAME), REQUEST)
     }
 
-    /** To be called with an answer, not where the question was interrupted: only then may the system refuse to ask again. */
-    fun answered() {
+    /** Call when the user has answered, but not if the dialog was interrupted: `PERMANENTLY_DENIED` depends on it. */
+    fun onAnswered() {
         settings.askedForCamera = true
     }
 
-    /** Where alone it can be granted after it was denied for good. */
+    /** Open the app's system settings, the only place where a permanently denied permission can be granted. */
     fun openSettings() {
         activity.startActivity(Intent(SystemSettings.ACTION_APPLICATION_DETAILS_SETTINGS, Uri.fromParts("package", activity.packageName, null)))
     }

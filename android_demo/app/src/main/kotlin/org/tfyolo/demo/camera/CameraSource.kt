@@ -16,34 +16,40 @@ import android.os.Handler
 import android.os.Looper
 import android.view.Surface
 
-/** Why there is no image. */
+/** Reasons why the camera delivers no frames. */
 enum class CameraProblem {
-    /** This device has none. */
+    /** The device has no camera. */
     NONE,
 
-    /** Another app has it; it comes back when that one is done. */
+    /** Another app uses the camera; it is opened again when that app releases it. */
     IN_USE,
 
-    /** Switched off by an administrator or by the person. */
+    /** Disabled by an administrator or by the user. */
     DISABLED,
 
-    /** It failed, for reasons of its own. */
+    /** The camera reported an error. */
     FAILED,
 }
 
-/** An open camera: the size of its images, and how they lie. */
-data class CameraFacts(val size: Extent, val sensor: Int, val front: Boolean)
+/**
+ * Properties of an open camera.
+ *
+ * @property size of its frames in pixels.
+ * @property sensor clockwise degrees from the sensor's image to the device's natural orientation.
+ * @property front true for a front camera.
+ */
+data class CameraInfo(val size: Extent, val sensor: Int, val front: Boolean)
 
 /**
- * A camera on Android's Camera2: a preview on a texture, and frames to detect in.
+ * Opens a camera with Camera2: a preview on a texture, and YUV frames for detection.
  *
- * @param frames the thread that [Listener.onFrame] is called on; frames that come while it is busy are dropped.
+ * @param frames handler of the thread that calls [Listener.onFrame]; frames that arrive while it is busy are dropped.
  */
 class CameraSource(context: Context, private val frames: Handler, private val listener: Listener) {
     interface Listener {
-        fun onCameraOpen(facts: CameraFacts)
+        fun onCameraOpen(info: CameraInfo)
 
-        /** The image is the listener's to close. */
+        /** The listener must close the image. */
         fun onFrame(image: Image)
 
         fun onCameraProblem(problem: CameraProblem)
@@ -55,26 +61,26 @@ class CameraSource(context: Context, private val frames: Handler, private val li
     private var reader: ImageReader? = null
     private var surface: Surface? = null
 
-    /** Not null between [start] and [stop]; callbacks of an older start are ignored. */
+    /** Not null between [start] and [stop]. Callbacks of earlier starts are ignored. */
     private var opening: Opening? = null
 
-    private class Opening(val id: String, val facts: CameraFacts, val texture: SurfaceTexture) {
-        /** Taken away, or never given: opened again by another [start]; by itself when the other app is done with it. */
-        var lost: CameraProblem? = null
+    private class Opening(val id: String, val info: CameraInfo, val texture: SurfaceTexture) {
+        /** Why the camera was lost; null while it is open. An [CameraProblem.IN_USE] camera is reopened when it is released. */
+        var problem: CameraProblem? = null
     }
 
-    /** Open, or about to be. */
-    val running: Boolean get() = opening?.run { lost == null } ?: false
+    /** True if the camera is open or being opened. */
+    val running: Boolean get() = opening?.run { problem == null } ?: false
 
     private val availability = object : CameraManager.AvailabilityCallback() {
         override fun onCameraAvailable(id: String) {
             val waiting = opening ?: return
-            // A broken camera is free again whenever it failed, and would be opened without end.
-            if (id == waiting.id && waiting.lost == CameraProblem.IN_USE) open(waiting)
+            // Only after IN_USE: a broken camera becomes available after each failure and would be reopened endlessly.
+            if (id == waiting.id && waiting.problem == CameraProblem.IN_USE) open(waiting)
         }
     }
 
-    /** Whether there are cameras on both sides. */
+    /** True if the device has both a front and a back camera. */
     fun canSwitch(): Boolean = try {
         listOf(true, false).all { front -> manager.cameraIdList.any { isFront(it) == front } }
     } catch (_: CameraAccessException) {
@@ -83,24 +89,24 @@ class CameraSource(context: Context, private val frames: Handler, private val li
         false
     }
 
-    /** Open it; the permission is there. Once open, or instead, the listener hears of it on the main thread. */
+    /** Open a camera; requires the permission. The listener is called on the main thread with the result. */
     fun start(texture: SurfaceTexture, front: Boolean) {
         stop()
-        val (id, facts) = try {
+        val (id, info) = try {
             choose(front)
         } catch (error: CameraAccessException) {
             return listener.onCameraProblem(problemOf(error))
         } catch (_: IllegalArgumentException) {
-            // Unplugged in between.
+            // The camera was disconnected in the meantime.
             return listener.onCameraProblem(CameraProblem.FAILED)
         } ?: return listener.onCameraProblem(CameraProblem.NONE)
-        val now = Opening(id, facts, texture)
+        val now = Opening(id, info, texture)
         opening = now
         open(now)
         manager.registerAvailabilityCallback(availability, main)
     }
 
-    /** Let the camera go. */
+    /** Close the camera. */
     fun stop() {
         if (opening != null) manager.unregisterAvailabilityCallback(availability)
         opening = null
@@ -110,14 +116,14 @@ class CameraSource(context: Context, private val frames: Handler, private val li
     private fun release() {
         camera?.close()
         camera = null
-        // After the frame that is being read: it lies in the reader's memory.
+        // Closed on the detector's thread, after the frame that is being read from the reader's memory.
         reader?.let { old -> frames.post { old.close() } }
         reader = null
         surface?.release()
         surface = null
     }
 
-    private fun choose(front: Boolean): Pair<String, CameraFacts>? {
+    private fun choose(front: Boolean): Pair<String, CameraInfo>? {
         val ids = manager.cameraIdList
         val id = ids.firstOrNull { isFront(it) == front } ?: ids.firstOrNull() ?: return null
         val about = manager.getCameraCharacteristics(id)
@@ -127,7 +133,7 @@ class CameraSource(context: Context, private val frames: Handler, private val li
             extents(sizes.getOutputSizes(SurfaceTexture::class.java)),
             extents(sizes.getOutputSizes(ImageFormat.YUV_420_888)),
         ) ?: return null
-        return id to CameraFacts(size, about.get(CameraCharacteristics.SENSOR_ORIENTATION) ?: 0, isFront(id))
+        return id to CameraInfo(size, about.get(CameraCharacteristics.SENSOR_ORIENTATION) ?: 0, isFront(id))
     }
 
     private fun isFront(id: String): Boolean =
@@ -135,21 +141,21 @@ class CameraSource(context: Context, private val frames: Handler, private val li
 
     @SuppressLint("MissingPermission")
     private fun open(now: Opening) {
-        now.lost = null
+        now.problem = null
         try {
             manager.openCamera(now.id, states(now), main)
         } catch (error: CameraAccessException) {
-            lose(now, problemOf(error))
+            onLost(now, problemOf(error))
         } catch (_: SecurityException) {
-            lose(now, CameraProblem.DISABLED)
+            onLost(now, CameraProblem.DISABLED)
         } catch (_: IllegalArgumentException) {
-            lose(now, CameraProblem.FAILED)
+            onLost(now, CameraProblem.FAILED)
         }
     }
 
-    private fun lose(now: Opening, problem: CameraProblem) {
+    private fun onLost(now: Opening, problem: CameraProblem) {
         if (opening !== now) return
-        now.lost = problem
+        now.problem = problem
         release()
         listener.onCameraProblem(problem)
     }
@@ -164,12 +170,12 @@ class CameraSource(context: Context, private val frames: Handler, private val li
         override fun onOpened(device: CameraDevice) {
             if (opening !== now) return device.close()
             camera = device
-            begin(device, now)
+            startSession(device, now)
         }
 
-        override fun onDisconnected(device: CameraDevice) = lose(device, CameraProblem.IN_USE)
+        override fun onDisconnected(device: CameraDevice) = onLost(device, CameraProblem.IN_USE)
 
-        override fun onError(device: CameraDevice, error: Int) = lose(
+        override fun onError(device: CameraDevice, error: Int) = onLost(
             device,
             when (error) {
                 ERROR_CAMERA_IN_USE, ERROR_MAX_CAMERAS_IN_USE -> CameraProblem.IN_USE
@@ -178,28 +184,28 @@ class CameraSource(context: Context, private val frames: Handler, private val li
             },
         )
 
-        private fun lose(device: CameraDevice, problem: CameraProblem) {
+        private fun onLost(device: CameraDevice, problem: CameraProblem) {
             device.close()
-            lose(now, problem)
+            onLost(now, problem)
         }
     }
 
-    private fun begin(device: CameraDevice, now: Opening) {
-        val size = now.facts.size
+    private fun startSession(device: CameraDevice, now: Opening) {
+        val size = now.info.size
         try {
             now.texture.setDefaultBufferSize(size.width, size.height)
             val preview = Surface(now.texture).also { surface = it }
             val images = ImageReader.newInstance(size.width, size.height, ImageFormat.YUV_420_888, IMAGES).also { reader = it }
             images.setOnImageAvailableListener({ from -> from.acquireLatestImage()?.let(listener::onFrame) }, frames)
-            @Suppress("DEPRECATION") // Its successor begins with Android 9.
+            @Suppress("DEPRECATION") // The replacement requires Android 9.
             device.createCaptureSession(listOf(preview, images.surface), sessions(device, now, preview, images.surface), main)
         } catch (error: CameraAccessException) {
-            lose(now, problemOf(error))
+            onLost(now, problemOf(error))
         } catch (_: IllegalArgumentException) {
-            // The view has let its texture go.
-            lose(now, CameraProblem.FAILED)
+            // The view has released its texture.
+            onLost(now, CameraProblem.FAILED)
         } catch (_: IllegalStateException) {
-            // Closed in the meantime: onDisconnected or onError tells.
+            // The camera was closed in the meantime; onDisconnected or onError reports it.
         }
     }
 
@@ -211,21 +217,21 @@ class CameraSource(context: Context, private val frames: Handler, private val li
                 targets.forEach(request::addTarget)
                 request.set(CaptureRequest.CONTROL_AF_MODE, CaptureRequest.CONTROL_AF_MODE_CONTINUOUS_VIDEO)
                 session.setRepeatingRequest(request.build(), null, main)
-                listener.onCameraOpen(now.facts)
+                listener.onCameraOpen(now.info)
             } catch (error: CameraAccessException) {
-                lose(now, problemOf(error))
+                onLost(now, problemOf(error))
             } catch (_: IllegalArgumentException) {
-                lose(now, CameraProblem.FAILED)
+                onLost(now, CameraProblem.FAILED)
             } catch (_: IllegalStateException) {
-                // As above.
+                // See above.
             }
         }
 
-        override fun onConfigureFailed(session: CameraCaptureSession) = lose(now, CameraProblem.FAILED)
+        override fun onConfigureFailed(session: CameraCaptureSession) = onLost(now, CameraProblem.FAILED)
     }
 
     private companion object {
-        /** One that is read, one that is filled. */
+        /** One image that is being read and one that is being filled. */
         const val IMAGES = 2
     }
 }

@@ -21,24 +21,24 @@ import org.tfyolo.detector.Options
 import org.tfyolo.detector.Thresholds
 import org.tfyolo.detector.YuvFrame
 
-/** What is loaded. */
-data class Loaded(val model: Model, val description: ModelDescription, val backend: Backend)
+/** A loaded model, its metadata, and the engine that runs it. */
+data class LoadedModel(val model: Model, val description: ModelDescription, val backend: Backend)
 
 /**
- * The detector and the one thread that makes, uses and closes it. Outlives an activity that is made anew.
+ * Owns the detector and the thread that creates, uses and closes it. Survives the recreation of the activity.
  *
- * Its methods are called on the main thread, where [listener] hears of results.
+ * Call its methods on the main thread, where [listener] receives the results.
  */
 class DetectorHost(context: Context) {
     interface Listener {
-        fun onLoaded(loaded: Loaded)
+        fun onLoaded(loaded: LoadedModel)
 
-        /** What ran before runs on. */
-        fun onModelRefused(message: String)
+        /** A model could not be loaded; the previous one stays in use. */
+        fun onModelRejected(message: String)
 
-        fun onImage(image: Bitmap, found: Detections)
+        fun onImage(image: Bitmap, detections: Detections)
 
-        fun onFrame(found: Detections)
+        fun onFrame(detections: Detections)
     }
 
     private val context = context.applicationContext
@@ -47,29 +47,29 @@ class DetectorHost(context: Context) {
     private val frame = YuvFrame()
     private var detector: Detector? = null
 
-    /** Frames of the camera belong on this thread. */
+    /** Handler of the detector's thread, for camera frames. */
     val handler = Handler(thread.looper)
 
-    /** Null while there is no activity. */
+    /** The activity; null while there is none. */
     var listener: Listener? = null
 
-    /** Null until a model is there. */
-    var loaded: Loaded? = null
+    /** The loaded model; null if none is loaded. */
+    var loaded: LoadedModel? = null
         private set
 
-    /** Models that were loaded since the start of the app's process. */
-    var loads = 0
+    /** Number of models loaded since the start of the process. */
+    var loadCount = 0
         private set
 
     @Volatile
     var thresholds: Thresholds = Thresholds(0.4f, 0.45f, 100)
 
-    /** Load a model; the one before it runs until it is there, and on if it is refused. */
+    /** Load a model. The current one runs until the new one is loaded, and stays in use if loading fails. */
     fun load(model: Model, options: Options) {
         handler.post { replace(options) { model to model.load(context, options) } }
     }
 
-    /** Copy a file, and load it if it is a model. */
+    /** Copy a file into the library and load it. */
     fun import(from: Uri, options: Options) {
         handler.post {
             replace(options) {
@@ -86,65 +86,65 @@ class DetectorHost(context: Context) {
         }
     }
 
-    /** Detect in an image; nothing happens until a model is there. */
+    /** Detect objects in an image; does nothing if no model is loaded. */
     fun detect(image: Bitmap) {
         handler.post {
-            val found = compute { it.detect(image) } ?: return@post
-            tell { it.onImage(image, found) }
+            val detections = runDetection { it.detect(image) } ?: return@post
+            notifyListener { it.onImage(image, detections) }
         }
     }
 
-    /** Detect in a camera's image, which is closed; to be called on [handler]'s thread. */
+    /** Detect objects in a camera frame and close the image; call on the thread of [handler]. */
     fun detect(image: Image, rotation: Int, mirror: Boolean) {
         image.use { frame.copyFrom(it) }
-        val found = compute { it.detect(frame, rotation, mirror) } ?: return
-        tell { it.onFrame(found) }
+        val detections = runDetection { it.detect(frame, rotation, mirror) } ?: return
+        notifyListener { it.onFrame(detections) }
     }
 
-    /** A file may load and yet not run, or a driver give up; the network goes, the app stays. */
-    private fun compute(what: (Detector) -> Detections): Detections? {
+    /** Run a detection; null if there is no detector. If it fails (a driver error, for example), the model is unloaded. */
+    private fun runDetection(detect: (Detector) -> Detections): Detections? {
         val running = detector ?: return null
         running.thresholds = thresholds
         return try {
-            what(running)
+            detect(running)
         } catch (error: RuntimeException) {
             running.close()
             detector = null
             val reason = error.message?.lineSequence()?.firstOrNull() ?: error.javaClass.simpleName
             main.post {
                 loaded = null
-                listener?.onModelRefused(context.getString(R.string.model_stopped, reason))
+                listener?.onModelRejected(context.getString(R.string.model_stopped, reason))
             }
             null
         }
     }
 
-    /** Give the memory of the network back; [load] brings it again. */
+    /** Unload the model to free its memory; [load] loads it again. */
     fun release() {
         loaded = null
         handler.post {
             detector?.close()
             detector = null
-            // After what a load that was under way has posted.
+            // Again, because a load that was in progress may have set it.
             main.post { loaded = null }
         }
     }
 
-    /** The end; the thread finishes what it has begun. */
+    /** Close the detector and end its thread after pending work. */
     fun close() {
         listener = null
         release()
         thread.quitSafely()
     }
 
-    private fun replace(options: Options, make: () -> Pair<Model, Detector>) {
+    private fun replace(options: Options, create: () -> Pair<Model, Detector>) {
         val message = try {
-            val (model, made) = make()
+            val (model, created) = create()
             detector?.close()
-            detector = made
-            val now = Loaded(model, made.description, made.backend)
+            detector = created
+            val now = LoadedModel(model, created.description, created.backend)
             main.post {
-                loads++
+                loadCount++
                 loaded = now
                 listener?.onLoaded(now)
             }
@@ -158,10 +158,10 @@ class DetectorHost(context: Context) {
         } catch (error: RuntimeException) {
             error.message ?: error.javaClass.simpleName
         }
-        tell { it.onModelRefused(message.orEmpty()) }
+        notifyListener { it.onModelRejected(message.orEmpty()) }
     }
 
-    private fun tell(what: (Listener) -> Unit) {
-        main.post { listener?.let(what) }
+    private fun notifyListener(action: (Listener) -> Unit) {
+        main.post { listener?.let(action) }
     }
 }

@@ -9,7 +9,7 @@ import android.net.Uri
 import java.io.IOException
 import java.io.InputStream
 
-/** Where an image is from; can be written down and read again. */
+/** Source of an image; converted to text with toString() and back with [parse]. */
 sealed class ImageSource {
     abstract fun open(context: Context): InputStream?
 
@@ -42,11 +42,11 @@ sealed class ImageSource {
     }
 }
 
-/** Decodes images upright and no larger than a screen can show. Files are untrusted. */
+/** Decodes images upright (EXIF) and downscaled to at most [MAX_PIXELS] pixels. Files are untrusted. */
 object ImageLoader {
-    private const val MOST_PIXELS = 4_000_000
+    private const val MAX_PIXELS = 4_000_000
 
-    /** @return null if it is no image that can be read. */
+    /** Decode an image. @return null if it cannot be decoded. */
     fun load(context: Context, source: ImageSource): Bitmap? =
         try {
             val size = BitmapFactory.Options().apply { inJustDecodeBounds = true }
@@ -55,17 +55,17 @@ object ImageLoader {
             val decoded = source.open(context)?.use { BitmapFactory.decodeStream(it, null, options) }
             decoded?.let { upright(it, orientation(context, source)) }
         } catch (_: Exception) {
-            // Another app's provider, which may throw what it likes.
+            // The content provider of another app may throw any exception.
             null
         } catch (_: OutOfMemoryError) {
             null
         }
 
-    /** Every n-th pixel, n a power of two, until what is decoded has at most [MOST_PIXELS]. */
+    /** Sampling factor, a power of two, with which the decoded image has at most [MAX_PIXELS] pixels. */
     internal fun sampling(width: Int, height: Int): Int {
-        var every = 1
-        while (width.toLong() / every * (height.toLong() / every) > MOST_PIXELS) every *= 2
-        return every
+        var factor = 1
+        while (width.toLong() / factor * (height.toLong() / factor) > MAX_PIXELS) factor *= 2
+        return factor
     }
 
     private fun orientation(context: Context, source: ImageSource): Int =
@@ -77,7 +77,7 @@ object ImageLoader {
 
     private fun upright(image: Bitmap, orientation: Int): Bitmap {
         val matrix = Matrix()
-        // Degrees clockwise and whether left and right are exchanged before, by EXIF's numbers.
+        // EXIF orientation: an optional horizontal flip, then a clockwise rotation.
         when (orientation) {
             ExifInterface.ORIENTATION_FLIP_HORIZONTAL -> matrix.setScale(-1f, 1f)
             ExifInterface.ORIENTATION_ROTATE_180 -> matrix.setRotate(180f)

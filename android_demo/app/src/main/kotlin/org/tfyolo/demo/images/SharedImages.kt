@@ -14,14 +14,14 @@ import java.io.File
 import java.io.FileNotFoundException
 import java.io.IOException
 
-/** Lends the image that is being shared to the app it is shared with: one folder of the cache, to be read only. */
+/** Content provider that gives other apps read access to the shared image: one folder of the cache. */
 class SharedImages : ContentProvider() {
     override fun onCreate(): Boolean = true
 
     override fun getType(uri: Uri): String = TYPE
 
     override fun openFile(uri: Uri, mode: String): ParcelFileDescriptor {
-        if (mode != "r") throw FileNotFoundException("$uri can only be read")
+        if (mode != "r") throw FileNotFoundException("$uri is read-only")
         return ParcelFileDescriptor.open(fileOf(uri), ParcelFileDescriptor.MODE_READ_ONLY)
     }
 
@@ -38,7 +38,7 @@ class SharedImages : ContentProvider() {
 
     override fun delete(uri: Uri, selection: String?, arguments: Array<out String>?): Int = 0
 
-    /** A name with a separator in it is no name of the folder. */
+    /** The shared file of a URI. Only exact file names in the folder match, so paths cannot lead elsewhere. */
     private fun fileOf(uri: Uri): File {
         val name = uri.pathSegments.singleOrNull()
         val file = folder(context!!).listFiles().orEmpty().firstOrNull { it.name == name }
@@ -51,7 +51,7 @@ class SharedImages : ContentProvider() {
 
         private fun folder(context: Context) = File(context.cacheDir, "shared")
 
-        /** An intent that sends the image; the one shared before is removed. Null if there is no room for it. */
+        /** Create an intent that shares the image, and delete the previous one. @return null if there is no space for the file. */
         fun send(context: Context, image: Bitmap): Intent? {
             val folder = folder(context).apply { mkdirs() }
             folder.listFiles().orEmpty().forEach { it.delete() }

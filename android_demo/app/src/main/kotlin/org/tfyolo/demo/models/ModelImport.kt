@@ -7,21 +7,21 @@ import java.io.File
 import java.io.IOException
 import org.tfyolo.demo.R
 
-/** A file that cannot be imported; the message is for the person. */
+/** Thrown if a file cannot be imported; the message is shown to the user. */
 class ImportException(message: String, cause: Throwable? = null) : Exception(message, cause)
 
-/** Copies a file that a person chose to where the app can keep it. Untrusted: nothing of its name or size is taken on faith. */
-class ModelImport(private val context: Context, private val library: ModelLibrary, private val limit: Long = MOST_BYTES) {
+/** Copies a file that the user chose into the app's storage. Untrusted: neither its name nor its size is relied on. */
+class ModelImport(private val context: Context, private val library: ModelLibrary, private val limit: Long = MAX_BYTES) {
     /**
-     * The copy, not yet in the library: [accept] it once it has proved to be a model, or [discard] it.
+     * Copy the file without adding it to the library: call [accept] if it is a model, otherwise [discard].
      *
-     * @throws ImportException it cannot be read, is too large, or there is no room for it.
+     * @throws ImportException if the file cannot be read, is too large, or there is not enough space.
      */
     fun copy(from: Uri): File {
         val folder = library.folder.apply { mkdirs() }
         folder.listFiles { file -> file.name.endsWith(PART) }.orEmpty().forEach { it.delete() }
         val part = File(folder, nameOf(from) + PART)
-        val room = minOf(limit, folder.usableSpace - SPARE_BYTES)
+        val limitBytes = minOf(limit, folder.usableSpace - RESERVED_BYTES)
         try {
             val input = context.contentResolver.openInputStream(from) ?: throw IOException()
             input.use { source ->
@@ -32,7 +32,7 @@ class ModelImport(private val context: Context, private val library: ModelLibrar
                         val count = source.read(buffer)
                         if (count < 0) break
                         total += count
-                        if (total > room) throw ImportException(tooLarge(room))
+                        if (total > limitBytes) throw ImportException(tooLarge(limitBytes))
                         target.write(buffer, 0, count)
                     }
                 }
@@ -42,13 +42,13 @@ class ModelImport(private val context: Context, private val library: ModelLibrar
             part.delete()
             throw error
         } catch (error: Exception) {
-            // Another app's provider, which may throw what it likes.
+            // The content provider of another app may throw any exception.
             part.delete()
             throw ImportException(context.getString(R.string.import_unreadable), error)
         }
     }
 
-    /** Into the library; a model of the same name gives way. A file that is open stays readable. */
+    /** Add the copy to the library, replacing a model of the same name; a file that is memory-mapped stays readable. */
     fun accept(part: File): Model.Imported {
         val file = File(part.parentFile, part.name.removeSuffix(PART))
         if (!part.renameTo(file)) throw ImportException(context.getString(R.string.import_unreadable))
@@ -59,25 +59,25 @@ class ModelImport(private val context: Context, private val library: ModelLibrar
         part.delete()
     }
 
-    private fun tooLarge(room: Long): String =
-        if (room < limit) context.getString(R.string.import_no_room) else context.getString(R.string.import_too_large, limit shr 20)
+    private fun tooLarge(limitBytes: Long): String =
+        if (limitBytes < limit) context.getString(R.string.import_no_room) else context.getString(R.string.import_too_large, limit shr 20)
 
     private fun nameOf(from: Uri): String {
-        val shown = try {
+        val displayName = try {
             context.contentResolver.query(from, arrayOf(OpenableColumns.DISPLAY_NAME), null, null, null)?.use { row ->
                 if (row.moveToFirst()) row.getString(0) else null
             }
         } catch (_: RuntimeException) {
             null
         }
-        val name = (shown ?: from.lastPathSegment.orEmpty()).substringAfterLast('/').removeSuffix(ModelLibrary.SUFFIX)
-        // No separators, no leading dot, nothing that a file system might refuse.
+        val name = (displayName ?: from.lastPathSegment.orEmpty()).substringAfterLast('/').removeSuffix(ModelLibrary.SUFFIX)
+        // Only characters that every file system accepts: no separators and no leading dot.
         return name.map { if (it.isLetterOrDigit() || it in "-_ ") it else '_' }.joinToString("").trim().take(60).ifEmpty { "model" } + ModelLibrary.SUFFIX
     }
 
     private companion object {
         const val PART = ".part"
-        const val MOST_BYTES = 256L shl 20
-        const val SPARE_BYTES = 16L shl 20
+        const val MAX_BYTES = 256L shl 20
+        const val RESERVED_BYTES = 16L shl 20
     }
 }

@@ -7,16 +7,16 @@ import org.tfyolo.demo.R
 import org.tfyolo.detector.Detector
 import org.tfyolo.detector.Options
 
-/** A model that can be chosen. */
+/** A model that the user can select. */
 sealed class Model {
-    /** The same from start to start. */
+    /** Persistent ID. */
     abstract val id: String
 
     abstract fun load(context: Context, options: Options): Detector
 
     abstract fun title(context: Context): String
 
-    /** Came with the app. */
+    /** A model in the app's assets. */
     data class Bundled(val name: String) : Model() {
         override val id: String get() = "asset:$name"
 
@@ -25,7 +25,7 @@ sealed class Model {
         override fun title(context: Context): String = TITLES[name]?.let(context::getString) ?: name.removeSuffix(ModelLibrary.SUFFIX)
     }
 
-    /** Was chosen by the person, and copied. */
+    /** A model file that the user imported. */
     data class Imported(val file: File) : Model() {
         override val id: String get() = "file:${file.name}"
 
@@ -36,14 +36,14 @@ sealed class Model {
 
     private companion object {
         val TITLES = mapOf(
-            "model.tflite" to R.string.model_own,
+            "model.tflite" to R.string.model_custom,
             "int8.tflite" to R.string.model_int8,
             "float16.tflite" to R.string.model_float16,
         )
     }
 }
 
-/** What can be chosen: the app's own models, and files that were imported. */
+/** The models that the user can select: those in the assets, and imported files. */
 class ModelLibrary(private val context: Context) {
     val folder: File get() = File(context.filesDir, "models")
 
@@ -71,7 +71,7 @@ class ModelLibrary(private val context: Context) {
         const val ASSETS = "models"
         const val SUFFIX = ".tflite"
 
-        /** A model that the app was built for comes first. */
+        /** Order of the bundled models; `model.tflite` is the one that the app was built with (`make android MODEL=...`). */
         private val ORDER = listOf("model.tflite", "int8.tflite", "float16.tflite")
     }
 }

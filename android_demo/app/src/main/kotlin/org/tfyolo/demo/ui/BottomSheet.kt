@@ -12,7 +12,7 @@ import android.widget.LinearLayout
 import kotlin.math.abs
 import org.tfyolo.demo.R
 
-/** A sheet with a header that is always there and a body that opens over the image: by the button in it, or by a swipe. */
+/** A bottom sheet: the header is always visible, the body is expanded with the button in the header or a swipe. */
 class BottomSheet @JvmOverloads constructor(context: Context, attributes: AttributeSet? = null) : LinearLayout(context, attributes) {
     private val header: View get() = findViewById(R.id.sheet_header)
     private val body: View get() = findViewById(R.id.sheet_body)
@@ -38,7 +38,7 @@ class BottomSheet @JvmOverloads constructor(context: Context, attributes: Attrib
         setExpanded(false, false)
     }
 
-    // A swipe may begin on a button; only a swipe is taken from it.
+    // A swipe may start on a button; the button's click is then canceled.
     override fun dispatchTouchEvent(event: MotionEvent): Boolean {
         val onHeader = event.y < header.bottom
         if (onHeader && gestures.onTouchEvent(event) && event.actionMasked == MotionEvent.ACTION_UP) {
@@ -56,9 +56,9 @@ class BottomSheet @JvmOverloads constructor(context: Context, attributes: Attrib
     }
 
     override fun onMeasure(widthMeasureSpec: Int, heightMeasureSpec: Int) {
-        // The image stays in sight: the sheet takes two thirds of the height at most.
-        val most = MeasureSpec.getSize(heightMeasureSpec) * 2 / 3
-        super.onMeasure(widthMeasureSpec, MeasureSpec.makeMeasureSpec(most, MeasureSpec.AT_MOST))
+        // The sheet takes at most two thirds of the height, so that the image stays visible.
+        val maxHeight = MeasureSpec.getSize(heightMeasureSpec) * 2 / 3
+        super.onMeasure(widthMeasureSpec, MeasureSpec.makeMeasureSpec(maxHeight, MeasureSpec.AT_MOST))
     }
 
     private companion object {

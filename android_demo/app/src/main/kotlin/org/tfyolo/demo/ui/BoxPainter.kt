@@ -11,7 +11,7 @@ import org.tfyolo.detector.placeLabels
 import org.tfyolo.detector.textColor
 
 /**
- * Draws boxes with their labels: on the screen and in images that are shared.
+ * Draws boxes and their labels, on the screen and in shared images.
  *
  * @param density pixels of the target per dp.
  */
@@ -25,31 +25,37 @@ class BoxPainter(private val density: Float) {
         textSize = 13 * density
         isFakeBoldText = true
     }
-    private val rectangle = RectF()
+    private val labelBounds = RectF()
 
-    /** @param score as text, in the person's own way of writing numbers. */
-    fun draw(canvas: Canvas, found: List<Detection>, mapping: ViewMapping, width: Int, height: Int, score: (Float) -> String) {
-        val boxes = found.map { mapping.toView(it.box) }
-        // The best last, so that it lies on top; labels over all lines, so that they can be read.
-        val order = found.indices.reversed()
+    /**
+     * Draw detections.
+     *
+     * @param detections sorted by descending score.
+     * @param mapping from image pixels to canvas pixels.
+     * @param formatScore formats a score in the user's locale.
+     */
+    fun draw(canvas: Canvas, detections: List<Detection>, mapping: ViewMapping, width: Int, height: Int, formatScore: (Float) -> String) {
+        val boxes = detections.map { mapping.toView(it.box) }
+        // In reverse order, so that the detection with the highest score is on top; labels are drawn over all boxes.
+        val order = detections.indices.reversed()
         for (i in order) {
-            line.color = classColor(found[i].classIndex)
+            line.color = classColor(detections[i].classId)
             val box = boxes[i]
             canvas.drawRoundRect(box.left, box.top, box.right, box.bottom, 3 * density, 3 * density, line)
         }
-        val labels = found.map { "${it.label} ${score(it.score)}" }
+        val labels = detections.map { "${it.label} ${formatScore(it.score)}" }
         val padding = 4 * density
-        val places = placeLabels(
+        val rectangles = placeLabels(
             boxes, labels.map { text.measureText(it) + 2 * padding }, text.textSize + 2 * padding, width.toFloat(), height.toFloat(),
         )
-        for (i in order) label(canvas, labels[i], places[i], classColor(found[i].classIndex), padding)
+        for (i in order) label(canvas, labels[i], rectangles[i], classColor(detections[i].classId), padding)
     }
 
-    private fun label(canvas: Canvas, label: String, place: Box, color: Int, padding: Float) {
-        rectangle.set(place.left, place.top, place.right, place.bottom)
+    private fun label(canvas: Canvas, label: String, rectangle: Box, color: Int, padding: Float) {
+        labelBounds.set(rectangle.left, rectangle.top, rectangle.right, rectangle.bottom)
         fill.color = color
-        canvas.drawRoundRect(rectangle, 3 * density, 3 * density, fill)
+        canvas.drawRoundRect(labelBounds, 3 * density, 3 * density, fill)
         text.color = textColor(color)
-        canvas.drawText(label, place.left + padding, place.bottom - padding - 2 * density, text)
+        canvas.drawText(label, rectangle.left + padding, rectangle.bottom - padding - 2 * density, text)
     }
 }

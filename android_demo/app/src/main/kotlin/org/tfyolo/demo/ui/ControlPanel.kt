@@ -11,19 +11,19 @@ import android.widget.Spinner
 import android.widget.TextView
 import org.tfyolo.demo.R
 import org.tfyolo.demo.Settings
-import org.tfyolo.demo.detection.Loaded
+import org.tfyolo.demo.detection.LoadedModel
 import org.tfyolo.demo.models.Model
 import org.tfyolo.demo.models.ModelLibrary
 import org.tfyolo.detector.Delegate
 import org.tfyolo.detector.Detections
 
-/** The controls of the sheet. What a person changes is stored in the settings, and told to the listener. */
+/** The controls in the sheet. Changes are stored in the settings and reported to the listener. */
 class ControlPanel(private val root: View, private val settings: Settings, private val library: ModelLibrary, private val listener: Listener) {
     interface Listener {
-        /** Model, threads or delegate: it has to be loaded. */
+        /** Model, threads or delegate changed: the model must be loaded again. */
         fun onEngineChosen()
 
-        /** Thresholds or classes: they hold from the next image on. */
+        /** Thresholds or classes changed: they take effect with the next image. */
         fun onThresholdsChosen()
 
         fun onImportChosen()
@@ -36,17 +36,17 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
     private val remove: Button = root.findViewById(R.id.remove_model)
     private val classes: Button = root.findViewById(R.id.classes)
     private var listed: List<Model> = emptyList()
-    private var labels: List<String> = emptyList()
+    private var classNames: List<String> = emptyList()
 
-    /** Indices of the classes that are looked for; null for all. */
-    var chosenClasses: Set<Int>? = null
+    /** IDs of the selected classes; null for all. */
+    var selectedClassIds: Set<Int>? = null
         private set
 
     init {
         val threads = listOf(null, 1, 2, 4).filter { it == null || it <= maxOf(Runtime.getRuntime().availableProcessors(), 2) }
         choice(R.id.threads, R.string.threads, threads, settings.threads, { it?.toString() ?: text(R.string.automatic) }) { settings.threads = it }
         choice(R.id.delegate, R.string.delegate, Delegate.entries, settings.delegate, ::nameOf) { settings.delegate = it }
-        threshold(R.id.score, R.id.score_value, settings.score) { settings.score = it }
+        threshold(R.id.confidence, R.id.confidence_value, settings.confidence) { settings.confidence = it }
         threshold(R.id.iou, R.id.iou_value, settings.iou) { settings.iou = it }
         classes.setOnClickListener { chooseClasses() }
         remove.setOnClickListener { removeModel() }
@@ -54,7 +54,7 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         listModels()
     }
 
-    /** The list anew, with the stored model chosen. */
+    /** Update the list of models and select the current one. */
     fun listModels() {
         listed = library.all()
         val names = listed.map { it.title(context) } + text(R.string.choose_file)
@@ -70,22 +70,22 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         remove.visibility = if (library.find(settings.model) is Model.Imported) View.VISIBLE else View.GONE
     }
 
-    fun show(loaded: Loaded) {
-        labels = loaded.description.labels
-        // Of a model with other classes, all: none would be a filter that nobody chose.
-        val named = settings.classes
-        chosenClasses = labels.indices.filter { named == null || labels[it] in named }.toSet()
-            .takeIf { named != null && it.size < labels.size && (it.isNotEmpty() || named.isEmpty()) }
+    fun show(loaded: LoadedModel) {
+        classNames = loaded.description.classNames
+        // If the model has none of the stored classes, all are selected: otherwise nothing would be detected.
+        val storedNames = settings.classNames
+        selectedClassIds = classNames.indices.filter { storedNames == null || classNames[it] in storedNames }.toSet()
+            .takeIf { storedNames != null && it.size < classNames.size && (it.isNotEmpty() || storedNames.isEmpty()) }
         showClasses()
-        root.findViewById<TextView>(R.id.backend).text = Wording.backend(context.resources, loaded.backend)
+        root.findViewById<TextView>(R.id.backend).text = ResultText.backend(context.resources, loaded.backend)
         val about = loaded.description
         root.findViewById<TextView>(R.id.model_facts).text =
-            context.getString(R.string.model_facts, about.name, about.inputWidth, about.inputHeight, about.precision, about.suppression)
+            context.getString(R.string.model_facts, about.name, about.inputWidth, about.inputHeight, about.precision, about.nms)
         listModels()
     }
 
-    fun show(found: Detections, framesPerSecond: Float?) {
-        root.findViewById<TextView>(R.id.timings).text = Wording.timings(context.resources, found.timings, framesPerSecond)
+    fun show(detections: Detections, framesPerSecond: Float?) {
+        root.findViewById<TextView>(R.id.timings).text = ResultText.timings(context.resources, detections.timings, framesPerSecond)
     }
 
     private fun nameOf(delegate: Delegate): String = when (delegate) {
@@ -126,11 +126,11 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         val value = root.findViewById<TextView>(shown)
         bar.max = STEPS
         bar.progress = (now * STEPS).toInt()
-        value.text = Wording.percent(now)
+        value.text = ResultText.percent(now)
         bar.setOnSeekBarChangeListener(object : SeekBar.OnSeekBarChangeListener {
             override fun onProgressChanged(bar: SeekBar, progress: Int, fromUser: Boolean) {
                 store(progress / STEPS.toFloat())
-                value.text = Wording.percent(progress / STEPS.toFloat())
+                value.text = ResultText.percent(progress / STEPS.toFloat())
                 listener.onThresholdsChosen()
             }
 
@@ -141,27 +141,27 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
     }
 
     private fun chooseClasses() {
-        val checked = BooleanArray(labels.size) { chosenClasses?.contains(it) ?: true }
+        val checked = BooleanArray(classNames.size) { selectedClassIds?.contains(it) ?: true }
         AlertDialog.Builder(context)
             .setTitle(R.string.classes)
-            .setMultiChoiceItems(labels.toTypedArray(), checked) { _, at, on -> checked[at] = on }
+            .setMultiChoiceItems(classNames.toTypedArray(), checked) { _, at, on -> checked[at] = on }
             .setPositiveButton(android.R.string.ok) { _, _ -> setClasses(checked.indices.filter { checked[it] }.toSet()) }
-            .setNeutralButton(R.string.all_classes) { _, _ -> setClasses(labels.indices.toSet()) }
+            .setNeutralButton(R.string.all_classes) { _, _ -> setClasses(classNames.indices.toSet()) }
             .setNegativeButton(android.R.string.cancel, null)
             .show()
     }
 
     private fun setClasses(chosen: Set<Int>) {
-        chosenClasses = chosen.takeIf { it.size < labels.size }
-        settings.classes = chosenClasses?.map { labels[it] }?.toSet()
+        selectedClassIds = chosen.takeIf { it.size < classNames.size }
+        settings.classNames = selectedClassIds?.map { classNames[it] }?.toSet()
         showClasses()
         listener.onThresholdsChosen()
     }
 
     private fun showClasses() {
-        val chosen = chosenClasses
-        classes.text = if (chosen == null) text(R.string.all_classes) else chosen.joinToString { labels[it] }.ifEmpty { text(R.string.no_classes) }
-        classes.isEnabled = labels.isNotEmpty()
+        val chosen = selectedClassIds
+        classes.text = if (chosen == null) text(R.string.all_classes) else chosen.joinToString { classNames[it] }.ifEmpty { text(R.string.no_classes) }
+        classes.isEnabled = classNames.isNotEmpty()
     }
 
     private fun removeModel() {

@@ -5,11 +5,11 @@ import android.view.View
 import android.view.Window
 import android.view.WindowInsets
 
-/** Drawing from edge to edge: the image lies under the system's bars, and what is touched does not. */
+/** Edge-to-edge layout: the image extends under the system bars, controls do not. */
 object Insets {
-    /** @param apply gets what the system's bars and cut-outs take at left, top, right and bottom, in pixels. */
+    /** @param apply is called with the left, top, right and bottom insets (system bars and display cutouts) in pixels. */
     fun edgeToEdge(window: Window, root: View, apply: (Int, Int, Int, Int) -> Unit) {
-        // From Android 15 on the system does it by itself.
+        // Since Android 15 edge-to-edge is the default.
         @Suppress("DEPRECATION")
         if (Build.VERSION.SDK_INT in Build.VERSION_CODES.R..Build.VERSION_CODES.UPSIDE_DOWN_CAKE) {
             window.setDecorFitsSystemWindows(false)

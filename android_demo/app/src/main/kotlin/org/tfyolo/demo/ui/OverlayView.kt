@@ -9,37 +9,37 @@ import org.tfyolo.detector.Detections
 import org.tfyolo.detector.ScaleType
 import org.tfyolo.detector.ViewMapping
 
-/** Boxes over what is shown, and in words for those who do not see it. */
+/** Draws boxes over the image or preview, and describes the detections to screen readers. */
 class OverlayView @JvmOverloads constructor(context: Context, attributes: AttributeSet? = null) : View(context, attributes) {
     private val painter = BoxPainter(resources.displayMetrics.density)
-    private var spokenAt = 0L
+    private var announcedAt = 0L
 
-    var found: Detections? = null
+    var detections: Detections? = null
         private set
 
-    /** How the image lies in this view. */
+    /** How the image is scaled to this view. */
     var scaleType: ScaleType = ScaleType.FIT_CENTER
         private set
 
-    fun show(found: Detections?, scaleType: ScaleType) {
-        this.found = found
+    fun show(detections: Detections?, scaleType: ScaleType) {
+        this.detections = detections
         this.scaleType = scaleType
         invalidate()
-        // A camera finds something many times a second; a description that changes as often cannot be heard.
+        // Limited for the camera: screen readers cannot speak a description that changes with every frame.
         val now = System.currentTimeMillis()
-        if (found == null || scaleType == ScaleType.FIT_CENTER || now - spokenAt > SPEAK_MS) {
-            spokenAt = now
-            contentDescription = found?.let { Wording.found(resources, it) } ?: resources.getString(R.string.image)
+        if (detections == null || scaleType == ScaleType.FIT_CENTER || now - announcedAt > ANNOUNCE_MS) {
+            announcedAt = now
+            contentDescription = detections?.let { ResultText.summary(resources, it) } ?: resources.getString(R.string.image)
         }
     }
 
     override fun onDraw(canvas: Canvas) {
-        val found = found ?: return
-        val mapping = ViewMapping(found.sourceWidth, found.sourceHeight, width, height, scaleType)
-        painter.draw(canvas, found, mapping, width, height, Wording::percent)
+        val detections = detections ?: return
+        val mapping = ViewMapping(detections.sourceWidth, detections.sourceHeight, width, height, scaleType)
+        painter.draw(canvas, detections, mapping, width, height, ResultText::percent)
     }
 
     private companion object {
-        const val SPEAK_MS = 2000
+        const val ANNOUNCE_MS = 2000
     }
 }

@@ -12,14 +12,14 @@ import android.widget.Button
 import android.widget.ImageView
 import android.widget.TextView
 import org.tfyolo.demo.R
-import org.tfyolo.demo.camera.CameraFacts
+import org.tfyolo.demo.camera.CameraInfo
 import org.tfyolo.demo.camera.CameraGeometry
 import org.tfyolo.demo.camera.Extent
 import org.tfyolo.detector.Detections
 import org.tfyolo.detector.ScaleType
 import org.tfyolo.detector.ViewMapping
 
-/** What is seen: camera or image, boxes over it, messages, and the sheet below. */
+/** The display: camera preview or image, boxes, messages, and the sheet below. */
 class Stage(val root: View) {
     private val preview: TextureView = root.findViewById(R.id.preview)
     private val image: ImageView = root.findViewById(R.id.image)
@@ -28,20 +28,20 @@ class Stage(val root: View) {
     private val summary: TextView = root.findViewById(R.id.summary)
     private val busy: View = root.findViewById(R.id.busy)
     private val message: View = root.findViewById(R.id.message)
-    private var turned: CameraFacts? = null
+    private var previewCamera: CameraInfo? = null
     private var lastFrame = 0L
     private var frameMs = 0f
 
-    /** Called when the camera has something to draw on. */
+    /** Called when the preview's texture is available. */
     var onTexture: (() -> Unit)? = null
 
-    /** Null while the camera cannot be drawn. */
+    /** Texture of the preview; null if it is not available. */
     val texture: SurfaceTexture? get() = preview.surfaceTexture.takeIf { preview.isAvailable }
 
-    /** Of the camera, smoothed; null until there are two frames. */
+    /** Frame rate of the camera as a moving average; null before the second frame. */
     val framesPerSecond: Float? get() = if (frameMs > 0) 1000 / frameMs else null
 
-    /** The display's rotation: counter-clockwise, in degrees. */
+    /** Counterclockwise rotation of the display in degrees. */
     val displayDegrees: Int
         get() = when (root.display?.rotation) {
             Surface.ROTATION_90 -> 90
@@ -60,7 +60,7 @@ class Stage(val root: View) {
             }
 
             override fun onSurfaceTextureSizeChanged(texture: SurfaceTexture, width: Int, height: Int) {
-                turned?.let { turnPreview(it, displayDegrees) }
+                previewCamera?.let { rotatePreview(it, displayDegrees) }
             }
 
             override fun onSurfaceTextureDestroyed(texture: SurfaceTexture): Boolean = true
@@ -75,7 +75,7 @@ class Stage(val root: View) {
         sheet?.setExpanded(expanded, false)
     }
 
-    /** Keep what is touched clear of the system's bars. */
+    /** Keep controls out of the system bars and display cutouts; insets in pixels. */
     fun setInsets(left: Int, top: Int, right: Int, bottom: Int) {
         val above = root.findViewById<View>(R.id.top)
         val controls = root.findViewById<View>(R.id.inset)
@@ -83,11 +83,11 @@ class Stage(val root: View) {
             above.setPadding(left, top, right, 0)
             controls.setPadding(left, 0, right, bottom)
         } else {
-            // Controls stand beside the image, at its end.
+            // The controls are next to the image: at the left in right-to-left layouts, otherwise at the right.
             val toLeft = root.layoutDirection == View.LAYOUT_DIRECTION_RTL
             above.setPadding(if (toLeft) 0 else left, top, if (toLeft) right else 0, 0)
             controls.setPadding(if (toLeft) left else 0, 0, if (toLeft) 0 else right, bottom)
-            // The status bar's signs are white: the panel begins below them.
+            // The panel starts below the status bar, whose icons are white.
             controls.layoutParams = (controls.layoutParams as ViewGroup.MarginLayoutParams).apply { topMargin = top }
         }
     }
@@ -117,17 +117,17 @@ class Stage(val root: View) {
         root.findViewById<View>(R.id.flip).visibility = if (shown) View.VISIBLE else View.GONE
     }
 
-    fun turnPreview(facts: CameraFacts, degrees: Int) {
-        turned = facts
+    fun rotatePreview(info: CameraInfo, degrees: Int) {
+        previewCamera = info
         if (preview.width == 0) return
-        preview.setTransform(CameraGeometry.previewMatrix(Extent(preview.width, preview.height), facts.size, facts.sensor, degrees))
+        preview.setTransform(CameraGeometry.previewMatrix(Extent(preview.width, preview.height), info.size, info.sensor, degrees))
     }
 
-    /** @param camera null for an image. */
-    fun showFound(found: Detections, camera: CameraFacts?) {
+    /** Display detections. @param camera null for a still image. */
+    fun showDetections(detections: Detections, camera: CameraInfo?) {
         hideBusy()
-        overlay.show(found, if (camera == null) ScaleType.FIT_CENTER else ScaleType.FILL_CENTER)
-        summary.text = Wording.found(root.resources, found)
+        overlay.show(detections, if (camera == null) ScaleType.FIT_CENTER else ScaleType.FILL_CENTER)
+        summary.text = ResultText.summary(root.resources, detections)
         if (camera != null) countFrame()
     }
 
@@ -160,7 +160,7 @@ class Stage(val root: View) {
         message.visibility = View.GONE
     }
 
-    /** What the view shows of the camera. Its bitmap is the texture as it is, without what turns it upright. */
+    /** The visible part of the camera image, upright. TextureView.getBitmap() ignores the view's transform. */
     private fun previewImage(): Bitmap? {
         val texture = preview.bitmap ?: return null
         val image = Bitmap.createBitmap(preview.width, preview.height, Bitmap.Config.ARGB_8888)
@@ -169,16 +169,16 @@ class Stage(val root: View) {
     }
 
     /**
-     * A copy with the boxes drawn into it; null while nothing has been detected.
+     * A copy of the image with boxes; null if there are no results yet.
      *
-     * @param shown the whole image; null for what the camera shows now.
+     * @param shown the image; null for the current camera preview.
      */
     fun annotated(shown: Bitmap?): Bitmap? {
-        val found = overlay.found ?: return null
+        val detections = overlay.detections ?: return null
         val copy = (if (shown != null) shown.copy(Bitmap.Config.ARGB_8888, true) else previewImage()) ?: return null
-        val mapping = ViewMapping(found.sourceWidth, found.sourceHeight, copy.width, copy.height, overlay.scaleType)
-        // Lines as they look on a screen of 400 dp, whatever the image's size.
-        BoxPainter(maxOf(copy.width, copy.height) / 800f).draw(Canvas(copy), found, mapping, copy.width, copy.height, Wording::percent)
+        val mapping = ViewMapping(detections.sourceWidth, detections.sourceHeight, copy.width, copy.height, overlay.scaleType)
+        // Line widths relative to the image, as on a screen of 400 dp.
+        BoxPainter(maxOf(copy.width, copy.height) / 800f).draw(Canvas(copy), detections, mapping, copy.width, copy.height, ResultText::percent)
         return copy
     }
 }

@@ -8,26 +8,26 @@ import org.json.JSONObject
 import org.tfyolo.detector.ModelException.Problem
 
 /**
- * What stands in a `.tflite` file beside the network: TFLite metadata, and the files behind the model.
+ * Metadata in a `.tflite` file: standard TFLite metadata, and the associated files appended to the model.
  *
- * @property name of the model in its metadata.
- * @property labels from the metadata's label file, or from tfyolo.json; empty if there are neither.
- * @property normalization of the first input; null where the metadata names none.
- * @property scoreThreshold that the metadata names; null if none.
- * @property contract tfyolo.json, which tells what TFLite metadata has no place for: anchors, strides, thresholds.
+ * @property name of the model in the TFLite metadata.
+ * @property classNames from the label file of the TFLite metadata, or from tfyolo.json; empty if there is neither.
+ * @property normalization of the first input; null if the TFLite metadata has none.
+ * @property confidenceThreshold from the TFLite metadata; null if there is none.
+ * @property contract tfyolo.json, which holds what TFLite metadata has no fields for: anchors, strides, IoU threshold.
  */
-internal class FileNotes(
+internal class ModelMetadata(
     val name: String?,
-    val labels: List<String>,
+    val classNames: List<String>,
     val normalization: Normalization?,
-    val scoreThreshold: Float?,
+    val confidenceThreshold: Float?,
     val contract: JSONObject?,
 )
 
 private const val CONTRACT_FILE = "tfyolo.json"
 private const val MODEL_METADATA = "TFLITE_METADATA"
 
-/** Where fields stand in TensorFlow Lite's schema.fbs and metadata_schema.fbs. */
+/** Field indices in TensorFlow Lite's schema.fbs and metadata_schema.fbs. */
 private object Field {
     const val MODEL_BUFFERS = 4
     const val MODEL_METADATA = 6
@@ -57,24 +57,25 @@ private const val FILE_VALUE_LABELS = 3
 private const val FILE_AXIS_LABELS = 2
 
 /**
- * Read them.
+ * Read the metadata of a `.tflite` file.
  *
- * @throws ModelException `NOT_TFLITE`.
+ * @param model the bytes of the file.
+ * @throws ModelException `NOT_TFLITE` if the file is not a TensorFlow Lite model, or is damaged.
  */
-internal fun readNotes(model: ByteBuffer): FileNotes {
-    val root = guarded { Table.root(model, "TFL3") } ?: throw ModelException(
+internal fun readModelMetadata(model: ByteBuffer): ModelMetadata {
+    val root = convertErrors { Table.root(model, "TFL3") } ?: throw ModelException(
         Problem.NOT_TFLITE,
-        "This is no TensorFlow Lite model: it does not begin like one. Choose a `.tflite` file.",
+        "This is not a TensorFlow Lite model: its file identifier is missing. Choose a `.tflite` file.",
     )
-    return guarded {
-        val files = readZipTail(model)
+    return convertErrors {
+        val files = readAppendedZip(model)
         val metadata = metadataOf(root, model)?.let { Table.root(it, "M001") }
         val graph = metadata?.tables(Field.METADATA_SUBGRAPHS)?.firstOrNull()
         val outputs = graph?.tables(Field.SUBGRAPH_OUTPUTS).orEmpty()
         val contract = files[CONTRACT_FILE]?.let { JSONObject(String(it, Charsets.UTF_8)) }
-        FileNotes(
+        ModelMetadata(
             metadata?.string(Field.METADATA_NAME),
-            labelsOf(outputs, files) ?: contract?.optJSONArray("names")?.let { names -> List(names.length()) { names.getString(it) } }.orEmpty(),
+            classNamesOf(outputs, files) ?: contract?.optJSONArray("names")?.let { names -> List(names.length()) { names.getString(it) } }.orEmpty(),
             graph?.tables(Field.SUBGRAPH_INPUTS)?.firstOrNull()?.unit(UNIT_NORMALIZATION)?.let(::normalizationOf),
             outputs.firstNotNullOfOrNull { it.unit(UNIT_SCORE_THRESHOLD) }?.float(Field.THRESHOLD_SCORE),
             contract,
@@ -85,7 +86,7 @@ internal fun readNotes(model: ByteBuffer): FileNotes {
 private fun metadataOf(root: Table, model: ByteBuffer): ByteBuffer? {
     val entry = root.tables(Field.MODEL_METADATA).firstOrNull { it.string(Field.ENTRY_NAME) == MODEL_METADATA } ?: return null
     val buffer = root.tables(Field.MODEL_BUFFERS).getOrNull(entry.int(Field.ENTRY_BUFFER)) ?: return null
-    // Models of more than 2 GB keep their buffers behind the FlatBuffer; so do some small ones.
+    // Models larger than 2 GB, and some smaller ones, store their buffers after the FlatBuffer.
     val offset = buffer.long(Field.BUFFER_OFFSET)
     if (offset <= 1) return buffer.bytes(Field.BUFFER_DATA)
     return slice(model, Math.toIntExact(offset), Math.toIntExact(buffer.long(Field.BUFFER_SIZE)))
@@ -101,20 +102,20 @@ private fun normalizationOf(options: Table): Normalization? {
     if (mean.size > 1 || std.size > 1 || std[0] == 0f) {
         throw ModelException(
             Problem.DOES_NOT_FIT,
-            "The metadata normalizes pixels with mean $mean and deviation $std; one of each, for all three colors, is expected.",
+            "The metadata normalizes with mean $mean and std $std; one value for all three channels is expected for each.",
         )
     }
     return Normalization(mean[0], std[0])
 }
 
-private fun labelsOf(outputs: List<Table>, files: Map<String, ByteArray>): List<String>? =
+private fun classNamesOf(outputs: List<Table>, files: Map<String, ByteArray>): List<String>? =
     outputs.flatMap { it.tables(Field.TENSOR_FILES) }
         .firstOrNull { it.byte(Field.FILE_TYPE) == FILE_VALUE_LABELS || it.byte(Field.FILE_TYPE) == FILE_AXIS_LABELS }
         ?.let { files[it.string(Field.FILE_NAME)] }
         ?.let { String(it, Charsets.UTF_8).removeSuffix("\n").split('\n') }
 
-/** Damage that shows while reading, told as what it is. */
-private inline fun <T> guarded(read: () -> T): T =
+/** Convert the exceptions that damaged files cause to a [ModelException]. */
+private inline fun <T> convertErrors(read: () -> T): T =
     try {
         read()
     } catch (error: IndexOutOfBoundsException) {
@@ -133,6 +134,6 @@ private inline fun <T> guarded(read: () -> T): T =
 
 private fun damaged(error: Exception) = ModelException(
     Problem.NOT_TFLITE,
-    "What this model says about itself is damaged (${error.message}). Export or copy it again.",
+    "The metadata of this model is damaged (${error.message}). Export or copy the model again.",
     error,
 )

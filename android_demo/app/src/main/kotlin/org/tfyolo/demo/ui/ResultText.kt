@@ -8,16 +8,16 @@ import org.tfyolo.detector.Delegate
 import org.tfyolo.detector.Detections
 import org.tfyolo.detector.Timings
 
-/** Results as sentences. */
-object Wording {
+/** Formats results in the user's language. */
+object ResultText {
     fun percent(score: Float): String = NumberFormat.getPercentInstance().format(score)
 
-    /** "3 objects: 2 RBC, 1 WBC". */
-    fun found(resources: Resources, found: Detections): String {
-        if (found.isEmpty()) return resources.getString(R.string.nothing_found)
-        val counts = found.groupingBy { it.label }.eachCount().entries.sortedByDescending { it.value }
+    /** Number of detections per class, such as "3 objects: 2 RBC, 1 WBC". */
+    fun summary(resources: Resources, detections: Detections): String {
+        if (detections.isEmpty()) return resources.getString(R.string.no_objects)
+        val counts = detections.groupingBy { it.label }.eachCount().entries.sortedByDescending { it.value }
         val listed = counts.joinToString(", ") { resources.getString(R.string.count_of_class, it.value, it.key) }
-        return resources.getQuantityString(R.plurals.objects_found, found.size, found.size, listed)
+        return resources.getQuantityString(R.plurals.objects_found, detections.size, detections.size, listed)
     }
 
     fun timings(resources: Resources, timings: Timings, framesPerSecond: Float?): String {
@@ -25,14 +25,14 @@ object Wording {
         return if (framesPerSecond == null) split else split + "\n" + resources.getString(R.string.frames_per_second, framesPerSecond)
     }
 
-    /** What runs, and what it was chosen from. */
+    /** The engine in use, and the engines that were timed. */
     fun backend(resources: Resources, backend: Backend): String {
         val lines = arrayListOf(resources.getString(R.string.runs_on, engine(resources, backend.delegate, backend.threads)))
         backend.fallback?.let { lines += resources.getString(R.string.gpu_fallback, it) }
         for (trial in backend.trials) {
             val name = engine(resources, trial.delegate, trial.threads)
             val time = trial.medianMs
-            lines += if (time != null) resources.getString(R.string.trial_time, name, time) else resources.getString(R.string.trial_problem, name, trial.problem)
+            lines += if (time != null) resources.getString(R.string.trial_time, name, time) else resources.getString(R.string.trial_failed, name, trial.problem)
         }
         return lines.joinToString("\n")
     }
