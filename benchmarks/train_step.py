@@ -36,7 +36,7 @@ import tfyolo  # noqa: F401, before TensorFlow: turns oneDNN on
 
 import tensorflow as tf  # isort: skip
 from tfyolo.models import Contract, load_spec
-from tfyolo.training.hyps import Hyps
+from tfyolo.training.detection.hyps import Hyps
 from tfyolo.training.model import TrainingModel
 
 LEARNING_RATE = 0.01

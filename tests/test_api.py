@@ -34,7 +34,7 @@ from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.run import QuantizeOptions, quantize
-from tfyolo.training.options import TrainOptions
+from tfyolo.training.detection.options import TrainOptions
 from tfyolo.weights import load_model
 
 MICRO = Path(__file__).with_name("micro.yaml")

@@ -49,11 +49,10 @@ if TYPE_CHECKING:
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.qat_options import QatOptions
     from tfyolo.quantization.run import QuantizeOptions, quantize
-    from tfyolo.training.classify.data import ClassificationData, training_classifier
-    from tfyolo.training.classify.options import ClassifyOptions
-    from tfyolo.training.classify.train import ClassifyResult, train_classifier
-    from tfyolo.training.data import TrainingData, training_model
-    from tfyolo.training.options import TrainOptions
+    from tfyolo.training.classification.data import ClassificationData, training_classifier
+    from tfyolo.training.classification.options import ClassifyOptions
+    from tfyolo.training.detection.data import TrainingData, training_model
+    from tfyolo.training.detection.options import TrainOptions
     from tfyolo.training.train import TrainResult, train
 
 # Where each public name is defined: "module", or "module:name" where it has another name there. A name is
@@ -63,12 +62,11 @@ _PUBLIC = {
     "BenchmarkRow": "tfyolo.benchmark.rows",
     "CalibrationOptions": "tfyolo.quantization.calibration",
     "Classification": "tfyolo.inference.classification",
-    "ClassificationData": "tfyolo.training.classify.data",
+    "ClassificationData": "tfyolo.training.classification.data",
     "ClassificationMetrics": "tfyolo.evaluation.classification",
     "Classifier": "tfyolo.api.classifier",
-    "ClassifyOptions": "tfyolo.training.classify.options",
-    "ClassifyResult": "tfyolo.training.classify.train",
     "ClassifierValOptions": "tfyolo.evaluation.classification",
+    "ClassifyOptions": "tfyolo.training.classification.options",
     "Detector": "tfyolo.api.detector",
     "ExportOptions": "tfyolo.export.options",
     "FitResult": "tfyolo.api.fit",
@@ -79,9 +77,9 @@ _PUBLIC = {
     "QuantizeOptions": "tfyolo.quantization.run",
     "Result": "tfyolo.inference.results",
     "TfyoloError": "tfyolo.errors",
-    "TrainOptions": "tfyolo.training.options",
+    "TrainOptions": "tfyolo.training.detection.options",
     "TrainResult": "tfyolo.training.train",
-    "TrainingData": "tfyolo.training.data",
+    "TrainingData": "tfyolo.training.detection.data",
     "ValOptions": "tfyolo.evaluation.detection_metrics",
     "backbone": "tfyolo.api.backbone",
     "build_model": "tfyolo.models.build",
@@ -92,9 +90,8 @@ _PUBLIC = {
     "create_shapes_dataset": "tfyolo.data.synthetic:create_shapes_dataset",
     "quantize": "tfyolo.quantization.run",
     "train": "tfyolo.training.train",
-    "train_classifier": "tfyolo.training.classify.train",
-    "training_classifier": "tfyolo.training.classify.data",
-    "training_model": "tfyolo.training.data",
+    "training_classifier": "tfyolo.training.classification.data",
+    "training_model": "tfyolo.training.detection.data",
     "validate": "tfyolo.evaluation.validator",
     "validate_classifier": "tfyolo.evaluation.classification",
 }
@@ -107,11 +104,13 @@ _RENAMED = {
         "tfyolo.export.deprecated:ExportRequest",
     ),
     "export_model": ("`Detector.export`", "tfyolo.export.deprecated:export_model"),
+    "ClassifyResult": ("`tfyolo.TrainResult`", "tfyolo.training.train:TrainResult"),
     "ClassifyValOptions": (
         "`tfyolo.ClassifierValOptions`",
         "tfyolo.evaluation.classification:ClassifierValOptions",
     ),
     "datasets": ("`tfyolo.create_shapes_dataset`", "tfyolo.data.synthetic"),
+    "train_classifier": ("`tfyolo.train`", "tfyolo.training.train:train"),
 }
 
 __all__ = [
@@ -124,7 +123,6 @@ __all__ = [
     "Classifier",
     "ClassifierValOptions",
     "ClassifyOptions",
-    "ClassifyResult",
     "Detector",
     "ExportOptions",
     "FitResult",
@@ -149,7 +147,6 @@ __all__ = [
     "load_spec",
     "quantize",
     "train",
-    "train_classifier",
     "training_classifier",
     "training_model",
     "validate",

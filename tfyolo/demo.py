@@ -23,7 +23,7 @@ from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.load import load_detection_predictor
 from tfyolo.progress import Log, Progress
 from tfyolo.quiet import hidden_stderr
-from tfyolo.training.options import TrainOptions
+from tfyolo.training.detection.options import TrainOptions
 from tfyolo.training.train import train
 
 IMAGE_SIZE = 320
@@ -66,10 +66,17 @@ def run_demo(
     log(f"2. fine-tuning it on 48 images, {epochs} epochs")
     data = _copy_data(folder)
     options = TrainOptions(
-        data, weights=str(DEFAULT_MODEL), epochs=epochs, image_size=IMAGE_SIZE, batch=16, nominal_batch=16,
-        cache="ram", hyp="finetune", hyp_overrides={"lr0": 0.001, "mosaic": 0.5, "warmup_epochs": 0.0},
+        data,
+        weights=str(DEFAULT_MODEL),
+        epochs=epochs,
+        image_size=IMAGE_SIZE,
+        batch_size=16,
+        nominal_batch=16,
+        cache="ram",
+        hyp="finetune",
+        hyp_overrides={"lr0": 0.001, "mosaic": 0.5, "warmup_epochs": 0.0},
         tensorboard=False,
-    )  # fmt: skip
+    )
     run = train(options, folder / "train", callbacks=callbacks, log=log, progress=progress)
     log("3. exporting it as TensorFlow Lite, with non-maximum suppression inside")
     tuned = load_detection_predictor(run.best)

@@ -142,18 +142,16 @@ def test_a_wrong_ratio_is_one_line(ratio, capsys):
 
 @pytest.mark.parametrize("task", ["detect", "classify"])
 def test_a_resumed_run_keeps_its_settings_and_names_the_flags_it_ignores(task, tmp_path, monkeypatch, capsys):
-    from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
-    from tfyolo.training.classify.train import plain as plain_classifier
-    from tfyolo.training.options import TrainOptions
-    from tfyolo.training.train import plain
+    from tfyolo.training.classification.options import ClassifyHyps, ClassifyOptions
+    from tfyolo.training.detection.options import TrainOptions
 
     run, calls = tmp_path / "run", []
     if task == "detect":
         saved = TrainOptions((tmp_path / "d.yaml"), epochs=3, image_size=64)
-        values, words, begin = plain(saved), ["train", "--set", "lr0=0.5"], "tfyolo.cli.train._train"
+        values, words, begin = saved.to_plain(), ["train", "--set", "lr0=0.5"], "tfyolo.cli.train._train"
     else:
         saved = ClassifyOptions(tmp_path / "cells", epochs=3, image_size=64, hyps=ClassifyHyps(lr0=0.1))
-        values, words = plain_classifier(saved), ["classify", "train", "--lr0", "0.5"]
+        values, words = saved.to_plain(), ["classify", "train", "--lr0", "0.5"]
         begin = "tfyolo.cli.classify_train._train"
     (run / "weights").mkdir(parents=True)
     with zipfile.ZipFile(run / "weights/last.keras", "w") as archive:

@@ -18,8 +18,8 @@ from tfyolo.evaluation.plots import save_confusion, save_curves
 from tfyolo.models import load_spec
 from tfyolo.quantization.chart import save_noise_chart
 from tfyolo.quantization.debug import LayerNoise
-from tfyolo.training import plots
-from tfyolo.training.classify import plots as classifier_plots
+from tfyolo.training.classification import plots as classifier_plots
+from tfyolo.training.detection import plots
 
 LONG = ("traffic light for pedestrians and bicycles", "Platelets", "$x_1$ costs $")
 

@@ -18,11 +18,11 @@ from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassifierValOptions, validate_classifier
 from tfyolo.inference.load import load_predictor
 from tfyolo.models import Contract, load_spec
-from tfyolo.training.classify.model import ClassifierTraining, ClassifySchedule
-from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
-from tfyolo.training.classify.start import plan_classifier
-from tfyolo.training.classify.train import from_plain, plain, train_classifier
+from tfyolo.training.classification.initialization import plan_initial_weights
+from tfyolo.training.classification.model import ClassifierTraining, ClassifySchedule
+from tfyolo.training.classification.options import ClassifyHyps, ClassifyOptions
 from tfyolo.training.state import newest_run, read_state
+from tfyolo.training.train import train
 from tfyolo.weights import load_model
 
 TINY = str(Path(__file__).parents[1] / "tiny-cls.yaml")
@@ -38,16 +38,23 @@ def colors(tmp_path_factory):
 @pytest.fixture(scope="module")
 def options(colors):
     return ClassifyOptions(
-        colors, TINY, epochs=3, batch=8, image_size=32, augmentation=GENTLE, plots=False, tensorboard=False,
+        colors,
+        TINY,
+        epochs=3,
+        batch_size=8,
+        image_size=32,
+        augmentation=GENTLE,
+        plots=False,
+        tensorboard=False,
         hyps=ClassifyHyps(lr0=0.01),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
 def unbroken(options, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unbroken")
-    wanted = replace(options, epochs=15, batch=4, plots=True, tensorboard=True, save_period=6)
-    return train_classifier(wanted, folder)
+    wanted = replace(options, epochs=15, batch_size=4, plots=True, tensorboard=True, save_period=6)
+    return train(wanted, folder)
 
 
 def test_it_learns_and_says_how_well(unbroken):
@@ -83,26 +90,24 @@ def test_an_ended_run_has_no_state_left(unbroken):
 
 
 def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
-    whole = train_classifier(options, tmp_path / "whole")
+    whole = train(options, tmp_path / "whole")
     with pytest.raises(KilledError):
-        train_classifier(options, tmp_path / "killed", callbacks=[KillIn(2)])
+        train(options, tmp_path / "killed", callbacks=[KillIn(2)])
     last = newest_run(tmp_path, "classify")
     assert last == tmp_path / "killed/weights/last.keras"
     assert read_state(last, "classify").epoch == 2
     with pytest.raises(TfyoloError, match="a run of a classifier"):
         read_state(last)
-    wanted = from_plain(read_state(last, "classify").options, last)
+    wanted = ClassifyOptions.from_plain(read_state(last, "classify").options, last)
     assert wanted == options
     notes, said = (tmp_path / "killed/opt.yaml").read_text(), []
     for split in ("train", "val"):
         (options.data / split / "red").rename(options.data / split / "rot")
     with pytest.raises(TfyoloError, match="the classes of the dataset have changed"):
-        train_classifier(wanted, tmp_path / "killed", resume=last)
+        train(wanted, tmp_path / "killed", resume=last)
     for split in ("train", "val"):
         (options.data / split / "rot").rename(options.data / split / "red")
-    result = train_classifier(
-        replace(wanted, epochs=9, model=""), tmp_path / "killed", resume=last, log=said.append
-    )
+    result = train(replace(wanted, epochs=9, model=""), tmp_path / "killed", resume=last, log=said.append)
     assert any(line.startswith("`epochs` = 9 is ignored: ") for line in said)
     assert (tmp_path / "killed/opt.yaml").read_text() == notes
     mine, theirs = load_model(result.last)[0].get_weights(), load_model(whole.last)[0].get_weights()
@@ -124,7 +129,7 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
 def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
     said = []
-    result = train_classifier(replace(options, epochs=2, **flags), tmp_path / "run", log=said.append)
+    result = train(replace(options, epochs=2, **flags), tmp_path / "run", log=said.append)
     rows = list(csv.DictReader((tmp_path / "run/results.csv").open()))
     assert len(rows) == 2
     assert (rows[0]["val/loss"] == "") == (not flags.get("val", True))
@@ -135,10 +140,10 @@ def test_flags_work_together(options, flags, tmp_path, monkeypatch):
 
 def test_frozen_layers_stay_as_they_were(options, tmp_path):
     said = []
-    first = train_classifier(replace(options, epochs=1), tmp_path / "first")
+    first = train(replace(options, epochs=1), tmp_path / "first")
     wanted = replace(options, epochs=1, pretrained=str(first.last), model="", freeze=(3,))
-    second = train_classifier(wanted, tmp_path / "second", log=said.append)
-    assert "weights: 32 of 32 arrays taken over" in said
+    second = train(wanted, tmp_path / "second", log=said.append)
+    assert "weights: 32 of 32 arrays copied" in said
     before, after = (load_model(result.last)[0] for result in (first, second))
     for old, new in zip(before.layers, after.layers, strict=True):
         frozen = old.name.startswith(("model.0.", "model.1.", "model.2."))
@@ -148,14 +153,14 @@ def test_frozen_layers_stay_as_they_were(options, tmp_path):
 
 def test_patience_ends_a_run(options, tmp_path):
     hyps = ClassifyHyps(lr0=1e-9, warmup_epochs=0)
-    train_classifier(replace(options, epochs=9, patience=2, hyps=hyps), tmp_path)
+    train(replace(options, epochs=9, patience=2, hyps=hyps), tmp_path)
     assert len(list(csv.DictReader((tmp_path / "results.csv").open()))) == 3
 
 
 def test_a_detector_begins_a_classifier(tmp_path):
     detector = tfyolo.create("yolov5n", num_classes=2)
     path = detector.save(tmp_path / "detector.keras")
-    start = plan_classifier("", str(path), NAMES, 64)
+    start = plan_initial_weights("", str(path), NAMES, 64)
     assert start.contract.config["name"] == "yolov5n-cls"
     assert (start.contract.names, start.contract.image_size) == (NAMES, (64, 64))
     names = {layer.name for layer in detector.model.layers if layer.weights}
@@ -167,8 +172,8 @@ def test_a_detector_begins_a_classifier(tmp_path):
         for w in layer.weights
     ]
     assert names
-    assert start.taken == len(backbone)
-    assert start.total == start.taken + 5 + 2  # of the head: convolution, batch-norm, linear layer
+    assert start.num_copied == len(backbone)
+    assert start.num_arrays == start.num_copied + 5 + 2  # of the head: convolution, batch-norm, linear layer
 
 
 def test_a_classifier_gives_its_normalization_too(options, tmp_path):
@@ -178,13 +183,13 @@ def test_a_classifier_gives_its_normalization_too(options, tmp_path):
 
     path = save_keras(build_model(spec), Contract.of(spec), tmp_path / "imagenet.keras")
     for model in ("", TINY):
-        start = plan_classifier(model, str(path), NAMES, 32)
+        start = plan_initial_weights(model, str(path), NAMES, 32)
         assert start.contract.config["normalize"] == "imagenet"
-        assert start.total - start.taken == 2  # the last layer has other classes
+        assert start.num_arrays - start.num_copied == 2  # the last layer has other classes
 
 
 def test_fit_in_a_few_lines(colors, tmp_path):
-    data = tfyolo.ClassificationData(colors, image_size=32, batch=8, augmentation=GENTLE)
+    data = tfyolo.ClassificationData(colors, image_size=32, batch_size=8, augmentation=GENTLE)
     assert (data.names, data.steps) == (NAMES, 3)
     model = tfyolo.training_classifier(data, TINY)
     model.compile("Adam", epochs=2, steps_per_epoch=data.steps, batch_size=8)
@@ -222,9 +227,9 @@ def test_the_warm_up_is_a_tenth_of_the_run_at_most():
 
 
 def test_options_become_plain_values_and_back(options):
-    assert from_plain(plain(options), Path("x")) == options
+    assert ClassifyOptions.from_plain(options.to_plain(), Path("x")) == options
     with pytest.raises(TfyoloError, match="its `epochs` is 'many'"):
-        from_plain({**plain(options), "epochs": "many"}, Path("x"))
+        ClassifyOptions.from_plain({**options.to_plain(), "epochs": "many"}, Path("x"))
 
 
 @pytest.mark.parametrize(
@@ -241,7 +246,7 @@ def test_options_become_plain_values_and_back(options):
 )
 def test_mistakes_are_named(options, tmp_path, change, message):
     with pytest.raises(TfyoloError, match=message):
-        train_classifier(replace(options, **change), tmp_path)
+        train(replace(options, **change), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +255,7 @@ def test_mistakes_are_named(options, tmp_path, change, message):
 def test_data_without_a_split_is_refused(options, tmp_path, counts, message):
     root = class_folders(tmp_path / "data", **counts)
     with pytest.raises(TfyoloError, match=message):
-        train_classifier(replace(options, data=root), tmp_path / "run")
+        train(replace(options, data=root), tmp_path / "run")
 
 
 def test_one_class_is_refused(options, tmp_path):
@@ -258,5 +263,5 @@ def test_one_class_is_refused(options, tmp_path):
     for split in ("train", "val"):
         for name in ("red", "green"):
             (root / split / name).rename(tmp_path / f"{split}{name}")
-    with pytest.raises(TfyoloError, match="but one class, blue"):
-        train_classifier(replace(options, data=root), tmp_path / "run")
+    with pytest.raises(TfyoloError, match="only one class, blue"):
+        train(replace(options, data=root), tmp_path / "run")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.data.formats.readers.sets import data_yaml, image
 from tfyolo.errors import TfyoloError
-from tfyolo.training.data import TrainingData
+from tfyolo.training.detection.data import TrainingData
 
 
 @pytest.fixture

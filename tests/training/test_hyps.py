@@ -1,13 +1,13 @@
 import pytest
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.hyps import ELSEWHERE, Hyps, list_hyps, read_hyps
+from tfyolo.training.detection.hyps import ELSEWHERE, Hyps, list_hyps, read_hyps
 
 
 @pytest.mark.parametrize("name", list_hyps())
 def test_every_file_names_every_field(name):
     from tfyolo.configs.reader import read_yaml
-    from tfyolo.training.hyps import FOLDER
+    from tfyolo.training.detection.hyps import FOLDER
 
     read_hyps(name)
     assert set(read_yaml(FOLDER / f"{name}.yaml").value) == set(Hyps.model_fields) - {"anchors"}

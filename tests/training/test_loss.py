@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tests.shared import SHARED, needs_shared
 from tfyolo.models import load_spec
-from tfyolo.training.label_assignment import assign_labels
-from tfyolo.training.loss import DetectionLoss, LossOptions, ciou
+from tfyolo.training.detection.label_assignment import assign_labels
+from tfyolo.training.detection.loss import DetectionLoss, LossOptions, ciou
 
 REFERENCE = SHARED / "reference"
 CASES = ("default", "focal", "smoothing_posweight", "empty", "nc1")

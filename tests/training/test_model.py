@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from tests.training.conftest import MICRO
 from tfyolo.inference.load import load_predictor
-from tfyolo.training.data import TrainingData, training_model
+from tfyolo.training.detection.data import TrainingData, training_model
+from tfyolo.training.detection.hyps import Hyps
 from tfyolo.training.detection.validation import METRICS
-from tfyolo.training.ema import DECAY, RAMP, ExponentialMovingAverage
-from tfyolo.training.hyps import Hyps
 from tfyolo.training.loop import run_epochs
+from tfyolo.training.optimization.ema import DECAY, RAMP, ExponentialMovingAverage
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +85,10 @@ def test_frozen_layers_keep_their_weights_and_move_their_statistics(data):
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains(data, precision):
-    from tfyolo.training.initialization import make_model, plan_start
+    from tfyolo.training.detection.initialization import build_training_model, plan_initial_weights
 
     keras.utils.set_random_seed(1)
-    model = make_model(plan_start("", MICRO, data.names, 64), 64, precision)
+    model = build_training_model(plan_initial_weights("", MICRO, data.names, 64), 64, precision)
     model.compile(epochs=1, steps_per_epoch=3, batch_size=8, hyps=Hyps(warmup_epochs=0.0), nominal_batch=8)
     step = tf.function(model.step, autograph=False)
     before = model.averaged.get_weights()
@@ -100,9 +100,9 @@ def test_mixed_precision_trains(data, precision):
 
 
 def test_the_loss_scale_halves_after_an_overflow_and_doubles_after_sound_steps(data):
-    from tfyolo.training.initialization import make_model, plan_start
+    from tfyolo.training.detection.initialization import build_training_model, plan_initial_weights
 
-    model = make_model(plan_start("", MICRO, data.names, 64), 64, "mixed_float16")
+    model = build_training_model(plan_initial_weights("", MICRO, data.names, 64), 64, "mixed_float16")
     model.compile(epochs=1, steps_per_epoch=3, batch_size=8)
     model.counters["loss_scale"].assign(1024.0)
     assert float(model._next_scale(tf.constant(np.inf))["loss_scale"]) == 512

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.optimizers import MAX_GRADIENT_NORM, GroupedOptimizer
-from tfyolo.training.schedule import ScheduleValues
+from tfyolo.training.optimization.optimizers import MAX_GRADIENT_NORM, GroupedOptimizer
+from tfyolo.training.optimization.schedule import ScheduleValues
 
 
 def variables():

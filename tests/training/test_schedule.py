@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfyolo.training.schedule import Schedule, cosine
+from tfyolo.training.optimization.schedule import Schedule, cosine
 
 RUN = Schedule(epochs=30, steps_per_epoch=50, batch=16)
 

@@ -15,9 +15,9 @@ import yaml
 from tests.training.conftest import MICRO
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.load import load_predictor
-from tfyolo.training.evolve import evolve, train
-from tfyolo.training.hyps import read_hyps
-from tfyolo.training.options import TrainOptions
+from tfyolo.training.detection.evolve import evolve, train
+from tfyolo.training.detection.hyps import read_hyps
+from tfyolo.training.detection.options import TrainOptions
 from tfyolo.training.state import read_state
 from tfyolo.weights import load_model
 
@@ -41,7 +41,7 @@ class KillIn(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def options(shapes):
-    return TrainOptions(shapes, weights="", cfg=MICRO, epochs=3, batch=8, image_size=64, plots=False,
+    return TrainOptions(shapes, weights="", cfg=MICRO, epochs=3, batch_size=8, image_size=64, plots=False,
                         tensorboard=False, patience=0)  # fmt: skip
 
 

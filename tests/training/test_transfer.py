@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tfyolo.inference.load import create_predictor
-from tfyolo.training.classify.start import make_classifier, plan_classifier
-from tfyolo.training.initialization import make_model, plan_start
+from tfyolo.training.classification import initialization as classification
+from tfyolo.training.detection import initialization as detection
 
 TESTS = Path(__file__).parents[1]
 KINDS = {
@@ -35,11 +35,11 @@ def begun(request, tmp_path_factory):
 
     def begin(names):
         if request.param == "detect":
-            start = plan_start(path, "", names, 64)
-            model = make_model(start, 64)
+            start = detection.plan_initial_weights(path, "", names, 64)
+            model = detection.build_training_model(start, 64)
         else:
-            start = plan_classifier("", path, names, 32)
-            model = make_classifier(start, 32)
+            start = classification.plan_initial_weights("", path, names, 32)
+            model = classification.build_training_model(start, 32)
         np.testing.assert_array_equal(rows(model.network), rows(model.averaged))
         return start, rows(source.model), rows(model.network), before
 
@@ -68,10 +68,10 @@ def test_each_class_begins_with_the_one_of_its_name(begun, names, origins, said)
         else:
             np.testing.assert_array_equal(row, old[:, before + origin])
     np.testing.assert_array_equal(new[:, :before], old[:, :before])
-    assert (start.taken == start.total) == (None not in origins)
+    assert (start.num_copied == start.num_arrays) == (None not in origins)
 
 
 def test_a_head_that_shares_no_class_and_has_another_number_begins_anew(begun):
     start, old, new, before = begun(("x", "y"))
-    assert start.total - start.taken == (6 if before else 2)
+    assert start.num_arrays - start.num_copied == (6 if before else 2)
     assert not np.array_equal(new[:, : before + 1], old[:, : before + 1])

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
-from tfyolo.training.hyps import Hyps
-from tfyolo.training.initialization import make_model, plan_start
+from tfyolo.training.detection.hyps import Hyps
+from tfyolo.training.detection.initialization import build_training_model, plan_initial_weights
 from tfyolo.training.loop import run_epochs
 from tfyolo.training.strategies import open_strategy
 
@@ -34,8 +34,8 @@ def main(data, config, strategy_name):
     pipeline = Pipeline(samples, Hyps().augmentation(), PipelineOptions(image_size=64, batch=8))
     record = Record()
     with strategy.scope():
-        start = plan_start("", config, dataset.names, 64)
-        model = make_model(start, 64, sync_bn=True)
+        start = plan_initial_weights("", config, dataset.names, 64)
+        model = build_training_model(start, 64, synchronized_bn=True)
         hyps = Hyps(warmup_epochs=0.0)
         model.compile(
             epochs=1, steps_per_epoch=pipeline.steps_per_epoch, batch_size=8, hyps=hyps, nominal_batch=8

@@ -142,16 +142,14 @@ class Classifier(TaskModel, ClassificationPredictor):
 
         from tfyolo.data.classification.augment import ClassificationAugmentationOptions
         from tfyolo.data.classification.folders import read_folders
-        from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
-        from tfyolo.training.classify.train import TASK, from_plain, train_classifier
+        from tfyolo.training.classification.options import ClassifyHyps, ClassifyOptions
         from tfyolo.training.state import read_state
+        from tfyolo.training.train import train
 
         if resume:
-            last = find_run(resume, project, TASK)
-            run_options = from_plain(read_state(last, TASK).options, last)
-            return self._fit(
-                train_classifier, run_options, last.parent.parent, last, callbacks, progress, log
-            )
+            last = find_run(resume, project, "classify")
+            run_options = ClassifyOptions.from_plain(read_state(last, "classify").options, last)
+            return self._fit(train, run_options, last.parent.parent, last, callbacks, progress, log)
         if data is None:
             raise TfyoloError("`data` is missing", fix="pass the folder of a dataset, or resume=True")
         side = max(as_image_size(image_size) or self.image_size)
@@ -163,11 +161,11 @@ class Classifier(TaskModel, ClassificationPredictor):
             data=dataset.root,
             pretrained=str(self.save(folder / "weights/initial.keras")),
             epochs=epochs,
-            batch=batch_size,
+            batch_size=batch_size,
             image_size=side,
             optimizer=optimizer,
             hyps=hyps,
             augmentation=augmentation,
             **arguments.fields,
         )
-        return self._fit(train_classifier, run_options, folder, None, callbacks, progress, log)
+        return self._fit(train, run_options, folder, None, callbacks, progress, log)

@@ -188,14 +188,14 @@ class Detector(TaskModel, DetectionPredictor):
         require("tensorflow", "keras", "matplotlib", "sklearn")
 
         from tfyolo.data.detection.scan import read_dataset
-        from tfyolo.training.hyps import Hyps, read_hyps
-        from tfyolo.training.options import TrainOptions
+        from tfyolo.training.detection.hyps import Hyps, read_hyps
+        from tfyolo.training.detection.options import TrainOptions
         from tfyolo.training.state import read_state
-        from tfyolo.training.train import from_plain, train
+        from tfyolo.training.train import train
 
         if resume:
             last = find_run(resume, project)
-            run_options = from_plain(read_state(last).options, last)
+            run_options = TrainOptions.from_plain(read_state(last).options, last)
             return self._fit(train, run_options, last.parent.parent, last, callbacks, progress, log)
         if data is None:
             raise TfyoloError("`data` is missing", fix="pass a dataset's YAML, or resume=True")
@@ -211,7 +211,7 @@ class Detector(TaskModel, DetectionPredictor):
             hyp=str(hyp),
             hyp_overrides=overrides,
             epochs=epochs,
-            batch=batch_size,
+            batch_size=batch_size,
             image_size=side,
             optimizer=optimizer,
             **arguments.fields,

@@ -13,10 +13,17 @@ from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError, refuse_given
 
 if TYPE_CHECKING:
-    from tfyolo.training.classify.options import ClassifyOptions
+    from tfyolo.training.classification.options import ClassifyOptions
 
 PROJECT = Path("runs/train-cls")
-_FIELDS = {"img": "image_size", "nosave": "save", "noval": "val", "noplots": "plots", "decay": "weight_decay"}
+_FIELDS = {
+    "batch": "batch_size",
+    "img": "image_size",
+    "nosave": "save",
+    "noval": "val",
+    "noplots": "plots",
+    "decay": "weight_decay",
+}
 """Fields of the options objects by the command-line options that have other names."""
 
 
@@ -127,15 +134,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> ClassifyOptions:
     """Convert parsed arguments to `ClassifyOptions`."""
     from tfyolo.data.classification.augment import ClassificationAugmentationOptions
-    from tfyolo.training.classify.options import ClassifyHyps, ClassifyOptions
+    from tfyolo.training.classification.options import ClassifyHyps, ClassifyOptions
 
     if arguments.data is None:
         raise TfyoloError("--data is missing", fix="pass the folder of a dataset, or --resume")
     values = vars(arguments) | {"weight_decay": arguments.decay}
-    names = ("data", "model", "pretrained", "epochs", "batch", "optimizer", "cos_lr", "patience",
+    names = ("data", "model", "pretrained", "epochs", "optimizer", "cos_lr", "patience",
              "save_period", "cache", "seed", "amp")  # fmt: skip
     return ClassifyOptions(
         **{name: values[name] for name in names},
+        batch_size=arguments.batch,
         image_size=arguments.img or ClassifyOptions.image_size,
         hyps=_validated(ClassifyHyps, values),
         augmentation=_validated(ClassificationAugmentationOptions, values),
@@ -164,16 +172,16 @@ def _validated(model: Any, values: dict[str, Any]) -> Any:
 def _resume(arguments: argparse.Namespace) -> int:
     """Continue an unfinished run with its own options."""
     from tfyolo.api.resume import find_run
-    from tfyolo.training.classify.train import TASK, from_plain, plain
-    from tfyolo.training.resume import tell_ignored
+    from tfyolo.training.classification.options import ClassifyOptions
+    from tfyolo.training.resume import log_ignored_options
     from tfyolo.training.state import read_state
 
-    last = find_run(arguments.resume, arguments.project, TASK)
-    saved = from_plain(read_state(last, TASK).options, last)
+    last = find_run(arguments.resume, arguments.project, "classify")
+    saved = ClassifyOptions.from_plain(read_state(last, "classify").options, last)
     given = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
     names = options.given_options(arguments.parser, arguments.words)
     fields = {_FIELDS.get(name, name) for name in names}
-    tell_ignored(_flat(plain(given), fields), _flat(plain(saved), fields), print)
+    log_ignored_options(_flat(given.to_plain(), fields), _flat(saved.to_plain(), fields), print)
     options.print_ignored_folder(names, last.parent.parent)
     return _train(saved, last.parent.parent, last)
 
@@ -189,10 +197,10 @@ def _train(train_options: ClassifyOptions, folder: Path, resume: Path | None) ->
     from tfyolo.cli.classify_display import ClassifyDisplay
     from tfyolo.cli.metrics_tables import print_metrics
     from tfyolo.data.classification.folders import read_folders
-    from tfyolo.training.classify.train import train_classifier
+    from tfyolo.training.train import train
 
     with ClassifyDisplay(train_options.epochs) as display:
-        result = train_classifier(
+        result = train(
             train_options,
             folder,
             resume=resume,

@@ -13,7 +13,7 @@ from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError, refuse_given
 
 if TYPE_CHECKING:
-    from tfyolo.training.options import TrainOptions
+    from tfyolo.training.detection.options import TrainOptions
 
 NEEDS = ("tensorflow", "keras", "matplotlib", "sklearn")
 EXAMPLES = (
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     train_options = _options(arguments)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     if arguments.evolve:
-        from tfyolo.training.evolve import evolve
+        from tfyolo.training.detection.evolve import evolve
 
         best = evolve(train_options, folder, arguments.evolve, print)
         print(f"the best hyperparameters are in {best}")
@@ -102,15 +102,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _options(arguments: argparse.Namespace) -> TrainOptions:
     """Convert parsed arguments to `TrainOptions`."""
-    from tfyolo.training.options import TrainOptions
+    from tfyolo.training.detection.options import TrainOptions
 
     if arguments.data is None:
         raise TfyoloError("--data is missing", fix="pass a dataset's YAML, or --resume")
-    names = ("data", "weights", "cfg", "hyp", "epochs", "batch", "nominal_batch", "rect", "multi_scale",
+    names = ("data", "weights", "cfg", "hyp", "epochs", "nominal_batch", "rect", "multi_scale",
              "single_cls", "image_weights", "cos_lr", "autobalance", "patience", "save_period", "cache",
              "seed", "amp", "strategy", "sync_bn")  # fmt: skip
     return TrainOptions(
         **{name: getattr(arguments, name) for name in names},
+        batch_size=arguments.batch,
         hyp_overrides=_hyperparameters(arguments.set, arguments.label_smoothing),
         image_size=arguments.img or TrainOptions.image_size,
         optimizer="Adam" if arguments.adam else arguments.optimizer,
@@ -123,6 +124,7 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
 
 
 _FIELDS = {
+    "batch": "batch_size",
     "img": "image_size",
     "adam": "optimizer",
     "set": "hyp_overrides",
@@ -138,19 +140,19 @@ _FIELDS = {
 def _resume(arguments: argparse.Namespace) -> int:
     """Continue an unfinished run with its own options."""
     from tfyolo.api.resume import find_run
-    from tfyolo.training.resume import tell_ignored
+    from tfyolo.training.detection.options import TrainOptions
+    from tfyolo.training.resume import log_ignored_options
     from tfyolo.training.state import read_state
-    from tfyolo.training.train import from_plain, plain
 
     if arguments.evolve:
         raise TfyoloError("--resume continues one run, and --evolve starts many", fix="pass one of them")
     last = find_run(arguments.resume, arguments.project)
-    saved = from_plain(read_state(last).options, last)
+    saved = TrainOptions.from_plain(read_state(last).options, last)
     given = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
     names = options.given_options(arguments.parser, arguments.words)
     fields = {_FIELDS.get(name, name) for name in names}
-    given_values = {name: value for name, value in plain(given).items() if name in fields}
-    tell_ignored(given_values, plain(saved), print)
+    given_values = {name: value for name, value in given.to_plain().items() if name in fields}
+    log_ignored_options(given_values, saved.to_plain(), print)
     options.print_ignored_folder(names, last.parent.parent)
     return _train(saved, last.parent.parent, last)
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfyolo.models.contract import Contract
 from tfyolo.quantization.distillation import distillation_loss
-from tfyolo.training.loss import DetectionLoss, LossOptions
+from tfyolo.training.detection.loss import DetectionLoss, LossOptions
 
 Heads = Sequence[Sequence[Any]]
 """Of a batch, as `run_network` gives them: per scale the logits, in parts."""

@@ -23,7 +23,7 @@ from tfyolo.quantization.model import calibrate_on_dataset, quantized_model
 from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.tasks import BatchOptions, QuantizationTask, find_task
 from tfyolo.quiet import hidden_stderr
-from tfyolo.training.hyps import read_hyps
+from tfyolo.training.detection.hyps import read_hyps
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import fetch_weights
 from tfyolo.weights.keras_file import check_target, save_keras

@@ -30,8 +30,8 @@ from tfyolo.models.contract import Contract
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.calibration_images import calibration_images
 from tfyolo.quantization.objectives import ClassificationObjective, DetectionObjective, Objective
-from tfyolo.training.hyps import read_hyps
-from tfyolo.training.loss import LossOptions
+from tfyolo.training.detection.hyps import read_hyps
+from tfyolo.training.detection.loss import LossOptions
 
 CROP = 0.7
 """Share of the image's side that a step of a detector's distillation sees: half of the pixels."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +13,24 @@ import tensorflow as tf
 
 from tfyolo.disk import writing
 from tfyolo.files import atomic
-from tfyolo.training.detection.validation import METRICS
-from tfyolo.training.loss import LOSSES
 from tfyolo.training.model import TrainingModel
-from tfyolo.training.optimizers import GroupedOptimizer
+from tfyolo.training.optimization.optimizers import GroupedOptimizer
 from tfyolo.training.state import RunState, save_state
 
 RATES = ("x/lr0", "x/lr1", "x/lr2")
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Writes `last.keras` (with the state that a resume needs), `best.keras` and every N-th epoch; stops.
+    """Writes `best.keras`, `last.keras` (with the training state) and `epochN.keras`, and stops early.
 
     Args:
         folder: `weights/` of the run.
-        state: of the run; kept up to date.
-        save_period: epochs between `epochN.keras`; none if less than 1.
-        patience: epochs without a better fitness after which training stops; never if less than 1. A fitness
-            of 0, as of first epochs, does not count towards it.
-        every_epoch: otherwise both files are written once, at the end, from the last epoch's weights, and
-            there is nothing to resume.
+        state: of the run; updated after each epoch.
+        save_period: epochs between `epochN.keras` files; 0 disables them.
+        patience: epochs without a better fitness after which training stops; 0 disables early stopping.
+            Epochs with a fitness of 0, as at the beginning of a training from random weights, do not count.
+        every_epoch: otherwise `best.keras` and `last.keras` are written once, at the end, from the weights
+            of the last epoch, and an interrupted run cannot be resumed.
     """
 
     def __init__(
@@ -48,16 +47,16 @@ class Checkpoints(keras.callbacks.Callback):
 
     @property
     def best(self) -> Path:
-        """The file of the best epoch."""
+        """Model file of the best epoch."""
         return self.folder / "best.keras"
 
     @property
     def last(self) -> Path:
-        """The file of the last epoch."""
+        """Model file of the last epoch."""
         return self.folder / "last.keras"
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Save; a kill in between leaves the files of the epoch before."""
+        """Write the files, each atomically: a killed run leaves those of the epoch before."""
         self.state.epoch = epoch + 1
         is_best = self._is_best(epoch, (logs or {}).get("fitness"))
         if self.every_epoch:
@@ -70,9 +69,9 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _is_best(self, epoch: int, fitness: float | None) -> bool:
-        """Whether no epoch before was better; of equal ones the later is taken, as in YOLOv5."""
+        """Return whether no earlier epoch was better; of equal epochs the later one is kept, as in YOLOv5."""
         state = self.state
-        if fitness is None:  # not validated: the last epoch is the best guess
+        if fitness is None:  # without validation the last epoch is taken for the best
             return True
         if math.isnan(fitness) or fitness < state.best_fitness:
             return False
@@ -82,43 +81,38 @@ class Checkpoints(keras.callbacks.Callback):
         return True
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """The run is over: its last model needs no state any more."""
+        """Write the last model without the training state: a finished run is not resumed."""
         self.model.save_averaged(self.last)
         if not self.every_epoch:
             self.model.save_averaged(self.best)
 
 
 class ResultsCsv(keras.callbacks.Callback):
-    """Adds a row for each epoch to `results.csv`, with YOLOv5's columns.
+    """Adds a row to `results.csv` after each epoch, with YOLOv5's columns.
 
     Epochs count from 1, as in the log; in YOLOv5 from 0.
 
     Args:
-        path: the file; an unfinished run's is continued.
-        epochs_done: rows of later epochs are dropped.
+        path: of the file; the rows of a resumed run are kept.
+        columns: between `epoch` and the learning rates; `train/NAME` is the value NAME of the logs.
+        epochs_done: epochs of a resumed run; rows of later epochs are dropped.
     """
 
-    COLUMNS = ("epoch", *(f"train/{name}" for name in LOSSES), *METRICS,
-               *(f"val/{name}" for name in LOSSES), *RATES)  # fmt: skip
-
-    def __init__(self, path: Path, epochs_done: int = 0) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], epochs_done: int = 0) -> None:
         super().__init__()
-        self.path = path
+        self.path, self.columns = path, ("epoch", *columns, *RATES)
         self.rows: list[dict[str, Any]] = []
         if epochs_done and path.exists():
             with path.open(newline="") as stream:
                 self.rows = [row for row in csv.DictReader(stream) if int(row["epoch"]) <= epochs_done]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write the file anew."""
-        values: dict[str, Any] = {"epoch": epoch + 1}
-        values |= {f"train/{name}": (logs or {}).get(name, "") for name in LOSSES}
-        values |= {name: (logs or {}).get(name, "") for name in self.COLUMNS if name in (logs or {})}
-        values |= dict(zip(RATES, learning_rates(self.model), strict=True))
-        plain = {name: values.get(name, "") for name in self.COLUMNS}
-        self.rows.append({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in plain.items()})
+        """Write the file with the new row."""
+        values = {name: (logs or {}).get(name.removeprefix("train/"), "") for name in self.columns}
+        values |= {"epoch": epoch + 1, **dict(zip(RATES, learning_rates(self.model), strict=True))}
+        self.rows.append({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in values.items()})
         with atomic(self.path) as temporary, temporary.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, self.COLUMNS)
+            writer = csv.DictWriter(stream, self.columns)
             writer.writeheader()
             writer.writerows(self.rows)
 
@@ -141,28 +135,31 @@ def learning_rates(model: TrainingModel) -> tuple[float, float, float]:
 
 
 class TensorBoard(keras.callbacks.Callback):
-    """Writes every figure of the logs as a TensorBoard scalar; the step is the epoch, from 1.
+    """Writes the losses, metrics and learning rates of each epoch as TensorBoard scalars.
+
+    The step of a scalar is the epoch, counted from 1.
 
     Args:
         folder: of the event files.
+        losses: names in the logs that are shown with the prefix `train/`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, losses: Sequence[str] = ()) -> None:
         super().__init__()
-        self.folder = folder
+        self.folder, self.losses = folder, losses
         with writing(folder):
             self.writer = tf.summary.create_file_writer(str(folder))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Write."""
-        figures = {
-            f"train/{name}" if name in LOSSES else name: value
+        """Write the scalars of an epoch."""
+        scalars = {
+            f"train/{name}" if name in self.losses else name: value
             for name, value in (logs or {}).items()
             if not name.startswith("val_")  # `val/...` and `metrics/...` have them already
         }
-        figures |= dict(zip(RATES, learning_rates(self.model), strict=True))
+        scalars |= dict(zip(RATES, learning_rates(self.model), strict=True))
         with writing(self.folder):
             with self.writer.as_default():
-                for name, value in figures.items():
+                for name, value in scalars.items():
                     tf.summary.scalar(name, value, step=epoch + 1)
             self.writer.flush()

@@ -9,7 +9,7 @@ import keras
 
 from tfyolo.errors import TfyoloError
 from tfyolo.training.fit_source import FitSource
-from tfyolo.training.schedule import Schedule
+from tfyolo.training.optimization.schedule import Schedule
 
 _NO_WEIGHTS = "leave it out: the loss has no such weights"
 _WHOLE_SPLIT = "leave it out: the whole split is used"

@@ -1,36 +1,48 @@
-"""The custom training loop: epochs over a stream of batches, on one device or several."""
+"""The training loop: epochs over a stream of batches, on one device or several."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, cast
 
 import keras
 import tensorflow as tf
 
+from tfyolo.data.caches.image_table import ImageTable
 from tfyolo.data.detection.pipeline import Pipeline
 from tfyolo.training.fit_checks import check_callbacks, sets_learning_rate
-from tfyolo.training.loss import LOSSES
 from tfyolo.training.model import TrainingModel
+
+
+class BatchSource(Protocol):
+    """Batches of a training split: `Pipeline` or `ClassificationPipeline`."""
+
+    steps_per_epoch: int
+    table: ImageTable
+
+    def stream(self, first_epoch: int = 0, epochs: int | None = None) -> tf.data.Dataset:
+        """Return batches from the beginning of an epoch on."""
 
 
 def run_epochs(
     model: TrainingModel,
-    pipeline: Pipeline,
+    pipeline: BatchSource,
     epochs: int,
     first_epoch: int = 0,
     callbacks: Sequence[Any] = (),
     image_weights: Any = None,
 ) -> None:
-    """Train.
+    """Train a model for several epochs, under the current `tf.distribute` strategy.
 
     Args:
         model: compiled.
-        pipeline: of the training split.
-        epochs: of the whole run.
-        first_epoch: where to go on, counted from 0.
-        callbacks: Keras callbacks; `model.stop_training` ends the run after an epoch.
-        image_weights: a function without arguments that gives the images' weights for the next epoch.
+        pipeline: batches of the training split; several devices and `image_weights` need a `Pipeline`.
+        epochs: number of the last epoch.
+        first_epoch: epoch to continue from, counted from 0.
+        callbacks: Keras callbacks; training ends after an epoch in which one sets `model.stop_training`.
+        image_weights: function without arguments that returns the sampling weights of the images for the
+            next epoch; None samples each image once per epoch.
     """
     strategy = tf.distribute.get_strategy()
     schedule = model.schedule
@@ -54,7 +66,7 @@ def run_epochs(
         hooks.on_epoch_begin(epoch)
         if model.follow_trainable():
             step = _compiled(model, strategy)
-        sums = dict.fromkeys(("loss", *LOSSES), 0.0)
+        sums = dict.fromkeys(model.mean_names, 0.0)
         logs: dict[str, float] = {}
         for index in range(pipeline.steps_per_epoch):
             hooks.on_train_batch_begin(index)
@@ -71,46 +83,59 @@ def run_epochs(
 
 
 def _compiled(model: TrainingModel, strategy: Any) -> Any:
-    """The step as one graph for all shapes of batches; it gives the same losses on every device."""
+    """Return the training step as one graph for batches of all shapes; all devices return the same losses."""
 
-    def on_all(images: Any, labels: Any) -> Any:
+    def on_all_devices(images: Any, labels: Any) -> Any:
         losses = strategy.run(model.step, args=(images, labels))
         return {name: strategy.experimental_local_results(value)[0] for name, value in losses.items()}
 
     if model.run_eagerly:
-        return on_all
-    # Without AutoGraph, which finds no loops here to convert and takes a quarter of the time of tracing.
-    return tf.function(on_all, reduce_retracing=True, autograph=False, jit_compile=model.jit_compile or None)
+        return on_all_devices
+    # Without AutoGraph: there are no Python loops to convert, and it takes a quarter of the tracing time.
+    return tf.function(
+        on_all_devices, reduce_retracing=True, autograph=False, jit_compile=model.jit_compile or None
+    )
 
 
-def _batches(pipeline: Pipeline, strategy: Any, first: int, epochs: int, weights: Any) -> Iterator[Any]:
-    """Each device's part of each batch."""
-    parts = strategy.num_replicas_in_sync
+def _batches(pipeline: BatchSource, strategy: Any, first: int, epochs: int, weights: Any) -> Iterator[Any]:
+    """Return the batches of the epochs from `first` on; on several devices, one component per device."""
+    num_devices = strategy.num_replicas_in_sync
+    count = 1 if weights is not None else epochs - first
+    if num_devices == 1 and weights is None:
+        return iter(pipeline.stream(first, count))
     resolver = strategy.cluster_resolver
     spec = resolver.cluster_spec() if resolver else None
     workers = len(spec.job_tasks("worker")) if spec and "worker" in spec.jobs else 1
-    local = parts // workers
-    begin = local * int(resolver.task_id or 0) if workers > 1 else 0
-    count = 1 if weights is not None else epochs - first
+    num_local = num_devices // workers
+    first_local = num_local * int(resolver.task_id or 0) if workers > 1 else 0
+    pipeline = cast(Pipeline, pipeline)
     streams = [
-        iter(pipeline.stream(first, count, image_weights=weights, shard=(begin + i, parts)))
-        for i in range(local)
+        iter(pipeline.stream(first, count, image_weights=weights, shard=(first_local + i, num_devices)))
+        for i in range(num_local)
     ]
-    if local == 1:
+    if num_local == 1:
         return streams[0]
-    return _distributed(strategy, streams, begin)
+    return _distributed(strategy, streams, first_local)
 
 
-def _distributed(strategy: Any, streams: list[Iterator[Any]], begin: int) -> Iterator[Any]:
-    """Batches as values with one component a device."""
+def _distributed(strategy: Any, streams: list[Iterator[Any]], first_local: int) -> Iterator[Any]:
+    """Yield batches as distributed values with one component per local device.
+
+    Args:
+        strategy: of `tf.distribute`.
+        streams: batches of each local device.
+        first_local: number of the first local device among all devices.
+    """
     while True:
         try:
             parts = [next(stream) for stream in streams]
         except StopIteration:
             return
+
+        def component(context: Any, kind: int, parts: list[Any] = parts) -> Any:
+            return parts[context.replica_id_in_sync_group - first_local][kind]
+
         yield tuple(
-            strategy.experimental_distribute_values_from_function(
-                lambda context, parts=parts, kind=kind: parts[context.replica_id_in_sync_group - begin][kind]
-            )
-            for kind in range(2)
+            strategy.experimental_distribute_values_from_function(partial(component, kind=kind))
+            for kind in range(2)  # images, labels
         )

@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.ema import ExponentialMovingAverage
 from tfyolo.training.fit_checks import (
     FollowTrainable,
     check_arguments,
@@ -19,8 +18,9 @@ from tfyolo.training.fit_checks import (
     sets_learning_rate,
 )
 from tfyolo.training.fit_source import FitSource, find_source
-from tfyolo.training.optimizers import RULES, GroupedOptimizer
-from tfyolo.training.schedule import Schedule
+from tfyolo.training.optimization.ema import ExponentialMovingAverage
+from tfyolo.training.optimization.optimizers import RULES, GroupedOptimizer
+from tfyolo.training.optimization.schedule import Schedule
 from tfyolo.training.step import TrainingStep
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from tfyolo.errors import TfyoloError
 from tfyolo.inputs import MODEL, open_input
 from tfyolo.training.model import TrainingModel
-from tfyolo.training.resume import check_kinds
+from tfyolo.training.resume import read_fields
 from tfyolo.weights.keras_file import save_keras
 
 _ARRAYS, _NOTES = "training.npz", "training.json"
@@ -64,12 +64,12 @@ def read_state(path: Path, task: str = "detect") -> RunState:
     try:
         with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
             notes = json.loads(archive.read(_NOTES))
-        state = RunState(**check_kinds(RunState, notes, path))
+        state = RunState(**read_fields(RunState, notes, path))
     except KeyError as error:
         raise TfyoloError(
             "holds no unfinished run: it ended, or the file was not written by `tfyolo train`",
             path=path,
-            fix="begin a new run with --weights",
+            fix="start a new run with --weights",
         ) from error
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise TfyoloError("is damaged or no tfyolo model", path=path) from error

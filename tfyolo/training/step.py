@@ -14,7 +14,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
 from tfyolo.models.build import call_heads
 from tfyolo.training.fit_source import FitData
-from tfyolo.training.optimizers import GroupedOptimizer, on_devices, tensor_of
+from tfyolo.training.optimization.optimizers import GroupedOptimizer, on_devices, tensor_of
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _FIRST_LOSS_SCALE = 65536.0

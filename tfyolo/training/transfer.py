@@ -1,141 +1,195 @@
-"""Weights to begin with: layers by name and shape, classes of the head by their names."""
+"""Initial weights: copied by the names and shapes of layers, and in the head by class names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tfyolo.data.detection.class_map import common_classes, is_unnamed, listed
-from tfyolo.models import Contract
+from tfyolo.errors import TfyoloError
+from tfyolo.models import Contract, build_model
 
-_BOX_VALUES = 5
-"""Channels of an anchor before its classes: x, y, width, height, objectness."""
+_BOX_CHANNELS = 5
+"""Channels of an anchor before its class scores: x, y, width, height, objectness."""
 
 
 @dataclass(frozen=True)
-class Array:
-    """What one array of a network begins with.
+class InitialArray:
+    """Initial value of one array of a network.
 
-    Args:
+    Attributes:
         value: the array.
-        share: how much of it is the source's: 0 for none, 1 for all.
+        copied: share of its channels that was copied from the source, 0 to 1.
     """
 
     value: np.ndarray
-    share: float
+    copied: float
 
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """Where training begins.
+    """Configuration of the model to train, and the network that its initial weights are copied from.
 
-    Args:
-        contract: of the model to be trained.
-        source: the network that weights are taken from, or None.
-        origin: its contract.
-        taken: how many of its arrays fit as a whole.
-        total: how many arrays the model has.
+    Attributes:
+        contract: of the model to train.
+        source: network that weights are copied from; None for random weights.
+        source_contract: contract of `source`.
+        num_copied: number of arrays that are copied as a whole.
+        num_arrays: number of arrays of the model.
     """
 
     contract: Contract
     source: Any = None
-    origin: Contract | None = None
-    taken: int = 0
-    total: int = 0
+    source_contract: Contract | None = None
+    num_copied: int = 0
+    num_arrays: int = 0
 
-    def arrays(self, target: Any) -> list[Array]:
-        """For each array of `target`, built for `contract`, in order, what it begins with."""
-        assert self.origin is not None  # noqa: S101 - there is a source
-        return transferred(target, self.source, self.contract, self.origin)
+    def arrays(self, target: Any) -> list[InitialArray]:
+        """Return the initial values of a network.
+
+        Args:
+            target: built for `contract`.
+
+        Returns:
+            One `InitialArray` per array of `target.get_weights()`.
+
+        Raises:
+            TfyoloError: there is no source.
+        """
+        if self.source_contract is None:
+            raise TfyoloError("there are no weights to copy", fix="pass weights")
+        return transfer_weights(target, self.source, self.contract, self.source_contract)
+
+    def count_copied(self, weights: str, flag: str) -> InitialWeights:
+        """Return this object with the number of copied arrays.
+
+        Args:
+            weights: file of the source, for error messages.
+            flag: option that selects another model, for error messages.
+
+        Raises:
+            TfyoloError: no array can be copied.
+        """
+        if self.source_contract is None:
+            return self
+        arrays = self.arrays(build_model(self.contract.spec))
+        if not any(array.copied for array in arrays):
+            raise TfyoloError("no weight fits the configuration", path=weights, fix=f"pass another {flag}")
+        return replace(self, num_copied=sum(array.copied == 1 for array in arrays), num_arrays=len(arrays))
 
     def describe(self) -> str:
-        """A sentence for the log."""
-        if self.origin is None:
+        """Return a sentence for the log."""
+        if self.source_contract is None:
             return "weights: random"
-        text = f"weights: {self.taken} of {self.total} arrays taken over"
-        if self.contract.task != self.origin.task or self.contract.names == self.origin.names:
+        text = f"weights: {self.num_copied} of {self.num_arrays} arrays copied"
+        same_task = self.contract.task == self.source_contract.task
+        if not same_task or self.contract.names == self.source_contract.names:
             return text
-        return f"{text}; {_describe_classes(self.contract.names, self.origin.names)}"
+        return f"{text}; {_describe_classes(self.contract.names, self.source_contract.names)}"
 
 
-def transferred(target: Any, source: Any, ours: Contract, theirs: Contract) -> list[Array]:
-    """For each array of a network, in order, what it begins with.
+def transfer_weights(
+    target: Any, source: Any, target_contract: Contract, source_contract: Contract
+) -> list[InitialArray]:
+    """Return initial values for a network, copied from another one where they fit.
 
-    Layers are found by name, and their arrays taken where shapes agree. The head's channels are those of
-    classes: each takes the channels of the class of the same name, wherever that stands in the source. Where
-    one side has no names of its own, equally many classes are taken in order. Classes that the source does
-    not have stay as they are, and so does all of a head that shares no class and has another number of them.
+    Arrays are copied between layers of the same name if their shapes are equal. The head has channels per
+    class: each class takes the channels of the class of the same name, whatever its index in the source. If
+    one side has no real names, classes are copied in order, provided that their numbers are equal. Classes
+    that the source does not have keep their random values, and so does a head that shares no class with the
+    source and has another number of classes.
 
     Args:
-        target: the network to be trained.
-        source: the network that weights are taken from.
-        ours: contract of `target`.
-        theirs: contract of `source`.
+        target: network to train.
+        source: network that weights are copied from.
+        target_contract: contract of `target`.
+        source_contract: contract of `source`.
+
+    Returns:
+        One `InitialArray` per array of `target.get_weights()`.
     """
     known = {(layer.name, weight.name): weight for layer in source.layers for weight in layer.weights}
-    heads = _heads(target) & _heads(source) if ours.task == theirs.task else set()
-    classes = matched_classes(ours.names, theirs.names)
+    heads = set()
+    if target_contract.task == source_contract.task:
+        heads = _head_names(target) & _head_names(source)
+    classes = match_class_ids(target_contract.names, source_contract.names)
     arrays = []
     for layer in target.layers:
         for weight in layer.weights:
             own, other = weight.numpy(), known.get((layer.name, weight.name))
             if other is None:
-                arrays.append(Array(own, 0.0))
+                arrays.append(InitialArray(own, 0.0))
             elif layer.name in heads and classes is not None:
-                arrays.append(_by_class(own, other.numpy(), ours, theirs, classes))
+                arrays.append(_copy_by_class(own, other.numpy(), target_contract, source_contract, classes))
             elif tuple(other.shape) == own.shape:
-                arrays.append(Array(other.numpy(), 1.0))
+                arrays.append(InitialArray(other.numpy(), 1.0))
             else:
-                arrays.append(Array(own, 0.0))
+                arrays.append(InitialArray(own, 0.0))
     return arrays
 
 
-def matched_classes(ours: tuple[str, ...], theirs: tuple[str, ...]) -> dict[int, int] | None:
-    """Indices of the classes that both sides have, ours to theirs; None where arrays are taken as they are.
+def match_class_ids(target: tuple[str, ...], source: tuple[str, ...]) -> dict[int, int] | None:
+    """Return the class ids in the source of the classes that both sides have.
+
+    Args:
+        target: class names of the network to train.
+        source: class names of the network that weights are copied from.
+
+    Returns:
+        Class ids of the source by class id of the target; None if arrays are copied as they are, because the
+        names are equal, or one side has no real names and equally many classes.
 
     Example:
-        >>> matched_classes(("WBC", "RBC"), ("Platelets", "RBC", "WBC"))
+        >>> match_class_ids(("WBC", "RBC"), ("Platelets", "RBC", "WBC"))
         {0: 2, 1: 1}
     """
-    if ours == theirs or (len(ours) == len(theirs) and (is_unnamed(ours) or is_unnamed(theirs))):
+    if target == source or (len(target) == len(source) and (is_unnamed(target) or is_unnamed(source))):
         return None
-    return common_classes(ours, theirs)
+    return common_classes(target, source)
 
 
-def _by_class(
-    own: np.ndarray, other: np.ndarray, ours: Contract, theirs: Contract, classes: Mapping[int, int]
-) -> Array:
-    """One array of the head, whose last dimension is, anchor by anchor, box, objectness and classes."""
-    before = _BOX_VALUES if ours.task == "detect" else 0
-    count, other_count = before + len(ours.names), before + len(theirs.names)
-    anchors = own.shape[-1] // count
-    fits = own.shape[:-1] == other.shape[:-1] and other.shape[-1] == anchors * other_count
-    if not fits or (not classes and (count != other_count or not before)):
-        return Array(own, 0.0)
-    value = own.reshape(*own.shape[:-1], anchors, count).copy()
-    taken = other.reshape(*own.shape[:-1], anchors, other_count)
-    value[..., :before] = taken[..., :before]
-    for index, origin in classes.items():
-        value[..., before + index] = taken[..., before + origin]
-    return Array(value.reshape(own.shape), (before + len(classes)) / count)
+def _copy_by_class(
+    own: np.ndarray, other: np.ndarray, target: Contract, source: Contract, classes: Mapping[int, int]
+) -> InitialArray:
+    """Return the initial value of one array of the head, whose last dimension has channels per class.
+
+    Args:
+        own: array of the target; per anchor the channels of box, objectness and classes.
+        other: array of the source.
+        target: contract of the target.
+        source: contract of the source.
+        classes: result of `match_class_ids`.
+    """
+    first_class = _BOX_CHANNELS if target.task == "detect" else 0
+    channels, source_channels = first_class + len(target.names), first_class + len(source.names)
+    anchors = own.shape[-1] // channels
+    fits = own.shape[:-1] == other.shape[:-1] and other.shape[-1] == anchors * source_channels
+    if not fits or (not classes and (channels != source_channels or not first_class)):
+        return InitialArray(own, 0.0)
+    value = own.reshape(*own.shape[:-1], anchors, channels).copy()
+    copied = other.reshape(*own.shape[:-1], anchors, source_channels)
+    value[..., :first_class] = copied[..., :first_class]
+    for class_id, source_id in classes.items():
+        value[..., first_class + class_id] = copied[..., first_class + source_id]
+    return InitialArray(value.reshape(own.shape), (first_class + len(classes)) / channels)
 
 
-def _heads(model: Any) -> set[str]:
-    """Names of the layers that give the network's outputs."""
+def _head_names(model: Any) -> set[str]:
+    """Return the names of the layers that compute the outputs of a network."""
     return {output._keras_history.operation.name for output in model.outputs}
 
 
-def _describe_classes(ours: tuple[str, ...], theirs: tuple[str, ...]) -> str:
-    """How the head's classes are taken over."""
-    classes = matched_classes(ours, theirs)
+def _describe_classes(target: tuple[str, ...], source: tuple[str, ...]) -> str:
+    """Return words for the log on how the classes of the head are copied."""
+    classes = match_class_ids(target, source)
     if classes is None:
         return "classes in order, since one side has no names"
     if not classes:
-        return f"the weights know none of the classes ({listed(theirs)})"
-    if len(classes) == len(ours):
+        return f"the weights know none of the classes ({listed(source)})"
+    if len(classes) == len(target):
         return "classes by their names, in the dataset's order"
-    new = listed([name for index, name in enumerate(ours) if index not in classes])
-    return f"{len(classes)} of {len(ours)} classes by their names; new: {new}"
+    new = listed([name for index, name in enumerate(target) if index not in classes])
+    return f"{len(classes)} of {len(target)} classes by their names; new: {new}"

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.models.build import call_heads
-from tfyolo.training.hyps import Hyps
-from tfyolo.training.loss import LOSSES, DetectionLoss, LossOptions
+from tfyolo.training.detection.hyps import Hyps
+from tfyolo.training.detection.loss import LOSSES, DetectionLoss, LossOptions
 from tfyolo.training.model import TrainingModel
-from tfyolo.training.schedule import NOMINAL_BATCH, Schedule, cosine, linear
+from tfyolo.training.optimization.schedule import NOMINAL_BATCH, Schedule, cosine, linear
 from tfyolo.training.step import StepLosses
 
 _AUTOBALANCE = 0.0001

@@ -21,7 +21,7 @@ from tfyolo.inference.boxes import xywh_to_xyxy
 from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.progress import Progress
-from tfyolo.training.loss import LOSSES
+from tfyolo.training.detection.loss import LOSSES
 from tfyolo.training.validation import ValidationCallback, choose_validation
 
 if TYPE_CHECKING:

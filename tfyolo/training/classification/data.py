@@ -9,9 +9,9 @@ from tfyolo.data.classification.augment import ClassificationAugmentationOptions
 from tfyolo.data.classification.folders import read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.deprecation import renamed_arguments
-from tfyolo.training.classify.callbacks import ClassifierValidation
-from tfyolo.training.classify.model import ClassifierTraining
-from tfyolo.training.classify.start import make_classifier, plan_classifier
+from tfyolo.training.classification.initialization import build_training_model, plan_initial_weights
+from tfyolo.training.classification.model import ClassifierTraining
+from tfyolo.training.classification.validation import ClassifierValidation
 
 
 @renamed_arguments(batch="batch_size")
@@ -89,7 +89,7 @@ def training_classifier(
     Raises:
         TfyoloError: weights or configuration cannot be read.
     """
-    start = plan_classifier(model, str(pretrained), data.names, data.image_size, dropout)
-    training = make_classifier(start, data.image_size)
+    start = plan_initial_weights(model, str(pretrained), data.names, data.image_size, dropout)
+    training = build_training_model(start, data.image_size)
     training.data = data
     return training

@@ -12,9 +12,9 @@ from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.libraries import require
 from tfyolo.progress import Log
+from tfyolo.training.detection.hyps import Hyps, read_hyps
+from tfyolo.training.detection.options import TrainOptions
 from tfyolo.training.detection.validation import fitness
-from tfyolo.training.hyps import Hyps, read_hyps
-from tfyolo.training.options import TrainOptions
 from tfyolo.training.train import train
 
 SEARCHED = {

@@ -1,4 +1,4 @@
-"""Keras callbacks of a classifier's training: validation, and its columns of results.csv."""
+"""Validation of a classifier in training: top-1 and top-5 of the EMA weights, as a Keras callback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierVa
 from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.progress import Progress
-from tfyolo.training.callbacks import ResultsCsv
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.validation import ValidationCallback, choose_validation
 
@@ -117,16 +116,3 @@ def validation_of(data: Any, frequency: int = 1) -> ValidationCallback:
     return choose_validation(
         data, lambda path: ClassifierValidation(read_folders(path)), ClassifierBatchValidation, frequency
     )
-
-
-class ClassifierResultsCsv(ResultsCsv):
-    """Adds a row for each epoch to `results.csv`, with the columns of YOLOv5's classify/train.py."""
-
-    COLUMNS = ("epoch", "train/loss", "train/accuracy", "val/loss", TOP1, TOP5, "x/lr0", "x/lr1", "x/lr2")
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the file anew."""
-        trained = {
-            f"train/{name}": (logs or {})[name] for name in ("loss", "accuracy") if name in (logs or {})
-        }
-        super().on_epoch_end(epoch, {**(logs or {}), **trained})

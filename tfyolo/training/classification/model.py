@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 
 from tfyolo.deprecation import renamed_arguments
-from tfyolo.training.classify.options import ClassifyHyps
+from tfyolo.training.classification.options import ClassifyHyps
 from tfyolo.training.model import TrainingModel
-from tfyolo.training.schedule import Schedule, cosine, linear
+from tfyolo.training.optimization.schedule import Schedule, cosine, linear
 from tfyolo.training.step import StepLosses
 
 _LONGEST_WARMUP = 0.1
@@ -135,6 +135,6 @@ class ClassifierTraining(TrainingModel):
                 labels.
             frequency: epochs between validations.
         """
-        from tfyolo.training.classify.callbacks import validation_of
+        from tfyolo.training.classification.validation import validation_of
 
         return validation_of(data, frequency)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.label_assignment import Assignment, assign_labels
+from tfyolo.training.detection.label_assignment import Assignment, assign_labels
 
 LOSSES = ("box_loss", "obj_loss", "cls_loss")
 """Names in logs and in results.csv."""

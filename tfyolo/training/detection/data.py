@@ -11,10 +11,10 @@ from tfyolo.data.detection.scan import Scan, check_usable, read_dataset, scan_sp
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.progress import Log, no_log
+from tfyolo.training.detection.hyps import DEFAULT, read_hyps
+from tfyolo.training.detection.initialization import build_training_model, fit_anchors, plan_initial_weights
 from tfyolo.training.detection.model import DetectorTraining
 from tfyolo.training.detection.validation import Validation
-from tfyolo.training.hyps import DEFAULT, read_hyps
-from tfyolo.training.initialization import make_model, plan_start, with_anchors
 
 _SHOWN = 5
 """Problems of a dataset named in a warning."""
@@ -131,11 +131,11 @@ def training_model(
         >>> model = training_model("bccd-n", data)
         >>> model.compile("SGD")
     """
-    start = plan_start(str(weights), cfg, data.names, data.image_size, data.hyps.anchors)
+    start = plan_initial_weights(str(weights), cfg, data.names, data.image_size, data.hyps.anchors)
     log(start.describe())
-    start = with_anchors(
+    start = fit_anchors(
         start, data.samples, data.image_size, data.hyps.anchor_t, check=autoanchor, seed=data.seed, log=log
     )
-    model = make_model(start, data.image_size)
+    model = build_training_model(start, data.image_size)
     model.data = data
     return model

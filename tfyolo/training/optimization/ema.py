@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfyolo.training.optimizers import on_devices, tensor_of
+from tfyolo.training.optimization.optimizers import on_devices, tensor_of
 
 DECAY = 0.9999
 RAMP = 2000.0

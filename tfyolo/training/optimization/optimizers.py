@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.schedule import ScheduleValues
+from tfyolo.training.optimization.schedule import ScheduleValues
 
 MAX_GRADIENT_NORM = 10.0
 _BETA_2, _EPSILON = 0.999, 1e-8

@@ -1,0 +1,128 @@
+"""Configuration, anchors and initial weights of a detector to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tfyolo.configs.reader import Document
+from tfyolo.data.detection.sample import Sample
+from tfyolo.errors import TfyoloError
+from tfyolo.models import Contract, load_spec
+from tfyolo.models.build import import_keras
+from tfyolo.models.parse import parse_spec
+from tfyolo.progress import Log, no_log
+from tfyolo.training.detection.model import DetectorTraining
+from tfyolo.training.transfer import InitialWeights
+from tfyolo.weights import load_model
+from tfyolo.weights.hub import fetch_weights
+
+
+def plan_initial_weights(
+    weights: str, cfg: str, names: Sequence[str], image_size: int, num_anchors: int | None = None
+) -> InitialWeights:
+    """Read the configuration of a detector, and the weights it starts from.
+
+    Args:
+        weights: file or release name; empty for random weights.
+        cfg: model name or YAML file; defaults to the configuration of `weights`.
+        names: class names of the dataset.
+        image_size: side of the training images in pixels, which is written to the contract.
+        num_anchors: anchors per feature map to compute; defaults to the anchors of the configuration.
+
+    Returns:
+        Contract of the model, and the network that weights are copied from.
+
+    Raises:
+        TfyoloError: neither weights nor configuration are given, or one of them cannot be read.
+    """
+    import_keras()
+    overrides: dict[str, Any] = {"num_classes": len(names)}
+    if num_anchors:
+        overrides["anchors"] = num_anchors
+    source = source_contract = None
+    if weights:
+        source, source_contract = load_model(fetch_weights(weights))
+    if cfg:
+        spec = load_spec(cfg, **overrides)
+    elif source_contract is not None:
+        config = source_contract.config
+        spec = parse_spec(Document(None, config), config.get("name", ""), **overrides)
+    else:
+        raise TfyoloError(
+            "there is neither a model to build nor weights to start from", fix="pass --cfg yolov5n"
+        )
+    contract = Contract.of(spec, list(names), (image_size, image_size))
+    contract.require("detect", cfg or weights)
+    if source_contract is not None and not cfg and not num_anchors:
+        contract = contract.model_copy(update={"anchors_px": source_contract.anchors_px})
+    return InitialWeights(contract, source, source_contract).count_copied(weights, "--cfg")
+
+
+def fit_anchors(
+    initial: InitialWeights,
+    samples: Sequence[Sample],
+    image_size: int,
+    threshold: float,
+    *,
+    check: bool = True,
+    seed: int = 0,
+    log: Log = no_log,
+    progress: Callable[[int, int], None] | None = None,
+) -> InitialWeights:
+    """Replace anchors that do not fit the labels (AutoAnchor).
+
+    Args:
+        initial: with the anchors to check; if the configuration has only a number of anchors, they are
+            computed in any case.
+        samples: images of the training split.
+        image_size: side of the training images in pixels.
+        threshold: hyperparameter `anchor_t`, the largest ratio of a side of a box to that of its anchor.
+        check: otherwise anchors are kept.
+        seed: of the evolution of new anchors.
+        log: called with a sentence on the decision.
+        progress: called as `progress(done, total)` with generations of the evolution.
+
+    Returns:
+        `initial` with anchors that fit.
+    """
+    spec = initial.contract.spec
+    only_number = isinstance(spec.anchors, int)
+    if not (check or only_number):
+        return initial
+    from tfyolo.anchors import auto_anchors
+
+    decision = auto_anchors(
+        samples,
+        initial.contract.anchors_px,
+        spec.strides,
+        image_size,
+        threshold=threshold,
+        seed=seed,
+        force=only_number,
+        progress=progress,
+    )
+    log(f"anchors: {decision.reason}")
+    contract = initial.contract.model_copy(update={"anchors_px": decision.anchors_px})
+    return replace(initial, contract=contract)
+
+
+def build_training_model(
+    initial: InitialWeights, image_size: int, precision: str | None = None, synchronized_bn: bool = False
+) -> DetectorTraining:
+    """Build a detector to train, with its initial weights.
+
+    Args:
+        initial: contract, and the network that weights are copied from; arrays that do not fit stay random.
+        image_size: side of the training images in pixels.
+        precision: Keras dtype policy; see `TrainingStep`.
+        synchronized_bn: compute batch-norm statistics over all devices.
+
+    Returns:
+        The model, not compiled.
+    """
+    model = DetectorTraining(initial.contract, image_size, precision, synchronized_bn)
+    if initial.source is not None:
+        model.begin_with([array.value for array in initial.arrays(model.averaged)])
+    return model

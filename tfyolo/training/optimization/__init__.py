@@ -1,0 +1,1 @@
+"""Schedule, optimizers and moving average of the weights."""
