@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.data.formats.readers.sets import data_yaml, image
+from tests.data.formats.readers.sets import data_yaml, write_image
 from tfyolo.errors import TfyoloError
 from tfyolo.training.detection.data import TrainingData
 
@@ -12,7 +12,7 @@ def half_usable(tmp_path):
     """Twelve images, six of which have label files that cannot be used."""
     (tmp_path / "labels").mkdir()
     for index in range(12):
-        image(tmp_path / f"images/{index:02}.png", (64, 64), index)
+        write_image(tmp_path / f"images/{index:02}.png", (64, 64), index)
         row = "0 0.5 0.5 0.5 0.5" if index % 2 else "0 320 240 64 64"
         (tmp_path / f"labels/{index:02}.txt").write_text(f"{row}\n")
     return data_yaml(tmp_path, train="images", val="images")
@@ -32,6 +32,6 @@ def test_nothing_usable_names_the_first_file_and_line(half_usable):
 
 
 def test_a_data_set_without_labels_is_refused(tmp_path):
-    image(tmp_path / "images/a.png")
+    write_image(tmp_path / "images/a.png")
     with pytest.raises(TfyoloError, match="no image of `train` has a label"):
         TrainingData(data_yaml(tmp_path, train="images"), image_size=64)
