@@ -1,4 +1,4 @@
-"""Which predictions are to learn which labeled box."""
+"""Label assignment: matches ground-truth boxes to anchors and grid cells."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 PADDING_CLASS = -1.0
-"""Class of the rows that pad the labels of a batch to equal length."""
+"""Class id of the rows that pad the labels of a batch to equal length."""
 NEIGHBORS = 3
-"""A box is learned in the cell of its center, and in the nearer neighbors left or right, above or below."""
+"""Grid cells per box: that of its center, the nearer horizontal and the nearer vertical neighbor."""
 
 
 class Assignment(NamedTuple):
-    """Pairs of a prediction and a label at one scale; n = labels of the batch x anchors x `NEIGHBORS`.
+    """Candidate pairs of a prediction and a label on one feature map.
 
-    The number of rows depends on shapes alone, so that the graph compiles once; `valid` says which count.
+    All n = boxes of the batch x anchors x `NEIGHBORS` candidates are kept, and `valid` marks the positives:
+    shapes do not depend on the labels, so that the graph is compiled only once.
 
-    Args:
-        valid: bool (n,).
-        cells: int32 (n,) index into the head seen as (batch, height, width, anchor) in one dimension.
-        boxes_xywh_cells: float32 (n, 4) the label: center from the cell's corner, and size, in cells.
-        anchors_wh_cells: float32 (n, 2) the prediction's anchor in cells.
-        classes: int32 (n,), 0 where not valid.
-        order: int32 (n,) from 1, 0 where not valid; of several labels for one prediction the highest counts.
+    Attributes:
+        valid: bool (n,), True for positives.
+        cells: int32 (n,), index of the prediction in the flattened head (batch, height, width, anchor).
+        boxes_xywh_cells: float32 (n, 4), ground-truth box: center relative to the corner of the grid cell,
+            width and height, in cells.
+        anchors_wh_cells: float32 (n, 2), anchor of the prediction in cells.
+        classes: int32 (n,), class id; 0 if not valid.
+        order: int32 (n,), from 1; 0 if not valid. Of several labels of one prediction, that of the highest
+            order determines the objectness target.
     """
 
     valid: Any
@@ -37,20 +40,24 @@ class Assignment(NamedTuple):
 def assign_labels(
     labels: Any, grid_hw: tuple[Any, Any], anchors_wh_cells: Any, threshold: float
 ) -> Assignment:
-    """Match labels and anchors of one scale.
+    """Match ground-truth boxes to the anchors and grid cells of one feature map.
 
-    A label and an anchor belong together where neither side of one is `threshold` times the other's. The
-    label is then given to the cell of its center and to the two neighbors that the center is nearest to,
-    as far as they are inside the grid.
+    A box matches an anchor if the ratio of their widths and that of their heights are within `threshold` in
+    both directions. The box is then assigned to the grid cell of its center and to the two neighbors (left or
+    right, above or below) that its center is nearest to, if these are inside the grid: three times as many
+    positives as with the center cell alone. Decoded centers reach into these neighbors (-0.5 to 1.5).
 
     Args:
-        labels: float32 (batch, boxes, 5): class, and center and size as shares of the image; padding rows
-            have the class `PADDING_CLASS`.
-        grid_hw: rows and columns of the scale, ints or scalar tensors.
-        anchors_wh_cells: float32 (anchors, 2).
-        threshold: hyperparameter `anchor_t`.
+        labels: float32 (batch, boxes, 5): class id, then center x, center y, width and height relative to the
+            image; padding rows have the class id `PADDING_CLASS`.
+        grid_hw: rows and columns of the feature map, ints or scalar tensors.
+        anchors_wh_cells: float32 (anchors, 2) width and height in cells.
+        threshold: hyperparameter `anchor_t`, 4 by default.
 
-    Source: YOLOv5 (since v1.0): matching by ratio of sides, in three cells.
+    Returns:
+        The assignment.
+
+    Source: YOLOv5 since v1.0 (`ComputeLoss.build_targets`).
     """
     anchors = tf.convert_to_tensor(anchors_wh_cells, tf.float32)
     rows, columns = (tf.cast(side, tf.int32) for side in grid_hw)
@@ -60,7 +67,7 @@ def assign_labels(
     center, size = labels[..., 1:3] * grid_wh, labels[..., 3:5] * grid_wh  # (batch, boxes, 2) in cells
     ratio = size[:, :, None] / anchors  # (batch, boxes, anchors, 2)
     worst = tf.reduce_max(tf.maximum(ratio, tf.math.divide_no_nan(1.0, ratio)), -1)
-    # A side of length 0 fits no anchor: divide_no_nan makes 1 / 0 a 0, and so it must be asked for.
+    # divide_no_nan returns 0 for 1 / 0, so a box with a side of 0 needs another check: it matches no anchor.
     fits = (worst < threshold) & tf.reduce_all(size > 0, -1, keepdims=True)
     fits &= labels[..., :1] > PADDING_CLASS
 
@@ -68,18 +75,19 @@ def assign_labels(
     before = (part < 0.5) & (center > 1.0)  # (batch, boxes, 2): left, above
     after = (from_end < 0.5) & (grid_wh - center > 1.0)  # right, below
     step = tf.cast(after, tf.int32) - tf.cast(before, tf.int32)
-    beside = before | after
+    has_neighbor = before | after
     zero = tf.zeros_like(step[..., 0])
     offsets = tf.stack(  # (batch, boxes, 3, 2) x, y
         [tf.stack([zero, zero], -1), tf.stack([step[..., 0], zero], -1), tf.stack([zero, step[..., 1]], -1)],
         2,
     )
-    here = tf.stack([tf.ones_like(beside[..., 0]), beside[..., 0], beside[..., 1]], -1)
+    here = tf.stack([tf.ones_like(has_neighbor[..., 0]), has_neighbor[..., 0], has_neighbor[..., 1]], -1)
     corner = _inside(tf.cast(tf.floor(center), tf.int32)[:, :, None] + offsets, columns, rows)
 
     shape = tf.stack([batch, boxes, NEIGHBORS, count])
     valid = here[..., None] & fits[:, :, None, :]
-    # PyTorch writes centers, left, above, right and below one after the other, and the last stays.
+    # If several labels meet in one prediction, YOLOv5 keeps the last one written: it writes centers first,
+    # then the left, upper, right and lower neighbors.
     far = tf.cast(after, tf.int32) * 2
     turn = tf.stack([zero, far[..., 0] + 1, far[..., 1] + 2], -1) * boxes
     order = turn + tf.range(1, boxes + 1)[:, None]
@@ -101,5 +109,5 @@ def assign_labels(
 
 
 def _inside(corner: Any, columns: Any, rows: Any) -> Any:
-    """Cells (..., 2) x, y moved into the grid: a center may lie on the far border."""
+    """Clip cells (..., 2) x, y to the grid: a center may lie on the right or lower border of the image."""
     return tf.clip_by_value(corner, 0, tf.stack([columns, rows]) - 1)

@@ -1,4 +1,4 @@
-"""The YOLOv5 loss: complete IoU of boxes, cross-entropy of objectness and of classes."""
+"""Loss of YOLOv5: complete IoU of boxes, binary cross-entropy of objectness and of class scores."""
 
 from __future__ import annotations
 
@@ -15,35 +15,42 @@ from tfyolo.training.detection.label_assignment import Assignment, assign_labels
 LOSSES = ("box_loss", "obj_loss", "cls_loss")
 """Names in logs and in results.csv."""
 FOCAL_ALPHA = 0.25
-"""Weight of positives against negatives in the focal loss."""
+"""Weight of positives in the focal loss; negatives have 1 - alpha."""
 _BALANCE = {3: (4.0, 1.0, 0.4)}
 _BALANCE_DEFAULT = (4.0, 1.0, 0.25, 0.06, 0.02)
 
 
 class Losses(NamedTuple):
-    """Scalars, float32: `total` is the sum of the others (weighted by their gains) times the batch size."""
+    """Losses of a batch, float32.
+
+    Attributes:
+        total: scalar, batch size * (box + obj + cls), which gradients are computed of.
+        box: scalar, box loss times its gain.
+        obj: scalar, objectness loss times its gain.
+        cls: scalar, class loss times its gain.
+        objectness_by_scale: (scales,) objectness loss per feature map without weights, for autobalance.
+    """
 
     total: Any
     box: Any
     obj: Any
     cls: Any
     objectness_by_scale: Any
-    """(scales,) unweighted objectness loss, which autobalance follows."""
 
 
 @dataclass(frozen=True)
 class LossOptions:
-    """Hyperparameters of the loss, by YOLOv5's names.
+    """Hyperparameters of the loss, with YOLOv5's names.
 
-    Args:
+    Attributes:
         box: gain of the box loss.
         obj: gain of the objectness loss.
         cls: gain of the class loss.
         obj_pw: weight of positives in the objectness loss.
         cls_pw: weight of positives in the class loss.
-        fl_gamma: gamma of the focal loss; 0 is plain cross-entropy.
-        label_smoothing: share taken from the true class.
-        anchor_t: largest ratio of sides of a box and its anchor.
+        fl_gamma: gamma of the focal loss; 0 disables it.
+        label_smoothing: targets are 1 - label_smoothing / 2 and label_smoothing / 2.
+        anchor_t: largest ratio of a side of a box to that of its anchor.
     """
 
     box: float = 0.05
@@ -57,11 +64,24 @@ class LossOptions:
 
     @classmethod
     def of(cls, hyps: Any) -> LossOptions:
-        """Those among a run's hyperparameters (`training.hyps.Hyps`)."""
+        """Return the hyperparameters of the loss among all hyperparameters of a run.
+
+        Args:
+            hyps: `Hyps` of the run.
+        """
         return cls(**{name: getattr(hyps, name) for name in cls.__dataclass_fields__})
 
     def scaled(self, classes: int, scales: int, image_size: int) -> LossOptions:
-        """Gains for another number of classes, scales and image size than COCO's 80, 3 and 640."""
+        """Scale gains, which YOLOv5 defines for 80 classes, 3 feature maps and images of 640 pixels.
+
+        The class loss is a mean over classes and the objectness loss one over grid cells: scaling keeps the
+        balance of the three losses.
+
+        Args:
+            classes: number of classes.
+            scales: number of feature maps.
+            image_size: side of the training images in pixels.
+        """
         from dataclasses import replace
 
         by_scales = 3 / scales
@@ -74,13 +94,13 @@ class LossOptions:
 
 
 class DetectionLoss:
-    """The loss of raw heads against labels.
+    """Computes the loss of raw heads and labels.
 
     Args:
-        anchors_px: for each scale width, height, width, height, ... in pixels, as in `ModelSpec`.
-        strides: of the scales.
+        anchors_px: per feature map width, height, width, height, ... in pixels, as in `ModelSpec`.
+        strides: per feature map, in pixels.
         classes: number of classes.
-        settings: gains and the like.
+        settings: gains and other hyperparameters.
 
     Example:
         >>> loss = DetectionLoss(spec.anchors_px, spec.strides, spec.num_classes)  # doctest: +SKIP
@@ -105,19 +125,20 @@ class DetectionLoss:
         # The table is in the order of strides; v1.0 lists its scales the other way round.
         self.balance = tuple(balance[sorted(strides).index(stride)] for stride in strides)
         self.balance_reference = strides.index(16) if 16 in strides else 0
-        """The scale whose weight autobalance keeps at 1."""
+        """Index of the feature map whose weight autobalance keeps at 1."""
 
     def __call__(self, heads: Sequence[Any], labels: Any, balance: Any = None) -> Losses:
         """Compute the loss.
 
         Args:
-            heads: per scale (batch, height, width, anchors * (5 + classes)) logits, any float type.
-            labels: (batch, boxes, 5) class, center and size as shares of the image; class -1 pads.
-            balance: (scales,) weights of the scales' objectness, by default YOLOv5's.
+            heads: per feature map (batch, height, width, anchors * (5 + classes)) logits, any float type.
+            labels: float32 (batch, boxes, 5): class id, then center x, center y, width and height relative to
+                the image; rows with class id -1 are padding.
+            balance: (scales,) weights of the objectness losses; default to those of YOLOv5.
 
         Returns:
-            On one device the losses; on several, the device's share: their sum is what one device would
-            compute of the whole batch.
+            The losses; on several devices the share of this device: the sum over devices equals the losses of
+            the whole batch on one device.
         """
         balance = tf.constant(self.balance, tf.float32) if balance is None else balance
         labels = tf.cast(labels, tf.float32)
@@ -130,16 +151,16 @@ class DetectionLoss:
         return Losses((box + obj + cls) * batch, box, obj, cls, objectness)
 
     def _scale(self, head: Any, labels: Any, index: int) -> tuple[Any, Any, Any]:
-        """Box, objectness and class loss of one scale, before gains."""
+        """Return box, objectness and class loss of one feature map, without gains."""
         anchors = self.anchors_wh_cells[index]
         shape, channels = tf.shape(head), 5 + self.classes
-        cells = tf.reshape(tf.cast(head, tf.float32), (-1, channels))  # one row for each cell and anchor
+        cells = tf.reshape(tf.cast(head, tf.float32), (-1, channels))  # one row per prediction
         matches = assign_labels(labels, (shape[1], shape[2]), anchors, self.settings.anchor_t)
-        found = tf.gather(cells, matches.cells)
+        positives = tf.gather(cells, matches.cells)
         weight = tf.cast(matches.valid, tf.float32)
         count = tf.maximum(_over_replicas(tf.reduce_sum(weight)), 1.0)
 
-        iou = ciou(decode_local(found, matches), matches.boxes_xywh_cells)
+        iou = ciou(decode_local(positives, matches), matches.boxes_xywh_cells)
         iou = tf.where(matches.valid, iou, 0.0)
         box = tf.reduce_sum(weight * (1.0 - iou)) / count
         target = objectness_targets(tf.maximum(tf.stop_gradient(iou), 0.0), matches, tf.shape(cells)[0])
@@ -148,26 +169,31 @@ class DetectionLoss:
         if self.classes == 1:
             return box, objectness, tf.constant(0.0)
         smooth = s.label_smoothing
-        truth = tf.one_hot(matches.classes, self.classes, 1.0 - 0.5 * smooth, 0.5 * smooth)
-        entropy = tf.reduce_mean(self._entropy(found[:, 5:], truth, s.cls_pw), -1)
+        targets = tf.one_hot(matches.classes, self.classes, 1.0 - 0.5 * smooth, 0.5 * smooth)
+        entropy = tf.reduce_mean(self._entropy(positives[:, 5:], targets, s.cls_pw), -1)
         return box, objectness, tf.reduce_sum(weight * entropy) / count
 
-    def _entropy(self, logits: Any, truth: Any, positive_weight: float) -> Any:
-        """Binary cross-entropy, element by element, focal if asked for.
+    def _entropy(self, logits: Any, targets: Any, positive_weight: float) -> Any:
+        """Return the element-wise binary cross-entropy, or the focal loss if `fl_gamma` is not 0.
 
-        Source: Lin et al. 2017, Focal Loss, eq. 5, with soft targets.
+        Args:
+            logits: of any shape.
+            targets: of the same shape, 0 to 1.
+            positive_weight: factor of the loss of positives.
+
+        Source: Lin et al. 2017, Focal Loss for Dense Object Detection, eq. 5, with soft targets.
         """
         if positive_weight == 1.0:
-            entropy = tf.nn.sigmoid_cross_entropy_with_logits(truth, logits)
+            entropy = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
         else:
-            entropy = tf.nn.weighted_cross_entropy_with_logits(truth, logits, positive_weight)
+            entropy = tf.nn.weighted_cross_entropy_with_logits(targets, logits, positive_weight)
         gamma = self.settings.fl_gamma
         if gamma == 0.0:
             return entropy
         probability = tf.sigmoid(logits)
-        agreement = truth * probability + (1.0 - truth) * (1.0 - probability)
-        alpha = truth * FOCAL_ALPHA + (1.0 - truth) * (1.0 - FOCAL_ALPHA)
-        # The power's slope is infinite at 0 for gamma below 1.
+        agreement = targets * probability + (1.0 - targets) * (1.0 - probability)
+        alpha = targets * FOCAL_ALPHA + (1.0 - targets) * (1.0 - FOCAL_ALPHA)
+        # For gamma below 1 the derivative of the power is infinite at 0: the minimum keeps gradients finite.
         return entropy * alpha * tf.pow(tf.maximum(1.0 - agreement, 1e-9), gamma)
 
 
@@ -176,17 +202,25 @@ def _replicas() -> int:
 
 
 def _over_replicas(value: Any) -> Any:
-    """The sum over all devices: a mean is to be that of the whole batch, whatever the devices' shares."""
+    """Return the sum over all devices: means are computed over the whole batch, not per device."""
     if _replicas() == 1:
         return value
     return tf.distribute.get_replica_context().all_reduce("sum", value)
 
 
 def objectness_targets(iou: Any, matches: Assignment, size: Any) -> Any:
-    """(size,) overlap that each prediction is to announce; 0 where no label is its own.
+    """Return the objectness target of each prediction: IoU with the assigned box, 0 for negatives.
 
-    Where several labels meet in one prediction, the last in `matches.order` counts, whatever the order in
-    which a device writes.
+    If several labels are assigned to one prediction, that of the highest `order` counts. Scatter operations
+    write duplicates in an undefined order, therefore the highest order is determined first.
+
+    Args:
+        iou: (n,) IoU of predicted and assigned boxes, at least 0.
+        matches: the assignment.
+        size: number of predictions.
+
+    Returns:
+        float32 (size,).
     """
     at = matches.cells[:, None]
     last = tf.tensor_scatter_nd_max(tf.zeros([size], tf.int32), at, matches.order)
@@ -195,25 +229,41 @@ def objectness_targets(iou: Any, matches: Assignment, size: Any) -> Any:
 
 
 def decode_local(found: Any, matches: Assignment) -> Any:
-    """(n, 4) predicted boxes: center from the cell's corner, and size, in cells (the v6.0 head)."""
+    """Decode the boxes of assigned predictions.
+
+    Centers reach from -0.5 to 1.5 cells, so that neighbors of the center cell can predict a box; sizes reach
+    4 times the anchor, which is also the limit of label assignment.
+
+    Args:
+        found: (n, 5 + classes) logits.
+        matches: the assignment.
+
+    Returns:
+        (n, 4) center relative to the corner of the grid cell, width and height, in cells.
+
+    Source: YOLOv5 v6.0, Detect layer; Wang et al. 2020, Scaled-YOLOv4, for the sigmoid of sizes.
+    """
     xy = 2.0 * tf.sigmoid(found[:, 0:2]) - 0.5
     wh = tf.square(2.0 * tf.sigmoid(found[:, 2:4])) * matches.anchors_wh_cells
     return tf.concat([xy, wh], -1)
 
 
 def ciou(a_xywh: Any, b_xywh: Any, eps: float = 1e-7) -> Any:
-    """Complete IoU of boxes, pair by pair, differentiable in both.
+    """Compute the complete IoU of pairs of boxes, differentiable in both.
+
+    IoU, minus the squared distance of centers relative to the diagonal of the enclosing box, minus a term for
+    different aspect ratios: unlike IoU, it has a gradient for boxes that do not overlap.
 
     Args:
-        a_xywh: (n, 4) center, width and height, any unit.
-        b_xywh: the same.
-        eps: keeps boxes without area finite.
+        a_xywh: (n, 4) center x, center y, width, height in any unit.
+        b_xywh: (n, 4) in the same unit.
+        eps: added to denominators; keeps the result finite for boxes without area.
 
     Returns:
-        (n,) at most 1.
+        (n,) CIoU, at most 1, which it is for equal boxes.
 
-    Source: Zheng et al. 2020, Distance-IoU Loss, eq. 10 to 12. The weight of the aspect term is a constant
-    in the gradient.
+    Source: Zheng et al. 2020, Distance-IoU Loss, eq. 10 to 12. The weight of the aspect term is constant in
+    the gradient, as in the code of the authors.
     """
     (ax, ay, aw, ah), (bx, by, bw, bh) = (tf.unstack(box, axis=-1) for box in (a_xywh, b_xywh))
     half = 0.5

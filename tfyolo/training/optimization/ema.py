@@ -1,4 +1,4 @@
-"""The exponential moving average of a network's weights, which is what is validated and saved."""
+"""Exponential moving average (EMA) of the weights, which is validated, saved and exported."""
 
 from __future__ import annotations
 
@@ -11,28 +11,36 @@ from tfyolo.training.optimization.optimizers import on_devices, tensor_of
 
 DECAY = 0.9999
 RAMP = 2000.0
-"""Updates after which the decay has risen to two thirds: an average of little follows its weights at once."""
+"""Updates after which the decay has reached 63 % of `DECAY`.
+
+The decay warms up, because an average with a decay of 0.9999 needs ten thousand updates to forget the random
+initial weights: without the warm-up, validation of the first epochs would measure mostly these.
+"""
 
 
 class ExponentialMovingAverage:
-    """Lets the weights of one network follow those of another.
+    """Updates the averaged weights of a network after each update of the weights in training.
+
+    `average += (1 - decay) * (weight - average)` with `decay = DECAY * (1 - exp(-updates / RAMP))`.
 
     Args:
-        averages: variables of the network that follows, batch-norm statistics included.
-        weights: of the network in training, in the same order.
+        averages: variables of the averaged network, batch-norm statistics included.
+        weights: variables of the network in training, in the same order.
 
-    Source: YOLOv5's ramp, `DECAY * (1 - exp(-updates / RAMP))`.
+    Source: Polyak and Juditsky 1992, Acceleration of Stochastic Approximation by Averaging; the warm-up
+    of the decay is that of YOLOv5 (`ModelEMA`).
     """
 
     def __init__(self, averages: Sequence[Any], weights: Sequence[Any]) -> None:
         self.pairs = [(tensor_of(a), w) for a, w in zip(averages, weights, strict=True)]
 
     def update(self, updates: Any, changed: Any) -> None:
-        """Follow by one step.
+        """Update the averages.
 
         Args:
-            updates: number of updates of the weights so far, this one included; float32.
-            changed: 1 where there was an update, 0 where nothing is to happen; float32.
+            updates: float32 scalar, number of weight updates so far, this one included.
+            changed: float32 scalar, 1 after a weight update, 0 while gradients are accumulated; the averages
+                do not change then.
         """
         share = (1.0 - DECAY * (1.0 - tf.exp(-updates / RAMP))) * changed
         on_devices(self._follow, share, [tf.convert_to_tensor(weight) for _, weight in self.pairs])

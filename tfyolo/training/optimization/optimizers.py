@@ -18,13 +18,19 @@ _BETA_2, _EPSILON = 0.999, 1e-8
 
 
 def _sgd(gradient: Any, slots: list[Any], momentum: Any, count: Any) -> tuple[Any, list[Any]]:
-    """Nesterov's momentum as PyTorch writes it: the rate is not part of the velocity."""
+    """Compute Nesterov momentum in the form of PyTorch: the learning rate is not part of the velocity.
+
+    Source: Sutskever et al. 2013, On the importance of initialization and momentum in deep learning.
+    """
     velocity = momentum * slots[0] + gradient
     return gradient + momentum * velocity, [velocity]
 
 
 def _adam(gradient: Any, slots: list[Any], momentum: Any, count: Any) -> tuple[Any, list[Any]]:
-    """Kingma and Ba 2014, algorithm 1."""
+    """Compute the direction of Adam.
+
+    Source: Kingma and Ba 2014, Adam, algorithm 1.
+    """
     mean = momentum * slots[0] + (1.0 - momentum) * gradient
     square = _BETA_2 * slots[1] + (1.0 - _BETA_2) * tf.square(gradient)
     unbiased = tf.sqrt(square / (1.0 - tf.pow(_BETA_2, count))) + _EPSILON
@@ -33,14 +39,15 @@ def _adam(gradient: Any, slots: list[Any], momentum: Any, count: Any) -> tuple[A
 
 @dataclass(frozen=True)
 class Rule:
-    """One optimizer.
+    """Update rule of an optimizer.
 
-    Args:
-        direction: of gradient, slots, momentum and the number of this update from 1: what to subtract, times
-            the learning rate, and the new slots.
-        slots: variables kept for each weight.
-        decoupled: weight decay beside the gradient (Loshchilov and Hutter 2017) instead of inside it.
-        warms_momentum: the schedule's warm-up of momentum applies.
+    Attributes:
+        direction: function of the gradient, the slots, the momentum and the number of this update (from 1);
+            returns the direction, which is subtracted from the weight times the learning rate, and
+            the new slots.
+        slots: number of variables per weight, such as the velocity.
+        decoupled: add weight decay to the direction (Loshchilov and Hutter 2017) instead of the gradient.
+        warms_momentum: whether the schedule warms up the momentum.
     """
 
     direction: Callable[[Any, list[Any], Any, Any], tuple[Any, list[Any]]]
@@ -57,18 +64,19 @@ RULES = {
 
 
 class GroupedOptimizer(keras.optimizers.Optimizer):
-    """Updates weights in three groups: kernels with weight decay, batch-norm scales and biases without.
+    """SGD, Adam or AdamW with the three parameter groups of YOLOv5, gradient accumulation and clipping.
 
-    Biases (batch-norm's included) have a learning rate of their own during the warm-up. Every step adds to
-    accumulators; only each `ScheduleValues.accumulate`-th step changes weights, by arithmetic and not by a
-    branch, so that one graph serves all steps, on several devices too.
+    Only kernels have weight decay; batch-norm scales and biases have none. Biases (those of batch
+    normalization included) have another learning rate during the warm-up. Each step adds its gradients to
+    accumulators; only every `ScheduleValues.accumulate`-th step changes weights. This is done with `tf.where`
+    instead of a condition, so that the same graph runs at every step, on several devices too.
 
     Args:
-        rule: a key of `RULES`.
-        learning_rate: base rate; where callbacks of Keras change it, all rates change in proportion.
-        momentum: SGD's momentum or Adam's first beta, after the warm-up.
-        weight_decay: of kernels.
-        warmup_bias_lr: rate of biases at the first step.
+        rule: `SGD`, `Adam` or `AdamW`.
+        learning_rate: base learning rate; if a Keras callback changes it, all rates change in proportion.
+        momentum: momentum of SGD or beta 1 of Adam, after the warm-up.
+        weight_decay: weight decay of kernels.
+        warmup_bias_lr: learning rate of biases at the first step.
 
     Raises:
         TfyoloError: `rule` is none of `RULES`.
@@ -117,7 +125,11 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return new
 
     def build(self, variables: Sequence[Any]) -> None:
-        """Make accumulators and slots for `variables`, and count the batches since the last update."""
+        """Create accumulators and slots.
+
+        Args:
+            variables: to be trained.
+        """
         if self.built:
             return
         super().build(variables)
@@ -134,29 +146,29 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def _counter(self, name: str) -> Any:
         return self.add_variable((), "zeros", "float32", name=name)
 
-    def update(self, gradients: Sequence[Any], controls: ScheduleValues) -> tuple[Any, Any]:
-        """One step.
+    def update(self, gradients: Sequence[Any], values: ScheduleValues) -> tuple[Any, Any]:
+        """Accumulate gradients, and update the weights if enough batches are accumulated.
 
         Args:
-            gradients: of the variables this was built for, summed over all replicas.
-            controls: of this step.
+            gradients: of the variables of `build`, summed over all replicas.
+            values: of the schedule at this step.
 
         Returns:
-            float32 scalars: 1 if the weights have changed, else 0; and the norm of the gradients collected
-            so far, before clipping. A norm that is not finite (an overflow of float16) changes nothing.
+            Two float32 scalars: 1 if the weights were updated, else 0; and the norm of the accumulated
+            gradients before clipping. If it is not finite (an overflow of float16), the step is skipped.
         """
         totals = [total + gradient for total, gradient in zip(self.sums, gradients, strict=True)]
         norm = tf.linalg.global_norm(totals)
         sound = tf.math.is_finite(norm)
-        due = (self.waiting + 1.0 >= controls.accumulate) & sound
-        momentum = controls.momentum if self.rule.warms_momentum else tf.constant(self.beta)
+        due = (self.waiting + 1.0 >= values.accumulate) & sound
+        momentum = values.momentum if self.rule.warms_momentum else tf.constant(self.beta)
         base = tf.cast(self.learning_rate, tf.float32)
         common = _Common(
             sound, due, momentum, self.updates + 1.0, tf.minimum(1.0, MAX_GRADIENT_NORM / (norm + 1e-6))
         )
         rates = {
-            "weight": base * controls.factor,
-            "bias": base * controls.factor + self.warmup_rate(base, controls.bias_rate),
+            "weight": base * values.factor,
+            "bias": base * values.factor + self.warmup_rate(base, values.bias_rate),
         }
         on_devices(self._apply, totals, rates, tuple(common))
         changed = tf.cast(due, tf.float32)
@@ -164,10 +176,10 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         return changed, norm
 
     def warmup_rate(self, base: Any, share: Any) -> Any:
-        """What biases' learning rate has beyond that of weights.
+        """Return the learning rate that is added for biases during the warm-up.
 
         Args:
-            base: the learning rate now.
+            base: current learning rate.
             share: `ScheduleValues.bias_rate`.
         """
         return share * self.warmup_bias_lr * (base / self.first_rate)
@@ -183,7 +195,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
     def _apply_one(
         self, slots: list[Any], waiting: Any, decay: float, weight: Any, total: Any, rate: Any, *common: Any
     ) -> None:
-        """Update one weight; runs on its device."""
+        """Update one weight; called on the device of the weight."""
         sound, due, momentum, count, clip = common
         gradient = total * clip
         if decay and not self.rule.decoupled:
@@ -214,15 +226,19 @@ class _Common(NamedTuple):
 
 
 def group_of(variable: Any) -> str:
-    """`weight` (decays), `norm` or `bias`, by the name that Keras gives a layer's variable."""
+    """Return the parameter group of a variable: `weight` (with weight decay), `norm` or `bias`.
+
+    Args:
+        variable: of Keras; layers name them `kernel`, `gamma`, `bias` and `beta`.
+    """
     return {"bias": "bias", "beta": "bias", "gamma": "norm"}.get(variable.name, "weight")
 
 
 def tensor_of(variable: Any) -> Any:
-    """The `tf.Variable` inside a Keras variable."""
+    """Return the `tf.Variable` of a Keras variable."""
     return getattr(variable, "value", variable)
 
 
 def on_devices(function: Callable[..., None], *arguments: Any) -> None:
-    """Call `function(strategy, *arguments)` where variables of all devices may be updated."""
+    """Call `function(strategy, *arguments)` in the cross-replica context, which may update variables."""
     tf.__internal__.distribute.interim.maybe_merge_call(function, tf.distribute.get_strategy(), *arguments)

@@ -1,4 +1,4 @@
-"""How learning rates, momentum and gradient accumulation go over a training run."""
+"""Schedule of learning rates, momentum and gradient accumulation over a training run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 NOMINAL_BATCH = 64
-"""YOLOv5's number of images in one update of the weights."""
+"""Number of images per weight update in YOLOv5."""
 _SHORTEST_WARMUP = 100
 
 
 class ScheduleValues(NamedTuple):
-    """What holds at one step; float32 scalars.
+    """Values of the schedule at one step, as float32 scalars.
 
-    Args:
-        factor: of the optimizer's base learning rate, for weights.
-        bias_rate: share of `warmup_bias_lr` that is added for biases; 0 after the warm-up.
-        momentum: SGD's momentum; Adam's first beta is not warmed up.
-        accumulate: steps whose gradients are added up before an update.
+    Attributes:
+        factor: factor of the base learning rate.
+        bias_rate: share of `warmup_bias_lr` added to the learning rate of biases; 0 after the warm-up.
+        momentum: momentum of SGD; beta 1 of Adam is not warmed up.
+        accumulate: number of steps whose gradients are accumulated before a weight update.
     """
 
     factor: Any
@@ -31,30 +31,45 @@ class ScheduleValues(NamedTuple):
 
 
 def linear(progress: Any, last: float) -> Any:
-    """From 1 to `last` in a straight line; `progress` in 0..1."""
+    """Return a linear decay from 1 to `last`.
+
+    Args:
+        progress: 0 at the beginning of the run, 1 at its end.
+        last: value at the end.
+    """
     return (1.0 - progress) * (1.0 - last) + last
 
 
 def cosine(progress: Any, last: float) -> Any:
-    """From 1 to `last` along half a cosine (He et al. 2019, Bag of Tricks, section 5.1)."""
+    """Return a cosine decay from 1 to `last`.
+
+    Args:
+        progress: 0 at the beginning of the run, 1 at its end.
+        last: value at the end.
+
+    Source: Loshchilov and Hutter 2016, SGDR, eq. 5, without restarts.
+    """
     return (1.0 - tf.cos(progress * math.pi)) / 2.0 * (last - 1.0) + 1.0
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """YOLOv5's schedule as a function of the step, in TensorFlow operations.
+    """Schedule of YOLOv5 as a function of the step, in TensorFlow operations.
 
-    Args:
-        epochs: of the whole run.
-        steps_per_epoch: batches in an epoch.
-        batch: images in a batch, of all workers together.
-        lrf: last learning rate as a share of the first.
+    The learning rate rises linearly from 0 during the warm-up, and decays from epoch to epoch. During the
+    warm-up the number of accumulated batches rises from 1 as well, so that the first, small updates are
+    frequent.
+
+    Attributes:
+        epochs: number of epochs of the whole run.
+        steps_per_epoch: batches per epoch.
+        batch: images per batch, of all workers together.
+        lrf: last learning rate relative to the first.
         momentum: after the warm-up.
-        warmup_epochs: epochs in which the rate rises from 0 and momentum from `warmup_momentum`; at least
-            100 steps, unless 0.
-        warmup_momentum: at the first step.
+        warmup_epochs: length of the warm-up, at least 100 steps; 0 disables it.
+        warmup_momentum: momentum at the first step.
         decay: `linear` or `cosine`.
-        nominal_batch: images that one update sees, by gradient accumulation where a batch is smaller.
+        nominal_batch: images per weight update; gradients of smaller batches are accumulated.
 
     Example:
         >>> at = Schedule(epochs=30, steps_per_epoch=13, batch=16)
@@ -74,27 +89,31 @@ class Schedule:
 
     @property
     def warmup_steps(self) -> int:
-        """Steps of the warm-up."""
+        """Number of steps of the warm-up."""
         steps = round(self.warmup_epochs * self.steps_per_epoch)
         return max(steps, _SHORTEST_WARMUP) if self.warmup_epochs > 0 else 0
 
     @property
     def is_flat(self) -> bool:
-        """Whether the learning rate is the optimizer's own at every step."""
+        """Whether the learning rate is constant."""
         return self.lrf == 1 and not self.warmup_steps
 
     @property
     def accumulate(self) -> int:
-        """Batches in an update after the warm-up."""
+        """Number of batches per weight update after the warm-up."""
         return max(round(self.nominal_batch / self.batch), 1)
 
     @property
     def decay_scale(self) -> float:
-        """Factor of the weight decay, for batches that do not make up the nominal one."""
+        """Factor of the weight decay, for batches that do not add up to the nominal batch size."""
         return self.batch * self.accumulate / self.nominal_batch
 
     def __call__(self, step: Any) -> ScheduleValues:
-        """What holds at `step`, counted from 0; an int or a scalar tensor."""
+        """Return the values at a step.
+
+        Args:
+            step: int or scalar tensor, counted from 0.
+        """
         step = tf.cast(step, tf.float32)
         epoch = tf.floor(step / self.steps_per_epoch)
         factor = self.decay(tf.minimum(epoch / self.epochs, 1.0), self.lrf)
