@@ -1,4 +1,4 @@
-"""Configurations and the networks built from them."""
+"""Model configurations, and the networks built from them."""
 
 from tfyolo.models.build import build_model, count_model
 from tfyolo.models.contract import Contract

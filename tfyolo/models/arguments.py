@@ -1,4 +1,4 @@
-"""Arguments of a configuration's row: names for them, checked against the block's signature."""
+"""Arguments of a configuration row, checked against the signature of the block."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ LEAKY_SLOPE = 0.1
 def resolve_arguments(
     block: Block, values: Sequence[Any], numbers: Mapping[str, int] | None = None
 ) -> dict[str, Any]:
-    """Names for a row's positional arguments.
+    """Match the positional arguments of a row to the parameters of its block.
 
     Args:
-        block: whose arguments they are.
+        block: the block of the row.
         values: as written in the configuration.
-        numbers: what `nc`, `classes`, `na` and `anchors` stand for in the number of filters.
+        numbers: values of `nc`, `classes`, `na` and `anchors` in the number of filters.
 
     Raises:
-        ValueError: too many, one missing, or one of the wrong type or outside its range.
+        ValueError: there are too many arguments, or one is missing, of the wrong type, or out of range.
     """
     parameters = _parameters(block)
     if len(values) > len(parameters):
@@ -54,7 +54,7 @@ def resolve_arguments(
 
 @cache
 def _parameters(block: Block) -> dict[str, tuple[bool, Any]]:
-    """Arguments of a block in their order: whether each is needed, and what checks it (pydantic)."""
+    """Return the parameters of a block in order: whether each is required, and its pydantic validator."""
     hints = get_type_hints(block.build, include_extras=True)
     found = list(inspect.signature(block.build).parameters.values())[3:]  # after ops, x, name
     strict = ConfigDict(strict=True)
@@ -66,10 +66,10 @@ def _parameters(block: Block) -> dict[str, tuple[bool, Any]]:
 
 
 def activation_name(value: str) -> str:
-    """Our name of an activation as configurations write it: `silu`, `nn.SiLU()`, `nn.LeakyReLU(0.1)`.
+    """Parse the name of an activation in a configuration: `silu`, `nn.SiLU()`, `nn.LeakyReLU(0.1)`.
 
     Raises:
-        ValueError: none of those that are supported. Nothing is evaluated.
+        ValueError: the activation is not supported. Nothing is evaluated.
     """
     match = re.fullmatch(r"(?:nn\.)?(\w+)(\(([^()]*)\))?", value)
     known = {a.replace("_", ""): a for a in ACTIVATIONS}
@@ -84,7 +84,7 @@ def activation_name(value: str) -> str:
 
 
 def _number(text: str, names: Mapping[str, int]) -> int:
-    """`na * (nc + 5)` of v1.0's files as a number: only `names`, whole numbers, + - * and brackets."""
+    """Evaluate an expression such as `na * (nc + 5)`: only names, integers, + - * and parentheses."""
     operators = {ast.Add: int.__add__, ast.Sub: int.__sub__, ast.Mult: int.__mul__}
 
     def evaluate(node: ast.expr) -> int:

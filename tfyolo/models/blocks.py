@@ -1,4 +1,4 @@
-"""The blocks of YOLOv5 and YOLOv3, each a function on an `Ops` (models/ops.py) and a table that names them.
+"""The blocks of YOLOv5 and YOLOv3: one function on an `Ops` (models/ops.py) each, and a table of their names.
 
 A block is written once: with `KerasOps` it builds layers, with `ShapeOps` it counts parameters and
 operations without TensorFlow. Layers are named after their counterpart in a PyTorch state dict
@@ -25,7 +25,7 @@ Epsilon = Annotated[float, Field(gt=0, lt=1)]
 
 @dataclass(frozen=True)
 class Block:
-    """One kind of layer that a model configuration can name."""
+    """A block that a model configuration can name."""
 
     build: Callable[..., Any]
     """`build(ops, x, name, **arguments)`; the names and types of its keywords are the block's arguments."""
@@ -52,7 +52,7 @@ def conv(
     *,
     bn_epsilon: float | None = None,
 ) -> Tensor:
-    """Convolution, batch normalisation, activation (the model's one, another by name, or none)."""
+    """Apply convolution, batch normalization and activation (the model's, another by name, or none)."""
     x = ops.conv2d(x, f"{name}.conv", filters, kernel, stride, padding, groups)
     x = ops.batch_norm(x, f"{name}.bn", bn_epsilon)
     return ops.activation(x, f"{name}.act", act)
@@ -67,7 +67,7 @@ def dw_conv(
     stride: Count = 1,
     act: bool | str = True,
 ) -> Tensor:
-    """Depth-wise Conv: as many groups as input and output channels allow."""
+    """Apply a depthwise Conv: as many groups as the greatest common divisor of the channels."""
     groups = math.gcd(ops.channels(x), filters)
     return conv(ops, x, name, filters, kernel, stride, groups=groups, act=act)
 
@@ -83,7 +83,7 @@ def focus(
     groups: Literal[1] = 1,
     act: bool | str = True,
 ) -> Tensor:
-    """Space-to-depth and Conv of v1.0 to v5.0, as the one convolution they amount to.
+    """Apply Focus (space-to-depth and Conv of v1.0 to v5.0) as the equivalent single convolution.
 
     A k x k convolution over the four 2 x 2 phases of the image is a 2k x 2k convolution of stride 2 over the
     image itself; v6.0 made the same replacement. weights/mapping.py rearranges the kernel.
@@ -95,7 +95,7 @@ def focus(
 def plain_conv2d(
     ops: Ops, x: Tensor, name: str, filters: Count, kernel: Count = 1, stride: Count = 1, padding: Border = 0
 ) -> Tensor:
-    """Convolution with a bias and nothing else: v1.0's prediction layers."""
+    """Apply a convolution with bias: the prediction layers of v1.0."""
     return ops.conv2d(x, name, filters, kernel, stride, padding, bias=True)
 
 
@@ -108,7 +108,7 @@ def bottleneck(
     groups: Count = 1,
     expansion: Expansion = 0.5,
 ) -> Tensor:
-    """1 x 1 and 3 x 3 Conv with a residual connection where channels agree."""
+    """Apply 1 x 1 and 3 x 3 Conv, with a residual connection if the channels are equal."""
     y = conv(ops, x, f"{name}.cv1", int(filters * expansion))
     y = conv(ops, y, f"{name}.cv2", filters, 3, groups=groups)
     return ops.add([x, y], f"{name}.add") if shortcut and ops.channels(x) == filters else y
@@ -125,7 +125,7 @@ def bottleneck_csp(
     *,
     repeats: int = 1,
 ) -> Tensor:
-    """Cross stage partial bottleneck of v1.0 to v3.1. Source: Wang et al. 2019, CSPNet."""
+    """Apply the cross stage partial bottleneck of v1.0 to v3.1. Source: Wang et al. 2019, CSPNet."""
     hidden = int(filters * expansion)
     y = conv(ops, x, f"{name}.cv1", hidden)
     for i in range(repeats):
@@ -140,7 +140,7 @@ Inner = Callable[[Ops, Tensor, str, int], Tensor]
 
 
 def _c3(ops: Ops, x: Tensor, name: str, filters: Count, expansion: float, inner: Inner) -> Tensor:
-    """Two 1 x 1 branches, one of them through `inner`, joined by a third: what every C3 has in common."""
+    """Apply Focus (space-to-depth and Conv of v1.0 to v5.0) as one equivalent convolution.
     hidden = int(filters * expansion)
     y = inner(ops, conv(ops, x, f"{name}.cv1", hidden), f"{name}.m", hidden)
     y = ops.concat([y, conv(ops, x, f"{name}.cv2", hidden)], f"{name}.cat")
@@ -158,7 +158,7 @@ def c3(
     *,
     repeats: int = 1,
 ) -> Tensor:
-    """CSP bottleneck with three convolutions, since v4.0."""
+    """Apply a CSP bottleneck with three convolutions, used since v4.0."""
 
     def inner(ops: Ops, y: Tensor, name: str, hidden: int) -> Tensor:
         for i in range(repeats):
@@ -179,7 +179,7 @@ def c3_transformer(
     *,
     repeats: int = 1,
 ) -> Tensor:
-    """C3 whose bottlenecks are transformer layers with four heads. `shortcut` and `groups` have no effect."""
+    """Apply C3 with transformer layers of four heads; `shortcut` and `groups` have no effect."""
 
     def inner(ops: Ops, y: Tensor, name: str, hidden: int) -> Tensor:
         y = ops.add([y, ops.dense(y, f"{name}.linear", hidden)], f"{name}.position")
@@ -191,7 +191,7 @@ def c3_transformer(
 
 
 def transformer_layer(ops: Ops, x: Tensor, name: str, channels: int, heads: int) -> Tensor:
-    """Self-attention over all positions and a linear pair, both residual, without normalisation."""
+    """Apply self-attention and two linear layers, both residual, without normalization."""
     query, key, value = (ops.dense(x, f"{name}.{part}", channels, bias=False) for part in "qkv")
     x = ops.add([ops.attention(query, key, value, f"{name}.ma", heads), x], f"{name}.add1")
     y = ops.dense(x, f"{name}.fc1", channels, bias=False)
@@ -209,7 +209,7 @@ def ghost_conv(
     groups: Count = 1,
     act: bool | str = True,
 ) -> Tensor:
-    """Half of the filters by Conv, the others cheaply from the first. Source: Han et al. 2020, GhostNet."""
+    """Compute half of the filters by Conv, the others by cheap operations (Han et al. 2020, GhostNet)."""
     y = conv(ops, x, f"{name}.cv1", filters // 2, kernel, stride, groups=groups, act=act)
     cheap = conv(ops, y, f"{name}.cv2", filters // 2, 5, groups=filters // 2, act=act)
     return ops.concat([y, cheap], f"{name}.cat")
@@ -218,7 +218,7 @@ def ghost_conv(
 def ghost_bottleneck(
     ops: Ops, x: Tensor, name: str, filters: Count, kernel: Count = 3, stride: Literal[1, 2] = 1
 ) -> Tensor:
-    """Two GhostConv with a residual connection, which strides by depth-wise convolutions."""
+    """Apply two GhostConv with a residual connection; depthwise convolutions implement the stride."""
     hidden = filters // 2
     y = ghost_conv(ops, x, f"{name}.conv.0", hidden)
     if stride == 2:
@@ -241,7 +241,7 @@ def c3_ghost(
     *,
     repeats: int = 1,
 ) -> Tensor:
-    """C3 of ghost bottlenecks. `shortcut` and `groups` have no effect, as in YOLOv5."""
+    """Apply C3 with ghost bottlenecks; `shortcut` and `groups` have no effect, as in YOLOv5."""
 
     def inner(ops: Ops, y: Tensor, name: str, hidden: int) -> Tensor:
         for i in range(repeats):
@@ -252,14 +252,14 @@ def c3_ghost(
 
 
 def spp(ops: Ops, x: Tensor, name: str, filters: Count, kernels: Sequence[Count] = (5, 9, 13)) -> Tensor:
-    """Spatial pyramid pooling. Source: He et al. 2014, as in YOLOv3-SPP."""
+    """Apply spatial pyramid pooling. Source: He et al. 2014, as in YOLOv3-SPP."""
     x = conv(ops, x, f"{name}.cv1", ops.channels(x) // 2)
     pooled = [ops.max_pool(x, f"{name}.m.{i}", k, 1, k // 2) for i, k in enumerate(kernels)]
     return conv(ops, ops.concat([x, *pooled], f"{name}.cat"), f"{name}.cv2", filters)
 
 
 def sppf(ops: Ops, x: Tensor, name: str, filters: Count, kernel: Count = 5) -> Tensor:
-    """SPP(5, 9, 13) by three pools of 5 in a row: the same output, faster."""
+    """Apply SPP(5, 9, 13) as three poolings of 5 in series: equal outputs, faster."""
     levels = [conv(ops, x, f"{name}.cv1", ops.channels(x) // 2)]
     for i in range(3):
         levels.append(ops.max_pool(levels[-1], f"{name}.m.{i}", kernel, 1, kernel // 2))
@@ -267,7 +267,7 @@ def sppf(ops: Ops, x: Tensor, name: str, filters: Count, kernel: Count = 5) -> T
 
 
 def concat(ops: Ops, xs: Sequence[Tensor], name: str, dimension: Literal[1] = 1) -> Tensor:
-    """Join channels. `dimension` is PyTorch's channel axis."""
+    """Concatenate channels; `dimension` is PyTorch's channel axis."""
     return ops.concat(list(xs), f"{name}.cat")
 
 
@@ -281,7 +281,7 @@ def upsample(
 def max_pool(
     ops: Ops, x: Tensor, name: str, kernel: Count, stride: Count | None = None, padding: Border = 0
 ) -> Tensor:
-    """Maximum over `kernel` x `kernel` windows, side by side unless `stride` is given, as in PyTorch."""
+    """Apply max pooling; the stride defaults to the kernel size, as in PyTorch."""
     stride = kernel if stride is None else stride
     if padding and (stride > 1 or 2 * padding != kernel - 1):
         raise ValueError("padding must be 0, or half of an odd kernel at stride 1")
@@ -291,7 +291,7 @@ def max_pool(
 def zero_pad(
     ops: Ops, x: Tensor, name: str, padding: Annotated[Sequence[Border], Field(min_length=4, max_length=4)]
 ) -> Tensor:
-    """Zeros around the image; `padding` is left, right, top, bottom as in PyTorch."""
+    """Pad with zeros; `padding` is left, right, top, bottom, as in PyTorch."""
     left, right, top, bottom = padding
     return ops.zero_pad(x, f"{name}.pad", ((top, bottom), (left, right)))
 
@@ -299,10 +299,10 @@ def zero_pad(
 def run_block(
     ops: Ops, block: Block, inputs: Sequence[Tensor], name: str, arguments: Mapping[str, Any], repeats: int
 ) -> Tensor:
-    """One layer of a configuration: `block` on `inputs`, `repeats` times.
+    """Apply one layer of a configuration: a block, `repeats` times.
 
     Raises:
-        ValueError: the block cannot work on these inputs.
+        ValueError: the block does not accept these inputs.
     """
     x = list(inputs) if block.inputs == "many" else inputs[0]
     if block.repeats == "inside":

@@ -1,4 +1,4 @@
-"""Building the Keras network of a configuration, on Keras 3 or on tf_keras."""
+"""Build the Keras network of a configuration, with Keras 3 or tf_keras."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ def build_model(
     for_training: bool = False,
     synchronized_bn: bool = False,
 ) -> Any:
-    """The network of `spec` with fresh weights.
+    """Build the network of a configuration, with random weights.
 
     Args:
         spec: from `load_spec` or `parse_spec`.
-        keras: the namespace to build on: `keras` (version 3, the default) or `tf_keras` (for TFMOT).
-        image_size: fixed height and width of the input in pixels; None lets them vary by whole strides.
-        for_training: use layers that train faster (train_layers.py) in place of Keras' own. The weights and
-            their order stay the same: `build_model(spec).set_weights(trained.get_weights())` gives the
-            network to save and export. tf_keras has no such layers and builds its own.
-        synchronized_bn: batch statistics over all replicas of a `tf.distribute` strategy.
+        keras: `keras` (version 3, the default) or `tf_keras` (for TFMOT).
+        image_size: fixed (height, width) of the input in pixels; None accepts multiples of the largest
+            stride.
+        for_training: use layers that train faster (train_layers.py) than Keras' own. The weights and their
+            order are the same: `build_model(spec).set_weights(trained.get_weights())` is the network to save
+            and export. Ignored with tf_keras.
+        synchronized_bn: compute batch statistics over all replicas of a `tf.distribute` strategy.
 
     Returns:
-        A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads, or for
-        a classifier to its logits (batch, classes).
+        A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads, or to
+        the logits (batch, classes) of a classifier.
 
     Raises:
-        TfyoloError: Keras 3 runs on a backend other than TensorFlow; `image_size` is too small.
+        TfyoloError: the backend of Keras 3 is not TensorFlow, or `image_size` is too small.
 
     Example:
         >>> model = build_model(load_spec("yolov5n"))  # doctest: +SKIP
@@ -63,20 +64,20 @@ def build_model(
 
 
 def call_heads(model: Any, images: Any, *, training: bool = False) -> list[Any]:
-    """Call a network that `build_model` has made.
+    """Call a network of `build_model`.
 
     Returns:
-        Its outputs as a list, of any length; Keras itself returns a single one as a tensor.
+        A list of outputs; Keras returns a single output as a tensor.
     """
     heads = model(images, training=training)
     return list(heads) if isinstance(heads, list | tuple) else [heads]
 
 
 def count_model(spec: ModelSpec, image_size: tuple[int, int] = (640, 640)) -> tuple[ShapeOps, list[Any]]:
-    """Parameters and operations of every layer, without building anything.
+    """Count parameters and operations of every layer without building the network.
 
     Returns:
-        The `ShapeOps` with costs under `model.0`, `model.1`, ..., and the shape of each layer's output.
+        A `ShapeOps` with costs of `model.0`, `model.1`, ..., and the output shape of each layer.
     """
     ops = ShapeOps(spec.csp_activation)
     shapes: list[Any] = []
@@ -87,7 +88,7 @@ def count_model(spec: ModelSpec, image_size: tuple[int, int] = (640, 640)) -> tu
 def run_layers(
     ops: Ops, images: Tensor, spec: ModelSpec, outputs: list[Tensor] | None = None
 ) -> list[Tensor]:
-    """Apply the layers of `spec` in order; each output is appended to `outputs`. Returns the raw heads."""
+    """Apply all layers in order, append each output to `outputs`, and return the raw heads."""
     outputs = [] if outputs is None else outputs
     if spec.normalization:
         images = ops.normalize(images, spec.normalization)
@@ -106,10 +107,10 @@ def run_layers(
 
 
 def import_keras() -> ModuleType:
-    """Keras 3 on TensorFlow.
+    """Import Keras 3 with TensorFlow as backend.
 
     Raises:
-        TfyoloError: KERAS_BACKEND (or ~/.keras/keras.json) names another backend.
+        TfyoloError: KERAS_BACKEND (or ~/.keras/keras.json) selects another backend.
     """
     fix = "set KERAS_BACKEND=tensorflow"
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")  # importing Keras would import that backend

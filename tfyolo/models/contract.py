@@ -1,4 +1,4 @@
-"""What every model file carries beside its weights, whatever its format."""
+"""The metadata in every model file, independent of its format."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
 class _Notes(BaseModel):
-    """Types and bounds of `Contract.export`; what is not listed is not read."""
+    """Types and bounds of `Contract.export`; other keys are ignored."""
 
     format: _Text | None = None
     nms: _Text | None = None
@@ -57,7 +57,7 @@ class _Notes(BaseModel):
 
 
 class Contract(BaseModel):
-    """Task, class names, anchors, strides, image size and configuration of a model.
+    """Metadata of a model: task, class names, anchors, strides, image size, configuration.
 
     Example:
         >>> from tfyolo.models import load_spec
@@ -109,7 +109,7 @@ class Contract(BaseModel):
         names: list[str] | tuple[str, ...] = (),
         image_size: tuple[int, int] | None = None,
     ) -> Contract:
-        """The contract of a configuration; names default to `class0`, `class1`, ..."""
+        """Return the contract of a configuration; names default to `class0`, `class1`, ..."""
         names = tuple(names) or tuple(f"class{i}" for i in range(spec.num_classes))
         if len(names) != spec.num_classes:
             raise TfyoloError(
@@ -126,7 +126,7 @@ class Contract(BaseModel):
         )
 
     def resized(self, image_size: tuple[int, int]) -> Contract:
-        """The contract for another input size; its configuration says the same."""
+        """Return the contract with another input size, also in its configuration."""
         update = {"image_size": image_size, "config": _sized(self.config, image_size)}
         return self.model_copy(update=update)
 
@@ -138,17 +138,17 @@ class Contract(BaseModel):
             path: of the model, for the message.
 
         Raises:
-            TfyoloError: saying what the model is, and which commands are for it.
+            TfyoloError: naming the task of the model and the commands for it.
         """
         if self.task != task:
             message, fix = _OTHER_TASK[self.task]
             raise TfyoloError(message, path=path, fix=fix)
 
     def check_size(self, image_size: tuple[int, int]) -> None:
-        """Refuse a height and width in pixels that the largest stride does not divide.
+        """Refuse a (height, width) in pixels that is not divisible by the largest stride.
 
         Raises:
-            TfyoloError: with the nearest size that it does.
+            TfyoloError: with the nearest valid size.
         """
         stride = max(self.strides)
         if any(size % stride or size < stride for size in image_size):
@@ -160,10 +160,10 @@ class Contract(BaseModel):
 
     @property
     def spec(self) -> ModelSpec:
-        """The configuration, checked and resolved again.
+        """The parsed and validated configuration.
 
         Raises:
-            TfyoloError: it is wrong, or names, strides or anchors are not those of such a network.
+            TfyoloError: the configuration is wrong, or names, strides or anchors do not fit it.
         """
         spec = parse_spec(Document(None, self.config), str(self.config.get("name", "")))
         if self.task != spec.task:
@@ -178,15 +178,15 @@ class Contract(BaseModel):
         return spec
 
     def to_json(self) -> str:
-        """Indented JSON."""
+        """Return indented JSON."""
         return self.model_dump_json(indent=1, exclude_none=True)
 
     @classmethod
     def from_json(cls, text: str | bytes, path: Any = None) -> Contract:
-        """Read and check.
+        """Parse and validate JSON.
 
         Raises:
-            TfyoloError: not JSON, or a field is missing or wrong.
+            TfyoloError: it is not valid JSON, or a field is missing or wrong.
         """
         try:
             return cls.model_validate(json.loads(text))
@@ -201,5 +201,5 @@ class Contract(BaseModel):
 
 
 def _sized(config: dict[str, Any], image_size: tuple[int, int]) -> dict[str, Any]:
-    """A configuration with this input size; it has one number, here the longer side."""
+    """Return a configuration with another input size; its one number is the longer side."""
     return {**config, "image_size": max(image_size)}

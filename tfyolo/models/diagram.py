@@ -1,4 +1,4 @@
-"""An image of a network: backbone, neck, head and their connections."""
+"""Diagram of a network: backbone, neck, head and their connections."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _EDGE = "#46525e"
 
 
 def save_diagram(spec: ModelSpec, path: str | Path) -> Path:
-    """Write a diagram: `.svg` and `.png` are drawn, `.md` is Mermaid, which GitHub draws.
+    """Write a diagram: `.svg` or `.png`, or Mermaid in a `.md` file.
 
     Raises:
-        TfyoloError: another suffix.
+        TfyoloError: the suffix is not supported.
     """
     path = Path(path)
     writers = {
@@ -35,7 +35,7 @@ def save_diagram(spec: ModelSpec, path: str | Path) -> Path:
 
 
 def mermaid(spec: ModelSpec) -> str:
-    """The network as a Mermaid flow chart in Markdown."""
+    """Return the network as a Mermaid flow chart in Markdown."""
     _, shapes = count_model(spec, (_side(spec),) * 2)
     lines = [f"# {spec.name}", "", "```mermaid", "flowchart TB"]
     for section in dict.fromkeys(layer.section for layer in spec.layers):
@@ -60,12 +60,12 @@ def _label(layer: Layer, shapes: list) -> str:
 
 
 def _side(spec: ModelSpec) -> int:
-    """Smallest input that every scale fits into."""
+    """Return the smallest valid input size."""
     return 2 * max(spec.strides)
 
 
 def _columns(spec: ModelSpec) -> dict[int, int]:
-    """Column of each layer: the backbone, then one for each way up or down the pyramid, then the head."""
+    """Return the column of each layer: backbone, one per path up or down the pyramid, head."""
     columns: dict[int, int] = {}
     column, direction = 0, 0
     for before, layer in zip((None, *spec.layers), spec.layers, strict=False):
@@ -85,7 +85,7 @@ def _columns(spec: ModelSpec) -> dict[int, int]:
 
 
 def _draw(spec: ModelSpec, path: Path) -> None:
-    """Rows are strides, finest at the top; layers of one column and stride are stacked in order."""
+    """Draw strides as rows, the finest at the top; layers of one column and stride are stacked."""
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
@@ -150,7 +150,7 @@ def _draw(spec: ModelSpec, path: Path) -> None:
 
 
 def _rising(spec: ModelSpec, columns: dict[int, int]) -> set[int]:
-    """Columns that go from coarse to fine."""
+    """Return the columns that go from coarse to fine strides."""
     found = set()
     for column in set(columns.values()):
         strides = [layer.stride for layer in spec.layers if columns[layer.index] == column]
@@ -160,7 +160,7 @@ def _rising(spec: ModelSpec, columns: dict[int, int]) -> set[int]:
 
 
 def _arrow(kind: type, start: tuple[float, float], end: tuple[float, float], around: bool) -> Any:
-    """From side to side between columns; within one straight, or around the boxes between."""
+    """Draw an arrow between columns, or around the boxes of one column."""
     (x1, y1), (x2, y2) = start, end
     if x1 == x2:
         down = 1 if y2 > y1 else -1

@@ -1,4 +1,4 @@
-"""What a network ends in: the detection head, one convolution per scale, or the classification head."""
+"""Heads: detection (one convolution per feature map) and classification."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from tfyolo.models.spec import ModelSpec
 
 
 def detect(ops: Ops, xs: list[Tensor], name: str, spec: ModelSpec, convolve: bool) -> list[Tensor]:
-    """Raw heads, per scale (batch, height / stride, width / stride, anchors * (5 + classes)), logits.
+    """Compute raw heads: per feature map (batch, height / stride, width / stride, anchors * (5 + classes)),
+    logits.
 
-    The channels are anchor by anchor: x, y, width, height, objectness, class scores. v1.0 has its
-    convolutions among the layers before (`convolve` False) and lists P5 first.
+    The channels of each anchor are x, y, width, height, objectness, class scores. In v1.0 the convolutions
+    are separate layers (`convolve` False), and P5 is first.
     """
     if not convolve:
         return xs
@@ -32,10 +33,10 @@ def classify(
     act: bool | str = True,
     bn_epsilon: Epsilon | None = None,
 ) -> list[Tensor]:
-    """Logits (batch, classes) by a 1 x 1 Conv, the mean over all positions, dropout and a linear layer.
+    """Compute logits (batch, classes): 1 x 1 Conv, global average pooling, dropout and a linear layer.
 
-    Checkpoints may have another activation and batch-norm epsilon here than elsewhere: YOLOv5 makes this head
-    after the rest, with PyTorch's defaults.
+    Checkpoints can have another activation and batch-norm epsilon here: YOLOv5 creates this head later, with
+    PyTorch's defaults.
     """
     x = conv(ops, xs[0], f"{name}.conv", filters, act=act, bn_epsilon=bn_epsilon)
     x = ops.dropout(ops.global_pool(x, f"{name}.pool"), f"{name}.drop", spec.dropout)
@@ -54,7 +55,7 @@ def _classify_arguments(
     act: bool | str = True,
     bn_epsilon: Epsilon | None = None,
 ) -> None:
-    """The arguments that a row of a configuration may give to Classify."""
+    """Return the arguments that a row of a configuration can give to Classify."""
 
 
 CLASSIFY = Block(_classify_arguments, scaled=False)
@@ -62,9 +63,10 @@ CLASSIFY = Block(_classify_arguments, scaled=False)
 
 
 def initialize_biases(model: Any, spec: ModelSpec) -> None:
-    """Set the prediction layers' biases so that an untrained detector expects few objects.
+    """Initialize the biases of the prediction layers, so that an untrained detector expects few objects.
 
-    Objectness begins at 8 objects an image of 640 pixels, each class at 0.6 / (classes - 0.99999) of them.
+    The prior of objectness is 8 objects per image of 640 pixels, that of each class 0.6 / (classes -
+    0.99999).
 
     Source: Lin et al. 2017, Focal Loss, section 3.3, with YOLOv5's numbers.
     """

@@ -47,11 +47,11 @@ class KerasOps:
     ) -> Tensor:
         layers, channels = self.keras.layers, self.channels(x)
         padding = kernel // 2 if padding is None else padding
-        # Keras' "same" pads like PyTorch where nothing is strided over; elsewhere it would shift boxes.
+        # Keras' "same" padding equals PyTorch's only without stride; with stride it would shift boxes.
         same = stride == 1 and 2 * padding == kernel - 1
         if padding and not same:
             x = self.zero_pad(x, f"{name}.pad", ((padding, padding), (padding, padding)))
-        # PyTorch's default: uniform within 1 / sqrt(fan in). One object for each layer, so that seeds differ.
+        # PyTorch's default: uniform within 1 / sqrt(fan in). One initializer per layer, so that seeds differ.
         initializer = self.keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
         common = {"strides": stride, "padding": "same" if same else "valid", "use_bias": bias, "name": name}
         if groups > 1 and groups == channels:
@@ -72,7 +72,7 @@ class KerasOps:
         return layer(x)
 
     def _batch_norm_arguments(self, epsilon: float | None) -> dict[str, Any]:
-        """Of one batch normalisation, whose epsilon is the model's unless given."""
+        """Return the arguments of a batch normalization; epsilon defaults to the model's."""
         return {
             "epsilon": self.bn_epsilon if epsilon is None else epsilon,
             "momentum": 0.97,
@@ -89,7 +89,7 @@ class KerasOps:
         if kind == "hard_swish":  # x relu6(x + 3) / 6; tf_keras' own hard_sigmoid is another function
             gate = layers.ReLU(6.0, name=f"{name}.relu6")(layers.Rescaling(1.0, 3.0, name=f"{name}.shift")(x))
             return layers.Multiply(name=name)([x, layers.Rescaling(1 / 6, name=f"{name}.scale")(gate)])
-        # TFMOT knows SiLU by its first name.
+        # TFMOT knows SiLU as swish.
         return layers.Activation({"silu": "swish"}.get(kind, kind), name=name)(x)
 
     def add(self, xs: list[Tensor], name: str) -> Tensor:  # noqa: D102

@@ -1,4 +1,4 @@
-"""The one layer that Keras 3 lacks in a form that every export format takes."""
+"""A layer that Keras 3 lacks in a form that every export format supports."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class NearestUpsample(keras.layers.Layer):
         return tf.raw_ops.ResizeNearestNeighbor(images=inputs, size=size * self.scale)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Heights and widths times `scale`; unknown ones stay unknown."""
+        """Return the shape with height and width multiplied by `scale`."""
         batch, height, width, channels = input_shape
         return (batch, height and height * self.scale, width and width * self.scale, channels)
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras stores."""
+        """Return the configuration that Keras saves."""
         return {**super().get_config(), "scale": self.scale}

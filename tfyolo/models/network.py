@@ -1,7 +1,7 @@
-"""The network as it is executed: a list of plain operations, batch normalisation folded, heads split.
+"""The network as a list of plain operations, with batch normalization folded and heads split.
 
-Exporters and quantization start here, not at Keras layers. `Network.of(model, spec)` walks the same blocks as
-the Keras builder, so that an architecture is written once.
+Exporters and quantization start from it, not from Keras layers. `Network.of(model, spec)` uses the same block
+functions as the Keras builder, so every architecture is written once.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Node:
-    """One operation.
+    """An operation of the network.
 
     Attributes:
-        name: of its output, as YOLOv5 numbers its modules: `model.0.act`.
-        kind: what it does.
-        inputs: names of the tensors that it reads.
+        name: of its output, by YOLOv5's module names: `model.0.act`.
+        kind: of operation.
+        inputs: names of its input tensors.
         channels: of its output.
-        arguments: strides, padding, and so on, by kind.
-        layer: whose weights it has, where it has any.
-        function: of an activation; for a convolution, one of `FUSED` or empty.
+        arguments: such as strides and padding, depending on the kind.
+        layer: name of the Keras layer with its weights, if any.
+        function: name of an activation; of a convolution, a fused activation or empty.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Node:
 
 
 class Weights(NamedTuple):
-    """Of one convolution."""
+    """Weights of one convolution."""
 
     kernel: np.ndarray
     """(height, width, input channels / groups, output channels)."""
@@ -63,13 +63,13 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """What a detector computes up to its raw heads, or a classifier up to its logits.
+    """The network of a detector up to its raw heads, or of a classifier up to its logits.
 
     Attributes:
         nodes: in the order of execution.
-        weights: of convolutions by `Node.layer`, batch normalisation folded in.
+        weights: of convolutions by `Node.layer`, with batch normalization folded.
         attention: arrays of attention layers, in Keras' order.
-        heads: per scale the names of box, objectness and class logits; of a classifier the one name of its
+        heads: names of box, objectness and class logits per feature map; of a classifier the one name of its
             logits, (batch, 1, 1, classes).
 
     Example:
@@ -85,7 +85,7 @@ class Network:
 
     @classmethod
     def of(cls, model: Any, spec: ModelSpec) -> Network:
-        """The network of a Keras model (on keras or tf_keras) from `build_model(spec)`."""
+        """Return the network of a Keras model of `build_model(spec)` (keras or tf_keras)."""
         recorder = _Recorder(spec.csp_activation)
         outputs = run_layers(recorder, _Ref(IMAGES, 3), spec)
         kernels = {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
@@ -101,20 +101,20 @@ class Network:
 
     @property
     def consumers(self) -> Counter[str]:
-        """How many nodes and heads read each tensor."""
+        """Return the number of nodes and heads that read each tensor."""
         counts = Counter(name for node in self.nodes for name in node.inputs)
         counts.update(name for parts in self.heads for name in parts)
         return counts
 
     def with_weights(self, weights: dict[str, Weights]) -> Network:
-        """The same network with some weights replaced."""
+        """Return the network with some weights replaced."""
         return replace(self, weights={**self.weights, **weights})
 
     def load_into(self, model: Any, spec: ModelSpec) -> None:
-        """Give a Keras model from `build_model(spec)` these weights; the inverse of `of`.
+        """Load the weights into a Keras model of `build_model(spec)`; the inverse of `of`.
 
-        Batch normalisation becomes an addition: scale 1, mean 0, and the bias. In inference the model then
-        computes exactly this network.
+        Batch normalization becomes the addition of a bias (scale 1, mean 0), so that the model computes
+        exactly this network in inference.
         """
         layers = {layer.name: layer for layer in model.layers}
         merged = _merge_heads(self.weights, spec)
@@ -143,7 +143,7 @@ class Network:
 
 
 class _Ref(NamedTuple):
-    """What the recorder passes between blocks instead of a tensor."""
+    """Symbolic tensor of the recorder."""
 
     name: str
     channels: int
@@ -151,7 +151,7 @@ class _Ref(NamedTuple):
 
 @dataclass
 class _Recorder:
-    """An `Ops` that writes down what it is asked to do."""
+    """An `Ops` that records operations."""
 
     csp_activation: str
     nodes: list[Node] = field(default_factory=list)
@@ -184,7 +184,7 @@ class _Recorder:
         )
 
     def normalize(self, images: _Ref, normalization: Normalization) -> _Ref:
-        """As a convolution of each channel by itself, which every format and integer kernel has."""
+        """Normalize images with a depthwise convolution, which every format supports, in int8 too."""
         scale, offset = scale_and_offset(normalization)
         self.constants[NORMALIZE] = [scale.reshape(1, 1, 1, -1), offset]
         channels = images.channels
@@ -229,7 +229,7 @@ class _Recorder:
 
 
 def _named(nodes: list[Node], activation: str) -> list[Node]:
-    """Nodes whose activations all have a name; `linear` ones go."""
+    """Return nodes with named activations; `linear` activations are removed."""
     named = []
     renamed: dict[str, str] = {}
     for node in nodes:
@@ -244,7 +244,7 @@ def _named(nodes: list[Node], activation: str) -> list[Node]:
 
 
 def _normalized(nodes: list[Node]) -> dict[str, list[tuple[str, int]]]:
-    """For each batch normalisation, the convolutions whose channels it reads, one after another."""
+    """Return, for each batch normalization, the convolutions whose channels it reads, in order."""
     by_name = {node.name: node for node in nodes}
     found = {}
     for node in nodes:
@@ -258,7 +258,7 @@ def _normalized(nodes: list[Node]) -> dict[str, list[tuple[str, int]]]:
 def _fold(
     nodes: list[Node], kernels: dict[str, list[np.ndarray]], epsilon: float
 ) -> tuple[list[Node], dict[str, Weights]]:
-    """Batch normalisation as part of the convolutions before it."""
+    """Fold batch normalization into the preceding convolutions."""
     weights = {}
     for node in nodes:
         if node.kind == "conv":
@@ -291,7 +291,7 @@ def _fold(
 
 
 def _fuse(nodes: list[Node]) -> list[Node]:
-    """ReLU and ReLU6 as part of the convolution that nothing else reads."""
+    """Fuse ReLU and ReLU6 into convolutions without other consumers."""
     reads = Counter(name for node in nodes for name in node.inputs)
     by_name = {node.name: node for node in nodes}
     fused = {
@@ -312,7 +312,7 @@ def _fuse(nodes: list[Node]) -> list[Node]:
 def _split_heads(
     nodes: list[Node], weights: dict[str, Weights], outputs: list[str], spec: ModelSpec
 ) -> tuple[list[Node], tuple[tuple[str, str, str], ...]]:
-    """Each prediction layer as three: their ranges differ so much that int8 needs a scale for each."""
+    """Split each prediction layer in three: their ranges differ so much that int8 needs one scale each."""
     split = []
     for node in nodes:
         if node.name not in outputs:
@@ -327,7 +327,7 @@ def _split_heads(
 
 
 def _merge_heads(weights: dict[str, Weights], spec: ModelSpec) -> dict[str, Weights]:
-    """The inverse of `_split_heads` for weights; a classifier's are as they were."""
+    """Merge the weights of split heads; the inverse of `_split_heads`."""
     if spec.task != "detect":
         return dict(weights)
     order = np.argsort(np.concatenate(_columns(spec)))
@@ -343,6 +343,6 @@ def _merge_heads(weights: dict[str, Weights], spec: ModelSpec) -> dict[str, Weig
 
 
 def _columns(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Channels of a raw head that belong to boxes, objectness and classes, each anchor by anchor."""
+    """Return the channels of boxes, objectness and classes in a raw head, each ordered by anchor."""
     grid = np.arange(spec.anchors_per_scale * (5 + spec.num_classes)).reshape(spec.anchors_per_scale, -1)
     return grid[:, :4].reshape(-1), grid[:, 4].reshape(-1), grid[:, 5:].reshape(-1)

@@ -1,6 +1,6 @@
-"""What blocks are made of: one interface, and the implementation that only counts.
+"""Operations that blocks consist of: the interface, and an implementation that only counts.
 
-`ShapeOps` walks the same block functions as the Keras builder and adds up parameters and multiply-adds, so
+`ShapeOps` uses the same block functions as the Keras builder and adds up parameters and multiply-adds, so
 `tfyolo summary yolov5x6` needs neither TensorFlow nor 560 MB of weights.
 """
 
@@ -18,14 +18,14 @@ Normalization = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class Ops(Protocol):
-    """Operations that blocks use, on tensors (batch, height, width, channels)."""
+    """Interface of the operations of blocks, on tensors (batch, height, width, channels)."""
 
     @property
     def csp_activation(self) -> str:
-        """Activation inside BottleneckCSP."""
+        """Name of the activation inside BottleneckCSP."""
 
     def channels(self, x: Tensor) -> int:
-        """Number of channels of `x`."""
+        """Return the number of channels."""
 
     def conv2d(
         self,
@@ -38,47 +38,47 @@ class Ops(Protocol):
         groups: int = 1,
         bias: bool = False,
     ) -> Tensor:
-        """Convolution with zeros on all four sides, `kernel // 2` of them unless given, as in PyTorch."""
+        """Apply a convolution with zero padding, `kernel // 2` by default, as in PyTorch."""
 
     def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:
-        """Images minus a mean, over a standard deviation, channel by channel."""
+        """Subtract a mean and divide by a standard deviation per channel."""
 
     def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:
-        """Batch normalisation with the model's epsilon or another, and momentum 0.97 (PyTorch's 0.03)."""
+        """Apply batch normalization with momentum 0.97 (PyTorch's 0.03); epsilon defaults to the model's."""
 
     def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:
-        """The model's activation (True), a named one, or none (False)."""
+        """Apply the model's activation (True), a named one, or none (False)."""
 
     def add(self, xs: list[Tensor], name: str) -> Tensor:
-        """Sum, element by element."""
+        """Add two tensors."""
 
     def concat(self, xs: list[Tensor], name: str) -> Tensor:
-        """Channels one after another."""
+        """Concatenate channels."""
 
     def max_pool(self, x: Tensor, name: str, kernel: int, stride: int, padding: int) -> Tensor:
-        """Maximum pooling; padding is 0, or half of an odd kernel at stride 1, and never wins."""
+        """Apply max pooling; padding is 0, or half of an odd kernel with stride 1."""
 
     def zero_pad(self, x: Tensor, name: str, padding: Padding) -> Tensor:
         """Zeros (top, bottom), (left, right)."""
 
     def upsample(self, x: Tensor, name: str, scale: int) -> Tensor:
-        """Nearest-neighbor enlargement."""
+        """Upsample by nearest neighbor."""
 
     def global_pool(self, x: Tensor, name: str) -> Tensor:
-        """Mean over all positions, of which one is left."""
+        """Average over all positions, to one position."""
 
     def dropout(self, x: Tensor, name: str, rate: float) -> Tensor:
-        """Zeros in place of a share of values, in training."""
+        """Apply dropout in training."""
 
     def dense(self, x: Tensor, name: str, channels: int, bias: bool = True) -> Tensor:
-        """Linear layer on the channels of every position."""
+        """Apply a linear layer to the channels of every position."""
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor, name: str, heads: int) -> Tensor:
-        """Multi-head attention over all positions, with PyTorch's input and output projections."""
+        """Apply multi-head attention over all positions, with PyTorch's input and output projections."""
 
 
 class Shape(NamedTuple):
-    """What `ShapeOps` passes between blocks instead of a tensor."""
+    """Shape of a tensor, without the batch."""
 
     height: int
     width: int
@@ -87,7 +87,7 @@ class Shape(NamedTuple):
 
 @dataclass
 class Cost:
-    """What a layer costs for one image."""
+    """Cost of a layer for one image."""
 
     parameters: int = 0
     multiply_adds: float = 0.0
@@ -96,18 +96,18 @@ class Cost:
 
     @property
     def gflops(self) -> float:
-        """Multiply-adds counted as two operations, in units of 1e9."""
+        """GFLOPs: multiply-adds count as two operations."""
         return 2e-9 * self.multiply_adds
 
 
 @dataclass
 class ShapeOps:
-    """Counts instead of computing. Costs are kept by the leading part of names: `model.3` of `model.3.bn`.
+    """Counts costs instead of computing; costs are grouped by the prefix of names: `model.3` of `model.3.bn`.
 
-    It is also what checks a configuration: whatever cannot be computed raises ValueError here.
+    It also validates configurations: invalid operations raise ValueError.
 
-    GFLOPs follow the published ones of YOLOv5, so that tables can be compared: batch normalisation counts
-    four multiply-adds an element; biases, activations and the inside of an attention layer count none.
+    GFLOPs are counted as in YOLOv5's tables: batch normalization as four multiply-adds per element; biases,
+    activations and the inside of attention layers are not counted.
     """
 
     csp_activation: str = "silu"
@@ -188,7 +188,7 @@ class ShapeOps:
 
 
 def _windows(x: Shape, kernel: int, stride: int, padding: int) -> tuple[int, int]:
-    """Height and width after sliding a window over `x`."""
+    """Return height and width after a sliding window."""
     height, width = ((size + 2 * padding - kernel) // stride + 1 for size in x[:2])
     if height < 1 or width < 1:
         raise ValueError(f"its input of {x.height}x{x.width} is smaller than the kernel of {kernel}")

@@ -1,4 +1,4 @@
-"""Names of an exported graph's outputs, in their order (docs/architecture.md describes them)."""
+"""Names of the outputs of exported graphs, in order (described in docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LOGITS = "logits"
 
 
 def raw_outputs(contract: Contract) -> list[tuple[str, ...]]:
-    """Names of raw heads of box, objectness and classes, scale by scale; of a classifier its logits."""
+    """Return the names of raw heads per feature map, or of a classifier's logits."""
     if contract.task == "classify":
         return [(LOGITS,)]
     return [tuple(f"{part}_{i}" for part in PARTS) for i in range(len(contract.strides))]
 
 
 def known_outputs(contract: Contract) -> tuple[str, ...]:
-    """All names that an exported graph's outputs may have."""
+    """Return all possible output names of an exported graph."""
     return (*OUTPUTS, *chain.from_iterable(raw_outputs(contract)))

@@ -1,4 +1,4 @@
-"""From the values of a model YAML, ours or YOLOv5's, to a `ModelSpec`; mistakes are named with their line."""
+"""Parse a model YAML file, in this project's layout or YOLOv5's, to a `ModelSpec`; errors name the line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_PARAMETERS = 1_000_000_000  # yolov5-p7, the largest listed, has 144 million
 NORMALIZATIONS: dict[str, Normalization] = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 """By name: of ImageNet's images, as the classifiers that were trained on them expect."""
 
-# Other names of a setting, in YOLOv5's files or as an argument of `load_spec`.
+# Aliases of settings, in YOLOv5's files or as arguments of `load_spec`.
 _KEYS = {"nc": "classes", "num_classes": "classes", "depth_multiple": "depth", "width_multiple": "width"}
 _DEFAULTS: dict[str, Any] = {
     "classes": 80, "depth": 1.0, "width": 1.0, "anchors": 3, "activation": "silu", "csp_activation": None,
@@ -36,15 +36,15 @@ _IMAGE = Shape(322_560, 322_560, 3)  # 2^10 * 3^2 * 5 * 7: sides that strides di
 
 
 def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpec:
-    """Check a configuration and resolve it.
+    """Validate and resolve a configuration.
 
     Args:
-        document: the mapping of a model YAML (ours or YOLOv5's), or one made in memory.
-        name: of the model; where the file lists `models`, which of them is meant, by default the first.
-        overrides: values that win over the file's, such as `num_classes=3`; None is ignored.
+        document: parsed model YAML file, or a mapping from memory.
+        name: of the model; selects one if the file lists `models`, by default the first.
+        overrides: values that replace those of the file, such as `num_classes=3`; None is ignored.
 
     Raises:
-        TfyoloError: naming file and line: an unknown key or block, a wrong index, argument or anchor list,
+        TfyoloError: with file and line: an unknown key or block, a wrong index, argument or anchor list, or
             layers that do not fit together.
     """
     settings = _Settings.of(document, name, overrides)
@@ -74,7 +74,7 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
 
 @dataclass(frozen=True)
 class _Settings:
-    """The values of a configuration by our names, and where each stands in the document."""
+    """Settings of a configuration by their canonical names, and the position of each in the document."""
 
     document: Document
     values: dict[str, Any]
@@ -82,7 +82,7 @@ class _Settings:
 
     @classmethod
     def of(cls, document: Document, name: str, overrides: Mapping[str, Any]) -> _Settings:
-        """Defaults, under the file's values, under those of one entry of `models`, under `overrides`."""
+        """Merge defaults, values of the file, of one entry of `models`, and `overrides`, in this order."""
         settings = cls(document, dict(_DEFAULTS), {})
         if not isinstance(document.value, Mapping):
             raise document.error("a model configuration is a mapping of names to values")
@@ -122,14 +122,14 @@ class _Settings:
                 self.values[ours] = value
 
     def error(self, key: str, message: str, *inside: Key) -> TfyoloError:
-        """An error about a value, naming file and line; an override has neither."""
+        """Return an error about a value, with file and line; overrides have neither."""
         if key in _DEFAULTS and key not in self.places:
             return TfyoloError(message)
         return self.document.error(message, *self.places.get(key, ()), *inside)
 
 
 def _check_settings(settings: _Settings) -> None:
-    """Types and ranges of the plain settings, and the activations' names made ours."""
+    """Validate types and ranges of scalar settings, and parse the names of activations."""
     values = settings.values
     for key, most in (("classes", MAX_CLASSES), ("image_size", MAX_SIDE)):
         value = values[key]
@@ -156,7 +156,7 @@ def _check_settings(settings: _Settings) -> None:
 
 
 def _normalization(settings: _Settings) -> Normalization | None:
-    """By name, or as the mean and the standard deviation of three channels."""
+    """Parse `normalize`: a name, or mean and standard deviation of three channels."""
     value = settings.values["normalize"]
     if value is None:
         return None
@@ -176,7 +176,7 @@ def _normalization(settings: _Settings) -> Normalization | None:
 
 
 def _anchors(settings: _Settings) -> Anchors | int:
-    """A number of anchors a scale, or their sizes."""
+    """Parse `anchors`: a number per feature map, or their sizes."""
     anchors = settings.values["anchors"]
     if isinstance(anchors, int) and not isinstance(anchors, bool):
         if not 1 <= anchors <= 100:
@@ -186,7 +186,7 @@ def _anchors(settings: _Settings) -> Anchors | int:
         raise settings.error("anchors", "`anchors` must be a list of numbers for each scale, or one number")
     rows: list[tuple[float, ...]] = []
     for number, row in enumerate(anchors):
-        # v1.0 and some tools write [[10, 13], [16, 30]] for a scale.
+        # v1.0 and some tools write [[10, 13], [16, 30]] for one feature map.
         flat = [v for item in row for v in (item if isinstance(item, list | tuple) else [item])]
         for value in flat:  # YOLOv5 keeps [0, 1, 2, ...] until anchors are generated
             if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e5:
@@ -202,7 +202,7 @@ def _anchors(settings: _Settings) -> Anchors | int:
 
 
 def _layers(settings: _Settings, anchors: int) -> tuple[Layer, ...]:
-    """Every row resolved and tried on shapes, so that whatever cannot be built is found with its line."""
+    """Resolve every row and compute its shapes, so that errors name their line."""
     config = settings.values
     classes = config["classes"]
     numbers = {"nc": classes, "classes": classes, "na": anchors, "anchors": anchors}
@@ -233,7 +233,7 @@ def _layers(settings: _Settings, anchors: int) -> tuple[Layer, ...]:
             except ValueError as error:
                 message = f"{section} layer {len(layers)}: {error}"
                 raise settings.error(section, message, number) from error
-            # YOLOv5's files call everything after the backbone the head.
+            # YOLOv5's files call everything after the backbone `head`.
             in_neck = "neck" not in sections and section == "head" and layer.block not in HEADS
             layers.append(replace(layer, section="neck") if in_neck else layer)
     if not layers or layers[-1].block not in HEADS:
@@ -242,7 +242,7 @@ def _layers(settings: _Settings, anchors: int) -> tuple[Layer, ...]:
 
 
 def _added(ops: ShapeOps, parameters: int, counted: int) -> tuple[int, int]:
-    """Parameters with those of the operations that have come since so many of them were counted."""
+    """Return the number of parameters, including operations added since the last count."""
     new = islice(reversed(ops.costs.values()), len(ops.costs) - counted)
     return parameters + sum(cost.parameters for cost in new), len(ops.costs)
 
@@ -250,7 +250,7 @@ def _added(ops: ShapeOps, parameters: int, counted: int) -> tuple[int, int]:
 def _resolve(
     row: Any, section: str, layers: list[Layer], config: Mapping[str, Any], numbers: Mapping[str, int]
 ) -> Layer:
-    """One row [from, repeats, block, arguments] after the layers before it; ValueError says what is wrong."""
+    """Resolve one row [from, repeats, block, arguments]; raises ValueError if it is wrong."""
     if not isinstance(row, list | tuple) or len(row) != 4:
         raise ValueError("a layer is [from, repeats, block, [arguments]]")
     sources, repeats, name, values = row
@@ -328,14 +328,14 @@ def _resolve_classify(index: int, section: str, sources: Any, values: Any, layer
 
 
 def _sources(sources: Any, index: int, many: bool) -> tuple[int, ...]:
-    """Absolute indices of the layers that a row reads; -1 is the image."""
+    """Return the absolute indices of the layers that a row reads; -1 is the image."""
     listed = sources if isinstance(sources, list | tuple) else [sources]
     if not listed or any(not isinstance(i, int) or isinstance(i, bool) for i in listed):
         raise ValueError(f"`from` must be an index or a list of indices, not {reprlib.repr(sources)}")
     if not many and len(listed) > 1:
         raise ValueError(f"the block reads one layer, but `from` lists {len(listed)}")
     for written in listed:
-        # The first layer's -1 is the image; nothing else reaches before layer 0.
+        # In the first layer -1 is the image; no other index may be below 0.
         if not (-index if index else -1) <= written < index:
             known = f"the layers before it, 0 to {index - 1}" if index else "-1, the image"
             raise ValueError(f"`from` {written} is none of {known}")

@@ -1,4 +1,4 @@
-"""Measuring blocks side by side: cost, speed, and whether they compute the same."""
+"""Profile blocks: cost, speed, and differences of their outputs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from tfyolo.progress import Progress
 
 @dataclass(frozen=True)
 class BlockProfile:
-    """What a block costs.
+    """Profile of a block.
 
     Attributes:
-        name: as asked for.
-        parameters: trainable ones.
-        gflops: of one image; multiply-adds count two.
-        activations_mb: float32 tensors it writes for the batch, which training keeps: 1e6 bytes.
+        name: as given.
+        parameters: number of trainable parameters.
+        gflops: of one image; a multiply-add counts as two operations.
+        activations_mb: size of the float32 outputs of a batch, which training keeps in memory, in 1e6 bytes.
         forward_ms: median for the batch.
-        backward_ms: median of forward and gradients, less the forward median.
-        difference: largest absolute difference of its output to the first block's with the same weights; None
-            where their weights or outputs differ in shape.
+        backward_ms: median of forward and backward pass, minus the forward median.
+        difference: maximum absolute difference from the output of the first block with equal weights; None
+            if shapes of weights or outputs differ.
     """
 
     name: str
@@ -51,18 +51,19 @@ def profile_blocks(
     repeats: int = 5,
     progress: Progress | None = None,
 ) -> list[BlockProfile]:
-    """Profile blocks on one random tensor, in turn round by round, so that a drifting machine hurts none.
+    """Profile blocks on one random tensor, alternating round by round, so that drifting clocks affect all
+    equally.
 
     Args:
         texts: names with optional arguments, such as `SPPF` or `Conv(256, 3, 2)`.
         channels: of the input.
         size: height and width of the input.
         batch: images.
-        repeats: timed rounds, after one that is not counted.
-        progress: is told how far it is.
+        repeats: number of timed rounds, after a warm-up.
+        progress: called as `progress(label, done, total)` after each step.
 
     Raises:
-        TfyoloError: an unknown block, or one that reads several layers; a wrong argument.
+        TfyoloError: the block is unknown or reads several layers, or an argument is wrong.
 
     Example:
         >>> spp, sppf = profile_blocks(["SPP", "SPPF"], 16, 8, 1)  # doctest: +SKIP
@@ -107,7 +108,7 @@ def profile_blocks(
 
 
 def _parse(text: str, image: Shape) -> tuple[Block, dict[str, Any], list[Cost]]:
-    """The block that `text` names, its arguments, and what they cost on `image`."""
+    """Parse a block with arguments, and compute its cost."""
     match = re.fullmatch(r"\s*(?:nn\.)?(\w*)\s*(?:\((.*)\)\s*)?", text)
     block = BLOCKS.get(match[1]) if match else None
     if match is None or block is None or block.inputs == "many":
@@ -125,7 +126,7 @@ def _parse(text: str, image: Shape) -> tuple[Block, dict[str, Any], list[Cost]]:
 
 
 def _shapes(model: Any) -> list[Any]:
-    """Of a model's weights and output: where they are equal, outputs can be compared."""
+    """Return shapes of weights and output: if they are equal, outputs can be compared."""
     return [tuple(weight.shape) for weight in model.weights] + [tuple(model.outputs[0].shape)]
 
 

@@ -1,4 +1,4 @@
-"""What an integer version of a model needs to know: a range for each tensor, how weights are rounded.
+"""The quantization of a model: a range per tensor, and the scheme of its weights.
 
 A `QuantizationSpec` belongs to a model and is saved with it. Calibration fills it, quantization-aware
 training trains it, every exporter reads it.
@@ -26,7 +26,7 @@ Range = tuple[float, float]
 
 
 class QuantizationSpec(BaseModel):
-    """Ranges and schemes of an 8-bit model.
+    """Ranges and weight scheme of an int8 model.
 
     Example:
         >>> spec = QuantizationSpec(ranges={"images": (0.0, 1.0)}, method="by hand")
@@ -56,7 +56,7 @@ class QuantizationSpec(BaseModel):
         return ranges
 
     def kernel_bounds(self, layer: str, kernel: np.ndarray) -> np.ndarray:
-        """(output channels,) float32: `bounds` of a layer, or by default the kernel's own."""
+        """Return (output channels,) float32: the bounds of a layer, by default those of its kernel."""
         known = self.bounds.get(layer)
         return weight_bounds(kernel, self.weights) if known is None else np.asarray(known, np.float32)
 
@@ -66,10 +66,11 @@ class QuantizationSpec(BaseModel):
 
 
 def range_names(network: Network) -> dict[str, str]:
-    """Whose range each tensor has: its own name, or that of the tensor that it shares a scale with.
+    """Return the name of the range of each tensor: its own name, or that of a tensor with the same scale.
 
-    Pooling, padding and enlarging hand their input's scale on. What is read by one concatenation only has the
-    concatenation's scale, as its integer kernel wants: another one would be rounded twice.
+    Outputs of pooling, padding and upsampling have the scale of their input. A tensor that only a
+    concatenation reads has the scale of its output, because int8 concatenation would otherwise round it a
+    second time.
     """
     owner = {IMAGES: IMAGES}
     for node in network.nodes:
@@ -103,7 +104,7 @@ def round_to_int8(steps: np.ndarray) -> np.ndarray:
 
 
 def weight_bounds(kernel: np.ndarray, scheme: str) -> np.ndarray:
-    """Largest magnitudes that int8 weights of a kernel stand for: one an output channel, or one for all.
+    """Return the largest magnitude of int8 weights: one per output channel, or one for the whole kernel.
 
     Args:
         kernel: (height, width, input, output channels).

@@ -1,4 +1,4 @@
-"""Configurations by name: every YAML under configs/models lists the models it describes."""
+"""Configurations by name: every YAML file in configs/models lists its models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHIPPED = re.compile(r"(?:(?:\./)?models/(?:hub/)?)?([^/]+)\.yaml")
 
 
 def _ordered() -> list[Path]:
-    """The current family first, then its variants, earlier releases and YOLOv3."""
+    """Return names ordered: current family, variants, earlier releases, YOLOv3."""
     paths = FOLDER.glob("*.yaml")
     return sorted(paths, key=lambda p: (not p.stem.startswith("yolov5"), "-v" in p.stem, p.stem))
 
@@ -32,7 +32,7 @@ def _files() -> dict[str, Path]:
 
 
 def list_models() -> list[str]:
-    """Names that `create`, `load_spec` and `tfyolo summary` take.
+    """List the model names for `create`, `load_spec` and `tfyolo summary`.
 
     Example:
         >>> "yolov5n" in list_models()
@@ -43,16 +43,16 @@ def list_models() -> list[str]:
 
 @renamed_arguments(classes="num_classes")
 def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
-    """The configuration of a name or of a YAML file, ours or YOLOv5's.
+    """Load the configuration of a model name or a YAML file.
 
     Args:
-        name: one of `list_models()`, or the path of a model YAML. `file.yaml:name` picks one of several.
-            YOLOv5's own paths, such as `models/yolov5s.yaml`, mean the model of that name where there is no
-            such file.
-        overrides: values that win over the file's, such as `num_classes=3`, `activation="relu6"`.
+        name: one of `list_models()`, or the path of a model YAML file. `file.yaml:name` selects one of
+            several. Paths of YOLOv5, such as `models/yolov5s.yaml`, mean the model of that name if there is
+            no such file.
+        overrides: values that replace those of the file, such as `num_classes=3`, `activation="relu6"`.
 
     Raises:
-        TfyoloError: an unknown name, with the nearest known ones; or a mistake in the file, with its line.
+        TfyoloError: the name is unknown (with similar names), or the file is wrong (with the line).
     """
     text = str(name)
     shipped = _SHIPPED.sub(r"\1", text)

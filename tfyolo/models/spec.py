@@ -1,4 +1,4 @@
-"""What a network is: a configuration checked and resolved (parse.py), as the builder needs it."""
+"""A validated and resolved model configuration."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from tfyolo.models.ops import Normalization
 
 Anchors = tuple[tuple[float, ...], ...]
-"""Per scale: width, height, width, height, ... in pixels of the network's input."""
+"""Width, height, width, height, ... per feature map, in pixels of the input."""
 
 _GRID_ANCHORS = (1.25, 1.625, 2.0, 3.75, 4.125, 2.875)  # P3's default anchors in cells of its grid
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One row of the configuration, resolved: absolute sources, scaled filters, named arguments."""
+    """A resolved row of the configuration: absolute sources, scaled filters, named arguments."""
 
     index: int
     section: str
@@ -30,7 +30,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a network is: `layers` in order, the last of them Detect or Classify.
+    """A resolved model configuration: `layers` in order, the last of them Detect or Classify.
 
     Example:
         >>> from tfyolo.models import load_spec
@@ -66,19 +66,19 @@ class ModelSpec:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Stride of each scale that the head reads, in the order of the outputs (v1.0 lists P5 first)."""
+        """Stride of each feature map of the head, in the order of the outputs (in v1.0 P5 is first)."""
         return tuple(int(self.layers[i].stride) for i in self.head.sources)
 
     @property
     def anchors_per_scale(self) -> int:
-        """Number of anchors of each scale; a classifier has none."""
+        """Number of anchors per feature map; 0 for a classifier."""
         if isinstance(self.anchors, int):
             return self.anchors
         return len(self.anchors[0]) // 2 if self.anchors else 0
 
     @property
     def anchors_px(self) -> Anchors:
-        """Anchors per scale; until they are generated, those of P3 grown with the stride."""
+        """Anchors per feature map; before AutoAnchor, those of P3 scaled with the stride."""
         if not isinstance(self.anchors, int):
             return self.anchors
         pairs = [_GRID_ANCHORS[2 * (i % 3) : 2 * (i % 3) + 2] for i in range(self.anchors)]

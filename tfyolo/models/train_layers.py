@@ -1,7 +1,7 @@
-"""Keras layers that train faster than Keras' own and compute the same; `build_model(for_training=True)`.
+"""Keras layers that train faster than Keras' own with equal results, for `build_model(for_training=True)`.
 
-Each has the weights of the layer it stands for, in the same order, so that a network made of them and the
-plain one exchange weights by `set_weights`. Networks are saved and exported made of the plain ones.
+Each has the weights of the layer that it replaces, in the same order, so the two kinds of networks exchange
+weights by `set_weights`. Networks with Keras' own layers are saved and exported.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from tfyolo.models.ops import Tensor
 
 @keras.saving.register_keras_serializable("tfyolo")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Batch normalisation whose training step is one operation forward and one backward.
+    """Batch normalization with fused operations for the forward and backward pass of training.
 
-    Keras 3 computes moments, scale and shift one after another, each over the whole tensor. Outputs and
-    gradients are the same. The moving variance gains PyTorch's (Bessel's) factor n / (n - 1), as YOLOv5's
-    has, which Keras leaves out. Inference, frozen layers, `synchronized=True` and whatever else the fused
-    operation lacks go the parent's way.
+    Keras 3 computes moments, scale and shift separately, each over the whole tensor. Outputs and gradients
+    are equal. The moving variance has Bessel's factor n / (n - 1), as in PyTorch and YOLOv5; Keras omits it.
+    Inference, frozen layers, `synchronized=True` and other cases that the fused operation does not support
+    use the parent class.
 
     Args:
-        kwargs: those of `keras.layers.BatchNormalization`.
+        kwargs: arguments of `keras.layers.BatchNormalization`.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
-        """`inputs` (batch, height, width, channels), normalized; in training the moving statistics move."""
+        """Normalize (batch, height, width, channels); in training the moving statistics are updated."""
         if not (training and self.trainable and mask is None and self._can_fuse(inputs)):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -47,7 +47,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
     def _can_fuse(self, inputs: tf.Tensor) -> bool:
-        """Whether the fused operation does what this layer is configured to do."""
+        """Whether the fused operation supports the configuration of this layer."""
         plain = self.scale and self.center and not getattr(self, "renorm", False) and not self.synchronized
         known = inputs.dtype in (tf.float32, tf.float16, tf.bfloat16) and self.variable_dtype == "float32"
         return bool(plain and known and len(inputs.shape) == 4 and self.axis in (-1, 3))
@@ -55,9 +55,10 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 @keras.saving.register_keras_serializable("tfyolo")
 class FastSilu(keras.layers.Layer):
-    """SiLU, x * sigmoid(x), that keeps the sigmoid for its gradient: on a CPU a step takes 5 % less time.
+    """SiLU, x * sigmoid(x), which stores the sigmoid for its gradient: a training step on a CPU takes 5 %
+    less time.
 
-    TensorFlow's own keeps x alone and computes the sigmoid twice, which is the better choice on a GPU.
+    TensorFlow's SiLU stores only x and computes the sigmoid twice, which is better on a GPU.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,7 @@
-"""Post-training quantization: one walk through the network that fixes ranges and weights layer by layer.
+"""Post-training quantization: ranges and weights are chosen layer by layer, in the order of execution.
 
-Every layer sees the inputs that the integer layers before it really hand on, beside the exact ones, so that
-it can make good some of their error.
+For every layer both the float inputs and the outputs of the preceding quantized layers are known, so that its
+weights can compensate for part of their error.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ VALUES = 30_000
 
 @dataclass(frozen=True)
 class CalibrationOptions:
-    """How to calibrate.
+    """Options of calibration.
 
     Attributes:
-        ranges: a key of `ESTIMATORS`.
-        reconstruct: fit weights and biases layer by layer; otherwise weights are rounded to the nearest.
+        ranges: estimator of ranges, a key of `ESTIMATORS`.
+        reconstruct: fit weights and biases layer by layer (GPTQ); otherwise weights are rounded to nearest.
         keep_float: see `QuantizationSpec`.
-        seed: of the choice of places and values.
+        seed: of sampled positions and values.
     """
 
     ranges: str = "mse"
@@ -63,22 +63,22 @@ def calibrate(
     options: CalibrationOptions | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Network, QuantizationSpec]:
-    """Ranges for all tensors, and weights that suit them.
+    """Choose ranges of all tensors, and quantize the weights.
 
     Args:
         network: the float network.
         images: uint8 (n, height, width, 3) RGB, letterboxed.
         options: how.
-        progress: is told how far it is.
+        progress: called as `progress(label, done, total)` after each step.
 
     Returns:
-        The network with weights on the int8 grid, and its quantization.
+        The network with int8 weights (as floats on the int8 grid), and its quantization.
     """
     return _Walk(network, images, options or CalibrationOptions()).run(progress)
 
 
 class _Walk:
-    """Tensors of all images, exact and as the integer network has them, of the layers at hand."""
+    """Float and quantized tensors of all images, of the layers that are still needed."""
 
     def __init__(self, network: Network, images: np.ndarray, options: CalibrationOptions) -> None:
         self.network, self.options = network, options
@@ -129,7 +129,7 @@ class _Walk:
         self.exact[node.name], self.rounded[node.name] = exact, rounded
 
     def _function(self, node: Node) -> Function:
-        """What the network makes of a tensor: its activation, or the sigmoid after the heads."""
+        """Return the function that follows a tensor: its activation, or the sigmoid after the heads."""
         if any(node.name in parts and len(parts) > 1 for parts in self.network.heads):
             return lambda x: 1 / (1 + np.exp(-x))
         function = self.after.get(node.name, "")
@@ -140,7 +140,7 @@ class _Walk:
     def _map(
         self, tensors: dict[str, np.ndarray], node: Node, network: Network
     ) -> tuple[np.ndarray, tuple[float, float]]:
-        """A node's output for all images, before it is rounded, with its smallest and largest value."""
+        """Compute the output of a node for all images, before fake quantization, with minimum and maximum."""
         outputs, low, high = [], 0.0, 0.0
         in_float = tensors is self.exact or self.skip(node.name)
         quantization = NoQuantization() if in_float else SigmoidFakeQuantization()
@@ -152,7 +152,7 @@ class _Walk:
         return np.concatenate(outputs), (low, high)
 
     def _places(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Image, row and column of places, more of them where the float model sees objects."""
+        """Sample positions (image, row, column), more of them where the float model detects objects."""
         weights = tf.image.resize(self.attention[..., None], (height, width), "area").numpy()[..., 0]
         each = max(PATCHES // len(weights), 1)
         chosen = []
@@ -164,12 +164,12 @@ class _Walk:
         return image, row, column
 
     def _sample(self, tensor: np.ndarray) -> np.ndarray:
-        """Some of a tensor's values, mostly from where the float model sees objects."""
+        """Sample values of a tensor, mostly where the float model detects objects."""
         values = tensor[self._places(*tensor.shape[1:3])].reshape(-1)
         return self.random.choice(values, min(VALUES, len(values)), replace=False).astype(np.float32)
 
     def _weights(self, node: Node, exact: np.ndarray) -> Weights:
-        """The layer's weights on the int8 grid."""
+        """Quantize the weights of a layer."""
         kernel, bias = self.network.weights[node.layer]
         if self.skip(node.name):
             return Weights(kernel, bias)
@@ -187,7 +187,7 @@ class _Walk:
 
 
 def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarray], node: Node) -> np.ndarray:
-    """(n, height * width * channels) float32: what the kernel sees for outputs at these places."""
+    """Return (n, height * width * channels) float32: the input patches of a kernel at these positions."""
     size, stride, padding = (node.arguments[key] for key in ("kernel", "stride", "padding"))
     image, row, column = places
     height, width = tensor.shape[1:3]
@@ -202,9 +202,9 @@ def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _attention(network: Network, images: np.ndarray) -> np.ndarray:
-    """(n, height / 8, width / 8): how much a place matters, the float model's objectness and a little.
+    """Return (n, height / 8, width / 8) weights of positions: the float model's objectness plus a constant.
 
-    To a classifier all places are the same.
+    All positions of a classifier have equal weights.
     """
     if len(network.heads[0]) == 1:
         return np.ones((len(images), *(-(-side // 8) for side in images.shape[1:3])), np.float32)

@@ -1,4 +1,4 @@
-"""An even sample of a dataset's images, as the network sees them."""
+"""Evenly sampled, preprocessed images of a dataset."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def dataset_images(
     count: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Letterboxed images, spread evenly over a split.
+    """Load letterboxed images, sampled evenly from a split.
 
     Args:
-        dataset: whose images.
-        split: `train` to calibrate on, another to compare on.
+        dataset: of the images.
+        split: `train` for calibration, another one for comparison.
         image_size: input size in pixels.
-        count: most images.
-        progress: is told how far it is.
+        count: maximum number of images.
+        progress: called as `progress(label, done, total)` after each step.
 
     Returns:
         uint8 (n, height, width, 3) RGB.
@@ -56,7 +56,7 @@ def folder_images(
     count: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Center-cropped images of a classification dataset, spread evenly over a split; see above."""
+    """Load center-cropped images of a classification dataset; see `dataset_images`."""
     dataset = read_folders(root)
     scan = scan_folders(dataset, split, progress=lambda done, total: progress("checking images", done, total))
     return _read(
@@ -72,7 +72,7 @@ def calibration_images(
     count: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Images of a dataset as the network of a task sees them: a YAML to detect, a folder to classify."""
+    """Load preprocessed images of a detection dataset (YAML file) or a classification dataset (folder)."""
     if task == "classify":
         return folder_images(data, split, image_size, count, progress)
     return dataset_images(read_dataset(data), split, image_size, count, progress)
@@ -86,7 +86,7 @@ def _read(
     place: Path,
     split: str,
 ) -> np.ndarray:
-    """Those of `count` samples that can be read, in the network's size."""
+    """Read samples, and skip unreadable ones."""
     chosen = spread(samples, count)
     images = []
     for done, sample in enumerate(chosen):
@@ -101,16 +101,15 @@ def _read(
 
 
 def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """`count` of the samples, evenly."""
+    """Return `count` evenly spaced samples."""
     places = np.linspace(0, len(samples), min(count, len(samples)), endpoint=False)
     return [samples[int(place)] for place in places]
 
 
 def fitting_count(network: Network, image_size: tuple[int, int], count: int) -> int:
-    """How many of `count` images can be calibrated on together in half of the memory that is free.
+    """Return how many of `count` images fit in half of the free memory during calibration.
 
-    Calibration holds, for every image, each tensor that is still to be read twice as float16: exact and
-    rounded.
+    Calibration stores each needed tensor of every image twice in float16: float and quantized.
     """
     pages = os.sysconf("SC_AVPHYS_PAGES") if hasattr(os, "sysconf") else 0
     free = pages * os.sysconf("SC_PAGE_SIZE") if pages else 4 << 30
@@ -118,7 +117,7 @@ def fitting_count(network: Network, image_size: tuple[int, int], count: int) -> 
 
 
 def _bytes_a_image(network: Network, image_size: tuple[int, int]) -> float:
-    """The most that is held at once for one image."""
+    """Return the peak memory of calibration per image in bytes."""
     left, sizes = network.consumers, {"images": 4.0 * 3 * image_size[0] * image_size[1]}
     strides = {"images": 1.0}
     held = most = sizes["images"]

@@ -1,4 +1,4 @@
-"""A chart of a quantized network's noise."""
+"""Chart of quantization noise."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ _TICK_INCHES = 0.22
 
 
 def save_noise_chart(layers: Sequence[LayerNoise], spec: ModelSpec, path: Path) -> Path:
-    """Signal-to-noise ratio of every tensor in the order of execution, colored by part of the network.
+    """Plot the signal-to-noise ratio of every tensor in the order of execution, colored by part of the
+    network.
 
     Args:
         layers: from `debug`.
-        spec: whose sections are colored.
-        path: of an image; its suffix says which kind.
+        spec: of the model, whose sections are colored.
+        path: of an image; its suffix selects the format.
     """
     section = {f"model.{layer.index}": layer.section for layer in spec.layers}
     width = 12.0
@@ -59,7 +60,7 @@ def save_noise_chart(layers: Sequence[LayerNoise], spec: ModelSpec, path: Path) 
 
 
 def _apart(places: Sequence[int], least: float) -> list[int]:
-    """Those of ascending places that are at least so far from the one before.
+    """Return ascending positions with a minimum distance.
 
     Example:
         >>> _apart([0, 1, 2, 5, 6], 2)

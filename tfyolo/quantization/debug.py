@@ -1,4 +1,4 @@
-"""Where a quantized network loses accuracy: noise layer by layer, and what keeping a layer in float gains."""
+"""Find layers that lose accuracy: quantization noise per layer, and the gain of keeping layers in float."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tfyolo.quantization.fidelity import Heads, find_fidelity
 
 @dataclass(frozen=True)
 class LayerNoise:
-    """Of one tensor.
+    """Quantization noise of one tensor.
 
     Attributes:
         name: of the node.
-        signal_to_noise_db: power of the float values over that of the difference, in decibels.
-        drop_db: how much less that is than the least of its inputs: noise that arises here.
+        signal_to_noise_db: power of the float values over power of the error, in decibels.
+        drop_db: difference to the lowest ratio of its inputs: the noise of this layer.
     """
 
     name: str
@@ -35,10 +35,10 @@ class LayerNoise:
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to quantize, measured.
+    """Result of a choice of float layers.
 
     Attributes:
-        kept: layers in float; empty for the network as it is.
+        kept: layers in float; empty for the given network.
         score_error: see `Fidelity`.
         fidelity: see `Fidelity`.
     """
@@ -50,11 +50,11 @@ class Variant:
 
 @dataclass(frozen=True)
 class DebugReport:
-    """What `tfyolo quant-debug` shows.
+    """Result of `tfyolo quant-debug`.
 
     Attributes:
         layers: in the order of execution.
-        variants: the network as it is, one for each of the noisiest layers, and all of these together.
+        variants: the given network, one variant per noisiest layer, and all of these layers together.
     """
 
     layers: tuple[LayerNoise, ...]
@@ -62,7 +62,7 @@ class DebugReport:
 
     @property
     def best(self) -> Variant | None:
-        """The variant of least score error, of those better than the network as it is in both figures."""
+        """Variant with the lowest score error, among those better than the given network in both metrics."""
         first = self.variants[0]
         better = [
             variant
@@ -85,12 +85,12 @@ def debug(
 
     Args:
         exact: the float network.
-        network: with weights as they are quantized.
+        network: with quantized weights.
         spec: its quantization.
         contract: of the model.
         images: uint8 (n, height, width, 3) RGB, letterboxed.
-        worst: how many of the noisiest layers are tried in float.
-        progress: is told how far it is.
+        worst: number of noisiest layers to try in float.
+        progress: called as `progress(label, done, total)` after each step.
     """
     layers = _noise(exact, network, spec, images, progress)
     wanted = _heads(exact, None, images, "float network", progress)
@@ -102,7 +102,7 @@ def debug(
     for number, names in enumerate(kept):
         trial = spec.model_copy(update={"keep_float": (*spec.keep_float, *names)})
         label = f"variant {number + 1} of {len(kept)}"
-        # A layer in float has its float weights, too.
+        # Layers in float have float weights, too.
         found = _heads(_with_float(network, exact, names), trial, images, label, progress)
         fidelity = find_fidelity(contract)
         for a, b in zip(wanted, found, strict=True):
@@ -112,7 +112,7 @@ def debug(
 
 
 def module_of(name: str) -> str:
-    """The row of the model configuration that a node belongs to: `model.4` of `model.4.m.0.cv1.conv`."""
+    """Return the row of the model configuration of a node: `model.4` of `model.4.m.0.cv1.conv`."""
     return ".".join(name.split(".")[:2])
 
 
@@ -123,7 +123,7 @@ def _noise(
 
     @tf.function(autograph=False)
     def powers(batch: Any) -> Any:
-        """(nodes, 2): power of the values and of their error."""
+        """Return (nodes, 2): power of the values and of their error."""
         batch = tf.cast(batch, tf.float32) / 255.0
         values: dict[str, Any] = {}
         found = {}
@@ -149,7 +149,7 @@ def _noise(
 
 
 def _noisiest(layers: Sequence[LayerNoise], spec: QuantizationSpec) -> list[str]:
-    """Modules by the noise that arises in them, the most first."""
+    """Return modules sorted by the noise that they add, largest first."""
     drop: dict[str, float] = defaultdict(float)
     for layer in layers:
         if not spec.is_float(layer.name):

@@ -1,4 +1,4 @@
-"""How near a quantized network is to the float one; mAP and top-1 move too much by chance to choose by."""
+"""Similarity of a quantized network to the float network; mAP and top-1 are too noisy to compare settings."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ _LOOSE = NmsOptions(confidence=0.001, iou=0.6, multi_label=True)
 
 
 class Fidelity(Protocol):
-    """Accumulates image by image."""
+    """Accumulates similarity over images."""
 
     def add(self, exact: Heads, rounded: Heads) -> None:
-        """Heads of one image: the float network's and the quantized one's."""
+        """Add the heads of one image, of the float and the quantized network."""
 
     @property
     def score_error(self) -> float:
-        """Mean absolute error of scores."""
+        """Return the mean absolute error of scores."""
 
     @property
     def fidelity(self) -> float:
-        """Agreement with the float network, 1 at best."""
+        """Return the agreement with the float network, at most 1."""
 
 
 def find_fidelity(contract: Contract) -> Fidelity:
-    """For the task of a model."""
+    """Return the accumulator for the task of a model."""
     return ClassifierFidelity() if contract.task == "classify" else DetectorFidelity(contract)
 
 
 class ClassifierFidelity:
-    """Of a classifier."""
+    """Similarity of classifiers."""
 
     def __init__(self) -> None:
         self._error, self._same, self._images = 0.0, 0, 0
 
     def add(self, exact: Heads, rounded: Heads) -> None:
-        """Logits of one image."""
+        """Add the logits of one image."""
         wanted, found = (softmax(heads[0][0].reshape(-1)) for heads in (exact, rounded))
         self._error += float(np.abs(wanted - found).mean())
         self._same += int(wanted.argmax() == found.argmax())
@@ -59,18 +59,18 @@ class ClassifierFidelity:
 
     @property
     def score_error(self) -> float:
-        """Mean absolute error of probabilities."""
+        """Return the mean absolute error of probabilities."""
         return self._error / max(self._images, 1)
 
     @property
     def fidelity(self) -> float:
-        """Share of images that both networks take for the same class."""
+        """Return the fraction of images to which both networks give the same class."""
         return self._same / max(self._images, 1)
 
 
 @dataclass
 class DetectorFidelity:
-    """Of a detector.
+    """Similarity of detectors.
 
     Attributes:
         contract: of the detector.
@@ -83,12 +83,12 @@ class DetectorFidelity:
         self._rows: list[tuple[np.ndarray, ...]] = []
 
     def add(self, exact: Heads, rounded: Heads) -> None:
-        """Heads of one image: the float network's and the quantized one's."""
+        """Add the heads of one image, of the float and the quantized network."""
         self.add_scores(exact, rounded)
         self.add_detections(self.detect(exact), self.detect(rounded))
 
     def add_scores(self, exact: Heads, rounded: Heads) -> None:
-        """Count the score error of one image."""
+        """Add the score error of one image."""
         for (_, objectness, classes), (_, objectness_q, classes_q) in zip(exact, rounded, strict=True):
             there, there_q = sigmoid(objectness), sigmoid(objectness_q)
             seen = there > SEEN
@@ -100,23 +100,23 @@ class DetectorFidelity:
             self._values += int(seen.sum()) + of_class[0].size
 
     def add_detections(self, exact: Detections, rounded: Detections) -> None:
-        """Count the agreement of one image; detections as validation has them, in pixels of the input."""
+        """Add the detections of one image, with the thresholds of validation, in pixels of the input."""
         truth, found = exact[exact.scores > CONFIDENT], rounded
         correct = match(found.boxes_xyxy_px, found.class_ids, truth.boxes_xyxy_px, truth.class_ids)
         self._rows.append((correct, found.scores, found.class_ids, truth.class_ids))
 
     @property
     def score_error(self) -> float:
-        """Mean absolute error of objectness and class scores where the float network sees something."""
+        """Return the mean absolute error of scores where the float network detects objects."""
         return self._error / max(self._values, 1)
 
     @property
     def fidelity(self) -> float:
-        """mAP50-95 of the quantized detections, with the float model's confident ones as the truth."""
+        """Return mAP50-95 of the quantized detections, with confident float detections as ground truth."""
         return average_precision(*map(np.concatenate, zip(*self._rows, strict=True))).map50_95
 
     def detect(self, heads: Heads) -> Detections:
-        """Detections of raw heads, with the thresholds of validation."""
+        """Return the detections of raw heads, with the thresholds of validation."""
         candidates = decode(
             [join_parts(parts) for parts in heads], self.contract.anchors_px, self.contract.strides, 0.001
         )

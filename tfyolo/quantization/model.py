@@ -40,7 +40,7 @@ def calibrate_on_dataset(
         log: called with the number of images.
 
     Returns:
-        The network with weights on the int8 grid, and its quantization.
+        The network with int8 weights (as floats on the int8 grid), and its quantization.
 
     Raises:
         TfyoloError: the dataset is wrong, or none of its images can be read.

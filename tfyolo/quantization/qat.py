@@ -25,14 +25,14 @@ Tell = Callable[[int, float], None]
 
 
 class QuantizedTraining:
-    """The training of one network.
+    """QAT of one network.
 
     Args:
         teacher: the float network.
-        twin: of the calibrated one.
-        objective: what is lowered.
+        twin: the QAT model of the calibrated network.
+        objective: the loss.
         options: how.
-        origin: what the calibrated network came from, which tells progress of one run from that of another.
+        origin: identifies the calibrated network, so that progress files of other runs are not used.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class QuantizedTraining:
         self.done = 0
 
     def run(self, batches: Iterator[Any], log: Tell, state: Path | None = None) -> None:
-        """Train to the end.
+        """Train.
 
         Args:
-            batches: of images, float32 (batch, height, width, 3) in 0..1, and labels as the objective
-                takes them.
-            log: is given the number of each update, counted from 1, and its loss.
-            state: file that the progress is kept in, so that `resume` can go on.
+            batches: pairs of images, float32 (batch, height, width, 3) in 0..1, and labels for the
+                objective.
+            log: called with the number of each update, from 1, and its loss.
+            state: progress file for `resume`.
         """
         while self.done < self.options.steps:
             loss = self._step(*next(batches))
@@ -63,7 +63,7 @@ class QuantizedTraining:
                 self._save(state)
 
     def resume(self, state: Path) -> bool:
-        """Go on where the file of an unfinished run with the same options ends; False if it is of another."""
+        """Continue from the progress file of the same run; returns False if it is of another run."""
         with np.load(state) as arrays:
             if bytes(arrays["options"]).decode() != self._fingerprint():
                 return False
@@ -103,7 +103,7 @@ class QuantizedTraining:
 
 
 def origin_of(state: Path) -> str | None:
-    """`origin` of the run that has left a file of progress; None if there is none that can be read."""
+    """Return the `origin` in a progress file; None if there is no readable file."""
     try:
         with np.load(state) as arrays:
             return bytes(arrays["origin"]).decode()
@@ -116,13 +116,13 @@ def _bytes(text: str) -> np.ndarray:
 
 
 def _nested(flat: list[Any], sizes: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Tensors of heads one after another, by head."""
+    """Group a flat list of tensors by head."""
     rest = iter(flat)
     return [tuple(next(rest) for _ in range(size)) for size in sizes]
 
 
 class _Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):
-    """A rise, and half a cosine down to nothing."""
+    """Warm-up and cosine decay to zero."""
 
     def __init__(self, options: QatOptions) -> None:
         self.options = options

@@ -1,10 +1,10 @@
-"""The network in training: a tf_keras model, annotated with TFMOT, that rounds like the integer graph.
+"""The QAT model: a tf_keras model, annotated with TFMOT, with the fake quantization of the integer graph.
 
 TFMOT needs Keras 2. Each node of the network is one layer that executes export/graph/nodes.py, so the QAT
 model and the exported graph have one source; TFMOT's wrappers hold the quantizers and their trained ranges.
 
-Everything trained is measured in quantization steps of its own: a weight of 3.2 stands for 3.2 steps of its
-channel. One learning rate then suits channels whose scales differ a hundredfold.
+All trained values are expressed in their own quantization steps: a weight of 3.2 means 3.2 steps of its
+channel. One learning rate then fits channels whose scales differ by a factor of a hundred.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ LEVELS = 255
 
 
 class NodeLayer(tf_keras.layers.Layer):
-    """One node that has no trained weights.
+    """A node without trained weights.
 
     Args:
         node: its fields.
-        exact: whether it stays in float.
+        exact: whether it stays in float, without fake quantization.
     """
 
     def __init__(self, node: dict[str, Any], exact: bool = False, **kwargs: Any) -> None:
@@ -57,25 +57,25 @@ class NodeLayer(tf_keras.layers.Layer):
         self.node, self.exact = node, exact
 
     def call(self, inputs: Any) -> Any:
-        """One tensor or several to one."""
+        """Execute the node."""
         node = _node(self.node)
         xs = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
         rounding = NoQuantization() if self.exact else SigmoidFakeQuantization()
         return KINDS[node.kind](_NO_WEIGHTS, node, xs, rounding)
 
     def get_config(self) -> dict[str, Any]:
-        """For TFMOT, which makes layers anew."""
+        """Return the configuration, from which TFMOT creates the layer again."""
         return {**super().get_config(), "node": self.node, "exact": self.exact}
 
 
 class ConvLayer(tf_keras.layers.Layer):
-    """A convolution whose kernel and bias are counted in steps.
+    """A convolution whose kernel and bias are expressed in quantization steps.
 
     Args:
         node: its fields.
         shape: of the kernel.
-        step: (output channels,) what one step of each channel's weights is worth.
-        bias_step: what one step of the biases is worth.
+        step: (output channels,) quantization step of each channel's weights.
+        bias_step: unit of the biases.
     """
 
     def __init__(
@@ -85,35 +85,35 @@ class ConvLayer(tf_keras.layers.Layer):
         self.node, self.shape, self.step, self.bias_step = node, list(shape), list(step), list(bias_step)
 
     def build(self, input_shape: Any) -> None:
-        """Make the weights."""
+        """Create the weights."""
         self.kernel = self.add_weight(name="kernel", shape=self.shape)
         self.bias = self.add_weight(name="bias", shape=self.shape[-1:])
         super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:
-        """(batch, height, width, channels); the kernel comes from the quantizer in its own unit."""
+        """Apply the convolution; TFMOT passes the kernel through the quantizer."""
         node = _node(self.node)
         return convolve(inputs, self.kernel, self.bias * np.asarray(self.bias_step, np.float32), node)
 
     def get_config(self) -> dict[str, Any]:
-        """For TFMOT, which makes layers anew."""
+        """Return the configuration, from which TFMOT creates the layer again."""
         own = {"node": self.node, "shape": self.shape, "step": self.step, "bias_step": self.bias_step}
         return {**super().get_config(), **own}
 
 
 class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
-    """Weights in steps to weights on the int8 grid, or to plain ones.
+    """Fake quantization of weights that are expressed in steps.
 
     Args:
         step: of each output channel.
-        exact: do not round.
+        exact: no fake quantization.
     """
 
     def __init__(self, step: list[float], exact: bool = False) -> None:
         self.step, self.exact = list(step), exact
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """Nothing of its own is trained."""
+        """This quantizer has no variables."""
         return {}
 
     def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
@@ -124,30 +124,30 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
         return fake_quantize_steps(inputs) * step
 
     def get_config(self) -> dict[str, Any]:
-        """For TFMOT."""
+        """Return the configuration, for TFMOT."""
         return {"step": self.step, "exact": self.exact}
 
 
 class RangeQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
-    """256 values between two trained limits.
+    """Fake quantization to 256 values between two trained limits.
 
     Args:
-        low: limit to begin with.
-        high: the other one.
+        low: initial lower limit.
+        high: initial upper limit.
     """
 
     def __init__(self, low: float, high: float) -> None:
         self.low, self.high = low, high
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """How many steps each limit has moved."""
+        """Create the variables: the shift of each limit in steps."""
         return {
             end: layer.add_weight(name=f"{name}_{end}", shape=(), initializer="zeros")
             for end in ("low", "high")
         }
 
     def limits(self, weights: dict[str, Any]) -> tuple[Any, Any]:
-        """Of now; zero lies within."""
+        """Return the current limits, which include zero."""
         step = (self.high - self.low) / LEVELS
         low = tf.minimum(self.low + step * weights["low"], 0.0)
         return low, tf.maximum(self.high + step * weights["high"], low + step)
@@ -157,16 +157,16 @@ class RangeQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
         return fake_quantize(inputs, self.limits(weights))
 
     def get_config(self) -> dict[str, Any]:
-        """For TFMOT."""
+        """Return the configuration, for TFMOT."""
         return {"low": self.low, "high": self.high}
 
 
 class NodeConfig(_tfq.QuantizeConfig):  # type: ignore[name-defined]
-    """What is rounded at one node.
+    """TFMOT's quantize configuration of a node.
 
     Args:
-        step: of a convolution's channels; empty where there is no kernel.
-        limits: of the output; empty where it is not rounded, or by another node.
+        step: of the channels of a convolution; empty without a kernel.
+        limits: of the output; empty if it is not quantized, or quantized by another node.
         exact: the kernel stays in float.
     """
 
@@ -178,12 +178,12 @@ class NodeConfig(_tfq.QuantizeConfig):  # type: ignore[name-defined]
         return [(layer.kernel, KernelQuantizer(self.step, self.exact))] if self.step else []
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        """Put the rounded kernel in the place of the trained one."""
+        """Replace the kernel by its fake-quantized version."""
         if self.step:
             (layer.kernel,) = quantize_weights
 
     def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
-        """None: activations are nodes."""
+        """Return none: activations are separate nodes."""
         return []
 
     def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
@@ -191,11 +191,11 @@ class NodeConfig(_tfq.QuantizeConfig):  # type: ignore[name-defined]
         return
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
-        """The trained range."""
+        """Return the quantizer of the output."""
         return [RangeQuantizer(*self.limits)] if self.limits else []
 
     def get_config(self) -> dict[str, Any]:
-        """For TFMOT."""
+        """Return the configuration, for TFMOT."""
         return {"step": self.step, "limits": self.limits, "exact": self.exact}
 
 
@@ -204,16 +204,15 @@ _NO_WEIGHTS = Network((), {}, {}, ())
 
 
 class QatModel:
-    """The trainable twin of a network.
+    """The trainable model of a quantized network.
 
     Args:
-        network: float or calibrated weights to begin with.
-        spec: its quantization; ranges of all tensors are needed.
+        network: with initial weights, float or calibrated.
+        spec: its quantization, with ranges of all tensors.
         image_size: fixed input size in pixels, or None.
 
     Attributes:
-        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order, or
-            to the only one.
+        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order.
     """
 
     def __init__(
@@ -233,7 +232,7 @@ class QatModel:
         plain = tf_keras.Model(images, [tensors[name] for parts in network.heads for name in parts])
         with _tfq.quantize_scope({cls.__name__: cls for cls in _CLASSES}):
             self.model = _tfq.quantize_apply(plain)
-        # TFMOT rounds the images too, over a range that it would have to learn; it is known.
+        # TFMOT would learn the range of the images, which is known.
         (limits,) = (x.quantizer_vars for x in self.model.layers if hasattr(x, "quantizer_vars"))
         limits["min_var"].assign(0.0)
         limits["max_var"].assign(1.0)
@@ -247,22 +246,22 @@ class QatModel:
 
     @property
     def trained_variables(self) -> list[Any]:
-        """What training may change: all but the normalization of images, which is part of no Keras layer."""
+        """Return the trainable variables: all except the normalization of images."""
         fixed = [self._wrappers[node.name] for node in self.network.nodes if node.layer == NORMALIZE]
         constants = {id(v) for layer in fixed for v in (self._kernel(layer), layer.layer.bias)}
         return [v for v in self.model.trainable_variables if id(v) not in constants]
 
     def run(self, name: str, inputs: list[Any]) -> Any:
-        """A node by itself.
+        """Execute a single node.
 
         Args:
             name: of the node.
-            inputs: the tensors that it reads.
+            inputs: its input tensors.
         """
         return self._wrappers[name](inputs if len(inputs) > 1 else inputs[0], training=False)
 
     def trained(self) -> tuple[Network, QuantizationSpec]:
-        """The network with weights on the int8 grid, and its quantization, as training has left them."""
+        """Return the network with trained weights on the int8 grid, and its trained quantization."""
         weights, ranges = {}, dict(self.spec.ranges)
         bounds = dict(self.spec.bounds)
         for node in self.network.nodes:
@@ -285,7 +284,7 @@ class QatModel:
         return found
 
     def _units(self, node: Node, owner: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        """What a step of each channel's weights and biases is worth."""
+        """Return the quantization steps of each channel's weights and biases."""
         kernel, bias = self.network.weights[node.layer]
         step = self.spec.kernel_bounds(node.layer, kernel) / np.float32(INT8_MAX)
         low, high = self.spec.ranges.get(owner[node.name], (0.0, 1.0))
@@ -310,6 +309,6 @@ def _node(fields: dict[str, Any]) -> Node:
 
 
 def _outputs(wrapper: Any) -> list[Any]:
-    """Output quantizers of one of TFMOT's wrappers, with their variables."""
+    """Return the output quantizers of a TFMOT wrapper, with their variables."""
     quantizers = wrapper.quantize_config.get_output_quantizers(wrapper.layer)
     return [(quantizer, wrapper._output_quantizer_vars) for quantizer in quantizers]

@@ -1,4 +1,4 @@
-"""How a quantized network is trained. Apart from qat.py, which imports TFMOT."""
+"""Options of QAT, separate from qat.py, which imports TFMOT."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Loss = Literal["distill", "labels", "both"]
 
 @dataclass(frozen=True)
 class QatOptions:
-    """How to train.
+    """Options of QAT.
 
     Attributes:
-        steps: updates.
-        learning_rate: in quantization steps: how far an update moves a weight, about.
-        warmup: updates until the full learning rate.
+        steps: number of updates.
+        learning_rate: approximate change of a weight per update, in quantization steps.
+        warmup: number of updates of the warm-up.
         loss: `distill` follows the float network and needs no labels; `labels` is YOLOv5's loss; `both`.
-        save_every: updates between two files of progress.
+        save_every: number of updates between writes of the progress file.
     """
 
     steps: int = 1000
@@ -28,5 +28,5 @@ class QatOptions:
     save_every: int = 100
 
     def to_json(self) -> str:
-        """To tell one run from another."""
+        """Return JSON that identifies the options of a run."""
         return json.dumps(asdict(self))

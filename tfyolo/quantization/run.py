@@ -1,4 +1,4 @@
-"""Quantization of a model file: calibration, and training if asked for."""
+"""Quantize a model file: calibration and optional QAT."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ Weights = str | tuple[Any, Contract]
 @renamed_arguments(exact="float_model", batch="batch_size")
 @dataclass(frozen=True)
 class QuantizeOptions:
-    """How to quantize a model file.
+    """Options of `quantize`.
 
     Attributes:
-        data: dataset YAML, of a classifier its folder; calibration and training see its training split.
-        weights: `.pt` or `.keras` file, release name, or a Keras model with its contract; quantized weights
-            are trained further.
-        float_model: the float model, where `weights` are quantized already.
+        data: dataset YAML file of a detector, or folder of a classifier; the training split is used.
+        weights: `.pt` or `.keras` file, release name, or a Keras model with its contract; if they are
+            quantized, QAT continues from them.
+        float_model: the float model, if `weights` are already quantized.
         output: `.keras` file to write.
-        task: `detect` or `classify`, where weights of the other one are to be refused.
-        image_size: input size in pixels; the model's own by default.
-        calibration: most images to calibrate on.
-        calibrate: how.
-        train: how to train; None calibrates only.
-        epochs: how long to train, in place of `train.steps`.
+        task: `detect` or `classify`, to refuse weights of the other task.
+        image_size: (height, width) of the input in pixels; defaults to the model's.
+        calibration: maximum number of calibration images.
+        calibrate: options of calibration.
+        train: options of QAT; None only calibrates.
+        epochs: number of QAT epochs, in place of `train.steps`.
         batch_size: number of images per QAT step.
         seed: of the order of images.
-        hyp: hyperparameters of YOLOv5's loss, where labels are used.
+        hyp: hyperparameters of YOLOv5's loss, if labels are used.
     """
 
     data: Path
@@ -74,10 +74,11 @@ def quantize(
     progress: Progress = no_progress,
     log: Log = no_log,
 ) -> Path:
-    """Write a `.keras` file whose contract has `quantization`: every exporter can make it an integer model.
+    """Write a `.keras` file whose contract has `quantization`, from which every exporter writes an int8
+    model.
 
-    The calibrated model is written first, and replaced when training is done; a run that is killed in between
-    goes on where it was when the same call is made again.
+    The calibrated model is written first, and replaced when QAT ends; an interrupted run continues when the
+    same call is made again.
 
     Returns:
         `options.output`.
@@ -149,12 +150,12 @@ def _read(weights: Weights) -> tuple[Any, Contract]:
 
 
 def _path(weights: Weights) -> str | None:
-    """For messages."""
+    """Return the path of weights, for messages."""
     return weights if isinstance(weights, str) else None
 
 
 def _origin(options: QuantizeOptions, contract: Contract, *networks: Network) -> str:
-    """What a quantized network came from: weights by their content, and how it is calibrated and trained."""
+    """Return what identifies a run: a hash of the weights, and the options of calibration and QAT."""
     digest = blake2b(contract.to_json().encode())
     for network in networks:
         for name, weights in network.weights.items():
@@ -171,17 +172,17 @@ def _origin(options: QuantizeOptions, contract: Contract, *networks: Network) ->
 
 
 def _is_unfinished(state: Path, origin: str) -> bool:
-    """Whether the file of progress is of a run that this one goes on with."""
+    """Whether a progress file belongs to this run."""
     from tfyolo.quantization.qat import origin_of
 
     return origin_of(state) == origin
 
 
 def load_float_network(weights: Weights, contract: Contract) -> Network:
-    """The float network that a quantized one was made from.
+    """Load the float network of a quantized one.
 
     Raises:
-        TfyoloError: it is of another configuration, has other classes, or is quantized itself.
+        TfyoloError: it has another configuration or other classes, or is quantized itself.
     """
     (model, other), path = _read(weights), _path(weights)
     if other.quantization is not None:
@@ -201,13 +202,13 @@ def load_float_network(weights: Weights, contract: Contract) -> Network:
 def measure(
     path: Path, data: Path, folder: Path, progress: Progress = no_progress
 ) -> tuple[Path, Metrics | ClassificationMetrics]:
-    """What a quantized model is worth as an integer file: TensorFlow Lite, beside the model.
+    """Export a quantized model to TensorFlow Lite, next to the model, and validate it.
 
     Args:
         path: `.keras` file with quantization.
-        data: dataset; its `val` is measured on.
-        folder: where metrics and plots go.
-        progress: is told how far it is.
+        data: dataset, validated on its `val` split.
+        folder: of metrics and plots.
+        progress: called as `progress(label, done, total)` after each step.
 
     Returns:
         The `.tflite` file, and its metrics.

@@ -1,4 +1,4 @@
-"""What quantization does differently for detectors and classifiers: data, objective, measuring."""
+"""Quantization of detectors and classifiers: data, loss, validation."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _PLAIN_CLASSIFIER = ClassificationAugmentationOptions(scale=0.6, jitter=0.0)
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How training images come.
+    """Options of training batches.
 
     Attributes:
         image_size: input size in pixels.
         batch_size: number of images per step.
-        seed: of their order.
+        seed: of the order of images.
         loss: of `QatOptions`.
         hyp: hyperparameters of YOLOv5's loss.
     """
@@ -62,14 +62,14 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class Training:
-    """What a training of the twin is fed with.
+    """Data and loss of QAT.
 
     Attributes:
-        side: of the images of a step in pixels.
+        side: image size of a batch in pixels.
         steps_per_epoch: batches in an epoch.
-        objective: what is lowered.
-        batches: from a step on, counted from 0, without end: images float32 (batch, side, side, 3) in 0..1,
-            and labels as `objective` takes them.
+        objective: the loss.
+        batches: endless batches from a step on, counted from 0: images float32 (batch, side, side, 3) in
+            0..1, and labels for `objective`.
     """
 
     side: int
@@ -79,10 +79,10 @@ class Training:
 
 
 class QuantizationTask(ABC):
-    """A task's side of quantization.
+    """Task-specific part of quantization.
 
     Args:
-        data: dataset of the model: a YAML to detect, a folder to classify.
+        data: dataset YAML file of a detector, or folder of a classifier.
         contract: of the model.
 
     Raises:
@@ -99,24 +99,24 @@ class QuantizationTask(ABC):
         count: int,
         progress: Progress = no_progress,
     ) -> np.ndarray:
-        """At most `count` images of a split as the network sees them, uint8 (n, height, width, 3) RGB."""
+        """Return at most `count` preprocessed images of a split, uint8 (n, height, width, 3) RGB."""
         return calibration_images(self._contract.task, self._data, split, image_size, count, progress)
 
     @abstractmethod
     def training(self, how: BatchOptions) -> Training:
-        """Batches of the training split, and what to lower."""
+        """Return batches of the training split, and the loss."""
 
     @abstractmethod
     def request(self, model: Any, contract: Contract) -> ExportJob:
-        """The integer file that is measured."""
+        """Return the export job of the int8 file that is measured."""
 
     @abstractmethod
     def measure(self, file: Path, folder: Path, progress: Progress) -> Metrics | ClassificationMetrics:
-        """What a file is worth on `val`; metrics and plots go to `folder`."""
+        """Validate a file on `val`; metrics and plots are written to `folder`."""
 
 
 class DetectionTask(QuantizationTask):
-    """Of detectors."""
+    """Quantization of detectors."""
 
     def __init__(self, data: str | Path, contract: Contract) -> None:
         super().__init__(data, contract)
@@ -124,7 +124,7 @@ class DetectionTask(QuantizationTask):
         self._classes = match_classes(self._dataset.names, contract.names, self._dataset.yaml_path)
 
     def training(self, how: BatchOptions) -> Training:
-        """Whole letterboxed images, or for distillation, which needs no labels, random parts of them."""
+        """Return letterboxed images, or random crops for distillation, which needs no labels."""
         contract = self._contract
         size, stride = max(how.image_size), max(contract.strides)
         crop = how.loss == "distill"  # labels would have to be cropped, too
@@ -153,7 +153,7 @@ class DetectionTask(QuantizationTask):
         return Training(side, pipeline.steps_per_epoch, objective, batches)
 
     def request(self, model: Any, contract: Contract) -> ExportJob:
-        """As many candidates as Keras has when it is measured, so that rounding is the only difference."""
+        """Use as many candidates as for Keras models, so that quantization is the only difference."""
         settings = GraphNmsOptions(
             confidence=0.001, iou=0.6, max_detections=300, candidates=MAX_CANDIDATES, multi_label=True
         )
@@ -164,19 +164,19 @@ class DetectionTask(QuantizationTask):
         )
 
     def measure(self, file: Path, folder: Path, progress: Progress) -> Metrics:
-        """Mean average precision."""
+        """Compute mAP."""
         return validate(load_detection_predictor(file), self._data, folder=folder, progress=progress)
 
 
 class ClassificationTask(QuantizationTask):
-    """Of classifiers."""
+    """Quantization of classifiers."""
 
     def __init__(self, data: str | Path, contract: Contract) -> None:
         super().__init__(data, contract)
         self._dataset = read_folders(data).with_names(contract.names)
 
     def training(self, how: BatchOptions) -> Training:
-        """Parts of images, at least as large as a careful photographer would cut them."""
+        """Return random crops of at least half of the image."""
         options = ClassificationPipelineOptions(max(how.image_size), how.batch_size, how.seed)
         samples = scan_folders(self._dataset, "train").samples
         pipeline = ClassificationPipeline(samples, len(self._contract.names), _PLAIN_CLASSIFIER, options)
@@ -188,11 +188,11 @@ class ClassificationTask(QuantizationTask):
         )
 
     def request(self, model: Any, contract: Contract) -> ExportJob:
-        """Of probabilities."""
+        """Return the export job, with probabilities as output."""
         return ExportJob(model, contract, ExportOptions(image_size=contract.image_size, precision="int8"))
 
     def measure(self, file: Path, folder: Path, progress: Progress) -> ClassificationMetrics:
-        """Top-1 and top-5."""
+        """Compute top-1 and top-5 accuracy."""
         options = ClassifierValOptions()
         return validate_classifier(
             load_classification_predictor(file), self._dataset, options, folder, progress
@@ -203,7 +203,7 @@ _TASKS: dict[str, type[QuantizationTask]] = {"detect": DetectionTask, "classify"
 
 
 def find_task(data: str | Path, contract: Contract) -> QuantizationTask:
-    """The model's side of quantization, with its dataset.
+    """Return the quantization task of a model and its dataset.
 
     Raises:
         TfyoloError: the dataset is wrong, or has other classes than the model.
@@ -212,6 +212,6 @@ def find_task(data: str | Path, contract: Contract) -> QuantizationTask:
 
 
 def _from_step(pipeline: Pipeline | ClassificationPipeline, done: int) -> tf.data.Dataset:
-    """Batches from the step `done` on."""
+    """Yield batches from the step `done` on."""
     epoch, skip = divmod(done, pipeline.steps_per_epoch)
     return pipeline.stream(epoch).skip(skip)
