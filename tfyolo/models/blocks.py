@@ -140,7 +140,7 @@ Inner = Callable[[Ops, Tensor, str, int], Tensor]
 
 
 def _c3(ops: Ops, x: Tensor, name: str, filters: Count, expansion: float, inner: Inner) -> Tensor:
-    """Apply Focus (space-to-depth and Conv of v1.0 to v5.0) as one equivalent convolution.
+    """Apply two 1 x 1 branches, one followed by `inner`, and a third 1 x 1 Conv: the structure of C3."""
     hidden = int(filters * expansion)
     y = inner(ops, conv(ops, x, f"{name}.cv1", hidden), f"{name}.m", hidden)
     y = ops.concat([y, conv(ops, x, f"{name}.cv2", hidden)], f"{name}.cat")
