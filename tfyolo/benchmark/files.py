@@ -53,8 +53,8 @@ class FileBenchmark:
         progress: called as `progress(label, done, total)` after each step.
 
     Attributes:
-        rows: one a file, in the order in which they were added.
-        left_out: names of optional files that cannot run here, and why.
+        rows: one per file, in the order in which they were added.
+        left_out: names of optional files that cannot run here, with the reason.
 
     Example:
         >>> with FileBenchmark(pixels, threads=(1, 4)) as bench:  # doctest: +SKIP
@@ -108,14 +108,14 @@ class FileBenchmark:
         unsuppressed: UnsuppressedExport | None = None,
         optional: bool = False,
     ) -> BenchmarkRow:
-        """Add a file, measure its size, and begin to measure its mAP.
+        """Add a file, measure its size, and start to measure its mAP.
 
         Args:
             name: of the row.
             path: of the file.
-            image_size: input size in pixels; the file's own by default.
-            unsuppressed: where all boxes are had from, if the file itself holds back some.
-            optional: leave it out where the library that runs it is not installed.
+            image_size: (height, width) of the input in pixels; defaults to that of the file.
+            unsuppressed: export without NMS for mAP, if the file contains NMS.
+            optional: skip the file if its library is not installed.
         """
         row = BenchmarkRow(name, path, megabytes(path))
         self.rows.append(row)
@@ -127,13 +127,13 @@ class FileBenchmark:
         return row
 
     def time(self, rounds: int = 5, runs: int = 10) -> None:
-        """Measure load time and latency, when the mAP of all files is known.
+        """Measure load time and latency, after the mAP of all files.
 
-        Latency is measured in turns, so that a drifting machine hurts none more than another.
+        Files alternate, so that a drifting clock rate affects all equally.
 
         Args:
-            rounds: times that each file has its turn with each number of threads.
-            runs: timed detections in a turn.
+            rounds: number of rounds per file and number of threads.
+            runs: timed detections per round.
         """
         for done, future in enumerate(self._accuracy_jobs):
             self._progress("measuring mAP", done, len(self._accuracy_jobs))
@@ -194,23 +194,22 @@ def add_exports(
     folder: Path,
     progress: Progress = no_progress,
 ) -> list[tuple[Variant, str]]:
-    """Export and add.
+    """Export variants, and add them to a benchmark.
 
-    mAP needs all boxes, which nobody ships: where it is measured, it is that of a second file, exported
-    without suppression while the next one is being written. What is timed is what `tfyolo export` writes.
-    Precisions whose ranges are measured come last, so that meanwhile mAP of the others is, too; the rows are
-    in the order of the variants all the same.
+    mAP needs all boxes: it is measured on a second file without NMS, which is exported while the next one is
+    written. The file of `tfyolo export` is timed. Calibrated precisions are exported last, while mAP of the
+    others is measured; the rows keep the order of the variants.
 
     Args:
-        bench: that files are added to; one that cannot be written has a row that says why.
-        requests: gives one for a precision.
-        variants: what to write.
-        stem: name of the files before suffix and precision.
-        folder: where they stay until they are timed.
+        bench: benchmark that files are added to; a failed export has a row with the reason.
+        requests: returns the export job of a precision.
+        variants: to be exported.
+        stem: file name without suffix and precision.
+        folder: of the files until they are timed.
         progress: called as `progress(label, done, total)` after each step.
 
     Returns:
-        Variants that were not asked for by name and are left out, with the reason.
+        Optional variants that were skipped, with the reason.
     """
     variants, left_out = runnable_variants(variants)
     sources: dict[int, Path] = {}
@@ -249,12 +248,12 @@ def add_exports(
 
 
 def _holds_all_boxes(request: ExportJob, variant: Variant) -> bool:
-    """Whether no suppression stands in a variant's files, so that thresholds make no difference."""
+    """Whether the files of a variant contain no NMS, so that thresholds have no effect."""
     return variant.format.check("auto", variant.precision, request.contract.task) in ("none", "raw")
 
 
 def _saved(request: ExportJob, sources: dict[int, Path], folder: Path) -> Path:
-    """The network of a request as a file, for another process to export; each is written once."""
+    """Write the network of a job to a file, which another process exports; each is written once."""
     from tfyolo.weights.keras_file import save_keras
 
     key = id(request.contract)

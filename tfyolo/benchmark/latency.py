@@ -1,4 +1,4 @@
-"""Latency of model files side by side."""
+"""Latency of several model files in one run."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Latency:
 
     Attributes:
         name: of the model file.
-        runtime: class that runs it, or in words what runs it.
+        runtime: class that runs it, or a description.
         image_size: in pixels.
-        total_ms: of each run: letterbox, inference and suppression.
-        inference_ms: of each run, inference alone (with suppression, where the graph holds it).
+        total_ms: of each run: letterbox, inference and NMS.
+        inference_ms: of each run: inference alone, with NMS if it is inside the graph.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The rows of a benchmark: figures of one file each, and the CSV and JSON of all."""
+"""Rows of a benchmark, one per file, and their CSV and JSON files."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from tfyolo.files import atomic
 
 @dataclass
 class BenchmarkRow:
-    """What was measured of one file.
+    """Results of one file.
 
     Attributes:
         name: of the file.
-        path: the file or folder that is timed.
-        megabytes: its size.
-        format: of the registry, or `keras`; empty where it did not load.
-        precision: of the numbers in it.
-        map50_95: mean average precision over IoU 0.5 to 0.95; None where it was not measured.
+        path: of the timed file or folder.
+        megabytes: its size in 1e6 bytes.
+        format: name of the format; empty if it could not be loaded.
+        precision: such as `float32` or `int8`.
+        map50_95: mAP over IoU 0.5 to 0.95; None if it was not measured.
         map50: the same at IoU 0.5.
-        top1: of a classifier, share of images whose most probable class is the true one.
-        top5: of a classifier, share of images whose true class is among the five most probable.
-        load_seconds: from opening the file to its first boxes, with its libraries already imported.
+        top1: top-1 accuracy of a classifier.
+        top5: top-5 accuracy of a classifier.
+        load_seconds: from opening the file to its first boxes, with libraries already imported.
         latencies: by number of threads.
-        limits: what NMS in the file leaves out, where that lowers its mAP.
-        error: why there are no figures.
+        limits: boxes that NMS inside the file omits, if that lowers its mAP.
+        error: reason why there are no results.
     """
 
     name: str
@@ -51,7 +51,7 @@ class BenchmarkRow:
 
     @property
     def score(self) -> float | None:
-        """What it is judged by: mAP50-95, or top-1 of a classifier."""
+        """mAP50-95, or top-1 of a classifier."""
         return self.map50_95 if self.top1 is None else self.top1
 
     @property
@@ -60,39 +60,39 @@ class BenchmarkRow:
         return self.latencies[min(self.latencies)].median_ms if self.latencies else None
 
     def difference(self, first: BenchmarkRow) -> float | None:
-        """Score over that of `first`."""
+        """Difference to the score of `first`."""
         if self.score is None or first.score is None:
             return None
         return self.score - first.score
 
     def ratio(self, first: BenchmarkRow, threads: int) -> float | None:
-        """How many times as fast as `first`, by medians."""
+        """Speed relative to `first`, by median latency."""
         if threads not in self.latencies or threads not in first.latencies:
             return None
         return first.latencies[threads].median_ms / self.latencies[threads].median_ms
 
     def fail(self, reason: str) -> None:
-        """Say why it has no figures, and drop those it has."""
+        """Set the reason of a failure, and drop all results."""
         self.error, self.latencies, self.load_seconds = reason, {}, None
         self.map50 = self.map50_95 = self.top1 = self.top5 = None
 
 
 def reference(rows: Sequence[BenchmarkRow]) -> BenchmarkRow:
-    """What the others are compared with: the first that Keras runs, or else the first."""
+    """Return the reference row: the first Keras model, or else the first row."""
     return next((row for row in rows if row.format == "keras" and not row.error), rows[0])
 
 
 def ranking_metric(rows: Sequence[BenchmarkRow]) -> str:
-    """What `BenchmarkRow.score` is called."""
+    """Return the name of `BenchmarkRow.score`."""
     return "top-1" if any(row.top1 is not None for row in rows) else "mAP50-95"
 
 
 def failures(rows: Sequence[BenchmarkRow], floor: float | None = None) -> list[str]:
-    """Sentences on files that could not be measured, or score less than `floor`.
+    """Return sentences about files that failed, or whose score is below `floor`.
 
     Args:
         rows: of a benchmark.
-        floor: lowest mAP50-95 (or top-1) that will do.
+        floor: minimum mAP50-95 (or top-1).
     """
     messages = []
     for row in rows:
@@ -106,7 +106,7 @@ def failures(rows: Sequence[BenchmarkRow], floor: float | None = None) -> list[s
 
 
 def to_dicts(rows: Sequence[BenchmarkRow], threads: Sequence[int]) -> list[dict[str, Any]]:
-    """Plain values, with the same keys in every row; None where there is no figure."""
+    """Convert rows to plain values with equal keys; None for missing values."""
     plain: list[dict[str, Any]] = []
     first = reference(rows) if rows else None
     for row in rows:
@@ -141,7 +141,7 @@ def _scores(row: BenchmarkRow, kind: str) -> dict[str, Any]:
 
 
 def save_csv(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:
-    """Write the figures as CSV with a line of headings; a figure that is not there is empty."""
+    """Write the results as CSV with a header; missing values are empty."""
     plain = to_dicts(rows, threads)
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(plain[0]), lineterminator="\n")
@@ -151,7 +151,7 @@ def save_csv(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -
 
 
 def save_json(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:
-    """Write the figures as a JSON list of objects."""
+    """Write the results as a JSON list of objects."""
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(to_dicts(rows, threads), indent=1) + "\n", "utf-8")
     return path

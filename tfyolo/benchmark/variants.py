@@ -1,4 +1,4 @@
-"""Which files a benchmark exports: `tflite`, `tfjs:float16`, `all`."""
+"""Variants that a benchmark exports: `tflite`, `tfjs:float16`, `all`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Variant:
     Attributes:
         format: of the registry.
         precision: a key of `PRECISIONS`.
-        named: asked for by its name, not by `all`: it has to work.
+        named: requested by name and not by `all`, so that it must not be skipped.
     """
 
     format: Format
@@ -38,7 +38,7 @@ class Variant:
 
 
 def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[Variant]:
-    """What a user means by words after --include.
+    """Parse the values of --include.
 
     Args:
         words: `FORMAT`, `FORMAT:PRECISION`, `all` or `all:PRECISION`. `all` are the formats of the registry

@@ -1,4 +1,4 @@
-"""Validation images as letterboxed batches, decoded ahead in threads."""
+"""Letterboxed validation batches, prefetched by threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tfyolo.errors import TfyoloError
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one input size."""
+    """Images with one input size."""
 
     samples: tuple[Sample, ...]
     letterboxes: tuple[Letterbox, ...]
@@ -33,7 +33,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which samples go together, and how large their input is."""
+    """Samples of a batch, and its input size."""
 
     samples: tuple[Sample, ...]
     input_hw: tuple[int, int]
@@ -42,15 +42,16 @@ class Plan:
 def plan_batches(
     samples: Sequence[Sample], image_size: tuple[int, int], batch: int, stride: int, rect: bool
 ) -> list[Plan]:
-    """Group samples as YOLOv5's validation does.
+    """Group samples to batches, as YOLOv5's validation does.
 
-    Rectangular batches hold images of similar proportions, sorted by them; each is as large as its least
-    extreme image needs, plus half a cell, rounded up to whole cells. Square ones keep the dataset's order.
+    Rectangular batches contain images with similar aspect ratios, sorted by aspect ratio; the size of a batch
+    is that of its squarest image, plus half a stride, rounded up to a multiple of the stride. Square batches
+    keep the order.
 
     Args:
         samples: of the split.
-        image_size: height and width in pixels that images are fitted into.
-        batch: images in one.
+        image_size: (height, width) in pixels of square batches, and the maximum of rectangular ones.
+        batch: images per batch.
         stride: largest stride of the model.
         rect: rectangular batches.
     """
@@ -71,13 +72,13 @@ def plan_batches(
 def load_batches(
     plans: Sequence[Plan], image_size: tuple[int, int], ahead: int = 2, threads: int = 2
 ) -> Iterator[Batch]:
-    """Decode and letterbox, a few batches ahead of whoever consumes them.
+    """Decode and letterbox images, a few batches ahead.
 
     Args:
         plans: from `plan_batches`.
-        image_size: height and width in pixels that images are scaled to fit into.
-        ahead: batches in preparation.
-        threads: that prepare.
+        image_size: (height, width) in pixels that images are scaled to.
+        ahead: number of prefetched batches.
+        threads: number of threads.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Batch]] = deque()
@@ -99,7 +100,7 @@ def _load(plan: Plan, image_size: tuple[int, int]) -> Batch:
             problems.append(str(error))
             continue
         height, width = image.shape[:2]
-        # A batch is half a cell larger than its images, which are not to fill it.
+        # A batch is half a stride larger than its images, which must not be enlarged to fill it.
         ratio = min(image_size[0] / height, image_size[1] / width)
         box = Letterbox.fit((height, width), plan.input_hw, max_ratio=ratio)
         samples.append(sample)

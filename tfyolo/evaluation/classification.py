@@ -1,4 +1,4 @@
-"""Measuring a classifier on a dataset: top-1 and top-5, a table of classes, a confusion matrix."""
+"""Validate a classifier: top-1 and top-5 accuracy, metrics per class, a confusion matrix."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _TINY = 1e-7
 @renamed_arguments(batch="batch_size")
 @dataclass(frozen=True)
 class ClassifierValOptions:
-    """How to validate.
+    """Options of `validate_classifier`.
 
     Attributes:
-        split: `train`, `val` or `test`; by default `val`, or `test` where there is no `val`.
+        split: `train`, `val` or `test`; defaults to `val`, or `test` if there is no `val`.
         batch_size: images in one call of the model, where it takes several.
-        plots: draw the confusion matrix and images.
+        plots: draw the confusion matrix and example images.
     """
 
     split: str = ""
@@ -53,18 +53,18 @@ class ClassifierValOptions:
 
 @dataclass(frozen=True)
 class ClassificationMetrics:
-    """What validation measured; `to_dict` is metrics.json.
+    """Result of `validate_classifier`; `to_dict` is written to metrics.json.
 
     Attributes:
         confusion: int64 (classes, classes): rows are predicted, columns are true.
-        top1: share of images whose most probable class is the true one.
-        top5: share of images whose true class is among the five most probable.
+        top1: fraction of images whose most probable class is the true class.
+        top5: fraction of images whose true class is among the five most probable.
         loss: mean cross-entropy.
         names: of the classes.
         scan: of the split.
-        speed_ms: milliseconds an image of `preprocess` and `inference`.
-        settings: how it was measured.
-        problems: what was wrong with images.
+        speed_ms: milliseconds per image of `preprocess` and `inference`.
+        settings: options of the validation.
+        problems: of images.
     """
 
     confusion: np.ndarray
@@ -79,31 +79,31 @@ class ClassificationMetrics:
 
     @property
     def images(self) -> np.ndarray:
-        """(classes,) int64, images of each class."""
+        """(classes,) int64, number of images per class."""
         return self.confusion.sum(0)
 
     @property
     def recall(self) -> np.ndarray:
-        """(classes,) share of a class's images that are found; NaN of a class without images."""
+        """(classes,) recall; NaN for classes without images."""
         return _shares(self.confusion.diagonal(), self.images)
 
     @property
     def precision(self) -> np.ndarray:
-        """(classes,) share of what is taken for a class that is of it; NaN where nothing is."""
+        """(classes,) precision; NaN for classes that are never predicted."""
         return _shares(self.confusion.diagonal(), self.confusion.sum(1))
 
     @property
     def f1(self) -> np.ndarray:
-        """(classes,) harmonic mean of both; NaN of a class without images that nothing is taken for."""
+        """(classes,) F1 score; NaN for classes without images and predictions."""
         return _shares(2 * self.confusion.diagonal(), self.images + self.confusion.sum(1))
 
     @property
     def balanced(self) -> float:
-        """Mean recall of the classes that have images: what top-1 would be were all classes as frequent."""
+        """Mean recall of classes with images (balanced accuracy)."""
         return float(np.nanmean(self.recall))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, rounded to what can be reproduced."""
+        """Convert to plain values, rounded to reproducible digits."""
         columns = (self.images, self.precision, self.recall, self.f1)
         rows = zip(self.names, *(column.tolist() for column in columns), strict=True)
         return {
@@ -131,18 +131,18 @@ def validate_classifier(
     progress: Progress | None = None,
     scan: Scan | None = None,
 ) -> ClassificationMetrics:
-    """Top-1, top-5 and a table of classes, by the middle square of each image as in YOLOv5.
+    """Measure top-1 and top-5 accuracy and metrics per class, on center crops as in YOLOv5.
 
     Args:
         classifier: from `tfyolo.load`; its `image_size` is the size of validation.
-        data: the folder of a dataset, or one read already.
-        options: what to measure and how.
-        folder: where metrics.json and plots go; nothing is written without.
+        data: folder of a dataset, or a `FolderDataset`.
+        options: of the validation.
+        folder: for metrics.json and plots; None writes nothing.
         progress: is told how far it is.
-        scan: of the split, where the caller has one; its classes are numbers of the classifier's.
+        scan: of the split, if there is one already, with class ids of the classifier.
 
     Raises:
-        TfyoloError: the dataset is wrong, or has classes that the model does not know.
+        TfyoloError: the dataset is wrong, or has classes that the model does not have.
 
     Example:
         >>> metrics = validate_classifier(tfyolo.load("best.keras"), "cells")  # doctest: +SKIP
@@ -175,7 +175,7 @@ def validate_classifier(
     if not used:
         fix = "mend what is named above"
         raise TfyoloError(f"no image of `{split}` can be used", path=dataset.splits[split], fix=fix)
-    # What a scan cannot see, since it reads headers only, shows when images are decoded.
+    # Damage that a scan of headers does not detect appears when images are decoded.
     lost = len(scan.samples) - len(used)
     scan = replace(scan, samples=tuple(used), found=len(used), corrupt=scan.corrupt + lost)
     if not dataset.by_name:
@@ -203,12 +203,13 @@ def validate_classifier(
 
 
 def default_split(dataset: FolderDataset) -> str:
-    """`val`, or what there is."""
+    """Return `val` if it exists, or else the first split."""
     return next(split for split in ("val", "test", "train") if split in dataset.splits)
 
 
 def top_k(probabilities: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
-    """(n,) bool: whether the true class is among the `count` most probable; of equals, the first counts.
+    """Return (n,) bool: whether the true class is among the `count` most probable; ties are broken by class
+    id.
 
     Example:
         >>> top_k(np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]), np.array([2, 2]), 2).tolist()
@@ -241,7 +242,7 @@ class _Batch:
 
 
 def _taken_for(dataset: FolderDataset) -> str:
-    """What is said where folders have other names than the model's classes."""
+    """Return a note if folders do not have the names of the model's classes."""
     pairs = [f"{folder} = {dataset.names[number]}" for folder, number in dataset.numbers.items()]
     shown = ", ".join(pairs[:5]) + (", ..." if len(pairs) > 5 else "")
     return f"folders are taken for the model's classes in sorted order: {shown}"
@@ -250,7 +251,7 @@ def _taken_for(dataset: FolderDataset) -> str:
 def _batches(
     samples: Sequence[Sample], image_size: tuple[int, int], step: int, ahead: int = 2, threads: int = 2
 ) -> Iterator[_Batch]:
-    """Decoded and cropped a few batches ahead of whoever consumes them."""
+    """Decode and crop images, a few batches ahead."""
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_Batch]] = deque()
         for start in range(0, len(samples), step):
@@ -276,7 +277,7 @@ def _load(samples: Sequence[Sample], image_size: tuple[int, int]) -> _Batch:
 
 
 def _shares(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Element by element; NaN where there is no whole."""
+    """Divide elementwise; NaN where the denominator is 0."""
     shares: np.ndarray = np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
     return shares
 

@@ -1,4 +1,4 @@
-"""Images of a classifier's validation: images beside what they are taken for."""
+"""Example images of a classifier's validation, with predictions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def save_looks(
     image_size: tuple[int, int],
     folder: Path,
 ) -> list[Path]:
-    """Write `val_batch0.jpg`, images from the whole split, and `mistakes.jpg`, the most certain ones.
+    """Write `val_batch0.jpg`, images from the whole split, and `mistakes.jpg`, the most confident errors.
 
     Args:
         samples: n images.
         probabilities: (n, classes) of them.
         names: of the classes.
-        image_size: what the classifier looked at.
-        folder: where to write.
+        image_size: input size of the classifier.
+        folder: output folder.
     """
     truth, guess = np.array([sample.classes[0] for sample in samples]), probabilities.argmax(1)
     certainty = probabilities.max(1)
@@ -56,7 +56,7 @@ def save_looks(
 
 
 def _look(sample: Sample, image_size: tuple[int, int]) -> np.ndarray:
-    """What the classifier sees, no smaller than a title needs."""
+    """Return the center crop of an image, large enough for a title."""
     import cv2
 
     seen = center_crop(read_sample_image(sample), image_size)

@@ -1,7 +1,7 @@
-"""COCO's own protocol: predictions in COCO's results format, and its twelve figures.
+"""COCO's evaluation protocol: predictions in COCO's results format, and its twelve metrics.
 
-They differ a little from `metrics` (crowds are ignored, AP is a mean over 101 recalls, at most 100 detections
-an image count); published COCO figures are these.
+They differ slightly from `metrics` (crowds are ignored, AP is a mean over 101 recalls, at most 100 detections
+per image); published COCO figures use this protocol.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ _UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of COCO's 90 category 
 
 @cache
 def coco_names() -> tuple[str, ...]:
-    """COCO's 80 class names, in the order of their numbers in YOLO label files."""
+    """Return COCO's 80 class names, in the order of their class ids in YOLO label files."""
     return read_dataset(Path(configs.__file__).parent / "datasets" / "coco128.yaml").names
 
 
 def category_ids(names: Sequence[str], annotations: Mapping[str, Any] | None = None) -> tuple[int, ...]:
-    """The COCO category id of each class.
+    """Return the COCO category id of each class.
 
     Args:
         names: class names.
-        annotations: a COCO JSON, from `read_annotations`; its categories are then found by name.
+        annotations: from `read_annotations`; its categories are matched by name.
 
     Returns:
-        Those of `annotations`; else 1 to 90 if the names are COCO's 80; else the class numbers, from 0.
+        Ids of `annotations`; else 1 to 90 if the names are COCO's 80; else class ids from 0.
 
     Raises:
-        TfyoloError: a name is not among the categories of `annotations`, or is that of two in use.
+        TfyoloError: a name is not a category of `annotations`, or is ambiguous.
 
     Example:
         >>> category_ids(["cat", "dog"])
@@ -74,19 +74,18 @@ def category_ids(names: Sequence[str], annotations: Mapping[str, Any] | None = N
 
 
 def image_ids(images: Sequence[Path], annotations: Mapping[str, Any] | None = None) -> tuple[int, ...]:
-    """The COCO image id of each image.
+    """Return the COCO image id of each image.
 
     Args:
-        images: files, each once.
-        annotations: a COCO JSON, from `read_annotations`; images are then found by file name, folders
-            included where several images have one name.
+        images: unique files.
+        annotations: from `read_annotations`; its images are matched by file name, with folders if names are
+            ambiguous.
 
     Returns:
-        Those of `annotations`; else the numbers that the files are called, if all are called by different
-        numbers; else 1, 2, 3, ...
+        Ids of `annotations`; else numeric file names, if all are different numbers; else 1, 2, 3, ...
 
     Raises:
-        TfyoloError: an image is not in `annotations`, or cannot be told from another there.
+        TfyoloError: an image is not in `annotations`, or is ambiguous there.
 
     Example:
         >>> image_ids([Path("000000000139.jpg"), Path("000000000285.jpg")])
@@ -102,7 +101,7 @@ def image_ids(images: Sequence[Path], annotations: Mapping[str, Any] | None = No
 
 
 def _one_category(name: str, ids: list[int], used: set[int]) -> int:
-    """The id of a category: of several of one name, the one that has annotations."""
+    """Return the id of a category; of several with one name, the one with annotations."""
     in_use = [number for number in ids if number in used]
     if len(ids) == 1 or not in_use:
         return ids[0]
@@ -113,7 +112,7 @@ def _one_category(name: str, ids: list[int], used: set[int]) -> int:
 
 
 def _ids_by_name(images: Sequence[Path], annotations: Mapping[str, Any]) -> tuple[int, ...]:
-    """Ids of images by as many of the last parts of their paths as it takes to tell them apart."""
+    """Return ids of images by the shortest path suffixes that are unique."""
     by_name: dict[str, list[tuple[tuple[str, ...], int]]] = {}
     for row in annotations["images"]:
         parts = PureWindowsPath(str(row["file_name"])).parts  # takes / and \\ alike
@@ -142,10 +141,10 @@ def _ids_by_name(images: Sequence[Path], annotations: Mapping[str, Any]) -> tupl
 
 
 def read_annotations(path: str | Path) -> dict[str, Any]:
-    """Read a COCO JSON of annotations, such as instances_val2017.json.
+    """Read a COCO JSON file of annotations, such as instances_val2017.json.
 
     Raises:
-        TfyoloError: no such file, not JSON, or not of COCO's form.
+        TfyoloError: the file is missing, not valid JSON, or not in COCO format.
     """
     try:
         value = json.loads(read_input(path, ANNOTATIONS))
@@ -174,10 +173,10 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
 
 
 def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, Any]:
-    """Labels as a COCO annotations dictionary; an object's area is its box's.
+    """Convert labels to a COCO annotations dictionary; areas are those of boxes.
 
-    Pixels are those of the images that the labels were made for, so that small, medium and large mean the
-    same after the images were resized.
+    Coordinates are in pixels of the annotated images, so that small, medium and large do not change when
+    images are resized.
 
     Args:
         samples: images with labels, from `scan_split`.
@@ -206,7 +205,7 @@ def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, A
 def frames(
     samples: Sequence[Sample], ids: Sequence[int], annotations: Mapping[str, Any] | None = None
 ) -> list[Frame]:
-    """For each image, the pixels in which its annotations are: of another size where it was resized since.
+    """Return the coordinate system of the annotations of each image, which can have been resized since.
 
     Args:
         samples: images with labels, from `scan_split`.
@@ -214,7 +213,7 @@ def frames(
         annotations: a COCO JSON, from `read_annotations`; by default the samples' own labels.
 
     Raises:
-        TfyoloError: `annotations` say a size of other proportions than the image's.
+        TfyoloError: `annotations` state a size with another aspect ratio than that of the image.
     """
     if annotations is None:
         sizes = [sample.annotated_hw or sample.hw for sample in samples]
@@ -243,14 +242,14 @@ def _frame(sample: Sample, said_wh: tuple[Any, Any]) -> Frame:
 def results(
     image_id: int, boxes_xyxy_px: Array, scores: Array, classes: Array, categories: Sequence[int]
 ) -> list[dict[str, Any]]:
-    """Detections of one image in COCO's results format, ready for `json.dump`.
+    """Convert detections of one image to COCO's results format.
 
     Args:
         image_id: from `image_ids`.
         boxes_xyxy_px: (n, 4) corners in pixels of the image.
         scores: (n,) confidences.
         classes: (n,) class numbers.
-        categories: from `category_ids`.
+        categories: of `category_ids`.
 
     Returns:
         n rows: `image_id`, `category_id`, `bbox` (x and y of the upper left corner, width, height, in pixels,
@@ -272,7 +271,7 @@ def results(
 
 
 def save_results(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
-    """Write rows of `results` as the JSON file that COCO's evaluation servers and pycocotools read.
+    """Write rows of `results` as a JSON file for COCO's evaluation servers and pycocotools.
 
     Raises:
         TfyoloError: the file cannot be written.
@@ -286,18 +285,18 @@ def save_results(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
 def evaluate(
     annotations: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], ids: Sequence[int] | None = None
 ) -> dict[str, float]:
-    """COCO's twelve figures.
+    """Compute COCO's twelve metrics.
 
     Args:
         annotations: from `ground_truth` or `read_annotations`; not changed.
         rows: from `results`, of all images; not changed.
-        ids: the images that were looked at; default all of `annotations`.
+        ids: ids of the evaluated images; default to all of `annotations`.
 
     Returns:
-        A value in 0..1 for each of `FIGURES`, -1 where there is nothing to find (COCO's convention).
+        A value in 0..1 per entry of `FIGURES`; -1 without ground truth (COCO's convention).
 
     Raises:
-        TfyoloError: a row is about an image that `annotations` does not have.
+        TfyoloError: a row has an image that `annotations` does not have.
 
     Source: Lin et al. 2014, Microsoft COCO, and cocodataset.org/#detection-eval.
     """
@@ -320,7 +319,7 @@ def evaluate(
 
 
 def _numbered(annotations: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy with the fields the library wants, and ids from 1: it takes id 0 for "unmatched"."""
+    """Return a copy with all fields that the library needs, and ids from 1: it uses id 0 for "unmatched"."""
     rows = [
         {"iscrowd": 0, "area": row["bbox"][2] * row["bbox"][3], **row, "id": number}
         for number, row in enumerate(annotations["annotations"], start=1)

@@ -1,4 +1,4 @@
-"""Confusion matrix of a detector: which classes it takes for which, what it misses, what it imagines."""
+"""Confusion matrix of a detector, with missed labels and false positives."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from tfyolo.inference.boxes import Array, iou_matrix
 
 
 class ConfusionMatrix:
-    """Counts of (predicted class, true class), images added one after another.
+    """Counts of (predicted class, true class) over images.
 
     `counts[p, t]` is the number of labels of class `t` detected as class `p`: rows are predicted, columns are
     true (YOLOv5's convention). The last row and column are the background: `counts[-1, t]` are missed labels,
-    `counts[p, -1]` detections of nothing; `counts[-1, -1]` stays 0.
+    `counts[p, -1]` false positives; `counts[-1, -1]` stays 0.
 
-    Unlike YOLOv5, detections of nothing also count where no label of the image was met, or where it has
-    none.
+    Unlike YOLOv5, false positives are also counted in images without matched labels.
 
     Args:
         class_count: number of classes.
-        conf: only detections above this confidence count.
-        iou: a detection meets a label above this overlap, whatever the classes.
+        conf: confidence threshold.
+        iou: IoU threshold of a match, independent of the classes.
 
     Example:
         >>> matrix = ConfusionMatrix(2)
@@ -42,9 +41,10 @@ class ConfusionMatrix:
         labels_xyxy: Array,
         label_classes: Array,
     ) -> None:
-        """Count one image.
+        """Add one image.
 
-        A detection goes to the label it overlaps most; of several, the label keeps the one it overlaps most.
+        A detection is matched to the label with the highest IoU, and a label to the detection with the
+        highest IoU.
 
         Args:
             detections_xyxy: (n, 4) corners, any unit.
@@ -65,7 +65,7 @@ class ConfusionMatrix:
         self.counts[:, -1] += np.bincount(np.delete(predicted, det_met), minlength=size)
 
     def normalized(self) -> Array:
-        """Shares of each column, float64: of the labels of a true class, how many were detected as what.
+        """Return counts divided by column sums, float64: how the labels of a class were detected.
 
         Columns without labels are 0.
         """
@@ -73,7 +73,7 @@ class ConfusionMatrix:
 
 
 def _pairs(overlap: Array, threshold: float) -> tuple[Array, Array]:
-    """Pairs as YOLOv5 makes them: each detection's best label, then each label's best of those."""
+    """Match as YOLOv5: keep the best label of each detection, then the best detection of each label."""
     if overlap.size == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     label, best = overlap.argmax(1), overlap.max(1)

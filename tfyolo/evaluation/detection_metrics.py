@@ -65,7 +65,7 @@ class Metrics:
         speed_ms: milliseconds per image of each step.
         settings: options, image size and runtime of the validation.
         problems: faults of images and labels.
-        coco: the COCO protocol's figures; None unless `save_json` was set.
+        coco: metrics of the COCO protocol; None unless `save_json` was set.
         notes: how the model's classes were matched to the dataset's, if their numbers differ.
 
     Example:

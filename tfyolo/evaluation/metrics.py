@@ -16,19 +16,19 @@ _GRID = 1000
 
 @dataclass(frozen=True)
 class ApResult:
-    """Figures and curves per class; all arrays float64, in the order of `class_ids`.
+    """Metrics and curves per class; all arrays are float64, in the order of `class_ids`.
 
     Args:
-        class_ids: int64 (classes,) the classes that have labels.
-        labels: int64 (classes,) number of labels of each.
+        class_ids: int64 (classes,) classes with labels.
+        labels: int64 (classes,) number of labels per class.
         tp: (classes,) true positives at IoU 0.5 and `confidence`.
         fp: (classes,) false positives there.
         precision: (classes,) at IoU 0.5 and `confidence`.
         recall: (classes,) at IoU 0.5 and `confidence`.
         f1: (classes,) harmonic mean of the two.
         ap: (classes, thresholds) average precision at each IoU threshold.
-        confidence: where the smoothed mean F1 is best.
-        grid: (1000,) 0..1, the x of every curve: confidence, and recall for `pr_curve`.
+        confidence: at which the smoothed mean F1 is highest.
+        grid: (1000,) 0..1, x values of all curves: confidence, or recall for `pr_curve`.
         precision_curve: (classes, 1000) over confidence, at IoU 0.5; `recall_curve`, `f1_curve` alike.
         pr_curve: (classes, 1000) precision envelope over recall, at IoU 0.5.
     """
@@ -55,7 +55,7 @@ class ApResult:
 
     @property
     def map50(self) -> float:
-        """Mean of `ap50` over the classes that have labels; 0 without labels."""
+        """Mean of `ap50` over classes with labels; 0 without labels."""
         return float(self.ap[:, 0].mean()) if len(self.ap) else 0.0
 
     @property
@@ -65,12 +65,12 @@ class ApResult:
 
     @property
     def mean_precision(self) -> float:
-        """Mean of `precision` over the classes that have labels; 0 without labels."""
+        """Mean precision over classes with labels; 0 without labels."""
         return float(self.precision.mean()) if len(self.precision) else 0.0
 
     @property
     def mean_recall(self) -> float:
-        """Mean of `recall` over the classes that have labels; 0 without labels."""
+        """Mean recall over classes with labels; 0 without labels."""
         return float(self.recall.mean()) if len(self.recall) else 0.0
 
 
@@ -81,22 +81,21 @@ def match(
     label_classes: Array,
     iou_thresholds: Array = IOU_THRESHOLDS,
 ) -> Array:
-    """Which detections of one image are true positives.
+    """Find the true positives among the detections of one image, at each IoU threshold.
 
-    A detection goes to the label of its own class that it overlaps most; where several go to one label, the
-    first gets it. This is YOLOv5's rule if detections come by falling confidence, as NMS gives them. (YOLOv5
-    sorts the pairs by IoU, keeps each detection's first and then each label's first; keeping the first per
-    detection leaves them in the order of detections, so it is confidence that decides.)
+    Each detection is matched to the label of its class with the highest IoU; if several detections match one
+    label, the first one, which has the highest confidence, is the true positive. This equals YOLOv5's rule
+    for detections sorted by confidence.
 
     Args:
-        detections_xyxy: (n, 4) corners, any unit, by falling confidence.
+        detections_xyxy: (n, 4) corners, any unit, sorted by descending confidence.
         det_classes: (n,) their classes.
         labels_xyxy: (m, 4) corners in the same unit.
         label_classes: (m,) their classes.
-        iou_thresholds: (t,) what an overlap must reach.
+        iou_thresholds: (t,) minimum IoU of a match.
 
     Returns:
-        bool (n, t).
+        bool (n, t), true positives at each threshold.
 
     Example:
         >>> box = np.array([[0.0, 0, 10, 10]], np.float32)
@@ -118,17 +117,17 @@ def match(
 
 
 def average_precision(tp: Array, conf: Array, pred_cls: Array, target_cls: Array) -> ApResult:
-    """Precision, recall, F1 and average precision of each class.
+    """Compute precision, recall, F1 and average precision (AP) per class.
 
-    P, R and F1 are read at the one confidence where the mean F1 over classes, smoothed by a box of a tenth of
-    the grid, is best. AP is the area under the precision envelope, sampled at 101 recalls (COCO) and joined
-    by straight lines (YOLOv5).
+    Precision, recall and F1 are those at the confidence with the highest mean F1 over classes, smoothed by a
+    box filter of a tenth of the grid. AP is the area under the precision envelope, sampled at 101 recalls
+    (COCO) and integrated by the trapezoidal rule (YOLOv5).
 
     Args:
-        tp: bool (n, t) from `match`, the detections of all images; column 0 is IoU 0.5.
-        conf: (n,) their confidence.
-        pred_cls: (n,) their classes.
-        target_cls: (m,) classes of the labels of all images.
+        tp: bool (n, t) of `match`, for the detections of all images; column 0 is IoU 0.5.
+        conf: (n,) confidences.
+        pred_cls: (n,) predicted class ids.
+        target_cls: (m,) class ids of the labels of all images.
 
     Example:
         >>> one = average_precision(np.ones((1, 10), bool), np.array([0.9]), np.array([3]), np.array([3]))
@@ -150,7 +149,7 @@ def average_precision(tp: Array, conf: Array, pred_cls: Array, target_cls: Array
         hits = tp[mine].cumsum(0)
         misses = (~tp[mine].astype(bool)).cumsum(0)
         recall, precision = hits / (label_count + _EPS), hits / (hits + misses)
-        # Confidence falls along the detections and np.interp wants it rising, hence the signs.
+        # np.interp needs ascending x values, and confidences are descending: hence the signs.
         recall_curve[row] = np.interp(-grid, -conf[mine], recall[:, 0], left=0)
         precision_curve[row] = np.interp(-grid, -conf[mine], precision[:, 0], left=1)
         for column in range(tp.shape[1]):
@@ -180,7 +179,7 @@ def average_precision(tp: Array, conf: Array, pred_cls: Array, target_cls: Array
 
 
 def _area(recall: Array, precision: Array) -> tuple[float, tuple[Array, Array]]:
-    """Average precision, and the recalls and precisions of the envelope it is the area under."""
+    """Return AP, and recalls and precisions of the envelope."""
     recall = np.concatenate([[0.0], recall, [1.0]])
     precision = np.concatenate([[1.0], precision, [0.0]])
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
@@ -191,7 +190,7 @@ def _area(recall: Array, precision: Array) -> tuple[float, tuple[Array, Array]]:
 
 
 def _smooth(values: Array, fraction: float) -> Array:
-    """Mean over a sliding window of about `fraction` of the values (an odd number), the ends repeated."""
+    """Smooth with a box filter of about `fraction` of the values (an odd number), with repeated ends."""
     window = round(len(values) * fraction * 2) // 2 + 1
     padded = np.pad(values, window // 2, mode="edge")
     return np.convolve(padded, np.full(window, 1 / window), mode="valid")

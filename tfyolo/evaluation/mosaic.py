@@ -1,4 +1,4 @@
-"""Sixteen images in one, with boxes: the quickest way to see wrong labels and wrong detections."""
+"""Mosaic plots of up to sixteen images with boxes."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def mosaic(
     confidences: Sequence[Array] | None = None,
     titles: Sequence[str] | None = None,
 ) -> Path:
-    """Write up to 16 images, with their boxes, as one JPEG such as val_batch0_labels.jpg.
+    """Write up to 16 images with boxes as one JPEG, such as val_batch0_labels.jpg.
 
     Args:
-        images: uint8 (height, width, 3) RGB, of any sizes; those past 16 are left out.
-        boxes_xyxy_px: for each image (n, 4) corners in its pixels.
-        classes: for each image (n,) class numbers.
+        images: uint8 (height, width, 3) RGB, of any sizes; only the first 16 are used.
+        boxes_xyxy_px: (n, 4) corners in pixels per image.
+        classes: (n,) class ids per image.
         names: class names.
         path: the file to write.
-        confidences: for each image (n,) confidences, shown behind the names.
-        titles: for each image a line of text, such as the file's name.
+        confidences: (n,) confidences per image, drawn after the names.
+        titles: a line of text per image, such as the file name.
 
     Returns:
         `path`.
@@ -76,7 +76,7 @@ def mosaic(
 
 
 def _fit(image: Array, tile: int) -> tuple[Array, float, Array]:
-    """The image in the middle of a gray square, never enlarged; its ratio and the padding at left and top."""
+    """Center the image in a gray square, without enlarging it; returns it with ratio and padding."""
     import cv2
 
     height, width = image.shape[:2]
@@ -90,7 +90,7 @@ def _fit(image: Array, tile: int) -> tuple[Array, float, Array]:
 
 
 def _draw(image: Array, boxes: Array, classes: Array, conf: Array | None, names: Sequence[str]) -> Array:
-    """Boxes, class names and, where given, confidences."""
+    """Draw boxes, class names and optional confidences."""
     labels = [
         str(names[class_id]) + ("" if conf is None else f" {conf[index]:.2f}")
         for index, class_id in enumerate(classes)
@@ -99,7 +99,7 @@ def _draw(image: Array, boxes: Array, classes: Array, conf: Array | None, names:
 
 
 def _title(image: Array, text: str) -> None:
-    """White text on a dark strip at the lower edge; the upper one has the captions of tall boxes."""
+    """Draw white text on a dark strip at the lower edge; the upper edge has labels of tall boxes."""
     import cv2
 
     height = image.shape[0]

@@ -1,6 +1,6 @@
-"""What all plots have in common: the page's colors, axes without boxes, names that fit, epochs as integers.
+"""Style of all plots: colors of the page, open axes, shortened names, integer epochs.
 
-Only `matplotlib.figure.Figure` is used, never pyplot: no window, no back end chosen for the whole process.
+Only `matplotlib.figure.Figure` is used, not pyplot, which would select a backend for the whole process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _DPI = 150
 
 
 def hex_color(class_id: int) -> str:
-    """The color of a class, as matplotlib takes it.
+    """Return the color of a class for matplotlib.
 
     Example:
         >>> hex_color(0)
@@ -32,14 +32,14 @@ def hex_color(class_id: int) -> str:
 
 
 def white_to(color: str) -> Any:
-    """A colormap from white to a color."""
+    """Return a colormap from white to a color."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("shares", ["#ffffff", color])
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, list[Any]]:
-    """A figure of that many inches, and its axes row by row."""
+    """Create a figure with a size in inches, and its axes row by row."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -53,19 +53,19 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> 
 
 
 def title(axis: Any, text: str) -> None:
-    """A heading above an axis, at its left."""
+    """Draw a left-aligned title above an axis."""
     axis.set_title(text, loc="left", fontsize=11, fontweight="bold")
 
 
 def save_figure(figure: Any, path: Path) -> Path:
-    """Write it; the suffix says which kind."""
+    """Write a figure; the suffix selects the format."""
     with atomic(path) as temporary:
         figure.savefig(temporary)
     return path
 
 
 def shortened(name: str, most: int = 24) -> str:
-    """A name of at most so many characters; of a longer one beginning and end.
+    """Shorten a name to a maximum length, keeping start and end.
 
     Example:
         >>> shortened("traffic light for pedestrians 7", 16)
@@ -78,13 +78,13 @@ def shortened(name: str, most: int = 24) -> str:
 def name_ticks(
     axis: Any, places: Sequence[int], names: Sequence[str], room_inches: float, font: float
 ) -> None:
-    """Names below an axis: across where they have room, else upright.
+    """Draw names below an axis: horizontally if they fit, else vertically.
 
     Args:
         axis: whose x axis is named.
-        places: of the names.
-        names: of each place; long ones are shortened.
-        room_inches: from one name to the next.
+        places: positions of the names.
+        names: one per position; long ones are shortened.
+        room_inches: distance between names.
         font: size in points.
     """
     texts = [shortened(name) for name in names]
@@ -94,19 +94,19 @@ def name_ticks(
 
 
 def literal(texts: Sequence[Any]) -> None:
-    """Let texts be drawn as they are: a name may have a dollar sign."""
+    """Draw texts without interpreting dollar signs as math."""
     for text in texts:
         text.set_parse_math(False)
 
 
 def save_run(csv_path: Path, path: Path, panels: Mapping[str, Mapping[str, str]], columns: int) -> Path:
-    """Write the curves of a run.
+    """Plot the curves of a run.
 
     Args:
         csv_path: `results.csv`, with a row per epoch.
         path: of the image.
-        panels: the name of a column, and its name in the legend, by the title of their panel.
-        columns: panels side by side.
+        panels: pairs of column and legend text, by panel title.
+        columns: number of panels per row.
     """
     with csv_path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
@@ -119,7 +119,7 @@ def save_run(csv_path: Path, path: Path, panels: Mapping[str, Mapping[str, str]]
             if not points:
                 continue
             values += [value for _, value in points]
-            # The second line is dashed, so that two equal ones are both seen.
+            # The second line is dashed, so that equal lines are both visible.
             axis.plot(
                 *zip(*points, strict=True), "--" if index == 1 else "-", label=label,
                 color=PALETTE[_SERIES[index]], marker="." if len(points) < 40 else None,
@@ -142,7 +142,7 @@ _SERIES = (2, 1, 3)
 
 
 def _epochs(axis: Any, epochs: Sequence[int]) -> None:
-    """Integers along the x axis."""
+    """Set integer ticks on the x axis."""
     axis.set_xlabel("epoch")
     if epochs:
         margin = max(0.5, 0.03 * len(epochs))
@@ -151,7 +151,7 @@ def _epochs(axis: Any, epochs: Sequence[int]) -> None:
 
 
 def epoch_ticks(first: int, last: int) -> list[int]:
-    """At most nine epochs: the first, and multiples of a round number.
+    """Return at most nine ticks: the first epoch, and multiples of a round number.
 
     Example:
         >>> epoch_ticks(1, 4), epoch_ticks(1, 100)

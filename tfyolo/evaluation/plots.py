@@ -34,9 +34,9 @@ def save_curves(result: ApResult, names: Sequence[str], folder: str | Path) -> l
     """Write PR_curve.png, F1_curve.png, P_curve.png and R_curve.png.
 
     Args:
-        result: from `average_precision`.
+        result: of `average_precision`.
         names: all class names; `result.class_ids` index them.
-        folder: where to write; made if it is not there.
+        folder: output folder; created if missing.
 
     Returns:
         The files written.
@@ -70,7 +70,7 @@ def _curve(
     colors: list[str],
     mean_label: str | None,
 ) -> Path:
-    """One plot: a line per class, a thick one for the mean; `mean_label` None marks the mean's best point."""
+    """Draw one line per class, and a thick line for the mean; without `mean_label` its maximum is marked."""
     figure, (axes,) = _frameless(9, 6)
     many = len(curves) > LEGEND_CLASSES
     for index, curve in enumerate(curves):
@@ -106,14 +106,14 @@ def _curve(
 def save_confusion(
     counts: Array, names: Sequence[str], folder: str | Path, *, background: bool = True
 ) -> Path:
-    """Write confusion_matrix.png: shares of each true class, by column.
+    """Write confusion_matrix.png, normalized per true class (column).
 
     Args:
         counts: (classes + 1, classes + 1) from `ConfusionMatrix.counts`: rows predicted, columns true; of a
             classifier (classes, classes).
         names: class names.
-        folder: where to write; made if it is not there.
-        background: the last row and column are of what is no object, as a detector's are.
+        folder: output folder; created if missing.
+        background: whether the last row and column are the background, as in detectors.
 
     Returns:
         The file written.
@@ -152,7 +152,7 @@ def save_confusion(
 
 
 def _compact(count: int, size: int) -> str:
-    """A count that fits a cell of a matrix of so many rows.
+    """Format a count for a cell of a matrix of this size.
 
     Example:
         >>> _compact(12345, 4), _compact(999, 9), _compact(12345, 9), _compact(3_400_000, 9)
@@ -167,7 +167,7 @@ def _compact(count: int, size: int) -> str:
 
 
 def _frameless(width: float, height: float) -> tuple[Any, list[Any]]:
-    """A figure of that many inches and its axis, without a box around it."""
+    """Create a figure with one axis without a frame."""
     figure, axes = new_figure(width, height)
     axes[0].spines[:].set_visible(False)
     return figure, axes

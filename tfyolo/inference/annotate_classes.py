@@ -1,4 +1,4 @@
-"""Writing a classifier's findings on an image."""
+"""Draw the classes of a classifier on an image."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _SMALLEST = 320
 
 
 def annotate_classes(image: np.ndarray, lines: list[str]) -> np.ndarray:
-    """An image with lines of text in its upper left corner, on a dark ground.
+    """Draw lines of text in the upper left corner of an image, on a dark background.
 
     Args:
         image: uint8 (height, width, 3) RGB; a small one is enlarged to hold the text.
-        lines: what to write.
+        lines: of text.
 
     Returns:
         uint8 (height, width, 3) RGB, a copy.

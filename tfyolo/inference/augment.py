@@ -1,4 +1,4 @@
-"""Test-time augmentation: an image at three scales, one of them mirrored, and all their boxes together."""
+"""Test-time augmentation: candidates of an image at three scales, one of them flipped."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ VARIANTS: tuple[tuple[float, bool], ...] = ((1.0, False), (0.83, True), (0.67, F
 
 
 def predict_augmented(runtime: Runtime, images: np.ndarray, confidence: float) -> list[Candidates]:
-    """Candidates of all variants, in pixels of the unscaled input.
+    """Predict all variants of images; candidates are in pixels of the unscaled input.
 
     Args:
-        runtime: any; where its input is fixed, smaller variants are padded to it.
+        runtime: of any format; smaller variants are padded if its input size is fixed.
         images: uint8 (batch, height, width, 3) RGB, letterboxed.
-        confidence: candidates of lower objectness may be left out.
+        confidence: candidates with lower objectness can be omitted.
 
     Returns:
-        One set of candidates an image; suppression joins what the variants have found twice.
+        Candidates per image; NMS removes duplicates of the variants.
     """
     classes, (height, width) = len(runtime.contract.names), images.shape[1:3]
     found: list[list[Candidates]] = [[] for _ in images]
     for scale, mirrored in VARIANTS:
-        # Whole pixels, as in YOLOv5; the boxes go back by the ratio that they really have.
+        # Sizes are rounded to whole pixels, as in YOLOv5; boxes are scaled back by the actual ratio.
         small_wh = int(width * scale), int(height * scale)
         ratio = np.array([small_wh[0] / width, small_wh[1] / height] * 2, np.float32)
         batch = np.stack([_variant(image, small_wh, mirrored, runtime) for image in images])

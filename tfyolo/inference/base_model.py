@@ -1,4 +1,4 @@
-"""What a detector and a classifier have in common: a runtime, its contract, the size of its input."""
+"""Base class of detectors and classifiers: a runtime, its contract, the input size."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _SHOWN_NAMES = 4
 
 
 class BaseModel:
-    """A model file that can be run.
+    """A loaded model file.
 
     Args:
         runtime: runs the model file.
-        image_size: input size in pixels; by default the model's own. Files with a fixed input refuse another.
+        image_size: (height, width) of the input in pixels; defaults to the model's. Files with a fixed input
+            refuse others.
 
     Raises:
         TfyoloError: the input is fixed to another size.
@@ -48,19 +49,19 @@ class BaseModel:
 
     @property
     def _file_name(self) -> str:
-        """Name of the model file; the configuration's where there is none."""
+        """Name of the model file, or of the configuration."""
         path = getattr(self.runtime, "path", None)
         return path.name if path else str(self.contract.config.get("name") or "model")
 
     @property
     def _format(self) -> str:
-        """What a user calls the format of the model file."""
+        """Label of the format of the model file."""
         name = self.contract.export.get("format", "keras")
         return next((entry.label for entry in FORMATS if entry.name == name), str(name))
 
     @property
     def _runs_as(self) -> str:
-        """Format, precision and kind of NMS, as far as they are no matter of course."""
+        """Format, precision and NMS kind, except for defaults."""
         note = self.contract.export
         nms = note.get("nms", "none")
         parts = [self._format]
@@ -87,7 +88,7 @@ class BaseModel:
         """The `keras.Model`: (batch, height, width, 3) RGB in 0..1 to raw heads, or to a classifier's logits.
 
         Raises:
-            TfyoloError: an exported file is run, which holds none.
+            TfyoloError: the file is an exported one, without a Keras model.
         """
         model = getattr(self.runtime, "model", None)
         if model is None:

@@ -1,4 +1,4 @@
-"""Pure NumPy functions on boxes. Names say the format; a unit where it matters; the empty case works."""
+"""Pure NumPy functions on boxes. Names state format and unit; empty arrays are valid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Array = np.ndarray
 
 
 def xywh_to_xyxy(boxes_xywh: Array) -> Array:
-    """Center, width and height to corners.
+    """Convert center, width and height to corners.
 
     Args:
         boxes_xywh: (..., 4) x and y of the center, width, height; any unit.
@@ -26,7 +26,7 @@ def xywh_to_xyxy(boxes_xywh: Array) -> Array:
 
 
 def xyxy_to_xywh(boxes_xyxy: Array) -> Array:
-    """Corners to center, width and height; the inverse of `xywh_to_xyxy`.
+    """Convert corners to center, width and height; the inverse of `xywh_to_xyxy`.
 
     Args:
         boxes_xyxy: (..., 4) x1, y1, x2, y2; any unit.
@@ -40,11 +40,11 @@ def xyxy_to_xywh(boxes_xyxy: Array) -> Array:
 
 
 def clip_xyxy(boxes_xyxy_px: Array, image_size: tuple[int, int]) -> Array:
-    """Move corners that lie outside the image onto its border.
+    """Clip corners to the image.
 
     Args:
         boxes_xyxy_px: (..., 4) corners in pixels.
-        image_size: height and width of the image in pixels.
+        image_size: (height, width) of the image in pixels.
 
     Returns:
         (..., 4) corners, x in 0..width and y in 0..height; a new array.
@@ -56,7 +56,7 @@ def clip_xyxy(boxes_xyxy_px: Array, image_size: tuple[int, int]) -> Array:
 
 
 def iou_matrix(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
-    """Intersection over union of every box of `a` with every box of `b`.
+    """Compute the intersection over union (IoU) of every box of `a` with every box of `b`.
 
     Args:
         a_xyxy: (n, 4) corners, any unit.
@@ -74,7 +74,7 @@ def iou_matrix(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
 
 
 def iou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
-    """Intersection over union of boxes, pair by pair.
+    """Compute the IoU of boxes, pair by pair.
 
     Args:
         a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
@@ -87,7 +87,8 @@ def iou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
 
 
 def giou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
-    """Generalised IoU of boxes, pair by pair: IoU less the share of the hull that neither box covers.
+    """Compute the generalized IoU of boxes, pair by pair: IoU minus the uncovered fraction of the enclosing
+    box.
 
     Args:
         a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
@@ -104,7 +105,8 @@ def giou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
 
 
 def diou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
-    """Distance IoU of boxes, pair by pair: IoU less (distance of the centers / diagonal of the hull)^2.
+    """Compute the distance IoU of boxes, pair by pair: IoU - (center distance / diagonal of the enclosing
+    box)^2.
 
     Args:
         a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
@@ -120,7 +122,7 @@ def diou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
 
 
 def ciou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
-    """Complete IoU of boxes, pair by pair: distance IoU less a term for unequal aspect ratios.
+    """Compute the complete IoU of boxes, pair by pair: distance IoU minus a term for different aspect ratios.
 
     Args:
         a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
@@ -142,13 +144,13 @@ def ciou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
 
 
 def _floating(boxes: Array) -> Array:
-    """`boxes` as they are if they are float; integers become float32."""
+    """Return float boxes unchanged, and integers as float32."""
     boxes = np.asarray(boxes)
     return boxes if np.issubdtype(boxes.dtype, np.floating) else boxes.astype(np.float32)
 
 
 def _overlap(a_xyxy: Array, b_xyxy: Array, eps: float) -> tuple[Array, Array, Array, Array]:
-    """IoU (...), union (...), width and height of the hull (..., 2), vector between the centers (..., 2)."""
+    """Return IoU (...), union (...), size of the enclosing box (..., 2), vector between centers (..., 2)."""
     a_xyxy, b_xyxy = _floating(a_xyxy), _floating(b_xyxy)
     a_low, a_high, b_low, b_high = a_xyxy[..., :2], a_xyxy[..., 2:4], b_xyxy[..., :2], b_xyxy[..., 2:4]
     shared_wh = np.maximum(np.minimum(a_high, b_high) - np.maximum(a_low, b_low), 0)

@@ -1,4 +1,4 @@
-"""The classifier: images in, probabilities of classes out, whatever the model file."""
+"""Classification with a model file of any format: from images to class probabilities."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tfyolo.text import printable
 
 @dataclass(frozen=True, repr=False)
 class Classification:
-    """What a classifier makes of one image. A notebook shows the image with its most probable classes.
+    """Class probabilities of one image. A notebook displays the image with its most probable classes.
 
     Attributes:
         probabilities: (classes,) float32.
         names: of the classes.
-        image: uint8 (height, width, 3) RGB, as it was given.
-        path: of the image, if it had one.
+        image: uint8 (height, width, 3) RGB, as passed.
+        path: of the image file, if any.
         speed_ms: milliseconds of preprocess and inference.
     """
 
@@ -41,12 +41,12 @@ class Classification:
         return f"{', '.join(self._lines(3))} in {width}x{height}"
 
     def _repr_png_(self) -> bytes:
-        """PNG of `plot()`, which Jupyter shows."""
+        """Return `plot()` as PNG, for Jupyter."""
         return png_bytes(self.plot())
 
     @property
     def index(self) -> int:
-        """Of the most probable class."""
+        """Class id of the most probable class."""
         return int(self.probabilities.argmax())
 
     @property
@@ -55,7 +55,7 @@ class Classification:
         return self.names[self.index]
 
     def top(self, count: int = 5) -> list[tuple[int, str, float]]:
-        """Index, name and probability of the most probable classes, best first.
+        """Return class id, name and probability of the most probable classes, in descending order.
 
         Example:
             >>> found = Classification(np.float32([0.2, 0.8]), ("cat", "dog"), np.zeros((1, 1, 3)), None, {})
@@ -66,10 +66,10 @@ class Classification:
         return [(int(i), self.names[i], float(self.probabilities[i])) for i in order]
 
     def plot(self, *, top: int = 5) -> np.ndarray:
-        """The image with its most probable classes written in a corner.
+        """Draw the most probable classes in a corner of the image.
 
         Args:
-            top: how many classes.
+            top: number of classes.
 
         Returns:
             uint8 (height, width, 3) RGB; a small image is enlarged to hold the text.
@@ -77,18 +77,19 @@ class Classification:
         return annotate_classes(self.image, self._lines(top))
 
     def _lines(self, count: int) -> list[str]:
-        """Name and probability of each of the most probable classes."""
+        """Return name and probability of the most probable classes."""
         return [f"{printable(name)} {value:.2f}" for _, name, value in self.top(count)]
 
 
 class ClassificationPredictor(BaseModel):
-    """Says what is in images with any runtime. Made by `tfyolo.load` for a classifier's file.
+    """Classifies images with a runtime of any format.
 
-    One classifier may be called from any number of threads at once, as a `Detector` may.
+    It can be called from any number of threads at once.
 
     Args:
         runtime: runs the model file.
-        image_size: input size in pixels; by default the model's own. Files with a fixed input refuse another.
+        image_size: (height, width) of the input in pixels; defaults to the model's. Files with a fixed input
+            refuse others.
 
     Example:
         >>> classifier = tfyolo.load("cells.keras")  # doctest: +SKIP
@@ -97,16 +98,16 @@ class ClassificationPredictor(BaseModel):
     """
 
     def __call__(self, images: Image | Sequence[Image]) -> list[Classification]:
-        """Classify.
+        """Classify images.
 
         Args:
             images: one image or a list: paths, RGB arrays, PIL images.
 
         Returns:
-            One result an image, in order.
+            One result per image, in input order.
 
         Raises:
-            TfyoloError: an image cannot be read or is of another kind.
+            TfyoloError: an image cannot be read, or has an unsupported type.
             BadOutputError: the model's probabilities for an image are not numbers.
         """
         single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
@@ -124,13 +125,13 @@ class ClassificationPredictor(BaseModel):
         return results
 
     def classify_batch(self, batch: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
-        """Probabilities of images of the input's size.
+        """Classify a batch of preprocessed images.
 
         Args:
             batch: uint8 (batch, height, width, 3) RGB; at most `runtime.max_batch` images.
 
         Returns:
-            (batch, classes) float32, and milliseconds an image of `inference`.
+            (batch, classes) float32, and milliseconds per image of `inference`.
         """
         start = perf_counter()
         predictions = self.runtime(batch, 0.0)

@@ -1,4 +1,4 @@
-"""Running a classifier over sources, and writing what it finds: images, videos, text, a table."""
+"""Run a classifier on sources, and write images, videos, text files and a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tfyolo.text import printable
 
 
 class ClassificationReport(PredictionReport):
-    """What a run did; printed as its last lines."""
+    """Summary of a run, printed at its end."""
 
     def __str__(self) -> str:
         lines = super().__str__().split("\n")
@@ -29,20 +29,20 @@ class ClassificationReport(PredictionReport):
 def predict_classes(
     classifier: ClassificationPredictor, frames: Frames, outputs: OutputOptions | None = None, top: int = 5
 ) -> ClassificationReport:
-    """Classify all frames and print a line for each; those that cannot be read are named and skipped.
+    """Classify all frames and print one line per frame; unreadable frames are reported and skipped.
 
     Args:
         classifier: from `tfyolo.load`.
         frames: from `open_sources`. Ctrl-C ends a stream.
-        outputs: what to write, and where: `labels/NAME.txt` has a line `probability class` for each of the
-            most probable, best first; `predictions.csv` a row. None writes nothing.
-        top: how many classes to name.
+        outputs: files to write: `labels/NAME.txt` with a line `probability class` per most probable class,
+            and `predictions.csv` with a row per frame. None writes nothing.
+        top: number of classes to report.
     """
     from rich.console import Console
 
     report = ClassificationReport(outputs.folder if outputs else None)
     report.log(frames.notes)
-    # Names are shown as they are: no markup, no emoji codes.
+    # Names are printed without interpreting markup or emoji codes.
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     with _ClassificationWriter(outputs) if outputs else nullcontext() as writer:
         try:
@@ -75,18 +75,18 @@ def predict_classes(
 
 @dataclass(frozen=True)
 class _Found:
-    """A classification as `ResultWriter` takes results: something that can draw itself."""
+    """Adapts a classification to `ResultWriter`."""
 
     found: Classification
     top: int
 
     def plot(self, **_: Any) -> np.ndarray:
-        """The image with the names of its classes."""
+        """Return the image with the names of its classes."""
         return self.found.plot(top=self.top)
 
 
 class _ClassificationWriter(ResultWriter):
-    """The detector's writer of images and videos, with texts and rows of a classifier."""
+    """Writes images and videos like the detector's writer, with texts and rows of a classifier."""
 
     def _write_txt(self, stem: str, result: Any) -> None:
         text = "".join(f"{value:.2f} {printable(name)}\n" for _, name, value in result.found.top(result.top))

@@ -1,4 +1,4 @@
-"""The detector: images in, boxes out, whatever the model file."""
+"""Detection with a model file of any format: from images to boxes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ Image = Any
 
 
 class DetectionPredictor(BaseModel):
-    """Finds objects in images with any runtime. Made by `tfyolo.load` and `tfyolo.create`.
+    """Detects objects in images with a runtime of any format.
 
-    One detector may be called from any number of threads at once: each call returns the boxes of its own
-    images. Calls run side by side or wait for each other, as the runtime allows (docs/architecture.md).
+    It can be called from any number of threads at once: each call returns the boxes of its own images. Calls
+    run in parallel or wait for each other, depending on the runtime (docs/architecture.md).
 
     Args:
         runtime: runs the model file.
-        image_size: input size in pixels; by default the model's own. Files with a fixed input refuse another.
+        image_size: (height, width) of the input in pixels; defaults to the model's. Files with a fixed input
+            refuse others.
 
     Example:
         >>> detector = tfyolo.load("yolov5n.pt")  # doctest: +SKIP
@@ -48,23 +49,24 @@ class DetectionPredictor(BaseModel):
         rect: bool = True,
         augment: bool = False,
     ) -> list[Result]:
-        """Detect.
+        """Detect objects in images.
 
         Args:
             images: one image or a list: paths, RGB arrays, PIL images.
-            confidence: lowest score; in a file with NMS inside, at least the one it was exported with.
-            iou: overlap beyond which the lower box goes; fixed in files with NMS inside.
-            class_ids: class indices to keep.
-            agnostic: boxes of different classes suppress each other too.
-            max_detections: most boxes an image.
-            rect: pad each image only to whole cells, where the input is not fixed: faster.
-            augment: test-time augmentation, three scales and a flip: slower, a little better.
+            confidence: confidence threshold; in files with NMS inside, at least that of the export.
+            iou: IoU threshold of NMS; in files with NMS inside, at most that of the export.
+            class_ids: class ids to keep; None keeps all.
+            agnostic: let boxes of different classes suppress each other.
+            max_detections: maximum number of boxes per image.
+            rect: pad images only to a multiple of the stride, which is faster, if the input size is not
+                fixed.
+            augment: test-time augmentation with three scales and a flip: slower, slightly more accurate.
 
         Returns:
-            One result an image, in order.
+            One result per image, in input order.
 
         Raises:
-            TfyoloError: an image cannot be read or is of another kind, or a class index is out of range.
+            TfyoloError: an image cannot be read or has an unsupported type, or a class id is out of range.
         """
         self.check_class_ids(class_ids)
         options = NmsOptions(confidence, iou, class_ids, agnostic, False, max_detections)
@@ -94,10 +96,10 @@ class DetectionPredictor(BaseModel):
         return [result for result in results if result is not None]
 
     def check_class_ids(self, class_ids: Sequence[int] | None) -> None:
-        """Refuse class indices that the model does not have.
+        """Check that class ids exist in the model.
 
         Raises:
-            TfyoloError: an index is out of range.
+            TfyoloError: a class id is out of range.
         """
         last = len(self.names) - 1
         wrong = [index for index in class_ids or () if not 0 <= index <= last]
@@ -105,7 +107,7 @@ class DetectionPredictor(BaseModel):
             raise TfyoloError(f"there is no class {wrong[0]}", fix=f"choose --classes within 0 to {last}")
 
     def limits(self, options: NmsOptions) -> str:
-        """Which thresholds a file with NMS inside makes stricter than `options`; empty where none."""
+        """Describe thresholds of NMS inside the file that are stricter than `options`, if any."""
         note = self.contract.export
         parts = []
         if note.get("conf_thres", 0) > options.confidence:
@@ -113,21 +115,21 @@ class DetectionPredictor(BaseModel):
         if note.get("iou_thres", 1) < options.iou:
             parts.append(f"overlap up to {note['iou_thres']:g}")
         most, asked = note.get("max_det", options.max_detections), options.max_detections
-        # A file that keeps fewer boxes than the default is no news; than what was asked for, it is.
+        # Report fewer boxes than requested, but not fewer than the default.
         if most < asked and (parts or asked != NmsOptions.max_detections):
             parts.append(f"at most {most} boxes")
         kept = ", ".join([*parts[:-2], " and ".join(parts[-2:])])
         return f"the file was exported with NMS that keeps {kept}" if parts else ""
 
     def letterbox(self, image_size: tuple[int, int], rect: bool = True) -> Letterbox:
-        """Where an image of this size lies in the network's input."""
+        """Return the letterbox of an image of this size."""
         rectangular = rect and self.runtime.input_hw is None
         return Letterbox.fit(image_size, self.image_size, stride=self.stride if rectangular else None)
 
     def detect_batch(
         self, batch: np.ndarray, options: NmsOptions, augment: bool = False
     ) -> tuple[list[Detections], dict[str, float]]:
-        """Boxes of letterboxed images, in pixels of the input.
+        """Detect objects in letterboxed images; boxes are in pixels of the input.
 
         Args:
             batch: uint8 (batch, height, width, 3) RGB; at most `runtime.max_batch` images.
@@ -135,7 +137,7 @@ class DetectionPredictor(BaseModel):
             augment: test-time augmentation.
 
         Returns:
-            Detections of each image, and milliseconds an image of `inference` and `nms`.
+            Detections per image, and milliseconds per image of `inference` and `nms`.
         """
         start = perf_counter()
         if augment:
@@ -157,7 +159,7 @@ class DetectionPredictor(BaseModel):
         }
 
     def _groups(self, boxes: list[Letterbox]) -> list[list[int]]:
-        """Indices of images of one input size, as many together as the runtime takes."""
+        """Group indices of images by input size, up to the maximum batch size of the runtime."""
         by_size: dict[tuple[int, int], list[int]] = {}
         for index, box in enumerate(boxes):
             by_size.setdefault(box.out_hw, []).append(index)
@@ -166,7 +168,7 @@ class DetectionPredictor(BaseModel):
 
 
 def read_pixels(image: Image) -> tuple[np.ndarray, Path | None]:
-    """RGB uint8 pixels of what a caller gives, and its path if it has one."""
+    """Return the RGB uint8 pixels of an image argument, and its path, if any."""
     if isinstance(image, str | Path):
         return read_image(image), Path(image)
     path = Path(name) if (name := getattr(image, "filename", "")) else None
@@ -174,7 +176,7 @@ def read_pixels(image: Image) -> tuple[np.ndarray, Path | None]:
         from PIL import ImageOps
 
         image = ImageOps.exif_transpose(image)
-        # Pillow would cut 16 bits off at 255.
+        # Pillow would clip 16-bit values at 255.
         image = np.uint8(np.asarray(image) >> 8) if image.mode.startswith("I;16") else image.convert("RGB")
     array = np.asarray(image)
     if array.ndim == 2:

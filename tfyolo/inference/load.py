@@ -1,4 +1,4 @@
-"""From a path or a name to a detector or a classifier; `tfyolo.load` adds training and export to them."""
+"""Load predictors; `tfyolo.load` adds training and export to them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from tfyolo.inference.detection import DetectionPredictor
 def load_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> DetectionPredictor | ClassificationPredictor:
-    """What a model file holds, or an official release by name: a detector, or a classifier.
+    """Load a detector or classifier from a model file, or an official release by name.
 
     Args:
-        path_or_name: a file or folder of any format (docs/export.md), or a name such as `yolov5s`, whose
-            release file is downloaded once.
-        image_size: input size in pixels, one number for a square; by default the model's own.
-        threads: of the CPU; chosen by the runtime by default. TensorFlow takes it once a process.
+        path_or_name: a file or folder of any format (docs/export.md), or the name of a release such as
+            `yolov5s`, which is downloaded once.
+        image_size: input size in pixels, one number or (height, width); defaults to the model's.
+        threads: number of CPU threads; chosen by the runtime by default. TensorFlow uses the first value of a
+            process.
 
     Raises:
-        TfyoloError: not found, damaged, of an unknown kind, or its library is missing.
+        TfyoloError: the file is missing, damaged or of an unknown format, or its library is missing.
 
     Example:
         >>> detector = load_predictor("yolov5n.pt")  # doctest: +SKIP
@@ -39,10 +40,10 @@ def load_predictor(
 def load_detection_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> DetectionPredictor:
-    """`load`, where it has to be a detector.
+    """Load a detector.
 
     Raises:
-        TfyoloError: as `load`; or it is a classifier.
+        TfyoloError: see `load_predictor`; or it is a classifier.
     """
     loaded = load_predictor(path_or_name, image_size, threads)
     loaded.contract.require("detect", path_or_name)
@@ -53,10 +54,10 @@ def load_detection_predictor(
 def load_classification_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> ClassificationPredictor:
-    """`load`, where it has to be a classifier.
+    """Load a classifier.
 
     Raises:
-        TfyoloError: as `load`; or it is a detector.
+        TfyoloError: see `load_predictor`; or it is a detector.
     """
     loaded = load_predictor(path_or_name, image_size, threads)
     loaded.contract.require("classify", path_or_name)
@@ -65,7 +66,7 @@ def load_classification_predictor(
 
 
 def load_runtime(path_or_name: str | Path, threads: int | None = None) -> Runtime:
-    """The runtime of a model file or release name; see `load`."""
+    """Load the runtime of a model file or release name; see `load_predictor`."""
     from tfyolo.export.registry import format_of
     from tfyolo.weights.hub import fetch_weights
 
@@ -79,16 +80,16 @@ def create_predictor(
     image_size: tuple[int, int] | int | None = None,
     names: tuple[str, ...] | list[str] = (),
 ) -> DetectionPredictor | ClassificationPredictor:
-    """A detector or a classifier with fresh weights, to be trained.
+    """Create a detector or classifier with random weights.
 
     Args:
         name: one of `tfyolo.list_models()`, or a model YAML.
-        num_classes: number of classes; by default that of `names`, or the configuration's.
-        image_size: default input size in pixels, one number or height and width.
+        num_classes: number of classes; defaults to the number of `names`, or that of the configuration.
+        image_size: default input size in pixels, one number or (height, width).
         names: class names.
 
     Raises:
-        TfyoloError: an unknown name, or a mistake in the YAML.
+        TfyoloError: the name is unknown, or the YAML file is wrong.
 
     Example:
         >>> detector = create_predictor("yolov5n", num_classes=3, image_size=320)  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""File names for results: no two sources of a run write one file, on any file system."""
+"""Unique file names for results, on any file system."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ MAX_BYTES = 180
 
 
 class Names:
-    """Gives each source of a run a stem of its own.
+    """Gives each source of a run a unique stem.
 
     An image with the stem `a` writes `a.jpg`, `labels/a.txt` and `crops/CLASS/a_1.jpg`, ...; a video writes
-    `a.mp4`, and for each frame `labels/a_1.txt` and `crops/CLASS/a_1_1.jpg`, so that an image `a_1` beside it
-    is another's. Case and the form of accents do not tell names apart: macOS and Windows ignore them.
+    `a.mp4` and per frame `labels/a_1.txt` and `crops/CLASS/a_1_1.jpg`, which must not collide with an image
+    `a_1`. Names that differ only in case or in the encoding of accents are equal, because macOS and Windows
+    ignore both.
 
     Example:
         >>> names = Names()
@@ -31,7 +32,7 @@ class Names:
         """What stands before the number of images' stems that end in one."""
 
     def take(self, stem: str, video: bool = False) -> str:
-        """A stem that is free, near the one that is wanted."""
+        """Return a free stem, similar to the given one."""
         stem = shortened(stem) or "unnamed"
         sign = "-" if not video and _key(stem) in self._videos else "_"  # `clip_2` is a frame of `clip`
         others = (f"{stem}{sign}{number}" for number in count(2))
@@ -51,14 +52,14 @@ class Names:
 
 
 def shortened(stem: str) -> str:
-    """At most `MAX_BYTES` of a stem, in whole characters."""
+    """Truncate a stem to `MAX_BYTES`, at a character boundary."""
     while len(os.fsencode(stem)) > MAX_BYTES:
         stem = stem[: len(stem) - max((len(os.fsencode(stem)) - MAX_BYTES) // 4, 1)]
     return stem
 
 
 def _before_number(key: str) -> str:
-    """`a` of `a_7`; nothing of a stem that no frame of a video could have."""
+    """Return `a` for `a_7`; None for stems without a frame number."""
     found = re.fullmatch(r"(.+)_(0|[1-9][0-9]*)", key, re.DOTALL)
     return found.group(1) if found else ""
 
@@ -68,7 +69,7 @@ def _key(stem: str) -> str:
 
 
 def folder_names(names: tuple[str, ...]) -> list[str]:
-    """A folder for each class: class names come with model files and must not lead elsewhere.
+    """Return a folder name per class; class names of untrusted files must not be paths.
 
     Example:
         >>> folder_names(("cat", "Cat", "a/b", "", "con"))

@@ -15,7 +15,7 @@ _GOLDEN_ANGLE = 137.508  # degrees; multiples of it never come close to each oth
 
 
 def class_color(class_id: int) -> Rgb:
-    """The color of a class: from `PALETTE`, and beyond it a hue between those before.
+    """Return the color of a class: from `PALETTE`, then hues in between.
 
     Example:
         >>> class_color(0)
@@ -30,13 +30,13 @@ def class_color(class_id: int) -> Rgb:
 
 
 def text_color(background: Rgb) -> Rgb:
-    """Black or white, whichever has the higher contrast on `background`."""
+    """Return black or white, whichever has the higher contrast on `background`."""
     white, black = (255, 255, 255), (0, 0, 0)
     return white if contrast(background, white) >= contrast(background, black) else black
 
 
 def contrast(a: Rgb, b: Rgb) -> float:
-    """Contrast ratio of two colors, from 1 to 21.
+    """Compute the contrast ratio of two colors, from 1 to 21.
 
     Source: WCAG 2.2, definitions of contrast ratio and relative luminance.
 

@@ -1,4 +1,4 @@
-"""Running the detector over sources and writing what it finds."""
+"""Run a detector on sources, and write the results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_ALL = (*OF_WRITING, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
 
 @dataclass
 class PredictionReport:
-    """What a run did; printed as its last lines."""
+    """Summary of a run, printed at its end."""
 
     folder: Path | None
     """Where the results are; None where none were wanted."""
@@ -45,22 +45,22 @@ class PredictionReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing was left out."""
+        """Whether no image was skipped."""
         return not (self.skipped or self.faulty)
 
     def skip(self, frame: Frame, reason: str) -> None:
-        """Say that something is left out, and count it."""
+        """Report and count a skipped image."""
         self.skipped += 1
         self.log([f"skipped {frame.path}: {reason}"])
 
     def written(self, frame: Frame, name: str) -> None:
-        """Say so where results have another name than their source; once for each."""
+        """Report a result whose name differs from its source, once per source."""
         if Path(name).stem != Path(frame.name).stem and (self._told is None or self._told is not frame.video):
             self.log([f"note: results of {frame.path} are named {Path(name).stem}"])
         self._told = frame.video
 
     def log(self, lines: Iterable[str]) -> None:
-        """Print on stderr; names are made fit for a terminal."""
+        """Print on stderr, with control characters escaped."""
         for line in lines:
             print(printable(line), file=sys.stderr)
 
@@ -79,13 +79,13 @@ class PredictionReport:
 
 @dataclass(frozen=True)
 class PredictionRun:
-    """Detects on every frame of a source.
+    """Detects objects in every frame of the sources.
 
     Attributes:
         detector: finds the boxes.
         nms: thresholds.
         augment: test-time augmentation.
-        outputs: what to write, and where; None writes nothing.
+        outputs: files to write; None writes nothing.
     """
 
     detector: DetectionPredictor
@@ -94,13 +94,13 @@ class PredictionRun:
     outputs: OutputOptions | None = None
 
     def run(self, frames: Frames) -> PredictionReport:
-        """Detect on all frames; those that cannot be read are reported and skipped. Ctrl-C ends a stream."""
+        """Process all frames; unreadable frames are reported and skipped. Ctrl-C ends a stream."""
         from rich.console import Console
         from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
         report = PredictionReport(self.outputs.folder if self.outputs else None)
         report.log(frames.notes)
-        # Names are shown as they are: no markup, no emoji codes.
+        # Names are printed without interpreting markup or emoji codes.
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         columns = (
             *Progress.get_default_columns()[:-1],
@@ -122,7 +122,7 @@ class PredictionRun:
         return report
 
     def _one(self, frame: Frame, writer: ResultWriter | None, report: PredictionReport) -> Result | None:
-        """Detect on a frame, write and count; None where it is left out."""
+        """Process one frame; returns None if it is skipped."""
         if frame.image is None:
             report.skip(frame, frame.problem)
             return None
@@ -157,11 +157,11 @@ class PredictionRun:
 
 
 def reason_to_skip(error: Exception) -> str:
-    """Why one image is left out.
+    """Return the reason for skipping an image.
 
     Raises:
-        Exception: `error` itself, where the others would fare no better: a full disk, a file that is not what
-            its contract says.
+        Exception: `error` itself, if all images would fail: a full disk, or a model file that contradicts
+            its contract.
     """
     cause = error.__cause__ if isinstance(error, TfyoloError) and error.__cause__ else error
     of_all = isinstance(cause, OSError) and cause.errno in _OF_ALL
@@ -179,7 +179,7 @@ def _line(number: int, total: int | None, frame: Frame, result: Result) -> str:
 
 
 def milliseconds(speed_ms: Mapping[str, float]) -> str:
-    """The time of an image and what it counts.
+    """Format the time of an image and its parts.
 
     Example:
         >>> milliseconds({"preprocess": 1.0, "inference": 20.25, "nms": 0.5})

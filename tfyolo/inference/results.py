@@ -63,7 +63,7 @@ class Result:
         return f"{found or 'nothing'} in {width}x{height}"
 
     def _repr_png_(self) -> bytes:
-        """PNG of `plot()`, which Jupyter shows."""
+        """Return `plot()` as PNG, for Jupyter."""
         return png_bytes(self.plot())
 
     @property

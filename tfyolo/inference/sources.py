@@ -1,4 +1,4 @@
-"""Where images come from: images, folders, globs, lists, videos, webcams and streams."""
+"""Sources of images: files, folders, globs, lists, videos, webcams and streams."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Frame:
-    """One image of a source; `image` is uint8 (height, width, 3) RGB, None where `problem` says why."""
+    """One image of a source; `image` is uint8 (height, width, 3) RGB, or None with a `problem`."""
 
     name: str
     """File name, for results."""
@@ -60,13 +60,13 @@ class Frame:
 
     @property
     def number(self) -> int:
-        """Of the frame in its video, from 1, as file names and messages count."""
+        """Number of the frame in its video, from 1."""
         return self.index + 1
 
 
 @dataclass(frozen=True)
 class Frames:
-    """All frames of the sources, and how many there will be (None for live streams)."""
+    """All frames of the sources, and their number (None for live streams)."""
 
     iterate: Callable[[], Iterator[Frame]]
     total: int | None
@@ -78,15 +78,15 @@ class Frames:
 
 
 def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
-    """Find out what each source is, before anything slow begins.
+    """Open sources, and check them before any slow work.
 
     Args:
-        sources: an image, folder, glob, .txt list, video, webcam index (`0`), stream address or the name of
-            what ships (`bccd-mini`) each.
-        vid_stride: take every n-th frame of videos and streams.
+        sources: images, folders, globs, .txt lists, videos, webcam indices (`0`), stream URLs or shipped
+            names (`bccd-mini`).
+        vid_stride: use every n-th frame of videos and streams.
 
     Raises:
-        TfyoloError: a source does not exist, cannot be opened or holds nothing to look at.
+        TfyoloError: a source does not exist, cannot be opened, or contains no images.
 
     Example:
         >>> open_sources(["images/*.jpg", "video.mp4"]).total  # doctest: +SKIP
@@ -102,7 +102,7 @@ def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
 
 
 def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
-    """Parts of one source, in order."""
+    """Yield the parts of one source, in order."""
     try:
         return _parts(source, vid_stride, listed)
     except (OSError, ValueError, ArithmeticError) as error:  # no permission, a long name, a senseless address
@@ -139,7 +139,7 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if suffix in VIDEO_SUFFIXES:
         check_input(path, VIDEO)
         return [_video(str(path), path.name, vid_stride)]
-    # Anything else is taken for an image: what cannot be read is reported with the others.
+    # Anything else is treated as an image; unreadable ones are reported.
     return [Frames(lambda: iter([_image(path)]), 1)]
 
 
@@ -151,7 +151,7 @@ def _webcam(source: str, vid_stride: int) -> Frames:
 
 
 def _remote(url: str, vid_stride: int) -> Frames:
-    """An image or video that is fetched, or a live stream."""
+    """Download an image or video, or open a live stream."""
     parts = urlsplit(url)
     _ = parts.port  # raises where it is none
     suffix = PurePosixPath(parts.path).suffix.lower()
@@ -163,12 +163,12 @@ def _remote(url: str, vid_stride: int) -> Frames:
 
 
 def _public(address: str) -> str:
-    """An address without its user name and password, for messages and file names."""
+    """Return a URL without user name and password, for messages and file names."""
     return re.sub(r"(?<=://)[^/?#]*@", "", address)
 
 
 def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
-    """Parts of a folder or pattern; what cannot be read is a problem, what is no image or video a note."""
+    """Yield the parts of a folder or glob; unreadable files are problems, other files are notes."""
     parts: list[Frames] = []
     known, others = 0, Counter[str]()
     for path in paths:
@@ -201,7 +201,7 @@ def _problem(frame: Frame) -> Frames:
 
 
 def _one_of_many(source: str, place: str, vid_stride: int) -> list[Frames]:
-    """Parts of a source that others stand beside: what is wrong with it is reported in its turn."""
+    """Yield the parts of one of several sources; its problems are reported in order."""
     try:
         return _open(source, vid_stride, listed=True)
     except TfyoloError as error:
@@ -210,7 +210,7 @@ def _one_of_many(source: str, place: str, vid_stride: int) -> list[Frames]:
 
 
 def _list(path: Path, vid_stride: int) -> list[Frames]:
-    """A text file of one source a line; paths relative to the file, else to the current folder."""
+    """Read a list with one source per line; paths are relative to the file, or to the current folder."""
     parts: list[Frames] = []
     text = read_input(path, LIST).decode("utf-8-sig", "replace")
     for number, line in enumerate(text.split("\n"), 1):
@@ -253,7 +253,7 @@ def _download(url: str) -> Frame:
 def _capture(address: str | int) -> Any:
     import cv2
 
-    # What OpenCV and FFmpeg would print about a failure is in our own error.
+    # Our own error replaces messages that OpenCV and FFmpeg print.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = cv2.utils.logging
     level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
@@ -274,7 +274,7 @@ def _video(address: str, name: str, vid_stride: int) -> Frames:
     count, fps = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
     capture.release()
     total = (count + vid_stride - 1) // vid_stride if count > 0 else None
-    # A video that skips frames keeps its length.
+    # A video with skipped frames keeps its duration.
     video = Video(name, (fps if 0 < fps < 1000 else 30.0) / vid_stride, total)
 
     def iterate() -> Iterator[Frame]:
@@ -303,7 +303,7 @@ def _video(address: str, name: str, vid_stride: int) -> Frames:
 
 
 def _stream(address: str | int, label: str, vid_stride: int) -> Frames:
-    """A live source: frames that come while one is looked at are dropped, so that results are never late."""
+    """Open a live source: frames that arrive during processing are dropped, so results are never late."""
     import cv2
 
     capture = _capture(address)

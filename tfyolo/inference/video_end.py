@@ -1,7 +1,8 @@
-"""Whether a video ends before it should: how many frames there are is known only when all are read.
+"""Detect truncated videos, after all frames have been read.
 
-Headers are not exact: those of Matroska and WebM give a duration and a rate, and MP4 counts frames that an
-edit list hides. So a video is short where its container is cut off, or where a tenth of it is missing.
+Headers are inexact: Matroska and WebM state a duration and a frame rate, and MP4 counts frames that an edit
+list hides. A video is therefore truncated if its container is incomplete, or a tenth of its frames is
+missing.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ MISSING = 0.1
 
 
 def ends_early(address: str, frames: int, wanted: int, end_ms: float, wanted_ms: float) -> bool:
-    """Whether a video that was read to its end is shorter than its header says.
+    """Whether a completely read video is shorter than its header states.
 
     Args:
-        address: path of the file; of an address of the web only its figures are compared.
-        frames: that could be read.
-        wanted: how many the header says; 0 where it says nothing.
-        end_ms: when the last one is shown, in milliseconds.
-        wanted_ms: duration by the header.
+        address: path of the file, or URL.
+        frames: number of frames that were read.
+        wanted: number of frames in the header; 0 if missing.
+        end_ms: time of the last frame in milliseconds.
+        wanted_ms: duration in the header.
     """
     if frames >= wanted:
         return False
@@ -34,7 +35,7 @@ def ends_early(address: str, frames: int, wanted: int, end_ms: float, wanted_ms:
 
 
 def is_cut(path: Path) -> bool:
-    """Whether the file is shorter than its container (MP4, MOV, AVI, Matroska, WebM) says."""
+    """Whether a file is shorter than its container (MP4, MOV, AVI, Matroska, WebM) states."""
     try:
         with open_input(path, VIDEO) as file:
             size = file.seek(0, 2)
@@ -66,7 +67,7 @@ def is_cut(path: Path) -> bool:
 
 
 def _ebml_end(start: bytes) -> int:
-    """Where the segment of a Matroska file ends; 0 where that is not said."""
+    """Return the end of the segment of a Matroska file; 0 if unknown."""
     length, width = _ebml_size(start, 4)
     place = 4 + width + length
     if start[place : place + 4] != b"\x18\x53\x80\x67":
@@ -77,7 +78,7 @@ def _ebml_end(start: bytes) -> int:
 
 
 def _ebml_size(data: bytes, place: int) -> tuple[int, int]:
-    """A size and how many bytes it takes: as many as the first one has leading zeros, and one more."""
+    """Decode an EBML size, and the number of its bytes: the leading zeros of the first byte, plus one."""
     if place >= len(data) or not data[place]:
         return 0, 0
     width = 9 - data[place].bit_length()

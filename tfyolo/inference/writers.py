@@ -1,4 +1,4 @@
-"""What `detect` writes: annotated images and videos, labels, crops, a table."""
+"""Writers of `detect`: annotated images and videos, labels, crops, a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tfyolo.inference.sources import Frame, Video
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Which files are wanted, and where."""
+    """Files to write."""
 
     folder: Path
     images: bool = True
@@ -40,7 +40,7 @@ class OutputOptions:
 
 @dataclass
 class ResultWriter:
-    """Writes the results of a run; a context manager, since videos and the table stay open."""
+    """Writes the results of a run; a context manager, because videos and the table stay open."""
 
     outputs: OutputOptions
     _table: ExitStack = field(default_factory=ExitStack)
@@ -58,17 +58,17 @@ class ResultWriter:
         return self
 
     def __exit__(self, *failure: Any) -> None:
-        # An interrupted video is still a video, and so is a table: what was written so far is kept.
+        # Interrupted videos and tables are kept.
         try:
             self._open_writer.close()
         finally:
             self._table.close()
 
     def write(self, frame: Frame, result: Result) -> str:
-        """Write what was asked for about one frame; returns the name that it was written under.
+        """Write the files of one frame; returns their name.
 
         Raises:
-            TfyoloError: something cannot be written, or a box has no pixels to be cut out.
+            TfyoloError: a file cannot be written, or a box has no pixels to crop.
         """
         name = self._unique(frame)
         stem = Path(name).stem + (f"_{frame.number}" if frame.video else "")
@@ -91,11 +91,11 @@ class ResultWriter:
         return name
 
     def _unique(self, frame: Frame) -> str:
-        """A file name for results, which no other source of the run has (`Names`)."""
+        """Return a file name that no other source of the run has (`Names`)."""
         if frame.video and frame.video is self._video:
             return self._video_file
         path = Path(frame.name)
-        # JPEG for kinds that cannot be written or would not be looked at.
+        # Use JPEG for formats that cannot be written or displayed.
         known = path.suffix.lower() in (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
         suffix = ".mp4" if frame.video else path.suffix if known else ".jpg"
         stem = self._stems.take(path.stem, video=frame.video is not None)
@@ -125,7 +125,7 @@ class ResultWriter:
             if x2 <= x1 or y2 <= y1:
                 raise BadOutputError(f"box {number} has no pixels to be cut out")
             folder = self.outputs.folder / "crops" / self._folders[index]
-            # Each has a number, so that the second box of x.jpg is not the first one of x_2.jpg.
+            # Crops are numbered, so that the second box of x.jpg does not collide with x_2.jpg.
             save_image(result.image[y1:y2, x1:x2], folder / f"{stem}_{number}.jpg")
 
     def _write_csv(self, name: str, result: Result) -> None:
@@ -156,7 +156,7 @@ class ResultWriter:
             temporary = stack.enter_context(atomic(path))
             self._frames = 0
             stack.callback(self._check_video, temporary)
-            # MPEG-4 counts time in 16 bits: two decimals always fit.
+            # MPEG-4 stores times in 16 bits, which always fit two decimals.
             codec = cv2.VideoWriter.fourcc(*"mp4v")
             self._sink = cv2.VideoWriter(str(temporary), codec, max(round(fps, 2), 0.1), self._video_size)
             stack.callback(self._sink.release)
@@ -168,7 +168,7 @@ class ResultWriter:
             self._open_writer = stack.pop_all()
 
     def _check_video(self, path: Path) -> None:
-        """Count the frames of a finished video: OpenCV says nothing where they cannot be written."""
+        """Count the frames of a finished video, because OpenCV does not report failed writes."""
         import cv2
 
         video = cv2.VideoCapture(str(path))
