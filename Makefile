@@ -126,8 +126,9 @@ android-tools:  ## Java, Maven and the tools that package and sign an APK
 test: lint  ## all tests; web and Android only if one of their dependencies has changed (always in CI)
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-python test-demos
 
-test-python: setup  ## tests of the library and the command line
+test-python: setup  ## tests of the library and the command line, and the examples in docstrings
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=12 tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --doctest-ignore-import-errors tfyolo
 
 test-demos: build/.tested-web
 	@$(MAKE) --no-print-directory build/.tested-android
