@@ -14,13 +14,15 @@ from pathlib import Path
 from tfyolo.errors import TfyoloError
 from tfyolo.export.edgetpu.entry import CUSTOM_OPERATOR
 from tfyolo.export.tflite.vetting.arithmetic import ARITHMETIC
+from tfyolo.export.tflite.vetting.box_selection import BOX_SELECTION
 from tfyolo.export.tflite.vetting.data_movement import DATA_MOVEMENT
 from tfyolo.export.tflite.vetting.graph import Graph, Operator, read_graph
+from tfyolo.export.tflite.vetting.layers import LAYERS
 from tfyolo.export.tflite.vetting.reader import DamagedError
 from tfyolo.export.tflite.vetting.rules import QUANTIZED_TYPES, OperatorRule
 from tfyolo.export.tflite.vetting.schema import TABLES
 
-RULES: dict[str, OperatorRule] = {**ARITHMETIC, **DATA_MOVEMENT}
+RULES: dict[str, OperatorRule] = {**ARITHMETIC, **LAYERS, **DATA_MOVEMENT, **BOX_SELECTION}
 MAX_MEMORY = 4 * 2**30
 """Maximum bytes of tensors that are alive at the same time; yolov5x6 at 1536 pixels needs a fifth of it."""
 MAX_MULTIPLICATIONS = 1e12
