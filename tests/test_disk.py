@@ -170,7 +170,7 @@ def torch(path):
 
 def diagram(path):
     from tfyolo.models import load_spec
-    from tfyolo.models.diagram import save_diagram
+    from tfyolo.models.reports.diagram import save_diagram
 
     save_diagram(load_spec("yolov5n"), path)
 

@@ -268,7 +268,7 @@ OWN = {
     "tfyolo/training/callbacks.py": "results.csv of the run",
     "tfyolo/data/formats/writers/tfrecord.py": "what it has written",
     "tfyolo/benchmark/worker.py": "arrays of the parent process",
-    "tfyolo/quantization/qat.py": "state of the run",
+    "tfyolo/quantization/training/qat.py": "state of the run",
     "tfyolo/inference/load.py": "Format.open checks the path",
     "export/coreml/runtime.py": "files that `Format.open` has checked, inside of the folder",
     "tfyolo/cli/interrupt.py": "/proc",

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from tfyolo.models.build import build_model
     from tfyolo.models.registry import list_models, load_spec
     from tfyolo.quantization.calibration import CalibrationOptions
-    from tfyolo.quantization.qat_options import QatOptions
     from tfyolo.quantization.run import QuantizeOptions, quantize
+    from tfyolo.quantization.training.qat_options import QatOptions
     from tfyolo.training.classification.data import ClassificationData, training_classifier
     from tfyolo.training.classification.options import ClassifyOptions
     from tfyolo.training.detection.data import TrainingData, training_model
@@ -73,7 +73,7 @@ _PUBLIC = {
     "GraphNmsOptions": "tfyolo.export.graph.options",
     "Metrics": "tfyolo.evaluation.detection_metrics",
     "NmsOptions": "tfyolo.inference.nms",
-    "QatOptions": "tfyolo.quantization.qat_options",
+    "QatOptions": "tfyolo.quantization.training.qat_options",
     "QuantizeOptions": "tfyolo.quantization.run",
     "Result": "tfyolo.inference.results",
     "TfyoloError": "tfyolo.errors",

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfyolo.inference.annotate import draw_boxes, place_labels
-from tfyolo.inference.palette import PALETTE, class_color, contrast, text_color
+from tfyolo.inference.drawing.annotate import draw_boxes, place_labels
+from tfyolo.inference.drawing.palette import PALETTE, class_color, contrast, text_color
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from tfyolo.errors import TfyoloError
-from tfyolo.inference.palette import class_color
+from tfyolo.inference.drawing.palette import class_color
 from tfyolo.inference.results import Result, save_image
 
 NAMES = ("ant", "bee", "cat", "bee")

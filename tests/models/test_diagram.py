@@ -9,7 +9,7 @@ import pytest
 
 from tfyolo.errors import TfyoloError
 from tfyolo.models import load_spec
-from tfyolo.models.diagram import mermaid, save_diagram
+from tfyolo.models.reports.diagram import mermaid, save_diagram
 
 NAMES = ("yolov5n", "yolov5s-v1.0", "yolov5-bifpn")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tfyolo.errors import TfyoloError
-from tfyolo.models.profile import profile_blocks
+from tfyolo.models.reports.profile import profile_blocks
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,11 @@ from tfyolo.models.network import Network
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.calibration_images import folder_images
 from tfyolo.quantization.debug import debug
-from tfyolo.quantization.objectives import ClassificationObjective
-from tfyolo.quantization.qat import QuantizedTraining
-from tfyolo.quantization.qat_model import QatModel
-from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.tasks import BatchOptions, find_task
+from tfyolo.quantization.training.objectives import ClassificationObjective
+from tfyolo.quantization.training.qat import QuantizedTraining
+from tfyolo.quantization.training.qat_model import QatModel
+from tfyolo.quantization.training.qat_options import QatOptions
 from tfyolo.weights import load_model
 
 TINY = Path(__file__).parents[1] / "tiny-cls.yaml"

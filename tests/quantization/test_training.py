@@ -17,12 +17,12 @@ from tfyolo.inference.load import load_predictor
 from tfyolo.models.network import IMAGES, Network
 from tfyolo.models.quantization import range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
-from tfyolo.quantization.objectives import DetectionObjective
-from tfyolo.quantization.qat import QuantizedTraining, origin_of
-from tfyolo.quantization.qat_model import QatModel
-from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.run import QuantizeOptions, measure, quantize
 from tfyolo.quantization.tasks import BatchOptions, find_task
+from tfyolo.quantization.training.objectives import DetectionObjective
+from tfyolo.quantization.training.qat import QuantizedTraining, origin_of
+from tfyolo.quantization.training.qat_model import QatModel
+from tfyolo.quantization.training.qat_options import QatOptions
 from tfyolo.weights import load_model
 
 MICRO = Path(__file__).parents[1] / "micro.yaml"
@@ -151,7 +151,7 @@ def test_quantize_writes_a_model_that_exports_without_data(tmp_path):
 def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
     """A run that was killed, then the model it came from was trained anew."""
     from tfyolo.inference.load import create_predictor
-    from tfyolo.quantization.qat_options import QatOptions
+    from tfyolo.quantization.training.qat_options import QatOptions
 
     data = datasets.create_shapes_dataset(tmp_path / "shapes", train=4, val=2, image_size=64)
     weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")

@@ -20,9 +20,9 @@ from tests.vectors.camera import upright_cases, view_cases, yuv_cases
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.export.runtime.decode import decode, join_parts
 from tfyolo.export.runtime.predictions import Candidates, Detections
-from tfyolo.inference.annotate import place_labels
+from tfyolo.inference.drawing.annotate import place_labels
+from tfyolo.inference.drawing.palette import class_color, text_color
 from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
-from tfyolo.inference.palette import class_color, text_color
 
 FOLDER = Path(__file__).parent
 

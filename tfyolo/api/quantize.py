@@ -84,8 +84,8 @@ class QuantizeMixin(NetworkModel):
         check_choice("ranges", ranges, ("mse", "minmax", "percentile"))
 
         from tfyolo.quantization.calibration import CalibrationOptions
-        from tfyolo.quantization.qat_options import QatOptions
         from tfyolo.quantization.run import QuantizeOptions, quantize
+        from tfyolo.quantization.training.qat_options import QatOptions
 
         trains = epochs is not None or steps > 0
         float_weights: Any = None if float_model is None else str(float_model)

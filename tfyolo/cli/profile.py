@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tfyolo.cli.console import console
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.models.profile import profile_blocks
+    from tfyolo.models.reports.profile import profile_blocks
 
     with progress_bar() as progress:
         profiles = profile_blocks(

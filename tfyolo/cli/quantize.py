@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     output = check_target(arguments.output or stem.with_name(f"{stem.name}_int8.keras"))
 
     from tfyolo.quantization.calibration import CalibrationOptions
-    from tfyolo.quantization.qat_options import QatOptions
     from tfyolo.quantization.run import QuantizeOptions, quantize
+    from tfyolo.quantization.training.qat_options import QatOptions
 
     train = QatOptions(steps=arguments.steps, learning_rate=arguments.qat_lr, loss=arguments.qat_loss)
     wanted = QuantizeOptions(

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print layers, parameters and GFLOPs without importing TensorFlow, and return the exit code."""
-    from tfyolo.models.diagram import save_diagram
+    from tfyolo.models.reports.diagram import save_diagram
 
     image_size = options.image_size(arguments.img)
     if arguments.model is None:

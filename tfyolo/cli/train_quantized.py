@@ -51,8 +51,8 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
     from tfyolo.cli.progress import progress_bar
     from tfyolo.files import run_folder
     from tfyolo.quantization.calibration import CalibrationOptions
-    from tfyolo.quantization.qat_options import QatOptions
     from tfyolo.quantization.run import QuantizeOptions, measure, quantize
+    from tfyolo.quantization.training.qat_options import QatOptions
 
     if arguments.data is None or not weights:
         raise TfyoloError(f"--qat needs --data and {flag}", fix="pass a trained model and its dataset")

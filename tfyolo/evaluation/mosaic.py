@@ -9,8 +9,8 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
-from tfyolo.inference.annotate import draw_boxes
 from tfyolo.inference.boxes import Array
+from tfyolo.inference.drawing.annotate import draw_boxes
 
 MAX_TILES = 16
 MAX_WIDTH = 1920

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.files import atomic
-from tfyolo.inference.palette import PALETTE, class_color
+from tfyolo.inference.drawing.palette import PALETTE, class_color
 
 ACCENT = "#0b6b63"
 INK = "#15201d"

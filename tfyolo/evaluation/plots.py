@@ -24,7 +24,7 @@ from tfyolo.evaluation.plot_style import (
     white_to,
 )
 from tfyolo.inference.boxes import Array
-from tfyolo.inference.palette import PALETTE
+from tfyolo.inference.drawing.palette import PALETTE
 
 LEGEND_CLASSES = 20
 """With more classes a legend hides the plot: only the mean is named, and the classes are thin gray lines."""

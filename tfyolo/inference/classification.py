@@ -11,9 +11,9 @@ import numpy as np
 
 from tfyolo.data.images.center_crop import center_crop
 from tfyolo.export.runtime.predictions import Probabilities
-from tfyolo.inference.annotate_classes import annotate_classes
 from tfyolo.inference.base_model import BaseModel
 from tfyolo.inference.detection import Image, read_pixels
+from tfyolo.inference.drawing.annotate_classes import annotate_classes
 from tfyolo.inference.results import png_bytes
 from tfyolo.text import printable
 

@@ -13,7 +13,7 @@ import numpy as np
 from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, suffix_of
-from tfyolo.inference.annotate import draw_boxes
+from tfyolo.inference.drawing.annotate import draw_boxes
 from tfyolo.libraries import require
 from tfyolo.text import printable
 

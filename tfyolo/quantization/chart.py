@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfyolo.evaluation.plot_style import GRID, INK, MUTED, new_figure, save_figure, title
-from tfyolo.inference.palette import PALETTE
+from tfyolo.inference.drawing.palette import PALETTE
 from tfyolo.models.spec import ModelSpec
 from tfyolo.quantization.debug import LayerNoise, module_of
 

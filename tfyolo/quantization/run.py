@@ -20,8 +20,8 @@ from tfyolo.models.network import Network
 from tfyolo.progress import Log, Progress, no_log, no_progress
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_on_dataset, quantized_model
-from tfyolo.quantization.qat_options import QatOptions
 from tfyolo.quantization.tasks import BatchOptions, QuantizationTask, find_task
+from tfyolo.quantization.training.qat_options import QatOptions
 from tfyolo.quiet import hidden_stderr
 from tfyolo.training.detection.hyps import read_hyps
 from tfyolo.weights import load_model
@@ -173,7 +173,7 @@ def _origin(options: QuantizeOptions, contract: Contract, *networks: Network) ->
 
 def _is_unfinished(state: Path, origin: str) -> bool:
     """Whether a progress file belongs to this run."""
-    from tfyolo.quantization.qat import origin_of
+    from tfyolo.quantization.training.qat import origin_of
 
     return origin_of(state) == origin
 
@@ -233,8 +233,8 @@ def _train(
     progress: Progress,
     log: Log,
 ) -> tuple[Network, Contract]:
-    from tfyolo.quantization.qat import QuantizedTraining
-    from tfyolo.quantization.qat_model import QatModel
+    from tfyolo.quantization.training.qat import QuantizedTraining
+    from tfyolo.quantization.training.qat_model import QatModel
 
     assert options.train is not None and contract.quantization is not None  # noqa: S101, PT018
     how = options.train

@@ -29,7 +29,7 @@ from tfyolo.inference.nms import MAX_CANDIDATES
 from tfyolo.models.contract import Contract
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.calibration_images import calibration_images
-from tfyolo.quantization.objectives import ClassificationObjective, DetectionObjective, Objective
+from tfyolo.quantization.training.objectives import ClassificationObjective, DetectionObjective, Objective
 from tfyolo.training.detection.hyps import read_hyps
 from tfyolo.training.detection.loss import LossOptions
 

@@ -22,7 +22,7 @@ from tfyolo.evaluation.plot_style import (
     white_to,
 )
 from tfyolo.inference.boxes import xywh_to_xyxy
-from tfyolo.inference.palette import PALETTE
+from tfyolo.inference.drawing.palette import PALETTE
 
 _BATCHES = 3
 _BOXES_DRAWN = 1000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfyolo.inference.palette import class_color, text_color
+from tfyolo.inference.drawing.palette import class_color, text_color
 
 _MAX_SPREAD_LABELS = 100
 """Labels are moved apart in images with at most this many boxes; more have no free space anyway."""

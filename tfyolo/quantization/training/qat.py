@@ -17,9 +17,9 @@ from tfyolo.export.graph.nodes import run_network
 from tfyolo.files import atomic
 from tfyolo.models.build import call_heads
 from tfyolo.models.network import Network
-from tfyolo.quantization.objectives import Objective
-from tfyolo.quantization.qat_model import QatModel, tf_keras
-from tfyolo.quantization.qat_options import QatOptions
+from tfyolo.quantization.training.objectives import Objective
+from tfyolo.quantization.training.qat_model import QatModel, tf_keras
+from tfyolo.quantization.training.qat_options import QatOptions
 
 Tell = Callable[[int, float], None]
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from tfyolo.models.contract import Contract
-from tfyolo.quantization.distillation import distillation_loss
+from tfyolo.quantization.training.distillation import distillation_loss
 from tfyolo.training.detection.loss import DetectionLoss, LossOptions
 
 Heads = Sequence[Sequence[Any]]

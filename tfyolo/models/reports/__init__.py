@@ -1,0 +1,1 @@
+"""Reports about models: diagrams and block profiles."""

@@ -1,0 +1,1 @@
+"""Quantization-aware training: the QAT model, its losses and its loop."""
