@@ -336,7 +336,7 @@ def test_an_exported_file_can_only_be_run_and_measured(exported, verb, participl
         ("tflite", {"int8": True, "half": True}, "half=True exclude each other"),
         ("pb", {"dynamic": True}, "cannot be written with dynamic=True"),
         ("edgetpu", {}, "fix: pass int8=True"),
-        ("tflite", {"nms": "combined"}, 'cannot hold nms="combined"'),
+        ("tflite", {"nms": "combined"}, 'does not support nms="combined"'),
         ("tflite", {"dynamic_batch": True}, "leave out dynamic_batch=True"),
         ("onnx", {"nms": "builtin", "dynamic_batch": True}, 'nms="none" with dynamic_batch=True'),
         ("tflite", {"image_size": 33}, "use image_size=32"),

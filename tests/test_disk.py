@@ -272,7 +272,7 @@ def test_results_csv(tmp_path, monkeypatch):
     path = tmp_path / "results.csv"
     path.write_text("old")
     with no_room_for_outputs(monkeypatch), pytest.raises(TfyoloError) as raised:
-        callbacks.ResultsCsv(path, ()).on_epoch_end(0, {})
+        callbacks.ResultsCsv(path, [f"metric{i}" for i in range(20)]).on_epoch_end(0, {})
     assert str(raised.value).startswith(f"{path}: {WORDS}")
     assert path.read_text() == "old"
 

@@ -139,7 +139,7 @@ def test_the_readme_runs_as_a_new_user_pastes_it(tmp_path, monkeypatch, capsys, 
     # Processors add up in different orders, and a box at the threshold may be in or out.
     assert [int(x) for x in counts.groups()] == pytest.approx([int(x) for x in shown.groups()], abs=1)
     assert int(boxes[1]) == pytest.approx(int(documented[1]), abs=4)
-    assert "detector of 3 classes, int8" in said
+    assert "detector with 3 classes, int8" in said
     assert {path.name for path in tmp_path.iterdir()} >= {"cells.tflite", "cells.jpg", "cells.keras", "runs"}
     assert tfyolo.load("cells.keras").names == names
 

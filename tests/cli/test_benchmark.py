@@ -170,7 +170,7 @@ def test_a_wrong_word_is_one_line_before_tensorflow_is_loaded(folder):
         (["--include", "tfjs:int16x8"], "TF.js cannot be written with --int16x8"),
         (["--include", "tflite:int8"], "tflite:int8 needs --data"),
         (["--half"], "say what with --include"),
-        (["--chart", "chart.txt"], "no name of a chart"),
+        (["--chart", "chart.txt"], "unsupported chart format"),
         (["--data", "nothing.yaml"], "nothing.yaml"),
         (["--source", "nothing.jpg"], "nothing.jpg"),
         (["--hard-fail", "0.3"], "--hard-fail with a floor needs --data"),

@@ -64,7 +64,7 @@ def test_precision_that_needs_images_calibrates_on_them(precision, shapes, tiny_
         (["--int8"], "--int8 needs --data"),
         (["--int16x8"], "--int16x8 needs --data"),
         (["--int8", "--half"], "not allowed with argument"),
-        (["--include", "edgetpu"], "Edge TPU cannot be written with"),
+        (["--include", "edgetpu"], "Edge TPU cannot be written in"),
         (["--include", "pb", "--dynamic"], "frozen GraphDef cannot be written with --dynamic"),
         (["--include", "onnx", "--nms", "--dynamic-batch"], "--nms suppresses the boxes of one image"),
         (["--int8", "--data", "nowhere.yaml"], "nowhere.yaml"),

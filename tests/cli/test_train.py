@@ -62,7 +62,7 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "99"], "--freeze"),
         (
             ["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "0", "13"],
-            "0 and 2",
+            "0 to 2",
         ),
         (["--data", "SHAPES", "--strategy", "multiworker"], "TF_CONFIG"),
         (["--resume", "nowhere.keras"], "does not exist"),

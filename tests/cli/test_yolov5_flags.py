@@ -173,7 +173,7 @@ def test_a_file_wins_over_the_shipped_model(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("formats", "fix"),
     [
-        ("onnx", "pass --dynamic-batch for ONNX of any number of images; --img sets the size"),
+        ("onnx", "pass --dynamic-batch for ONNX files that take any number of images; --img sets the size"),
         ("saved_model", "leave it out; --img sets the size"),
     ],
 )

@@ -29,6 +29,12 @@ FOLDER = Path(__file__).parent
 Case = dict[str, Any]
 
 
+def _named_as_in_demos(options: NmsOptions) -> dict[str, Any]:
+    """Return options of NMS with the keys that the vectors have in TypeScript and Kotlin, too."""
+    values = asdict(options)
+    return {"classes" if name == "class_ids" else name: value for name, value in values.items()}
+
+
 def letterbox_cases() -> list[Case]:
     """Where an image lies in the input, and boxes of the input taken back to the image."""
     shapes = {
@@ -187,7 +193,7 @@ def nms_cases() -> list[Case]:
             "name": name,
             "boxes_xyxy_px": candidates.boxes_xyxy_px.tolist(),
             "scores": candidates.scores.tolist(),
-            "options": asdict(options),
+            "options": _named_as_in_demos(options),
             "kept": _kept(non_max_suppression(candidates, options)),
         }
         for name, (candidates, options) in wanted.items()
@@ -210,7 +216,7 @@ def refine_cases() -> list[Case]:
         {
             "name": name,
             **_kept(detections),
-            "options": asdict(options),
+            "options": _named_as_in_demos(options),
             "kept": _kept(refine(detections, options)),
         }
         for name, (detections, options) in wanted.items()

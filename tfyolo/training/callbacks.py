@@ -126,7 +126,7 @@ def learning_rates(model: TrainingModel) -> tuple[float, float, float]:
     Returns:
         Those of biases, kernels and batch-norm scales.
     """
-    base = float(model.optimizer.learning_rate)
+    base = float(model.optimizer.learning_rate.numpy())
     if not isinstance(model.optimizer, GroupedOptimizer) or model.schedule is None:
         return base, base, base
     values = model.schedule(model.counters["step"].numpy() - 1.0)
