@@ -1,4 +1,4 @@
-"""`tfyolo demo`: detect, fine-tune, export, run the exported file and measure, on what ships here."""
+"""`tfyolo demo`: detect, fine-tune, export, run the exported file and measure, with the shipped data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ IMAGES = 6
 
 @dataclass(frozen=True)
 class Row:
-    """One model of the results' table."""
+    """A row of the results table."""
 
     name: str
     megabytes: float
@@ -47,17 +47,17 @@ def run_demo(
     progress: Progress | None = None,
     callbacks: Sequence[Any] = (),
 ) -> Path:
-    """Run the whole chain and write a page about it.
+    """Run the whole chain, and write a report page.
 
     Args:
-        folder: where results go.
-        epochs: of fine-tuning.
-        log: is given sentences for a log.
-        progress: is told how far long steps are.
-        callbacks: of training.
+        folder: of the results.
+        epochs: number of epochs of fine-tuning.
+        log: called with each sentence of the log.
+        progress: called as `progress(label, done, total)` in long steps.
+        callbacks: Keras callbacks of training.
 
     Returns:
-        The page, `index.html` in the folder.
+        The report page, `index.html` in the folder.
     """
     names = ", ".join(load_detection_predictor(DEFAULT_MODEL).names)
     log(f"1. detecting with the default model, bccd-n, which knows {names}")
@@ -100,7 +100,7 @@ def run_demo(
 
 
 def _copy_data(folder: Path) -> Path:
-    """The dataset in the results' folder: the package's may be read-only, and scans leave caches."""
+    """Copy the dataset to the results, since that of the package can be read-only, and scans write caches."""
     target = folder / "data"
     with writing(target):
         shutil.copytree(MINI_DATA.parent, target, dirs_exist_ok=True)
@@ -128,7 +128,7 @@ def _measure(
 
 
 def _page(folder: Path, rows: Sequence[Row], before: Sequence[Path], after: Sequence[Path]) -> str:
-    """The page's text; it names files of the folder only."""
+    """Return the HTML of the page, which refers only to files of the folder."""
     cells = "\n".join(
         f"<tr><td>{html.escape(row.name)}</td>"
         f"<td>{row.megabytes:.1f} MB</td><td>{row.milliseconds:.1f} ms</td>"

@@ -1,4 +1,4 @@
-"""The one family of errors that a user can cause."""
+"""The exceptions for errors that a user can cause."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 class TfyoloError(Exception):
-    """Something the user gave is wrong; the message says what, where and what to do.
+    """A user error: the message names the problem, the file and the remedy.
 
     The command line prints it as one `error:` line, without a traceback, and exits with code 2.
 
     Args:
-        message: what was wrong.
-        path: the file it is about, when there is one.
-        line: its line, counted from 1.
-        fix: what to do, as an imperative sentence.
+        message: describes the problem.
+        path: of the file, if any.
+        line: of the file, from 1.
+        fix: remedy, in the imperative.
 
     Example:
         >>> str(TfyoloError("unknown block `Cnv`", path="my.yaml", line=7, fix="write Conv"))
@@ -31,11 +31,11 @@ class TfyoloError(Exception):
 
 
 class BadOutputError(TfyoloError):
-    """A model's result for one image is unusable; others may be fine."""
+    """The output of a model for one image is invalid; others can be valid."""
 
 
 class MissingExtraError(TfyoloError):
-    """A library that comes with an optional extra is not installed."""
+    """A library of an optional extra is not installed."""
 
     def __init__(self, library: str, extra: str, *, plural: bool = False) -> None:
         verb = "are" if plural else "is"
@@ -46,12 +46,12 @@ def refuse_given(given: Sequence[str], used: Sequence[str], reason: str) -> None
     """Refuse flags that would have no effect.
 
     Args:
-        given: flags that the user gave.
+        given: flags that the user passed.
         used: flags that have an effect here.
-        reason: why the others have none.
+        reason: why the others have no effect.
 
     Raises:
-        TfyoloError: some of `given` are not in `used`; it names them.
+        TfyoloError: some of `given` are not in `used`; the message names them.
 
     Example:
         >>> refuse_given(["--calibration"], ["--calibration", "--ranges"], "")

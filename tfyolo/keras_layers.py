@@ -1,7 +1,7 @@
-"""Makes tfyolo's layers known to Keras as soon as Keras is imported, and imports neither by itself.
+"""Register tfyolo's layers with Keras when Keras is imported, without importing Keras.
 
-`keras.saving.load_model` finds a layer of another package only if that package has registered it, so that
-without this a `.keras` file could be read only after the layer's own module had been imported.
+`keras.saving.load_model` finds layers of other packages only if they are registered: otherwise a `.keras`
+file could be read only after an import of the module of the layer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LAYERS = "tfyolo.models.layers"
 
 
 def register_with_keras() -> None:
-    """Register now if Keras is there, or when it is imported."""
+    """Register now if Keras is imported, or else when it is."""
     if "keras" in sys.modules:
         _register()
     elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
@@ -26,14 +26,14 @@ def register_with_keras() -> None:
 
 
 def _register() -> None:
-    """Import the layers, which registers them; they are TensorFlow's, so not for another backend."""
+    """Import the layers, which registers them, if the backend is TensorFlow."""
     config = getattr(sys.modules["keras"], "config", None)
     if config is not None and config.backend() == "tensorflow":
         importlib.import_module(_LAYERS)
 
 
 class _Finder(MetaPathFinder):
-    """Finds `keras` as the others would, once, and registers the layers after it has been loaded."""
+    """Meta path finder that registers the layers after `keras` has been loaded."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

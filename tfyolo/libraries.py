@@ -1,4 +1,4 @@
-"""Optional libraries: which extra brings each, and checks that they are there before any work begins."""
+"""Optional libraries: the extra that installs each, and checks before any work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfyolo.errors import MissingExtraError
 
 @dataclass(frozen=True)
 class Library:
-    """One optional library."""
+    """An optional library."""
 
     module: str
     """What is imported."""
@@ -60,7 +60,7 @@ def require(*modules: str) -> None:
         modules: entries of `LIBRARIES`, by `module`.
 
     Raises:
-        MissingExtraError: some are not; it names all of them and one command that installs them.
+        MissingExtraError: some are missing; it names all of them and one command that installs them.
 
     Example:
         >>> require()
@@ -72,14 +72,14 @@ def require(*modules: str) -> None:
 
 
 def _fewest(absent: list[Library]) -> list[str]:
-    """Extras that bring libraries, without those that another of them includes."""
+    """Return the fewest extras that install some libraries."""
     extras = list(dict.fromkeys(library.extra for library in absent))
     included = frozenset[str]().union(*(_INCLUDES.get(extra, frozenset()) for extra in extras))
     return [extra for extra in extras if extra not in included]
 
 
 def is_installed(module: str) -> bool:
-    """Whether a library could be imported."""
+    """Whether a library can be imported."""
     if module in sys.modules:
         return sys.modules[module] is not None
     try:
@@ -89,16 +89,16 @@ def is_installed(module: str) -> bool:
 
 
 def missing_extra(error: ModuleNotFoundError) -> MissingExtraError | None:
-    """What to tell the user where an import failed; None if the module is in no extra of tfyolo."""
+    """Return the error for a failed import; None if the module is in no extra."""
     library = _BY_MODULE.get((error.name or "").partition(".")[0])
     return None if library is None else MissingExtraError(library.package or library.module, library.extra)
 
 
 def keep_triton_out() -> None:
-    """Keep PyTorch from importing Triton; call it before PyTorch, or what imports it, is imported.
+    """Keep PyTorch from importing Triton; must be called before anything imports PyTorch.
 
-    Triton's library ends a process in which TensorFlow 2.21 is loaded. Nothing here compiles for a GPU with
-    it, and PyTorch does without it where it is missing.
+    Triton's library aborts a process in which TensorFlow 2.21 is loaded. It is not needed here, and PyTorch
+    works without it.
     """
     if "triton" not in sys.modules:
         sys.modules["triton"] = None  # type: ignore[assignment]

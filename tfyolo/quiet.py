@@ -1,7 +1,7 @@
-"""Hides TensorFlow's notes, and keeps OpenVINO off the network.
+"""Silence noisy libraries, and keep OpenVINO from sending telemetry.
 
-TensorFlow's C++ libraries write about plugins on stderr while they are imported, before any log level holds,
-and the converter about flags that it was not given.
+TensorFlow's C++ libraries write to stderr during import, before any log level is set, and the converter
+writes about unused flags.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from tfyolo.errors import TfyoloError
 
 
 def hide_import_notes() -> None:
-    """Keep the import of TensorFlow off stderr, unless TF_CPP_MIN_LOG_LEVEL asks for notes (0 or 1)."""
+    """Hide stderr during the import of TensorFlow, unless TF_CPP_MIN_LOG_LEVEL is 0 or 1."""
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") not in ("0", "1"):
         sys.meta_path.insert(0, _Finder())
 
 
 class _Finder(MetaPathFinder):
-    """Finds `tensorflow` as the others would, and wraps its loader, until it is imported.
+    """Meta path finder that wraps the loader of `tensorflow`.
 
-    Libraries that ask with `find_spec` whether TensorFlow is there do not import it.
+    Libraries that only look for TensorFlow with `find_spec` do not import it.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class _Finder(MetaPathFinder):
 
 
 class _HiddenStderr:
-    """File descriptor 2, and how many want it hidden: of threads that overlap the last one restores it."""
+    """File descriptor 2 with a counter: the last of several threads restores it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -73,7 +73,7 @@ class _HiddenStderr:
         self._notes: IO[bytes] | None = None
 
     def hide(self) -> bool:
-        """Redirect it, or share a redirection; False where there is no stderr."""
+        """Redirect stderr, or share a redirection; returns False without stderr."""
         with self._lock:
             if self._users == 0:
                 try:
@@ -87,7 +87,7 @@ class _HiddenStderr:
             return True
 
     def show(self, failed: bool) -> None:
-        """Give it back; what came meanwhile is written to it if one of the users failed."""
+        """Restore stderr; the hidden output is printed if a user failed."""
         with self._lock:
             self._users -= 1
             self._failed = self._failed or failed
@@ -106,7 +106,7 @@ _STDERR = _HiddenStderr()
 
 @contextlib.contextmanager
 def hidden_stderr() -> Iterator[None]:
-    """Send file descriptor 2 to a file; after an unforeseen exception, what came is shown after all."""
+    """Context manager: hide stderr; the output is printed after an unexpected exception."""
     hidden, failed = _STDERR.hide(), False
     try:
         yield
@@ -139,10 +139,10 @@ def silenced() -> Iterator[None]:
 
 
 def import_openvino() -> Any:
-    """`openvino` without its reports to Intel.
+    """Import `openvino` without its telemetry.
 
-    From import on it sends events over the network, and so does NNCF, unless the package for it is missing. A
-    program that has imported OpenVINO before has chosen for itself.
+    OpenVINO and NNCF send events over the network from their import on, unless the telemetry package is
+    missing. A program that has imported OpenVINO before is not affected.
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

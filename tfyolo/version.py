@@ -1,3 +1,3 @@
-"""The version, in a file of its own so that `tfyolo --version` reads nothing else."""
+"""The version, in a separate file, so that `tfyolo --version` imports nothing else."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
-"""The server of `tfyolo web`: the built page of web_demo/, and one model beside it, on this machine only.
+"""The server of `tfyolo web`: the built page of web_demo/ and one model, for this machine only.
 
-A stranger's page must not read the model through the user's browser, and no address may name another file:
-responses say that only this origin may use them, and requests are answered for hosts of this machine only.
+Other websites must not read the model through the user's browser, and no URL may name another file: responses
+are restricted to the same origin, and only requests with a host name of this machine are answered.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def find_page() -> Path:
-    """The folder of the built page.
+    """Return the folder of the built page.
 
     Raises:
         TfyoloError: it has not been built.
@@ -84,10 +84,10 @@ def find_page() -> Path:
 
 
 def check_model(path: Path) -> Contract:
-    """The contract of a model that the page can run: a `.tflite` file or a TF.js folder.
+    """Return the contract of a model that the page can run: a `.tflite` file or a TF.js folder.
 
     Raises:
-        TfyoloError: it is damaged, of another kind, or not one of tfyolo's.
+        TfyoloError: it is damaged, of another format, or not written by tfyolo.
     """
     if path.is_dir() and not (path / "saved_model.pb").exists():
         contract = read_folder(path)
@@ -116,7 +116,7 @@ def check_model(path: Path) -> Contract:
 
 @dataclass(frozen=True)
 class Site:
-    """What is served: `/` is the page, `/model/` the user's model."""
+    """The served files: `/` is the page, `/model/` the user's model."""
 
     page: Path
     model: Path | None = None
@@ -125,7 +125,7 @@ class Site:
     """What `query` gave: a visit of the bare address is sent on to it."""
 
     def query(self, conf: float | None = None, iou: float | None = None, engine: str | None = None) -> str:
-        """What follows the address, so that the page starts with this model and these settings.
+        """Return the query of the URL, with which the page starts with this model and these settings.
 
         Example:
             >>> Site(Path("dist"), Path("out/best 2.tflite")).query(conf=0.4)
@@ -141,7 +141,7 @@ class Site:
         return "?" + urlencode(given, safe="/", quote_via=quote) if given else ""
 
     def sent_on(self, target: str) -> str | None:
-        """Where a visit of the page without a model in its address is sent; None where it stays.
+        """Return the redirect for a visit of the page without a model in its URL; None for others.
 
         Example:
             >>> site = Site(Path("dist"), Path("a.tflite"), "?model=model/a.tflite&conf=0.4")
@@ -160,7 +160,7 @@ class Site:
         return f"{path}?{'&'.join([*kept, *missing])}"
 
     def find(self, target: str) -> tuple[Path, str] | None:
-        """The file that a request asks for and its type; None where there is none, or none of ours."""
+        """Return the file of a request and its MIME type; None if it does not exist or is not served."""
         if not target.startswith("/"):
             return None
         try:
@@ -189,7 +189,7 @@ class Site:
 
 
 def _inside(root: Path, parts: list[str]) -> Path | None:
-    """A file of `root`; links that lead out of it are none."""
+    """Return a file inside `root`; None for links that lead out of it."""
     try:
         path = root.joinpath(*parts).resolve(strict=True)
         return path if path.is_relative_to(root.resolve()) and path.is_file() else None
@@ -198,12 +198,12 @@ def _inside(root: Path, parts: list[str]) -> Path | None:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves a site; listens as soon as it is made.
+    """Serves a site; listens from its creation on.
 
     Args:
-        site: what to serve.
-        host: a name or address of this machine.
-        port: 0 takes any that is free.
+        site: to be served.
+        host: name or address of this machine.
+        port: 0 selects a free one.
 
     Raises:
         TfyoloError: the host is not of this machine, or the port is taken.
@@ -222,27 +222,27 @@ class Server(ThreadingHTTPServer):
 
     @property
     def local(self) -> bool:
-        """Whether only this machine reaches it."""
+        """Whether the server is reachable only from this machine."""
         return ipaddress.ip_address(str(self.server_address[0])).is_loopback
 
     @property
     def url(self) -> str:
-        """Address of the page."""
+        """URL of the page."""
         host = "localhost" if self.host in ("0.0.0.0", "[::]") else self.host  # noqa: S104
         return f"http://{host}:{self.server_port}/"
 
     def server_bind(self) -> None:
-        """Bind without asking a name server what this machine is called, which may take seconds."""
+        """Bind without a DNS lookup of the host name, which can take seconds."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.host, self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of browsers that went away in the middle of a file."""
+        """Ignore browsers that disconnect during a transfer."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     def answers_for(self, hosts: list[str]) -> bool:
-        """Whether a request's Host is this machine: another name that leads here is a page's trick."""
+        """Whether the Host header names this machine; other names indicate DNS rebinding."""
         found = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
         return found is not None and found[1] in _LOCAL | {self.host}
 
@@ -269,11 +269,11 @@ class Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_HEAD(self) -> None:
-        """Send what GET would, without the file."""
+        """Send the headers of GET."""
         self._answer()
 
     def do_POST(self) -> None:
-        """Refuse, and leave the body unread."""
+        """Refuse without reading the body."""
         self.send_response(HTTPStatus.METHOD_NOT_ALLOWED)
         self.send_header("Allow", "GET, HEAD")
         self.send_header("Content-Length", "0")
@@ -283,13 +283,13 @@ class Handler(BaseHTTPRequestHandler):
     do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_POST  # noqa: N815
 
     def end_headers(self) -> None:
-        """Add those that every response has."""
+        """Add the headers of every response."""
         for name, value in HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Stay silent: the terminal shows the address."""
+        """Log nothing: the terminal shows the URL."""
 
     def _answer(self) -> None:
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
@@ -315,7 +315,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(file, found[1])
 
     def _is_visit(self) -> bool:
-        """Whether a browser is to show what it asks for; its service worker keeps the page itself instead."""
+        """Whether a request is a page visit and not one of the service worker."""
         mode = self.headers.get("Sec-Fetch-Mode")
         return mode == "navigate" if mode else "text/html" in self.headers.get("Accept", "")
 

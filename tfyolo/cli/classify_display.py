@@ -1,4 +1,4 @@
-"""What `tfyolo classify train` shows: a bar, and a table with a row per epoch, within 80 columns."""
+"""Display of `tfyolo classify train`: a progress bar, and a table with a row per epoch, in 80 columns."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _COLUMNS: Columns = {
 
 
 class ClassifyDisplay(Display):
-    """A live display; `callback()` is to be given to training.
+    """A live display; pass `callback()` to training.
 
     Args:
-        epochs: of the run.
+        epochs: number of epochs of the run.
     """
 
     columns: Columns = _COLUMNS
 
     def callback(self) -> Any:
-        """The Keras callback that follows training."""
+        """Return the Keras callback that updates the display."""
         import keras
 
         display = self

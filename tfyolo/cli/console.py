@@ -8,5 +8,5 @@ from rich.console import Console
 
 
 def console() -> Console:
-    """As wide as the terminal; 120 columns in files and pipes, where rich would assume 80 and cut words."""
+    """Return a console with the width of the terminal; 120 columns in files and pipes."""
     return Console(width=None if sys.stdout.isatty() else 120, highlight=False)

@@ -1,10 +1,10 @@
-"""One Ctrl-C ends every command within seconds, with exit code 130.
+"""End every command within seconds of one Ctrl-C, with exit code 130.
 
-Python raises KeyboardInterrupt between two of its own instructions. A converter that computes for a minute
-in C++ keeps it waiting, and holds Python's lock, so that no thread of the process could end it; libraries
-turn the exception into another one, or drop it; and TensorFlow's threads may crash a process that ends while
-they work. So the command runs in a child process. The first SIGINT lets it clean up for a few seconds; then,
-or at the second, its parent ends it, whatever it does. A parent that is killed takes the child along.
+Python raises KeyboardInterrupt only between its own instructions. A converter that computes for a minute in
+C++ delays it, and holds the GIL, so that no thread could end the process; libraries convert or swallow the
+exception; and TensorFlow's threads can crash a process that exits while they work. The command therefore runs
+in a child process. After the first SIGINT it has a few seconds to clean up; then, or at the second SIGINT,
+the parent kills it. If the parent is killed, the child ends, too.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 def supervised(run: Callable[[], int]) -> int:
-    """Run a command so that SIGINT ends it.
+    """Run a command in a child process, which SIGINT ends.
 
-    Where SIGINT is ignored, as shells do for what they start in the background, and on systems other than
-    Linux it runs in this process, as any Python program.
+    If SIGINT is ignored, as for background jobs of shells, and on systems other than Linux, the command runs
+    in this process.
 
     Args:
-        run: does the work; returns the exit code.
+        run: the command; returns the exit code.
 
     Returns:
-        The exit code; 130 after SIGINT, whatever the command made of it.
+        The exit code; 130 after SIGINT.
     """
     if sys.platform != "linux" or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return run()
@@ -48,7 +48,7 @@ def supervised(run: Callable[[], int]) -> int:
 
 
 class _Parent:
-    """Waits for the child, hands signals on, and ends it when it takes too long."""
+    """Waits for the child, forwards signals, and kills it after a timeout."""
 
     def __init__(self, child: int) -> None:
         self.child, self.interrupts, self.forced = child, 0, False
@@ -58,7 +58,7 @@ class _Parent:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)
 
     def wait(self) -> int:
-        """The exit code of the command."""
+        """Wait for the child, and return its exit code."""
         _, status = os.waitpid(self.child, 0)
         if self.interrupts:
             if self.forced:
@@ -97,7 +97,7 @@ class _Parent:
 
 
 def _work(run: Callable[[], int], parent: int) -> int:
-    """The command itself, in the child."""
+    """Run the command in the child."""
     import ctypes
 
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
@@ -135,7 +135,7 @@ def _send(process: int, number: int) -> None:
 
 
 def _descendants(process: int) -> list[int]:
-    """Children of a process, and theirs."""
+    """Return all descendants of a process."""
     found = []
     for tasks in Path(f"/proc/{process}/task").glob("*/children"):
         with contextlib.suppress(OSError):

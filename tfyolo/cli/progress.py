@@ -1,4 +1,4 @@
-"""A progress bar for anything that reports (label, done, total)."""
+"""Progress bars for `progress(label, done, total)` callbacks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def bar_columns(width: int = 20) -> tuple[ProgressColumn, ...]:
-    """Label, bar of that many characters, steps and remaining time: with a label of 40, within 80 columns."""
+    """Return the columns of a bar: label, bar, steps and remaining time, within 80 columns."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
     text = TextColumn("{task.description}")
@@ -22,7 +22,7 @@ def bar_columns(width: int = 20) -> tuple[ProgressColumn, ...]:
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """Yield a function that shows how far a named piece of work is; each name gets its own bar.
+    """Context manager: a `progress` callback that shows one bar per label.
 
     Example:
         >>> with progress_bar() as progress:  # doctest: +SKIP
@@ -32,7 +32,7 @@ def progress_bar() -> Iterator[Progress]:
     from rich.progress import Progress, TaskID
 
     console = Console()
-    # Without a terminal nothing moves, and a bar would leave an empty line.
+    # Without a terminal a bar would only print an empty line.
     with Progress(*bar_columns(), console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks: dict[str, TaskID] = {}
 

@@ -1,4 +1,4 @@
-"""Standard streams that never fail a command: closed ones, full ones, and those that are not UTF-8."""
+"""Standard streams that cannot fail a command: closed, full, or without UTF-8."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from tfyolo.text import printable
 
 
 def prepare_streams() -> None:
-    """Make stdout and stderr take whatever is printed.
+    """Make stdout and stderr accept all output.
 
-    - A closed descriptor is opened on the null device. Otherwise the next file that is opened would get its
-      number, and libraries would print into that file.
-    - Characters that the terminal's encoding lacks are written as escapes.
-    - A failed write to stdout is remembered for `finish_streams`, and the command goes on: its files are what
-      counts. Failed writes to stderr are dropped, since there is nowhere left to report them.
+    - A closed descriptor is opened on the null device: otherwise the next opened file would get its number,
+    and
+      libraries would print into that file.
+    - Characters that the encoding of the terminal lacks are escaped.
+    - A failed write to stdout is stored for `finish_streams`, and the command continues to write its files.
+    Failed writes
+      to stderr are ignored.
     """
     for descriptor in range(3):
         try:
@@ -29,9 +31,9 @@ def prepare_streams() -> None:
 
 
 def finish_streams(code: int) -> int:
-    """Write what is buffered; the exit code, which is 2 where stdout took not all of it.
+    """Flush stdout, and return the exit code: 2 if a write has failed.
 
-    A reader that has gone, such as `head`, has what it wanted: no error.
+    A closed pipe, such as that of `head`, is not an error.
     """
     sys.stdout.flush()
     raw = getattr(sys.stdout.buffer, "raw", None)
@@ -43,14 +45,14 @@ def finish_streams(code: int) -> int:
 
 
 class _Tolerant(io.RawIOBase):
-    """Writes to a descriptor, and keeps the first error instead of raising it."""
+    """Writes to a descriptor, and stores the first error instead of raising it."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
         self.error: OSError | None = None
 
     def write(self, data: object) -> int | None:
-        """The number of bytes taken: all of them after an error."""
+        """Write bytes; after an error they are dropped."""
         view = memoryview(data)  # type: ignore[arg-type]
         if self.error is None:
             try:
@@ -72,7 +74,7 @@ class _Tolerant(io.RawIOBase):
 
 
 def _tolerant(descriptor: int, stream: TextIO | None) -> io.TextIOWrapper:
-    """A text stream in the place of `stream`, which is None where the descriptor was closed."""
+    """Return a tolerant text stream that replaces `stream`, which is None if the descriptor was closed."""
     if stream is not None:
         stream.flush()
     if os.name == "nt" and isinstance(stream, io.TextIOWrapper):  # consoles there are no plain descriptors

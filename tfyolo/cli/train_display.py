@@ -1,4 +1,4 @@
-"""What `tfyolo train` shows: a bar with losses, and a table with a row per epoch, within 80 columns."""
+"""Display of `tfyolo train`: a progress bar with losses, and a table with a row per epoch, in 80 columns."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _COLUMNS: Columns = {
 
 
 class Display:
-    """A live display; `callback()` is to be given to training.
+    """A live display; pass `callback()` to training.
 
     Args:
-        epochs: of the run.
+        epochs: number of epochs of the run.
     """
 
     columns: Columns = _COLUMNS
 
     def __init__(self, epochs: int) -> None:
         self.epochs, self.out = epochs, console()
-        # Without a terminal nothing moves, and a bar would leave an empty line.
+        # Without a terminal a bar would only print an empty line.
         self.progress = Progress(
             *bar_columns(10), console=self.out, transient=True, disable=not self.out.is_terminal
         )
@@ -56,7 +56,7 @@ class Display:
         self.out.print(printable(text), markup=False, soft_wrap=True)
 
     def row(self, epoch: int, logs: Mapping[str, float], images_per_second: float) -> None:
-        """Print the figures of an epoch, counted from 1; before the first row the headings."""
+        """Print the row of an epoch, counted from 1; headings are printed before the first row."""
         if not self._has_header:
             headings = "".join(f"{name:>{width}}" for name, (_, width, _) in self.columns.items())
             self.log(f"{'epoch':<9}{headings}{'img/s':>8}{'GiB':>6}")
@@ -68,12 +68,12 @@ class Display:
         self.log(f"{f'{epoch}/{self.epochs}':<9}{figures}{speed:>8}{memory:>6}")
 
     def bar(self, label: str, done: int, total: int, text: str = "") -> None:
-        """Move the bar of this name; it goes when all is done.
+        """Update the bar with this label; it disappears at the end.
 
         Args:
             label: of the bar.
-            done: steps.
-            total: steps.
+            done: completed steps.
+            total: all steps.
             text: shown in place of the label.
         """
         if label not in self.tasks:
@@ -83,7 +83,7 @@ class Display:
             self.progress.remove_task(self.tasks.pop(label))
 
     def callback(self) -> Any:
-        """The Keras callback that follows training."""
+        """Return the Keras callback that updates the display."""
         import keras
 
         display = self
@@ -111,7 +111,7 @@ class Display:
 
 
 def _figure(value: float | None, decimals: int) -> str:
-    """A number, shorter where it is large; `-` where there is none.
+    """Format a number with fewer decimals if it is large; `-` for None.
 
     Example:
         >>> _figure(0.12345, 4), _figure(98765.4, 4), _figure(None, 3)
@@ -123,7 +123,7 @@ def _figure(value: float | None, decimals: int) -> str:
 
 
 def memory_gib() -> float | None:
-    """Of the GPU where there is one, else the most this process has used; None where that is not known."""
+    """Return the memory of the GPU, or else the peak memory of this process, in GiB; None if unknown."""
     import tensorflow as tf
 
     if tf.config.list_physical_devices("GPU"):

@@ -1,4 +1,4 @@
-"""A YOLOv5 checkpoint as a configuration, class names and a Keras model."""
+"""Load a YOLOv5 checkpoint: configuration, class names and Keras model."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tfyolo.weights.torch_file import Module, TorchCheckpoint, read_checkpoint
 
 
 def load_checkpoint(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, Contract]:
-    """Build the network that a `.pt` file describes and give it the file's weights.
+    """Build the network of a `.pt` file, and load its weights.
 
     Args:
         path: a YOLOv5 checkpoint of any release; nothing in it is executed.
-        keras: namespace to build on, as for `build_model`.
+        keras: `keras` or `tf_keras`, as in `build_model`.
 
     Returns:
         The model and its contract.
 
     Raises:
-        TfyoloError: the file cannot be read, is no detection model, or its weights do not fit.
+        TfyoloError: the file cannot be read, is not a supported model, or its weights do not fit.
     """
     checkpoint = read_checkpoint(path)
     contract = checkpoint_contract(checkpoint)
@@ -40,7 +40,7 @@ def load_checkpoint(path: str | Path, keras: ModuleType | None = None) -> tuple[
 
 
 def checkpoint_contract(checkpoint: TorchCheckpoint) -> Contract:
-    """Configuration, names and anchors of a checkpoint; the anchors are those it was trained with."""
+    """Return the contract of a checkpoint, with the anchors that it was trained with."""
     if checkpoint.source == "state_dict":
         return _state_dict_contract(checkpoint)
     attributes = checkpoint.model.attributes
@@ -71,14 +71,14 @@ def checkpoint_contract(checkpoint: TorchCheckpoint) -> Contract:
 
 
 def _pixels(grid: np.ndarray, strides: np.ndarray) -> list[list[float]]:
-    """Anchors in pixels from (scales, anchors, 2) in cells: the shortest decimals of their float32."""
+    """Convert anchors (scales, anchors, 2) from grid cells to pixels, as short decimals."""
     with np.errstate(over="ignore"):
         pixels = (grid * strides[:, None, None]).astype(np.float32)
     return [[float(str(value)) for value in row.reshape(-1)] for row in pixels]
 
 
 def _state_dict_contract(checkpoint: TorchCheckpoint) -> Contract:
-    """The contract of tensors by name: the one that tfyolo wrote beside them, or else by their YAML."""
+    """Return the contract of a state dict: written by tfyolo, or from its YAML."""
     attributes, path = checkpoint.model.attributes, checkpoint.path
     text, config = attributes.get("tfyolo"), attributes.get("yaml")
     try:
@@ -102,7 +102,7 @@ def _state_dict_contract(checkpoint: TorchCheckpoint) -> Contract:
 
 
 def _check_size(checkpoint: TorchCheckpoint, spec: ModelSpec) -> None:
-    """Refuse to build a network that is larger than the file's tensors."""
+    """Refuse a network that is larger than the tensors of the file."""
     ops, _ = count_model(spec)
     needed, held = sum(cost.parameters for cost in ops.costs.values()), checkpoint.model.numbers
     if needed > held:
@@ -121,7 +121,7 @@ def _numbers(checkpoint: TorchCheckpoint, name: str, values: object) -> np.ndarr
 
 
 def _names(names: object) -> list[str]:
-    """Class names as a list; YOLOv5 keeps a list, since v6.2 a dictionary by index."""
+    """Return class names as a list; YOLOv5 stores a list, and since v6.2 a dictionary by class id."""
     if isinstance(names, dict):
         names = [names[index] for index in range(len(names)) if index in names]
     return [str(name) for name in names] if isinstance(names, list | tuple) else []
@@ -151,9 +151,9 @@ def _head(checkpoint: TorchCheckpoint) -> Module:
 
 
 def _classifier_contract(checkpoint: TorchCheckpoint) -> Contract:
-    """YOLOv5's classifiers come without a configuration: it is read off the modules.
+    """Derive the configuration of a classifier from its modules, since YOLOv5 stores none.
 
-    Their images are normalized as ImageNet's are.
+    Images are normalized as for ImageNet.
     """
     rows = [_row(checkpoint, module) for module in checkpoint.model.children["model"].children.values()]
     names = _names(checkpoint.model.attributes.get("names"))
@@ -163,7 +163,7 @@ def _classifier_contract(checkpoint: TorchCheckpoint) -> Contract:
 
 
 def _row(checkpoint: TorchCheckpoint, module: Module) -> list[Any]:
-    """The row of a configuration that describes a module of a classifier."""
+    """Return the configuration row of a module of a classifier."""
     kind = module.class_name.rpartition(".")[2]
     if kind in ("Conv", "Classify"):
         conv = module if kind == "Conv" else module.children.get("conv", module)
@@ -187,7 +187,7 @@ def _row(checkpoint: TorchCheckpoint, module: Module) -> list[Any]:
 
 
 def _recorded(checkpoint: TorchCheckpoint) -> dict[str, Any]:
-    """What modules hold and configurations before v7.0 omit: activations, batch-norm's epsilon."""
+    """Return values of modules that configurations before v7.0 omit: activations, batch-norm epsilon."""
     found: dict[str, Any] = {}
     for _, module in checkpoint.model.walk():
         kind = module.class_name.rpartition(".")[2]

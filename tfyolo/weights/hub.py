@@ -1,4 +1,4 @@
-"""Official release files by name: downloaded once, checked, and named with their license."""
+"""Official release weights by name: downloaded once, verified, and announced with their license."""
 
 from __future__ import annotations
 
@@ -29,13 +29,12 @@ LICENSE = "Ultralytics' weights are licensed AGPL-3.0 (https://ultralytics.com/l
 
 
 def fetch_weights(path_or_name: str | Path) -> Path:
-    """The file of a path, of a model that ships (`bccd-n`), or of a release, `yolov5s` or `yolov5s.pt`.
+    """Return the file of a path, of a shipped model (`bccd-n`), or of a release (`yolov5s` or `yolov5s.pt`).
 
-    A file in the current folder wins, then what ships, then the cache, then a download, which is announced on
-    stderr.
+    The search order is: current folder, shipped models, cache, download, which is announced on stderr.
 
     Raises:
-        TfyoloError: no such file, and no release of that name; the download failed or has the wrong checksum.
+        TfyoloError: there is no such file or release, or the download failed or has a wrong checksum.
     """
     path = Path(path_or_name)
     name = path.stem if suffix_of(path) == ".pt" else path.name
@@ -60,7 +59,7 @@ def fetch_weights(path_or_name: str | Path) -> Path:
 
 
 def output_stem(path_or_name: str | Path) -> Path:
-    """Path without suffix for files made from weights: beside a file, here for what is known by name.
+    """Return the path without suffix for files made from weights: next to a file, or here for known names.
 
     Example:
         >>> output_stem("bccd-n").name
@@ -77,7 +76,7 @@ def _download(name: str, target: Path) -> Path:
     url = f"{RELEASE_URL}/{target.name}"
     print(f"downloading {url}\n{LICENSE}", file=sys.stderr)
     try:
-        # get_file shows progress and checks the checksum, but leaves a wrong file where it put it.
+        # get_file shows progress and verifies the checksum, but does not delete a wrong file.
         with atomic(target) as temporary:
             import_keras().utils.get_file(
                 temporary.name,

@@ -1,4 +1,4 @@
-"""`.keras` files: a Keras archive that also holds the contract."""
+"""`.keras` files: Keras archives with a contract."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def save_keras(
     members: Mapping[str, bytes] | None = None,
     half: bool = False,
 ) -> Path:
-    """Write a `.keras` file that Keras itself reads too; it replaces an old one only when complete.
+    """Write a `.keras` file atomically; Keras can read it, too.
 
     Args:
         model: the network.
         contract: its names, anchors and configuration.
         path: ends in `.keras`.
-        members: more files for the archive, by name, such as the state of a training run.
-        half: store weights as float16: half the size; they are float32 again when loaded.
+        members: further files of the archive by name, such as the state of a training run.
+        half: store weights as float16, in half the size; they are loaded as float32.
     """
     path = check_target(path)
     with atomic(path) as temporary:
@@ -55,7 +55,7 @@ def save_keras(
 
 
 def _halve(temporary: Path) -> None:
-    """Rewrite a Keras archive with its weights as float16, but for those that float16 cannot hold."""
+    """Rewrite a Keras archive with float16 weights, except for values that float16 cannot represent."""
     with zipfile.ZipFile(temporary) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     out = BytesIO()
@@ -68,7 +68,7 @@ def _halve(temporary: Path) -> None:
 
 
 def _copy_half(old: Any, new: Any) -> None:
-    """One group of an HDF5 file, and all below it."""
+    """Copy a group of an HDF5 file recursively."""
     new.attrs.update(old.attrs)
     for name, item in old.items():
         if isinstance(item, h5py.Group):
@@ -80,11 +80,11 @@ def _copy_half(old: Any, new: Any) -> None:
 
 
 def check_target(path: str | Path) -> Path:
-    """`path`, if a `.keras` file can have that name.
+    """Check that a `.keras` file can be written to a path.
 
     Raises:
-        TfyoloError: it ends in something else, which Keras would take for another format, or a folder stands
-            there.
+        TfyoloError: the suffix is another one, which Keras would treat as another format, or the path is a
+            folder.
     """
     path = Path(path)
     if path.suffix != ".keras":
@@ -93,10 +93,10 @@ def check_target(path: str | Path) -> Path:
 
 
 def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, Contract]:
-    """Rebuild the network from the contract and load its weights. Code inside the file is never run.
+    """Rebuild the network from the contract, and load its weights. Code inside the file is never executed.
 
     Raises:
-        TfyoloError: not a `.keras` file, without a contract, or its weights do not fit.
+        TfyoloError: the file is not a `.keras` file, has no contract, or its weights do not fit.
     """
     path = Path(path)
     contract = read_contract(path)
@@ -108,7 +108,7 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     model = build_model(spec, keras)
     try:
         with warnings.catch_warnings():
-            # Keras only warns where the file has no weights for a layer.
+            # Keras only warns if the file has no weights for a layer.
             warnings.filterwarnings("error", message=".*freshly-initialized")
             model.load_weights(path)
     except Exception as error:  # Keras and h5py raise many kinds for a damaged file
@@ -121,7 +121,7 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
 
 
 def _check_size(path: Path, spec: ModelSpec) -> None:
-    """Refuse an archive with fewer weights than its configuration has, before they are built, or far more."""
+    """Refuse an archive with fewer weights than its configuration, or far more, before anything is built."""
     ops, _ = count_model(spec)
     weights = sum(cost.parameters for cost in ops.costs.values())
     with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
@@ -137,24 +137,24 @@ def _check_size(path: Path, spec: ModelSpec) -> None:
 
 
 def read_contract(path: Path) -> Contract:
-    """The contract inside a `.keras` or `.tflite` file (both are zip archives at their end).
+    """Read the contract in a `.keras` or `.tflite` file (both end in a zip archive).
 
     Raises:
-        TfyoloError: not found, not such a file, or without a contract.
+        TfyoloError: the file is missing, of another format, or has no contract.
     """
     with open_input(path, MODEL) as file:
         return _contract(file, path)
 
 
 def contract_in(data: bytes, path: Path) -> Contract:
-    """The contract inside a file that has been read already.
+    """Parse the contract in the bytes of a file.
 
     Args:
-        data: the whole file.
+        data: bytes of the whole file.
         path: for the message.
 
     Raises:
-        TfyoloError: not such a file, or without a contract.
+        TfyoloError: it is of another format, or has no contract.
     """
     return _contract(BytesIO(data), path)
 
