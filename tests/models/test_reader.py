@@ -47,8 +47,8 @@ def test_byte_order_mark(written):
     [
         ("a: 1\nb: [1\nc: 2\n", 3, "not valid YAML"),
         ("a: 1\n\tb: 2\n", 2, "not valid YAML"),
-        ("a: 1\nb: 2\na: 3\n", 3, "`a` stands twice"),
-        ("m:\n  x: 1\n  x: 2\n", 3, "`x` stands twice"),
+        ("a: 1\nb: 2\na: 3\n", 3, "duplicate key `a`"),
+        ("m:\n  x: 1\n  x: 2\n", 3, "duplicate key `x`"),
         ("a: 1\nb: !!python/object/apply:os.system [touch x]\n", 2, "constructor"),
         ("a: &n [1]\nb: [*n, *n]\n", 2, "aliases"),
         ("a: 1\n? [1, 2]\n: 3\n", 2, "list or mapping as a name"),

@@ -1,4 +1,4 @@
-"""Quantization of classifiers, from the twin to the command line."""
+"""Quantization of classifiers, from the QAT model to the command line."""
 
 import json
 import re
@@ -56,7 +56,7 @@ def quantized(model, colors):
     return exact, network, spec, contract, images
 
 
-def test_twin_rounds_as_the_exported_graph(quantized):
+def test_qat_model_rounds_as_the_exported_graph(quantized):
     _, network, spec, _, images = quantized
     batch = images / np.float32(255)
     ((expected,),) = run_network(network, batch, FakeQuantization(network, spec))
@@ -76,7 +76,7 @@ def test_training_lowers_the_loss_and_leaves_the_normalization(quantized, colors
     losses = []
     training.run(data.batches(0), lambda step, value: losses.append(value))
     assert np.mean(losses[-8:]) < np.mean(losses[:4])
-    trained, after = training.twin.trained()
+    trained, after = training.qat_model.trained()
     assert after.ranges != spec.ranges
     moved = {
         name

@@ -1,4 +1,4 @@
-"""The trainable twin, and training it."""
+"""The QAT model and its training."""
 
 import json
 from dataclasses import replace
@@ -45,16 +45,16 @@ def batches(images):
         yield batch, labels
 
 
-def test_twin_rounds_as_the_exported_graph(cells_int8):
+def test_qat_model_rounds_as_the_exported_graph(cells_int8):
     network, spec = cells_int8.network, cells_int8.spec
-    twin = QatModel(network, spec, (160, 160))
+    qat_model = QatModel(network, spec, (160, 160))
     images = cells_int8.images[:1] / np.float32(255)
     values = {IMAGES: images}
     run_network(network, images, FakeQuantization(network, spec), values.__setitem__)
     owner = range_names(network)
     for node in network.nodes:
         low, high = spec.ranges[owner[node.name]]
-        found = twin.run(node.name, [values[name] for name in node.inputs])
+        found = qat_model.run(node.name, [values[name] for name in node.inputs])
         if owner[node.name] != node.name:  # rounded by the concatenation that reads it
             found = fake_quantize(found, (low, high))
         steps = np.abs(found - values[node.name]) / ((high - low) / 255)
@@ -63,11 +63,13 @@ def test_twin_rounds_as_the_exported_graph(cells_int8):
         assert np.mean(steps > 0.5) < 0.002
     # Those few add up through the layers, on each CPU in its own way.
     for name, found in zip(
-        (name for parts in network.heads for name in parts), twin.model(images, training=False), strict=True
+        (name for parts in network.heads for name in parts),
+        qat_model.model(images, training=False),
+        strict=True,
     ):
         low, high = spec.ranges[name]
         assert np.mean(np.abs(found - values[name])) < 1.5 * (high - low) / 255
-    network, spec = twin.trained()
+    network, spec = qat_model.trained()
     for name, weights in cells_int8.network.weights.items():
         np.testing.assert_allclose(network.weights[name].kernel, weights.kernel, rtol=1e-5, atol=1e-7)
         np.testing.assert_allclose(network.weights[name].bias, weights.bias, rtol=1e-5, atol=1e-6)
@@ -78,14 +80,14 @@ def test_twin_rounds_as_the_exported_graph(cells_int8):
 @pytest.mark.parametrize("loss", ["distill", "both"])
 def test_training_lowers_the_loss_and_ends_on_the_grid(tiny_int8, loss):
     exact, network, spec, contract, images = tiny_int8
-    twin = QatModel(network, spec, (64, 64))
+    qat_model = QatModel(network, spec, (64, 64))
     options = QatOptions(steps=30, learning_rate=0.05, warmup=3, loss=loss)
-    training = QuantizedTraining(exact, twin, DetectionObjective(contract), options)
+    training = QuantizedTraining(exact, qat_model, DetectionObjective(contract), options)
     losses = []
     training.run(batches(images), lambda step, value: losses.append(value))
     assert len(losses) == 30
     assert np.mean(losses[-5:]) < 0.97 * np.mean(losses[:3])
-    trained, spec = twin.trained()
+    trained, spec = qat_model.trained()
     moved = 0
     for name, weights in trained.weights.items():
         units = weights.kernel / (np.float32(spec.bounds[name]) / 127)
@@ -100,8 +102,8 @@ def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
     options = QatOptions(steps=12, learning_rate=0.05, save_every=6)
 
     def run(stop=None, resume=False):
-        twin = QatModel(network, spec, (64, 64))
-        training = QuantizedTraining(exact, twin, DetectionObjective(contract), options)
+        qat_model = QatModel(network, spec, (64, 64))
+        training = QuantizedTraining(exact, qat_model, DetectionObjective(contract), options)
         source = batches(images)
         if resume:
             assert training.resume(tmp_path / "state.npz")
@@ -112,7 +114,7 @@ def test_a_killed_training_goes_on_where_it_was(tiny_int8, tmp_path):
                 raise KeyboardInterrupt
 
         training.run(source, log, tmp_path / "state.npz")
-        return twin.trained()[0]
+        return qat_model.trained()[0]
 
     unbroken = run()
     with pytest.raises(KeyboardInterrupt):

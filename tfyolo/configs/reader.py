@@ -112,7 +112,7 @@ def _lines(
                 raise TfyoloError("has a list or mapping as a name", path=path, line=line)
             name = int(key.value) if key.tag.endswith(":int") and key.value.isdecimal() else key.value
             if name in seen:  # YAML would silently keep the last
-                raise TfyoloError(f"`{name}` stands twice", path=path, line=line, fix="remove one")
+                raise TfyoloError(f"duplicate key `{name}`", path=path, line=line, fix="remove one")
             seen.add(name)
             yield from _lines(item, (*keys, name), path, texts)
             yield (*keys, name), line

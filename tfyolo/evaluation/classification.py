@@ -138,7 +138,7 @@ def validate_classifier(
         data: folder of a dataset, or a `FolderDataset`.
         options: of the validation.
         folder: for metrics.json and plots; None writes nothing.
-        progress: is told how far it is.
+        progress: called as `progress(label, done, total)` after each batch.
         scan: of the split, if there is one already, with class ids of the classifier.
 
     Raises:

@@ -243,8 +243,8 @@ def _train(
     )
     if options.epochs is not None:
         how = replace(how, steps=options.epochs * data.steps_per_epoch)
-    twin = QatModel(network, contract.quantization, (data.side, data.side))
-    training = QuantizedTraining(float_network, twin, data.objective, how, origin)
+    qat_model = QatModel(network, contract.quantization, (data.side, data.side))
+    training = QuantizedTraining(float_network, qat_model, data.objective, how, origin)
     if state.exists() and training.resume(state):
         log(f"resumed after step {training.done} of {how.steps}")
     recent: list[float] = []
@@ -257,7 +257,7 @@ def _train(
             recent.clear()
 
     training.run(data.batches(training.done), told, state)
-    network, spec = twin.trained()
+    network, spec = qat_model.trained()
     method = f"{contract.quantization.method}; {how.steps} steps of training by {how.loss}"
     return network, contract.model_copy(
         update={"quantization": spec.model_copy(update={"method": method[:200]})}

@@ -29,18 +29,23 @@ class QuantizedTraining:
 
     Args:
         teacher: the float network.
-        twin: the QAT model of the calibrated network.
+        qat_model: the QAT model of the calibrated network.
         objective: the loss.
         options: how.
         origin: identifies the calibrated network, so that progress files of other runs are not used.
     """
 
     def __init__(
-        self, teacher: Network, twin: QatModel, objective: Objective, options: QatOptions, origin: str = ""
+        self,
+        teacher: Network,
+        qat_model: QatModel,
+        objective: Objective,
+        options: QatOptions,
+        origin: str = "",
     ) -> None:
-        self.teacher, self.twin, self.objective, self.options = teacher, twin, objective, options
+        self.teacher, self.qat_model, self.objective, self.options = teacher, qat_model, objective, options
         self._origin = origin
-        self._variables = twin.trained_variables
+        self._variables = qat_model.trained_variables
         self._optimizer = tf_keras.optimizers.Adam(_Schedule(options), beta_2=0.99, epsilon=1e-12)
         self._optimizer.build(self._variables)
         self._step = tf.function(self._update, autograph=False, reduce_retracing=True)
@@ -76,7 +81,7 @@ class QuantizedTraining:
     def _update(self, images: Any, labels: Any) -> Any:
         kind, sizes = self.options.loss, [len(parts) for parts in self.teacher.heads]
         with tf.GradientTape() as tape:
-            heads = _nested(call_heads(self.twin.model, images, training=True), sizes)
+            heads = _nested(call_heads(self.qat_model.model, images, training=True), sizes)
             loss = 0.0
             if kind != "labels":
                 loss += self.objective.distillation(heads, run_network(self.teacher, images))
