@@ -1,4 +1,4 @@
-"""Copy-paste and outlines: what is filled, what is pasted and where, and boxes that follow their outlines."""
+"""Copy-paste and polygons: what is filled, what is pasted and where, and boxes that follow their polygons."""
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ def test_order_is_a_permutation():
 
 
 def triangle_sample(folder, number):
-    """A gray image with a red triangle at the left, outlined."""
+    """A gray image with a red triangle at the left, has_polygons."""
     pixels = np.full((128, 128, 3), 60, np.uint8)
     corners = np.array([[10, 20], [50, 30], [20, 60]])
     cv2.fillPoly(pixels, [corners.astype(np.int32)], (0, 0, 255))
@@ -80,7 +80,7 @@ def test_pasted_objects_are_seen_where_their_labels_say(triangles):
         assert (before != after).any() == (len(more) > len(few))
 
 
-def test_a_box_without_an_outline_is_not_pasted(triangles):
+def test_a_box_without_an_polygon_is_not_pasted(triangles):
     plain = [Sample(s.image, s.hw, s.classes, s.boxes_xywh_norm) for s in triangles[:3]]
     counts = [len(rows) for _, rows in batch([*plain, triangles[3]], copy_paste=1.0)]
     assert counts  # the table mixes both kinds
@@ -89,7 +89,7 @@ def test_a_box_without_an_outline_is_not_pasted(triangles):
         np.testing.assert_array_equal(b, d)
 
 
-def test_boxes_of_turned_outlines_are_tight(triangles):
+def test_boxes_of_turned_polygons_are_tight(triangles):
     settings = {"mosaic": 0.0, "degrees": 90.0}
     plain = [Sample(s.image, s.hw, s.classes, s.boxes_xywh_norm) for s in triangles]
     tight = np.concatenate([rows for _, rows in batch(triangles, **settings)])

@@ -62,9 +62,9 @@ def test_round_trip(source, tmp_path, to):
     again = convert_dataset(dataset, "yolo", tmp_path / "again")
     assert_same(samples(source), samples(again.yaml_path))
     assert (first.boxes, again.boxes) == (6, 6)
-    kept = [len(outline) for sample in samples(again.yaml_path) for outline in sample.polygons_norm]
+    kept = [len(polygon) for sample in samples(again.yaml_path) for polygon in sample.polygons_norm]
     assert kept == ([] if to == "voc" else [3, 4])  # beside a polygon a box is one too
-    assert first.outlines_lost == (2 if to == "voc" else 0)
+    assert first.polygons_lost == (2 if to == "voc" else 0)
 
 
 @pytest.mark.parametrize("to", WRITERS)
@@ -96,7 +96,7 @@ def test_whole_corners_stay_whole(tmp_path):
 
 
 @needs_shared
-def test_outlines_of_real_objects_survive(tmp_path):
+def test_polygons_of_real_objects_survive(tmp_path):
     root = SHARED / "data/coco128"
     names = read_dataset(root / "coco128.yaml").names
     dataset = Dataset(root / "x.yaml", names, {"train": (root / "instances_train2017.json",)}, root=root)

@@ -14,7 +14,7 @@ from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.augment.paste import paste_mirrored
 from tfyolo.data.augment.random_stream import RandomStream
 from tfyolo.data.augment.tiles import draw, place_labels, with_origin
-from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels, warp_outlines
+from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels, warp_polygons
 from tfyolo.data.caches.image_table import ImageTable
 
 MIXUP_BETA = 32.0
@@ -42,8 +42,8 @@ class Composer:
         self.table, self.options, self.image_size, self.seed = table, options, image_size, seed
         self.mosaics = mosaics and options is not None and options.mosaic > 0
         needed = options is not None and (options.warps or options.copy_paste > 0)
-        self.outlined = needed and table.has_outlines
-        """Whether labels carry what finds their outlines."""
+        self.has_polygons = needed and table.has_polygons
+        """Whether labels carry what finds their polygons."""
 
     def __call__(self, index: Any, element: Any, out_hw: Hw) -> tuple[Any, Any]:
         """One image.
@@ -134,28 +134,28 @@ class Composer:
         options = self.options
         if options is None:
             return image, labels
-        if self.outlined and options.copy_paste > 0 and len(indices) > 1:
+        if self.has_polygons and options.copy_paste > 0 and len(indices) > 1:
             share = options.copy_paste
-            image, labels = paste_mirrored(image, labels, self._outline, random.fork(), share)
+            image, labels = paste_mirrored(image, labels, self._polygon, random.fork(), share)
         if options.warps:
             matrix = random_warp(random.fork(), options, out_hw)
             bounds = tf.stack([0, 0, *reversed(out_hw)])
-            if self.outlined:
-                labels = warp_outlines(labels, *self._outlines(labels), matrix)
+            if self.has_polygons:
+                labels = warp_polygons(labels, *self._polygons(labels), matrix)
             else:
                 labels = warp_labels(labels, matrix)
             image, labels = warp_image(image, matrix), clip_labels(labels, bounds)
         return image, labels[:, :5]
 
-    def _outlines(self, labels: Any) -> tuple[Any, Any]:
+    def _polygons(self, labels: Any) -> tuple[Any, Any]:
         """Return polygon points (m, 2) in pixels of labels (n, 10), and the row that each belongs to."""
-        points, owner = self.table.outlines(tf.cast(labels[:, 5], tf.int64))
+        points, owner = self.table.polygons(tf.cast(labels[:, 5], tf.int64))
         return points * tf.gather(labels[:, 8:10], owner) + tf.gather(labels[:, 6:8], owner), owner
 
-    def _outline(self, label: Any) -> tuple[Any, Any]:
+    def _polygon(self, label: Any) -> tuple[Any, Any]:
         """Return the points in pixels of one label (10,), and whether they are a polygon."""
-        points, _ = self._outlines(label[None])
-        return points, self.table.is_outline[tf.cast(label[5], tf.int64)]
+        points, _ = self._polygons(label[None])
+        return points, self.table.is_polygon[tf.cast(label[5], tf.int64)]
 
     def _draw(self, indices: list[Any], layout: Callable[[Any], Layout], out_hw: Hw) -> tuple[Any, Any]:
         """Return pixels, and labels as class id and corners in pixels, clipped to their tile."""
@@ -170,7 +170,7 @@ class Composer:
         labels = []
         for index, (extent, cell) in zip(indices, places, strict=True):
             placed = place_labels(self.table.labels(index), extent)
-            if self.outlined:
+            if self.has_polygons:
                 placed = with_origin(placed, self.table.starts[index], extent)
             labels.append(clip_labels(placed, cell, share))
         return canvas, tf.concat(labels, 0)

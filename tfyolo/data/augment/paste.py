@@ -14,14 +14,14 @@ LARGEST_HIDDEN_SHARE = 0.30
 
 
 def paste_mirrored(
-    image: Any, labels: Any, outlines_px: Callable[[Any], tuple[Any, Any]], random: RandomStream, share: float
+    image: Any, labels: Any, polygons_px: Callable[[Any], tuple[Any, Any]], random: RandomStream, share: float
 ) -> tuple[Any, Any]:
     """Paste some objects of an image, flipped left to right, at the mirrored position.
 
     Args:
         image: float32 (h, w, 3).
-        labels: (n, columns) class id, corners in pixels, and columns that `outlines_px` uses.
-        outlines_px: function from a row of labels to points (m, 2) in pixels, and whether they are a polygon
+        labels: (n, columns) class id, corners in pixels, and columns that `polygons_px` uses.
+        polygons_px: function from a row of labels to points (m, 2) in pixels, and whether they are a polygon
             or only box corners.
         random: stream of random numbers.
         share: fraction of the objects that are pasted.
@@ -38,14 +38,14 @@ def paste_mirrored(
 
     def paste(step: Any, labels: Any, mask: Any) -> tuple[Any, Any, Any]:
         label = mirrored_label(labels[order[step]], tf.cast(width, tf.float32))
-        points, outlined = outlines_px(label)
+        points, has_polygons = polygons_px(label)
 
         def pasted() -> tuple[Any, Any]:
             inside = filled(points, height, width) & _box_mask(label[1:5], height, width)
             return tf.concat([labels, label[None]], 0), mask | inside
 
         hidden = tf.reduce_any(_covered_share(labels[:, 1:5], label[1:5]) >= LARGEST_HIDDEN_SHARE)
-        return step + 1, *tf.cond(outlined & ~hidden, pasted, lambda: (labels, mask))
+        return step + 1, *tf.cond(has_polygons & ~hidden, pasted, lambda: (labels, mask))
 
     mask = tf.zeros((height, width), tf.bool)
     _, labels, mask = tf.while_loop(

@@ -55,7 +55,7 @@ def warp_labels(labels_xyxy: Any, matrix: Any) -> Any:
     return tf.concat([labels_xyxy[:, :1], tf.reduce_min(moved, 1), tf.reduce_max(moved, 1)], -1)
 
 
-def warp_outlines(labels: Any, points_xy: Any, owner: Any, matrix: Any) -> Any:
+def warp_polygons(labels: Any, points_xy: Any, owner: Any, matrix: Any) -> Any:
     """Transform labels (n, 5 or more): boxes around the transformed polygons, tighter than those of corners.
 
     Args:

@@ -68,12 +68,12 @@ class ImageTable:
             for sample in samples
         ]
         self.rows = tf.constant(np.concatenate([*rows, np.zeros((0, 5))]).astype(np.float32))
-        self.has_outlines = any(len(outline) > 0 for sample in samples for outline in sample.polygons_norm)
-        points = list(_outlines(samples)) if self.has_outlines else []
-        lengths = [len(outline) for outline, _ in points]
+        self.has_polygons = any(len(polygon) > 0 for sample in samples for polygon in sample.polygons_norm)
+        points = list(_polygons(samples)) if self.has_polygons else []
+        lengths = [len(polygon) for polygon, _ in points]
         self.point_starts = tf.constant(np.cumsum([0, *lengths]), tf.int64)
         self.points = tf.constant(np.concatenate([np.zeros((0, 2)), *(p for p, _ in points)]), tf.float32)
-        self.is_outline = tf.constant([real for _, real in points], tf.bool)
+        self.is_polygon = tf.constant([real for _, real in points], tf.bool)
         self._kept: InMemory | OnDisk | None = None
         with self.naming_damaged():
             if cache == "ram":
@@ -85,7 +85,7 @@ class ImageTable:
         """Return (n, 5): class id, center and size relative to the image."""
         return self.rows[self.starts[index] : self.starts[index + 1]]
 
-    def outlines(self, rows: Any) -> tuple[Any, Any]:
+    def polygons(self, rows: Any) -> tuple[Any, Any]:
         """Return the polygons of labels by their rows in the table; of plain boxes the four corners.
 
         Args:
@@ -154,14 +154,14 @@ class ImageTable:
         return tf.cond(place[0] < 0, lambda: tf.io.read_file(path), lambda: read_record_image(path, place))
 
 
-def _outlines(samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray, bool]]:
+def _polygons(samples: Sequence[Sample]) -> Iterator[tuple[np.ndarray, bool]]:
     """Return the points of every label in order, and whether they are a polygon or only box corners."""
     for sample in samples:
         given = sample.polygons_norm or (np.zeros((0, 2)),) * len(sample.classes)
-        for box, outline in zip(sample.boxes_xywh_norm, given, strict=True):
+        for box, polygon in zip(sample.boxes_xywh_norm, given, strict=True):
             signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
-            real = len(outline) > 2
-            yield (outline if real else box[:2] + signs * box[2:]), real
+            real = len(polygon) > 2
+            yield (polygon if real else box[:2] + signs * box[2:]), real
 
 
 def _decoder(data: Any, ratio: int) -> Callable[[], Any]:

@@ -29,13 +29,20 @@ from tfyolo.files import atomic, cache_folder
 from tfyolo.inputs import RECORDS, open_input
 from tfyolo.version import __version__
 
-VERSION = 2
+VERSION = 3
 _COUNTS = ("found", "missing", "empty", "corrupt", "duplicates")
 
 
 def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
     """Return a hash of everything that determines a scan, except for the images."""
-    head = [VERSION, __version__, format_name, dataset.names, source.outline, list(map(str, source.watched))]
+    head = [
+        VERSION,
+        __version__,
+        format_name,
+        dataset.names,
+        source.fingerprint,
+        list(map(str, source.watched)),
+    ]
     whole = blake2b(json.dumps(head).encode(errors="surrogatepass"), digest_size=20)
     for digest in ordered_map(_digest, source.watched):
         whole.update(digest)
@@ -142,7 +149,7 @@ def _packed(key: str, states: Mapping[Path, Sequence[int]], scan: Scan) -> dict[
         **{name: getattr(scan, name) for name in _COUNTS},
     }
     samples = scan.samples
-    outlines = [outline for sample in samples for outline in sample.polygons_norm]
+    polygons = [polygon for sample in samples for polygon in sample.polygons_norm]
     return {
         "meta": np.frombuffer(json.dumps(meta).encode(), np.uint8),
         "states": np.array(list(states.values()), np.int64).reshape(-1, 4),
@@ -151,20 +158,20 @@ def _packed(key: str, states: Mapping[Path, Sequence[int]], scan: Scan) -> dict[
         "span": np.array([sample.span or (-1, -1) for sample in samples], np.int64).reshape(-1, 2),
         "annotated": np.array([s.annotated_hw or (-1, -1) for s in samples], np.int64).reshape(-1, 2),
         "boxes": np.array([len(sample.classes) for sample in samples], np.int64),
-        "outlines": np.array([len(sample.polygons_norm) for sample in samples], np.int64),
-        "points": np.array([len(outline) for outline in outlines], np.int64),
+        "polygons": np.array([len(sample.polygons_norm) for sample in samples], np.int64),
+        "points": np.array([len(polygon) for polygon in polygons], np.int64),
         "classes": np.concatenate([np.zeros(0, np.int64), *(sample.classes for sample in samples)]),
         "xywh": np.concatenate(
             [np.zeros((0, 4), np.float32), *(sample.boxes_xywh_norm for sample in samples)]
         ),
-        "xy": np.concatenate([np.zeros((0, 2), np.float32), *outlines]),
+        "xy": np.concatenate([np.zeros((0, 2), np.float32), *polygons]),
     }
 
 
 def _unpacked(meta: dict[str, Any], arrays: dict[str, np.ndarray], dataset: Dataset) -> Scan:
     """Convert arrays back to a scan; raises an exception if they are inconsistent."""
     files = [Path(text) for text in meta["files"]]
-    boxes, outlines = arrays["boxes"].tolist(), arrays["outlines"].tolist()
+    boxes, counts = arrays["boxes"].tolist(), arrays["polygons"].tolist()
     classes, xywh = arrays["classes"], arrays["xywh"]
     if classes.dtype != np.int64 or xywh.dtype != np.float32 or xywh.shape != (len(classes), 4):
         raise ValueError("not arrays of labels")
@@ -174,7 +181,7 @@ def _unpacked(meta: dict[str, Any], arrays: dict[str, np.ndarray], dataset: Data
     rows = zip(
         arrays["image"].tolist(), arrays["hw"].tolist(), arrays["span"].tolist(), meta["records"],
         arrays["annotated"].tolist(),
-        _cut(classes, boxes), _cut(xywh, boxes), _cut(points, outlines), strict=True,
+        _cut(classes, boxes), _cut(xywh, boxes), _cut(points, counts), strict=True,
     )  # fmt: skip
     samples = tuple(
         Sample(

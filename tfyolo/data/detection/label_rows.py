@@ -16,7 +16,7 @@ from tfyolo.data.images.header import ImageHeader
 Corners = tuple[float, float, float, float]
 MAX_PROBLEMS = 200
 """SelectedBoxes of one label file."""
-NO_OUTLINE = np.zeros((0, 2), np.float32)
+NO_POLYGON = np.zeros((0, 2), np.float32)
 
 
 SCALED = "annotations are of a larger or smaller image than the one that is there; their boxes are scaled"
@@ -42,7 +42,7 @@ class LabelRows:
         self.path = path
         self._classes: list[int] = []
         self._boxes: list[Sequence[float]] = []
-        self._outlines: list[np.ndarray] = []
+        self._polygons: list[np.ndarray] = []
         self._problems: list[Problem] = []
         self._errors = self._more = 0
         self._seen: set[tuple[float, ...]] = set()
@@ -105,7 +105,7 @@ class LabelRows:
         class_id: int,
         box_xyxy_norm: Corners,
         box_xywh_norm: Sequence[float] | None = None,
-        outline_norm: np.ndarray = NO_OUTLINE,
+        polygon_norm: np.ndarray = NO_POLYGON,
         where: str = "",
     ) -> None:
         """Add a box, clipped to the image; a box without area inside the image is dropped with a warning.
@@ -115,7 +115,7 @@ class LabelRows:
             class_id: class id.
             box_xyxy_norm: corners relative to the image size.
             box_xywh_norm: the same box as written in the file, kept bit by bit if it is not clipped.
-            outline_norm: (k, 2) points of its polygon, relative to the image size.
+            polygon_norm: (k, 2) points of its polygon, relative to the image size.
             where: describes the location in files without lines.
         """
         before = f"{where}: " if where else ""
@@ -135,7 +135,7 @@ class LabelRows:
         self._seen.add(key)
         self._classes.append(class_id)
         self._boxes.append(box_xywh_norm)
-        self._outlines.append(outline_norm)
+        self._polygons.append(polygon_norm)
 
     def labels(self) -> Labels:
         """Return the collected labels."""
@@ -147,7 +147,7 @@ class LabelRows:
             np.array(self._classes, np.int64),
             np.array(self._boxes, np.float32).reshape(-1, 4),
             tuple(self._problems),
-            tuple(self._outlines) if any(map(len, self._outlines)) else (),
+            tuple(self._polygons) if any(map(len, self._polygons)) else (),
             self._counts,
             self.annotated_hw,
         )

@@ -21,21 +21,21 @@ def joined(parts_norm: Sequence[np.ndarray]) -> np.ndarray:
         >>> joined([square, square + np.float32(0.5)]).shape
         (10, 2)
     """
-    outline = parts_norm[0]
+    polygon = parts_norm[0]
     for part in parts_norm[1:]:
         # The nearest pair of points is found in two steps, since all pairs can be millions.
-        at = int(((outline - part.mean(0)) ** 2).sum(1).argmin())
-        near = int(((part - outline[at]) ** 2).sum(1).argmin())
+        at = int(((polygon - part.mean(0)) ** 2).sum(1).argmin())
+        near = int(((part - polygon[at]) ** 2).sum(1).argmin())
         there = np.roll(part, -near, axis=0)
-        outline = np.concatenate([outline[: at + 1], there, there[:1], outline[at:]])
-    return outline
+        polygon = np.concatenate([polygon[: at + 1], there, there[:1], polygon[at:]])
+    return polygon
 
 
-def bounds_xyxy(outline_norm: np.ndarray) -> np.ndarray:
+def bounds_xyxy(polygon_norm: np.ndarray) -> np.ndarray:
     """Return the (4,) bounding box xyxy of a polygon with at least one point.
 
     Example:
         >>> bounds_xyxy(np.array([[0.5, 0.25], [0.75, 1.0]])).tolist()
         [0.5, 0.25, 0.75, 1.0]
     """
-    return np.concatenate([outline_norm.min(0), outline_norm.max(0)])
+    return np.concatenate([polygon_norm.min(0), polygon_norm.max(0)])

@@ -112,8 +112,8 @@ def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | 
         if x2 <= x1 or y2 <= y1:
             report(number, "the box has no area")
             continue
-        box, outline = (shares, ()) if len(shares) == 4 else (None, shares)
-        points = np.array(outline, np.float32).reshape(-1, 2)
+        box, polygon = (shares, ()) if len(shares) == 4 else (None, shares)
+        points = np.array(polygon, np.float32).reshape(-1, 2)
         rows.add(number, int(values[0]), (x1, y1, x2, y2), box, points)
     return rows.labels()
 

@@ -69,13 +69,13 @@ class Converted:
         yaml_path: the new dataset's YAML file.
         scans: result of the scan of each split.
         boxes: number of boxes.
-        outlines_lost: outlines that the format cannot keep; their boxes are kept.
+        polygons_lost: polygons that the format cannot keep; their boxes are kept.
     """
 
     yaml_path: Path
     scans: dict[str, Scan]
     boxes: int
-    outlines_lost: int
+    polygons_lost: int
 
 
 def convert_dataset(
@@ -138,7 +138,7 @@ def convert_dataset(
         with writing(output / f"{output.name}.yaml", folder):
             (folder / f"{output.name}.yaml").write_text(_yaml(to, places, classes), encoding="utf-8")
     every = [sample for part in samples.values() for sample in part]
-    lost = 0 if writer.outlines else sum(sum(map(bool, map(len, s.polygons_norm))) for s in every)
+    lost = 0 if writer.polygons else sum(sum(map(bool, map(len, s.polygons_norm))) for s in every)
     return Converted(output / f"{output.name}.yaml", scans, sum(len(s.classes) for s in every), lost)
 
 
@@ -158,12 +158,12 @@ def _chosen(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...], di
 def _renumbered(sample: Sample, numbers: Mapping[int, int]) -> Sample:
     """Return the sample with only the classes to keep, by their new ids."""
     kept = [index for index, old in enumerate(sample.classes.tolist()) if old in numbers]
-    outlines = tuple(sample.polygons_norm[index] for index in kept) if sample.polygons_norm else ()
+    polygons = tuple(sample.polygons_norm[index] for index in kept) if sample.polygons_norm else ()
     return replace(
         sample,
         classes=np.array([numbers[int(sample.classes[index])] for index in kept], np.int64),
         boxes_xywh_norm=sample.boxes_xywh_norm[kept],
-        polygons_norm=outlines if any(map(len, outlines)) else (),
+        polygons_norm=polygons if any(map(len, polygons)) else (),
     )
 
 

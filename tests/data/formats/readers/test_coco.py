@@ -31,11 +31,11 @@ def test_coco128_as_its_yolo_labels():
         assert ours.image == theirs.image
         np.testing.assert_array_equal(ours.classes, theirs.classes)
         np.testing.assert_allclose(ours.boxes_xywh_norm, theirs.boxes_xywh_norm, atol=1e-6)
-    outlines = [outline for sample in result.samples for outline in sample.polygons_norm]
-    assert sum(map(bool, map(len, outlines))) == 929  # crowds only are masks there
+    polygons = [polygon for sample in result.samples for polygon in sample.polygons_norm]
+    assert sum(map(bool, map(len, polygons))) == 929  # crowds only are masks there
 
 
-def test_boxes_outlines_crowds_and_masks(tmp_path):
+def test_boxes_polygons_crowds_and_masks(tmp_path):
     value = coco_value(
         annotation([16, 12, 16, 24], segmentation=[SQUARE]),
         annotation([0, 0, 64, 48], 3, segmentation={"counts": [1], "size": [48, 64]}, iscrowd=1),
@@ -45,18 +45,18 @@ def test_boxes_outlines_crowds_and_masks(tmp_path):
     assert sample.classes.tolist() == [1, 0]
     expected = np.float32([[0.375, 0.5, 0.25, 0.5], [0.25, 0.25, 0.5, 0.5]])
     np.testing.assert_allclose(sample.boxes_xywh_norm, expected)
-    assert [outline.shape for outline in sample.polygons_norm] == [(4, 2), (0, 2)]
+    assert [polygon.shape for polygon in sample.polygons_norm] == [(4, 2), (0, 2)]
     np.testing.assert_allclose(sample.polygons_norm[0], np.array(SQUARE).reshape(-1, 2) / (64, 48))
 
 
-def test_an_object_in_parts_is_one_outline(tmp_path):
+def test_an_object_in_parts_is_one_polygon(tmp_path):
     import cv2
 
     far = [40, 12, 56, 12, 56, 36, 40, 36]
     row = annotation([16, 12, 40, 24], segmentation=[SQUARE, far])
     (sample,) = scan(coco(tmp_path, coco_value(row))).samples
-    (outline,) = sample.polygons_norm
-    points = (outline * (64, 48) - (0, 0)).round().astype(np.int32)
+    (polygon,) = sample.polygons_norm
+    points = (polygon * (64, 48) - (0, 0)).round().astype(np.int32)
     mask = cv2.fillPoly(np.zeros((48, 64), np.uint8), [points], 1)
     parts = cv2.fillPoly(
         np.zeros((48, 64), np.uint8), [np.int32(part).reshape(-1, 2) for part in (SQUARE, far)], 1

@@ -78,9 +78,9 @@ def test_yolo_polygons(tmp_path):
     rows = "0 0.5 0.5 0.2 0.2\n1 0.1 0.2 0.5 0.3 0.3 1.0004\n"
     (tmp_path / "labels/a.txt").write_text(rows)
     (sample,) = scan(data_yaml(tmp_path, train="images")).samples
-    plain, outline = sample.polygons_norm
-    assert (plain.shape, outline.dtype) == ((0, 2), np.float32)
-    np.testing.assert_allclose(outline, np.float32([[0.1, 0.2], [0.5, 0.3], [0.3, 1]]))
+    plain, polygon = sample.polygons_norm
+    assert (plain.shape, polygon.dtype) == ((0, 2), np.float32)
+    np.testing.assert_allclose(polygon, np.float32([[0.1, 0.2], [0.5, 0.3], [0.3, 1]]))
     (tmp_path / "labels/a.txt").write_text(rows.splitlines()[0])
     assert scan(data_yaml(tmp_path, train="images")).samples[0].polygons_norm == ()
 

@@ -70,13 +70,13 @@ class Source:
     Args:
         folder: of the cache, next to the labels.
         watched: files whose contents determine the labels; they may be missing.
-        outline: everything else that determines them.
+        fingerprint: everything else that determines them.
         listing: returns the images; called only without a valid cache.
     """
 
     folder: Path
     watched: tuple[Path, ...]
-    outline: str
+    fingerprint: str
     listing: Callable[[], Listing]
 
 

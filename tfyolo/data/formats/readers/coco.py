@@ -14,7 +14,7 @@ import numpy as np
 
 from tfyolo.data.detection.dataset import Dataset
 from tfyolo.data.detection.frame import Frame
-from tfyolo.data.detection.label_rows import NO_OUTLINE, LabelRows
+from tfyolo.data.detection.label_rows import NO_POLYGON, LabelRows
 from tfyolo.data.detection.labels import Labels, Problem
 from tfyolo.data.detection.polygons import joined
 from tfyolo.data.formats.readers.base import Entry, Listing, Source, contained, place_error
@@ -81,8 +81,8 @@ def open_split(dataset: Dataset, split: str) -> Source:
         entries = tuple(found.entries.values())
         return Listing(entries, read, tuple(found.problems), found.repeated, found.refused)
 
-    outline = "\n".join(f"{place} {folders.get(place)} {dataset.root}" for place in places)
-    return Source(places[0].parent, tuple(places), outline, listing)
+    fingerprint = "\n".join(f"{place} {folders.get(place)} {dataset.root}" for place in places)
+    return Source(places[0].parent, tuple(places), fingerprint, listing)
 
 
 def _image_folders(place: Path, given: Path | None, root: Path | None) -> list[Path]:
@@ -201,12 +201,12 @@ def _add_part(
             rows.report(None, f"{where} has no `bbox` of four finite numbers: x, y, width, height in pixels")
             continue
         x, y, w, h = numbers
-        outline = _outline(row.get("segmentation"), frame)
-        if outline is None:
+        polygon = _polygon(row.get("segmentation"), frame)
+        if polygon is None:
             rows.report(None, f"{where} has a polygon that is none; its box is used", "warning")
         rows.add(
             None, class_id, frame.box_to_shares((x, y, x + w, y + h)),
-            outline_norm=NO_OUTLINE if outline is None else outline, where=where,
+            polygon_norm=NO_POLYGON if polygon is None else polygon, where=where,
         )  # fmt: skip
 
 
@@ -221,10 +221,10 @@ def _numbers(values: Any) -> list[float] | None:
     return numbers if all(map(isfinite, numbers)) else None
 
 
-def _outline(segmentation: Any, frame: Frame) -> np.ndarray | None:
+def _polygon(segmentation: Any, frame: Frame) -> np.ndarray | None:
     """Return the polygons of an annotation, joined to one; empty for masks, None for invalid data."""
     if not segmentation or isinstance(segmentation, dict):  # run-length encoded
-        return NO_OUTLINE
+        return NO_POLYGON
     if not isinstance(segmentation, list):
         return None
     parts = []

@@ -130,7 +130,7 @@ def _record(index: Path, number: int, row: Any, shards: list[Path], class_count:
         classes = np.array(row.get("classes"), np.int64).reshape(-1)
         boxes = np.array(row.get("boxes_xywh_norm"), np.float32).reshape(-1, 4)
         polygons = tuple(
-            np.array(outline, np.float32).reshape(-1, 2) for outline in row.get("polygons_norm") or ()
+            np.array(polygon, np.float32).reshape(-1, 2) for polygon in row.get("polygons_norm") or ()
         )
     except (TypeError, ValueError, OverflowError):
         raise wrong("its labels are not numbers") from None

@@ -171,7 +171,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
     return Source(
         folder=folders[0].annotations.parent,
         watched=tuple(entry.labels for entry in listed),
-        outline="\n".join([f"difficult: {dataset.difficult}", *map(str, entries), *map(str, problems)]),
+        fingerprint="\n".join([f"difficult: {dataset.difficult}", *map(str, entries), *map(str, problems)]),
         listing=lambda: Listing(listed, read, tuple(problems), repeated, refused, folders[0].annotations),
     )
 

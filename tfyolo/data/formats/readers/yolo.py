@@ -71,7 +71,9 @@ def open_split(dataset: Dataset, split: str) -> Source:
     return Source(
         folder=_cache_folder(places, entries),
         watched=tuple(entry.labels for entry in entries),
-        outline="\n".join([f"keypoints: {dataset.keypoint_shape}", *map(str, images), *map(str, problems)]),
+        fingerprint="\n".join(
+            [f"keypoints: {dataset.keypoint_shape}", *map(str, images), *map(str, problems)]
+        ),
         listing=lambda: Listing(entries, read, tuple(problems), repeated, 0, absent),
     )
 

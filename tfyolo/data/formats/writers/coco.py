@@ -23,11 +23,11 @@ def write_split(split: Split) -> Place:
         height, width = sample.hw
         images.append({"id": image_id, "file_name": name, "width": width, "height": height})
         corners = corners_px(sample).tolist()
-        outlines = sample.polygons_norm or (np.zeros((0, 2)),) * len(corners)
-        for class_id, (x1, y1, x2, y2), outline in zip(
-            sample.classes.tolist(), corners, outlines, strict=True
+        polygons = sample.polygons_norm or (np.zeros((0, 2)),) * len(corners)
+        for class_id, (x1, y1, x2, y2), polygon in zip(
+            sample.classes.tolist(), corners, polygons, strict=True
         ):
-            points = outline.astype(np.float64) * (width, height)
+            points = polygon.astype(np.float64) * (width, height)
             box = [x1, y1, round(x2 - x1, 5), round(y2 - y1, 5)]
             annotations.append({
                 "id": len(annotations) + 1, "image_id": image_id, "category_id": class_id + 1, "bbox": box,

@@ -18,13 +18,13 @@ class Writer:
     Args:
         name: a key of `READERS`.
         write: dotted path of `write_split(split: Split) -> Place`, imported when asked for.
-        outlines: whether polygons are written, or only boxes.
+        polygons: whether polygons are written, or only boxes.
         links: whether images are separate files, which can be hard links.
     """
 
     name: str
     write: str
-    outlines: bool = True
+    polygons: bool = True
     links: bool = True
 
     def writer(self) -> Callable[[Split], Place]:
@@ -36,7 +36,7 @@ class Writer:
 
 _WRITERS = (
     Writer("yolo", "tfyolo.data.formats.writers.yolo:write_split"),
-    Writer("voc", "tfyolo.data.formats.writers.voc:write_split", outlines=False),
+    Writer("voc", "tfyolo.data.formats.writers.voc:write_split", polygons=False),
     Writer("coco", "tfyolo.data.formats.writers.coco:write_split"),
     Writer("tfrecord", "tfyolo.data.formats.writers.tfrecord:write_split", links=False),
 )

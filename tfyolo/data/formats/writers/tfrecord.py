@@ -100,7 +100,7 @@ def example(sample: Sample, encoded: bytes, name: str, classes: tuple[str, ...])
         features |= {
             "image/object/polygon/x": real(points[:, 0]),
             "image/object/polygon/y": real(points[:, 1]),
-            "image/object/polygon/count": whole([len(outline) for outline in sample.polygons_norm]),
+            "image/object/polygon/count": whole([len(polygon) for polygon in sample.polygons_norm]),
         }
     data: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
         deterministic=True
@@ -121,7 +121,7 @@ def _indexed(sample: Sample, name: str, shard: int, offset: int, length: int) ->
         "classes": sample.classes.tolist(), "boxes_xywh_norm": _short(sample.boxes_xywh_norm),
     }  # fmt: skip
     if sample.polygons_norm:
-        row["polygons_norm"] = [_short(outline) for outline in sample.polygons_norm]
+        row["polygons_norm"] = [_short(polygon) for polygon in sample.polygons_norm]
     return row
 
 

@@ -9,7 +9,7 @@ from tfyolo.data.detection.sample import Sample
 from tfyolo.data.formats.writers.base import Place, Split
 
 FIT = 1e-4
-"""How far, as a share of the box's size, an outline may be from its box and still be written in its place."""
+"""How far, as a share of the box's size, an polygon may be from its box and still be written in its place."""
 
 
 def write_split(split: Split) -> Place:
@@ -41,11 +41,11 @@ def label_rows(sample: Sample) -> list[str]:
     if not any(map(len, sample.polygons_norm)):
         return [_row(class_id, box) for class_id, box in zip(sample.classes, boxes, strict=True)]
     rows = []
-    for class_id, box, outline in zip(sample.classes, boxes, sample.polygons_norm, strict=True):
+    for class_id, box, polygon in zip(sample.classes, boxes, sample.polygons_norm, strict=True):
         x1, y1, x2, y2 = np.concatenate([box[:2] - box[2:] / 2, box[:2] + box[2:] / 2]).tolist()
         share = np.concatenate([box[2:], box[2:]])
-        fits = len(outline) and (np.abs(bounds_xyxy(outline) - (x1, y1, x2, y2)) <= FIT * share).all()
-        points = outline.ravel() if fits else np.clip([x1, y1, x2, y1, x2, y2, x1, y2], 0, 1)
+        fits = len(polygon) and (np.abs(bounds_xyxy(polygon) - (x1, y1, x2, y2)) <= FIT * share).all()
+        points = polygon.ravel() if fits else np.clip([x1, y1, x2, y1, x2, y2, x1, y2], 0, 1)
         rows.append(_row(class_id, points))
     return rows
 
