@@ -3,6 +3,19 @@
 A block is written once: with `KerasOps` it builds layers, with `ShapeOps` it counts parameters and
 operations without TensorFlow. Layers are named after their counterpart in a PyTorch state dict
 (`model.2.cv1.conv`), so that weights map by name.
+
+All blocks have these arguments:
+    ops: operations, `KerasOps` or `ShapeOps`.
+    x: input (batch, height, width, channels); of `concat` a list of inputs.
+    name: prefix of the layer names, such as `model.2`.
+    filters: number of output channels.
+    kernel, stride, padding, groups: of the convolution or pooling, as in PyTorch; padding defaults to `kernel
+    // 2`.
+    act: True for the model's activation, the name of another one, or False for none.
+    shortcut: add the input to the output of bottlenecks, if the channels are equal.
+    expansion: hidden channels of a bottleneck, relative to `filters`.
+    repeats: number of inner bottlenecks.
+They return the output (batch, height / stride, width / stride, filters).
 """
 
 from __future__ import annotations
