@@ -69,7 +69,9 @@ def main(exact: str, integer: str, folder: Path) -> None:
         with hidden_stderr():
             path = export_model(request, [form], folder / f"{precision}-{nms}")[form]
         run = load_predictor(path)
-        found = {image.name: _described(run(image, confidence=0.25, iou=0.45)[0]) for image in images}
+        found = {
+            image.name: _described(run(image, confidence=0.25, iou_threshold=0.45)[0]) for image in images
+        }
         expected.append(
             {
                 "path": path.name if form == "tflite" else f"{path.name}/model.json",

@@ -171,8 +171,10 @@ def test_file_carries_the_contract(export, cells_detector, entry):
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_tflite_is_the_same_on_any_number_of_threads(export, expected, threads):
     path = export("tflite", "postprocess", confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
-    found = load_predictor(path, threads=threads)(IMAGE, confidence=0.001, iou=0.6, max_detections=300)[0]
-    one = load_predictor(path, threads=1)(IMAGE, confidence=0.001, iou=0.6, max_detections=300)[0]
+    found = load_predictor(path, threads=threads)(
+        IMAGE, confidence=0.001, iou_threshold=0.6, max_detections=300
+    )[0]
+    one = load_predictor(path, threads=1)(IMAGE, confidence=0.001, iou_threshold=0.6, max_detections=300)[0]
     assert len(found) > 100
     np.testing.assert_array_equal(found.class_ids, one.class_ids)
     np.testing.assert_allclose(found.scores, one.scores, atol=1e-5)

@@ -130,14 +130,14 @@ def test_rect_pads_to_whole_cells_and_square_to_the_input(tiny):
     wide = noise(16, 64)
     assert tiny.letterbox((16, 64)).out_hw == (32, 64)
     assert tiny.letterbox((16, 64), rect=False).out_hw == (64, 64)
-    a, b = (tiny(wide, LOW, rect=rect, max_detections=10_000, iou=1.0)[0] for rect in (True, False))
+    a, b = (tiny(wide, LOW, rect=rect, max_detections=10_000, iou_threshold=1.0)[0] for rect in (True, False))
     assert (len(a), len(b)) == (126, 252)  # a box a cell and anchor: 3 * (4*8 + 2*4 + 1*2), and twice
 
 
 @pytest.mark.parametrize("classes", [[], [1], [0, 3]])
 def test_only_these_classes(tiny, classes):
-    every = tiny(noise(64, 64), LOW, iou=1.0)[0]
-    found = tiny(noise(64, 64), LOW, iou=1.0, class_ids=classes)[0]
+    every = tiny(noise(64, 64), LOW, iou_threshold=1.0)[0]
+    found = tiny(noise(64, 64), LOW, iou_threshold=1.0, class_ids=classes)[0]
     wanted = np.isin(every.class_ids, classes)
     np.testing.assert_array_equal(found.scores, every.scores[wanted])
 
@@ -149,16 +149,16 @@ def test_classes_out_of_range_are_refused(tiny, classes):
 
 
 def test_thresholds(tiny):
-    scores = tiny(noise(64, 64), LOW, iou=1.0)[0].scores
+    scores = tiny(noise(64, 64), LOW, iou_threshold=1.0)[0].scores
     middle = float(np.median(scores))
-    assert len(tiny(noise(64, 64), middle, iou=1.0)[0]) == (scores > middle).sum()
+    assert len(tiny(noise(64, 64), middle, iou_threshold=1.0)[0]) == (scores > middle).sum()
     assert len(tiny(noise(64, 64), LOW, max_detections=3)[0]) == 3
     assert len(tiny(noise(64, 64), 1.0)[0]) == 0
 
 
 def test_augmentation_finds_the_unscaled_boxes_and_more(tiny):
-    plain = tiny(noise(64, 64), LOW, iou=1.0, max_detections=9999)[0]
-    augmented = tiny(noise(64, 64), LOW, iou=1.0, max_detections=9999, augment=True)[0]
+    plain = tiny(noise(64, 64), LOW, iou_threshold=1.0, max_detections=9999)[0]
+    augmented = tiny(noise(64, 64), LOW, iou_threshold=1.0, max_detections=9999, augment=True)[0]
     assert len(augmented) == 3 * len(plain)  # 54 and 43 pixels are padded to 64
     assert np.isin(plain.scores.round(5), augmented.scores.round(5)).all()
 

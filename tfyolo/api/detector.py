@@ -43,7 +43,9 @@ class Detector(TaskModel, DetectionPredictor):
         {'Platelets': 1, 'RBC': 7, 'WBC': 1}
     """
 
-    predict = __call__ = renamed_arguments(classes="class_ids")(python_errors(DetectionPredictor.__call__))
+    predict = __call__ = renamed_arguments(classes="class_ids", iou="iou_threshold")(
+        python_errors(DetectionPredictor.__call__)
+    )
 
     @renamed_arguments(iou="iou_threshold")
     @python_errors

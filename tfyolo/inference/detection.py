@@ -42,7 +42,7 @@ class DetectionPredictor(BaseModel):
         self,
         images: Image | Sequence[Image],
         confidence: float = 0.25,
-        iou: float = 0.45,
+        iou_threshold: float = 0.45,
         class_ids: Sequence[int] | None = None,
         agnostic: bool = False,
         max_detections: int = 300,
@@ -54,7 +54,7 @@ class DetectionPredictor(BaseModel):
         Args:
             images: one image or a list: paths, RGB arrays, PIL images.
             confidence: confidence threshold; in files with NMS inside, at least that of the export.
-            iou: IoU threshold of NMS; in files with NMS inside, at most that of the export.
+            iou_threshold: IoU threshold of NMS; in files with NMS inside, at most that of the export.
             class_ids: class ids to keep; None keeps all.
             agnostic: let boxes of different classes suppress each other.
             max_detections: maximum number of boxes per image.
@@ -69,7 +69,7 @@ class DetectionPredictor(BaseModel):
             TfyoloError: an image cannot be read or has an unsupported type, or a class id is out of range.
         """
         self.check_class_ids(class_ids)
-        options = NmsOptions(confidence, iou, class_ids, agnostic, False, max_detections)
+        options = NmsOptions(confidence, iou_threshold, class_ids, agnostic, False, max_detections)
         single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
         listed = [images] if single else list(images)
         pixels, paths = zip(*map(read_pixels, listed), strict=True) if listed else ((), ())
