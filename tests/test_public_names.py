@@ -19,39 +19,6 @@ METHODS = [
     for method in ("predict", "evaluate", "fit", "quantize", "export", "benchmark", "save", "summary")
 ]
 
-# To become empty: docstrings that are not complete yet.
-UNDOCUMENTED = {
-    "BenchmarkRow",
-    "CalibrationOptions",
-    "Classification",
-    "ClassificationMetrics",
-    "ClassifyOptions",
-    "ClassifyResult",
-    "ClassifierValOptions",
-    "Metrics",
-    "NmsOptions",
-    "QatOptions",
-    "QuantizeOptions",
-    "Result",
-    "TrainOptions",
-    "TrainResult",
-    "ValOptions",
-    "list_models",
-    "load_spec",
-    "quantize",
-    "train",
-    "train_classifier",
-    "training_classifier",
-    "validate",
-    "validate_classifier",
-}
-
-
-def documented(names):
-    """Parameters, those of incomplete docstrings expected to fail."""
-    incomplete = pytest.mark.xfail(reason="its docstring is not complete yet")
-    return [pytest.param(name, marks=incomplete if name in UNDOCUMENTED else ()) for name in names]
-
 
 def parameters(function):
     return [name for name in inspect.signature(function).parameters if name != "self"]
@@ -107,7 +74,7 @@ def test_importing_tfyolo_imports_no_heavy_library():
     assert done.stdout == "set()\n"
 
 
-@pytest.mark.parametrize("name", documented(FUNCTIONS))
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_public_function_documents_arguments_result_and_use(name):
     function = getattr(tfyolo, name)
     assert missing_sections(function, inspect.getdoc(function) or "") == []
@@ -120,7 +87,7 @@ def test_a_public_method_documents_arguments_result_and_use(name, method):
     assert [section for section in missing if method != "predict" or section != "Example"] == []
 
 
-@pytest.mark.parametrize("name", documented(CLASSES))
+@pytest.mark.parametrize("name", CLASSES)
 def test_a_public_class_documents_its_fields_and_use(name):
     kind = getattr(tfyolo, name)
     text = inspect.getdoc(kind) or ""

@@ -33,6 +33,11 @@ class BenchmarkRow:
         latencies: by number of threads.
         limits: boxes that NMS inside the file omits, if that lowers its mAP.
         error: reason why there are no results.
+
+    Example:
+        >>> row = BenchmarkRow("best.tflite", Path("best.tflite"), map50_95=0.5)
+        >>> row.score, row.error
+        (0.5, '')
     """
 
     name: str

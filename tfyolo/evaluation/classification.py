@@ -36,8 +36,12 @@ class ClassifierValOptions:
 
     Attributes:
         split: `train`, `val` or `test`; defaults to `val`, or `test` if there is no `val`.
-        batch_size: images in one call of the model, where it takes several.
+        batch_size: number of images per call of the model.
         plots: draw the confusion matrix and example images.
+
+    Example:
+        >>> ClassifierValOptions(split="test").batch_size
+        64
     """
 
     split: str = ""
@@ -65,6 +69,10 @@ class ClassificationMetrics:
         speed_ms: milliseconds per image of `preprocess` and `inference`.
         settings: options of the validation.
         problems: of images.
+
+    Example:
+        >>> validate_classifier(tfyolo.load("best.keras"), "cells").top5  # doctest: +SKIP
+        1.0
     """
 
     confusion: np.ndarray
@@ -140,6 +148,9 @@ def validate_classifier(
         folder: for metrics.json and plots; None writes nothing.
         progress: called as `progress(label, done, total)` after each batch.
         scan: of the split, if there is one already, with class ids of the classifier.
+
+    Returns:
+        Metrics such as `top1` and `top5`, 0 to 1.
 
     Raises:
         TfyoloError: the dataset is wrong, or has classes that the model does not have.

@@ -28,6 +28,12 @@ class Classification:
         image: uint8 (height, width, 3) RGB, as passed.
         path: of the image file, if any.
         speed_ms: milliseconds of preprocess and inference.
+
+    Example:
+        >>> image = np.zeros((8, 8, 3), np.uint8)
+        >>> result = Classification(np.float32([0.25, 0.75]), ("cat", "dog"), image, None, {})
+        >>> result.name, result.index
+        ('dog', 1)
     """
 
     probabilities: np.ndarray

@@ -34,6 +34,9 @@ def _files() -> dict[str, Path]:
 def list_models() -> list[str]:
     """List the model names for `create`, `load_spec` and `tfyolo summary`.
 
+    Returns:
+        Names: the current family first, then its variants, earlier releases, YOLOv3.
+
     Example:
         >>> "yolov5n" in list_models()
         True
@@ -51,8 +54,15 @@ def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
             no such file.
         overrides: values that replace those of the file, such as `num_classes=3`, `activation="relu6"`.
 
+    Returns:
+        The configuration, for `build_model`.
+
     Raises:
         TfyoloError: the name is unknown (with similar names), or the file is wrong (with the line).
+
+    Example:
+        >>> load_spec("yolov5n", num_classes=3).strides
+        (8, 16, 32)
     """
     text = str(name)
     shipped = _SHIPPED.sub(r"\1", text)

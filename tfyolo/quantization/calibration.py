@@ -49,6 +49,10 @@ class CalibrationOptions:
         reconstruct: fit weights and biases layer by layer (GPTQ); otherwise weights are rounded to nearest.
         keep_float: see `QuantizationSpec`.
         seed: of sampled positions and values.
+
+    Example:
+        >>> CalibrationOptions(keep_float=("model.24",)).ranges
+        'mse'
     """
 
     ranges: str = "mse"

@@ -52,6 +52,10 @@ class QuantizeOptions:
         batch_size: number of images per QAT step.
         seed: of the order of images.
         hyp: hyperparameters of YOLOv5's loss, if labels are used.
+
+    Example:
+        >>> QuantizeOptions(Path("fruit.yaml"), "best.keras", Path("small.keras")).batch_size
+        4
     """
 
     data: Path
@@ -79,6 +83,11 @@ def quantize(
 
     The calibrated model is written first, and replaced when QAT ends; an interrupted run continues when the
     same call is made again.
+
+    Args:
+        options: data, weights, output file, and how to calibrate and train.
+        progress: called as `progress(label, done, total)` after each step.
+        log: called with each sentence of the log, such as the loss every 100 steps.
 
     Returns:
         `options.output`.

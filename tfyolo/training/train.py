@@ -50,6 +50,10 @@ class TrainResult(Generic[MetricsType]):
         last: model file of the last epoch.
         metrics: `Metrics` or `ClassificationMetrics` of `best` on the validation split; None on workers other
             than the first.
+
+    Example:
+        >>> tfyolo.train(options, "runs/train/exp").metrics.map50_95  # doctest: +SKIP
+        0.51
     """
 
     folder: Path

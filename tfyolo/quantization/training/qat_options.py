@@ -19,6 +19,10 @@ class QatOptions:
         warmup: number of updates of the warm-up.
         loss: `distill` follows the float network and needs no labels; `labels` is YOLOv5's loss; `both`.
         save_every: number of updates between writes of the progress file.
+
+    Example:
+        >>> QatOptions(steps=200).loss
+        'distill'
     """
 
     steps: int = 1000

@@ -77,17 +77,24 @@ class ClassificationData:
 def training_classifier(
     data: ClassificationData, model: str = "", pretrained: str | Path = "", dropout: float = 0.0
 ) -> ClassifierTraining:
-    """A model for `fit` with the classes of `data`.
+    """Make a classifier for Keras' `fit`, with the classes of `data`.
 
     Args:
         data: to be trained on.
-        model: name or YAML of a classifier; by default that of `pretrained`, or yolov5n-cls.
-        pretrained: `.pt` or `.keras` file or release name of a classifier or detector to begin with; "" for
+        model: name or YAML file of a classifier; defaults to that of `pretrained`, or yolov5n-cls.
+        pretrained: `.pt` or `.keras` file, or release name, of a classifier or detector to start from; "" for
             random weights.
-        dropout: share of zeros before the last layer.
+        dropout: dropout rate before the last layer.
+
+    Returns:
+        A `keras.Model` to be compiled and fitted; `save` writes a file for `tfyolo.load`.
 
     Raises:
         TfyoloError: weights or configuration cannot be read.
+
+    Example:
+        >>> model = training_classifier(ClassificationData("cells"), "yolov5n-cls")  # doctest: +SKIP
+        >>> model.compile("Adam")  # doctest: +SKIP
     """
     start = plan_initial_weights(model, str(pretrained), data.names, data.image_size, dropout)
     training = build_training_model(start, data.image_size)
