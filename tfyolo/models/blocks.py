@@ -5,16 +5,12 @@ operations without TensorFlow. Layers are named after their counterpart in a PyT
 (`model.2.cv1.conv`), so that weights map by name.
 
 All blocks have these arguments:
-    ops: operations, `KerasOps` or `ShapeOps`.
-    x: input (batch, height, width, channels); of `concat` a list of inputs.
-    name: prefix of the layer names, such as `model.2`.
+    ops, x, name: `KerasOps` or `ShapeOps`; input (batch, height, width, channels); prefix of layer names.
     filters: number of output channels.
-    kernel, stride, padding, groups: of the convolution or pooling, as in PyTorch; padding defaults to `kernel
-    // 2`.
+    kernel, stride, padding, groups: as in PyTorch; padding defaults to half of the kernel.
     act: True for the model's activation, the name of another one, or False for none.
     shortcut: add the input to the output of bottlenecks, if the channels are equal.
-    expansion: hidden channels of a bottleneck, relative to `filters`.
-    repeats: number of inner bottlenecks.
+    expansion, repeats: hidden channels of bottlenecks, relative to `filters`; number of inner bottlenecks.
 They return the output (batch, height / stride, width / stride, filters).
 """
 
