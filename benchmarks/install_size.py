@@ -31,12 +31,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [
-                sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-                "--only-binary=:all:", "--dest", folder, "--python-version", options.python,
-                *(word for name in platforms for word in ("--platform", name)), options.requirement,
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--only-binary=:all:",
+                "--dest",
+                folder,
+                "--python-version",
+                options.python,
+                *(word for name in platforms for word in ("--platform", name)),
+                options.requirement,
             ],
             check=True,
-        )  # fmt: skip
+        )
         wheels = sorted(Path(folder).glob("*.whl"), key=lambda path: -path.stat().st_size)
         unpacked = {path: sum(x.file_size for x in zipfile.ZipFile(path).infolist()) for path in wheels}
         for path in wheels[:8]:

@@ -187,11 +187,14 @@ def _print(measured: dict[str, Measured], splits: list[str]) -> None:
     for name, one in measured.items():
         both, at_50 = one.mean_ap(*splits)
         table.add_row(
-            name, f"{both:.4f}", f"{100 * (both - first):+.2f}", f"{at_50:.4f}",
+            name,
+            f"{both:.4f}",
+            f"{100 * (both - first):+.2f}",
+            f"{at_50:.4f}",
             *(f"{one.mean_ap(split)[0]:.4f}" for split in splits),
             f"{one.near.fidelity:.3f}",
             f"{one.near.score_error:.5f}" if one.contract.export["nms"] == "raw" else "",
-        )  # fmt: skip
+        )
     console().print(table)
 
 

@@ -149,10 +149,14 @@ def main() -> int:
         np.save(folder / "images.npy", images)
         np.savez(folder / "weights.npz", **_torch_weights(model.network))
         request = {
-            "threads": options.threads, "outputs": spec.anchors_per_scale * (5 + spec.num_classes),
-            "layers": [vars(layer) for layer in spec.layers], "weights": str(folder / "weights.npz"),
-            "images": str(folder / "images.npy"), "learning_rate": LEARNING_RATE, "warmup": WARMUP,
-        }  # fmt: skip
+            "threads": options.threads,
+            "outputs": spec.anchors_per_scale * (5 + spec.num_classes),
+            "layers": [vars(layer) for layer in spec.layers],
+            "weights": str(folder / "weights.npz"),
+            "images": str(folder / "images.npy"),
+            "learning_rate": LEARNING_RATE,
+            "warmup": WARMUP,
+        }
         step = tensorflow_step(model, images)
         losses = [step() for _ in range(WARMUP)]
         whole = whole_step(second, images)

@@ -58,25 +58,71 @@ def cases(root: Path) -> dict[str, Case]:
     small = ("--img", "64", "--batch", "8")
     return {
         "train": Case(
-            ("train", "--data", data, "--weights", "", "--cfg", TINY, *small, "--epochs", "12", "--noplots",
-             "--project", str(root), "--name", "train", "--exist-ok"),
+            (
+                "train",
+                "--data",
+                data,
+                "--weights",
+                "",
+                "--cfg",
+                TINY,
+                *small,
+                "--epochs",
+                "12",
+                "--noplots",
+                "--project",
+                str(root),
+                "--name",
+                "train",
+                "--exist-ok",
+            ),
             ("train", "--resume", str(root / "train")),
             "weights/last.keras",
         ),
         "convert": Case(("convert", str(root / "model.pt"), str(root / "convert/m.keras"))),
         "export": Case(
-            ("export", "--weights", model, "--include", *FORMATS, "--img", "64", "--output",
-             str(root / "export/m")),
+            (
+                "export",
+                "--weights",
+                model,
+                "--include",
+                *FORMATS,
+                "--img",
+                "64",
+                "--output",
+                str(root / "export/m"),
+            ),
         ),
         "quantize": Case(
-            ("quantize", "--weights", model, "--data", data, "--img", "64", "--steps", "300", "--calibration",
-             "8", "--output", str(root / "quantize/q.keras")),
+            (
+                "quantize",
+                "--weights",
+                model,
+                "--data",
+                data,
+                "--img",
+                "64",
+                "--steps",
+                "300",
+                "--calibration",
+                "8",
+                "--output",
+                str(root / "quantize/q.keras"),
+            ),
         ),
         "convert-dataset": Case(
-            ("convert-dataset", "--data", data, "--to", "yolo", "--exist-ok", "--output",
-             str(root / "convert-dataset")),
+            (
+                "convert-dataset",
+                "--data",
+                data,
+                "--to",
+                "yolo",
+                "--exist-ok",
+                "--output",
+                str(root / "convert-dataset"),
+            ),
         ),
-    }  # fmt: skip
+    }
 
 
 def main(words: Sequence[str] | None = None) -> int:

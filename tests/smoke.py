@@ -67,8 +67,25 @@ def with_tensorflow() -> None:
 
     import tfyolo
 
-    run("train", "--data", MINI_DATA, "--cfg", MICRO, "--weights", "", "--img", 64, "--epochs", 1,
-        "--batch", 16, "--project", "runs", "--name", "smoke")  # fmt: skip
+    run(
+        "train",
+        "--data",
+        MINI_DATA,
+        "--cfg",
+        MICRO,
+        "--weights",
+        "",
+        "--img",
+        64,
+        "--epochs",
+        1,
+        "--batch",
+        16,
+        "--project",
+        "runs",
+        "--name",
+        "smoke",
+    )
     best = Path("runs/smoke/weights/best.keras")
     run("export", "--weights", best, "--include", "tflite", "--int8", "--data", MINI_DATA, "--calibration", 8)
     run("export", "--weights", best, "--include", "saved_model", "tfjs", "--conf-thres", 0.001)

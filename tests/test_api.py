@@ -207,9 +207,16 @@ def test_fit_trains_and_holds_the_best_weights(micro, shapes, tmp_path):
     before, lines = weights_of(micro.model), []
     options = {"nominal_batch": 8, "lr0": 0.02, "warmup_epochs": 0, "freeze": 1, "autoanchor": False}
     result = micro.fit(
-        shapes, epochs=2, batch_size=8, plots=False, tensorboard=False, project=tmp_path, name="run",
-        log=lines.append, **options,
-    )  # fmt: skip
+        shapes,
+        epochs=2,
+        batch_size=8,
+        plots=False,
+        tensorboard=False,
+        project=tmp_path,
+        name="run",
+        log=lines.append,
+        **options,
+    )
     assert result.folder == tmp_path / "run"
     best, contract = load_model(result.best)
     assert_equal_weights(micro.model, best)
@@ -274,9 +281,13 @@ def test_quantize_calibrates_as_the_function(micro, shapes, tmp_path):
     before = weights_of(micro.model)
     found = micro.quantize(shapes, steps=0, calibration=4, ranges="minmax")
     options = QuantizeOptions(
-        shapes, (micro.model, micro.contract), tmp_path / "a.keras", calibration=4, train=None,
+        shapes,
+        (micro.model, micro.contract),
+        tmp_path / "a.keras",
+        calibration=4,
+        train=None,
         calibrate=CalibrationOptions("minmax"),
-    )  # fmt: skip
+    )
     model, contract = load_model(quantize(options))
     assert found.contract == contract
     assert contract.quantization is not None
@@ -390,8 +401,22 @@ def test_every_flag_in_messages_has_its_word_in_python():
         code = re.sub(r'"""(?:.|\n)*?"""|#.*', "", path.read_text())
         code = re.sub(r"`tfyolo [^`]*`", "", code)
         found |= set(re.findall(r"[\"' ({]--([a-z][a-z0-9-]*)", code))
-    of_other_commands = {"copy", "exist-ok", "link", "margin", "min-size", "nosave", "out", "prefix",
-                         "resume", "snippet", "source", "splits", "threads", "evolve"}  # fmt: skip
+    of_other_commands = {
+        "copy",
+        "exist-ok",
+        "link",
+        "margin",
+        "min-size",
+        "nosave",
+        "out",
+        "prefix",
+        "resume",
+        "snippet",
+        "source",
+        "splits",
+        "threads",
+        "evolve",
+    }
     assert found - of_other_commands - set(ARGUMENTS) == set()
     assert in_python("pass --img 96 64 or --cache ram; `a --img 3`") == (
         'pass image_size=(96, 64) or cache="ram"; `a --img 3`'
@@ -407,17 +432,40 @@ def test_every_flag_in_messages_has_its_word_in_python():
         (cli_train, tfyolo.Detector.fit, {"weights", "device", "parser", "resume", "evolve", *QAT}),
     ],
     ids=["export", "evaluate", "quantize", "fit"],
-)  # fmt: skip
+)
 def test_a_method_has_the_arguments_and_defaults_of_its_command(command, method, not_here):
     same = {
-        "include": "formats", "img": "image_size", "conf_thres": "confidence", "iou_thres": "iou_threshold",
-        "max_det": "max_detections", "agnostic_nms": "agnostic", "task": "split", "batch": "batch_size",
-        "qat_loss": "loss", "qat_lr": "learning_rate", "adam": "optimizer",
-        "set": "options", "label_smoothing": "options", "noplots": "plots", "noval": "val", "nosave": "save",
+        "include": "formats",
+        "img": "image_size",
+        "conf_thres": "confidence",
+        "iou_thres": "iou_threshold",
+        "max_det": "max_detections",
+        "agnostic_nms": "agnostic",
+        "task": "split",
+        "batch": "batch_size",
+        "qat_loss": "loss",
+        "qat_lr": "learning_rate",
+        "adam": "optimizer",
+        "set": "options",
+        "label_smoothing": "options",
+        "noplots": "plots",
+        "noval": "val",
+        "nosave": "save",
         "noautoanchor": "autoanchor",
-    }  # fmt: skip
-    differs = {"formats", "data", "output", "nms", "options", "project", "keep_float", "optimizer", "freeze",
-               "image_size", "max_detections"}  # fmt: skip
+    }
+    differs = {
+        "formats",
+        "data",
+        "output",
+        "nms",
+        "options",
+        "project",
+        "keep_float",
+        "optimizer",
+        "freeze",
+        "image_size",
+        "max_detections",
+    }
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     defaults = {field: value.default for field, value in inspect.signature(method).parameters.items()}

@@ -26,9 +26,25 @@ def cells(tmp_path_factory):
     )
     tfyolo("crops", "--data", data, "--out", folder / "cells")
     tfyolo(
-        "classify", "train", "--data", folder / "cells", "--model", "yolov5n-cls", "--img", 64,
-        "--epochs", 20, "--scale", 0.5, "--vflip", 0.5, "--project", folder, "--name", "run",
-    )  # fmt: skip
+        "classify",
+        "train",
+        "--data",
+        folder / "cells",
+        "--model",
+        "yolov5n-cls",
+        "--img",
+        64,
+        "--epochs",
+        20,
+        "--scale",
+        0.5,
+        "--vflip",
+        0.5,
+        "--project",
+        folder,
+        "--name",
+        "run",
+    )
     return folder / "cells", folder / "run/weights/best.keras"
 
 
@@ -49,9 +65,20 @@ def top1(weights, data, folder):
     """Of the test split."""
     name = weights.name
     tfyolo(
-        "classify", "val", "--weights", weights, "--data", data, "--split", "test", "--noplots",
-        "--project", folder / "val", "--name", name,
-    )  # fmt: skip
+        "classify",
+        "val",
+        "--weights",
+        weights,
+        "--data",
+        data,
+        "--split",
+        "test",
+        "--noplots",
+        "--project",
+        folder / "val",
+        "--name",
+        name,
+    )
     return json.loads((folder / "val" / name / "metrics.json").read_text())["top1"]
 
 

@@ -56,11 +56,15 @@ def lines_of(code):
                 yield words
 
 
-COMMAND_LINES = sorted({
-    (f"{document.relative_to(ROOT)}:{line}", tuple(words), needs)
-    for document, line, language, needs, code in BLOCKS if language == "sh"
-    for words in lines_of(code) if words[0] == "tfyolo"
-})  # fmt: skip
+COMMAND_LINES = sorted(
+    {
+        (f"{document.relative_to(ROOT)}:{line}", tuple(words), needs)
+        for document, line, language, needs, code in BLOCKS
+        if language == "sh"
+        for words in lines_of(code)
+        if words[0] == "tfyolo"
+    }
+)
 
 
 def test_every_block_says_its_language_and_what_it_needs():
@@ -184,8 +188,11 @@ def workspace(tmp_path_factory):
     return folder
 
 
-TO_RUN = [(place, words) for place, words, needs in COMMAND_LINES
-          if not needs and not place.startswith("README") and "--resume" not in words]  # fmt: skip
+TO_RUN = [
+    (place, words)
+    for place, words, needs in COMMAND_LINES
+    if not needs and not place.startswith("README") and "--resume" not in words
+]
 
 
 @pytest.mark.slow

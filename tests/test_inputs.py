@@ -131,9 +131,13 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "source i.jpg": _source,
     "labels l.txt": _labels,
     "resume last.keras": _resume,
-}  # fmt: skip
-FOLDERS = {"m_saved_model": "saved_model.pb", "m_web_model": "model.json", "m_openvino_model": "model.xml",
-           "m.mlpackage": "Manifest.json"}  # fmt: skip
+}
+FOLDERS = {
+    "m_saved_model": "saved_model.pb",
+    "m_web_model": "model.json",
+    "m_openvino_model": "model.xml",
+    "m.mlpackage": "Manifest.json",
+}
 
 
 def _fifo(path: Path) -> None:

@@ -39,6 +39,9 @@ def test_another_backend_gets_no_layers_of_tensorflow(tmp_path):
     code = "import sys, tfyolo, keras; print('tensorflow' in sys.modules, 'tfyolo.models' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
     assert done.stdout == "False False\n"

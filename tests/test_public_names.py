@@ -39,9 +39,18 @@ def test_the_lists_of_public_names_agree():
 
 def test_all_options_and_results_are_public():
     assert {name for name in tfyolo.__all__ if name.endswith("Options")} >= {
-        "BenchmarkOptions", "CalibrationOptions", "ClassifyOptions", "ClassifierValOptions", "ExportOptions",
-        "GraphNmsOptions", "NmsOptions", "QatOptions", "QuantizeOptions", "TrainOptions", "ValOptions",
-    }  # fmt: skip
+        "BenchmarkOptions",
+        "CalibrationOptions",
+        "ClassifyOptions",
+        "ClassifierValOptions",
+        "ExportOptions",
+        "GraphNmsOptions",
+        "NmsOptions",
+        "QatOptions",
+        "QuantizeOptions",
+        "TrainOptions",
+        "ValOptions",
+    }
 
 
 @pytest.mark.parametrize("name", tfyolo._RENAMED)

@@ -91,8 +91,16 @@ def run_demo(
         exported = export_model(request, ["tflite"], folder / "cells")["tflite"]
     after = _images(load_detection_predictor(exported), shown, folder / "exported")
     log("4. measuring all three on 24 images that none of them was trained on")
-    rows = _measure([("bccd-n, as shipped", DEFAULT_MODEL), ("fine-tuned", run.best),
-                     ("fine-tuned, TensorFlow Lite", exported)], data, shown[0], progress)  # fmt: skip
+    rows = _measure(
+        [
+            ("bccd-n, as shipped", DEFAULT_MODEL),
+            ("fine-tuned", run.best),
+            ("fine-tuned, TensorFlow Lite", exported),
+        ],
+        data,
+        shown[0],
+        progress,
+    )
     page = folder / "index.html"
     with atomic(page) as temporary:
         temporary.write_text(_page(folder, rows, before, after), "utf-8")

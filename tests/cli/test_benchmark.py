@@ -56,8 +56,11 @@ def measured(folder):
     weights = ["--weights", str(folder / "small.keras"), str(folder / "broken.tflite")]
     include = ["--include", "saved_model", "tflite", "tflite:int8", "tflite:float32"]
     data = ["--data", str(folder / "shapes" / "shapes.yaml"), "--calibration", "4"]
-    files = [word for kind in ("csv", "json", "png") for word in
-             (f"--{'chart' if kind == 'png' else kind}", str(folder / f"out.{kind}"))]  # fmt: skip
+    files = [
+        word
+        for kind in ("csv", "json", "png")
+        for word in (f"--{'chart' if kind == 'png' else kind}", str(folder / f"out.{kind}"))
+    ]
     assert main(["benchmark", *weights, *include, *data, *files, "--rounds", "2", "--runs", "2"]) == 1
     with (folder / "out.csv").open(newline="") as stream:
         return {row["file"]: row for row in csv.DictReader(stream)}
@@ -65,13 +68,20 @@ def measured(folder):
 
 def test_one_row_a_file(measured):
     assert list(measured) == [
-        "small.keras", "broken.tflite", "small_saved_model", "small.tflite", "small_int8.tflite"
-    ]  # fmt: skip
+        "small.keras",
+        "broken.tflite",
+        "small_saved_model",
+        "small.tflite",
+        "small_int8.tflite",
+    ]
     kinds = {(row["format"], row["precision"], row["runs_in"]) for row in measured.values()}
     assert kinds == {
-        ("keras", "float32", "Keras"), ("", "", ""), ("saved_model", "float32", "TensorFlow"),
-        ("tflite", "float32", "LiteRT"), ("tflite", "int8", "LiteRT"),
-    }  # fmt: skip
+        ("keras", "float32", "Keras"),
+        ("", "", ""),
+        ("saved_model", "float32", "TensorFlow"),
+        ("tflite", "float32", "LiteRT"),
+        ("tflite", "int8", "LiteRT"),
+    }
 
 
 def test_figures_with_each_number_of_threads(measured):

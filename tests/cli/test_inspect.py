@@ -13,11 +13,23 @@ def test_table(tiny, tiny_keras, capsys):
     assert main(["inspect", str(tiny_keras)]) == 0
     printed = capsys.readouterr().out
     for words in (
-        "tiny.keras", "Keras, ", " MB", "detect", "4 classes", "ant, bee, cat, dog", "8, 16, 32",
-        "at stride 8: 10x13, 16x30, 33x23", "at stride 32: 116x90, 156x198, 373x326", "64x64 pixels",
-        "float32", "raw outputs", tiny.contract.version, "images (batch, height, width, 3) float32",
-        "model.12.m.1 (batch, height/16, width/16, 27) float32", " BatchNormalization",
-    ):  # fmt: skip
+        "tiny.keras",
+        "Keras, ",
+        " MB",
+        "detect",
+        "4 classes",
+        "ant, bee, cat, dog",
+        "8, 16, 32",
+        "at stride 8: 10x13, 16x30, 33x23",
+        "at stride 32: 116x90, 156x198, 373x326",
+        "64x64 pixels",
+        "float32",
+        "raw outputs",
+        tiny.contract.version,
+        "images (batch, height, width, 3) float32",
+        "model.12.m.1 (batch, height/16, width/16, 27) float32",
+        " BatchNormalization",
+    ):
         assert words in printed
     convolutions = sum(type(layer).__name__ == "Conv2D" for layer in tiny.model.layers)
     assert f"{convolutions} Conv2D" in printed

@@ -72,9 +72,14 @@ def _without_tensorflow(folder):
 def _sweep(jobs, folder, out, environment):
     environment = {**os.environ, "COLUMNS": "200", "TFYOLO_CACHE": str(folder / "cache"), **environment}
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER], input=json.dumps([out, jobs]).encode(), cwd=folder, env=environment,
-        capture_output=True, timeout=500, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", DRIVER],
+        input=json.dumps([out, jobs]).encode(),
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        timeout=500,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     answers = json.loads(done.stdout)
     for words, (_, _, err) in zip(jobs, answers, strict=True):

@@ -163,5 +163,7 @@ def test_a_resumed_run_keeps_its_settings_and_names_the_flags_it_ignores(task, t
     said = capsys.readouterr().out.splitlines()
     ignored = "hyp_overrides" if task == "detect" else "lr0"
     assert sorted(line.partition("is ignored")[0].split(" = ")[0] for line in said) == [
-        "--name ", "`epochs`", f"`{ignored}`",
-    ]  # fmt: skip
+        "--name ",
+        "`epochs`",
+        f"`{ignored}`",
+    ]

@@ -107,17 +107,28 @@ def test_run_folder_holds_metrics_plots_and_predictions(data, tmp_path):
     )
     written = {path.name for path in folder.iterdir()}
     assert written == {
-        "metrics.json", "predictions.json", "PR_curve.png", "F1_curve.png", "P_curve.png", "R_curve.png",
-        "confusion_matrix.png", "val_batch0_labels.jpg", "val_batch0_pred.jpg",
-    }  # fmt: skip
+        "metrics.json",
+        "predictions.json",
+        "PR_curve.png",
+        "F1_curve.png",
+        "P_curve.png",
+        "R_curve.png",
+        "confusion_matrix.png",
+        "val_batch0_labels.jpg",
+        "val_batch0_pred.jpg",
+    }
     saved = json.loads((folder / "metrics.json").read_text())
     assert saved["map50"] == pytest.approx(metrics.map50, abs=1e-5)
     assert set(saved["per_class"]) == {"dark", "light"}
     assert saved["per_class"]["dark"]["labels"] == 3
     assert set(saved["speed_ms"]) == {"preprocess", "inference", "nms"}
     assert saved["images"] == {
-        "used": 7, "with_labels": 6, "without_label_file": 1, "with_empty_label_file": 0, "corrupt": 0
-    }  # fmt: skip
+        "used": 7,
+        "with_labels": 6,
+        "without_label_file": 1,
+        "with_empty_label_file": 0,
+        "corrupt": 0,
+    }
     assert saved["settings"]["iou"] == 0.6
     assert metrics.coco["ap50"] == pytest.approx(1)
     predictions = json.loads((folder / "predictions.json").read_text())

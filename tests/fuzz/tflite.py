@@ -242,6 +242,17 @@ def _outside(root: Any, graph: Any, rng: random.Random) -> None:
 
 
 MUTATIONS = (
-    _tensor, _tensor, _quantization, _quantization, _wiring, _operators, _codes, _options, _options,
-    _constant, _constant, _custom, _outside,
-)  # fmt: skip
+    _tensor,
+    _tensor,
+    _quantization,
+    _quantization,
+    _wiring,
+    _operators,
+    _codes,
+    _options,
+    _options,
+    _constant,
+    _constant,
+    _custom,
+    _outside,
+)

@@ -16,9 +16,12 @@ def make(count=2, height=80, width=100):
 
 
 EMPTY = Result(
-    np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64), NAMES,
+    np.zeros((0, 4), np.float32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.int64),
+    NAMES,
     np.full((80, 100, 3), 128, np.uint8),
-)  # fmt: skip
+)
 
 
 def test_an_empty_result(tmp_path):

@@ -191,8 +191,11 @@ def test_a_damaged_video_in_a_folder_is_a_problem_and_the_others_come(tmp_path):
     frames = open_sources([str(tmp_path)])
     assert frames.total == 4
     assert [(f.name, f.problem) for f in frames] == [
-        ("a.mp4", "cannot be opened as a video"), ("b.avi", ""), ("b.avi", ""), ("c.png", ""),
-    ]  # fmt: skip
+        ("a.mp4", "cannot be opened as a video"),
+        ("b.avi", ""),
+        ("b.avi", ""),
+        ("c.png", ""),
+    ]
 
 
 def test_a_video_that_is_cut_off_gives_the_frames_it_has(tmp_path):
@@ -233,9 +236,15 @@ def index_first(data):
 
 @pytest.mark.parametrize(
     ("frames", "wanted", "end_ms", "early"),
-    [(300, 300, 9967, False), (290, 300, 9630, False), (200, 300, 6630, True), (150, 300, 9967, False),
-     (5, 0, 100, False), (310, 300, 1, False)],
-)  # fmt: skip
+    [
+        (300, 300, 9967, False),
+        (290, 300, 9630, False),
+        (200, 300, 6630, True),
+        (150, 300, 9967, False),
+        (5, 0, 100, False),
+        (310, 300, 1, False),
+    ],
+)
 def test_where_headers_only_estimate_a_tenth_may_be_missing(frames, wanted, end_ms, early):
     assert ends_early("https://example.org/video.webm", frames, wanted, end_ms, 10_000) is early
 

@@ -97,8 +97,10 @@ def test_crops(tmp_path):
             sizes[name] = crop.size
     # 2 % and 10 pixels around: 40 x 40 becomes 50.8 x 50.8, cut to whole pixels; the image ends the others.
     assert sizes == {
-        "crops/bee/a_1.jpg": (51, 51), "crops/ant/a_2.jpg": (100, 80), "crops/bee/a_3.jpg": (5, 5)
-    }  # fmt: skip
+        "crops/bee/a_1.jpg": (51, 51),
+        "crops/ant/a_2.jpg": (100, 80),
+        "crops/bee/a_3.jpg": (5, 5),
+    }
     with Image.open(tmp_path / "crops/bee/a_1.jpg") as crop:
         assert np.asarray(crop)[20, 0, 0] == pytest.approx(4, abs=3)
 

@@ -44,11 +44,14 @@ IMAGE = Shape(8, 12, 16)
 def randomise(model) -> None:
     """Weights that let every layer matter, the same on both namespaces."""
     generator = np.random.default_rng(0)
-    model.set_weights([
-        generator.uniform(0.5, 1.5, w.shape) if "variance" in w.name or "gamma" in w.name
-        else generator.normal(0, (2 / max(np.prod(w.shape[:-1]), 1)) ** 0.5, w.shape)
-        for w in model.weights
-    ])  # fmt: skip
+    model.set_weights(
+        [
+            generator.uniform(0.5, 1.5, w.shape)
+            if "variance" in w.name or "gamma" in w.name
+            else generator.normal(0, (2 / max(np.prod(w.shape[:-1]), 1)) ** 0.5, w.shape)
+            for w in model.weights
+        ]
+    )
 
 
 @cache

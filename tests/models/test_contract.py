@@ -100,27 +100,30 @@ def test_a_configuration_that_belongs_to_another_model(contract, changes, words)
         _ = found.spec
 
 
-@pytest.mark.parametrize(("path", "value"), [
-    (("image_size",), [65_536, 65_536]),
-    (("image_size",), [0, 64]),
-    (("strides",), [8, 16, 10**9]),
-    (("names",), ["x" * 10_000]),
-    (("names",), [f"class{i}" for i in range(40_000)]),
-    (("anchors_px",), [[float("nan"), 1.0]] * 3),
-    (("anchors_px",), [[-1.0, 1.0]] * 3),
-    (("anchors_px",), [[1.0, 1.0]] * 100),
-    (("version",), "9" * 1000),
-    (("export",), {"max_det": "many"}),
-    (("export",), {"max_det": 2**60}),
-    (("export",), {"conf_thres": float("nan")}),
-    (("export",), {"iou_thres": 7}),
-    (("export",), {"outputs": 3}),
-    (("export",), {"outputs": {"boxes": ["x"]}}),
-    (("export",), {"outputs": ["x" * 10_000]}),
-    (("export",), {"operators": {"Conv": -1}}),
-    (("export",), {"precision": ["int8"]}),
-    (("export",), {"compiled": "perhaps"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("image_size",), [65_536, 65_536]),
+        (("image_size",), [0, 64]),
+        (("strides",), [8, 16, 10**9]),
+        (("names",), ["x" * 10_000]),
+        (("names",), [f"class{i}" for i in range(40_000)]),
+        (("anchors_px",), [[float("nan"), 1.0]] * 3),
+        (("anchors_px",), [[-1.0, 1.0]] * 3),
+        (("anchors_px",), [[1.0, 1.0]] * 100),
+        (("version",), "9" * 1000),
+        (("export",), {"max_det": "many"}),
+        (("export",), {"max_det": 2**60}),
+        (("export",), {"conf_thres": float("nan")}),
+        (("export",), {"iou_thres": 7}),
+        (("export",), {"outputs": 3}),
+        (("export",), {"outputs": {"boxes": ["x"]}}),
+        (("export",), {"outputs": ["x" * 10_000]}),
+        (("export",), {"operators": {"Conv": -1}}),
+        (("export",), {"precision": ["int8"]}),
+        (("export",), {"compiled": "perhaps"}),
+    ],
+)
 def test_hostile_values_are_refused_by_name(contract, path, value):
     values = json.loads(contract.to_json())
     values[path[0]] = value

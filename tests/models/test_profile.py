@@ -50,9 +50,21 @@ def test_filters_are_those_asked_for():
 
 @pytest.mark.parametrize(
     "text",
-    ["Cnv", "Concat", "Detect", "Conv(", "Conv(16, x)", "Conv(16, 3, 1, 1, 7)", "Conv('().__class__')",
-     "MaxPool2d", "MaxPool2d(99)", "Conv(16, 3)(1)", "Conv(__import__('os'))", ""],
-)  # fmt: skip
+    [
+        "Cnv",
+        "Concat",
+        "Detect",
+        "Conv(",
+        "Conv(16, x)",
+        "Conv(16, 3, 1, 1, 7)",
+        "Conv('().__class__')",
+        "MaxPool2d",
+        "MaxPool2d(99)",
+        "Conv(16, 3)(1)",
+        "Conv(__import__('os'))",
+        "",
+    ],
+)
 def test_what_is_no_block(text):
     with pytest.raises(TfyoloError, match="`"):
         profile_blocks([text], channels=16, size=8, batch=1)

@@ -71,9 +71,18 @@ def test_it_learns_and_says_how_well(unbroken):
 
 
 def test_a_run_writes_models_figures_and_images(unbroken):
-    for name in ("results.csv", "results.png", "train_batch0.jpg", "opt.yaml", "weights/best.keras",
-                 "weights/last.keras", "weights/epoch6.keras", "metrics.json", "confusion_matrix.png",
-                 "val_batch0.jpg"):  # fmt: skip
+    for name in (
+        "results.csv",
+        "results.png",
+        "train_batch0.jpg",
+        "opt.yaml",
+        "weights/best.keras",
+        "weights/last.keras",
+        "weights/epoch6.keras",
+        "metrics.json",
+        "confusion_matrix.png",
+        "val_batch0.jpg",
+    ):
         assert (unbroken.folder / name).stat().st_size > 0, name
     assert any(unbroken.folder.glob("events.out.tfevents.*"))
     classifier = load_predictor(unbroken.best)
@@ -120,12 +129,23 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
 @pytest.mark.parametrize(
     "flags",
     [
-        {"optimizer": "SGD", "freeze": (2,), "cos_lr": False, "cache": "disk", "val": False,
-         "hyps": ClassifyHyps(dropout=0.5, warmup_epochs=0)},
-        {"optimizer": "AdamW", "amp": "bf16", "cache": "none", "freeze": (0, 3),
-         "augmentation": ClassificationAugmentationOptions(randaugment=1, mixup=0.5, cutmix=0.5)},
+        {
+            "optimizer": "SGD",
+            "freeze": (2,),
+            "cos_lr": False,
+            "cache": "disk",
+            "val": False,
+            "hyps": ClassifyHyps(dropout=0.5, warmup_epochs=0),
+        },
+        {
+            "optimizer": "AdamW",
+            "amp": "bf16",
+            "cache": "none",
+            "freeze": (0, 3),
+            "augmentation": ClassificationAugmentationOptions(randaugment=1, mixup=0.5, cutmix=0.5),
+        },
     ],
-)  # fmt: skip
+)
 def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
     said = []

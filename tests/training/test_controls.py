@@ -42,9 +42,14 @@ def fresh(data, **options):
 def compiled(data, epochs=2, hyps=FLAT, **options):
     model = fresh(data)
     model.compile(
-        epochs=epochs, steps_per_epoch=data.steps, batch_size=BATCH, hyps=hyps, nominal_batch=BATCH,
-        run_eagerly=True, **options,
-    )  # fmt: skip
+        epochs=epochs,
+        steps_per_epoch=data.steps,
+        batch_size=BATCH,
+        hyps=hyps,
+        nominal_batch=BATCH,
+        run_eagerly=True,
+        **options,
+    )
     return model
 
 
@@ -260,9 +265,15 @@ def test_a_backup_restores_all_that_a_run_needs(data, tmp_path):
     backup = str(tmp_path / "backup")
     begun = compiled(data)
     with pytest.raises(StopError):
-        fit(begun, data, epochs=2, callbacks=[
-            keras.callbacks.BackupAndRestore(backup), keras.callbacks.LambdaCallback(on_epoch_begin=stop),
-        ])  # fmt: skip
+        fit(
+            begun,
+            data,
+            epochs=2,
+            callbacks=[
+                keras.callbacks.BackupAndRestore(backup),
+                keras.callbacks.LambdaCallback(on_epoch_begin=stop),
+            ],
+        )
     again = compiled(data)
     state = {}
 
@@ -272,9 +283,15 @@ def test_a_backup_restores_all_that_a_run_needs(data, tmp_path):
             for variable in (*again.network.weights, *again.averaged.weights, *again.optimizer.variables)
         ] + [float(again.counters["step"])]
 
-    fit(again, data, epochs=2, callbacks=[
-        keras.callbacks.BackupAndRestore(backup), keras.callbacks.LambdaCallback(on_epoch_begin=look),
-    ])  # fmt: skip
+    fit(
+        again,
+        data,
+        epochs=2,
+        callbacks=[
+            keras.callbacks.BackupAndRestore(backup),
+            keras.callbacks.LambdaCallback(on_epoch_begin=look),
+        ],
+    )
     assert list(state) == [1]
     wanted = (*begun.network.weights, *begun.averaged.weights, *begun.optimizer.variables)
     for found, variable in zip(state[1], wanted, strict=False):

@@ -174,8 +174,9 @@ def test_batches_are_evaluated_like_a_dataset(data, shapes):
 def test_early_stopping_checkpoints_and_csv_see_validation_metrics(data, tmp_path):
     model = compiled(data, keras.optimizers.SGD(0.0))
     stop = keras.callbacks.EarlyStopping(monitor="val_map50_95", mode="max", patience=1)
-    best = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_map50_95", mode="max",
-                                           save_best_only=True)  # fmt: skip
+    best = keras.callbacks.ModelCheckpoint(
+        tmp_path / "best.keras", monitor="val_map50_95", mode="max", save_best_only=True
+    )
     table = keras.callbacks.CSVLogger(tmp_path / "log.csv")
     history = fit(model, data, epochs=5, validation_data=data, callbacks=[stop, best, table])
     assert len(history.epoch) < 5
@@ -247,8 +248,9 @@ def test_keras_export_computes_the_same_heads(shared, tmp_path, kind):
         from ai_edge_litert.interpreter import Interpreter
 
         path = tmp_path / "model.tflite"
-        shared.export(path, format="litert", verbose=False,
-                      input_signature=[keras.InputSpec("float32", (1, 64, 64, 3))])  # fmt: skip
+        shared.export(
+            path, format="litert", verbose=False, input_signature=[keras.InputSpec("float32", (1, 64, 64, 3))]
+        )
         interpreter = Interpreter(str(path))
         interpreter.allocate_tensors()
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], images)

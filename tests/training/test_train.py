@@ -41,8 +41,17 @@ class KillIn(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def options(shapes):
-    return TrainOptions(shapes, weights="", cfg=MICRO, epochs=3, batch_size=8, image_size=64, plots=False,
-                        tensorboard=False, patience=0)  # fmt: skip
+    return TrainOptions(
+        shapes,
+        weights="",
+        cfg=MICRO,
+        epochs=3,
+        batch_size=8,
+        image_size=64,
+        plots=False,
+        tensorboard=False,
+        patience=0,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +62,18 @@ def unbroken(options, tmp_path_factory):
 
 def test_a_run_writes_models_figures_and_images(unbroken):
     folder = unbroken.folder
-    for name in ("results.csv", "results.png", "labels.jpg", "train_batch0.jpg", "opt.yaml", "hyp.yaml",
-                 "weights/best.keras",
-                 "weights/last.keras", "weights/epoch2.keras", "metrics.json"):  # fmt: skip
+    for name in (
+        "results.csv",
+        "results.png",
+        "labels.jpg",
+        "train_batch0.jpg",
+        "opt.yaml",
+        "hyp.yaml",
+        "weights/best.keras",
+        "weights/last.keras",
+        "weights/epoch2.keras",
+        "metrics.json",
+    ):
         assert (folder / name).stat().st_size > 0, name
     (events,) = folder.glob("events.out.tfevents.*")
     events = tf.compat.v1.train.summary_iterator(str(events))
@@ -121,12 +139,28 @@ def test_a_killed_run_goes_on_to_the_same_end_with_its_own_settings(
 @pytest.mark.parametrize(
     "flags",
     [
-        {"rect": True, "cache": "disk", "single_cls": True, "image_weights": True, "optimizer": "AdamW",
-         "cos_lr": True, "freeze": (1,)},
-        {"multi_scale": True, "cache": "ram", "amp": "bf16", "strategy": "mirrored", "sync_bn": True,
-         "image_weights": True, "optimizer": "Adam", "autobalance": True, "val": False},
+        {
+            "rect": True,
+            "cache": "disk",
+            "single_cls": True,
+            "image_weights": True,
+            "optimizer": "AdamW",
+            "cos_lr": True,
+            "freeze": (1,),
+        },
+        {
+            "multi_scale": True,
+            "cache": "ram",
+            "amp": "bf16",
+            "strategy": "mirrored",
+            "sync_bn": True,
+            "image_weights": True,
+            "optimizer": "Adam",
+            "autobalance": True,
+            "val": False,
+        },
     ],
-)  # fmt: skip
+)
 def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     monkeypatch.setenv("TFYOLO_CACHE", str(tmp_path / "cache"))
     cfg = tmp_path / "generated.yaml"  # without anchors: they are to be made from the boxes

@@ -57,7 +57,7 @@ def begun(request, tmp_path_factory):
         (("x", "y", "z"), [None, None, None], "the weights know none of the classes (ant, bee, cat)"),
         (("class0", "class1", "class2"), [0, 1, 2], "classes in order, since one side has no names"),
     ],
-)  # fmt: skip
+)
 def test_each_class_begins_with_the_one_of_its_name(begun, names, origins, said):
     start, old, new, before = begun(names)
     assert said in start.describe()

@@ -265,9 +265,15 @@ def label_cases() -> list[Case]:
         widths[:1] = [300 if name == "beyond every border" else 40][: len(boxes)]
         places = place_labels(boxes.astype(float), widths, 12, (200, 160), spread=len(boxes) <= 100)
         cases.append(
-            {"name": name, "boxes_xyxy_px": boxes.tolist(), "widths": widths, "height": 12,
-             "image_wh": [200, 160], "places": [list(place) for place in places]}
-        )  # fmt: skip
+            {
+                "name": name,
+                "boxes_xyxy_px": boxes.tolist(),
+                "widths": widths,
+                "height": 12,
+                "image_wh": [200, 160],
+                "places": [list(place) for place in places],
+            }
+        )
     return cases
 
 

@@ -17,10 +17,19 @@ from tfyolo.weights.torch_file import TorchCheckpoint, read_checkpoint
 
 ARCH = SHARED / "reference" / "arch"
 NAMES = [
-    "yolov5n-v7.0", "yolov5n6-v7.0", "yolov5-p2-v7.0", "yolov5s-ghost-v7.0", "yolov5s-transformer-v7.0",
-    "yolov5s-LeakyReLU-v7.0", "yolov3-spp-v7.0", "yolov3-tiny-v7.0", "yolov5s-v1.0", "yolov5s-v2.0",
-    "yolov5s-v5.0", "yolov5s-v6.0",
-]  # fmt: skip
+    "yolov5n-v7.0",
+    "yolov5n6-v7.0",
+    "yolov5-p2-v7.0",
+    "yolov5s-ghost-v7.0",
+    "yolov5s-transformer-v7.0",
+    "yolov5s-LeakyReLU-v7.0",
+    "yolov3-spp-v7.0",
+    "yolov3-tiny-v7.0",
+    "yolov5s-v1.0",
+    "yolov5s-v2.0",
+    "yolov5s-v5.0",
+    "yolov5s-v6.0",
+]
 pytestmark = needs_shared
 
 

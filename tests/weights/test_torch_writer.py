@@ -28,11 +28,22 @@ from tfyolo.weights.torch_writer import save_torch
 FOLDERS = (SHARED / "reference" / "arch", SHARED / "weights")
 FILES = {path.stem: path for folder in FOLDERS for path in folder.glob("*.pt")}
 NAMES = [
-    "yolov5n", "bccd_yolov5n_320",
-    "yolov5n-v7.0", "yolov5n6-v7.0", "yolov5-p2-v7.0", "yolov5s-ghost-v7.0", "yolov5s-transformer-v7.0",
-    "yolov5s-LeakyReLU-v7.0", "yolov3-spp-v7.0", "yolov3-tiny-v7.0", "yolov5s-v1.0", "yolov5s-v2.0",
-    "yolov5s-v5.0", "yolov5s-v6.0", "yolov5n-cls-v7.0",
-]  # fmt: skip
+    "yolov5n",
+    "bccd_yolov5n_320",
+    "yolov5n-v7.0",
+    "yolov5n6-v7.0",
+    "yolov5-p2-v7.0",
+    "yolov5s-ghost-v7.0",
+    "yolov5s-transformer-v7.0",
+    "yolov5s-LeakyReLU-v7.0",
+    "yolov3-spp-v7.0",
+    "yolov3-tiny-v7.0",
+    "yolov5s-v1.0",
+    "yolov5s-v2.0",
+    "yolov5s-v5.0",
+    "yolov5s-v6.0",
+    "yolov5n-cls-v7.0",
+]
 
 
 @pytest.fixture(scope="session")
@@ -270,10 +281,17 @@ def test_the_archive_is_laid_out_as_pytorchs(tmp_path):
 
 
 VALUES = {
-    "none": None, "true": True, "false": False, "float": -0.1, "infinite": float("inf"), "text": "é\n",
+    "none": None,
+    "true": True,
+    "false": False,
+    "float": -0.1,
+    "infinite": float("inf"),
+    "text": "é\n",
     "numbers": [0, 255, 256, 65536, -1, 2**31 - 1, -(2**31), 2**31, -(2**31) - 1, 2**62, -(2**40)],
-    "tuple": (1, (), ("a",)), "list": [[], [1, [2.5]]], "dict": {0: "a", "b": {}, 1000: None},
-}  # fmt: skip
+    "tuple": (1, (), ("a",)),
+    "list": [[], [1, [2.5]]],
+    "dict": {0: "a", "b": {}, 1000: None},
+}
 
 
 def test_plain_values(tmp_path):
@@ -288,10 +306,14 @@ def test_arrays_of_every_kind(tmp_path):
     import torch
 
     arrays = {
-        "scalar": np.array(1.5, np.float32), "empty": np.zeros((0, 4), np.float32),
-        "transposed": np.float32([[1, 2, 3], [4, 5, 6]]).T, "part": np.arange(9, dtype=np.int64)[2::3],
-        "big": np.arange(3, dtype=">f4"), "double": np.float64([0.1]), "bytes": np.uint8([1, 255]),
-    }  # fmt: skip
+        "scalar": np.array(1.5, np.float32),
+        "empty": np.zeros((0, 4), np.float32),
+        "transposed": np.float32([[1, 2, 3], [4, 5, 6]]).T,
+        "part": np.arange(9, dtype=np.int64)[2::3],
+        "big": np.arange(3, dtype=">f4"),
+        "double": np.float64([0.1]),
+        "bytes": np.uint8([1, 255]),
+    }
     loaded = torch.load(save_torch(arrays, tmp_path / "x.pt"), weights_only=True)
     for name, array in arrays.items():
         assert tuple(loaded[name].shape) == array.shape
@@ -340,7 +362,7 @@ def changed(tiny, path, **entries):
         ({"model": {"\x1b[2J": np.zeros(3)}}, r"it calls a tensor `\x1b[2J`"),
         ({"model": {"model.0.conv.weight": np.zeros(10**6)}}, "model.0.conv: kernel is (1000000,)"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_named(tiny, tmp_path, entries, words):
     message = refused(changed(tiny, tmp_path / "x.pt", **entries))
     assert words in message

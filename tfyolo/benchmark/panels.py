@@ -92,9 +92,14 @@ def _draw_latency(
         axes.plot(quick, place, "o", markersize=6, color=color, zorder=4)
         text = f"{quick:.1f}" if few == many else f"{slow:.1f} / {quick:.1f}"
         axes.annotate(
-            text, (max(slow, quick), place), (8, 0), textcoords="offset points", va="center", fontsize=8,
+            text,
+            (max(slow, quick), place),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
             color=TEXT,
-        )  # fmt: skip
+        )
     over = ["1 thread" if count == 1 else f"{count} threads" for count in (few, many)]
     axes.set_xlabel("milliseconds per image, median (logarithmic)", fontsize=9)
     if few == many:
@@ -105,9 +110,16 @@ def _draw_latency(
         for face, text in zip(("white", TEXT), over, strict=True)
     ]
     axes.legend(
-        handles=marks, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, frameon=False, fontsize=8,
-        handletextpad=0.1, columnspacing=1.0, borderaxespad=0.1,
-    )  # fmt: skip
+        handles=marks,
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+        handletextpad=0.1,
+        columnspacing=1.0,
+        borderaxespad=0.1,
+    )
 
 
 def _draw_scores(axes: Any, rows: Sequence[BenchmarkRow], colors: Sequence[str]) -> None:
@@ -137,9 +149,14 @@ def _draw_sizes(axes: Any, rows: Sequence[BenchmarkRow], colors: Sequence[str]) 
     axes.barh(range(len(rows)), values, 0.5, color=colors, alpha=0.75, zorder=2)
     for place, value in enumerate(values):
         axes.annotate(
-            f"{value:.1f}", (value, place), (4, 0), textcoords="offset points", va="center", fontsize=8,
+            f"{value:.1f}",
+            (value, place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
             color=TEXT,
-        )  # fmt: skip
+        )
     axes.set_xlim(0, 1.45 * max(values) or 1)
     axes.locator_params(axis="x", nbins=3)
     axes.set_xlabel("MB", fontsize=9)

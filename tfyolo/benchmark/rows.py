@@ -115,7 +115,7 @@ def to_dicts(rows: Sequence[BenchmarkRow], threads: Sequence[int]) -> list[dict[
     plain: list[dict[str, Any]] = []
     first = reference(rows) if rows else None
     for row in rows:
-        assert first is not None  # noqa: S101 - there are rows
+        assert first is not None  # there are rows
         any_latency = next(iter(row.latencies.values()), None)
         values = {
             "file": row.name,

@@ -69,7 +69,8 @@ class Worker:
             TfyoloError: the command fails, or the process ends.
         """
         process = self._process or self._start()
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - pipes, for mypy
+        assert process.stdin is not None
+        assert process.stdout is not None
         answer = None
         with contextlib.suppress(OSError):  # it died before it read the request
             process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")

@@ -63,10 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
     with progress_bar() as progress:
         scan = scan_split(dataset, arguments.task, progress=lambda *at: progress("checking labels", *at))
         decision = auto_anchors(
-            scan.samples, spec.anchors_px, spec.strides, arguments.img, threshold=arguments.anchor_t,
-            generations=arguments.gen, seed=arguments.seed, force=arguments.force,
+            scan.samples,
+            spec.anchors_px,
+            spec.strides,
+            arguments.img,
+            threshold=arguments.anchor_t,
+            generations=arguments.gen,
+            seed=arguments.seed,
+            force=arguments.force,
             progress=lambda *at: progress("evolving", *at),
-        )  # fmt: skip
+        )
     _print(decision)
     text = "anchors:\n" + "".join(f"  - {_row(row)}\n" for row in decision.anchors_px)
     print(text, end="")

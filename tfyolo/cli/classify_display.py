@@ -8,9 +8,12 @@ from typing import Any
 from tfyolo.cli.train_display import Columns, Display
 
 _COLUMNS: Columns = {
-    "loss": ("loss", 9, 4), "accuracy": ("accuracy", 10, 3), "val loss": ("val/loss", 10, 4),
-    "top-1": ("metrics/accuracy_top1", 9, 4), "top-5": ("metrics/accuracy_top5", 9, 4),
-}  # fmt: skip
+    "loss": ("loss", 9, 4),
+    "accuracy": ("accuracy", 10, 3),
+    "val loss": ("val/loss", 10, 4),
+    "top-1": ("metrics/accuracy_top1", 9, 4),
+    "top-5": ("metrics/accuracy_top5", 9, 4),
+}
 
 
 class ClassifyDisplay(Display):

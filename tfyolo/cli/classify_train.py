@@ -139,8 +139,19 @@ def _options(arguments: argparse.Namespace) -> ClassifyOptions:
     if arguments.data is None:
         raise TfyoloError("--data is missing", fix="pass the folder of a dataset, or --resume")
     values = vars(arguments) | {"weight_decay": arguments.decay}
-    names = ("data", "model", "pretrained", "epochs", "optimizer", "cos_lr", "patience",
-             "save_period", "cache", "seed", "amp")  # fmt: skip
+    names = (
+        "data",
+        "model",
+        "pretrained",
+        "epochs",
+        "optimizer",
+        "cos_lr",
+        "patience",
+        "save_period",
+        "cache",
+        "seed",
+        "amp",
+    )
     return ClassifyOptions(
         **{name: values[name] for name in names},
         batch_size=arguments.batch,

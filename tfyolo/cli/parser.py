@@ -55,9 +55,13 @@ def examples_text(examples: Sequence[str], notes: Sequence[str] = ()) -> str:
         command, _, comment = example.partition("   # ")
         lines += [f"  # {comment.strip()}"] if comment else []
         parts = textwrap.wrap(
-            command.strip(), _HELP_COLUMNS - 4, initial_indent="  ", subsequent_indent="      ",
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
+            command.strip(),
+            _HELP_COLUMNS - 4,
+            initial_indent="  ",
+            subsequent_indent="      ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
         lines += [f"{part} \\" for part in parts[:-1]] + parts[-1:]
     wrapped = (textwrap.fill(note, _HELP_COLUMNS) for note in notes)
     return "\n".join(lines) + "".join(f"\n\n{note}" for note in wrapped)

@@ -59,10 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
         table.add_column(heading, justify="left" if heading == "block" else "right")
     for profile in profiles:
         table.add_row(
-            escape(profile.name), f"{profile.parameters:,}", f"{profile.gflops:.3f}",
-            f"{profile.activations_mb:.1f}", f"{profile.forward_ms:.1f}", f"{profile.backward_ms:.1f}",
+            escape(profile.name),
+            f"{profile.parameters:,}",
+            f"{profile.gflops:.3f}",
+            f"{profile.activations_mb:.1f}",
+            f"{profile.forward_ms:.1f}",
+            f"{profile.backward_ms:.1f}",
             f"{profile.forward_ms / profiles[0].forward_ms:.2f}",
-        )  # fmt: skip
+        )
     console().print(table)
     for profile in profiles[1:]:
         pair = f"{profiles[0].name} and {profile.name}"

@@ -100,9 +100,14 @@ def _print_models(image_size: tuple[int, int]) -> None:
     from tfyolo.models import count_model, list_models, load_spec
 
     table = Table(
-        "model", "layers", "strides", "parameters", f"GFLOPs at {image_size[0]}x{image_size[1]}", box=None,
+        "model",
+        "layers",
+        "strides",
+        "parameters",
+        f"GFLOPs at {image_size[0]}x{image_size[1]}",
+        box=None,
         padding=(0, 2, 0, 0),
-    )  # fmt: skip
+    )
     for column in (table.columns[1], *table.columns[3:]):
         column.justify = "right"
     for name in list_models():

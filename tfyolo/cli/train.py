@@ -106,9 +106,27 @@ def _options(arguments: argparse.Namespace) -> TrainOptions:
 
     if arguments.data is None:
         raise TfyoloError("--data is missing", fix="pass a dataset's YAML, or --resume")
-    names = ("data", "weights", "cfg", "hyp", "epochs", "nominal_batch", "rect", "multi_scale",
-             "single_cls", "image_weights", "cos_lr", "autobalance", "patience", "save_period", "cache",
-             "seed", "amp", "strategy", "sync_bn")  # fmt: skip
+    names = (
+        "data",
+        "weights",
+        "cfg",
+        "hyp",
+        "epochs",
+        "nominal_batch",
+        "rect",
+        "multi_scale",
+        "single_cls",
+        "image_weights",
+        "cos_lr",
+        "autobalance",
+        "patience",
+        "save_period",
+        "cache",
+        "seed",
+        "amp",
+        "strategy",
+        "sync_bn",
+    )
     return TrainOptions(
         **{name: getattr(arguments, name) for name in names},
         batch_size=arguments.batch,

@@ -18,10 +18,14 @@ Columns = Mapping[str, tuple[str, int, int]]
 """By heading: the name in the logs, the width, and the number of decimals."""
 _LOSSES = ("box_loss", "obj_loss", "cls_loss")
 _COLUMNS: Columns = {
-    "box": ("box_loss", 8, 4), "obj": ("obj_loss", 8, 4), "cls": ("cls_loss", 8, 4),
-    "P": ("metrics/precision", 7, 3), "R": ("metrics/recall", 7, 3), "mAP50": ("metrics/mAP_0.5", 7, 3),
+    "box": ("box_loss", 8, 4),
+    "obj": ("obj_loss", 8, 4),
+    "cls": ("cls_loss", 8, 4),
+    "P": ("metrics/precision", 7, 3),
+    "R": ("metrics/recall", 7, 3),
+    "mAP50": ("metrics/mAP_0.5", 7, 3),
     "mAP50-95": ("metrics/mAP_0.5:0.95", 10, 3),
-}  # fmt: skip
+}
 
 
 class Display:

@@ -70,63 +70,137 @@ FLAGS = (
     Flag("--half", _RUN, "a model runs in the precision of its file; `tfyolo export --half` writes float16"),
     Flag("--dnn", _RUN, "ONNX files run in ONNX Runtime, not in OpenCV"),
     Flag("--data", _PREDICT, "class names come from the model file", takes_value=True),
-    Flag("--view-img", _PREDICT,
-         "no window is opened; results are written as files, and `tfyolo web` shows a camera live"),
+    Flag(
+        "--view-img",
+        _PREDICT,
+        "no window is opened; results are written as files, and `tfyolo web` shows a camera live",
+    ),
     Flag("--update", _PREDICT, "model files hold no optimizer that could be stripped"),
     Flag("--inplace", ("export",), "decoding in the exported graph overwrites nothing"),
     Flag("--keras", ("export",), "every model is a Keras model"),
     Flag("--verbose", ("export", "classify train"), "all messages are printed anyway"),
     Flag("--workspace", ("export",), "TensorRT's builder has 4 GiB", takes_value=True),
-    Flag("--quad", ("train",), "the quad data loader, which joins four images into one, does not exist",
-         "leave it out; --img trains at a larger size, --multi-scale at several"),
-    Flag("--local_rank", _TRAIN, "no launcher starts a process per GPU",
-         "leave it out; `tfyolo train --strategy mirrored` trains on all GPUs in one process", True, "-1"),
+    Flag(
+        "--quad",
+        ("train",),
+        "the quad data loader, which joins four images into one, does not exist",
+        "leave it out; --img trains at a larger size, --multi-scale at several",
+    ),
+    Flag(
+        "--local_rank",
+        _TRAIN,
+        "no launcher starts a process per GPU",
+        "leave it out; `tfyolo train --strategy mirrored` trains on all GPUs in one process",
+        True,
+        "-1",
+    ),
     Flag("--bucket", ("train",), "nothing is uploaded", "leave it out, and copy the run's folder", True),
     *(
-        Flag(name, ("train",), "Weights & Biases is not supported",
-             "leave it out; `tensorboard --logdir runs/train` shows the curves", True, default)
+        Flag(
+            name,
+            ("train",),
+            "Weights & Biases is not supported",
+            "leave it out; `tensorboard --logdir runs/train` shows the curves",
+            True,
+            default,
+        )
         for name, default in (
-            ("--entity", "None"), ("--upload_dataset", "False"), ("--bbox_interval", "-1"),
+            ("--entity", "None"),
+            ("--upload_dataset", "False"),
+            ("--bbox_interval", "-1"),
             ("--artifact_alias", "latest"),
         )
     ),
     *(
-        Flag(name, ("val",), "validation writes no label files",
-             "pass it to `tfyolo detect`, with the images as --source")
+        Flag(
+            name,
+            ("val",),
+            "validation writes no label files",
+            "pass it to `tfyolo detect`, with the images as --source",
+        )
         for name in ("--save-txt", "--save-conf")
     ),
-    Flag("--save-hybrid", ("val",), "predictions are not merged with labels",
-         "`tfyolo detect --save-txt` writes predictions alone"),
-    Flag("--visualize", _PREDICT, "feature maps are not drawn",
-         "leave it out; `detector.model` in Python is a Keras model whose layers can be evaluated"),
+    Flag(
+        "--save-hybrid",
+        ("val",),
+        "predictions are not merged with labels",
+        "`tfyolo detect --save-txt` writes predictions alone",
+    ),
+    Flag(
+        "--visualize",
+        _PREDICT,
+        "feature maps are not drawn",
+        "leave it out; `detector.model` in Python is a Keras model whose layers can be evaluated",
+    ),
     Flag("--augment", ("classify predict",), "classifiers have no test-time augmentation", "leave it out"),
-    Flag("--cutoff", ("classify train",), "the model's YAML says where its backbone ends",
-         "pass a YAML as --model", True, "None"),
-    Flag("--optimize", ("export",), "TorchScript is not rewritten for PyTorch's mobile interpreter",
-         "leave it out; `--include tflite` is for phones"),
-    Flag("--batch-size", ("export",), "exported files take one image at a time",
-         "leave it out; ONNX and OpenVINO files take any number with --dynamic-batch", True, "1"),
+    Flag(
+        "--cutoff",
+        ("classify train",),
+        "the model's YAML says where its backbone ends",
+        "pass a YAML as --model",
+        True,
+        "None",
+    ),
+    Flag(
+        "--optimize",
+        ("export",),
+        "TorchScript is not rewritten for PyTorch's mobile interpreter",
+        "leave it out; `--include tflite` is for phones",
+    ),
+    Flag(
+        "--batch-size",
+        ("export",),
+        "exported files take one image at a time",
+        "leave it out; ONNX and OpenVINO files take any number with --dynamic-batch",
+        True,
+        "1",
+    ),
     Flag("--batch-size", ("benchmark",), "latency is that of one image at a time", "leave it out", True, "1"),
     Flag("--test", ("benchmark",), "there is no mode that only exports", "pass --rounds 1 --runs 1"),
     Flag("--pt-only", ("benchmark",), "formats are measured only where --include names them", "leave it out"),
-)  # fmt: skip
+)
 """All others of YOLOv5 v7.0's scripts (train, val, detect, export, benchmarks, classify) are options."""
 
 VALUES = (
     Value("--cache", "images", _TRAIN, means="ram"),
     Value("--pretrained", "False", ("classify train",), means=""),
-    Value("--pretrained", "True", ("classify train",), reason="no ImageNet weights are downloaded",
-          fix="pass the path of a checkpoint, such as yolov5n-cls.pt"),
-    Value("--optimizer", "RMSProp", ("classify train",), reason="RMSProp is not implemented",
-          fix="--optimizer Adam"),
-    Value("--task", "speed", ("val",), reason="validation measures accuracy",
-          fix="`tfyolo benchmark` measures speed"),
-    Value("--task", "study", ("val",), reason="validation measures one image size at a time",
-          fix="run it once per --img, or `tfyolo benchmark`"),
+    Value(
+        "--pretrained",
+        "True",
+        ("classify train",),
+        reason="no ImageNet weights are downloaded",
+        fix="pass the path of a checkpoint, such as yolov5n-cls.pt",
+    ),
+    Value(
+        "--optimizer",
+        "RMSProp",
+        ("classify train",),
+        reason="RMSProp is not implemented",
+        fix="--optimizer Adam",
+    ),
+    Value(
+        "--task",
+        "speed",
+        ("val",),
+        reason="validation measures accuracy",
+        fix="`tfyolo benchmark` measures speed",
+    ),
+    Value(
+        "--task",
+        "study",
+        ("val",),
+        reason="validation measures one image size at a time",
+        fix="run it once per --img, or `tfyolo benchmark`",
+    ),
     Value("--weights", SECOND, (*_RUN, "export"), reason="there are no ensembles", fix="pass one model"),
-    Value("--include", "paddle", ("export", "benchmark"), reason="PaddlePaddle is not written",
-          fix="`--include onnx`, which Paddle's own x2paddle converts"),
-)  # fmt: skip
+    Value(
+        "--include",
+        "paddle",
+        ("export", "benchmark"),
+        reason="PaddlePaddle is not written",
+        fix="`--include onnx`, which Paddle's own x2paddle converts",
+    ),
+)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -143,9 +217,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for flag in FLAGS:
         if command in flag.commands:
             parser.add_argument(
-                flag.name, dest="yolov5_flags", nargs=None if flag.takes_value else 0, default=(),
-                action=_Collected, help=argparse.SUPPRESS,
-            )  # fmt: skip
+                flag.name,
+                dest="yolov5_flags",
+                nargs=None if flag.takes_value else 0,
+                default=(),
+                action=_Collected,
+                help=argparse.SUPPRESS,
+            )
 
 
 class _Collected(argparse.Action):

@@ -199,11 +199,14 @@ def validate_classifier(
         scan=scan,
         speed_ms={"preprocess": prepare / len(used), "inference": infer / len(used)},
         settings={
-            "data": dataset.root.name, "runtime": type(classifier.runtime).__name__,
-            "image_size": list(classifier.image_size), **asdict(options), "split": split,
+            "data": dataset.root.name,
+            "runtime": type(classifier.runtime).__name__,
+            "image_size": list(classifier.image_size),
+            **asdict(options),
+            "split": split,
         },
         problems=(*map(str, scan.problems), *problems),
-    )  # fmt: skip
+    )
     if folder:
         if options.plots:
             save_confusion(metrics.confusion, metrics.names, folder, background=False)

@@ -27,9 +27,19 @@ from tfyolo.inference.boxes import Array
 from tfyolo.inputs import ANNOTATIONS, read_input
 
 FIGURES = (
-    "ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large",
-    "ar_1", "ar_10", "ar_100", "ar_small", "ar_medium", "ar_large",
-)  # fmt: skip
+    "ap",
+    "ap50",
+    "ap75",
+    "ap_small",
+    "ap_medium",
+    "ap_large",
+    "ar_1",
+    "ar_10",
+    "ar_100",
+    "ar_small",
+    "ar_medium",
+    "ar_large",
+)
 """In the order COCO prints them. Small is below 32 x 32 pixels, large above 96 x 96."""
 _UNUSED_IDS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}  # of COCO's 90 category ids: never labeled
 
@@ -194,10 +204,16 @@ def ground_truth(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, A
         scale = np.array([width, height, width, height], np.float64)
         for class_id, box in zip(sample.classes, sample.boxes_xywh_norm * scale, strict=True):
             x, y, w, h = box.tolist()
-            annotations.append({
-                "id": len(annotations) + 1, "image_id": image_id, "category_id": categories[class_id],
-                "bbox": [x - w / 2, y - h / 2, w, h], "area": w * h, "iscrowd": 0,
-            })  # fmt: skip
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": categories[class_id],
+                    "bbox": [x - w / 2, y - h / 2, w, h],
+                    "area": w * h,
+                    "iscrowd": 0,
+                }
+            )
     listed = [{"id": category, "name": str(name)} for category, name in zip(categories, names, strict=True)]
     return {"images": images, "annotations": annotations, "categories": listed}
 
@@ -262,11 +278,14 @@ def results(
     rows = []
     corners = np.asarray(boxes_xyxy_px, np.float64).reshape(-1, 4)
     for (x1, y1, x2, y2), score, class_id in zip(corners.tolist(), scores, classes, strict=True):
-        rows.append({
-            "image_id": int(image_id), "category_id": int(categories[int(class_id)]),
-            "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
-            "score": round(float(score), 5),
-        })  # fmt: skip
+        rows.append(
+            {
+                "image_id": int(image_id),
+                "category_id": int(categories[int(class_id)]),
+                "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
+                "score": round(float(score), 5),
+            }
+        )
     return rows
 
 

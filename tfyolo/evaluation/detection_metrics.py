@@ -114,11 +114,14 @@ class Metrics:
             "per_class": per_class,
             "speed_ms": {key: round(value, 2) for key, value in self.speed_ms.items()},
             "images": {
-                "used": len(scan.samples), "with_labels": scan.found, "without_label_file": scan.missing,
-                "with_empty_label_file": scan.empty, "corrupt": scan.corrupt,
+                "used": len(scan.samples),
+                "with_labels": scan.found,
+                "without_label_file": scan.missing,
+                "with_empty_label_file": scan.empty,
+                "corrupt": scan.corrupt,
             },
             "settings": self.settings,
             "problems": list(self.problems),
             **({"notes": list(self.notes)} if self.notes else {}),
             **({"coco": self.coco} if self.coco else {}),
-        }  # fmt: skip
+        }

@@ -121,9 +121,12 @@ def save_run(csv_path: Path, path: Path, panels: Mapping[str, Mapping[str, str]]
             values += [value for _, value in points]
             # The second line is dashed, so that equal lines are both visible.
             axis.plot(
-                *zip(*points, strict=True), "--" if index == 1 else "-", label=label,
-                color=PALETTE[_SERIES[index]], marker="." if len(points) < 40 else None,
-            )  # fmt: skip
+                *zip(*points, strict=True),
+                "--" if index == 1 else "-",
+                label=label,
+                color=PALETTE[_SERIES[index]],
+                marker="." if len(points) < 40 else None,
+            )
         title(axis, heading)
         if heading == LEARNING_RATE and values and 0 < 10 * min(values) < max(values):
             axis.set_yscale("log")  # rates of biases begin far above those of kernels

@@ -34,7 +34,7 @@ def predict_augmented(runtime: Runtime, images: np.ndarray, confidence: float) -
         ratio = np.array([small_wh[0] / width, small_wh[1] / height] * 2, np.float32)
         batch = np.stack([_variant(image, small_wh, mirrored, runtime) for image in images])
         for index, prediction in enumerate(runtime(batch, confidence)):
-            assert not isinstance(prediction, Probabilities)  # noqa: S101 - only detectors come here
+            assert not isinstance(prediction, Probabilities)  # only detectors come here
             boxes, scores = prediction.boxes_xyxy_px / ratio, _by_class(prediction, classes)
             if mirrored:
                 boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], 1)

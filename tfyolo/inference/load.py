@@ -47,7 +47,7 @@ def load_detection_predictor(
     """
     loaded = load_predictor(path_or_name, image_size, threads)
     loaded.contract.require("detect", path_or_name)
-    assert isinstance(loaded, DetectionPredictor)  # noqa: S101 - for mypy
+    assert isinstance(loaded, DetectionPredictor)  # for mypy
     return loaded
 
 
@@ -61,7 +61,7 @@ def load_classification_predictor(
     """
     loaded = load_predictor(path_or_name, image_size, threads)
     loaded.contract.require("classify", path_or_name)
-    assert isinstance(loaded, ClassificationPredictor)  # noqa: S101 - for mypy
+    assert isinstance(loaded, ClassificationPredictor)  # for mypy
     return loaded
 
 

@@ -31,10 +31,10 @@ class KerasOps:
     bn_epsilon: float
     synchronized_bn: bool = False
 
-    def channels(self, x: Tensor) -> int:  # noqa: D102
+    def channels(self, x: Tensor) -> int:
         return int(x.shape[-1])
 
-    def conv2d(  # noqa: D102
+    def conv2d(
         self,
         x: Tensor,
         name: str,
@@ -63,11 +63,11 @@ class KerasOps:
             layer = layers.Conv2D(filters, kernel, groups=groups, kernel_initializer=initializer, **common)
         return layer(x)
 
-    def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:  # noqa: D102
+    def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:
         scale, offset = scale_and_offset(normalization)
         return self.keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=NORMALIZE)(images)
 
-    def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:  # noqa: D102
+    def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:
         layer = self.keras.layers.BatchNormalization(**self._batch_norm_arguments(epsilon), name=name)
         return layer(x)
 
@@ -79,7 +79,7 @@ class KerasOps:
             "synchronized": self.synchronized_bn,
         }
 
-    def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:  # noqa: D102
+    def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:
         layers = self.keras.layers
         kind = (self.act if act is True else act) or "linear"
         if kind == "linear":
@@ -92,35 +92,35 @@ class KerasOps:
         # TFMOT knows SiLU as swish.
         return layers.Activation({"silu": "swish"}.get(kind, kind), name=name)(x)
 
-    def add(self, xs: list[Tensor], name: str) -> Tensor:  # noqa: D102
+    def add(self, xs: list[Tensor], name: str) -> Tensor:
         return self.keras.layers.Add(name=name)(xs)
 
-    def concat(self, xs: list[Tensor], name: str) -> Tensor:  # noqa: D102
+    def concat(self, xs: list[Tensor], name: str) -> Tensor:
         return self.keras.layers.Concatenate(name=name)(xs) if len(xs) > 1 else xs[0]
 
-    def max_pool(self, x: Tensor, name: str, kernel: int, stride: int, padding: int) -> Tensor:  # noqa: D102
+    def max_pool(self, x: Tensor, name: str, kernel: int, stride: int, padding: int) -> Tensor:
         return self.keras.layers.MaxPooling2D(kernel, stride, "same" if padding else "valid", name=name)(x)
 
-    def zero_pad(self, x: Tensor, name: str, padding: Padding) -> Tensor:  # noqa: D102
+    def zero_pad(self, x: Tensor, name: str, padding: Padding) -> Tensor:
         return self.keras.layers.ZeroPadding2D(padding, name=name)(x)
 
-    def upsample(self, x: Tensor, name: str, scale: int) -> Tensor:  # noqa: D102
+    def upsample(self, x: Tensor, name: str, scale: int) -> Tensor:
         if self.keras.__name__ == "tf_keras":
             return self.keras.layers.UpSampling2D(scale, interpolation="nearest", name=name)(x)
         from tfyolo.models.layers import NearestUpsample
 
         return NearestUpsample(scale, name=name)(x)
 
-    def global_pool(self, x: Tensor, name: str) -> Tensor:  # noqa: D102
+    def global_pool(self, x: Tensor, name: str) -> Tensor:
         return self.keras.layers.GlobalAveragePooling2D(name=name)(x)
 
-    def dropout(self, x: Tensor, name: str, rate: float) -> Tensor:  # noqa: D102
+    def dropout(self, x: Tensor, name: str, rate: float) -> Tensor:
         return self.keras.layers.Dropout(rate, name=name)(x) if rate else x
 
-    def dense(self, x: Tensor, name: str, channels: int, bias: bool = True) -> Tensor:  # noqa: D102
+    def dense(self, x: Tensor, name: str, channels: int, bias: bool = True) -> Tensor:
         return self.keras.layers.Dense(channels, use_bias=bias, name=name)(x)
 
-    def attention(self, query: Tensor, key: Tensor, value: Tensor, name: str, heads: int) -> Tensor:  # noqa: D102
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, name: str, heads: int) -> Tensor:
         channels = self.channels(query)
         layer = self.keras.layers.MultiHeadAttention(
             heads, channels // heads, attention_axes=(1, 2), name=name

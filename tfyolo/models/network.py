@@ -24,9 +24,17 @@ FUSED = ("relu", "relu6")
 """Activations that an integer convolution applies itself."""
 
 Kind = Literal[
-    "conv", "batch_norm", "activation", "add", "concat", "max_pool", "zero_pad", "upsample", "attention",
+    "conv",
+    "batch_norm",
+    "activation",
+    "add",
+    "concat",
+    "max_pool",
+    "zero_pad",
+    "upsample",
+    "attention",
     "global_pool",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True)

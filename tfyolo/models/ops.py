@@ -120,10 +120,10 @@ class ShapeOps:
         cost.activations += math.prod(out)
         return out
 
-    def channels(self, x: Shape) -> int:  # noqa: D102 - see Ops
+    def channels(self, x: Shape) -> int:
         return x.channels
 
-    def conv2d(  # noqa: D102
+    def conv2d(
         self,
         x: Shape,
         name: str,
@@ -143,45 +143,45 @@ class ShapeOps:
         out = Shape(height, width, filters)
         return self._count(name, out, filters * (per_filter + bias), math.prod(out) * per_filter)
 
-    def normalize(self, images: Shape, normalization: Normalization) -> Shape:  # noqa: D102
+    def normalize(self, images: Shape, normalization: Normalization) -> Shape:
         return images
 
-    def batch_norm(self, x: Shape, name: str, epsilon: float | None = None) -> Shape:  # noqa: D102
+    def batch_norm(self, x: Shape, name: str, epsilon: float | None = None) -> Shape:
         return self._count(name, x, 2 * x.channels, 4 * math.prod(x))
 
-    def activation(self, x: Shape, name: str, act: bool | str) -> Shape:  # noqa: D102
+    def activation(self, x: Shape, name: str, act: bool | str) -> Shape:
         return self._count(name, x) if act else x
 
-    def add(self, xs: list[Shape], name: str) -> Shape:  # noqa: D102
+    def add(self, xs: list[Shape], name: str) -> Shape:
         return self._count(name, xs[0])
 
-    def concat(self, xs: list[Shape], name: str) -> Shape:  # noqa: D102
+    def concat(self, xs: list[Shape], name: str) -> Shape:
         if len({x[:2] for x in xs}) > 1:
             sizes = ", ".join(f"{x.height}x{x.width}" for x in xs)
             raise ValueError(f"Concat needs inputs of one size, got {sizes}")
         return self._count(name, Shape(*xs[0][:2], sum(x.channels for x in xs)))
 
-    def max_pool(self, x: Shape, name: str, kernel: int, stride: int, padding: int) -> Shape:  # noqa: D102
+    def max_pool(self, x: Shape, name: str, kernel: int, stride: int, padding: int) -> Shape:
         height, width = _windows(x, kernel, stride, padding)
         return self._count(name, Shape(height, width, x.channels))
 
-    def zero_pad(self, x: Shape, name: str, padding: Padding) -> Shape:  # noqa: D102
+    def zero_pad(self, x: Shape, name: str, padding: Padding) -> Shape:
         return self._count(name, Shape(x.height + sum(padding[0]), x.width + sum(padding[1]), x.channels))
 
-    def upsample(self, x: Shape, name: str, scale: int) -> Shape:  # noqa: D102
+    def upsample(self, x: Shape, name: str, scale: int) -> Shape:
         return self._count(name, Shape(x.height * scale, x.width * scale, x.channels))
 
-    def global_pool(self, x: Shape, name: str) -> Shape:  # noqa: D102
+    def global_pool(self, x: Shape, name: str) -> Shape:
         return self._count(name, Shape(1, 1, x.channels))
 
-    def dropout(self, x: Shape, name: str, rate: float) -> Shape:  # noqa: D102
+    def dropout(self, x: Shape, name: str, rate: float) -> Shape:
         return x
 
-    def dense(self, x: Shape, name: str, channels: int, bias: bool = True) -> Shape:  # noqa: D102
+    def dense(self, x: Shape, name: str, channels: int, bias: bool = True) -> Shape:
         out = Shape(*x[:2], channels)
         return self._count(name, out, channels * (x.channels + bias), math.prod(out) * x.channels)
 
-    def attention(self, query: Shape, key: Shape, value: Shape, name: str, heads: int) -> Shape:  # noqa: D102
+    def attention(self, query: Shape, key: Shape, value: Shape, name: str, heads: int) -> Shape:
         if query.channels % heads:
             raise ValueError(f"{query.channels} channels do not divide into {heads} attention heads")
         return self._count(name, query, 4 * query.channels * (query.channels + 1))

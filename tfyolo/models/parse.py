@@ -29,9 +29,18 @@ NORMALIZATIONS: dict[str, Normalization] = {"imagenet": ((0.485, 0.456, 0.406), 
 # Aliases of settings, in YOLOv5's files or as arguments of `load_spec`.
 _KEYS = {"nc": "classes", "num_classes": "classes", "depth_multiple": "depth", "width_multiple": "width"}
 _DEFAULTS: dict[str, Any] = {
-    "classes": 80, "depth": 1.0, "width": 1.0, "anchors": 3, "activation": "silu", "csp_activation": None,
-    "bn_epsilon": 1e-3, "image_size": 640, "ch": 3, "normalize": None, "dropout": 0.0,
-}  # fmt: skip
+    "classes": 80,
+    "depth": 1.0,
+    "width": 1.0,
+    "anchors": 3,
+    "activation": "silu",
+    "csp_activation": None,
+    "bn_epsilon": 1e-3,
+    "image_size": 640,
+    "ch": 3,
+    "normalize": None,
+    "dropout": 0.0,
+}
 _IMAGE = Shape(322_560, 322_560, 3)  # 2^10 * 3^2 * 5 * 7: sides that strides divide, so that sizes agree
 
 

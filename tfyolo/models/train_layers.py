@@ -79,11 +79,11 @@ def _silu(x: tf.Tensor) -> Any:
 class TrainingOps(KerasOps):
     """`KerasOps` with the layers of this module."""
 
-    def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:  # noqa: D102
+    def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:
         kind = self.act if act is True else act
         if kind == "silu" and not tf.config.list_physical_devices("GPU"):
             return FastSilu(name=name)(x)
         return super().activation(x, name, act)
 
-    def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:  # noqa: D102
+    def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:
         return FusedBatchNormalization(**self._batch_norm_arguments(epsilon), name=name)(x)

@@ -44,16 +44,26 @@ def save_noise_chart(layers: Sequence[LayerNoise], spec: ModelSpec, path: Path) 
     axes.grid(axis="y", color=GRID, linewidth=0.8)
     title(axes, "Signal to noise of each tensor; named are those where most noise arises")
     axes.legend(
-        frameon=False, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.1,
+        frameon=False,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=3,
+        borderaxespad=0.1,
         handletextpad=0.1,
-    )  # fmt: skip
+    )
     worst = sorted(range(len(layers)), key=lambda i: -layers[i].drop_db)[:_NAMED]
     # Neighboring points would cover each other's names, so points are numbered and named at the right.
     for number, i in enumerate(worst, 1):
         axes.annotate(
-            str(number), (i, values[i]), (0, -6), textcoords="offset points", ha="center", va="top",
-            fontsize=9, color=INK,
-        )  # fmt: skip
+            str(number),
+            (i, values[i]),
+            (0, -6),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=9,
+            color=INK,
+        )
     names = [f"{number}  {layers[i].name.removeprefix('model.')}" for number, i in enumerate(worst, 1)]
     axes.text(1.01, 1.0, "\n".join(names), transform=axes.transAxes, va="top", fontsize=9, color=INK)
     return save_figure(figure, path)

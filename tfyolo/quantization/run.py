@@ -245,7 +245,8 @@ def _train(
     from tfyolo.quantization.training.qat import QuantizedTraining
     from tfyolo.quantization.training.qat_model import QatModel
 
-    assert options.train is not None and contract.quantization is not None  # noqa: S101, PT018
+    assert options.train is not None
+    assert contract.quantization is not None
     how = options.train
     data = task.training(
         BatchOptions(contract.image_size, options.batch_size, options.seed, how.loss, options.hyp)
@@ -274,7 +275,7 @@ def _train(
 
 
 def _save(network: Network, contract: Contract, path: Path) -> None:
-    assert contract.quantization is not None  # noqa: S101
+    assert contract.quantization is not None
     save_keras(*quantized_model(network, contract.quantization, contract), path)
 
 

@@ -76,8 +76,13 @@ def read_checkpoint(path: str | Path) -> TorchCheckpoint:
         return TorchCheckpoint(path, model, source, _extra(content))
 
 
-_WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "AutoShape": "model",
-             "autoShape": "model", "DetectMultiBackend": "model"}  # fmt: skip
+_WRAPPERS = {
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+    "AutoShape": "model",
+    "autoShape": "model",
+    "DetectMultiBackend": "model",
+}
 """Modules that hold a network as one part, and what they call it."""
 
 

@@ -53,9 +53,11 @@ def shapes(tmp_path_factory):
 def test_every_box_becomes_a_image_of_its_class(shapes, tmp_path, kind):
     seen = []
     done = crop_dataset(
-        read_dataset(shapes), tmp_path / "crops", CropOptions(margin=0.0, format=kind, workers=3),
+        read_dataset(shapes),
+        tmp_path / "crops",
+        CropOptions(margin=0.0, format=kind, workers=3),
         lambda label, done, total: seen.append((label, done, total)),
-    )  # fmt: skip
+    )
     assert seen[-1] == ("cutting boxes", 9, 9)
     data = read_folders(tmp_path / "crops")
     assert data.names == ("circle", "rectangle", "triangle")

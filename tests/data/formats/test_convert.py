@@ -103,8 +103,11 @@ def test_polygons_of_real_objects_survive(tmp_path):
     done = convert_dataset(dataset, "yolo", tmp_path / "yolo", ConvertOptions(link=False))
     before, after = scan_split(dataset, "train", cache=False).samples, samples(done.yaml_path)
     assert_same(before, after)
-    pairs = [pair for old, new in zip(before, after, strict=True)
-             for pair in zip(old.polygons_norm, new.polygons_norm, strict=True)]  # fmt: skip
+    pairs = [
+        pair
+        for old, new in zip(before, after, strict=True)
+        for pair in zip(old.polygons_norm, new.polygons_norm, strict=True)
+    ]
     kept = sum(len(old) == len(new) and bool(np.allclose(old, new, atol=1e-6)) for old, new in pairs)
     assert kept > 0.5 * len(pairs)
 
@@ -219,9 +222,12 @@ def test_progress_and_problems(source, tmp_path):
     (root / "images/b/zwei 2.jpg").write_bytes(b"\xff\xd8\xff")
     calls = []
     done = convert_dataset(
-        read_dataset(root / "data.yaml"), "voc", tmp_path / "out", ConvertOptions(["train"]),
+        read_dataset(root / "data.yaml"),
+        "voc",
+        tmp_path / "out",
+        ConvertOptions(["train"]),
         lambda *call: calls.append(call),
-    )  # fmt: skip
+    )
     assert calls[-1] == ("writing voc", 2, 2)
     assert done.scans["train"].corrupt == 1
     assert len(samples(done.yaml_path)) == 2
@@ -266,12 +272,43 @@ def test_record_names_cannot_leave_the_output(tmp_path):
 
 
 AWKWARD = (
-    "1.jpg", "1.png.jpg", "cat.jpg.jpg", "CAT.JPEG", "a b.png", "x 1.jpg", "x -1.jpg", "x.jpg", "-1.jpg",
-    "0.png", "größe.jpg", "e\u0301.jpg", "日" * 83 + ".jpg", "a" * 250 + ".jpg", "😀.jpg", "😁.jpg",
-    "it's \"q\".jpg", "new\nline.jpg", "tab\t.jpg", "n.tar.gz.png", "end .jpg", "end.jpg", "images.jpg",
-    "labels.png", "[1].jpg", "50%.jpg", "#.jpg", "&amp;.jpg", "a,b.jpg", "ab.txt.jpg", "back\\slash.jpg",
-    "c.xml.jpg", "train/1.bmp", "val/1.webp", "images/1.png", "labels/1.jpg",
-)  # fmt: skip
+    "1.jpg",
+    "1.png.jpg",
+    "cat.jpg.jpg",
+    "CAT.JPEG",
+    "a b.png",
+    "x 1.jpg",
+    "x -1.jpg",
+    "x.jpg",
+    "-1.jpg",
+    "0.png",
+    "größe.jpg",
+    "e\u0301.jpg",
+    "日" * 83 + ".jpg",
+    "a" * 250 + ".jpg",
+    "😀.jpg",
+    "😁.jpg",
+    'it\'s "q".jpg',
+    "new\nline.jpg",
+    "tab\t.jpg",
+    "n.tar.gz.png",
+    "end .jpg",
+    "end.jpg",
+    "images.jpg",
+    "labels.png",
+    "[1].jpg",
+    "50%.jpg",
+    "#.jpg",
+    "&amp;.jpg",
+    "a,b.jpg",
+    "ab.txt.jpg",
+    "back\\slash.jpg",
+    "c.xml.jpg",
+    "train/1.bmp",
+    "val/1.webp",
+    "images/1.png",
+    "labels/1.jpg",
+)
 """File names that one format or another may trip over."""
 
 

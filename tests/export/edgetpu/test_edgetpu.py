@@ -103,13 +103,15 @@ REFUSED = {
         "new axis",
     ),
     "fully connected": (
-        op("FULLY_CONNECTED", (int8(2, 8), WEIGHTS), int8(2, 4), 4), "more than one dimension",
+        op("FULLY_CONNECTED", (int8(2, 8), WEIGHTS), int8(2, 4), 4),
+        "more than one dimension",
     ),
     "shuffled weights": (
-        op("FULLY_CONNECTED", (int8(1, 8), WEIGHTS), int8(1, 4), 4, weightsFormat=1), "default format",
+        op("FULLY_CONNECTED", (int8(1, 8), WEIGHTS), int8(1, 4), 4, weightsFormat=1),
+        "default format",
     ),
     "prelu": (op("PRELU", (IMAGE, replace(int8(4, 1, 8), values=np.ones(8)))), "within a channel"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

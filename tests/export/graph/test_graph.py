@@ -139,9 +139,10 @@ def test_stored_vectors(nms, case):
     order = np.argsort(-scores[row, label], kind="stable")
     row, label = row[order], label[order]
     boxes = Boxes(
-        tf.constant(pred[row][:, [1, 0, 3, 2]] / 640), tf.constant(scores[row, label]),
+        tf.constant(pred[row][:, [1, 0, 3, 2]] / 640),
+        tf.constant(scores[row, label]),
         tf.constant(label.astype(np.float32)),
-    )  # fmt: skip
+    )
     rows = 17 if case == "max_det" else 300
     settings = GraphNmsOptions(limit, 0.45, rows, agnostic=case == "agnostic")
     kept = NMS[nms](boxes, rows, settings, ClassGrid(4, 2.0))

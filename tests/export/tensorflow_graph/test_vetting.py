@@ -257,9 +257,11 @@ def test_constant_whose_value_has_another_dtype_is_refused(folder, name):
     path = graph_def(folder / "x.pb", lambda images: images + tf.constant([0.5, 0.25, 0.125]))
     graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
     (node,) = (
-        x for x in graph.node if [d.size for d in x.attr["value"].tensor.tensor_shape.dim] == [3]
+        x
+        for x in graph.node
+        if [d.size for d in x.attr["value"].tensor.tensor_shape.dim] == [3]
         and x.attr["dtype"].type == tf.float32.as_datatype_enum
-    )  # fmt: skip
+    )
     node.attr["value"].tensor.dtype = tf.as_dtype(name).as_datatype_enum
     path.write_bytes(graph.SerializeToString())
     with pytest.raises(TfyoloError, match="a constant whose value has another dtype"):

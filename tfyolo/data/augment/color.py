@@ -27,9 +27,7 @@ def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
     cos, sin = tf.cos(angle), tf.sin(angle)
     luma = tf.constant([[weight] * 3 for weight in _LUMA])  # columns: every channel becomes the luma
     eye = tf.eye(3)
-    quarter = tf.constant([
-        [-0.213, 0.143, -0.787], [-0.715, 0.140, 0.715], [0.928, -0.283, 0.072]
-    ])  # fmt: skip
+    quarter = tf.constant([[-0.213, 0.143, -0.787], [-0.715, 0.140, 0.715], [0.928, -0.283, 0.072]])
     turned = luma + cos * (eye - luma) + sin * quarter
     return value * tf.matmul(turned, luma + saturation * (eye - luma))
 

@@ -40,11 +40,13 @@ def draw_cell(image: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
     part = image[begin[1] : end[1], begin[0] : end[0]]
     target = tf.maximum(tf.stack([height, width]), 1)
     drawn = tf.raw_ops.ResizeBilinear(images=part[None], size=target, half_pixel_centers=True)[0]
-    around = tf.stack([
-        [area[1] - cell_xyxy[1], cell_xyxy[3] - area[3]],
-        [area[0] - cell_xyxy[0], cell_xyxy[2] - area[2]],
-        [0, 0],
-    ])  # fmt: skip
+    around = tf.stack(
+        [
+            [area[1] - cell_xyxy[1], cell_xyxy[3] - area[3]],
+            [area[0] - cell_xyxy[0], cell_xyxy[2] - area[2]],
+            [0, 0],
+        ]
+    )
     drawn = tf.pad(drawn[:height, :width], around, constant_values=float(PAD_VALUE))
     origin = shown[:2] - first * gain
     return drawn, tf.concat([origin, origin + source_xy * gain], 0)

@@ -179,18 +179,29 @@ def _unpacked(meta: dict[str, Any], arrays: dict[str, np.ndarray], dataset: Data
         raise ValueError("a class without a name")
     points = list(map(np.array, _cut(arrays["xy"], arrays["points"].tolist())))
     rows = zip(
-        arrays["image"].tolist(), arrays["hw"].tolist(), arrays["span"].tolist(), meta["records"],
+        arrays["image"].tolist(),
+        arrays["hw"].tolist(),
+        arrays["span"].tolist(),
+        meta["records"],
         arrays["annotated"].tolist(),
-        _cut(classes, boxes), _cut(xywh, boxes), _cut(points, counts), strict=True,
-    )  # fmt: skip
+        _cut(classes, boxes),
+        _cut(xywh, boxes),
+        _cut(points, counts),
+        strict=True,
+    )
     samples = tuple(
         Sample(
-            files[image], (hw[0], hw[1]), ids.copy(), box.copy(), tuple(polygons),
-            None if span[0] < 0 else (span[0], span[1]), record,
+            files[image],
+            (hw[0], hw[1]),
+            ids.copy(),
+            box.copy(),
+            tuple(polygons),
+            None if span[0] < 0 else (span[0], span[1]),
+            record,
             None if said[0] < 0 else (said[0], said[1]),
         )
         for image, hw, span, record, said, ids, box, polygons in rows
-    )  # fmt: skip
+    )
     problems = tuple(Problem(Path(path), *rest) for path, *rest in meta["problems"])
     return Scan(samples, problems, **{name: int(meta[name]) for name in _COUNTS})
 

@@ -152,8 +152,9 @@ def class_folders(dataset: Dataset) -> tuple[str, ...]:
         if (other := folders.get(folder.casefold())) is not None:
             raise TfyoloError(
                 f"the classes `{other}` and `{name}` would share the folder `{folder}`",
-                path=dataset.yaml_path, fix="give them names that differ in more than case and marks",
-            )  # fmt: skip
+                path=dataset.yaml_path,
+                fix="give them names that differ in more than case and marks",
+            )
         folders[folder.casefold()] = folder
     return tuple(folders.values())
 

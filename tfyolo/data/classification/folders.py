@@ -186,9 +186,10 @@ def _folders(place: Path) -> list[str]:
     for name in names:
         if not name.isprintable():  # a byte that is not UTF-8 comes as half a surrogate pair
             raise TfyoloError(
-                f"the folder {name!r} has a name that is no text", path=ascii(str(place))[1:-1],
+                f"the folder {name!r} has a name that is no text",
+                path=ascii(str(place))[1:-1],
                 fix="rename it",
-            )  # fmt: skip
+            )
     return names
 
 
@@ -199,9 +200,10 @@ def _classes_of(dataset: FolderDataset, folder: Path) -> Iterator[tuple[int, Pat
         if name not in known:
             shown = ", ".join(dataset.names[:10]) + (", ..." if len(dataset.names) > 10 else "")
             raise TfyoloError(
-                f"the folder `{name}` is none of the classes {shown}", path=folder,
+                f"the folder `{name}` is none of the classes {shown}",
+                path=folder,
                 fix="rename it, move it away, or give `train` such a folder, too",
-            )  # fmt: skip
+            )
         yield known[name], folder / name
 
 

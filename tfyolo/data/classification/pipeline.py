@@ -78,8 +78,11 @@ class ClassificationPipeline:
         if not samples:
             raise TfyoloError("there is no image to train on")
         self.options, self.augmentation, self.classes, self.size = (
-            options, augmentation, classes, len(samples),
-        )  # fmt: skip
+            options,
+            augmentation,
+            classes,
+            len(samples),
+        )
         self.steps_per_epoch = math.ceil(self.size / options.batch)
         detail, cache = _DETAIL * options.image_size, options.cache
         if cache == "auto":

@@ -123,8 +123,10 @@ def read_dataset(path: str | Path) -> Dataset:
         raise document.error("has none of `train`, `val`, `test`", fix="say where the images are")
     folders = {
         _place(root, place, path): _place(root, images, path)
-        for some in places.values() for place, images in some if images is not None
-    }  # fmt: skip
+        for some in places.values()
+        for place, images in some
+        if images is not None
+    }
     difficult = None if file.difficult is None else file.difficult == "keep"
     return Dataset(path, names, splits, file.format, root, folders, file.kpt_shape, difficult)
 

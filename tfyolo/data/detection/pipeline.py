@@ -134,9 +134,11 @@ class Pipeline:
         data = data.map(self._example, tf.data.AUTOTUNE, deterministic=self.options.deterministic)
         size, boxes = self.options.batch // parts, self.options.max_boxes
         data = data.padded_batch(
-            size, ([], [None, None, 3], [boxes, 5]),
-            padding_values=(np.int64(0), np.uint8(114), -1.0), drop_remainder=True,
-        )  # fmt: skip
+            size,
+            ([], [None, None, 3], [boxes, 5]),
+            padding_values=(np.int64(0), np.uint8(114), -1.0),
+            drop_remainder=True,
+        )
         return data.map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def _epoch(self, epoch: Any, weights: Any, index: int, parts: int) -> tf.data.Dataset:

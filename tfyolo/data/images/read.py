@@ -17,8 +17,16 @@ from tfyolo.inputs import IMAGE, RECORDS, open_input
 if TYPE_CHECKING:
     from tfyolo.data.detection.sample import Sample
 
-__all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "ImageError", "decode_image", "read_bytes", "read_header",
-           "read_image", "read_sample_image"]  # fmt: skip
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "ImageError",
+    "decode_image",
+    "read_bytes",
+    "read_header",
+    "read_image",
+    "read_sample_image",
+]
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".dng", ".jpeg", ".jpg", ".mpo", ".pfm", ".png", ".tif", ".tiff", ".webp"}

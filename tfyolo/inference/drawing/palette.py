@@ -7,9 +7,17 @@ import colorsys
 Rgb = tuple[int, int, int]
 
 PALETTE: tuple[str, ...] = (
-    "#7c3aed", "#d13a12", "#0a6fc2", "#0c7d55", "#d0216a",
-    "#96610f", "#0a7a86", "#9333b5", "#47730e", "#7a4a2b",
-)  # fmt: skip
+    "#7c3aed",
+    "#d13a12",
+    "#0a6fc2",
+    "#0c7d55",
+    "#d0216a",
+    "#96610f",
+    "#0a7a86",
+    "#9333b5",
+    "#47730e",
+    "#7a4a2b",
+)
 """Distinguishable for most eyes, on dark and light images; the contrast of white text is at least 4.5."""
 _GOLDEN_ANGLE = 137.508  # degrees; multiples of it never come close to each other
 

@@ -120,9 +120,15 @@ def _draw(spec: ModelSpec, path: Path) -> None:
 
     def box(x: float, y: float, text: str, section: str) -> None:
         patch = FancyBboxPatch(
-            (x - 1.05, y - 0.33), 2.3, 0.66, boxstyle="round,pad=0.02,rounding_size=0.12",
-            fc=_COLORS[section], ec=_EDGE, lw=0.7, zorder=3,
-        )  # fmt: skip
+            (x - 1.05, y - 0.33),
+            2.3,
+            0.66,
+            boxstyle="round,pad=0.02,rounding_size=0.12",
+            fc=_COLORS[section],
+            ec=_EDGE,
+            lw=0.7,
+            zorder=3,
+        )
         axes.add_patch(patch)
         axes.text(x + 0.1, y, text, ha="center", va="center", fontsize=7.5, zorder=4)
 
@@ -171,6 +177,13 @@ def _arrow(kind: type, start: tuple[float, float], end: tuple[float, float], aro
     else:
         bend, points = 0.0, ((x1 + 1.27, y1), (x2 - 1.07, y2))
     return kind(
-        *points, arrowstyle="-|>", mutation_scale=7, lw=0.8, color=_EDGE, zorder=2, shrinkA=0, shrinkB=0,
+        *points,
+        arrowstyle="-|>",
+        mutation_scale=7,
+        lw=0.8,
+        color=_EDGE,
+        zorder=2,
+        shrinkA=0,
+        shrinkB=0,
         connectionstyle=f"arc3,rad={bend}",
-    )  # fmt: skip
+    )

@@ -99,11 +99,17 @@ def profile_blocks(
         texts, parsed, outputs, times, strict=True
     ):
         difference = None if output is None else float(tf.reduce_max(tf.abs(output - outputs[0])))
-        profiles.append(BlockProfile(
-            text, sum(cost.parameters for cost in costs), sum(cost.gflops for cost in costs),
-            4e-6 * batch * sum(cost.activations for cost in costs),
-            median(forward_ms), max(median(train_ms) - median(forward_ms), 0.0), difference,
-        ))  # fmt: skip
+        profiles.append(
+            BlockProfile(
+                text,
+                sum(cost.parameters for cost in costs),
+                sum(cost.gflops for cost in costs),
+                4e-6 * batch * sum(cost.activations for cost in costs),
+                median(forward_ms),
+                max(median(train_ms) - median(forward_ms), 0.0),
+                difference,
+            )
+        )
     return profiles
 
 

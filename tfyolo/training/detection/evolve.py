@@ -18,12 +18,27 @@ from tfyolo.training.detection.validation import fitness
 from tfyolo.training.train import train
 
 SEARCHED = {
-    "lr0": (1e-5, 1e-1), "lrf": (0.01, 1.0), "momentum": (0.6, 0.98), "weight_decay": (1e-6, 1e-2),
-    "warmup_bias_lr": (1e-4, 0.2), "box": (0.02, 0.2), "cls": (0.2, 4.0), "obj": (0.2, 4.0),
-    "anchor_t": (2.0, 8.0), "hsv_h": (0.0, 0.1), "hsv_s": (0.0, 0.9), "hsv_v": (0.0, 0.9),
-    "degrees": (0.0, 45.0), "translate": (0.0, 0.9), "scale": (0.0, 0.9), "shear": (0.0, 10.0),
-    "flipud": (0.0, 1.0), "fliplr": (0.0, 1.0), "mosaic": (0.0, 1.0), "mixup": (0.0, 1.0),
-}  # fmt: skip
+    "lr0": (1e-5, 1e-1),
+    "lrf": (0.01, 1.0),
+    "momentum": (0.6, 0.98),
+    "weight_decay": (1e-6, 1e-2),
+    "warmup_bias_lr": (1e-4, 0.2),
+    "box": (0.02, 0.2),
+    "cls": (0.2, 4.0),
+    "obj": (0.2, 4.0),
+    "anchor_t": (2.0, 8.0),
+    "hsv_h": (0.0, 0.1),
+    "hsv_s": (0.0, 0.9),
+    "hsv_v": (0.0, 0.9),
+    "degrees": (0.0, 45.0),
+    "translate": (0.0, 0.9),
+    "scale": (0.0, 0.9),
+    "shear": (0.0, 10.0),
+    "flipud": (0.0, 1.0),
+    "fliplr": (0.0, 1.0),
+    "mosaic": (0.0, 1.0),
+    "mixup": (0.0, 1.0),
+}
 """Hyperparameters and the ranges in which they are searched; wide positive ranges by their logarithm."""
 _WIDE = 100.0
 
@@ -55,12 +70,16 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
     database = folder / "evolve.db"
     with writing(database):
         study = optuna.create_study(
-            study_name="evolve", storage=f"sqlite:///{database}", load_if_exists=True,
-            direction="maximize", sampler=optuna.samplers.TPESampler(seed=options.seed),
-        )  # fmt: skip
+            study_name="evolve",
+            storage=f"sqlite:///{database}",
+            load_if_exists=True,
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=options.seed),
+        )
     if not study.trials:
-        study.enqueue_trial({name: min(max(getattr(first, name), low), high)
-                             for name, (low, high) in SEARCHED.items()})  # fmt: skip
+        study.enqueue_trial(
+            {name: min(max(getattr(first, name), low), high) for name, (low, high) in SEARCHED.items()}
+        )
 
     def one(trial: optuna.Trial) -> float:
         chosen = {

@@ -25,9 +25,11 @@ ELSEWHERE = {
     "batch_size": "remove it, and pass --batch-size",
     "img_size": "remove it, and pass --img",
     "imgsz": "remove it, and pass --img",
-    **dict.fromkeys(("gr", "dfl", "paste_in", "loss_ota", "close_mosaic", "erasing", "auto_augment", "bgr"),
-                    "remove it: it has no counterpart here"),
-}  # fmt: skip
+    **dict.fromkeys(
+        ("gr", "dfl", "paste_in", "loss_ota", "close_mosaic", "erasing", "auto_augment", "bgr"),
+        "remove it: it has no counterpart here",
+    ),
+}
 """What to do with names that are no hyperparameters here, where the most similar name would mislead."""
 
 

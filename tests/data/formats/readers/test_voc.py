@@ -139,13 +139,18 @@ def test_size_comes_from_the_image(tmp_path):
     """An annotation of an image that was resized since is scaled; one of other proportions is refused."""
     double = tuple(2 * value for value in BOX[1:])
     path = voc(
-        tmp_path, a=xml(BOX), b=xml((BOX[0], *double), wh=(128, 96)), c=xml(BOX, wh=(640, 640)),
+        tmp_path,
+        a=xml(BOX),
+        b=xml((BOX[0], *double), wh=(128, 96)),
+        c=xml(BOX, wh=(640, 640)),
         d=xml(BOX, wh=("?", "?")),
-    )  # fmt: skip
+    )
     result = scan(path)
     assert [(sample.image.name, sample.annotated_hw) for sample in result.samples] == [
-        ("a.jpg", None), ("b.jpg", (96, 128)), ("d.jpg", None)
-    ]  # fmt: skip
+        ("a.jpg", None),
+        ("b.jpg", (96, 128)),
+        ("d.jpg", None),
+    ]
     boxes = [sample.boxes_xywh_norm for sample in result.samples]
     np.testing.assert_array_equal(boxes[1], boxes[0])
     np.testing.assert_array_equal(boxes[2], boxes[0])

@@ -205,9 +205,12 @@ def _add_part(
         if polygon is None:
             rows.report(None, f"{where} has a polygon that is none; its box is used", "warning")
         rows.add(
-            None, class_id, frame.box_to_shares((x, y, x + w, y + h)),
-            polygon_norm=NO_POLYGON if polygon is None else polygon, where=where,
-        )  # fmt: skip
+            None,
+            class_id,
+            frame.box_to_shares((x, y, x + w, y + h)),
+            polygon_norm=NO_POLYGON if polygon is None else polygon,
+            where=where,
+        )
 
 
 def _numbers(values: Any) -> list[float] | None:

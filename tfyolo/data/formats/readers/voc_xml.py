@@ -72,8 +72,10 @@ class _Collector:
     def _refuse(self, *_: object) -> None:
         raise XmlError(
             "has a DOCTYPE or an entity, which annotations have no use for",
-            path=self.path, line=self.parser.CurrentLineNumber, fix="remove it",
-        )  # fmt: skip
+            path=self.path,
+            line=self.parser.CurrentLineNumber,
+            fix="remove it",
+        )
 
     def _start(self, name: str, _: dict[str, str]) -> None:
         self._open.append(name)

@@ -29,11 +29,17 @@ def write_split(split: Split) -> Place:
         ):
             points = polygon.astype(np.float64) * (width, height)
             box = [x1, y1, round(x2 - x1, 5), round(y2 - y1, 5)]
-            annotations.append({
-                "id": len(annotations) + 1, "image_id": image_id, "category_id": class_id + 1, "bbox": box,
-                "area": round(_area(points) if len(points) else box[2] * box[3], 3), "iscrowd": 0,
-                "segmentation": [points.ravel().round(4).tolist()] if len(points) else [],
-            })  # fmt: skip
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": class_id + 1,
+                    "bbox": box,
+                    "area": round(_area(points) if len(points) else box[2] * box[3], 3),
+                    "iscrowd": 0,
+                    "segmentation": [points.ravel().round(4).tolist()] if len(points) else [],
+                }
+            )
         split.done()
     categories = [{"id": number, "name": name} for number, name in enumerate(split.classes, start=1)]
     value = {"images": images, "annotations": annotations, "categories": categories}

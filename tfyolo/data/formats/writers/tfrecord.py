@@ -50,17 +50,24 @@ def write_split(split: Split) -> Place:
                 records.append(_indexed(sample, name, number, offset, len(encoded)))
                 position += _HEADER + len(record) + _FOOTER
                 split.done()
-        shards.append({
-            "file": path.name, "bytes": _checked_size(path, position), "sha256": _sha256(path),
-            "records": len(part),
-        })  # fmt: skip
+        shards.append(
+            {
+                "file": path.name,
+                "bytes": _checked_size(path, position),
+                "sha256": _sha256(path),
+                "records": len(part),
+            }
+        )
     value = {"kind": KIND, "version": VERSION, "names": split.classes, "shards": shards, "records": records}
     index_path = split.folder / f"{split.name}.index.json"
     index_path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
     (split.folder / "label_map.pbtxt").write_text(
-        "".join(f"item {{\n  id: {number}\n  name: {json.dumps(name)}\n}}\n"
-                for number, name in enumerate(split.classes, start=1)), encoding="utf-8",
-    )  # fmt: skip
+        "".join(
+            f"item {{\n  id: {number}\n  name: {json.dumps(name)}\n}}\n"
+            for number, name in enumerate(split.classes, start=1)
+        ),
+        encoding="utf-8",
+    )
     return index_path.name
 
 
@@ -117,9 +124,14 @@ def _format(encoded: bytes, name: str) -> bytes:
 def _indexed(sample: Sample, name: str, shard: int, offset: int, length: int) -> dict[str, Any]:
     """Return the entry of a record in the index."""
     row = {
-        "name": name, "shard": shard, "offset": offset, "length": length, "hw": list(sample.hw),
-        "classes": sample.classes.tolist(), "boxes_xywh_norm": _short(sample.boxes_xywh_norm),
-    }  # fmt: skip
+        "name": name,
+        "shard": shard,
+        "offset": offset,
+        "length": length,
+        "hw": list(sample.hw),
+        "classes": sample.classes.tolist(),
+        "boxes_xywh_norm": _short(sample.boxes_xywh_norm),
+    }
     if sample.polygons_norm:
         row["polygons_norm"] = [_short(polygon) for polygon in sample.polygons_norm]
     return row

@@ -33,16 +33,27 @@ def annotation(sample: Sample, name: str, classes: tuple[str, ...]) -> str:
     """Return the XML annotation of an image."""
     height, width = sample.hw
     rows = [
-        "<annotation>", "\t<folder>JPEGImages</folder>", f"\t<filename>{escape(name)}</filename>",
-        "\t<size>", f"\t\t<width>{width}</width>", f"\t\t<height>{height}</height>", "\t\t<depth>3</depth>",
-        "\t</size>", "\t<segmented>0</segmented>",
-    ]  # fmt: skip
+        "<annotation>",
+        "\t<folder>JPEGImages</folder>",
+        f"\t<filename>{escape(name)}</filename>",
+        "\t<size>",
+        f"\t\t<width>{width}</width>",
+        f"\t\t<height>{height}</height>",
+        "\t\t<depth>3</depth>",
+        "\t</size>",
+        "\t<segmented>0</segmented>",
+    ]
     for class_id, corners in zip(sample.classes.tolist(), corners_px(sample).tolist(), strict=True):
         keys = zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True)
         rows += [
-            "\t<object>", f"\t\t<name>{escape(classes[class_id])}</name>", "\t\t<pose>Unspecified</pose>",
-            "\t\t<truncated>0</truncated>", "\t\t<difficult>0</difficult>", "\t\t<bndbox>",
+            "\t<object>",
+            f"\t\t<name>{escape(classes[class_id])}</name>",
+            "\t\t<pose>Unspecified</pose>",
+            "\t\t<truncated>0</truncated>",
+            "\t\t<difficult>0</difficult>",
+            "\t\t<bndbox>",
             *(f"\t\t\t<{key}>{short(value)}</{key}>" for key, value in keys),
-            "\t\t</bndbox>", "\t</object>",
-        ]  # fmt: skip
+            "\t\t</bndbox>",
+            "\t</object>",
+        ]
     return "\n".join([*rows, "</annotation>", ""])
