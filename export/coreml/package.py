@@ -27,7 +27,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml.entry import CLASS_LABEL, CONTRACT_KEY, MANIFEST_FILE
 from tfyolo.export.coreml.pipeline import CONFIDENCE, COORDINATES
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.models.outputs import known_outputs
 
 _MODEL_TYPES = (["mlProgram"], ["mlProgram", "nonMaximumSuppression"])

@@ -18,7 +18,7 @@ from tfyolo.export.runtime.base import Runtime, Sharing
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.models.outputs import DETECTIONS, PROBABILITIES, known_outputs
 from tfyolo.quiet import silenced
 

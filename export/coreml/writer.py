@@ -21,7 +21,8 @@ from tfyolo.export.registry import find_format
 from tfyolo.files import atomic_folder
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import IMAGES, PARTS
+from tfyolo.models.network import PARTS
+from tfyolo.models.nodes import IMAGES
 from tfyolo.models.outputs import BOXES, PROBABILITIES
 from tfyolo.quiet import silenced
 

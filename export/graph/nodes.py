@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.models.arguments import LEAKY_SLOPE
-from tfyolo.models.network import IMAGES, Network, Node
+from tfyolo.models.config.arguments import LEAKY_SLOPE
+from tfyolo.models.network import Network
+from tfyolo.models.nodes import IMAGES, Node
 from tfyolo.models.quantization import INT8_MAX, KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
 
 Tensor = Any

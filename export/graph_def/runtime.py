@@ -14,7 +14,7 @@ from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.export.tensorflow_graph.vetting import import_graph_def
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import FILE_NAME, Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.models.outputs import known_outputs
 
 

@@ -17,7 +17,7 @@ from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.inputs import MODEL, open_input
 from tfyolo.models.build import run_layers
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.models.ops import Ops, Shape, ShapeOps
 from tfyolo.weights.keras_file import read_contract
 

@@ -17,7 +17,7 @@ from tfyolo.export.runtime.cpu import has_vnni
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import FILE_NAME, Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.text import printable
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")

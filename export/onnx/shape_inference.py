@@ -16,7 +16,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx.operators import COSTS, Shape, multiplications, workspace_shape
 from tfyolo.export.onnx.pad_amounts import PadAmounts, UnknownPadAmountError
 from tfyolo.export.runtime.budget import Budget, foreign
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.text import printable
 
 _ITEM_BYTES = {

@@ -11,7 +11,7 @@ import numpy as np
 from tfyolo.export.job import ExportJob
 from tfyolo.export.onnx.graph import network_nodes, store_integer_kernels, with_metadata
 from tfyolo.files import atomic, scratch
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.quiet import silenced
 

@@ -14,7 +14,7 @@ from tfyolo.export.registry import find_format
 from tfyolo.export.saved_model import writer as saved_model
 from tfyolo.files import atomic_folder, scratch
 from tfyolo.models.contract import FILE_NAME
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.quiet import import_openvino, silenced
 
 

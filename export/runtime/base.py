@@ -23,7 +23,7 @@ from tfyolo.export.runtime.outputs import check_arrays, check_outputs, from_sign
 from tfyolo.export.runtime.predictions import Prediction
 from tfyolo.inputs import JSON_TEXT, read_input
 from tfyolo.models.contract import FILE_NAME, Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 
 __all__ = [
     "MAX_JSON_BYTES",

@@ -18,7 +18,7 @@ from tfyolo.export.runtime.base import (
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.export.saved_model.entry import SIGNATURE
 from tfyolo.export.tensorflow_graph.vetting import import_saved_model, read_saved_model
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 
 
 class SavedModelRuntime(Runtime):

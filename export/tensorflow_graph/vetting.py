@@ -23,7 +23,7 @@ from tfyolo.export.tensorflow_graph.importer import Importer
 from tfyolo.export.tensorflow_graph.operations import ALLOWED, CALLS, IGNORED, SAVER, SOURCES, STATE
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import FILE_NAME, Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.text import printable
 
 

@@ -15,7 +15,7 @@ from tfyolo.export.tensorrt.entry import CONTRACT_KEY, LENGTH_BYTES
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import FILE_NAME, Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 
 
 class TensorRtRuntime(Runtime):

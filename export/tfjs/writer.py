@@ -19,7 +19,8 @@ from tfyolo.export.tfjs.entry import CONTRACT_KEY, MODEL_FILE
 from tfyolo.export.tfjs.weights import QuantizedKernels, write_weights
 from tfyolo.files import atomic_folder
 from tfyolo.models.contract import FILE_NAME
-from tfyolo.models.network import IMAGES, Network
+from tfyolo.models.network import Network
+from tfyolo.models.nodes import IMAGES
 from tfyolo.version import __version__
 
 

@@ -12,7 +12,7 @@ from tfyolo.export.tflite.vetting.graph import Graph, Tensor, read_graph
 from tfyolo.export.tflite.vetting.reader import DamagedError
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.weights.keras_file import contract_in
 
 

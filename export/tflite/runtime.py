@@ -14,7 +14,7 @@ from tfyolo.export.runtime.inspection import Inspection
 from tfyolo.export.tflite.inspection import inspect_flatbuffer
 from tfyolo.export.tflite.vetting.check import check_model
 from tfyolo.inputs import MODEL, read_input
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights.keras_file import contract_in
 

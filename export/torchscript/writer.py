@@ -16,7 +16,7 @@ from tfyolo.export.onnx.writer import build_model
 from tfyolo.files import atomic
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import FILE_NAME
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.quiet import silenced
 
 YOLOV5_FILE = "config.txt"

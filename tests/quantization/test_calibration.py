@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.quantization.conftest import IMAGE_HW, cell_images
 from tfyolo.export.graph.nodes import FakeQuantization, run_network
-from tfyolo.models.network import IMAGES
+from tfyolo.models.nodes import IMAGES
 from tfyolo.models.quantization import KEEPS_SCALE, range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.fidelity import DetectorFidelity

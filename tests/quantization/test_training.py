@@ -14,7 +14,8 @@ from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.evaluation.validator import validate
 from tfyolo.export.graph.nodes import FakeQuantization, fake_quantize, run_network
 from tfyolo.inference.load import load_predictor
-from tfyolo.models.network import IMAGES, Network
+from tfyolo.models.network import Network
+from tfyolo.models.nodes import IMAGES
 from tfyolo.models.quantization import range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.run import QuantizeOptions, measure, quantize

@@ -28,8 +28,8 @@ from tests.weights.hostile import BASE, CALLABLES, Runs, archives, laughs, mutat
 from tests.weights.pickles import Call, Name, Raw, archive, opcodes, pickled, tensor, text
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, load_spec
-from tfyolo.models.arguments import resolve_arguments
 from tfyolo.models.blocks import BLOCKS
+from tfyolo.models.config.arguments import resolve_arguments
 from tfyolo.models.heads import CLASSIFY
 from tfyolo.weights.checkpoint import checkpoint_contract
 from tfyolo.weights.torch_file import read_checkpoint

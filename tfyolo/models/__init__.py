@@ -1,8 +1,8 @@
 """Model configurations, and the networks built from them."""
 
 from tfyolo.models.build import build_model, count_model
+from tfyolo.models.config.parse import parse_spec
 from tfyolo.models.contract import Contract
-from tfyolo.models.parse import parse_spec
 from tfyolo.models.registry import list_models, load_spec
 from tfyolo.models.spec import ModelSpec
 

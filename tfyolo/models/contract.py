@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from tfyolo.configs.reader import Document
 from tfyolo.errors import TfyoloError
-from tfyolo.models.parse import MAX_CLASSES, MAX_SIDE, parse_spec
+from tfyolo.models.config.parse import parse_spec
+from tfyolo.models.config.settings import MAX_CLASSES, MAX_SIDE
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.models.spec import ModelSpec
 from tfyolo.version import __version__

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.models.arguments import LEAKY_SLOPE
+from tfyolo.models.config.arguments import LEAKY_SLOPE
 from tfyolo.models.ops import Normalization, Padding, Tensor
 
 NORMALIZE = "normalize"

@@ -7,57 +7,19 @@ functions as the Keras builder, so every architecture is written once.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tfyolo.models.build import run_layers
-from tfyolo.models.keras_ops import NORMALIZE, scale_and_offset
-from tfyolo.models.ops import Normalization, Padding
+from tfyolo.models.nodes import IMAGES, Node, Recorder, Ref
 from tfyolo.models.spec import ModelSpec
 
-IMAGES = "images"
 PARTS = ("box", "objectness", "classes")
 """What each scale of a detector's heads is split into."""
 FUSED = ("relu", "relu6")
 """Activations that an integer convolution applies itself."""
-
-Kind = Literal[
-    "conv",
-    "batch_norm",
-    "activation",
-    "add",
-    "concat",
-    "max_pool",
-    "zero_pad",
-    "upsample",
-    "attention",
-    "global_pool",
-]
-
-
-@dataclass(frozen=True)
-class Node:
-    """An operation of the network.
-
-    Attributes:
-        name: of its output, by YOLOv5's module names: `model.0.act`.
-        kind: of operation.
-        inputs: names of its input tensors.
-        channels: of its output.
-        arguments: such as strides and padding, depending on the kind.
-        layer: name of the Keras layer with its weights, if any.
-        function: name of an activation; of a convolution, a fused activation or empty.
-    """
-
-    name: str
-    kind: Kind
-    inputs: tuple[str, ...]
-    channels: int
-    arguments: dict[str, Any] = field(default_factory=dict)
-    layer: str = ""
-    function: str = ""
 
 
 class Weights(NamedTuple):
@@ -94,8 +56,8 @@ class Network:
     @classmethod
     def of(cls, model: Any, spec: ModelSpec) -> Network:
         """Return the network of a Keras model of `build_model(spec)` (keras or tf_keras)."""
-        recorder = _Recorder(spec.csp_activation)
-        outputs = run_layers(recorder, _Ref(IMAGES, 3), spec)
+        recorder = Recorder(spec.csp_activation)
+        outputs = run_layers(recorder, Ref(IMAGES, 3), spec)
         kernels = {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
         kernels |= recorder.constants
         nodes, weights = _fold(_named(recorder.nodes, spec.activation), kernels, spec.bn_epsilon)
@@ -126,8 +88,8 @@ class Network:
         """
         layers = {layer.name: layer for layer in model.layers}
         merged = _merge_heads(self.weights, spec)
-        recorder = _Recorder(spec.csp_activation)
-        run_layers(recorder, _Ref(IMAGES, 3), spec)
+        recorder = Recorder(spec.csp_activation)
+        run_layers(recorder, Ref(IMAGES, 3), spec)
         normalized = _normalized(recorder.nodes)
         merged = {name: weights for name, weights in merged.items() if name not in recorder.constants}
         epsilons = {
@@ -148,92 +110,6 @@ class Network:
             layers[name].set_weights([one, bias, 0 * one, one - np.float32(epsilon)])
         for name, arrays in self.attention.items():
             layers[name].set_weights(arrays)
-
-
-class _Ref(NamedTuple):
-    """Symbolic tensor of the recorder."""
-
-    name: str
-    channels: int
-
-
-@dataclass
-class _Recorder:
-    """An `Ops` that records operations."""
-
-    csp_activation: str
-    nodes: list[Node] = field(default_factory=list)
-    constants: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    """Weights that no layer of the Keras model has."""
-
-    def _note(
-        self, name: str, kind: Kind, xs: list[_Ref], channels: int, layer: str = "", **arguments: Any
-    ) -> _Ref:
-        self.nodes.append(Node(name, kind, tuple(x.name for x in xs), channels, arguments, layer))
-        return _Ref(name, channels)
-
-    def channels(self, x: _Ref) -> int:
-        return x.channels
-
-    def conv2d(
-        self,
-        x: _Ref,
-        name: str,
-        filters: int,
-        kernel: int,
-        stride: int = 1,
-        padding: int | None = None,
-        groups: int = 1,
-        bias: bool = False,
-    ) -> _Ref:
-        padding = kernel // 2 if padding is None else padding
-        return self._note(
-            name, "conv", [x], filters, name, kernel=kernel, stride=stride, padding=padding, groups=groups
-        )
-
-    def normalize(self, images: _Ref, normalization: Normalization) -> _Ref:
-        """Normalize images with a depthwise convolution, which every format supports, in int8 too."""
-        scale, offset = scale_and_offset(normalization)
-        self.constants[NORMALIZE] = [scale.reshape(1, 1, 1, -1), offset]
-        channels = images.channels
-        return self.conv2d(images, NORMALIZE, channels, kernel=1, groups=channels, bias=True)
-
-    def batch_norm(self, x: _Ref, name: str, epsilon: float | None = None) -> _Ref:
-        return self._note(name, "batch_norm", [x], x.channels, name, epsilon=epsilon)
-
-    def activation(self, x: _Ref, name: str, act: bool | str) -> _Ref:
-        function = "" if act is True else (act or "linear")
-        if function == "linear":
-            return x
-        self.nodes.append(Node(name, "activation", (x.name,), x.channels, function=function))
-        return _Ref(name, x.channels)
-
-    def add(self, xs: list[_Ref], name: str) -> _Ref:
-        return self._note(name, "add", xs, xs[0].channels)
-
-    def concat(self, xs: list[_Ref], name: str) -> _Ref:
-        return self._note(name, "concat", xs, sum(x.channels for x in xs)) if len(xs) > 1 else xs[0]
-
-    def max_pool(self, x: _Ref, name: str, kernel: int, stride: int, padding: int) -> _Ref:
-        return self._note(name, "max_pool", [x], x.channels, kernel=kernel, stride=stride, padding=padding)
-
-    def zero_pad(self, x: _Ref, name: str, padding: Padding) -> _Ref:
-        return self._note(name, "zero_pad", [x], x.channels, padding=padding)
-
-    def upsample(self, x: _Ref, name: str, scale: int) -> _Ref:
-        return self._note(name, "upsample", [x], x.channels, scale=scale)
-
-    def global_pool(self, x: _Ref, name: str) -> _Ref:
-        return self._note(name, "global_pool", [x], x.channels)
-
-    def dropout(self, x: _Ref, name: str, rate: float) -> _Ref:
-        return x
-
-    def dense(self, x: _Ref, name: str, channels: int, bias: bool = True) -> _Ref:
-        return self._note(name, "conv", [x], channels, name, kernel=1, stride=1, padding=0, groups=1)
-
-    def attention(self, query: _Ref, key: _Ref, value: _Ref, name: str, heads: int) -> _Ref:
-        return self._note(name, "attention", [query, key, value], query.channels, name, heads=heads)
 
 
 def _named(nodes: list[Node], activation: str) -> list[Node]:

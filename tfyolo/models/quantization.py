@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tfyolo.models.network import IMAGES, Network
+from tfyolo.models.network import Network
+from tfyolo.models.nodes import IMAGES
 
 SIGMOID = (0.0, 255 / 256)
 """Range of an integer LOGISTIC's output: its scale is fixed to 1/256."""

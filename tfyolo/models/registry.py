@@ -12,7 +12,7 @@ import tfyolo.configs
 from tfyolo.configs.reader import read_yaml
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
-from tfyolo.models.parse import parse_spec
+from tfyolo.models.config.parse import parse_spec
 from tfyolo.models.spec import ModelSpec
 
 FOLDER = Path(tfyolo.configs.__file__).parent / "models"

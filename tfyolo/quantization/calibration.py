@@ -19,7 +19,8 @@ from tfyolo.export.graph.nodes import (
     run_network,
     run_node,
 )
-from tfyolo.models.network import IMAGES, Network, Node, Weights
+from tfyolo.models.network import Network, Weights
+from tfyolo.models.nodes import IMAGES, Node
 from tfyolo.models.quantization import (
     INT8_MAX,
     KEEPS_SCALE,

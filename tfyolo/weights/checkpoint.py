@@ -11,8 +11,8 @@ import numpy as np
 from tfyolo.configs.reader import Document
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, ModelSpec, build_model, parse_spec
-from tfyolo.models.arguments import activation_name
 from tfyolo.models.build import count_model
+from tfyolo.models.config.arguments import activation_name
 from tfyolo.text import printable
 from tfyolo.weights.mapping import load_tensors
 from tfyolo.weights.torch_file import Module, TorchCheckpoint, read_checkpoint

@@ -34,7 +34,7 @@ def test_order_is_a_permutation():
 
 
 def triangle_sample(folder, number):
-    """A gray image with a red triangle at the left, has_polygons."""
+    """A gray image with a red triangle at the left, with its polygon."""
     pixels = np.full((128, 128, 3), 60, np.uint8)
     corners = np.array([[10, 20], [50, 30], [20, 60]])
     cv2.fillPoly(pixels, [corners.astype(np.int32)], (0, 0, 255))

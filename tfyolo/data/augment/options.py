@@ -28,7 +28,7 @@ class AugmentationOptions(BaseModel):
     mosaic: float = Field(1.0, ge=0, le=1, description="probability of a mosaic")
     mosaic9: float = Field(0.0, ge=0, le=1, description="share of mosaics made of nine images, not four")
     mixup: float = Field(0.0, ge=0, le=1, description="probability that a mosaic is blended with another")
-    copy_paste: float = Field(0.0, ge=0, le=1, description="share of has_polygons objects pasted mirrored")
+    copy_paste: float = Field(0.0, ge=0, le=1, description="share of objects with polygons pasted mirrored")
 
     @property
     def warps(self) -> bool:

@@ -11,9 +11,9 @@ from time import perf_counter
 from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.models.arguments import resolve_arguments
 from tfyolo.models.blocks import BLOCKS, Block
 from tfyolo.models.build import import_keras
+from tfyolo.models.config.arguments import resolve_arguments
 from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.ops import Cost, Shape, ShapeOps
 from tfyolo.progress import Progress

@@ -26,7 +26,8 @@ from tfyolo.export.graph.nodes import (
 )
 from tfyolo.libraries import require
 from tfyolo.models.keras_ops import NORMALIZE
-from tfyolo.models.network import IMAGES, Network, Node, Weights
+from tfyolo.models.network import Network, Weights
+from tfyolo.models.nodes import IMAGES, Node
 from tfyolo.models.quantization import (
     INT8_MAX,
     KEEPS_SCALE,

@@ -9,7 +9,7 @@ from tfyolo.configs.reader import Document
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, list_models, load_spec
 from tfyolo.models.build import import_keras
-from tfyolo.models.parse import parse_spec
+from tfyolo.models.config.parse import parse_spec
 from tfyolo.models.spec import ModelSpec
 from tfyolo.training.classification.model import ClassifierTraining
 from tfyolo.training.transfer import InitialWeights

@@ -11,7 +11,7 @@ from tfyolo.data.detection.sample import Sample
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, load_spec
 from tfyolo.models.build import import_keras
-from tfyolo.models.parse import parse_spec
+from tfyolo.models.config.parse import parse_spec
 from tfyolo.progress import Log, no_log
 from tfyolo.training.detection.model import DetectorTraining
 from tfyolo.training.transfer import InitialWeights

@@ -130,20 +130,20 @@ def test_empty_settings_leave_the_defaults(read):
         (SMALL + "  - [[4], 1, Detect, []]\n", 13, "follows Detect"),
         (SMALL + "  - [-1, 1, Conv, [8]]\n", 13, "follows Detect"),
         (changed("classes: 3", "clases: 3"), 1, "unknown key `clases`"),
-        (changed("classes: 3", "classes: a"), 1, "`classes` must be a whole number"),
-        (changed("classes: 3", "nc: 0"), 1, "`classes` must be a whole number"),
-        (changed("classes: 3", "classes: 1000000000"), 1, "`classes` must be a whole number"),
-        (changed("classes: 3", "image_size: [640, 640]"), 1, "`image_size` must be a whole number"),
-        (changed("classes: 3", "image_size: -32"), 1, "`image_size` must be a whole number"),
-        (changed("classes: 3", "ch: 4"), 1, "3 channels"),
-        (changed("classes: 3", "width_multiple: 0"), 1, "`width` must be a number"),
-        (changed("classes: 3", "width: 1000"), 1, "`width` must be a number"),
-        (changed("classes: 3", "depth: .nan"), 1, "`depth` must be a number"),
-        (changed("classes: 3", "depth: true"), 1, "`depth` must be a number"),
+        (changed("classes: 3", "classes: a"), 1, "`classes`: input should be a valid integer, not 'a'"),
+        (changed("classes: 3", "nc: 0"), 1, "`classes`: input should be greater than or equal to 1"),
+        (changed("classes: 3", "classes: 1000000000"), 1, "less than or equal to 30000"),
+        (changed("classes: 3", "image_size: [640, 640]"), 1, "`image_size`: input should be a valid integer"),
+        (changed("classes: 3", "image_size: -32"), 1, "`image_size`: input should be greater"),
+        (changed("classes: 3", "ch: 4"), 1, "`ch`: input should be 3, not 4"),
+        (changed("classes: 3", "width_multiple: 0"), 1, "`width`: input should be greater than 0"),
+        (changed("classes: 3", "width: 1000"), 1, "`width`: input should be less than 100"),
+        (changed("classes: 3", "depth: .nan"), 1, "`depth`: input should be a finite number"),
+        (changed("classes: 3", "depth: true"), 1, "`depth`: input should be a valid number"),
         (changed("classes: 3", "activation: __import__('os').system('x')"), 1, "unknown activation"),
         (changed("classes: 3", "activation: nn.LeakyReLU(0.2)"), 1, "only LeakyReLU(0.1)"),
         (changed("classes: 3", "activation: nn.LeakyReLU()"), 1, "only LeakyReLU(0.1)"),
-        (changed("classes: 3", "activation: 5"), 1, "unknown activation"),
+        (changed("classes: 3", "activation: 5"), 1, "`activation`: input should be a valid string"),
         (changed("classes: 3", "backbone: 5").replace("backbone:\n", "name:\n"), 1, "`backbone` must be"),
         (changed("  - [10, 13, 16, 30]", "  - [10, 13, 16]"), 3, "width, height pairs"),
         (changed("  - [10, 13, 16, 30]", "  - [10, -13]"), 3, "sizes in pixels, not -13"),
@@ -159,7 +159,7 @@ def test_empty_settings_leave_the_defaults(read):
         ("models: [a]\n" + SMALL, 1, "`models` must map"),
         ("models:\n" + SMALL, 1, "`models` must map"),
         ("models:\n  a: 5\n" + SMALL, 2, "model `a` must be a mapping"),
-        ("models:\n  a:\n    depth: 1\n    width: 0\n" + SMALL, 4, "`width` must be a number"),
+        ("models:\n  a:\n    depth: 1\n    width: 0\n" + SMALL, 4, "`width`: input should be greater than 0"),
         ("models:\n  a:\n    widht: 1\n" + SMALL, 3, "unknown key `widht`"),
     ],
 )
@@ -171,7 +171,7 @@ def test_mistakes_are_named_with_their_line(refused, text, line, words):
 
 def test_a_wrong_override_is_not_blamed_on_the_file(refused):
     error = refused(SMALL, classes="a")
-    assert (error.path, error.message) == (None, "`classes` must be a whole number of 1 to 30000, not 'a'")
+    assert (error.path, error.message) == (None, "`classes`: input should be a valid integer, not 'a'")
 
 
 def test_an_unknown_override(refused):

@@ -1,0 +1,1 @@
+"""Model YAML files: parsed, validated and resolved to a `ModelSpec`."""
