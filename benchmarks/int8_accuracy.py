@@ -41,7 +41,7 @@ from tfyolo.quantization.fidelity import DetectorFidelity, Heads
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
-SETTINGS = GraphNmsOptions(confidence=0.001, iou=0.6, max_detections=300, multi_label=True)
+SETTINGS = GraphNmsOptions(confidence=0.001, iou_threshold=0.6, max_detections=300, multi_label=True)
 """Thresholds of validation, as the files with NMS inside carry them."""
 
 

@@ -32,7 +32,7 @@ from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
 # All anchors are candidates, as in NumPy: random heads have more than a thousand of high objectness.
-SETTINGS = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=300, candidates=25_200)
+SETTINGS = GraphNmsOptions(confidence=0.25, iou_threshold=0.45, max_detections=300, candidates=25_200)
 SCORE, BOX_PX = 1e-3, 0.05
 
 
@@ -115,7 +115,7 @@ def detections(found: Any, candidates: Any) -> tuple[float, float, int, int]:
     Scores are compared best first with what NumPy's suppression keeps, corners with the candidates: of two
     boxes of one score, which integer heads often give, either may suppress the other.
     """
-    options = NmsOptions(SETTINGS.confidence, SETTINGS.iou, max_detections=SETTINGS.max_detections)
+    options = NmsOptions(SETTINGS.confidence, SETTINGS.iou_threshold, max_detections=SETTINGS.max_detections)
     expected = non_max_suppression(candidates, options)
     count = min(len(expected), len(found))
     score = np.abs(np.sort(found.scores)[::-1][:count] - expected.scores[:count]).max(initial=0)

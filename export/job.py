@@ -165,7 +165,7 @@ class ExportJob:
             export["batch"] = "any"
         if options.nms not in ("none", "raw"):
             nms = effective_options(options.nms, options.nms_options, self.anchor_count)
-            export |= {"conf_thres": nms.confidence, "iou_thres": nms.iou}
+            export |= {"conf_thres": nms.confidence, "iou_thres": nms.iou_threshold}
             export |= {"max_det": nms.max_detections, "candidates": nms.candidates}
             export |= {"multi_label": nms.multi_label, "agnostic": nms.agnostic}
             export["per_class"] = nms.per_class

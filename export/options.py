@@ -29,7 +29,7 @@ class ExportOptions:
 
     Example:
         >>> options = ExportOptions(image_size=320, nms="none", precision="float16")
-        >>> options.nms_options.iou
+        >>> options.nms_options.iou_threshold
         0.45
     """
 

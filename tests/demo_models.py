@@ -60,7 +60,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
     for form, precision, nms in MODELS:
         # TF.js stores weights of the float model as int8 per channel; LiteRT computes in integers.
         model, contract = detectors[precision]
-        settings = GraphNmsOptions(confidence=0.1, iou=0.6)
+        settings = GraphNmsOptions(confidence=0.1, iou_threshold=0.6)
         request = ExportJob(
             model,
             contract,

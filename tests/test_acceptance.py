@@ -26,7 +26,7 @@ def test_map_of_yolov5n_equals_pytorch(nano, split, map50, map50_95):
 
 
 def test_map_of_exported_tflite(nano, tmp_path):
-    settings = GraphNmsOptions(confidence=0.001, iou=0.6)
+    settings = GraphNmsOptions(confidence=0.001, iou_threshold=0.6)
     request = ExportJob(
         nano.model,
         nano.contract,

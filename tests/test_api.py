@@ -188,7 +188,7 @@ def test_int8_calibrates_on_the_data_set(micro, shapes, tmp_path):
 
 def test_evaluate_measures_what_validate_measures(cells, tmp_path):
     wanted = validate(
-        tfyolo.Detector(cells.runtime, (160, 160)), MINI_DATA, ValOptions(split="test", iou=0.5)
+        tfyolo.Detector(cells.runtime, (160, 160)), MINI_DATA, ValOptions(split="test", iou_threshold=0.5)
     )
     found = cells.evaluate(
         "bccd-mini", "test", iou_threshold=0.5, image_size=160, folder=tmp_path, plots=False

@@ -84,7 +84,8 @@ def run_demo(
         tuned.model,
         tuned.contract,
         ExportOptions(
-            image_size=(IMAGE_SIZE, IMAGE_SIZE), nms_options=GraphNmsOptions(confidence=0.001, iou=0.6)
+            image_size=(IMAGE_SIZE, IMAGE_SIZE),
+            nms_options=GraphNmsOptions(confidence=0.001, iou_threshold=0.6),
         ),
     )
     with hidden_stderr():

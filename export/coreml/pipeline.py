@@ -62,7 +62,7 @@ def _configure(suppression: Any, class_names: tuple[str, ...], options: GraphNms
     """Set the fields of a NonMaximumSuppression message."""
     suppression.pickTop.perClass = not options.agnostic
     suppression.stringClassLabels.vector.extend(class_names)
-    suppression.confidenceThreshold, suppression.iouThreshold = options.confidence, options.iou
+    suppression.confidenceThreshold, suppression.iouThreshold = options.confidence, options.iou_threshold
     suppression.confidenceThresholdInputFeatureName = CONFIDENCE_THRESHOLD
     suppression.iouThresholdInputFeatureName = IOU_THRESHOLD
     suppression.confidenceInputFeatureName = RAW_CONFIDENCE
@@ -75,7 +75,11 @@ def _add_thresholds(description: Any, options: GraphNmsOptions) -> None:
     """Add the two thresholds to a model's inputs, as optional numbers."""
     for name, default, text in (
         (CONFIDENCE_THRESHOLD, options.confidence, "Confidence threshold: boxes below it are removed"),
-        (IOU_THRESHOLD, options.iou, "IoU threshold: the less confident of two boxes above it is removed"),
+        (
+            IOU_THRESHOLD,
+            options.iou_threshold,
+            "IoU threshold: of two boxes above it, one is suppressed",
+        ),
     ):
         feature = description.input.add(name=name, shortDescription=f"{text} (default: {default:g})")
         feature.type.doubleType.SetInParent()

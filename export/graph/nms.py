@@ -117,7 +117,7 @@ def _combined(
         scores[None, :, None],
         max_output_size_per_class=rows,
         max_total_size=rows,
-        iou_threshold=options.iou,
+        iou_threshold=options.iou_threshold,
         score_threshold=options.confidence,
         clip_boxes=False,
     )
@@ -142,7 +142,7 @@ def postprocess(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGr
         "max_classes_per_detection": 1,
         "num_classes": classes,
         "nms_score_threshold": _next_above(options.confidence),
-        "nms_iou_threshold": options.iou,
+        "nms_iou_threshold": options.iou_threshold,
         "y_scale": 1.0,
         "x_scale": 1.0,
         "h_scale": 1.0,
@@ -191,7 +191,7 @@ def builtin(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGrid) 
         boxes=to_corners(centers),
         scores=boxes.scores,
         max_output_size=rows,
-        iou_threshold=options.iou,
+        iou_threshold=options.iou_threshold,
         score_threshold=options.confidence,
         soft_nms_sigma=0.0,
         pad_to_max_output_size=True,
@@ -209,7 +209,7 @@ def builtin_v4(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGri
         boxes=to_corners(boxes.centers if options.agnostic else grid.apart(boxes)),
         scores=boxes.scores,
         max_output_size=padded_rows,
-        iou_threshold=options.iou,
+        iou_threshold=options.iou_threshold,
         score_threshold=options.confidence,
         pad_to_max_output_size=True,
     )
@@ -248,7 +248,7 @@ def tensor(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGrid) -
     intersection, area = _side(corners, 0) * _side(corners, 1), size[:, 0] * size[:, 1]
     has_higher_score = tf.constant([[float(j < i) for j in range(count)] for i in range(count)])
     union = area[:, None] + area[None] - intersection
-    suppresses = has_higher_score * tf.cast(intersection > options.iou * union, tf.float32)
+    suppresses = has_higher_score * tf.cast(intersection > options.iou_threshold * union, tf.float32)
     valid = tf.cast(scores > options.confidence, tf.float32)[:, None]
     is_selected = valid
     for _ in range(MAX_ROUNDS):

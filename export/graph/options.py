@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tfyolo.deprecation import renamed_arguments, warn_renamed
 
+
+@renamed_arguments(iou="iou_threshold")
 @dataclass(frozen=True)
 class GraphNmsOptions:
     """Options of the non-maximum suppression (NMS) inside an exported graph.
@@ -14,7 +17,7 @@ class GraphNmsOptions:
 
     Attributes:
         confidence: confidence threshold; boxes with a lower score are removed. 0 to 1.
-        iou: IoU threshold; of two boxes of a class with a larger IoU, the lower-scoring one is suppressed.
+        iou_threshold: of two boxes of a class with a larger IoU, the lower-scoring one is suppressed.
         max_detections: maximum number of boxes per image, the rows of the outputs.
         candidates: number of boxes of highest objectness that are decoded and take part in NMS.
         multi_label: let a box have several classes, as when mAP is measured; by default its best one.
@@ -22,14 +25,20 @@ class GraphNmsOptions:
         per_class: maximum number of boxes per class and image; None for no limit besides `max_detections`.
 
     Example:
-        >>> GraphNmsOptions(confidence=0.4).iou
+        >>> GraphNmsOptions(confidence=0.4).iou_threshold
         0.45
     """
 
     confidence: float = 0.25
-    iou: float = 0.45
+    iou_threshold: float = 0.45
     max_detections: int = 100
     candidates: int = 1000
     multi_label: bool = False
     agnostic: bool = False
     per_class: int | None = None
+
+    @property
+    def iou(self) -> float:
+        """Old name of `iou_threshold`."""
+        warn_renamed("`GraphNmsOptions.iou`", "`iou_threshold`")
+        return self.iou_threshold

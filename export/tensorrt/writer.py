@@ -138,7 +138,7 @@ def _with_efficient_nms(graph: Any, job: ExportJob) -> Any:
         background_class=-1,
         max_output_boxes=rows,
         score_threshold=options.confidence,
-        iou_threshold=options.iou,
+        iou_threshold=options.iou_threshold,
         score_activation=0,
         box_coding=0,
         class_agnostic=int(options.agnostic),

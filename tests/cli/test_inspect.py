@@ -51,7 +51,7 @@ def test_an_exported_file_names_its_suppression(tiny, tmp_path, capsys):
     from tfyolo.export.job import ExportJob, export_model
     from tfyolo.export.options import ExportOptions
 
-    settings = GraphNmsOptions(confidence=0.125, iou=0.375, max_detections=7, multi_label=True)
+    settings = GraphNmsOptions(confidence=0.125, iou_threshold=0.375, max_detections=7, multi_label=True)
     request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64), nms_options=settings))
     path = export_model(request, ["tflite"], tmp_path / "tiny")["tflite"]
     assert main(["inspect", str(path)]) == 0

@@ -255,9 +255,12 @@ def test_fixed_input_refuses_another_size(export):
 def test_limits_names_thresholds_of_the_exported_nms(export, cells_detector):
     from tfyolo.inference.nms import NmsOptions
 
-    loose, strict = NmsOptions(confidence=0.001, iou=0.6), NmsOptions(confidence=0.5, iou=0.3)
+    loose, strict = (
+        NmsOptions(confidence=0.001, iou_threshold=0.6),
+        NmsOptions(confidence=0.5, iou_threshold=0.3),
+    )
     exported = load_predictor(export("tflite"))
-    note = "NMS that keeps confidence over 0.25, overlap up to 0.45 and at most 100 boxes"
+    note = "NMS that keeps confidence over 0.25, IoU up to 0.45 and at most 100 boxes"
     assert exported.limits(loose).endswith(note)
     assert exported.limits(strict) == ""
     assert exported.limits(replace(strict, max_detections=101)).endswith("NMS that keeps at most 100 boxes")

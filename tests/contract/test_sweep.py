@@ -69,7 +69,7 @@ def small(request, tmp_path_factory) -> Small:
     """A network with the given number of classes, in float and quantized."""
     detector = confident(request.param, HW)
     images = letterboxed(HW)
-    settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
+    settings = GraphNmsOptions(confidence=0.25, iou_threshold=0.45, max_detections=100)
     exact = ExportJob(
         detector.model,
         detector.contract,

@@ -15,7 +15,7 @@ OPTIONS = {
     "classes": NmsOptions(class_ids=[1, 3]),
     "max_det": NmsOptions(max_detections=17),
     "multi_label": NmsOptions(confidence=0.05, multi_label=True),
-    "val": NmsOptions(confidence=0.001, iou=0.6, multi_label=True),
+    "val": NmsOptions(confidence=0.001, iou_threshold=0.6, multi_label=True),
 }
 
 
@@ -112,7 +112,7 @@ def test_boxes_without_area():
         (NmsOptions(class_ids=[1]), [0.8, 0.3]),
         (NmsOptions(class_ids=[]), []),
         (NmsOptions(max_detections=1), [0.9]),
-        (NmsOptions(iou=0.3), [0.9, 0.8]),  # stricter than the graph's
+        (NmsOptions(iou_threshold=0.3), [0.9, 0.8]),  # stricter than the graph's
         (NmsOptions(agnostic=True), [0.9, 0.3]),
     ],
 )

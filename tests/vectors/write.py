@@ -174,17 +174,17 @@ def nms_cases() -> list[Case]:
         "empty": (none, NmsOptions()),
         "nothing confident": (cells, NmsOptions(confidence=0.999)),
         "default": (cells, NmsOptions()),
-        "low thresholds": (cells, NmsOptions(confidence=0.05, iou=0.2)),
+        "low thresholds": (cells, NmsOptions(confidence=0.05, iou_threshold=0.2)),
         "agnostic": (cells, NmsOptions(confidence=0.1, agnostic=True)),
         "classes": (cells, NmsOptions(confidence=0.1, class_ids=[0, 2])),
         "no classes": (cells, NmsOptions(class_ids=[])),
-        "multi label": (cells, NmsOptions(confidence=0.3, iou=0.6, multi_label=True)),
+        "multi label": (cells, NmsOptions(confidence=0.3, iou_threshold=0.6, multi_label=True)),
         "multi label, agnostic": (cells, NmsOptions(confidence=0.3, multi_label=True, agnostic=True)),
         "at most 5": (cells, NmsOptions(confidence=0.05, max_detections=5)),
         "ties": (same, NmsOptions()),
         "ties, agnostic": (same, NmsOptions(agnostic=True)),
         "touching": (touching, NmsOptions()),
-        "overlap of exactly the threshold stays": (half, NmsOptions(iou=0.5)),
+        "overlap of exactly the threshold stays": (half, NmsOptions(iou_threshold=0.5)),
         "zero area": (flat, NmsOptions()),
         "score of exactly the threshold goes": (quarter, NmsOptions()),
     }
@@ -203,14 +203,14 @@ def nms_cases() -> list[Case]:
 def refine_cases() -> list[Case]:
     """Detections of a graph with suppression inside, stricter options, and what they leave."""
     crowd = _crowd(np.random.default_rng(5), 40, 3)
-    found = non_max_suppression(crowd, NmsOptions(confidence=0.1, iou=0.7, max_detections=20))
+    found = non_max_suppression(crowd, NmsOptions(confidence=0.1, iou_threshold=0.7, max_detections=20))
     none = found[:0]
     wanted = {
         "empty": (none, NmsOptions()),
-        "looser changes nothing": (found, NmsOptions(confidence=0.0, iou=1.0)),
-        "stricter": (found, NmsOptions(confidence=0.6, iou=0.2)),
+        "looser changes nothing": (found, NmsOptions(confidence=0.0, iou_threshold=1.0)),
+        "stricter": (found, NmsOptions(confidence=0.6, iou_threshold=0.2)),
         "classes": (found, NmsOptions(class_ids=[1], max_detections=3)),
-        "agnostic": (found, NmsOptions(iou=0.3, agnostic=True)),
+        "agnostic": (found, NmsOptions(iou_threshold=0.3, agnostic=True)),
     }
     return [
         {

@@ -110,7 +110,7 @@ class Detector(TaskModel, DetectionPredictor):
             split=split,
             batch_size=batch_size,
             confidence=confidence,
-            iou=iou_threshold,
+            iou_threshold=iou_threshold,
             max_detections=max_detections,
             rect=rect,
             augment=augment,

@@ -138,7 +138,7 @@ class ExportMixin(NetworkModel):
 
         nms_options = GraphNmsOptions(
             confidence=confidence,
-            iou=iou_threshold,
+            iou_threshold=iou_threshold,
             max_detections=max_detections,
             candidates=candidates,
             multi_label=multi_label,

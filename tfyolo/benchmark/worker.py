@@ -214,7 +214,7 @@ class WorkerCommands:
         # Exported files run on the square input, so Keras has to as well.
         options = ValOptions(split=split, rect=False, plots=False)
         metrics = validate(detector, data, options, progress=self._log)
-        limits = detector.limits(NmsOptions(options.confidence, options.iou))
+        limits = detector.limits(NmsOptions(options.confidence, options.iou_threshold))
         return {"map50": metrics.map50, "map50_95": metrics.map50_95, "limits": limits}
 
     def _write_all_boxes(

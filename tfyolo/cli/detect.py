@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     detector.check_class_ids(arguments.classes)
     nms = NmsOptions(
         confidence=arguments.conf_thres,
-        iou=arguments.iou_thres,
+        iou_threshold=arguments.iou_thres,
         class_ids=arguments.classes,
         agnostic=arguments.agnostic_nms,
         max_detections=arguments.max_det,

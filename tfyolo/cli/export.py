@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     image_size = options.image_size(arguments.img) or contract.image_size
     nms_options = GraphNmsOptions(
         confidence=arguments.conf_thres,
-        iou=arguments.iou_thres,
+        iou_threshold=arguments.iou_thres,
         max_detections=arguments.max_det,
         candidates=arguments.candidates,
         multi_label=arguments.multi_label,

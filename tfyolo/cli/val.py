@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
                 split=arguments.task,
                 batch_size=arguments.batch_size,
                 confidence=arguments.conf_thres,
-                iou=arguments.iou_thres,
+                iou_threshold=arguments.iou_thres,
                 max_detections=arguments.max_det,
                 rect=arguments.rect,
                 augment=arguments.augment,

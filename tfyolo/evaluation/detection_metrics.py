@@ -12,7 +12,7 @@ from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.evaluation.metrics import ApResult
 
 
-@renamed_arguments(batch="batch_size")
+@renamed_arguments(batch="batch_size", iou="iou_threshold")
 @dataclass(frozen=True)
 class ValOptions:
     """Options of `validate`; the defaults are YOLOv5's.
@@ -21,7 +21,7 @@ class ValOptions:
         split: `train`, `val` or `test`.
         batch_size: number of images in one call of the model; exported files may take fewer.
         confidence: confidence threshold of predictions.
-        iou: IoU threshold of NMS.
+        iou_threshold: IoU threshold of NMS.
         max_detections: maximum number of boxes per image.
         rect: pad each batch only to whole grid cells, where the input size is not fixed.
         augment: test-time augmentation.
@@ -31,14 +31,14 @@ class ValOptions:
         annotations: COCO JSON of the ground truth for `save_json`; made from the labels by default.
 
     Example:
-        >>> ValOptions(split="test", plots=False).iou
+        >>> ValOptions(split="test", plots=False).iou_threshold
         0.6
     """
 
     split: str = "val"
     batch_size: int = 32
     confidence: float = 0.001
-    iou: float = 0.6
+    iou_threshold: float = 0.6
     max_detections: int = 300
     rect: bool = True
     augment: bool = False
@@ -52,6 +52,12 @@ class ValOptions:
         """Old name of `batch_size`."""
         warn_renamed("`ValOptions.batch`", "`batch_size`")
         return self.batch_size
+
+    @property
+    def iou(self) -> float:
+        """Old name of `iou_threshold`."""
+        warn_renamed("`ValOptions.iou`", "`iou_threshold`")
+        return self.iou_threshold
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def _run(
     accumulator = DetectionAccumulator(ConfusionMatrix(len(names)))
     nms = NmsOptions(
         options.confidence,
-        options.iou,
+        options.iou_threshold,
         # Classes that the dataset does not label would use up part of `max_detections`.
         None if options.single_cls or len(names) == classes.num_model_classes else classes.model_ids,
         options.single_cls,

@@ -112,8 +112,8 @@ class DetectionPredictor(BaseModel):
         parts = []
         if note.get("conf_thres", 0) > options.confidence:
             parts.append(f"confidence over {note['conf_thres']:g}")
-        if note.get("iou_thres", 1) < options.iou:
-            parts.append(f"overlap up to {note['iou_thres']:g}")
+        if note.get("iou_thres", 1) < options.iou_threshold:
+            parts.append(f"IoU up to {note['iou_thres']:g}")
         most, asked = note.get("max_det", options.max_detections), options.max_detections
         # Report fewer boxes than requested, but not fewer than the default.
         if most < asked and (parts or asked != NmsOptions.max_detections):

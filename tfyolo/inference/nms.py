@@ -14,14 +14,14 @@ MAX_CANDIDATES = 30_000
 """Maximum number of candidates that take part in NMS, by descending score, as in YOLOv5."""
 
 
-@renamed_arguments(classes="class_ids")
+@renamed_arguments(classes="class_ids", iou="iou_threshold")
 @dataclass(frozen=True)
 class NmsOptions:
     """Options of non-maximum suppression; the defaults are YOLOv5's for detection.
 
     Attributes:
         confidence: confidence threshold; a score (objectness times class score) has to exceed it.
-        iou: IoU above which the lower-scoring box is suppressed.
+        iou_threshold: IoU above which the lower-scoring box is suppressed.
         class_ids: indices of the classes to keep; None keeps all.
         agnostic: let boxes of different classes suppress each other.
         multi_label: keep a box once per class above the threshold, as validation does; False keeps only its
@@ -29,12 +29,12 @@ class NmsOptions:
         max_detections: maximum number of boxes per image.
 
     Example:
-        >>> NmsOptions(confidence=0.4, class_ids=[0, 2]).iou
+        >>> NmsOptions(confidence=0.4, class_ids=[0, 2]).iou_threshold
         0.45
     """
 
     confidence: float = 0.25
-    iou: float = 0.45
+    iou_threshold: float = 0.45
     class_ids: Sequence[int] | None = None
     agnostic: bool = False
     multi_label: bool = False
@@ -45,6 +45,12 @@ class NmsOptions:
         """Old name of `class_ids`."""
         warn_renamed("`NmsOptions.classes`", "`class_ids`")
         return self.class_ids
+
+    @property
+    def iou(self) -> float:
+        """Old name of `iou_threshold`."""
+        warn_renamed("`NmsOptions.iou`", "`iou_threshold`")
+        return self.iou_threshold
 
 
 def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions()) -> Detections:
@@ -113,6 +119,6 @@ def _greedy(found: Detections, options: NmsOptions) -> np.ndarray:
         height = np.minimum(y2[best], y2[remaining]) - np.maximum(y1[best], y1[remaining])
         intersection = np.maximum(width, 0) * np.maximum(height, 0)
         union = area[best] + area[remaining] - intersection
-        kept_by_iou = intersection <= options.iou * union
+        kept_by_iou = intersection <= options.iou_threshold * union
         remaining = remaining[kept_by_iou | (group[remaining] != group[best])]
     return np.asarray(kept, np.int64)

@@ -148,7 +148,7 @@ class PredictionRun:
         return self.detector(
             image,
             confidence=self.nms.confidence,
-            iou_threshold=self.nms.iou,
+            iou_threshold=self.nms.iou_threshold,
             class_ids=self.nms.class_ids,
             agnostic=self.nms.agnostic,
             max_detections=self.nms.max_detections,

@@ -21,7 +21,7 @@ SEEN = 0.05
 """Objectness from which a place counts in the score error."""
 CONFIDENT = 0.25
 """Score of the float model's detections that fidelity takes for the truth."""
-_LOOSE = NmsOptions(confidence=0.001, iou=0.6, multi_label=True)
+_LOOSE = NmsOptions(confidence=0.001, iou_threshold=0.6, multi_label=True)
 
 
 class Fidelity(Protocol):

@@ -155,7 +155,11 @@ class DetectionTask(QuantizationTask):
     def request(self, model: Any, contract: Contract) -> ExportJob:
         """Use as many candidates as for Keras models, so that quantization is the only difference."""
         settings = GraphNmsOptions(
-            confidence=0.001, iou=0.6, max_detections=300, candidates=MAX_CANDIDATES, multi_label=True
+            confidence=0.001,
+            iou_threshold=0.6,
+            max_detections=300,
+            candidates=MAX_CANDIDATES,
+            multi_label=True,
         )
         return ExportJob(
             model,

@@ -24,7 +24,7 @@ from tfyolo.inference.load import create_predictor
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 
 IMAGE_SIZE = (128, 128)
-NMS_OPTIONS = GraphNmsOptions(confidence=0.2, iou=0.5, max_detections=60)
+NMS_OPTIONS = GraphNmsOptions(confidence=0.2, iou_threshold=0.5, max_detections=60)
 CLASSIFIER = """
 classes: 3
 image_size: 32

@@ -29,7 +29,7 @@ pytestmark = needs_shared
 def small():
     """A network that detects objects in any image, and its export job."""
     detector = confident(4, HW)
-    settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=100)
+    settings = GraphNmsOptions(confidence=0.25, iou_threshold=0.45, max_detections=100)
     return detector, ExportJob(
         detector.model,
         detector.contract,

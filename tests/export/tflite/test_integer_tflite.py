@@ -27,7 +27,7 @@ from tfyolo.quantization.model import quantized_model
 
 HW = (64, 64)
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, *HW, 3), np.uint8)
-SETTINGS = GraphNmsOptions(confidence=0.2, iou=0.5, candidates=200)
+SETTINGS = GraphNmsOptions(confidence=0.2, iou_threshold=0.5, candidates=200)
 SUPPRESSED = ("postprocess", "builtin", "tensor")
 SCORE, BOX_PX = 1e-3, 0.05
 """Most that a score and a corner may differ."""
@@ -124,7 +124,7 @@ def test_all_boxes_equal_raw_heads(write, precision, name):
     ("nms", "name"), [*((kind, "tflite") for kind in SUPPRESSED), ("postprocess", "edgetpu")]
 )
 def test_detections_equal_raw_heads(write, nms, name):
-    options = NmsOptions(SETTINGS.confidence, SETTINGS.iou, max_detections=SETTINGS.max_detections)
+    options = NmsOptions(SETTINGS.confidence, SETTINGS.iou_threshold, max_detections=SETTINGS.max_detections)
     for found, raw in zip(predictions(write(nms, "int8", name)), predictions(write("raw")), strict=True):
         expected = non_max_suppression(raw, options)
         assert 5 < len(expected) < SETTINGS.max_detections

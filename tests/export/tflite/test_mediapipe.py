@@ -36,7 +36,7 @@ def images(tmp_path_factory) -> list[Path]:
 def requests() -> dict[str, ExportJob]:
     """A detector that finds a few dozen objects, in float and in integers."""
     detector = confident(80, HW)
-    settings = GraphNmsOptions(confidence=0.25, iou=0.45, max_detections=50)
+    settings = GraphNmsOptions(confidence=0.25, iou_threshold=0.45, max_detections=50)
     request = ExportJob(detector.model, detector.contract, ExportOptions(image_size=HW, nms_options=settings))
     options = CalibrationOptions(ranges="minmax", reconstruct=False)
     model, contract = calibrate_model(detector.model, detector.contract, letterboxed(HW), options)

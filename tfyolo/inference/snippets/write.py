@@ -131,7 +131,7 @@ def _values(path: Path, found: Inspection, language: Language) -> dict[str, str]
         "height": str(height),
         "width": str(width),
         "confidence": str(options.confidence),
-        "iou": str(options.iou),
+        "iou": str(options.iou_threshold),
         "max_detections": str(options.max_detections),
     }
 

@@ -135,7 +135,7 @@ class BatchValidation(_DetectorValidation):
         model = cast("DetectorTraining", self.model)
         options = ValOptions()
         nms = NmsOptions(
-            options.confidence, options.iou, multi_label=True, max_detections=options.max_detections
+            options.confidence, options.iou_threshold, multi_label=True, max_detections=options.max_detections
         )
         detector = detector_of(model)
         runtime = cast(KerasRuntime, detector.runtime)
