@@ -149,9 +149,8 @@ def test_names_from_files_cannot_rewrite_the_terminal():
 
 
 def test_export_writes_what_export_model_writes(micro, tmp_path):
-    settings = {"confidence": 0.3, "iou": 0.6, "max_detections": 20}
-    arguments = {"confidence": 0.3, "iou_threshold": 0.6, "max_detections": 20}
-    path = micro.export("tflite", output=tmp_path / "a", nms="builtin", **arguments)
+    settings = {"confidence": 0.3, "iou_threshold": 0.6, "max_detections": 20}
+    path = micro.export("tflite", output=tmp_path / "a", nms="builtin", **settings)
     assert path == tmp_path / "a.tflite"
     request = ExportJob(
         micro.model,

@@ -9,7 +9,7 @@ from tfyolo.export.graph.options import GraphNmsOptions
 
 _FLAGS = {
     "confidence": "--conf-thres",
-    "iou": "--iou-thres",
+    "iou_threshold": "--iou-thres",
     "max_detections": "--max-det",
     "candidates": "--candidates",
     "multi_label": "--multi-label",

@@ -129,7 +129,7 @@ def test_run_folder_holds_metrics_plots_and_predictions(data, tmp_path):
         "with_empty_label_file": 0,
         "corrupt": 0,
     }
-    assert saved["settings"]["iou"] == 0.6
+    assert saved["settings"]["iou_threshold"] == 0.6
     assert metrics.coco["ap50"] == pytest.approx(1)
     predictions = json.loads((folder / "predictions.json").read_text())
     assert len(predictions) == 6

@@ -31,8 +31,8 @@ Case = dict[str, Any]
 
 def _named_as_in_demos(options: NmsOptions) -> dict[str, Any]:
     """Return options of NMS with the keys that the vectors have in TypeScript and Kotlin, too."""
-    values = asdict(options)
-    return {"classes" if name == "class_ids" else name: value for name, value in values.items()}
+    names = {"class_ids": "classes", "iou_threshold": "iou"}
+    return {names.get(name, name): value for name, value in asdict(options).items()}
 
 
 def letterbox_cases() -> list[Case]:

@@ -30,7 +30,7 @@ def from_outputs(outputs, contract, confidence):
 def test_predicts_the_boxes_of_keras_on_macos(export_package, detector, on_mac, nms):
     loaded = load_predictor(export_package(nms))
     # Lower than the exported threshold, which is only the default of an input.
-    options = {"confidence": 0.1, "iou": 0.5, "max_detections": 60}
+    options = {"confidence": 0.1, "iou_threshold": 0.5, "max_detections": 60}
     assert loaded.limits(NmsOptions(0.1, 0.5)) == ""
     for found, expected in zip(
         loaded(IMAGES, **options), detector(IMAGES, rect=False, **options), strict=True
