@@ -62,7 +62,11 @@ def test_a_plugin_without_a_limit_per_class_states_none():
             "--nms tensor compares the best 512 boxes with each other, not 6300",
         ),
         ("efficient", {"per_class": 3, "agnostic": True}, "--nms efficient: --topk-per-class has no effect"),
-        ("none", {"confidence": 0.1, "iou_threshold": 0.6}, "--nms none: --conf-thres, --iou-thres have no effect"),
+        (
+            "none",
+            {"confidence": 0.1, "iou_threshold": 0.6},
+            "--nms none: --conf-thres, --iou-thres have no effect",
+        ),
     ],
 )
 def test_users_are_told(nms, settings, note):

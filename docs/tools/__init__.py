@@ -1,0 +1,1 @@
+"""Pages of the documentation site that are written by code, and figures."""
