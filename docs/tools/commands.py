@@ -10,8 +10,8 @@ from tfyolo.cli.main import COMMANDS, command_parser
 
 def command_pages() -> dict[str, str]:
     """Return the Markdown of each command's page by its path."""
-    index = ["# Command line", "", "Every command prints its options with `--help`.", "", "| command | purpose |"]
-    index.append("|---|---|")
+    index = ["# Command line", "", "Every command prints its options with `--help`.", ""]
+    index += ["| command | purpose |", "|---|---|"]
     index += [f"| [`tfyolo {name}`]({name}.md) | {purpose} |" for name, purpose in COMMANDS.items()]
     index += ["", "Exit codes: 0 done, 1 something was left out and is named, 2 error, 130 Ctrl-C."]
     pages = {"reference/cli/index.md": "\n".join(index) + "\n"}
