@@ -21,8 +21,11 @@ VENDOR = {
     "katex/dist/contrib/auto-render.min.js": "auto-render.min.js",
     "katex/dist/fonts/*.woff2": "fonts/{name}",
 }
-"""Files of Node packages that pages load, and where in `tools/vendor` each goes. KaTeX looks for its fonts in `fonts/`;
-the offline plugin would load iframe-worker, for a search without a server, from another host."""
+"""Files of Node packages that pages load, and where in `tools/vendor` each goes.
+
+KaTeX looks for its fonts in `fonts/`. For the search without a server, the offline plugin would load
+iframe-worker from another host.
+"""
 
 
 def on_files(files: Files, config: Any) -> Files:
