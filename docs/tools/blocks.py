@@ -94,12 +94,15 @@ def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.strip().splitlines()]
 
 
-def fill_workspace(folder: Path, detector: Path | None = None) -> None:
+def fill_workspace(
+    folder: Path, detector: Path | None = None, classifier: str | Path = "yolov5n-cls"
+) -> None:
     """Write the files that the blocks of the documentation name.
 
     Args:
         folder: where to write them.
         detector: `.keras` file of a detector of three classes; defaults to the one that ships.
+        classifier: configuration of the classifier.
 
     They are made from what ships: `bccd-mini/` with `bccd.yaml` and `fruit.yaml`; a detector as `best.keras`,
     `best_int8.keras`, `best.tflite` and `yolov5n.pt`; `image.jpg`, `bus.jpg` and `video.mp4`; crops of the
@@ -137,7 +140,7 @@ def fill_workspace(folder: Path, detector: Path | None = None) -> None:
             "4",
         )  # best_int8.keras
         tfyolo("crops", "--data", "bccd.yaml", "--out", "cells")
-        create("yolov5n-cls", names=["Platelets", "RBC", "WBC"], image_size=64).save("classifier.keras")
+        create(classifier, names=["Platelets", "RBC", "WBC"], image_size=64).save("classifier.keras")
 
 
 @contextlib.contextmanager

@@ -15,18 +15,27 @@ def workspace(tmp_path_factory):
     """The files that documents name; the detector is a network of three layers."""
     folder = tmp_path_factory.mktemp("commands")
     model = folder / "model.keras"
-    tfyolo.create(ROOT / "tests/micro.yaml", names=("Platelets", "RBC", "WBC")).save(model)
-    fill_workspace(folder, model)
+    tfyolo.create(MICRO, names=("Platelets", "RBC", "WBC")).save(model)
+    fill_workspace(folder, model, TINY_CLASSIFIER)
     return folder
+
+
+MICRO, TINY_CLASSIFIER = ROOT / "tests/micro.yaml", ROOT / "tests/tiny-cls.yaml"
+SMALLER = {
+    "bccd-n": "best.keras",
+    "yolov5n.pt": "best.keras",
+    "yolov5s": MICRO,
+    "yolov5n-cls": TINY_CLASSIFIER,
+}
 
 
 def smaller(words):
     """Arguments of a command, so that it takes seconds."""
-    words = ["best.keras" if word in ("bccd-n", "yolov5n.pt") else word for word in words[1:]]
+    words = [str(SMALLER.get(word, word)) for word in words[1:]]
     small, few = ["--img", "64"], ["--calibration", "8"]
     match words[0]:
         case "train":
-            return [*words, "--epochs", "1", *small, "--noplots"]
+            return [*words, "--epochs", "1", *small, *([] if "--qat" in words else ["--noplots"])]
         case "export":
             return [*words, "--output", "made", *([*small, *few] if "--data" in words else [])]
         case "quantize":
