@@ -169,7 +169,7 @@ def auto_anchors(
 
     Example:
         >>> auto_anchors(scan.samples, spec.anchors_px, spec.strides, 640).reason  # doctest: +SKIP
-        'they fit: best possible recall 0.9996, 5.78 anchors a box'
+        'they fit: best possible recall 0.9996, 5.78 anchors per box'
     """
     old: Rows = tuple(tuple(map(float, row)) for row in anchors_px)
     flat = np.array(old).reshape(-1, 2)
@@ -177,7 +177,7 @@ def auto_anchors(
     before = anchor_metrics(sizes, flat, threshold)
     fit = (
         f"best possible recall {before.best_possible_recall:.4f}, "
-        f"{before.anchors_over_threshold:.2f} anchors a box"
+        f"{before.anchors_over_threshold:.2f} anchors per box"
     )
     if len(sizes) < len(flat):
         reason = f"kept: {len(sizes)} boxes are too few to make {len(flat)} anchors of"

@@ -156,7 +156,9 @@ def epoch_log(log: Callable[[str], None], epochs: int) -> Any:
     import keras
 
     def on_epoch_end(epoch: int, logs: dict[str, float] | None = None) -> None:
-        values = ", ".join(f"{name} {value:.4g}" for name, value in (logs or {}).items())
+        # Columns of results.csv, such as `metrics/mAP_0.5`, repeat values that Keras' names give.
+        named = {name: value for name, value in (logs or {}).items() if "/" not in name and name != "fitness"}
+        values = ", ".join(f"{name} {value:.4g}" for name, value in named.items())
         log(f"epoch {epoch + 1}/{epochs}: {values}")
 
     return keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end)
