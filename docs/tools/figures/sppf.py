@@ -46,24 +46,23 @@ def _diagrams(path: Path) -> None:
 
 
 def _windows(path: Path) -> None:
-    canvas = Canvas(430, "A pooling of 5 after a pooling of 5 covers 9 positions, a third one 13")
+    canvas = Canvas(410, "A pooling of 5 after a pooling of 5 covers 9 positions, a third one 13")
     side, left = 46, (WIDTH - 13 * 46) / 2
     rows = [
-        ("after the third pooling: 13 inputs per value", 6, 7),
-        ("after the second: 9 inputs per value", 4, 9),
-        ("after the first: 5 inputs per value", 2, 11),
-        ("input: one row of 13 values", 0, 13),
+        ("3rd pooling:", "13 inputs", 6, 7),
+        ("2nd pooling:", "9 inputs each", 4, 9),
+        ("1st pooling:", "5 inputs each", 2, 11),
+        ("", "", 0, 13),
     ]
-    for i, (_, first, last) in enumerate(rows):
-        y = 40 + 112 * i
+    for i, (name, inputs, first, last) in enumerate(rows):
+        y, start = 12 + 106 * i, left + side * first - 1.5
         for column in range(first, last):
             canvas.rect(left + side * column, y, side - 3, side - 3, POOL if i < 3 else CONV, 3)
+        canvas.text(start - 14, y + 9, name, 20, "end", bold=True, color=EDGE)
+        canvas.text(start - 14, y + 33, inputs, 20, "end", color=EDGE)
         if i < 3:
             for x, target in ((first, first - 2), (last, last + 2)):
-                start, end = left + side * x - 1.5, left + side * target - 1.5
-                canvas.arrow([(start, y + side), (end, y + 108)], MUTED, head=False, line=1.5)
-    for i, (text, _, _) in enumerate(rows):
-        y = 18 + 112 * i
-        canvas.rect(WIDTH / 2 - 6 * len(text), y - 15, 12 * len(text), 30, "white", 0, "white")
-        canvas.text(WIDTH / 2, y, text, 20, color=EDGE)
+                ends = [(left + side * column - 1.5, z) for column, z in ((x, y + side), (target, y + 103))]
+                canvas.arrow(ends, MUTED, head=False, line=1.5)
+    canvas.text(WIDTH / 2, 392, "input: one row of 13 values", 20, color=EDGE)
     canvas.save(path)
