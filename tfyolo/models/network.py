@@ -23,12 +23,15 @@ FUSED = ("relu", "relu6")
 
 
 class Weights(NamedTuple):
-    """Weights of one convolution."""
+    """Weights of one convolution.
+
+    Attributes:
+        kernel: float32 (height, width, input channels / groups, output channels).
+        bias: float32 (output channels,).
+    """
 
     kernel: np.ndarray
-    """(height, width, input channels / groups, output channels)."""
     bias: np.ndarray
-    """(output channels,)."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,12 @@ class Node:
 
 
 class Ref(NamedTuple):
-    """Symbolic tensor of the recorder."""
+    """Symbolic tensor of the recorder.
+
+    Attributes:
+        name: name of the node that computes it; `images` is the input.
+        channels: number of channels.
+    """
 
     name: str
     channels: int
@@ -59,12 +64,17 @@ class Ref(NamedTuple):
 
 @dataclass
 class Recorder:
-    """An `Ops` that records operations."""
+    """An `Ops` that records operations.
+
+    Attributes:
+        csp_activation: name of the activation inside BottleneckCSP.
+        nodes: recorded operations, in the order of execution.
+        constants: weights by layer name that no layer of the Keras model has, such as those of normalization.
+    """
 
     csp_activation: str
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    """Weights that no layer of the Keras model has."""
 
     def _note(
         self, name: str, kind: Kind, xs: list[Ref], channels: int, layer: str = "", **arguments: Any
