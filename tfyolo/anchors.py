@@ -23,7 +23,7 @@ Rows = tuple[tuple[float, ...], ...]
 class AnchorFit:
     """Fit between anchors and boxes.
 
-    Args:
+    Attributes:
         best_possible_recall: fraction of boxes that at least one anchor matches.
         anchors_over_threshold: mean number of anchors that match a box.
         fitness: mean over boxes of the best anchor's ratio of sides, 0 if it does not match.
@@ -38,7 +38,7 @@ class AnchorFit:
 class AnchorDecision:
     """Result of `auto_anchors`.
 
-    Args:
+    Attributes:
         anchors_px: width, height, ... per feature map, in the order of the model.
         replaced: whether these are new anchors.
         before: fit of the model's anchors.

@@ -18,7 +18,7 @@ _GRID = 1000
 class ApResult:
     """Metrics and curves per class; all arrays are float64, in the order of `class_ids`.
 
-    Args:
+    Attributes:
         class_ids: int64 (classes,) classes with labels.
         labels: int64 (classes,) number of labels per class.
         tp: (classes,) true positives at IoU 0.5 and `confidence`.

@@ -24,7 +24,7 @@ _ARRAYS, _NOTES = "training.npz", "training.json"
 class RunState:
     """How far a run has come.
 
-    Args:
+    Attributes:
         epoch: epochs done.
         best_fitness: best so far: 0.1 mAP50 + 0.9 mAP50-95, of a classifier top-1.
         best_epoch: when it last rose or was 0, counted from 0.

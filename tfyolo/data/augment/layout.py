@@ -31,7 +31,7 @@ class View(NamedTuple):
 class Layout(NamedTuple):
     """Tiles of a training image, and the extents of their images.
 
-    Args:
+    Attributes:
         lines_x: int32 (columns + 1,) left edges of the tiles, and the image width.
         lines_y: int32 (rows + 1,) top edges, and the height.
         corners_xyxy: float32 (rows * columns, 4) extent of each image in pixels, row by row; where it is

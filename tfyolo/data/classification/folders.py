@@ -32,7 +32,7 @@ _WHOLE = np.array([[0.5, 0.5, 1, 1]], np.float32)
 class FolderDataset:
     """A classification dataset; no image has been read.
 
-    Args:
+    Attributes:
         root: the folder.
         names: sorted class names by class id.
         splits: folder per split. A dataset without splits uses one folder for every split.

@@ -29,7 +29,7 @@ _AUTO_CACHE_BYTES = 512 * 1024 * 1024
 class ClassificationPipelineOptions:
     """Options of a pipeline.
 
-    Args:
+    Attributes:
         image_size: side of the images in pixels.
         batch: images in a batch.
         seed: of all random numbers.

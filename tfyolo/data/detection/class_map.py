@@ -24,7 +24,7 @@ _ANY_OBJECT = frozenset({"object", "item"})
 class ClassMap:
     """Mapping between the class ids of a dataset and of a model.
 
-    Args:
+    Attributes:
         model_ids: class id of the model for each class of the dataset.
         num_model_classes: number of classes of the model.
         by_name: whether classes were matched by name; otherwise one side has no names, and class ids are

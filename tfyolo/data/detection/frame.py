@@ -17,7 +17,7 @@ _MIRROR_X, _MIRROR_Y = (2, 3, 6, 7), (3, 4, 7, 8)
 class Frame:
     """Coordinate system of an annotation: of the upright image, of a scaled copy, or before EXIF rotation.
 
-    Args:
+    Attributes:
         size_wh: (width, height) in pixels of the annotated image.
         orientation: EXIF orientation to be applied to the coordinates; 1 for none.
 

@@ -24,7 +24,7 @@ _MULTI_SCALE = (0.5, 1.5)
 class PipelineOptions:
     """Options of a pipeline.
 
-    Args:
+    Attributes:
         image_size: side of the training images in pixels; a multiple of `stride`.
         batch: images per batch, of all workers together.
         seed: of all random numbers.

@@ -14,7 +14,7 @@ from tfyolo.data.detection.labels import Problem
 class Sample:
     """A usable image with its labels.
 
-    Args:
+    Attributes:
         image: the file.
         hw: (height, width) in pixels, after EXIF rotation.
         classes: int64 (n,).
@@ -46,7 +46,7 @@ class Sample:
 class Scan:
     """Result of the scan of a split. Each image is counted once: in `found`, `missing`, `empty` or `corrupt`.
 
-    Args:
+    Attributes:
         samples: usable images, in the order of their paths, or of a list or index.
         problems: of images and labels, in the same order.
         found: number of images with boxes.

@@ -56,7 +56,7 @@ class ImageError(TfyoloError):
 class ImageHeader:
     """The header of an image.
 
-    Args:
+    Attributes:
         format: JPEG, PNG, BMP, WEBP, TIFF or PNM.
         hw: (height, width) in pixels, after EXIF rotation.
         orientation: EXIF orientation to be applied to the decoded pixels, 1 (none) to 8.

@@ -27,7 +27,7 @@ _UNREADABLE = VIDEO_SUFFIXES | {
 class Entry:
     """An image listed by a split; nothing of it has been read.
 
-    Args:
+    Attributes:
         image: the file.
         labels: file with its labels.
         span: offset and length in bytes of the image inside `image`, if that has several.
@@ -44,7 +44,7 @@ class Entry:
 class Listing:
     """The images of a split, and how to read their labels.
 
-    Args:
+    Attributes:
         entries: images without duplicates.
         read: function from an entry and the header of its image to labels; None without a label file. Called
             from several threads.
@@ -67,7 +67,7 @@ class Listing:
 class Source:
     """A split before its images are read: enough to decide whether a cache is valid.
 
-    Args:
+    Attributes:
         folder: of the cache, next to the labels.
         watched: files whose contents determine the labels; they may be missing.
         fingerprint: everything else that determines them.

@@ -19,7 +19,7 @@ FIX = "give a COCO file of instances: `images`, `annotations` and `categories`"
 class CocoFile:
     """The parts of the file that are used.
 
-    Args:
+    Attributes:
         images: (id, file_name, row) per image, in file order.
         categories: category names by id.
         annotations: rows by image id.

@@ -58,7 +58,7 @@ class Names:
 class Split:
     """A split that is written to a new dataset.
 
-    Args:
+    Attributes:
         name: train, val or test.
         samples: its images, with class ids of `classes`.
         classes: class names.
