@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import Owned, check_file_target, check_folder_target
+from tfyolo.files import check_file_target, check_folder_target
 from tfyolo.inputs import MODEL, check_input, check_input_folder
 from tfyolo.libraries import require
+from tfyolo.owned_files import Owned
 
 TENSORFLOW = ("tensorflow", "keras")
 OPSETS = range(13, 19)

@@ -261,6 +261,7 @@ OPENERS = {"open", "read_bytes", "read_text", "ZipFile", "VideoCapture", "memmap
 OWN = {
     "tfyolo/inputs.py": "opens what users name",
     "tfyolo/files.py": "what tfyolo has written",
+    "tfyolo/owned_files.py": "what tfyolo has written",
     "tfyolo/demo.py": "a template of the package",
     "tfyolo/web.py": "files of the page; models are checked when the server starts",
     "tfyolo/cli/streams.py": "/dev/null",
