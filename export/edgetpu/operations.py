@@ -40,7 +40,15 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of a file; `options` is the flatbuffer's object, with attributes in camelCase."""
+    """One operation of a file.
+
+    Attributes:
+        name: name of the operator, such as `CONV_2D`, or of a custom operator.
+        version: version of the operator.
+        inputs: input tensors; None where an optional one is missing.
+        outputs: output tensors.
+        options: the flatbuffer's object of options, with attributes in camelCase; None for none.
+    """
 
     name: str
     version: int
@@ -99,7 +107,13 @@ def refusal(op: Operation) -> str | None:
 
 
 def unreadable(name: str, version: int, code: int = 0) -> bool:
-    """Whether the compiler refuses the whole file because of an operation, wherever that would run."""
+    """Whether the compiler refuses the whole file because of an operation, wherever that would run.
+
+    Args:
+        name: name of the operator, such as `CONV_2D`.
+        version: version of the operator.
+        code: its number in the enumeration `BuiltinOperator` of TensorFlow Lite's schema.
+    """
     return code >= _FIRST_UNKNOWN_CODE or version > _READABLE.get(name, version)
 
 
