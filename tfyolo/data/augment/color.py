@@ -33,7 +33,16 @@ def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
 
 
 def jitter(image: Any, random: RandomStream, options: AugmentationOptions) -> Any:
-    """Augment the colors of a float32 image (h, w, 3) in 0..255; the result can exceed that range."""
+    """Augment the colors of an image.
+
+    Args:
+        image: float32 (height, width, 3) RGB in 0..255.
+        random: stream that three numbers are drawn from.
+        options: largest changes of hue (`hsv_h`), saturation (`hsv_s`) and brightness (`hsv_v`).
+
+    Returns:
+        float32 of the same shape; values can exceed 0..255.
+    """
     hue = random.uniform(-options.hsv_h, options.hsv_h)
     saturation = 1.0 + random.uniform(-options.hsv_s, options.hsv_s)
     value = 1.0 + random.uniform(-options.hsv_v, options.hsv_v)

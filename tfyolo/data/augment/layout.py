@@ -17,7 +17,13 @@ Hw = tuple[Any, Any]
 
 
 class View(NamedTuple):
-    """Scale and shift of a canvas: a point p maps to `gain * (p - center) + target`, x, y in pixels."""
+    """Scale and shift of a canvas: a point p maps to `gain * (p - center) + target`, x, y in pixels.
+
+    Attributes:
+        gain: float32 scalar, the scale.
+        center: float32 (2,) x, y of the canvas center.
+        target: float32 (2,) x, y of that point in the image.
+    """
 
     gain: Any
     center: Any
@@ -44,7 +50,14 @@ class Layout(NamedTuple):
 
 
 def random_view(random: RandomStream, options: AugmentationOptions | None, canvas_hw: Hw, out_hw: Hw) -> View:
-    """Draw a random scale and shift of a canvas; the identity without options."""
+    """Draw a random scale and shift of a canvas.
+
+    Args:
+        random: stream that three numbers are drawn from.
+        options: largest changes of `scale` and `translate`; None for the identity about the center.
+        canvas_hw: (height, width) of the canvas in pixels.
+        out_hw: (height, width) of the image in pixels.
+    """
     canvas, out = _xy(canvas_hw), _xy(out_hw)
     if options is None:
         return View(tf.constant(1.0), canvas / 2, out / 2)

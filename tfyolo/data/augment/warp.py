@@ -18,6 +18,14 @@ def random_warp(random: RandomStream, options: AugmentationOptions, out_hw: Hw) 
 
     Scale and translation are not included: the `View` of the layout has them.
 
+    Args:
+        random: stream that five numbers are drawn from.
+        options: largest rotation (`degrees`), `shear` and `perspective`.
+        out_hw: (height, width) of the image in pixels.
+
+    Returns:
+        float32 (3, 3).
+
     Source: YOLOv5's random perspective: perspective first, then rotation, then shear.
     """
     width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)

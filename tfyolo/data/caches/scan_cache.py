@@ -34,7 +34,13 @@ _COUNTS = ("found", "missing", "empty", "corrupt", "duplicates")
 
 
 def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
-    """Return a hash of everything that determines a scan, except for the images."""
+    """Return a hash of everything that determines a scan, except for the images.
+
+    Args:
+        dataset: dataset whose class names are hashed.
+        format_name: a key of `READERS`.
+        source: the split; the contents of its watched files are hashed.
+    """
     head = [
         VERSION,
         __version__,
@@ -58,7 +64,14 @@ def file_states(images: Sequence[Path | str]) -> np.ndarray:
 
 
 def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | None:
-    """Return the cached scan, or None if there is none or it is outdated."""
+    """Return the cached scan, or None if there is none or it is outdated.
+
+    Args:
+        folder: folder of the labels.
+        split: part of the file name.
+        key: result of `scan_key` for the current label files.
+        dataset: dataset that the samples belong to.
+    """
     for path in _places(folder, split):
         try:
             with zipfile.ZipFile(path) as archive:

@@ -50,7 +50,13 @@ class LabelRows:
         self.annotated_hw: tuple[int, int] | None = None
 
     def report(self, line: int | None, message: str, severity: Literal["error", "warning"] = "error") -> None:
-        """Add a problem; after `MAX_PROBLEMS` only their number is counted."""
+        """Add a problem; after `MAX_PROBLEMS` only their number is counted.
+
+        Args:
+            line: line number in the file, from 1; None for the whole file.
+            message: what is wrong.
+            severity: an `error` makes the image unusable, a `warning` does not.
+        """
         self._errors += severity == "error"
         if len(self._problems) < MAX_PROBLEMS or (severity == "error" and self._errors == 1):
             self._problems.append(Problem(self.path, line, message, severity))

@@ -85,7 +85,16 @@ def read_header(path: str | Path) -> ImageHeader:
 
 
 def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
-    """Parse a header; every failure, Pillow's own included, becomes an `ImageError`."""
+    """Parse the header of an image; every failure, Pillow's own included, becomes an `ImageError`.
+
+    Args:
+        stream: seekable content of the file, at its start.
+        size: size of the content in bytes.
+        name: path or name of the image, for messages.
+
+    Raises:
+        ImageError: the image is empty, truncated, too large, of an unsupported format, or damaged.
+    """
     if size == 0:
         raise ImageError("is empty (zero bytes)", path=name, fix=RESAVE)
     if size > MAX_BYTES:

@@ -94,7 +94,13 @@ def contained(folder: Path, written: str) -> Path | None:
 
 
 def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
-    """Return the error for a missing folder or file of a split."""
+    """Return the error for a missing folder or file of a split.
+
+    Args:
+        yaml_path: YAML file of the dataset.
+        split: name of the split, such as `train`.
+        place: path that does not exist.
+    """
     fix = f"correct `path` or `{split}`, or put the dataset there"
     if "\\" in str(place) or any(len(part) == 2 and part[1] == ":" for part in place.parts):
         fix = f"write `path` and `{split}` as folders of this machine, with /, such as /home/me/data"

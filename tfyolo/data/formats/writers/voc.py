@@ -30,7 +30,13 @@ def write_split(split: Split) -> Place:
 
 
 def annotation(sample: Sample, name: str, classes: tuple[str, ...]) -> str:
-    """Return the XML annotation of an image."""
+    """Return the XML annotation of an image.
+
+    Args:
+        sample: size and labels of the image.
+        name: file name of the image.
+        classes: class names by class id.
+    """
     height, width = sample.hw
     rows = [
         "<annotation>",
