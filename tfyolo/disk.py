@@ -34,6 +34,11 @@ _PROBE_BYTES = 1 << 20
 def cannot_write(error: OSError, path: str | Path, fix: str | None = None) -> TfyoloError:
     """Return the error for a failed write, with reason and remedy.
 
+    Args:
+        error: error of the system.
+        path: path of the output, shown to the user.
+        fix: remedy; defaults to one that fits the reason.
+
     Example:
         >>> print(cannot_write(OSError(errno.ENOSPC, "No space left on device"), "a.csv"))
         a.csv: cannot be written: No space left on device

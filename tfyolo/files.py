@@ -156,6 +156,11 @@ def atomic_folder(path: str | Path, owned: Owned | None = None, durable: bool = 
 def put_folder(new: Path, path: Path, owned: Owned = NOTHING) -> None:
     """Rename a folder to `path`, which may be missing, empty, or contain only `owned` files.
 
+    Args:
+        new: folder to rename, on the same file system.
+        path: new path of the folder.
+        owned: files that an existing folder may contain to be replaced; none by default.
+
     Raises:
         TfyoloError: there is a folder with other files.
         OSError: it cannot be renamed.
@@ -191,6 +196,11 @@ def scratch() -> Iterator[Path]:
 
 def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
     """Create and return `project/name`, or the first free of `name2`, `name3`, ..., as YOLOv5 does.
+
+    Args:
+        project: parent folder; created if missing.
+        name: name of the folder.
+        exist_ok: use `project/name` even if it exists.
 
     Raises:
         TfyoloError: the folder cannot be made.

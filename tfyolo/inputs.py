@@ -131,6 +131,11 @@ def open_input(
 def open_descriptor(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> int:
     """Open an input file, and return its descriptor, which the caller closes.
 
+    Args:
+        path: given by the user; links are followed.
+        kind: expected kind of file.
+        error: class of the exception.
+
     Raises:
         TfyoloError: as `open_input`.
     """
@@ -153,6 +158,11 @@ def open_descriptor(path: str | Path, kind: InputKind, error: type[TfyoloError] 
 
 def read_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> bytes:
     """Read all bytes of an input file.
+
+    Args:
+        path: given by the user; links are followed.
+        kind: expected kind of file.
+        error: class of the exception.
 
     Raises:
         TfyoloError: as `open_input`.

@@ -27,9 +27,11 @@ class ApResult:
         recall: (classes,) at IoU 0.5 and `confidence`.
         f1: (classes,) harmonic mean of the two.
         ap: (classes, thresholds) average precision at each IoU threshold.
-        confidence: at which the smoothed mean F1 is highest.
+        confidence: confidence threshold at which the smoothed mean F1 is highest.
         grid: (1000,) 0..1, x values of all curves: confidence, or recall for `pr_curve`.
-        precision_curve: (classes, 1000) over confidence, at IoU 0.5; `recall_curve`, `f1_curve` alike.
+        precision_curve: (classes, 1000) precision over confidence, at IoU 0.5.
+        recall_curve: (classes, 1000) recall over confidence, at IoU 0.5.
+        f1_curve: (classes, 1000) F1 over confidence, at IoU 0.5.
         pr_curve: (classes, 1000) precision envelope over recall, at IoU 0.5.
     """
 
