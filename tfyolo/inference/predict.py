@@ -15,9 +15,9 @@ import numpy as np
 from tfyolo.disk import OF_WRITING
 from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.frames import Frame, Frames
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.results import Result
-from tfyolo.inference.sources import Frame, Frames
 from tfyolo.inference.writers import OutputOptions, ResultWriter
 from tfyolo.text import printable
 

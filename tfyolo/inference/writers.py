@@ -14,9 +14,9 @@ import numpy as np
 from tfyolo.disk import probe
 from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.files import atomic
+from tfyolo.inference.frames import Frame, Video
 from tfyolo.inference.names import Names, folder_names
 from tfyolo.inference.results import Result, save_image
-from tfyolo.inference.sources import Frame, Video
 
 
 @dataclass(frozen=True)
