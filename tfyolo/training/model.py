@@ -32,7 +32,14 @@ class TrainingModel(TrainingStep):
 
     @abstractmethod
     def make_schedule(self, epochs: int, steps_per_epoch: int, batch_size: int, flat: bool) -> Schedule:
-        """Return the learning-rate schedule of a run; a constant one if `flat`."""
+        """Return the learning-rate schedule of a run.
+
+        Args:
+            epochs: number of epochs.
+            steps_per_epoch: batches per epoch.
+            batch_size: images per batch; 0 if unknown.
+            flat: whether the learning rate is constant, without warm-up or decay.
+        """
 
     @abstractmethod
     def validation_of(self, data: Any, frequency: int = 1) -> Any:

@@ -44,7 +44,13 @@ class RunState:
 
 
 def save_state(model: TrainingModel, state: RunState, path: Path) -> None:
-    """Write the averaged network as a model file, and inside it all that a resume needs, at once."""
+    """Write the EMA network as a model file that also contains all that is needed to resume, atomically.
+
+    Args:
+        model: model in training.
+        state: progress and options of the run.
+        path: file to write.
+    """
     data = BytesIO()
     np.savez(data, **{str(i): variable.numpy() for i, variable in enumerate(model.state_variables())})
     members = {_ARRAYS: data.getvalue(), _NOTES: json.dumps(asdict(state)).encode()}

@@ -114,7 +114,13 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
         self.step, self.exact = list(step), exact
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """This quantizer has no variables."""
+        """Create no variables; called by TFMOT.
+
+        Args:
+            tensor_shape: shape of the kernel.
+            name: prefix for names of variables.
+            layer: layer that the kernel belongs to.
+        """
         return {}
 
     def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
@@ -141,7 +147,16 @@ class RangeQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
         self.low, self.high = low, high
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """Create the variables: the shift of each limit in steps."""
+        """Create the variables: the shift of each limit in steps; called by TFMOT.
+
+        Args:
+            tensor_shape: shape of the quantized tensor; not used.
+            name: prefix of the names of the variables.
+            layer: layer that the variables are added to.
+
+        Returns:
+            Scalar float32 variables `low` and `high`, initially 0.
+        """
         return {
             end: layer.add_weight(name=f"{name}_{end}", shape=(), initializer="zeros")
             for end in ("low", "high")
