@@ -19,21 +19,31 @@ from tfyolo.errors import TfyoloError
 
 @dataclass(frozen=True)
 class Batch:
-    """Images with one input size."""
+    """Images with one input size.
+
+    Attributes:
+        samples: images with their labels, in the order of the batch.
+        letterboxes: mapping from each image to the input.
+        images: uint8 (batch, height, width, 3) RGB, letterboxed.
+        preprocess_ms: milliseconds of decoding and letterboxing, for the whole batch.
+        problems: one sentence per image that could not be decoded and was left out.
+    """
 
     samples: tuple[Sample, ...]
     letterboxes: tuple[Letterbox, ...]
     images: np.ndarray
-    """uint8 (batch, height, width, 3) RGB."""
     preprocess_ms: float
-    """Decoding and letterboxing, for the whole batch."""
     problems: tuple[str, ...] = ()
-    """Images that could not be decoded after all, and are left out."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Samples of a batch, and its input size."""
+    """Samples of a batch, and its input size.
+
+    Attributes:
+        samples: images with their labels.
+        input_hw: (height, width) of the letterboxed images in pixels.
+    """
 
     samples: tuple[Sample, ...]
     input_hw: tuple[int, int]

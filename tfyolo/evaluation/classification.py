@@ -222,8 +222,15 @@ def default_split(dataset: FolderDataset) -> str:
 
 
 def top_k(probabilities: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
-    """Return (n,) bool: whether the true class is among the `count` most probable; ties are broken by class
-    id.
+    """Return whether the true class is among the most probable ones; ties are broken by class id.
+
+    Args:
+        probabilities: (n, classes).
+        truth: int (n,) class ids.
+        count: number of most probable classes, the k of top-k.
+
+    Returns:
+        bool (n,).
 
     Example:
         >>> top_k(np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]), np.array([2, 2]), 2).tolist()

@@ -39,7 +39,17 @@ def white_to(color: str) -> Any:
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, list[Any]]:
-    """Create a figure with a size in inches, and its axes row by row."""
+    """Create a matplotlib figure with a grid of axes.
+
+    Args:
+        width: width in inches.
+        height: height in inches.
+        rows: number of rows of axes.
+        columns: number of columns of axes.
+
+    Returns:
+        The figure, and its axes row by row.
+    """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 

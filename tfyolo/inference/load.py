@@ -42,6 +42,11 @@ def load_detection_predictor(
 ) -> DetectionPredictor:
     """Load a detector.
 
+    Args:
+        path_or_name: a file or folder of any format, or the name of a release such as `yolov5s`.
+        image_size: input size in pixels, one number or (height, width); defaults to the model's.
+        threads: number of CPU threads; chosen by the runtime by default.
+
     Raises:
         TfyoloError: see `load_predictor`; or it is a classifier.
     """
@@ -55,6 +60,11 @@ def load_classification_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> ClassificationPredictor:
     """Load a classifier.
+
+    Args:
+        path_or_name: a file or folder of any format, or the name of a release such as `yolov5s-cls`.
+        image_size: input size in pixels, one number or (height, width); defaults to the model's.
+        threads: number of CPU threads; chosen by the runtime by default.
 
     Raises:
         TfyoloError: see `load_predictor`; or it is a detector.
