@@ -32,7 +32,14 @@ IMAGES = 6
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the results table."""
+    """A row of the results table.
+
+    Attributes:
+        name: name of the model.
+        megabytes: size of its file in 1e6 bytes.
+        milliseconds: median latency per image.
+        metrics: validation on the test split.
+    """
 
     name: str
     megabytes: float

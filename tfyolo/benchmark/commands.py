@@ -28,6 +28,14 @@ class WorkerCommands:
         """Load a model file, keep it loaded, and measure the time from opening it to its first result.
 
         The import of libraries is not measured: the first file of each runtime is loaded twice.
+
+        Args:
+            path: model file.
+            image_size: input size [height, width] in pixels; None for the model's own.
+            image: path of an `.npy` file, uint8 (height, width, 3) RGB.
+
+        Returns:
+            `load_seconds`.
         """
         import numpy as np
 
@@ -45,7 +53,18 @@ class WorkerCommands:
         return {"load_seconds": seconds}
 
     def time(self, path: str, image_size: list[int] | None, image: str, runs: int) -> dict[str, Any]:
-        """Measure one round of latencies of a model file, and keep it loaded for the next round."""
+        """Measure one round of latencies of a model file, and keep it loaded for the next round.
+
+        Args:
+            path: model file.
+            image_size: input size [height, width] in pixels; None for the model's own.
+            image: path of an `.npy` file, uint8 (height, width, 3) RGB.
+            runs: number of timed detections.
+
+        Returns:
+            `total_ms` and `inference_ms` (lists, one value per run), `runtime`, `image_size`, `format` and
+            `precision`.
+        """
         import numpy as np
 
         from tfyolo.benchmark.latency import time_round
@@ -73,7 +92,17 @@ class WorkerCommands:
     ) -> dict[str, Any]:
         """Measure mAP of a detector by YOLOv5's protocol on square input, or top-1 of a classifier.
 
-        With `unsuppressed` (a `.keras` file, a format, a precision) the file is exported here without NMS.
+        Args:
+            path: model file.
+            image_size: input size [height, width] in pixels; None for the model's own.
+            data: dataset YAML file of a detector, or folder of a classifier.
+            split: split to validate on.
+            unsuppressed: a `.keras` file, a format and a precision: if `image_size` is given, the model is
+                exported here without NMS, and that file is measured in place of `path`.
+
+        Returns:
+            `map50` and `map50_95`, or `top1` and `top5`, in 0..1; and `limits`: thresholds inside the file that
+            are stricter than those of validation.
         """
         from tfyolo.evaluation.detection_metrics import ValOptions
         from tfyolo.evaluation.validator import validate

@@ -146,7 +146,19 @@ def _scores(row: BenchmarkRow, kind: str) -> dict[str, Any]:
 
 
 def save_csv(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:
-    """Write the results as CSV with a header; missing values are empty."""
+    """Write the results as CSV with a header; missing values are empty.
+
+    Args:
+        rows: one row per model file; ratios and differences are relative to the first.
+        threads: numbers of threads, each with its own columns of latencies.
+        path: file to write.
+
+    Returns:
+        The path.
+
+    Raises:
+        TfyoloError: the file cannot be written.
+    """
     plain = to_dicts(rows, threads)
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(plain[0]), lineterminator="\n")
@@ -156,7 +168,19 @@ def save_csv(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -
 
 
 def save_json(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:
-    """Write the results as a JSON list of objects."""
+    """Write the results as a JSON list of objects.
+
+    Args:
+        rows: one row per model file; ratios and differences are relative to the first.
+        threads: numbers of threads, each with its own keys of latencies.
+        path: file to write.
+
+    Returns:
+        The path.
+
+    Raises:
+        TfyoloError: the file cannot be written.
+    """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(to_dicts(rows, threads), indent=1) + "\n", "utf-8")
     return path

@@ -150,7 +150,13 @@ def run_command(commands: WorkerCommands, request: dict[str, Any]) -> dict[str, 
 
 
 def serve(requests: TextIO, answers: TextIO, threads: int) -> None:
-    """Read commands, one JSON object per line, and write the answers until the input ends."""
+    """Read commands, one JSON object per line, and write the answers until the input ends.
+
+    Args:
+        requests: stream of commands.
+        answers: stream that answers and progress are written to, one JSON object per line.
+        threads: number of CPU threads of each runtime.
+    """
 
     def say(answer: dict[str, Any]) -> None:
         print(json.dumps(answer), file=answers, flush=True)

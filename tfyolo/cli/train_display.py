@@ -60,7 +60,13 @@ class Display:
         self.out.print(printable(text), markup=False, soft_wrap=True)
 
     def row(self, epoch: int, logs: Mapping[str, float], images_per_second: float) -> None:
-        """Print the row of an epoch, counted from 1; headings are printed before the first row."""
+        """Print the row of an epoch; headings are printed before the first row.
+
+        Args:
+            epoch: number of the epoch, from 1.
+            logs: losses and metrics by name; missing ones are printed as `-`.
+            images_per_second: training speed in this epoch.
+        """
         if not self._has_header:
             headings = "".join(f"{name:>{width}}" for name, (_, width, _) in self.columns.items())
             self.log(f"{'epoch':<9}{headings}{'img/s':>8}{'GiB':>6}")
