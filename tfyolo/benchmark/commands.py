@@ -101,8 +101,8 @@ class WorkerCommands:
                 exported here without NMS, and that file is measured in place of `path`.
 
         Returns:
-            `map50` and `map50_95`, or `top1` and `top5`, in 0..1; and `limits`: thresholds inside the file that
-            are stricter than those of validation.
+            `map50` and `map50_95`, or `top1` and `top5`, in 0..1; and `limits`: thresholds inside the file
+            that are stricter than those of validation.
         """
         from tfyolo.evaluation.detection_metrics import ValOptions
         from tfyolo.evaluation.validator import validate
