@@ -136,7 +136,10 @@ class Classes:
 
 
 def undocumented(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
-    """Parameters and fields that docstrings do not name, and names in docstrings that do not exist."""
+    """Parameters and fields that docstrings do not name, and names in docstrings that do not exist.
+
+    Of overloads, the last definition counts, which has the docstring.
+    """
     found: dict[str, set[str]] = {}
     classes = Classes(list(trees.values()))
     for module, tree in trees.items():

@@ -70,6 +70,9 @@ def anchor_metrics(sizes_px: np.ndarray, anchors_px: np.ndarray, threshold: floa
         anchors_px: (a, 2) widths and heights of anchors.
         threshold: maximum ratio of sides at which an anchor matches a box: the hyperparameter `anchor_t`.
 
+    Returns:
+        Metrics over all boxes.
+
     Source: YOLOv5's AutoAnchor: the smaller of the width and height ratios of each pair, at most 1.
 
     Example:
@@ -166,6 +169,9 @@ def auto_anchors(
         seed: of evolution.
         force: evolve new anchors in any case.
         progress: called as `progress(done, total)` after each generation.
+
+    Returns:
+        The anchors to train with, and the reason for the log.
 
     Example:
         >>> auto_anchors(scan.samples, spec.anchors_px, spec.strides, 640).reason  # doctest: +SKIP

@@ -39,6 +39,9 @@ def cannot_write(error: OSError, path: str | Path, fix: str | None = None) -> Tf
         path: path of the output, shown to the user.
         fix: remedy; defaults to one that fits the reason.
 
+    Returns:
+        The error, for the caller to raise.
+
     Example:
         >>> print(cannot_write(OSError(errno.ENOSPC, "No space left on device"), "a.csv"))
         a.csv: cannot be written: No space left on device

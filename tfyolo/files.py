@@ -202,6 +202,9 @@ def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
         name: name of the folder.
         exist_ok: use `project/name` even if it exists.
 
+    Returns:
+        Path of the folder, which exists.
+
     Raises:
         TfyoloError: the folder cannot be made.
     """

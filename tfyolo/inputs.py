@@ -136,6 +136,9 @@ def open_descriptor(path: str | Path, kind: InputKind, error: type[TfyoloError] 
         kind: expected kind of file.
         error: class of the exception.
 
+    Returns:
+        File descriptor, opened for reading.
+
     Raises:
         TfyoloError: as `open_input`.
     """
@@ -163,6 +166,9 @@ def read_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = Tfy
         path: given by the user; links are followed.
         kind: expected kind of file.
         error: class of the exception.
+
+    Returns:
+        Content of the file.
 
     Raises:
         TfyoloError: as `open_input`.

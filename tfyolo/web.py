@@ -136,6 +136,9 @@ class Site:
             iou: IoU threshold in 0..1; None for the page's default.
             engine: ID of the page's engine that runs the model; None to choose automatically.
 
+        Returns:
+            Query that begins with `?`, or "" without a model and settings.
+
         Example:
             >>> Site(Path("dist"), Path("out/best 2.tflite")).query(conf=0.4)
             '?model=model/best%25202.tflite&conf=0.4'

@@ -113,6 +113,9 @@ def unreadable(name: str, version: int, code: int = 0) -> bool:
         name: name of the operator, such as `CONV_2D`.
         version: version of the operator.
         code: its number in the enumeration `BuiltinOperator` of TensorFlow Lite's schema.
+
+    Returns:
+        True for operator numbers from 150 on, and for versions above the highest that it can read.
     """
     return code >= _FIRST_UNKNOWN_CODE or version > _READABLE.get(name, version)
 

@@ -92,6 +92,9 @@ def signature(
         image_size: fixed input size (height, width) in pixels.
         uint8: whether images are uint8, or float32.
         batch: number of images at once; None for any number.
+
+    Returns:
+        A `tf.function` from `images` to the outputs of `function`.
     """
     spec = tf.TensorSpec((batch, *image_size, 3), tf.uint8 if uint8 else tf.float32, name="images")
     return tf.function(function, input_signature=[spec], autograph=False)

@@ -38,6 +38,9 @@ def count_operations(
         functions: nodes of each function in the graph's library, by name.
         outputs: names of nodes or tensors, such as `StatefulPartitionedCall:1`.
 
+    Returns:
+        Number of nodes that run, by the name of their operation.
+
     Raises:
         ValueError: a function calls itself, directly or through others.
 

@@ -116,6 +116,9 @@ class FileBenchmark:
             image_size: (height, width) of the input in pixels; defaults to that of the file.
             unsuppressed: export without NMS for mAP, if the file contains NMS.
             optional: skip the file if its library is not installed.
+
+        Returns:
+            The row of the file, which is filled in by the measurements.
         """
         row = BenchmarkRow(name, path, megabytes(path))
         self.rows.append(row)

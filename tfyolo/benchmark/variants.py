@@ -94,6 +94,9 @@ def calibratable_variants(
         data: images are there.
         quantized: the weights carry the ranges that int8 needs.
 
+    Returns:
+        Variants that can be written, and variants that are left out.
+
     Raises:
         TfyoloError: one that was asked for by its name would be left out.
     """

@@ -97,6 +97,9 @@ def number(text: str, above: float = 0.0, maximum: float = math.inf) -> float:
         above: exclusive lower bound.
         maximum: inclusive upper bound; none by default.
 
+    Returns:
+        The number.
+
     Raises:
         argparse.ArgumentTypeError: it is not such a number.
 

@@ -46,6 +46,9 @@ class Document:
             keys: keys and indices of the entry, from the outermost; without a line of its own, that of its
                 nearest parent is used.
             fix: remedy, shown after the message.
+
+        Returns:
+            The error, for the caller to raise.
         """
         return TfyoloError(message, path=self.path, line=self.line(*keys), fix=fix)
 

@@ -64,6 +64,9 @@ def plan_batches(
         batch: images per batch.
         stride: largest stride of the model.
         rect: rectangular batches.
+
+    Returns:
+        Batches in order; the last one can be smaller.
     """
     if not rect:
         return [Plan(tuple(samples[i : i + batch]), image_size) for i in range(0, len(samples), batch)]
@@ -89,6 +92,9 @@ def load_batches(
         image_size: (height, width) in pixels that images are scaled to.
         ahead: number of prefetched batches.
         threads: number of threads.
+
+    Returns:
+        Batches in the order of `plans`.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Batch]] = deque()

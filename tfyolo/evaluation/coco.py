@@ -119,6 +119,9 @@ def frames(
         ids: from `image_ids`.
         annotations: a COCO JSON, from `read_annotations`; by default the samples' own labels.
 
+    Returns:
+        One frame per sample, in order.
+
     Raises:
         TfyoloError: `annotations` state a size with another aspect ratio than that of the image.
     """

@@ -131,6 +131,9 @@ def average_precision(tp: Array, conf: Array, pred_cls: Array, target_cls: Array
         pred_cls: (n,) predicted class ids.
         target_cls: (m,) class ids of the labels of all images.
 
+    Returns:
+        Metrics and curves of classes with labels.
+
     Example:
         >>> one = average_precision(np.ones((1, 10), bool), np.array([0.9]), np.array([3]), np.array([3]))
         >>> round(one.map50_95, 3)

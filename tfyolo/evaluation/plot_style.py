@@ -117,6 +117,9 @@ def save_run(csv_path: Path, path: Path, panels: Mapping[str, Mapping[str, str]]
         path: of the image.
         panels: pairs of column and legend text, by panel title.
         columns: number of panels per row.
+
+    Returns:
+        The path of the image.
     """
     with csv_path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -37,6 +37,9 @@ def predict_classes(
         outputs: files to write: `labels/NAME.txt` with a line `probability class` per most probable class,
             and `predictions.csv` with a row per frame. None writes nothing.
         top: number of classes to report.
+
+    Returns:
+        Summary of the run.
     """
     from rich.console import Console
 

@@ -124,6 +124,9 @@ class Contract(BaseModel):
             names: class names by class id; defaults to `class0`, `class1`, ...
             image_size: (height, width) of the input in pixels; defaults to the configuration's square size.
 
+        Returns:
+            Contract without export notes and quantization.
+
         Raises:
             TfyoloError: the number of names is not the number of classes.
         """

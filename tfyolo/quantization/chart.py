@@ -23,6 +23,9 @@ def save_noise_chart(layers: Sequence[LayerNoise], spec: ModelSpec, path: Path) 
         layers: from `debug`.
         spec: of the model, whose sections are colored.
         path: of an image; its suffix selects the format.
+
+    Returns:
+        The path.
     """
     section = {f"model.{layer.index}": layer.section for layer in spec.layers}
     width = 12.0

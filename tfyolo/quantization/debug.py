@@ -91,6 +91,9 @@ def debug(
         images: uint8 (n, height, width, 3) RGB, letterboxed.
         worst: number of noisiest layers to try in float.
         progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        Noise of every tensor, and what the noisiest layers gain in float.
     """
     layers = _noise(exact, network, spec, images, progress)
     wanted = _heads(exact, None, images, "float network", progress)

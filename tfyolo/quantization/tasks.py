@@ -131,6 +131,9 @@ class QuantizationTask(ABC):
             file: model file.
             folder: folder that metrics and plots are written to.
             progress: called as `progress(label, done, total)` after each step.
+
+        Returns:
+            Metrics of the validation.
         """
 
 

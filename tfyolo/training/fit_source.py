@@ -58,6 +58,9 @@ def find_source(x: Any, batch_size: int | None, steps: int | None, data: FitData
         steps: its `steps_per_epoch`.
         data: what the model was made for; a stream without end has its length.
 
+    Returns:
+        Arguments of Keras' `fit`, with batches per epoch and images per batch where they are known.
+
     Raises:
         TfyoloError: the batches do not fit the model, or arguments contradict each other.
     """

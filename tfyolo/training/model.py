@@ -39,6 +39,9 @@ class TrainingModel(TrainingStep):
             steps_per_epoch: batches per epoch.
             batch_size: images per batch; 0 if unknown.
             flat: whether the learning rate is constant, without warm-up or decay.
+
+        Returns:
+            Schedule for `epochs * steps_per_epoch` steps.
         """
 
     @abstractmethod

@@ -41,6 +41,9 @@ def save_keras(
         path: ends in `.keras`.
         members: further files of the archive by name, such as the state of a training run.
         half: store weights as float16, in half the size; they are loaded as float32.
+
+    Returns:
+        The path.
     """
     path = check_target(path)
     with atomic(path) as temporary:

@@ -21,6 +21,9 @@ def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
         saturation: factor of the distance from the gray with the same luma.
         value: brightness factor.
 
+    Returns:
+        float32 (3, 3).
+
     Source: W3C Filter Effects, feColorMatrix `hueRotate` and `saturate`.
     """
     angle = hue_turns * (2.0 * math.pi)

@@ -57,6 +57,9 @@ def random_view(random: RandomStream, options: AugmentationOptions | None, canva
         options: largest changes of `scale` and `translate`; None for the identity about the center.
         canvas_hw: (height, width) of the canvas in pixels.
         out_hw: (height, width) of the image in pixels.
+
+    Returns:
+        Mapping from the canvas to the image.
     """
     canvas, out = _xy(canvas_hw), _xy(out_hw)
     if options is None:
@@ -73,6 +76,9 @@ def single(size_xy: Any, view: View, out_hw: Hw) -> Layout:
         size_xy: (1, 2) width and height in pixels, before the view is applied.
         view: of the canvas.
         out_hw: of the image.
+
+    Returns:
+        Layout of one tile.
     """
     origin = (_xy(out_hw) - size_xy) / 2
     width, height = tf.unstack(tf.cast(_xy(out_hw), tf.int32))
@@ -95,6 +101,9 @@ def mosaic(sizes_xy: Any, middle_xy: Any, view: View, out_hw: Hw) -> Layout:
         middle_xy: (2,) the point, or the center of the fifth image, on the canvas.
         view: of the canvas.
         out_hw: of the image.
+
+    Returns:
+        Layout of four or nine tiles.
 
     Source: YOLOv5's mosaics of four and nine; here no image is clipped at the canvas before scaling.
     """

@@ -71,6 +71,9 @@ def warp_polygons(labels: Any, points_xy: Any, owner: Any, matrix: Any) -> Any:
         points_xy: (m, 2) points of all polygons, in pixels.
         owner: (m,) row of `labels` that each point belongs to.
         matrix: from `random_warp`.
+
+    Returns:
+        Labels of the same shape, with new corners; they are not clipped.
     """
     # Parts of an object outside of its tile are not visible: clip its points to the box first.
     low, high = tf.gather(labels[:, 1:3], owner), tf.gather(labels[:, 3:5], owner)

@@ -40,6 +40,9 @@ def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
         dataset: dataset whose class names are hashed.
         format_name: a key of `READERS`.
         source: the split; the contents of its watched files are hashed.
+
+    Returns:
+        Hash of 40 hexadecimal digits.
     """
     head = [
         VERSION,
@@ -71,6 +74,9 @@ def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | No
         split: part of the file name.
         key: result of `scan_key` for the current label files.
         dataset: dataset that the samples belong to.
+
+    Returns:
+        The scan; None if it has to be repeated.
     """
     for path in _places(folder, split):
         try:

@@ -85,6 +85,9 @@ def crop_dataset(
         options: of cropping.
         progress: called as `progress(label, done, total)` after each step.
 
+    Returns:
+        Number of crops per split and class, and what was left out.
+
     Raises:
         TfyoloError: the dataset or an option is wrong, the folder is not empty, two classes would share a
             folder, or a split has no boxes.

@@ -70,6 +70,9 @@ def match_classes(
         model_names: class names of the model.
         path: of the dataset, for the message.
 
+    Returns:
+        Mapping from class ids of the dataset to those of the model.
+
     Raises:
         TfyoloError: a class of the dataset is not a class of the model; with both lists.
 

@@ -96,6 +96,9 @@ def convert_dataset(
         options: of the conversion.
         progress: called as `progress(label, done, total)` after each step.
 
+    Returns:
+        Numbers of images and boxes that were written, and problems.
+
     Raises:
         TfyoloError: the dataset is wrong, a split has no usable image, a name is unknown, or the folder is
             not empty or holds images of the dataset.

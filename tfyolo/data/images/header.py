@@ -92,6 +92,9 @@ def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
         size: size of the content in bytes.
         name: path or name of the image, for messages.
 
+    Returns:
+        Format, size and EXIF orientation of the image.
+
     Raises:
         ImageError: the image is empty, truncated, too large, of an unsupported format, or damaged.
     """

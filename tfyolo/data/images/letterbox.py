@@ -50,6 +50,9 @@ class Letterbox:
                 `target_hw`.
             max_ratio: maximum scale; 1 never enlarges an image.
 
+        Returns:
+            Mapping from the image to the input.
+
         Example:
             >>> Letterbox.fit((480, 640), (320, 320)).pad_xy
             (0.0, 40.0)

@@ -87,6 +87,9 @@ class Settings:
             name: entry of `models` to use, by default the first; without `models`, the name of the model.
             overrides: settings that replace those of the file, by any of their names; None is ignored.
 
+        Returns:
+            Validated settings.
+
         Raises:
             TfyoloError: with file and line: an unknown key, model or setting, or a wrong value.
         """
@@ -136,6 +139,9 @@ class Settings:
             key: canonical name of the setting or section.
             message: what is wrong.
             inside: indices or keys of the entry inside that value.
+
+        Returns:
+            The error, for the caller to raise.
         """
         if key in _DEFAULTS and key not in self.places:
             return TfyoloError(message)

@@ -62,6 +62,9 @@ def profile_blocks(
         repeats: number of timed rounds, after a warm-up.
         progress: called as `progress(label, done, total)` after each step.
 
+    Returns:
+        One profile per block, in the order of `texts`.
+
     Raises:
         TfyoloError: the block is unknown or reads several layers, or an argument is wrong.
 

@@ -120,6 +120,9 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
             tensor_shape: shape of the kernel.
             name: prefix for names of variables.
             layer: layer that the kernel belongs to.
+
+        Returns:
+            An empty dictionary.
         """
         return {}
 

@@ -81,6 +81,9 @@ class LossOptions:
             classes: number of classes.
             scales: number of feature maps.
             image_size: side of the training images in pixels.
+
+        Returns:
+            Options with scaled `box`, `cls` and `obj`.
         """
         from dataclasses import replace
 

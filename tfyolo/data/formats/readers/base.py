@@ -100,6 +100,9 @@ def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
         yaml_path: YAML file of the dataset.
         split: name of the split, such as `train`.
         place: path that does not exist.
+
+    Returns:
+        The error, for the caller to raise.
     """
     fix = f"correct `path` or `{split}`, or put the dataset there"
     if "\\" in str(place) or any(len(part) == 2 and part[1] == ":" for part in place.parts):

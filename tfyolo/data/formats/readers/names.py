@@ -28,6 +28,9 @@ def unknown_name(name: str, names: Sequence[str], where: str, yaml_path: Path) -
         names: of the dataset.
         where: file and line, for the message.
         yaml_path: of the dataset.
+
+    Returns:
+        The error, for the caller to raise.
     """
     folded = {known.casefold(): known for known in names}
     near = difflib.get_close_matches(name.casefold(), folded, 1)

@@ -79,6 +79,9 @@ def example(sample: Sample, encoded: bytes, name: str, classes: tuple[str, ...])
         encoded: content of the image file.
         name: file name of the image.
         classes: class names by class id.
+
+    Returns:
+        Serialized protobuf, the content of a TFRecord record.
     """
     import tensorflow as tf
 

@@ -36,6 +36,9 @@ def annotation(sample: Sample, name: str, classes: tuple[str, ...]) -> str:
         sample: size and labels of the image.
         name: file name of the image.
         classes: class names by class id.
+
+    Returns:
+        Text of the XML file.
     """
     height, width = sample.hw
     rows = [
