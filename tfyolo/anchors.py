@@ -111,7 +111,7 @@ def evolve_anchors(
         sizes_px: (n, 2) widths and heights, with n of at least `count`.
         count: number of anchors.
         threshold: hyperparameter `anchor_t`.
-        generations: of the genetic algorithm.
+        generations: number of generations of the genetic algorithm.
         seed: equal seeds give equal anchors.
         progress: called as `progress(done, total)` after each generation.
 
@@ -159,14 +159,14 @@ def auto_anchors(
     """Keep a model's anchors, or evolve better ones.
 
     Args:
-        samples: of the training split.
+        samples: images of the training split, with their labels.
         anchors_px: width, height, ... per feature map, as `ModelSpec.anchors_px`.
-        strides: of the feature maps, in the same order.
+        strides: stride of each feature map in pixels, in the same order.
         image_size: longer side of the training images in pixels.
         threshold: hyperparameter `anchor_t`.
         minimum_recall: anchors are kept if their best possible recall is at least this.
-        generations: of evolution.
-        seed: of evolution.
+        generations: number of generations of evolution.
+        seed: seed of evolution.
         force: evolve new anchors in any case.
         progress: called as `progress(done, total)` after each generation.
 

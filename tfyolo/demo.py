@@ -57,7 +57,7 @@ def run_demo(
     """Run the whole chain, and write a report page.
 
     Args:
-        folder: of the results.
+        folder: folder for the results.
         epochs: number of epochs of fine-tuning.
         log: called with each sentence of the log.
         progress: called as `progress(label, done, total)` in long steps.

@@ -60,6 +60,6 @@ def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
     Args:
         old: what was used, such as "argument `batch`".
         new: what to write instead.
-        stacklevel: of `warnings.warn`, counted from the caller.
+        stacklevel: `stacklevel` of `warnings.warn`, counted from the caller.
     """
     warnings.warn(f"{old} is deprecated and will be removed: use {new}", DeprecationWarning, stacklevel + 1)

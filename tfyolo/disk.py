@@ -59,7 +59,7 @@ def writing(path: str | Path, inside: Path | None = None, fix: str | None = None
     Other exceptions pass unchanged, including those about other files.
 
     Args:
-        path: of the output, shown to the user.
+        path: path of the output, shown to the user.
         inside: the folder that is written to first; defaults to `path`.
         fix: remedy; defaults to one that fits the reason.
 

@@ -99,7 +99,7 @@ def atomic(path: str | Path, durable: bool = True) -> Iterator[Path]:
     On an exception the temporary file is removed, and `path` is unchanged.
 
     Args:
-        path: of the file; missing parent folders are created.
+        path: path of the file; missing parent folders are created.
         durable: wait until the data is on disk, to survive a power failure. Pass False for large numbers of
             files.
 
@@ -129,7 +129,7 @@ def atomic_folder(path: str | Path, owned: Owned | None = None, durable: bool = 
     renamed to `.NAME.previous`; if a run is killed before the second renaming, the next run restores it.
 
     Args:
-        path: of the folder; missing parent folders are created.
+        path: path of the folder; missing parent folders are created.
         owned: files that an existing folder may contain to be replaced; none by default.
         durable: wait until the files are on disk.
 

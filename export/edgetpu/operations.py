@@ -26,7 +26,7 @@ class Tensor:
         shape: as the file says.
         fixed: no dimension is left open.
         quantized: it has a scale.
-        values: of a constant; None where the tensor is computed.
+        values: values of a constant; None if the tensor is computed.
         zero: the integer that stands for zero.
     """
 
@@ -77,7 +77,7 @@ class Entry:
 
     Attributes:
         version: the highest that it is known to take for 8-bit numbers.
-        limits: of Coral's page, in words.
+        limits: limits on Coral's page, in words.
         rule: the limits, where a file shows them.
         constants: which inputs must be constants.
         newer: what a higher version means.

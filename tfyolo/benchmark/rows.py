@@ -20,8 +20,8 @@ class BenchmarkRow:
     """Results of one file.
 
     Attributes:
-        name: of the file.
-        path: of the timed file or folder.
+        name: name of the file.
+        path: path of the timed file or folder.
         megabytes: its size in 1e6 bytes.
         format: name of the format; empty if it could not be loaded.
         precision: such as `float32` or `int8`.
@@ -96,7 +96,7 @@ def failures(rows: Sequence[BenchmarkRow], floor: float | None = None) -> list[s
     """Return sentences about files that failed, or whose score is below `floor`.
 
     Args:
-        rows: of a benchmark.
+        rows: rows of a benchmark.
         floor: minimum mAP50-95 (or top-1).
     """
     messages = []

@@ -81,7 +81,7 @@ class Display:
         """Update the bar with this label; it disappears at the end.
 
         Args:
-            label: of the bar.
+            label: label of the bar.
             done: completed steps.
             total: all steps.
             text: shown in place of the label.

@@ -21,7 +21,7 @@ class Document:
     """A parsed YAML file; `line("backbone", 3)` is the line of an entry, from 1.
 
     Attributes:
-        path: of the file; None for values from memory.
+        path: path of the file; None for values from memory.
         value: parsed content.
         lines: line of each entry, by its keys.
         texts: scalars as written, by their keys: `010`, which YAML parses as 8.

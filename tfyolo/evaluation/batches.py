@@ -59,7 +59,7 @@ def plan_batches(
     keep the order.
 
     Args:
-        samples: of the split.
+        samples: images of the split, with their labels.
         image_size: (height, width) in pixels of square batches, and the maximum of rectangular ones.
         batch: images per batch.
         stride: largest stride of the model.

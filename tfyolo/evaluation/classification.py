@@ -64,11 +64,11 @@ class ClassificationMetrics:
         top1: fraction of images whose most probable class is the true class.
         top5: fraction of images whose true class is among the five most probable.
         loss: mean cross-entropy.
-        names: of the classes.
-        scan: of the split.
+        names: class names by class id.
+        scan: scan of the split.
         speed_ms: milliseconds per image of `preprocess` and `inference`.
         settings: options of the validation.
-        problems: of images.
+        problems: problems of images.
 
     Example:
         >>> validate_classifier(tfyolo.load("best.keras"), "cells").top5  # doctest: +SKIP
@@ -144,10 +144,10 @@ def validate_classifier(
     Args:
         classifier: from `tfyolo.load`; its `image_size` is the size of validation.
         data: folder of a dataset, or a `FolderDataset`.
-        options: of the validation.
+        options: options of the validation.
         folder: for metrics.json and plots; None writes nothing.
         progress: called as `progress(label, done, total)` after each batch.
-        scan: of the split, if there is one already, with class ids of the classifier.
+        scan: scan of the split, if there is one already, with class ids of the classifier.
 
     Returns:
         Metrics such as `top1` and `top5`, 0 to 1.

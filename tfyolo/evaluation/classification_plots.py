@@ -27,7 +27,7 @@ def save_looks(
     Args:
         samples: n images.
         probabilities: (n, classes) of them.
-        names: of the classes.
+        names: class names by class id.
         image_size: input size of the classifier.
         folder: output folder.
 

@@ -159,7 +159,7 @@ def results(
         boxes_xyxy_px: (n, 4) corners in pixels of the image.
         scores: (n,) confidences.
         classes: (n,) class numbers.
-        categories: of `category_ids`.
+        categories: COCO category ids by class id, from `category_ids`.
 
     Returns:
         n rows: `image_id`, `category_id`, `bbox` (x and y of the upper left corner, width, height, in pixels,

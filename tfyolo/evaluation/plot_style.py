@@ -114,7 +114,7 @@ def save_run(csv_path: Path, path: Path, panels: Mapping[str, Mapping[str, str]]
 
     Args:
         csv_path: `results.csv`, with a row per epoch.
-        path: of the image.
+        path: path of the image.
         panels: pairs of column and legend text, by panel title.
         columns: number of panels per row.
 

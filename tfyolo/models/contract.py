@@ -155,7 +155,7 @@ class Contract(BaseModel):
 
         Args:
             task: `detect` or `classify`.
-            path: of the model, for the message.
+            path: path of the model, for the message.
 
         Raises:
             TfyoloError: naming the task of the model and the commands for it.

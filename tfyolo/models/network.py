@@ -40,7 +40,7 @@ class Network:
 
     Attributes:
         nodes: in the order of execution.
-        weights: of convolutions by `Node.layer`, with batch normalization folded.
+        weights: weights of convolutions by `Node.layer`, with batch normalization folded.
         attention: arrays of attention layers, in Keras' order.
         heads: names of box, objectness and class logits per feature map; of a classifier the one name of its
             logits, (batch, 1, 1, classes).

@@ -32,10 +32,10 @@ class Node:
     """An operation of the network.
 
     Attributes:
-        name: of its output, by YOLOv5's module names: `model.0.act`.
-        kind: of operation.
+        name: name of its output, as YOLOv5 names modules: `model.0.act`.
+        kind: kind of operation.
         inputs: names of its input tensors.
-        channels: of its output.
+        channels: number of channels of its output.
         arguments: such as strides and padding, depending on the kind.
         layer: name of the Keras layer with its weights, if any.
         function: name of an activation; of a convolution, a fused activation or empty.

@@ -113,7 +113,7 @@ def weight_bounds(kernel: np.ndarray, scheme: str) -> np.ndarray:
 
     Args:
         kernel: (height, width, input, output channels).
-        scheme: of `QuantizationSpec.weights`.
+        scheme: `per_channel` or `per_tensor`, as in `QuantizationSpec.weights`.
 
     Returns:
         (output channels,) float32, never zero.

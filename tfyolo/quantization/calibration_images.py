@@ -29,7 +29,7 @@ def dataset_images(
     """Load letterboxed images, sampled evenly from a split.
 
     Args:
-        dataset: of the images.
+        dataset: dataset, from `read_dataset`.
         split: `train` for calibration, another one for comparison.
         image_size: input size in pixels.
         count: maximum number of images.

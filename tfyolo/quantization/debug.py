@@ -23,7 +23,7 @@ class LayerNoise:
     """Quantization noise of one tensor.
 
     Attributes:
-        name: of the node.
+        name: name of the node.
         signal_to_noise_db: power of the float values over power of the error, in decibels.
         drop_db: difference to the lowest ratio of its inputs: the noise of this layer.
     """
@@ -87,7 +87,7 @@ def debug(
         exact: the float network.
         network: with quantized weights.
         spec: its quantization.
-        contract: of the model.
+        contract: contract of the model.
         images: uint8 (n, height, width, 3) RGB, letterboxed.
         worst: number of noisiest layers to try in float.
         progress: called as `progress(label, done, total)` after each step.

@@ -48,8 +48,8 @@ class BatchOptions:
     Attributes:
         image_size: input size in pixels.
         batch_size: number of images per step.
-        seed: of the order of images.
-        loss: of `QatOptions`.
+        seed: seed of the order of images.
+        loss: `loss` of `QatOptions`.
         hyp: hyperparameters of YOLOv5's loss.
     """
 
@@ -83,7 +83,7 @@ class QuantizationTask(ABC):
 
     Args:
         data: dataset YAML file of a detector, or folder of a classifier.
-        contract: of the model.
+        contract: contract of the model.
 
     Raises:
         TfyoloError: the dataset is wrong, or has other classes than the model.

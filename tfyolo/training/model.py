@@ -94,7 +94,7 @@ class TrainingModel(TrainingStep):
         """Set the schedule of a run.
 
         Args:
-            epochs: of the whole run.
+            epochs: number of epochs of the whole run.
             steps_per_epoch: batches per epoch.
             batch_size: images per batch, of all workers together; 0 if unknown.
             flat: keep the learning rate constant, because a callback sets it.

@@ -188,7 +188,7 @@ def check_class_names(run: Sequence[str], data: Sequence[str], path: Path) -> No
     Args:
         run: class names of the run.
         data: class names of the dataset.
-        path: of the dataset, for error messages.
+        path: path of the dataset, for error messages.
 
     Raises:
         TfyoloError: they differ; with both lists.

@@ -33,7 +33,7 @@ class TrainingTask(ABC, Generic[OptionsType, MetricsType]):
     `make_pipeline` and `compile`, in this order.
 
     Args:
-        options: of the run.
+        options: options of the run.
         log: called with each sentence for the log.
         progress: called as `progress(label, done, total)`, or None.
 

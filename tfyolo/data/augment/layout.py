@@ -74,8 +74,8 @@ def single(size_xy: Any, view: View, out_hw: Hw) -> Layout:
 
     Args:
         size_xy: (1, 2) width and height in pixels, before the view is applied.
-        view: of the canvas.
-        out_hw: of the image.
+        view: mapping from the canvas to the image.
+        out_hw: (height, width) of the image in pixels.
 
     Returns:
         Layout of one tile.
@@ -99,8 +99,8 @@ def mosaic(sizes_xy: Any, middle_xy: Any, view: View, out_hw: Hw) -> Layout:
     Args:
         sizes_xy: (4 or 9, 2) widths and heights before the view is applied, row by row.
         middle_xy: (2,) the point, or the center of the fifth image, on the canvas.
-        view: of the canvas.
-        out_hw: of the image.
+        view: mapping from the canvas to the image.
+        out_hw: (height, width) of the image in pixels.
 
     Returns:
         Layout of four or nine tiles.

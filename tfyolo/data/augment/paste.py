@@ -70,8 +70,8 @@ def filled(points_xy: Any, height: Any, width: Any) -> Any:
 
     Args:
         points_xy: (k, 2) in pixels; the polygon is closed.
-        height: of the mask.
-        width: of the mask.
+        height: height of the mask in pixels.
+        width: width of the mask in pixels.
 
     Returns:
         bool (height, width).

@@ -13,7 +13,7 @@ class RandomStream:
     """A stateless stream of uniform numbers; the same calls in the same order give the same numbers.
 
     Args:
-        seed: of the run.
+        seed: seed of the run.
         element: a scalar tensor, different for each image of each epoch.
 
     Example:

@@ -100,10 +100,10 @@ def save_scan(
     """Write a scan next to the labels or, if that folder is read-only, to the user's cache folder.
 
     Args:
-        folder: of the labels.
+        folder: folder of the labels.
         split: part of the file name.
-        key: of `scan_key`, computed before the scan.
-        states: of `file_states` for all images, computed before the scan.
+        key: result of `scan_key`, computed before the scan.
+        states: result of `file_states` by image, computed before the scan.
         scan: to be cached.
 
     Returns:

@@ -126,7 +126,7 @@ class ImageAugmenter:
     Args:
         options: hyperparameters.
         image_size: side of the result in pixels.
-        seed: of the run.
+        seed: seed of the run.
     """
 
     def __init__(self, options: ClassificationAugmentationOptions, image_size: int, seed: int) -> None:
@@ -159,7 +159,7 @@ class BatchAugmenter:
 
     Args:
         options: probabilities; if both are drawn for a batch, CutMix is applied.
-        seed: of the run.
+        seed: seed of the run.
 
     Source: Zhang et al. 2017, mixup, with alpha 0.2; Yun et al. 2019, CutMix, with alpha 1.
     """

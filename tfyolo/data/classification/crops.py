@@ -34,7 +34,7 @@ class CropOptions:
         square: crop a square with the longer side and its margin, so that a center crop of a classifier loses
             nothing; it is shifted to stay inside the image.
         min_size: minimum length in pixels of the shorter side of a box.
-        format: of the files, `jpg` (quality 95) or `png`.
+        format: format of the files, `jpg` (quality 95) or `png`.
         workers: threads.
     """
 
@@ -82,7 +82,7 @@ def crop_dataset(
     Args:
         dataset: from `read_dataset`, of any format.
         output: a new or empty folder.
-        options: of cropping.
+        options: options of cropping.
         progress: called as `progress(label, done, total)` after each step.
 
     Returns:

@@ -63,7 +63,7 @@ class FolderDataset:
         matched in sorted order, as are folders if they or the model's classes have no names.
 
         Args:
-            names: of the model's classes.
+            names: class names of the model.
 
         Raises:
             TfyoloError: a folder is not a class of the model.

@@ -68,7 +68,7 @@ def match_classes(
     Args:
         data_names: class names of the dataset.
         model_names: class names of the model.
-        path: of the dataset, for the message.
+        path: path of the dataset, for the message.
 
     Returns:
         Mapping from class ids of the dataset to those of the model.

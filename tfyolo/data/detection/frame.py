@@ -38,7 +38,7 @@ class Frame:
 
         Args:
             said_wh: (width, height) stated by the annotation; None if it states none.
-            header: of the image.
+            header: header of the image.
 
         Returns:
             The frame; None if the aspect ratio differs from that of the image.

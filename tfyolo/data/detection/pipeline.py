@@ -27,7 +27,7 @@ class PipelineOptions:
     Attributes:
         image_size: side of the training images in pixels; a multiple of `stride`.
         batch: images per batch, of all workers together.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
         rect: rectangular batches of images with similar aspect ratios, without mosaics.
         multi_scale: resize each batch to a random size between 0.5 and 1.5 times `image_size`.
         cache: cache decoded images in `ram` or on `disk` (the cache folder); `none` disables it.

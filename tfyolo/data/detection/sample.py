@@ -48,7 +48,7 @@ class Scan:
 
     Attributes:
         samples: usable images, in the order of their paths, or of a list or index.
-        problems: of images and labels, in the same order.
+        problems: problems of images and labels, in the same order.
         found: number of images with boxes.
         missing: number of images without a label file (backgrounds).
         empty: number of images whose label file is empty (backgrounds).

@@ -83,7 +83,7 @@ def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = Fa
     Args:
         dataset: from `read_dataset`.
         split: "train", "val" or "test".
-        scan: of the split.
+        scan: scan of the split.
         labeled: whether labels are required, too.
 
     Raises:

@@ -93,7 +93,7 @@ def convert_dataset(
         dataset: from `read_dataset`.
         to: a key of `WRITERS`.
         output: the folder; its YAML file has the same name.
-        options: of the conversion.
+        options: options of the conversion.
         progress: called as `progress(label, done, total)` after each step.
 
     Returns:

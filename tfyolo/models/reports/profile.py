@@ -26,7 +26,7 @@ class BlockProfile:
     Attributes:
         name: as given.
         parameters: number of trainable parameters.
-        gflops: of one image; a multiply-add counts as two operations.
+        gflops: GFLOPs for one image; a multiply-add counts as two operations.
         activations_mb: size of the float32 outputs of a batch, which training keeps in memory, in 1e6 bytes.
         forward_ms: median for the batch.
         backward_ms: median of forward and backward pass, minus the forward median.
@@ -56,7 +56,7 @@ def profile_blocks(
 
     Args:
         texts: names with optional arguments, such as `SPPF` or `Conv(256, 3, 2)`.
-        channels: of the input.
+        channels: number of channels of the input.
         size: height and width of the input.
         batch: images.
         repeats: number of timed rounds, after a warm-up.

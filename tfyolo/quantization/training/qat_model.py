@@ -74,7 +74,7 @@ class ConvLayer(tf_keras.layers.Layer):
 
     Args:
         node: its fields.
-        shape: of the kernel.
+        shape: shape of the kernel.
         step: (output channels,) quantization step of each channel's weights.
         bias_step: unit of the biases.
     """
@@ -106,7 +106,7 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
     """Fake quantization of weights that are expressed in steps.
 
     Args:
-        step: of each output channel.
+        step: quantization step of each output channel.
         exact: no fake quantization.
     """
 
@@ -184,8 +184,8 @@ class NodeConfig(_tfq.QuantizeConfig):  # type: ignore[name-defined]
     """TFMOT's quantize configuration of a node.
 
     Args:
-        step: of the channels of a convolution; empty without a kernel.
-        limits: of the output; empty if it is not quantized, or quantized by another node.
+        step: quantization step of the channels of a convolution; empty without a kernel.
+        limits: lower and upper limit of the output; empty if it is not quantized, or by another node.
         exact: the kernel stays in float.
     """
 
@@ -274,7 +274,7 @@ class QatModel:
         """Execute a single node.
 
         Args:
-            name: of the node.
+            name: name of the node.
             inputs: its input tensors.
         """
         return self._wrappers[name](inputs if len(inputs) > 1 else inputs[0], training=False)

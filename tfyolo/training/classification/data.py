@@ -22,8 +22,8 @@ class ClassificationData:
         data: folder of the dataset, with `train` and, for `validation`, `val` or `test`.
         image_size: side of the images in pixels.
         batch_size: images per batch.
-        augmentation: of images, by default YOLOv5's.
-        seed: of the pipeline.
+        augmentation: hyperparameters of augmentation, by default YOLOv5's.
+        seed: seed of the pipeline.
         cache: keep decoded images in `ram`, on `disk`, or not (`none`); `auto` decides by their size.
 
     Raises:

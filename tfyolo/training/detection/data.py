@@ -29,7 +29,7 @@ class TrainingData:
         image_size: side of the training images in pixels.
         batch_size: images per batch.
         hyp: hyperparameters, by name or file; here those of augmentation count.
-        seed: of shuffling and augmentation.
+        seed: seed of shuffling and augmentation.
         cache: cache decoded images in `ram` or on `disk`; `none` disables it.
 
     Attributes:

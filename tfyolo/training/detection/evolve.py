@@ -50,7 +50,7 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
     called with the same folder.
 
     Args:
-        options: of each run; a few epochs will do.
+        options: options of each run; a few epochs are enough.
         folder: where runs, `evolve.db` and the result go.
         runs: how many.
         log: is given a sentence after each run.

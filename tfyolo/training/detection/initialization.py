@@ -80,7 +80,7 @@ def fit_anchors(
         image_size: side of the training images in pixels.
         threshold: hyperparameter `anchor_t`, the largest ratio of a side of a box to that of its anchor.
         check: otherwise anchors are kept.
-        seed: of the evolution of new anchors.
+        seed: seed of the evolution of new anchors.
         log: called with a sentence on the decision.
         progress: called as `progress(done, total)` with generations of the evolution.
 

@@ -64,15 +64,15 @@ class Validation(_DetectorValidation):
 
     Args:
         dataset: with a `val` split.
-        scan: of that split, if there is one already.
-        options: of validation.
+        scan: scan of that split, if there is one already.
+        options: options of validation.
         image_size: side of the images in pixels; defaults to that of training.
         every_epoch: validate after each epoch; otherwise only after the last.
         progress: called as `progress(label, done, total)` after each batch.
         frequency: epochs between validations, if `every_epoch`.
 
     Attributes:
-        metrics: of the last validation.
+        metrics: metrics of the last validation.
 
     Example:
         >>> model.fit(stream, callbacks=[Validation(dataset)])  # doctest: +SKIP

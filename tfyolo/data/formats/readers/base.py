@@ -48,7 +48,7 @@ class Listing:
         entries: images without duplicates.
         read: function from an entry and the header of its image to labels; None without a label file. Called
             from several threads.
-        problems: of the list itself.
+        problems: problems of the list itself.
         repeated: number of images that were listed twice.
         refused: number of images whose paths lead out of the dataset.
         unlabeled: folder that label files are expected in, for a message; None if the format has no such
@@ -68,7 +68,7 @@ class Source:
     """A split before its images are read: enough to decide whether a cache is valid.
 
     Attributes:
-        folder: of the cache, next to the labels.
+        folder: folder of the cache, next to the labels.
         watched: files whose contents determine the labels; they may be missing.
         fingerprint: everything else that determines them.
         listing: returns the images; called only without a valid cache.

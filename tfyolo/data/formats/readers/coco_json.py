@@ -77,7 +77,7 @@ def check_image_ids(path: str | Path, images: Iterable[tuple[int | str, str]]) -
     """Refuse two images with one id, as in concatenated exports: their annotations cannot be told apart.
 
     Args:
-        path: of the file, for the message.
+        path: path of the file, for the message.
         images: id and file name per image.
 
     Raises:

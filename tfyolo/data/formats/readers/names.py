@@ -25,9 +25,9 @@ def unknown_name(name: str, names: Sequence[str], where: str, yaml_path: Path) -
 
     Args:
         name: as written in the label file.
-        names: of the dataset.
+        names: class names of the dataset.
         where: file and line, for the message.
-        yaml_path: of the dataset.
+        yaml_path: YAML file of the dataset.
 
     Returns:
         The error, for the caller to raise.

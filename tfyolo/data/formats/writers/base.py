@@ -62,8 +62,8 @@ class Split:
         name: train, val or test.
         samples: its images, with class ids of `classes`.
         classes: class names.
-        folder: of the new dataset, with earlier splits of the same run.
-        names: of image files.
+        folder: folder of the new dataset, with earlier splits of the same run.
+        names: file names of the images.
         link: make hard links to images instead of copies.
         shards: number of TFRecord files; None for files of about 256 MiB.
         done: called after each image.
