@@ -51,9 +51,9 @@ class Format:
         holds: name of a file that every folder of this format has; None for a format of single files.
         owned: all files of an exported folder; a folder with other files is not replaced. None for a format
             of single files.
-        source: its files contain the Keras model itself, which can be trained and exported.
-        dynamic_batch: its files can take any number of images at once.
-        calibrates: its libraries have their own calibration (`calibrator="runtime"`).
+        source: whether its files contain the Keras model itself, which can be trained and exported.
+        dynamic_batch: whether its files accept any number of images at once.
+        calibrates: whether its libraries have their own calibration (`calibrator="runtime"`).
 
     Example:
         >>> from tfyolo.export.registry import find_format

@@ -26,7 +26,7 @@ class InputKind:
     """A kind of input file.
 
     Attributes:
-        name: shown in messages, with its article.
+        name: name of the kind with its article, for messages.
         max_bytes: maximum size.
     """
 

@@ -213,7 +213,7 @@ class Server(ThreadingHTTPServer):
     """Serves a site; listens from its creation on.
 
     Args:
-        site: to be served.
+        site: files to serve.
         host: name or address of this machine.
         port: 0 selects a free one.
 

@@ -22,12 +22,12 @@ class Tensor:
     """What the rules ask of a tensor.
 
     Attributes:
-        type: a name of TensorFlow Lite's, such as `INT8`.
-        shape: as the file says.
-        fixed: no dimension is left open.
-        quantized: it has a scale.
+        type: TensorFlow Lite's name of the type, such as `INT8`.
+        shape: size of each dimension in the file.
+        fixed: whether all dimensions have a fixed size.
+        quantized: whether the tensor has a scale.
         values: values of a constant; None if the tensor is computed.
-        zero: the integer that stands for zero.
+        zero: zero point.
     """
 
     type: str
@@ -76,11 +76,11 @@ class Entry:
     """An operation that the compiler knows.
 
     Attributes:
-        version: the highest that it is known to take for 8-bit numbers.
+        version: highest version that the compiler is known to accept for 8-bit numbers.
         limits: limits on Coral's page, in words.
-        rule: the limits, where a file shows them.
-        constants: which inputs must be constants.
-        newer: what a higher version means.
+        rule: check of the limits that can be read from a file.
+        constants: indices of inputs that must be constants.
+        newer: meaning of a higher version, for the message.
     """
 
     version: int
@@ -112,7 +112,7 @@ def unreadable(name: str, version: int, code: int = 0) -> bool:
     Args:
         name: name of the operator, such as `CONV_2D`.
         version: version of the operator.
-        code: its number in the enumeration `BuiltinOperator` of TensorFlow Lite's schema.
+        code: number of the operator in the enumeration `BuiltinOperator` of TensorFlow Lite's schema.
 
     Returns:
         True for operator numbers from 150 on, and for versions above the highest that it can read.

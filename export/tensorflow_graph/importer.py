@@ -95,7 +95,7 @@ class Importer:
 
         Args:
             node: NodeDef.
-            inputs: its data inputs.
+            inputs: data inputs of the node.
             depth: depth of nested function calls.
 
         Returns:

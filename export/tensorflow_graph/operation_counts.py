@@ -17,7 +17,7 @@ class GraphNode:
 
     Attributes:
         name: name of the node.
-        operation: its operation, or the name of the function that it calls.
+        operation: operation of the node, or the name of the function that it calls.
         inputs: names of the nodes or tensors that it reads.
         calls: names of functions in its attributes.
     """

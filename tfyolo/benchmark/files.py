@@ -206,7 +206,7 @@ def add_exports(
     Args:
         bench: benchmark that files are added to; a failed export has a row with the reason.
         requests: returns the export job of a precision.
-        variants: to be exported.
+        variants: variants to export.
         stem: file name without suffix and precision.
         folder: folder that keeps the files until they are timed.
         progress: called as `progress(label, done, total)` after each step.

@@ -28,7 +28,7 @@ class Latency:
     Attributes:
         name: name of the model file.
         runtime: class that runs it, or a description.
-        image_size: in pixels.
+        image_size: input size in pixels.
         total_ms: milliseconds of each run: letterbox, inference and NMS.
         inference_ms: milliseconds of inference in each run, with NMS if it is inside the graph.
     """

@@ -22,15 +22,15 @@ class BenchmarkRow:
     Attributes:
         name: name of the file.
         path: path of the timed file or folder.
-        megabytes: its size in 1e6 bytes.
+        megabytes: size of the file or folder in 1e6 bytes.
         format: name of the format; empty if it could not be loaded.
-        precision: such as `float32` or `int8`.
+        precision: precision of the file, such as `float32` or `int8`.
         map50_95: mAP over IoU 0.5 to 0.95; None if it was not measured.
         map50: the same at IoU 0.5.
         top1: top-1 accuracy of a classifier.
         top5: top-5 accuracy of a classifier.
-        load_seconds: from opening the file to its first boxes, with libraries already imported.
-        latencies: by number of threads.
+        load_seconds: time from opening the file to its first boxes, with libraries already imported.
+        latencies: latencies by number of threads.
         limits: boxes that NMS inside the file omits, if that lowers its mAP.
         error: reason why there are no results.
 

@@ -92,8 +92,8 @@ def calibratable_variants(
 
     Args:
         variants: from `find_variants`.
-        data: images are there.
-        quantized: the weights carry the ranges that int8 needs.
+        data: whether images for calibration are given.
+        quantized: whether the model already has the ranges that int8 needs.
 
     Returns:
         Variants that can be written, and variants that are left out.

@@ -82,9 +82,9 @@ class Display:
 
         Args:
             label: label of the bar.
-            done: completed steps.
-            total: all steps.
-            text: shown in place of the label.
+            done: number of completed steps.
+            total: number of all steps.
+            text: text shown in place of the label; the label by default.
         """
         if label not in self.tasks:
             self.tasks[label] = self.progress.add_task(label, total=total)

@@ -99,7 +99,7 @@ def coco_figures(
         accumulator: predictions of all images.
         names: class names of the dataset.
         options: `annotations` is the COCO JSON of the ground truth.
-        folder: where predictions.json is written; None writes nothing.
+        folder: folder for `predictions.json`; None writes nothing.
 
     Returns:
         Figures in 0..1 by name, as of `coco.evaluate`.

@@ -145,7 +145,7 @@ def validate_classifier(
         classifier: from `tfyolo.load`; its `image_size` is the size of validation.
         data: folder of a dataset, or a `FolderDataset`.
         options: options of the validation.
-        folder: for metrics.json and plots; None writes nothing.
+        folder: folder for `metrics.json` and plots; None writes nothing.
         progress: called as `progress(label, done, total)` after each batch.
         scan: scan of the split, if there is one already, with class ids of the classifier.
 

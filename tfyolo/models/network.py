@@ -39,7 +39,7 @@ class Network:
     """The network of a detector up to its raw heads, or of a classifier up to its logits.
 
     Attributes:
-        nodes: in the order of execution.
+        nodes: operations in the order of execution.
         weights: weights of convolutions by `Node.layer`, with batch normalization folded.
         attention: arrays of attention layers, in Keras' order.
         heads: names of box, objectness and class logits per feature map; of a classifier the one name of its

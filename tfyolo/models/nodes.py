@@ -36,7 +36,7 @@ class Node:
         kind: kind of operation.
         inputs: names of its input tensors.
         channels: number of channels of its output.
-        arguments: such as strides and padding, depending on the kind.
+        arguments: arguments that depend on the kind, such as stride and padding.
         layer: name of the Keras layer with its weights, if any.
         function: name of an activation; of a convolution, a fused activation or empty.
     """

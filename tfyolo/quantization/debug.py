@@ -53,7 +53,7 @@ class DebugReport:
     """Result of `tfyolo quant-debug`.
 
     Attributes:
-        layers: in the order of execution.
+        layers: noise of each tensor, in the order of execution.
         variants: the given network, one variant per noisiest layer, and all of these layers together.
     """
 
@@ -85,8 +85,8 @@ def debug(
 
     Args:
         exact: the float network.
-        network: with quantized weights.
-        spec: its quantization.
+        network: network with quantized weights.
+        spec: ranges and weight scheme of `network`.
         contract: contract of the model.
         images: uint8 (n, height, width, 3) RGB, letterboxed.
         worst: number of noisiest layers to try in float.

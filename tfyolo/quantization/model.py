@@ -86,7 +86,7 @@ def quantized_model(network: Network, spec: QuantizationSpec, contract: Contract
 
     Args:
         network: network whose weights are loaded into the model.
-        spec: its ranges and weight scheme.
+        spec: ranges and weight scheme of the network.
         contract: contract of the float model.
 
     Returns:

@@ -121,7 +121,7 @@ def learning_rates(model: TrainingModel) -> tuple[float, float, float]:
     """Return the learning rates of the last step.
 
     Args:
-        model: in training.
+        model: model in training.
 
     Returns:
         Those of biases, kernels and batch-norm scales.

@@ -271,7 +271,7 @@ class TrainingModel(TrainingStep):
         `keras.saving.load_model` (with `safe_mode=True`, its default) and `tfyolo.load` both read the file.
 
         Args:
-            filepath: ends in `.keras`.
+            filepath: file to write, which ends in `.keras`.
             overwrite: replace an existing file.
             kwargs: ignored.
 
@@ -286,7 +286,7 @@ class TrainingModel(TrainingStep):
         """Write the EMA network and its contract to a `.keras` file that `tfyolo.load` reads.
 
         Args:
-            path: ends in `.keras`.
+            path: file to write, which ends in `.keras`.
 
         Returns:
             The path.

@@ -25,11 +25,11 @@ class RunState:
     """How far a run has come.
 
     Attributes:
-        epoch: epochs done.
-        best_fitness: best so far: 0.1 mAP50 + 0.9 mAP50-95, of a classifier top-1.
-        best_epoch: when it last rose or was 0, counted from 0.
-        options: those of the run, as plain values.
-        hyps: its hyperparameters.
+        epoch: number of completed epochs.
+        best_fitness: best fitness so far: 0.1 mAP50 + 0.9 mAP50-95, or top-1 for a classifier.
+        best_epoch: last epoch in which it rose or was 0, counted from 0.
+        options: options of the run, as plain values.
+        hyps: hyperparameters of the run, as plain values.
         class_maps: mAP50-95 of each class after the last validation, for `--image-weights`.
         task: `detect` or `classify`.
     """
@@ -62,7 +62,7 @@ def read_state(path: Path, task: str = "detect") -> RunState:
 
     Args:
         path: the file.
-        task: that the run has to be of.
+        task: expected task of the run, `detect` or `classify`.
 
     Raises:
         TfyoloError: the file is no unfinished run's, or of another task.

@@ -38,7 +38,7 @@ class TrainingTask(ABC, Generic[OptionsType, MetricsType]):
         progress: called as `progress(label, done, total)`, or None.
 
     Attributes:
-        name: as in `Contract.task`.
+        name: name of the task, as in `Contract.task`.
         results_columns: columns of results.csv between `epoch` and the learning rates.
         tensorboard_losses: training losses that TensorBoard shows with the prefix `train/`.
         scans: images of the training and the validation split, by split, after `scan`.

@@ -104,7 +104,7 @@ def save_scan(
         split: part of the file name.
         key: result of `scan_key`, computed before the scan.
         states: result of `file_states` by image, computed before the scan.
-        scan: to be cached.
+        scan: scan to cache.
 
     Returns:
         The file; None if it could not be written.

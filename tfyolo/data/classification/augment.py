@@ -139,7 +139,7 @@ class ImageAugmenter:
         """Augment a uint8 (h, w, 3) image; returns float32 (size, size, 3) in 0..1.
 
         Args:
-            image: as decoded.
+            image: uint8 (height, width, 3) RGB.
             element: int64 scalar, different for each image of each epoch.
         """
         random = RandomStream(self.seed, element)
@@ -173,8 +173,8 @@ class BatchAugmenter:
         """Mix images float32 (n, h, w, 3) and labels float32 (n, classes), with some probability.
 
         Args:
-            images: in 0..1.
-            labels: a probability per class.
+            images: float32 (n, height, width, 3) in 0..1.
+            labels: float32 (n, classes) probabilities.
             batch: int64 scalar, different for each batch of each epoch.
         """
         random, given = RandomStream(self.seed, batch), (images, labels)

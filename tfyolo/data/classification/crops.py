@@ -29,7 +29,7 @@ class CropOptions:
     """Options of `crop_dataset`.
 
     Attributes:
-        splits: to be cropped; default to all splits of the dataset.
+        splits: splits to crop; default to all splits of the dataset.
         margin: added on each side of a box, relative to its width or height.
         square: crop a square with the longer side and its margin, so that a center crop of a classifier loses
             nothing; it is shifted to stay inside the image.

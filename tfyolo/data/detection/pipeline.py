@@ -57,7 +57,7 @@ class Pipeline:
     of the permutation.
 
     Args:
-        samples: from a scan.
+        samples: images with their labels, from a scan.
         augmentation: hyperparameters; None only letterboxes, in the order of `samples`.
         options: image size, batch size, seed, cache.
         progress: called as `progress(done, total)` while images are cached.

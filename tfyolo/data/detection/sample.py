@@ -15,9 +15,9 @@ class Sample:
     """A usable image with its labels.
 
     Attributes:
-        image: the file.
+        image: path of the image file.
         hw: (height, width) in pixels, after EXIF rotation.
-        classes: int64 (n,).
+        classes: int64 (n,) class ids.
         boxes_xywh_norm: float32 (n, 4) center x, center y, width, height relative to the image; n is 0 for a
             background.
         polygons_norm: one float32 (k, 2) array of x, y in 0..1 per box, with k = 0 for plain boxes; an empty

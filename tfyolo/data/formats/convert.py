@@ -47,7 +47,7 @@ class ConvertOptions:
     """Options of `convert_dataset`.
 
     Attributes:
-        splits: to be converted; default to all splits of the dataset.
+        splits: splits to convert; default to all splits of the dataset.
         names: classes to keep, in the order of their new ids; default to all.
         shards: number of TFRecord files; by default so many that each has about 256 MiB.
         link: make hard links to images instead of copies.

@@ -25,7 +25,7 @@ def resolve_arguments(
 
     Args:
         block: the block of the row.
-        values: as written in the configuration.
+        values: positional arguments, as written in the configuration.
         numbers: values of `nc`, `classes`, `na` and `anchors` in the number of filters.
 
     Returns:

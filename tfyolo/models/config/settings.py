@@ -67,7 +67,7 @@ class Settings:
     """Validated settings of a configuration.
 
     Attributes:
-        document: where they were read from.
+        document: document that they were read from.
         values: settings and sections by their canonical names.
         places: keys of each setting in the document, from the outermost.
         normalization: mean and standard deviation of each channel, or None.

@@ -24,7 +24,7 @@ class BlockProfile:
     """Profile of a block.
 
     Attributes:
-        name: as given.
+        name: block as given, such as `Conv(256, 3, 2)`.
         parameters: number of trainable parameters.
         gflops: GFLOPs for one image; a multiply-add counts as two operations.
         activations_mb: size of the float32 outputs of a batch, which training keeps in memory, in 1e6 bytes.

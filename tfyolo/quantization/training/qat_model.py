@@ -49,7 +49,7 @@ class NodeLayer(tf_keras.layers.Layer):
     """A node without trained weights.
 
     Args:
-        node: its fields.
+        node: fields of the `Node`.
         exact: whether it stays in float, without fake quantization.
     """
 
@@ -73,7 +73,7 @@ class ConvLayer(tf_keras.layers.Layer):
     """A convolution whose kernel and bias are expressed in quantization steps.
 
     Args:
-        node: its fields.
+        node: fields of the `Node`.
         shape: shape of the kernel.
         step: (output channels,) quantization step of each channel's weights.
         bias_step: unit of the biases.
@@ -226,8 +226,8 @@ class QatModel:
     """The trainable model of a quantized network.
 
     Args:
-        network: with initial weights, float or calibrated.
-        spec: its quantization, with ranges of all tensors.
+        network: network with the initial weights, float or calibrated.
+        spec: initial ranges of all tensors, and the weight scheme.
         image_size: fixed input size in pixels, or None.
 
     Attributes:
@@ -275,7 +275,7 @@ class QatModel:
 
         Args:
             name: name of the node.
-            inputs: its input tensors.
+            inputs: input tensors of the node.
         """
         return self._wrappers[name](inputs if len(inputs) > 1 else inputs[0], training=False)
 

@@ -80,7 +80,7 @@ def training_classifier(
     """Make a classifier for Keras' `fit`, with the classes of `data`.
 
     Args:
-        data: to be trained on.
+        data: training data.
         model: name or YAML file of a classifier; defaults to that of `pretrained`, or yolov5n-cls.
         pretrained: `.pt` or `.keras` file, or release name, of a classifier or detector to start from; "" for
             random weights.

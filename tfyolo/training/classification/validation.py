@@ -32,7 +32,7 @@ class ClassifierValidation(_ClassifierValidation):
     """Validates the EMA weights on a split of a dataset after each epoch.
 
     Args:
-        dataset: with the split that `options` names.
+        dataset: dataset with the split that `options` names.
         scan: scan of that split, if there is one already.
         options: options of validation.
         every_epoch: validate after each epoch; otherwise only after the last.

@@ -115,7 +115,7 @@ def training_model(
 
     Args:
         weights: `.pt` or `.keras` file, release name or `bccd-n` to start from; "" for random weights.
-        data: to be trained on.
+        data: training data.
         cfg: model name or YAML file; defaults to that of `weights`.
         autoanchor: check the anchors against the labels, and replace them if they do not fit.
         log: called with each sentence about copied weights and anchors, such as `print`.

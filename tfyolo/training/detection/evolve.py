@@ -51,9 +51,9 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
 
     Args:
         options: options of each run; a few epochs are enough.
-        folder: where runs, `evolve.db` and the result go.
+        folder: folder for runs, `evolve.db` and the result.
         runs: how many.
-        log: is given a sentence after each run.
+        log: called with a sentence after each run.
 
     Returns:
         `hyp_evolved.yaml`, which `--hyp` takes.

@@ -105,7 +105,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Return this optimizer for other variables; variables that both have keep their slots.
 
         Args:
-            variables: to be trained from now on.
+            variables: trainable variables from now on.
         """
         if not self.built:
             self.build(variables)
@@ -128,7 +128,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Create accumulators and slots.
 
         Args:
-            variables: to be trained.
+            variables: trainable variables.
         """
         if self.built:
             return

@@ -134,7 +134,7 @@ def unreadable_kinds(place: Path, files: Iterable[Path]) -> list[Problem]:
     """Return a warning about unsupported images and videos, if there are any.
 
     Args:
-        place: their folder.
+        place: folder of the files.
         files: all files in the folder.
     """
     counts = Counter(suffix for path in files if (suffix := suffix_of(path)) in _UNREADABLE)

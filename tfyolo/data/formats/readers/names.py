@@ -24,7 +24,7 @@ def unknown_name(name: str, names: Sequence[str], where: str, yaml_path: Path) -
     """Return the error for an unknown class name, with the most similar known one.
 
     Args:
-        name: as written in the label file.
+        name: class name as written in the label file.
         names: class names of the dataset.
         where: file and line, for the message.
         yaml_path: YAML file of the dataset.
