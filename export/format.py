@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import Owned, check_file_target, check_folder_target
+from tfyolo.files import check_file_target, check_folder_target
 from tfyolo.inputs import MODEL, check_input, check_input_folder
 from tfyolo.libraries import require
+from tfyolo.owned_files import Owned
 
 TENSORFLOW = ("tensorflow", "keras")
 OPSETS = range(13, 19)
@@ -50,9 +51,9 @@ class Format:
         holds: name of a file that every folder of this format has; None for a format of single files.
         owned: all files of an exported folder; a folder with other files is not replaced. None for a format
             of single files.
-        source: its files contain the Keras model itself, which can be trained and exported.
-        dynamic_batch: its files can take any number of images at once.
-        calibrates: its libraries have their own calibration (`calibrator="runtime"`).
+        source: whether its files contain the Keras model itself, which can be trained and exported.
+        dynamic_batch: whether its files accept any number of images at once.
+        calibrates: whether its libraries have their own calibration (`calibrator="runtime"`).
 
     Example:
         >>> from tfyolo.export.registry import find_format

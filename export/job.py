@@ -27,7 +27,7 @@ class ExportJob:
         model: `keras.Model` from images to the raw heads.
         contract: contract of `model`. For int8 it holds the `quantization` that calibration or QAT made,
             unless the runtime calibrates.
-        options: what the user chose.
+        options: options of the export.
         calibration_images: uint8 (n, height, width, 3) RGB in the input size, for converters that calibrate:
             int16x8, and int8 with `calibrator="runtime"`.
         log: called with each note that a user should read.

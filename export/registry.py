@@ -62,7 +62,7 @@ def find_format(name: str) -> Format:
     """Return a format by its name.
 
     Args:
-        name: such as `tflite`.
+        name: name of a format, such as `tflite`.
 
     Raises:
         TfyoloError: there is no format of this name.

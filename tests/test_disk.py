@@ -137,8 +137,8 @@ def write_image(path):
 
 
 def table(path):
+    from tfyolo.inference.frames import Frame
     from tfyolo.inference.results import Result
-    from tfyolo.inference.sources import Frame
     from tfyolo.inference.writers import OutputOptions, ResultWriter
 
     boxes = np.tile(np.float32([1, 1, 9, 9]), (50, 1))
@@ -150,8 +150,8 @@ def table(path):
 
 
 def labels(path):
+    from tfyolo.inference.frames import Frame
     from tfyolo.inference.results import Result
-    from tfyolo.inference.sources import Frame
     from tfyolo.inference.writers import OutputOptions, ResultWriter
 
     boxes = np.tile(np.float32([1, 1, 9, 9]), (50, 1))
@@ -229,8 +229,8 @@ def test_crops(tmp_path, monkeypatch):
 
 
 def test_videos_that_opencv_cuts_short(tmp_path, monkeypatch):
+    from tfyolo.inference.frames import Frame, Video
     from tfyolo.inference.results import Result
-    from tfyolo.inference.sources import Frame, Video
     from tfyolo.inference.writers import OutputOptions, ResultWriter
 
     random = np.random.default_rng(0)

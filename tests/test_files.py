@@ -9,7 +9,8 @@ import pytest
 
 from tfyolo import files
 from tfyolo.errors import TfyoloError
-from tfyolo.files import Owned, atomic, atomic_folder, check_file_target, put_folder, run_folder, scratch
+from tfyolo.files import atomic, atomic_folder, check_file_target, put_folder, run_folder, scratch
+from tfyolo.owned_files import Owned
 
 MODEL = Owned(("model.bin", "parts/p*.bin", "tfyolo.json"), folders=("empty",))
 

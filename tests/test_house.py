@@ -1,6 +1,9 @@
-"""The layout of the source: no two files import each other, files and folders stay small."""
+"""The layout of the source: no two files import each other, files and folders stay small, and docstrings say
+what every parameter and every field is."""
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -12,6 +15,12 @@ LARGE_FOLDERS = {
     "tfyolo": "one file per foundation that every layer uses",
     "tfyolo/cli": "one file per command",
 }
+MIN_PARAMETERS = 3
+"""Functions with as many parameters have a section `Args:`."""
+MIN_FIELDS = 2
+"""Dataclasses, named tuples and pydantic models with as many fields have a section `Attributes:`."""
+IMPLEMENTATIONS = {"KerasOps": "Ops", "ShapeOps": "Ops", "Recorder": "Ops"}
+"""Classes whose methods a protocol describes."""
 
 
 def module_of(path: Path) -> str:
@@ -71,3 +80,122 @@ def test_no_folder_has_many_files():
             counts[folder] = counts.get(folder, 0) + 1
     large = {folder: count for folder, count in counts.items() if count > MAX_FILES}
     assert large.keys() <= LARGE_FOLDERS.keys(), large
+
+
+def sections(node: ast.FunctionDef | ast.ClassDef, title: str) -> set[str]:
+    """Names in a section of a docstring."""
+    found = re.search(rf"^{title}:\n((?:    .*\n|\n)*)", f"{ast.get_docstring(node)}\n", re.MULTILINE)
+    return set(re.findall(r"^    \*{0,2}(\w+): .", found[1], re.MULTILINE)) if found else set()
+
+
+def parameters(node: ast.FunctionDef) -> set[str]:
+    """Names of all parameters but `self` and `cls`."""
+    every = [
+        *node.args.posonlyargs,
+        *node.args.args,
+        *node.args.kwonlyargs,
+        node.args.vararg,
+        node.args.kwarg,
+    ]
+    return {argument.arg for argument in every if argument} - {"self", "cls"}
+
+
+def fields(node: ast.ClassDef) -> set[str]:
+    """Names of the public fields of a dataclass, named tuple or pydantic model."""
+    annotated = [child for child in node.body if isinstance(child, ast.AnnAssign)]
+    kept = [child for child in annotated if "ClassVar" not in ast.unparse(child.annotation)]
+    return {name for child in kept if not (name := ast.unparse(child.target)).startswith("_")}
+
+
+def public(nodes: list[ast.stmt], kind: type[ast.stmt]) -> Iterator[ast.stmt]:
+    return (node for node in nodes if isinstance(node, kind) and not node.name.startswith("_"))
+
+
+class Classes:
+    """All classes by name, to look up what they inherit."""
+
+    def __init__(self, trees: list[ast.Module]) -> None:
+        nodes = [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+        self.by_name = {node.name: node for node in nodes}
+
+    def bases(self, node: ast.ClassDef) -> set[str]:
+        """Names of all base classes, and of the protocol that a class implements."""
+        direct = {ast.unparse(base).split("[")[0] for base in node.bases}
+        direct |= {IMPLEMENTATIONS[node.name]} if node.name in IMPLEMENTATIONS else set()
+        known = [self.by_name[name] for name in direct if name in self.by_name]
+        return direct.union(*(self.bases(base) for base in known))
+
+    def inherits(self, node: ast.ClassDef, method: str) -> bool:
+        """Whether a base class has a method of this name."""
+        known = [self.by_name[name] for name in self.bases(node) if name in self.by_name]
+        return any(method == child.name for base in known for child in public(base.body, ast.FunctionDef))
+
+    def has_fields(self, node: ast.ClassDef) -> bool:
+        decorators = {ast.unparse(decorator).split("(")[0] for decorator in node.decorator_list}
+        return "dataclass" in decorators or bool(self.bases(node) & {"BaseModel", "NamedTuple", "TypedDict"})
+
+
+def undocumented(trees: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """Parameters and fields that docstrings do not name, and names in docstrings that do not exist.
+
+    Of overloads, the last definition counts, which has the docstring.
+    """
+    found: dict[str, set[str]] = {}
+    classes = Classes(list(trees.values()))
+    for module, tree in trees.items():
+        functions = [(module, node) for node in public(tree.body, ast.FunctionDef)]
+        for owner in public(tree.body, ast.ClassDef):
+            place = f"{module}.{owner.name}"
+            own = [
+                node for node in public(owner.body, ast.FunctionDef) if not classes.inherits(owner, node.name)
+            ]
+            functions += [(place, node) for node in own]
+            if classes.has_fields(owner) and len(fields(owner)) >= MIN_FIELDS:
+                found[place] = fields(owner) ^ sections(owner, "Attributes")
+        for place, node in functions:
+            if len(parameters(node)) >= MIN_PARAMETERS:
+                found[f"{place}.{node.name}"] = parameters(node) ^ sections(node, "Args")
+    return {place: names for place, names in found.items() if names}
+
+
+def test_docstrings_name_parameters_and_fields():
+    assert undocumented({name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}) == {}
+
+
+def test_missing_parameters_and_fields_are_found():
+    code = """
+class Options(NamedTuple):
+    '''Of a call.
+
+    Attributes:
+        size: in pixels.
+    '''
+
+    size: int
+    seed: int
+
+    def of(self, a, b): ...
+
+def call(image, options, *, seed):
+    '''Call.
+
+    Args:
+        image: path.
+        option: the options.
+    '''
+
+class Base:
+    def run(self, a, *b, **c):
+        '''Run.
+
+        Args:
+            a: image.
+            b: images.
+            c: options.
+        '''
+
+class Part(Base):
+    def run(self, a, *b, **c): ...
+"""
+    found = {"a.Options": {"seed"}, "a.call": {"options", "option", "seed"}}
+    assert undocumented({"a": ast.parse(code)}) == found

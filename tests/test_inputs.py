@@ -261,6 +261,7 @@ OPENERS = {"open", "read_bytes", "read_text", "ZipFile", "VideoCapture", "memmap
 OWN = {
     "tfyolo/inputs.py": "opens what users name",
     "tfyolo/files.py": "what tfyolo has written",
+    "tfyolo/owned_files.py": "what tfyolo has written",
     "tfyolo/demo.py": "a template of the package",
     "tfyolo/web.py": "files of the page; models are checked when the server starts",
     "tfyolo/cli/streams.py": "/dev/null",
@@ -271,7 +272,7 @@ OWN = {
     "tfyolo/evaluation/plot_style.py": "results.csv of the run that draws it",
     "tfyolo/training/callbacks.py": "results.csv of the run",
     "tfyolo/data/formats/writers/tfrecord.py": "what it has written",
-    "tfyolo/benchmark/worker.py": "arrays of the parent process",
+    "tfyolo/benchmark/commands.py": "arrays of the parent process",
     "tfyolo/quantization/training/qat.py": "state of the run",
     "tfyolo/inference/load.py": "Format.open checks the path",
     "export/coreml/package.py": "files that `Format.open` has checked, inside of the folder",

@@ -23,7 +23,7 @@ Rows = tuple[tuple[float, ...], ...]
 class AnchorFit:
     """Fit between anchors and boxes.
 
-    Args:
+    Attributes:
         best_possible_recall: fraction of boxes that at least one anchor matches.
         anchors_over_threshold: mean number of anchors that match a box.
         fitness: mean over boxes of the best anchor's ratio of sides, 0 if it does not match.
@@ -38,7 +38,7 @@ class AnchorFit:
 class AnchorDecision:
     """Result of `auto_anchors`.
 
-    Args:
+    Attributes:
         anchors_px: width, height, ... per feature map, in the order of the model.
         replaced: whether these are new anchors.
         before: fit of the model's anchors.
@@ -69,6 +69,9 @@ def anchor_metrics(sizes_px: np.ndarray, anchors_px: np.ndarray, threshold: floa
         sizes_px: (n, 2) widths and heights of boxes; without boxes all metrics are 0.
         anchors_px: (a, 2) widths and heights of anchors.
         threshold: maximum ratio of sides at which an anchor matches a box: the hyperparameter `anchor_t`.
+
+    Returns:
+        Metrics over all boxes.
 
     Source: YOLOv5's AutoAnchor: the smaller of the width and height ratios of each pair, at most 1.
 
@@ -108,7 +111,7 @@ def evolve_anchors(
         sizes_px: (n, 2) widths and heights, with n of at least `count`.
         count: number of anchors.
         threshold: hyperparameter `anchor_t`.
-        generations: of the genetic algorithm.
+        generations: number of generations of the genetic algorithm.
         seed: equal seeds give equal anchors.
         progress: called as `progress(done, total)` after each generation.
 
@@ -156,16 +159,19 @@ def auto_anchors(
     """Keep a model's anchors, or evolve better ones.
 
     Args:
-        samples: of the training split.
+        samples: images of the training split, with their labels.
         anchors_px: width, height, ... per feature map, as `ModelSpec.anchors_px`.
-        strides: of the feature maps, in the same order.
+        strides: stride of each feature map in pixels, in the same order.
         image_size: longer side of the training images in pixels.
         threshold: hyperparameter `anchor_t`.
         minimum_recall: anchors are kept if their best possible recall is at least this.
-        generations: of evolution.
-        seed: of evolution.
+        generations: number of generations of evolution.
+        seed: seed of evolution.
         force: evolve new anchors in any case.
         progress: called as `progress(done, total)` after each generation.
+
+    Returns:
+        The anchors to train with, and the reason for the log.
 
     Example:
         >>> auto_anchors(scan.samples, spec.anchors_px, spec.strides, 640).reason  # doctest: +SKIP

@@ -32,7 +32,14 @@ IMAGES = 6
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the results table."""
+    """A row of the results table.
+
+    Attributes:
+        name: name of the model.
+        megabytes: size of its file in 1e6 bytes.
+        milliseconds: median latency per image.
+        metrics: validation on the test split.
+    """
 
     name: str
     megabytes: float
@@ -50,7 +57,7 @@ def run_demo(
     """Run the whole chain, and write a report page.
 
     Args:
-        folder: of the results.
+        folder: folder for the results.
         epochs: number of epochs of fine-tuning.
         log: called with each sentence of the log.
         progress: called as `progress(label, done, total)` in long steps.

@@ -58,8 +58,8 @@ def warn_renamed(old: str, new: str, *, stacklevel: int = 2) -> None:
     """Warn that a name is an old one.
 
     Args:
-        old: what was used, such as "argument `batch`".
-        new: what to write instead.
-        stacklevel: of `warnings.warn`, counted from the caller.
+        old: old name as shown in the message, such as "argument `batch`".
+        new: name to use instead.
+        stacklevel: `stacklevel` of `warnings.warn`, counted from the caller.
     """
     warnings.warn(f"{old} is deprecated and will be removed: use {new}", DeprecationWarning, stacklevel + 1)

@@ -34,6 +34,14 @@ _PROBE_BYTES = 1 << 20
 def cannot_write(error: OSError, path: str | Path, fix: str | None = None) -> TfyoloError:
     """Return the error for a failed write, with reason and remedy.
 
+    Args:
+        error: error of the system.
+        path: path of the output, shown to the user.
+        fix: remedy; defaults to one that fits the reason.
+
+    Returns:
+        The error, for the caller to raise.
+
     Example:
         >>> print(cannot_write(OSError(errno.ENOSPC, "No space left on device"), "a.csv"))
         a.csv: cannot be written: No space left on device
@@ -51,7 +59,7 @@ def writing(path: str | Path, inside: Path | None = None, fix: str | None = None
     Other exceptions pass unchanged, including those about other files.
 
     Args:
-        path: of the output, shown to the user.
+        path: path of the output, shown to the user.
         inside: the folder that is written to first; defaults to `path`.
         fix: remedy; defaults to one that fits the reason.
 

@@ -13,8 +13,8 @@ class TfyoloError(Exception):
 
     Args:
         message: describes the problem.
-        path: of the file, if any.
-        line: of the file, from 1.
+        path: path of the file, if any.
+        line: line number in the file, from 1.
         fix: remedy, in the imperative.
 
     Example:

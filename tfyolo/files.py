@@ -16,17 +16,14 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tfyolo.disk import cannot_write, writing
 from tfyolo.errors import TfyoloError
+from tfyolo.owned_files import NOTHING, Owned
 
 TEMPORARY = ".tfyolo-"
 """How the names of temporary folders begin; a killed run may leave one, which can be deleted."""
-_OF_THE_SYSTEM = (".DS_Store", "Thumbs.db")
-"""Files that file managers leave in folders."""
-_MAX_MARKER_BYTES = 64 * 1024 * 1024
 
 
 def cache_folder() -> Path:
@@ -52,61 +49,6 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
         ('.jpg', '')
     """
     return Path(path).suffix.lower()
-
-
-@dataclass(frozen=True)
-class Owned:
-    """The files that a writer leaves in a folder; a folder with other files is never replaced.
-
-    Attributes:
-        files: patterns of paths inside the folder, such as `variables/variables.*`.
-        folders: subfolders that can be empty.
-        marker: a file that every such folder has; "" if the patterns are enough.
-        mark: bytes that the marker contains.
-    """
-
-    files: tuple[str, ...]
-    folders: tuple[str, ...] = ()
-    marker: str = "tfyolo.json"
-    mark: bytes = b""
-
-    def why_not(self, folder: Path) -> str | None:
-        """Return the reason why a folder must not be replaced; None if it may."""
-        foreign = next(self._foreign(folder), None)
-        if foreign is not None:
-            return f"holds `{foreign}`, which tfyolo did not write"
-        if any(folder.iterdir()) and not self._is_marked(folder):
-            return "holds files that tfyolo did not write"
-        return None
-
-    def _foreign(self, folder: Path) -> Iterator[str]:
-        for path in sorted(folder.rglob("*")):
-            name = path.relative_to(folder).as_posix()
-            if path.is_dir() and not path.is_symlink():
-                inner = any(pattern.startswith(f"{name}/") for pattern in self.files)
-                known = inner or name in self.folders
-            else:
-                pure = PurePosixPath(name)
-                known = path.name in _OF_THE_SYSTEM or any(
-                    len(pure.parts) == pattern.count("/") + 1 and pure.match(pattern)
-                    for pattern in self.files
-                )
-                known = known and path.is_file() and not path.is_symlink()
-            if not known:
-                yield name
-
-    def _is_marked(self, folder: Path) -> bool:
-        if not self.marker:
-            return True
-        try:
-            with (folder / self.marker).open("rb") as file:
-                return self.mark in file.read(_MAX_MARKER_BYTES)
-        except OSError:
-            return False
-
-
-NOTHING = Owned(files=(), marker="")
-"""Only an empty folder is replaced."""
 
 
 def check_file_target(path: str | Path) -> Path:
@@ -157,7 +99,7 @@ def atomic(path: str | Path, durable: bool = True) -> Iterator[Path]:
     On an exception the temporary file is removed, and `path` is unchanged.
 
     Args:
-        path: of the file; missing parent folders are created.
+        path: path of the file; missing parent folders are created.
         durable: wait until the data is on disk, to survive a power failure. Pass False for large numbers of
             files.
 
@@ -187,7 +129,7 @@ def atomic_folder(path: str | Path, owned: Owned | None = None, durable: bool = 
     renamed to `.NAME.previous`; if a run is killed before the second renaming, the next run restores it.
 
     Args:
-        path: of the folder; missing parent folders are created.
+        path: path of the folder; missing parent folders are created.
         owned: files that an existing folder may contain to be replaced; none by default.
         durable: wait until the files are on disk.
 
@@ -213,6 +155,11 @@ def atomic_folder(path: str | Path, owned: Owned | None = None, durable: bool = 
 
 def put_folder(new: Path, path: Path, owned: Owned = NOTHING) -> None:
     """Rename a folder to `path`, which may be missing, empty, or contain only `owned` files.
+
+    Args:
+        new: folder to rename, on the same file system.
+        path: new path of the folder.
+        owned: files that an existing folder may contain to be replaced; none by default.
 
     Raises:
         TfyoloError: there is a folder with other files.
@@ -249,6 +196,14 @@ def scratch() -> Iterator[Path]:
 
 def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
     """Create and return `project/name`, or the first free of `name2`, `name3`, ..., as YOLOv5 does.
+
+    Args:
+        project: parent folder; created if missing.
+        name: name of the folder.
+        exist_ok: use `project/name` even if it exists.
+
+    Returns:
+        Path of the folder, which exists.
 
     Raises:
         TfyoloError: the folder cannot be made.

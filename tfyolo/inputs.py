@@ -26,7 +26,7 @@ class InputKind:
     """A kind of input file.
 
     Attributes:
-        name: shown in messages, with its article.
+        name: name of the kind with its article, for messages.
         max_bytes: maximum size.
     """
 
@@ -131,6 +131,14 @@ def open_input(
 def open_descriptor(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> int:
     """Open an input file, and return its descriptor, which the caller closes.
 
+    Args:
+        path: given by the user; links are followed.
+        kind: expected kind of file.
+        error: class of the exception.
+
+    Returns:
+        File descriptor, opened for reading.
+
     Raises:
         TfyoloError: as `open_input`.
     """
@@ -153,6 +161,14 @@ def open_descriptor(path: str | Path, kind: InputKind, error: type[TfyoloError] 
 
 def read_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> bytes:
     """Read all bytes of an input file.
+
+    Args:
+        path: given by the user; links are followed.
+        kind: expected kind of file.
+        error: class of the exception.
+
+    Returns:
+        Content of the file.
 
     Raises:
         TfyoloError: as `open_input`.

@@ -11,14 +11,17 @@ from tfyolo.errors import MissingExtraError
 
 @dataclass(frozen=True)
 class Library:
-    """An optional library."""
+    """An optional library.
+
+    Attributes:
+        module: name that is imported.
+        extra: extra of tfyolo that installs it.
+        package: name on PyPI, if it differs from the module's.
+    """
 
     module: str
-    """What is imported."""
     extra: str
-    """The extra of tfyolo that brings it."""
     package: str = ""
-    """Its name on PyPI, where that is not the module's."""
 
 
 LIBRARIES: tuple[Library, ...] = (

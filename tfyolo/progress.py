@@ -15,7 +15,13 @@ Log = Callable[[str], None]
 
 
 def no_progress(label: str, done: int, total: int) -> None:
-    """Report nothing: the default of `progress` arguments."""
+    """Report nothing: the default of `progress` arguments.
+
+    Args:
+        label: name of the piece of work.
+        done: number of completed steps.
+        total: number of all steps.
+    """
 
 
 def no_log(message: str) -> None:

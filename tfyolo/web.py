@@ -116,16 +116,28 @@ def check_model(path: Path) -> Contract:
 
 @dataclass(frozen=True)
 class Site:
-    """The served files: `/` is the page, `/model/` the user's model."""
+    """The served files: `/` is the page, `/model/` the user's model.
+
+    Attributes:
+        page: folder of the built page.
+        model: a `.tflite` file or a TF.js folder; None to use the page's own model.
+        start: result of `query`, which requests of the page without a model in the URL are redirected to.
+    """
 
     page: Path
     model: Path | None = None
-    """A `.tflite` file or a TF.js folder; None where the page runs its own."""
     start: str = ""
-    """What `query` gave: a visit of the bare address is sent on to it."""
 
     def query(self, conf: float | None = None, iou: float | None = None, engine: str | None = None) -> str:
-        """Return the query of the URL, with which the page starts with this model and these settings.
+        """Return the query of the URL that starts the page with this model and these settings.
+
+        Args:
+            conf: confidence threshold in 0..1; None for the page's default.
+            iou: IoU threshold in 0..1; None for the page's default.
+            engine: ID of the page's engine that runs the model; None to choose automatically.
+
+        Returns:
+            Query that begins with `?`, or "" without a model and settings.
 
         Example:
             >>> Site(Path("dist"), Path("out/best 2.tflite")).query(conf=0.4)
@@ -201,7 +213,7 @@ class Server(ThreadingHTTPServer):
     """Serves a site; listens from its creation on.
 
     Args:
-        site: to be served.
+        site: files to serve.
         host: name or address of this machine.
         port: 0 selects a free one.
 

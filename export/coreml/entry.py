@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfyolo.export.format import TENSORFLOW, Format
-from tfyolo.files import Owned
+from tfyolo.owned_files import Owned
 
 MANIFEST_FILE = "Manifest.json"
 _DATA = "Data/com.apple.CoreML"

@@ -14,8 +14,8 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml.entry import CLASS_LABEL, CONTRACT_KEY, MODEL_FILE
 from tfyolo.export.coreml.pipeline import RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
+from tfyolo.export.graph.boxes import to_corners
 from tfyolo.export.graph.module import AnchorGrid, signature
-from tfyolo.export.graph.nms import to_corners
 from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format
 from tfyolo.files import atomic_folder

@@ -22,12 +22,12 @@ class Tensor:
     """What the rules ask of a tensor.
 
     Attributes:
-        type: a name of TensorFlow Lite's, such as `INT8`.
-        shape: as the file says.
-        fixed: no dimension is left open.
-        quantized: it has a scale.
-        values: of a constant; None where the tensor is computed.
-        zero: the integer that stands for zero.
+        type: TensorFlow Lite's name of the type, such as `INT8`.
+        shape: size of each dimension in the file.
+        fixed: whether all dimensions have a fixed size.
+        quantized: whether the tensor has a scale.
+        values: values of a constant; None if the tensor is computed.
+        zero: zero point.
     """
 
     type: str
@@ -40,7 +40,15 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of a file; `options` is the flatbuffer's object, with attributes in camelCase."""
+    """One operation of a file.
+
+    Attributes:
+        name: name of the operator, such as `CONV_2D`, or of a custom operator.
+        version: version of the operator.
+        inputs: input tensors; None where an optional one is missing.
+        outputs: output tensors.
+        options: the flatbuffer's object of options, with attributes in camelCase; None for none.
+    """
 
     name: str
     version: int
@@ -68,11 +76,11 @@ class Entry:
     """An operation that the compiler knows.
 
     Attributes:
-        version: the highest that it is known to take for 8-bit numbers.
-        limits: of Coral's page, in words.
-        rule: the limits, where a file shows them.
-        constants: which inputs must be constants.
-        newer: what a higher version means.
+        version: highest version that the compiler is known to accept for 8-bit numbers.
+        limits: limits on Coral's page, in words.
+        rule: check of the limits that can be read from a file.
+        constants: indices of inputs that must be constants.
+        newer: meaning of a higher version, for the message.
     """
 
     version: int
@@ -99,7 +107,16 @@ def refusal(op: Operation) -> str | None:
 
 
 def unreadable(name: str, version: int, code: int = 0) -> bool:
-    """Whether the compiler refuses the whole file because of an operation, wherever that would run."""
+    """Whether the compiler refuses the whole file because of an operation, wherever that would run.
+
+    Args:
+        name: name of the operator, such as `CONV_2D`.
+        version: version of the operator.
+        code: number of the operator in the enumeration `BuiltinOperator` of TensorFlow Lite's schema.
+
+    Returns:
+        True for operator numbers from 150 on, and for versions above the highest that it can read.
+    """
     return code >= _FIRST_UNKNOWN_CODE or version > _READABLE.get(name, version)
 
 

@@ -26,6 +26,9 @@ def effective_options(kind: str, options: GraphNmsOptions, anchor_count: int) ->
         options: the options that were chosen.
         anchor_count: number of boxes that the network predicts per image.
 
+    Returns:
+        The options, with values that the kind of NMS ignores or caps replaced.
+
     Example:
         >>> effective_options("tensor", GraphNmsOptions(candidates=6300), 6300).candidates
         512
@@ -49,6 +52,9 @@ def ineffective_options_note(kind: str, options: GraphNmsOptions, anchor_count: 
         kind: kind of NMS.
         options: the options that were chosen.
         anchor_count: number of boxes that the network predicts per image.
+
+    Returns:
+        A sentence that names the flag, or "".
 
     Example:
         >>> ineffective_options_note("none", GraphNmsOptions(confidence=0.5), 6300)

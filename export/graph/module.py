@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfyolo.export.graph.nms import NMS, Boxes, ClassGrid, SelectedBoxes, pad_rows, to_corners
+from tfyolo.export.graph.boxes import Boxes, ClassGrid, SelectedBoxes, pad_rows, to_corners
+from tfyolo.export.graph.nms import NMS
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import PARTS
@@ -84,7 +85,17 @@ def signature(
     uint8: bool,
     batch: int | None,
 ) -> Any:
-    """Return a `tf.function` of a fixed signature: `images`, (batch, height, width, 3) uint8 or float32."""
+    """Return a `tf.function` of a fixed signature, with one input `images`, (batch, height, width, 3).
+
+    Args:
+        function: function from images to outputs by name.
+        image_size: fixed input size (height, width) in pixels.
+        uint8: whether images are uint8, or float32.
+        batch: number of images at once; None for any number.
+
+    Returns:
+        A `tf.function` from `images` to the outputs of `function`.
+    """
     spec = tf.TensorSpec((batch, *image_size, 3), tf.uint8 if uint8 else tf.float32, name="images")
     return tf.function(function, input_signature=[spec], autograph=False)
 

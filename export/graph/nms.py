@@ -2,101 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
 
+from tfyolo.export.graph.boxes import Boxes, ClassGrid, SelectedBoxes, pad_rows, to_corners
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.tflite.entry import POSTPROCESS
-
-
-class Boxes(NamedTuple):
-    """Boxes that take part in NMS.
-
-    Attributes:
-        centers: (n, 4) center y, center x, height, width, relative to the input.
-        scores: (n,) in 0..1.
-        classes: (n,) float32 class indices.
-    """
-
-    centers: tf.Tensor
-    scores: tf.Tensor
-    classes: tf.Tensor
-
-
-class SelectedBoxes(NamedTuple):
-    """Boxes that NMS selected, by descending score; rows from `count` on are undefined.
-
-    Attributes:
-        corners: (rows, 4) ymin, xmin, ymax, xmax, relative to the input.
-        scores: (rows,) in 0..1.
-        classes: (rows,) float32 class indices.
-        count: () float32 number of boxes.
-    """
-
-    corners: tf.Tensor
-    scores: tf.Tensor
-    classes: tf.Tensor
-    count: tf.Tensor
-
-
-@dataclass(frozen=True)
-class ClassGrid:
-    """Offsets that move the boxes of each class to a separate cell of a grid.
-
-    After that, NMS that ignores classes suppresses boxes within each class only: boxes of different classes
-    do not overlap. The grid is square, since coordinates in a single row would be large: for 1000 classes
-    float32 rounding stays below 0.005 pixels. The class of a selected box follows from its position.
-
-    Attributes:
-        num_classes: number of classes.
-        max_size: upper bound of the height and width of a box, relative to the input.
-    """
-
-    num_classes: int
-    max_size: float
-
-    @property
-    def side(self) -> int:
-        """Number of cells in a row of the grid."""
-        return math.isqrt(self.num_classes - 1) + 1
-
-    @property
-    def step(self) -> float:
-        """Size of a cell: centers are between -0.1 and 1.1, so boxes of different cells never overlap."""
-        return 1.25 + self.max_size
-
-    def shift(self, classes: tf.Tensor) -> tf.Tensor:
-        """Return the offsets in y and x, (n, 2) float32, of class indices (n,) float32."""
-        row = tf.floor((classes + 0.5) / self.side)
-        return tf.stack([row, classes - row * self.side], 1) * self.step
-
-    def locate(self, corners: tf.Tensor) -> tf.Tensor:
-        """Return the class indices, (n,) float32, of shifted corners (n, 4)."""
-        cell = tf.floor(((corners[:, :2] + corners[:, 2:]) / 2 - 0.5) / self.step + 0.5)
-        return cell[:, 0] * self.side + cell[:, 1]
-
-    def apart(self, boxes: Boxes) -> tf.Tensor:
-        """Return centers and sizes (n, 4) with each class moved to its cell."""
-        shifted = boxes.centers[:, :2] + self.shift(boxes.classes)
-        return tf.concat([shifted, boxes.centers[:, 2:]], 1)
-
-    def back(self, corners: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-        """Return shifted corners (n, 4) moved back to their position in the image."""
-        shift = self.shift(classes)
-        return corners - tf.concat([shift, shift], 1)
-
 
 Suppress = Callable[[Boxes, int, GraphNmsOptions, ClassGrid], SelectedBoxes]
 """Called with boxes, the number of rows to return, the options and the grid of classes."""
 
 
 def combined(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGrid) -> SelectedBoxes:
-    """TensorFlow's CombinedNonMaxSuppression, for formats that TensorFlow runs."""
+    """TensorFlow's CombinedNonMaxSuppression, for formats that TensorFlow runs.
+
+    Args:
+        boxes: n boxes, relative to the input.
+        rows: number of rows to return.
+        options: confidence and IoU thresholds, and whether NMS ignores classes (`agnostic`).
+        grid: cells that keep boxes of different classes apart.
+
+    Returns:
+        Selected boxes in `rows` rows.
+    """
     centers = boxes.centers if options.agnostic else grid.apart(boxes)
     corners, scores, count = _combined(centers, boxes.scores, rows, options)
     if not options.agnostic:
@@ -134,6 +65,15 @@ def postprocess(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGr
     The NMS per class of the operation (`use_regular_nms`) is wrong on several threads: with LiteRT 2.3 boxes
     are missing, and with more than 100 detections it writes past its buffers. The other mode ignores classes,
     which is correct for classes in separate cells of the grid, and for `agnostic`.
+
+    Args:
+        boxes: n boxes, relative to the input; n is static.
+        rows: number of rows to return.
+        options: confidence and IoU thresholds, and whether NMS ignores classes (`agnostic`).
+        grid: cells that keep boxes of different classes apart.
+
+    Returns:
+        Selected boxes in `rows` rows.
     """
     count = boxes.scores.shape[0]
     classes = grid.num_classes if options.agnostic else 1
@@ -185,7 +125,17 @@ def postprocess(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGr
 
 
 def builtin(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGrid) -> SelectedBoxes:
-    """NON_MAX_SUPPRESSION_V5, which TensorFlow and TensorFlow Lite have."""
+    """NON_MAX_SUPPRESSION_V5, which TensorFlow and TensorFlow Lite have.
+
+    Args:
+        boxes: n boxes, relative to the input.
+        rows: number of rows to return.
+        options: confidence and IoU thresholds, and whether NMS ignores classes (`agnostic`).
+        grid: cells that keep boxes of different classes apart.
+
+    Returns:
+        Selected boxes in `rows` rows.
+    """
     centers = boxes.centers if options.agnostic else grid.apart(boxes)
     out = tf.raw_ops.NonMaxSuppressionV5(
         boxes=to_corners(centers),
@@ -203,6 +153,15 @@ def builtin_v4(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGri
     """NON_MAX_SUPPRESSION_V4, for TF.js: version 5 of TF.js neither pads its outputs nor counts the boxes.
 
     TF.js pads version 4 to the number of input boxes at most, so further rows are added here.
+
+    Args:
+        boxes: n boxes, relative to the input; n is static.
+        rows: number of rows to return.
+        options: confidence and IoU thresholds, and whether NMS ignores classes (`agnostic`).
+        grid: cells that keep boxes of different classes apart.
+
+    Returns:
+        Selected boxes in `rows` rows.
     """
     padded_rows = min(rows, boxes.scores.shape[0])
     out = tf.raw_ops.NonMaxSuppressionV4(
@@ -240,6 +199,15 @@ def tensor(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGrid) -
     A box is selected if no selected box of a higher score overlaps it. Starting with all boxes selected, each
     round applies this rule to all boxes at once, as a product of a matrix and a vector. Round k gives the
     final result for boxes at the end of chains of up to k overlapping boxes.
+
+    Args:
+        boxes: n boxes, relative to the input; n is static. The best `num_compared(rows, n)` are compared.
+        rows: number of rows to return.
+        options: confidence and IoU thresholds, and whether NMS ignores classes (`agnostic`).
+        grid: cells that keep boxes of different classes apart.
+
+    Returns:
+        Selected boxes in `rows` rows.
     """
     centers = boxes.centers if options.agnostic else grid.apart(boxes)
     scores, order = tf.math.top_k(boxes.scores, num_compared(rows, boxes.scores.shape[0]))
@@ -267,22 +235,6 @@ def _side(corners: tf.Tensor, axis: int) -> tf.Tensor:
     ones = tf.ones((1, corners.shape[0]))
     lows, highs = tf.matmul(low[:, None], ones), tf.matmul(high[:, None], ones)
     return tf.maximum(tf.minimum(highs, high[None]) - tf.maximum(lows, low[None]), 0.0)
-
-
-def pad_rows(selected: SelectedBoxes, more: int) -> SelectedBoxes:
-    """Append `more` rows of zeros."""
-    return SelectedBoxes(
-        tf.pad(selected.corners, [[0, more], [0, 0]]),
-        tf.pad(selected.scores, [[0, more]]),
-        tf.pad(selected.classes, [[0, more]]),
-        selected.count,
-    )
-
-
-def to_corners(boxes: tf.Tensor) -> tf.Tensor:
-    """Convert center y, center x, height, width (..., 4) to ymin, xmin, ymax, xmax."""
-    center, half = boxes[..., :2], boxes[..., 2:] / 2
-    return tf.concat([center - half, center + half], -1)
 
 
 def _next_above(threshold: float) -> float:

@@ -154,13 +154,32 @@ def run_network(
 
 
 def run_node(network: Network, node: Node, xs: list[Tensor], quantization: Quantization) -> Tensor:
-    """Run one node on its inputs `xs`; its output is fake-quantized where an integer kernel quantizes."""
+    """Run one node of a network.
+
+    Args:
+        network: from `Network.of`; it has the node's weights.
+        node: a node of `network`.
+        xs: its inputs in order, float32 (batch, height, width, channels).
+        quantization: fake quantization of its weights, and of its output where an integer kernel quantizes.
+
+    Returns:
+        Output, float32 (batch, height, width, channels).
+    """
     x = KINDS[node.kind](network, node, xs, quantization)
     return x if node.kind in KEEPS_SCALE else quantization.tensor(x, node.name)
 
 
 def activate(x: Tensor, function: str, sigmoid: Callable[[Tensor], Tensor] = lambda x: x) -> Tensor:
-    """Apply an activation function by name; `sigmoid` is applied to the sigmoid inside SiLU."""
+    """Apply an activation function by name.
+
+    Args:
+        x: float32, any shape.
+        function: name of the activation, such as `silu`; "" for none.
+        sigmoid: applied to the sigmoid inside SiLU; unchanged by default.
+
+    Returns:
+        The shape of `x`.
+    """
     return _ACTIVATIONS[function](x, sigmoid)
 
 
@@ -175,7 +194,17 @@ _ACTIVATIONS: dict[str, Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]] 
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor, node: Node) -> Tensor:
-    """Convolve with symmetric padding, as PyTorch does, add the bias and apply the activation of `node`."""
+    """Convolve with symmetric padding, as PyTorch does, add the bias and apply the activation of `node`.
+
+    Args:
+        x: (batch, height, width, input channels).
+        kernel: (height, width, input channels / groups, output channels).
+        bias: (output channels,).
+        node: node of kind `conv`: stride, padding, groups and fused activation.
+
+    Returns:
+        Output (batch, height, width, output channels).
+    """
     stride, padding, groups = (node.arguments[key] for key in ("stride", "padding", "groups"))
     size = node.arguments["kernel"]
     same = _same(x.shape[1:3], size, stride, padding)

@@ -17,7 +17,7 @@ class GraphNmsOptions:
 
     Attributes:
         confidence: confidence threshold; boxes with a lower score are removed. 0 to 1.
-        iou_threshold: of two boxes of a class with a larger IoU, the lower-scoring one is suppressed.
+        iou_threshold: IoU above which the lower-scoring of two boxes of a class is suppressed.
         max_detections: maximum number of boxes per image, the rows of the outputs.
         candidates: number of boxes of highest objectness that are decoded and take part in NMS.
         multi_label: let a box have several classes, as when mAP is measured; by default its best one.

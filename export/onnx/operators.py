@@ -38,6 +38,9 @@ def multiplications(node: Any, inputs: Shapes, outputs: Shapes) -> int:
         node: NodeProto whose operator is in `COSTS`.
         inputs: shapes of its inputs.
         outputs: shapes of its outputs.
+
+    Returns:
+        Number of multiplications for these shapes.
     """
     return COSTS[node.op_type](node, inputs, outputs)
 
@@ -49,6 +52,9 @@ def workspace_shape(node: Any, inputs: Shapes, outputs: Shapes) -> Shape:
         node: NodeProto.
         inputs: shapes of its inputs.
         outputs: shapes of its outputs.
+
+    Returns:
+        (elements of a kernel, positions it is applied to), or ().
     """
     if node.op_type == "Conv":
         return (math.prod(inputs[1][1:]), math.prod(outputs[0][2:]))

@@ -34,7 +34,7 @@ class PadAmounts:
     Sums, differences, and a clip at zero as the last step are convex functions. A shape that a Slice has cut
     off may be concave, so the number of sums is limited.
 
-    Args:
+    Attributes:
         producers: nodes by the names of their outputs.
         constants: TensorProtos by name.
         shape_of: returns the shape of a tensor by name.

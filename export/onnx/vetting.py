@@ -59,6 +59,9 @@ def vet(model: Any, image_size: tuple[int, int], batch_size: int, path: Path) ->
         batch_size: largest number of images per call.
         path: model file, for messages.
 
+    Returns:
+        The model as serialized protobuf.
+
     Raises:
         TfyoloError: the model contains something that is not allowed; the message names it.
     """

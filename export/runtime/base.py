@@ -97,7 +97,7 @@ class Runtime(ABC):
         """Run the graph on a batch of images.
 
         Args:
-            session: from `_open`; no other thread uses it unless `sharing` is `Sharing.SAFE`.
+            session: session from `_open`; no other thread uses it unless `sharing` is `Sharing.SAFE`.
             images: uint8 (batch, height, width, 3) RGB, letterboxed; at most `max_batch` of them.
             confidence: boxes of lower objectness may be omitted.
 

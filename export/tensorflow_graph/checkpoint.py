@@ -26,7 +26,7 @@ class Checkpoint:
 
     Args:
         folder: folder of the SavedModel.
-        meta_graph: its MetaGraphDef.
+        meta_graph: MetaGraphDef of the model.
     """
 
     def __init__(self, folder: Path, meta_graph: Any) -> None:

@@ -91,12 +91,15 @@ class Importer:
         return self.budget.path
 
     def create(self, node: Any, inputs: list[Any], depth: int) -> list[Any]:
-        """Create one node and return its outputs: tensors, or a `Variable`.
+        """Create one node.
 
         Args:
             node: NodeDef.
-            inputs: its data inputs.
+            inputs: data inputs of the node.
             depth: depth of nested function calls.
+
+        Returns:
+            Its outputs: tensors, or a `Variable`; empty for operations that are ignored.
 
         Raises:
             TfyoloError: the operation is not allowed, or the budget is exceeded.

@@ -17,7 +17,7 @@ class GraphNode:
 
     Attributes:
         name: name of the node.
-        operation: its operation, or the name of the function that it calls.
+        operation: operation of the node, or the name of the function that it calls.
         inputs: names of the nodes or tensors that it reads.
         calls: names of functions in its attributes.
     """
@@ -37,6 +37,9 @@ def count_operations(
         nodes: nodes of the graph.
         functions: nodes of each function in the graph's library, by name.
         outputs: names of nodes or tensors, such as `StatefulPartitionedCall:1`.
+
+    Returns:
+        Number of nodes that run, by the name of their operation.
 
     Raises:
         ValueError: a function calls itself, directly or through others.

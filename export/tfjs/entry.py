@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tfyolo.export.format import Format
-from tfyolo.files import Owned
+from tfyolo.owned_files import Owned
 
 MODEL_FILE = "model.json"
 CONTRACT_KEY = "tfyolo"

@@ -110,7 +110,13 @@ def _put(builder: Any, number: int, value: Any) -> None:
 
 @dataclass(frozen=True)
 class AssociatedFile(Table):
-    """A file in the zip archive at the end of the model file."""
+    """A file in the zip archive at the end of the model file.
+
+    Attributes:
+        name: name of the file in the archive.
+        description: content of the file, for people.
+        type: content of the file, for programs.
+    """
 
     name: str
     description: str
@@ -131,7 +137,13 @@ class ImageProperties(Table):
 
 @dataclass(frozen=True)
 class BoundingBoxProperties(Table):
-    """Properties of a tensor of boxes; `index` has the positions of left, top, right and bottom."""
+    """Properties of a tensor of boxes.
+
+    Attributes:
+        index: positions of left, top, right and bottom in the last axis.
+        type: meaning of the four numbers.
+        coordinate_type: whether they are relative to the input or in pixels.
+    """
 
     index: tuple[int, int, int, int]
     type: BoxType
@@ -154,7 +166,12 @@ class Content(Table):
 
 @dataclass(frozen=True)
 class NormalizationOptions(Table):
-    """Normalization of float inputs: (pixel - mean) / std."""
+    """Normalization of float inputs: (pixel - mean) / std.
+
+    Attributes:
+        mean: subtracted, for pixels in 0..255: one value per channel, or one for all.
+        std: divisor: one value per channel, or one for all.
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -178,7 +195,17 @@ class ProcessUnit(Table):
 
 @dataclass(frozen=True)
 class TensorMetadata(Table):
-    """One input or output."""
+    """One input or output.
+
+    Attributes:
+        name: name by which metadata libraries find the tensor.
+        description: content of the tensor, for people.
+        dimension_names: name of each dimension; None for none.
+        content: kind of data: an image, boxes, or numbers.
+        process_units: steps before or after the model, such as normalization.
+        stats: minimum and maximum of the tensor; not written.
+        associated_files: files that belong to the tensor, such as class names.
+    """
 
     name: str
     description: str
@@ -191,7 +218,15 @@ class TensorMetadata(Table):
 
 @dataclass(frozen=True)
 class SubGraphMetadata(Table):
-    """The inputs and outputs, in the order of the file."""
+    """The inputs and outputs of a subgraph.
+
+    Attributes:
+        name: name of the subgraph; None for none.
+        description: what the subgraph does, for people; None for none.
+        input_tensor_metadata: one entry per input, in the order of the subgraph.
+        output_tensor_metadata: one entry per output, in the order of the subgraph.
+        associated_files: files that belong to the whole subgraph.
+    """
 
     name: str | None
     description: str | None
@@ -202,7 +237,18 @@ class SubGraphMetadata(Table):
 
 @dataclass(frozen=True)
 class ModelMetadata(Table):
-    """Metadata of a model with one subgraph."""
+    """Metadata of a model with one subgraph.
+
+    Attributes:
+        name: name of the model.
+        description: what the model does, for people.
+        version: version of the model.
+        subgraph_metadata: one entry.
+        author: author of the model; None for none.
+        license: license of the model; None for none.
+        associated_files: files that belong to the model; those of tensors are in their own metadata.
+        min_parser_version: lowest version of the metadata libraries that can read it.
+    """
 
     name: str
     description: str

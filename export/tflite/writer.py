@@ -39,6 +39,9 @@ def packed(job: ExportJob, format_name: str, **note: Any) -> bytes:
         job: the model and its export options.
         format_name: name of the format in the contract.
         note: further entries of the contract's `export`.
+
+    Returns:
+        Content of the `.tflite` file: the flatbuffer, followed by a zip archive.
     """
     model = convert(job)
     contract = job.exported_contract(format_name, **note)

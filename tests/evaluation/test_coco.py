@@ -7,7 +7,7 @@ import pytest
 from tests.shared import SHARED, needs_shared
 from tfyolo.data.detection.scan import Sample, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation import coco
+from tfyolo.evaluation import coco, coco_ids
 from tfyolo.inference.boxes import xywh_to_xyxy
 
 COCO128 = SHARED / "data" / "coco128"
@@ -23,7 +23,7 @@ def perfect(samples, names, ids):
     for image_id, one in zip(ids, samples, strict=True):
         corners = xywh_to_xyxy(one.boxes_xywh_norm) * np.tile(one.hw[::-1], 2)
         scores = np.full(len(corners), 0.9)
-        rows += coco.results(image_id, corners, scores, one.classes, coco.category_ids(names))
+        rows += coco.results(image_id, corners, scores, one.classes, coco_ids.category_ids(names))
     return rows
 
 
@@ -42,9 +42,9 @@ def test_nothing_found():
 
 
 def test_category_ids_of_coco():
-    ids = coco.category_ids(coco.coco_names())
+    ids = coco_ids.category_ids(coco_ids.coco_names())
     assert (len(ids), ids[0], ids[11], ids[79]) == (80, 1, 13, 90)
-    assert coco.category_ids(["person", "car"]) == (0, 1)
+    assert coco_ids.category_ids(["person", "car"]) == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_category_ids_of_coco():
     ],
 )
 def test_image_ids(names, ids):
-    assert coco.image_ids([Path(name) for name in names]) == ids
+    assert coco_ids.image_ids([Path(name) for name in names]) == ids
 
 
 def test_ground_truth_of_a_box():
@@ -137,9 +137,9 @@ def test_wrong_annotations(tmp_path, content, message):
 def test_annotations_of_another_data_set():
     truth = coco.ground_truth([sample()], ["cat"])
     with pytest.raises(TfyoloError, match="no category 'dog'"):
-        coco.category_ids(["cat", "dog"], truth)
+        coco_ids.category_ids(["cat", "dog"], truth)
     with pytest.raises(TfyoloError, match=r"8\.jpg: is not in the COCO annotations"):
-        coco.image_ids([Path("8.jpg")], truth)
+        coco_ids.image_ids([Path("8.jpg")], truth)
 
 
 @needs_shared
@@ -149,9 +149,9 @@ def test_against_coco_annotations():
     samples = scan_split(dataset, "train").samples
     official = coco.read_annotations(COCO128 / "instances_train2017.json")
     files = [one.image for one in samples]
-    ids = coco.image_ids(files)
-    assert ids == coco.image_ids(files, official)
-    assert coco.category_ids(dataset.names) == coco.category_ids(dataset.names, official)
+    ids = coco_ids.image_ids(files)
+    assert ids == coco_ids.image_ids(files, official)
+    assert coco_ids.category_ids(dataset.names) == coco_ids.category_ids(dataset.names, official)
     rows = perfect(samples, dataset.names, ids)
     figures = coco.evaluate(official, rows, ids)
     assert figures["ap"] > 0.99
@@ -179,7 +179,7 @@ def annotated(*file_names, **more):
     ],
 )
 def test_annotations_are_found_by_their_folders_too(file_names, images, ids):
-    assert coco.image_ids(list(map(Path, images)), annotated(*file_names)) == ids
+    assert coco_ids.image_ids(list(map(Path, images)), annotated(*file_names)) == ids
 
 
 @pytest.mark.parametrize(
@@ -191,17 +191,17 @@ def test_annotations_are_found_by_their_folders_too(file_names, images, ids):
 )
 def test_images_that_cannot_be_told_apart_are_refused(file_names, images):
     with pytest.raises(TfyoloError, match="cannot be told from other images of its name"):
-        coco.image_ids(list(map(Path, images)), annotated(*file_names))
+        coco_ids.image_ids(list(map(Path, images)), annotated(*file_names))
 
 
 def test_of_two_categories_of_one_name_the_one_in_use():
     value = annotated("f.jpg")
     value["categories"].append({"id": 5, "name": "cat"})
     value["annotations"] = [{"category_id": 5}]
-    assert coco.category_ids(["cat"], value) == (5,)
+    assert coco_ids.category_ids(["cat"], value) == (5,)
     value["annotations"].append({"category_id": 1})
     with pytest.raises(TfyoloError, match="two categories 'cat', 1 and 5"):
-        coco.category_ids(["cat"], value)
+        coco_ids.category_ids(["cat"], value)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from tests.inference.videos import make_video, read_video
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import run_folder
 from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.frames import Frame, Frames
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.predict import PredictionRun
-from tfyolo.inference.sources import Frame, Frames, open_sources
+from tfyolo.inference.sources import open_sources
 from tfyolo.inference.writers import OutputOptions
 
 HOSTILE = "cat\x1b[2J\x07[red]x[/red]:smile:\u202e"

@@ -7,9 +7,9 @@ from PIL import Image
 
 from tests.inference.videos import read_video
 from tfyolo.errors import BadOutputError, TfyoloError
+from tfyolo.inference.frames import Frame, Video
 from tfyolo.inference.names import Names, folder_names, shortened
 from tfyolo.inference.results import Result
-from tfyolo.inference.sources import Frame, Video
 from tfyolo.inference.writers import OutputOptions, ResultWriter
 
 NAMES = ("ant", "bee")

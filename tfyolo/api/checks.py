@@ -51,7 +51,7 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
 
     Args:
         name: name of the argument.
-        value: its value.
+        value: value of the argument.
         choices: accepted values.
 
     Raises:
@@ -70,7 +70,7 @@ def check_names(given: Iterable[str], known: Collection[str], elsewhere: Mapping
     Args:
         given: names of the arguments that were passed.
         known: names that exist.
-        elsewhere: what to write instead of names that other libraries use.
+        elsewhere: remedies for names that other libraries use.
 
     Raises:
         TfyoloError: with the most similar name.

@@ -45,7 +45,7 @@ class FitResult:
         last: `.keras` file of the last epoch.
         metrics: metrics of `best` on the validation split; None on workers other than the first.
         epoch: epochs, counted from 1; those before a resume are included.
-        history: by name, such as `metrics/mAP_0.5`, one value per epoch; NaN where it was not measured.
+        history: losses and metrics by name, such as `metrics/mAP_0.5`: one value per epoch, or NaN.
 
     Example:
         >>> import tfyolo

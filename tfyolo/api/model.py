@@ -20,6 +20,7 @@ from tfyolo.progress import Log, Progress, no_log, no_progress
 
 if TYPE_CHECKING:
     from tfyolo.benchmark.rows import BenchmarkRow
+    from tfyolo.export.runtime.base import Runtime
 
 
 class TaskModel(ExportMixin, QuantizeMixin, ABC):
@@ -34,7 +35,9 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
         image_size: input size (height, width) in pixels; defaults to the model's own.
     """
 
-    __init__ = renamed_arguments(image_hw="image_size")(BaseModel.__init__)
+    @renamed_arguments(image_hw="image_size")
+    def __init__(self, runtime: Runtime, image_size: tuple[int, int] | None = None) -> None:
+        BaseModel.__init__(self, runtime, image_size)
 
     @property
     def image_hw(self) -> tuple[int, int]:

@@ -49,7 +49,7 @@ class FileBenchmark:
         pixels: uint8 (height, width, 3) RGB image to detect on.
         threads: numbers of threads to measure with.
         data: dataset YAML, or a classifier's folder; mAP or top-1 is not measured without.
-        split: of the dataset.
+        split: split of the dataset to validate on.
         progress: called as `progress(label, done, total)` after each step.
 
     Attributes:
@@ -111,11 +111,14 @@ class FileBenchmark:
         """Add a file, measure its size, and start to measure its mAP.
 
         Args:
-            name: of the row.
-            path: of the file.
+            name: name of the row.
+            path: path of the file.
             image_size: (height, width) of the input in pixels; defaults to that of the file.
             unsuppressed: export without NMS for mAP, if the file contains NMS.
             optional: skip the file if its library is not installed.
+
+        Returns:
+            The row of the file, which is filled in by the measurements.
         """
         row = BenchmarkRow(name, path, megabytes(path))
         self.rows.append(row)
@@ -203,9 +206,9 @@ def add_exports(
     Args:
         bench: benchmark that files are added to; a failed export has a row with the reason.
         requests: returns the export job of a precision.
-        variants: to be exported.
+        variants: variants to export.
         stem: file name without suffix and precision.
-        folder: of the files until they are timed.
+        folder: folder that keeps the files until they are timed.
         progress: called as `progress(label, done, total)` after each step.
 
     Returns:

@@ -26,11 +26,11 @@ class Latency:
     """Milliseconds from one image to its boxes, batch 1.
 
     Attributes:
-        name: of the model file.
+        name: name of the model file.
         runtime: class that runs it, or a description.
-        image_size: in pixels.
-        total_ms: of each run: letterbox, inference and NMS.
-        inference_ms: of each run: inference alone, with NMS if it is inside the graph.
+        image_size: input size in pixels.
+        total_ms: milliseconds of each run: letterbox, inference and NMS.
+        inference_ms: milliseconds of inference in each run, with NMS if it is inside the graph.
     """
 
     name: str

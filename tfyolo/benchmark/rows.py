@@ -20,17 +20,17 @@ class BenchmarkRow:
     """Results of one file.
 
     Attributes:
-        name: of the file.
-        path: of the timed file or folder.
-        megabytes: its size in 1e6 bytes.
+        name: name of the file.
+        path: path of the timed file or folder.
+        megabytes: size of the file or folder in 1e6 bytes.
         format: name of the format; empty if it could not be loaded.
-        precision: such as `float32` or `int8`.
+        precision: precision of the file, such as `float32` or `int8`.
         map50_95: mAP over IoU 0.5 to 0.95; None if it was not measured.
         map50: the same at IoU 0.5.
         top1: top-1 accuracy of a classifier.
         top5: top-5 accuracy of a classifier.
-        load_seconds: from opening the file to its first boxes, with libraries already imported.
-        latencies: by number of threads.
+        load_seconds: time from opening the file to its first boxes, with libraries already imported.
+        latencies: latencies by number of threads.
         limits: boxes that NMS inside the file omits, if that lowers its mAP.
         error: reason why there are no results.
 
@@ -96,7 +96,7 @@ def failures(rows: Sequence[BenchmarkRow], floor: float | None = None) -> list[s
     """Return sentences about files that failed, or whose score is below `floor`.
 
     Args:
-        rows: of a benchmark.
+        rows: rows of a benchmark.
         floor: minimum mAP50-95 (or top-1).
     """
     messages = []
@@ -146,7 +146,19 @@ def _scores(row: BenchmarkRow, kind: str) -> dict[str, Any]:
 
 
 def save_csv(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:
-    """Write the results as CSV with a header; missing values are empty."""
+    """Write the results as CSV with a header; missing values are empty.
+
+    Args:
+        rows: one row per model file; ratios and differences are relative to the first.
+        threads: numbers of threads, each with its own columns of latencies.
+        path: file to write.
+
+    Returns:
+        The path.
+
+    Raises:
+        TfyoloError: the file cannot be written.
+    """
     plain = to_dicts(rows, threads)
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(plain[0]), lineterminator="\n")
@@ -156,7 +168,19 @@ def save_csv(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -
 
 
 def save_json(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:
-    """Write the results as a JSON list of objects."""
+    """Write the results as a JSON list of objects.
+
+    Args:
+        rows: one row per model file; ratios and differences are relative to the first.
+        threads: numbers of threads, each with its own keys of latencies.
+        path: file to write.
+
+    Returns:
+        The path.
+
+    Raises:
+        TfyoloError: the file cannot be written.
+    """
     with atomic(path) as temporary:
         temporary.write_text(json.dumps(to_dicts(rows, threads), indent=1) + "\n", "utf-8")
     return path

@@ -93,7 +93,7 @@ def run_benchmark(
     Args:
         weights: model files of any format, or release names. Only `.keras` and `.pt`
             files can be exported; `formats` are exports of the first.
-        options: what to export, and how to measure.
+        options: formats to export, and options of the measurement.
         progress: called as `progress(label, done, total)` after each step.
 
     Returns:

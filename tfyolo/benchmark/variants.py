@@ -20,7 +20,7 @@ class Variant:
     """A format in a precision.
 
     Attributes:
-        format: of the registry.
+        format: key of the format registry.
         precision: a key of `PRECISIONS`.
         named: requested by name and not by `all`, so that it must not be skipped.
     """
@@ -43,7 +43,8 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
     Args:
         words: `FORMAT`, `FORMAT:PRECISION`, `all` or `all:PRECISION`. `all` are the formats of the registry
             that `export` writes, but for those that hold the network itself: Keras would run it once more.
-        precisions: of words that name none; by default a format's first one, and with `all` every one.
+        precisions: precisions for words that name none; defaults to a format's first one, and to every one
+            with `all`.
 
     Returns:
         Each variant once, in the order of the words.
@@ -91,8 +92,11 @@ def calibratable_variants(
 
     Args:
         variants: from `find_variants`.
-        data: images are there.
-        quantized: the weights carry the ranges that int8 needs.
+        data: whether images for calibration are given.
+        quantized: whether the model already has the ranges that int8 needs.
+
+    Returns:
+        Variants that can be written, and variants that are left out.
 
     Raises:
         TfyoloError: one that was asked for by its name would be left out.

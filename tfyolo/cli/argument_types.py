@@ -92,6 +92,17 @@ def seed(text: str) -> int:
 def number(text: str, above: float = 0.0, maximum: float = math.inf) -> float:
     """Convert a finite number greater than `above` and at most `maximum`.
 
+    Args:
+        text: argument of the command line.
+        above: exclusive lower bound.
+        maximum: inclusive upper bound; none by default.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not such a number.
+
     Example:
         >>> number("0.01")
         0.01

@@ -134,7 +134,14 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_thresholds(
     parser: argparse.ArgumentParser, confidence: float, iou_threshold: float, max_detections: int
 ) -> None:
-    """Add `--conf-thres`, `--iou-thres` and `--max-det`, with the defaults of the command."""
+    """Add `--conf-thres`, `--iou-thres` and `--max-det`.
+
+    Args:
+        parser: parser of the command.
+        confidence: default confidence threshold, in 0..1.
+        iou_threshold: default IoU threshold of NMS, in 0..1.
+        max_detections: default maximum number of boxes per image.
+    """
     add = group(parser, "non-maximum suppression")
     add(
         "--conf-thres",

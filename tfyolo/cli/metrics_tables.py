@@ -31,7 +31,7 @@ def print_metrics(
     """Print metrics of a detector or a classifier.
 
     Args:
-        metrics: what `validate` or `validate_classifier` returned.
+        metrics: result of `validate` or `validate_classifier`.
         folder: folder of the results, which the last line names.
         verbose: print a row per class even for more than `MAX_CLASS_ROWS` classes.
         problems_printed: the problems of the dataset have been printed before, as training does.

@@ -101,7 +101,7 @@ class Parser(argparse.ArgumentParser):
         """Print an error with suggestions, and exit with code 2.
 
         Args:
-            message: what argparse says.
+            message: message of argparse.
         """
         hints = "".join(f"; {hint}" for hint in [*self._flag_hints(), *_choice_hints(message)])
         print(printable(f"error: {message}{hints} (see `{self.prog} --help`)"), file=sys.stderr)

@@ -89,9 +89,9 @@ def _advise(report: DebugReport, weights: str | Path, data: str, trained: bool) 
     """Print the next command: with layers in float only where the table shows that they gain.
 
     Args:
-        report: with the variants that were measured.
+        report: report with the measured variants.
         weights: the float model.
-        data: as it was given.
+        data: dataset as given on the command line.
         trained: whether the quantized model is a file of its own, which has to be made anew.
     """
     if report.best is None:

@@ -60,7 +60,13 @@ class Display:
         self.out.print(printable(text), markup=False, soft_wrap=True)
 
     def row(self, epoch: int, logs: Mapping[str, float], images_per_second: float) -> None:
-        """Print the row of an epoch, counted from 1; headings are printed before the first row."""
+        """Print the row of an epoch; headings are printed before the first row.
+
+        Args:
+            epoch: number of the epoch, from 1.
+            logs: losses and metrics by name; missing ones are printed as `-`.
+            images_per_second: training speed in this epoch.
+        """
         if not self._has_header:
             headings = "".join(f"{name:>{width}}" for name, (_, width, _) in self.columns.items())
             self.log(f"{'epoch':<9}{headings}{'img/s':>8}{'GiB':>6}")
@@ -75,10 +81,10 @@ class Display:
         """Update the bar with this label; it disappears at the end.
 
         Args:
-            label: of the bar.
-            done: completed steps.
-            total: all steps.
-            text: shown in place of the label.
+            label: label of the bar.
+            done: number of completed steps.
+            total: number of all steps.
+            text: text shown in place of the label; the label by default.
         """
         if label not in self.tasks:
             self.tasks[label] = self.progress.add_task(label, total=total)

@@ -41,7 +41,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         arguments: parsed arguments of the command.
         task: `detect` or `classify`.
         flag: flag that gave the weights, for error messages.
-        weights: its value.
+        weights: value of the flag.
         hyp: hyperparameters of the detection loss, by name or file.
 
     Raises:

@@ -45,7 +45,7 @@ class Value:
 
     Attributes:
         flag: the flag.
-        value: its value in YOLOv5.
+        value: value of the flag in YOLOv5.
         commands: commands that accept it.
         means: the value with the same meaning here; None where it is refused.
         reason: why it is refused.

@@ -20,8 +20,8 @@ MAX_EVENTS = 150_000  # values, and beginnings and ends of lists; 30,000 class n
 class Document:
     """A parsed YAML file; `line("backbone", 3)` is the line of an entry, from 1.
 
-    Args:
-        path: of the file; None for values from memory.
+    Attributes:
+        path: path of the file; None for values from memory.
         value: parsed content.
         lines: line of each entry, by its keys.
         texts: scalars as written, by their keys: `010`, which YAML parses as 8.
@@ -39,7 +39,17 @@ class Document:
         return self.lines.get(keys)
 
     def error(self, message: str, *keys: Key, fix: str | None = None) -> TfyoloError:
-        """Return an error about an entry, with file and line."""
+        """Return an error about an entry, with file and line.
+
+        Args:
+            message: what is wrong.
+            keys: keys and indices of the entry, from the outermost; without a line of its own, that of its
+                nearest parent is used.
+            fix: remedy, shown after the message.
+
+        Returns:
+            The error, for the caller to raise.
+        """
         return TfyoloError(message, path=self.path, line=self.line(*keys), fix=fix)
 
 

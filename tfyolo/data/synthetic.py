@@ -9,7 +9,8 @@ import numpy as np
 
 from tfyolo.deprecation import warn_renamed
 from tfyolo.errors import TfyoloError
-from tfyolo.files import Owned, atomic, atomic_folder
+from tfyolo.files import atomic, atomic_folder
+from tfyolo.owned_files import Owned
 
 SHAPES = ("circle", "rectangle", "triangle")
 _NUMBER = "[0-9]" * 5

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfyolo.data.detection.scan import Sample
-from tfyolo.evaluation import coco
+from tfyolo.evaluation import coco, coco_ids
 from tfyolo.evaluation.batches import Batch
 from tfyolo.evaluation.confusion import ConfusionMatrix
 from tfyolo.evaluation.detection_metrics import ValOptions
@@ -99,7 +99,7 @@ def coco_figures(
         accumulator: predictions of all images.
         names: class names of the dataset.
         options: `annotations` is the COCO JSON of the ground truth.
-        folder: where predictions.json is written; None writes nothing.
+        folder: folder for `predictions.json`; None writes nothing.
 
     Returns:
         Figures in 0..1 by name, as of `coco.evaluate`.
@@ -107,8 +107,8 @@ def coco_figures(
     samples = [sample for sample, _ in accumulator.detections]
     given = coco.read_annotations(options.annotations) if options.annotations else None
     ground_truth = given or coco.ground_truth(samples, names)
-    ids = coco.image_ids([sample.image.with_name(sample.name) for sample in samples], given)
-    categories = coco.category_ids(names, given)
+    ids = coco_ids.image_ids([sample.image.with_name(sample.name) for sample in samples], given)
+    categories = coco_ids.category_ids(names, given)
     rows = []
     for image_id, (sample, detections), frame in zip(
         ids, accumulator.detections, coco.frames(samples, ids, given), strict=True

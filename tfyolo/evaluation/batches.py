@@ -19,21 +19,31 @@ from tfyolo.errors import TfyoloError
 
 @dataclass(frozen=True)
 class Batch:
-    """Images with one input size."""
+    """Images with one input size.
+
+    Attributes:
+        samples: images with their labels, in the order of the batch.
+        letterboxes: mapping from each image to the input.
+        images: uint8 (batch, height, width, 3) RGB, letterboxed.
+        preprocess_ms: milliseconds of decoding and letterboxing, for the whole batch.
+        problems: one sentence per image that could not be decoded and was left out.
+    """
 
     samples: tuple[Sample, ...]
     letterboxes: tuple[Letterbox, ...]
     images: np.ndarray
-    """uint8 (batch, height, width, 3) RGB."""
     preprocess_ms: float
-    """Decoding and letterboxing, for the whole batch."""
     problems: tuple[str, ...] = ()
-    """Images that could not be decoded after all, and are left out."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Samples of a batch, and its input size."""
+    """Samples of a batch, and its input size.
+
+    Attributes:
+        samples: images with their labels.
+        input_hw: (height, width) of the letterboxed images in pixels.
+    """
 
     samples: tuple[Sample, ...]
     input_hw: tuple[int, int]
@@ -49,11 +59,14 @@ def plan_batches(
     keep the order.
 
     Args:
-        samples: of the split.
+        samples: images of the split, with their labels.
         image_size: (height, width) in pixels of square batches, and the maximum of rectangular ones.
         batch: images per batch.
         stride: largest stride of the model.
         rect: rectangular batches.
+
+    Returns:
+        Batches in order; the last one can be smaller.
     """
     if not rect:
         return [Plan(tuple(samples[i : i + batch]), image_size) for i in range(0, len(samples), batch)]
@@ -79,6 +92,9 @@ def load_batches(
         image_size: (height, width) in pixels that images are scaled to.
         ahead: number of prefetched batches.
         threads: number of threads.
+
+    Returns:
+        Batches in the order of `plans`.
     """
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[Batch]] = deque()

@@ -64,11 +64,11 @@ class ClassificationMetrics:
         top1: fraction of images whose most probable class is the true class.
         top5: fraction of images whose true class is among the five most probable.
         loss: mean cross-entropy.
-        names: of the classes.
-        scan: of the split.
+        names: class names by class id.
+        scan: scan of the split.
         speed_ms: milliseconds per image of `preprocess` and `inference`.
         settings: options of the validation.
-        problems: of images.
+        problems: problems of images.
 
     Example:
         >>> validate_classifier(tfyolo.load("best.keras"), "cells").top5  # doctest: +SKIP
@@ -144,10 +144,10 @@ def validate_classifier(
     Args:
         classifier: from `tfyolo.load`; its `image_size` is the size of validation.
         data: folder of a dataset, or a `FolderDataset`.
-        options: of the validation.
-        folder: for metrics.json and plots; None writes nothing.
+        options: options of the validation.
+        folder: folder for `metrics.json` and plots; None writes nothing.
         progress: called as `progress(label, done, total)` after each batch.
-        scan: of the split, if there is one already, with class ids of the classifier.
+        scan: scan of the split, if there is one already, with class ids of the classifier.
 
     Returns:
         Metrics such as `top1` and `top5`, 0 to 1.
@@ -222,8 +222,15 @@ def default_split(dataset: FolderDataset) -> str:
 
 
 def top_k(probabilities: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
-    """Return (n,) bool: whether the true class is among the `count` most probable; ties are broken by class
-    id.
+    """Return whether the true class is among the most probable ones; ties are broken by class id.
+
+    Args:
+        probabilities: (n, classes).
+        truth: int (n,) class ids.
+        count: number of most probable classes, the k of top-k.
+
+    Returns:
+        bool (n,).
 
     Example:
         >>> top_k(np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]), np.array([2, 2]), 2).tolist()

@@ -27,9 +27,12 @@ def save_looks(
     Args:
         samples: n images.
         probabilities: (n, classes) of them.
-        names: of the classes.
+        names: class names by class id.
         image_size: input size of the classifier.
         folder: output folder.
+
+    Returns:
+        Paths of the written files; `mistakes.jpg` is omitted if there are no errors.
     """
     truth, guess = np.array([sample.classes[0] for sample in samples]), probabilities.argmax(1)
     certainty = probabilities.max(1)

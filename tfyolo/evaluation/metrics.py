@@ -18,7 +18,7 @@ _GRID = 1000
 class ApResult:
     """Metrics and curves per class; all arrays are float64, in the order of `class_ids`.
 
-    Args:
+    Attributes:
         class_ids: int64 (classes,) classes with labels.
         labels: int64 (classes,) number of labels per class.
         tp: (classes,) true positives at IoU 0.5 and `confidence`.
@@ -27,9 +27,11 @@ class ApResult:
         recall: (classes,) at IoU 0.5 and `confidence`.
         f1: (classes,) harmonic mean of the two.
         ap: (classes, thresholds) average precision at each IoU threshold.
-        confidence: at which the smoothed mean F1 is highest.
+        confidence: confidence threshold at which the smoothed mean F1 is highest.
         grid: (1000,) 0..1, x values of all curves: confidence, or recall for `pr_curve`.
-        precision_curve: (classes, 1000) over confidence, at IoU 0.5; `recall_curve`, `f1_curve` alike.
+        precision_curve: (classes, 1000) precision over confidence, at IoU 0.5.
+        recall_curve: (classes, 1000) recall over confidence, at IoU 0.5.
+        f1_curve: (classes, 1000) F1 over confidence, at IoU 0.5.
         pr_curve: (classes, 1000) precision envelope over recall, at IoU 0.5.
     """
 
@@ -128,6 +130,9 @@ def average_precision(tp: Array, conf: Array, pred_cls: Array, target_cls: Array
         conf: (n,) confidences.
         pred_cls: (n,) predicted class ids.
         target_cls: (m,) class ids of the labels of all images.
+
+    Returns:
+        Metrics and curves of classes with labels.
 
     Example:
         >>> one = average_precision(np.ones((1, 10), bool), np.array([0.9]), np.array([3]), np.array([3]))

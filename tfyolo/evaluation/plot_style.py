@@ -39,7 +39,17 @@ def white_to(color: str) -> Any:
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Any, list[Any]]:
-    """Create a figure with a size in inches, and its axes row by row."""
+    """Create a matplotlib figure with a grid of axes.
+
+    Args:
+        width: width in inches.
+        height: height in inches.
+        rows: number of rows of axes.
+        columns: number of columns of axes.
+
+    Returns:
+        The figure, and its axes row by row.
+    """
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -104,9 +114,12 @@ def save_run(csv_path: Path, path: Path, panels: Mapping[str, Mapping[str, str]]
 
     Args:
         csv_path: `results.csv`, with a row per epoch.
-        path: of the image.
+        path: path of the image.
         panels: pairs of column and legend text, by panel title.
         columns: number of panels per row.
+
+    Returns:
+        The path of the image.
     """
     with csv_path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))

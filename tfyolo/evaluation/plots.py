@@ -34,7 +34,7 @@ def save_curves(result: ApResult, names: Sequence[str], folder: str | Path) -> l
     """Write PR_curve.png, F1_curve.png, P_curve.png and R_curve.png.
 
     Args:
-        result: of `average_precision`.
+        result: result of `average_precision`.
         names: all class names; `result.class_ids` index them.
         folder: output folder; created if missing.
 

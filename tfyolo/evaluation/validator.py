@@ -44,7 +44,7 @@ def validate(
         detector: from `tfyolo.load`; images are scaled to its `image_size`.
         data: dataset YAML in YOLOv5's format, or a dataset that was read already.
         options: split, thresholds and outputs.
-        folder: where metrics.json, plots and predictions.json are written; None writes nothing.
+        folder: folder for `metrics.json`, plots and `predictions.json`; None writes nothing.
         progress: called as `progress(label, done, total)` after each step.
         scan: result of scanning the split, if the caller has it.
         observe: called with each batch after the model has run on it.

@@ -19,7 +19,7 @@ def predict_augmented(runtime: Runtime, images: np.ndarray, confidence: float) -
     """Predict all variants of images; candidates are in pixels of the unscaled input.
 
     Args:
-        runtime: of any format; smaller variants are padded if its input size is fixed.
+        runtime: runtime of any format; smaller variants are padded if its input size is fixed.
         images: uint8 (batch, height, width, 3) RGB, letterboxed.
         confidence: candidates with lower objectness can be omitted.
 

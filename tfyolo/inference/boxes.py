@@ -77,7 +77,8 @@ def iou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
     """Compute the IoU of boxes, pair by pair.
 
     Args:
-        a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
+        a_xyxy: (..., 4) corners, any unit.
+        b_xyxy: (..., 4) corners, of the same or a broadcastable shape, in the same unit.
         eps: added to the union; keeps zero-area boxes finite.
 
     Returns:
@@ -91,7 +92,8 @@ def giou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
     box.
 
     Args:
-        a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
+        a_xyxy: (..., 4) corners, any unit.
+        b_xyxy: (..., 4) corners, of the same or a broadcastable shape, in the same unit.
         eps: added to denominators; keeps zero-area boxes finite.
 
     Returns:
@@ -109,7 +111,8 @@ def diou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
     box)^2.
 
     Args:
-        a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
+        a_xyxy: (..., 4) corners, any unit.
+        b_xyxy: (..., 4) corners, of the same or a broadcastable shape, in the same unit.
         eps: added to denominators; keeps zero-area boxes finite.
 
     Returns:
@@ -125,7 +128,8 @@ def ciou(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
     """Compute the complete IoU of boxes, pair by pair: distance IoU minus a term for different aspect ratios.
 
     Args:
-        a_xyxy: (..., 4) corners, any unit; `b_xyxy` the same (or a broadcastable) shape and the same unit.
+        a_xyxy: (..., 4) corners, any unit.
+        b_xyxy: (..., 4) corners, of the same or a broadcastable shape, in the same unit.
         eps: added to denominators; keeps zero-area boxes finite.
 
     Returns:

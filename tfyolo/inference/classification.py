@@ -24,9 +24,9 @@ class Classification:
 
     Attributes:
         probabilities: (classes,) float32.
-        names: of the classes.
+        names: class names by class id.
         image: uint8 (height, width, 3) RGB, as passed.
-        path: of the image file, if any.
+        path: path of the image file, if any.
         speed_ms: milliseconds of preprocess and inference.
 
     Example:

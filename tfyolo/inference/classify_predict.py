@@ -12,8 +12,8 @@ import numpy as np
 from tfyolo.errors import BadOutputError
 from tfyolo.files import atomic
 from tfyolo.inference.classification import Classification, ClassificationPredictor
+from tfyolo.inference.frames import Frames
 from tfyolo.inference.predict import PredictionReport, milliseconds, reason_to_skip
-from tfyolo.inference.sources import Frames
 from tfyolo.inference.writers import OutputOptions, ResultWriter, open_table
 from tfyolo.text import printable
 
@@ -37,6 +37,9 @@ def predict_classes(
         outputs: files to write: `labels/NAME.txt` with a line `probability class` per most probable class,
             and `predictions.csv` with a row per frame. None writes nothing.
         top: number of classes to report.
+
+    Returns:
+        Summary of the run.
     """
     from rich.console import Console
 

@@ -133,7 +133,7 @@ class DetectionPredictor(BaseModel):
 
         Args:
             batch: uint8 (batch, height, width, 3) RGB; at most `runtime.max_batch` images.
-            options: of non-maximum suppression.
+            options: thresholds of non-maximum suppression.
             augment: test-time augmentation.
 
         Returns:

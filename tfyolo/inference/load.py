@@ -21,6 +21,9 @@ def load_predictor(
         threads: number of CPU threads; chosen by the runtime by default. TensorFlow uses the first value of a
             process.
 
+    Returns:
+        Detector or classifier, by the task of the model.
+
     Raises:
         TfyoloError: the file is missing, damaged or of an unknown format, or its library is missing.
 
@@ -42,6 +45,14 @@ def load_detection_predictor(
 ) -> DetectionPredictor:
     """Load a detector.
 
+    Args:
+        path_or_name: a file or folder of any format, or the name of a release such as `yolov5s`.
+        image_size: input size in pixels, one number or (height, width); defaults to the model's.
+        threads: number of CPU threads; chosen by the runtime by default.
+
+    Returns:
+        The detector.
+
     Raises:
         TfyoloError: see `load_predictor`; or it is a classifier.
     """
@@ -55,6 +66,14 @@ def load_classification_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
 ) -> ClassificationPredictor:
     """Load a classifier.
+
+    Args:
+        path_or_name: a file or folder of any format, or the name of a release such as `yolov5s-cls`.
+        image_size: input size in pixels, one number or (height, width); defaults to the model's.
+        threads: number of CPU threads; chosen by the runtime by default.
+
+    Returns:
+        The classifier.
 
     Raises:
         TfyoloError: see `load_predictor`; or it is a detector.
@@ -87,6 +106,9 @@ def create_predictor(
         num_classes: number of classes; defaults to the number of `names`, or that of the configuration.
         image_size: default input size in pixels, one number or (height, width).
         names: class names.
+
+    Returns:
+        Detector or classifier, by the task of the configuration, on the Keras runtime.
 
     Raises:
         TfyoloError: the name is unknown, or the YAML file is wrong.

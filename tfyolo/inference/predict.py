@@ -15,9 +15,9 @@ import numpy as np
 from tfyolo.disk import OF_WRITING
 from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.frames import Frame, Frames
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.results import Result
-from tfyolo.inference.sources import Frame, Frames
 from tfyolo.inference.writers import OutputOptions, ResultWriter
 from tfyolo.text import printable
 
@@ -27,21 +27,27 @@ _OF_ALL = (*OF_WRITING, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
 
 @dataclass
 class PredictionReport:
-    """Summary of a run, printed at its end."""
+    """Summary of a run, printed at its end.
+
+    Attributes:
+        folder: folder of the results; None if no files are written.
+        images: number of processed images and frames.
+        boxes: number of boxes in all results.
+        skipped: number of images that could not be read or processed.
+        faulty: number of images for which the model's output contained invalid boxes.
+        interrupted: whether the run was stopped by Ctrl-C.
+        speeds_ms: milliseconds of each step for the last 1,000 images; a stream has no end.
+    """
 
     folder: Path | None
-    """Where the results are; None where none were wanted."""
     images: int = 0
     boxes: int = 0
     skipped: int = 0
     faulty: int = 0
-    """Images of which the model's output held rows that are no boxes."""
     interrupted: bool = False
     speeds_ms: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=1000))
-    """Of the last images; a stream has no end."""
 
     _told: object = None
-    """The image or video whose name in the results was told last."""
 
     @property
     def is_complete(self) -> bool:

@@ -7,17 +7,15 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from tfyolo.assets import SOURCES
 from tfyolo.data.images.read import IMAGE_SUFFIXES, VIDEO_SUFFIXES, decode_image, read_image
 from tfyolo.errors import TfyoloError
+from tfyolo.inference.frames import Frame, Frames, Video
 from tfyolo.inference.video_end import ends_early
 from tfyolo.inputs import LIST, VIDEO, check_input, read_input
 
@@ -32,49 +30,6 @@ MAX_WEBCAM = 99
 """OpenCV takes hundreds as the number of a driver."""
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "tcp://", "udp://")
 MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Video:
-    """The video that a frame belongs to."""
-
-    name: str
-    fps: float
-    frames: int | None
-    """Number of frames that will come, as its header says; None for a live stream."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One image of a source; `image` is uint8 (height, width, 3) RGB, or None with a `problem`."""
-
-    name: str
-    """File name, for results."""
-    path: str
-    """As the user would name it."""
-    image: np.ndarray | None
-    video: Video | None = None
-    index: int = 0
-    """Position of the frame in its video, from 0, whatever the stride."""
-    problem: str = ""
-
-    @property
-    def number(self) -> int:
-        """Number of the frame in its video, from 1."""
-        return self.index + 1
-
-
-@dataclass(frozen=True)
-class Frames:
-    """All frames of the sources, and their number (None for live streams)."""
-
-    iterate: Callable[[], Iterator[Frame]]
-    total: int | None
-    notes: tuple[str, ...] = ()
-    """What a user should know of files that are left out, in sentences."""
-
-    def __iter__(self) -> Iterator[Frame]:
-        return self.iterate()
 
 
 def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:

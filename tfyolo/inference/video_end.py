@@ -26,6 +26,9 @@ def ends_early(address: str, frames: int, wanted: int, end_ms: float, wanted_ms:
         wanted: number of frames in the header; 0 if missing.
         end_ms: time of the last frame in milliseconds.
         wanted_ms: duration in the header.
+
+    Returns:
+        True if frames are missing at the end.
     """
     if frames >= wanted:
         return False

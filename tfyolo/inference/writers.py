@@ -14,25 +14,34 @@ import numpy as np
 from tfyolo.disk import probe
 from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.files import atomic
+from tfyolo.inference.frames import Frame, Video
 from tfyolo.inference.names import Names, folder_names
 from tfyolo.inference.results import Result, save_image
-from tfyolo.inference.sources import Frame, Video
 
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """Files to write."""
+    """Files to write.
+
+    Attributes:
+        folder: folder of all files.
+        images: write images and videos with the boxes drawn.
+        txt: write `labels/NAME.txt`. An image without boxes gets an empty file: it was processed, is a
+            background for training, and keeps no file of an earlier run. (YOLOv5 writes none.)
+        txt_confidence: append the confidence to each row of these files.
+        crops: write `crops/CLASS/NAME_1.jpg`, `NAME_2.jpg`, ..., best box first.
+        csv: write `predictions.csv`, one row per box.
+        labels: draw class names.
+        confidences: draw confidences.
+        thickness: line width in pixels; None chooses it from the image size.
+    """
 
     folder: Path
     images: bool = True
     txt: bool = False
-    """labels/NAME.txt. An image without boxes has an empty file: it was looked at, is a background to train
-    on, and keeps no file of an earlier run. (YOLOv5 writes none.)"""
     txt_confidence: bool = False
     crops: bool = False
-    """crops/CLASS/NAME_1.jpg, NAME_2.jpg, ..., best box first."""
     csv: bool = False
-    """predictions.csv, a row for each box."""
     labels: bool = True
     confidences: bool = True
     thickness: int | None = None

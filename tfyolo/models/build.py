@@ -66,6 +66,11 @@ def build_model(
 def call_heads(model: Any, images: Any, *, training: bool = False) -> list[Any]:
     """Call a network of `build_model`.
 
+    Args:
+        model: a `keras.Model` of `build_model`.
+        images: (batch, height, width, 3), RGB in 0..1.
+        training: whether batch normalization and dropout are in training mode.
+
     Returns:
         A list of outputs; Keras returns a single output as a tensor.
     """
@@ -88,7 +93,20 @@ def count_model(spec: ModelSpec, image_size: tuple[int, int] = (640, 640)) -> tu
 def run_layers(
     ops: Ops, images: Tensor, spec: ModelSpec, outputs: list[Tensor] | None = None
 ) -> list[Tensor]:
-    """Apply all layers in order, append each output to `outputs`, and return the raw heads."""
+    """Apply all layers of a configuration in order.
+
+    Args:
+        ops: implementation of `Ops`.
+        images: (batch, height, width, 3), RGB in 0..1, in the tensor type of `ops`.
+        spec: resolved configuration.
+        outputs: list that the output of each layer is appended to; optional.
+
+    Returns:
+        The output of the last layer: the raw heads of a detector, or a list with the logits of a classifier.
+
+    Raises:
+        TfyoloError: a block does not accept its inputs, such as images that are too small.
+    """
     outputs = [] if outputs is None else outputs
     if spec.normalization:
         images = ops.normalize(images, spec.normalization)

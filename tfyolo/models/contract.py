@@ -60,6 +60,18 @@ class _Notes(BaseModel):
 class Contract(BaseModel):
     """Metadata of a model: task, class names, anchors, strides, image size, configuration.
 
+    Attributes:
+        task: `detect` or `classify`.
+        names: class names by class id.
+        anchors_px: per feature map: width, height, width, height, ... in pixels of the input; empty for a
+            classifier.
+        strides: stride of each feature map that the head reads, in pixels.
+        image_size: (height, width) in pixels: fixed in exported files, the default where the input may vary.
+        config: model configuration as plain values, which `parse_spec` accepts.
+        version: version of tfyolo that wrote the model.
+        export: notes of the exporter: format, NMS, thresholds, precision; empty for a Keras model.
+        quantization: ranges of the int8 model, if calibration or training has found them.
+
     Example:
         >>> from tfyolo.models import load_spec
         >>> contract = Contract.of(load_spec("yolov5n", num_classes=2), ["cat", "dog"])
@@ -72,17 +84,12 @@ class Contract(BaseModel):
     task: Literal["detect", "classify"] = "detect"
     names: tuple[_Text, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     anchors_px: tuple[Annotated[tuple[_Pixels, ...], Field(max_length=100)], ...] = Field(max_length=10)
-    """Per scale: width, height, width, height, ... in pixels of the input; a classifier has none."""
     strides: tuple[_Side, ...] = Field(min_length=1, max_length=10)
-    """Of the scales that the head reads."""
     image_size: tuple[_Side, _Side]
-    """Height and width in pixels: fixed in exported files, the default where the input may vary."""
     config: dict[str, Any]
     version: _Text = __version__
     export: dict[str, Any] = {}
-    """What an exporter adds: format, NMS, thresholds, precision."""
     quantization: QuantizationSpec | None = None
-    """Ranges of an integer version, where calibration or training has found them."""
 
     @field_validator("export")
     @classmethod
@@ -110,7 +117,19 @@ class Contract(BaseModel):
         names: list[str] | tuple[str, ...] = (),
         image_size: tuple[int, int] | None = None,
     ) -> Contract:
-        """Return the contract of a configuration; names default to `class0`, `class1`, ..."""
+        """Return the contract of a configuration.
+
+        Args:
+            spec: resolved configuration.
+            names: class names by class id; defaults to `class0`, `class1`, ...
+            image_size: (height, width) of the input in pixels; defaults to the configuration's square size.
+
+        Returns:
+            Contract without export notes and quantization.
+
+        Raises:
+            TfyoloError: the number of names is not the number of classes.
+        """
         names = tuple(names) or tuple(f"class{i}" for i in range(spec.num_classes))
         if len(names) != spec.num_classes:
             raise TfyoloError(
@@ -136,7 +155,7 @@ class Contract(BaseModel):
 
         Args:
             task: `detect` or `classify`.
-            path: of the model, for the message.
+            path: path of the model, for the message.
 
         Raises:
             TfyoloError: naming the task of the model and the commands for it.

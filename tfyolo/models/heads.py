@@ -12,11 +12,20 @@ from tfyolo.models.spec import ModelSpec
 
 
 def detect(ops: Ops, xs: list[Tensor], name: str, spec: ModelSpec, convolve: bool) -> list[Tensor]:
-    """Compute raw heads: per feature map (batch, height / stride, width / stride, anchors * (5 + classes)),
-    logits.
+    """Compute the raw heads of a detector.
 
     The channels of each anchor are x, y, width, height, objectness, class scores. In v1.0 the convolutions
     are separate layers (`convolve` False), and P5 is first.
+
+    Args:
+        ops: implementation of `Ops`.
+        xs: feature maps (batch, height / stride, width / stride, channels), one per stride.
+        name: prefix of layer names, such as `model.24`.
+        spec: resolved configuration of the model.
+        convolve: whether to apply the prediction layers; False returns `xs`.
+
+    Returns:
+        Logits per feature map, (batch, height / stride, width / stride, anchors * (5 + classes)).
     """
     if not convolve:
         return xs
@@ -33,10 +42,22 @@ def classify(
     act: bool | str = True,
     bn_epsilon: Epsilon | None = None,
 ) -> list[Tensor]:
-    """Compute logits (batch, classes): 1 x 1 Conv, global average pooling, dropout and a linear layer.
+    """Compute the logits of a classifier: 1 x 1 Conv, global average pooling, dropout and a linear layer.
 
     Checkpoints can have another activation and batch-norm epsilon here: YOLOv5 creates this head later, with
     PyTorch's defaults.
+
+    Args:
+        ops: implementation of `Ops`.
+        xs: one feature map (batch, height, width, channels).
+        name: prefix of layer names, such as `model.9`.
+        spec: resolved configuration of the model: number of classes and dropout rate.
+        filters: number of output channels of the convolution.
+        act: True for the model's activation, the name of another one, or False for none.
+        bn_epsilon: epsilon of the batch normalization; defaults to the model's.
+
+    Returns:
+        A list of one tensor of logits; (batch, classes) with `KerasOps`.
     """
     x = conv(ops, xs[0], f"{name}.conv", filters, act=act, bn_epsilon=bn_epsilon)
     x = ops.dropout(ops.global_pool(x, f"{name}.pool"), f"{name}.drop", spec.dropout)

@@ -23,7 +23,15 @@ def scale_and_offset(normalization: Normalization) -> tuple[np.ndarray, np.ndarr
 
 @dataclass(frozen=True)
 class KerasOps:
-    """Blocks' operations as Keras layers (see `Ops` for what each does)."""
+    """Blocks' operations as Keras layers (see `Ops` for what each does).
+
+    Attributes:
+        keras: the module `keras` (version 3) or `tf_keras`.
+        act: name of the model's activation.
+        csp_activation: name of the activation inside BottleneckCSP.
+        bn_epsilon: default epsilon of batch normalization.
+        synchronized_bn: whether batch normalization computes its statistics over all devices in training.
+    """
 
     keras: ModuleType
     act: str

@@ -23,12 +23,15 @@ FUSED = ("relu", "relu6")
 
 
 class Weights(NamedTuple):
-    """Weights of one convolution."""
+    """Weights of one convolution.
+
+    Attributes:
+        kernel: float32 (height, width, input channels / groups, output channels).
+        bias: float32 (output channels,).
+    """
 
     kernel: np.ndarray
-    """(height, width, input channels / groups, output channels)."""
     bias: np.ndarray
-    """(output channels,)."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Network:
     """The network of a detector up to its raw heads, or of a classifier up to its logits.
 
     Attributes:
-        nodes: in the order of execution.
-        weights: of convolutions by `Node.layer`, with batch normalization folded.
+        nodes: operations in the order of execution.
+        weights: weights of convolutions by `Node.layer`, with batch normalization folded.
         attention: arrays of attention layers, in Keras' order.
         heads: names of box, objectness and class logits per feature map; of a classifier the one name of its
             logits, (batch, 1, 1, classes).

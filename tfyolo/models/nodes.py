@@ -32,11 +32,11 @@ class Node:
     """An operation of the network.
 
     Attributes:
-        name: of its output, by YOLOv5's module names: `model.0.act`.
-        kind: of operation.
+        name: name of its output, as YOLOv5 names modules: `model.0.act`.
+        kind: kind of operation.
         inputs: names of its input tensors.
-        channels: of its output.
-        arguments: such as strides and padding, depending on the kind.
+        channels: number of channels of its output.
+        arguments: arguments that depend on the kind, such as stride and padding.
         layer: name of the Keras layer with its weights, if any.
         function: name of an activation; of a convolution, a fused activation or empty.
     """
@@ -51,7 +51,12 @@ class Node:
 
 
 class Ref(NamedTuple):
-    """Symbolic tensor of the recorder."""
+    """Symbolic tensor of the recorder.
+
+    Attributes:
+        name: name of the node that computes it; `images` is the input.
+        channels: number of channels.
+    """
 
     name: str
     channels: int
@@ -59,12 +64,17 @@ class Ref(NamedTuple):
 
 @dataclass
 class Recorder:
-    """An `Ops` that records operations."""
+    """An `Ops` that records operations.
+
+    Attributes:
+        csp_activation: name of the activation inside BottleneckCSP.
+        nodes: recorded operations, in the order of execution.
+        constants: weights by layer name that no layer of the Keras model has, such as those of normalization.
+    """
 
     csp_activation: str
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    """Weights that no layer of the Keras model has."""
 
     def _note(
         self, name: str, kind: Kind, xs: list[Ref], channels: int, layer: str = "", **arguments: Any

@@ -38,16 +38,48 @@ class Ops(Protocol):
         groups: int = 1,
         bias: bool = False,
     ) -> Tensor:
-        """Apply a convolution with zero padding, `kernel // 2` by default, as in PyTorch."""
+        """Apply a convolution with zero padding.
+
+        Args:
+            x: input (batch, height, width, channels).
+            name: name of the layer.
+            filters: number of output channels.
+            kernel: height and width of the kernel.
+            stride: step of the kernel in both directions.
+            padding: zeros added on each side, as in PyTorch; defaults to `kernel // 2`.
+            groups: number of channel groups that are convolved separately.
+            bias: whether to add a bias per output channel.
+
+        Returns:
+            Output (batch, height, width, filters).
+        """
 
     def normalize(self, images: Tensor, normalization: Normalization) -> Tensor:
         """Subtract a mean and divide by a standard deviation per channel."""
 
     def batch_norm(self, x: Tensor, name: str, epsilon: float | None = None) -> Tensor:
-        """Apply batch normalization with momentum 0.97 (PyTorch's 0.03); epsilon defaults to the model's."""
+        """Apply batch normalization with momentum 0.97 (PyTorch's 0.03).
+
+        Args:
+            x: input (batch, height, width, channels).
+            name: name of the layer.
+            epsilon: added to the variance; defaults to the model's.
+
+        Returns:
+            Output of the same shape.
+        """
 
     def activation(self, x: Tensor, name: str, act: bool | str) -> Tensor:
-        """Apply the model's activation (True), a named one, or none (False)."""
+        """Apply an activation function.
+
+        Args:
+            x: input of any shape.
+            name: name of the layer.
+            act: True for the model's activation, the name of another one, or False for none.
+
+        Returns:
+            Output of the same shape.
+        """
 
     def add(self, xs: list[Tensor], name: str) -> Tensor:
         """Add two tensors."""
@@ -56,29 +88,94 @@ class Ops(Protocol):
         """Concatenate channels."""
 
     def max_pool(self, x: Tensor, name: str, kernel: int, stride: int, padding: int) -> Tensor:
-        """Apply max pooling; padding is 0, or half of an odd kernel with stride 1."""
+        """Apply max pooling.
+
+        Args:
+            x: input (batch, height, width, channels).
+            name: name of the layer.
+            kernel: height and width of the window.
+            stride: step of the window in both directions.
+            padding: border on each side: 0, or half of an odd kernel with stride 1.
+
+        Returns:
+            Output (batch, height, width, channels).
+        """
 
     def zero_pad(self, x: Tensor, name: str, padding: Padding) -> Tensor:
-        """Zeros (top, bottom), (left, right)."""
+        """Pad height and width with zeros.
+
+        Args:
+            x: input (batch, height, width, channels).
+            name: name of the layer.
+            padding: ((top, bottom), (left, right)) in pixels of the feature map.
+
+        Returns:
+            Output (batch, height + top + bottom, width + left + right, channels).
+        """
 
     def upsample(self, x: Tensor, name: str, scale: int) -> Tensor:
-        """Upsample by nearest neighbor."""
+        """Upsample by nearest neighbor.
+
+        Args:
+            x: input (batch, height, width, channels).
+            name: name of the layer.
+            scale: ratio of output size to input size.
+
+        Returns:
+            Output (batch, height * scale, width * scale, channels).
+        """
 
     def global_pool(self, x: Tensor, name: str) -> Tensor:
         """Average over all positions, to one position."""
 
     def dropout(self, x: Tensor, name: str, rate: float) -> Tensor:
-        """Apply dropout in training."""
+        """Apply dropout in training.
+
+        Args:
+            x: input of any shape.
+            name: name of the layer.
+            rate: fraction of the elements set to zero.
+
+        Returns:
+            Output of the same shape.
+        """
 
     def dense(self, x: Tensor, name: str, channels: int, bias: bool = True) -> Tensor:
-        """Apply a linear layer to the channels of every position."""
+        """Apply a linear layer to the channels of every position.
+
+        Args:
+            x: input (..., input channels).
+            name: name of the layer.
+            channels: number of output channels.
+            bias: whether to add a bias per output channel.
+
+        Returns:
+            Output (..., channels).
+        """
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor, name: str, heads: int) -> Tensor:
-        """Apply multi-head attention over all positions, with PyTorch's input and output projections."""
+        """Apply multi-head attention over all positions, with PyTorch's input and output projections.
+
+        Args:
+            query: (batch, height, width, channels).
+            key: of the same shape.
+            value: of the same shape.
+            name: name of the layer.
+            heads: number of attention heads; a divisor of the channels.
+
+        Returns:
+            Output (batch, height, width, channels).
+        """
 
 
 class Shape(NamedTuple):
-    """Shape of a tensor, without the batch."""
+    """Shape of a tensor, without the batch.
+
+    Attributes:
+        height: number of rows.
+        width: number of columns.
+        channels: number of channels.
+    """
 
     height: int
     width: int
@@ -87,12 +184,17 @@ class Shape(NamedTuple):
 
 @dataclass
 class Cost:
-    """Cost of a layer for one image."""
+    """Cost of a layer for one image.
+
+    Attributes:
+        parameters: number of trainable parameters.
+        multiply_adds: number of multiply-add operations, as `ShapeOps` counts them.
+        activations: number of elements of the tensors it writes.
+    """
 
     parameters: int = 0
     multiply_adds: float = 0.0
     activations: int = 0
-    """Elements of the tensors it writes."""
 
     @property
     def gflops(self) -> float:
@@ -108,6 +210,10 @@ class ShapeOps:
 
     GFLOPs are counted as in YOLOv5's tables: batch normalization as four multiply-adds per element; biases,
     activations and the inside of attention layers are not counted.
+
+    Attributes:
+        csp_activation: name of the activation inside BottleneckCSP.
+        costs: cost per layer of the configuration, by name (`model.3`).
     """
 
     csp_activation: str = "silu"

@@ -29,6 +29,15 @@ Range = tuple[float, float]
 class QuantizationSpec(BaseModel):
     """Ranges and weight scheme of an int8 model.
 
+    Attributes:
+        ranges: minimum and maximum of each tensor, by the names of `range_names`; each range contains zero.
+        weights: symmetric int8 with one scale per output channel, or one per kernel (`per_tensor`).
+        bounds: per layer, the largest magnitude that int8 weights can represent, one per output channel;
+            defaults to that of the kernel itself.
+        keep_float: nodes that stay in float, by name or by a prefix that ends before a dot: `model.9`,
+            `model.24.m.0.box`.
+        method: how the ranges were found, for people.
+
     Example:
         >>> spec = QuantizationSpec(ranges={"images": (0.0, 1.0)}, method="by hand")
         >>> spec.is_float("model.9.act")
@@ -38,15 +47,10 @@ class QuantizationSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ranges: dict[str, Range]
-    """Lowest and highest value of each tensor, by the names of `range_names`; zero lies within."""
     weights: Literal["per_channel", "per_tensor"] = "per_channel"
-    """Symmetric int8, one scale an output channel or one a kernel."""
     bounds: dict[str, tuple[float, ...]] = {}
-    """Largest magnitudes that int8 weights stand for, one an output channel; the kernel's own if absent."""
     keep_float: tuple[str, ...] = ()
-    """Names, or beginnings of names at a dot, of what stays in float: `model.9`, `model.24.m.0.box`."""
     method: str = Field(default="", max_length=200)
-    """How the ranges came about, for people."""
 
     @field_validator("ranges")
     @classmethod
@@ -109,7 +113,7 @@ def weight_bounds(kernel: np.ndarray, scheme: str) -> np.ndarray:
 
     Args:
         kernel: (height, width, input, output channels).
-        scheme: of `QuantizationSpec.weights`.
+        scheme: `per_channel` or `per_tensor`, as in `QuantizationSpec.weights`.
 
     Returns:
         (output channels,) float32, never zero.

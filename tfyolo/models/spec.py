@@ -15,22 +15,45 @@ _GRID_ANCHORS = (1.25, 1.625, 2.0, 3.75, 4.125, 2.875)  # P3's default anchors i
 
 @dataclass(frozen=True)
 class Layer:
-    """A resolved row of the configuration: absolute sources, scaled filters, named arguments."""
+    """A resolved row of the configuration: absolute sources, scaled filters, named arguments.
+
+    Attributes:
+        index: position in the network, from 0.
+        section: `backbone`, `neck` or `head`.
+        sources: indices of the layers it reads; -1 is the image.
+        repeats: number of copies or of inner bottlenecks, scaled by the model's depth.
+        block: a key of `BLOCKS` or `HEADS`, such as `C3`.
+        arguments: keyword arguments of the block, with filters scaled by the model's width.
+        stride: stride of its output, in pixels of the image.
+    """
 
     index: int
     section: str
     sources: tuple[int, ...]
-    """Indices of the layers it reads; -1 is the image."""
     repeats: int
     block: str
     arguments: dict[str, Any]
     stride: float
-    """Of its output, in pixels of the image."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """A resolved model configuration: `layers` in order, the last of them Detect or Classify.
+
+    Attributes:
+        name: name of the model, such as `yolov5n`.
+        num_classes: number of classes.
+        anchors: width, height, ... in pixels per feature map; a number of anchors per feature map before
+            AutoAnchor; empty for a classifier.
+        activation: name of the activation, such as `silu`.
+        csp_activation: name of the activation inside BottleneckCSP.
+        bn_epsilon: default epsilon of batch normalization.
+        image_size: default side of the square input, in pixels.
+        layers: all layers in order.
+        normalization: mean and standard deviation by which images in 0..1 are normalized before the first
+            layer; None for none.
+        dropout: dropout rate of a classifier's head in training.
+        config: the configuration as plain values: what a model file stores, and `parse_spec` accepts.
 
     Example:
         >>> from tfyolo.models import load_spec
@@ -48,11 +71,8 @@ class ModelSpec:
     image_size: int
     layers: tuple[Layer, ...]
     normalization: Normalization | None
-    """What images in 0..1 are normalized by before the first layer; None where they are not."""
     dropout: float
-    """Of a classifier, in training."""
     config: dict[str, Any]
-    """The configuration as plain values: what a model file keeps, and `parse_spec` takes back."""
 
     @property
     def head(self) -> Layer:

@@ -29,7 +29,16 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: Any = None) -> tf.Tensor:
-        """Normalize (batch, height, width, channels); in training the moving statistics are updated."""
+        """Normalize a batch; in training, the moving statistics are updated.
+
+        Args:
+            inputs: (batch, height, width, channels).
+            training: whether to normalize by the statistics of the batch, in place of the moving ones.
+            mask: as in `keras.layers.BatchNormalization`, whose code is used where it is given.
+
+        Returns:
+            Output of the same shape and dtype.
+        """
         if not (training and self.trainable and mask is None and self._can_fuse(inputs)):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(

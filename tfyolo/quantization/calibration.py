@@ -49,7 +49,7 @@ class CalibrationOptions:
         ranges: estimator of ranges, a key of `ESTIMATORS`.
         reconstruct: fit weights and biases layer by layer (GPTQ); otherwise weights are rounded to nearest.
         keep_float: see `QuantizationSpec`.
-        seed: of sampled positions and values.
+        seed: seed for sampling positions and values.
 
     Example:
         >>> CalibrationOptions(keep_float=("model.24",)).ranges

@@ -29,7 +29,7 @@ def dataset_images(
     """Load letterboxed images, sampled evenly from a split.
 
     Args:
-        dataset: of the images.
+        dataset: dataset, from `read_dataset`.
         split: `train` for calibration, another one for comparison.
         image_size: input size in pixels.
         count: maximum number of images.
@@ -56,7 +56,21 @@ def folder_images(
     count: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Load center-cropped images of a classification dataset; see `dataset_images`."""
+    """Load center-cropped images, sampled evenly from a split of a classification dataset.
+
+    Args:
+        root: folder of the dataset.
+        split: `train` for calibration, another one for comparison.
+        image_size: input size (height, width) in pixels.
+        count: maximum number of images.
+        progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        uint8 (n, height, width, 3) RGB.
+
+    Raises:
+        TfyoloError: the dataset is wrong, or no image can be read.
+    """
     dataset = read_folders(root)
     scan = scan_folders(dataset, split, progress=lambda done, total: progress("checking images", done, total))
     return _read(
@@ -72,7 +86,22 @@ def calibration_images(
     count: int,
     progress: Progress = no_progress,
 ) -> np.ndarray:
-    """Load preprocessed images of a detection dataset (YAML file) or a classification dataset (folder)."""
+    """Load preprocessed images, sampled evenly from a split of a dataset.
+
+    Args:
+        task: `detect` or `classify`.
+        data: dataset YAML file of a detector, or folder of a classifier.
+        split: `train` for calibration, another one for comparison.
+        image_size: input size (height, width) in pixels.
+        count: maximum number of images.
+        progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        uint8 (n, height, width, 3) RGB: letterboxed for a detector, center-cropped for a classifier.
+
+    Raises:
+        TfyoloError: the dataset is wrong, or no image can be read.
+    """
     if task == "classify":
         return folder_images(data, split, image_size, count, progress)
     return dataset_images(read_dataset(data), split, image_size, count, progress)
@@ -110,6 +139,14 @@ def fitting_count(network: Network, image_size: tuple[int, int], count: int) -> 
     """Return how many of `count` images fit in half of the free memory during calibration.
 
     Calibration stores each needed tensor of every image twice in float16: float and quantized.
+
+    Args:
+        network: the network to calibrate.
+        image_size: input size (height, width) in pixels.
+        count: wanted number of images.
+
+    Returns:
+        A number from 1 to `count`.
     """
     pages = os.sysconf("SC_AVPHYS_PAGES") if hasattr(os, "sysconf") else 0
     free = pages * os.sysconf("SC_PAGE_SIZE") if pages else 4 << 30

@@ -21,8 +21,11 @@ def save_noise_chart(layers: Sequence[LayerNoise], spec: ModelSpec, path: Path) 
 
     Args:
         layers: from `debug`.
-        spec: of the model, whose sections are colored.
-        path: of an image; its suffix selects the format.
+        spec: configuration of the model, whose sections are colored.
+        path: path of the image; its suffix selects the format.
+
+    Returns:
+        The path.
     """
     section = {f"model.{layer.index}": layer.section for layer in spec.layers}
     width = 12.0

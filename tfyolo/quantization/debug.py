@@ -23,7 +23,7 @@ class LayerNoise:
     """Quantization noise of one tensor.
 
     Attributes:
-        name: of the node.
+        name: name of the node.
         signal_to_noise_db: power of the float values over power of the error, in decibels.
         drop_db: difference to the lowest ratio of its inputs: the noise of this layer.
     """
@@ -53,7 +53,7 @@ class DebugReport:
     """Result of `tfyolo quant-debug`.
 
     Attributes:
-        layers: in the order of execution.
+        layers: noise of each tensor, in the order of execution.
         variants: the given network, one variant per noisiest layer, and all of these layers together.
     """
 
@@ -85,12 +85,15 @@ def debug(
 
     Args:
         exact: the float network.
-        network: with quantized weights.
-        spec: its quantization.
-        contract: of the model.
+        network: network with quantized weights.
+        spec: ranges and weight scheme of `network`.
+        contract: contract of the model.
         images: uint8 (n, height, width, 3) RGB, letterboxed.
         worst: number of noisiest layers to try in float.
         progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        Noise of every tensor, and what the noisiest layers gain in float.
     """
     layers = _noise(exact, network, spec, images, progress)
     wanted = _heads(exact, None, images, "float network", progress)

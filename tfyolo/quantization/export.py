@@ -56,7 +56,7 @@ def calibrated(
 
     Args:
         job: an export that `check_calibration` accepts.
-        options: where the images come from, and how ranges are chosen.
+        options: source of the images, and options of calibration.
         progress: called as `progress(label, done, total)` after each step.
 
     Returns:

@@ -73,7 +73,7 @@ class DetectorFidelity:
     """Similarity of detectors.
 
     Attributes:
-        contract: of the detector.
+        contract: contract of the detector.
     """
 
     contract: Contract

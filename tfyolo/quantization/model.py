@@ -82,7 +82,16 @@ def calibrate_model(
 
 
 def quantized_model(network: Network, spec: QuantizationSpec, contract: Contract) -> tuple[Any, Contract]:
-    """Return a Keras model with the network's weights, and its contract with `quantization=spec`."""
+    """Build the Keras model of a quantized network.
+
+    Args:
+        network: network whose weights are loaded into the model.
+        spec: ranges and weight scheme of the network.
+        contract: contract of the float model.
+
+    Returns:
+        The Keras model, and its contract with `quantization=spec`.
+    """
     model = build_model(contract.spec)
     network.load_into(model, contract.spec)
     return model, contract.model_copy(update={"quantization": spec})

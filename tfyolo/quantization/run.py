@@ -50,7 +50,7 @@ class QuantizeOptions:
         train: options of QAT; None only calibrates.
         epochs: number of QAT epochs, in place of `train.steps`.
         batch_size: number of images per QAT step.
-        seed: of the order of images.
+        seed: seed of the order of images.
         hyp: hyperparameters of YOLOv5's loss, if labels are used.
 
     Example:
@@ -216,7 +216,7 @@ def measure(
     Args:
         path: `.keras` file with quantization.
         data: dataset, validated on its `val` split.
-        folder: of metrics and plots.
+        folder: folder for metrics and plots.
         progress: called as `progress(label, done, total)` after each step.
 
     Returns:

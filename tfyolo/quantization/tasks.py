@@ -48,8 +48,8 @@ class BatchOptions:
     Attributes:
         image_size: input size in pixels.
         batch_size: number of images per step.
-        seed: of the order of images.
-        loss: of `QatOptions`.
+        seed: seed of the order of images.
+        loss: `loss` of `QatOptions`.
         hyp: hyperparameters of YOLOv5's loss.
     """
 
@@ -83,7 +83,7 @@ class QuantizationTask(ABC):
 
     Args:
         data: dataset YAML file of a detector, or folder of a classifier.
-        contract: of the model.
+        contract: contract of the model.
 
     Raises:
         TfyoloError: the dataset is wrong, or has other classes than the model.
@@ -99,7 +99,20 @@ class QuantizationTask(ABC):
         count: int,
         progress: Progress = no_progress,
     ) -> np.ndarray:
-        """Return at most `count` preprocessed images of a split, uint8 (n, height, width, 3) RGB."""
+        """Load preprocessed images, sampled evenly from a split; see `calibration_images`.
+
+        Args:
+            split: `train` for calibration, another one for comparison.
+            image_size: input size (height, width) in pixels.
+            count: maximum number of images.
+            progress: called as `progress(label, done, total)` after each step.
+
+        Returns:
+            uint8 (n, height, width, 3) RGB.
+
+        Raises:
+            TfyoloError: no image can be read.
+        """
         return calibration_images(self._contract.task, self._data, split, image_size, count, progress)
 
     @abstractmethod
@@ -112,7 +125,16 @@ class QuantizationTask(ABC):
 
     @abstractmethod
     def measure(self, file: Path, folder: Path, progress: Progress) -> Metrics | ClassificationMetrics:
-        """Validate a file on `val`; metrics and plots are written to `folder`."""
+        """Validate a model file on `val`.
+
+        Args:
+            file: model file.
+            folder: folder that metrics and plots are written to.
+            progress: called as `progress(label, done, total)` after each step.
+
+        Returns:
+            Metrics of the validation.
+        """
 
 
 class DetectionTask(QuantizationTask):

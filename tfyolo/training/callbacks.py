@@ -25,7 +25,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         folder: `weights/` of the run.
-        state: of the run; updated after each epoch.
+        state: state of the run; updated after each epoch.
         save_period: epochs between `epochN.keras` files; 0 disables them.
         patience: epochs without a better fitness after which training stops; 0 disables early stopping.
             Epochs with a fitness of 0, as at the beginning of a training from random weights, do not count.
@@ -93,7 +93,7 @@ class ResultsCsv(keras.callbacks.Callback):
     Epochs count from 1, as in the log; in YOLOv5 from 0.
 
     Args:
-        path: of the file; the rows of a resumed run are kept.
+        path: path of the file; the rows of a resumed run are kept.
         columns: between `epoch` and the learning rates; `train/NAME` is the value NAME of the logs.
         epochs_done: epochs of a resumed run; rows of later epochs are dropped.
     """
@@ -121,7 +121,7 @@ def learning_rates(model: TrainingModel) -> tuple[float, float, float]:
     """Return the learning rates of the last step.
 
     Args:
-        model: in training.
+        model: model in training.
 
     Returns:
         Those of biases, kernels and batch-norm scales.
@@ -140,7 +140,7 @@ class TensorBoard(keras.callbacks.Callback):
     The step of a scalar is the epoch, counted from 1.
 
     Args:
-        folder: of the event files.
+        folder: folder of the event files.
         losses: names in the logs that are shown with the prefix `train/`.
     """
 

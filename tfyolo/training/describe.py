@@ -14,7 +14,7 @@ def describe_run(model: Any, image_size: int) -> tuple[str, str]:
     """Two sentences for the log.
 
     Args:
-        model: with a `contract`, and the name of its `precision`.
+        model: model in training, with attributes `contract` and `precision`.
         image_size: side of the training images in pixels.
 
     Example:

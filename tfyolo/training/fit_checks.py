@@ -55,8 +55,8 @@ def check_plan(schedule: Schedule, step: float, source: FitSource, epochs: int, 
 
     Args:
         schedule: made by `compile`.
-        step: that the schedule is at.
-        source: what `fit` trains on.
+        step: current step of the schedule.
+        source: data that `fit` trains on.
         epochs: argument of `fit`.
         initial_epoch: argument of `fit`.
 

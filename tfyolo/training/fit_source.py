@@ -37,7 +37,7 @@ class FitSource:
     """Arguments of `keras.Model.fit`, and the numbers that a schedule needs.
 
     Attributes:
-        x: what Keras is given.
+        x: argument `x` of `keras.Model.fit`.
         steps: batches per epoch; None if unknown.
         batch_size: images per batch; None if unknown.
         is_endless: whether Keras has to be told `steps`, because the stream does not end.
@@ -55,8 +55,11 @@ def find_source(x: Any, batch_size: int | None, steps: int | None, data: FitData
     Args:
         x: argument of `fit`: `FitData`, a stream of batches, or arrays.
         batch_size: argument of `fit`.
-        steps: its `steps_per_epoch`.
-        data: what the model was made for; a stream without end has its length.
+        steps: argument `steps_per_epoch` of `fit`.
+        data: data that the model was made for; gives an endless stream its length.
+
+    Returns:
+        Arguments of Keras' `fit`, with batches per epoch and images per batch where they are known.
 
     Raises:
         TfyoloError: the batches do not fit the model, or arguments contradict each other.

@@ -122,7 +122,7 @@ def _distributed(strategy: Any, streams: list[Iterator[Any]], first_local: int) 
     """Yield batches as distributed values with one component per local device.
 
     Args:
-        strategy: of `tf.distribute`.
+        strategy: a `tf.distribute` strategy.
         streams: batches of each local device.
         first_local: number of the first local device among all devices.
     """

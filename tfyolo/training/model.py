@@ -32,7 +32,17 @@ class TrainingModel(TrainingStep):
 
     @abstractmethod
     def make_schedule(self, epochs: int, steps_per_epoch: int, batch_size: int, flat: bool) -> Schedule:
-        """Return the learning-rate schedule of a run; a constant one if `flat`."""
+        """Return the learning-rate schedule of a run.
+
+        Args:
+            epochs: number of epochs.
+            steps_per_epoch: batches per epoch.
+            batch_size: images per batch; 0 if unknown.
+            flat: whether the learning rate is constant, without warm-up or decay.
+
+        Returns:
+            Schedule for `epochs * steps_per_epoch` steps.
+        """
 
     @abstractmethod
     def validation_of(self, data: Any, frequency: int = 1) -> Any:
@@ -84,7 +94,7 @@ class TrainingModel(TrainingStep):
         """Set the schedule of a run.
 
         Args:
-            epochs: of the whole run.
+            epochs: number of epochs of the whole run.
             steps_per_epoch: batches per epoch.
             batch_size: images per batch, of all workers together; 0 if unknown.
             flat: keep the learning rate constant, because a callback sets it.
@@ -261,7 +271,7 @@ class TrainingModel(TrainingStep):
         `keras.saving.load_model` (with `safe_mode=True`, its default) and `tfyolo.load` both read the file.
 
         Args:
-            filepath: ends in `.keras`.
+            filepath: file to write, which ends in `.keras`.
             overwrite: replace an existing file.
             kwargs: ignored.
 
@@ -276,7 +286,7 @@ class TrainingModel(TrainingStep):
         """Write the EMA network and its contract to a `.keras` file that `tfyolo.load` reads.
 
         Args:
-            path: ends in `.keras`.
+            path: file to write, which ends in `.keras`.
 
         Returns:
             The path.

@@ -80,7 +80,7 @@ class RunOptions:
         """Create options from the result of `to_plain`.
 
         Args:
-            values: by field; fields of other releases are ignored.
+            values: values by field; fields of other releases are ignored.
             path: file that the values come from, for error messages.
 
         Returns:
@@ -117,8 +117,8 @@ def read_fields(dataclass: type[Any], values: Any, path: Path) -> dict[str, Any]
     """Return the saved values of a dataclass after checking their types.
 
     Args:
-        dataclass: whose fields were saved.
-        values: as JSON holds them; values of fields that do not exist are ignored.
+        dataclass: dataclass whose fields were saved.
+        values: values by field, as parsed from JSON; unknown fields are ignored.
         path: file that the values come from, for error messages.
 
     Returns:
@@ -188,7 +188,7 @@ def check_class_names(run: Sequence[str], data: Sequence[str], path: Path) -> No
     Args:
         run: class names of the run.
         data: class names of the dataset.
-        path: of the dataset, for error messages.
+        path: path of the dataset, for error messages.
 
     Raises:
         TfyoloError: they differ; with both lists.

@@ -24,12 +24,12 @@ _ARRAYS, _NOTES = "training.npz", "training.json"
 class RunState:
     """How far a run has come.
 
-    Args:
-        epoch: epochs done.
-        best_fitness: best so far: 0.1 mAP50 + 0.9 mAP50-95, of a classifier top-1.
-        best_epoch: when it last rose or was 0, counted from 0.
-        options: those of the run, as plain values.
-        hyps: its hyperparameters.
+    Attributes:
+        epoch: number of completed epochs.
+        best_fitness: best fitness so far: 0.1 mAP50 + 0.9 mAP50-95, or top-1 for a classifier.
+        best_epoch: last epoch in which it rose or was 0, counted from 0.
+        options: options of the run, as plain values.
+        hyps: hyperparameters of the run, as plain values.
         class_maps: mAP50-95 of each class after the last validation, for `--image-weights`.
         task: `detect` or `classify`.
     """
@@ -44,7 +44,13 @@ class RunState:
 
 
 def save_state(model: TrainingModel, state: RunState, path: Path) -> None:
-    """Write the averaged network as a model file, and inside it all that a resume needs, at once."""
+    """Write the EMA network as a model file that also contains all that is needed to resume, atomically.
+
+    Args:
+        model: model in training.
+        state: progress and options of the run.
+        path: file to write.
+    """
     data = BytesIO()
     np.savez(data, **{str(i): variable.numpy() for i, variable in enumerate(model.state_variables())})
     members = {_ARRAYS: data.getvalue(), _NOTES: json.dumps(asdict(state)).encode()}
@@ -56,7 +62,7 @@ def read_state(path: Path, task: str = "detect") -> RunState:
 
     Args:
         path: the file.
-        task: that the run has to be of.
+        task: expected task of the run, `detect` or `classify`.
 
     Raises:
         TfyoloError: the file is no unfinished run's, or of another task.

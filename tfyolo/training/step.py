@@ -239,7 +239,13 @@ class TrainingStep(keras.Model):
 
     @staticmethod
     def assign_on_devices(strategy: Any, variable: Any, value: Any) -> None:
-        """Assign a value to a variable on every device."""
+        """Assign a value to a variable on every device.
+
+        Args:
+            strategy: the `tf.distribute` strategy, whose cross-replica context is active.
+            variable: Keras variable.
+            value: new value, a tensor of the variable's shape.
+        """
         strategy.extended.update(
             tensor_of(variable), lambda v, new: v.assign(new), args=(value,), group=False
         )

@@ -33,12 +33,12 @@ class TrainingTask(ABC, Generic[OptionsType, MetricsType]):
     `make_pipeline` and `compile`, in this order.
 
     Args:
-        options: of the run.
+        options: options of the run.
         log: called with each sentence for the log.
         progress: called as `progress(label, done, total)`, or None.
 
     Attributes:
-        name: as in `Contract.task`.
+        name: name of the task, as in `Contract.task`.
         results_columns: columns of results.csv between `epoch` and the learning rates.
         tensorboard_losses: training losses that TensorBoard shows with the prefix `train/`.
         scans: images of the training and the validation split, by split, after `scan`.

@@ -45,7 +45,7 @@ class TrainResult(Generic[MetricsType]):
     """Files and metrics of a training run.
 
     Attributes:
-        folder: of the run.
+        folder: folder of the run.
         best: model file of the best epoch.
         last: model file of the last epoch.
         metrics: `Metrics` or `ClassificationMetrics` of `best` on the validation split; None on workers other
@@ -99,7 +99,7 @@ def train(
 
     Args:
         options: `TrainOptions` for a detector, `ClassifyOptions` for a classifier.
-        folder: of the run; `weights/`, `results.csv`, option files and plots are written to it.
+        folder: folder of the run; `weights/`, `results.csv`, option files and plots are written to it.
         resume: `last.keras` of an unfinished run to continue. Its own options and hyperparameters are used;
             options of this call that differ are logged as ignored.
         callbacks: Keras callbacks, called after those of the run.
@@ -184,7 +184,7 @@ def frozen_layers(freeze: Sequence[int], spec: ModelSpec) -> list[str]:
 
     Args:
         freeze: one number n for the first n layers, or the numbers of several layers.
-        spec: of the model.
+        spec: configuration of the model.
 
     Returns:
         Prefixes for `TrainingModel.freeze`.

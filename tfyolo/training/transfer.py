@@ -34,7 +34,7 @@ class InitialWeights:
     """Configuration of the model to train, and the network that its initial weights are copied from.
 
     Attributes:
-        contract: of the model to train.
+        contract: contract of the model to train.
         source: network that weights are copied from; None for random weights.
         source_contract: contract of `source`.
         num_copied: number of arrays that are copied as a whole.

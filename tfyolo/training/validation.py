@@ -65,6 +65,9 @@ def choose_validation(
         on_dataset: makes a callback from a path.
         on_batches: makes one from batches.
         frequency: epochs between validations.
+
+    Returns:
+        Callback that validates after every `frequency` epochs.
     """
     if isinstance(data, FitData):
         callback = data.validation()

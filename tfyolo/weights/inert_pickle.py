@@ -60,7 +60,7 @@ def loads_legacy(data: bytes, at: int, claimed: dict[str, Storage], file_bytes: 
 
     Args:
         data: the beginning of the file; nothing in it is trusted.
-        at: where the pickle begins.
+        at: offset of the pickle in bytes.
         claimed: takes the storages that the pickle refers to. They come after it, so that what it claims of
             them is to be compared with what is there (`torch_legacy.py`).
         file_bytes: size of the file, which bounds what a storage can be claimed to hold.

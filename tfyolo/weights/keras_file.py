@@ -36,11 +36,14 @@ def save_keras(
     """Write a `.keras` file atomically; Keras can read it, too.
 
     Args:
-        model: the network.
-        contract: its names, anchors and configuration.
-        path: ends in `.keras`.
+        model: Keras model to save.
+        contract: contract of the model.
+        path: file to write, which ends in `.keras`.
         members: further files of the archive by name, such as the state of a training run.
         half: store weights as float16, in half the size; they are loaded as float32.
+
+    Returns:
+        The path.
     """
     path = check_target(path)
     with atomic(path) as temporary:
@@ -151,7 +154,7 @@ def contract_in(data: bytes, path: Path) -> Contract:
 
     Args:
         data: bytes of the whole file.
-        path: for the message.
+        path: path of the file, for the message.
 
     Raises:
         TfyoloError: it is of another format, or has no contract.

@@ -60,7 +60,7 @@ def tensors_of(model: Any, spec: ModelSpec) -> dict[str, np.ndarray]:
 
     Args:
         model: built by `build_model(spec)`.
-        spec: its configuration, which says where a convolution was a Focus.
+        spec: configuration of the model, which marks convolutions that were a Focus.
 
     Returns:
         Arrays in PyTorch's layout by name; `num_batches_tracked` (int64 scalar) is 0. Anchors are not

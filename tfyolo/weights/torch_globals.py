@@ -88,7 +88,12 @@ UNSUPPORTED_MODELS = {
 
 @dataclass(frozen=True, eq=False)
 class Global:
-    """A class or function that the pickle names, such as `models.common.Conv`; never the class itself."""
+    """A class or function that the pickle names; never the class itself.
+
+    Attributes:
+        name: dotted name, such as `models.common.Conv`.
+        kind: `storage`, `module`, or a value of `KINDS`: what the reader does with it.
+    """
 
     name: str
     kind: str
@@ -96,7 +101,13 @@ class Global:
 
 @dataclass(eq=False)
 class PickledObject:
-    """An object that unpickling would create by `of(*args)` and `__setstate__(state)`."""
+    """An object that unpickling would create by `of(*args)` and `__setstate__(state)`.
+
+    Attributes:
+        of: class or function.
+        args: positional arguments.
+        state: argument of `__setstate__`; None for none.
+    """
 
     of: Global
     args: tuple[object, ...] = ()
@@ -105,7 +116,13 @@ class PickledObject:
 
 @dataclass(frozen=True)
 class Storage:
-    """A storage that one or more tensors share: the entry `data/KEY`, `length` items of type `code`."""
+    """A storage that one or more tensors share.
+
+    Attributes:
+        key: name of its entry in the archive, `data/KEY`.
+        code: type of its items, a key of `ITEM_BYTES`.
+        length: number of items.
+    """
 
     key: str
     code: str
@@ -114,7 +131,14 @@ class Storage:
 
 @dataclass(frozen=True, eq=False)
 class TensorView:
-    """A tensor that has not been read yet: a view of a `Storage`; offset and strides count items."""
+    """A tensor that has not been read yet: a view of a `Storage`.
+
+    Attributes:
+        storage: storage with the items.
+        offset: index of the first item.
+        shape: size of each dimension.
+        strides: items between neighbors along each dimension.
+    """
 
     storage: Storage
     offset: int
@@ -136,7 +160,12 @@ class OpaqueObject:
 
 @dataclass
 class Budget:
-    """Limit of the work on one checkpoint: a small file can describe an exponentially large structure."""
+    """Limit of the work on one checkpoint: a small file can describe an exponentially large structure.
+
+    Attributes:
+        left: amount that may still be spent.
+        what: what a checkpoint beyond the limit describes, for the message.
+    """
 
     left: int
     what: str

@@ -18,7 +18,7 @@ class TorchZip:
 
     Args:
         file: the `.pt` file, which is closed with this.
-        path: of the file, for messages.
+        path: path of the file, for messages.
 
     Attributes:
         storage_bytes: size in bytes of each storage, by key.

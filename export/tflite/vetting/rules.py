@@ -94,7 +94,16 @@ def check_output_types(op: Operator, *dtypes: str) -> None:
 
 
 def check_rank(shape: Shape, minimum: int, maximum: int) -> None:
-    """Check the number of dimensions of a shape."""
+    """Check the number of dimensions of a shape.
+
+    Args:
+        shape: shape of a tensor.
+        minimum: minimum number of dimensions.
+        maximum: maximum number of dimensions.
+
+    Raises:
+        DamagedError: it has fewer or more dimensions.
+    """
     ensure(minimum <= len(shape) <= maximum, f"unsupported shape of {len(shape)} dimensions")
 
 
@@ -115,7 +124,16 @@ def constant_integer(op: Operator, index: int) -> int:
 
 
 def check_scalar_input(op: Operator, index: int, dtype: str = "float32") -> None:
-    """Check that an input, constant or computed, has one element of type `dtype`."""
+    """Check that an input, constant or computed, has one element.
+
+    Args:
+        op: the operator.
+        index: index of the input.
+        dtype: type that the input must have.
+
+    Raises:
+        DamagedError: it is missing, of another type, or has another number of elements.
+    """
     tensor = get_input(op, index)
     ensure(tensor.dtype == dtype and tensor.size == 1, f"its input {index} is not one number")
 
@@ -174,5 +192,15 @@ def check_same_quantization(op: Operator, *indices: int) -> None:
 
 
 def check_in_range(value: float, minimum: float, maximum: float, name: str) -> None:
-    """Check that an option is a finite number within bounds."""
+    """Check that an option is a finite number within bounds.
+
+    Args:
+        value: value of the option.
+        minimum: lowest allowed value.
+        maximum: highest allowed value.
+        name: name of the option, for the message.
+
+    Raises:
+        DamagedError: it is not finite, or out of bounds.
+    """
     ensure(math.isfinite(value) and minimum <= value <= maximum, f"its {name} is {value}")

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.shared import SHARED, needs_shared
+from tfyolo.export.graph.boxes import Boxes, ClassGrid, to_corners
 from tfyolo.export.graph.module import AnchorGrid, DetectionModule
-from tfyolo.export.graph.nms import NMS, ClassGrid, to_corners
+from tfyolo.export.graph.nms import NMS
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.runtime.base import from_signature
 from tfyolo.export.runtime.decode import decode
@@ -126,8 +127,6 @@ def test_few_of_each_class(nms):
 @pytest.mark.parametrize("case", ["default", "agnostic", "multi_label", "max_det"])
 def test_stored_vectors(nms, case):
     """Boxes that PyTorch's YOLOv5 keeps of 1,200 predictions, in its order."""
-    from tfyolo.export.graph.nms import Boxes
-
     ref = np.load(SHARED / "reference" / "nms.npz")
     pred = ref["pred"].astype(np.float32)
     scores = pred[:, 5:] * pred[:, 4:5]

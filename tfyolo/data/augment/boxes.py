@@ -37,7 +37,17 @@ def clip_labels(labels_xyxy: Any, bounds_xyxy: Any, smallest_share: float = SMAL
 
 
 def flip_labels(labels_xyxy: Any, out_hw: tuple[Any, Any], left_right: Any, up_down: Any) -> Any:
-    """Flip labels (n, 5) of class id and corners in pixels, as two bool scalars say."""
+    """Flip labels with their image.
+
+    Args:
+        labels_xyxy: (n, 5) class id and corners in pixels.
+        out_hw: (height, width) of the image in pixels.
+        left_right: bool scalar, whether the image is flipped left to right.
+        up_down: bool scalar, whether it is flipped upside down.
+
+    Returns:
+        (n, 5) class id and corners in pixels.
+    """
     width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)
     kind, x1, y1, x2, y2 = tf.unstack(labels_xyxy, axis=-1)
     x1, x2 = tf.where(left_right, width - x2, x1), tf.where(left_right, width - x1, x2)

@@ -21,6 +21,9 @@ def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
         saturation: factor of the distance from the gray with the same luma.
         value: brightness factor.
 
+    Returns:
+        float32 (3, 3).
+
     Source: W3C Filter Effects, feColorMatrix `hueRotate` and `saturate`.
     """
     angle = hue_turns * (2.0 * math.pi)
@@ -33,7 +36,16 @@ def color_matrix(hue_turns: Any, saturation: Any, value: Any) -> Any:
 
 
 def jitter(image: Any, random: RandomStream, options: AugmentationOptions) -> Any:
-    """Augment the colors of a float32 image (h, w, 3) in 0..255; the result can exceed that range."""
+    """Augment the colors of an image.
+
+    Args:
+        image: float32 (height, width, 3) RGB in 0..255.
+        random: stream that three numbers are drawn from.
+        options: largest changes of hue (`hsv_h`), saturation (`hsv_s`) and brightness (`hsv_v`).
+
+    Returns:
+        float32 of the same shape; values can exceed 0..255.
+    """
     hue = random.uniform(-options.hsv_h, options.hsv_h)
     saturation = 1.0 + random.uniform(-options.hsv_s, options.hsv_s)
     value = 1.0 + random.uniform(-options.hsv_v, options.hsv_v)

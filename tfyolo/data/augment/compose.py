@@ -24,10 +24,10 @@ class Composer:
     """Composes training images.
 
     Args:
-        table: of the images.
+        table: table of the images and their labels.
         options: strength of each augmentation; None only letterboxes.
         image_size: longer side that images are scaled to, in pixels.
-        seed: of the run.
+        seed: seed of the run.
         mosaics: False for rectangular batches, which have no mosaics.
     """
 
@@ -49,7 +49,7 @@ class Composer:
         """One image.
 
         Args:
-            index: of the image.
+            index: index of the image.
             element: int64 scalar that seeds the random numbers.
             out_hw: height and width of the image.
 

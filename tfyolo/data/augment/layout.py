@@ -17,7 +17,13 @@ Hw = tuple[Any, Any]
 
 
 class View(NamedTuple):
-    """Scale and shift of a canvas: a point p maps to `gain * (p - center) + target`, x, y in pixels."""
+    """Scale and shift of a canvas: a point p maps to `gain * (p - center) + target`, x, y in pixels.
+
+    Attributes:
+        gain: float32 scalar, the scale.
+        center: float32 (2,) x, y of the canvas center.
+        target: float32 (2,) x, y of that point in the image.
+    """
 
     gain: Any
     center: Any
@@ -31,7 +37,7 @@ class View(NamedTuple):
 class Layout(NamedTuple):
     """Tiles of a training image, and the extents of their images.
 
-    Args:
+    Attributes:
         lines_x: int32 (columns + 1,) left edges of the tiles, and the image width.
         lines_y: int32 (rows + 1,) top edges, and the height.
         corners_xyxy: float32 (rows * columns, 4) extent of each image in pixels, row by row; where it is
@@ -44,7 +50,17 @@ class Layout(NamedTuple):
 
 
 def random_view(random: RandomStream, options: AugmentationOptions | None, canvas_hw: Hw, out_hw: Hw) -> View:
-    """Draw a random scale and shift of a canvas; the identity without options."""
+    """Draw a random scale and shift of a canvas.
+
+    Args:
+        random: stream that three numbers are drawn from.
+        options: largest changes of `scale` and `translate`; None for the identity about the center.
+        canvas_hw: (height, width) of the canvas in pixels.
+        out_hw: (height, width) of the image in pixels.
+
+    Returns:
+        Mapping from the canvas to the image.
+    """
     canvas, out = _xy(canvas_hw), _xy(out_hw)
     if options is None:
         return View(tf.constant(1.0), canvas / 2, out / 2)
@@ -58,8 +74,11 @@ def single(size_xy: Any, view: View, out_hw: Hw) -> Layout:
 
     Args:
         size_xy: (1, 2) width and height in pixels, before the view is applied.
-        view: of the canvas.
-        out_hw: of the image.
+        view: mapping from the canvas to the image.
+        out_hw: (height, width) of the image in pixels.
+
+    Returns:
+        Layout of one tile.
     """
     origin = (_xy(out_hw) - size_xy) / 2
     width, height = tf.unstack(tf.cast(_xy(out_hw), tf.int32))
@@ -80,8 +99,11 @@ def mosaic(sizes_xy: Any, middle_xy: Any, view: View, out_hw: Hw) -> Layout:
     Args:
         sizes_xy: (4 or 9, 2) widths and heights before the view is applied, row by row.
         middle_xy: (2,) the point, or the center of the fifth image, on the canvas.
-        view: of the canvas.
-        out_hw: of the image.
+        view: mapping from the canvas to the image.
+        out_hw: (height, width) of the image in pixels.
+
+    Returns:
+        Layout of four or nine tiles.
 
     Source: YOLOv5's mosaics of four and nine; here no image is clipped at the canvas before scaling.
     """

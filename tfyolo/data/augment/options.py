@@ -8,6 +8,22 @@ from pydantic import BaseModel, ConfigDict, Field
 class AugmentationOptions(BaseModel):
     """Hyperparameters of augmentation, by YOLOv5's names; the defaults are those of `scratch-low`.
 
+    Attributes:
+        hsv_h: largest rotation of the hue, as a fraction of a full turn.
+        hsv_s: largest relative change of the saturation.
+        hsv_v: largest relative change of the brightness.
+        degrees: largest rotation in degrees.
+        translate: largest shift, as a fraction of the input size.
+        scale: largest relative change of size.
+        shear: largest shear in degrees.
+        perspective: largest perspective term, per pixel.
+        flipud: probability of a flip upside down.
+        fliplr: probability of a flip left to right.
+        mosaic: probability of a mosaic.
+        mosaic9: fraction of mosaics made of nine images instead of four.
+        mixup: probability that a mosaic is blended with another.
+        copy_paste: fraction of the objects with polygons in a mosaic that are pasted mirrored.
+
     Example:
         >>> AugmentationOptions(mosaic=0.5).mosaic
         0.5

@@ -70,8 +70,11 @@ def filled(points_xy: Any, height: Any, width: Any) -> Any:
 
     Args:
         points_xy: (k, 2) in pixels; the polygon is closed.
-        height: of the mask.
-        width: of the mask.
+        height: height of the mask in pixels.
+        width: width of the mask in pixels.
+
+    Returns:
+        bool (height, width).
     """
     ax, ay = tf.unstack(points_xy, axis=-1)
     bx, by = tf.unstack(tf.roll(points_xy, -1, 0), axis=-1)

@@ -13,7 +13,7 @@ class RandomStream:
     """A stateless stream of uniform numbers; the same calls in the same order give the same numbers.
 
     Args:
-        seed: of the run.
+        seed: seed of the run.
         element: a scalar tensor, different for each image of each epoch.
 
     Example:
@@ -34,7 +34,19 @@ class RandomStream:
         return RandomStream(self._base, self._element, self._stream + self._forks)
 
     def uniform(self, low: float | Any, high: float | Any, count: int | None = None) -> Any:
-        """Draw one number, or `count` numbers, float32 in [low, high)."""
+        """Draw uniform random numbers.
+
+        Args:
+            low: lower bound, included.
+            high: upper bound, excluded.
+            count: number of values; None for a scalar.
+
+        Returns:
+            float32 scalar, or (count,).
+
+        Raises:
+            ValueError: more than 64 numbers are drawn from this stream.
+        """
         end = self._used + (count or 1)
         if end > _COUNT:
             raise ValueError("more random numbers are asked for than are drawn")

@@ -55,6 +55,11 @@ def draw_cell(image: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
 def draw(images: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[Any, list[tuple[Any, Any]]]:
     """Draw all tiles.
 
+    Args:
+        images: uint8 or float32 (h, w, 3) each, one per tile, row by row.
+        layout: tiles, and the extent of each image.
+        out_hw: (height, width) of the result in pixels.
+
     Returns:
         float32 (height, width, 3) in 0..255, and per image its extent (as `draw_cell` returns it) and its
         tile, (4,) each.
@@ -83,9 +88,15 @@ def place_labels(labels: Any, extent_xyxy: Any) -> Any:
 
 
 def with_origin(labels_xyxy: Any, first_row: Any, extent_xyxy: Any) -> Any:
-    """Extend labels (n, 5) of one image to (n, 10): row of the table, and origin and size of the image.
+    """Extend the labels of one image by what is needed to find and transform their polygons later.
 
-    With these five columns the polygon of a label can be found and transformed later.
+    Args:
+        labels_xyxy: (n, 5) class id and corners in pixels.
+        first_row: int64 scalar, row of the first label in the table of labels.
+        extent_xyxy: (4,) extent of the whole image in pixels of the result.
+
+    Returns:
+        (n, 10): the labels, their rows in the table, and x, y, width and height of the extent.
     """
     count = tf.shape(labels_xyxy)[0]
     rows = tf.cast(first_row + tf.range(tf.cast(count, tf.int64)), tf.float32)

@@ -18,6 +18,14 @@ def random_warp(random: RandomStream, options: AugmentationOptions, out_hw: Hw) 
 
     Scale and translation are not included: the `View` of the layout has them.
 
+    Args:
+        random: stream that five numbers are drawn from.
+        options: largest rotation (`degrees`), `shear` and `perspective`.
+        out_hw: (height, width) of the image in pixels.
+
+    Returns:
+        float32 (3, 3).
+
     Source: YOLOv5's random perspective: perspective first, then rotation, then shear.
     """
     width, height = tf.cast(out_hw[1], tf.float32), tf.cast(out_hw[0], tf.float32)
@@ -63,6 +71,9 @@ def warp_polygons(labels: Any, points_xy: Any, owner: Any, matrix: Any) -> Any:
         points_xy: (m, 2) points of all polygons, in pixels.
         owner: (m,) row of `labels` that each point belongs to.
         matrix: from `random_warp`.
+
+    Returns:
+        Labels of the same shape, with new corners; they are not clipped.
     """
     # Parts of an object outside of its tile are not visible: clip its points to the box first.
     low, high = tf.gather(labels[:, 1:3], owner), tf.gather(labels[:, 3:5], owner)

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import Owned, atomic_folder, cache_folder
+from tfyolo.files import atomic_folder, cache_folder
+from tfyolo.owned_files import Owned
 
 _MARGIN = 1 << 30
 """Bytes of the disk that are left free."""

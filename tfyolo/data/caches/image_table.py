@@ -29,7 +29,7 @@ class ImageTable:
     """Images and labels by index; the index of an image is its position in `samples`.
 
     Args:
-        samples: from a scan.
+        samples: images with their labels, from a scan.
         image_size: longer side in pixels that is needed: JPEG files are decoded at a half, a quarter or an
             eighth of their size where that is enough, which is faster and free of aliasing.
         single_cls: give all labels class 0.

@@ -47,7 +47,7 @@ def read_record_image(path: Any, place: Any) -> Any:
     """Read the bytes of one image in a TFRecord file.
 
     Args:
-        path: of the file.
+        path: path of the file.
         place: int64 (3,), a row of `record_places`.
     """
     start, inner, length = tf.unstack(place)

@@ -34,7 +34,16 @@ _COUNTS = ("found", "missing", "empty", "corrupt", "duplicates")
 
 
 def scan_key(dataset: Dataset, format_name: str, source: Source) -> str:
-    """Return a hash of everything that determines a scan, except for the images."""
+    """Return a hash of everything that determines a scan, except for the images.
+
+    Args:
+        dataset: dataset whose class names are hashed.
+        format_name: a key of `READERS`.
+        source: the split; the contents of its watched files are hashed.
+
+    Returns:
+        Hash of 40 hexadecimal digits.
+    """
     head = [
         VERSION,
         __version__,
@@ -58,7 +67,17 @@ def file_states(images: Sequence[Path | str]) -> np.ndarray:
 
 
 def load_scan(folder: Path, split: str, key: str, dataset: Dataset) -> Scan | None:
-    """Return the cached scan, or None if there is none or it is outdated."""
+    """Return the cached scan, or None if there is none or it is outdated.
+
+    Args:
+        folder: folder of the labels.
+        split: part of the file name.
+        key: result of `scan_key` for the current label files.
+        dataset: dataset that the samples belong to.
+
+    Returns:
+        The scan; None if it has to be repeated.
+    """
     for path in _places(folder, split):
         try:
             with zipfile.ZipFile(path) as archive:
@@ -81,11 +100,11 @@ def save_scan(
     """Write a scan next to the labels or, if that folder is read-only, to the user's cache folder.
 
     Args:
-        folder: of the labels.
+        folder: folder of the labels.
         split: part of the file name.
-        key: of `scan_key`, computed before the scan.
-        states: of `file_states` for all images, computed before the scan.
-        scan: to be cached.
+        key: result of `scan_key`, computed before the scan.
+        states: result of `file_states` by image, computed before the scan.
+        scan: scan to cache.
 
     Returns:
         The file; None if it could not be written.

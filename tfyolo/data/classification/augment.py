@@ -22,6 +22,18 @@ _DRAWS = 10
 class ClassificationAugmentationOptions(BaseModel):
     """Hyperparameters of augmentation; the defaults are those of YOLOv5's classification.
 
+    Attributes:
+        scale: smallest area of a random crop, as a fraction of the image's area.
+        ratio: largest aspect ratio of a random crop.
+        hflip: probability of a flip left to right.
+        vflip: probability of a flip upside down.
+        jitter: largest relative change of brightness, contrast and saturation; 0 disables it.
+        hue: largest rotation of the hue, as a fraction of a full turn.
+        randaugment: number of RandAugment operations, in place of color jitter; 0 disables it.
+        magnitude: strength of these operations, in 0..1.
+        mixup: probability that MixUp blends the images of a batch.
+        cutmix: probability that CutMix exchanges patches in a batch.
+
     Example:
         >>> ClassificationAugmentationOptions(scale=0.5).hflip
         0.5
@@ -87,7 +99,16 @@ class QuickRandAugment(keras.layers.RandAugment):
     """
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        """Apply the drawn operations."""
+        """Apply the drawn operations.
+
+        Args:
+            images: float32 (1, height, width, 3) in 0..1.
+            transformation: drawn operations and their parameters, as the parent class returns them.
+            training: False returns the images unchanged.
+
+        Returns:
+            float32 of the same shape.
+        """
         if not training:
             return images
         for number in range(self.num_ops):
@@ -105,7 +126,7 @@ class ImageAugmenter:
     Args:
         options: hyperparameters.
         image_size: side of the result in pixels.
-        seed: of the run.
+        seed: seed of the run.
     """
 
     def __init__(self, options: ClassificationAugmentationOptions, image_size: int, seed: int) -> None:
@@ -118,7 +139,7 @@ class ImageAugmenter:
         """Augment a uint8 (h, w, 3) image; returns float32 (size, size, 3) in 0..1.
 
         Args:
-            image: as decoded.
+            image: uint8 (height, width, 3) RGB.
             element: int64 scalar, different for each image of each epoch.
         """
         random = RandomStream(self.seed, element)
@@ -138,7 +159,7 @@ class BatchAugmenter:
 
     Args:
         options: probabilities; if both are drawn for a batch, CutMix is applied.
-        seed: of the run.
+        seed: seed of the run.
 
     Source: Zhang et al. 2017, mixup, with alpha 0.2; Yun et al. 2019, CutMix, with alpha 1.
     """
@@ -152,8 +173,8 @@ class BatchAugmenter:
         """Mix images float32 (n, h, w, 3) and labels float32 (n, classes), with some probability.
 
         Args:
-            images: in 0..1.
-            labels: a probability per class.
+            images: float32 (n, height, width, 3) in 0..1.
+            labels: float32 (n, classes) probabilities.
             batch: int64 scalar, different for each batch of each epoch.
         """
         random, given = RandomStream(self.seed, batch), (images, labels)
@@ -172,10 +193,18 @@ class BatchAugmenter:
 def crop_window(
     random: RandomStream, shape: Any, options: ClassificationAugmentationOptions
 ) -> tuple[Any, ...]:
-    """Draw a random resized crop: top, left, height and width, int32.
+    """Draw a random resized crop.
 
     Its relative area is uniform in `scale`..1, its aspect ratio log-uniform in 1/`ratio`..`ratio`. The first
     of ten draws that fits is used, or else the largest center crop with an allowed aspect ratio.
+
+    Args:
+        random: stream that 22 numbers are drawn from.
+        shape: int32 (3,) shape of the image: height, width, channels.
+        options: smallest relative area (`scale`) and largest aspect ratio (`ratio`).
+
+    Returns:
+        Top, left, height and width in pixels, int32 scalars.
 
     Source: Szegedy et al. 2014, Going Deeper with Convolutions, section 6.
     """

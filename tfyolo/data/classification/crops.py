@@ -29,12 +29,12 @@ class CropOptions:
     """Options of `crop_dataset`.
 
     Attributes:
-        splits: to be cropped; default to all splits of the dataset.
+        splits: splits to crop; default to all splits of the dataset.
         margin: added on each side of a box, relative to its width or height.
         square: crop a square with the longer side and its margin, so that a center crop of a classifier loses
             nothing; it is shifted to stay inside the image.
         min_size: minimum length in pixels of the shorter side of a box.
-        format: of the files, `jpg` (quality 95) or `png`.
+        format: format of the files, `jpg` (quality 95) or `png`.
         workers: threads.
     """
 
@@ -82,8 +82,11 @@ def crop_dataset(
     Args:
         dataset: from `read_dataset`, of any format.
         output: a new or empty folder.
-        options: of cropping.
+        options: options of cropping.
         progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        Number of crops per split and class, and what was left out.
 
     Raises:
         TfyoloError: the dataset or an option is wrong, the folder is not empty, two classes would share a

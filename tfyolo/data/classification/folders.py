@@ -32,7 +32,7 @@ _WHOLE = np.array([[0.5, 0.5, 1, 1]], np.float32)
 class FolderDataset:
     """A classification dataset; no image has been read.
 
-    Args:
+    Attributes:
         root: the folder.
         names: sorted class names by class id.
         splits: folder per split. A dataset without splits uses one folder for every split.
@@ -63,7 +63,7 @@ class FolderDataset:
         matched in sorted order, as are folders if they or the model's classes have no names.
 
         Args:
-            names: of the model's classes.
+            names: class names of the model.
 
         Raises:
             TfyoloError: a folder is not a class of the model.

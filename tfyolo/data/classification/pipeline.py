@@ -29,10 +29,10 @@ _AUTO_CACHE_BYTES = 512 * 1024 * 1024
 class ClassificationPipelineOptions:
     """Options of a pipeline.
 
-    Args:
+    Attributes:
         image_size: side of the images in pixels.
         batch: images in a batch.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
         cache: cache decoded images in `ram` or on `disk` (the cache folder); `none` disables it, and `auto`
             uses `ram` for up to 512 MiB of images.
     """

@@ -24,7 +24,7 @@ _ANY_OBJECT = frozenset({"object", "item"})
 class ClassMap:
     """Mapping between the class ids of a dataset and of a model.
 
-    Args:
+    Attributes:
         model_ids: class id of the model for each class of the dataset.
         num_model_classes: number of classes of the model.
         by_name: whether classes were matched by name; otherwise one side has no names, and class ids are
@@ -68,7 +68,10 @@ def match_classes(
     Args:
         data_names: class names of the dataset.
         model_names: class names of the model.
-        path: of the dataset, for the message.
+        path: path of the dataset, for the message.
+
+    Returns:
+        Mapping from class ids of the dataset to those of the model.
 
     Raises:
         TfyoloError: a class of the dataset is not a class of the model; with both lists.

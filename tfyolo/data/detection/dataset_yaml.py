@@ -133,12 +133,15 @@ def read_dataset(path: str | Path) -> Dataset:
 
 @dataclass(frozen=True)
 class Template:
-    """A dataset whose YAML file ships with tfyolo, without its images."""
+    """A dataset whose YAML file ships with tfyolo, without its images.
+
+    Attributes:
+        folder: folder where the images are expected, relative to the working directory.
+        download: URL of the images.
+    """
 
     folder: str
-    """Where the images are looked for, relative to the working directory."""
     download: str
-    """Where they can be had."""
 
 
 TEMPLATES = {

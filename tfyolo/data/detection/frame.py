@@ -17,7 +17,7 @@ _MIRROR_X, _MIRROR_Y = (2, 3, 6, 7), (3, 4, 7, 8)
 class Frame:
     """Coordinate system of an annotation: of the upright image, of a scaled copy, or before EXIF rotation.
 
-    Args:
+    Attributes:
         size_wh: (width, height) in pixels of the annotated image.
         orientation: EXIF orientation to be applied to the coordinates; 1 for none.
 
@@ -38,7 +38,7 @@ class Frame:
 
         Args:
             said_wh: (width, height) stated by the annotation; None if it states none.
-            header: of the image.
+            header: header of the image.
 
         Returns:
             The frame; None if the aspect ratio differs from that of the image.

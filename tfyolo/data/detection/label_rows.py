@@ -50,7 +50,13 @@ class LabelRows:
         self.annotated_hw: tuple[int, int] | None = None
 
     def report(self, line: int | None, message: str, severity: Literal["error", "warning"] = "error") -> None:
-        """Add a problem; after `MAX_PROBLEMS` only their number is counted."""
+        """Add a problem; after `MAX_PROBLEMS` only their number is counted.
+
+        Args:
+            line: line number in the file, from 1; None for the whole file.
+            message: what is wrong.
+            severity: an `error` makes the image unusable, a `warning` does not.
+        """
         self._errors += severity == "error"
         if len(self._problems) < MAX_PROBLEMS or (severity == "error" and self._errors == 1):
             self._problems.append(Problem(self.path, line, message, severity))
@@ -67,8 +73,8 @@ class LabelRows:
 
         Args:
             said_wh: (width, height) as written in the file; None, blank or 0 if missing.
-            header: of the image.
-            name: of the image, if the file describes several.
+            header: header of the image.
+            name: name of the image, if the file describes several.
 
         Returns:
             The frame; None, with an error added, if the aspect ratio differs from that of the image.
@@ -111,7 +117,7 @@ class LabelRows:
         """Add a box, clipped to the image; a box without area inside the image is dropped with a warning.
 
         Args:
-            line: of the file, from 1.
+            line: line number in the file, from 1.
             class_id: class id.
             box_xyxy_norm: corners relative to the image size.
             box_xywh_norm: the same box as written in the file, kept bit by bit if it is not clipped.

@@ -51,7 +51,7 @@ class Labels:
     Attributes:
         classes: int64 (n,) class ids.
         boxes_xywh_norm: float32 (n, 4) center x, center y, width, height relative to the image size, 0 to 1.
-        problems: found in the file; if one is an error, the image must not be used.
+        problems: problems in the file; if one is an error, the image must not be used.
         polygons_norm: one float32 (k, 2) array of x, y in 0..1 per box, with k = 0 for plain boxes; an empty
             tuple if there are no polygons.
         counts: number of notes that concern the whole dataset, by message; reported once per split.

@@ -24,10 +24,10 @@ _MULTI_SCALE = (0.5, 1.5)
 class PipelineOptions:
     """Options of a pipeline.
 
-    Args:
+    Attributes:
         image_size: side of the training images in pixels; a multiple of `stride`.
         batch: images per batch, of all workers together.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
         rect: rectangular batches of images with similar aspect ratios, without mosaics.
         multi_scale: resize each batch to a random size between 0.5 and 1.5 times `image_size`.
         cache: cache decoded images in `ram` or on `disk` (the cache folder); `none` disables it.
@@ -57,7 +57,7 @@ class Pipeline:
     of the permutation.
 
     Args:
-        samples: from a scan.
+        samples: images with their labels, from a scan.
         augmentation: hyperparameters; None only letterboxes, in the order of `samples`.
         options: image size, batch size, seed, cache.
         progress: called as `progress(done, total)` while images are cached.

@@ -14,10 +14,10 @@ from tfyolo.data.detection.labels import Problem
 class Sample:
     """A usable image with its labels.
 
-    Args:
-        image: the file.
+    Attributes:
+        image: path of the image file.
         hw: (height, width) in pixels, after EXIF rotation.
-        classes: int64 (n,).
+        classes: int64 (n,) class ids.
         boxes_xywh_norm: float32 (n, 4) center x, center y, width, height relative to the image; n is 0 for a
             background.
         polygons_norm: one float32 (k, 2) array of x, y in 0..1 per box, with k = 0 for plain boxes; an empty
@@ -46,9 +46,9 @@ class Sample:
 class Scan:
     """Result of the scan of a split. Each image is counted once: in `found`, `missing`, `empty` or `corrupt`.
 
-    Args:
+    Attributes:
         samples: usable images, in the order of their paths, or of a list or index.
-        problems: of images and labels, in the same order.
+        problems: problems of images and labels, in the same order.
         found: number of images with boxes.
         missing: number of images without a label file (backgrounds).
         empty: number of images whose label file is empty (backgrounds).

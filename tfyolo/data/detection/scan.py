@@ -31,7 +31,7 @@ _Checked = tuple[str, Sample | None, Labels | None, tuple[Problem, ...]]
 def scan_split(
     dataset: Dataset, split: str, *, progress: Callable[[int, int], None] | None = None, cache: bool = True
 ) -> Scan:
-    """List the images of a split, and check their headers and labels.
+    r"""List the images of a split, and check their headers and labels.
 
     Args:
         dataset: from `read_dataset`.
@@ -39,13 +39,16 @@ def scan_split(
         progress: called as `progress(done, total)` after each image.
         cache: use and write a cache, which is valid while no file has changed.
 
+    Returns:
+        Usable images with their labels, and problems.
+
     Raises:
         TfyoloError: the split is not in the YAML file, its folder or list is missing, it has no images, or a
             label has a class id without a name.
 
     Example:
         >>> scan = scan_split(read_dataset("bccd.yaml"), "val")  # doctest: +SKIP
-        >>> print(*scan.problems, sep="\\n")  # doctest: +SKIP
+        >>> print(*scan.problems, sep="\n")  # doctest: +SKIP
     """
     if split not in dataset.splits:
         has = ", ".join(f"`{name}`" for name in dataset.splits)
@@ -80,7 +83,7 @@ def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = Fa
     Args:
         dataset: from `read_dataset`.
         split: "train", "val" or "test".
-        scan: of the split.
+        scan: scan of the split.
         labeled: whether labels are required, too.
 
     Raises:

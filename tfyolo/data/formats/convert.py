@@ -47,7 +47,7 @@ class ConvertOptions:
     """Options of `convert_dataset`.
 
     Attributes:
-        splits: to be converted; default to all splits of the dataset.
+        splits: splits to convert; default to all splits of the dataset.
         names: classes to keep, in the order of their new ids; default to all.
         shards: number of TFRecord files; by default so many that each has about 256 MiB.
         link: make hard links to images instead of copies.
@@ -93,8 +93,11 @@ def convert_dataset(
         dataset: from `read_dataset`.
         to: a key of `WRITERS`.
         output: the folder; its YAML file has the same name.
-        options: of the conversion.
+        options: options of the conversion.
         progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        Numbers of images and boxes that were written, and problems.
 
     Raises:
         TfyoloError: the dataset is wrong, a split has no usable image, a name is unknown, or the folder is

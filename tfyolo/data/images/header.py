@@ -56,7 +56,7 @@ class ImageError(TfyoloError):
 class ImageHeader:
     """The header of an image.
 
-    Args:
+    Attributes:
         format: JPEG, PNG, BMP, WEBP, TIFF or PNM.
         hw: (height, width) in pixels, after EXIF rotation.
         orientation: EXIF orientation to be applied to the decoded pixels, 1 (none) to 8.
@@ -85,7 +85,19 @@ def read_header(path: str | Path) -> ImageHeader:
 
 
 def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
-    """Parse a header; every failure, Pillow's own included, becomes an `ImageError`."""
+    """Parse the header of an image; every failure, Pillow's own included, becomes an `ImageError`.
+
+    Args:
+        stream: seekable content of the file, at its start.
+        size: size of the content in bytes.
+        name: path or name of the image, for messages.
+
+    Returns:
+        Format, size and EXIF orientation of the image.
+
+    Raises:
+        ImageError: the image is empty, truncated, too large, of an unsupported format, or damaged.
+    """
     if size == 0:
         raise ImageError("is empty (zero bytes)", path=name, fix=RESAVE)
     if size > MAX_BYTES:

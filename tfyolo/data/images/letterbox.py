@@ -17,6 +17,13 @@ class Letterbox:
     """The mapping from an image to the network's input.
 
     A point (x, y) in pixels of the image maps to `ratio * (x, y) + pad_xy` in pixels of the input.
+
+    Attributes:
+        image_size: (height, width) of the image in pixels.
+        resized_hw: (height, width) of the resized image in pixels, without padding.
+        out_hw: (height, width) of the input in pixels, with padding.
+        ratio: scale of the image.
+        pad_xy: half of the padding, left and top, in pixels; a half pixel where the padding is odd.
     """
 
     image_size: tuple[int, int]
@@ -24,7 +31,6 @@ class Letterbox:
     out_hw: tuple[int, int]
     ratio: float
     pad_xy: tuple[float, float]
-    """Half of the padding, left and top; a half pixel where the padding is odd."""
 
     @classmethod
     def fit(
@@ -43,6 +49,9 @@ class Letterbox:
             stride: pad each side only to the next multiple of it (rectangular inference) instead of to
                 `target_hw`.
             max_ratio: maximum scale; 1 never enlarges an image.
+
+        Returns:
+            Mapping from the image to the input.
 
         Example:
             >>> Letterbox.fit((480, 640), (320, 320)).pad_xy

@@ -106,7 +106,7 @@ def decode_image(data: bytes, name: str | Path = "image") -> np.ndarray:
 
     Args:
         data: the whole file.
-        name: shown in errors.
+        name: name of the image, for messages.
 
     Returns:
         uint8 (height, width, 3), RGB, contiguous.

@@ -13,7 +13,7 @@ def annotate_classes(image: np.ndarray, lines: list[str]) -> np.ndarray:
 
     Args:
         image: uint8 (height, width, 3) RGB; a small one is enlarged to hold the text.
-        lines: of text.
+        lines: lines of text.
 
     Returns:
         uint8 (height, width, 3) RGB, a copy.

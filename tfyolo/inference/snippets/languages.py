@@ -101,7 +101,7 @@ def find_language(name: str) -> Language:
     """Return the entry of `LANGUAGES` with this name.
 
     Args:
-        name: such as "python".
+        name: name of the language, such as "python".
 
     Returns:
         The entry.

@@ -25,8 +25,11 @@ def resolve_arguments(
 
     Args:
         block: the block of the row.
-        values: as written in the configuration.
+        values: positional arguments, as written in the configuration.
         numbers: values of `nc`, `classes`, `na` and `anchors` in the number of filters.
+
+    Returns:
+        Validated arguments by the names of the block's parameters; omitted ones are missing.
 
     Raises:
         ValueError: there are too many arguments, or one is missing, of the wrong type, or out of range.

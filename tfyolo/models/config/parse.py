@@ -28,8 +28,11 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
 
     Args:
         document: parsed model YAML file, or a mapping from memory.
-        name: of the model; selects one if the file lists `models`, by default the first.
+        name: name of the model; selects one if the file lists `models`, by default the first.
         overrides: values that replace those of the file, such as `num_classes=3`; None is ignored.
+
+    Returns:
+        Resolved configuration.
 
     Raises:
         TfyoloError: with file and line: an unknown key or block, a wrong index, argument or anchor list, or

@@ -67,7 +67,7 @@ class Settings:
     """Validated settings of a configuration.
 
     Attributes:
-        document: where they were read from.
+        document: document that they were read from.
         values: settings and sections by their canonical names.
         places: keys of each setting in the document, from the outermost.
         normalization: mean and standard deviation of each channel, or None.
@@ -80,7 +80,19 @@ class Settings:
 
     @classmethod
     def of(cls, document: Document, name: str, overrides: Mapping[str, Any]) -> Settings:
-        """Merge defaults, values of the file, of one entry of `models`, and `overrides`, in this order."""
+        """Merge defaults, values of the file, of one entry of `models`, and `overrides`, in this order.
+
+        Args:
+            document: parsed model YAML file, or a mapping from memory.
+            name: entry of `models` to use, by default the first; without `models`, the name of the model.
+            overrides: settings that replace those of the file, by any of their names; None is ignored.
+
+        Returns:
+            Validated settings.
+
+        Raises:
+            TfyoloError: with file and line: an unknown key, model or setting, or a wrong value.
+        """
         settings = cls(document, dict(_DEFAULTS), {})
         if not isinstance(document.value, Mapping):
             raise document.error("a model configuration is a mapping of names to values")
@@ -121,7 +133,16 @@ class Settings:
                 self.values[ours] = value
 
     def error(self, key: str, message: str, *inside: Key) -> TfyoloError:
-        """Return an error about a value, with file and line; overrides have neither."""
+        """Return an error about a value, with file and line; overrides have neither.
+
+        Args:
+            key: canonical name of the setting or section.
+            message: what is wrong.
+            inside: indices or keys of the entry inside that value.
+
+        Returns:
+            The error, for the caller to raise.
+        """
         if key in _DEFAULTS and key not in self.places:
             return TfyoloError(message)
         return self.document.error(message, *self.places.get(key, ()), *inside)

@@ -24,9 +24,9 @@ class BlockProfile:
     """Profile of a block.
 
     Attributes:
-        name: as given.
+        name: block as given, such as `Conv(256, 3, 2)`.
         parameters: number of trainable parameters.
-        gflops: of one image; a multiply-add counts as two operations.
+        gflops: GFLOPs for one image; a multiply-add counts as two operations.
         activations_mb: size of the float32 outputs of a batch, which training keeps in memory, in 1e6 bytes.
         forward_ms: median for the batch.
         backward_ms: median of forward and backward pass, minus the forward median.
@@ -56,11 +56,14 @@ def profile_blocks(
 
     Args:
         texts: names with optional arguments, such as `SPPF` or `Conv(256, 3, 2)`.
-        channels: of the input.
+        channels: number of channels of the input.
         size: height and width of the input.
         batch: images.
         repeats: number of timed rounds, after a warm-up.
         progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        One profile per block, in the order of `texts`.
 
     Raises:
         TfyoloError: the block is unknown or reads several layers, or an argument is wrong.

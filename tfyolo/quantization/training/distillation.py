@@ -70,7 +70,7 @@ def _box_distance(box: Any, teacher: Any, anchors_px: Sequence[float], stride: i
         box: logits (batch, height, width, anchors, 4): x, y, width, height.
         teacher: the same for the float network.
         anchors_px: width, height pairs of the scale, in pixels.
-        stride: of the scale, in pixels.
+        stride: stride of the feature map, in pixels.
 
     Returns:
         (batch, height, width, anchors).

@@ -29,7 +29,7 @@ class DetectionObjective:
     """Losses of a detector.
 
     Args:
-        contract: of the detector.
+        contract: contract of the detector.
         settings: gains of YOLOv5's loss, scaled to classes and image size.
     """
 

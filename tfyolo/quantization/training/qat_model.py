@@ -49,7 +49,7 @@ class NodeLayer(tf_keras.layers.Layer):
     """A node without trained weights.
 
     Args:
-        node: its fields.
+        node: fields of the `Node`.
         exact: whether it stays in float, without fake quantization.
     """
 
@@ -73,8 +73,8 @@ class ConvLayer(tf_keras.layers.Layer):
     """A convolution whose kernel and bias are expressed in quantization steps.
 
     Args:
-        node: its fields.
-        shape: of the kernel.
+        node: fields of the `Node`.
+        shape: shape of the kernel.
         step: (output channels,) quantization step of each channel's weights.
         bias_step: unit of the biases.
     """
@@ -106,7 +106,7 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
     """Fake quantization of weights that are expressed in steps.
 
     Args:
-        step: of each output channel.
+        step: quantization step of each output channel.
         exact: no fake quantization.
     """
 
@@ -114,7 +114,16 @@ class KernelQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
         self.step, self.exact = list(step), exact
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """This quantizer has no variables."""
+        """Create no variables; called by TFMOT.
+
+        Args:
+            tensor_shape: shape of the kernel.
+            name: prefix for names of variables.
+            layer: layer that the kernel belongs to.
+
+        Returns:
+            An empty dictionary.
+        """
         return {}
 
     def __call__(self, inputs: Any, training: Any, weights: dict[str, Any], **kwargs: Any) -> Any:
@@ -141,7 +150,16 @@ class RangeQuantizer(_tfq.quantizers.Quantizer):  # type: ignore[name-defined]
         self.low, self.high = low, high
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        """Create the variables: the shift of each limit in steps."""
+        """Create the variables: the shift of each limit in steps; called by TFMOT.
+
+        Args:
+            tensor_shape: shape of the quantized tensor; not used.
+            name: prefix of the names of the variables.
+            layer: layer that the variables are added to.
+
+        Returns:
+            Scalar float32 variables `low` and `high`, initially 0.
+        """
         return {
             end: layer.add_weight(name=f"{name}_{end}", shape=(), initializer="zeros")
             for end in ("low", "high")
@@ -166,8 +184,8 @@ class NodeConfig(_tfq.QuantizeConfig):  # type: ignore[name-defined]
     """TFMOT's quantize configuration of a node.
 
     Args:
-        step: of the channels of a convolution; empty without a kernel.
-        limits: of the output; empty if it is not quantized, or quantized by another node.
+        step: quantization step of the channels of a convolution; empty without a kernel.
+        limits: lower and upper limit of the output; empty if it is not quantized, or by another node.
         exact: the kernel stays in float.
     """
 
@@ -208,8 +226,8 @@ class QatModel:
     """The trainable model of a quantized network.
 
     Args:
-        network: with initial weights, float or calibrated.
-        spec: its quantization, with ranges of all tensors.
+        network: network with the initial weights, float or calibrated.
+        spec: initial ranges of all tensors, and the weight scheme.
         image_size: fixed input size in pixels, or None.
 
     Attributes:
@@ -256,8 +274,8 @@ class QatModel:
         """Execute a single node.
 
         Args:
-            name: of the node.
-            inputs: its input tensors.
+            name: name of the node.
+            inputs: input tensors of the node.
         """
         return self._wrappers[name](inputs if len(inputs) > 1 else inputs[0], training=False)
 

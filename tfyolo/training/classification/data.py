@@ -22,8 +22,8 @@ class ClassificationData:
         data: folder of the dataset, with `train` and, for `validation`, `val` or `test`.
         image_size: side of the images in pixels.
         batch_size: images per batch.
-        augmentation: of images, by default YOLOv5's.
-        seed: of the pipeline.
+        augmentation: hyperparameters of augmentation, by default YOLOv5's.
+        seed: seed of the pipeline.
         cache: keep decoded images in `ram`, on `disk`, or not (`none`); `auto` decides by their size.
 
     Raises:
@@ -80,7 +80,7 @@ def training_classifier(
     """Make a classifier for Keras' `fit`, with the classes of `data`.
 
     Args:
-        data: to be trained on.
+        data: training data.
         model: name or YAML file of a classifier; defaults to that of `pretrained`, or yolov5n-cls.
         pretrained: `.pt` or `.keras` file, or release name, of a classifier or detector to start from; "" for
             random weights.

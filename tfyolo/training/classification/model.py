@@ -63,7 +63,7 @@ class ClassifierTraining(TrainingModel):
                 Keras optimizer, which is used with its own learning rate.
             hyps: hyperparameters; default to those of YOLOv5's classifiers.
             cos_lr: decay the learning rate along a cosine instead of a line.
-            epochs: of the whole run, only for code that calls `step` itself; `fit` knows it.
+            epochs: number of epochs of the whole run, only for code that calls `step` itself; `fit` knows it.
             steps_per_epoch: batches per epoch; `fit` knows it.
             batch_size: images per batch; `fit` knows it.
             run_eagerly: as in Keras.

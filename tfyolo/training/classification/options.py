@@ -63,7 +63,7 @@ class ClassifyOptions(RunOptions):
         save_period: epochs between `epochN.keras` files; 0 disables them.
         save: write `best.keras` and `last.keras` after each epoch; otherwise only at the end.
         cache: `auto`, `none`, `ram` or `disk`.
-        seed: of initial weights and data pipeline.
+        seed: seed of initial weights and data pipeline.
         amp: mixed precision: `off`, `bf16` or `fp16`.
         val: validate after each epoch; otherwise only after the last.
         plots: draw batches, training curves and the confusion matrix.

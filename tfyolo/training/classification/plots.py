@@ -16,7 +16,16 @@ _SMALLEST = 128
 
 
 def save_batches(pipeline: ClassificationPipeline, names: Sequence[str], folder: Path) -> list[Path]:
-    """Write `train_batch0.jpg` and the next, as the network will see them."""
+    """Plot the first training batches as the network sees them: `train_batch0.jpg` to `train_batch2.jpg`.
+
+    Args:
+        pipeline: augmented training batches.
+        names: class names by class id.
+        folder: folder to write to.
+
+    Returns:
+        The paths.
+    """
     paths = []
     for number, (images, labels) in enumerate(pipeline.stream(0, 1).take(_BATCHES)):
         pixels = np.round(images.numpy() * 255).astype(np.uint8)

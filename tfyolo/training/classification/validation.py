@@ -32,15 +32,15 @@ class ClassifierValidation(_ClassifierValidation):
     """Validates the EMA weights on a split of a dataset after each epoch.
 
     Args:
-        dataset: with the split that `options` names.
-        scan: of that split, if there is one already.
-        options: of validation.
+        dataset: dataset with the split that `options` names.
+        scan: scan of that split, if there is one already.
+        options: options of validation.
         every_epoch: validate after each epoch; otherwise only after the last.
         progress: called as `progress(label, done, total)` after each batch.
         frequency: epochs between validations, if `every_epoch`.
 
     Attributes:
-        metrics: of the last validation.
+        metrics: metrics of the last validation.
 
     Example:
         >>> model.fit(stream, callbacks=[ClassifierValidation(read_folders("cells"))])  # doctest: +SKIP

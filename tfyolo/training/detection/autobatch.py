@@ -21,7 +21,7 @@ def measure_batch_size(model: TrainingModel, image_size: int) -> int:
     """Measure the peak memory of small batches, and extrapolate to the largest batch that fits.
 
     Args:
-        model: to be trained.
+        model: model to be trained.
         image_size: side of the training images in pixels.
 
     Returns:
@@ -43,9 +43,9 @@ def extrapolate_batch_size(batch_sizes: Sequence[int], peaks: Sequence[int], lim
     """Return the largest batch size within a memory limit; memory is linear in the batch size.
 
     Args:
-        batch_sizes: that were measured.
+        batch_sizes: measured batch sizes.
         peaks: peak memory of each in bytes.
-        limit: in bytes.
+        limit: memory limit in bytes.
 
     Returns:
         The batch size, at least 1.

@@ -29,7 +29,7 @@ class TrainingData:
         image_size: side of the training images in pixels.
         batch_size: images per batch.
         hyp: hyperparameters, by name or file; here those of augmentation count.
-        seed: of shuffling and augmentation.
+        seed: seed of shuffling and augmentation.
         cache: cache decoded images in `ram` or on `disk`; `none` disables it.
 
     Attributes:
@@ -115,7 +115,7 @@ def training_model(
 
     Args:
         weights: `.pt` or `.keras` file, release name or `bccd-n` to start from; "" for random weights.
-        data: to be trained on.
+        data: training data.
         cfg: model name or YAML file; defaults to that of `weights`.
         autoanchor: check the anchors against the labels, and replace them if they do not fit.
         log: called with each sentence about copied weights and anchors, such as `print`.

@@ -50,10 +50,10 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
     called with the same folder.
 
     Args:
-        options: of each run; a few epochs will do.
-        folder: where runs, `evolve.db` and the result go.
+        options: options of each run; a few epochs are enough.
+        folder: folder for runs, `evolve.db` and the result.
         runs: how many.
-        log: is given a sentence after each run.
+        log: called with a sentence after each run.
 
     Returns:
         `hyp_evolved.yaml`, which `--hyp` takes.

@@ -36,6 +36,25 @@ ELSEWHERE = {
 class Hyps(AugmentationOptions):
     """All hyperparameters: of the optimizer, the loss, AutoAnchor and augmentation.
 
+    Attributes:
+        lr0: learning rate after the warm-up.
+        lrf: last learning rate, as a fraction of `lr0`.
+        momentum: momentum of SGD; first beta of Adam.
+        weight_decay: weight decay of kernels, for a nominal batch size of 64.
+        warmup_epochs: epochs of warm-up, at least 100 steps; 0 disables it.
+        warmup_momentum: momentum at the first step.
+        warmup_bias_lr: learning rate of biases at the first step.
+        box: gain of the box loss.
+        cls: gain of the class loss, for 80 classes.
+        cls_pw: weight of positives in the class loss.
+        obj: gain of the objectness loss, for 640 pixels.
+        obj_pw: weight of positives in the objectness loss.
+        iou_t: accepted for YOLOv5's files, without effect; labels are assigned by `anchor_t`.
+        anchor_t: largest ratio between the sides of a box and of its anchor.
+        fl_gamma: gamma of the focal loss; 0 disables it.
+        label_smoothing: fraction of the class target taken from the true class.
+        anchors: number of anchors per feature map to generate; None keeps the model's anchors.
+
     Example:
         >>> read_hyps("scratch-low").lr0
         0.01

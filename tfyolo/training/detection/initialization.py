@@ -74,13 +74,13 @@ def fit_anchors(
     """Replace anchors that do not fit the labels (AutoAnchor).
 
     Args:
-        initial: with the anchors to check; if the configuration has only a number of anchors, they are
+        initial: weights, and anchors to check; if the configuration has only a number of anchors, they are
             computed in any case.
         samples: images of the training split.
         image_size: side of the training images in pixels.
         threshold: hyperparameter `anchor_t`, the largest ratio of a side of a box to that of its anchor.
-        check: otherwise anchors are kept.
-        seed: of the evolution of new anchors.
+        check: whether to check the anchors; False keeps them.
+        seed: seed of the evolution of new anchors.
         log: called with a sentence on the decision.
         progress: called as `progress(done, total)` with generations of the evolution.
 

@@ -81,6 +81,9 @@ class LossOptions:
             classes: number of classes.
             scales: number of feature maps.
             image_size: side of the training images in pixels.
+
+        Returns:
+            Options with scaled `box`, `cls` and `obj`.
         """
         from dataclasses import replace
 
@@ -177,8 +180,8 @@ class DetectionLoss:
         """Return the element-wise binary cross-entropy, or the focal loss if `fl_gamma` is not 0.
 
         Args:
-            logits: of any shape.
-            targets: of the same shape, 0 to 1.
+            logits: logits of any shape.
+            targets: targets in 0..1, of the same shape.
             positive_weight: factor of the loss of positives.
 
         Source: Lin et al. 2017, Focal Loss for Dense Object Detection, eq. 5, with soft targets.

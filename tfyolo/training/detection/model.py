@@ -59,7 +59,7 @@ class DetectorTraining(TrainingModel):
             cos_lr: decay the learning rate along a cosine instead of a line.
             autobalance: adapt the objectness weight of each feature map to its loss.
             nominal_batch: images per weight update; smaller batches are accumulated.
-            epochs: of the whole run, only for code that calls `step` itself; `fit` knows it.
+            epochs: number of epochs of the whole run, only for code that calls `step` itself; `fit` knows it.
             steps_per_epoch: batches per epoch; `fit` knows it.
             batch_size: images per batch, of all workers together; `fit` knows it.
             run_eagerly: as in Keras.

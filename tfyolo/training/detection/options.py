@@ -39,7 +39,7 @@ class TrainOptions(RunOptions):
         save_period: epochs between `epochN.keras` files; 0 disables them.
         save: write `best.keras` and `last.keras` after each epoch; otherwise only at the end.
         cache: `none`, `ram` or `disk`.
-        seed: of initial weights, data pipeline and AutoAnchor.
+        seed: seed of initial weights, data pipeline and AutoAnchor.
         amp: mixed precision: `off`, `bf16` or `fp16`.
         sync_bn: compute batch-norm statistics over all devices.
         strategy: `none`, `mirrored` or `multiworker`.

@@ -30,7 +30,16 @@ _MOST_NAMES = 30
 
 
 def save_batches(pipeline: Pipeline, names: Sequence[str], folder: Path) -> list[Path]:
-    """Write `train_batch0.jpg` and the next, as the network will see them."""
+    """Plot the first training batches as the network sees them: `train_batch0.jpg` to `train_batch2.jpg`.
+
+    Args:
+        pipeline: augmented training batches.
+        names: class names by class id.
+        folder: folder to write to.
+
+    Returns:
+        The paths.
+    """
     paths = []
     for number, (images, labels) in enumerate(pipeline.stream(0, 1).take(_BATCHES)):
         height, width = images.shape[1:3]
@@ -43,7 +52,13 @@ def save_batches(pipeline: Pipeline, names: Sequence[str], folder: Path) -> list
 
 
 def save_labels(samples: Sequence[Sample], names: Sequence[str], path: Path) -> None:
-    """Write `labels.jpg`: how many boxes each class has, and where in the images and how large they are."""
+    """Plot the labels: boxes per class, and positions and sizes of the boxes.
+
+    Args:
+        samples: images with their labels.
+        names: class names by class id.
+        path: file to write, such as `labels.jpg`.
+    """
     from matplotlib.patches import Rectangle
     from matplotlib.ticker import MaxNLocator
 

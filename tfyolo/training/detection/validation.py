@@ -63,16 +63,16 @@ class Validation(_DetectorValidation):
     """Validates the EMA weights on the `val` split of a dataset after each epoch.
 
     Args:
-        dataset: with a `val` split.
-        scan: of that split, if there is one already.
-        options: of validation.
+        dataset: dataset with a `val` split.
+        scan: scan of that split, if there is one already.
+        options: options of validation.
         image_size: side of the images in pixels; defaults to that of training.
         every_epoch: validate after each epoch; otherwise only after the last.
         progress: called as `progress(label, done, total)` after each batch.
         frequency: epochs between validations, if `every_epoch`.
 
     Attributes:
-        metrics: of the last validation.
+        metrics: metrics of the last validation.
 
     Example:
         >>> model.fit(stream, callbacks=[Validation(dataset)])  # doctest: +SKIP
@@ -176,7 +176,7 @@ def detector_of(model: DetectorTraining, image_size: int | None = None) -> Detec
     """Return a detector that runs the EMA weights.
 
     Args:
-        model: in training.
+        model: model in training.
         image_size: side of the images in pixels; defaults to that of training.
     """
     side = image_size or model.image_size

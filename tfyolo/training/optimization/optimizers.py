@@ -105,7 +105,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Return this optimizer for other variables; variables that both have keep their slots.
 
         Args:
-            variables: to be trained from now on.
+            variables: trainable variables from now on.
         """
         if not self.built:
             self.build(variables)
@@ -128,7 +128,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Create accumulators and slots.
 
         Args:
-            variables: to be trained.
+            variables: trainable variables.
         """
         if self.built:
             return
@@ -150,8 +150,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Accumulate gradients, and update the weights if enough batches are accumulated.
 
         Args:
-            gradients: of the variables of `build`, summed over all replicas.
-            values: of the schedule at this step.
+            gradients: gradients of the variables of `build`, summed over all replicas.
+            values: values of the schedule at this step.
 
         Returns:
             Two float32 scalars: 1 if the weights were updated, else 0; and the norm of the accumulated
@@ -229,7 +229,7 @@ def group_of(variable: Any) -> str:
     """Return the parameter group of a variable: `weight` (with weight decay), `norm` or `bias`.
 
     Args:
-        variable: of Keras; layers name them `kernel`, `gamma`, `bias` and `beta`.
+        variable: Keras variable; layers name them `kernel`, `gamma`, `bias` and `beta`.
     """
     return {"bias": "bias", "beta": "bias", "gamma": "norm"}.get(variable.name, "weight")
 

@@ -65,7 +65,7 @@ class Schedule:
         steps_per_epoch: batches per epoch.
         batch: images per batch, of all workers together.
         lrf: last learning rate relative to the first.
-        momentum: after the warm-up.
+        momentum: momentum after the warm-up.
         warmup_epochs: length of the warm-up, at least 100 steps; 0 disables it.
         warmup_momentum: momentum at the first step.
         decay: `linear` or `cosine`.

@@ -27,7 +27,7 @@ _UNREADABLE = VIDEO_SUFFIXES | {
 class Entry:
     """An image listed by a split; nothing of it has been read.
 
-    Args:
+    Attributes:
         image: the file.
         labels: file with its labels.
         span: offset and length in bytes of the image inside `image`, if that has several.
@@ -44,11 +44,11 @@ class Entry:
 class Listing:
     """The images of a split, and how to read their labels.
 
-    Args:
+    Attributes:
         entries: images without duplicates.
         read: function from an entry and the header of its image to labels; None without a label file. Called
             from several threads.
-        problems: of the list itself.
+        problems: problems of the list itself.
         repeated: number of images that were listed twice.
         refused: number of images whose paths lead out of the dataset.
         unlabeled: folder that label files are expected in, for a message; None if the format has no such
@@ -67,8 +67,8 @@ class Listing:
 class Source:
     """A split before its images are read: enough to decide whether a cache is valid.
 
-    Args:
-        folder: of the cache, next to the labels.
+    Attributes:
+        folder: folder of the cache, next to the labels.
         watched: files whose contents determine the labels; they may be missing.
         fingerprint: everything else that determines them.
         listing: returns the images; called only without a valid cache.
@@ -94,7 +94,16 @@ def contained(folder: Path, written: str) -> Path | None:
 
 
 def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
-    """Return the error for a missing folder or file of a split."""
+    """Return the error for a missing folder or file of a split.
+
+    Args:
+        yaml_path: YAML file of the dataset.
+        split: name of the split, such as `train`.
+        place: path that does not exist.
+
+    Returns:
+        The error, for the caller to raise.
+    """
     fix = f"correct `path` or `{split}`, or put the dataset there"
     if "\\" in str(place) or any(len(part) == 2 and part[1] == ":" for part in place.parts):
         fix = f"write `path` and `{split}` as folders of this machine, with /, such as /home/me/data"
@@ -125,7 +134,7 @@ def unreadable_kinds(place: Path, files: Iterable[Path]) -> list[Problem]:
     """Return a warning about unsupported images and videos, if there are any.
 
     Args:
-        place: their folder.
+        place: folder of the files.
         files: all files in the folder.
     """
     counts = Counter(suffix for path in files if (suffix := suffix_of(path)) in _UNREADABLE)

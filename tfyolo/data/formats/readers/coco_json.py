@@ -19,7 +19,7 @@ FIX = "give a COCO file of instances: `images`, `annotations` and `categories`"
 class CocoFile:
     """The parts of the file that are used.
 
-    Args:
+    Attributes:
         images: (id, file_name, row) per image, in file order.
         categories: category names by id.
         annotations: rows by image id.
@@ -77,7 +77,7 @@ def check_image_ids(path: str | Path, images: Iterable[tuple[int | str, str]]) -
     """Refuse two images with one id, as in concatenated exports: their annotations cannot be told apart.
 
     Args:
-        path: of the file, for the message.
+        path: path of the file, for the message.
         images: id and file name per image.
 
     Raises:

@@ -24,10 +24,13 @@ def unknown_name(name: str, names: Sequence[str], where: str, yaml_path: Path) -
     """Return the error for an unknown class name, with the most similar known one.
 
     Args:
-        name: as written in the label file.
-        names: of the dataset.
+        name: class name as written in the label file.
+        names: class names of the dataset.
         where: file and line, for the message.
-        yaml_path: of the dataset.
+        yaml_path: YAML file of the dataset.
+
+    Returns:
+        The error, for the caller to raise.
     """
     folded = {known.casefold(): known for known in names}
     near = difflib.get_close_matches(name.casefold(), folded, 1)

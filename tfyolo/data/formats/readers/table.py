@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Reader:
     """One format of datasets.
 
-    Args:
+    Attributes:
         name: value of `format:` in the YAML file.
         about: description of the files.
         open: dotted path of `open_split(dataset, split) -> Source`, imported when asked for.

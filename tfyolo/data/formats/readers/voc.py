@@ -40,7 +40,7 @@ KEPT = (
 class _Folders:
     """Folders and file names of annotations and images.
 
-    Args:
+    Attributes:
         annotations: folder of the .xml files.
         images: folder of the images.
         xml: annotation files by stem, both relative to the folder.

@@ -18,18 +18,31 @@ class XmlError(TfyoloError):
 
 @dataclass(frozen=True)
 class VocObject:
-    """An `object` element: texts as in the file; None for missing elements."""
+    """An `object` element: texts as in the file; None for missing elements.
+
+    Attributes:
+        line: line number of the element, from 1.
+        name: class name.
+        corners: xmin, ymin, xmax, ymax.
+        is_difficult: whether the element `difficult` is 1 or true.
+    """
 
     line: int
     name: str | None
     corners: tuple[str | None, str | None, str | None, str | None]
-    """xmin, ymin, xmax, ymax."""
     is_difficult: bool = False
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """The parts of an `annotation` element that are used."""
+    """The parts of an `annotation` element that are used: texts as in the file; None for missing elements.
+
+    Attributes:
+        filename: name of the image file.
+        width: width of the annotated image in pixels.
+        height: height of the annotated image in pixels.
+        objects: `object` elements in order.
+    """
 
     filename: str | None
     width: str | None

@@ -58,15 +58,15 @@ class Names:
 class Split:
     """A split that is written to a new dataset.
 
-    Args:
-        name: train, val or test.
-        samples: its images, with class ids of `classes`.
+    Attributes:
+        name: `train`, `val` or `test`.
+        samples: images with their labels; class ids are those of `classes`.
         classes: class names.
-        folder: of the new dataset, with earlier splits of the same run.
-        names: of image files.
+        folder: folder of the new dataset, with earlier splits of the same run.
+        names: file names of the images.
         link: make hard links to images instead of copies.
         shards: number of TFRecord files; None for files of about 256 MiB.
-        done: called after each image.
+        done: callback after each image.
     """
 
     name: str

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Writer:
     """One format of datasets.
 
-    Args:
+    Attributes:
         name: a key of `READERS`.
         write: dotted path of `write_split(split: Split) -> Place`, imported when asked for.
         polygons: whether polygons are written, or only boxes.

@@ -72,7 +72,17 @@ def write_split(split: Split) -> Place:
 
 
 def example(sample: Sample, encoded: bytes, name: str, classes: tuple[str, ...]) -> bytes:
-    """Serialize an image and its labels as a tf.train.Example."""
+    """Serialize an image and its labels as a tf.train.Example.
+
+    Args:
+        sample: size and labels of the image.
+        encoded: content of the image file.
+        name: file name of the image.
+        classes: class names by class id.
+
+    Returns:
+        Serialized protobuf, the content of a TFRecord record.
+    """
     import tensorflow as tf
 
     def texts(*values: bytes) -> Any:

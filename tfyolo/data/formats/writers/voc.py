@@ -30,7 +30,16 @@ def write_split(split: Split) -> Place:
 
 
 def annotation(sample: Sample, name: str, classes: tuple[str, ...]) -> str:
-    """Return the XML annotation of an image."""
+    """Return the XML annotation of an image.
+
+    Args:
+        sample: size and labels of the image.
+        name: file name of the image.
+        classes: class names by class id.
+
+    Returns:
+        Text of the XML file.
+    """
     height, width = sample.hw
     rows = [
         "<annotation>",
