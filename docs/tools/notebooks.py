@@ -1,4 +1,4 @@
-"""Notebooks: executed with `python -m docs.tools.notebooks [NAME ...]`, and shown as pages with their outputs."""
+"""Notebooks: executed with `python -m docs.tools.notebooks [NAME ...]`, shown as pages with their outputs."""
 
 from __future__ import annotations
 
