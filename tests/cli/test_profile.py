@@ -20,7 +20,7 @@ def printed() -> str:
 
 
 def test_spp_and_sppf_are_equal(printed):
-    assert "SPP and SPPF with the same weights: largest difference 0\n" in printed
+    assert "SPP and SPPF with the same weights: outputs differ by at most 0\n" in printed
 
 
 def test_blocks_of_other_weights_are_not_compared(printed):

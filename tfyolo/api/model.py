@@ -155,7 +155,7 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
             >>> lines[0]
             'bccd-n.keras: 3 classes (Platelets, RBC, WBC), 320x320 pixels, Keras'
             >>> lines[3]
-            '0       Conv            160x160x16                1,760     0.092'
+            '0       Conv              160x160x16               1,760     0.092'
         """
         rows = layer_rows(self.contract.spec, as_image_size(image_size) or self.image_size)
         title = repr(self)[1:-1].partition(" ")[2]

@@ -19,8 +19,8 @@ class LayerRow:
 
     Attributes:
         index: position in the configuration.
-        section: `backbone` or `head`.
-        sources: indices of the layers whose outputs are the inputs; -1 is the preceding layer.
+        section: `backbone`, `neck` or `head`.
+        sources: indices of the layers whose outputs are the inputs; -1 is the image.
         repeats: number of repeated blocks.
         block: name of the block.
         arguments: its arguments, abbreviated; of a detection head, the anchors of each scale.
@@ -99,10 +99,10 @@ def summary_lines(title: str, rows: list[LayerRow]) -> Iterator[str]:
     Example:
         >>> from tfyolo.models import load_spec
         >>> print(list(summary_lines("", layer_rows(load_spec("yolov5n"), (640, 640))))[-1])
-        total   25 layers                             1,872,157     4.563
+        total   25 layers                              1,872,157     4.563
     """
     yield title
-    yield f"{'layer':<8}{'block':<16}{'output':<22}{'parameters':>9}{'GFLOPs':>10}"
+    yield f"{'layer':<8}{'block':<18}{'output':<20}{'parameters':>10}{'GFLOPs':>10}"
     section = ""
     for row in rows:
         if row.section != section:
@@ -110,8 +110,8 @@ def summary_lines(title: str, rows: list[LayerRow]) -> Iterator[str]:
             yield f"{section}:"
         first, *others = row.outputs
         block = row.block if row.repeats == 1 else f"{row.block} x{row.repeats}"
-        yield f"{row.index:<8}{block:<16}{first:<22}{row.parameters:>9,}{row.gflops:>10.3f}"
+        yield f"{row.index:<8}{block:<18}{first:<20}{row.parameters:>10,}{row.gflops:>10.3f}"
         for output in others:
-            yield f"{'':<24}{output}"
+            yield f"{'':<26}{output}"
     parameters, gflops = sum(row.parameters for row in rows), sum(row.gflops for row in rows)
-    yield f"{'total':<8}{f'{len(rows)} layers':<38}{parameters:>9,}{gflops:>10.3f}"
+    yield f"{'total':<8}{f'{len(rows)} layers':<38}{parameters:>10,}{gflops:>10.3f}"

@@ -73,5 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
         if profile.difference is None:
             print(f"{pair}: weights or outputs differ in shape and are not compared")
         else:
-            print(f"{pair} with the same weights: largest difference {profile.difference:.3g}")
+            condition = " with the same weights" if profile.parameters else ""
+            print(f"{pair}{condition}: outputs differ by at most {profile.difference:.3g}")
     return 0
