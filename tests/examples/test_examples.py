@@ -14,12 +14,15 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.clients import inspection
 from tests.small import rescaled
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.images.read import read_image
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.inference.load import create_predictor, load_predictor
+from tfyolo.inference.snippets.languages import find_language
+from tfyolo.inference.snippets.write import client
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.model import calibrate_model
 
@@ -117,6 +120,11 @@ def test_tensorrt_with_onnx_runtime_in_its_place(export, image, capsys, monkeypa
     monkeypatch.setattr(module, "open_engine", lambda _: (run, SIZE))
     module.main(["best.engine", str(image), "--names", "ant", "bee", "cat", "dog"])
     compare(capsys.readouterr().out.splitlines(), path, image)
+
+
+def test_the_client_of_the_react_project_is_what_is_printed():
+    code = client(Path("best.tflite"), "tflite", inspection("suppressed", "uint8"), find_language("js"))
+    assert (ROOT / "examples/web-react/src/client.js").read_text("utf-8") == code
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
