@@ -145,7 +145,7 @@ build/.tested-web: $(WEB_SOURCES) $(WEB_PAGE)/index.html $(DEMO_TEST_MODELS) $(s
 	@$(MAKE) --no-print-directory test-web
 	@touch $@
 
-build/.tested-android: $(DEMO_TEST_MODELS) $(ANDROID_SOURCES) $(wildcard tfyolo/inference/snippets/*) docs/export.md
+build/.tested-android: $(DEMO_TEST_MODELS) $(ANDROID_SOURCES) $(wildcard tfyolo/inference/snippets/*) docs/deploy/android.md
 	@$(MAKE) --no-print-directory test-android
 	@touch $@
 

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Headers that threads in WebAssembly need; docs/web.md explains how to set them on a web host. */
+/** Headers that threads in WebAssembly need; docs/deploy/web.md explains how to set them on a web host. */
 export const ISOLATION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',

@@ -108,7 +108,7 @@ def test_python_gives_the_probabilities_of_tfyolo(images, tmp_path, capsys, monk
 def test_the_client_of_the_docs_is_what_is_printed():
     found = inspection("suppressed", "uint8")
     code = client(Path("best.tflite"), "tflite", found, find_language("python"))
-    assert f"```python\n{code}```" in (ROOT / "docs" / "export.md").read_text("utf-8")
+    assert f"```python fragment\n{code}```" in (ROOT / "docs" / "deploy" / "clients.md").read_text("utf-8")
 
 
 CASES = [
@@ -210,7 +210,7 @@ def test_raw_heads_are_refused():
         (
             "best_edgetpu.tflite",
             "python",
-            "docs/export.md has a client for pycoral, in its section on the Edge TPU",
+            "docs/deploy/edge-tpu.md has a client for ai-edge-litert, and one for pycoral",
         ),
     ],
 )

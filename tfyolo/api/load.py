@@ -21,8 +21,8 @@ def load(
     """Load a model file of any format: a detector, or a classifier.
 
     Args:
-        path_or_name: a file or folder (docs/export.md lists the formats), `bccd-n`, which ships with tfyolo,
-            or the name of a release such as `yolov5s`, which is downloaded once.
+        path_or_name: a file or folder (docs/deploy/index.md lists the formats), `bccd-n`, which ships with
+            tfyolo, or the name of a release such as `yolov5s`, which is downloaded once.
         image_size: input size in pixels, one number or (height, width); defaults to the model's own.
         threads: number of CPU threads; chosen by the runtime by default. TensorFlow uses the first number
             that a process sets.

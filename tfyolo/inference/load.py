@@ -15,7 +15,7 @@ def load_predictor(
     """Load a detector or classifier from a model file, or an official release by name.
 
     Args:
-        path_or_name: a file or folder of any format (docs/export.md), or the name of a release such as
+        path_or_name: a file or folder of any format (docs/deploy/index.md), or the name of a release such as
             `yolov5s`, which is downloaded once.
         image_size: input size in pixels, one number or (height, width); defaults to the model's.
         threads: number of CPU threads; chosen by the runtime by default. TensorFlow uses the first value of a

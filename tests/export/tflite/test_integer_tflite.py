@@ -201,10 +201,10 @@ def test_outputs_stand_in_the_order_of_the_contract(write, precision, nms, names
         assert [x.shape for x in by_index] == [(1, 100, 4), (1, 100), (1, 100), (1,)]
 
 
-def code_of(word: str) -> str:
-    """The block of code in docs/export.md that holds a word."""
-    text = (Path(__file__).parents[3] / "docs" / "export.md").read_text()
-    return next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if word in block)
+def code_of(page: str, word: str) -> str:
+    """The block of code in a page of docs/deploy that holds a word."""
+    text = (Path(__file__).parents[3] / "docs" / "deploy" / page).read_text("utf-8")
+    return next(block for block in re.findall(r"```python[^\n]*\n(.*?)```", text, re.DOTALL) if word in block)
 
 
 def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
@@ -217,12 +217,12 @@ def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
     for name in ("pycoral", "pycoral.adapters", "pycoral.adapters.detect"):
         monkeypatch.setitem(sys.modules, name, coral)
     here = {"image": IMAGES[0], "width": HW[1], "height": HW[0]}
-    exec(code_of("get_output_details()]\ncount").replace("best.tflite", str(path)), here)
+    exec(code_of("clients.md", "get_output_details()]\ncount").replace("best.tflite", str(path)), here)
     rows = np.array([line.split() for line in capsys.readouterr().out.splitlines()], float)
     np.testing.assert_allclose(rows[:, 0], expected.class_ids)
     np.testing.assert_allclose(rows[:, 1], expected.scores, atol=1e-5)
     np.testing.assert_allclose(rows[:, 2:], expected.boxes_xyxy_px, atol=1e-3)
-    exec(code_of("get_objects"), here)
+    exec(code_of("edge-tpu.md", "def get_objects"), here)
     objects = here["get_objects"](here["interpreter"], 0.5, (0.5, 0.25))
     assert [x.id for x in objects] == expected.class_ids[expected.scores >= 0.5].tolist()
     wanted = expected.boxes_xyxy_px[expected.scores >= 0.5] * [2, 4, 2, 4]

@@ -73,7 +73,7 @@ def client(path: Path, format_name: str, found: Inspection, chosen: Language) ->
 
 def _no_client(path: Path, name: str, label: str, language: Language) -> TfyoloError:
     if name == "edgetpu":
-        fix = "docs/export.md has a client for pycoral, in its section on the Edge TPU"
+        fix = "docs/deploy/edge-tpu.md has a client for ai-edge-litert, and one for pycoral"
     elif others := [entry.name for entry in LANGUAGES if name in entry.formats]:
         fix = f"pass --snippet {' or '.join(others)}, or export to {language.formats[0]}"
     else:

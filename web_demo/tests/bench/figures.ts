@@ -1,4 +1,4 @@
-/** Measures the figures in docs/web.md: engines at 320 pixels in one run, time to the first detection, and bytes of the first load. */
+/** Measures the figures in docs/deploy/web.md: engines at 320 pixels in one run, time to the first detection, and bytes of the first load. */
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
