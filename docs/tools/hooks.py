@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from mkdocs.structure.files import File, Files
 TOOLS = Path(__file__).parent
 ROOT = TOOLS.parents[1]
 sys.path.insert(0, str(ROOT))
+REPOSITORY = "https://github.com/tfyolo/tfyolo/blob/main"
 
 VENDOR = {
     "mermaid/dist/mermaid.min.js": "mermaid.min.js",
@@ -51,6 +53,18 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Remove the words behind the language of a block, which are for tests: Markdown of MkDocs takes none."""
-    return re.sub(r"^(\s*```+\w+) [\w ]+$", r"\1", markdown, flags=re.MULTILINE)
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Change what viewers of Markdown understand and MkDocs does not.
+
+    Words behind the language of a block, which are for tests, are removed. Links to files outside of `docs`, such as
+    examples, become links to the repository.
+    """
+    markdown = re.sub(r"^(\s*```+\w+) [\w ]+$", r"\1", markdown, flags=re.MULTILINE)
+    folder = (TOOLS.parent / page.file.src_uri).parent
+
+    def link(match: re.Match[str]) -> str:
+        target = Path(os.path.normpath(folder / match[1]))
+        outside = target.is_relative_to(ROOT) and not target.is_relative_to(TOOLS.parent)
+        return f"]({REPOSITORY}/{target.relative_to(ROOT).as_posix()}{match[2]})" if outside else match[0]
+
+    return re.sub(r"\]\((\.\./[^)#\s]*)(#[^)\s]*|)\)", link, markdown)
