@@ -13,6 +13,7 @@ WEB_PAGE := tfyolo/web_page
 WEB_MODEL := web_demo/public/models/default.tflite
 DEMO_TEST_MODELS := build/demo-models/expected.json
 ANDROID_ASSETS := android_demo/app/src/main/assets
+DOCS_STAMP := docs/tools/node_modules/.installed
 export CHROMIUM ?= /usr/bin/chromium
 # Sources of exported files and of the detections that they are compared with.
 EXPORT_SOURCES := $(shell find export tfyolo/inference tfyolo/models tfyolo/weights -name '*.py')
@@ -24,8 +25,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # Where PYTHONDONTWRITEBYTECODE is set, each process compiles TensorFlow again: 16 seconds instead of 4.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help setup web web-page demo chromium android android-assets android-tools test test-python test-web \
-  test-android test-pythons test-slow test-kills fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
+.PHONY: help setup web web-page demo docs chromium android android-assets android-tools test test-python test-web \
+  test-docs test-android test-pythons test-slow test-kills fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
   bench-pipeline bench-train wheel lock clean
 
 help:  ## list the targets
@@ -157,6 +158,17 @@ test-web: web-page $(DEMO_TEST_MODELS) chromium  ## web tests in Node and Chromi
 
 $(DEMO_TEST_MODELS): tests/demo_models.py build/bccd-n-int8.keras $(EXPORT_SOURCES)
 	$(BIN)/python $< tfyolo/assets/bccd-n.keras build/bccd-n-int8.keras $(@D)
+
+docs: $(STAMP) $(DOCS_STAMP)  ## draw the figures and build the documentation site in build/site
+	$(BIN)/python -m docs.tools.figures
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+
+$(DOCS_STAMP): docs/tools/package.json docs/tools/package-lock.json
+	@command -v npm >/dev/null || { echo 'the site is built with Node 20 or newer, and there is no npm' >&2; exit 1; }
+	npm ci --prefix docs/tools --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
+
+test-docs: docs chromium  ## look at the site in Chromium: search, contrast, phones; AXE_STEP=1 takes every page
+	node --test --test-reporter=spec docs/tools/site.test.mjs
 
 chromium:  ## install Debian's Chromium if missing
 	@test -x $(CHROMIUM) || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \

@@ -94,13 +94,18 @@ def _lines(text: str) -> list[str]:
     return [line.rstrip() for line in text.strip().splitlines()]
 
 
-def fill_workspace(folder: Path) -> None:
+def fill_workspace(folder: Path, detector: Path | None = None) -> None:
     """Write the files that the blocks of the documentation name.
 
+    Args:
+        folder: where to write them.
+        detector: `.keras` file of a detector of three classes; defaults to the one that ships.
+
     They are made from what ships: `bccd-mini/` with `bccd.yaml` and `fruit.yaml`; a detector as `best.keras`,
-    `best.tflite` and `yolov5n.pt`; `image.jpg`, `bus.jpg` and `video.mp4`; crops of the cells as `cells/`,
-    and a classifier of one epoch as `classifier.keras`.
+    `best_int8.keras`, `best.tflite` and `yolov5n.pt`; `image.jpg`, `bus.jpg` and `video.mp4`; crops of the
+    cells as `cells/`, and a classifier with random weights as `classifier.keras`.
     """
+    from tfyolo.api.load import create
     from tfyolo.assets import DEFAULT_MODEL, MINI_DATA, SAMPLE_IMAGE
     from tfyolo.cli.main import main
 
@@ -115,16 +120,24 @@ def fill_workspace(folder: Path) -> None:
         for name in ("image.jpg", "bus.jpg"):
             shutil.copy(SAMPLE_IMAGE, name)
         _write_video(Path("video.mp4"), SAMPLE_IMAGE)
-        shutil.copy(DEFAULT_MODEL, "best.keras")
+        shutil.copy(detector or DEFAULT_MODEL, "best.keras")
         tfyolo("export", "--weights", "best.keras", "--include", "pt", "--output", "yolov5n")
         tfyolo("export", "--weights", "best.keras", "--include", "tflite", "--img", "64")
-        tfyolo("crops", "--data", "bccd.yaml", "--out", "cells")
         tfyolo(
-            *("classify", "train", "--data", "cells", "--model", "yolov5n-cls"),
-            *("--img", "64", "--epochs", "1"),
-        )
-        shutil.copy("runs/train-cls/exp/weights/best.keras", "classifier.keras")
-        shutil.rmtree("runs")
+            "quantize",
+            "--weights",
+            "best.keras",
+            "--data",
+            "bccd.yaml",
+            "--img",
+            "64",
+            "--steps",
+            "0",
+            "--calibration",
+            "4",
+        )  # best_int8.keras
+        tfyolo("crops", "--data", "bccd.yaml", "--out", "cells")
+        create("yolov5n-cls", names=["Platelets", "RBC", "WBC"], image_size=64).save("classifier.keras")
 
 
 @contextlib.contextmanager

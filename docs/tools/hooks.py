@@ -14,12 +14,18 @@ ROOT = TOOLS.parents[1]
 sys.path.insert(0, str(ROOT))
 
 VENDOR = {
-    "mermaid/dist": ("mermaid.min.js",),
-    "katex/dist": ("katex.min.js", "katex.min.css"),
-    "katex/dist/contrib": ("auto-render.min.js",),
-    "katex/dist/fonts": ("*.woff2",),
+    "mermaid/dist/mermaid.min.js": "mermaid.min.js",
+    "iframe-worker/shim/index.js": "iframe-worker.js",
+    "katex/dist/katex.min.js": "katex.min.js",
+    "katex/dist/katex.min.css": "katex.min.css",
+    "katex/dist/contrib/auto-render.min.js": "auto-render.min.js",
+    "katex/dist/fonts/*.woff2": "fonts/{name}",
 }
-"""Files of Node packages that pages load; KaTeX looks for its fonts in `fonts/` next to its style sheet."""
+"""Files of Node packages that pages load, and where in `tools/vendor` each goes.
+
+KaTeX looks for its fonts in `fonts/`. For the search without a server, the offline plugin would load
+iframe-worker from another host.
+"""
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -34,15 +40,11 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, path, content=content))
     for file in files.documentation_pages():
         fill_model_tables(file)
-    modules = TOOLS / "node_modules"
-    for folder, patterns in VENDOR.items():
-        for pattern in patterns:
-            found = sorted((modules / folder).glob(pattern))
-            if not found:
-                raise PluginError(f"{folder}/{pattern} is missing: run `make docs`, which calls npm")
-            for path in found:
-                inner = "fonts/" if path.suffix == ".woff2" else ""
-                files.append(
-                    File.generated(config, f"tools/vendor/{inner}{path.name}", abs_src_path=str(path))
-                )
+    for pattern, target in VENDOR.items():
+        paths = sorted((TOOLS / "node_modules").glob(pattern))
+        if not paths:
+            raise PluginError(f"{pattern} is missing: run `make docs`, which calls npm")
+        for path in paths:
+            uri = "tools/vendor/" + target.format(name=path.name)
+            files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files

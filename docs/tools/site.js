@@ -5,4 +5,5 @@ document$.subscribe(() => {
       { left: "\\(", right: "\\)", display: false },
     ],
   });
+  document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
 });

@@ -13,7 +13,8 @@ from tfyolo.api.python_errors import python_errors
 from tfyolo.api.resume import find_run
 from tfyolo.errors import TfyoloError
 from tfyolo.files import run_folder
-from tfyolo.inference.classification import ClassificationPredictor
+from tfyolo.inference.classification import Classification, ClassificationPredictor
+from tfyolo.inference.detection import Image
 from tfyolo.progress import Log, Progress, no_log, no_progress
 
 if TYPE_CHECKING:
@@ -35,7 +36,29 @@ class Classifier(TaskModel, ClassificationPredictor):
         <Classifier yolov5n-cls: 2 classes (cat, dog), 64x64 pixels, Keras>
     """
 
-    predict = __call__ = python_errors(ClassificationPredictor.__call__)
+    @python_errors
+    def predict(self, images: Image | Sequence[Image]) -> list[Classification]:
+        """Classify images; `classifier(images)` does the same.
+
+        Args:
+            images: one image or a list: paths, uint8 RGB arrays (height, width, 3), PIL images.
+
+        Returns:
+            One `tfyolo.Classification` per image, in input order, with `probabilities` (classes,) float32.
+
+        Raises:
+            TfyoloError: an image cannot be read or has an unsupported type.
+
+        Example:
+            >>> import tfyolo
+            >>> from tfyolo.assets import SAMPLE_IMAGE
+            >>> classifier = tfyolo.create("yolov5n-cls", names=["cat", "dog"], image_size=64)
+            >>> classifier.predict(SAMPLE_IMAGE)[0].probabilities.shape
+            (2,)
+        """
+        return super().__call__(images)
+
+    __call__ = predict
 
     @python_errors
     def evaluate(

@@ -14,7 +14,8 @@ from tfyolo.api.resume import find_run
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
 from tfyolo.files import run_folder
-from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.detection import DetectionPredictor, Image
+from tfyolo.inference.results import Result
 from tfyolo.progress import Log, Progress, no_log, no_progress
 
 if TYPE_CHECKING:
@@ -43,9 +44,52 @@ class Detector(TaskModel, DetectionPredictor):
         {'Platelets': 1, 'RBC': 7, 'WBC': 1}
     """
 
-    predict = __call__ = renamed_arguments(classes="class_ids", iou="iou_threshold")(
-        python_errors(DetectionPredictor.__call__)
-    )
+    @renamed_arguments(classes="class_ids", iou="iou_threshold")
+    @python_errors
+    def predict(
+        self,
+        images: Image | Sequence[Image],
+        confidence: float = 0.25,
+        iou_threshold: float = 0.45,
+        class_ids: Sequence[int] | None = None,
+        agnostic: bool = False,
+        max_detections: int = 300,
+        rect: bool = True,
+        augment: bool = False,
+    ) -> list[Result]:
+        """Detect objects in images; `detector(images)` does the same.
+
+        Args:
+            images: one image or a list: paths, uint8 RGB arrays (height, width, 3), PIL images.
+            confidence: confidence threshold, 0 to 1; in files with NMS inside, at least that of the export.
+            iou_threshold: IoU above which NMS suppresses the lower-scoring box, 0 to 1; in files with NMS
+                inside, at most that of the export.
+            class_ids: class ids to keep; None keeps all.
+            agnostic: let boxes of different classes suppress each other.
+            max_detections: maximum number of boxes per image.
+            rect: pad images only to a multiple of the stride, which is faster, if the input size is not
+                fixed.
+            augment: test-time augmentation with three scales and a flip: slower, slightly more accurate.
+
+        Returns:
+            One `tfyolo.Result` per image, in input order, with `boxes_xyxy_px` (n, 4) float32 in pixels of
+            the image, `scores` (n,) and `class_ids` (n,).
+
+        Raises:
+            TfyoloError: an image cannot be read or has an unsupported type, or a class id is out of range.
+
+        Example:
+            >>> import tfyolo
+            >>> from tfyolo.assets import SAMPLE_IMAGE
+            >>> result = tfyolo.load("bccd-n").predict(SAMPLE_IMAGE, class_ids=[2])[0]
+            >>> result.counts(), result.boxes_xyxy_px.shape
+            ({'WBC': 1}, (1, 4))
+        """
+        return super().__call__(
+            images, confidence, iou_threshold, class_ids, agnostic, max_detections, rect, augment
+        )
+
+    __call__ = predict
 
     @renamed_arguments(iou="iou_threshold")
     @python_errors
