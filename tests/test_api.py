@@ -483,12 +483,20 @@ def test_a_method_has_the_arguments_and_defaults_of_its_command(command, method,
 
 
 @pytest.mark.slow
-def test_the_documents_example_runs_as_it_stands(tmp_path, monkeypatch, capsys):
-    """The first block of docs/training.md's section "In Python"."""
-    text = (ROOT / "docs/training.md").read_text().split("## In Python\n")[1]
-    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+def test_a_whole_session(tmp_path, monkeypatch, capsys):
+    """Train, evaluate, export, quantize, and run what was written, with the shipped model and dataset."""
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "docs/training.md", "exec"), {})
+    detector = tfyolo.load("bccd-n")
+    result = detector.fit("bccd-mini", epochs=1, lr0=0.001, image_size=320, cache="ram", log=print)
+    assert result.folder == Path("runs/train/exp")
+    assert result.metrics.map50 > 0.5
+    metrics = detector.evaluate("bccd-mini", split="test")
+    assert metrics.map50 > metrics.map50_95 > 0.3
+    assert len(metrics.to_dict()["per_class"]) == 3
+    assert set(detector.export(["tflite", "saved_model"], half=True)) == {"tflite", "saved_model"}
+    small = detector.quantize("bccd-mini", steps=0, calibration=16)
+    path = small.export("tflite", int8=True, output="cells")
+    print(tfyolo.load(path)(SAMPLE_IMAGE))
     assert re.search(r"\[\d+ Platelets?, \d+ RBC, 1 WBC in 640x480\]\n$", capsys.readouterr().out)
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "cells.tflite"}
     weights = tmp_path / "runs/train/exp/weights"

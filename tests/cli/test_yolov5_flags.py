@@ -185,6 +185,6 @@ def test_dynamic_sizes_are_refused(capsys, formats, fix):
 
 
 def test_the_docs_list_them():
-    page = (Path(__file__).parents[2] / "docs/yolov5.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/guides/from-yolov5.md").read_text()
     rows = [f"| `{f.name}` | {', '.join(f.commands)} | {f.reason} | {f.fix} |" for f in FLAGS]
     assert [row for row in rows if row not in page] == []

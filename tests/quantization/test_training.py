@@ -209,3 +209,16 @@ def test_a_float_model_of_other_classes_is_refused(tmp_path):
     other = contract.model_copy(update={"names": contract.names[::-1]})
     with pytest.raises(TfyoloError, match="has other classes than --weights, or has them in another order"):
         load_float_network(str(weights), other)
+
+
+def test_a_float_model_may_have_another_image_size(tmp_path):
+    """A model that was trained at 320 has its configuration's 640 until it is quantized at 320."""
+    from tfyolo.inference.load import create_predictor
+    from tfyolo.quantization.run import load_float_network
+
+    weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
+    model, contract = load_model(weights)
+    quantized = contract.resized((128, 128))
+    assert quantized.config != contract.config
+    nodes = Network.of(model, contract.spec).nodes
+    assert load_float_network(str(weights), quantized).nodes == nodes

@@ -1,4 +1,4 @@
-"""Runs the code of docs/tracking.md as it stands, on a file and a video of the test's; see __init__.py.
+"""Runs the code of docs/guides/tracking.md as it stands, on a file and a video of a test; see __init__.py.
 
 Arguments: this repository, the .tflite file, the video, and where to write. Prints, per frame, the class, the
 identity and the left edge of each tracked box.
@@ -11,7 +11,8 @@ from pathlib import Path
 
 root, model, source, target = map(Path, sys.argv[1:])
 sys.path.insert(0, str(root))
-code = re.search(r"```python\n(.*?)```", (root / "docs/tracking.md").read_text(), re.DOTALL)[1]
+page = (root / "docs/guides/tracking.md").read_text()
+code = re.search(r"```python internet\n(.*?)```", page, re.DOTALL)[1]
 for name, mine in (("best.tflite", model), ("street.mp4", source), ("tracked.mp4", target)):
     assert name in code
     code = code.replace(name, str(mine))
@@ -30,5 +31,5 @@ def noted(self, detections):
 
 
 ByteTrackTracker.update = noted
-exec(compile(code, "docs/tracking.md", "exec"), {})
+exec(compile(code, "docs/guides/tracking.md", "exec"), {})
 print(json.dumps(frames))

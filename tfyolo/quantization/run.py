@@ -196,7 +196,8 @@ def load_float_network(weights: Weights, contract: Contract) -> Network:
     (model, other), path = _read(weights), _path(weights)
     if other.quantization is not None:
         raise TfyoloError("is quantized, too", path=path, fix="pass the model from before")
-    if other.config != contract.config:
+    # The image size is no part of the network: a quantized model has that of its calibration.
+    if {**other.config, "image_size": None} != {**contract.config, "image_size": None}:
         raise TfyoloError("is of another configuration than --weights", path=path)
     if other.names != contract.names:
         raise TfyoloError(

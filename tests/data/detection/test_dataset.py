@@ -128,6 +128,12 @@ def test_where_images_are_looked_for(root, monkeypatch, where):
     assert sample.image.samefile(root / "images/train/a.jpg")
 
 
+def test_a_folder_does_not_hide_the_dataset_that_ships(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("bccd-mini").mkdir()
+    assert read_dataset("bccd-mini").names == ("Platelets", "RBC", "WBC")
+
+
 def test_coco_template_holds_the_80_names():
     dataset = read_dataset(Path(configs.__file__).parent / "datasets/coco128.yaml")
     assert len(dataset.names) == len(set(dataset.names)) == 80

@@ -159,6 +159,8 @@ def find_data(path_or_name: str | Path) -> Path:
         TfyoloError: the images of a known dataset are not in the current directory.
     """
     path, name = Path(path_or_name), str(path_or_name).removesuffix(".yaml")
+    if str(path_or_name) in DATA_SETS and path.is_dir():  # the images themselves may be in such a folder
+        return DATA_SETS[name]
     if path.exists() or path.is_symlink():
         return path
     if name in DATA_SETS:
