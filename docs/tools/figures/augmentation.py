@@ -57,7 +57,7 @@ def draw(folder: Path) -> None:
             panel.set(xticks=[], yticks=[])
             for spine in panel.spines.values():
                 spine.set_visible(False)
-        save(figure, folder / name, quality=58)
+        save(figure, folder / name, quality=54)
 
 
 def _compose(table: Any, values: dict[str, float] | None, element: int) -> tuple[np.ndarray, np.ndarray]:
