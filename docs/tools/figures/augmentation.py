@@ -12,7 +12,7 @@ from docs.tools.figures._cells import CLASS_COLORS, draw_box, save, start
 from tfyolo.data.augment.options import AugmentationOptions
 
 _SIDE = 320
-_OFF = {name: 0.0 for name in AugmentationOptions.model_fields}
+_OFF = dict.fromkeys(AugmentationOptions.model_fields, 0.0)
 _Panel = tuple[str, dict[str, float] | None, int]
 _ONE: tuple[_Panel, ...] = (
     ("letterbox only", None, 0),

@@ -18,7 +18,9 @@ def draw(folder: Path) -> None:
     _scales(folder / "assignment.jpg")
 
 
-def positives(xywh_norm: Any, anchors_px: Any, stride: int, cells_per_side: int) -> list[tuple[int, int, int]]:
+def positives(
+    xywh_norm: Any, anchors_px: Any, stride: int, cells_per_side: int
+) -> list[tuple[int, int, int]]:
     """Return (row, column, anchor) of the positives of one box on one feature map."""
     from tfyolo.training.detection.label_assignment import assign_labels
 

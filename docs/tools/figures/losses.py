@@ -48,9 +48,7 @@ def _entropy(path: Path) -> None:
     figure, axes = start(size=(5.8, 4.2))
     probability = np.linspace(0.01, 0.99, 197, dtype=np.float32)
     logits = np.log(probability / (1 - probability))
-    plain, focal = (
-        DetectionLoss([[10, 10]], [8], 1, LossOptions(fl_gamma=gamma)) for gamma in (0.0, 1.5)
-    )
+    plain, focal = (DetectionLoss([[10, 10]], [8], 1, LossOptions(fl_gamma=gamma)) for gamma in (0.0, 1.5))
     for loss, style in ((plain, "-"), (focal, "--")):
         for target, color in ((1.0, GREEN), (0.0, BLUE)):
             values = loss._entropy(logits, np.full_like(logits, target), 1.0)
