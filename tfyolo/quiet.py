@@ -106,9 +106,15 @@ _STDERR = _HiddenStderr()
 
 @contextlib.contextmanager
 def hidden_stderr() -> Iterator[None]:
-    """Context manager: hide stderr; the output is printed after an unexpected exception."""
+    """Context manager: hide stderr; the output is printed after an unexpected exception.
+
+    TensorFlow's notes, which go to stdout in a notebook, are hidden as well.
+    """
     hidden, failed = _STDERR.hide(), False
+    tensorflow = logging.getLogger("tensorflow")
+    level = tensorflow.level
     try:
+        tensorflow.setLevel(max(level, logging.WARNING))
         yield
     except (TfyoloError, KeyboardInterrupt):  # says itself what is wrong; nothing is
         raise
@@ -116,6 +122,7 @@ def hidden_stderr() -> Iterator[None]:
         failed = True
         raise
     finally:
+        tensorflow.setLevel(level)
         if hidden:
             _STDERR.show(failed)
 

@@ -1,7 +1,7 @@
 """The notebooks run on what ships, and print what they were saved with.
 
-Numbers may differ as they do between processors; outputs of cells with the tag `varies`, such as times, are not
-compared.
+Numbers may differ as they do between processors; outputs of cells with the tag `varies`, such as times, are
+not compared.
 """
 
 import re
@@ -21,7 +21,9 @@ def test_a_notebook_prints_what_it_was_saved_with(path):
     compared = 0
     for cell, again in zip(saved.cells, executed.cells, strict=True):
         if cell.cell_type == "code":
-            assert cell.outputs or not re.search(r"print|^\w+$", cell.source), f"no output kept: {cell.source}"
+            assert cell.outputs or not re.search(r"print|^\w+$", cell.source), (
+                f"no output kept: {cell.source}"
+            )
         if VARIES in cell.metadata.get("tags", []):
             continue
         before, after = ("\n".join(text_of(one)) for one in (cell, again))

@@ -15,12 +15,15 @@ from tfyolo.training.fit_source import FitData
 class ValidationCallback(keras.callbacks.Callback):
     """Adds losses and metrics of the EMA weights to the logs after an epoch.
 
-    Each has the prefix `val_`, as in Keras; the columns of YOLOv5's results.csv and `fitness`, by which the
-    best epoch is chosen, are added, too.
+    Each has the prefix `val_`, as in Keras. The columns of YOLOv5's results.csv and `fitness`, by which the
+    best epoch is chosen, are added, too, unless the callback was made for Keras' `validation_data`.
 
     Args:
         every_epoch: validate after each epoch; otherwise only after the last.
         frequency: epochs between validations, if `every_epoch`.
+
+    Attributes:
+        with_yolov5_names: whether the logs also have YOLOv5's names.
     """
 
     puts_metrics = True  # into the logs, for the callbacks after it
@@ -28,6 +31,7 @@ class ValidationCallback(keras.callbacks.Callback):
     def __init__(self, every_epoch: bool = True, frequency: int = 1) -> None:
         super().__init__()
         self.every_epoch, self.frequency = every_epoch, frequency
+        self.with_yolov5_names = True
 
     @abstractmethod
     def validate(self) -> dict[str, float]:
@@ -44,7 +48,7 @@ class ValidationCallback(keras.callbacks.Callback):
             return
         results = self.validate()
         if logs is not None:
-            logs.update(self.yolov5_logs(results))
+            logs.update(self.yolov5_logs(results) if self.with_yolov5_names else {})
             logs.update({f"val_{name}": value for name, value in results.items()})
 
 
@@ -76,4 +80,5 @@ def choose_validation(
     else:
         callback = on_batches([data] if isinstance(data, tuple) and len(data) == 2 else data)
     callback.frequency = frequency
+    callback.with_yolov5_names = False  # Keras shows all logs in one line
     return callback
