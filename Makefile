@@ -19,6 +19,8 @@ export CHROMIUM ?= /usr/bin/chromium
 EXPORT_SOURCES := $(shell find export tfyolo/inference tfyolo/models tfyolo/weights -name '*.py')
 QUANTIZATION_SOURCES := $(shell find tfyolo/models tfyolo/quantization tfyolo/weights -name '*.py')
 ANDROID_SOURCES := $(shell find android_demo tests/vectors \( -name target -o -name build -o -name assets \) -prune -o -type f -print)
+DOCS_SOURCES := mkdocs.yml $(shell find docs tfyolo export -type f \( -name '*.md' -o -name '*.py' -o -name '*.ipynb' \) \
+  -not -path '*/node_modules/*') $(wildcard docs/tools/site.*)
 WEB_SOURCES = $(WEB_STAMP) $(shell find web_demo/src web_demo/scripts web_demo/public web_demo/index.html web_demo/*.ts -type f)
 # TensorFlow's start-up messages would hide the results of tests.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -26,7 +28,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup web web-page demo docs chromium android android-assets android-tools test test-python test-web \
-  test-docs test-android test-pythons test-slow test-kills fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
+  test-docs test-examples test-android test-pythons test-slow test-kills fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
   bench-pipeline bench-train wheel lock clean
 
 help:  ## list the targets
@@ -131,7 +133,7 @@ test-python: setup  ## tests of the library and the command line, and the exampl
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=12 tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --doctest-ignore-import-errors tfyolo
 
-test-demos: build/.tested-web
+test-demos: build/.tested-web build/.tested-docs build/.tested-examples
 	@$(MAKE) --no-print-directory build/.tested-android
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory test-pythons; fi
 
@@ -145,12 +147,20 @@ build/.tested-web: $(WEB_SOURCES) $(WEB_PAGE)/index.html $(DEMO_TEST_MODELS) $(s
 	@$(MAKE) --no-print-directory test-web
 	@touch $@
 
+build/.tested-docs: $(DOCS_SOURCES)
+	@$(MAKE) --no-print-directory test-docs
+	@touch $@
+
+build/.tested-examples: $(WEB_SOURCES) $(WEB_MODEL) tests/examples/check_web.mjs $(wildcard examples/web-*/*)
+	@$(MAKE) --no-print-directory test-examples
+	@touch $@
+
 build/.tested-android: $(DEMO_TEST_MODELS) $(ANDROID_SOURCES) $(wildcard tfyolo/inference/snippets/*) docs/deploy/android.md
 	@$(MAKE) --no-print-directory test-android
 	@touch $@
 
 ifdef CI
-.PHONY: build/.tested-web build/.tested-android
+.PHONY: build/.tested-web build/.tested-docs build/.tested-examples build/.tested-android
 endif
 
 test-web: web-page $(DEMO_TEST_MODELS) chromium  ## web tests in Node and Chromium
@@ -166,6 +176,10 @@ docs: $(STAMP) $(DOCS_STAMP)  ## draw the figures and build the documentation si
 $(DOCS_STAMP): docs/tools/package.json docs/tools/package-lock.json
 	@command -v npm >/dev/null || { echo 'the site is built with Node 20 or newer, and there is no npm' >&2; exit 1; }
 	npm ci --prefix docs/tools --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
+
+test-examples: $(WEB_STAMP) $(WEB_MODEL) chromium  ## build the web examples and open them in Chromium
+	npm run --prefix web_demo --silent build:lib
+	node tests/examples/check_web.mjs $(WEB_MODEL) $(firstword $(SAMPLES))
 
 test-docs: docs chromium  ## look at the site in Chromium: search, contrast, phones; AXE_STEP=1 takes every page
 	node --test --test-reporter=spec docs/tools/site.test.mjs

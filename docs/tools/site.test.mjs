@@ -111,8 +111,8 @@ test('the search finds the page of each question by its words, without a server'
     await page.goto(`${address('index.html')}?q=${encodeURIComponent(question)}`);
     await page.waitForFunction(() => /\d|No matching/.test(document.querySelector('.md-search-result__meta')?.textContent ?? ''));
     const results = await page.locator('.md-search-result__item > a.md-search-result__link').evaluateAll((links) => links.map((link) => link.href));
-    const names = results.map((href) => href.split('/build/site/')[1]?.split(/[?#]/)[0]);
-    if (!names.slice(0, 3).includes(expected)) wrong.push(`${question}: ${names.slice(0, 4)} instead of ${expected}`);
+    const names = [...new Set(results.map((href) => href.split('/build/site/')[1]?.split(/[?#]/)[0]))].slice(0, 3);
+    if (!names.includes(expected)) wrong.push(`${question}: ${names} instead of ${expected}`);
   }
   assert.deepEqual(wrong, []);
   assert.deepEqual(problems, []);
