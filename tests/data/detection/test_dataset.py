@@ -246,7 +246,7 @@ def test_box_over_the_border_is_cut(root):
     path = label(root, "0 0.1 0.5 0.4 1.0\n1 0.9995 0.5 0.002 0.5\n")
     result = scan(root)
     assert [str(problem) for problem in result.problems] == [
-        f"{path}:1: the box sticks out of the image; cut at the border"
+        f"{path}:1: box extends beyond the image; clipped"
     ]
     assert result.problems[0].severity == "warning"
     np.testing.assert_allclose(

@@ -35,7 +35,7 @@ class LabelRows:
         >>> rows = LabelRows(Path("a.xml"))
         >>> rows.add(7, 0, (0.5, 0.5, 1.25, 1.0))
         >>> rows.labels().boxes_xywh_norm.tolist(), str(rows.labels().problems[0])
-        ([[0.75, 0.75, 0.5, 0.5]], 'a.xml:7: the box sticks out of the image; cut at the border')
+        ([[0.75, 0.75, 0.5, 0.5]], 'a.xml:7: box extends beyond the image; clipped')
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,7 +131,7 @@ class LabelRows:
             return
         outside = min(box_xyxy_norm) < -TOLERANCE or max(box_xyxy_norm) > 1 + TOLERANCE
         if outside:
-            self.report(line, f"{before}the box sticks out of the image; cut at the border", "warning")
+            self.report(line, f"{before}box extends beyond the image; clipped", "warning")
         if outside or box_xywh_norm is None:
             box_xywh_norm = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
         key = (class_id, *(round(value, 7) for value in box_xywh_norm))

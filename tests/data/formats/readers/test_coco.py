@@ -107,7 +107,7 @@ def test_a_wrong_annotation_leaves_the_image_out(tmp_path, changes, message):
     ("changes", "message", "boxes"),
     [
         ({"bbox": [1, 2, 0, 4]}, "no area", 0),
-        ({"bbox": [32, 0, 64, 48]}, "cut at the border", 1),
+        ({"bbox": [32, 0, 64, 48]}, "extends beyond the image; clipped", 1),
         ({"segmentation": [[1, 2, 3]]}, "polygon that is none", 1),
         ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "polygon that is none", 1),
         ({"segmentation": "x"}, "polygon that is none", 1),
