@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.chart:
         check_chart(arguments.chart)
     for file in filter(None, (arguments.csv, arguments.json, arguments.chart)):  # fails before the work
-        check_file_target(file)
+        check_file_target(file, (*arguments.weights, arguments.data))
     benchmark_options = BenchmarkOptions(
         formats=arguments.include,
         precisions=arguments.precisions,
