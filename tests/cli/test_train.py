@@ -58,6 +58,7 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
         (["--data", "SHAPES", "--set", "lr0=1", "lr0=2"], "`lr0` twice"),
         (["--data", "SHAPES", "--set", "label_smoothing=0", "--label-smoothing", "0"], "are the same"),
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "100"], "--img 96"),
+        (["--data", "SHAPES", "--weights", "", "--cfg", "yolov5n", "--img", "100"], "the stride 32"),
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--batch", "-1"], "GPU"),
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "99"], "--freeze"),
         (
