@@ -137,7 +137,7 @@ test-demos: build/.tested-web build/.tested-docs build/.tested-examples
 	@$(MAKE) --no-print-directory build/.tested-android
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory test-pythons; fi
 
-# The Python version of .venv runs the whole suite.
+# The Python version of .venv runs the whole suite, in an environment that uv installed; pip's two are always tried.
 test-pythons: setup wheel  ## install and test the wheel on each other Python, in new environments
 	$(BIN)/python -m tests.pythons dist/tfyolo-*.whl --without \
 	  $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.shared import SHARED
+from tests.shared import SHARED, require_shared
 from tfyolo.data.images.center_crop import center_crop
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.images.read import read_image
@@ -19,6 +19,7 @@ IMAGES = [SHARED / "images" / name for name in ("bus.jpg", "zidane.jpg")]
 
 def letterboxed(hw: tuple[int, int]) -> np.ndarray:
     """The photographs, uint8 (2, height, width, 3)."""
+    require_shared()
     images = [read_image(path) for path in IMAGES]
     return np.stack([Letterbox.fit(image.shape[:2], hw).apply(image) for image in images])
 

@@ -309,6 +309,8 @@ def test_quantize_trains(micro, shapes, tmp_path):
     assert trained.contract.quantization.method.endswith("2 steps of training by distill")
     assert_equal_weights(trained.model, load_model(tmp_path / "q.keras")[0])
     assert trained._stem == tmp_path / "q"
+    with pytest.raises(TfyoloError, match="would be replaced"):
+        trained.quantize(shapes, float_model=micro, output=tmp_path / "q.keras")
 
 
 def test_a_classifier_has_the_same_methods(classifier, colors, tmp_path):

@@ -288,6 +288,12 @@ def test_targets_are_checked_before_work(tmp_path):
         check_file_target(tmp_path)
 
 
+def test_a_file_that_is_read_is_not_replaced(tmp_path):
+    (tmp_path / "link").symlink_to("old.txt")
+    with pytest.raises(TfyoloError, match="would be replaced"):
+        check_file_target(tmp_path / "old.txt", (None, tmp_path / "link"))
+
+
 def test_run_folders_count_up(tmp_path):
     assert [run_folder(tmp_path, "exp").name for _ in range(3)] == ["exp", "exp2", "exp3"]
     assert run_folder(tmp_path, "exp", exist_ok=True).name == "exp"

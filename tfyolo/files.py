@@ -14,7 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -51,13 +51,15 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     return Path(path).suffix.lower()
 
 
-def check_file_target(path: str | Path) -> Path:
+def check_file_target(path: str | Path, inputs: Iterable[str | Path | None] = ()) -> Path:
     """Check that a file can be written to a path; called before long work, and again before writing.
 
     Raises:
-        TfyoloError: the path exists and is not a regular file.
+        TfyoloError: the path exists and is not a regular file, or is one of `inputs`, which are read.
     """
     path = Path(path)
+    if any(source is not None and Path(source).resolve() == path.resolve() for source in inputs):
+        raise TfyoloError("is read here, and would be replaced", path=path, fix="choose another name")
     try:
         mode = path.stat().st_mode
     except OSError:  # nothing there; what else is wrong shows when it is written

@@ -181,6 +181,7 @@ def test_a_wrong_word_is_one_line_before_tensorflow_is_loaded(folder):
         (["--include", "tflite:int8"], "tflite:int8 needs --data"),
         (["--half"], "say what with --include"),
         (["--chart", "chart.txt"], "unsupported chart format"),
+        (["--csv", "a.json", "--json", "./a.json"], "a.json: is the target of two options"),
         (["--data", "nothing.yaml"], "nothing.yaml"),
         (["--source", "nothing.jpg"], "nothing.jpg"),
         (["--hard-fail", "0.3"], "--hard-fail with a floor needs --data"),

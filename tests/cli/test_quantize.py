@@ -115,6 +115,26 @@ def test_train_qat_needs_weights(shapes, capsys):
     assert "--qat needs --data and --weights" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["quantize", "--weights", "MODEL", "--data", "DATA", "--output", "MODEL"],
+        ["quantize", "--weights", "other.keras", "--float", "MODEL", "--data", "DATA", "--output", "MODEL"],
+        ["benchmark", "--weights", "MODEL", "--csv", "MODEL"],
+        ["autoanchor", "--data", "DATA", "--output", "DATA"],
+    ],
+    ids=["weights", "float model", "benchmark", "dataset"],
+)
+def test_what_a_command_reads_it_does_not_replace(words, shapes, tiny_shapes, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.keras").write_bytes(tiny_shapes.read_bytes())
+    before = tiny_shapes.read_bytes()
+    places = {"MODEL": str(tiny_shapes), "DATA": shapes}
+    assert main([places.get(word, word) for word in words]) == 2
+    assert "would be replaced" in capsys.readouterr().err
+    assert tiny_shapes.read_bytes() == before
+
+
 def test_what_cannot_be_written_is_refused_before_anything_is_measured(
     shapes, tiny_shapes, quantized, tmp_path, capsys, monkeypatch
 ):

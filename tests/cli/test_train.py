@@ -58,6 +58,7 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
         (["--data", "SHAPES", "--set", "lr0=1", "lr0=2"], "`lr0` twice"),
         (["--data", "SHAPES", "--set", "label_smoothing=0", "--label-smoothing", "0"], "are the same"),
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "100"], "--img 96"),
+        (["--data", "SHAPES", "--weights", "", "--cfg", "yolov5n", "--img", "100"], "the stride 32"),
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--batch", "-1"], "GPU"),
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "99"], "--freeze"),
         (
@@ -157,13 +158,14 @@ def test_a_resumed_run_keeps_its_settings_and_names_the_flags_it_ignores(task, t
     with zipfile.ZipFile(run / "weights/last.keras", "w") as archive:
         archive.writestr("training.json", json.dumps({"options": values, "task": task}))
     monkeypatch.setattr(begin, lambda *given: calls.append(given) or 0)
-    flags = ["--epochs", "9", "--img", "64", "--seed", "0", "--name", "x"]
+    flags = ["--epochs", "9", "--img", "64", "--seed", "0", "--name", "x", "--project", "p"]
     assert main([*words, "--resume", str(run), *flags]) == 0
     assert calls == [(saved, run, run / "weights/last.keras")]
     said = capsys.readouterr().out.splitlines()
     ignored = "hyp_overrides" if task == "detect" else "lr0"
     assert sorted(line.partition("is ignored")[0].split(" = ")[0] for line in said) == [
         "--name ",
+        "--project ",
         "`epochs`",
         f"`{ignored}`",
     ]

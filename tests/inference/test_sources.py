@@ -1,3 +1,4 @@
+import os
 import shutil
 import threading
 
@@ -47,6 +48,14 @@ def test_a_folder_is_sorted_and_other_files_are_left_out(tmp_path):
     frames = open_sources([str(tmp_path)])
     assert frames.total == 3
     assert levels(frames) == [("a.JPG", 10), ("b.png", 20), ("c.BMP", 30)]
+
+
+def test_broken_links_and_pipes_in_a_folder_are_problems(tmp_path):
+    save(tmp_path / "a.png", 10), os.mkfifo(tmp_path / "b.png"), (tmp_path / "c.mp4").symlink_to("nowhere")
+    whole, pipe, link = open_sources([str(tmp_path)])
+    assert whole.problem == ""
+    assert "is a pipe" in pipe.problem
+    assert "no such image" in link.problem
 
 
 @pytest.mark.parametrize(

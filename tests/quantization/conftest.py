@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.shared import SHARED
+from tests.shared import SHARED, require_shared
 
 IMAGE_HW = (160, 160)
 
@@ -29,6 +29,7 @@ def cell_images(count: int, first: int = 0) -> np.ndarray:
     from tfyolo.data.images.letterbox import Letterbox
     from tfyolo.data.images.read import read_image
 
+    require_shared()
     files = sorted((SHARED / "data" / "bccd" / "JPEGImages").glob("*.jpg"))[first : first + count]
     images = [read_image(file) for file in files]
     return np.stack([Letterbox.fit(image.shape[:2], IMAGE_HW).apply(image) for image in images])

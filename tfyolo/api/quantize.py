@@ -86,11 +86,15 @@ class QuantizeMixin(NetworkModel):
         from tfyolo.quantization.calibration import CalibrationOptions
         from tfyolo.quantization.run import QuantizeOptions, quantize
         from tfyolo.quantization.training.qat_options import QatOptions
+        from tfyolo.weights.keras_file import check_target
 
         trains = epochs is not None or steps > 0
         float_weights: Any = None if float_model is None else str(float_model)
         if isinstance(float_model, NetworkModel):
             float_weights = float_model.model, float_model.contract
+        if output is not None:
+            models = (self, float_model)
+            check_target(output, [m.runtime.path if isinstance(m, NetworkModel) else m for m in models])
         with TemporaryDirectory() as name:
             options = QuantizeOptions(
                 data=Path(data),

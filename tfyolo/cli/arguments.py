@@ -273,13 +273,13 @@ def given_options(parser: argparse.ArgumentParser, words: Sequence[str]) -> set[
 
 
 def print_ignored_folder(names: set[str], folder: Path) -> None:
-    """Print that `--name` and `--exist-ok` do not move a resumed run.
+    """Print that `--project`, `--name` and `--exist-ok` do not move a resumed run.
 
     Args:
-        names: result of `given_options`.
+        names: result of `given_options`, without `project` if the run was looked for there.
         folder: folder of the run.
     """
-    for name in sorted(names & {"name", "exist_ok"}):
+    for name in sorted(names & {"project", "name", "exist_ok"}):
         print(f"--{name.replace('_', '-')} is ignored: a resumed run continues in {folder}")
 
 

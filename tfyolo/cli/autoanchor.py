@@ -55,9 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.anchors import auto_anchors
     from tfyolo.cli.progress import progress_bar
     from tfyolo.data.detection.scan import read_dataset, scan_split
-    from tfyolo.files import atomic
+    from tfyolo.files import atomic, check_file_target
     from tfyolo.models.registry import load_spec
 
+    if arguments.output:
+        check_file_target(arguments.output, (arguments.data, arguments.cfg))
     spec = load_spec(arguments.cfg)
     dataset = read_dataset(arguments.data)
     with progress_bar() as progress:

@@ -112,8 +112,11 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.chart:
         check_chart(arguments.chart)
-    for file in filter(None, (arguments.csv, arguments.json, arguments.chart)):  # fails before the work
-        check_file_target(file)
+    files = [file for file in (arguments.csv, arguments.json, arguments.chart) if file]
+    for index, file in enumerate(files):  # fails before the work
+        check_file_target(file, (*arguments.weights, arguments.data))
+        if file.resolve() in [other.resolve() for other in files[:index]]:
+            raise TfyoloError("is the target of two options", path=file, fix="give each a file of its own")
     benchmark_options = BenchmarkOptions(
         formats=arguments.include,
         precisions=arguments.precisions,

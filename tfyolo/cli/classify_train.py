@@ -193,7 +193,7 @@ def _resume(arguments: argparse.Namespace) -> int:
     names = options.given_options(arguments.parser, arguments.words)
     fields = {_FIELDS.get(name, name) for name in names}
     log_ignored_options(_flat(given.to_plain(), fields), _flat(saved.to_plain(), fields), print)
-    options.print_ignored_folder(names, last.parent.parent)
+    options.print_ignored_folder(names if arguments.resume else names - {"project"}, last.parent.parent)
     return _train(saved, last.parent.parent, last)
 
 

@@ -50,7 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     path = fetch_weights(arguments.weights)
     stem = output_stem(arguments.weights)
-    output = check_target(arguments.output or stem.with_name(f"{stem.name}_int8.keras"))
+    output = arguments.output or stem.with_name(f"{stem.name}_int8.keras")
+    check_target(output, (path, arguments.float_model))
 
     from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.run import QuantizeOptions, quantize

@@ -171,7 +171,7 @@ def _resume(arguments: argparse.Namespace) -> int:
     fields = {_FIELDS.get(name, name) for name in names}
     given_values = {name: value for name, value in given.to_plain().items() if name in fields}
     log_ignored_options(given_values, saved.to_plain(), print)
-    options.print_ignored_folder(names, last.parent.parent)
+    options.print_ignored_folder(names if arguments.resume else names - {"project"}, last.parent.parent)
     return _train(saved, last.parent.parent, last)
 
 

@@ -128,7 +128,7 @@ def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
     known, others = 0, Counter[str]()
     for path in paths:
         suffix = path.suffix.lower()
-        if path.name.startswith(".") or not path.is_file():
+        if path.name.startswith(".") or path.is_dir():
             continue
         if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
             known += 1

@@ -101,7 +101,7 @@ def quantize(
     """
     if options.train:
         require("tensorflow_model_optimization", "tf_keras")
-    check_target(options.output)
+    check_target(options.output, (_path(options.weights), _path(options.float_model)))
     model, contract = _read(options.weights)
     contract.require(options.task or contract.task, _path(options.weights) or "the model")
     task = find_task(options.data, contract)
@@ -158,7 +158,7 @@ def _read(weights: Weights) -> tuple[Any, Contract]:
     return load_model(fetch_weights(weights)) if isinstance(weights, str) else weights
 
 
-def _path(weights: Weights) -> str | None:
+def _path(weights: Weights | None) -> str | None:
     """Return the path of weights, for messages."""
     return weights if isinstance(weights, str) else None
 

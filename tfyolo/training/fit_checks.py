@@ -43,7 +43,8 @@ def check_arguments(given: dict[str, Any]) -> None:
         TfyoloError: with the reason and the remedy.
     """
     for name, (reason, fix) in REFUSED.items():
-        if given[name] is not None and given[name] != _DEFAULTS.get(name):
+        value = given[name]
+        if value is not None and not (name in _DEFAULTS and value == _DEFAULTS[name]):  # it can be an array
             raise TfyoloError(f"fit takes no `{name}`: {reason}", fix=fix)
     frequency = given["validation_freq"]
     if not isinstance(frequency, int) or isinstance(frequency, bool) or frequency < 1:

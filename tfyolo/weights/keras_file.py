@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -82,17 +82,21 @@ def _copy_half(old: Any, new: Any) -> None:
         new.create_dataset(name, data=small if np.isfinite(small).all() else value)
 
 
-def check_target(path: str | Path) -> Path:
+def check_target(path: str | Path, inputs: Iterable[str | Path | None] = ()) -> Path:
     """Check that a `.keras` file can be written to a path.
+
+    Args:
+        path: file to write.
+        inputs: files that are read for it, and must stay.
 
     Raises:
         TfyoloError: the suffix is another one, which Keras would treat as another format, or the path is a
-            folder.
+            folder or one of the inputs.
     """
     path = Path(path)
     if path.suffix != ".keras":
         raise TfyoloError("the name must end in .keras", path=path)
-    return check_file_target(path)
+    return check_file_target(path, inputs)
 
 
 def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, Contract]:

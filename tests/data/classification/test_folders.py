@@ -145,6 +145,14 @@ def test_folders_are_taken_in_order_for_a_model_without_names(tmp_path, names):
     assert (data.names, data.by_name) == (names, False)
 
 
+def test_images_outside_of_the_folders_of_classes_are_named(tmp_path):
+    root = class_folders(tmp_path, train=1)
+    for name in ("x.JPG", "y.png", "._y.png", "notes.txt"):
+        (root / "train" / name).write_bytes(b"x")
+    (problem,) = scan_folders(read_folders(root), "train").problems
+    assert problem.message == "2 images are in no folder of a class; left out"
+
+
 def test_kinds_that_cannot_be_read_are_named(tmp_path):
     root = class_folders(tmp_path, train=1)
     (root / "train/red/x.HEIC").write_bytes(b"x")

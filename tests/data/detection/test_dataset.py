@@ -10,7 +10,7 @@ from PIL import Image
 from tests.shared import SHARED, needs_shared
 from tfyolo import configs
 from tfyolo.data.detection import scan as dataset_module
-from tfyolo.data.detection.scan import Problem, read_dataset, scan_split
+from tfyolo.data.detection.scan import Problem, check_usable, read_dataset, scan_split
 from tfyolo.data.detection.yolo_labels import label_path
 from tfyolo.data.images.read import read_header
 from tfyolo.errors import TfyoloError
@@ -474,6 +474,14 @@ def test_lists_of_another_machine_get_a_hint(root, row):
     (root / "data.yaml").write_text("val: val.txt\nnames: [cat]\n")
     found = [str(problem) for problem in scan(root, "val").problems]
     assert any("1 of 2 images do not exist" in text and "relative to" in text for text in found)
+
+
+def test_a_list_whose_images_are_all_missing_gets_the_hint(root):
+    (root / "val.txt").write_text("C:\\data\\a.jpg\nC:\\data\\b.jpg\n")
+    (root / "data.yaml").write_text("val: val.txt\nnames: [cat]\n")
+    dataset = read_dataset(root / "data.yaml")
+    with pytest.raises(TfyoloError, match=r"val\.txt: 2 of 2 images do not exist.*relative to"):
+        check_usable(dataset, "val", scan_split(dataset, "val"))
 
 
 @pytest.mark.parametrize("place", ["C:\\data\\images", "D:/data/images"])

@@ -140,6 +140,7 @@ def scan_folders(
     files = {place: sorted(walk(place)) for _, place in found}
     listed = [(number, path) for number, place in found for path in files[place] if is_image(path)]
     strange = unreadable_kinds(folder, chain.from_iterable(files.values()))
+    strange += _outside_of_classes(folder)
     if not listed:
         fix = f"put images into {folder.name}/CLASS ({' '.join(sorted(IMAGE_SUFFIXES))})"
         what = f" ({strange[0].message})" if strange else ""
@@ -214,6 +215,13 @@ def _check(item: tuple[int, Path]) -> Sample | Problem:
     except ImageError as error:
         return Problem(path, None, error.message, "error")
     return Sample(path, hw, np.array([number]), _WHOLE)
+
+
+def _outside_of_classes(folder: Path) -> list[Problem]:
+    """Return the number of images that lie in the folder of a split itself, and so have no class."""
+    count = sum(is_image(path) and not path.name.startswith(".") for path in folder.iterdir())
+    message = f"{count} images are in no folder of a class; left out"
+    return [Problem(folder, None, message, "warning")] if count else []
 
 
 def _empty_classes(dataset: FolderDataset, split: str, samples: Sequence[Sample]) -> list[Problem]:

@@ -35,7 +35,8 @@ def plan_initial_weights(
         Contract of the model, and the network that weights are copied from.
 
     Raises:
-        TfyoloError: neither weights nor configuration are given, or one of them cannot be read.
+        TfyoloError: neither weights nor configuration are given, one of them cannot be read, or strides do
+            not divide the image size.
     """
     import_keras()
     overrides: dict[str, Any] = {"num_classes": len(names)}
@@ -55,6 +56,7 @@ def plan_initial_weights(
         )
     contract = Contract.of(spec, list(names), (image_size, image_size))
     contract.require("detect", cfg or weights)
+    contract.check_size((image_size, image_size))  # before the neck fails at a concatenation
     if source_contract is not None and not cfg and not num_anchors:
         contract = contract.model_copy(update={"anchors_px": source_contract.anchors_px})
     return InitialWeights(contract, source, source_contract).count_copied(weights, "--cfg")

@@ -140,7 +140,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
             f"{len(absent)} of {len(images)} images do not exist, such as {absent[0][:80]!r}; write paths of "
             "this machine, relative to the folder of the list, to `path` or to the current directory"
         )
-        problems.append(Problem(place, None, message, "warning"))
+        problems.append(Problem(place, None, message, "error"))
     return list(images), repeated
 
 
