@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from tfyolo.deprecation import warn_renamed
 from tfyolo.keras_layers import register_with_keras
+from tfyolo.quiet import hide_import_notes
 from tfyolo.version import __version__
 
 # TensorFlow enables oneDNN by default only on CPUs with AVX-512; on other CPUs it makes training 1.5 times as
 # fast. A value that the user has set is kept; TensorFlow imported before tfyolo does not read it any more.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Notes of TensorFlow's C++ libraries about GPUs and CPU instructions; TF_CPP_MIN_LOG_LEVEL=0 shows them.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+hide_import_notes()
 register_with_keras()
 
 if TYPE_CHECKING:

@@ -332,3 +332,13 @@ def test_a_server_that_is_down_is_a_problem():
     (frame,) = open_sources(["http://user:secret@127.0.0.1:1/a.jpg"])
     assert frame.problem.startswith("cannot be fetched: ")
     assert frame.path == "http://127.0.0.1:1/a.jpg"
+
+
+def test_a_list_of_another_machine_is_refused_after_its_first_sources(tmp_path, image):
+    names = [f"/data/of/another/machine/{number}.jpg" for number in range(1500)]
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(names))
+    with pytest.raises(TfyoloError, match="none of the first 1000 sources can be opened, such as /data/of"):
+        open_sources([str(listed)])
+    listed.write_text("\n".join([image.name, *names]))
+    assert open_sources([str(listed)]).total == 1501

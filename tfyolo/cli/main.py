@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from tfyolo.cli import yolov5_flags
+from tfyolo.cli.gpus import choose_devices
 from tfyolo.cli.parser import HelpFormatter, Parser, closest, examples_text
 from tfyolo.disk import OF_WRITING, cannot_write
 from tfyolo.errors import TfyoloError
@@ -75,14 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parser.parse_args(translated)
         arguments.words = translated
         yolov5_flags.report_flags(arguments)
+        choose_devices(getattr(arguments, "device", ""))
     except TfyoloError as error:
         print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
         return 2
-    # TensorFlow's start-up notes are not for users; set before anything imports it.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    device = getattr(arguments, "device", "")
-    if device:
-        os.environ["CUDA_VISIBLE_DEVICES"] = "-1" if device == "cpu" else device
     try:
         require(*getattr(module, "NEEDS", ()))
         return int(module.run(arguments) or 0)
@@ -159,10 +156,8 @@ def entry() -> NoReturn:
     """Run the console script `tfyolo`, and exit."""
     from tfyolo.cli.interrupt import supervised
     from tfyolo.cli.streams import prepare_streams
-    from tfyolo.quiet import hide_import_notes
 
     prepare_streams()
-    hide_import_notes()
     sys.exit(supervised(_finished_main))
 
 

@@ -30,6 +30,8 @@ MAX_WEBCAM = 99
 """OpenCV takes hundreds as the number of a driver."""
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "tcp://", "udp://")
 MAX_DOWNLOAD_BYTES = 256 * 1024 * 1024
+_FIRST_SOURCES = 1000
+"""A list of which so many sources cannot be opened was written on another machine."""
 
 
 def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
@@ -151,8 +153,12 @@ def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
     return parts
 
 
+class _Problem(Frames):
+    """The frame of a source that cannot be opened."""
+
+
 def _problem(frame: Frame) -> Frames:
-    return Frames(lambda: iter([frame]), 1)
+    return _Problem(lambda: iter([frame]), 1)
 
 
 def _one_of_many(source: str, place: str, vid_stride: int) -> list[Frames]:
@@ -167,13 +173,22 @@ def _one_of_many(source: str, place: str, vid_stride: int) -> list[Frames]:
 def _list(path: Path, vid_stride: int) -> list[Frames]:
     """Read a list with one source per line; paths are relative to the file, or to the current folder."""
     parts: list[Frames] = []
+    readable = False
     text = read_input(path, LIST).decode("utf-8-sig", "replace")
     for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
         if line and not line.startswith("#"):
             beside = path.parent / line[:4000]  # a longer one is no path, and asking for it would raise
             source = str(beside) if os.path.exists(beside) else line  # noqa: PTH110 - never raises
-            parts += _one_of_many(source, f"{path}:{number}", vid_stride)
+            found = _one_of_many(source, f"{path}:{number}", vid_stride)
+            parts += found
+            readable = readable or not isinstance(found[0], _Problem)
+            if len(parts) == _FIRST_SOURCES and not readable:
+                raise TfyoloError(
+                    f"none of the first {_FIRST_SOURCES} sources can be opened, such as {source}",
+                    path=path,
+                    fix="write paths of this machine, relative to the list or to the current folder",
+                )
     if not parts:
         raise TfyoloError("lists no images", path=path)
     return parts
