@@ -1,3 +1,5 @@
+const SCROLLING = ".md-typeset__scrollwrap, table.dataframe, .katex-display";
+
 document$.subscribe(() => {
   renderMathInElement(document.body, {
     delimiters: [
@@ -6,8 +8,8 @@ document$.subscribe(() => {
     ],
   });
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
-  // Wide tables scroll: with a keyboard only if they can have the focus. The theme wraps them a little later.
+  // With a keyboard, wide tables and formulas scroll only if they can have the focus. The theme wraps tables later.
   setTimeout(() => {
-    for (const table of document.querySelectorAll(".md-typeset__scrollwrap, table.dataframe")) table.tabIndex = 0;
+    for (const element of document.querySelectorAll(SCROLLING)) element.tabIndex = 0;
   });
 });
