@@ -24,7 +24,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 NEEDS = ("internet", "machines", "server", "device", "fragment")
@@ -157,7 +157,7 @@ def _write_video(path: Path, image: Path) -> None:
     """Write ten frames of an image."""
     import cv2
 
-    frame = cv2.imread(str(image))
+    frame: Any = cv2.imread(str(image))
     height, width = frame.shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (width, height))
     for _ in range(10):

@@ -47,9 +47,9 @@ def on_files(files: Files, config: Any) -> Files:
         paths = sorted((TOOLS / "node_modules").glob(pattern))
         if not paths:
             raise PluginError(f"{pattern} is missing: run `make docs`, which calls npm")
-        for path in paths:
-            uri = "tools/vendor/" + target.format(name=path.name)
-            files.append(File.generated(config, uri, abs_src_path=str(path)))
+        for source in paths:
+            uri = "tools/vendor/" + target.format(name=source.name)
+            files.append(File.generated(config, uri, abs_src_path=str(source)))
     return files
 
 
