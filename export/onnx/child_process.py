@@ -36,7 +36,9 @@ _LENGTH_BYTES = 8
 
 
 def check_resources_in_child(model: Any, images_shape: Shape, path: Path) -> None:
-    """Run `shape_inference.check_resources` in the child process.
+    """Check that an ONNX graph needs a bounded amount of memory and arithmetic, in the child process.
+
+    This is `shape_inference.check_resources`; if a graph crashes the shape inference, only the child ends.
 
     Args:
         model: ModelProto whose operators are on the allow-list.

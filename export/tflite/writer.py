@@ -33,7 +33,7 @@ def export(job: ExportJob, path: Path) -> None:
 
 
 def packed(job: ExportJob, format_name: str, **note: Any) -> bytes:
-    """Return the content of a model file with metadata, class names and contract.
+    """Return the bytes of a `.tflite` file: the converted model with metadata, class names and contract.
 
     Args:
         job: the model and its export options.

@@ -122,11 +122,12 @@ def average_precision(tp: Array, conf: Array, pred_cls: Array, target_cls: Array
     """Compute precision, recall, F1 and average precision (AP) per class.
 
     Precision, recall and F1 are those at the confidence with the highest mean F1 over classes, smoothed by a
-    box filter of a tenth of the grid. AP is the area under the precision envelope, sampled at 101 recalls
-    (COCO) and integrated by the trapezoidal rule (YOLOv5).
+    box filter of a tenth of the grid. AP is the area under the precision envelope: the highest precision at a
+    recall or any higher one, sampled at 101 recalls (COCO) and integrated by the trapezoidal rule (YOLOv5).
 
     Args:
-        tp: bool (n, t) of `match`, for the detections of all images; column 0 is IoU 0.5.
+        tp: bool (n, t), true positives at each IoU threshold (`match`) among the detections of all images;
+            column 0 is IoU 0.5.
         conf: (n,) confidences.
         pred_cls: (n,) predicted class ids.
         target_cls: (m,) class ids of the labels of all images.
