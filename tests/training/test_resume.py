@@ -31,6 +31,15 @@ def test_files_are_kept_by_absolute_paths_and_names_as_they_are(tmp_path, monkey
     assert [absolute_path(name) for name in ("", "yolov5n", "finetune")] == ["", "yolov5n", "finetune"]
 
 
+@pytest.mark.parametrize("name", ["bccd-mini", "bccd.yaml", "coco128"])
+def test_names_of_known_datasets_are_kept(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bccd-mini").mkdir()  # such a folder does not hide the shipped dataset
+    assert TrainOptions(Path(name)).to_plain()["data"] == name
+    (tmp_path / "bccd.yaml").write_text("")
+    assert TrainOptions(Path("bccd.yaml")).to_plain()["data"] == str(tmp_path / "bccd.yaml")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -124,12 +124,12 @@ def _figure(value: float | None, decimals: int) -> str:
     """Format a number with fewer decimals if it is large; `-` for None.
 
     Example:
-        >>> _figure(0.12345, 4), _figure(98765.4, 4), _figure(None, 3)
-        ('0.1235', '98765', '-')
+        >>> _figure(0.12345, 4), _figure(106.38, 1), _figure(98765.4, 4), _figure(None, 3)
+        ('0.1235', '106', '98765', '-')
     """
     if value is None:
         return "-"
-    return f"{value:.{decimals}f}" if abs(value) < 100 else f"{value:.5g}"
+    return f"{value:.{decimals}f}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def memory_gib() -> float | None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
+from tfyolo.data.detection.dataset_yaml import absolute_data
 from tfyolo.errors import TfyoloError
 from tfyolo.progress import Log
 
@@ -73,7 +74,7 @@ class RunOptions:
         values = dataclasses.asdict(cast(Any, self))
         values |= {name: absolute_path(values[name]) for name in self.file_fields}
         values |= {name: getattr(self, name).model_dump() for name in self.models}
-        return {**values, "data": str(Path(self.data).absolute()), "freeze": list(self.freeze)}
+        return {**values, "data": absolute_data(self.data), "freeze": list(self.freeze)}
 
     @classmethod
     def from_plain(cls: type[Options], values: Any, path: Path) -> Options:

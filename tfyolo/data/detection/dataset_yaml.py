@@ -177,6 +177,22 @@ def find_data(path_or_name: str | Path) -> Path:
     return TEMPLATE_FOLDER / f"{name}.yaml"
 
 
+def absolute_data(path_or_name: str | Path) -> str:
+    """Return the absolute path of a dataset; names that `find_data` knows are returned unchanged.
+
+    Example:
+        >>> absolute_data("bccd-mini")
+        'bccd-mini'
+    """
+    name = str(path_or_name).removesuffix(".yaml")
+    is_name = name in DATA_SETS or name in TEMPLATES
+    return (
+        str(path_or_name)
+        if is_name and not Path(path_or_name).is_file()
+        else str(Path(path_or_name).absolute())
+    )
+
+
 def _first_error(document: Document, error: ValidationError) -> Exception:
     """Return pydantic's first error, with the line of its value."""
     first = error.errors()[0]
