@@ -172,6 +172,8 @@ def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     assert len(rows) == 2
     assert all(0 < float(row["train/box_loss"]) < 1 for row in rows)
     assert any(line.startswith("frozen: ") for line in said) == ("freeze" in flags)
+    (note,) = (line for line in said if "warm-up" in line)
+    assert note.endswith(" epochs (100 steps), but the run has only 2")
     assert load_predictor(result.best).names == (
         ("object",) if "single_cls" in flags else load_predictor(result.last).names
     )
@@ -196,5 +198,5 @@ def test_data_without_labels_is_refused(options, tmp_path):
     cv2.imwrite(str(tmp_path / "images/a.png"), np.zeros((32, 32, 3), np.uint8))
     path = tmp_path / "none.yaml"
     path.write_text(f"path: {tmp_path}\ntrain: images\nval: images\nnames: [a]\n")
-    with pytest.raises(TfyoloError, match="no image of `train` has a label"):
+    with pytest.raises(TfyoloError, match="none of the images in `train` has a label"):
         train(replace(options, data=path), tmp_path / "run")
