@@ -225,7 +225,7 @@ def test_operation_that_is_not_allowed_is_refused(damaged):
 
 def test_error_names_missing_node(small, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(TfyoloError, match="needs Node, and there is no `node` command\n  fix: install Node"):
+    with pytest.raises(TfyoloError, match="needs Node, but there is no `node` command\n  fix: install Node"):
         tfjs.TfjsRuntime(small)
 
 
@@ -307,7 +307,7 @@ def test_truncated_shard(damaged):
     folder, _ = damaged
     data = (folder / SHARD).read_bytes()
     (folder / SHARD).write_bytes(data[:-4])
-    with pytest.raises(TfyoloError, match=f"have {len(data) - 4} bytes, and model.json declares {len(data)}"):
+    with pytest.raises(TfyoloError, match=f"have {len(data) - 4} bytes, but model.json declares {len(data)}"):
         load_predictor(folder)
 
 

@@ -155,7 +155,7 @@ def _chosen(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...], di
     for name in dict.fromkeys(names):
         old = class_of(name, dataset.names)
         if old is None:
-            raise unknown_name(name, dataset.names, "from --names", dataset.yaml_path)
+            raise unknown_name(name, dataset.names, "a class to keep", dataset.yaml_path)
         numbers[old] = len(numbers)
     return tuple(dataset.names[old] for old in numbers), numbers
 
