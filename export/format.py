@@ -101,7 +101,7 @@ class Format:
             ('postprocess', 'none')
         """
         if self.exporter is None:
-            raise TfyoloError(f"`export` does not write {self.label}", fix="`tfyolo convert` writes it")
+            raise TfyoloError(f"`tfyolo export` does not write {self.label}", fix="use `tfyolo convert`")
         if precision not in self.precisions:
             raise self._unsupported_precision(precision)
         kinds = self.nms
@@ -113,7 +113,7 @@ class Format:
             reason = f" with {PRECISIONS[precision]}" if precision in _PRECISIONS_WITHOUT_NMS else ""
             reason = " for a classifier" if task == "classify" else reason
             raise TfyoloError(
-                f"{self.label} does not support --nms {nms}{reason}", fix=f"one of {', '.join(kinds)}"
+                f"{self.label} does not support --nms {nms}{reason}", fix=f"use one of {', '.join(kinds)}"
             )
         return nms
 
@@ -158,7 +158,7 @@ class Format:
         """
         require(*self.writes_with)
         if self.exporter is None:
-            raise TfyoloError(f"`export` does not write {self.label}", fix="`tfyolo convert` writes it")
+            raise TfyoloError(f"`tfyolo export` does not write {self.label}", fix="use `tfyolo convert`")
         import_attribute(self.exporter)(job, path)
 
     def inspect(self, path: Path) -> Any:
@@ -173,11 +173,11 @@ class Format:
     def _unsupported_precision(self, precision: str) -> TfyoloError:
         """Return the error for a precision that this format does not support."""
         if precision == "dynamic":  # in YOLOv5 `--dynamic` means dynamic axes of an ONNX graph
-            batch = f"pass --dynamic-batch for {self.label} files that take any number of images"
+            batch = f"pass --dynamic-batch for {self.label} files with any batch size"
             return TfyoloError(
-                f"{self.label} cannot be written with --dynamic: files have a fixed image size, and the "
-                "flag stands for TensorFlow Lite's dynamic-range quantization",
-                fix=f"{batch if self.dynamic_batch else 'leave it out'}; --img sets the size",
+                f"{self.label} does not support --dynamic: files have a fixed image size, and the "
+                "flag selects TensorFlow Lite's dynamic-range quantization",
+                fix=f"{batch if self.dynamic_batch else 'leave it out'}; --img sets the image size",
             )
         flags = ", ".join(PRECISIONS[name] or "none of these flags" for name in self.precisions)
         chosen = PRECISIONS[precision]

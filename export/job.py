@@ -192,10 +192,12 @@ def check_request(entry: Format, nms: str, precision: str, task: str, dynamic_ba
     """
     kind = entry.check("none" if dynamic_batch and nms == "auto" else nms, precision, task)
     if dynamic_batch and not entry.dynamic_batch:
-        raise TfyoloError(f"{entry.label} takes one image at a time", fix="leave out --dynamic-batch")
+        raise TfyoloError(
+            f"{entry.label} does not support dynamic batch sizes", fix="leave out --dynamic-batch"
+        )
     if dynamic_batch and kind not in ("none", "raw"):
         raise TfyoloError(
-            f"--nms {kind} suppresses the boxes of one image", fix="--nms none with --dynamic-batch"
+            f"--nms {kind} does not support --dynamic-batch", fix="pass --nms none with --dynamic-batch"
         )
     return kind
 
@@ -218,7 +220,9 @@ def check_export(job: ExportJob, formats: Sequence[str]) -> list[tuple[Format, s
     options = job.options
     runtime_calibrates = options.calibrator == "runtime"
     if runtime_calibrates and options.precision != "int8":
-        raise TfyoloError("--calibrator runtime is for integer networks", fix="add --int8, or leave it out")
+        raise TfyoloError(
+            "--calibrator runtime requires an integer precision", fix="add --int8, or leave it out"
+        )
     entries = [find_format(name) for name in formats]
     for entry in entries:
         require(*entry.writes_with)
@@ -226,7 +230,7 @@ def check_export(job: ExportJob, formats: Sequence[str]) -> list[tuple[Format, s
     kinds = [check_request(entry, options.nms, options.precision, task, dynamic_batch) for entry in entries]
     for entry in entries:
         if runtime_calibrates and not entry.calibrates:
-            raise TfyoloError(f"{entry.label} has no calibration of its own", fix="leave out --calibrator")
+            raise TfyoloError(f"{entry.label} has no calibrator of its own", fix="leave out --calibrator")
     return list(zip(entries, kinds, strict=True))
 
 
@@ -259,7 +263,7 @@ def export_model(
     options = job.options
     if options.calibrator == "runtime":
         if job.calibration_images is None:
-            raise TfyoloError("a runtime calibrates on images", fix="pass --data")
+            raise TfyoloError("--calibrator runtime needs calibration images", fix="pass --data")
     elif options.precision == "int8" and job.contract.quantization is None:
         raise _no_ranges()
     paths = {entry.name: stem.with_name(stem.name + entry.suffix) for entry, _ in checked}
@@ -284,6 +288,6 @@ def _same_objects(first: tuple[Any, ...], second: tuple[Any, ...]) -> bool:
 def _no_ranges() -> TfyoloError:
     """Return the error for an int8 export without ranges."""
     return TfyoloError(
-        "int8 needs the range of every tensor, which only images can tell",
+        "int8 needs the ranges of all tensors, which are calibrated on images",
         fix="pass --data, or weights that `tfyolo quantize` wrote",
     )

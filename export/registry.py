@@ -75,7 +75,7 @@ def find_format(name: str) -> Format:
         if entry.name == name:
             return entry
     known = ", ".join(entry.name for entry in exportable())
-    raise TfyoloError(f"unknown format `{name}`", fix=f"one of {known}")
+    raise TfyoloError(f"unknown format `{name}`", fix=f"use one of {known}")
 
 
 def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> dict[str, Path]:
@@ -103,7 +103,7 @@ def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> di
         target = targets[name] = stem.with_name(stem.name + entry.suffix)
         if source is not None and target.resolve() == source.resolve():
             raise TfyoloError(
-                f"--include {name} would replace the file that is exported", path=source, fix="pass --output"
+                f"--include {name} would overwrite the input file", path=source, fix="pass --output"
             )
         entry.check_target(target)
     return targets
@@ -131,5 +131,7 @@ def format_of(path: Path) -> Format:
             return inside[0]
     suffixes = ", ".join(entry.suffix for entry in FORMATS)
     raise TfyoloError(
-        "is not a model file of a known format", path=path, fix=f"pass one that ends in {suffixes}"
+        "is not a model file of a known format",
+        path=path,
+        fix=f"pass a file or folder that ends in {suffixes}",
     )

@@ -167,7 +167,7 @@ def test_several_formats_stand_beside_the_model_in_another_size(micro, tmp_path)
     written = detector.export(["saved_model", "pt"], image_size=(32, 64), half=True)
     assert written == {"saved_model": tmp_path / "best_saved_model", "pt": tmp_path / "best.pt"}
     assert tfyolo.load(written["saved_model"]).image_size == (32, 64)
-    with pytest.raises(TfyoloError, match=r'best\.pt: formats="pt" would replace the file that is exported'):
+    with pytest.raises(TfyoloError, match=r'best\.pt: formats="pt" would overwrite the input file'):
         tfyolo.load(written["pt"]).export("pt")
 
 
@@ -296,7 +296,8 @@ def test_quantize_calibrates_as_the_function(micro, shapes, tmp_path):
     path = found.export("tflite", int8=True, output=tmp_path / "int8")
     assert tfyolo.load(path).contract.export["precision"] == "int8"
     with pytest.raises(
-        TfyoloError, match="is quantized: its own weights are rounded\n  fix: pass float_model"
+        TfyoloError,
+        match="is quantized: its weights are already rounded\n  fix: pass the float model as float_model",
     ):
         found.quantize(shapes, steps=0)
 
@@ -345,16 +346,16 @@ def test_an_exported_file_can_only_be_run_and_measured(exported, verb, participl
     ("formats", "options", "message"),
     [
         ("tflite", {"int8": True}, "int8=True needs data: "),
-        ("tflite", {"int8": True, "half": True}, "half=True exclude each other"),
-        ("pb", {"dynamic": True}, "cannot be written with dynamic=True"),
+        ("tflite", {"int8": True, "half": True}, "half=True are mutually exclusive"),
+        ("pb", {"dynamic": True}, "does not support dynamic=True"),
         ("edgetpu", {}, "fix: pass int8=True"),
         ("tflite", {"nms": "combined"}, 'does not support nms="combined"'),
         ("tflite", {"dynamic_batch": True}, "leave out dynamic_batch=True"),
         ("onnx", {"nms": "builtin", "dynamic_batch": True}, 'nms="none" with dynamic_batch=True'),
         ("tflite", {"image_size": 33}, "use image_size=32"),
         ("tflite", {"ranges": "minmax"}, r"ranges: only integer networks are calibrated \(int8=True\)"),
-        ("onnx", {"calibrator": "runtime"}, 'calibrator="runtime" is for integer networks'),
-        ("tflite", {"confidence": 1.5}, "confidence must be a number within 0 and 1, not 1.5"),
+        ("onnx", {"calibrator": "runtime"}, 'calibrator="runtime" requires an integer precision'),
+        ("tflite", {"confidence": 1.5}, "confidence must be between 0 and 1, not 1.5"),
         ("tflite", {"max_detections": 0}, "max_detections must be a whole number of at least 1"),
         (["tflite", "onnx9"], {}, "unknown format `onnx9`"),
     ],
@@ -369,12 +370,12 @@ def test_impossible_exports_are_refused_in_the_words_of_python(micro, formats, o
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch": 8}, "no option `batch`\n  fix: write `batch_size`"),
+        ({"batch": 8}, "unknown option `batch`\n  fix: write `batch_size`"),
         ({"patiance": 8}, "write `patience`"),
         ({"cache": "rom"}, "cache cannot be 'rom'"),
         ({"lr0": -1}, "`lr0`: "),
         ({"epochs": 0}, "epochs must be"),
-        ({"optimizer": "sgd"}, "no optimizer is called `sgd`|optimizer cannot be 'sgd'"),
+        ({"optimizer": "sgd"}, "unknown optimizer `sgd`|optimizer cannot be 'sgd'"),
     ],
 )
 def test_wrong_options_of_fit_are_refused_before_a_folder_is_made(micro, shapes, options, message, tmp_path):
@@ -384,7 +385,7 @@ def test_wrong_options_of_fit_are_refused_before_a_folder_is_made(micro, shapes,
 
 
 def test_predictions_and_loading_are_refused_in_the_words_of_python(micro, exported):
-    with pytest.raises(TfyoloError, match="choose class_ids within 0 to 2"):
+    with pytest.raises(TfyoloError, match="pass class_ids from 0 to 2"):
         micro.predict(np.zeros((8, 8, 3), np.uint8), class_ids=[3])
     with pytest.raises(
         TfyoloError, match=r"leave out image_size, or export again with image_size=\(96, 64\)"

@@ -89,7 +89,7 @@ def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch):
     expected = r"cannot be written: Permission denied\n  fix: "
     for kind in (atomic, atomic_folder):
         with (
-            pytest.raises(TfyoloError, match=rf"x: {expected}choose a folder that you may write to"),
+            pytest.raises(TfyoloError, match=rf"x: {expected}choose a folder that you can write to"),
             kind(tmp_path / "x"),
         ):
             pass

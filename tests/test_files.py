@@ -89,7 +89,7 @@ def test_a_file_never_replaces_anything_else(tmp_path, what):
     path = tmp_path / "my.keras"
     STANDS_THERE[what](path)
     before = tree(tmp_path) if what != "pipe" else None
-    reason = r"my\.keras: is (a folder|no regular file), which no file replaces"
+    reason = r"my\.keras: is (a folder|not a regular file) and cannot be overwritten"
     with pytest.raises(TfyoloError, match=reason), atomic(path):
         pass
     assert os.path.lexists(path)
@@ -139,14 +139,17 @@ def add(name, text="mine"):
 
 
 FOREIGN = {
-    "another file": (add("index.html"), "holds `index.html`"),
-    "a file below": (add("parts/notes.txt"), "holds `parts/notes.txt`"),
-    "a known name elsewhere": (add("parts/model.bin"), "holds `parts/model.bin`"),
-    "a file in a folder that is empty": (add("empty/labels.txt"), "holds `empty/labels.txt`"),
-    "another folder": (lambda folder: (folder / "mine").mkdir(), "holds `mine`"),
-    "a link": (lambda folder: (folder / "parts/p2.bin").symlink_to("p1.bin"), "holds `parts/p2.bin`"),
-    "a pipe": (lambda folder: os.mkfifo(folder / "parts/p2.bin"), "holds `parts/p2.bin`"),
-    "no marker": (lambda folder: (folder / "tfyolo.json").unlink(), "holds files that tfyolo did not write"),
+    "another file": (add("index.html"), "contains `index.html`"),
+    "a file below": (add("parts/notes.txt"), "contains `parts/notes.txt`"),
+    "a known name elsewhere": (add("parts/model.bin"), "contains `parts/model.bin`"),
+    "a file in a folder that is empty": (add("empty/labels.txt"), "contains `empty/labels.txt`"),
+    "another folder": (lambda folder: (folder / "mine").mkdir(), "contains `mine`"),
+    "a link": (lambda folder: (folder / "parts/p2.bin").symlink_to("p1.bin"), "contains `parts/p2.bin`"),
+    "a pipe": (lambda folder: os.mkfifo(folder / "parts/p2.bin"), "contains `parts/p2.bin`"),
+    "no marker": (
+        lambda folder: (folder / "tfyolo.json").unlink(),
+        "contains files that tfyolo did not write",
+    ),
 }
 
 
@@ -157,7 +160,7 @@ def test_a_folder_with_anything_else_is_refused(tmp_path, way, what):
     change, reason = FOREIGN[what]
     change(path)
     names = sorted(tmp_path.rglob("*"))
-    with pytest.raises(TfyoloError, match=f"m_model: is not replaced: it {reason}"):
+    with pytest.raises(TfyoloError, match=f"m_model: cannot be replaced: it {reason}"):
         replace(path)
     assert sorted(tmp_path.rglob("*")) == names
     assert (path / "model.bin").read_text() == "old"
@@ -172,7 +175,7 @@ def test_a_folder_that_changes_while_its_successor_is_written_is_refused(tmp_pat
             (temporary / "model.bin").write_text("new")
             (path / "index.html").write_text("mine")
 
-    with pytest.raises(TfyoloError, match=r"holds `index\.html`"):
+    with pytest.raises(TfyoloError, match=r"contains `index\.html`"):
         write()
     assert (path / "model.bin").read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m_model"]
@@ -183,22 +186,22 @@ def test_a_marker_must_hold_what_it_is_known_by(tmp_path):
     add("m/model.bin", "a tfyolo model")(tmp_path)
     assert owned.why_not(tmp_path / "m") is None
     add("m/model.bin", "another model")(tmp_path)
-    assert owned.why_not(tmp_path / "m") == "holds files that tfyolo did not write"
+    assert owned.why_not(tmp_path / "m") == "contains files that tfyolo did not write"
 
 
 def test_a_folder_never_replaces_a_file(tmp_path, way):
     (tmp_path / "m_model").write_text("mine")
-    with pytest.raises(TfyoloError, match="m_model: is a file, which no folder replaces"):
+    with pytest.raises(TfyoloError, match="m_model: is a file, but a folder is written here"):
         replace(tmp_path / "m_model")
     assert tree(tmp_path) == {"m_model": "mine"}
 
 
 def test_without_an_inventory_only_an_empty_folder_is_replaced(tmp_path):
     write_model(tmp_path / "m")
-    with pytest.raises(TfyoloError, match="is not replaced"), atomic_folder(tmp_path / "m"):
+    with pytest.raises(TfyoloError, match="cannot be replaced"), atomic_folder(tmp_path / "m"):
         pass
     (tmp_path / "new").mkdir()
-    with pytest.raises(TfyoloError, match="is not replaced"):
+    with pytest.raises(TfyoloError, match="cannot be replaced"):
         put_folder(tmp_path / "new", tmp_path / "m")
     assert (tmp_path / "m/model.bin").read_text() == "old"
 

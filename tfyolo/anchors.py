@@ -175,28 +175,36 @@ def auto_anchors(
 
     Example:
         >>> auto_anchors(scan.samples, spec.anchors_px, spec.strides, 640).reason  # doctest: +SKIP
-        'they fit: best possible recall 0.9996, 5.78 anchors per box'
+        'anchors fit the dataset: best possible recall (BPR) 0.9996, 5.78 anchors per box'
     """
     old: Rows = tuple(tuple(map(float, row)) for row in anchors_px)
     flat = np.array(old).reshape(-1, 2)
     sizes = box_sizes_px(samples, image_size)
     before = anchor_metrics(sizes, flat, threshold)
     fit = (
-        f"best possible recall {before.best_possible_recall:.4f}, "
+        f"best possible recall (BPR) {before.best_possible_recall:.4f}, "
         f"{before.anchors_over_threshold:.2f} anchors per box"
     )
     if len(sizes) < len(flat):
-        reason = f"kept: {len(sizes)} boxes are too few to make {len(flat)} anchors of"
+        reason = f"anchors kept: {len(sizes)} boxes are too few to compute {len(flat)} anchors"
         return AnchorDecision(old, False, before, None, reason)
     if before.best_possible_recall >= minimum_recall and not force:
-        return AnchorDecision(old, False, before, None, f"they fit: {fit}")
+        return AnchorDecision(old, False, before, None, f"anchors fit the dataset: {fit}")
     new = evolve_anchors(sizes, len(flat), threshold, generations, seed, progress)
     after = anchor_metrics(sizes, new, threshold)
-    change = f"fitness {before.fitness:.4f}, of new ones {after.fitness:.4f}"
     if after.fitness <= before.fitness:
-        return AnchorDecision(old, False, before, after, f"kept: {change}")
+        return AnchorDecision(
+            old,
+            False,
+            before,
+            after,
+            f"anchors kept: fitness {before.fitness:.4f}, evolved anchors {after.fitness:.4f}",
+        )
     per_scale = new.reshape(len(old), -1)
     rank = np.argsort(np.argsort(strides))  # v1.0 lists its scales from large to small
     rows = tuple(tuple(round(float(value), 2) for value in per_scale[place]) for place in rank)
-    reason = f"new ones: {change}; best possible recall {after.best_possible_recall:.4f}"
+    reason = (
+        f"anchors evolved: fitness {before.fitness:.4f} -> {after.fitness:.4f}; "
+        f"best possible recall (BPR) {after.best_possible_recall:.4f}"
+    )
     return AnchorDecision(rows, True, before, after, reason)

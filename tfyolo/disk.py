@@ -18,11 +18,11 @@ from tfyolo.errors import TfyoloError
 
 _FIXES = {
     errno.ENOSPC: "free some space on that disk, or choose another folder",
-    errno.EDQUOT: "your quota of that disk is used up: delete some files, or choose another folder",
+    errno.EDQUOT: "your disk quota is used up: delete some files, or choose another folder",
     errno.EFBIG: "the file system or `ulimit -f` limits the size of a file: choose another folder",
     errno.EROFS: "that file system is read-only: choose another folder",
-    errno.EACCES: "choose a folder that you may write to",
-    errno.EPERM: "choose a folder that you may write to",
+    errno.EACCES: "choose a folder that you can write to",
+    errno.EPERM: "choose a folder that you can write to",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EIO: "the disk reports an error: choose another one",
 }

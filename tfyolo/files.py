@@ -65,8 +65,8 @@ def check_file_target(path: str | Path, inputs: Iterable[str | Path | None] = ()
     except OSError:  # nothing there; what else is wrong shows when it is written
         return path
     if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
-        raise TfyoloError(f"is {what}, which no file replaces", path=path, fix="choose another name")
+        what = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
+        raise TfyoloError(f"is {what} and cannot be overwritten", path=path, fix="choose another name")
     return path
 
 
@@ -82,14 +82,14 @@ def check_folder_target(path: str | Path, owned: Owned = NOTHING) -> Path:
     except OSError:
         return path
     if not stat.S_ISDIR(mode):
-        raise TfyoloError("is a file, which no folder replaces", path=path, fix="choose another name")
+        raise TfyoloError("is a file, but a folder is written here", path=path, fix="choose another name")
     try:
         reason = owned.why_not(path)
     except OSError as error:
         raise cannot_write(error, path) from error
     if reason is not None:
         raise TfyoloError(
-            f"is not replaced: it {reason}", path=path, fix="move it away, or choose another name"
+            f"cannot be replaced: it {reason}", path=path, fix="move it away, or choose another name"
         )
     return path
 

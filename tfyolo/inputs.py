@@ -89,14 +89,14 @@ def check_input_folder(folder: str | Path, kind: InputKind) -> None:
         for name in folders:
             if (Path(place) / name).is_symlink():
                 raise TfyoloError(
-                    "is a link to a folder", path=Path(place) / name, fix="copy the folder there"
+                    "is a symbolic link to a folder", path=Path(place) / name, fix="copy the folder there"
                 )
         for name in files:
             check_input(Path(place) / name, kind)
         count += len(files)
         if count > MAX_FILES:
             raise TfyoloError(
-                f"holds more than {MAX_FILES:,} files", path=folder, fix="name the model's folder"
+                f"contains more than {MAX_FILES:,} files", path=folder, fix="pass the model's folder"
             )
 
 
@@ -182,19 +182,19 @@ def read_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = Tfy
 
 def _check(found: os.stat_result, path: Path, kind: InputKind, error: type[TfyoloError]) -> None:
     if stat.S_ISDIR(found.st_mode):
-        raise error("is a folder, not a file", path=path, fix=f"name {kind.name}")
+        raise error("is a folder, not a file", path=path, fix=f"pass {kind.name}")
     if not stat.S_ISREG(found.st_mode):
         what = (
             "a device" if stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode) else "a pipe or socket"
         )
-        raise error(f"is {what}, not a file", path=path, fix=f"name {kind.name}")
+        raise error(f"is {what}, not a file", path=path, fix=f"pass {kind.name}")
     if found.st_size > kind.max_bytes:
         raise _too_large(found.st_size, path, kind, error)
 
 
 def _too_large(size: int, path: Path, kind: InputKind, error: type[TfyoloError]) -> TfyoloError:
     return error(
-        f"is too large for {kind.name}: {size:,} bytes, of {kind.max_bytes:,} at most",
+        f"is too large for {kind.name}: {size:,} bytes, the limit is {kind.max_bytes:,}",
         path=path,
         fix="check that it is the right file",
     )

@@ -31,9 +31,9 @@ class Owned:
         """Return the reason why a folder must not be replaced; None if it may."""
         foreign = next(self._foreign(folder), None)
         if foreign is not None:
-            return f"holds `{foreign}`, which tfyolo did not write"
+            return f"contains `{foreign}`, which tfyolo did not write"
         if any(folder.iterdir()) and not self._is_marked(folder):
-            return "holds files that tfyolo did not write"
+            return "contains files that tfyolo did not write"
         return None
 
     def _foreign(self, folder: Path) -> Iterator[str]:

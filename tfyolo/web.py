@@ -96,7 +96,7 @@ def check_model(path: Path) -> Contract:
     if suffix_of(path) != ".tflite":
         mine = f" --weights {path}" if suffix_of(path) in (".pt", ".pth", ".keras") else ""
         raise TfyoloError(
-            "browsers run .tflite files and TF.js folders, and this is neither",
+            "is neither a .tflite file nor a TF.js folder, which browsers can run",
             path=path,
             fix=f"write them with `tfyolo export{mine} --include tflite tfjs`",
         )
@@ -104,7 +104,7 @@ def check_model(path: Path) -> Contract:
     contract.require("detect", path)
     with open_input(path, MODEL) as file:
         if file.read(8)[4:] != b"TFL3":
-            raise TfyoloError("is no TensorFlow Lite file", path=path, fix="export it again")
+            raise TfyoloError("is not a TensorFlow Lite file", path=path, fix="export it again")
     if contract.export.get("format") == "edgetpu":
         raise TfyoloError(
             "is compiled for an Edge TPU, which browsers do not have",
@@ -264,8 +264,8 @@ def _not_bound(host: str, port: int, error: Exception) -> TfyoloError:
     if number == errno.EADDRINUSE:
         return TfyoloError(f"port {port} of {host} is in use", fix="pass another --port, or 0 for any")
     if number in (errno.EACCES, errno.EPERM):
-        return TfyoloError(f"port {port} may not be used without rights", fix="pass --port 8000")
-    return TfyoloError(f"{host!r} is no address of this machine", fix="pass --host 127.0.0.1")
+        return TfyoloError(f"port {port} requires administrator rights", fix="pass --port 8000")
+    return TfyoloError(f"{host!r} is not an address of this machine", fix="pass --host 127.0.0.1")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -307,7 +307,7 @@ class Handler(BaseHTTPRequestHandler):
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
             self.close_connection = True  # a body, which would be read as the next request
         if not self.server.answers_for(self.headers.get_all("Host", [])):
-            self.send_error(HTTPStatus.FORBIDDEN, "Not the host that this page is served for")
+            self.send_error(HTTPStatus.FORBIDDEN, "This page is served for another host")
             return
         if self._is_visit() and (address := self.server.site.sent_on(self.path)):
             self.send_response(HTTPStatus.FOUND)

@@ -119,7 +119,7 @@ def _model_file(folder: Path) -> Path:
         return _bounded(model_file, folder, _MAX_MODEL_BYTES)
     except (OSError, ValueError) as error:  # ValueError: not a possible file name, such as one with \0
         raise TfyoloError(
-            "a file that its manifest names is missing", path=folder, fix="export it again"
+            "a file listed in its manifest is missing", path=folder, fix="export it again"
         ) from error
 
 
@@ -132,7 +132,7 @@ def _inside(file: Path, folder: Path) -> Path:
     """
     if not file.resolve(strict=True).is_relative_to(folder.resolve()):
         raise TfyoloError(
-            f"names a file outside of the folder: {file.name[:80]!r}", path=folder, fix=_UNTRUSTED_FIX
+            f"refers to a file outside the folder: {file.name[:80]!r}", path=folder, fix=_UNTRUSTED_FIX
         )
     return file
 
@@ -182,18 +182,20 @@ def _check_interface(model: Any, contract: Contract, folder: Path) -> None:
     model_types = [part.WhichOneof("Type") for part in submodels(model)]
     if model_types not in _MODEL_TYPES:
         raise TfyoloError(
-            f"contains a model of another type: {', '.join(map(str, model_types))[:80]}",
+            f"contains an unsupported model type: {', '.join(map(str, model_types))[:80]}",
             path=folder,
             fix=_UNTRUSTED_FIX,
         )
     image = next((x.type.imageType for x in model.description.input if x.name == IMAGES), None)
     size = (int(image.height), int(image.width)) if image is not None else None
     if size != contract.image_size:
-        raise TfyoloError(f"its input is {size}, not what its tfyolo metadata says", path=folder)
+        raise TfyoloError(f"its input is {size}, which differs from its tfyolo metadata", path=folder)
     known = {*known_outputs(contract), CONFIDENCE, COORDINATES, CLASS_LABEL}
     names = [output.name for output in model.description.output]
     if not names or not known.issuperset(names):
-        raise TfyoloError(f"its outputs are {', '.join(names)[:80]}, which tfyolo does not know", path=folder)
+        raise TfyoloError(
+            f"its outputs are {', '.join(names)[:80]}, which tfyolo does not support", path=folder
+        )
 
 
 def _nested_values(values: Iterable[Any]) -> Iterator[Any]:

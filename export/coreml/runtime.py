@@ -55,9 +55,9 @@ class CoreMlRuntime(Runtime):
             self.contract = self.contract.model_copy(update={"export": export})
         if platform.system() != "Darwin":
             raise TfyoloError(
-                "CoreML models run on macOS only; this one is valid",
+                "the model is valid, but CoreML runs only on macOS",
                 path=path,
-                fix="copy it to a Mac or add it to an app; for this machine, export another format",
+                fix="copy it to a Mac or add it to an app, or export another format for this machine",
             )
         self._model = _load(path)
 

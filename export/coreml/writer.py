@@ -197,7 +197,7 @@ def _import_coremltools() -> Any:
         module = importlib.import_module("coremltools")
     if importlib.util.find_spec("coremltools.libmilstoragepython") is None:
         raise TfyoloError(
-            "this coremltools cannot write models: its native libraries exist for Linux and macOS only",
+            "coremltools cannot write models here: its native libraries exist only for Linux and macOS",
             fix="export on Linux or macOS, or choose another format",
         )
     return module

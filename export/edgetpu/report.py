@@ -89,15 +89,15 @@ class Report:
         total, convolutions = len(self.lines), [x for x in self.lines if x.name in CONVOLUTIONS]
         broken = sorted({f"{x.name} version {x.version}" for x in self.lines if x.unreadable})
         if broken:
-            return f"Edge TPU: the compiler cannot read a file that holds {', '.join(broken)}."
+            return f"Edge TPU: the compiler cannot read a file that contains {', '.join(broken)}."
         if self.mapped == total:
             return f"Edge TPU: all {total} operations will run on it."
         there = sum(x.maps for x in convolutions)
         share = f"all {there}" if there == len(convolutions) else f"{there} of {len(convolutions)}"
         groups = [f"{names.total()} ({_names(names)}): {reason}" for reason, names in self.reasons.items()]
         return (
-            f"Edge TPU: {self.mapped} of {total} operations will run on it, {share} convolutions among them; "
-            f"on the CPU {'; '.join(groups[:_MAX_REASONS])}"
+            f"Edge TPU: {self.mapped} of {total} operations will run on it, including {share} convolutions; "
+            f"on the CPU: {'; '.join(groups[:_MAX_REASONS])}"
             f"{'; others' if len(groups) > _MAX_REASONS else ''}."
         )
 

@@ -57,7 +57,7 @@ class EdgeTpuRuntime(LiteRtRuntime):
         return TfyoloError(
             f"the Edge TPU cannot run it: {reason}",
             path=self.path,
-            fix="install the release of Coral's library that fits this LiteRT, or export it again",
+            fix="install the release of Coral's library for this LiteRT version, or export it again",
         )
 
 

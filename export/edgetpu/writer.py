@@ -112,9 +112,9 @@ def _run(command: list[str], path: Path) -> tuple[int, str]:
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             raise TfyoloError(
-                f"{COMPILER} did not end within {COMPILE_SECONDS} s",
+                f"{COMPILER} did not finish within {COMPILE_SECONDS} s",
                 path=path,
-                fix="a smaller --img or model",
+                fix="use a smaller --img or model",
             ) from error
     return process.returncode, output.decode(errors="replace")
 

@@ -52,7 +52,7 @@ def inspect_keras(path: Path) -> Inspection:
         raise TfyoloError(
             f"is damaged: its network cannot be read ({type(error).__name__})",
             path=path,
-            fix="copy the file again, it may be incomplete",
+            fix="copy the file again: it may be incomplete",
         ) from error
     inputs = (TensorInfo(IMAGES, ("batch", "height", "width", 3), "float32"),)
     outputs = tuple(

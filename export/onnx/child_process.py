@@ -52,7 +52,7 @@ def check_resources_in_child(model: Any, images_shape: Shape, path: Path) -> Non
     response = _CHILD.request(_encode(model, images_shape))
     if response is None:
         raise TfyoloError(
-            "ONNX's shape inference fails on it, and it is not run", path=path, fix="export it again"
+            "ONNX's shape inference fails on it, so it is not run", path=path, fix="export it again"
         )
     if "message" in response:
         raise TfyoloError(response["message"], path=path, fix=response["fix"])

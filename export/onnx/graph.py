@@ -89,7 +89,7 @@ def store_integer_kernels(model: Any, network: Network, spec: QuantizationSpec) 
     expected = sum(not spec.is_float(node.name) for node in layers.values())
     if num_converted != expected:
         raise TfyoloError(
-            f"tf2onnx kept {num_converted} of {expected} integer kernels", fix="report this as a bug"
+            f"tf2onnx kept only {num_converted} of {expected} integer kernels", fix="report this as a bug"
         )
     del graph.node[:]
     graph.node.extend(nodes)

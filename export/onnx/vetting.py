@@ -130,7 +130,7 @@ def _check_constant(tensor: Any, path: Path) -> None:
 
     if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
         raise TfyoloError(
-            f"stores its constant {tensor.name[:60]!r} in another file, and is not run",
+            f"stores its constant {tensor.name[:60]!r} in another file, so it is not run",
             path=path,
             fix="store all constants in the .onnx file: onnx.save(model, path, save_as_external_data=False)",
         )

@@ -171,7 +171,7 @@ class Runtime(ABC):
             raise type(error)(error.message, path=self.path, fix=error.fix) from error
         except Exception as error:  # each library raises its own exceptions
             reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
-            raise BadOutputError(f"cannot be run on this image: {reason[:200]}", path=self.path) from error
+            raise BadOutputError(f"cannot run on this image: {reason[:200]}", path=self.path) from error
 
 
 class _Sessions:
@@ -248,7 +248,7 @@ def folder_contract(path: Path, format_name: str) -> Contract:
     """
     if not (path / FILE_NAME).exists():
         raise TfyoloError(
-            f"holds no {FILE_NAME}, so its classes and anchors are unknown",
+            f"contains no {FILE_NAME}, so its classes and anchors are unknown",
             path=path,
             fix=f"write it with `tfyolo export --include {format_name}`",
         )

@@ -60,7 +60,7 @@ class Budget:
         """
         self.operations += 1
         if self.operations > MAX_OPERATIONS:
-            raise self._refused(f"holds more than {MAX_OPERATIONS:,} operations", name)
+            raise self._refused(f"contains more than {MAX_OPERATIONS:,} operations", name)
 
     def tensor(self, name: str, shape: tuple[int, ...], item_bytes: int, counted: bool = True) -> int:
         """Count a tensor.
@@ -80,7 +80,7 @@ class Budget:
         elements = math.prod(shape)
         size = elements * item_bytes
         if size > TENSOR_BYTES + TENSOR_BYTES_PER_PIXEL * self._pixels:
-            raise self._refused(f"makes a tensor of {size:,} bytes", name)
+            raise self._refused(f"creates a tensor of {size:,} bytes", name)
         if counted:
             self.total += size
             if self.total > TOTAL_BYTES + TOTAL_BYTES_PER_PIXEL * self._pixels:
@@ -99,11 +99,11 @@ class Budget:
         """
         self.products += products
         if self.products > PRODUCTS + PRODUCTS_PER_PIXEL * self._pixels:
-            raise self._refused(f"asks for more than {self.products:,} multiplications", name)
+            raise self._refused(f"needs more than {self.products:,} multiplications", name)
 
     def _refused(self, what: str, name: str) -> TfyoloError:
         return TfyoloError(
-            f"{what} (at {name[:60]!r}), far beyond what a network for its image size needs, and is not run",
+            f"{what} (at {name[:60]!r}), far more than a network of this image size needs, so it is not run",
             path=self.path,
             fix="use files that you or people you trust have exported",
         )
@@ -122,7 +122,7 @@ def foreign(what: str, path: Path) -> TfyoloError:
         path: path of the file.
     """
     return TfyoloError(
-        f"holds {what}, which no exported detector needs, and is not run",
+        f"contains {what}, which exported models do not need, so it is not run",
         path=path,
         fix="use files that you or people you trust have exported",
     )

@@ -110,7 +110,7 @@ def noted(contract: Contract) -> Inspection:
     images = TensorInfo("images", (1, 3, *contract.image_size), "float32")
     outputs, operators = (contract.export.get(key, {}) for key in ("outputs", "operators"))
     if not isinstance(outputs, dict):
-        raise TfyoloError(f"{FILE_NAME} inside is wrong: its notes on the export", fix="export it again")
+        raise TfyoloError(f"its {FILE_NAME} is invalid: export notes", fix="export it again")
     shapes = (TensorInfo(name, tuple(shape), "float32") for name, shape in outputs.items())
     return Inspection(contract, (images,), tuple(shapes), operators)
 

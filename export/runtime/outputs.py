@@ -52,7 +52,7 @@ def check_outputs(names: Iterable[str], contract: Contract, path: Path | None = 
     if found not in (*wanted, raw):
         shown = ", ".join(sorted(map(str, found)))[:200] or "nothing"
         raise TfyoloError(
-            f"its outputs are {shown}, which are not those of an exported model",
+            f"its outputs are {shown}, which differ from those of exported models",
             path=path,
             fix="export it again",
         )
@@ -83,7 +83,7 @@ def check_arrays(
         if found.dtype.kind not in "fiu" or found.shape != (batch, *wanted):
             raise TfyoloError(
                 f"its output `{name}` is {found.dtype} {found.shape}, "
-                f"and its contract says numbers {(batch, *wanted)}",
+                f"but its metadata declares numbers of shape {(batch, *wanted)}",
                 fix="export it again",
             )
     return arrays
@@ -162,7 +162,7 @@ def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: i
     scores = np.asarray(outputs[SCORES][0], np.float32)
     count = outputs[COUNT][0]
     if not 0 <= count <= len(scores) or count != int(count):  # also refuses NaN
-        raise TfyoloError(f"it gives {count} detections in {len(scores)} rows", fix="export it again")
+        raise TfyoloError(f"it returns {count} detections in {len(scores)} rows", fix="export it again")
     rows = int(count)
     boxes = np.asarray(outputs[BOXES][0, :rows], np.float32)[:, [1, 0, 3, 2]] * scale
     scores, indices = scores[:rows], np.asarray(outputs[CLASSES][0, :rows], np.float64)
@@ -246,5 +246,5 @@ def _probabilities(outputs: Mapping[str, np.ndarray]) -> Probabilities:
     else:
         values = np.asarray(outputs[PROBABILITIES][0], np.float32)
     if not (values.min() >= -_ROUNDING and values.max() <= 1 + _ROUNDING):
-        raise BadOutputError("the model's probabilities are not numbers within 0 and 1")
+        raise BadOutputError("the model's probabilities are not numbers between 0 and 1")
     return Probabilities(_clipped(values))

@@ -150,7 +150,9 @@ def _check_images(dtype: int, shape: Any, contract: Contract, path: Path) -> boo
     fits = len(sizes) == 4 and all(a in (-1, b) for a, b in zip(sizes, expected, strict=True))
     if not fits or dtype not in (tf.uint8.as_datatype_enum, tf.float32.as_datatype_enum):
         raise TfyoloError(
-            f"its input is {tuple(sizes)}, not what its {FILE_NAME} says", path=path, fix="export it again"
+            f"its input is {tuple(sizes)}, which differs from its {FILE_NAME}",
+            path=path,
+            fix="export it again",
         )
     return bool(dtype == tf.uint8.as_datatype_enum)
 

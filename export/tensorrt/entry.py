@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfyolo.export.format import TENSORFLOW, Format
 
-FORMAT = Format(
+FORMAT = Format(  # its runtime allocates GPU buffers with PyTorch
     name="engine",
     label="TensorRT",
     suffix=".engine",
@@ -14,6 +14,7 @@ FORMAT = Format(
     nms=("efficient", "none", "raw"),
     precisions=("float32", "float16"),
     writes_with=(*TENSORFLOW, "tf2onnx", "onnxslim", "tensorrt"),
+    runs_with=("tensorrt", "torch"),
 )
 
 LENGTH_BYTES = 4

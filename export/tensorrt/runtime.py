@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.base import MAX_JSON_BYTES, Runtime, Sharing, channels_first, pixels_of
 from tfyolo.export.runtime.inspection import Inspection, noted
 from tfyolo.export.tensorrt.entry import CONTRACT_KEY, LENGTH_BYTES
@@ -27,7 +27,6 @@ class TensorRtRuntime(Runtime):
 
     Raises:
         TfyoloError: the file is damaged or was not written by tfyolo, or there is no NVIDIA GPU.
-        MissingExtraError: tensorrt or PyTorch is not installed; PyTorch allocates the GPU buffers.
 
     Example:
         >>> runtime = TensorRtRuntime(Path("yolov5n.engine"))  # doctest: +SKIP
@@ -39,15 +38,13 @@ class TensorRtRuntime(Runtime):
         self.path = path
         self.contract, engine = read_engine_file(path)
         self.input_hw = self.contract.image_size
-        try:
-            keep_triton_out()
-            import tensorrt
-            import torch
-        except ImportError as error:
-            raise MissingExtraError(error.name or "tensorrt", "tensorrt,torch") from error
+        keep_triton_out()
+        import tensorrt
+        import torch
+
         if not torch.cuda.is_available():
             raise TfyoloError(
-                "TensorRT engines run on an NVIDIA GPU, and this machine has none",
+                "TensorRT engines need an NVIDIA GPU, but this machine has none",
                 path=path,
                 fix="run it on a machine with an NVIDIA GPU",
             )
@@ -56,7 +53,8 @@ class TensorRtRuntime(Runtime):
         self._engine = tensorrt.Runtime(logger).deserialize_cuda_engine(engine)
         if self._engine is None:
             raise TfyoloError(
-                "TensorRT cannot read it: an engine works with one GPU model and one TensorRT version only",
+                "TensorRT cannot read it: an engine works only with the GPU model and TensorRT version "
+                "that it was built with",
                 path=path,
                 fix="export it again on this machine",
             )
@@ -94,7 +92,7 @@ def read_engine_file(path: Path) -> tuple[Contract, bytes]:
     data = read_input(path, MODEL)
     length = int.from_bytes(data[:LENGTH_BYTES], "little", signed=True)
     if not 0 < length <= min(MAX_JSON_BYTES, len(data) - LENGTH_BYTES):
-        raise TfyoloError("is damaged or not an engine of tfyolo", path=path, fix="export it again")
+        raise TfyoloError("is damaged or not a tfyolo engine", path=path, fix="export it again")
     try:
         contract = json.loads(data[LENGTH_BYTES : LENGTH_BYTES + length])[CONTRACT_KEY]
     except (ValueError, KeyError, TypeError, RecursionError) as error:

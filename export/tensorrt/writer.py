@@ -40,7 +40,7 @@ def export(job: ExportJob, path: Path) -> None:
         builder = trt.Builder(logger)
     except TypeError as error:  # its factory returns nullptr without a GPU
         raise TfyoloError(
-            "TensorRT builds engines on an NVIDIA GPU only, and this machine has none",
+            "TensorRT needs an NVIDIA GPU to build engines, but this machine has none",
             fix="export on a machine with an NVIDIA GPU",
         ) from error
     # Strongly typed: the precision of each layer is that of the ONNX graph. TensorRT 11 has no other mode.
@@ -52,9 +52,7 @@ def export(job: ExportJob, path: Path) -> None:
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise TfyoloError(
-            "TensorRT could not build the engine", fix="read the messages of TensorRT above this one"
-        )
+        raise TfyoloError("TensorRT could not build the engine", fix="see TensorRT's messages above")
     with atomic(path) as temporary:
         temporary.write_bytes(engine_file(bytes(engine), engine_contract(job, graph)))
 

@@ -68,7 +68,7 @@ class TfjsRuntime(Runtime):
         self.backend: str = header["backend"]
         known = set(known_outputs(self.contract))
         if not known.issuperset(header["outputs"]) or header["shape"] != [1, *self.contract.image_size, 3]:
-            raise self._failure("inputs and outputs are not what its tfyolo metadata says")
+            raise self._failure("inputs and outputs differ from its tfyolo metadata")
 
     def _open(self) -> Any:
         return self._process
@@ -97,7 +97,7 @@ class TfjsRuntime(Runtime):
             process.stdin.write(pixels.tobytes())
             process.stdin.flush()
         except OSError as error:
-            raise self._failure("Node has ended") from error
+            raise self._failure("the Node process has exited") from error
         arrays = {}
         for output in self._receive()["outputs"]:
             shape = tuple(output["shape"])
@@ -131,7 +131,7 @@ class TfjsRuntime(Runtime):
             self._process.wait()
             self._log.seek(0)
             lines = self._log.read().decode(errors="replace").split("\n")
-            errors = [line for line in lines if "Error" in line] or ["Node has ended"]
+            errors = [line for line in lines if "Error" in line] or ["the Node process has exited"]
             raise self._failure(errors[-1].strip())
         return data
 
@@ -148,7 +148,7 @@ def find_node() -> str:
     node = shutil.which("node")
     if node is None:
         raise TfyoloError(
-            "running a TF.js model needs Node, and there is no `node` command", fix="install Node 18 or newer"
+            "running a TF.js model needs Node, but there is no `node` command", fix="install Node 18 or newer"
         )
     for name in json.loads((NODE_FOLDER / "package.json").read_text())["dependencies"]:
         if not (NODE_FOLDER / "node_modules" / name / "package.json").exists():

@@ -70,7 +70,7 @@ def read_folder(folder: Path) -> Contract:
         for group in groups:
             _check_weights(folder, group["paths"], group["weights"])
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-        raise TfyoloError("its list of weights is damaged", path=path, fix="export it again") from error
+        raise TfyoloError("its weights manifest is damaged", path=path, fix="export it again") from error
     try:
         graph = model["modelTopology"]
         operations = {node["op"] for node in graph["node"]}
@@ -102,12 +102,12 @@ def _check_weights(folder: Path, shards: list[str], weights: list[dict[str, Any]
         # A plain file name, not a path or URL.
         if not _SHARD_NAME.fullmatch(name) or (folder / name).is_symlink():
             raise TfyoloError(
-                f"names weights outside of the folder: {name[:80]!r}",
+                f"refers to weights outside the folder: {name[:80]!r}",
                 path=folder / MODEL_FILE,
                 fix="use files that you or people you trust have exported",
             )
         if not (folder / name).is_file():
-            raise TfyoloError(f"the file of weights {name} is missing", path=folder, fix="export it again")
+            raise TfyoloError(f"the weight file {name} is missing", path=folder, fix="export it again")
         stored_bytes += (folder / name).stat().st_size
     declared_bytes = 0
     for weight in weights:
@@ -117,7 +117,7 @@ def _check_weights(folder: Path, shards: list[str], weights: list[dict[str, Any]
         declared_bytes += math.prod(weight["shape"]) * _ITEM_BYTES[dtype]
     if stored_bytes != declared_bytes:
         raise TfyoloError(
-            f"its files of weights have {stored_bytes} bytes, and {MODEL_FILE} declares {declared_bytes}",
+            f"its weight files have {stored_bytes} bytes, but {MODEL_FILE} declares {declared_bytes}",
             path=folder,
             fix="export it again",
         )

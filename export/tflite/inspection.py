@@ -53,7 +53,7 @@ def _named(graph: Graph, contract: Contract, path: Path) -> tuple[dict[str, Tens
     names = contract.export.get("outputs") or list(graph.outputs)
     if len(names) != len(graph.outputs) or len(graph.inputs) != 1:
         raise TfyoloError(
-            f"has {len(graph.outputs)} outputs, but its contract names {len(names)}",
+            f"has {len(graph.outputs)} outputs, but its metadata lists {len(names)}",
             path=path,
             fix="export it again",
         )

@@ -69,7 +69,7 @@ class TorchScriptRuntime(Runtime):
         tensors = result if isinstance(result, tuple | list) else (result,)
         if len(tensors) != len(self._output_names):
             raise TfyoloError(
-                f"returns {len(tensors)} outputs, but its {FILE_NAME} names {len(self._output_names)}",
+                f"returns {len(tensors)} outputs, but its {FILE_NAME} lists {len(self._output_names)}",
                 fix="export it again",
             )
         arrays = (tensor.cpu().numpy() for tensor in tensors)

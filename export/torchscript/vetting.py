@@ -89,7 +89,7 @@ def check_operations(operations: dict[str, int], path: Path) -> None:
 
 def _refused(item: str, path: Path) -> TfyoloError:
     return TfyoloError(
-        f"contains {item}, which exported models do not need, and is not run",
+        f"contains {item}, which exported models do not need, so it is not run",
         path=path,
         fix="use files that you or people you trust have exported",
     )

@@ -113,7 +113,7 @@ def test_exports_have_the_map_of_keras(measured):
 
 def test_broken_file_has_a_reason_and_no_figures(measured):
     row = measured["broken.tflite"]
-    assert "no tfyolo model" in row["error"]
+    assert "not a tfyolo model" in row["error"]
     assert not any(row[key] for key in row if key.startswith(("threads", "map", "difference", "runs_in")))
 
 
@@ -196,7 +196,7 @@ def test_impossible_requests_are_one_line(folder, capsys, words, message):
 
 def test_only_keras_files_can_be_exported(folder, capsys):
     assert main(["benchmark", "--weights", str(folder / "broken.tflite"), "--include", "pb"]) == 2
-    assert "is exported already" in capsys.readouterr().err
+    assert "is already an exported file" in capsys.readouterr().err
 
 
 def test_classifiers_are_judged_by_top_1(here, tmp_path, capsys):

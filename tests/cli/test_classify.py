@@ -112,7 +112,7 @@ def test_predict_goes_on_after_a_bad_item(colors, model, tmp_path, monkeypatch, 
     given = ["--source", *sources, "--weights", model, "--save-txt", "--save-csv", "--nosave"]
     assert main(["classify", "predict", *given]) == 1
     captured = capsys.readouterr()
-    assert "skipped 0.avi: the model's probabilities are not numbers within 0 and 1\n" in captured.err
+    assert "skipped 0.avi: the model's probabilities are not numbers between 0 and 1\n" in captured.err
     assert "4 images, 1 skipped" in captured.out
     labels = sorted(path.name for path in (tmp_path / "runs/predict-cls/exp/labels").iterdir())
     assert labels == ["0-2.txt", "0-3.txt", "0_1.txt", "0_3.txt"]

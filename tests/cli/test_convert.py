@@ -62,7 +62,7 @@ def test_a_folder_in_the_place_of_the_file_stays(tmp_path, capsys, target):
     folder.mkdir()
     (folder / "thesis.txt").write_text("mine")
     assert main(["convert", str(source), *([str(folder)] if target else [])]) == 2
-    assert capsys.readouterr().err.startswith(f"error: {folder}: is a folder, which no file replaces\n")
+    assert capsys.readouterr().err.startswith(f"error: {folder}: is a folder and cannot be overwritten\n")
     assert (folder / "thesis.txt").read_text() == "mine"
 
 

@@ -126,7 +126,7 @@ def test_an_unreadable_image_among_good_ones(detect, image, tmp_path):
     (tmp_path / "bad.jpg").write_bytes(b"no image")
     code, files, out, err = detect("--source", tmp_path / "bad.jpg", image)
     assert (code, files) == (1, ["runs/detect/exp/image.jpg"])
-    assert err == f"skipped {tmp_path}/bad.jpg: is not an image that can be read\n"
+    assert err == f"skipped {tmp_path}/bad.jpg: is not a readable image\n"
     assert "\n1 images, 3 boxes, 1 skipped\n" in out
 
 
@@ -141,10 +141,10 @@ def test_nothing_but_unreadable_images(detect, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--classes", "4"), "there is no class 4\n  fix: choose --classes within 0 to 3"),
+        (("--classes", "4"), "there is no class 4\n  fix: pass --classes from 0 to 3"),
         (("--classes", "-1"), "there is no class -1\n"),
-        (("--img", "0"), "--img takes one number within 1 and 16384, or height and width"),
-        (("--img", "1000000"), "--img takes one number within 1 and 16384, or height and width"),
+        (("--img", "0"), "--img takes one number from 1 to 16384, or height and width"),
+        (("--img", "1000000"), "--img takes one number from 1 to 16384, or height and width"),
         (("--img", "64", "64", "64"), "--img takes one number"),
         (("--project", "image.jpg"), "image.jpg/exp: cannot make the folder: Not a directory"),
     ],
@@ -171,7 +171,7 @@ def test_a_users_error_leaves_no_folder(detect, image, tmp_path, words, reason):
         ("folder", "image.jpg", "folder: "),
         ("", "image.jpg", ".: no such model file\n"),
         (None, "missing.jpg", "missing.jpg: no such image, folder, video or list\n  fix: check --source\n"),
-        (None, "folder", "folder: holds no images or videos\n"),
+        (None, "folder", "folder: contains no images or videos\n"),
         (None, "", "--source is empty\n"),
     ],
 )
@@ -212,7 +212,7 @@ def test_ctrl_c_among_images_is_exit_code_130(detect, image, monkeypatch):
     monkeypatch.setattr(ResultWriter, "write", interrupt)
     code, _, out, _ = detect("--source", image)
     assert code == 130
-    assert "interrupted; what was found so far is written" in out
+    assert "interrupted; results so far are saved" in out
 
 
 def test_two_sources_of_one_name_are_told_apart(detect, image, tmp_path):

@@ -37,9 +37,9 @@ def test_output_stands_beside_the_weights(tiny_keras, capsys):
     [
         (["--include", "onnx9"], "unknown format `onnx9`"),
         (["--include", "tflite", "--nms", "combined"], "TensorFlow Lite does not support --nms combined"),
-        (["--img", "33"], "no multiple of the stride 32"),
+        (["--img", "33"], "not a multiple of the stride 32"),
         (["--img", "0"], "--img takes one"),
-        (["--conf-thres", "1.5"], "within 0 and 1"),
+        (["--conf-thres", "1.5"], "between 0 and 1"),
         (["--max-det", "0"], "at least 1"),
     ],
 )
@@ -59,7 +59,7 @@ def test_exporting_an_exported_file_is_refused(tmp_path, capsys):
     path = tmp_path / "a.tflite"
     path.write_bytes(b"x")
     assert main(["export", "--weights", str(path)]) == 2
-    assert "is exported already" in capsys.readouterr().err
+    assert "is already an exported file" in capsys.readouterr().err
 
 
 def test_failed_export_leaves_the_old_file(tiny_keras, tmp_path, monkeypatch):

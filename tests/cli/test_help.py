@@ -61,6 +61,6 @@ def test_defaults_are_formatted_once_and_lists_without_brackets(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     text = command_parser("train").format_help()
     assert "number of epochs to train (default: 100)\n" in text
-    assert "do not train the first N layers, or the layers of several numbers (default: 0)\n" in text
+    assert "do not train the first N layers, or the layers with these indices (default: 0)\n" in text
     rect = command_parser("val").format_help().partition("--rect")[2].split("\n  --")[0]
     assert rect.count("(default: True)") <= 1

@@ -113,8 +113,8 @@ def test_names_cannot_control_the_terminal(tiny_keras, tmp_path, capsys):
     ("name", "data", "message"),
     [
         ("nothing.tflite", None, "no such model file"),
-        ("broken.tflite", b"nothing" * 100, "no tfyolo model"),
-        ("broken.keras", b"", "no tfyolo model"),
+        ("broken.tflite", b"nothing" * 100, "not a tfyolo model"),
+        ("broken.keras", b"", "not a tfyolo model"),
         ("broken.pt", b"PK\3\4" + b"nothing" * 100, "broken.pt"),
         ("letter.txt", b"Dear", "not a model file of a known format"),
     ],

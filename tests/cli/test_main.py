@@ -36,7 +36,7 @@ def test_overview_names_every_command(capsys, words):
     out = capsys.readouterr().out
     assert all(f"\n  {name} " in out and text in out for name, text in COMMANDS.items())
     assert "example: tfyolo detect" in out
-    assert "exit codes: 0 done, 1 something was left out and is named, 2 " in out
+    assert "exit codes: 0 success, 1 some inputs skipped and listed, 2 " in out
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -90,13 +90,13 @@ def test_every_command_has_help_with_examples(capsys, name):
     [
         ("detcet", "did you mean `detect`?"),
         ("exprot", "did you mean `export`?"),
-        ("xyz", "one of detect, train, "),
+        ("xyz", "use one of detect, train, "),
     ],
 )
 def test_an_unknown_command_suggests(capsys, word, hint):
     assert exit_code(word) == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"error: there is no command `{word}`; {hint}")
+    assert err.startswith(f"error: unknown command `{word}`; {hint}")
     assert err.count("\n") == 1
 
 
@@ -106,10 +106,10 @@ DETECT = ("detect", "--weights", "a.pt", "--source", "b.jpg")
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ((*DETECT, "--conf-thres", "-0.1"), "-0.1 is not a number within 0 and 1"),
-        ((*DETECT, "--conf-thres", "1.01"), "1.01 is not a number within 0 and 1"),
-        ((*DETECT, "--iou-thres", "nan"), "nan is not a number within 0 and 1"),
-        ((*DETECT, "--iou-thres", "x"), "x is not a number within 0 and 1"),
+        ((*DETECT, "--conf-thres", "-0.1"), "-0.1 is not a number between 0 and 1"),
+        ((*DETECT, "--conf-thres", "1.01"), "1.01 is not a number between 0 and 1"),
+        ((*DETECT, "--iou-thres", "nan"), "nan is not a number between 0 and 1"),
+        ((*DETECT, "--iou-thres", "x"), "x is not a number between 0 and 1"),
         ((*DETECT, "--max-det", "0"), "0 is not a whole number of at least 1"),
         ((*DETECT, "--vid-stride", "1.5"), "1.5 is not a whole number of at least 1"),
         ((*DETECT, "--classes", "cat"), "invalid int value: 'cat'"),
@@ -180,7 +180,7 @@ def test_another_keras_backend_gets_one_sentence(monkeypatch):
     assert import_keras() is keras
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(
-        TfyoloError, match=r"backend `jax`, but tfyolo needs TensorFlow\n.*KERAS_BACKEND=tensorflow"
+        TfyoloError, match=r"`jax` backend, but tfyolo needs TensorFlow\n.*KERAS_BACKEND=tensorflow"
     ):
         import_keras()
 

@@ -37,8 +37,8 @@ def test_table(printed, text):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("SPQ",), "`SPQ` is no block that reads one layer"),
-        (("Concat",), "`Concat` is no block"),
+        (("SPQ",), "`SPQ` is not a block with a single input"),
+        (("Concat",), "`Concat` is not a block"),
         (("Conv(16, x)",), "`Conv(16, x)`"),
         (("SPP", "--batch", "0"), "0 is not a whole number"),
         ((), "required"),

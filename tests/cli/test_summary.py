@@ -150,7 +150,7 @@ def test_svg_diagram_is_xml(summary, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("yolov5q",), "no model is called `yolov5q`"),
+        (("yolov5q",), "unknown model `yolov5q`"),
         (("none.yaml",), "none.yaml: does not exist"),
         (("none.pt",), "none.pt"),
         (("none.keras",), "none.keras: does not exist"),

@@ -51,11 +51,11 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
         ([], "--data is missing"),
         (["--data", "nowhere.yaml"], "nowhere.yaml"),
         (["--data", "SHAPES", "--weights", ""], "pass --cfg"),
-        (["--data", "SHAPES", "--weights", "", "--cfg", "yolov5q"], "no model is called"),
+        (["--data", "SHAPES", "--weights", "", "--cfg", "yolov5q"], "unknown model"),
         (["--data", "SHAPES", "--set", "lr0"], "--set lr0=0.02"),
         (["--data", "SHAPES", "--set", "lr=1"], "lr"),
         (["--data", "SHAPES", "--set", "lr0=["], "`lr0`: input should be a valid number"),
-        (["--data", "SHAPES", "--set", "lr0=1", "lr0=2"], "`lr0` twice"),
+        (["--data", "SHAPES", "--set", "lr0=1", "lr0=2"], "sets `lr0` twice"),
         (["--data", "SHAPES", "--set", "label_smoothing=0", "--label-smoothing", "0"], "are the same"),
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "100"], "--img 96"),
         (["--data", "SHAPES", "--weights", "", "--cfg", "yolov5n", "--img", "100"], "the stride 32"),
@@ -92,7 +92,7 @@ def test_detect_without_weights_uses_the_shipped_model_and_says_so(tmp_path, mon
     image = sorted((MINI_DATA.parent / "images/test").glob("*.jpg"))[0]
     assert main(["detect", "--source", str(image)]) == 0
     captured = capsys.readouterr()
-    assert "bccd-n looks for Platelets, RBC, WBC" in captured.err
+    assert "bccd-n detects Platelets, RBC, WBC" in captured.err
     assert "RBC" in captured.out
 
 
@@ -138,7 +138,7 @@ def test_a_wrong_ratio_is_one_line(ratio, capsys):
     with pytest.raises(SystemExit) as caught:
         main(["autoanchor", "--data", "x.yaml", "--anchor-t", ratio])
     assert caught.value.code == 2
-    assert f"{ratio} is not a number over 1" in capsys.readouterr().err
+    assert f"{ratio} is not a number above 1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("task", ["detect", "classify"])

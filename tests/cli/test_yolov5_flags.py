@@ -173,14 +173,14 @@ def test_a_file_wins_over_the_shipped_model(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("formats", "fix"),
     [
-        ("onnx", "pass --dynamic-batch for ONNX files that take any number of images; --img sets the size"),
-        ("saved_model", "leave it out; --img sets the size"),
+        ("onnx", "pass --dynamic-batch for ONNX files with any batch size; --img sets the image size"),
+        ("saved_model", "leave it out; --img sets the image size"),
     ],
 )
 def test_dynamic_sizes_are_refused(capsys, formats, fix):
     assert exit_code("export", "--weights", "a.pt", "--include", formats, "--dynamic") == 2
     err = capsys.readouterr().err
-    assert " cannot be written with --dynamic: files have a fixed image size" in err
+    assert " does not support --dynamic: files have a fixed image size" in err
     assert err.endswith(f"\n  fix: {fix}\n")
 
 

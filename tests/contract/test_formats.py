@@ -234,7 +234,7 @@ def test_damaged_saved_model_is_refused(export, tmp_path):
     with pytest.raises(TfyoloError, match="x_saved_model: TensorFlow cannot read it"):
         load_predictor(copy)
     (copy / "tfyolo.json").unlink()
-    with pytest.raises(TfyoloError, match=r"holds no tfyolo\.json"):
+    with pytest.raises(TfyoloError, match=r"contains no tfyolo\.json"):
         load_predictor(copy)
 
 
@@ -243,12 +243,12 @@ def test_size_that_strides_do_not_divide_is_refused(cells_detector, tmp_path):
     from tfyolo.export.options import ExportOptions
 
     request = ExportJob(cells_detector.model, cells_detector.contract, ExportOptions(image_size=(300, 320)))
-    with pytest.raises(TfyoloError, match="300x320 pixels is no multiple of the stride 32"):
+    with pytest.raises(TfyoloError, match="300x320 pixels is not a multiple of the stride 32"):
         export_model(request, ["tflite"], tmp_path / "x")
 
 
 def test_fixed_input_refuses_another_size(export):
-    with pytest.raises(TfyoloError, match="fixed to 320x320"):
+    with pytest.raises(TfyoloError, match="fixed input size of 320x320"):
         load_predictor(export("tflite"), 640)
 
 

@@ -119,8 +119,8 @@ def test_results_of_a_strange_image():
     ("content", "message"),
     [
         (None, "does not exist"),
-        ("", "is not JSON"),
-        ("[" * 100_000, "is not JSON"),
+        ("", "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
         ("[]", "has no list `images`"),
         ('{"images": [], "annotations": []}', "has no list `categories`"),
         ('{"images": [{"id": 1}]}', r"`images\[0\]` has no `file_name`"),
@@ -190,7 +190,9 @@ def test_annotations_are_found_by_their_folders_too(file_names, images, ids):
     ],
 )
 def test_images_that_cannot_be_told_apart_are_refused(file_names, images):
-    with pytest.raises(TfyoloError, match="cannot be told from other images of its name"):
+    with pytest.raises(
+        TfyoloError, match="is ambiguous: the COCO annotations list several images of this name"
+    ):
         coco_ids.image_ids(list(map(Path, images)), annotated(*file_names))
 
 
@@ -200,7 +202,7 @@ def test_of_two_categories_of_one_name_the_one_in_use():
     value["annotations"] = [{"category_id": 5}]
     assert coco_ids.category_ids(["cat"], value) == (5,)
     value["annotations"].append({"category_id": 1})
-    with pytest.raises(TfyoloError, match="two categories 'cat', 1 and 5"):
+    with pytest.raises(TfyoloError, match="two categories named 'cat': 1 and 5"):
         coco_ids.category_ids(["cat"], value)
 
 

@@ -36,7 +36,7 @@ def test_a_folder_is_replaced_if_it_is_an_export_and_nothing_else(tiny_keras, tm
     assert run(tiny_keras, entry, stem) == 2  # before the model is loaded
     err = capsys.readouterr().err
     assert err.startswith(
-        f"error: {path}: is not replaced: it holds `index.html`, which tfyolo did not write\n"
+        f"error: {path}: cannot be replaced: it contains `index.html`, which tfyolo did not write\n"
     )
     assert sorted(path.rglob("*")) == sorted([*files, path / "index.html"])
     assert sorted(tmp_path.iterdir()) == [path]
@@ -72,7 +72,7 @@ def test_a_users_folder_of_that_name_stays(tiny_keras, tmp_path, capsys, entry):
     (path / entry.holds).write_text("a model of another program")
     assert run(tiny_keras, entry, tmp_path / "best") == 2
     assert (
-        "is not replaced: it holds files that tfyolo did not write\n  fix: move it away"
+        "cannot be replaced: it contains files that tfyolo did not write\n  fix: move it away"
         in capsys.readouterr().err
     )
     assert (path / entry.holds).read_text() == "a model of another program"
@@ -82,7 +82,7 @@ def test_a_users_folder_of_that_name_stays(tiny_keras, tmp_path, capsys, entry):
 def test_a_folder_in_the_place_of_a_file_stays(tmp_path, entry):
     path = tmp_path / f"best{entry.suffix}"
     path.mkdir()
-    with pytest.raises(TfyoloError, match="is a folder, which no file replaces"):
+    with pytest.raises(TfyoloError, match="is a folder and cannot be overwritten"):
         entry.check_target(path)
 
 
@@ -91,5 +91,5 @@ def test_several_formats_are_checked_before_the_first_is_written(tiny_keras, tmp
     (tmp_path / "best_saved_model/mine.txt").write_text("mine")
     words = ["--include", "tflite", "saved_model", "--output", str(tmp_path / "best")]
     assert main(["export", "--weights", str(tiny_keras), *words]) == 2
-    assert "holds `mine.txt`" in capsys.readouterr().err
+    assert "contains `mine.txt`" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["best_saved_model"]

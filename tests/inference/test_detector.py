@@ -144,7 +144,7 @@ def test_only_these_classes(tiny, classes):
 
 @pytest.mark.parametrize("classes", [[4], [0, -1]])
 def test_classes_out_of_range_are_refused(tiny, classes):
-    with pytest.raises(TfyoloError, match=rf"no class {classes[-1]}\n.*within 0 to 3"):
+    with pytest.raises(TfyoloError, match=rf"no class {classes[-1]}\n.*from 0 to 3"):
         tiny(noise(64, 64), class_ids=classes)
 
 
@@ -169,7 +169,7 @@ def test_a_fixed_input_is_kept(fixed, asked, used):
 
 
 def test_a_fixed_input_refuses_another_size(fixed):
-    with pytest.raises(TfyoloError, match=r"fixed to 64x64 pixels, not 96x64\n.*--img 96 64"):
+    with pytest.raises(TfyoloError, match=r"fixed input size of 64x64 pixels, not 96x64\n.*--img 96 64"):
         DetectionPredictor(fixed.runtime, (96, 64))
 
 
@@ -185,7 +185,7 @@ def test_a_free_input_is_rounded_up_to_whole_cells(tiny):
 
 
 def test_an_exported_file_has_no_keras_model(fixed):
-    with pytest.raises(TfyoloError, match=r"holds no keras\.Model"):
+    with pytest.raises(TfyoloError, match=r"contains no keras\.Model"):
         _ = fixed.model
 
 

@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_done(detector, tmp_path
     (tmp_path / "a.jpg").write_bytes(b"no image")
     report = run(detector, open_sources([str(tmp_path)]), OutputOptions(tmp_path / "out"))
     assert (report.images, report.skipped) == (1, 1)
-    assert capsys.readouterr().err == f"skipped {tmp_path}/a.jpg: is not an image that can be read\n"
+    assert capsys.readouterr().err == f"skipped {tmp_path}/a.jpg: is not a readable image\n"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["image.jpg"]
 
 
@@ -128,7 +128,7 @@ def test_an_interrupted_run_keeps_what_it_has(detector, tmp_path, capsys):
     report = run(detector, Frames(frames, 9), OutputOptions(tmp_path, txt=True, csv=True))
     assert report.interrupted
     assert report.images == 2
-    assert "interrupted; what was found so far is written" in capsys.readouterr().out
+    assert "interrupted; results so far are saved" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png", "labels", "predictions.csv"]
     assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 5
 

@@ -204,7 +204,7 @@ def test_raw_heads_are_refused():
 @pytest.mark.parametrize(
     ("file", "language", "fix"),
     [
-        ("best.keras", "python", "`tfyolo export --include tflite` writes a file that has one"),
+        ("best.keras", "python", "`tfyolo export --include tflite` writes a file that this client supports"),
         ("best.onnx", "swift", "pass --snippet python, or export to tflite"),
         ("best_web_model", "kotlin", "pass --snippet js, or export to tflite"),
         (

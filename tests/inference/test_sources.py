@@ -108,7 +108,7 @@ def test_a_list_that_names_itself_ends(tmp_path):
     listing = tmp_path / "loop.txt"
     listing.write_text("loop.txt\n")
     (frame,) = open_sources([str(listing)])
-    assert frame.problem == "is not an image that can be read"
+    assert frame.problem == "is not a readable image"
 
 
 def test_a_list_of_folders_and_globs(tmp_path):
@@ -121,7 +121,7 @@ def test_a_list_of_folders_and_globs(tmp_path):
     ("content", "problem"),
     [
         (b"", "is empty (zero bytes)"),
-        (b"not an image", "is not an image that can be read"),
+        (b"not an image", "is not a readable image"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", None),
     ],
 )
@@ -148,9 +148,9 @@ def test_a_truncated_image_is_a_problem(tmp_path):
         ("missing.jpg", "no such image"),
         ("missing/", "no such image"),
         ("", "--source is empty"),
-        ("empty", "holds no images or videos"),
-        ("*.png", "holds no images or videos"),
-        ("list.txt", "lists no images"),
+        ("empty", "contains no images or videos"),
+        ("*.png", "contains no images or videos"),
+        ("list.txt", "does not list any images"),
         ("bad.mp4", "cannot be opened as a video"),
         ("x" * 5000, "cannot be opened: File name too long"),
         ("97", "97: cannot be opened as a video"),
@@ -159,12 +159,12 @@ def test_a_truncated_image_is_a_problem(tmp_path):
         ("http://127.0.0.1:99999/a.jpg", "cannot be opened: Port out of range 0-65535"),
         ("http://127.0.0.1:x/a.jpg", "cannot be opened: Port could not be cast"),
         ("rtsp://127.0.0.1:-1/", "cannot be opened: Port "),
-        ("99999999999999999999", "99999999999999999999: there is no such webcam"),
-        ("2147483648", "there is no such webcam"),
-        ("9" * 100, "^9{20}: there is no such webcam"),
-        ("-1", "-1: there is no such webcam"),
-        ("+0100", "there is no such webcam"),
-        ("screen", "capture of the screen is not supported"),
+        ("99999999999999999999", "99999999999999999999: no such webcam"),
+        ("2147483648", "no such webcam"),
+        ("9" * 100, "^9{20}: no such webcam"),
+        ("-1", "-1: no such webcam"),
+        ("+0100", "no such webcam"),
+        ("screen", "screen capture is not supported"),
     ],
 )
 def test_sources_that_cannot_be_opened(tmp_path, monkeypatch, capfd, source, message):
@@ -264,16 +264,18 @@ def test_kinds_that_are_not_read_are_told(tmp_path):
         (tmp_path / name).write_bytes(b"something")
     frames = open_sources([str(tmp_path)])
     assert frames.total == 4
-    assert [(frame.name, frame.problem.partition(" are")[0]) for frame in frames] == [
+    assert [(frame.name, frame.problem.partition(";")[0]) for frame in frames] == [
         ("a.png", ""),
-        ("b.HEIC", "images and videos of the kind .heic"),
-        ("c.webm", "images and videos of the kind .webm"),
-        ("d.avif", "images and videos of the kind .avif"),
+        ("b.HEIC", "unsupported file type .heic"),
+        ("c.webm", "unsupported file type .webm"),
+        ("d.avif", "unsupported file type .avif"),
     ]
-    assert frames.notes == (f"note: other files in {tmp_path} are left out: 2 .json, 1 .txt, 1 no ending",)
+    assert frames.notes == (
+        f"note: other files in {tmp_path} are ignored: 2 .json, 1 .txt, 1 without extension",
+    )
     assert open_sources([str(tmp_path / "a.png")]).notes == ()
     (tmp_path / "a.png").unlink()
-    with pytest.raises(TfyoloError, match=r"of a kind that is read, but \.avif, \.heic, \.webm"):
+    with pytest.raises(TfyoloError, match=r"of a supported type, but \.avif, \.heic, \.webm"):
         open_sources([str(tmp_path)])
 
 
@@ -323,7 +325,7 @@ def test_images_and_videos_over_http(tmp_path):
         frames = list(open_sources([f"{address}/{name}" for name in names]))
     assert [frame.name for frame in frames] == ["a.png", "b.jpg", "missing.png"] + ["video.avi"] * 4
     assert frames[0].image.mean() == 70
-    assert frames[1].problem == "is not an image that can be read"
+    assert frames[1].problem == "is not a readable image"
     assert frames[2].problem == "cannot be fetched: HTTP Error 404: Not Found"
     assert [round(frame.image.mean(), -1) for frame in frames[3:]] == [0, 20, 40, 60]
 

@@ -230,7 +230,7 @@ def test_while_a_video_is_written_the_last_one_stays(tmp_path):
 
 def test_a_video_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(cv2.VideoWriter, "fourcc", lambda *_: cv2.VideoWriter_fourcc(*"none"))
-    with pytest.raises(TfyoloError, match=r"video\.mp4: no video of 100x80 pixels can be written"):
+    with pytest.raises(TfyoloError, match=r"video\.mp4: cannot write a video of 100x80 pixels"):
         write(tmp_path, (frame("video.avi", Video("video.avi", 10, 2)), make(0)), images=True)
     assert list(tmp_path.iterdir()) == []
 
@@ -299,5 +299,5 @@ def test_names_that_are_not_utf8_stand_in_the_table(tmp_path):
 
 def test_a_box_without_pixels_cannot_be_cut_out(tmp_path):
     result = Result(np.float32([[60, 20, 20, 60]]), np.float32([0.5]), np.array([0]), NAMES, make().image)
-    with pytest.raises(BadOutputError, match="box 1 has no pixels"):
+    with pytest.raises(BadOutputError, match="box 1 contains no pixels"):
         write(tmp_path, (frame(), result), crops=True)

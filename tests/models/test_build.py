@@ -208,7 +208,7 @@ def test_another_backend_gets_one_sentence():
         capture_output=True,
         text=True,
     )
-    assert done.stdout.splitlines()[0] == "Keras runs on the backend `torch`, but tfyolo needs TensorFlow"
+    assert done.stdout.splitlines()[0] == "Keras uses the `torch` backend, but tfyolo needs TensorFlow"
 
 
 def test_a_size_that_does_not_fit_is_named_with_its_layer():

@@ -75,12 +75,12 @@ def test_wrong_number_of_names():
 def test_wrong_fields_are_named(contract, changes, words):
     with pytest.raises(TfyoloError, match=words) as caught:
         Contract.from_json(altered(contract, **changes), "a.keras")
-    assert str(caught.value).startswith("a.keras: tfyolo.json inside is wrong")
+    assert str(caught.value).startswith("a.keras: its tfyolo.json is invalid")
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", b"\xff", "[" * 100_000, "3" * 10_000])
 def test_what_is_no_json(text):
-    with pytest.raises(TfyoloError, match=r"tfyolo\.json inside is wrong"):
+    with pytest.raises(TfyoloError, match=r"its tfyolo\.json is invalid"):
         Contract.from_json(text)
 
 
@@ -89,7 +89,7 @@ def test_what_is_no_json(text):
     [
         ({"names": ["cat"]}, "1 names and strides"),
         ({"strides": [4, 16, 32]}, r"strides \(4, 16, 32\)"),
-        ({"anchors_px": [[1, 2]] * 3}, "3 anchors a scale"),
+        ({"anchors_px": [[1, 2]] * 3}, "3 anchors per scale"),
         ({"config": {}}, "the last layer must be Detect"),
         ({"config": {"backbone": [[-1, 1, "os.system", ["x"]]]}}, "unknown block `os.system`"),
     ],
@@ -127,5 +127,5 @@ def test_a_configuration_that_belongs_to_another_model(contract, changes, words)
 def test_hostile_values_are_refused_by_name(contract, path, value):
     values = json.loads(contract.to_json())
     values[path[0]] = value
-    with pytest.raises(TfyoloError, match=rf"tfyolo\.json inside is wrong: {path[0]}"):
+    with pytest.raises(TfyoloError, match=rf"its tfyolo\.json is invalid: {path[0]}"):
         Contract.from_json(json.dumps(values))

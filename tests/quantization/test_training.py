@@ -173,7 +173,7 @@ def test_progress_of_other_weights_is_not_gone_on_with(tmp_path, monkeypatch):
 
     assert run() == ["calibrating on 4 images"]
     state = tmp_path / "out.progress.npz"
-    going_on = [f"{options.output} is calibrated already", "resumed after step 2 of 4"]
+    going_on = [f"{options.output} is already calibrated", "resumed after step 2 of 4"]
     assert run() == going_on
     assert run(replace(options, weights=load_model(weights))) == going_on  # the same weights, in memory
     create_predictor(MICRO, names=datasets.SHAPES).save(weights)
@@ -207,7 +207,7 @@ def test_a_float_model_of_other_classes_is_refused(tmp_path):
     weights = create_predictor(MICRO, names=datasets.SHAPES).save(tmp_path / "tiny.keras")
     _, contract = load_model(weights)
     other = contract.model_copy(update={"names": contract.names[::-1]})
-    with pytest.raises(TfyoloError, match="has other classes than --weights, or has them in another order"):
+    with pytest.raises(TfyoloError, match="has other classes than --weights, or another class order"):
         load_float_network(str(weights), other)
 
 

@@ -258,7 +258,7 @@ def test_options_become_plain_values_and_back(options):
         ({"image_size": 40}, "use --img 32"),
         ({"freeze": (99,)}, "all layers are frozen"),
         ({"model": "yolov5n"}, "is a detector, not a classifier"),
-        ({"model": "yolov5q-cls"}, "no model is called"),
+        ({"model": "yolov5q-cls"}, "unknown model"),
         ({"optimizer": "Lion"}, "use one of SGD, Adam, AdamW"),
         ({"pretrained": "nowhere.keras"}, "nowhere.keras"),
         ({"data": Path("nowhere")}, "does not exist"),

@@ -75,7 +75,7 @@ def statistics(paths):
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_arguments_without_effect_are_refused(shared, data, name):
-    with pytest.raises(TfyoloError, match=f"fit takes no `{name}`"):
+    with pytest.raises(TfyoloError, match=f"fit does not support `{name}`"):
         fit(shared, data, **{name: 2})
 
 
@@ -89,8 +89,8 @@ def test_weights_of_images_are_refused_as_an_array(shared, data):
     [
         ({"steps_per_epoch": 2}, "has 2 batches, but compile was given steps_per_epoch=1"),
         ({"epochs": 3}, "epochs=2, and fit would reach epoch 3"),
-        ({"batch_size": BATCH}, "no batch_size for a tf.data.Dataset"),
-        ({"callbacks": [keras.callbacks.SwapEMAWeights()]}, "keeps an EMA"),
+        ({"batch_size": BATCH}, "does not support batch_size for a tf.data.Dataset"),
+        ({"callbacks": [keras.callbacks.SwapEMAWeights()]}, "keeps its own EMA"),
     ],
 )
 def test_what_contradicts_compile_is_refused(shared, data, options, message):
@@ -233,7 +233,7 @@ def test_callbacks_see_what_validation_finds_wherever_it_stands(data, tmp_path):
     np.testing.assert_array_equal(
         load_predictor(best).model.get_weights()[0], model.averaged.get_weights()[0]
     )
-    with pytest.raises(TfyoloError, match="is there already"):
+    with pytest.raises(TfyoloError, match="already exists"):
         model.save(best, overwrite=False)
 
 
@@ -302,7 +302,7 @@ def test_a_backup_restores_all_that_a_run_needs(data, tmp_path):
     for found, variable in zip(state[1], wanted, strict=False):
         np.testing.assert_array_equal(found, variable.numpy())
     assert state[1][-1] == data.steps
-    with pytest.raises(TfyoloError, match="is for fit"):
+    with pytest.raises(TfyoloError, match="only in fit"):
         run_epochs(again, data.pipeline, 1, callbacks=[keras.callbacks.BackupAndRestore(backup)])
 
 
@@ -316,7 +316,7 @@ def test_keras_own_precision_holds(data):
     assert model.averaged(tf.zeros((1, 64, 64, 3)))[0].dtype == tf.float32
     keras.config.set_dtype_policy("float16")
     try:
-        with pytest.raises(TfyoloError, match="no precision `float16`"):
+        with pytest.raises(TfyoloError, match="unknown training precision `float16`"):
             fresh(data)
     finally:
         keras.config.set_dtype_policy("float32")
@@ -334,4 +334,4 @@ def test_a_model_for_fit_gets_anchors_that_fit(data, tmp_path):
     assert wanted.replaced
     assert model.contract.anchors_px == wanted.anchors_px
     assert np.array(wanted.anchors_px).max() < 64
-    assert said == ["weights: random", f"anchors: {wanted.reason}"]
+    assert said == ["weights: random", wanted.reason]

@@ -4,7 +4,7 @@ import pytest
 
 from tests.data.formats.readers.sets import data_yaml, write_image
 from tfyolo.errors import TfyoloError
-from tfyolo.training.detection.data import TrainingData
+from tfyolo.training.detection.data import TrainingData, training_model
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def half_usable(tmp_path):
 
 
 def test_what_is_left_out_is_warned_of(half_usable):
-    with pytest.warns(UserWarning, match=r"6 of 12 images are left out:\n.*00\.txt:1: (.|\n)*and 1 more"):
+    with pytest.warns(UserWarning, match=r"6 of 12 images cannot be used:\n.*00\.txt:1: (.|\n)*and 1 more"):
         data = TrainingData(half_usable, image_size=64, batch=2)
     assert data.steps == 3
 
@@ -27,11 +27,21 @@ def test_what_is_left_out_is_warned_of(half_usable):
 def test_nothing_usable_names_the_first_file_and_line(half_usable):
     for path in (half_usable.parent / "labels").iterdir():
         path.write_text("0 320 240 64 64\n")
-    with pytest.raises(TfyoloError, match=r"no image of `train` can be used: .*00\.txt:1: .*12 problems"):
+    with pytest.raises(
+        TfyoloError, match=r"none of the images in `train` can be used: .*00\.txt:1: .*12 problems"
+    ):
         TrainingData(half_usable, image_size=64)
 
 
 def test_a_data_set_without_labels_is_refused(tmp_path):
     write_image(tmp_path / "images/a.png")
-    with pytest.raises(TfyoloError, match="no image of `train` has a label"):
+    with pytest.raises(TfyoloError, match="none of the images in `train` has a label"):
         TrainingData(data_yaml(tmp_path, train="images"), image_size=64)
+
+
+@pytest.mark.parametrize("weights", ["custom.yaml", "yolov5n.YML"])
+def test_a_configuration_as_weights_is_refused(half_usable, weights):
+    with pytest.warns(UserWarning, match="6 of 12"):
+        data = TrainingData(half_usable, image_size=64)
+    with pytest.raises(TfyoloError, match=rf"^{weights}: is a model configuration, not weights\n.*`cfg`"):
+        training_model(weights, data)

@@ -178,6 +178,8 @@ def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     measured = validate(best, options.data, ValOptions(single_cls=single_cls, plots=False))
     assert result.metrics.map50_95 == pytest.approx(measured.map50_95)
     assert result.metrics.map50 == pytest.approx(measured.map50)
+    (note,) = (line for line in said if "warm-up" in line)
+    assert note.endswith(" epochs (100 steps), but the run has only 2")
 
 
 def test_evolve_tries_what_was_given_first_and_goes_on(options, tmp_path):
@@ -198,5 +200,5 @@ def test_data_without_labels_is_refused(options, tmp_path):
     cv2.imwrite(str(tmp_path / "images/a.png"), np.zeros((32, 32, 3), np.uint8))
     path = tmp_path / "none.yaml"
     path.write_text(f"path: {tmp_path}\ntrain: images\nval: images\nnames: [a]\n")
-    with pytest.raises(TfyoloError, match="no image of `train` has a label"):
+    with pytest.raises(TfyoloError, match="none of the images in `train` has a label"):
         train(replace(options, data=path), tmp_path / "run")

@@ -50,12 +50,16 @@ def begun(request, tmp_path_factory):
     ("names", "origins", "said"),
     [
         (OLD, [0, 1, 2], ""),
-        (("cat", "ant", "bee"), [2, 0, 1], "classes by their names, in the dataset's order"),
-        (("cat", "dog", "ant"), [2, None, 0], "2 of 3 classes by their names; new: dog"),
-        (("bee",), [1], "classes by their names"),
-        (("elk", "cat", "Bee", "ant", "fly"), [None, 2, 1, 0, None], "3 of 5 classes by their names"),
-        (("x", "y", "z"), [None, None, None], "the weights know none of the classes (ant, bee, cat)"),
-        (("class0", "class1", "class2"), [0, 1, 2], "classes in order, since one side has no names"),
+        (("cat", "ant", "bee"), [2, 0, 1], "classes copied by name, in the dataset's order"),
+        (("cat", "dog", "ant"), [2, None, 0], "2 of 3 classes copied by name; new: dog"),
+        (("bee",), [1], "classes copied by name"),
+        (("elk", "cat", "Bee", "ant", "fly"), [None, 2, 1, 0, None], "3 of 5 classes copied by name"),
+        (
+            ("x", "y", "z"),
+            [None, None, None],
+            "the weights have none of the classes (they have ant, bee, cat)",
+        ),
+        (("class0", "class1", "class2"), [0, 1, 2], "classes copied in order, since one side has no names"),
     ],
 )
 def test_each_class_begins_with_the_one_of_its_name(begun, names, origins, said):

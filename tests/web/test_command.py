@@ -68,9 +68,9 @@ def test_models_that_are_not_exported(page, name, capsys):
     ("damage", "message"),
     [
         ("absent", "does not exist"),
-        ("truncated", "is damaged or no tfyolo model"),
-        ("no contract", "holds no tfyolo.json"),
-        ("a .keras by another name", "is no TensorFlow Lite file"),
+        ("truncated", "is damaged or not a tfyolo model"),
+        ("no contract", "contains no tfyolo.json"),
+        ("a .keras by another name", "is not a TensorFlow Lite file"),
         ("Edge TPU", "which browsers do not have"),
         ("SavedModel", "--include tflite tfjs"),
         ("another folder", "contains no model.json"),
@@ -122,7 +122,7 @@ def test_a_port_in_use(serve, page, capsys):
 def test_hosts_of_other_machines(page, host, capsys):
     assert run("--host", host) == 2
     err = capsys.readouterr().err
-    assert err.endswith("is no address of this machine\n  fix: pass --host 127.0.0.1\n")
+    assert err.endswith("is not an address of this machine\n  fix: pass --host 127.0.0.1\n")
     assert "\x1b" not in err
 
 

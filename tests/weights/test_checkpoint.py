@@ -171,8 +171,8 @@ def set_activation(name, **attributes):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (set_attribute("yaml", None), "holds no configuration"),
-        (set_attribute("yaml", "text"), "holds no configuration"),
+        (set_attribute("yaml", None), "contains no configuration"),
+        (set_attribute("yaml", "text"), "contains no configuration"),
         (set_attribute("names", ["a"]), "1 class names, but"),
         (set_attribute("names", {0: "a", "x": "b"}), "1 class names, but"),
         (set_stride(None), "Detect's stride are not numbers"),

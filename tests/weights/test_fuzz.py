@@ -158,15 +158,15 @@ def sweep(folder: Path, files: Iterator[tuple[str, bytes]]) -> dict[str, str]:
 
 # Files whose reason matters: another one would mean that the case misses its point.
 REASONS = {
-    **dict.fromkeys(("laughing lists", "laughing tuples", "copies by torch.Size"), "it describes more parts"),
-    **dict.fromkeys(("copies of pairs", "copies of text", "copies of a state"), "it describes more parts"),
-    **dict.fromkeys(("copies of a set", "keys that collide"), "it describes more parts"),
-    **dict.fromkeys(("laughing modules", "wide modules"), "it describes more modules and tensors"),
-    **dict.fromkeys(("deep lists", "deep tuples", "deep modules", "list in itself"), "nests parts more than"),
-    **dict.fromkeys(("dictionary in itself", "module in itself"), "nests parts more than"),
-    "laughing tensors": "more numbers than it holds",
-    "endless lists": "longer than that of any",
-    "escape sequence as a name": "it calls a part of a module `\\x1b[2J`",
+    **dict.fromkeys(("laughing lists", "laughing tuples", "copies by torch.Size"), "it contains more parts"),
+    **dict.fromkeys(("copies of pairs", "copies of text", "copies of a state"), "it contains more parts"),
+    **dict.fromkeys(("copies of a set", "keys that collide"), "it contains more parts"),
+    **dict.fromkeys(("laughing modules", "wide modules"), "it contains more modules and tensors"),
+    **dict.fromkeys(("deep lists", "deep tuples", "deep modules", "list in itself"), "is nested more than"),
+    **dict.fromkeys(("dictionary in itself", "module in itself"), "is nested more than"),
+    "laughing tensors": "more values than its storages",
+    "endless lists": "too long for a YOLOv5 checkpoint",
+    "escape sequence as a name": "it contains a submodule with an invalid name, `\\x1b[2J`",
     "name of two lines": r"os\nevil\x1b[2J.sys\ntem",
 }
 
@@ -181,7 +181,7 @@ def test_hostile_pickles(folder):
         assert sentence in by_name[name], (name, by_name[name])
     for name in CALLABLES:  # each is named in the sentence, whichever way it is written
         for way in ("", " inside", " by NEWOBJ", " by protocol 4"):
-            assert f"its pickle names {name}, which" in by_name[name + way], name
+            assert f"its pickle refers to {name}, which" in by_name[name + way], name
 
 
 def test_hostile_archives(folder):
@@ -311,16 +311,16 @@ def state_dicts(canary: Path) -> Iterator[tuple[str, bytes]]:
 
 
 STATE_DICT_REASONS = {
-    "call in other": "its pickle names os.system, which",
+    "call in other": "its pickle refers to os.system, which",
     "many tensors": "more modules and tensors than any",
-    "laughing tensors": "more numbers than it holds",
-    "laughing names": "it describes more parts",
-    "deep yaml": "nests parts more than",
-    "yaml in itself": "nests parts more than",
-    "no state dict 1": "holds no YOLOv5 model",
-    "text 8": "tfyolo.json inside is wrong",
+    "laughing tensors": "more values than its storages",
+    "laughing names": "it contains more parts",
+    "deep yaml": "is nested more than",
+    "yaml in itself": "is nested more than",
+    "no state dict 1": "contains no YOLOv5 model",
+    "text 8": "its tfyolo.json is invalid",
     "unknown key": r"unknown key `\x1b[2J\n",
-    "names without end": "`classes` must be a whole number",
+    "names without end": "`classes`: input should be less than or equal to",
     "names too many": "2 class names, but",
 }
 

@@ -92,7 +92,9 @@ def test_a_failed_download_says_where_to_put_the_file_and_leaves_nothing(places,
             monkeypatch.setattr(hub, "RELEASE_URL", address)
         with pytest.raises(TfyoloError, match=reason) as caught:
             hub.fetch_weights("yolov5s")
-    assert caught.value.fix.startswith(f"fetch it elsewhere and put it at {cache / 'yolov5s.pt'}")
+    assert caught.value.fix.startswith(
+        f"download it on another machine and copy it to {cache / 'yolov5s.pt'}"
+    )
     assert "\n" not in caught.value.message
     assert files(cache) == []
 

@@ -130,14 +130,14 @@ def test_a_missing_file(tmp_path):
 def test_what_is_no_archive(tmp_path, content):
     path = tmp_path / "a.keras"
     path.write_bytes(content)
-    assert refused(path) == "is damaged or no tfyolo model"
+    assert refused(path) == "is damaged or not a tfyolo model"
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.99])
 def test_a_truncated_file(copy, part):
     data = copy.read_bytes()
     copy.write_bytes(data[: int(len(data) * part)])
-    assert refused(copy) == "is damaged or no tfyolo model"
+    assert refused(copy) == "is damaged or not a tfyolo model"
 
 
 def test_flipped_bytes_in_the_weights(copy):
@@ -148,17 +148,17 @@ def test_flipped_bytes_in_the_weights(copy):
 
 
 def test_a_file_of_keras_alone(copy):
-    assert "holds no tfyolo.json" in refused(rewritten(copy, **{"tfyolo.json": None}))
+    assert "contains no tfyolo.json" in refused(rewritten(copy, **{"tfyolo.json": None}))
 
 
 def test_a_file_without_weights(copy):
-    assert "holds weights of 0 bytes, but the network" in refused(
+    assert "contains 0 bytes of weights, but the network" in refused(
         rewritten(copy, **{"model.weights.h5": None})
     )
 
 
 def test_weights_that_are_not_hdf5(copy):
-    assert "holds weights of 4 bytes" in refused(rewritten(copy, **{"model.weights.h5": b"text"}))
+    assert "contains 4 bytes of weights" in refused(rewritten(copy, **{"model.weights.h5": b"text"}))
     noise = bytes(300_000)
     assert "its weights cannot be read" in refused(rewritten(copy, **{"model.weights.h5": noise}))
 
@@ -175,19 +175,19 @@ def test_a_contract_whose_network_is_wider(saved, copy):
 
 @pytest.mark.parametrize("text", ["", "{}", "[", "null"])
 def test_a_damaged_contract(copy, text):
-    assert "tfyolo.json inside is wrong" in refused(rewritten(copy, **{"tfyolo.json": text}))
+    assert "its tfyolo.json is invalid" in refused(rewritten(copy, **{"tfyolo.json": text}))
 
 
 def test_a_contract_whose_names_do_not_fit(saved, copy):
     text = json.dumps({**json.loads(saved[1].to_json()), "names": ["cat"]})
-    assert "tfyolo.json inside is wrong: 1 names" in refused(rewritten(copy, **{"tfyolo.json": text}))
+    assert "its tfyolo.json is invalid: 1 names" in refused(rewritten(copy, **{"tfyolo.json": text}))
 
 
 def test_a_contract_of_absurd_size(copy):
     rewritten(copy, **{"tfyolo.json": None})
     with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("tfyolo.json", bytes(20_000_000))
-    assert "tfyolo.json inside has 20000000 bytes" in refused(copy)
+    assert "its tfyolo.json has 20000000 bytes" in refused(copy)
 
 
 def test_an_archive_that_unpacks_to_absurd_size(copy):

@@ -139,7 +139,9 @@ def test_a_missing_weight(model, tensors, name):
 
 def test_a_weight_too_many(model, tensors):
     tensors["model.1.conv.weight"] = normal(1)
-    assert "1 weights have no place in the configuration, model.1.conv.weight" in refused(model, tensors)
+    assert "1 weights do not belong to the configuration, the first is model.1.conv.weight" in refused(
+        model, tensors
+    )
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,7 @@ def test_arrays_of_every_kind(tmp_path):
 
 @pytest.mark.parametrize("value", [{1}, b"bytes", np.float32(1), np.zeros(1, np.complex64), object()])
 def test_other_values_are_refused(tmp_path, value):
-    with pytest.raises(TypeError, match="a checkpoint holds no"):
+    with pytest.raises(TypeError, match="a checkpoint cannot contain"):
         save_torch({"a": value}, tmp_path / "x.pt")
     assert list(tmp_path.iterdir()) == []
 
@@ -347,19 +347,19 @@ def changed(tiny, path, **entries):
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ({"tfyolo": "{"}, "tfyolo.json inside is wrong:  not JSON"),
-        ({"tfyolo": "[" * 100_000}, "tfyolo.json inside is wrong:  not JSON"),
-        ({"tfyolo": "{}"}, "tfyolo.json inside is wrong: names Field required"),
+        ({"tfyolo": "{"}, "its tfyolo.json is invalid:  not JSON"),
+        ({"tfyolo": "[" * 100_000}, "its tfyolo.json is invalid:  not JSON"),
+        ({"tfyolo": "{}"}, "its tfyolo.json is invalid: names Field required"),
         ({"tfyolo": None, "yaml": {}}, "its configuration: the last layer must be Detect"),
         ({"tfyolo": None, "yaml": {"nc": 4, "backbone": [[-1, 1, "\x1b[", []]]}}, r"unknown block `\x1b[`"),
         ({"tfyolo": None, "names": {0: "a"}}, "1 class names, but"),
-        ({"tfyolo": None, "yaml": None}, "holds weights only (a state dict)"),
-        ({"model": OrderedDict()}, "holds 0 numbers, but the network of its configuration has"),
-        ({"model": None}, "holds no YOLOv5 model"),
-        ({"model": {"a": 1}}, "`a` in its state dict is no tensor"),
-        ({"model": {"a..b": np.zeros(3)}}, "it calls a tensor `a..b`"),
-        ({"model": {0: np.zeros(3)}}, "it calls a tensor `0`"),
-        ({"model": {"\x1b[2J": np.zeros(3)}}, r"it calls a tensor `\x1b[2J`"),
+        ({"tfyolo": None, "yaml": None}, "contains only weights (a state dict)"),
+        ({"model": OrderedDict()}, "contains 0 values, but the network of its configuration has"),
+        ({"model": None}, "contains no YOLOv5 model"),
+        ({"model": {"a": 1}}, "`a` in its state dict is not a tensor"),
+        ({"model": {"a..b": np.zeros(3)}}, "it contains a tensor with an invalid name, `a..b`"),
+        ({"model": {0: np.zeros(3)}}, "it contains a tensor with an invalid name, `0`"),
+        ({"model": {"\x1b[2J": np.zeros(3)}}, r"it contains a tensor with an invalid name, `\x1b[2J`"),
         ({"model": {"model.0.conv.weight": np.zeros(10**6)}}, "model.0.conv: kernel is (1000000,)"),
     ],
 )
@@ -373,13 +373,13 @@ def test_a_configuration_larger_than_the_tensors_is_not_built(tiny, tmp_path):
     contract = json.loads(tiny.contract.to_json())
     contract["config"]["width"] = 40.0
     path = changed(tiny, tmp_path / "x.pt", tfyolo=json.dumps(contract))
-    assert "numbers, but the network of its configuration has" in refused(path)
+    assert "values, but the network of its configuration has" in refused(path)
 
 
 def test_a_weight_that_is_missing_or_too_many(tiny, tmp_path):
     tensors = build_checkpoint(tiny.model, tiny.contract)["model"]
     more = OrderedDict(tensors) | {"model.99.weight": np.zeros(1, np.float32)}
-    assert "1 weights have no place" in refused(changed(tiny, tmp_path / "x.pt", model=more))
+    assert "1 weights do not belong" in refused(changed(tiny, tmp_path / "x.pt", model=more))
     renamed = OrderedDict((name.replace("0.bn.bias", "0.bn.b"), t) for name, t in tensors.items())
     assert "weight model.0.bn.bias is missing" in refused(changed(tiny, tmp_path / "y.pt", model=renamed))
 
@@ -389,4 +389,4 @@ def test_a_state_dict_alone_is_still_refused(tmp_path):
     for number, content in enumerate((state, {"model": state}, {"state_dict": state, "epoch": 1})):
         path = tmp_path / f"{number}.pt"
         path.write_bytes(archive(pickled(content), {"0": b"1234"}))
-        assert refused(path) == "holds weights only (a state dict), without the model's configuration"
+        assert refused(path) == "contains only weights (a state dict), without the model's configuration"

@@ -30,7 +30,7 @@ def check_whole(minimum: int = 1, **values: int | None) -> None:
 
 
 def check_fraction(**values: float) -> None:
-    """Raise an error if a value is not a number within 0 and 1.
+    """Raise an error if a value is not a number between 0 and 1.
 
     Args:
         values: values by the names of the arguments.
@@ -43,7 +43,7 @@ def check_fraction(**values: float) -> None:
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise TfyoloError(f"{name} must be a number within 0 and 1, not {value!r}")
+            raise TfyoloError(f"{name} must be between 0 and 1, not {value!r}")
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
@@ -83,7 +83,7 @@ def check_names(given: Iterable[str], known: Collection[str], elsewhere: Mapping
             continue
         similar = elsewhere.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
         fix = f"write `{similar}`" if similar else "leave it out"
-        raise TfyoloError(f"there is no option `{name}`", fix=fix)
+        raise TfyoloError(f"unknown option `{name}`", fix=fix)
 
 
 def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
@@ -96,7 +96,7 @@ def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] |
         (height, width), or None.
 
     Raises:
-        TfyoloError: not one or two numbers within 1 and 16384.
+        TfyoloError: not one or two numbers from 1 to 16384.
 
     Example:
         >>> as_image_size(320)
@@ -107,7 +107,6 @@ def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] |
     sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
     if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= _MAX_SIDE_PX for side in sides):
         raise TfyoloError(
-            f"image_size must be one number within 1 and {_MAX_SIDE_PX}, or height and width, "
-            f"not {image_size!r}"
+            f"image_size must be one number from 1 to {_MAX_SIDE_PX}, or height and width, not {image_size!r}"
         )
     return sides[0], sides[1]

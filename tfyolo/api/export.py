@@ -114,7 +114,7 @@ class ExportMixin(NetworkModel):
         chosen = [name for name, requested in precisions.items() if requested]
         if len(chosen) > 1:
             flags = " and ".join(PRECISIONS[name] for name in chosen)
-            raise TfyoloError(f"{flags} exclude each other", fix="pass one of them")
+            raise TfyoloError(f"{flags} are mutually exclusive", fix="pass only one of them")
         check_fraction(confidence=confidence, iou_threshold=iou_threshold)
         check_whole(
             calibration=calibration,

@@ -31,7 +31,7 @@ class NetworkModel(BaseModel):
         """
         if getattr(self.runtime, "model", None) is None:
             raise TfyoloError(
-                f"an exported file ({self._format}) cannot be {participle}: it holds no Keras model",
+                f"an exported file ({self._format}) cannot be {participle}: it contains no Keras model",
                 path=self.runtime.path,
                 fix="load the .pt or .keras file that it was exported from",
             )

@@ -42,7 +42,7 @@ def check_chart(path: Path) -> None:
         >>> check_chart(Path("latency.svg"))
     """
     if suffix_of(path) not in SUFFIXES:
-        raise TfyoloError("unsupported chart format", path=path, fix=f"end it in {', '.join(SUFFIXES)}")
+        raise TfyoloError("unsupported chart format", path=path, fix=f"use one of {', '.join(SUFFIXES)}")
 
 
 def save_chart(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path, title: str) -> Path | None:

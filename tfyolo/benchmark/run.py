@@ -130,7 +130,7 @@ def run_benchmark(
                 )
                 jobs = ExportJobs(paths[0], options.image_size, calibration, dataset, progress)
                 if jobs.quantized:
-                    reason = f"{paths[0]} is quantized already, with ranges of its own"
+                    reason = f"{paths[0]} is already quantized, with its own ranges"
                     refuse_given(options.given, (), reason)
                 variants, uncalibrated = calibratable_variants(variants, dataset is not None, jobs.quantized)
                 left_out = [(variant, "its ranges are measured on --data") for variant in uncalibrated]

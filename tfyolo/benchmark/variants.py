@@ -58,14 +58,16 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
         ['tflite:int8', 'pb:float16']
     """
     if precisions and not words:
-        raise TfyoloError(f"{PRECISIONS[precisions[0]]} says how to export", fix="say what with --include")
+        raise TfyoloError(
+            f"{PRECISIONS[precisions[0]]} sets only the precision", fix="name the formats with --include"
+        )
     found: dict[str, Variant] = {}
     for word in words:
         name, _, precision = word.partition(":")
         wanted = [precision] if precision else list(precisions)
         for unknown in set(wanted) - set(PRECISIONS):
             raise TfyoloError(
-                f"unknown precision `{unknown}` in `{word}`", fix=f"one of {', '.join(PRECISIONS)}"
+                f"unknown precision `{unknown}` in `{word}`", fix=f"use one of {', '.join(PRECISIONS)}"
             )
         if name == "all":
             variants = [
@@ -88,7 +90,7 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
 def calibratable_variants(
     variants: Sequence[Variant], data: bool, quantized: bool
 ) -> tuple[list[Variant], list[Variant]]:
-    """Which variants can be written, and which are left out for want of images.
+    """Split variants into those that can be written, and those that lack calibration images.
 
     Args:
         variants: from `find_variants`.
@@ -111,7 +113,7 @@ def calibratable_variants(
     for variant in left_out:
         if variant.named:
             raise TfyoloError(
-                f"{variant} needs --data: the range of its numbers is measured on training images",
+                f"{variant} needs --data: quantization is calibrated on training images",
                 fix="pass the dataset's YAML"
                 + (", or weights that `tfyolo quantize` wrote" if variant.precision == "int8" else ""),
             )
@@ -155,7 +157,7 @@ def _nvidia() -> None:
 
 def _mac() -> None:
     if sys.platform != "darwin":
-        raise TfyoloError("CoreML files run on a Mac only")
+        raise TfyoloError("CoreML models run on macOS only")
 
 
 _NEEDS: dict[str, Callable[[], None]] = {"tfjs": _node, "engine": _nvidia, "coreml": _mac}

@@ -79,7 +79,7 @@ class Worker:
         if answer is None:
             reason = self._exit_reason(process.wait())
             self.end()
-            raise TfyoloError(f"the process that ran it {reason}")
+            raise TfyoloError(f"the worker process {reason}")
         return checked(answer)
 
     def _start(self) -> subprocess.Popen[str]:
@@ -108,11 +108,11 @@ class Worker:
 
     def _exit_reason(self, code: int) -> str:
         if code < 0:
-            return f"was ended by {signal.Signals(-code).name}"
+            return f"was killed by {signal.Signals(-code).name}"
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f"ended with exit code {code}: {last[:300]}"
+        return f"exited with code {code}: {last[:300]}"
 
 
 def checked(answer: dict[str, Any]) -> dict[str, Any]:

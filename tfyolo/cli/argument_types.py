@@ -22,7 +22,7 @@ def fraction(text: str) -> float:
             return value
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text} is not a number within 0 and 1")
+    raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
 
 
 def positive(text: str, maximum: int = _MAX_INT) -> int:
@@ -113,7 +113,7 @@ def number(text: str, above: float = 0.0, maximum: float = math.inf) -> float:
     except ValueError:
         pass
     limit = "" if math.isinf(maximum) else f" and at most {maximum:g}"
-    raise argparse.ArgumentTypeError(f"{text} is not a number over {above:g}{limit}")
+    raise argparse.ArgumentTypeError(f"{text} is not a number above {above:g}{limit}")
 
 
 def side_ratio(text: str) -> float:
@@ -148,7 +148,7 @@ def opset(text: str) -> int:
     from tfyolo.export.registry import OPSETS
 
     if not text.isdecimal() or int(text) not in OPSETS:
-        raise argparse.ArgumentTypeError(f"{text} is not within {OPSETS[0]} and {OPSETS[-1]}")
+        raise argparse.ArgumentTypeError(f"{text} is not between {OPSETS[0]} and {OPSETS[-1]}")
     return int(text)
 
 

@@ -98,7 +98,7 @@ def add_float_model(parser: argparse.ArgumentParser) -> None:
         "--float",
         dest="float_model",
         metavar="FILE",
-        help="the float model, if --weights is quantized already",
+        help="the float model, if --weights is already quantized",
     )
 
 
@@ -290,7 +290,7 @@ def image_size(values: list[int] | None) -> tuple[int, int] | None:
         The size, or None where the option was not given.
 
     Raises:
-        TfyoloError: more than two numbers, or one that is not within 1 and 16384.
+        TfyoloError: more than two numbers, or one that is not from 1 to 16384.
 
     Example:
         >>> image_size([320]), image_size([192, 320]), image_size(None)
@@ -299,7 +299,7 @@ def image_size(values: list[int] | None) -> tuple[int, int] | None:
     if not values:
         return None
     if len(values) > 2 or min(values) < 1 or max(values) > types.MAX_SIDE_PX:
-        raise TfyoloError("--img takes one number within 1 and 16384, or height and width")
+        raise TfyoloError("--img takes one number from 1 to 16384, or height and width")
     return values[0], values[-1]
 
 

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--gen", type=types.positive, default=1000, metavar="N", help="generations of the evolution")
     add("--seed", type=types.seed, default=0, metavar="N", help="seed of k-means and of the evolution")
-    add("--force", action="store_true", help="evolve new anchors even if the present ones fit")
+    add("--force", action="store_true", help="evolve new anchors even if the current ones fit")
     add = options.group(parser, "output")
     add("--output", type=Path, metavar="YAML", help="write the anchors to this file")
 
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         with atomic(arguments.output) as temporary:
             temporary.write_text(f"# for {arguments.data.name} at {arguments.img} pixels\n{text}", "utf-8")
         print(f"written to {arguments.output}")
-    print("paste them into a model YAML; or train, which does all this itself")
+    print("paste them into a model YAML, or just train: `tfyolo train` does this automatically")
     print_next("tfyolo", "train", "--data", arguments.data)
     return 0
 

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = path.parent if path == Path(arguments.source) else Path()
     target = check_target(arguments.target or folder / f"{path.stem}.keras")
     if target.resolve() == path.resolve():
-        raise TfyoloError("is what would be converted", path=path, fix="name another file to write")
+        raise TfyoloError("is the input file itself", path=path, fix="choose another output file")
     model, contract = load_model(path)
     save_keras(model, contract, target, half=arguments.half)
     print(f"{target}: {len(contract.names)} classes, {model.count_params():,} weights")

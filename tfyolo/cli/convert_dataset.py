@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
             out.print(printable(str(problem)), markup=False)
         out.print(f"{split}: {scan.summary()}")
     if done.polygons_lost:
-        out.print(f"note: {arguments.to} has no polygons; of {done.polygons_lost} objects the boxes are kept")
+        out.print(f"note: {arguments.to} does not support polygons; {done.polygons_lost} are saved as boxes")
     out.print(f"{done.boxes} boxes are in {printable(str(done.yaml_path))}", markup=False, soft_wrap=True)
     print_next("tfyolo", "train", "--data", done.yaml_path)
     problems = [problem for scan in done.scans.values() for problem in scan.problems]

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     detector = load_detection_predictor(arguments.weights, options.image_size(arguments.img))
     if arguments.weights == DEFAULT_MODEL:
         print(
-            f"note: no --weights: {DEFAULT_MODEL.stem} looks for {', '.join(detector.names)}", file=sys.stderr
+            f"note: no --weights: {DEFAULT_MODEL.stem} detects {', '.join(detector.names)}", file=sys.stderr
         )
     detector.check_class_ids(arguments.classes)
     nms = NmsOptions(

@@ -99,9 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.weights.hub import fetch_weights, output_stem
 
     if arguments.nms == "auto" and arguments.dynamic_batch:
-        raise TfyoloError(
-            "--nms suppresses the boxes of one image", fix="leave it out with --dynamic-batch, or --nms none"
-        )
+        raise TfyoloError("--nms does not support --dynamic-batch", fix="leave out --nms, or pass --nms none")
     nms = arguments.nms or "auto"
     for name in arguments.include:  # fails before TensorFlow is imported
         entry = find_format(name)
@@ -110,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = fetch_weights(arguments.weights)
     if not format_of(path).source:
         raise TfyoloError(
-            "is exported already", path=path, fix="pass the .pt or .keras file it was made from"
+            "is already an exported file", path=path, fix="pass the .pt or .keras file it was exported from"
         )
     stem = arguments.output or output_stem(arguments.weights)
     check_targets(arguments.include, stem, path)

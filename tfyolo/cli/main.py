@@ -67,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = words[0]
     if name not in COMMANDS:
         similar = closest(name, (*COMMANDS, "--help", "--version"))
-        hint = f"did you mean `{similar}`?" if similar else f"one of {', '.join(COMMANDS)}"
-        print(printable(f"error: there is no command `{name}`; {hint}"), file=sys.stderr)
+        hint = f"did you mean `{similar}`?" if similar else f"use one of {', '.join(COMMANDS)}"
+        print(printable(f"error: unknown command `{name}`; {hint}"), file=sys.stderr)
         return 2
     module, parser = _command(name), command_parser(name)
     try:
@@ -147,7 +147,7 @@ def _overview() -> str:
         "usage: tfyolo COMMAND [options]      (tfyolo COMMAND --help lists them)\n\n"
         f"commands:\n{rows}\n\n"
         "  --version  print the version\n\n"
-        "exit codes: 0 done, 1 something was left out and is named, 2 error, 130 Ctrl-C\n\n"
+        "exit codes: 0 success, 1 some inputs skipped and listed, 2 error, 130 Ctrl-C\n\n"
         "example: tfyolo detect --weights yolov5n.pt --source bus.jpg"
     )
 

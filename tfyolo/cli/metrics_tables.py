@@ -88,7 +88,7 @@ def _print_classification(metrics: ClassificationMetrics, per_class: bool) -> No
             table.add_row(escape(printable(name)), str(count), *cells)
         out.print(table)
     out.print(
-        f"top-1 {metrics.top1:.4f}, top-5 {metrics.top5:.4f}, mean recall of the classes "
+        f"top-1 {metrics.top1:.4f}, top-5 {metrics.top5:.4f}, mean per-class recall "
         f"{metrics.balanced:.4f}, loss {metrics.loss:.4f}"
     )
 

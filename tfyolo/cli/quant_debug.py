@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command to its parser."""
     options.add_calibration(parser, required=True)
     add = options.group(parser, "data")
-    add("--task", choices=("train", "val", "test"), default="val", help="split that is compared on")
-    add("--images", type=types.positive, default=32, metavar="N", help="number of images that are compared")
+    add("--task", choices=("train", "val", "test"), default="val", help="split to compare on")
+    add("--images", type=types.positive, default=32, metavar="N", help="number of images to compare")
     options.add_weights(parser)
     options.add_float_model(parser)
     add = options.group(parser, "quantization")
@@ -59,12 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
     contract.check_size(image_size)
     if spec is not None and arguments.float_model is None:
         raise TfyoloError(
-            "is quantized: its own weights are rounded", path=path, fix="pass --float with the float model"
+            "is quantized: its weights are already rounded",
+            path=path,
+            fix="pass the float model as --float",
         )
     if spec is not None:
-        refuse_given(
-            arguments.given, ("--keep-float",), f"{path} is quantized already, with ranges of its own"
-        )
+        refuse_given(arguments.given, ("--keep-float",), f"{path} is already quantized, with its own ranges")
     if arguments.float_model is not None:
         float_network = load_float_network(arguments.float_model, contract)
     with progress_bar() as progress:
@@ -95,7 +95,7 @@ def _advise(report: DebugReport, weights: str | Path, data: str, trained: bool) 
         trained: whether the quantized model is a file of its own, which has to be made anew.
     """
     if report.best is None:
-        print("none of these layers gains both score error and fidelity in float: leave all quantized")
+        print("no layer improves both score error and fidelity when kept in float: keep all layers quantized")
         return
     command = ["quantize"] if trained else ["export", "--int8"]
     print_next("tfyolo", *command, "--weights", weights, "--data", data, "--keep-float", *report.best.kept)

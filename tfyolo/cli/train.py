@@ -163,7 +163,7 @@ def _resume(arguments: argparse.Namespace) -> int:
     from tfyolo.training.state import read_state
 
     if arguments.evolve:
-        raise TfyoloError("--resume continues one run, and --evolve starts many", fix="pass one of them")
+        raise TfyoloError("--resume and --evolve are mutually exclusive", fix="pass only one of them")
     last = find_run(arguments.resume, arguments.project)
     saved = TrainOptions.from_plain(read_state(last).options, last)
     given = _options(argparse.Namespace(**{**vars(arguments), "data": arguments.data or saved.data}))
@@ -207,9 +207,11 @@ def _hyperparameters(texts: list[str], label_smoothing: float | None) -> dict[st
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign:
-            raise TfyoloError(f"--set {text} is not NAME=VALUE", fix="write, for example, --set lr0=0.02")
+            raise TfyoloError(
+                f"--set {text} is not in the form NAME=VALUE", fix="write, for example, --set lr0=0.02"
+            )
         if name in values:
-            raise TfyoloError(f"--set has `{name}` twice", fix="remove one")
+            raise TfyoloError(f"--set sets `{name}` twice", fix="remove one")
         values[name] = value
     if label_smoothing is None:
         return values

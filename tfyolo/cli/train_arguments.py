@@ -49,7 +49,7 @@ def add_image_side(parser: argparse.ArgumentParser, default: int) -> None:
         type=types.count_or_off,
         default=[0],
         metavar="N",
-        help="do not train the first N layers, or the layers of several numbers",
+        help="do not train the first N layers, or the layers with these indices",
     )
     add(
         "--resume",

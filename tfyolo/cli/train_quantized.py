@@ -31,7 +31,7 @@ def check_flags(arguments: argparse.Namespace) -> None:
         TfyoloError: naming the flag.
     """
     for name in sorted(_QAT_OPTIONS & options.given_options(arguments.parser, arguments.words)):
-        raise TfyoloError(f"--{name.replace('_', '-')} is for --qat", fix="add --qat, or leave it out")
+        raise TfyoloError(f"--{name.replace('_', '-')} requires --qat", fix="add --qat, or leave it out")
 
 
 def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights: str, hyp: str = "") -> None:
@@ -58,7 +58,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         raise TfyoloError(f"--qat needs --data and {flag}", fix="pass a trained model and its dataset")
     for name in sorted(options.given_options(arguments.parser, arguments.words)):
         if name not in _SUPPORTED_OPTIONS:
-            raise TfyoloError(f"--qat takes no --{name.replace('_', '-')}", fix="leave it out")
+            raise TfyoloError(f"--qat does not support --{name.replace('_', '-')}", fix="leave it out")
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     quantize_options = QuantizeOptions(
         data=arguments.data,
@@ -78,5 +78,5 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         best = quantize(quantize_options, progress, print)
         file, metrics = measure(best, arguments.data, folder, progress)
     print_metrics(metrics, folder)
-    print(f"quantized model: {best}\ninteger file, which was measured: {file}")
+    print(f"quantized model: {best}\nint8 file, on which metrics were measured: {file}")
     print_next("tfyolo", "export", "--weights", best, "--include", "tflite", "edgetpu", "tfjs", "--int8")

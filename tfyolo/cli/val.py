@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if limits := detector.limits(wanted):
         print(f"note: {limits}; mAP cannot be compared with that at 0.001", file=sys.stderr)
     elif arguments.conf_thres > 0.001:
-        print("note: mAP at --conf-thres over 0.001 comes out higher than it is", file=sys.stderr)
+        print("note: mAP is overestimated with --conf-thres above 0.001", file=sys.stderr)
     plots = options.can_plot(not arguments.noplots)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     with progress_bar() as progress:

@@ -85,6 +85,4 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_NOT_LOCAL = (
-    "note: others on the network reach it; browsers give a page the camera and threads on localhost only"
-)
+_NOT_LOCAL = "note: others on the network can open it; browsers allow camera and threads only on localhost"

@@ -66,7 +66,12 @@ _PREDICT = ("detect", "classify predict")
 _RUN = (*_VAL, *_PREDICT)
 
 FLAGS = (
-    Flag("--workers", (*_TRAIN, *_VAL), "images are read with as many threads as pay off", takes_value=True),
+    Flag(
+        "--workers",
+        (*_TRAIN, *_VAL),
+        "the number of threads that read images is chosen automatically",
+        takes_value=True,
+    ),
     Flag("--half", _RUN, "a model runs in the precision of its file; `tfyolo export --half` writes float16"),
     Flag("--dnn", _RUN, "ONNX files run in ONNX Runtime, not in OpenCV"),
     Flag("--data", _PREDICT, "class names come from the model file", takes_value=True),
@@ -75,26 +80,30 @@ FLAGS = (
         _PREDICT,
         "no window is opened; results are written as files, and `tfyolo web` shows a camera live",
     ),
-    Flag("--update", _PREDICT, "model files hold no optimizer that could be stripped"),
-    Flag("--inplace", ("export",), "decoding in the exported graph overwrites nothing"),
+    Flag("--update", _PREDICT, "model files contain no optimizer state to strip"),
+    Flag("--inplace", ("export",), "the exported graph has no in-place operations"),
     Flag("--keras", ("export",), "every model is a Keras model"),
     Flag("--verbose", ("export", "classify train"), "all messages are printed anyway"),
-    Flag("--workspace", ("export",), "TensorRT's builder has 4 GiB", takes_value=True),
+    Flag(
+        "--workspace", ("export",), "the workspace of TensorRT's builder is fixed at 4 GiB", takes_value=True
+    ),
     Flag(
         "--quad",
         ("train",),
-        "the quad data loader, which joins four images into one, does not exist",
+        "there is no quad data loader, which joins four images into one",
         "leave it out; --img trains at a larger size, --multi-scale at several",
     ),
     Flag(
         "--local_rank",
         _TRAIN,
-        "no launcher starts a process per GPU",
+        "training does not start one process per GPU",
         "leave it out; `tfyolo train --strategy mirrored` trains on all GPUs in one process",
         True,
         "-1",
     ),
-    Flag("--bucket", ("train",), "nothing is uploaded", "leave it out, and copy the run's folder", True),
+    Flag(
+        "--bucket", ("train",), "uploads are not supported", "leave it out, and copy the run's folder", True
+    ),
     *(
         Flag(
             name,
@@ -136,7 +145,7 @@ FLAGS = (
     Flag(
         "--cutoff",
         ("classify train",),
-        "the model's YAML says where its backbone ends",
+        "the model's YAML defines where the backbone ends",
         "pass a YAML as --model",
         True,
         "None",
@@ -150,14 +159,21 @@ FLAGS = (
     Flag(
         "--batch-size",
         ("export",),
-        "exported files take one image at a time",
-        "leave it out; ONNX and OpenVINO files take any number with --dynamic-batch",
+        "exported files have a batch size of 1",
+        "leave it out; ONNX and OpenVINO files accept any batch size with --dynamic-batch",
         True,
         "1",
     ),
-    Flag("--batch-size", ("benchmark",), "latency is that of one image at a time", "leave it out", True, "1"),
+    Flag(
+        "--batch-size",
+        ("benchmark",),
+        "latency is measured with a batch size of 1",
+        "leave it out",
+        True,
+        "1",
+    ),
     Flag("--test", ("benchmark",), "there is no mode that only exports", "pass --rounds 1 --runs 1"),
-    Flag("--pt-only", ("benchmark",), "formats are measured only where --include names them", "leave it out"),
+    Flag("--pt-only", ("benchmark",), "only the formats in --include are measured", "leave it out"),
 )
 """All others of YOLOv5 v7.0's scripts (train, val, detect, export, benchmarks, classify) are options."""
 
@@ -176,29 +192,35 @@ VALUES = (
         "RMSProp",
         ("classify train",),
         reason="RMSProp is not implemented",
-        fix="--optimizer Adam",
+        fix="pass --optimizer Adam",
     ),
     Value(
         "--task",
         "speed",
         ("val",),
         reason="validation measures accuracy",
-        fix="`tfyolo benchmark` measures speed",
+        fix="use `tfyolo benchmark` to measure speed",
     ),
     Value(
         "--task",
         "study",
         ("val",),
         reason="validation measures one image size at a time",
-        fix="run it once per --img, or `tfyolo benchmark`",
+        fix="run it once per --img, or use `tfyolo benchmark`",
     ),
-    Value("--weights", SECOND, (*_RUN, "export"), reason="there are no ensembles", fix="pass one model"),
+    Value(
+        "--weights",
+        SECOND,
+        (*_RUN, "export"),
+        reason="model ensembles are not supported",
+        fix="pass one model",
+    ),
     Value(
         "--include",
         "paddle",
         ("export", "benchmark"),
-        reason="PaddlePaddle is not written",
-        fix="`--include onnx`, which Paddle's own x2paddle converts",
+        reason="PaddlePaddle export is not supported",
+        fix="pass `--include onnx`, and convert the file with Paddle's x2paddle",
     ),
 )
 

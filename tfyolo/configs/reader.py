@@ -96,12 +96,12 @@ def _check_events(events: Any, path: Path) -> None:
     for count, event in enumerate(events):
         line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent):  # nested aliases can stand for terabytes
-            raise TfyoloError("uses YAML aliases (*name)", path=path, line=line, fix="write the value out")
+            raise TfyoloError("uses YAML aliases (*name)", path=path, line=line, fix="write the value itself")
         if count >= MAX_EVENTS:
-            raise TfyoloError(f"has more than {MAX_EVENTS:,} values, which no configuration has", path=path)
+            raise TfyoloError(f"has more than {MAX_EVENTS:,} values, too many for a configuration", path=path)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise TfyoloError(f"nests more than {MAX_DEPTH} levels deep", path=path, line=line)
+            raise TfyoloError(f"is nested more than {MAX_DEPTH} levels deep", path=path, line=line)
 
 
 def _lines(
@@ -119,7 +119,7 @@ def _lines(
         for key, item in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                raise TfyoloError("has a list or mapping as a name", path=path, line=line)
+                raise TfyoloError("has a list or mapping as a key", path=path, line=line)
             name = int(key.value) if key.tag.endswith(":int") and key.value.isdecimal() else key.value
             if name in seen:  # YAML would silently keep the last
                 raise TfyoloError(f"duplicate key `{name}`", path=path, line=line, fix="remove one")
@@ -134,4 +134,4 @@ def _lines(
         return
     texts[keys] = node.value
     if node.tag.endswith((":int", ":float")) and len(node.value) > MAX_DIGITS:
-        raise TfyoloError(f"has a number of {len(node.value)} characters", path=path, line=line)
+        raise TfyoloError(f"contains a number with {len(node.value)} characters", path=path, line=line)

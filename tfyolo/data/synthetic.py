@@ -63,11 +63,11 @@ def create_shapes_dataset(
     }
     for name, (value, low, high) in ranges.items():
         if not low <= value <= high:
-            raise TfyoloError(f"`{name}` is {value}", fix=f"give {low} to {high}")
+            raise TfyoloError(f"`{name}` must be from {low} to {high}, not {value}")
     folder = Path(folder)
     path = folder / "shapes.yaml"
     if not path.exists() and any((folder / kind).exists() for kind in ("images", "labels")):
-        raise TfyoloError("has another dataset in it", path=folder, fix="choose another folder")
+        raise TfyoloError("already contains another dataset", path=folder, fix="choose another folder")
     for number, (split, count) in enumerate({"train": train, "val": val}.items()):
         with (
             atomic_folder(folder / "images" / split, _IMAGES, durable=False) as images,

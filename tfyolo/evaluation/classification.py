@@ -184,8 +184,8 @@ def validate_classifier(
         infer += speed["inference"] * len(batch.samples)
         log("validating", len(used), len(scan.samples))
     if not used:
-        fix = "mend what is named above"
-        raise TfyoloError(f"no image of `{split}` can be used", path=dataset.splits[split], fix=fix)
+        fix = "fix the problems listed above"
+        raise TfyoloError(f"none of the images in `{split}` can be used", path=dataset.splits[split], fix=fix)
     # Damage that a scan of headers does not detect appears when images are decoded.
     lost = len(scan.samples) - len(used)
     scan = replace(scan, samples=tuple(used), found=len(used), corrupt=scan.corrupt + lost)

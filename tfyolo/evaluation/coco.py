@@ -50,7 +50,9 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
     try:
         value = json.loads(read_input(path, ANNOTATIONS))
     except (ValueError, RecursionError) as error:
-        raise TfyoloError(f"is not JSON ({error})", path=path, fix="give a COCO annotations file") from error
+        raise TfyoloError(
+            f"is not valid JSON ({error})", path=path, fix="pass a COCO annotations file"
+        ) from error
     needed = {
         "images": ("id", "file_name"),
         "annotations": ("id", "image_id", "category_id", "bbox"),
@@ -59,16 +61,16 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
     for key, fields in needed.items():
         rows = value.get(key) if isinstance(value, dict) else None
         if not isinstance(rows, list):
-            raise TfyoloError(f"has no list `{key}`", path=path, fix="give a COCO annotations file")
+            raise TfyoloError(f"has no list `{key}`", path=path, fix="pass a COCO annotations file")
         for index, row in enumerate(rows):
             missing = [field for field in fields if not isinstance(row, dict) or field not in row]
             if missing:
                 message = f"`{key}[{index}]` has no `{missing[0]}`"
-                raise TfyoloError(message, path=path, fix="give a COCO annotations file")
+                raise TfyoloError(message, path=path, fix="pass a COCO annotations file")
             wrong = [field for field in fields if field.endswith("id") and type(row[field]) is not int]
             if wrong:
                 message = f"`{key}[{index}]`: `{wrong[0]}` is not a whole number"
-                raise TfyoloError(message, path=path, fix="give a COCO annotations file")
+                raise TfyoloError(message, path=path, fix="pass a COCO annotations file")
     check_image_ids(path, ((image["id"], str(image["file_name"])) for image in value["images"]))
     return value
 
@@ -142,9 +144,10 @@ def _frame(sample: Sample, said_wh: tuple[Any, Any]) -> Frame:
         found = Frame.of(said, read_header(sample.image))
     if found is None:
         raise TfyoloError(
-            f"is {width}x{height}, but the COCO annotations say {said_wh[0]}x{said_wh[1]}: other proportions",
+            f"is {width}x{height}, but the COCO annotations say {said_wh[0]}x{said_wh[1]}: "
+            "the aspect ratios differ",
             path=sample.image,
-            fix="give the JSON file that belongs to these images",
+            fix="pass the JSON file that belongs to these images",
         )
     return found
 
@@ -218,7 +221,7 @@ def evaluate(
     known = {int(image["id"]) for image in annotations["images"]}
     strange = next((row["image_id"] for row in rows if row["image_id"] not in known), None)
     if strange is not None:
-        fix = "give the annotations of the images that were detected on"
+        fix = "pass the annotations of the evaluated images"
         raise TfyoloError(f"image id {strange} is not in the COCO annotations", fix=fix)
     logging.getLogger("faster_coco_eval").setLevel(logging.ERROR)
     truth = COCO(_numbered(annotations), print_function=_silent)

@@ -44,7 +44,7 @@ def category_ids(names: Sequence[str], annotations: Mapping[str, Any] | None = N
             ids += [] if category["id"] in ids else [category["id"]]
         found = [by_name.get(str(name).strip(), []) for name in names]
         if missing := [name for name, ids in zip(names, found, strict=True) if not ids]:
-            fix = "give the JSON file that belongs to this dataset"
+            fix = "pass the JSON file that belongs to this dataset"
             raise TfyoloError(f"the COCO annotations have no category {missing[0]!r}", fix=fix)
         used = {row["category_id"] for row in annotations["annotations"]}
         return tuple(_one_category(name, ids, used) for name, ids in zip(names, found, strict=True))
@@ -86,8 +86,8 @@ def _one_category(name: str, ids: list[int], used: set[int]) -> int:
     if len(ids) == 1 or not in_use:
         return ids[0]
     if len(in_use) > 1:
-        message = f"the COCO annotations use two categories {name!r}, {in_use[0]} and {in_use[1]}"
-        raise TfyoloError(message, fix="give the annotations of both one `category_id`")
+        message = f"the COCO annotations use two categories named {name!r}: {in_use[0]} and {in_use[1]}"
+        raise TfyoloError(message, fix="use one `category_id` for both")
     return in_use[0]
 
 
@@ -106,15 +106,15 @@ def _ids_by_name(images: Sequence[Path], annotations: Mapping[str, Any]) -> tupl
         longest = max((len(parts) for parts, _ in whole), default=0)
         found = {number for parts, number in whole if len(parts) == longest} or {n for _, n in exact}
         if not found:
-            fix = "give the JSON file that belongs to this split"
+            fix = "pass the JSON file that belongs to this split"
             raise TfyoloError("is not in the COCO annotations", path=image, fix=fix)
         number = min(found)
         if len(found) > 1 or taken.setdefault(number, image) != image:
             others = ", ".join(sorted("/".join(parts) for parts, _ in exact)[:2])
             raise TfyoloError(
-                f"cannot be told from other images of its name in the COCO annotations: {others}",
+                f"is ambiguous: the COCO annotations list several images of this name: {others}",
                 path=image,
-                fix="write `file_name` with its folders, as they are below the dataset's",
+                fix="write `file_name` as a path relative to the dataset folder",
             )
     numbers = {image: number for number, image in taken.items()}
     return tuple(numbers[image] for image in images)

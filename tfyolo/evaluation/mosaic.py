@@ -48,7 +48,7 @@ def mosaic(
     import cv2
 
     if not len(images):
-        raise TfyoloError("a mosaic needs an image", path=path)
+        raise TfyoloError("a mosaic needs at least one image", path=path)
     count = min(len(images), MAX_TILES)
     columns = int(np.ceil(np.sqrt(count)))
     rows = int(np.ceil(count / columns))

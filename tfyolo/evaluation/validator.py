@@ -75,9 +75,9 @@ def validate(
     accumulator = _run(detector, samples, names, classes, options, log, folder, observe)
     if not accumulator.detections:
         raise TfyoloError(
-            f"no image of `{options.split}` can be used",
+            f"none of the images in `{options.split}` can be used",
             path=dataset.yaml_path,
-            fix=f"correct what is named: {accumulator.problems[0]}" if accumulator.problems else None,
+            fix=f"fix the images or labels: {accumulator.problems[0]}" if accumulator.problems else None,
         )
     rect = options.rect and detector.runtime.input_hw is None
     metrics = Metrics(

@@ -32,7 +32,8 @@ class BaseModel:
         fixed, self.stride = runtime.input_hw, max(self.contract.strides)
         if image_size and fixed and image_size != fixed:
             raise TfyoloError(
-                f"the input is fixed to {fixed[0]}x{fixed[1]} pixels, not {image_size[0]}x{image_size[1]}",
+                f"the model has a fixed input size of {fixed[0]}x{fixed[1]} pixels, "
+                f"not {image_size[0]}x{image_size[1]}",
                 fix=f"leave out --img, or export again with --img {' '.join(map(str, image_size))}",
             )
         height, width = image_size or fixed or self.contract.image_size
@@ -94,7 +95,7 @@ class BaseModel:
         if model is None:
             kind = type(self.runtime).__name__
             raise TfyoloError(
-                f"{kind} runs an exported file, which holds no keras.Model", fix="load the .keras file"
+                f"{kind} runs an exported file, which contains no keras.Model", fix="load the .keras file"
             )
         return model
 

@@ -72,7 +72,7 @@ def predict_classes(
                 console.print(printable(f"{place} {frame.path}: {width}x{height}, {names}, {took}"))
         except KeyboardInterrupt:
             report.interrupted = True
-            console.print("interrupted; what was found so far is written")
+            console.print("interrupted; results so far are saved")
     return report
 
 

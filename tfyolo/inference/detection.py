@@ -104,7 +104,7 @@ class DetectionPredictor(BaseModel):
         last = len(self.names) - 1
         wrong = [index for index in class_ids or () if not 0 <= index <= last]
         if wrong:
-            raise TfyoloError(f"there is no class {wrong[0]}", fix=f"choose --classes within 0 to {last}")
+            raise TfyoloError(f"there is no class {wrong[0]}", fix=f"pass --classes from 0 to {last}")
 
     def limits(self, options: NmsOptions) -> str:
         """Describe thresholds of NMS inside the file that are stricter than `options`, if any."""

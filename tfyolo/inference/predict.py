@@ -124,7 +124,7 @@ class PredictionRun:
                     progress.advance(task)
             except KeyboardInterrupt:
                 report.interrupted = True
-                console.print("interrupted; what was found so far is written")
+                console.print("interrupted; results so far are saved")
         return report
 
     def _one(self, frame: Frame, writer: ResultWriter | None, report: PredictionReport) -> Result | None:

@@ -71,7 +71,7 @@ def _open(source: str, vid_stride: int, listed: bool) -> list[Frames]:
 
 def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if not source.strip():
-        raise TfyoloError("--source is empty", fix="name an image, folder, video or stream")
+        raise TfyoloError("--source is empty", fix="pass an image, folder, video or stream")
     path = Path(source)
     if source in SOURCES and not path.exists():
         path = SOURCES[source]
@@ -79,9 +79,7 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
     if re.fullmatch(r"[+-]?\d+", source) and not path.exists():
         return [_webcam(source, vid_stride)]
     if source == "screen" and not path.exists():
-        raise TfyoloError(
-            "capture of the screen is not supported", path=source, fix="record a video, and pass that"
-        )
+        raise TfyoloError("screen capture is not supported", path=source, fix="record a video, and pass it")
     if source.lower().startswith(STREAM_SCHEMES):
         return [_remote(source, vid_stride)]
     if path.is_dir():
@@ -103,7 +101,7 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
 def _webcam(source: str, vid_stride: int) -> Frames:
     index = int(source) if len(source) <= 9 else MAX_WEBCAM + 1
     if not 0 <= index <= MAX_WEBCAM:
-        raise TfyoloError("there is no such webcam", path=source[:20], fix="they are counted from 0")
+        raise TfyoloError("no such webcam", path=source[:20], fix="webcams are numbered from 0")
     return _stream(index, f"webcam {index}", vid_stride)
 
 
@@ -136,20 +134,20 @@ def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
             known += 1
             parts += _one_of_many(str(path), str(path), vid_stride)
         elif suffix in UNREAD_SUFFIXES:
-            problem = f"images and videos of the kind {suffix} are not read; convert it to .jpg or .mp4"
+            problem = f"unsupported file type {suffix}; convert it to .jpg or .mp4"
             parts.append(_problem(Frame(path.name, str(path), None, problem=problem)))
         else:
-            others[suffix or "no ending"] += 1
+            others[suffix or "without extension"] += 1
     if not known:
         found = ", ".join(sorted({Path(p).suffix.lower() for p in paths} & UNREAD_SUFFIXES))
         raise TfyoloError(
-            "holds no images or videos" + (f" of a kind that is read, but {found}" if found else ""),
+            "contains no images or videos" + (f" of a supported type, but {found}" if found else ""),
             path=source,
-            fix=f"known are {', '.join(sorted(IMAGE_SUFFIXES))}",
+            fix=f"supported image types: {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
     if others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items())[:5])
-        parts.append(Frames(lambda: iter(()), 0, (f"note: other files in {source} are left out: {kinds}",)))
+        parts.append(Frames(lambda: iter(()), 0, (f"note: other files in {source} are ignored: {kinds}",)))
     return parts
 
 
@@ -190,7 +188,7 @@ def _list(path: Path, vid_stride: int) -> list[Frames]:
                     fix="write paths of this machine, relative to the list or to the current folder",
                 )
     if not parts:
-        raise TfyoloError("lists no images", path=path)
+        raise TfyoloError("does not list any images", path=path)
     return parts
 
 

@@ -132,7 +132,7 @@ class ResultWriter:
             x1, y1 = np.maximum(center - half, 0).astype(int)
             x2, y2 = np.minimum(center + half, [width, height]).astype(int)
             if x2 <= x1 or y2 <= y1:
-                raise BadOutputError(f"box {number} has no pixels to be cut out")
+                raise BadOutputError(f"box {number} contains no pixels to crop")
             folder = self.outputs.folder / "crops" / self._folders[index]
             # Crops are numbered, so that the second box of x.jpg does not collide with x_2.jpg.
             save_image(result.image[y1:y2, x1:x2], folder / f"{stem}_{number}.jpg")
@@ -172,7 +172,7 @@ class ResultWriter:
             if not self._sink.isOpened():
                 width, height = self._video_size
                 raise TfyoloError(
-                    f"no video of {width}x{height} pixels can be written", path=path, fix="pass --nosave"
+                    f"cannot write a video of {width}x{height} pixels", path=path, fix="pass --nosave"
                 )
             self._open_writer = stack.pop_all()
 
@@ -185,7 +185,7 @@ class ResultWriter:
         video.release()
         if self._frames and found != self._frames:
             raise probe(path) or OSError(
-                errno.EIO, f"{found} of {self._frames} frames can be read back", str(path)
+                errno.EIO, f"only {found} of {self._frames} frames can be read back", str(path)
             )
 
 

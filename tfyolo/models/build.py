@@ -139,5 +139,5 @@ def import_keras() -> ModuleType:
             raise TfyoloError(f"Keras cannot be imported: {error}", fix=fix) from error
         backend = keras.backend.backend()
     if backend != "tensorflow":
-        raise TfyoloError(f"Keras runs on the backend `{backend}`, but tfyolo needs TensorFlow", fix=fix)
+        raise TfyoloError(f"Keras uses the `{backend}` backend, but tfyolo needs TensorFlow", fix=fix)
     return keras

@@ -174,7 +174,7 @@ class Contract(BaseModel):
         if any(size % stride or size < stride for size in image_size):
             height, width = image_size
             raise TfyoloError(
-                f"an input of {height}x{width} pixels is no multiple of the stride {stride}",
+                f"an input of {height}x{width} pixels is not a multiple of the stride {stride}",
                 fix=f"use --img {max(round(height / stride), 1) * stride}",
             )
 
@@ -187,14 +187,16 @@ class Contract(BaseModel):
         """
         spec = parse_spec(Document(None, self.config), str(self.config.get("name", "")))
         if self.task != spec.task:
-            raise TfyoloError(f"its task is {self.task}, but the configuration's {spec.task}")
+            raise TfyoloError(f"its task is {self.task}, but that of its configuration is {spec.task}")
         if (len(self.names), self.strides) != (spec.num_classes, spec.strides):
             raise TfyoloError(
                 f"{len(self.names)} names and strides {self.strides}, but the configuration has "
                 f"{spec.num_classes} classes and strides {spec.strides}"
             )
         if any(len(row) != 2 * spec.anchors_per_scale for row in self.anchors_px):
-            raise TfyoloError(f"the configuration has {spec.anchors_per_scale} anchors a scale")
+            raise TfyoloError(
+                f"its anchors do not fit its configuration: {spec.anchors_per_scale} anchors per scale"
+            )
         return spec
 
     def to_json(self) -> str:
@@ -216,7 +218,7 @@ class Contract(BaseModel):
             )
             where = ".".join(map(str, reason["loc"]))
             raise TfyoloError(
-                f"{FILE_NAME} inside is wrong: {where} {reason['msg']}".strip(), path=path
+                f"its {FILE_NAME} is invalid: {where} {reason['msg']}".strip(), path=path
             ) from error
 
 

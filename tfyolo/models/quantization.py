@@ -57,7 +57,7 @@ class QuantizationSpec(BaseModel):
     def _check(cls, ranges: dict[str, Range]) -> dict[str, Range]:
         for name, (low, high) in ranges.items():
             if not (math.isfinite(low) and math.isfinite(high) and low <= 0 <= high and low < high):
-                raise ValueError(f"{name}: {low} to {high} is no range around zero")
+                raise ValueError(f"{name}: {low} to {high} is not a range that contains zero")
         return ranges
 
     def kernel_bounds(self, layer: str, kernel: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
     if path.endswith((".yaml", ".yml")):
         document = read_yaml(path)
         if entry and "models" not in document.value:
-            raise document.error(f"has no `models`, and so no `{entry}`", fix=f"pass {path}")
+            raise document.error(f"has no `models`, so there is no `{entry}`", fix=f"pass {path}")
         return parse_spec(document, entry, **overrides)
     near = difflib.get_close_matches(text, _files(), 3) or ["yolov5n"]
-    raise TfyoloError(f"no model is called `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")
+    raise TfyoloError(f"unknown model `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")

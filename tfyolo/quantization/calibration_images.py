@@ -125,7 +125,7 @@ def _read(
             continue
         progress("reading images", done + 1, len(chosen))
     if not images:
-        raise TfyoloError(f"no image of `{split}` can be read", path=place)
+        raise TfyoloError(f"none of the images in `{split}` can be read", path=place)
     return np.stack(images)
 
 

@@ -29,21 +29,23 @@ def check_calibration(job: ExportJob, options: ExportCalibrationOptions, path: P
     if precision not in ("int8", "int16x8"):
         refuse_given(options.given, (), "only integer networks are calibrated (--int8)")
     if precision == "int16x8":
-        reason = "TensorFlow Lite's converter measures the ranges of int16x8"
+        reason = "TensorFlow Lite's converter calibrates the ranges of int16x8"
         refuse_given(options.given, ("--calibration",), reason)
     if precision != "int8":
         return
     quantized = job.contract.quantization is not None
     if quantized and (own or options.data is not None):
         raise TfyoloError(
-            "is quantized already, and new ranges would be measured on its rounded weights",
+            "is already quantized, and new ranges would be calibrated on its rounded weights",
             path=path,
             fix="pass the float model" if own else "leave out --data",
         )
     if quantized:
-        refuse_given(options.given, (), f"{path or 'the model'} is quantized already, with ranges of its own")
+        refuse_given(options.given, (), f"{path or 'the model'} is already quantized, with its own ranges")
     if own:
-        reason = "with --calibrator runtime the runtime's tool chooses ranges and what stays in float"
+        reason = (
+            "with --calibrator runtime, the runtime's tool chooses the ranges and the layers kept in float"
+        )
         refuse_given(options.given, ("--calibration",), reason)
 
 
@@ -71,7 +73,7 @@ def calibrated(
         return job
     if options.data is None:
         raise TfyoloError(
-            f"--{precision} needs --data: how large the network's values get is measured on training images",
+            f"--{precision} needs --data: quantization is calibrated on training images",
             fix="pass the dataset's YAML, or weights that `tfyolo quantize` wrote",
         )
     count, size = options.calibration_images, job.image_size

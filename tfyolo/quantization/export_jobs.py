@@ -54,9 +54,9 @@ class ExportJobs:
 
         if not format_of(path).source:
             raise TfyoloError(
-                "is exported already",
+                "is already an exported file",
                 path=path,
-                fix="put the .pt or .keras file first, which --include exports",
+                fix="list the .pt or .keras file to export first",
             )
         loaded = load_predictor(path, image_size)
         _check_dataset(loaded.contract, dataset)
@@ -101,7 +101,7 @@ def _check_dataset(contract: Contract, dataset: Dataset | FolderDataset | None) 
         return
     if isinstance(dataset, FolderDataset) != (contract.task == "classify"):
         kind = "a classifier, which takes a folder" if contract.task == "classify" else "a detector"
-        raise TfyoloError(f"--data is of another task: the model is {kind}", fix="pass the data it is for")
+        raise TfyoloError(f"--data is for another task: the model is {kind}", fix="pass data for this task")
     if isinstance(dataset, FolderDataset):
         dataset.with_names(contract.names)
     else:

@@ -119,7 +119,7 @@ def estimate(name: str, observed: ObservedTensor) -> Range:
         (0.0, 2.0)
     """
     if name not in ESTIMATORS:
-        raise TfyoloError(f"there is no estimator `{name}`", fix=f"one of {', '.join(ESTIMATORS)}")
+        raise TfyoloError(f"unknown estimator `{name}`", fix=f"use one of {', '.join(ESTIMATORS)}")
     return _including_zero(ESTIMATORS[name](observed))
 
 

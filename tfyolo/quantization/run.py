@@ -109,13 +109,13 @@ def quantize(
     contract.check_size(image_size)
     if contract.quantization is not None and options.float_model is None:
         raise TfyoloError(
-            "is quantized: its own weights are rounded",
+            "is quantized: its weights are already rounded",
             path=_path(options.weights),
-            fix="pass --float with the float model, and training goes on from here",
+            fix="pass the float model as --float to continue training from this file",
         )
     if contract.quantization is not None and options.calibrate != CalibrationOptions():
         raise TfyoloError(
-            "is quantized already, with ranges of its own",
+            "is already quantized, with its own ranges",
             path=_path(options.weights),
             fix="leave out --ranges and --keep-float, or pass the float model",
         )
@@ -126,10 +126,10 @@ def quantize(
     state = options.output.with_suffix(".progress.npz")
     if options.train and state.exists() and options.output.exists() and _is_unfinished(state, origin):
         network, contract = _reload(options.output)
-        log(f"{options.output} is calibrated already")
+        log(f"{options.output} is already calibrated")
     else:
         if state.exists():
-            log(f"{state} is of a run with other settings or files: it is not gone on with")
+            log(f"{state} belongs to a run with other settings or files and is ignored")
         state.unlink(missing_ok=True)
         if contract.quantization is None:
             network, spec = calibrate_on_dataset(
@@ -195,13 +195,13 @@ def load_float_network(weights: Weights, contract: Contract) -> Network:
     """
     (model, other), path = _read(weights), _path(weights)
     if other.quantization is not None:
-        raise TfyoloError("is quantized, too", path=path, fix="pass the model from before")
+        raise TfyoloError("is quantized as well", path=path, fix="pass the model from before quantization")
     # The image size is no part of the network: a quantized model has that of its calibration.
     if {**other.config, "image_size": None} != {**contract.config, "image_size": None}:
-        raise TfyoloError("is of another configuration than --weights", path=path)
+        raise TfyoloError("has a different configuration than --weights", path=path)
     if other.names != contract.names:
         raise TfyoloError(
-            f"has other classes than --weights, or has them in another order: {listed(other.names)}; "
+            f"has other classes than --weights, or another class order: {listed(other.names)}; "
             f"--weights has {listed(contract.names)}",
             path=path,
             fix="pass the model from before quantization",

@@ -1,4 +1,4 @@
-"""What the log of a run begins with: the model's size, the device and the precision."""
+"""The first lines of the log of a run: model, device, precision, and a note about a long warm-up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfyolo.export.runtime.cpu import cores
 from tfyolo.models import count_model
+from tfyolo.training.optimization.schedule import Schedule
 
 
 def describe_run(model: Any, image_size: int) -> tuple[str, str]:
@@ -29,6 +30,29 @@ def describe_run(model: Any, image_size: int) -> tuple[str, str]:
     count = len(model.contract.names)
     classes = f"{count} class" + ("es" if count != 1 else "")
     return f"model: {spec.name}, {classes}, {size}", f"device: {_devices()}, {model.precision}"
+
+
+def describe_warmup(schedule: Schedule) -> str:
+    """Return a note for the log if the warm-up is longer than half of the run.
+
+    Args:
+        schedule: schedule of the run.
+
+    Returns:
+        One sentence with the length of the warm-up in epochs, or "".
+
+    Example:
+        >>> describe_warmup(Schedule(epochs=10, steps_per_epoch=4, batch=16))
+        'note: the learning-rate warm-up takes 25.0 epochs (100 steps), but the run has only 10'
+        >>> describe_warmup(Schedule(epochs=30, steps_per_epoch=100, batch=16))
+        ''
+    """
+    steps, total = schedule.warmup_steps, schedule.epochs * schedule.steps_per_epoch
+    if steps <= total / 2:
+        return ""
+    taken = f"the learning-rate warm-up takes {steps / schedule.steps_per_epoch:.1f} epochs ({steps} steps)"
+    run = f"but the run has only {schedule.epochs}" if steps > total else f"of {schedule.epochs} in this run"
+    return f"note: {taken}, {run}"
 
 
 def _devices() -> str:

@@ -14,11 +14,11 @@ from tfyolo.training.optimization.schedule import Schedule
 _NO_WEIGHTS = "leave it out: the loss has no such weights"
 _WHOLE_SPLIT = "leave it out: the whole split is used"
 REFUSED = {
-    "validation_split": ("part of a stream cannot be held back", "pass validation_data"),
-    "validation_steps": ("mAP of a part of the images would mislead", _WHOLE_SPLIT),
+    "validation_split": ("a stream cannot be split", "pass validation_data"),
+    "validation_steps": ("mAP of a subset of the images would be misleading", _WHOLE_SPLIT),
     "validation_batch_size": ("the batch size does not change the metrics", _WHOLE_SPLIT),
-    "class_weight": ("classes have no weights of their own", _NO_WEIGHTS),
-    "sample_weight": ("images have no weights of their own", _NO_WEIGHTS),
+    "class_weight": ("class weights are not supported", _NO_WEIGHTS),
+    "sample_weight": ("sample weights are not supported", _NO_WEIGHTS),
 }
 """Arguments of `fit` that would have no effect, with the reason and the remedy."""
 _DEFAULTS = {"validation_split": 0.0}
@@ -45,7 +45,7 @@ def check_arguments(given: dict[str, Any]) -> None:
     for name, (reason, fix) in REFUSED.items():
         value = given[name]
         if value is not None and not (name in _DEFAULTS and value == _DEFAULTS[name]):  # it can be an array
-            raise TfyoloError(f"fit takes no `{name}`: {reason}", fix=fix)
+            raise TfyoloError(f"fit does not support `{name}`: {reason}", fix=fix)
     frequency = given["validation_freq"]
     if not isinstance(frequency, int) or isinstance(frequency, bool) or frequency < 1:
         raise TfyoloError(f"validation_freq must be a whole number of epochs, not {frequency!r}")
@@ -68,13 +68,13 @@ def check_plan(schedule: Schedule, step: float, source: FitSource, epochs: int, 
         raise TfyoloError(
             f"fit has batches of {source.batch_size} images, but compile was given "
             f"batch_size={schedule.batch}",
-            fix="leave the numbers out of compile: fit knows them",
+            fix="leave these arguments out of compile: fit sets them",
         )
     if source.steps is not None and source.steps != schedule.steps_per_epoch:
         raise TfyoloError(
             f"an epoch of fit has {source.steps} batches, but compile was given "
             f"steps_per_epoch={schedule.steps_per_epoch}",
-            fix="leave the numbers out of compile: fit knows them",
+            fix="leave these arguments out of compile: fit sets them",
         )
     done = round(step / schedule.steps_per_epoch)
     total = done + epochs - initial_epoch
@@ -82,7 +82,7 @@ def check_plan(schedule: Schedule, step: float, source: FitSource, epochs: int, 
         finished = f", of which {done} are done" if done else ""
         raise TfyoloError(
             f"compile was given epochs={schedule.epochs}{finished}, and fit would reach epoch {total}",
-            fix="leave the numbers out of compile: fit knows them",
+            fix="leave these arguments out of compile: fit sets them",
         )
 
 
@@ -104,9 +104,11 @@ def check_callbacks(callbacks: Sequence[Any], loop: bool = False) -> list[Any]:
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.SwapEMAWeights):
             raise TfyoloError(
-                "SwapEMAWeights needs an optimizer that keeps an average",
-                fix="leave it out: the model itself keeps an EMA, which is validated and saved",
+                "SwapEMAWeights needs an optimizer with use_ema=True",
+                fix="leave it out: the model keeps its own EMA weights, which are validated and saved",
             )
         if loop and isinstance(callback, keras.callbacks.BackupAndRestore):
-            raise TfyoloError("BackupAndRestore is for fit", fix="leave it out: `resume` continues a run")
+            raise TfyoloError(
+                "BackupAndRestore is supported only in fit", fix="leave it out: `resume` continues a run"
+            )
     return sorted(callbacks, key=lambda callback: not getattr(callback, "puts_metrics", False))

@@ -68,15 +68,17 @@ def find_source(x: Any, batch_size: int | None, steps: int | None, data: FitData
         if batch_size is not None and batch_size != x.batch_size:
             raise TfyoloError(
                 f"the data has batches of {x.batch_size} images, not {batch_size}",
-                fix="pass batch_size where the data is made, and not to fit",
+                fix="pass batch_size to the data, not to fit",
             )
         return FitSource(x.stream(), steps or x.steps, x.batch_size)
     if isinstance(x, tf.data.Dataset):
         if batch_size is not None:
-            raise TfyoloError("fit takes no batch_size for a tf.data.Dataset", fix="batch the stream")
+            raise TfyoloError(
+                "fit does not support batch_size for a tf.data.Dataset", fix="batch the dataset itself"
+            )
         if not isinstance(x.element_spec, tuple) or len(x.element_spec) != 2:
             raise TfyoloError(
-                "batches have to be pairs of images and labels, without sample weights",
+                "batches must be pairs of images and labels, without sample weights",
                 fix="pass data.stream()",
             )
         length = int(x.cardinality())

@@ -70,7 +70,8 @@ class TrainingModel(TrainingStep):
         """
         for name in refused:
             raise TfyoloError(
-                f"compile takes no `{name}`: the model has YOLOv5's loss and metrics", fix="leave it out"
+                f"compile does not support `{name}`: the model has YOLOv5's loss and metrics",
+                fix="leave it out",
             )
         super().compile(optimizer=_optimizer(optimizer, grouped), **options)
         self.trained = []
@@ -233,10 +234,10 @@ class TrainingModel(TrainingStep):
             raise TfyoloError("the model is not compiled", fix="call `compile` before `evaluate`")
         for name, value in (("sample_weight", sample_weight), ("callbacks", callbacks)):
             if value is not None:
-                raise TfyoloError(f"evaluate takes no `{name}`", fix="leave it out")
+                raise TfyoloError(f"evaluate does not support `{name}`", fix="leave it out")
         data = self.data if x is None else x
         if data is None:
-            raise TfyoloError("there is nothing to evaluate on", fix="pass data, or the path of a dataset")
+            raise TfyoloError("there is no data to evaluate on", fix="pass data, or the path of a dataset")
         if y is not None:
             size = batch_size or 32
             data = tf.data.Dataset.from_tensor_slices((data, y)).batch(size)
@@ -261,8 +262,8 @@ class TrainingModel(TrainingStep):
             return ""
         self.counters["step"].assign(float(epoch * steps))
         return (
-            f"the schedule, which was at step {step:.0f}, continues with epoch {epoch + 1} "
-            f"({steps} steps each)"
+            f"the learning-rate schedule was at step {step:.0f} and continues with epoch {epoch + 1} "
+            f"({steps} steps per epoch)"
         )
 
     def save(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
@@ -279,7 +280,7 @@ class TrainingModel(TrainingStep):
             TfyoloError: the path does not end in `.keras`, or exists and must not be overwritten.
         """
         if not overwrite and Path(filepath).exists():
-            raise TfyoloError("is there already", path=filepath, fix="pass overwrite=True")
+            raise TfyoloError("already exists", path=filepath, fix="pass overwrite=True")
         self.save_averaged(filepath)
 
     def save_averaged(self, path: str | Path) -> Path:
@@ -322,6 +323,6 @@ def _optimizer(optimizer: Any, grouped: dict[str, float]) -> Any:
         return keras.optimizers.get(optimizer)
     except ValueError as error:
         raise TfyoloError(
-            f"no optimizer is called `{optimizer}`",
-            fix=f"use one of {', '.join(RULES)}, or pass an optimizer of keras.optimizers",
+            f"unknown optimizer `{optimizer}`",
+            fix=f"use one of {', '.join(RULES)}, or pass a keras.optimizers object",
         ) from error

@@ -201,5 +201,5 @@ def check_class_names(run: Sequence[str], data: Sequence[str], path: Path) -> No
             f"the classes of the dataset have changed: it has {listed(data)}; the run was started with "
             f"{listed(run)}",
             path=path,
-            fix="restore the order of `names`, or start a new run with the run's best.keras as --weights",
+            fix="restore the order of `names`, or start a new run from the run's best.keras with --weights",
         )

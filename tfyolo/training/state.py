@@ -73,15 +73,15 @@ def read_state(path: Path, task: str = "detect") -> RunState:
         state = RunState(**read_fields(RunState, notes, path))
     except KeyError as error:
         raise TfyoloError(
-            "holds no unfinished run: it ended, or the file was not written by `tfyolo train`",
+            "contains no unfinished run: it has ended, or the file was not written by `tfyolo train`",
             path=path,
             fix="start a new run with --weights",
         ) from error
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
-        raise TfyoloError("is damaged or no tfyolo model", path=path) from error
+        raise TfyoloError("is damaged or not a tfyolo model", path=path) from error
     if state.task != task:
         kind, command = ("classifier", "classify train") if task == "detect" else ("detector", "train")
-        raise TfyoloError(f"is a run of a {kind}", path=path, fix=f"tfyolo {command} --resume {path}")
+        raise TfyoloError(f"belongs to a run of a {kind}", path=path, fix=f"tfyolo {command} --resume {path}")
     return state
 
 
@@ -118,6 +118,6 @@ def restore_state(model: TrainingModel, path: Path) -> None:
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise TfyoloError("its training state cannot be read", path=path) from error
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
-        raise TfyoloError("its training state is of another network or optimizer", path=path)
+        raise TfyoloError("its training state belongs to another network or optimizer", path=path)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

@@ -71,7 +71,7 @@ class TrainingStep(keras.Model):
         precision = precision or keras.config.dtype_policy().name
         if precision not in PRECISIONS:
             raise TfyoloError(
-                f"training has no precision `{precision}`", fix=f"use one of {', '.join(PRECISIONS)}"
+                f"unknown training precision `{precision}`", fix=f"use one of {', '.join(PRECISIONS)}"
             )
         self.contract, self.image_size, self.precision = contract, image_size, precision
         spec = contract.spec
@@ -152,7 +152,7 @@ class TrainingStep(keras.Model):
         wanted = self._trainable_now()
         if not wanted:
             raise TfyoloError(
-                "all layers are frozen, so nothing is left to train",
+                "all layers are frozen, so there is nothing to train",
                 fix="freeze fewer layers, for example with a lower --freeze",
             )
         if [id(v) for v in wanted] == [id(v) for v in self.trained]:
@@ -186,7 +186,7 @@ class TrainingStep(keras.Model):
             scaled = losses.total * scale
         gradients = tape.gradient(scaled, weights)
         if any(gradient is None for gradient in gradients):
-            raise TfyoloError(f"no loss reaches some of the weights; train the whole {self.kind}")
+            raise TfyoloError(f"some weights get no gradient; train the whole {self.kind}")
         gradients = replica.all_reduce("sum", [gradient / scale for gradient in gradients])
         step = tf.convert_to_tensor(self.counters["step"])
         norm = self._update(gradients, step)

@@ -19,13 +19,13 @@ def _multiworker() -> Any:
         workers, index = config["cluster"]["worker"], config["task"]["index"]
     except (ValueError, KeyError, TypeError) as error:
         raise TfyoloError(
-            "--strategy multiworker needs TF_CONFIG, the addresses of the workers and which of them this is",
+            "--strategy multiworker needs TF_CONFIG with the worker addresses and the index of this worker",
             fix="""set TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, """
             """"task": {"type": "worker", "index": 0}}' on the first host, index 1 on the second""",
         ) from error
     if not 0 <= int(index) < len(workers):
         raise TfyoloError(
-            f"TF_CONFIG says worker {index}, but lists {len(workers)}", fix="number them from 0"
+            f"TF_CONFIG sets worker index {index}, but lists {len(workers)} workers", fix="number them from 0"
         )
     return tf.distribute.MultiWorkerMirroredStrategy()
 
@@ -51,5 +51,5 @@ def open_strategy(name: str) -> Any:
         TfyoloError: no such strategy, or TF_CONFIG is missing or wrong.
     """
     if name not in STRATEGIES:
-        raise TfyoloError(f"no strategy is called `{name}`", fix=f"use one of {', '.join(STRATEGIES)}")
+        raise TfyoloError(f"unknown strategy `{name}`", fix=f"use one of {', '.join(STRATEGIES)}")
     return STRATEGIES[name]()

@@ -21,7 +21,7 @@ from tfyolo.progress import Log, Progress, no_log
 from tfyolo.training.callbacks import Checkpoints, ResultsCsv, TensorBoard
 from tfyolo.training.classification.options import ClassifyOptions
 from tfyolo.training.classification.task import ClassificationTask
-from tfyolo.training.describe import describe_run
+from tfyolo.training.describe import describe_run, describe_warmup
 from tfyolo.training.detection.options import TrainOptions
 from tfyolo.training.detection.task import DetectionTask
 from tfyolo.training.loop import run_epochs
@@ -124,9 +124,7 @@ def train(
         log_ignored_options(options.to_plain(), saved.to_plain(), log)
         options = saved
     if options.optimizer not in RULES:  # optimizers of Keras are for `fit`
-        raise TfyoloError(
-            f"no optimizer is called `{options.optimizer}`", fix=f"use one of {', '.join(RULES)}"
-        )
+        raise TfyoloError(f"unknown optimizer `{options.optimizer}`", fix=f"use one of {', '.join(RULES)}")
     task = task_type(options, log, progress)
     strategy = open_strategy(task.strategy)  # workers connect before TensorFlow is used for anything else
     require(*(["matplotlib"] if options.plots else []), *(["tensorboard"] if options.tensorboard else []))
@@ -143,8 +141,10 @@ def train(
         state = state or task.new_state()
         pipeline = task.make_pipeline(initial.contract)
         if frozen := model.freeze(frozen_layers(options.freeze, initial.contract.spec)):
-            log(f"frozen: {len(frozen)} arrays of {len(model.network.trainable_variables)}")
+            log(f"frozen: {len(frozen)} of {len(model.network.trainable_variables)} arrays")
         task.compile(model, pipeline.steps_per_epoch)
+        if model.schedule is not None and (note := describe_warmup(model.schedule)):
+            log(note)
         if resume:
             _restore(model, resume, state, options.epochs, log)
         checkpoints = _checkpoints(folder, task, state)

@@ -77,7 +77,7 @@ class InitialWeights:
             return self
         arrays = self.arrays(build_model(self.contract.spec))
         if not any(array.copied for array in arrays):
-            raise TfyoloError("no weight fits the configuration", path=weights, fix=f"pass another {flag}")
+            raise TfyoloError("no weights fit the configuration", path=weights, fix=f"pass another {flag}")
         return replace(self, num_copied=sum(array.copied == 1 for array in arrays), num_arrays=len(arrays))
 
     def describe(self) -> str:
@@ -186,10 +186,10 @@ def _describe_classes(target: tuple[str, ...], source: tuple[str, ...]) -> str:
     """Return words for the log on how the classes of the head are copied."""
     classes = match_class_ids(target, source)
     if classes is None:
-        return "classes in order, since one side has no names"
+        return "classes copied in order, since one side has no names"
     if not classes:
-        return f"the weights know none of the classes ({listed(source)})"
+        return f"the weights have none of the classes (they have {listed(source)})"
     if len(classes) == len(target):
-        return "classes by their names, in the dataset's order"
+        return "classes copied by name, in the dataset's order"
     new = listed([name for index, name in enumerate(target) if index not in classes])
-    return f"{len(classes)} of {len(target)} classes by their names; new: {new}"
+    return f"{len(classes)} of {len(target)} classes copied by name; new: {new}"

@@ -35,7 +35,7 @@ class BoundedFile(io.FileIO):
     def read(self, count: int | None = -1, /) -> bytes:
         """As of any file, up to `limit` bytes."""
         if count is not None and count > self.limit:
-            raise RefusedError("its zip directory is larger than that of any YOLOv5 checkpoint")
+            raise RefusedError("its zip directory is too large for a YOLOv5 checkpoint")
         return super().read(-1 if count is None else count)
 
 
@@ -55,7 +55,7 @@ def one_error(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise TfyoloError("does not fit into memory", path=path, fix="free some memory") from error
     except (zipfile.BadZipFile, EOFError) as error:
-        raise TfyoloError("is cut short or damaged", path=path, fix=again) from error
+        raise TfyoloError("is truncated or damaged", path=path, fix=again) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise TfyoloError(f"cannot be read: {reason}", path=path, fix=again) from error

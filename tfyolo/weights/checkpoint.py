@@ -50,18 +50,23 @@ def checkpoint_contract(checkpoint: TorchCheckpoint) -> Contract:
     config = attributes.get("yaml") or attributes.get("md")  # v1.0 calls it md
     if not isinstance(config, dict):
         raise TfyoloError(
-            "holds no configuration", path=checkpoint.path, fix="save the whole model, not its weights"
+            "contains no configuration",
+            path=checkpoint.path,
+            fix="save the whole model, not only its weights",
         )
     strides = _numbers(checkpoint, "stride", head.attributes.get("stride", attributes.get("stride")))
     grid = _numbers(checkpoint, "anchors", head.tensors()["anchors"])  # (scales, anchors, 2) in cells
     strides = strides.reshape(-1)
     if grid.ndim != 3 or len(grid) != len(strides):
-        raise TfyoloError(f"Detect has anchors {grid.shape} and {len(strides)} strides", path=checkpoint.path)
+        raise TfyoloError(
+            f"the shape of Detect's anchors {grid.shape} does not match {len(strides)} strides",
+            path=checkpoint.path,
+        )
     anchors = _pixels(grid, strides)
     spec = _parse(checkpoint, {**config, "anchors": anchors, **_recorded(checkpoint)})
     if list(spec.strides) != strides.tolist():
         raise TfyoloError(
-            f"strides are {strides.tolist()}, but by the configuration {list(spec.strides)}",
+            f"its strides are {strides.tolist()}, but the configuration gives {list(spec.strides)}",
             path=checkpoint.path,
         )
     try:
@@ -87,7 +92,7 @@ def _state_dict_contract(checkpoint: TorchCheckpoint) -> Contract:
             _ = contract.spec  # raises where it does not fit
             return contract
         if not isinstance(config, dict):
-            raise TfyoloError("holds no configuration")
+            raise TfyoloError("contains no configuration")
         spec = _parse(checkpoint, config)
         grid = checkpoint.model.tensors().get(f"model.{spec.layers[-1].index}.anchors")
         if grid is not None and grid.shape == (len(spec.strides), spec.anchors_per_scale, 2):
@@ -106,7 +111,7 @@ def _check_size(checkpoint: TorchCheckpoint, spec: ModelSpec) -> None:
     ops, _ = count_model(spec)
     needed, held = sum(cost.parameters for cost in ops.costs.values()), checkpoint.model.numbers
     if needed > held:
-        message = f"holds {held:,} numbers, but the network of its configuration has {needed:,} parameters"
+        message = f"contains {held:,} values, but the network of its configuration has {needed:,} parameters"
         raise TfyoloError(message, path=checkpoint.path)
 
 
@@ -145,7 +150,7 @@ def _head(checkpoint: TorchCheckpoint) -> Module:
     kind = last.class_name.rpartition(".")[2] if last else "nothing"
     if last is None or not (kind == "Classify" or (kind == "Detect" and "anchors" in last.tensors())):
         raise TfyoloError(
-            f"is no model for detection or classification: its last layer is {kind}", path=checkpoint.path
+            f"is not a detection or classification model: its last layer is {kind}", path=checkpoint.path
         )
     return last
 
@@ -183,7 +188,9 @@ def _row(checkpoint: TorchCheckpoint, module: Module) -> list[Any]:
             shortcut = bool(inner and inner[0].attributes.get("add"))
             return [-1, max(len(inner), 1), kind, [filters, shortcut]]
         return [-1, 1, kind, [filters]]
-    raise TfyoloError(f"holds a layer {kind}, which no classifier of YOLOv5 has", path=checkpoint.path)
+    raise TfyoloError(
+        f"contains a layer {kind}, which YOLOv5's classifiers do not have", path=checkpoint.path
+    )
 
 
 def _recorded(checkpoint: TorchCheckpoint) -> dict[str, Any]:

@@ -90,6 +90,6 @@ def _download(name: str, target: Path) -> Path:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise TfyoloError(
             f"{url} could not be downloaded: {reason}",
-            fix=f"fetch it elsewhere and put it at {target}, or pass the path of a .pt file",
+            fix=f"download it on another machine and copy it to {target}, or pass the path of a .pt file",
         ) from error
     return target

@@ -85,7 +85,7 @@ class _Interpreter:
         self.stack: list[object] = []
         self.marks: list[list[object]] = []  # the stacks that lie below each MARK
         self.memo: dict[int, object] = {}
-        self.copies = Budget(MAX_COPIED, "more parts than any YOLOv5 model has")
+        self.copies = Budget(MAX_COPIED, "more parts than any YOLOv5 model")
 
     def run(self) -> object:
         table = self._table()
@@ -97,10 +97,10 @@ class _Interpreter:
             operation = table.get(code)
             if operation is None:
                 raise RefusedError(
-                    f"its pickle holds the opcode 0x{code:02x}, which no YOLOv5 checkpoint needs"
+                    f"its pickle contains the opcode 0x{code:02x}, which no YOLOv5 checkpoint needs"
                 )
             operation()
-        raise RefusedError("its pickle is longer than that of any YOLOv5 checkpoint")
+        raise RefusedError("its pickle is too long for a YOLOv5 checkpoint")
 
     def _table(self) -> dict[int, Callable[[], None]]:
         push = lambda value: self.stack.append(value)  # noqa: E731
@@ -197,13 +197,13 @@ class _Interpreter:
     def _append(self, items: list[object]) -> None:
         target = self.stack[-1]
         if type(target) is not list:
-            raise RefusedError("its pickle appends to something that is no list")
+            raise RefusedError("its pickle appends to an object that is not a list")
         target.extend(items)
 
     def _set_items(self, items: list[object]) -> None:
         target = self.stack[-1]
         if type(target) is not dict or len(items) % 2:
-            raise RefusedError("its pickle sets items of something that is no dictionary")
+            raise RefusedError("its pickle sets items of an object that is not a dictionary")
         _fill(target, zip(items[::2], items[1::2], strict=True))
 
     # Names, storages, objects
@@ -211,28 +211,28 @@ class _Interpreter:
     def _stack_global(self) -> None:
         module, name = self._pop(2)
         if not (isinstance(module, str) and isinstance(name, str)):
-            raise RefusedError("its pickle names something by no name")
+            raise RefusedError("its pickle refers to a global whose name is not a string")
         self.stack.append(find_global(module, name))
 
     def _inst(self) -> None:
         find_global(self._line(), self._line())  # says which name it was, where the name is the reason
-        raise RefusedError("its pickle holds the opcode INST, which no YOLOv5 checkpoint needs")
+        raise RefusedError("its pickle contains the opcode INST, which no YOLOv5 checkpoint needs")
 
     def _persistent(self) -> None:
         identity = self.stack.pop()
         if not (isinstance(identity, tuple) and len(identity) == 5 and identity[0] == "storage"):
-            raise RefusedError("its pickle refers to something outside it that is no storage")
+            raise RefusedError("its pickle has a persistent id that is not a storage")
         code, key, length = _storage(identity)
         if key not in self.storage_bytes:
             raise RefusedError(f"its storage data/{shown(key)} is missing from the archive")
         if not 0 <= length * ITEM_BYTES[code] <= self.storage_bytes[key]:
-            raise RefusedError(f"its storage data/{shown(key)} is smaller than the pickle says")
+            raise RefusedError(f"its storage data/{shown(key)} is smaller than the pickle declares")
         self.stack.append(Storage(key, code, length))
 
     def _reduce(self) -> None:
         of, args = self._pop(2)
         if not isinstance(of, Global) or not isinstance(args, tuple) or of.kind == "storage":
-            raise RefusedError("its pickle calls something that is not to be called")
+            raise RefusedError("its pickle calls an object that is not on the allow-list")
         if args and isinstance(args[0], list | tuple | dict | str):
             self.copies.spend(len(args[0]))
         value: object
@@ -256,7 +256,7 @@ class _Interpreter:
         if isinstance(target, PickledObject) and target.state is None:
             target.state = state
         elif type(target) is not dict:  # the state of a dictionary is `_metadata` of a state dict: dropped
-            raise RefusedError("its pickle gives a state to something that takes none")
+            raise RefusedError("its pickle sets the state of an object that does not accept one")
 
 
 class _Legacy(_Interpreter):
@@ -271,17 +271,17 @@ class _Legacy(_Interpreter):
         if kind == "module" and len(identity) == 4:  # type: ignore[arg-type]
             named = identity[1]  # type: ignore[index]
             if not (isinstance(named, Global) and named.kind == "module"):
-                raise RefusedError("its pickle gives the source code of something that is no module")
+                raise RefusedError("its pickle contains the source code of an object that is not a module")
             self.stack.append(named)
             return
         if kind != "storage" or len(identity) != 6 or identity[5] is not None:  # type: ignore[arg-type, index]
-            raise RefusedError("its pickle refers to something outside it that is no storage")
+            raise RefusedError("its pickle has a persistent id that is not a storage")
         code, key, length = _storage(identity)  # type: ignore[arg-type]
         if not 0 <= length * ITEM_BYTES[code] <= self.file_bytes:
             raise RefusedError(f"its storage {shown(key)} is larger than the file")
         storage = self.claimed.setdefault(key, Storage(key, code, length))
         if (storage.code, storage.length) != (code, length):
-            raise RefusedError(f"its pickle describes the storage {shown(key)} in two ways")
+            raise RefusedError(f"its pickle contains two different descriptions of the storage {shown(key)}")
         self.stack.append(storage)
 
 
@@ -289,9 +289,9 @@ def _storage(identity: tuple[object, ...]) -> tuple[str, str, int]:
     """Kind of numbers, key and length of a storage that a pickle names."""
     kind, key, length = identity[1], identity[2], identity[4]
     if not (isinstance(kind, Global) and kind.kind == "storage" and isinstance(key, str)):
-        raise RefusedError("its pickle names a storage without type or key")
+        raise RefusedError("its pickle refers to a storage without type or key")
     if type(length) is not int:
-        raise RefusedError(f"its storage {shown(key)} has no length")
+        raise RefusedError(f"its storage {shown(key)} has no valid length")
     return STORAGES[kind.name], key, length
 
 
@@ -302,9 +302,9 @@ def _fill(target: dict[object, object], pairs: Iterable[object]) -> dict[object,
     """
     for pair in pairs:
         if not isinstance(pair, list | tuple):
-            raise RefusedError("its pickle makes a dictionary of something that is no pairs")
+            raise RefusedError("its pickle builds a dictionary from items that are not pairs")
         key, value = pair
         if type(key) is not str and (type(key) is not int or not -(2**60) < key < 2**60):
-            raise RefusedError(f"its pickle holds a dictionary with a key of type {type(key).__name__}")
+            raise RefusedError(f"its pickle contains a dictionary with a key of type {type(key).__name__}")
         target[key] = value
     return target

@@ -110,7 +110,7 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     try:
         spec = contract.spec
     except TfyoloError as error:
-        raise TfyoloError(f"{FILE_NAME} inside is wrong: {error.message}", path=path) from error
+        raise TfyoloError(f"its {FILE_NAME} is invalid: {error.message}", path=path) from error
     _check_size(path, spec)
     model = build_model(spec, keras)
     try:
@@ -122,7 +122,7 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
         raise TfyoloError(
             f"its weights cannot be read: {type(error).__name__}",
             path=path,
-            fix="copy the file again, it may be incomplete",
+            fix="copy the file again: it may be incomplete",
         ) from error
     return model, contract
 
@@ -136,7 +136,7 @@ def _check_size(path: Path, spec: ModelSpec) -> None:
     size, held = sum(sizes.values()), sizes.get(_WEIGHTS, 0)
     if held < _HALF_BYTES * weights:
         raise TfyoloError(
-            f"holds weights of {held:,} bytes, but the network of its configuration has {weights:,}",
+            f"contains {held:,} bytes of weights, but the network of its configuration has {weights:,}",
             path=path,
         )
     if size > 32 * weights + 64 * 1024 * 1024:
@@ -171,16 +171,18 @@ def _contract(file: BinaryIO, path: Path) -> Contract:
         with zipfile.ZipFile(file) as archive:
             info = archive.getinfo(FILE_NAME)
             if info.file_size > JSON_TEXT.max_bytes:
-                raise TfyoloError(f"{FILE_NAME} inside has {info.file_size} bytes", path=path)
+                raise TfyoloError(
+                    f"its {FILE_NAME} has {info.file_size} bytes, which is too large", path=path
+                )
             text = archive.read(info)
     except TfyoloError:
         raise
     except KeyError as error:
         raise TfyoloError(
-            "holds no tfyolo.json, so its classes and anchors are unknown",
+            "contains no tfyolo.json, so its classes and anchors are unknown",
             path=path,
             fix="write it with `tfyolo convert` or `tfyolo export`",
         ) from error
     except Exception as error:  # zipfile and its decompressors raise a dozen kinds for damaged bytes
-        raise TfyoloError("is damaged or no tfyolo model", path=path, fix="copy the file again") from error
+        raise TfyoloError("is damaged or not a tfyolo model", path=path, fix="copy the file again") from error
     return Contract.from_json(text, path)

@@ -44,14 +44,14 @@ def load_tensors(model: Any, tensors: Tensors, path: Path | None = None) -> None
             if tuple(weight.shape) != value.shape:
                 raise TfyoloError(
                     f"{layer.name}: {weight.name} is {value.shape} in the file, but {tuple(weight.shape)} "
-                    "in the configuration (Keras' order of dimensions)",
+                    "in the configuration (in Keras' dimension order)",
                     path=path,
                 )
         layer.set_weights(values)
     left = [n for n in tensors if n not in used and not n.endswith(_IGNORED)]
     if left:
         raise TfyoloError(
-            f"{len(left)} weights have no place in the configuration, {left[0]} first", path=path
+            f"{len(left)} weights do not belong to the configuration, the first is {left[0]}", path=path
         )
 
 

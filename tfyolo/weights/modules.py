@@ -145,10 +145,10 @@ class Builder:
 
     def __init__(self, archive: TorchArchive, path: Path) -> None:
         self.archive, self.path = archive, path
-        self.parts = Budget(MAX_PARTS, "more parts than any YOLOv5 model has")
+        self.parts = Budget(MAX_PARTS, "more parts than any YOLOv5 model")
         # Honest tensors do not overlap: together they are no larger than the file. A hostile file may hold
         # any number of views of one storage.
-        self.bytes = Budget(2 * sum(archive.storage_bytes.values()) + 2**20, "more numbers than it holds")
+        self.bytes = Budget(2 * sum(archive.storage_bytes.values()) + 2**20, "more values than its storages")
         self.built: dict[
             int, tuple[Module, int, int]
         ] = {}  # by id of its record: module, levels, names in a walk
@@ -163,14 +163,14 @@ class Builder:
         _check_depth(depth)  # also ends at a module that holds itself
         state = {} if record.state is None else record.state
         if record.of.kind != "module" or not isinstance(state, dict):
-            raise RefusedError(f"its module {record.of.name} is not one that PyTorch saved")
+            raise RefusedError(f"its module {record.of.name} was not saved by PyTorch")
         module = Module(record.of.name, _path=self.path)
         skipped = self._skipped(state)
         for key, view in [*self._members(state, "_parameters"), *self._members(state, "_buffers")]:
             if view is None or key in skipped:
                 continue
             if not isinstance(view, TensorView):
-                raise RefusedError(f"its parameter or buffer `{key}` is no tensor")
+                raise RefusedError(f"its parameter or buffer `{key}` is not a tensor")
             self._count(view)
             module._views[key] = view
         levels, names = 1, 1 + len(module._views)
@@ -178,12 +178,12 @@ class Builder:
             if child is None:
                 continue
             if not isinstance(child, PickledObject):
-                raise RefusedError(f"its part `{key}` is no module")
+                raise RefusedError(f"its submodule `{key}` is not a module")
             module.children[key], below, more = self.module(child, depth + 1)
             levels, names = max(levels, below + 1), names + more
         _check_depth(levels)
         if names > MAX_WALK:
-            raise RefusedError("it describes more modules and tensors than any YOLOv5 model has")
+            raise RefusedError("it contains more modules and tensors than any YOLOv5 model")
         self.parts.spend(len(state))
         for key, value in state.items():
             if isinstance(key, str) and not key.startswith("_"):
@@ -195,12 +195,12 @@ class Builder:
         """A state dict as one module without parts, whose tensors have dotted names."""
         module = Module("collections.OrderedDict", _path=self.path)
         if len(tensors) > MAX_WALK:
-            raise RefusedError("it describes more modules and tensors than any YOLOv5 model has")
+            raise RefusedError("it contains more modules and tensors than any YOLOv5 model")
         for name, view in tensors.items():
             if not isinstance(name, str) or not DOTTED.fullmatch(name):
-                raise RefusedError(f"it calls a tensor `{shown(name)}`")
+                raise RefusedError(f"it contains a tensor with an invalid name, `{shown(name)}`")
             if not isinstance(view, TensorView):
-                raise RefusedError(f"`{shown(name)}` in its state dict is no tensor")
+                raise RefusedError(f"`{shown(name)}` in its state dict is not a tensor")
             self._count(view)
             module._views[name] = view
         for key, value in attributes.items():
@@ -210,11 +210,11 @@ class Builder:
     def _members(self, state: dict[object, object], group: str) -> list[tuple[str, object]]:
         members = state.get(group) or {}
         if not isinstance(members, dict):
-            raise RefusedError(f"its module's `{group}` is no dictionary")
+            raise RefusedError(f"its module's `{group}` is not a dictionary")
         self.parts.spend(len(members) + 1)
         for key in members:
             if not isinstance(key, str) or not NAME.fullmatch(key):
-                raise RefusedError(f"it calls a part of a module `{shown(key)}`")
+                raise RefusedError(f"it contains a submodule with an invalid name, `{shown(key)}`")
         return list(members.items())
 
     def _skipped(self, state: dict[object, object]) -> set[str]:
@@ -260,4 +260,4 @@ class Builder:
 
 def _check_depth(depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise RefusedError(f"it nests parts more than {MAX_DEPTH} levels deep")
+        raise RefusedError(f"it is nested more than {MAX_DEPTH} levels deep")

@@ -127,10 +127,10 @@ def _choose(content: object, path: Path) -> tuple[str, PickledObject]:
             return source, value
     inner = entries.get("model") or entries.get("state_dict") or entries
     if isinstance(inner, dict) and any(isinstance(value, TensorView) for value in inner.values()):
-        message = "holds weights only (a state dict), without the model's configuration"
+        message = "contains only weights (a state dict), without the model's configuration"
         raise TfyoloError(message, path=path, fix="pass the .pt file that YOLOv5's train.py wrote")
     raise TfyoloError(
-        "is a PyTorch file, but holds no YOLOv5 model",
+        "is a PyTorch file, but contains no YOLOv5 model",
         path=path,
         fix="pass the .pt file that YOLOv5's train.py wrote",
     )

@@ -174,7 +174,7 @@ class Budget:
         """Take `amount`; raises `RefusedError` when nothing is left."""
         self.left -= amount
         if self.left < 0:
-            raise RefusedError(f"it describes {self.what}")
+            raise RefusedError(f"it contains {self.what}")
 
 
 def shown(text: object) -> str:
@@ -193,7 +193,7 @@ def find_global(module: str, name: str) -> Global:
             raise RefusedError(reason, "pass a detection or classification checkpoint of YOLOv5")
     kind = "storage" if full in STORAGES else "module" if MODULE.fullmatch(full) else KINDS.get(full)
     if kind is None:
-        raise RefusedError(f"its pickle names {shown(full)}, which no YOLOv5 checkpoint needs")
+        raise RefusedError(f"its pickle refers to {shown(full)}, which no YOLOv5 checkpoint needs")
     return Global(full, kind)
 
 
@@ -208,16 +208,16 @@ def rebuild_tensor(args: tuple[object, ...]) -> TensorView:
     """
     storage, offset, shape, strides = args[:4]
     if not isinstance(storage, Storage) or not isinstance(shape, tuple) or not isinstance(strides, tuple):
-        raise RefusedError("it describes a tensor without a storage, a shape or strides")
+        raise RefusedError("it contains a tensor without a storage, a shape or strides")
     if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
-        raise RefusedError(f"it describes a tensor of {len(shape)} dimensions and {len(strides)} strides")
+        raise RefusedError(f"it contains a tensor with {len(shape)} dimensions but {len(strides)} strides")
     numbers = (offset, *shape, *strides)
     if not all(type(number) is int and 0 <= number < MAX_LENGTH for number in numbers):
-        raise RefusedError("it describes a tensor with an impossible shape, stride or offset")
+        raise RefusedError("it contains a tensor with an invalid shape, stride or offset")
     view = TensorView(storage, offset, shape, strides)  # type: ignore[arg-type]
     last = view.offset + sum((n - 1) * step for n, step in zip(view.shape, view.strides, strict=True))
     if view.size and last >= storage.length:
-        raise RefusedError(f"it describes a tensor that reaches past the end of its storage {storage.key}")
+        raise RefusedError(f"it contains a tensor that extends past the end of its storage {storage.key}")
     return view
 
 

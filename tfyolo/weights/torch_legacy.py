@@ -101,7 +101,7 @@ class TorchLegacy:
                 fix="open it once in PyTorch 1.6 or later and save it again",
             )
         if not isinstance(keys, list) or set(map(str, keys)) != set(claimed) or len(keys) != len(claimed):
-            raise RefusedError("its list of storages is not what its pickle refers to")
+            raise RefusedError("its list of storages differs from the storages in its pickle")
         return content, self._find(at, [claimed[str(key)] for key in keys])
 
     def _find(self, at: int, storages: list[Storage]) -> dict[str, _Place]:
@@ -114,7 +114,9 @@ class TorchLegacy:
                 raise EOFError
             (count,) = struct.unpack("<q", header)
             if count != storage.length:
-                raise RefusedError(f"its storage {shown(storage.key)} is not as large as its pickle says")
+                raise RefusedError(
+                    f"the size of its storage {shown(storage.key)} differs from the one in its pickle"
+                )
             place = _Place(at + 8, count * ITEM_BYTES[storage.code])
             at = place.offset + place.size
             if at > self._file.size:

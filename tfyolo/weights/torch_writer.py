@@ -97,7 +97,7 @@ class _Pickle:
         elif isinstance(value, np.ndarray):
             self._tensor(value)
         else:
-            raise TypeError(f"a checkpoint holds no {type(value).__name__}")
+            raise TypeError(f"a checkpoint cannot contain {type(value).__name__}")
 
     def _put_all(self, *values: object) -> None:
         for value in values:
@@ -129,7 +129,7 @@ class _Pickle:
         """`_rebuild_tensor_v2(storage, offset, shape, strides, requires_grad, hooks)`, strides in items."""
         code = array.dtype.str[1:]
         if code not in _STORAGE_OF:
-            raise TypeError(f"a checkpoint holds no array of {array.dtype}")
+            raise TypeError(f"a checkpoint cannot contain an array of {array.dtype}")
         array = np.asarray(array, f"<{code}", order="C")
         self._global("torch._utils", "_rebuild_tensor_v2")
         self.opcodes += b"(("

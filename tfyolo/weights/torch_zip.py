@@ -43,7 +43,7 @@ class TorchZip:
             raise
         if order not in (b"little", b"big"):
             self._file.close()
-            raise RefusedError("its byte order is neither little nor big")
+            raise RefusedError("its byte order is neither little-endian nor big-endian")
         self.byte_order = "<" if order == b"little" else ">"
         self._storages = {n[5:]: entry for n, entry in entries.items() if n.startswith("data/")}
         self.storage_bytes = {key: entry.file_size for key, entry in self._storages.items()}
@@ -77,7 +77,7 @@ class TorchZip:
             raise RefusedError("its zip entries are encrypted")
         names = [entry.filename for entry in entries]
         if len(set(names)) != len(names):
-            raise RefusedError("it holds two zip entries of one name")
+            raise RefusedError("it contains two zip entries with the same name")
         roots = [
             name[: -len("data.pkl")] for name in names if name.count("/") == 1 and name.endswith("/data.pkl")
         ]
@@ -85,7 +85,7 @@ class TorchZip:
             fix = "pass a .pt file that YOLOv5 saved"
             raise TfyoloError("is a zip archive, but not a PyTorch checkpoint", path=self._path, fix=fix)
         if len(roots) > 1:
-            raise RefusedError("it holds two checkpoints")
+            raise RefusedError("it contains two checkpoints")
         root = roots[0]
         if any(name == f"{root}constants.pkl" or name.startswith(f"{root}code/") for name in names):
             fix = "pass the .pt file that it was exported from"

@@ -19,17 +19,19 @@ export async function load(url = "best.tflite", wasm = '/wasm/') {
 /** Detect objects in an image, canvas, video or blob: {name, score, box: [left, top, right, bottom]}, in pixels of the source. */
 export async function detect(model, source) {
   const image = await createImageBitmap(source);
-  const ratio = Math.min(HEIGHT / image.height, WIDTH / image.width);
-  const [height, width] = [image.height, image.width].map((side) => Math.max(roundHalfEven(side * ratio), 1));
+  const [imageHeight, imageWidth] = [image.height, image.width];
+  const ratio = Math.min(HEIGHT / imageHeight, WIDTH / imageWidth);
+  const [height, width] = [imageHeight, imageWidth].map((side) => Math.max(roundHalfEven(side * ratio), 1));
   const pixels = preprocess(image, [(WIDTH - width) >> 1, (HEIGHT - height) >> 1, width, height]);
+  image.close();
   const outputs = await run(model, pixels);
   const [padX, padY] = [(WIDTH - width) / 2, (HEIGHT - height) / 2];
   const toImage = (value, side, pad, limit) => Math.min(Math.max((value * side - pad) / ratio, 0), limit);
   const boxOf = ([ymin, xmin, ymax, xmax]) => [
-    toImage(xmin, WIDTH, padX, image.width),
-    toImage(ymin, HEIGHT, padY, image.height),
-    toImage(xmax, WIDTH, padX, image.width),
-    toImage(ymax, HEIGHT, padY, image.height),
+    toImage(xmin, WIDTH, padX, imageWidth),
+    toImage(ymin, HEIGHT, padY, imageHeight),
+    toImage(xmax, WIDTH, padX, imageWidth),
+    toImage(ymax, HEIGHT, padY, imageHeight),
   ];
   return Array.from({ length: outputs.num_detections[0] }, (_, i) => ({
     name: CLASS_NAMES[outputs.detection_classes[i]],

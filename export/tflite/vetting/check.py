@@ -49,7 +49,9 @@ def check_model(data: bytes, path: Path) -> Graph:
         check_operators(graph)
     # Malicious values can divide by zero or overflow before a rule has checked them.
     except (ValueError, ArithmeticError, LookupError, TypeError) as error:
-        raise TfyoloError(f"is damaged, and is not run: {error}", path=path, fix="export it again") from error
+        raise TfyoloError(
+            f"is damaged, so it is not run: {error}", path=path, fix="export it again"
+        ) from error
     return graph
 
 
@@ -76,7 +78,7 @@ def _check_operator(operator: Operator) -> float:
     """Check one operator against its rule and return its number of multiplications."""
     rule = RULES.get(operator.name)
     if rule is None:
-        raise DamagedError("the operator is not on the allow-list of exported detectors")
+        raise DamagedError("the operator is not on the allow-list of exported models")
     minimum, maximum = rule.num_inputs
     if not minimum <= len(operator.inputs) <= maximum:
         raise DamagedError(f"it has {len(operator.inputs)} inputs")

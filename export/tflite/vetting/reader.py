@@ -70,7 +70,7 @@ class _Reader:
         """Return all fields of the table at an offset, defaults included."""
         self._tables_left -= 1
         if self._tables_left < 0:
-            raise DamagedError(f"it has more than {_MAX_TABLES:,} parts")
+            raise DamagedError(f"it has more than {_MAX_TABLES:,} tables")
         vtable = start - self.number("i", start)
         size, inline = self._vtable(vtable, start, name)
         fields = TABLES[name]

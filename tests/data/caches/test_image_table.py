@@ -78,5 +78,5 @@ def test_other_errors_stay_what_they_are(samples):
     table = ImageTable(samples, 64)
     with pytest.raises(tf.errors.InvalidArgumentError, match="mine"), table.naming_damaged():
         raise tf.errors.InvalidArgumentError(None, None, "mine")
-    with pytest.raises(TfyoloError, match="there is no cache `x`"):
+    with pytest.raises(TfyoloError, match="unknown cache `x`"):
         ImageTable(samples, 64, cache="x")

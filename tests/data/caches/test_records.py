@@ -44,5 +44,5 @@ def test_places_lead_to_the_images(both):
 def test_a_shard_that_was_cut_since_the_scan_is_named(both):
     shard = both[1][0].image
     shard.write_bytes(shard.read_bytes()[:-5])
-    with pytest.raises(TfyoloError, match="is no whole TFRecord file"):
+    with pytest.raises(TfyoloError, match="is not a complete TFRecord file"):
         record_places(both[1])

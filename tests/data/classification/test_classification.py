@@ -188,7 +188,7 @@ def test_fit_of_any_keras_model_takes_the_stream(samples):
 
 
 def test_what_cannot_be_trained_on_is_refused(samples):
-    with pytest.raises(TfyoloError, match="no image"):
+    with pytest.raises(TfyoloError, match="no images"):
         ClassificationPipeline([], 3, None)
-    with pytest.raises(TfyoloError, match="no cache `tape`"):
+    with pytest.raises(TfyoloError, match="unknown cache `tape`"):
         ClassificationPipeline(samples, 3, None, ClassificationPipelineOptions(cache="tape"))

@@ -58,7 +58,7 @@ def test_every_box_becomes_a_image_of_its_class(shapes, tmp_path, kind):
         CropOptions(margin=0.0, format=kind, workers=3),
         lambda label, done, total: seen.append((label, done, total)),
     )
-    assert seen[-1] == ("cutting boxes", 9, 9)
+    assert seen[-1] == ("cropping boxes", 9, 9)
     data = read_folders(tmp_path / "crops")
     assert data.names == ("circle", "rectangle", "triangle")
     for split in ("train", "val"):
@@ -101,7 +101,7 @@ def test_images_of_one_name_in_two_folders_do_not_meet(tmp_path):
 
 def test_what_breaks_off_leaves_nothing(shapes, tmp_path):
     def stop(label, done, total):
-        if label == "cutting boxes" and done == 4:
+        if label == "cropping boxes" and done == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -119,9 +119,9 @@ def test_a_folder_in_use_is_refused(shapes, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (CropOptions(margin=-0.1), "--margin is -0.1"),
+        (CropOptions(margin=-0.1), "--margin must be between 0 and 10, not -0.1"),
         (CropOptions(format="gif"), "use jpg or png"),
-        (CropOptions(min_size=65), "`train` has no box to cut"),
+        (CropOptions(min_size=65), "`train` has no boxes to crop"),
         (CropOptions(("test",)), "has no `test`"),
     ],
 )

@@ -106,11 +106,11 @@ def undecodable_name(root):
 @pytest.mark.parametrize(
     ("spoil", "split", "message"),
     [
-        (unknown_class, "val", "`yellow` is none of the classes blue, green, red"),
-        (empty_class, "train", "`yellow` has no image"),
+        (unknown_class, "val", "`yellow` does not match any of the classes blue, green, red"),
+        (empty_class, "train", "`yellow` has no usable image"),
         (no_images, "val", "`val` has no images"),
-        (no_classes, "train", "has no folders of classes"),
-        (undecodable_name, "train", "a name that is no text"),
+        (no_classes, "train", "contains no class folders"),
+        (undecodable_name, "train", "contains invalid characters"),
         (lambda root: None, "test", "has no `test`"),
     ],
 )

@@ -67,15 +67,15 @@ def test_numbers_are_names(tmp_path):
         ("val: a\nnames: []\n", 2, "`names` is empty"),
         ("val: a\nnames: cat\n", 2, "`names`: "),
         ("val: a\nnames: [cat, dog]\nnc: 3\n", 3, "`nc` is 3, but `names` has 2"),
-        ("val: a\nnames:\n  0: cat\n  2: dog\n", 4, "`names` has 2 where 1 is due"),
+        ("val: a\nnames:\n  0: cat\n  2: dog\n", 4, "`names` has class id 2 where 1 is expected"),
         ("val: a\nnames:\n  - cat\n  -\n", 4, r"`names\.1`: the name is empty"),
         (
             "val: a\nnames:\n  - cat\n  - dog\n  - 'cat '\n",
             5,
             r"`names` has 'cat' twice: as class 0 and as class 2",
         ),
-        ("val: ~nosuchuser/x\nnames: [cat]\n", None, "there is no such user"),
-        ("val: a\npath: ~nosuchuser/x\nnames: [cat]\n", None, "there is no such user"),
+        ("val: ~nosuchuser/x\nnames: [cat]\n", None, "no such user"),
+        ("val: a\npath: ~nosuchuser/x\nnames: [cat]\n", None, "no such user"),
         ("val: a\nnames: [cat]\nkpt_shape: [17]\n", 3, "kpt_shape"),
         ("val: a\nnames: [cat]\ndifficult: maybe\n", 3, "difficult"),
         ("val: a\nnames:\n  - cat\n  - [dog]\n", 4, r"`names\.1`"),
@@ -239,7 +239,7 @@ def test_binary_label_file(root):
     label(root, b"\x89PNG\xff\xfe\x00")
     result = scan(root)
     assert counts(result) == (0, 0, 0, 1)
-    assert "not a text file" in result.problems[0].message
+    assert "not a label text file" in result.problems[0].message
 
 
 def test_box_over_the_border_is_cut(root):
@@ -428,7 +428,7 @@ def test_images_that_share_a_label_file_are_named(root):
     Image.new("RGB", (64, 48), "red").save(root / "images/train/a.png")
     label(root, "1 0.5 0.5 0.5 0.5\n")
     (problem,) = scan(root).problems
-    assert str(problem).endswith("a.png: has its label file a.txt in common with a.jpg; both are used")
+    assert str(problem).endswith("a.png: shares its label file a.txt with a.jpg; both are used")
 
 
 def test_pose_labels_have_their_box_in_columns_2_to_5(root):
@@ -442,7 +442,7 @@ def test_pose_labels_have_their_box_in_columns_2_to_5(root):
     assert result.samples[0].polygons_norm == ()
     assert result.problems[0].message.startswith("1 objects have keypoints")
     label(root, "1 0.5 0.5 0.5 0.25 0.9 0.9 0.1 0.1\n")
-    assert "by `kpt_shape` a row has 11" in scan(root).problems[0].message
+    assert "with this `kpt_shape`, a row has 11" in scan(root).problems[0].message
 
 
 def test_kinds_that_cannot_be_read_are_named(root):
@@ -489,7 +489,7 @@ def test_places_of_another_machine_get_a_hint(root, place):
     (root / "data.yaml").write_text(f"train: '{place}'\nnames: [cat]\n")
     with pytest.raises(TfyoloError) as caught:
         scan(root)
-    assert "as folders of this machine" in caught.value.fix
+    assert "as paths on this machine" in caught.value.fix
 
 
 def test_a_list_of_another_machine_is_refused_before_it_is_read_to_its_end(root, monkeypatch):

@@ -15,7 +15,7 @@ def test_a_file_of_mistakes_is_read_until_it_is_known_to_be_one(tmp_path, row):
     found = read_labels(path, 3)
     assert len(found.problems) == label_rows.MAX_PROBLEMS + 1
     assert found.problems[0].severity == "error"
-    assert found.problems[-1].message == "1 more problems like these"
+    assert found.problems[-1].message == "1 more problems in this file"
 
 
 def test_warnings_are_counted_and_boxes_kept(tmp_path):
@@ -25,7 +25,7 @@ def test_warnings_are_counted_and_boxes_kept(tmp_path):
     found = read_labels(path, 3)
     assert len(found.classes) == 800
     assert not any(problem.severity == "error" for problem in found.problems)
-    assert found.problems[-1].message == f"{700 - label_rows.MAX_PROBLEMS} more problems like these"
+    assert found.problems[-1].message == f"{700 - label_rows.MAX_PROBLEMS} more problems in this file"
 
 
 def test_an_error_after_many_warnings_is_kept(tmp_path):

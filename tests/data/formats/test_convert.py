@@ -187,13 +187,13 @@ def test_output_that_is_not_empty(tmp_path):
     with pytest.raises(TfyoloError, match="not an empty folder"):
         convert_dataset(dataset, "yolo", output / "mine.txt")
     again = ConvertOptions(exist_ok=True)
-    with pytest.raises(TfyoloError, match=r"images/train: is not replaced: it holds `old\.png`"):
+    with pytest.raises(TfyoloError, match=r"images/train: cannot be replaced: it contains `old\.png`"):
         convert_dataset(dataset, "yolo", output, again)  # these images may be anyone's
     (output / "images/train/old.png").rename(output / "old.png")
     convert_dataset(dataset, "yolo", output, again)
     (output / "old.png").rename(output / "images/train/old.png")
     (output / "images/train/notes.doc").write_text("mine")
-    with pytest.raises(TfyoloError, match=r"it holds `notes\.doc`"):
+    with pytest.raises(TfyoloError, match=r"it contains `notes\.doc`"):
         convert_dataset(dataset, "yolo", output, again)
     (output / "images/train/notes.doc").unlink()
     done = convert_dataset(dataset, "yolo", output, again)
@@ -201,7 +201,7 @@ def test_output_that_is_not_empty(tmp_path):
     assert sorted(path.name for path in (output / "images/train").iterdir()) == ["00000.png", "00001.png"]
     assert len(samples(done.yaml_path)) == 2
     assert not [path for path in output.iterdir() if path.name.startswith(".")]
-    with pytest.raises(TfyoloError, match="holds images of the dataset"):
+    with pytest.raises(TfyoloError, match="contains images of the dataset"):
         convert_dataset(dataset, "yolo", source.parent, ConvertOptions(exist_ok=True))
 
 
@@ -233,7 +233,7 @@ def test_progress_and_problems(source, tmp_path):
     assert len(samples(done.yaml_path)) == 2
     for path in (root / "images").rglob("*.*g"):
         path.write_bytes(b"")
-    with pytest.raises(TfyoloError, match=r"no image of `train` can be used: .*: "):
+    with pytest.raises(TfyoloError, match=r"none of the images in `train` can be used: .*: "):
         convert_dataset(read_dataset(root / "data.yaml"), "voc", tmp_path / "none")
 
 

@@ -44,7 +44,7 @@ def replace_weights_by_link(folder):
     file.symlink_to(folder.parent / "weight.bin")
 
 
-OUTSIDE = "names a file outside of the folder"
+OUTSIDE = "refers to a file outside the folder"
 DAMAGES = {
     "no manifest": (lambda f: manifest(f).unlink(), "contains no Manifest.json"),
     "noise": (lambda f: manifest(f).write_bytes(b"\xff\x00"), r"Manifest.json: is damaged"),
@@ -79,7 +79,7 @@ def test_damaged_package_is_refused(package_copy, on_mac, damage, message):
     ("edit", "message"),
     [
         (lambda m: m.description.metadata.userDefined.clear(), "contains no tfyolo metadata"),
-        (lambda m: m.description.metadata.userDefined.update(tfyolo="{"), "tfyolo.json inside is wrong"),
+        (lambda m: m.description.metadata.userDefined.update(tfyolo="{"), "its tfyolo.json is invalid"),
         (lambda m: setattr(m.description.input[0].type.imageType, "width", 64), r"its input is \(128, 64\)"),
         (lambda m: setattr(m.description.input[0], "name", "image"), "its input is None"),
         (lambda m: setattr(m.description.output[0], "name", "extra"), "its outputs are extra"),

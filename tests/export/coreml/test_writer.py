@@ -222,7 +222,7 @@ def test_error_names_missing_libraries(tiny, tmp_path, monkeypatch):
         patch.setattr(
             writer.importlib.util, "find_spec", lambda name: None if "milstorage" in name else find(name)
         )
-        with pytest.raises(TfyoloError, match="native libraries exist for Linux and macOS only"):
+        with pytest.raises(TfyoloError, match="native libraries exist only for Linux and macOS"):
             export_model(job, ["coreml"], tmp_path / "x")
     monkeypatch.setitem(sys.modules, "coremltools", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'tfyolo\[coreml\]'"):

@@ -168,7 +168,7 @@ def test_decoding_runs_on_the_cpu(request_of):
     assert all(line.maps for line in report.lines[:first])
     assert all(line.maps for line in report.lines if line.name in CONVOLUTIONS)
     assert all(line.maps == (line.type == "INT8") for line in report.lines)
-    assert "all 22 convolutions among them" in report.summary()
+    assert "including all 22 convolutions" in report.summary()
     assert "works on floating-point numbers" in report.summary()
 
 
@@ -299,7 +299,7 @@ def test_compiler_takes_too_long(export, monkeypatch, tmp_path):
     # A child holds the pipe open, as the real compiler's does: to wait for it would exceed the timeout.
     compiler(tmp_path, monkeypatch, "import os\nos.fork()\ntime.sleep(10000)\n")
     monkeypatch.setattr(edgetpu, "COMPILE_SECONDS", 1)
-    with pytest.raises(TfyoloError, match="did not end within 1 s"):
+    with pytest.raises(TfyoloError, match="did not finish within 1 s"):
         export()
 
 

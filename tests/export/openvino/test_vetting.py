@@ -85,7 +85,7 @@ def test_memory_of_attention_scores_is_bounded(tmp_path, length, refused):
     if not refused:
         check_resources(model, (64, 64), 1, tmp_path)
         return
-    with pytest.raises(TfyoloError, match=r"makes a tensor of .* bytes .*scores"):
+    with pytest.raises(TfyoloError, match=r"creates a tensor of .* bytes .*scores"):
         check_resources(model, (64, 64), 1, tmp_path)
 
 

@@ -159,7 +159,7 @@ def test_outputs_are_copied_out_of_the_memory_of_a_session():
 def test_what_a_library_raises_becomes_one_sentence(monkeypatch):
     runtime = Fake(detections())
     monkeypatch.setattr(runtime, "_run", lambda *_: 1 / 0)
-    with pytest.raises(BadOutputError, match="cannot be run on this image: division by zero"):
+    with pytest.raises(BadOutputError, match="cannot run on this image: division by zero"):
         runtime(IMAGE[None], 0.25)
 
 
@@ -286,9 +286,9 @@ def test_raw_heads_with_logits_that_are_no_numbers():
 @pytest.mark.parametrize(
     ("outputs", "words"),
     [
-        ({"probabilities": np.float32([[0.5, np.nan, 0.5]])}, "not numbers within 0 and 1"),
-        ({"probabilities": np.float32([[0.5, 7, 0.5]])}, "not numbers within 0 and 1"),
-        ({"logits": np.float32([[0.5, np.inf, 0.5]])}, "not numbers within 0 and 1"),
+        ({"probabilities": np.float32([[0.5, np.nan, 0.5]])}, "not numbers between 0 and 1"),
+        ({"probabilities": np.float32([[0.5, 7, 0.5]])}, "not numbers between 0 and 1"),
+        ({"logits": np.float32([[0.5, np.inf, 0.5]])}, "not numbers between 0 and 1"),
         ({"probabilities": np.float32([[0.5, 0.5]])}, r"`probabilities` is float32 \(1, 2\)"),
         (detections(), "its outputs are detection_boxes"),
     ],

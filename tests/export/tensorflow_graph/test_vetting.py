@@ -247,7 +247,7 @@ def test_constant_of_one_repeated_value_is_bounded(folder):
     tensor.tensor_shape.dim[0].size, tensor.tensor_content = 2**40, b""
     tensor.float_val[:] = [1.0]
     path.write_bytes(graph.SerializeToString())
-    with pytest.raises(TfyoloError, match="makes a tensor of 4,398,046,511,104 bytes"):
+    with pytest.raises(TfyoloError, match="creates a tensor of 4,398,046,511,104 bytes"):
         load_predictor(path)
 
 

@@ -142,7 +142,7 @@ def test_error_of_the_builder_without_a_gpu(small, tmp_path, monkeypatch):
         raise TypeError("pybind11::init(): factory function returned nullptr")
 
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt(builder))
-    with pytest.raises(TfyoloError, match="NVIDIA GPU only, and this machine has none"):
+    with pytest.raises(TfyoloError, match="needs an NVIDIA GPU to build engines, but this machine has none"):
         find_format("engine").write(small[1].with_options(nms="efficient"), tmp_path / "x.engine")
     assert not list(tmp_path.iterdir())
 
@@ -162,4 +162,15 @@ def test_engine_file_is_described_without_a_gpu(small, tmp_path):
         load_predictor(path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(TfyoloError, match=r"x\.engine: "):
-        load_predictor(path)
+        read_engine_file(path)
+
+
+@pytest.mark.parametrize("module", ["tensorrt", "torch"])
+def test_missing_library_is_named_before_the_file_is_read(tmp_path, monkeypatch, module):
+    installed = {"tensorrt": fake_tensorrt(FakeBuilder), "torch": SimpleNamespace()}
+    for name, library in installed.items():
+        monkeypatch.setitem(sys.modules, name, None if name == module else library)
+    path = tmp_path / "x.engine"
+    path.write_bytes(b"never read")
+    with pytest.raises(MissingExtraError, match=rf"^{module} is not installed\n  fix: pip install"):
+        find_format("engine").open(path)

@@ -207,7 +207,7 @@ def test_error_after_the_process_has_ended(small):
     runtime = tfjs.TfjsRuntime(small)
     runtime._process.kill()
     for _ in range(2):
-        with pytest.raises(TfyoloError, match="Node has ended"):
+        with pytest.raises(TfyoloError, match="the Node process has exited"):
             runtime(np.zeros((1, 64, 64, 3), np.uint8), 0.25)
 
 
@@ -225,7 +225,7 @@ def test_operation_that_is_not_allowed_is_refused(damaged):
 
 def test_error_names_missing_node(small, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(TfyoloError, match="needs Node, and there is no `node` command\n  fix: install Node"):
+    with pytest.raises(TfyoloError, match="needs Node, but there is no `node` command\n  fix: install Node"):
         tfjs.TfjsRuntime(small)
 
 
@@ -299,7 +299,7 @@ SHARD = "group1-shard1of1.bin"
 def test_missing_shard(damaged):
     folder, _ = damaged
     (folder / SHARD).unlink()
-    with pytest.raises(TfyoloError, match=f"tiny_web_model: the file of weights {SHARD} is missing"):
+    with pytest.raises(TfyoloError, match=f"tiny_web_model: the weight file {SHARD} is missing"):
         load_predictor(folder)
 
 
@@ -307,7 +307,7 @@ def test_truncated_shard(damaged):
     folder, _ = damaged
     data = (folder / SHARD).read_bytes()
     (folder / SHARD).write_bytes(data[:-4])
-    with pytest.raises(TfyoloError, match=f"have {len(data) - 4} bytes, and model.json declares {len(data)}"):
+    with pytest.raises(TfyoloError, match=f"have {len(data) - 4} bytes, but model.json declares {len(data)}"):
         load_predictor(folder)
 
 
@@ -328,7 +328,7 @@ def test_shard_outside_of_the_folder(damaged, name):
     folder, change = damaged
     (folder.parent / "secret.bin").write_bytes((folder / SHARD).read_bytes())
     change(lambda model: model["weightsManifest"][0].update(paths=[name]))
-    with pytest.raises(TfyoloError, match=r"model\.json: names weights outside of the folder"):
+    with pytest.raises(TfyoloError, match=r"model\.json: refers to weights outside the folder"):
         load_predictor(folder)
 
 
@@ -336,7 +336,7 @@ def test_shard_that_is_a_link(damaged):
     folder, _ = damaged
     (folder / SHARD).rename(folder.parent / "secret.bin")
     (folder / SHARD).symlink_to(folder.parent / "secret.bin")
-    with pytest.raises(TfyoloError, match="names weights outside of the folder"):
+    with pytest.raises(TfyoloError, match="refers to weights outside the folder"):
         load_predictor(folder)
 
 
@@ -354,14 +354,14 @@ def test_shard_that_is_a_link(damaged):
 def test_damaged_list_of_weights(damaged, change):
     folder, edit = damaged
     edit(lambda model: model["weightsManifest"][0]["weights"][0].update(change))
-    with pytest.raises(TfyoloError, match=r"model\.json: its list of weights is damaged"):
+    with pytest.raises(TfyoloError, match=r"model\.json: its weights manifest is damaged"):
         load_predictor(folder)
 
 
 def test_weights_larger_than_their_files(damaged):
     folder, edit = damaged
     edit(lambda model: model["weightsManifest"][0]["weights"][0].update(shape=[10**6, 10**6]))
-    with pytest.raises(TfyoloError, match="its files of weights have"):
+    with pytest.raises(TfyoloError, match="its weight files have"):
         load_predictor(folder)
 
 

@@ -84,10 +84,10 @@ def test_empty_settings_leave_the_defaults(read):
         (changed("[-1, 2, C3, [16]]", "[-1, 2, C4, [16]]"), 6, "unknown block `C4`; known are Conv, "),
         (layer("[-1, 1, 5, [16]]"), 5, "unknown block `5`"),
         (layer("[-1, 1, [Conv], [16]]"), 5, "unknown block"),
-        (layer("[0, 1, Conv, [16]]"), 5, "`from` 0 is none of -1, the image"),
+        (layer("[0, 1, Conv, [16]]"), 5, "`from` 0 is not one of -1, the image"),
         (layer("[-2, 1, Conv, [16]]"), 5, "`from` -2"),
-        (changed("[-1, 2, C3, [16]]", "[7, 2, C3, [16]]"), 6, "`from` 7 is none of the layers before it"),
-        (changed("[-1, 2, C3, [16]]", "[-2, 2, C3, [16]]"), 6, "`from` -2 is none of"),
+        (changed("[-1, 2, C3, [16]]", "[7, 2, C3, [16]]"), 6, "`from` 7 is not one of the layers before it"),
+        (changed("[-1, 2, C3, [16]]", "[-2, 2, C3, [16]]"), 6, "`from` -2 is not one of"),
         (layer("['-1', 1, Conv, [16]]"), 5, "`from` must be an index"),
         (layer("[[], 1, Conv, [16]]"), 5, "`from` must be an index"),
         (layer("[true, 1, Conv, [16]]"), 5, "`from` must be an index"),
@@ -96,11 +96,11 @@ def test_empty_settings_leave_the_defaults(read):
         (layer("[-1, 1.5, Conv, [16]]"), 5, "repeats must be a whole number"),
         (layer("[-1, 1000000, Conv, [16]]"), 5, "repeats must be a whole number"),
         (layer("[-1, 1, Conv, 16]"), 5, "arguments must be a list"),
-        (layer("[-1, 1, Conv]"), 5, "a layer is"),
-        (layer("Conv"), 5, "a layer is"),
+        (layer("[-1, 1, Conv]"), 5, "a layer must be"),
+        (layer("Conv"), 5, "a layer must be"),
         (layer("[-1, 1, Conv, []]"), 5, "argument `filters` is missing"),
         (layer("[-1, 1, Conv, [16, 3, 2, 1, 1, true, 1]]"), 5, "7 arguments, but the block takes filters, "),
-        (layer("[-1, 900, Conv, [8, 3, 8]]"), 5, "its stride is beyond 4096 pixels"),
+        (layer("[-1, 900, Conv, [8, 3, 8]]"), 5, "its stride exceeds 4096 pixels"),
         ("depth: 99.9\n" + layer("[-1, 900, Conv, [8]]"), 6, "89910 repeats"),
         (layer("[-1, 1, Conv, [16, three]]"), 5, "argument `kernel`: 'three'"),
         (layer("[-1, 1, Conv, [16, 3, 0]]"), 5, "argument `stride`: 0"),
@@ -121,7 +121,11 @@ def test_empty_settings_leave_the_defaults(read):
         (layer("[-1, 1, C3TR, [8, true, 1, 0.25]]"), 5, "4 attention heads"),
         (changed("[-1, 1, Upsample, []]", "[-1, 1, Upsample, [None, 2, bilinear]]"), 9, "argument `mode`"),
         (changed("[[-1, 1], 1, Concat, []]", "[[-1, 1], 1, Concat, [2]]"), 10, "argument `dimension`"),
-        (changed("[[-1, 1], 1, Concat, []]", "[[-1, 2], 1, Concat, []]"), 10, "joins layers of stride 2, 4"),
+        (
+            changed("[[-1, 1], 1, Concat, []]", "[[-1, 2], 1, Concat, []]"),
+            10,
+            "joins layers of different strides: 2, 4",
+        ),
         (changed("[[-1, 1], 1, Concat, []]", "[[-1, 1], 64, Concat, []]"), 10, "cannot be repeated"),
         (changed("[[4], 1, Detect, []]", "[[4, 9], 1, Detect, []]"), 12, "`from` 9"),
         (changed("[[4], 1, Detect, []]", "[[], 1, Detect, []]"), 12, "`from` must be"),
@@ -154,7 +158,7 @@ def test_empty_settings_leave_the_defaults(read):
         (changed("  - [10, 13, 16, 30]", "  - 10"), 2, "`anchors` must be a list"),
         (changed("anchors:\n  - [10, 13, 16, 30]", "anchors: large"), 2, "`anchors` must be a list"),
         (changed("anchors:\n  - [10, 13, 16, 30]", "anchors: []"), 2, "`anchors` is empty"),
-        (changed("anchors:\n  - [10, 13, 16, 30]", "anchors: 0"), 2, "not a number of anchors"),
+        (changed("anchors:\n  - [10, 13, 16, 30]", "anchors: 0"), 2, "not a valid number of anchors"),
         ("models: {}\n" + SMALL, 1, "`models` must map"),
         ("models: [a]\n" + SMALL, 1, "`models` must map"),
         ("models:\n" + SMALL, 1, "`models` must map"),
@@ -192,7 +196,7 @@ def test_predictions_of_another_number_of_classes(refused):
 
 
 def test_a_document_without_a_mapping():
-    with pytest.raises(TfyoloError, match="is a mapping"):
+    with pytest.raises(TfyoloError, match="must be a mapping"):
         parse_spec(Document(None, [1]))
 
 

@@ -31,20 +31,26 @@ class AugmentationOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    hsv_h: float = Field(0.015, ge=0, le=0.5, description="hue turns by up to this share of a full turn")
-    hsv_s: float = Field(0.7, ge=0, le=1, description="saturation changes by up to this share")
-    hsv_v: float = Field(0.4, ge=0, le=1, description="brightness changes by up to this share")
-    degrees: float = Field(0.0, ge=0, le=180, description="largest rotation")
-    translate: float = Field(0.1, ge=0, le=1, description="largest shift, as a share of the input's size")
-    scale: float = Field(0.5, ge=0, lt=1, description="sizes change by up to this share")
-    shear: float = Field(0.0, ge=0, lt=90, description="largest shear in degrees")
-    perspective: float = Field(0.0, ge=0, le=0.001, description="largest perspective term, per pixel")
-    flipud: float = Field(0.0, ge=0, le=1, description="probability of a flip upside down")
-    fliplr: float = Field(0.5, ge=0, le=1, description="probability of a flip left to right")
+    hsv_h: float = Field(0.015, ge=0, le=0.5, description="maximum hue shift, as a fraction of a full turn")
+    hsv_s: float = Field(0.7, ge=0, le=1, description="maximum relative change of saturation")
+    hsv_v: float = Field(0.4, ge=0, le=1, description="maximum relative change of brightness")
+    degrees: float = Field(0.0, ge=0, le=180, description="maximum rotation in degrees")
+    translate: float = Field(
+        0.1, ge=0, le=1, description="maximum translation, as a fraction of the input size"
+    )
+    scale: float = Field(0.5, ge=0, lt=1, description="maximum relative change of scale")
+    shear: float = Field(0.0, ge=0, lt=90, description="maximum shear in degrees")
+    perspective: float = Field(0.0, ge=0, le=0.001, description="maximum perspective coefficient, per pixel")
+    flipud: float = Field(0.0, ge=0, le=1, description="probability of a vertical flip")
+    fliplr: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
     mosaic: float = Field(1.0, ge=0, le=1, description="probability of a mosaic")
-    mosaic9: float = Field(0.0, ge=0, le=1, description="share of mosaics made of nine images, not four")
-    mixup: float = Field(0.0, ge=0, le=1, description="probability that a mosaic is blended with another")
-    copy_paste: float = Field(0.0, ge=0, le=1, description="share of objects with polygons pasted mirrored")
+    mosaic9: float = Field(
+        0.0, ge=0, le=1, description="fraction of mosaics with nine images instead of four"
+    )
+    mixup: float = Field(0.0, ge=0, le=1, description="probability of MixUp, which blends two mosaics")
+    copy_paste: float = Field(
+        0.0, ge=0, le=1, description="fraction of objects with polygons that are copied, mirrored"
+    )
 
     @property
     def warps(self) -> bool:

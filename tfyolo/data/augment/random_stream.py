@@ -49,7 +49,7 @@ class RandomStream:
         """
         end = self._used + (count or 1)
         if end > _COUNT:
-            raise ValueError("more random numbers are asked for than are drawn")
+            raise ValueError("more random numbers are requested than were drawn")
         values = self._values[self._used : end] if count else self._values[self._used]
         self._used = end
         return low + values * (high - low)

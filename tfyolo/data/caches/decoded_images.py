@@ -41,7 +41,7 @@ class InMemory:
             if 2 * expected > free:  # the list, and then the tensor made of it
                 raise TfyoloError(
                     f"--cache ram needs about {2 * expected / 2**30:.1f} GiB of memory, "
-                    f"and {free / 2**30:.1f} are free",
+                    f"but only {free / 2**30:.1f} GiB is free",
                     fix="use --cache disk, or leave out --cache",
                 )
             kept.append(image.numpy())
@@ -108,7 +108,7 @@ def _write(images: Iterable[Any], count: int, folder: Path) -> np.ndarray:
         if expected > free:
             raise TfyoloError(
                 f"--cache disk needs about {expected / 2**30:.1f} GiB, "
-                f"and {max(free, 0) / 2**30:.1f} are free",
+                f"but only {max(free, 0) / 2**30:.1f} GiB is free",
                 path=folder.parent.parent,
                 fix="set TFYOLO_CACHE to a folder on a larger disk, or leave out --cache",
             )

@@ -49,7 +49,7 @@ class ImageTable:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if cache not in CACHES:
-            raise TfyoloError(f"there is no cache `{cache}`", fix=f"use one of {', '.join(CACHES)}")
+            raise TfyoloError(f"unknown cache `{cache}`", fix=f"use one of {', '.join(CACHES)}")
         self.size = len(samples)
         self.paths = tf.constant([str(sample.image) for sample in samples])
         self.places = tf.constant(record_places(samples), tf.int64)

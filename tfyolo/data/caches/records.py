@@ -73,7 +73,7 @@ def _record_starts(path: Path) -> list[int]:
             position += _HEAD + length + _FOOT
     if position != size:
         raise TfyoloError(
-            f"is no whole TFRecord file: the record at byte {starts[-1]} ends outside of it",
+            f"is not a complete TFRecord file: the record at byte {starts[-1]} extends past its end",
             path=path,
             fix="write the dataset again with `tfyolo convert-dataset --to tfrecord`",
         )

@@ -118,13 +118,13 @@ def crop_dataset(
                 for cut in pool.map(cutter, scan.samples, places, stems):
                     cuts[split].append(cut)
                     done += 1
-                    log("cutting boxes", done, total)
+                    log("cropping boxes", done, total)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
             if not any(cut.classes.any() for cut in cuts[split]):
                 fix = "choose other --splits, or a lower --min-size"
-                raise TfyoloError(f"`{split}` has no box to cut", path=dataset.yaml_path, fix=fix)
+                raise TfyoloError(f"`{split}` has no boxes to crop", path=dataset.yaml_path, fix=fix)
     every = [cut for part in cuts.values() for cut in part]
     counts = {
         split: dict(zip(dataset.names, np.sum([cut.classes for cut in part], 0).tolist(), strict=True))
@@ -136,9 +136,12 @@ def crop_dataset(
 
 def _check(options: CropOptions, output: Path) -> None:
     if not 0 <= options.margin <= 10:
-        raise TfyoloError(f"--margin is {options.margin:g}", fix="give a share of the box within 0 and 10")
+        raise TfyoloError(
+            f"--margin must be between 0 and 10, not {options.margin:g}",
+            fix="pass a fraction of the box size",
+        )
     if options.format not in FORMATS:
-        raise TfyoloError(f"crops cannot be written as `{options.format}`", fix=f"use {' or '.join(FORMATS)}")
+        raise TfyoloError(f"unsupported crop format `{options.format}`", fix=f"use {' or '.join(FORMATS)}")
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         raise TfyoloError("is not an empty folder", path=output, fix="choose another --out, or remove it")
 
@@ -156,7 +159,7 @@ def class_folders(dataset: Dataset) -> tuple[str, ...]:
             raise TfyoloError(
                 f"the classes `{other}` and `{name}` would share the folder `{folder}`",
                 path=dataset.yaml_path,
-                fix="give them names that differ in more than case and marks",
+                fix="give them names that differ in more than case and punctuation",
             )
         folders[folder.casefold()] = folder
     return tuple(folders.values())

@@ -97,7 +97,7 @@ def read_folders(root: str | Path) -> FolderDataset:
     root = Path(root).expanduser()
     if not root.is_dir():
         reason = "is not a folder" if root.exists() else "does not exist"
-        fix = "pass the folder that holds train/CLASS/*.jpg; `tfyolo crops` makes one of labeled boxes"
+        fix = "pass the folder that contains train/CLASS/*.jpg; `tfyolo crops` makes one from labeled boxes"
         raise TfyoloError(reason, path=root, fix=fix)
     splits = {}
     for split, names in SPLIT_FOLDERS.items():
@@ -109,8 +109,8 @@ def read_folders(root: str | Path) -> FolderDataset:
     first = next(iter(splits.values()))
     classes = _folders(first)
     if not classes:
-        fix = f"make a folder for each class, such as {first.name}/cat, and put its images there"
-        raise TfyoloError("has no folders of classes", path=first, fix=fix)
+        fix = f"create a folder for each class, such as {first.name}/cat, and put its images there"
+        raise TfyoloError("contains no class folders", path=first, fix=fix)
     return FolderDataset(root, tuple(classes), splits)
 
 
@@ -187,7 +187,7 @@ def _folders(place: Path) -> list[str]:
     for name in names:
         if not name.isprintable():  # a byte that is not UTF-8 comes as half a surrogate pair
             raise TfyoloError(
-                f"the folder {name!r} has a name that is no text",
+                f"the name of the folder {name!r} contains invalid characters",
                 path=ascii(str(place))[1:-1],
                 fix="rename it",
             )
@@ -201,9 +201,9 @@ def _classes_of(dataset: FolderDataset, folder: Path) -> Iterator[tuple[int, Pat
         if name not in known:
             shown = ", ".join(dataset.names[:10]) + (", ..." if len(dataset.names) > 10 else "")
             raise TfyoloError(
-                f"the folder `{name}` is none of the classes {shown}",
+                f"the folder `{name}` does not match any of the classes {shown}",
                 path=folder,
-                fix="rename it, move it away, or give `train` such a folder, too",
+                fix="rename it, move it away, or add a folder of this name to `train`",
             )
         yield known[name], folder / name
 
@@ -232,5 +232,5 @@ def _empty_classes(dataset: FolderDataset, split: str, samples: Sequence[Sample]
     for name in empty if split == "train" and not dataset.is_whole else []:
         if (folder / name).is_dir():
             fix = "put images there, or remove the folder"
-            raise TfyoloError(f"the class `{name}` has no image that can be used", path=folder, fix=fix)
+            raise TfyoloError(f"the class `{name}` has no usable image", path=folder, fix=fix)
     return [Problem(folder, None, f"`{split}` has no image of `{name}`", "warning") for name in empty]

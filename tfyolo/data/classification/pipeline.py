@@ -76,7 +76,7 @@ class ClassificationPipeline:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if not samples:
-            raise TfyoloError("there is no image to train on")
+            raise TfyoloError("there are no images to train on")
         self.options, self.augmentation, self.classes, self.size = (
             options,
             augmentation,

@@ -92,7 +92,7 @@ def match_classes(
         return ClassMap(tuple(range(count)), count, by_name=False)
     unknown = [name for index, name in enumerate(data_names) if index not in found]
     shown = ", ".join(f"`{name}`" for name in unknown[:3]) + (", ..." if len(unknown) > 3 else "")
-    fix = "pass the data the model was trained for, or call each class in `names` as the model does"
+    fix = "pass the data the model was trained for, or use the model's class names in `names`"
     if count == 1:
         fix = "pass --single-cls to count all classes as one, or the data the model was trained for"
     what = "is not a class" if len(unknown) == 1 else "are not classes"

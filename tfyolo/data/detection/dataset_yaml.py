@@ -54,7 +54,7 @@ def _pair(place: Any) -> tuple[str, str | None]:
             raise ValueError("needs the two keys `images` (a folder) and `annotations` (a .json file)")
         return place["annotations"], place["images"]
     if not isinstance(place, str):
-        raise ValueError("a folder, a list or an annotation file is due, as text")
+        raise ValueError("must be the path of a folder, a list or an annotation file")
     return place, None
 
 
@@ -113,14 +113,16 @@ def read_dataset(path: str | Path) -> Dataset:
     if file.format is not None and file.format not in READERS:
         near = difflib.get_close_matches(file.format.lower(), READERS, 1)
         fix = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(sorted(READERS))}"
-        raise document.error(f"`format`: there is no {file.format!r}", "format", fix=fix)
+        raise document.error(f"`format`: unknown format {file.format!r}", "format", fix=fix)
     places = {split: getattr(file, split) for split in SPLITS}
     root = _root(path, file.path, [place for some in places.values() for place, _ in some])
     splits = {
         split: tuple(_place(root, place, path) for place, _ in some) for split, some in places.items() if some
     }
     if not splits:
-        raise document.error("has none of `train`, `val`, `test`", fix="say where the images are")
+        raise document.error(
+            "has none of `train`, `val`, `test`", fix="add their paths, for example `train: images/train`"
+        )
     folders = {
         _place(root, place, path): _place(root, images, path)
         for some in places.values()
@@ -170,7 +172,7 @@ def find_data(path_or_name: str | Path) -> Path:
         return path
     if not Path(template.folder).exists():
         raise TfyoloError(
-            f"neither this file nor the images in {template.folder} are here",
+            f"neither this file nor the image folder {template.folder} exists",
             path=path,
             fix=f"unpack {template.download} as {template.folder}, or pass the path of a YAML file",
         )
@@ -208,13 +210,15 @@ def _in_order(document: Document, names: dict[int, str]) -> tuple[str, ...]:
         raise document.error("`names` is empty", "names", fix="list the class names")
     for number, key in enumerate(sorted(names)):
         if key != number:
-            fix = "number the names 0, 1, 2, ... without a gap"
-            raise document.error(f"`names` has {key} where {number} is due", "names", key, fix=fix)
+            fix = "number the names 0, 1, 2, ... without gaps"
+            raise document.error(
+                f"`names` has class id {key} where {number} is expected", "names", key, fix=fix
+            )
     first: dict[str, int] = {}
     for number in range(len(names)):
         if (other := first.setdefault(names[number].strip(), number)) != number:
             message = f"`names` has {names[number].strip()!r} twice: as class {other} and as class {number}"
-            fix = "give each class a name of its own"
+            fix = "give each class a unique name"
             raise document.error(message, "names", number, fix=fix)
     return tuple(names[number] for number in range(len(names)))
 
@@ -252,7 +256,7 @@ def expanded(place: str, yaml_path: Path) -> Path:
         return Path(place).expanduser()
     except RuntimeError as error:
         fix = "write the folder without `~`"
-        raise TfyoloError(f"{place}: there is no such user", path=yaml_path, fix=fix) from error
+        raise TfyoloError(f"{place}: no such user", path=yaml_path, fix=fix) from error
 
 
 def _spellings(root: Path, place: Path) -> list[Path]:

@@ -19,8 +19,8 @@ MAX_PROBLEMS = 200
 NO_POLYGON = np.zeros((0, 2), np.float32)
 
 
-SCALED = "annotations are of a larger or smaller image than the one that is there; their boxes are scaled"
-ROTATED = "annotations are of pixels before the EXIF rotation; their boxes are rotated"
+SCALED = "annotations were made for another size of the image; their boxes are scaled"
+ROTATED = "annotations refer to the image before its EXIF rotation; their boxes are rotated"
 _UNSAID = (None, "", 0, "0")
 """What annotations have in place of a width or height that is not known."""
 
@@ -87,12 +87,14 @@ class LabelRows:
         if frame is None:
             self.report(
                 None,
-                f"{before}says {shown}, but the image is {width}x{height}, of other proportions: "
-                "where its boxes belong cannot be told",
+                f"{before}says {shown}, but the image is {width}x{height}; the aspect ratios differ, "
+                "so its boxes cannot be placed",
             )
         elif said is None and any(value not in _UNSAID for value in said_wh):
             self.report(
-                None, f"{before}says {shown}, but the image is {width}x{height}; used as that", "warning"
+                None,
+                f"{before}says {shown}, but the image is {width}x{height}; the actual size is used",
+                "warning",
             )
         elif frame.hw != header.hw:
             self.annotated_hw = frame.hw
@@ -127,7 +129,7 @@ class LabelRows:
         before = f"{where}: " if where else ""
         x1, y1, x2, y2 = (min(max(value, 0.0), 1.0) for value in box_xyxy_norm)
         if x2 <= x1 or y2 <= y1:
-            self.report(line, f"{before}the box has no area inside the image; dropped", "warning")
+            self.report(line, f"{before}box has no area inside the image; dropped", "warning")
             return
         outside = min(box_xyxy_norm) < -TOLERANCE or max(box_xyxy_norm) > 1 + TOLERANCE
         if outside:
@@ -136,7 +138,7 @@ class LabelRows:
             box_xywh_norm = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
         key = (class_id, *(round(value, 7) for value in box_xywh_norm))
         if key in self._seen:
-            self.report(line, f"{before}a box is there twice; used once", "warning")
+            self.report(line, f"{before}duplicate box; used once", "warning")
             return
         self._seen.add(key)
         self._classes.append(class_id)
@@ -146,7 +148,7 @@ class LabelRows:
     def labels(self) -> Labels:
         """Return the collected labels."""
         if self._more:
-            message = f"{self._more:,} more problems like these"
+            message = f"{self._more:,} more problems in this file"
             self._problems.append(Problem(self.path, None, message, "warning"))
             self._more = 0
         return Labels(

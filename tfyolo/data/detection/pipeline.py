@@ -81,7 +81,7 @@ class Pipeline:
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         if not samples:
-            raise TfyoloError("there is no image to train on")
+            raise TfyoloError("there are no images to train on")
         if options.image_size % options.stride:
             nearest = max(round(options.image_size / options.stride), 1) * options.stride
             raise TfyoloError(
@@ -124,7 +124,7 @@ class Pipeline:
         index, parts = shard
         if self.options.batch % parts:
             raise TfyoloError(
-                f"a batch of {self.options.batch} does not divide among {parts} workers",
+                f"a batch of {self.options.batch} images cannot be split evenly among {parts} workers",
                 fix=f"use --batch-size {max(self.options.batch // parts, 1) * parts}",
             )
         weights = None if image_weights is None else _log(image_weights)

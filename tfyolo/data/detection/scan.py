@@ -92,14 +92,14 @@ def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = Fa
     wrong = [problem for problem in scan.problems if problem.severity == "error"]
     if not scan.samples:
         first = f": {wrong[0]}" if wrong else ""
-        more = f" ({len(wrong)} problems in all)" if len(wrong) > 1 else ""
+        more = f" ({len(wrong)} problems in total)" if len(wrong) > 1 else ""
         raise TfyoloError(
-            f"no image of `{split}` can be used{first}{more}",
+            f"none of the images in `{split}` can be used{first}{more}",
             path=dataset.yaml_path,
-            fix="correct what is named",
+            fix="fix the images or labels",
         )
     if labeled and not scan.found:
-        message = f"no image of `{split}` has a label"
+        message = f"none of the images in `{split}` has a label"
         raise TfyoloError(message, path=dataset.yaml_path, fix="check where the labels are")
 
 
@@ -126,7 +126,7 @@ def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], Non
     except ClassRangeError as error:
         raise _class_error(dataset, error) from None
     if samples and counts["missing"] == len(samples) and listing.unlabeled is not None:
-        message = "no image has a label file; labels are looked for here"
+        message = "no image has a label file; expected them here"
         problems.append(Problem(listing.unlabeled, None, message, "warning"))
     place = listing.entries[0].labels.parent
     problems += (Problem(place, None, f"{n} {what}", "warning") for what, n in sorted(said.items()))

@@ -13,7 +13,7 @@ from tfyolo.data.detection.labels import TOLERANCE, ClassRangeError, Labels
 from tfyolo.errors import TfyoloError
 from tfyolo.inputs import LABELS, read_input
 
-KEYPOINTS = "objects have keypoints (`kpt_shape`), which are passed over; their boxes are used"
+KEYPOINTS = "objects have keypoints (`kpt_shape`), which are ignored; their boxes are used"
 MAX_ROWS = 50_000
 """Of one label file."""
 
@@ -63,7 +63,7 @@ def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | 
     try:
         text = _text(path)
     except ValueError as error:  # UnicodeDecodeError is one
-        report(None, f"is not a text file of labels ({error})")
+        report(None, f"is not a label text file ({error})")
         text = ""
     except TfyoloError as error:
         if isinstance(error.__cause__, FileNotFoundError):
@@ -72,7 +72,7 @@ def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | 
         text = ""
     for number, row in enumerate(text.splitlines(), start=1):
         if rows.hopeless:
-            report(number, "the rest of the file is not read", "warning")
+            report(number, "too many errors; the rest of the file is ignored", "warning")
             break
         if number > MAX_ROWS:
             report(None, f"has more than {MAX_ROWS:,} rows; no image has so many objects")
@@ -93,7 +93,10 @@ def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | 
                 f"class {words[0]} is not one of 0 to {class_count - 1}", path=path, line=number
             )
         if pose and len(values) not in (5, pose):
-            report(number, f"{len(values)} columns; by `kpt_shape` a row has {pose}, or 5 without keypoints")
+            report(
+                number,
+                f"{len(values)} columns; with this `kpt_shape`, a row has {pose}, or 5 without keypoints",
+            )
             continue
         if pose and len(values) == pose:
             rows.count(KEYPOINTS)
@@ -105,7 +108,10 @@ def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | 
             )
             continue
         if min(values[1:]) < -TOLERANCE or max(values[1:]) > 1 + TOLERANCE:
-            report(number, "a value is outside 0..1; labels are shares of the image's size, not pixels")
+            report(
+                number,
+                "a value is outside 0..1; coordinates must be normalized by the image size, not in pixels",
+            )
             continue
         shares = [min(max(value, 0.0), 1.0) for value in values[1:]]
         x1, y1, x2, y2 = _corners(shares)

@@ -101,7 +101,7 @@ def convert_dataset(
 
     Raises:
         TfyoloError: the dataset is wrong, a split has no usable image, a name is unknown, or the folder is
-            not empty or holds images of the dataset.
+            not empty or contains images of the dataset.
 
     Example:
         >>> convert_dataset(read_dataset("bccd.yaml"), "coco", "bccd-coco").boxes  # doctest: +SKIP
@@ -113,7 +113,9 @@ def convert_dataset(
         fix = "pass --exist-ok to replace what is there, or choose another folder"
         raise TfyoloError("is not an empty folder", path=output, fix=fix)
     if options.link and not writer.links:
-        raise TfyoloError(f"{to} holds the images themselves and cannot link to them", fix="leave out --link")
+        raise TfyoloError(
+            f"{to} stores the images themselves and cannot link to them", fix="leave out --link"
+        )
     chosen = tuple(options.splits) or tuple(name for name in SPLITS if name in dataset.splits)
     scans = {
         name: scan_split(dataset, name, progress=lambda done, of: log("checking labels", done, of))
@@ -176,7 +178,7 @@ def _check(samples: Mapping[str, Sequence[Sample]], output: Path) -> None:
         if any(
             folder.resolve().is_relative_to(output.resolve()) for folder in {s.image.parent for s in part}
         ):
-            raise TfyoloError("holds images of the dataset", path=output, fix="choose another folder")
+            raise TfyoloError("contains images of the dataset", path=output, fix="choose another folder")
 
 
 def _yaml(to: str, places: Mapping[str, Place], classes: Sequence[str]) -> str:

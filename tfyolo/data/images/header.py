@@ -105,7 +105,7 @@ def parse_header(stream: BinaryIO, size: int, name: str | Path) -> ImageHeader:
     start = stream.read(12)
     kind = next((kind for signature, kind in _SIGNATURES if start.startswith(signature)), None)
     if kind is None or (kind == "WEBP" and len(start) == 12 and start[8:] != b"WEBP"):
-        raise ImageError("is not an image that can be read", path=name, fix=RESAVE)
+        raise ImageError("is not a readable image", path=name, fix=RESAVE)
     stream.seek(0)
     try:
         header, whole = _tiff(stream, size) if kind == "TIFF" else _other(kind, stream, size, name)
@@ -162,7 +162,7 @@ def _other(kind: str, stream: BinaryIO, size: int, name: str | Path) -> tuple[Im
     orientation = _exif_orientation(image.info.get("exif"))
     if kind == "JPEG":
         if _has_several_scans(image, stream, scan) and (scans := _scans(stream, size)) > MAX_SCANS:
-            raise ValueError(f"over {min(scans - 1, MAX_SCANS)} scans, as no encoder writes")
+            raise ValueError(f"more than {min(scans - 1, MAX_SCANS)} scans, which no encoder writes")
         whole = _jpeg_is_whole(stream, size, scan)
     elif kind == "PNG":
         whole = _png_is_whole(stream, size)
@@ -235,7 +235,7 @@ def _png_is_whole(stream: BinaryIO, size: int) -> bool:
     position, left = 8, MAX_CHUNKS
     while position + 8 <= size:
         if (left := left - 1) < 0:
-            raise ValueError(f"over {MAX_CHUNKS:,} chunks")
+            raise ValueError(f"more than {MAX_CHUNKS:,} chunks")
         stream.seek(position)
         length, kind = struct.unpack(">I4s", stream.read(8))
         if kind == b"IEND":

@@ -96,7 +96,7 @@ def read_bytes(path: Path, span: tuple[int, int] | None = None) -> bytes:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise ImageError(f"cannot be read: {reason}", path=path, fix="check the file") from error
     if len(data) < length:
-        message = f"is truncated: {length} bytes at {offset} are due, {len(data)} are there"
+        message = f"is truncated: expected {length} bytes at offset {offset}, found {len(data)}"
         raise ImageError(message, path=path, fix="write the dataset again")
     return data
 
@@ -128,7 +128,9 @@ def _decode(data: bytes, header: ImageHeader, name: str | Path) -> np.ndarray:
     except cv2.error as error:
         raise ImageError(f"cannot be decoded ({error.err})", path=name, fix=RESAVE) from error
     if pixels is None:
-        raise ImageError("cannot be decoded: damaged, or of a kind OpenCV cannot read", path=name, fix=RESAVE)
+        raise ImageError(
+            "cannot be decoded: damaged, or in a format that OpenCV cannot read", path=name, fix=RESAVE
+        )
     if pixels.dtype != np.uint8:  # PFM
         pixels = (np.clip(np.nan_to_num(pixels), 0, 1) * 255).round().astype(np.uint8)
     rgb = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB)

@@ -58,7 +58,7 @@ def client(path: Path, format_name: str, found: Inspection, chosen: Language) ->
         found: result of `inspect_file`.
         chosen: entry of `LANGUAGES`.
 
-            Returns:
+    Returns:
         Source code.
 
     Raises:
@@ -77,7 +77,7 @@ def _no_client(path: Path, name: str, label: str, language: Language) -> TfyoloE
     elif others := [entry.name for entry in LANGUAGES if name in entry.formats]:
         fix = f"pass --snippet {' or '.join(others)}, or export to {language.formats[0]}"
     else:
-        fix = f"`tfyolo export --include {language.formats[0]}` writes a file that has one"
+        fix = f"`tfyolo export --include {language.formats[0]}` writes a file that this client supports"
     return TfyoloError(f"there is no {language.name} client for {label}", path=path, fix=fix)
 
 
@@ -97,7 +97,7 @@ def _words(path: Path, format_name: str, found: Inspection) -> set[str]:
         raise TfyoloError(
             f"generated clients do not support {unsupported[0]}",
             path=path,
-            fix="export it in another precision",
+            fix="export it with another precision",
         )
     return {format_name, found.contract.task, kind, found.inputs[0].dtype}
 

@@ -113,13 +113,13 @@ def _resolve(
 ) -> Layer:
     """Resolve one row [from, repeats, block, arguments]; raises ValueError if it is wrong."""
     if not isinstance(row, list | tuple) or len(row) != 4:
-        raise ValueError("a layer is [from, repeats, block, [arguments]]")
+        raise ValueError("a layer must be [from, repeats, block, [arguments]]")
     sources, repeats, name, values = row
     name = str(name).removeprefix("nn.")
     if name not in HEADS and name not in BLOCKS:
         raise ValueError(f"unknown block `{name[:60]}`; known are {', '.join((*BLOCKS, *HEADS))}")
     if not isinstance(repeats, int) or isinstance(repeats, bool) or not 1 <= repeats <= 1000:
-        raise ValueError(f"repeats must be a whole number of 1 to 1000, not {reprlib.repr(repeats)}")
+        raise ValueError(f"repeats must be a whole number from 1 to 1000, not {reprlib.repr(repeats)}")
     if not isinstance(values, list | tuple):
         raise ValueError(f"arguments must be a list, not {reprlib.repr(values)}")
     if layers and layers[-1].block in HEADS:
@@ -135,17 +135,19 @@ def _resolve(
     if repeats > MAX_BLOCKS:
         raise ValueError(f"{repeats} repeats; a network has at most {MAX_BLOCKS} blocks")
     if repeats > 1 and block.inputs == "many":
-        raise ValueError(f"{name} joins several layers, and cannot be repeated")
+        raise ValueError(f"{name} joins several layers and cannot be repeated")
     arguments = resolve_arguments(block, values, numbers)
     if block.scaled:
         arguments["filters"] = 8 * math.ceil(arguments["filters"] * config["width"] / 8)
     before = [layers[i].stride if i >= 0 else 1.0 for i in absolute]
     if len(set(before)) > 1:
-        raise ValueError(f"it joins layers of stride {', '.join(f'{stride:g}' for stride in before)}")
+        raise ValueError(
+            f"it joins layers of different strides: {', '.join(f'{stride:g}' for stride in before)}"
+        )
     try:
         stride = before[0] * float(block.stride(arguments)) ** (repeats if block.repeats == "chain" else 1)
     except OverflowError as error:
-        raise ValueError(f"its stride is beyond {MAX_SIDE} pixels") from error
+        raise ValueError(f"its stride exceeds {MAX_SIDE} pixels") from error
     return Layer(index, section, absolute, repeats, name, arguments, stride)
 
 
@@ -171,7 +173,7 @@ def _resolve_detect(
             )
     strides = [layers[i].stride for i in absolute]
     if any(stride < 1 or stride != int(stride) or stride > MAX_SIDE for stride in strides):
-        raise ValueError(f"Detect reads scales of stride {strides}; they must be whole numbers")
+        raise ValueError(f"Detect reads scales of strides {strides}, which must be whole numbers")
     return Layer(index, section, absolute, 1, "Detect", {"convolve": not predictions}, max(strides))
 
 
@@ -199,5 +201,5 @@ def _sources(sources: Any, index: int, many: bool) -> tuple[int, ...]:
         # In the first layer -1 is the image; no other index may be below 0.
         if not (-index if index else -1) <= written < index:
             known = f"the layers before it, 0 to {index - 1}" if index else "-1, the image"
-            raise ValueError(f"`from` {written} is none of {known}")
+            raise ValueError(f"`from` {written} is not one of {known}")
     return tuple(index + i if i < 0 else i for i in listed)

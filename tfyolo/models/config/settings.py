@@ -95,16 +95,16 @@ class Settings:
         """
         settings = cls(document, dict(_DEFAULTS), {})
         if not isinstance(document.value, Mapping):
-            raise document.error("a model configuration is a mapping of names to values")
+            raise document.error("a model configuration must be a mapping of names to values")
         models = document.value.get("models")
         settings._take({key: value for key, value in document.value.items() if key != "models"})
         if "models" in document.value:
             if not isinstance(models, Mapping) or not models:
-                raise document.error("`models` must map names to what differs between them", "models")
+                raise document.error("`models` must map each model name to its settings", "models")
             name = name or str(next(iter(models)))
             if name not in models:
                 raise document.error(
-                    f"no model `{name}`", "models", fix=f"one of {', '.join(map(str, models))}"
+                    f"no model `{name}`", "models", fix=f"use one of {', '.join(map(str, models))}"
                 )
             entry = {} if models[name] is None else models[name]
             if not isinstance(entry, Mapping):
@@ -113,7 +113,7 @@ class Settings:
         given = {_ALIASES.get(key, key): value for key, value in overrides.items() if value is not None}
         for key in given:
             if key not in _DEFAULTS:
-                raise TfyoloError(f"unknown setting `{key}`", fix=f"one of {', '.join(_DEFAULTS)}")
+                raise TfyoloError(f"unknown setting `{key}`", fix=f"use one of {', '.join(_DEFAULTS)}")
             settings.places.pop(key, None)
         stem = document.path.stem if document.path else "custom"
         settings.values.update(given, name=name or str(settings.values.get("name") or stem))
@@ -126,7 +126,7 @@ class Settings:
             if ours not in (*_DEFAULTS, *SECTIONS, "name"):
                 known = ", ".join((*_DEFAULTS, *SECTIONS))
                 raise self.document.error(
-                    f"unknown key `{str(key)[:60]}`", *place, key, fix=f"one of {known}"
+                    f"unknown key `{str(key)[:60]}`", *place, key, fix=f"use one of {known}"
                 )
             self.places[ours] = (*place, key)
             if value is not None or ours not in _DEFAULTS:  # an empty value leaves the default
@@ -174,7 +174,9 @@ class Settings:
         anchors = self.values["anchors"]
         if isinstance(anchors, int) and not isinstance(anchors, bool):
             if not 1 <= anchors <= 100:
-                raise self.error("anchors", f"`anchors: {anchors}` is not a number of anchors a scale")
+                raise self.error(
+                    "anchors", f"`anchors: {anchors}` is not a valid number of anchors per scale"
+                )
             return anchors
         if not isinstance(anchors, list | tuple) or not all(isinstance(row, list | tuple) for row in anchors):
             raise self.error("anchors", "`anchors` must be a list of numbers for each scale, or one number")
@@ -185,7 +187,7 @@ class Settings:
             for value in flat:  # YOLOv5 keeps [0, 1, 2, ...] until anchors are generated
                 if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1e5:
                     shown = reprlib.repr(value)
-                    raise self.error("anchors", f"anchors are sizes in pixels, not {shown}", number)
+                    raise self.error("anchors", f"anchors must be sizes in pixels, not {shown}", number)
             if not flat or len(flat) % 2 or len(flat) != len(rows[0] if rows else flat):
                 message = "every scale of `anchors` needs the same number of width, height pairs"
                 raise self.error("anchors", message, number)

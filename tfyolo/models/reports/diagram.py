@@ -28,7 +28,7 @@ def save_diagram(spec: ModelSpec, path: str | Path) -> Path:
         ".md": lambda spec, file: file.write_text(mermaid(spec), encoding="utf-8"),
     }
     if suffix_of(path) not in writers:
-        raise TfyoloError("a diagram is .svg, .png or .md", path=path)
+        raise TfyoloError("unsupported diagram format", path=path, fix="use .svg, .png or .md")
     with atomic(path) as temporary:
         writers[suffix_of(path)](spec, temporary)
     return path

@@ -122,7 +122,7 @@ def _parse(text: str, image: Shape) -> tuple[Block, dict[str, Any], list[Cost]]:
     block = BLOCKS.get(match[1]) if match else None
     if match is None or block is None or block.inputs == "many":
         known = ", ".join(key for key, entry in BLOCKS.items() if entry.inputs == "one")
-        raise TfyoloError(f"`{text}` is no block that reads one layer", fix=f"one of {known}")
+        raise TfyoloError(f"`{text}` is not a block with a single input", fix=f"use one of {known}")
     try:
         values = list(ast.literal_eval(f"({match[2]},)")) if (match[2] or "").strip() else []
         filters = [image.channels] if "filters" in block.build.__annotations__ and not values else []
@@ -131,7 +131,7 @@ def _parse(text: str, image: Shape) -> tuple[Block, dict[str, Any], list[Cost]]:
         block.build(ops, image, "block", **arguments)
         return block, arguments, list(ops.costs.values())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise TfyoloError(f"`{text}`: {error}", fix="write for example Conv(256, 3, 2)") from error
+        raise TfyoloError(f"`{text}`: {error}", fix="write, for example, Conv(256, 3, 2)") from error
 
 
 def _shapes(model: Any) -> list[Any]:

@@ -46,7 +46,7 @@ def plan_initial_weights(
     if spec.task != "classify":
         raise TfyoloError(
             f"{spec.name} is a detector, not a classifier",
-            fix=f"pass --model {DEFAULT_MODEL}, or `tfyolo train`",
+            fix=f"pass --model {DEFAULT_MODEL}, or use `tfyolo train`",
         )
     contract = Contract.of(spec, list(names), (image_size, image_size))
     # Layers of the backbone have the same names in detectors and classifiers, so both can be the source.
@@ -92,5 +92,5 @@ def _find_spec(model: str, source: Contract | None, overrides: dict[str, Any]) -
         return load_spec(model or DEFAULT_MODEL, **overrides)
     name = f"{source.config.get('name', '')}-cls"
     if name not in list_models():
-        raise TfyoloError(f"there is no classifier {name}", fix="pass --model")
+        raise TfyoloError(f"unknown classifier {name}", fix="pass another --model")
     return load_spec(name, **overrides)

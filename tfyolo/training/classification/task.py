@@ -35,21 +35,21 @@ class ClassificationTask(TrainingTask[ClassifyOptions, ClassificationMetrics]):
         """Read the dataset, and check the images of `train` and of `val` (or `test`)."""
         dataset = self.dataset = read_folders(self.options.data)
         if "train" not in dataset.splits or dataset.is_whole:
-            fix = "make folders train and val, with one folder per class inside"
+            fix = "create the folders train and val, each with one folder per class"
             raise TfyoloError("has no `train`", path=dataset.root, fix=fix)
         self.val_split = next((name for name in ("val", "test") if name in dataset.splits), "")
         if not self.val_split:
             raise TfyoloError(
-                "has no `val`", path=dataset.root, fix="add a folder val, images to validate on"
+                "has no `val`", path=dataset.root, fix="add a folder val with validation images"
             )
         if len(dataset.names) < 2:
-            fix = "add a folder with images that are not of this class"
+            fix = "add a folder with images of another class"
             raise TfyoloError(f"`train` has only one class, {dataset.names[0]}", path=dataset.root, fix=fix)
         for split in ("train", self.val_split):
             progress = self.labeled_progress(f"checking {split} images")
             self.scans[split] = scan_folders(dataset, split, progress=progress)
             if not self.scans[split].samples:
-                raise TfyoloError(f"no image of `{split}` can be used", path=dataset.splits[split])
+                raise TfyoloError(f"none of the images in `{split}` can be used", path=dataset.splits[split])
 
     def initial_weights(self) -> InitialWeights:
         """Return configuration and weights."""

@@ -32,7 +32,7 @@ def measure_batch_size(model: TrainingModel, image_size: int) -> int:
     """
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        raise TfyoloError("--batch-size -1 measures a GPU's memory, and there is none", fix="pass a number")
+        raise TfyoloError("--batch-size -1 measures GPU memory, but no GPU was found", fix="pass a number")
     details = tf.config.experimental.get_device_details(gpus[0])
     total = int(details.get("memory_limit", 0)) or _memory_limit()
     peaks = [_measure_peak(model, batch_size, image_size) for batch_size in _TRIAL_SIZES]

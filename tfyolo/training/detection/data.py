@@ -98,7 +98,7 @@ def _warn(scan: Scan) -> None:
         shown = "\n".join(f"  {text}" for text in wrong[:_SHOWN])
         more = f"\n  and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         warnings.warn(
-            f"{scan.corrupt} of {scan.corrupt + len(scan.samples)} images are left out:\n{shown}{more}",
+            f"{scan.corrupt} of {scan.corrupt + len(scan.samples)} images cannot be used:\n{shown}{more}",
             stacklevel=3,
         )
 

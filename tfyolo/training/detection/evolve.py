@@ -98,7 +98,7 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
     with writing(database):
         study.optimize(one, n_trials=max(runs - finished, 0), catch=(TfyoloError,))
     if not any(trial.value is not None for trial in study.trials):
-        raise TfyoloError("no run came to an end", fix="try the same options without --evolve")
+        raise TfyoloError("no run was completed", fix="try the same options without --evolve")
     best = Hyps.model_validate({**first.model_dump(), **study.best_params})
     path = folder / "hyp_evolved.yaml"
     with atomic(path) as temporary:

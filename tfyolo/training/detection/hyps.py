@@ -63,9 +63,11 @@ class Hyps(AugmentationOptions):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     lr0: float = Field(0.01, gt=0, le=10, description="learning rate after the warm-up")
-    lrf: float = Field(0.01, ge=0, le=1, description="last learning rate, as a share of lr0")
-    momentum: float = Field(0.937, ge=0, lt=1, description="of SGD; first beta of Adam")
-    weight_decay: float = Field(5e-4, ge=0, lt=1, description="of kernels, for a nominal batch of 64")
+    lrf: float = Field(0.01, ge=0, le=1, description="final learning rate, as a fraction of lr0")
+    momentum: float = Field(0.937, ge=0, lt=1, description="momentum of SGD; beta_1 of Adam")
+    weight_decay: float = Field(
+        5e-4, ge=0, lt=1, description="weight decay of kernels, for a nominal batch size of 64"
+    )
     warmup_epochs: float = Field(3.0, ge=0, description="epochs of warm-up, at least 100 steps; 0 for none")
     warmup_momentum: float = Field(0.8, ge=0, lt=1, description="momentum at the first step")
     warmup_bias_lr: float = Field(0.1, ge=0, le=10, description="learning rate of biases at the first step")
@@ -74,11 +76,17 @@ class Hyps(AugmentationOptions):
     cls_pw: float = Field(1.0, gt=0, description="weight of positives in the class loss")
     obj: float = Field(1.0, ge=0, description="gain of the objectness loss, for 640 pixels")
     obj_pw: float = Field(1.0, gt=0, description="weight of positives in the objectness loss")
-    iou_t: float = Field(0.2, gt=0, lt=1, description="kept for YOLOv5's files; matching goes by anchor_t")
-    anchor_t: float = Field(4.0, gt=1, description="largest ratio of a box's side to its anchor's")
-    fl_gamma: float = Field(0.0, ge=0, le=10, description="gamma of the focal loss; 0 switches it off")
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share taken from the true class")
-    anchors: int | None = Field(None, ge=1, le=20, description="anchors a scale to generate; none by default")
+    iou_t: float = Field(
+        0.2, gt=0, lt=1, description="unused, accepted for YOLOv5's files; label assignment uses anchor_t"
+    )
+    anchor_t: float = Field(4.0, gt=1, description="maximum ratio between the sides of a box and its anchor")
+    fl_gamma: float = Field(0.0, ge=0, le=10, description="gamma of the focal loss; 0 disables it")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="fraction of the target taken from the true class"
+    )
+    anchors: int | None = Field(
+        None, ge=1, le=20, description="anchors per scale to generate; none by default"
+    )
 
     @field_validator("anchors", mode="before")
     @classmethod
@@ -122,16 +130,14 @@ def read_hyps(name: str | Path = DEFAULT, **overrides: Any) -> Hyps:
         path = FOLDER / f"{short}.yaml"
     elif not path.exists() and not text.endswith((".yaml", ".yml")):
         near = difflib.get_close_matches(short, list_hyps(), 1) or list_hyps()
-        raise TfyoloError(
-            f"no hyperparameters are called `{name}`", fix=f"use {' or '.join(near)}, or a file"
-        )
+        raise TfyoloError(f"unknown hyperparameters `{name}`", fix=f"use {' or '.join(near)}, or a YAML file")
     document = read_yaml(path)
     values, overrides = (_renamed(given) for given in (document.value, overrides))
     unknown = next((key for key in (*values, *overrides) if key not in Hyps.model_fields), None)
     if unknown is not None:
         near = difflib.get_close_matches(str(unknown), Hyps.model_fields, 1)
         fix = ELSEWHERE.get(unknown) or (f"write `{near[0]}`" if near else "remove it")
-        message = f"no hyperparameter is called `{unknown}`"
+        message = f"unknown hyperparameter `{unknown}`"
         if unknown in overrides:
             raise TfyoloError(message, fix=fix)
         raise document.error(message, unknown, fix=fix)

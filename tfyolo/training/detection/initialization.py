@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tfyolo.configs.reader import Document
@@ -38,6 +39,12 @@ def plan_initial_weights(
         TfyoloError: neither weights nor configuration are given, one of them cannot be read, or strides do
             not divide the image size.
     """
+    if Path(weights).suffix.lower() in (".yaml", ".yml"):
+        raise TfyoloError(
+            "is a model configuration, not weights",
+            path=weights,
+            fix='pass it as `cfg`, with "" as weights for random weights',
+        )
     import_keras()
     overrides: dict[str, Any] = {"num_classes": len(names)}
     if num_anchors:
@@ -51,9 +58,7 @@ def plan_initial_weights(
         config = source_contract.config
         spec = parse_spec(Document(None, config), config.get("name", ""), **overrides)
     else:
-        raise TfyoloError(
-            "there is neither a model to build nor weights to start from", fix="pass --cfg yolov5n"
-        )
+        raise TfyoloError("neither a model configuration nor weights were given", fix="pass --cfg yolov5n")
     contract = Contract.of(spec, list(names), (image_size, image_size))
     contract.require("detect", cfg or weights)
     contract.check_size((image_size, image_size))  # before the neck fails at a concatenation
@@ -105,7 +110,7 @@ def fit_anchors(
         force=only_number,
         progress=progress,
     )
-    log(f"anchors: {decision.reason}")
+    log(decision.reason)
     contract = initial.contract.model_copy(update={"anchors_px": decision.anchors_px})
     return replace(initial, contract=contract)
 

@@ -60,7 +60,7 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
         for split in ("train", "val"):
             if split == "val" and split not in self.dataset.splits:
                 raise TfyoloError(
-                    "has no `val`", path=self.dataset.yaml_path, fix="add `val:`, images to validate on"
+                    "has no `val`", path=self.dataset.yaml_path, fix="add `val:` with validation images"
                 )
             progress = self.labeled_progress(f"checking {split} labels")
             self.scans[split] = scan_split(self.dataset, split, progress=progress)

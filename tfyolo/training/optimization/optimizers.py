@@ -91,7 +91,7 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         warmup_bias_lr: float = 0.1,
     ) -> None:
         if rule not in RULES:
-            raise TfyoloError(f"no optimizer is called `{rule}`", fix=f"use one of {', '.join(RULES)}")
+            raise TfyoloError(f"unknown optimizer `{rule}`", fix=f"use one of {', '.join(RULES)}")
         super().__init__(learning_rate=learning_rate, name=rule)
         self.first_rate = learning_rate
         self.rule, self.beta, self.warmup_bias_lr = RULES[rule], momentum, warmup_bias_lr

@@ -108,10 +108,10 @@ def test_a_wrong_annotation_leaves_the_image_out(tmp_path, changes, message):
     [
         ({"bbox": [1, 2, 0, 4]}, "no area", 0),
         ({"bbox": [32, 0, 64, 48]}, "extends beyond the image; clipped", 1),
-        ({"segmentation": [[1, 2, 3]]}, "polygon that is none", 1),
-        ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "polygon that is none", 1),
-        ({"segmentation": "x"}, "polygon that is none", 1),
-        ({"image_id": 99}, "of no image", 0),
+        ({"segmentation": [[1, 2, 3]]}, "invalid polygon", 1),
+        ({"segmentation": [[1, 2, 3, 4, 5, float("nan")]]}, "invalid polygon", 1),
+        ({"segmentation": "x"}, "invalid polygon", 1),
+        ({"image_id": 99}, "not in the file", 0),
     ],
 )
 def test_annotations_that_are_mended(tmp_path, changes, message, boxes):
@@ -124,11 +124,11 @@ def test_annotations_that_are_mended(tmp_path, changes, message, boxes):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("", "is not JSON"),
-        ("{", "is not JSON"),
+        ("", "is not valid JSON"),
+        ("{", "is not valid JSON"),
         ("[" * 200_000, "nested too deep"),
-        ("9" * 5000, "is not JSON"),
-        ("\ud800".encode("utf-16", "surrogatepass").decode("latin1"), "is not JSON"),
+        ("9" * 5000, "is not valid JSON"),
+        ("\ud800".encode("utf-16", "surrogatepass").decode("latin1"), "is not valid JSON"),
         ("[]", "has no list"),
         ('{"images": []}', "has no list"),
         ('[{"image_id": 1, "bbox": [1, 2, 3, 4], "category_id": 1, "score": 0.5}]', "has no list"),
@@ -160,7 +160,7 @@ def test_images_outside_are_refused(tmp_path, name):
     value["images"].append({"id": 8, "file_name": name})
     result = scan(coco(tmp_path / "set", value))
     assert len(result.samples) == 1
-    assert "leads out" in result.problems[0].message
+    assert "points outside" in result.problems[0].message
     assert result.corrupt == 1
 
 
@@ -169,7 +169,7 @@ def test_image_twice_and_missing(tmp_path):
     value["images"] += [{"id": 8, "file_name": "a.jpg"}, {"id": 9, "file_name": "gone.jpg"}]
     result = scan(coco(tmp_path, value))
     assert (len(result.samples), result.corrupt, result.duplicates) == (1, 1, 1)
-    assert ["named before" in result.problems[0].message, "not exist" in result.problems[1].message] == [
+    assert ["listed again" in result.problems[0].message, "not exist" in result.problems[1].message] == [
         True
     ] * 2
 
@@ -235,7 +235,7 @@ def test_one_image_in_two_files_has_the_categories_of_each(tmp_path):
 def test_names_that_lead_elsewhere_are_found_by_their_last_part(tmp_path, name):
     result = scan(coco(tmp_path, coco_value(annotation([1, 2, 3, 4]), file_name=name)))
     assert [sample.image for sample in result.samples] == [tmp_path / "images/a.jpg"]
-    assert "file names lead elsewhere" in result.problems[0].message
+    assert "file names point outside the dataset" in result.problems[0].message
 
 
 def test_a_last_part_that_two_names_share_is_no_key(tmp_path):

@@ -47,7 +47,7 @@ def test_a_list_called_imagesets_without_annotations_is_yolo(tmp_path):
 
 
 def test_mixed_places(tmp_path):
-    with pytest.raises(TfyoloError, match="mixes coco and yolo"):
+    with pytest.raises(TfyoloError, match="mixes the formats coco and yolo"):
         scan(data_yaml(tmp_path, train=["a.json", "images"]))
 
 
@@ -120,4 +120,4 @@ def test_images_of_a_place_named_twice(tmp_path):
     (tmp_path / "labels").mkdir()
     result = scan(data_yaml(tmp_path, train=["images", "images/sub"]))
     assert (len(result.samples), result.duplicates) == (1, 1)
-    assert "earlier place" in result.problems[0].message
+    assert "earlier path" in result.problems[0].message

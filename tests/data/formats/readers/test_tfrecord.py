@@ -50,7 +50,7 @@ def test_images_by_span_are_those_of_the_files(written):
         np.testing.assert_array_equal(read_sample_image(old), read_image(old.image))
 
 
-@pytest.mark.parametrize(("cut", "message"), [(10, "truncated"), (-4, "not the one"), (0, "damaged")])
+@pytest.mark.parametrize(("cut", "message"), [(10, "truncated"), (-4, "not the file"), (0, "damaged")])
 def test_a_wrong_shard_is_named(folder, cut, message):
     shard = folder / "train-00001-of-00002.tfrecord"
     data = bytearray(shard.read_bytes())
@@ -96,18 +96,18 @@ def shard(**changes):
         (lambda value: value.update(kind="x"), "not an index"),
         (lambda value: value.update(version=9), "version 9"),
         (lambda value: value.pop("records"), "no list `records`"),
-        (shard(file="../train-00000-of-00002.tfrecord"), "leads out"),
-        (shard(file="/etc/passwd"), "leads out"),
+        (shard(file="../train-00000-of-00002.tfrecord"), "points outside"),
+        (shard(file="/etc/passwd"), "points outside"),
         (shard(file=3), "no `file`"),
         (shard(bytes=10**400), "no `file` and `bytes`"),
         (shard(sha256=None), "damaged"),
-        (record(shard=2), "make sense"),
-        (record(shard=-1), "make sense"),
-        (record(offset=1.5), "make sense"),
-        (record(length=10**400), "make sense"),
-        (record(length=0), "make sense"),
+        (record(shard=2), "no valid `shard`"),
+        (record(shard=-1), "no valid `shard`"),
+        (record(offset=1.5), "no valid `shard`"),
+        (record(length=10**400), "no valid `shard`"),
+        (record(length=0), "no valid `shard`"),
         (record(name=None), "no `name`"),
-        (record(classes=[0] * 99), "as many classes"),
+        (record(classes=[0] * 99), "number of classes differs"),
         (record(classes=[7], boxes_xywh_norm=[[0.5] * 4]), "not one of 0 to 2"),
         (record(classes=[10**40], boxes_xywh_norm=[[0.5] * 4]), "not numbers"),
         (record(classes=[0], boxes_xywh_norm=[[0.5, 0.5, float("nan"), 0.5]]), "outside 0..1"),
@@ -136,7 +136,7 @@ def test_a_span_that_is_no_image_leaves_it_out(folder):
 def test_names_must_be_those_of_the_index(folder):
     path = folder / "rec.yaml"
     path.write_text(path.read_text().replace("circle", "ball"))
-    with pytest.raises(TfyoloError, match="`names` are not those") as caught:
+    with pytest.raises(TfyoloError, match="`names` differ from those") as caught:
         scan(folder)
     assert "circle" in caught.value.fix
 

@@ -120,7 +120,7 @@ def test_corners_that_are_no_numbers_leave_the_image_out(tmp_path, value):
 def test_same_object_twice(tmp_path):
     result = scan(voc(tmp_path, a=xml(BOX, BOX)))
     assert len(result.samples[0].classes) == 1
-    assert "twice" in result.problems[0].message
+    assert "duplicate box" in result.problems[0].message
 
 
 def test_size_that_is_left_out_or_has_decimals(tmp_path):
@@ -155,9 +155,9 @@ def test_size_comes_from_the_image(tmp_path):
     np.testing.assert_array_equal(boxes[1], boxes[0])
     np.testing.assert_array_equal(boxes[2], boxes[0])
     of_c, of_d, scaled = result.problems
-    assert "says 640x640, but the image is 64x48, of other proportions" in of_c.message
+    assert "says 640x640, but the image is 64x48; the aspect ratios differ" in of_c.message
     assert (of_c.severity, of_d.severity) == ("error", "warning")
-    assert scaled.message.startswith("1 annotations are of a larger or smaller image")
+    assert scaled.message.startswith("1 annotations were made for another size")
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def place_error(yaml_path: Path, split: str, place: Path) -> TfyoloError:
     """
     fix = f"correct `path` or `{split}`, or put the dataset there"
     if "\\" in str(place) or any(len(part) == 2 and part[1] == ":" for part in place.parts):
-        fix = f"write `path` and `{split}` as folders of this machine, with /, such as /home/me/data"
+        fix = f"write `path` and `{split}` as paths on this machine, with /, such as /home/me/data"
     return TfyoloError(f"`{split}`: {place} does not exist", path=yaml_path, fix=fix)
 
 
@@ -141,7 +141,7 @@ def unreadable_kinds(place: Path, files: Iterable[Path]) -> list[Problem]:
     if not counts:
         return []
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
-    message = f"files of kinds that cannot be read are left out: {kinds}; convert them to JPEG or PNG"
+    message = f"unsupported image files are left out: {kinds}; convert them to JPEG or PNG"
     return [Problem(place, None, message, "warning")]
 
 

@@ -66,7 +66,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
     for place in places:
         if not place.is_file():
             if place.exists():
-                fix = "name the .json file of instances"
+                fix = "pass the .json file of instances"
                 raise TfyoloError(f"`{split}`: {place} is not a file", path=dataset.yaml_path, fix=fix)
             raise place_error(dataset.yaml_path, split, place)
 
@@ -107,34 +107,34 @@ def _collect(found: _Split, place: Path, folders: list[Path], dataset: Dataset) 
         rows = annotations.pop(image_id, [])
         image, leads_out = _find(folders, inside, name, by_name)
         if image is None:
-            message = f"image {image_id}: {name[:60]!r} leads out of the dataset"
+            message = f"image {image_id}: {name[:60]!r} points outside the dataset"
             found.problems.append(Problem(place, None, message, "error"))
             found.refused += 1
             continue
         if leads_out:
             elsewhere.append(name)
         if image in found.entries:
-            message = f"image {image_id}: {name[:60]!r} is named before; used once, with all its annotations"
+            message = f"image {image_id}: {name[:60]!r} is listed again; used once, with all its annotations"
             found.problems.append(Problem(place, None, message, "warning"))
             found.repeated += 1
         found.entries.setdefault(image, Entry(image, place))
         found.parts.setdefault(image, []).append(_Part(place, (row.get("width"), row.get("height")), rows))
     if elsewhere:
         message = (
-            f"{len(elsewhere)} file names lead elsewhere, such as {elsewhere[0][:80]!r}; "
+            f"{len(elsewhere)} file names point outside the dataset, such as {elsewhere[0][:80]!r}; "
             f"the images of these names in {folders[0]} are used"
         )
         found.problems.append(Problem(place, None, message, "warning"))
     if annotations:
         count = sum(map(len, annotations.values()))
-        message = f"{count} annotations are of no image in the file; passed over"
+        message = f"{count} annotations refer to images that are not in the file; ignored"
         found.problems.append(Problem(place, None, message, "warning"))
 
 
 def _find(
     folders: list[Path], inside: list[Path], name: str, by_name: Counter[str]
 ) -> tuple[Path | None, bool]:
-    """Find the file of an image, and whether its name leads out of the dataset.
+    """Find the file of an image, and whether its name points outside the dataset.
 
     Annotation tools write absolute paths, or `..\\..\\upload\\1.jpg`: if the name is unique, the file of this
     name in a folder of the dataset is used. The folder of the image is moved to the front.
@@ -203,7 +203,7 @@ def _add_part(
         x, y, w, h = numbers
         polygon = _polygon(row.get("segmentation"), frame)
         if polygon is None:
-            rows.report(None, f"{where} has a polygon that is none; its box is used", "warning")
+            rows.report(None, f"{where} has an invalid polygon; its box is used", "warning")
         rows.add(
             None,
             class_id,

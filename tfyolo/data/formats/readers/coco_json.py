@@ -12,7 +12,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inputs import ANNOTATIONS, read_input
 
 """COCO's own training file has half a gigabyte."""
-FIX = "give a COCO file of instances: `images`, `annotations` and `categories`"
+FIX = "pass a COCO file of instances: `images`, `annotations` and `categories`"
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,13 @@ def read_json(path: Path, max_bytes: int = ANNOTATIONS.max_bytes) -> Any:
     try:
         return json.loads(read_input(path, replace(ANNOTATIONS, max_bytes=max_bytes)))
     except RecursionError as error:
-        raise TfyoloError("is not JSON of any use: nested too deep", path=path) from error
+        raise TfyoloError("is not valid JSON: nested too deeply", path=path) from error
     except ValueError as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
         reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)[:100]
-        raise TfyoloError(f"is not JSON: {reason}", path=path, line=line, fix="correct the file") from error
+        raise TfyoloError(
+            f"is not valid JSON: {reason}", path=path, line=line, fix="correct the file"
+        ) from error
 
 
 def read_coco(path: Path) -> CocoFile:
@@ -60,7 +62,7 @@ def read_coco(path: Path) -> CocoFile:
             raise TfyoloError(
                 f"two categories have the id {key!r}: {categories[key][:60]!r} and {name[:60]!r}",
                 path=path,
-                fix="give each category an id of its own, and its annotations that `category_id`",
+                fix="give each category a unique id, and use it as `category_id` in its annotations",
             )
     images = tuple(
         (_id(path, "images", index, row), _text(path, "images", index, row, "file_name"), row)
@@ -88,9 +90,9 @@ def check_image_ids(path: str | Path, images: Iterable[tuple[int | str, str]]) -
         if names.setdefault(key, name) != name:
             raise TfyoloError(
                 f"two images have the id {key!r}: {names[key][:60]!r} and {name[:60]!r}; "
-                "whose its annotations are cannot be told",
+                "so their annotations are ambiguous",
                 path=path,
-                fix="number images and annotations anew, or list the files that were joined one by one",
+                fix="renumber the images and annotations, or list the merged files separately",
             )
 
 
@@ -107,12 +109,14 @@ def _rows(path: Path, value: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
 def _id(path: Path, key: str, index: int, row: dict[str, Any], field: str = "id") -> int | str:
     value = row.get(field)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise TfyoloError(f"`{key}[{index}]` has no `{field}` that is a number", path=path, fix=FIX)
+        raise TfyoloError(
+            f"`{key}[{index}]` has no valid `{field}`: it must be an integer or a string", path=path, fix=FIX
+        )
     return value
 
 
 def _text(path: Path, key: str, index: int, row: dict[str, Any], field: str) -> str:
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
-        raise TfyoloError(f"`{key}[{index}]` has no `{field}` that is a text", path=path, fix=FIX)
+        raise TfyoloError(f"`{key}[{index}]` has no valid `{field}`: it must be a string", path=path, fix=FIX)
     return value

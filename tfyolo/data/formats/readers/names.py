@@ -36,7 +36,7 @@ def unknown_name(name: str, names: Sequence[str], where: str, yaml_path: Path) -
     near = difflib.get_close_matches(name.casefold(), folded, 1)
     hint = f"did you mean `{folded[near[0]]}`? " if near else ""
     return TfyoloError(
-        f"`names` has no {name[:60]!r}, which {where} is labeled as",
+        f"`names` does not contain {name[:60]!r} ({where})",
         path=yaml_path,
-        fix=f"{hint}correct the label, or add the missing name (upper and lower case count)",
+        fix=f"{hint}correct the label, or add the missing name (case-sensitive)",
     )

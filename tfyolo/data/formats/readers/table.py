@@ -96,8 +96,8 @@ def reader_for(dataset: Dataset, split: str) -> Reader:
     places = dataset.splits[split]
     kinds = [next(name for name, reader in READERS.items() if reader.recognizes(place)) for place in places]
     if len(set(kinds)) > 1:
-        fix = "write `format:` and places of that format"
+        fix = "set `format:`, and list only paths of that format"
         raise TfyoloError(
-            f"`{split}` mixes {' and '.join(sorted(set(kinds)))}", path=dataset.yaml_path, fix=fix
+            f"`{split}` mixes the formats {' and '.join(sorted(set(kinds)))}", path=dataset.yaml_path, fix=fix
         )
     return READERS[kinds[0]]

@@ -43,8 +43,8 @@ def open_split(dataset: Dataset, split: str) -> Source:
         if not index.is_file():
             raise place_error(dataset.yaml_path, split, index)
         if suffix_of(index) == ".tfrecord":
-            fix = f"name the index beside it, {split}.index.json"
-            raise TfyoloError(f"`{split}`: {index} is a shard", path=dataset.yaml_path, fix=fix)
+            fix = f"pass its index, {split}.index.json"
+            raise TfyoloError(f"`{split}`: {index} is a shard, not an index", path=dataset.yaml_path, fix=fix)
         indices.append(index)
 
     def listing() -> Listing:
@@ -77,15 +77,17 @@ def _read_index(index: Path, dataset: Dataset) -> dict[str, Any]:
     """Read an index, and check its structure and its class names."""
     value = read_json(index)
     if not isinstance(value, dict) or value.get("kind") != KIND:
-        raise TfyoloError("is not an index of tfyolo records", path=index, fix=FIX)
+        raise TfyoloError("is not an index file of a tfyolo dataset", path=index, fix=FIX)
     if value.get("version") != VERSION:
-        raise TfyoloError(f"is of version {value.get('version')!s:.10}, not {VERSION}", path=index, fix=FIX)
+        raise TfyoloError(
+            f"has version {value.get('version')!s:.10}, expected {VERSION}", path=index, fix=FIX
+        )
     for key in ("shards", "records", "names"):
         if not isinstance(value.get(key), list):
             raise TfyoloError(f"has no list `{key}`", path=index, fix=FIX)
     if value["names"] != list(dataset.names):
         raise TfyoloError(
-            f"`names` are not those of {index.name}, whose labels count on their order",
+            f"`names` differ from those in {index.name}, whose class ids depend on their order",
             path=dataset.yaml_path,
             fix=f"write names: [{', '.join(map(str, value['names']))[:200]}]",
         )
@@ -98,12 +100,12 @@ def _shard(index: Path, number: int, row: Any) -> Path:
         raise TfyoloError(f"`shards[{number}]` has no `file` and `bytes`", path=index, fix=FIX)
     path = contained(index.parent, row["file"])
     if path is None:
-        raise TfyoloError(f"`shards[{number}]` leads out of the dataset", path=index, fix=FIX)
+        raise TfyoloError(f"`shards[{number}]` points outside the dataset", path=index, fix=FIX)
     try:
         size, due = path.stat().st_size, row["bytes"]
         if size != due:
-            how = "truncated" if size < due else "not the one the index was written for"
-            raise TfyoloError(f"is {how}: it has {size} bytes, {due} are due", path=path, fix=FIX)
+            how = "truncated" if size < due else "not the file that the index describes"
+            raise TfyoloError(f"is {how}: it has {size} bytes, expected {due}", path=path, fix=FIX)
         with open_input(path, RECORDS) as stream:
             whole = hashlib.sha256()
             while block := stream.read(1 << 20):
@@ -111,7 +113,7 @@ def _shard(index: Path, number: int, row: Any) -> Path:
     except OSError as error:
         raise TfyoloError(f"cannot be read: {error.strerror or error}", path=path, fix=FIX) from error
     if whole.hexdigest() != row.get("sha256"):
-        raise TfyoloError("is damaged: its sha256 is not the one in the index", path=path, fix=FIX)
+        raise TfyoloError("is damaged: its SHA-256 differs from the one in the index", path=path, fix=FIX)
     return path
 
 
@@ -125,7 +127,7 @@ def _record(index: Path, number: int, row: Any, shards: list[Path], class_count:
         raise wrong("has no `name`")
     shard, offset, length = (_count(row.get(key)) for key in ("shard", "offset", "length"))
     if not (0 <= shard < len(shards) and offset >= 0 and 0 < length <= MAX_BYTES):
-        raise wrong("has no `shard`, `offset` and `length` that make sense")
+        raise wrong("has no valid `shard`, `offset` and `length`")
     try:
         classes = np.array(row.get("classes"), np.int64).reshape(-1)
         boxes = np.array(row.get("boxes_xywh_norm"), np.float32).reshape(-1, 4)
@@ -135,7 +137,7 @@ def _record(index: Path, number: int, row: Any, shards: list[Path], class_count:
     except (TypeError, ValueError, OverflowError):
         raise wrong("its labels are not numbers") from None
     if len(classes) != len(boxes) or (polygons and len(polygons) != len(boxes)):
-        raise wrong("it has not as many classes as boxes")
+        raise wrong("the number of classes differs from the number of boxes")
     if len(classes) and not 0 <= classes.min() <= classes.max() < class_count:
         raise wrong(f"a class is not one of 0 to {class_count - 1}")
     for values in (boxes, *polygons):  # a nan is in no range

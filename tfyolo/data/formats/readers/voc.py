@@ -31,7 +31,7 @@ from tfyolo.files import suffix_of
 
 DROPPED = "objects are marked as difficult and left out"
 KEPT = (
-    "objects are marked as difficult and used, though YOLOv5's conversion of VOC leaves such out; "
+    "objects are marked as difficult and used, although YOLOv5's VOC conversion leaves them out; "
     "write `difficult: drop` or `difficult: keep` into the dataset's YAML"
 )
 
@@ -80,7 +80,7 @@ class _Folders:
         """
         labels, image_path = contained(self.annotations, f"{stem}.xml"), contained(self.images, stem)
         if labels is None or image_path is None:
-            return f"{stem[:60]!r} leads out of the dataset"
+            return f"{stem[:60]!r} points outside the dataset"
         if stem in self.xml:
             labels = self.annotations / self.xml[stem]
         found = self.by_stem.get(stem, [])
@@ -90,7 +90,7 @@ class _Folders:
         if (file_name := self._pick(found, written)) is not None:
             return Entry(self.images / file_name, labels)
         if len(found) > 1:
-            return f"there are {' and '.join(found)[:200]}, and no annotation names one of them"
+            return f"there are {' and '.join(found)[:200]}, and the annotation does not name one of them"
         if found:
             return Entry(self.images / found[0], labels)
         file_name = self._elsewhere(stem, written)
@@ -158,7 +158,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
                 refused += 1
             elif entry.image in entries:
                 before = lines.get(entry.image)
-                where = "in an earlier place" if before is None else f"on line {before}"
+                where = "in an earlier path" if before is None else f"on line {before}"
                 problems.append(Problem(place, line, f"the same image as {where}; used once", "warning"))
                 repeated += 1
             else:

@@ -84,7 +84,7 @@ class _Collector:
 
     def _refuse(self, *_: object) -> None:
         raise XmlError(
-            "has a DOCTYPE or an entity, which annotations have no use for",
+            "has a DOCTYPE or an entity, which annotations do not need",
             path=self.path,
             line=self.parser.CurrentLineNumber,
             fix="remove it",
@@ -93,9 +93,11 @@ class _Collector:
     def _start(self, name: str, _: dict[str, str]) -> None:
         self._open.append(name)
         if len(self._open) > MAX_DEPTH:
-            raise XmlError(f"nests more than {MAX_DEPTH} levels deep", path=self.path)
+            raise XmlError(f"is nested more than {MAX_DEPTH} levels deep", path=self.path)
         if len(self._open) == 1 and name != "annotation":
-            raise XmlError(f"is not a Pascal VOC annotation, but `{name[:40]}`", path=self.path)
+            raise XmlError(
+                f"is not a Pascal VOC annotation: its root element is `{name[:40]}`", path=self.path
+            )
         if self._open == ["annotation", "object"]:
             self._object, self._line = {}, self.parser.CurrentLineNumber
         self._text = []

@@ -48,7 +48,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
         found, again = _images(dataset, split, place, problems)
         repeated += again
         if both := images.keys() & set(found):
-            message = f"{len(both)} images are in an earlier place of `{split}` too; used once"
+            message = f"{len(both)} images are also in an earlier path of `{split}`; used once"
             problems.append(Problem(place, None, message, "warning"))
             repeated += len(both)
         images |= dict.fromkeys(found)
@@ -100,7 +100,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
     if not place.is_file():
         raise place_error(dataset.yaml_path, split, place)
     if suffix_of(place) != ".txt":
-        fix = "name a folder, or a .txt file with an image's path on each line"
+        fix = "pass a folder, or a .txt file with one image path per line"
         raise TfyoloError(
             f"`{split}`: {place} is neither a folder nor a .txt list", path=dataset.yaml_path, fix=fix
         )
@@ -115,7 +115,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
             repeated += 1
             continue
         if not is_image(Path(row)):
-            noted.add(number, f"{Path(row).name} is not an image; passed over")
+            noted.add(number, f"{Path(row).name} is not an image; ignored")
             continue
         rows[row] = number
         image = _listed(bases, row)
@@ -127,7 +127,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
                     f"{len(absent):,} of the first {len(rows):,} images do not exist, such as {row[:80]!r}",
                     path=place,
                     line=number,
-                    fix="write paths of this machine, relative to the folder of the list or to `path`",
+                    fix="write paths on this machine, relative to the folder of the list or to `path`",
                 )
         if image in images:
             noted.add(number, f"the same image as on line {images[image]}; used once")
@@ -137,7 +137,7 @@ def _images(dataset: Dataset, split: str, place: Path, problems: list[Problem]) 
     noted.end()
     if absent and (len(absent) == len(images) or any(PureWindowsPath(row).root for row in absent)):
         message = (
-            f"{len(absent)} of {len(images)} images do not exist, such as {absent[0][:80]!r}; write paths of "
+            f"{len(absent)} of {len(images)} images do not exist, such as {absent[0][:80]!r}; write paths on "
             "this machine, relative to the folder of the list, to `path` or to the current directory"
         )
         problems.append(Problem(place, None, message, "error"))
@@ -184,7 +184,7 @@ def _shared_labels(entries: tuple[Entry, ...]) -> Iterator[Problem]:
     for entry in entries:
         other = first.setdefault(entry.labels, entry.image)
         if other != entry.image:
-            message = f"has its label file {entry.labels.name} in common with {other.name}; both are used"
+            message = f"shares its label file {entry.labels.name} with {other.name}; both are used"
             yield Problem(entry.image, None, message, "warning")
 
 
