@@ -80,7 +80,7 @@ def test_arguments_without_effect_are_refused(shared, data, name):
 
 
 def test_weights_of_images_are_refused_as_an_array(shared, data):
-    with pytest.raises(TfyoloError, match="fit takes no `sample_weight`"):
+    with pytest.raises(TfyoloError, match="fit does not support `sample_weight`"):
         fit(shared, data, sample_weight=np.ones(8))
 
 
