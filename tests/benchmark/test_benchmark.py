@@ -195,7 +195,7 @@ def test_a_missing_library_leaves_out_what_nobody_named(monkeypatch):
 
 def test_a_process_that_dies_costs_one_request():
     with Worker(1) as worker:
-        for expected in ("no such model file", "ended by SIGKILL", "no such model file"):
+        for expected in ("no such model file", "killed by SIGKILL", "no such model file"):
             if "SIGKILL" in expected:
                 worker._process.kill()
             with pytest.raises(TfyoloError, match=expected):
@@ -236,5 +236,5 @@ def test_texts_of_panels_stand_apart_and_inside():
 
 def test_nothing_to_draw(tmp_path):
     assert save_chart([BenchmarkRow("a", Path("a"))], (1,), tmp_path / "a.png", "speed") is None
-    with pytest.raises(TfyoloError, match=r"end it in \.png"):
+    with pytest.raises(TfyoloError, match=r"use one of \.png"):
         check_chart(Path("chart.txt"))

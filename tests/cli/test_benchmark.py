@@ -179,7 +179,7 @@ def test_a_wrong_word_is_one_line_before_tensorflow_is_loaded(folder):
         (["--include", "onnx9"], "unknown format `onnx9`"),
         (["--include", "tfjs:int16x8"], "TF.js cannot be written with --int16x8"),
         (["--include", "tflite:int8"], "tflite:int8 needs --data"),
-        (["--half"], "say what with --include"),
+        (["--half"], "name the formats with --include"),
         (["--chart", "chart.txt"], "unsupported chart format"),
         (["--csv", "a.json", "--json", "./a.json"], "a.json: is the target of two options"),
         (["--data", "nothing.yaml"], "nothing.yaml"),

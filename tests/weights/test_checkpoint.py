@@ -181,7 +181,7 @@ def set_activation(name, **attributes):
         (set_stride(np.array([8.0, 16.0])), "2 strides"),
         (set_stride(np.array([4.0, 16.0, 32.0])), "strides are"),
         (set_in_config("backbone", 5), "its configuration: `backbone` must be a list"),
-        (set_in_config("nc", "many"), "its configuration: `classes` must be"),
+        (set_in_config("nc", "many"), "its configuration: `classes`: input should be"),
         (set_in_config("head", [[-1, 1, "models.evil.Block", [1]]]), "unknown block"),
         (set_activation("torch.nn.modules.activation.GELU"), "unknown activation `GELU`"),
         (set_activation("torch.nn.modules.activation.LeakyReLU", negative_slope=0.2), "only LeakyReLU(0.1)"),

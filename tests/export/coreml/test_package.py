@@ -51,13 +51,16 @@ DAMAGES = {
     "a list": (lambda f: manifest(f).write_text("[1]"), r"Manifest.json: is damaged"),
     "no root": (lambda f: manifest(f).write_text('{"itemInfoEntries": {}}'), "is damaged"),
     "long": (lambda f: manifest(f).write_bytes(b" " * (1 << 21)), "at most 1,048,576 are allowed"),
-    "above": (with_model_path("../../weight.bin"), "names is missing"),
+    "above": (with_model_path("../../weight.bin"), "listed in its manifest is missing"),
     "elsewhere": (with_model_path("/etc/passwd"), f"{OUTSIDE}: 'passwd'"),
-    "no name": (with_model_path("a\0b"), "names is missing"),
-    "no model": (lambda f: specification(f).unlink(), "names is missing"),
+    "no name": (with_model_path("a\0b"), "listed in its manifest is missing"),
+    "no model": (lambda f: specification(f).unlink(), "listed in its manifest is missing"),
     "half a model": (lambda f: specification(f).write_bytes(specification(f).read_bytes()[:999]), "be read"),
     "empty model": (lambda f: specification(f).write_bytes(b""), "contains no tfyolo metadata"),
-    "no weights": (lambda f: shutil.rmtree(specification(f).parent / "weights"), "names is missing"),
+    "no weights": (
+        lambda f: shutil.rmtree(specification(f).parent / "weights"),
+        "listed in its manifest is missing",
+    ),
     "half the weights": (truncate_weights, "its weights are missing or truncated"),
     "linked weights": (replace_weights_by_link, f"{OUTSIDE}: 'weight.bin'"),
 }
@@ -83,8 +86,11 @@ def test_damaged_package_is_refused(package_copy, on_mac, damage, message):
         (lambda m: setattr(m.description.input[0].type.imageType, "width", 64), r"its input is \(128, 64\)"),
         (lambda m: setattr(m.description.input[0], "name", "image"), "its input is None"),
         (lambda m: setattr(m.description.output[0], "name", "extra"), "its outputs are extra"),
-        (lambda m: m.pipeline.models[1].customModel.SetInParent(), "of another type: mlProgram, customModel"),
-        (lambda m: m.linkedModel.linkedModelFile.SetInParent(), "of another type: linkedModel"),
+        (
+            lambda m: m.pipeline.models[1].customModel.SetInParent(),
+            "unsupported model type: mlProgram, customModel",
+        ),
+        (lambda m: m.linkedModel.linkedModelFile.SetInParent(), "unsupported model type: linkedModel"),
     ],
 )
 def test_untrusted_model_is_refused(package_copy, on_mac, edit, message):
