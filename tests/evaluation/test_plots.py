@@ -66,7 +66,7 @@ def boxes(*rows):
 
 
 def test_mosaic_without_images(tmp_path):
-    with pytest.raises(TfyoloError, match="needs an image"):
+    with pytest.raises(TfyoloError, match="needs at least one image"):
         mosaic([], [], [], [], tmp_path / "a.jpg")
 
 

@@ -55,7 +55,7 @@ def test_percentile_leaves_out_a_share():
 
 
 def test_unknown_estimator():
-    with pytest.raises(TfyoloError, match="no estimator `entropy`"):
+    with pytest.raises(TfyoloError, match="unknown estimator `entropy`"):
         estimate("entropy", ObservedTensor(0, 1, np.zeros(1)))
 
 

@@ -125,11 +125,12 @@ def _figure(value: float | None, decimals: int) -> str:
 
     Example:
         >>> _figure(0.12345, 4), _figure(106.38, 1), _figure(98765.4, 4), _figure(None, 3)
-        ('0.1235', '106', '98765', '-')
+        ('0.1235', '106.4', '98765', '-')
     """
     if value is None:
         return "-"
-    return f"{value:.{decimals}f}" if abs(value) < 100 else f"{value:.0f}"
+    text = f"{value:.{decimals}f}"
+    return text if abs(value) < 100 else min(text, f"{value:.5g}", key=len)
 
 
 def memory_gib() -> float | None:

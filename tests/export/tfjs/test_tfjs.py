@@ -219,7 +219,7 @@ def test_operation_that_is_not_allowed_is_refused(damaged):
         model["modelTopology"]["node"][-1]["op"] = "Frobnicate"
 
     change(rename)
-    with pytest.raises(TfyoloError, match=r"tiny_web_model/model\.json: holds the operation 'Frobnicate'"):
+    with pytest.raises(TfyoloError, match=r"tiny_web_model/model\.json: contains the operation 'Frobnicate'"):
         tfjs.TfjsRuntime(folder)(np.zeros((1, 64, 64, 3), np.uint8), 0.25)
 
 
