@@ -64,7 +64,8 @@ function compare(found: SavedDetection[], file: Expected, image: string): void {
     expect(best.iou).toBeGreaterThan(isExact && moved ? 0.7 : 0.98);
   }
   // Quantized scores can be equal; the top-k operation of such a graph does not define which of two neighbors comes first.
-  expect(ties).toBeLessThanOrEqual(file.nms === 'builtin' ? 2 : 0);
+  // How many are equal depends on the calibration, whose sums differ between processors.
+  expect(ties).toBeLessThanOrEqual(file.nms === 'builtin' ? Math.ceil(expected.length / 4) : 0);
 }
 
 function iou({ box }: SavedDetection, [left, top, right, bottom]: [number, number, number, number]): number {
