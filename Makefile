@@ -133,6 +133,7 @@ test-python: setup  ## tests of the library and the command line, and the exampl
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=12 tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --doctest-ignore-import-errors tfyolo
 
+# These run in parallel: Chromium is installed once, before any of them.
 test-demos: build/.tested-web build/.tested-docs build/.tested-examples
 	@$(MAKE) --no-print-directory build/.tested-android
 	@if [ -n "$$CI" ]; then $(MAKE) --no-print-directory test-pythons; fi
@@ -143,15 +144,15 @@ test-pythons: setup wheel  ## install and test the wheel on each other Python, i
 	  $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 build/.tested-web: $(WEB_SOURCES) $(WEB_PAGE)/index.html $(DEMO_TEST_MODELS) $(shell find web_demo/tests tests/vectors -type f) \
-  $(wildcard tfyolo/inference/snippets/*)
+  $(wildcard tfyolo/inference/snippets/*) | chromium
 	@$(MAKE) --no-print-directory test-web
 	@touch $@
 
-build/.tested-docs: $(DOCS_SOURCES)
+build/.tested-docs: $(DOCS_SOURCES) | chromium
 	@$(MAKE) --no-print-directory test-docs
 	@touch $@
 
-build/.tested-examples: $(WEB_SOURCES) $(WEB_MODEL) tests/examples/check_web.mjs $(wildcard examples/web-*/*)
+build/.tested-examples: $(WEB_SOURCES) $(WEB_MODEL) tests/examples/check_web.mjs $(wildcard examples/web-*/*) | chromium
 	@$(MAKE) --no-print-directory test-examples
 	@touch $@
 
