@@ -83,6 +83,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
             }
         )
         print(path.name, {name: len(rows) for name, rows in found.items()})
+    _add_candidates(expected, folder, images)
     _wrong(folder, detectors["float32"])
     _classifier(folder, images)
     (folder / "expected.json").write_text(json.dumps(expected))
@@ -118,6 +119,14 @@ def _score_step(path: Path) -> float:
     details = Interpreter(str(path)).get_output_details()
     # A sigmoid's own steps are 1/256; it is at most a quarter as steep as the logits below it.
     return max([1 / 256, *(0.25 * item["quantization"][0] for item in details)])
+
+
+def _add_candidates(expected: list[dict], folder: Path, images: list[Path]) -> None:
+    """Add all boxes before suppression to the integer file with top-k, where equal scores have no order."""
+    (entry,) = (row for row in expected if row["path"] == "int8-builtin.tflite")
+    run = load_predictor(folder / "int8-none.tflite")  # the same network, byte for byte
+    options = {"confidence": 0.25, "iou_threshold": 1.0, "max_detections": 10_000}
+    entry["candidates"] = {image.name: _described(run(image, **options)[0]) for image in images}
 
 
 def _described(result: object) -> list[dict[str, object]]:
