@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfyolo.models.config.arguments import LEAKY_SLOPE
 from tfyolo.models.network import Network
 from tfyolo.models.nodes import IMAGES, Node
-from tfyolo.models.quantization import INT8_MAX, KEEPS_SCALE, SIGMOID, QuantizationSpec, range_names
+from tfyolo.models.quantization import INT8_MAX, KEEPS_SCALE, SIGMOID, Placement, QuantizationSpec
 
 Tensor = Any
 
@@ -28,23 +28,32 @@ class FakeQuantization:
     """
 
     def __init__(self, network: Network, spec: QuantizationSpec) -> None:
-        self._spec, self._names = spec, range_names(network)
+        self._spec, self._placement = spec, Placement.of(network, spec.keep_float)
 
     def tensor(self, x: Tensor, name: str) -> Tensor:
         """Fake-quantize the output `x` of node `name` to the 256 values of its range."""
-        owner = self._names[name]
-        # A tensor that only a float concatenation reads has no scale in the integer network.
-        if self._spec.is_float(name) or self._spec.is_float(owner):
-            return x
-        return fake_quantize(x, self._spec.ranges[owner])
+        return x if self._placement.is_float(name) else self._rounded(x, name)
+
+    def enters(self, name: str, reader: str) -> bool:
+        """Return whether the integer node `reader` reads the output of the float node `name`."""
+        return self._placement.enters(name, reader)
+
+    def entering(self, x: Tensor, name: str) -> Tensor:
+        """Fake-quantize the output `x` of the float node `name`, for the integer nodes that read it."""
+        return self._rounded(x, name)
+
+    def _rounded(self, x: Tensor, name: str) -> Tensor:
+        # Models that an older version calibrated have no ranges where float parts end.
+        limits = self._spec.ranges.get(self._placement.ranges[name])
+        return x if limits is None else fake_quantize(x, limits)
 
     def sigmoid(self, x: Tensor, name: str) -> Tensor:
         """Fake-quantize the sigmoid inside an activation to the fixed scale that integer kernels give it."""
-        return x if self._spec.is_float(name) else fake_quantize(x, SIGMOID)
+        return x if self._placement.is_float(name) else fake_quantize(x, SIGMOID)
 
     def kernel(self, kernel: np.ndarray, node: Node) -> Tensor:
         """Fake-quantize the kernel (height, width, input channels, output channels) of `node` to int8."""
-        if self._spec.is_float(node.name):
+        if self._placement.is_float(node.name):
             return tf.constant(kernel)
         bounds = self._spec.kernel_bounds(node.layer, kernel)
         if self._spec.weights == "per_tensor":
@@ -60,6 +69,14 @@ class NoQuantization:
     """No fake quantization: the float network."""
 
     def tensor(self, x: Tensor, name: str) -> Tensor:
+        """Return `x` unchanged."""
+        return x
+
+    def enters(self, name: str, reader: str) -> bool:
+        """Return False: there are no integer nodes."""
+        return False
+
+    def entering(self, x: Tensor, name: str) -> Tensor:
         """Return `x` unchanged."""
         return x
 
@@ -146,8 +163,17 @@ def run_network(
     """
     quantization = quantization or NoQuantization()
     tensors = {IMAGES: quantization.tensor(images, IMAGES)}
+    entered: dict[str, Tensor] = {}
+
+    def read(name: str, reader: str) -> Tensor:
+        if not quantization.enters(name, reader):
+            return tensors[name]
+        if name not in entered:  # once for all readers
+            entered[name] = quantization.entering(tensors[name], name)
+        return entered[name]
+
     for node in network.nodes:
-        x = run_node(network, node, [tensors[name] for name in node.inputs], quantization)
+        x = run_node(network, node, [read(name, node.name) for name in node.inputs], quantization)
         observe(node.name, x)
         tensors[node.name] = x
     return [tuple(tensors[name] for name in parts) for parts in network.heads]

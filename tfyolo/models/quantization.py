@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -31,6 +33,7 @@ class QuantizationSpec(BaseModel):
 
     Attributes:
         ranges: minimum and maximum of each tensor, by the names of `range_names`; each range contains zero.
+            Calibration gives those of float nodes as well, since integer nodes may read them.
         weights: symmetric int8 with one scale per output channel, or one per kernel (`per_tensor`).
         bounds: per layer, the largest magnitude that int8 weights can represent, one per output channel;
             defaults to that of the kernel itself.
@@ -40,8 +43,8 @@ class QuantizationSpec(BaseModel):
 
     Example:
         >>> spec = QuantizationSpec(ranges={"images": (0.0, 1.0)}, method="by hand")
-        >>> spec.is_float("model.9.act")
-        False
+        >>> spec.keep_float
+        ()
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,31 +68,101 @@ class QuantizationSpec(BaseModel):
         known = self.bounds.get(layer)
         return weight_bounds(kernel, self.weights) if known is None else np.asarray(known, np.float32)
 
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which nodes of a network compute in float, and where tensors change between float and int8.
+
+    A float tensor that an integer node reads is rounded on the way to that node only; float nodes read it
+    unrounded.
+
+    Attributes:
+        float_nodes: names of the nodes in float.
+        ranges: by tensor, the name of its range.
+
+    Example:
+        >>> Placement.of(network, ("model.24",)).is_float("model.24.m.0.box")  # doctest: +SKIP
+        True
+    """
+
+    float_nodes: frozenset[str]
+    ranges: Mapping[str, str]
+
+    @classmethod
+    def of(cls, network: Network, keep_float: Sequence[str]) -> Placement:
+        """Place the nodes of a network.
+
+        Args:
+            network: the network.
+            keep_float: see `QuantizationSpec`. Between float nodes, operations without weights, such as a
+                concatenation, are in float as well: in int8 they would round what is dequantized again.
+        """
+        kept = tuple(keep_float)
+        chosen = {
+            node.name
+            for node in network.nodes
+            if any(node.name == name or node.name.startswith(f"{name}.") for name in kept)
+        }
+        float_nodes = frozenset(chosen | _between(network, chosen)) if chosen else frozenset()
+        return cls(float_nodes, range_names(network, float_nodes))
+
     def is_float(self, name: str) -> bool:
-        """Whether a node stays in float."""
-        return any(name == kept or name.startswith(f"{kept}.") for kept in self.keep_float)
+        """Return whether a node computes in float; the images are integers."""
+        return name in self.float_nodes
+
+    def enters(self, name: str, reader: str) -> bool:
+        """Return whether node `reader` is an integer node, and reads the output of the float node `name`."""
+        return name in self.float_nodes and reader not in self.float_nodes
 
 
-def range_names(network: Network) -> dict[str, str]:
+def _between(network: Network, chosen: set[str]) -> set[str]:
+    """Return the nodes without weights that only float nodes read, and that read at least one."""
+    readers: dict[str, set[str]] = defaultdict(set)
+    for node in network.nodes:
+        for name in node.inputs:
+            readers[name].add(node.name)
+    heads = {name for parts in network.heads for name in parts}
+    bare = [node for node in network.nodes if node.kind != "conv" and node.name not in heads]
+    possible = set(chosen)
+    for node in reversed(bare):
+        if readers[node.name] and readers[node.name] <= possible:
+            possible.add(node.name)
+    found: set[str] = set()
+    for node in bare:
+        if node.name in possible and any(name in chosen | found for name in node.inputs):
+            found.add(node.name)
+    return found - chosen
+
+
+def range_names(network: Network, float_nodes: Collection[str] = ()) -> dict[str, str]:
     """Return the name of the range of each tensor: its own name, or that of a tensor with the same scale.
 
-    Outputs of pooling, padding and upsampling have the scale of their input. A tensor that only a
+    Outputs of pooling, padding and upsampling have the scale of their input. A tensor that only an integer
     concatenation reads has the scale of its output, because int8 concatenation would otherwise round it a
     second time.
+
+    Args:
+        network: the network.
+        float_nodes: names of the nodes in float.
     """
     owner = {IMAGES: IMAGES}
     for node in network.nodes:
-        owner[node.name] = owner[node.inputs[0]] if node.kind in KEEPS_SCALE else node.name
+        keeps = node.kind in KEEPS_SCALE and node.name not in float_nodes
+        owner[node.name] = owner[node.inputs[0]] if keeps else node.name
     readers: dict[str, set[str]] = defaultdict(set)
     kinds = {node.name: node.kind for node in network.nodes}
     for node in network.nodes:
-        if node.kind not in KEEPS_SCALE:
+        if owner[node.name] == node.name:
             for name in node.inputs:
                 readers[owner[name]].add(node.name)
     joined = {
         name: next(iter(where))
         for name, where in readers.items()
-        if len(where) == 1 and kinds[next(iter(where))] == "concat" and name != IMAGES
+        if len(where) == 1
+        and kinds[next(iter(where))] == "concat"
+        and name != IMAGES
+        and next(iter(where)) not in float_nodes
     }
 
     def last(name: str) -> str:

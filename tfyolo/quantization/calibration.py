@@ -23,10 +23,9 @@ from tfyolo.models.network import Network, Weights
 from tfyolo.models.nodes import IMAGES, Node
 from tfyolo.models.quantization import (
     INT8_MAX,
-    KEEPS_SCALE,
+    Placement,
     QuantizationSpec,
     Range,
-    range_names,
     round_to_int8,
     weight_bounds,
 )
@@ -87,18 +86,19 @@ class _Walk:
 
     def __init__(self, network: Network, images: np.ndarray, options: CalibrationOptions) -> None:
         self.network, self.options = network, options
-        self.owner = range_names(network)
+        self.placement = Placement.of(network, options.keep_float)
         self.left = network.consumers
         self.random = np.random.default_rng(options.seed)
         self.ranges: dict[str, Range] = {IMAGES: (0.0, 1.0)}
         self.bounds: dict[str, tuple[float, ...]] = {}
         self.weights: dict[str, Weights] = {}
-        self.skip = QuantizationSpec(ranges={}, keep_float=options.keep_float).is_float
+        self.is_float = self.placement.is_float
         self.after = {node.inputs[0]: node.function for node in network.nodes if node.kind == "activation"}
         self.attention = _attention(network, images)
         exact = (images.astype(np.float32) / 255).astype(np.float16)
         self.exact = {IMAGES: exact}
         self.rounded = {IMAGES: exact}
+        self.entered: dict[str, np.ndarray] = {}
 
     def run(self, progress: Progress) -> tuple[Network, QuantizationSpec]:
         nodes = self.network.nodes
@@ -108,6 +108,7 @@ class _Walk:
                 self.left[name] -= 1
                 if not self.left[name]:
                     del self.exact[name], self.rounded[name]
+                    self.entered.pop(name, None)
             progress("calibrating layers", index + 1, len(nodes))
         spec = QuantizationSpec(
             ranges=self.ranges,
@@ -118,20 +119,34 @@ class _Walk:
         return self.network.with_weights(self.weights), spec
 
     def _step(self, node: Node) -> None:
-        exact, _ = self._map(self.exact, node, self.network)
-        network = self.network
+        exact, _ = self._map([self.exact[name] for name in node.inputs], node, self.network, NoQuantization())
+        inputs = [self._read(name, node) for name in node.inputs]
+        in_float, network = self.is_float(node.name), self.network
         if node.kind == "conv":
-            weights = self._weights(node, exact)
+            weights = self._weights(node, exact, inputs[0])
             self.weights[node.layer] = weights
             network = network.with_weights({node.layer: weights})
-        rounded, extremes = self._map(self.rounded, node, network)
-        if node.kind not in KEEPS_SCALE and self.owner[node.name] == node.name and not self.skip(node.name):
+        rounding = NoQuantization() if in_float else SigmoidFakeQuantization()
+        rounded, extremes = self._map(inputs, node, network, rounding)
+        if self.placement.ranges[node.name] == node.name:
             observed = ObservedTensor(*extremes, self._sample(rounded), self._function(node))
-            limits = self.ranges[node.name] = estimate(self.options.ranges, observed)
-            for start in range(0, len(rounded), BATCH):
-                part = slice(start, start + BATCH)
-                rounded[part] = fake_quantize(tf.cast(rounded[part], tf.float32), limits).numpy()
+            self.ranges[node.name] = estimate(self.options.ranges, observed)
+            if not in_float:
+                _round_in_place(rounded, self.ranges[node.name])
         self.exact[node.name], self.rounded[node.name] = exact, rounded
+
+    def _read(self, name: str, node: Node) -> np.ndarray:
+        """Return a tensor as a node of the quantized network reads it."""
+        if not self.placement.enters(name, node.name):
+            return self.rounded[name]
+        # The range of a concatenation is not known yet when its inputs are read; its output is rounded.
+        limits = self.ranges.get(self.placement.ranges[name])
+        if limits is None:
+            return self.rounded[name]
+        if name not in self.entered:
+            self.entered[name] = self.rounded[name].copy()
+            _round_in_place(self.entered[name], limits)
+        return self.entered[name]
 
     def _function(self, node: Node) -> Function:
         """Return the function that follows a tensor: its activation, or the sigmoid after the heads."""
@@ -143,15 +158,13 @@ class _Walk:
         return lambda x: activate(tf.constant(x, tf.float32), function).numpy()
 
     def _map(
-        self, tensors: dict[str, np.ndarray], node: Node, network: Network
+        self, inputs: list[np.ndarray], node: Node, network: Network, rounding: NoQuantization
     ) -> tuple[np.ndarray, tuple[float, float]]:
         """Compute the output of a node for all images, before fake quantization, with minimum and maximum."""
         outputs, low, high = [], 0.0, 0.0
-        in_float = tensors is self.exact or self.skip(node.name)
-        quantization = NoQuantization() if in_float else SigmoidFakeQuantization()
         for start in range(0, len(self.attention), BATCH):
-            xs = [tf.cast(tensors[name][start : start + BATCH], tf.float32) for name in node.inputs]
-            x = run_node(network, node, xs, quantization)
+            xs = [tf.cast(tensor[start : start + BATCH], tf.float32) for tensor in inputs]
+            x = run_node(network, node, xs, rounding)
             low, high = min(low, float(tf.reduce_min(x))), max(high, float(tf.reduce_max(x)))
             outputs.append(tf.cast(x, tf.float16).numpy())
         return np.concatenate(outputs), (low, high)
@@ -173,10 +186,16 @@ class _Walk:
         values = tensor[self._places(*tensor.shape[1:3])].reshape(-1)
         return self.random.choice(values, min(VALUES, len(values)), replace=False).astype(np.float32)
 
-    def _weights(self, node: Node, exact: np.ndarray) -> Weights:
-        """Quantize the weights of a layer."""
+    def _weights(self, node: Node, exact: np.ndarray, rounded: np.ndarray) -> Weights:
+        """Quantize the weights of a layer.
+
+        Args:
+            node: a convolution.
+            exact: its output in the float network.
+            rounded: its input in the quantized network.
+        """
         kernel, bias = self.network.weights[node.layer]
-        if self.skip(node.name):
+        if self.is_float(node.name):
             return Weights(kernel, bias)
         bounds = weight_bounds(kernel, "per_channel")
         self.bounds[node.layer] = tuple(map(float, bounds))
@@ -185,10 +204,17 @@ class _Walk:
         if not self.options.reconstruct or node.arguments["groups"] > 1:
             return nearest
         places = self._places(*exact.shape[1:3])
-        inputs = _patches(self.rounded[node.inputs[0]], places, node)
+        inputs = _patches(rounded, places, node)
         flat = _patches(self.exact[node.inputs[0]], places, node)
         outputs = flat @ kernel.reshape(-1, kernel.shape[-1]) + bias
         return reconstruct(inputs, outputs, kernel, bounds)
+
+
+def _round_in_place(tensor: np.ndarray, limits: Range) -> None:
+    """Fake-quantize a float16 tensor (n, height, width, channels), a few images at a time."""
+    for start in range(0, len(tensor), BATCH):
+        part = slice(start, start + BATCH)
+        tensor[part] = fake_quantize(tf.cast(tensor[part], tf.float32), limits).numpy()
 
 
 def _patches(tensor: np.ndarray, places: tuple[np.ndarray, np.ndarray, np.ndarray], node: Node) -> np.ndarray:

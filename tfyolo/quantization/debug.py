@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfyolo.export.graph.nodes import FakeQuantization, run_network
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
-from tfyolo.models.quantization import QuantizationSpec
+from tfyolo.models.quantization import Placement, QuantizationSpec
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.fidelity import Heads, find_fidelity
 
@@ -97,7 +97,7 @@ def debug(
     """
     layers = _noise(exact, network, spec, images, progress)
     wanted = _heads(exact, None, images, "float network", progress)
-    noisiest = _noisiest(layers, spec)[:worst]
+    noisiest = _noisiest(layers, Placement.of(network, spec.keep_float))[:worst]
     kept: list[tuple[str, ...]] = [(), *((name,) for name in noisiest)]
     if len(noisiest) > 1:
         kept.append(tuple(noisiest))
@@ -151,11 +151,11 @@ def _noise(
     ]
 
 
-def _noisiest(layers: Sequence[LayerNoise], spec: QuantizationSpec) -> list[str]:
+def _noisiest(layers: Sequence[LayerNoise], placement: Placement) -> list[str]:
     """Return modules sorted by the noise that they add, largest first."""
     drop: dict[str, float] = defaultdict(float)
     for layer in layers:
-        if not spec.is_float(layer.name):
+        if not placement.is_float(layer.name):
             drop[module_of(layer.name)] += max(layer.drop_db, 0.0)
     return sorted(drop, key=lambda name: -drop[name])
 

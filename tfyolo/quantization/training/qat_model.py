@@ -30,9 +30,8 @@ from tfyolo.models.network import Network, Weights
 from tfyolo.models.nodes import IMAGES, Node
 from tfyolo.models.quantization import (
     INT8_MAX,
-    KEEPS_SCALE,
+    Placement,
     QuantizationSpec,
-    range_names,
     round_to_int8,
 )
 
@@ -242,11 +241,12 @@ class QatModel:
         self.network, self.spec = network, spec
         images = tf_keras.Input((*(image_size or (None, None)), 3), name=IMAGES)
         tensors = {IMAGES: images}
-        owner = range_names(network)
-        self._steps = {n.layer: self._units(n, owner) for n in network.nodes if n.kind == "conv"}
+        self._placement = Placement.of(network, spec.keep_float)
+        self._steps = {n.layer: self._units(n) for n in network.nodes if n.kind == "conv"}
+        self._entered: dict[str, Any] = {}
         for node in network.nodes:
-            inputs = [tensors[name] for name in node.inputs]
-            layer = _tfq.quantize_annotate_layer(self._layer(node), self._config(node, owner))
+            inputs = [self._read(tensors, name, node) for name in node.inputs]
+            layer = _tfq.quantize_annotate_layer(self._layer(node), self._config(node))
             tensors[node.name] = layer(inputs if len(inputs) > 1 else inputs[0])
         plain = tf_keras.Model(images, [tensors[name] for parts in network.heads for name in parts])
         with _tfq.quantize_scope({cls.__name__: cls for cls in _CLASSES}):
@@ -288,38 +288,50 @@ class QatModel:
             if node.kind == "conv":
                 step, bias_step = self._steps[node.layer]
                 kernel = self._kernel(layer).numpy()
-                if not self.spec.is_float(node.name):
+                if not self._placement.is_float(node.name):
                     kernel = round_to_int8(kernel)
                     bounds[node.layer] = tuple(map(float, INT8_MAX * step))
                 weights[node.layer] = Weights(kernel * step, layer.layer.bias.numpy() * bias_step)
-            for quantizer, variables in _outputs(layer):
-                low, high = quantizer.limits(variables)
-                ranges[node.name] = (float(low), float(high))
+            ranges.update(_ranges(layer, node.name))
+        for name in self._entered:
+            ranges.update(_ranges(self._wrappers[f"{name}.int8"], name))
         spec = self.spec.model_copy(update={"ranges": ranges, "bounds": bounds})
         return self.network.with_weights(weights), spec
+
+    def _read(self, tensors: dict[str, Any], name: str, node: Node) -> Any:
+        """Return a tensor as a node reads it: the output of a float node is rounded for integer nodes."""
+        # An integer concatenation rounds its inputs itself.
+        own = self._placement.ranges[name] == name and name in self.spec.ranges
+        if not own or not self._placement.enters(name, node.name):
+            return tensors[name]
+        if name not in self._entered:
+            identity = tf_keras.layers.Activation("linear", name=f"{name}.int8")
+            config = NodeConfig(limits=list(self.spec.ranges[name]))
+            self._entered[name] = _tfq.quantize_annotate_layer(identity, config)(tensors[name])
+        return self._entered[name]
 
     def _kernel(self, wrapper: Any) -> Any:
         (found,) = (v for v in wrapper.trainable_variables if "kernel" in v.name)
         return found
 
-    def _units(self, node: Node, owner: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    def _units(self, node: Node) -> tuple[np.ndarray, np.ndarray]:
         """Return the quantization steps of each channel's weights and biases."""
         kernel, bias = self.network.weights[node.layer]
         step = self.spec.kernel_bounds(node.layer, kernel) / np.float32(INT8_MAX)
-        low, high = self.spec.ranges.get(owner[node.name], (0.0, 1.0))
+        low, high = self.spec.ranges.get(self._placement.ranges[node.name], (0.0, 1.0))
         return step, np.full_like(bias, (high - low) / LEVELS)
 
     def _layer(self, node: Node) -> Any:
         if node.kind != "conv":
-            return NodeLayer(asdict(node), self.spec.is_float(node.name), name=node.name)
+            return NodeLayer(asdict(node), self._placement.is_float(node.name), name=node.name)
         step, bias_step = self._steps[node.layer]
         shape = self.network.weights[node.layer].kernel.shape
         return ConvLayer(asdict(node), list(shape), step.tolist(), bias_step.tolist(), name=node.name)
 
-    def _config(self, node: Node, owner: dict[str, str]) -> NodeConfig:
-        exact = self.spec.is_float(node.name)
+    def _config(self, node: Node) -> NodeConfig:
+        exact = self._placement.is_float(node.name)
         step = self._steps[node.layer][0].tolist() if node.kind == "conv" else []
-        own = owner[node.name] == node.name and node.kind not in KEEPS_SCALE and not exact
+        own = self._placement.ranges[node.name] == node.name and not exact
         return NodeConfig(step, list(self.spec.ranges[node.name]) if own else [], exact)
 
 
@@ -327,7 +339,10 @@ def _node(fields: dict[str, Any]) -> Node:
     return Node(**{**fields, "inputs": tuple(fields["inputs"])})
 
 
-def _outputs(wrapper: Any) -> list[Any]:
-    """Return the output quantizers of a TFMOT wrapper, with their variables."""
-    quantizers = wrapper.quantize_config.get_output_quantizers(wrapper.layer)
-    return [(quantizer, wrapper._output_quantizer_vars) for quantizer in quantizers]
+def _ranges(wrapper: Any, name: str) -> dict[str, tuple[float, float]]:
+    """Return the trained range of the output of a TFMOT wrapper, by `name`; empty if it has none."""
+    found = {}
+    for quantizer in wrapper.quantize_config.get_output_quantizers(wrapper.layer):
+        low, high = quantizer.limits(wrapper._output_quantizer_vars)
+        found[name] = (float(low), float(high))
+    return found
