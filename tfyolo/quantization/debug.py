@@ -15,7 +15,7 @@ from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import Placement, QuantizationSpec
 from tfyolo.progress import Progress, no_progress
-from tfyolo.quantization.fidelity import Heads, find_fidelity
+from tfyolo.quantization.mixed import MixedPrecision, compare, heads_of
 
 
 @dataclass(frozen=True)
@@ -96,20 +96,17 @@ def debug(
         Noise of every tensor, and what the noisiest layers gain in float.
     """
     layers = _noise(exact, network, spec, images, progress)
-    wanted = _heads(exact, None, images, "float network", progress)
+    wanted = heads_of(exact, None, images, "float network", progress)
+    mixed = MixedPrecision(exact, network, spec)
     noisiest = _noisiest(layers, Placement.of(network, spec.keep_float))[:worst]
     kept: list[tuple[str, ...]] = [(), *((name,) for name in noisiest)]
     if len(noisiest) > 1:
         kept.append(tuple(noisiest))
     variants = []
     for number, names in enumerate(kept):
-        trial = spec.model_copy(update={"keep_float": (*spec.keep_float, *names)})
         label = f"variant {number + 1} of {len(kept)}"
-        # Layers in float have float weights, too.
-        found = _heads(_with_float(network, exact, names), trial, images, label, progress)
-        fidelity = find_fidelity(contract)
-        for a, b in zip(wanted, found, strict=True):
-            fidelity.add(a, b)
+        found = heads_of(*mixed.keeping(names), images, label, progress)
+        fidelity = compare(wanted, found, contract)
         variants.append(Variant(names, fidelity.score_error, fidelity.fidelity))
     return DebugReport(tuple(layers), tuple(variants))
 
@@ -158,24 +155,3 @@ def _noisiest(layers: Sequence[LayerNoise], placement: Placement) -> list[str]:
         if not placement.is_float(layer.name):
             drop[module_of(layer.name)] += max(layer.drop_db, 0.0)
     return sorted(drop, key=lambda name: -drop[name])
-
-
-def _with_float(network: Network, exact: Network, names: Sequence[str]) -> Network:
-    prefixes = tuple(f"{name}." for name in names)
-    back = {key: exact.weights[key] for key in network.weights if key.startswith(prefixes)} if names else {}
-    return network.with_weights(back)
-
-
-def _heads(
-    network: Network, spec: QuantizationSpec | None, images: np.ndarray, label: str, progress: Progress
-) -> list[Heads]:
-    rounding = None if spec is None else FakeQuantization(network, spec)
-    forward = tf.function(
-        lambda batch: run_network(network, tf.cast(batch, tf.float32) / 255.0, rounding), autograph=False
-    )
-    heads: list[Heads] = []
-    for index in range(len(images)):
-        scales = forward(tf.constant(images[index : index + 1]))
-        heads.append([tuple(part[0].numpy() for part in parts) for parts in scales])
-        progress(label, index + 1, len(images))
-    return heads

@@ -1,0 +1,133 @@
+"""What parts in float cost: latency in LiteRT, or multiply-adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+import numpy as np
+
+from tfyolo.export.job import ExportJob
+from tfyolo.export.options import ExportOptions
+from tfyolo.models.contract import Contract
+from tfyolo.models.network import Network
+from tfyolo.models.quantization import Placement
+from tfyolo.quantization.budget.options import BudgetOf
+from tfyolo.quantization.budget.parts import multiply_adds
+from tfyolo.quantization.mixed import MixedPrecision
+from tfyolo.quantization.model import quantized_model
+from tfyolo.quiet import hidden_stderr
+
+_WARM_UP_RUNS = 3
+_PAIRS = 25
+"""Runs of two networks in turn; the median of their ratios varies by less than 1 %."""
+_MAX_SECONDS = 4.0
+_MIN_PAIRS = 7
+
+
+class Cost(Protocol):
+    """What keeping parts in float costs, relative to the network in which no more parts are kept."""
+
+    def estimate(self, kept: Sequence[str]) -> float:
+        """Return the expected cost of these parts in float, without a measurement."""
+
+    def measure(self, kept: Sequence[str]) -> float:
+        """Return the cost of these parts in float."""
+
+
+class MultiplyAddCost:
+    """Share of all multiply-adds that is in float.
+
+    Args:
+        mixed: the quantized network.
+        image_size: input size (height, width) in pixels.
+    """
+
+    def __init__(self, mixed: MixedPrecision, image_size: tuple[int, int]) -> None:
+        self._network, self._kept = mixed.network, mixed.spec.keep_float
+        self._each = multiply_adds(mixed.network, image_size)
+
+    def estimate(self, kept: Sequence[str]) -> float:
+        """Return the share, from 0 to 1."""
+        before, after = (Placement.of(self._network, names) for names in (self._kept, (*self._kept, *kept)))
+        more = sum(
+            count for name, count in self._each.items() if after.is_float(name) and not before.is_float(name)
+        )
+        return more / sum(self._each.values())
+
+    measure = estimate
+
+
+class LatencyCost:
+    """How much slower LiteRT runs the network on one thread: 0.1 is 10 %.
+
+    The file has raw heads: decoding and NMS are the same for all variants. Its estimate assumes that every
+    multiply-add costs the same.
+
+    Args:
+        mixed: the quantized network.
+        contract: contract of the model.
+        image_size: input size (height, width) in pixels.
+    """
+
+    def __init__(self, mixed: MixedPrecision, contract: Contract, image_size: tuple[int, int]) -> None:
+        self._mixed, self._contract, self._image_size = mixed, contract, image_size
+        self._shares = MultiplyAddCost(mixed, image_size)
+        self._run_base = self._runner(())
+        everything = tuple({node.name for node in mixed.network.nodes})
+        self._all = max(self.measure(everything), 0.0)
+
+    def estimate(self, kept: Sequence[str]) -> float:
+        """Return the expected increase of the latency."""
+        return self._all * self._shares.estimate(kept)
+
+    def measure(self, kept: Sequence[str]) -> float:
+        """Export, and time the file and the base in turn."""
+        return ratio_of_latencies(self._runner(kept), self._run_base) - 1
+
+    def _runner(self, kept: Sequence[str]) -> Callable[[], None]:
+        network, spec = self._mixed.keeping(kept)
+        return _litert(network, quantized_model(network, spec, self._contract), self._image_size)
+
+
+def ratio_of_latencies(run: Callable[[], None], base: Callable[[], None]) -> float:
+    """Run two functions in turn; return the median of the ratios of their times."""
+    for _ in range(_WARM_UP_RUNS):
+        run()
+        base()
+    ratios, begin = [], perf_counter()
+    while len(ratios) < _PAIRS and (len(ratios) < _MIN_PAIRS or perf_counter() - begin < _MAX_SECONDS):
+        start = perf_counter()
+        base()
+        middle = perf_counter()
+        run()
+        ratios.append((perf_counter() - middle) / (middle - start))
+    return float(np.median(ratios))
+
+
+def _litert(
+    network: Network, quantized: tuple[Any, Contract], image_size: tuple[int, int]
+) -> Callable[[], None]:
+    """Return a function that runs the network's int8 file in LiteRT on one thread."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from tfyolo.export.tflite.flatbuffer import write
+    from tfyolo.export.tflite.writer import convert
+
+    options = ExportOptions(image_size=image_size, nms="raw", precision="int8")
+    with hidden_stderr():
+        content = write(convert(ExportJob(*quantized, options)))
+        interpreter = Interpreter(model_content=content, num_threads=1)
+        interpreter.allocate_tensors()
+    details = interpreter.get_input_details()[0]
+    pixels = np.random.default_rng(0).integers(0, 256, details["shape"], np.uint8)
+    interpreter.set_tensor(details["index"], pixels)
+    return interpreter.invoke  # type: ignore[no-any-return]
+
+
+def find_cost(of: BudgetOf, mixed: MixedPrecision, contract: Contract, image_size: tuple[int, int]) -> Cost:
+    """Return the cost that a budget is of; see `FloatBudget.of`."""
+    if of == "latency":
+        return LatencyCost(mixed, contract, image_size)
+    return MultiplyAddCost(mixed, image_size)

@@ -1,0 +1,182 @@
+"""Search for the parts that gain most in float for what they cost.
+
+Lazy greedy search: the part with the largest gain over cost is kept in float, then the next one. What a part
+gains depends on what is kept already, so a part is measured again, beside the kept ones, before it is
+chosen; since gains mostly shrink, only the parts at the head of the queue have to be measured again.
+
+Source: Minoux 1978, Accelerated greedy algorithms for maximizing submodular set functions (with costs:
+Leskovec et al. 2007, Cost-effective outbreak detection in networks).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+
+import numpy as np
+
+from tfyolo.models.contract import Contract
+from tfyolo.progress import Progress, no_progress
+from tfyolo.quantization.budget.costs import Cost
+from tfyolo.quantization.budget.options import FloatBudget
+from tfyolo.quantization.budget.parts import Part, modules_of
+from tfyolo.quantization.mixed import MixedPrecision, compare, heads_of
+
+MIN_GAIN = 0.005
+"""A part that gains less is left in int8: of a loss that is 2 for the network without float parts."""
+_MIN_COST = 0.001
+"""Lower limit of a cost that a gain is divided by."""
+
+Measure = Callable[[Sequence[str]], tuple[float, float]]
+"""Returns score error and fidelity of the network with these parts in float."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A choice of float parts.
+
+    Attributes:
+        kept: their names; empty for the network as it was calibrated.
+        cost: by `FloatBudget.of`.
+        score_error: see `Fidelity`.
+        fidelity: see `Fidelity`.
+        measured: whether the cost was measured, or estimated.
+        chosen: whether the search went on from it.
+    """
+
+    kept: tuple[str, ...]
+    cost: float
+    score_error: float
+    fidelity: float
+    measured: bool = False
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class FloatSearch:
+    """Result of a search.
+
+    Attributes:
+        budget: what it was allowed to spend.
+        trials: all choices that were compared, in order.
+        recalibrated: the last choice after the network was calibrated anew for it; None before that.
+    """
+
+    budget: FloatBudget
+    trials: tuple[Trial, ...]
+    recalibrated: Trial | None = None
+
+    @property
+    def path(self) -> tuple[Trial, ...]:
+        """Return the choices that the search went on from; the first one keeps nothing."""
+        return tuple(trial for trial in self.trials if trial.chosen)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Return the names of the parts to keep in float."""
+        return self.path[-1].kept
+
+
+def search(
+    mixed: MixedPrecision,
+    contract: Contract,
+    images: np.ndarray,
+    cost: Cost,
+    budget: FloatBudget,
+    progress: Progress = no_progress,
+) -> FloatSearch:
+    """Choose the parts of a calibrated network to keep in float.
+
+    Args:
+        mixed: the float network and the calibrated one.
+        contract: contract of the model.
+        images: uint8 (n, height, width, 3) RGB, letterboxed; `budget.images` of them are used.
+        cost: what parts cost.
+        budget: what they may cost.
+        progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        All choices that were compared; `kept` is the result.
+    """
+    chosen = np.unique(np.linspace(0, len(images) - 1, budget.images).round().astype(int))
+    shown = images[chosen]
+    wanted = heads_of(mixed.exact, None, shown)
+
+    def measure(kept: Sequence[str]) -> tuple[float, float]:
+        fidelity = compare(wanted, heads_of(*mixed.keeping(kept), shown), contract)
+        return fidelity.score_error, fidelity.fidelity
+
+    return _Search(modules_of(mixed.network), measure, cost, budget, progress).run()
+
+
+@dataclass
+class _Search:
+    """State of a search."""
+
+    modules: tuple[Part, ...]
+    measure: Measure
+    cost: Cost
+    budget: FloatBudget
+    progress: Progress
+    trials: list[Trial] = field(default_factory=list)
+
+    def run(self) -> FloatSearch:
+        best = self._try((), chosen=True)
+        self._scale = (max(best.score_error, 1e-9), max(1 - best.fidelity, 1e-9))
+        queue: list[tuple[float, int, Part, int]] = []
+        for number, (part, gain) in enumerate(self._alone(best)):
+            heappush(queue, (-self._worth(best, part, gain), number, part, 0))
+        age = 0
+        while queue:
+            _, number, part, measured_at = heappop(queue)
+            kept = part.added_to(best.kept)
+            if part.within(best.kept) or self.cost.estimate(kept) > 2 * self.budget.share:
+                continue
+            if measured_at < age:  # measured beside fewer kept parts than there are now
+                trial = self._try(kept)
+                if (gain := self._loss(best) - self._loss(trial)) > MIN_GAIN:
+                    heappush(queue, (-self._worth(best, part, gain), number, part, age))
+                continue
+            spent = self.cost.measure(kept)
+            fits = spent <= self.budget.share
+            trial = self._settle(kept, spent, fits)
+            if fits:
+                best, age = trial, age + 1
+                self.progress("spending the float budget", round(100 * spent / self.budget.share), 100)
+        return FloatSearch(self.budget, tuple(self.trials))
+
+    def _alone(self, base: Trial) -> list[tuple[Part, float]]:
+        """Return what each part gains alone; blocks are tried only of modules that gain."""
+        found: list[tuple[Part, float]] = []
+        waiting = [part for part in self.modules if not part.within(base.kept)]
+        done = 0
+        while waiting:
+            part = waiting.pop(0)
+            gain = self._loss(base) - self._loss(self._try((part.name,)))
+            if gain > MIN_GAIN:
+                found.append((part, gain))
+                waiting += part.children
+            done += 1
+            self.progress("trying parts in float", done, done + len(waiting))
+        return found
+
+    def _loss(self, trial: Trial) -> float:
+        """Return score error and lack of fidelity, each relative to the network without float parts."""
+        error, lack = self._scale
+        return trial.score_error / error + (1 - trial.fidelity) / lack
+
+    def _worth(self, best: Trial, part: Part, gain: float) -> float:
+        return gain / max(self.cost.estimate(part.added_to(best.kept)) - best.cost, _MIN_COST)
+
+    def _try(self, kept: tuple[str, ...], chosen: bool = False) -> Trial:
+        error, fidelity = self.measure(kept)
+        trial = Trial(kept, self.cost.estimate(kept) if kept else 0.0, error, fidelity, not kept, chosen)
+        self.trials.append(trial)
+        return trial
+
+    def _settle(self, kept: tuple[str, ...], cost: float, chosen: bool) -> Trial:
+        """Note the measured cost of a choice."""
+        index = max(i for i, trial in enumerate(self.trials) if trial.kept == kept)
+        self.trials[index] = replace(self.trials[index], cost=cost, measured=True, chosen=chosen)
+        return self.trials[index]
