@@ -25,6 +25,22 @@ def fraction(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
 
 
+def percentage(text: str) -> float:
+    """Convert a percentage, or a number of at least 0.
+
+    Example:
+        >>> percentage("15%"), percentage("0.15"), percentage("0")
+        (0.15, 0.15, 0.0)
+    """
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        if 0 <= value <= 10:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text} is not a percentage such as 15%")
+
+
 def positive(text: str, maximum: int = _MAX_INT) -> int:
     """Convert a whole number from 1 to `maximum`.
 

@@ -207,7 +207,47 @@ def add_calibration(parser: argparse.ArgumentParser, *, required: bool = False, 
         action=_Given,
         help="layers that stay in float, such as model.9 or model.24.m.0.box",
     )
+    add(
+        "--float-budget",
+        type=types.percentage,
+        default=0.0,
+        metavar="SHARE",
+        action=_Given,
+        help="keep the parts in float that gain most accuracy, up to a cost such as 15%% (default: 0)",
+    )
+    add(
+        "--budget-of",
+        choices=("latency", "multiply-adds"),
+        default="latency",
+        action=_Given,
+        help="what --float-budget limits: additional latency in LiteRT on this machine, or the share of "
+        "multiply-adds in float, for another device",
+    )
+    add(
+        "--budget-images",
+        type=types.positive,
+        default=64,
+        metavar="N",
+        action=_Given,
+        help="number of calibration images that the parts are compared on",
+    )
     parser.set_defaults(given=())
+
+
+def float_budget(arguments: argparse.Namespace) -> FloatBudget | None:
+    """Return the budget of `--float-budget`; None for 0.
+
+    Raises:
+        TfyoloError: an option of the budget is given, and there is no budget.
+    """
+    from tfyolo.quantization.budget.options import FloatBudget
+
+    if not arguments.float_budget:
+        rest = [flag for flag in arguments.given if flag in ("--budget-of", "--budget-images")]
+        if rest:
+            raise TfyoloError(f"{rest[0]} needs --float-budget", fix="pass --float-budget 15%")
+        return None
+    return FloatBudget(arguments.float_budget, arguments.budget_of, arguments.budget_images)
 
 
 class _Given(argparse.Action):

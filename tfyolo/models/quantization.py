@@ -69,7 +69,6 @@ class QuantizationSpec(BaseModel):
         return weight_bounds(kernel, self.weights) if known is None else np.asarray(known, np.float32)
 
 
-
 @dataclass(frozen=True)
 class Placement:
     """Which nodes of a network compute in float, and where tensors change between float and int8.

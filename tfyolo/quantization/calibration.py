@@ -30,6 +30,7 @@ from tfyolo.models.quantization import (
     weight_bounds,
 )
 from tfyolo.progress import Progress, no_progress
+from tfyolo.quantization.budget.options import FloatBudget
 from tfyolo.quantization.ranges import Function, ObservedTensor, estimate
 from tfyolo.quantization.reconstruction import reconstruct
 
@@ -49,6 +50,8 @@ class CalibrationOptions:
         reconstruct: fit weights and biases layer by layer (GPTQ); otherwise weights are rounded to nearest.
         keep_float: see `QuantizationSpec`.
         seed: seed for sampling positions and values.
+        budget: what keeping further parts in float may cost; the parts are searched for. None or a share of
+            0 keeps none. `calibrate` itself takes no budget; `calibrate_on_dataset` and `calibrate_model` do.
 
     Example:
         >>> CalibrationOptions(keep_float=("model.24",)).ranges
@@ -59,6 +62,7 @@ class CalibrationOptions:
     reconstruct: bool = True
     keep_float: tuple[str, ...] = ()
     seed: int = 0
+    budget: FloatBudget | None = None
 
 
 def calibrate(

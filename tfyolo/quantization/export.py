@@ -8,10 +8,13 @@ from pathlib import Path
 from tfyolo.errors import TfyoloError, refuse_given
 from tfyolo.export.job import ExportJob
 from tfyolo.progress import Progress, no_progress
+from tfyolo.quantization.budget.report import save_report
+from tfyolo.quantization.budget.search import FloatSearch
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.calibration_images import calibration_images
 from tfyolo.quantization.export_options import ExportCalibrationOptions
-from tfyolo.quantization.model import calibrate_on_dataset, quantized_model
+from tfyolo.quantization.keras_model import quantized_model
+from tfyolo.quantization.model import calibrate_on_dataset
 
 
 def check_calibration(job: ExportJob, options: ExportCalibrationOptions, path: Path | None) -> None:
@@ -80,7 +83,14 @@ def calibrated(
     if precision == "int16x8" or own:
         images = calibration_images(job.contract.task, options.data, "train", size, count, progress)
         return replace(job, calibration_images=images)
-    how = CalibrationOptions(options.ranges, keep_float=tuple(options.keep_float))
-    network, spec = calibrate_on_dataset(job.network, job.contract, options.data, size, count, how, progress)
+    how = CalibrationOptions(options.ranges, keep_float=tuple(options.keep_float), budget=options.budget)
+
+    def searched(found: FloatSearch) -> None:
+        if options.report is not None:
+            save_report(found, options.report, job.log)
+
+    network, spec = calibrate_on_dataset(
+        job.network, job.contract, options.data, size, count, how, progress, searched=searched
+    )
     model, contract = quantized_model(network, spec, job.contract)
     return replace(job, model=model, contract=contract)

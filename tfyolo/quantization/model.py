@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from tfyolo.models import Contract, build_model
+from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.progress import Log, Progress, no_log, no_progress
-from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.budget.calibrate import Searched, calibrate_within_budget, unreported
+from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.calibration_images import calibration_images, fitting_count
+from tfyolo.quantization.keras_model import quantized_model
 
 
 def calibrate_on_dataset(
@@ -24,6 +26,7 @@ def calibrate_on_dataset(
     options: CalibrationOptions | None = None,
     progress: Progress = no_progress,
     log: Log = no_log,
+    searched: Searched = unreported,
 ) -> tuple[Network, QuantizationSpec]:
     """Calibrate a float network on the training split of a dataset.
 
@@ -38,6 +41,7 @@ def calibrate_on_dataset(
         options: how to calibrate.
         progress: called as `progress(label, done, total)` after each step.
         log: called with the number of images.
+        searched: called with the search for float parts, if `options.budget` asks for one.
 
     Returns:
         The network with int8 weights (as floats on the int8 grid), and its quantization.
@@ -48,7 +52,8 @@ def calibrate_on_dataset(
     count = fitting_count(network, image_size, max_images)
     images = calibration_images(contract.task, data, "train", image_size, count, progress)
     log(f"calibrating on {len(images)} images")
-    return calibrate(network, images, options, progress)
+    options = options or CalibrationOptions()
+    return calibrate_within_budget(network, contract, images, options, progress, searched)
 
 
 def calibrate_model(
@@ -57,6 +62,7 @@ def calibrate_model(
     images: np.ndarray,
     options: CalibrationOptions | None = None,
     progress: Progress = no_progress,
+    searched: Searched = unreported,
 ) -> tuple[Any, Contract]:
     """Calibrate a Keras model on images in memory (post-training quantization).
 
@@ -66,6 +72,7 @@ def calibrate_model(
         images: uint8 (n, height, width, 3) RGB, letterboxed.
         options: how to calibrate.
         progress: called as `progress(label, done, total)` after each step.
+        searched: called with the search for float parts, if `options.budget` asks for one.
 
     Returns:
         A new Keras model whose weights lie on the int8 grid, and its contract with `quantization` set.
@@ -77,21 +84,6 @@ def calibrate_model(
         >>> contract.quantization.method  # doctest: +SKIP
         'calibrated: mse'
     """
-    network, spec = calibrate(Network.of(model, contract.spec), images, options, progress)
+    float_network, options = Network.of(model, contract.spec), options or CalibrationOptions()
+    network, spec = calibrate_within_budget(float_network, contract, images, options, progress, searched)
     return quantized_model(network, spec, contract)
-
-
-def quantized_model(network: Network, spec: QuantizationSpec, contract: Contract) -> tuple[Any, Contract]:
-    """Build the Keras model of a quantized network.
-
-    Args:
-        network: network whose weights are loaded into the model.
-        spec: ranges and weight scheme of the network.
-        contract: contract of the float model.
-
-    Returns:
-        The Keras model, and its contract with `quantization=spec`.
-    """
-    model = build_model(contract.spec)
-    network.load_into(model, contract.spec)
-    return model, contract.model_copy(update={"quantization": spec})

@@ -18,8 +18,11 @@ from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.progress import Log, Progress, no_log, no_progress
+from tfyolo.quantization.budget.report import save_report
+from tfyolo.quantization.budget.search import FloatSearch
 from tfyolo.quantization.calibration import CalibrationOptions
-from tfyolo.quantization.model import calibrate_on_dataset, quantized_model
+from tfyolo.quantization.keras_model import quantized_model
+from tfyolo.quantization.model import calibrate_on_dataset
 from tfyolo.quantization.tasks import BatchOptions, QuantizationTask, find_task
 from tfyolo.quantization.training.qat_options import QatOptions
 from tfyolo.quiet import hidden_stderr
@@ -117,7 +120,7 @@ def quantize(
         raise TfyoloError(
             "is already quantized, with its own ranges",
             path=_path(options.weights),
-            fix="leave out --ranges and --keep-float, or pass the float model",
+            fix="leave out --ranges, --keep-float and --float-budget, or pass the float model",
         )
     network = float_network = Network.of(model, contract.spec)
     if options.float_model is not None:
@@ -141,6 +144,7 @@ def quantize(
                 options.calibrate,
                 progress,
                 log,
+                lambda found: _report(found, options.output, log),
             )
             contract = contract.model_copy(update={"quantization": spec})
         contract = contract.resized(image_size)
@@ -156,6 +160,10 @@ def quantize(
 
 def _read(weights: Weights) -> tuple[Any, Contract]:
     return load_model(fetch_weights(weights)) if isinstance(weights, str) else weights
+
+
+def _report(found: FloatSearch, output: Path, log: Log) -> None:
+    save_report(found, output.with_suffix(""), log)
 
 
 def _path(weights: Weights | None) -> str | None:

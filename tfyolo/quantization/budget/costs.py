@@ -11,12 +11,11 @@ import numpy as np
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import Network
 from tfyolo.models.quantization import Placement
 from tfyolo.quantization.budget.options import BudgetOf
 from tfyolo.quantization.budget.parts import multiply_adds
+from tfyolo.quantization.keras_model import quantized_model
 from tfyolo.quantization.mixed import MixedPrecision
-from tfyolo.quantization.model import quantized_model
 from tfyolo.quiet import hidden_stderr
 
 _WARM_UP_RUNS = 3
@@ -88,7 +87,7 @@ class LatencyCost:
 
     def _runner(self, kept: Sequence[str]) -> Callable[[], None]:
         network, spec = self._mixed.keeping(kept)
-        return _litert(network, quantized_model(network, spec, self._contract), self._image_size)
+        return _litert(quantized_model(network, spec, self._contract), self._image_size)
 
 
 def ratio_of_latencies(run: Callable[[], None], base: Callable[[], None]) -> float:
@@ -106,10 +105,8 @@ def ratio_of_latencies(run: Callable[[], None], base: Callable[[], None]) -> flo
     return float(np.median(ratios))
 
 
-def _litert(
-    network: Network, quantized: tuple[Any, Contract], image_size: tuple[int, int]
-) -> Callable[[], None]:
-    """Return a function that runs the network's int8 file in LiteRT on one thread."""
+def _litert(quantized: tuple[Any, Contract], image_size: tuple[int, int]) -> Callable[[], None]:
+    """Return a function that runs the int8 file of a quantized model in LiteRT on one thread."""
     from ai_edge_litert.interpreter import Interpreter
 
     from tfyolo.export.tflite.flatbuffer import write

@@ -17,6 +17,8 @@ from heapq import heappop, heappush
 import numpy as np
 
 from tfyolo.models.contract import Contract
+from tfyolo.models.network import Network
+from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.budget.costs import Cost
 from tfyolo.quantization.budget.options import FloatBudget
@@ -28,8 +30,8 @@ MIN_GAIN = 0.005
 _MIN_COST = 0.001
 """Lower limit of a cost that a gain is divided by."""
 
-Measure = Callable[[Sequence[str]], tuple[float, float]]
-"""Returns score error and fidelity of the network with these parts in float."""
+Compare = Callable[[Network, QuantizationSpec], tuple[float, float]]
+"""Returns score error and fidelity of a quantized network."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,39 @@ class FloatSearch:
         """Return the choices that the search went on from; the first one keeps nothing."""
         return tuple(trial for trial in self.trials if trial.chosen)
 
+    def loss(self, trial: Trial) -> float:
+        """Return score error and lack of fidelity, each relative to the network without float parts."""
+        return _loss(self.path[0], trial)
+
     @property
     def kept(self) -> tuple[str, ...]:
         """Return the names of the parts to keep in float."""
         return self.path[-1].kept
 
 
+def comparison(exact: Network, contract: Contract, images: np.ndarray, count: int) -> Compare:
+    """Return a function that compares quantized networks with the float one.
+
+    Args:
+        exact: the float network.
+        contract: contract of the model.
+        images: uint8 (n, height, width, 3) RGB, letterboxed.
+        count: number of images to compare on, sampled evenly.
+    """
+    chosen = np.unique(np.linspace(0, len(images) - 1, count).round().astype(int))
+    shown = images[chosen]
+    wanted = heads_of(exact, None, shown)
+
+    def measure(network: Network, spec: QuantizationSpec) -> tuple[float, float]:
+        fidelity = compare(wanted, heads_of(network, spec, shown), contract)
+        return fidelity.score_error, fidelity.fidelity
+
+    return measure
+
+
 def search(
     mixed: MixedPrecision,
-    contract: Contract,
-    images: np.ndarray,
+    measure: Compare,
     cost: Cost,
     budget: FloatBudget,
     progress: Progress = no_progress,
@@ -90,8 +115,7 @@ def search(
 
     Args:
         mixed: the float network and the calibrated one.
-        contract: contract of the model.
-        images: uint8 (n, height, width, 3) RGB, letterboxed; `budget.images` of them are used.
+        measure: from `comparison`.
         cost: what parts cost.
         budget: what they may cost.
         progress: called as `progress(label, done, total)` after each step.
@@ -99,15 +123,8 @@ def search(
     Returns:
         All choices that were compared; `kept` is the result.
     """
-    chosen = np.unique(np.linspace(0, len(images) - 1, budget.images).round().astype(int))
-    shown = images[chosen]
-    wanted = heads_of(mixed.exact, None, shown)
-
-    def measure(kept: Sequence[str]) -> tuple[float, float]:
-        fidelity = compare(wanted, heads_of(*mixed.keeping(kept), shown), contract)
-        return fidelity.score_error, fidelity.fidelity
-
-    return _Search(modules_of(mixed.network), measure, cost, budget, progress).run()
+    modules = modules_of(mixed.network)
+    return _Search(modules, lambda kept: measure(*mixed.keeping(kept)), cost, budget, progress).run()
 
 
 @dataclass
@@ -115,7 +132,7 @@ class _Search:
     """State of a search."""
 
     modules: tuple[Part, ...]
-    measure: Measure
+    measure: Callable[[Sequence[str]], tuple[float, float]]
     cost: Cost
     budget: FloatBudget
     progress: Progress
@@ -123,7 +140,7 @@ class _Search:
 
     def run(self) -> FloatSearch:
         best = self._try((), chosen=True)
-        self._scale = (max(best.score_error, 1e-9), max(1 - best.fidelity, 1e-9))
+        self._first = best
         queue: list[tuple[float, int, Part, int]] = []
         for number, (part, gain) in enumerate(self._alone(best)):
             heappush(queue, (-self._worth(best, part, gain), number, part, 0))
@@ -162,9 +179,7 @@ class _Search:
         return found
 
     def _loss(self, trial: Trial) -> float:
-        """Return score error and lack of fidelity, each relative to the network without float parts."""
-        error, lack = self._scale
-        return trial.score_error / error + (1 - trial.fidelity) / lack
+        return _loss(self._first, trial)
 
     def _worth(self, best: Trial, part: Part, gain: float) -> float:
         return gain / max(self.cost.estimate(part.added_to(best.kept)) - best.cost, _MIN_COST)
@@ -180,3 +195,9 @@ class _Search:
         index = max(i for i, trial in enumerate(self.trials) if trial.kept == kept)
         self.trials[index] = replace(self.trials[index], cost=cost, measured=True, chosen=chosen)
         return self.trials[index]
+
+
+def _loss(first: Trial, trial: Trial) -> float:
+    """Return score error and lack of fidelity, each relative to the first trial: 2 for that one."""
+    error, lack = max(first.score_error, 1e-9), max(1 - first.fidelity, 1e-9)
+    return trial.score_error / error + (1 - trial.fidelity) / lack
