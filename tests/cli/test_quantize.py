@@ -1,5 +1,7 @@
 """`tfyolo quantize`, `quant-debug`, `train --qat` and `export --int8` by their command lines."""
 
+import re
+
 import pytest
 
 from tfyolo.cli.main import main
@@ -85,8 +87,11 @@ def test_quant_debug_tells_where_noise_arises(shapes, tiny_shapes, tmp_path, cap
     words = ["quant-debug", "--weights", str(tiny_shapes), "--data", shapes, "--images", "2", "--worst", "2"]
     assert main([*words, "--project", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
+    assert "layers with the most quantization noise" in printed
     assert "lost here" in printed
     assert "score error" in printed
+    assert re.search(r"nothing +│ +0\.\d{5} │ +│ +\d\.\d{3} │ \d\.\d{3} to \d\.\d{3} │", printed)
+    assert "paired" in printed
     chart = tmp_path / "exp" / "noise.png"
     assert chart.read_bytes()[:4] == b"\x89PNG"
 
@@ -217,17 +222,31 @@ def test_calibration_without_an_integer_network_is_refused(tiny_shapes, command,
 @pytest.mark.parametrize(
     ("variants", "advice"),
     [
-        ([((), 0.5, 0.90)], None),
-        ([((), 0.5, 0.90), (("model.1",), 0.6, 0.95), (("model.2",), 0.4, 0.89)], None),
-        ([((), 0.5, 0.90), (("model.1",), 0.4, 0.90), (("model.2",), 0.3, 0.91)], "model.2"),
-        ([((), 0.5, 0.90), (("model.1",), 0.4, 0.91), (("model.1", "model.2"), 0.3, 0.80)], "model.1"),
+        ([], None),
+        ([(["model.1"], 0.6, 0.95), (["model.2"], 0.4, 0.89)], None),
+        ([(["model.1"], 0.4, 0.90), (["model.2"], 0.3, 0.91)], "model.2"),
+        ([(["model.1"], 0.4, 0.91), (["model.1", "model.2"], 0.3, 0.80)], "model.1"),
+        ([(["model.1"], 0.45, 0.95), (["model.2"], 0.48, 0.95)], "model.1"),
+        ([(["model.2"], 0.48, 0.95)], None),  # within noise
     ],
 )
 def test_quant_debug_advises_only_what_its_table_shows_to_gain(variants, advice, capsys):
     from tfyolo.cli.quant_debug import _advise
+    from tfyolo.evaluation.bootstrap import Interval
     from tfyolo.quantization.debug import DebugReport, Variant
 
-    report = DebugReport((), tuple(Variant(*values) for values in variants))
+    def with_noise(value, noise=0.03):
+        return Interval(value, value - noise, value + noise)
+
+    report = DebugReport(
+        (),
+        tuple(
+            Variant(
+                tuple(kept), *(with_noise(value) for value in (error, fidelity, error - 0.5, fidelity - 0.9))
+            )
+            for kept, error, fidelity in [([], 0.5, 0.9), *variants]
+        ),
+    )
     _advise(report, "best.keras", "fruit.yaml", False)
     said = capsys.readouterr().out
     if advice is None:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfyolo.evaluation.bootstrap import Interval
 from tfyolo.export.graph.nodes import FakeQuantization, run_network
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.progress import Progress, no_progress
-from tfyolo.quantization.fidelity import Heads, find_fidelity
+from tfyolo.quantization.fidelity import Fidelity, Heads, find_fidelity
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,17 @@ class Variant:
 
     Attributes:
         kept: layers in float; empty for the given network.
-        score_error: see `Fidelity`.
-        fidelity: see `Fidelity`.
+        score_error: see `Fidelity`, with its 95 % interval over images.
+        fidelity: see `Fidelity`, likewise.
+        score_error_change: difference to the score error of the given network, with its paired interval.
+        gain: difference to the fidelity of the given network, likewise.
     """
 
     kept: tuple[str, ...]
-    score_error: float
-    fidelity: float
+    score_error: Interval
+    fidelity: Interval
+    score_error_change: Interval
+    gain: Interval
 
 
 @dataclass(frozen=True)
@@ -62,14 +67,17 @@ class DebugReport:
 
     @property
     def best(self) -> Variant | None:
-        """Variant with the lowest score error, among those better than the given network in both metrics."""
-        first = self.variants[0]
+        """Variant with the lowest score error, among those better than the given network in both metrics.
+
+        The score error has to be lower beyond noise. Fidelity must not be lower; its noise exceeds the gain of
+        most layers.
+        """
         better = [
             variant
             for variant in self.variants[1:]
-            if variant.score_error < first.score_error and variant.fidelity >= first.fidelity
+            if variant.score_error_change.high < 0 and variant.gain.value >= 0
         ]
-        return min(better, key=lambda variant: variant.score_error, default=None)
+        return min(better, key=lambda variant: variant.score_error.value, default=None)
 
 
 def debug(
@@ -101,22 +109,45 @@ def debug(
     kept: list[tuple[str, ...]] = [(), *((name,) for name in noisiest)]
     if len(noisiest) > 1:
         kept.append(tuple(noisiest))
-    variants = []
+    variants: list[Variant] = []
+    first: Fidelity | None = None
     for number, names in enumerate(kept):
         trial = spec.model_copy(update={"keep_float": (*spec.keep_float, *names)})
         label = f"variant {number + 1} of {len(kept)}"
         # Layers in float have float weights, too.
-        found = _heads(_with_float(network, exact, names), trial, images, label, progress)
+        found = _heads(with_float_weights(network, exact, names), trial, images, label, progress)
         fidelity = find_fidelity(contract)
         for a, b in zip(wanted, found, strict=True):
             fidelity.add(a, b)
-        variants.append(Variant(names, fidelity.score_error, fidelity.fidelity))
+        first = first or fidelity
+        variants.append(
+            Variant(
+                names,
+                fidelity.score_error_interval(),
+                fidelity.interval(),
+                fidelity.score_error_change(first),
+                fidelity.gain(first),
+            )
+        )
     return DebugReport(tuple(layers), tuple(variants))
 
 
 def module_of(name: str) -> str:
     """Return the row of the model configuration of a node: `model.4` of `model.4.m.0.cv1.conv`."""
     return ".".join(name.split(".")[:2])
+
+
+def with_float_weights(network: Network, exact: Network, names: Sequence[str]) -> Network:
+    """Return a quantized network with the float weights of some layers.
+
+    Args:
+        network: network with quantized weights.
+        exact: the float network.
+        names: as `keep_float` of `QuantizationSpec`.
+    """
+    kept = QuantizationSpec(ranges={}, keep_float=tuple(names))
+    layers = [node.layer for node in network.nodes if kept.is_float(node.name)]
+    return network.with_weights({name: exact.weights[name] for name in layers if name in network.weights})
 
 
 def _noise(
@@ -158,12 +189,6 @@ def _noisiest(layers: Sequence[LayerNoise], spec: QuantizationSpec) -> list[str]
         if not spec.is_float(layer.name):
             drop[module_of(layer.name)] += max(layer.drop_db, 0.0)
     return sorted(drop, key=lambda name: -drop[name])
-
-
-def _with_float(network: Network, exact: Network, names: Sequence[str]) -> Network:
-    prefixes = tuple(f"{name}." for name in names)
-    back = {key: exact.weights[key] for key in network.weights if key.startswith(prefixes)} if names else {}
-    return network.with_weights(back)
 
 
 def _heads(
