@@ -69,8 +69,8 @@ class DebugReport:
     def best(self) -> Variant | None:
         """Variant with the lowest score error, among those better than the given network in both metrics.
 
-        The score error has to be lower beyond noise. Fidelity must not be lower; its noise exceeds the gain of
-        most layers.
+        Its score error has to be lower beyond noise, and its fidelity must not be lower; the noise of
+        fidelity exceeds the gain of most layers.
         """
         better = [
             variant
