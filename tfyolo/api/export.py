@@ -134,7 +134,7 @@ class ExportMixin(NetworkModel):
         from tfyolo.export.graph.options import GraphNmsOptions
         from tfyolo.export.job import ExportJob
         from tfyolo.export.options import ExportOptions
-        from tfyolo.quantization.export_options import ExportCalibrationOptions
+        from tfyolo.quantization.export_options import ExportCalibrationOptions, changed_flags
 
         nms_options = GraphNmsOptions(
             confidence=confidence,
@@ -160,12 +160,7 @@ class ExportMixin(NetworkModel):
             ),
             log=lambda sentence: log(in_python(sentence)),
         )
-        changed = {
-            "--calibration": calibration != 200,
-            "--ranges": ranges != "mse",
-            "--keep-float": bool(keep_float),
-        }
-        given = tuple(flag for flag, differs in changed.items() if differs)
+        given = changed_flags(calibration, ranges, keep_float)
         calibration_options = ExportCalibrationOptions(data, calibration, ranges, keep_float, given)
         written = write_formats(job, names, stem, calibration_options, self.runtime.path, progress)
         return written[formats] if isinstance(formats, str) else written

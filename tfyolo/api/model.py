@@ -114,6 +114,7 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
             self._require_network("exported")
 
         from tfyolo.benchmark.run import BenchmarkOptions, run_benchmark
+        from tfyolo.quantization.export_options import changed_flags
 
         options = BenchmarkOptions(
             formats=names,
@@ -127,6 +128,7 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
             calibration=calibration,
             ranges=ranges,
             keep_float=keep_float,
+            given=changed_flags(calibration, ranges, keep_float),
         )
         with scratch() as folder:
             # Weights may have changed since the file was loaded, so that a Keras model is saved first.

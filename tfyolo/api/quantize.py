@@ -84,6 +84,7 @@ class QuantizeMixin(NetworkModel):
         check_choice("ranges", ranges, ("mse", "minmax", "percentile"))
 
         from tfyolo.quantization.calibration import CalibrationOptions
+        from tfyolo.quantization.export_options import changed_flags
         from tfyolo.quantization.run import QuantizeOptions, quantize
         from tfyolo.quantization.training.qat_options import QatOptions
         from tfyolo.weights.keras_file import check_target
@@ -109,6 +110,7 @@ class QuantizeMixin(NetworkModel):
                 batch_size=batch_size,
                 seed=seed,
                 hyp=hyp,
+                given=changed_flags(calibration, ranges, keep_float),
             )
             written = quantize(options, progress, log)
             runtime = open_network(written)

@@ -64,6 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
             path=path,
             fix="pass the float model as --float",
         )
+    if spec is None and arguments.float_model is not None:
+        raise TfyoloError(
+            "is not quantized, and --float is the float model of quantized weights",
+            path=path,
+            fix="leave out --float",
+        )
     if spec is not None:
         refuse_given(arguments.given, ("--keep-float",), f"{path} is already quantized, with its own ranges")
     if arguments.float_model is not None:

@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         train=train if arguments.steps else None,
         batch_size=arguments.batch,
         seed=arguments.seed,
+        given=arguments.given,
     )
     with progress_bar() as progress:
         quantize(wanted, progress, print)

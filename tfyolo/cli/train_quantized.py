@@ -73,6 +73,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         batch_size=max(arguments.batch, 1),
         seed=arguments.seed,
         hyp=hyp or QuantizeOptions.hyp,
+        given=arguments.given,
     )
     with progress_bar() as progress:
         best = quantize(quantize_options, progress, print)
