@@ -261,6 +261,22 @@ def test_quant_debug_honours_keep_float_of_a_quantized_model(
     assert re.search(r"nothing +│ +0\.00000 │", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("flag", [["--batch", "2"], ["--seed", "0"], ["--loss", "both"], ["--lr", "0.01"]])
+def test_options_of_training_are_refused_without_steps(flag, tiny_shapes, shapes, tmp_path, capsys):
+    words = [
+        "--weights",
+        str(tiny_shapes),
+        "--data",
+        shapes,
+        "--steps",
+        "0",
+        "--output",
+        str(tmp_path / "a.keras"),
+    ]
+    assert main(["quantize", *words, *flag]) == 2
+    assert "--steps 0 only calibrates" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["quantize", "quant-debug"])
 def test_a_float_model_beside_float_weights_is_refused(command, tiny_shapes, shapes, tmp_path, capsys):
     other = tmp_path / "other.keras"
