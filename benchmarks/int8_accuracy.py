@@ -1,72 +1,60 @@
-"""What int8 costs: mAP, and how near each integer file is to the float model, on all images of some splits.
+"""What int8 costs: mAP, similarity to the float model, and latency of each integer file, with 95 % intervals.
 
     python benchmarks/int8_accuracy.py --float yolov5n.pt --weights a_int8.keras b_int8.keras \
         --data coco128.yaml --splits train val --img 640
     python benchmarks/int8_accuracy.py --float yolov5n.pt --weights a_int8.keras --data coco128.yaml \
         --formats tflite onnx openvino --own 128     # and what runtimes make of the float model themselves
+    python benchmarks/int8_accuracy.py --float yolov5n.pt --data coco128.yaml --precisions int16x8
 
-Every integer `.tflite` is measured twice: with raw heads, which NumPy decodes, and with decoding and NMS
-inside, as `tfyolo export --int8 --conf-thres 0.001 --iou-thres 0.6 --max-det 300 --multi-label` writes.
-Other formats and the float model, which runs in LiteRT, are measured with raw heads. The score error is
-that of all anchors, which a file with NMS inside does not show.
+Every `.tflite` is measured twice: with raw heads, which NumPy decodes, and with decoding and NMS inside, as
+`tfyolo export --int8 --conf-thres 0.001 --iou-thres 0.6 --max-det 300 --multi-label` writes. Points lost and
+latency are relative to the float32 `.tflite` of the same kind: raw heads to raw heads, NMS inside to NMS
+inside. Other formats are measured with raw heads. The score error is that of all anchors, which a file with
+NMS inside does not return.
+
+Intervals are bootstraps over images; that of the points lost is paired: both files on the same resamples.
+Latency is that of one thread, without letterbox and without decoding in NumPy; files take turns, and the
+ratio is the median over rounds. A file that cannot be written or run has a row with the reason.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tfyolo.benchmark.latency import time_calls
 from tfyolo.cli.console import console
 from tfyolo.cli.progress import progress_bar
 from tfyolo.data.detection.scan import Sample, read_dataset, scan_split
 from tfyolo.evaluation.accumulator import labels_xyxy_px
 from tfyolo.evaluation.batches import load_batches, plan_batches
+from tfyolo.evaluation.bootstrap import Interval, interval, mean_average_precisions
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.predictions import Detections
+from tfyolo.files import megabytes
 from tfyolo.inference.load import load_runtime
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import raw_outputs
+from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.calibration_images import dataset_images
 from tfyolo.quantization.fidelity import DetectorFidelity, Heads
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
+from tfyolo.weights.hub import fetch_weights
 
 SETTINGS = GraphNmsOptions(confidence=0.001, iou_threshold=0.6, max_detections=300, multi_label=True)
 """Thresholds of validation, as the files with NMS inside carry them."""
-
-
-@dataclass
-class Measured:
-    """Detections of one model against labels, by split, and against the float model."""
-
-    contract: Contract
-    rows: dict[str, list[tuple[np.ndarray, ...]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.near = DetectorFidelity(self.contract)
-
-    def add(self, split: str, sample: Sample, box: Any, found: Detections, exact: Detections) -> None:
-        """Detections of one image, in pixels of the input: this model's and the float model's."""
-        self.near.add_detections(exact, found)
-        boxes, truth = box.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
-        correct = match(boxes, found.class_ids, truth, sample.classes)
-        self.rows.setdefault(split, []).append((correct, found.scores, found.class_ids, sample.classes))
-
-    def mean_ap(self, *splits: str) -> tuple[float, float]:
-        """mAP50-95 and mAP50."""
-        rows = [row for split in splits for row in self.rows[split]]
-        result = average_precision(*map(np.concatenate, zip(*rows, strict=True)))
-        return result.map50_95, result.map50
 
 
 @dataclass(frozen=True)
@@ -76,95 +64,258 @@ class Job:
     Attributes:
         weights: float or quantized model.
         format: key of the registry.
-        precision: of the file.
+        precision: of the file; `int8` needs quantized weights, or `own`.
         own: whether the runtime's library measures ranges, in place of the model's own.
-        nms: kind of NMS inside; `raw` has none, and NumPy decodes.
+        nms: `raw` has none, and NumPy decodes; `postprocess` is the default of TensorFlow Lite files.
     """
 
     weights: str
-    format: str
-    precision: str
+    format: str = "tflite"
+    precision: str = "int8"
     own: bool = False
     nms: str = "raw"
 
+    @property
+    def is_raw(self) -> bool:
+        """True if the file returns the logits of the heads."""
+        return self.nms == "raw"
+
+    @property
+    def needs_images(self) -> bool:
+        """True if the converter or the runtime's library calibrates."""
+        return self.own or self.precision == "int16x8"
+
     def __str__(self) -> str:
         how = "calibrated by the runtime" if self.own else self.precision
-        what = "raw heads" if self.nms == "raw" else "NMS inside"
+        what = "raw heads" if self.is_raw else "NMS inside"
         return f"{Path(self.weights).name}, {self.format}, {how}, {what}"
 
-    def open(self, hw: tuple[int, int], stem: Path, images: np.ndarray | None) -> Any:
-        """Export and load."""
-        model, contract = load_model(self.weights)
-        calibrator = "runtime" if self.own else "tfyolo"
-        request = ExportJob(
-            model,
-            contract,
-            ExportOptions(
-                image_size=hw,
-                nms=self.nms,
-                nms_options=SETTINGS,
-                precision=self.precision,
-                calibrator=calibrator,
-            ),
-            calibration_images=images,
-        )
-        with hidden_stderr():
-            return load_runtime(export_model(request, [self.format], stem)[self.format])
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """Data and options of a measurement.
+
+    Attributes:
+        exact: weights of the float model, whose float32 `.tflite` files are the references.
+        data: dataset YAML file.
+        splits: splits whose images are measured, all together.
+        image_size: input size (height, width) in pixels.
+        calibration: number of training images for jobs that need images.
+        rounds: rounds of the latency; 0 leaves it out.
+        runs: timed inferences per file and round.
+    """
+
+    exact: str
+    data: str
+    splits: tuple[str, ...] = ("val",)
+    image_size: tuple[int, int] = (640, 640)
+    calibration: int = 32
+    rounds: int = 9
+    runs: int = 5
 
 
-def main() -> int:
-    """Export, run, print a table."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--float", dest="exact", required=True)
-    parser.add_argument("--weights", nargs="+", required=True)
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--splits", nargs="+", default=["val"])
-    parser.add_argument("--img", type=int, default=640)
-    parser.add_argument("--formats", nargs="+", default=["tflite"], choices=("tflite", "onnx", "openvino"))
-    parser.add_argument(
-        "--own",
-        type=int,
-        default=0,
-        metavar="N",
-        help="calibrate ONNX and OpenVINO by themselves, too, on N images",
-    )
-    arguments = parser.parse_args()
-    hw = (arguments.img, arguments.img)
-    dataset = read_dataset(arguments.data)
-    with tempfile.TemporaryDirectory() as folder, progress_bar() as progress:
-        runtimes: dict[str, Any] = {}
-        jobs = [Job(arguments.exact, "tflite", "float32")]
-        for weights in arguments.weights:
-            jobs += [Job(weights, name, "int8") for name in arguments.formats]
-            if "tflite" in arguments.formats:
-                jobs.append(Job(weights, "tflite", "int8", nms="auto"))
-        images = None
-        if arguments.own:
-            jobs += [
-                Job(arguments.exact, name, "int8", own=True) for name in arguments.formats if name != "tflite"
-            ]
-            images = dataset_images(dataset, "train", hw, arguments.own, progress)
+@dataclass(frozen=True)
+class Result:
+    """What was measured of one file.
+
+    Attributes:
+        job: the file.
+        error: why it could not be written or run; nothing else is set then.
+        megabytes: size of the file in 1e6 bytes.
+        map50_95: mAP50-95 of the images of all splits.
+        map50: mAP50 of these.
+        by_split: mAP50-95 of each split.
+        lost: points of mAP50-95 below float32 with the same kind of NMS; None for float32 itself.
+        fidelity: mAP50-95 with the float model's confident detections as ground truth.
+        score_error: mean absolute error of scores; None with NMS inside.
+        milliseconds: median latency; None if it was not measured.
+        latency: latency relative to float32 with the same kind of NMS, median over rounds.
+    """
+
+    job: Job
+    error: str = ""
+    megabytes: float | None = None
+    map50_95: Interval | None = None
+    map50: float | None = None
+    by_split: dict[str, float] = field(default_factory=dict)
+    lost: Interval | None = None
+    fidelity: Interval | None = None
+    score_error: Interval | None = None
+    milliseconds: float | None = None
+    latency: float | None = None
+
+
+def measure(jobs: Sequence[Job], options: MeasureOptions, progress: Progress = no_progress) -> list[Result]:
+    """Export files, run all of them on the same images, and time them in turns.
+
+    Args:
+        jobs: files to be measured.
+        options: the float model, data, and options of the measurement.
+        progress: called as `progress(label, done, total)` after each step.
+
+    Returns:
+        The references first: the float32 file with raw heads, and that with NMS inside if a job has NMS; then
+        one result per job.
+
+    Raises:
+        TfyoloError: the dataset or the float model is wrong.
+    """
+    references = [Job(options.exact, precision="float32")]
+    if any(not job.is_raw for job in jobs):
+        references.append(Job(options.exact, precision="float32", nms="postprocess"))
+    jobs = [*references, *(job for job in jobs if job not in references)]
+    images = None
+    if any(job.needs_images for job in jobs):
+        dataset = read_dataset(options.data)
+        images = dataset_images(dataset, "train", options.image_size, options.calibration, progress)
+    files: dict[Job, _File] = {}
+    errors: dict[Job, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
         for number, job in enumerate(jobs):
-            runtimes[str(job)] = job.open(hw, Path(folder) / str(number), images)
-            progress("exporting", number + 1, len(jobs))
-        measured = {name: Measured(runtime.contract) for name, runtime in runtimes.items()}
-        for split in arguments.splits:
-            samples = list(scan_split(dataset, split).samples)
-            for done, (sample, box, image) in enumerate(_images(samples, hw)):
-                exact_heads = _heads(next(iter(runtimes.values())), image)
-                exact = next(iter(measured.values())).near.detect(exact_heads)
-                for name, one in measured.items():
-                    if one.contract.export["nms"] == "raw":
-                        heads = _heads(runtimes[name], image)
-                        one.near.add_scores(exact_heads, heads)
-                        found = one.near.detect(heads)
-                    else:
-                        found = runtimes[name](image[None], SETTINGS.confidence)[0]
-                    one.add(split, sample, box, found, exact)
-                progress(f"measuring {split}", done + 1, len(samples))
-    _print(measured, arguments.splits)
-    return 0
+            progress("exporting", number, len(jobs))
+            try:
+                files[job] = _File.open(job, options.image_size, Path(folder) / str(number), images)
+            except Exception as error:  # converters and runtimes raise many kinds; others go on
+                if job in references:
+                    raise
+                reason = " ".join(getattr(error, "message", str(error)).split())[:200]
+                errors[job] = reason or type(error).__name__
+        progress("exporting", len(jobs), len(jobs))
+        _run(files, options, progress)
+        times = _times(files, options, progress)
+    pairs = {job.is_raw: job for job in references}
+    return [
+        Result(job, errors[job])
+        if job in errors
+        else files[job].result(files[pairs[job.is_raw]], times.get(job), times.get(pairs[job.is_raw]))
+        for job in jobs
+    ]
+
+
+def save_results(results: Sequence[Result], path: Path) -> None:
+    """Write results as a JSON list.
+
+    Args:
+        results: from `measure`.
+        path: file to write.
+    """
+    path.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n", "utf-8")
+
+
+def load_results(path: Path) -> list[Result]:
+    """Read what `save_results` wrote.
+
+    Args:
+        path: JSON file.
+    """
+    intervals = ("map50_95", "lost", "fidelity", "score_error")
+    results = []
+    for row in json.loads(path.read_text("utf-8")):
+        row |= {name: Interval(**row[name]) for name in intervals if row[name]}
+        results.append(Result(**{**row, "job": Job(**row["job"])}))
+    return results
+
+
+class _File:
+    """An exported file, loaded, with its detections so far."""
+
+    def __init__(self, job: Job, path: Path, runtime: Any) -> None:
+        self.job, self.runtime, self.megabytes = job, runtime, megabytes(path)
+        self.contract: Contract = runtime.contract
+        self.near = DetectorFidelity(self.contract)
+        self.rows: dict[str, list[tuple[np.ndarray, ...]]] = {}
+
+    @classmethod
+    def open(cls, job: Job, image_size: tuple[int, int], stem: Path, images: np.ndarray | None) -> _File:
+        """Export, load and run once."""
+        options = ExportOptions(
+            image_size=image_size,
+            nms=job.nms,
+            nms_options=SETTINGS,
+            precision=job.precision,
+            calibrator="runtime" if job.own else "tfyolo",
+        )
+        calibration = images if job.needs_images else None
+        request = ExportJob(*load_model(fetch_weights(job.weights)), options, calibration_images=calibration)
+        with hidden_stderr():
+            path = export_model(request, [job.format], stem)[job.format]
+            file = cls(job, path, load_runtime(path, threads=1))
+        file.infer(np.zeros((*image_size, 3), np.uint8))
+        return file
+
+    def infer(self, image: np.ndarray) -> Any:
+        """Run on one image, without decoding in NumPy."""
+        return self.runtime.outputs(image[None])
+
+    def detect(self, image: np.ndarray, exact: Heads) -> Detections:
+        """Return the detections of one image, and add the score error of raw heads."""
+        if not self.job.is_raw:
+            return self.runtime(image[None], SETTINGS.confidence)[0]
+        heads = self.heads(image)
+        self.near.add_errors(exact, heads)
+        return self.near.detect(heads)
+
+    def heads(self, image: np.ndarray) -> Heads:
+        outputs = self.infer(image)
+        return [tuple(outputs[name][0] for name in scale) for scale in raw_outputs(self.contract)]
+
+    def add(self, split: str, sample: Sample, box: Any, found: Detections, exact: Detections) -> None:
+        """Add the detections of one image, in pixels of the input: this file's and the float model's."""
+        self.near.add_detections(exact, found)
+        boxes, truth = box.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
+        correct = match(boxes, found.class_ids, truth, sample.classes)
+        self.rows.setdefault(split, []).append((correct, found.scores, found.class_ids, sample.classes))
+
+    def result(
+        self, reference: _File, times: list[np.ndarray] | None, reference_times: list[np.ndarray] | None
+    ) -> Result:
+        """Compute the metrics of all images; times are lists of rounds."""
+        rows, exact = ([row for part in one.rows.values() for row in part] for one in (self, reference))
+        maps = mean_average_precisions(rows)
+        latency = None
+        if times and reference_times:
+            pairs = zip(times, reference_times, strict=True)
+            latency = float(np.median([np.median(own) / np.median(other) for own, other in pairs]))
+        return Result(
+            self.job,
+            megabytes=self.megabytes,
+            map50_95=interval(maps),
+            map50=average_precision(*map(np.concatenate, zip(*rows, strict=True))).map50,
+            by_split={split: float(mean_average_precisions(part)[0]) for split, part in self.rows.items()},
+            lost=None if self is reference else interval(100 * (mean_average_precisions(exact) - maps)),
+            fidelity=self.near.interval(),
+            score_error=self.near.score_error_interval() if self.job.is_raw else None,
+            milliseconds=float(np.median(np.concatenate(times))) if times else None,
+            latency=latency,
+        )
+
+
+def _run(files: dict[Job, _File], options: MeasureOptions, progress: Progress) -> None:
+    """Run all files on all images; the first one is the float model with raw heads."""
+    first = next(iter(files.values()))
+    for split in options.splits:
+        samples = list(scan_split(read_dataset(options.data), split).samples)
+        for done, (sample, box, image) in enumerate(_images(samples, options.image_size)):
+            heads = first.heads(image)
+            exact = first.near.detect(heads)
+            for file in files.values():
+                file.add(split, sample, box, file.detect(image, heads), exact)
+            progress(f"measuring {split}", done + 1, len(samples))
+
+
+def _times(
+    files: dict[Job, _File], options: MeasureOptions, progress: Progress
+) -> dict[Job, list[np.ndarray]]:
+    """Time all files in turns; return milliseconds by job and round."""
+    times: dict[Job, list[np.ndarray]] = {}
+    image = np.random.default_rng(0).integers(0, 256, (*options.image_size, 3), np.uint8)
+    for turn in range(options.rounds):
+        for job, file in files.items():
+            times.setdefault(job, []).append(
+                np.array(time_calls(lambda file=file: file.infer(image), options.runs))
+            )
+        progress("timing", turn + 1, options.rounds)
+    return times
 
 
 def _images(samples: list[Sample], hw: tuple[int, int]) -> Iterator[tuple[Sample, Any, np.ndarray]]:
@@ -172,30 +323,111 @@ def _images(samples: list[Sample], hw: tuple[int, int]) -> Iterator[tuple[Sample
         yield from zip(batch.samples, batch.letterboxes, batch.images, strict=True)
 
 
-def _heads(runtime: Any, image: np.ndarray) -> Heads:
-    outputs = runtime.outputs(image[None])
-    return [tuple(outputs[name][0] for name in scale) for scale in raw_outputs(runtime.contract)]
+def print_results(results: Sequence[Result], splits: Sequence[str]) -> None:
+    """Print a table, and the reasons of what failed.
 
-
-def _print(measured: dict[str, Measured], splits: list[str]) -> None:
+    Args:
+        results: from `measure`.
+        splits: splits that were measured.
+    """
     from rich.table import Table
 
-    table = Table(title=f"on {' and '.join(splits)}", title_style="bold")
-    for heading in ("model", "mAP50-95", "over float", "mAP50", *splits, "fidelity", "score error"):
+    title = f"on {' and '.join(splits)}; 95 % intervals by bootstrap over images, latency on one thread"
+    table = Table(title=title, title_style="bold")
+    headings = (
+        "model",
+        "mAP50-95",
+        "points lost",
+        "mAP50",
+        *splits,
+        "fidelity",
+        "score error",
+        "ms",
+        "latency",
+    )
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "model" else "right")
-    first = next(iter(measured.values())).mean_ap(*splits)[0]
-    for name, one in measured.items():
-        both, at_50 = one.mean_ap(*splits)
-        table.add_row(
-            name,
-            f"{both:.4f}",
-            f"{100 * (both - first):+.2f}",
-            f"{at_50:.4f}",
-            *(f"{one.mean_ap(split)[0]:.4f}" for split in splits),
-            f"{one.near.fidelity:.3f}",
-            f"{one.near.score_error:.5f}" if one.contract.export["nms"] == "raw" else "",
-        )
-    console().print(table)
+
+    def text(value: Interval | float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    for one in results:
+        if not one.error:
+            table.add_row(
+                str(one.job),
+                text(one.map50_95 and one.map50_95.value, ".4f"),
+                text(one.lost, "+.2f"),
+                text(one.map50, ".4f"),
+                *(text(one.by_split.get(split), ".4f") for split in splits),
+                text(one.fidelity, ".3f"),
+                text(one.score_error, ".5f"),
+                text(one.milliseconds, ".1f"),
+                text(one.latency, ".2f"),
+            )
+    out = console()
+    out.width = max(out.width, out.measure(table, options=out.options.update(width=1000)).maximum)
+    out.print(table)
+    for one in results:
+        if one.error:
+            out.print(f"{one.job}: failed: {one.error}", markup=False, soft_wrap=True)
+
+
+def jobs_of(arguments: argparse.Namespace) -> list[Job]:
+    """Return the files that a command line asks for."""
+    jobs = []
+    for weights in arguments.weights:
+        jobs += [Job(weights, name) for name in arguments.formats]
+        if "tflite" in arguments.formats:
+            jobs.append(Job(weights, nms="postprocess"))
+    for precision in arguments.precisions:
+        jobs += [Job(arguments.exact, precision=precision, nms=nms) for nms in ("raw", "postprocess")]
+    if arguments.own:
+        jobs += [Job(arguments.exact, name, own=True) for name in arguments.formats if name != "tflite"]
+    return jobs
+
+
+def main() -> int:
+    """Export, run, print a table."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--float", dest="exact", required=True)
+    parser.add_argument("--weights", nargs="+", default=[])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--splits", nargs="+", default=["val"])
+    parser.add_argument("--img", type=int, default=640)
+    parser.add_argument("--formats", nargs="+", default=["tflite"], choices=("tflite", "onnx", "openvino"))
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        default=[],
+        choices=("int16x8", "float16", "dynamic"),
+        help=".tflite files of the float model in these precisions, too",
+    )
+    parser.add_argument("--calibration", type=int, default=32, metavar="N", help="images for int16x8")
+    parser.add_argument(
+        "--own",
+        type=int,
+        default=0,
+        metavar="N",
+        help="calibrate ONNX and OpenVINO by themselves, too, on N images",
+    )
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of the latency; 0 leaves it out")
+    parser.add_argument("--json", type=Path, help="write the results to this file, too")
+    arguments = parser.parse_args()
+    options = MeasureOptions(
+        arguments.exact,
+        arguments.data,
+        tuple(arguments.splits),
+        (arguments.img, arguments.img),
+        arguments.own or arguments.calibration,
+        arguments.rounds,
+    )
+    with progress_bar() as progress:
+        results = measure(jobs_of(arguments), options, progress)
+    if arguments.json:
+        save_results(results, arguments.json)
+    print_results(results, arguments.splits)
+    return 1 if any(result.error for result in results) else 0
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx.entry import CONTRACT_KEY, KERNEL_ZERO_POINT
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
-from tfyolo.models.quantization import QuantizationSpec
+from tfyolo.models.quantization import Placement, QuantizationSpec
 
 _KERNEL_PREFIX = "kernel/"
 """Prefix of the names of fake-quantized kernels (graph/nodes.py); tf2onnx keeps it and appends a number."""
@@ -86,7 +86,8 @@ def store_integer_kernels(model: Any, network: Network, spec: QuantizationSpec) 
                 nodes.append(_dequantize(graph, node.input[2], integers.astype(np.int32), bias_scales))
             num_converted += 1
         nodes.append(node)
-    expected = sum(not spec.is_float(node.name) for node in layers.values())
+    placement = Placement.of(network, spec.keep_float)
+    expected = sum(not placement.is_float(node.name) for node in layers.values())
     if num_converted != expected:
         raise TfyoloError(
             f"tf2onnx kept only {num_converted} of {expected} integer kernels", fix="report this as a bug"

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfyolo.export.graph.nodes import FakeQuantization, fits_float16
 from tfyolo.models.network import Network
-from tfyolo.models.quantization import QuantizationSpec, weight_bounds
+from tfyolo.models.quantization import Placement, QuantizationSpec, weight_bounds
 
 _MAX_INT8 = 127
 """int8 kernels have values from -127 to 127. TF.js stores them as uint8, with this zero point."""
@@ -48,11 +48,11 @@ class QuantizedKernels:
         """
         if spec is None:
             return cls(network, {})
-        fake_quantization = FakeQuantization(network, spec)
+        fake_quantization, placement = FakeQuantization(network, spec), Placement.of(network, spec.keep_float)
         quantized: dict[str, Any] = {}
         steps: dict[bytes, np.ndarray] = {}
         for node in network.nodes:
-            if node.layer not in network.weights or spec.is_float(node.name):
+            if node.layer not in network.weights or placement.is_float(node.name):
                 continue
             weights, spec_bounds = network.weights[node.layer], spec.bounds.get(node.layer)
             bounds = (

@@ -161,6 +161,18 @@ def test_without_data_latency_alone(here, folder, image, tmp_path, capsys):
     assert cv2.imread(str(tmp_path / "bars.png")).shape[1] >= 1000
 
 
+@pytest.mark.parametrize("fast", [True, False, None])
+def test_int8_on_a_cpu_without_int8_instructions_is_one_warning(fast, here, folder, capsys, monkeypatch):
+    monkeypatch.setattr("tfyolo.benchmark.run.has_int8_dot_products", lambda: fast)
+    words = ["--weights", str(folder / "small_int8.tflite"), str(folder / "small.keras")]
+    if not (folder / "small_int8.tflite").exists():
+        data = ["--data", str(folder / "shapes" / "shapes.yaml"), "--calibration", "2"]
+        stem = ["--output", str(folder / "small_int8")]
+        assert main(["export", "--weights", str(folder / "small.keras"), "--int8", *data, *stem]) == 0
+    assert main(["benchmark", *words, "--threads", "1", "--rounds", "1", "--runs", "1"]) == 0
+    assert capsys.readouterr().out.count("int8 can be slower than float32") == (fast is False)
+
+
 def test_a_wrong_word_is_one_line_before_tensorflow_is_loaded(folder):
     words = ["benchmark", "--weights", str(folder / "small.keras"), "--include", "tflite:int4"]
     code = (

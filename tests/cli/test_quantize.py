@@ -1,9 +1,12 @@
 """`tfyolo quantize`, `quant-debug`, `train --qat` and `export --int8` by their command lines."""
 
+import re
+
 import pytest
 
 from tfyolo.cli.main import main
 from tfyolo.data import synthetic as datasets
+from tfyolo.errors import TfyoloError
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +88,11 @@ def test_quant_debug_tells_where_noise_arises(shapes, tiny_shapes, tmp_path, cap
     words = ["quant-debug", "--weights", str(tiny_shapes), "--data", shapes, "--images", "2", "--worst", "2"]
     assert main([*words, "--project", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
+    assert "layers with the most quantization noise" in printed
     assert "lost here" in printed
     assert "score error" in printed
+    assert re.search(r"nothing +│ +0\.\d{5} │ +│ +\d\.\d{3} │ \d\.\d{3} to \d\.\d{3} │", printed)
+    assert "paired" in printed
     chart = tmp_path / "exp" / "noise.png"
     assert chart.read_bytes()[:4] == b"\x89PNG"
 
@@ -169,34 +175,144 @@ def test_what_cannot_be_written_is_refused_before_anything_is_measured(
         assert "not a multiple of the stride 8" in capsys.readouterr().err
 
 
+CALIBRATION_FLAGS = (["--keep-float", "model.1"], ["--ranges", "mse"], ["--calibration", "200"])
+OWN_RANGES = "already quantized, with its own ranges"
+NOTHING_CALIBRATED = "no export of this benchmark is calibrated"
+REFUSALS = {
+    "export --int8": (["export", "--int8"], CALIBRATION_FLAGS, OWN_RANGES),
+    "export --int8 with data": (["export", "--int8"], [["--data", "DATA"]], "leave out --data"),
+    "export of a float file": (
+        ["export"],
+        (*CALIBRATION_FLAGS, ["--data", "DATA"]),
+        "only integer networks are calibrated",
+    ),
+    "export --half": (["export", "--half"], [["--data", "DATA"]], "only integer networks are calibrated"),
+    "export --int16x8": (
+        ["export", "--int16x8", "--data", "DATA"],
+        CALIBRATION_FLAGS[:2],
+        "converter calibrates the ranges of int16x8",
+    ),
+    "quantize": (["quantize", "--data", "DATA", "--float", "FLOAT"], CALIBRATION_FLAGS, OWN_RANGES),
+    "quantize without steps": (
+        ["quantize", "--data", "DATA", "--float", "FLOAT", "--steps", "0"],
+        [[]],
+        "is already calibrated, and there are no steps of training",
+    ),
+    "quantize without the float model": (["quantize", "--data", "DATA"], [[]], "weights are already rounded"),
+    "quant-debug": (
+        ["quant-debug", "--data", "DATA", "--float", "FLOAT"],
+        CALIBRATION_FLAGS[1:],
+        OWN_RANGES,
+    ),
+    "benchmark": (["benchmark", "--include", "tflite:int8", "--data", "DATA"], CALIBRATION_FLAGS, OWN_RANGES),
+    "benchmark of float exports": (
+        ["benchmark", "--include", "tflite"],
+        CALIBRATION_FLAGS,
+        NOTHING_CALIBRATED,
+    ),
+    "benchmark without exports": (["benchmark"], CALIBRATION_FLAGS, NOTHING_CALIBRATED),
+    "benchmark of int16x8": (
+        ["benchmark", "--include", "tflite:int16x8", "--data", "DATA"],
+        CALIBRATION_FLAGS[:2],
+        "converter calibrates the ranges of int16x8",
+    ),
+    "train --qat": (
+        ["train", "--qat", "--data", "DATA"],
+        ([], *CALIBRATION_FLAGS),
+        "pass the float model, or continue from this file with `tfyolo quantize --float`",
+    ),
+    "train": (["train", "--data", "DATA"], CALIBRATION_FLAGS, "only --qat calibrates"),
+}
+
+
 @pytest.mark.parametrize(
-    "words",
-    [["--keep-float", "model.1"], ["--ranges", "mse"], ["--calibration", "200"]],
-    ids=lambda words: words[0],
+    ("command", "flag"),
+    [(name, tuple(flag)) for name, (_, flags, _) in REFUSALS.items() for flag in flags],
+    ids=lambda value: value if isinstance(value, str) else "".join(value[:1]),
 )
-def test_calibration_of_what_is_quantized_already_is_refused(quantized, shapes, words, tmp_path, capsys):
-    """No flag is dropped without a word, not even one that says the default."""
-    weights = ["--weights", str(quantized)]
-    commands = [
-        ["export", *weights, "--int8", "--output", str(tmp_path / "best")],
-        ["benchmark", *weights, "--include", "tflite:int8", "--data", shapes],
+def test_no_flag_of_calibration_is_dropped_with_a_quantized_model(
+    command, flag, quantized, tiny_shapes, shapes, tmp_path, monkeypatch, capsys
+):
+    """Not even one that repeats the default."""
+    words, _, reason = REFUSALS[command]
+    places = {"DATA": shapes, "FLOAT": str(tiny_shapes)}
+    output = {
+        "export": ["--output", str(tmp_path / "best")],
+        "quantize": ["--output", str(tmp_path / "best.keras")],
+    }
+    monkeypatch.chdir(tmp_path)
+    given = [places.get(word, word) for word in (*words, *flag, *output.get(words[0], []))]
+    assert main([given[0], "--weights", str(quantized), *given[1:]]) == 2
+    message = capsys.readouterr().err
+    assert reason in message
+    if flag and words[:2] != ["train", "--qat"]:
+        assert f"leave out {flag[0]}" in message
+    assert not list(tmp_path.glob("best*"))
+
+
+def test_quant_debug_honours_keep_float_of_a_quantized_model(
+    shapes, quantized, tiny_shapes, tmp_path, capsys
+):
+    """Layers in float have the float model's weights: with all of them in float, nothing differs."""
+    words = ["quant-debug", "--weights", str(quantized), "--float", str(tiny_shapes), "--data", shapes]
+    words += ["--images", "2", "--worst", "0", "--project", str(tmp_path)]
+    everything = ["--keep-float", "images", "normalize", "model"]
+    assert main([*words, *everything]) == 0
+    assert re.search(r"nothing +│ +0\.00000 │", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("flag", [["--batch", "2"], ["--seed", "0"], ["--loss", "both"], ["--lr", "0.01"]])
+def test_options_of_training_are_refused_without_steps(flag, tiny_shapes, shapes, tmp_path, capsys):
+    words = [
+        "--weights",
+        str(tiny_shapes),
+        "--data",
+        shapes,
+        "--steps",
+        "0",
+        "--output",
+        str(tmp_path / "a.keras"),
     ]
-    if words[0] != "--keep-float":
-        commands.append(["quant-debug", *weights, "--float", str(quantized), "--data", shapes])
-    for command in commands:
-        assert main([*command, *words]) == 2, command
-        message = capsys.readouterr().err
-        assert "already quantized, with its own ranges" in message
-        assert f"leave out {words[0]}" in message
-    assert not (tmp_path / "best.tflite").exists()
+    assert main(["quantize", *words, *flag]) == 2
+    assert "--steps 0 only calibrates" in capsys.readouterr().err
 
 
-def test_a_quantized_model_is_not_calibrated_again(quantized, tiny_shapes, shapes, tmp_path, capsys):
-    words = ["--weights", str(quantized), "--float", str(tiny_shapes), "--data", shapes]
-    out = tmp_path / "a.keras"
-    assert main(["quantize", *words, "--keep-float", "model.1", "--output", str(out)]) == 2
-    assert "already quantized" in capsys.readouterr().err
-    assert not out.exists()
+@pytest.mark.parametrize("command", ["quantize", "quant-debug"])
+def test_a_float_model_beside_float_weights_is_refused(command, tiny_shapes, shapes, tmp_path, capsys):
+    other = tmp_path / "other.keras"
+    other.write_bytes(tiny_shapes.read_bytes())
+    words = ["--weights", str(other), "--float", str(tiny_shapes), "--data", shapes]
+    assert main([command, *words]) == 2
+    assert "leave out --float" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (lambda model, data: model.export("tflite", int8=True, keep_float=["model.1"]), OWN_RANGES),
+        (lambda model, data: model.export("tflite", int8=True, calibration=3), OWN_RANGES),
+        (lambda model, data: model.export("tflite", int8=True, data=data), "leave out data"),
+        (lambda model, data: model.export("tflite", ranges="minmax"), "only integer networks"),
+        (lambda model, data: model.export("tflite", data=data), "only integer networks"),
+        (lambda model, data: model.benchmark(formats="tflite:int8", ranges="minmax"), OWN_RANGES),
+        (lambda model, data: model.benchmark(keep_float=["model.1"]), NOTHING_CALIBRATED),
+        (lambda model, data: model.quantize(data, keep_float=["model.1"]), "weights are already rounded"),
+    ],
+)
+def test_no_argument_of_calibration_is_dropped_with_a_quantized_model(call, reason, quantized, shapes):
+    import tfyolo
+
+    with pytest.raises(TfyoloError, match=reason) as caught:
+        call(tfyolo.load(quantized), shapes)
+    assert "--" not in str(caught.value)
+
+
+def test_no_argument_of_calibration_is_dropped_by_a_continued_training(quantized, tiny_shapes, shapes):
+    import tfyolo
+
+    for arguments in ({"calibration": 3}, {"ranges": "minmax"}, {"keep_float": ["model.1"]}, {"steps": 0}):
+        with pytest.raises(TfyoloError, match=r"is already (quantized|calibrated)"):
+            tfyolo.load(quantized).quantize(shapes, float_model=tiny_shapes, **arguments)
 
 
 @pytest.mark.parametrize(
@@ -217,17 +333,31 @@ def test_calibration_without_an_integer_network_is_refused(tiny_shapes, command,
 @pytest.mark.parametrize(
     ("variants", "advice"),
     [
-        ([((), 0.5, 0.90)], None),
-        ([((), 0.5, 0.90), (("model.1",), 0.6, 0.95), (("model.2",), 0.4, 0.89)], None),
-        ([((), 0.5, 0.90), (("model.1",), 0.4, 0.90), (("model.2",), 0.3, 0.91)], "model.2"),
-        ([((), 0.5, 0.90), (("model.1",), 0.4, 0.91), (("model.1", "model.2"), 0.3, 0.80)], "model.1"),
+        ([], None),
+        ([(["model.1"], 0.6, 0.95), (["model.2"], 0.4, 0.89)], None),
+        ([(["model.1"], 0.4, 0.90), (["model.2"], 0.3, 0.91)], "model.2"),
+        ([(["model.1"], 0.4, 0.91), (["model.1", "model.2"], 0.3, 0.80)], "model.1"),
+        ([(["model.1"], 0.45, 0.95), (["model.2"], 0.48, 0.95)], "model.1"),
+        ([(["model.2"], 0.48, 0.95)], None),  # within noise
     ],
 )
 def test_quant_debug_advises_only_what_its_table_shows_to_gain(variants, advice, capsys):
     from tfyolo.cli.quant_debug import _advise
+    from tfyolo.evaluation.bootstrap import Interval
     from tfyolo.quantization.debug import DebugReport, Variant
 
-    report = DebugReport((), tuple(Variant(*values) for values in variants))
+    def with_noise(value, noise=0.03):
+        return Interval(value, value - noise, value + noise)
+
+    report = DebugReport(
+        (),
+        tuple(
+            Variant(
+                tuple(kept), *(with_noise(value) for value in (error, fidelity, error - 0.5, fidelity - 0.9))
+            )
+            for kept, error, fidelity in [([], 0.5, 0.9), *variants]
+        ),
+    )
     _advise(report, "best.keras", "fruit.yaml", False)
     said = capsys.readouterr().out
     if advice is None:

@@ -66,6 +66,11 @@ def test_default_beats_plain_calibration(cells_int8):
     assert default.score_error < 0.9 * simple.score_error
     assert default.score_error < 0.01
     assert default.fidelity > 0.75
+    assert default.interval().low < default.fidelity < default.interval().high
+    change = default.score_error_change(simple)
+    assert change.value == pytest.approx(default.score_error - simple.score_error)
+    assert not change.is_noise
+    assert default.gain(default).is_noise
 
 
 def test_what_is_kept_in_float_is_not_rounded(cells_int8):

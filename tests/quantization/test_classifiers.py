@@ -110,8 +110,8 @@ def test_debug_compares_probabilities(quantized):
     exact, network, spec, contract, images = quantized
     report = debug(exact, network, spec, contract, images[:6], worst=1)
     first, kept = report.variants
-    assert 0 < first.score_error < 0.1
-    assert first.fidelity >= 5 / 6
+    assert 0 < first.score_error.value < 0.1
+    assert first.fidelity.value >= 5 / 6
     assert kept.kept
     same = debug(
         exact,
@@ -121,8 +121,8 @@ def test_debug_compares_probabilities(quantized):
         images[:6],
         0,
     )
-    assert same.variants[0].score_error == pytest.approx(0, abs=1e-6)
-    assert same.variants[0].fidelity == 1
+    assert same.variants[0].score_error.value == pytest.approx(0, abs=1e-6)
+    assert same.variants[0].fidelity.value == 1
 
 
 def test_quantize_then_export_without_data_then_val(model, colors, tmp_path, capsys):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 from tfyolo.errors import TfyoloError
+from tfyolo.quantization.budget.options import MAX_SHARE, BudgetOf, FloatBudget
 
 _MAX_SIDE_PX = 16384
 
@@ -84,6 +85,28 @@ def check_names(given: Iterable[str], known: Collection[str], elsewhere: Mapping
         similar = elsewhere.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
         fix = f"write `{similar}`" if similar else "leave it out"
         raise TfyoloError(f"unknown option `{name}`", fix=fix)
+
+
+def as_budget(share: float, of: BudgetOf, images: int) -> FloatBudget | None:
+    """Convert the arguments of a float budget; None for a share of 0.
+
+    Args:
+        share: see `FloatBudget`.
+        of: `latency` or `multiply-adds`.
+        images: number of images that parts are compared on.
+
+    Raises:
+        TfyoloError: an argument is wrong.
+
+    Example:
+        >>> as_budget(0.15, "latency", 64)
+        FloatBudget(share=0.15, of='latency', images=64)
+    """
+    check_choice("budget_of", of, get_args(BudgetOf))
+    check_whole(budget_images=images)
+    if not (isinstance(share, int | float) and 0 <= share <= MAX_SHARE):
+        raise TfyoloError(f"float_budget must be a number from 0 to {MAX_SHARE}, such as 0.15, not {share!r}")
+    return FloatBudget(share, of, images) if share else None
 
 
 def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:

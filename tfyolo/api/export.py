@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfyolo.api.checks import as_image_size, check_choice, check_fraction, check_whole
+from tfyolo.api.checks import as_budget, as_image_size, check_choice, check_fraction, check_whole
 from tfyolo.api.network import NetworkModel
 from tfyolo.api.python_errors import in_python, python_errors
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import OPSETS, PRECISIONS, check_targets, find_format
 from tfyolo.progress import Log, Progress, no_log, no_progress
+from tfyolo.quantization.budget.options import BudgetOf
 
 if TYPE_CHECKING:
     from tfyolo.export.job import ExportJob
@@ -40,6 +41,9 @@ class ExportMixin(NetworkModel):
         calibration: int = 200,
         ranges: Ranges = "mse",
         keep_float: Sequence[str] = (),
+        float_budget: float = 0.0,
+        budget_of: BudgetOf = "latency",
+        budget_images: int = 64,
         calibrator: Literal["tfyolo", "runtime"] = "tfyolo",
         nms: str = "auto",
         confidence: float = 0.25,
@@ -73,6 +77,11 @@ class ExportMixin(NetworkModel):
             calibration: maximum number of images to calibrate on.
             ranges: method that chooses the range of each tensor.
             keep_float: names of layers that stay in float, such as `model.24.m.0.box`.
+            float_budget: search for the parts that gain most accuracy in float, and keep them, up to this
+                cost: 0.15 is 15 % more latency, or 15 % of the multiply-adds.
+            budget_of: what `float_budget` limits: `latency`, measured in LiteRT on this machine, or
+                `multiply-adds`, for a file that another device runs.
+            budget_images: number of calibration images that the parts are compared on.
             calibrator: origin of the int8 ranges: `tfyolo` for the calibration of this method, or `runtime`
                 for the calibration tool of ONNX Runtime or OpenVINO.
             nms: kind of non-maximum suppression (NMS) inside the file: `postprocess`, `builtin`, `combined`,
@@ -134,7 +143,7 @@ class ExportMixin(NetworkModel):
         from tfyolo.export.graph.options import GraphNmsOptions
         from tfyolo.export.job import ExportJob
         from tfyolo.export.options import ExportOptions
-        from tfyolo.quantization.export_options import ExportCalibrationOptions
+        from tfyolo.quantization.export_options import ExportCalibrationOptions, changed_flags
 
         nms_options = GraphNmsOptions(
             confidence=confidence,
@@ -160,13 +169,11 @@ class ExportMixin(NetworkModel):
             ),
             log=lambda sentence: log(in_python(sentence)),
         )
-        changed = {
-            "--calibration": calibration != 200,
-            "--ranges": ranges != "mse",
-            "--keep-float": bool(keep_float),
-        }
-        given = tuple(flag for flag, differs in changed.items() if differs)
-        calibration_options = ExportCalibrationOptions(data, calibration, ranges, keep_float, given)
+        budget = as_budget(float_budget, budget_of, budget_images)
+        given = changed_flags(calibration, ranges, keep_float, budget)
+        calibration_options = ExportCalibrationOptions(
+            data, calibration, ranges, keep_float, given, budget, report=stem
+        )
         written = write_formats(job, names, stem, calibration_options, self.runtime.path, progress)
         return written[formats] if isinstance(formats, str) else written
 
@@ -202,6 +209,12 @@ def write_formats(
     names = list(formats)
     check_export(job, names)
     check_calibration(job, calibration, source)
+    if calibration.budget is not None and "edgetpu" in names:
+        raise TfyoloError(
+            "edgetpu does not support --float-budget: the parts in float, and all that follows the first of "
+            "them, would run on the CPU",
+            fix="leave out --float-budget, or export edgetpu by itself",
+        )
     job = calibrated(job, calibration, progress)
     with hidden_stderr():
         return export_model(job, names, stem, progress)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_image_size, check_choice, check_whole
+from tfyolo.api.checks import as_budget, as_image_size, check_choice, check_whole
 from tfyolo.api.export import ExportMixin, Ranges
 from tfyolo.api.fit import FitResult, epoch_log, read_history
 from tfyolo.api.python_errors import python_errors
@@ -17,6 +17,7 @@ from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.files import scratch
 from tfyolo.inference.base_model import BaseModel
 from tfyolo.progress import Log, Progress, no_log, no_progress
+from tfyolo.quantization.budget.options import BudgetOf
 
 if TYPE_CHECKING:
     from tfyolo.benchmark.rows import BenchmarkRow
@@ -72,6 +73,9 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
         calibration: int = 200,
         ranges: Ranges = "mse",
         keep_float: Sequence[str] = (),
+        float_budget: float = 0.0,
+        budget_of: BudgetOf = "latency",
+        budget_images: int = 64,
         progress: Progress = no_progress,
         log: Log = no_log,
     ) -> list[BenchmarkRow]:
@@ -90,6 +94,11 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
             calibration: maximum number of images to calibrate int8 files on.
             ranges: method that chooses the range of each tensor.
             keep_float: names of layers that stay in float.
+            float_budget: search for the parts that gain most accuracy in float, and keep them, up to this
+                cost: 0.15 is 15 % more latency, or 15 % of the multiply-adds.
+            budget_of: what `float_budget` limits: `latency`, measured in LiteRT on this machine, or
+                `multiply-adds`, for a file that another device runs.
+            budget_images: number of calibration images that the parts are compared on.
             progress: called as `progress(label, done, total)` after each step.
             log: called with notes on what was left out.
 
@@ -114,7 +123,9 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
             self._require_network("exported")
 
         from tfyolo.benchmark.run import BenchmarkOptions, run_benchmark
+        from tfyolo.quantization.export_options import changed_flags
 
+        budget = as_budget(float_budget, budget_of, budget_images)
         options = BenchmarkOptions(
             formats=names,
             data=data,
@@ -127,6 +138,8 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
             calibration=calibration,
             ranges=ranges,
             keep_float=keep_float,
+            budget=budget,
+            given=changed_flags(calibration, ranges, keep_float, budget),
         )
         with scratch() as folder:
             # Weights may have changed since the file was loaded, so that a Keras model is saved first.

@@ -44,6 +44,7 @@ ARGUMENTS = {
     "project": "project",
     "ranges": "ranges",
     "single-cls": "single_cls=True",
+    "steps": "steps",
     "strategy": "strategy",
     "topk-per-class": "topk_per_class",
     "weights": "the model",
@@ -51,7 +52,7 @@ ARGUMENTS = {
 """What to write in Python for each flag that messages of the library name."""
 
 _WORD_VALUES = ("cache", "calibrator", "cfg", "include", "model", "nms", "strategy")
-_NUMBER_VALUES = ("batch-size", "img")
+_NUMBER_VALUES = ("batch-size", "img", "steps")
 _FLAG = re.compile(
     rf"`[^`]*`"  # commands do not change
     rf"|--(?P<words>{'|'.join(_WORD_VALUES)})(?![\w-])(?: (?P<word>\w[\w.-]*))?"

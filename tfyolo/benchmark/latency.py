@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -102,18 +102,31 @@ def time_round(
     Returns:
         Milliseconds of each run: `total_ms` and `inference_ms` of `Latency`.
     """
-    total: list[float] = []
     inference: list[float] = []
+    total = time_calls(lambda: inference.append(detect_once(detector, pixels)["inference"]), runs)
+    return total, inference[WARM_UP_RUNS:]
+
+
+def time_calls(call: Callable[[], object], runs: int) -> list[float]:
+    """Time a function for one round, after `WARM_UP_RUNS` calls that are not counted.
+
+    Args:
+        call: the function.
+        runs: timed calls; fewer where they take longer than `MAX_ROUND_SECONDS`.
+
+    Returns:
+        Milliseconds of each call.
+    """
+    times: list[float] = []
     begin = perf_counter()
     for run in range(runs + WARM_UP_RUNS):
         start = perf_counter()
-        if len(total) >= MIN_RUNS and start - begin > MAX_ROUND_SECONDS:
+        if len(times) >= MIN_RUNS and start - begin > MAX_ROUND_SECONDS:
             break
-        speed_ms = detect_once(detector, pixels)
+        call()
         if run >= WARM_UP_RUNS:
-            total.append(1e3 * (perf_counter() - start))
-            inference.append(speed_ms["inference"])
-    return total, inference
+            times.append(1e3 * (perf_counter() - start))
+    return times
 
 
 def detect_once(

@@ -15,10 +15,11 @@ from tfyolo.benchmark.variants import calibratable_variants, find_variants
 from tfyolo.data.classification.folders import FolderDataset, read_folders, scan_folders
 from tfyolo.data.detection.scan import Dataset, read_dataset, scan_split
 from tfyolo.data.images.read import read_image, read_sample_image
-from tfyolo.errors import TfyoloError, refuse_given
-from tfyolo.export.runtime.cpu import cores
+from tfyolo.errors import TfyoloError
+from tfyolo.export.runtime.cpu import cores, has_int8_dot_products, is_x86
 from tfyolo.files import scratch
 from tfyolo.progress import Progress, no_progress
+from tfyolo.quantization.budget.options import FloatBudget
 from tfyolo.weights.hub import fetch_weights
 
 
@@ -42,6 +43,7 @@ class BenchmarkOptions:
         calibration: maximum number of training images that int8 ranges are calibrated on.
         ranges: method that chooses the range of each tensor: `mse`, `minmax` or `percentile`.
         keep_float: names of layers that stay in float.
+        budget: what keeping further parts in float may cost; None keeps none.
         given: flags of calibration that the user passed; they are refused if the model is quantized already.
 
     Example:
@@ -62,6 +64,7 @@ class BenchmarkOptions:
     ranges: str = "mse"
     keep_float: Sequence[str] = ()
     given: Sequence[str] = ()
+    budget: FloatBudget | None = None
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,10 @@ def run_benchmark(
         ...     print(row.name, row.map50_95, row.latencies[1].median_ms)
     """
     from tfyolo.quantization.export_jobs import ExportJobs
-    from tfyolo.quantization.export_options import ExportCalibrationOptions
+    from tfyolo.quantization.export_options import ExportCalibrationOptions, check_benchmark
 
     variants = find_variants(options.formats, options.precisions)
+    check_benchmark({variant.precision for variant in variants}, options.given)
     dataset: Dataset | FolderDataset | None = None
     if options.data:
         is_folder = Path(options.data).is_dir()
@@ -126,19 +130,35 @@ def run_benchmark(
                 bench.add(name, path, options.image_size)
             if variants:
                 calibration = ExportCalibrationOptions(
-                    options.data, options.calibration, options.ranges, options.keep_float
+                    options.data,
+                    options.calibration,
+                    options.ranges,
+                    options.keep_float,
+                    budget=options.budget,
                 )
                 jobs = ExportJobs(paths[0], options.image_size, calibration, dataset, progress)
-                if jobs.quantized:
-                    reason = f"{paths[0]} is already quantized, with its own ranges"
-                    refuse_given(options.given, (), reason)
                 variants, uncalibrated = calibratable_variants(variants, dataset is not None, jobs.quantized)
+                precisions = {variant.precision for variant in variants}
+                check_benchmark(precisions, options.given, paths[0] if jobs.quantized else None)
                 left_out = [(variant, "its ranges are measured on --data") for variant in uncalibrated]
                 left_out += add_exports(bench, jobs, variants, paths[0].stem, folder, progress)
                 notes += [f"left out: {variant}, because {reason}" for variant, reason in left_out]
             bench.time(options.rounds, options.runs)
     notes += [f"left out: {name}, because {reason}" for name, reason in bench.left_out]
+    if any(row.precision == "int8" and row.latencies for row in bench.rows):
+        notes += slow_int8_notes()
     return BenchmarkResult(bench.rows, threads, tuple(notes), dataset is not None, bool(variants))
+
+
+def slow_int8_notes() -> list[str]:
+    """Return a warning if int8 can be slower than float32 on this CPU; empty if not, or if it is unknown."""
+    if has_int8_dot_products() is not False:
+        return []
+    instructions = "VNNI" if is_x86() else "asimddp"
+    return [
+        f"warning: this CPU has no {instructions} instructions (8-bit dot products): int8 can be slower than "
+        "float32 here, and is a quarter of the size"
+    ]
 
 
 def _row_names(paths: Sequence[Path]) -> list[str]:

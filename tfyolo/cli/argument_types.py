@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 
+from tfyolo.quantization.budget.options import MAX_SHARE
+
 _MAX_INT = 2**31 - 1
 _MAX_SEED = 2**32 - 1
 MAX_SIDE_PX = 16384
@@ -34,7 +36,7 @@ def percentage(text: str) -> float:
     """
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        if 0 <= value <= 10:
+        if 0 <= value <= MAX_SHARE:
             return value
     except ValueError:
         pass

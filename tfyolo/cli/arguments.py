@@ -6,10 +6,14 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfyolo.cli import argument_types as types
 from tfyolo.errors import TfyoloError
+
+if TYPE_CHECKING:
+    from tfyolo.quantization.budget.options import FloatBudget
+    from tfyolo.quantization.calibration import CalibrationOptions
 
 GROUPS = (
     "data",
@@ -213,7 +217,7 @@ def add_calibration(parser: argparse.ArgumentParser, *, required: bool = False, 
         default=0.0,
         metavar="SHARE",
         action=_Given,
-        help="keep the parts in float that gain most accuracy, up to a cost such as 15%% (default: 0)",
+        help="keep the parts in float that gain most accuracy, up to a cost such as 15%%",
     )
     add(
         "--budget-of",
@@ -232,6 +236,19 @@ def add_calibration(parser: argparse.ArgumentParser, *, required: bool = False, 
         help="number of calibration images that the parts are compared on",
     )
     parser.set_defaults(given=())
+
+
+def calibration_options(arguments: argparse.Namespace) -> CalibrationOptions:
+    """Return the options of calibration; importing them imports TensorFlow.
+
+    Raises:
+        TfyoloError: an option of the budget is given, and there is no budget.
+    """
+    from tfyolo.quantization.calibration import CalibrationOptions
+
+    return CalibrationOptions(
+        arguments.ranges, keep_float=tuple(arguments.keep_float), budget=float_budget(arguments)
+    )
 
 
 def float_budget(arguments: argparse.Namespace) -> FloatBudget | None:

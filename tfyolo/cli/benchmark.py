@@ -130,6 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         calibration=arguments.calibration,
         ranges=arguments.ranges,
         keep_float=arguments.keep_float,
+        budget=options.float_budget(arguments),
         given=arguments.given,
     )
     with progress_bar() as progress:

@@ -14,6 +14,7 @@ EXAMPLES = (
     "tfyolo export --weights yolov5n.pt --include tflite",
     "tfyolo export --weights best.keras --include saved_model pb tflite tfjs --half --img 320",
     "tfyolo export --weights best.keras --include tflite edgetpu --int8 --data fruit.yaml --nms",
+    "tfyolo export --weights best.keras --include tflite --int8 --data fruit.yaml --float-budget 15%",
     "tfyolo export --weights yolov5n.pt --include tflite --conf-thres 0.001 --iou-thres 0.6 --multi-label",
 )
 # The kinds of export/graph/nms.py, which imports TensorFlow.
@@ -148,7 +149,13 @@ def run(arguments: argparse.Namespace) -> int:
         log=notes.append,
     )
     calibration = ExportCalibrationOptions(
-        arguments.data, arguments.calibration, arguments.ranges, arguments.keep_float, tuple(arguments.given)
+        arguments.data,
+        arguments.calibration,
+        arguments.ranges,
+        arguments.keep_float,
+        tuple(arguments.given),
+        options.float_budget(arguments),
+        report=stem,
     )
     with progress_bar() as progress:
         written = write_formats(job, arguments.include, stem, calibration, path, progress)

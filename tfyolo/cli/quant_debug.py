@@ -11,6 +11,7 @@ from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
 
 if TYPE_CHECKING:
+    from tfyolo.evaluation.bootstrap import Interval
     from tfyolo.quantization.debug import DebugReport
 
 NEEDS = ("tensorflow", "keras")
@@ -43,9 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.errors import TfyoloError, refuse_given
     from tfyolo.files import run_folder
     from tfyolo.models.network import Network
-    from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.chart import save_noise_chart
     from tfyolo.quantization.debug import debug
+    from tfyolo.quantization.mixed import MixedPrecision
     from tfyolo.quantization.model import calibrate_on_dataset
     from tfyolo.quantization.run import load_float_network
     from tfyolo.quantization.tasks import find_task
@@ -63,18 +64,24 @@ def run(arguments: argparse.Namespace) -> int:
             path=path,
             fix="pass the float model as --float",
         )
+    if spec is None and arguments.float_model is not None:
+        raise TfyoloError(
+            "is not quantized, and --float is the float model of quantized weights",
+            path=path,
+            fix="leave out --float",
+        )
     if spec is not None:
         refuse_given(arguments.given, ("--keep-float",), f"{path} is already quantized, with its own ranges")
     if arguments.float_model is not None:
         float_network = load_float_network(arguments.float_model, contract)
     with progress_bar() as progress:
         if spec is None:
-            settings = CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float))
+            settings = options.calibration_options(arguments)
             network, spec = calibrate_on_dataset(
                 float_network, contract, arguments.data, image_size, arguments.calibration, settings, progress
             )
         elif arguments.keep_float:
-            spec = spec.model_copy(update={"keep_float": (*spec.keep_float, *arguments.keep_float)})
+            network, spec = MixedPrecision(float_network, network, spec).keeping(arguments.keep_float)
         shown = task.images(arguments.task, image_size, arguments.images, progress)
         report = debug(float_network, network, spec, contract, shown, arguments.worst, progress)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
@@ -95,7 +102,10 @@ def _advise(report: DebugReport, weights: str | Path, data: str, trained: bool) 
         trained: whether the quantized model is a file of its own, which has to be made anew.
     """
     if report.best is None:
-        print("no layer improves both score error and fidelity when kept in float: keep all layers quantized")
+        print(
+            "keep all layers quantized: no layer in float lowers the score error beyond noise "
+            "without lowering fidelity"
+        )
         return
     command = ["quantize"] if trained else ["export", "--int8"]
     print_next("tfyolo", *command, "--weights", weights, "--data", data, "--keep-float", *report.best.kept)
@@ -106,23 +116,34 @@ def _print(report: DebugReport, images: int) -> None:
 
     from tfyolo.cli.console import console
 
-    noisy = Table(title="layers where most noise arises, of all that are quantized", title_style="bold")
+    noisy = Table(title="layers with the most quantization noise", title_style="bold")
     for heading in ("tensor", "signal to noise", "lost here"):
         noisy.add_column(heading, justify="left" if heading == "tensor" else "right")
     for layer in sorted(report.layers, key=lambda layer: -layer.drop_db)[:12]:
         noisy.add_row(layer.name, f"{layer.signal_to_noise_db:.1f} dB", f"{layer.drop_db:.1f} dB")
     console().print(noisy)
-    effect = Table(title=f"against the float model, {images} images", title_style="bold")
-    for heading in ("in float", "score error", "", "fidelity", ""):
-        effect.add_column(heading, justify="left" if heading == "in float" else "right")
+    effect = Table(
+        title=f"difference to the float model, {images} images",
+        title_style="bold",
+        caption="95 % intervals by bootstrap over images; ~ within noise: the paired interval of the "
+        "difference to the first row contains 0",
+    )
+    effect.add_column("in float")
+    for heading in ("score error", "change", "fidelity", "95 %", "change"):
+        effect.add_column(heading, justify="right", no_wrap=True)
     first = report.variants[0]
     for variant in report.variants:
-        change = 100 * (variant.score_error / max(first.score_error, 1e-12) - 1)
+        relative = variant.score_error_change.scaled(100 / max(first.score_error.value, 1e-12))
         effect.add_row(
             " ".join(variant.kept) or "nothing",
-            f"{variant.score_error:.5f}",
-            "" if variant is first else f"{change:+.0f} %",
-            f"{variant.fidelity:.3f}",
-            "" if variant is first else f"{variant.fidelity - first.fidelity:+.3f}",
+            f"{variant.score_error.value:.5f}",
+            "" if variant is first else _change(relative, "+.0f", " %"),
+            f"{variant.fidelity.value:.3f}",
+            variant.fidelity.bounds(".3f"),
+            "" if variant is first else _change(variant.gain, "+.3f"),
         )
     console().print(effect)
+
+
+def _change(change: Interval, form: str, unit: str = "") -> str:
+    return f"{'~ ' if change.is_noise else ''}{change.value:{form}}{unit}"

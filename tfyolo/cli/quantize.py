@@ -17,6 +17,8 @@ EXAMPLES = (
     "tfyolo quantize --weights classifier.keras --data cells/   # a classifier",
     "tfyolo quantize --weights best_int8.keras --float best.keras --data fruit.yaml --output better.keras",
 )
+_QAT_FLAGS = {"batch": "--batch-size", "seed": "--seed", "qat_loss": "--qat-loss", "qat_lr": "--qat-lr"}
+"""Options by name that have an effect only with QAT."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,20 +42,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.group(parser, "output")(
         "--output", type=Path, metavar="FILE", help=".keras file to write (default: WEIGHTS_int8.keras)"
     )
+    parser.set_defaults(parser=parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Calibrate and train, write the model, and return the exit code."""
     from tfyolo.cli.progress import progress_bar
+    from tfyolo.errors import refuse_given
     from tfyolo.weights.hub import fetch_weights, output_stem
     from tfyolo.weights.keras_file import check_target
 
+    if not arguments.steps:
+        given = options.given_options(arguments.parser, arguments.words)
+        refuse_given(
+            [flag for name, flag in _QAT_FLAGS.items() if name in given], (), "--steps 0 only calibrates"
+        )
     path = fetch_weights(arguments.weights)
     stem = output_stem(arguments.weights)
     output = arguments.output or stem.with_name(f"{stem.name}_int8.keras")
     check_target(output, (path, arguments.float_model))
 
-    from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.run import QuantizeOptions, quantize
     from tfyolo.quantization.training.qat_options import QatOptions
 
@@ -65,10 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
         float_model=arguments.float_model,
         image_size=options.image_size(arguments.img),
         calibration=arguments.calibration,
-        calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
+        calibrate=options.calibration_options(arguments),
         train=train if arguments.steps else None,
         batch_size=arguments.batch,
         seed=arguments.seed,
+        given=arguments.given,
     )
     with progress_bar() as progress:
         quantize(wanted, progress, print)

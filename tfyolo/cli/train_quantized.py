@@ -13,6 +13,7 @@ _SUPPORTED_OPTIONS = _INTERNAL | frozenset(
     {
         *("data", "weights", "pretrained", "img", "epochs", "batch", "seed", "hyp", "device"),
         *("qat", "qat_loss", "qat_lr", "calibration", "ranges", "keep_float"),
+        *("float_budget", "budget_of", "budget_images"),
         *("project", "name", "exist_ok"),
     }
 )
@@ -50,7 +51,6 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
     from tfyolo.cli.metrics_tables import print_metrics
     from tfyolo.cli.progress import progress_bar
     from tfyolo.files import run_folder
-    from tfyolo.quantization.calibration import CalibrationOptions
     from tfyolo.quantization.run import QuantizeOptions, measure, quantize
     from tfyolo.quantization.training.qat_options import QatOptions
 
@@ -67,12 +67,13 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         task=task,
         image_size=(arguments.img, arguments.img) if arguments.img else None,
         calibration=arguments.calibration,
-        calibrate=CalibrationOptions(arguments.ranges, keep_float=tuple(arguments.keep_float)),
+        calibrate=options.calibration_options(arguments),
         train=QatOptions(learning_rate=arguments.qat_lr, loss=arguments.qat_loss),
         epochs=arguments.epochs,
         batch_size=max(arguments.batch, 1),
         seed=arguments.seed,
         hyp=hyp or QuantizeOptions.hyp,
+        given=arguments.given,
     )
     with progress_bar() as progress:
         best = quantize(quantize_options, progress, print)

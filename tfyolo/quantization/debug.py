@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfyolo.evaluation.bootstrap import Interval
 from tfyolo.export.graph.nodes import FakeQuantization, run_network
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import Placement, QuantizationSpec
 from tfyolo.progress import Progress, no_progress
+from tfyolo.quantization.fidelity import Fidelity
 from tfyolo.quantization.mixed import MixedPrecision, compare, heads_of
 
 
@@ -39,13 +41,17 @@ class Variant:
 
     Attributes:
         kept: layers in float; empty for the given network.
-        score_error: see `Fidelity`.
-        fidelity: see `Fidelity`.
+        score_error: see `Fidelity`, with its 95 % interval over images.
+        fidelity: see `Fidelity`, likewise.
+        score_error_change: difference to the score error of the given network, with its paired interval.
+        gain: difference to the fidelity of the given network, likewise.
     """
 
     kept: tuple[str, ...]
-    score_error: float
-    fidelity: float
+    score_error: Interval
+    fidelity: Interval
+    score_error_change: Interval
+    gain: Interval
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,17 @@ class DebugReport:
 
     @property
     def best(self) -> Variant | None:
-        """Variant with the lowest score error, among those better than the given network in both metrics."""
-        first = self.variants[0]
+        """Variant with the lowest score error, among those better than the given network in both metrics.
+
+        Its score error has to be lower beyond noise, and its fidelity must not be lower; the noise of
+        fidelity exceeds the gain of most layers.
+        """
         better = [
             variant
             for variant in self.variants[1:]
-            if variant.score_error < first.score_error and variant.fidelity >= first.fidelity
+            if variant.score_error_change.high < 0 and variant.gain.value >= 0
         ]
-        return min(better, key=lambda variant: variant.score_error, default=None)
+        return min(better, key=lambda variant: variant.score_error.value, default=None)
 
 
 def debug(
@@ -102,12 +111,22 @@ def debug(
     kept: list[tuple[str, ...]] = [(), *((name,) for name in noisiest)]
     if len(noisiest) > 1:
         kept.append(tuple(noisiest))
-    variants = []
+    variants: list[Variant] = []
+    first: Fidelity | None = None
     for number, names in enumerate(kept):
         label = f"variant {number + 1} of {len(kept)}"
         found = heads_of(*mixed.keeping(names), images, label, progress)
         fidelity = compare(wanted, found, contract)
-        variants.append(Variant(names, fidelity.score_error, fidelity.fidelity))
+        first = first or fidelity
+        variants.append(
+            Variant(
+                names,
+                fidelity.score_error_interval(),
+                fidelity.interval(),
+                fidelity.score_error_change(first),
+                fidelity.gain(first),
+            )
+        )
     return DebugReport(tuple(layers), tuple(variants))
 
 

@@ -30,7 +30,8 @@ def check_calibration(job: ExportJob, options: ExportCalibrationOptions, path: P
     """
     own, precision = job.options.calibrator == "runtime", job.options.precision
     if precision not in ("int8", "int16x8"):
-        refuse_given(options.given, (), "only integer networks are calibrated (--int8)")
+        given = (*options.given, *(["--data"] if options.data is not None else []))
+        refuse_given(given, (), "only integer networks are calibrated (--int8)")
     if precision == "int16x8":
         reason = "TensorFlow Lite's converter calibrates the ranges of int16x8"
         refuse_given(options.given, ("--calibration",), reason)

@@ -1,16 +1,29 @@
-"""Similarity of a quantized network to the float network; mAP and top-1 are too noisy to compare settings."""
+"""Similarity of a quantized network to the float network; mAP and top-1 are too noisy to compare settings.
+
+Each metric has a 95 % interval by bootstrap over images, and so has the difference of two networks that were
+measured on the same images.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from tfyolo.evaluation.metrics import average_precision, match
+from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.bootstrap import (
+    ImageRow,
+    Interval,
+    interval,
+    mean_average_precisions,
+    weighted_means,
+)
+from tfyolo.evaluation.metrics import match
 from tfyolo.export.runtime.decode import decode, join_parts, sigmoid, softmax
-from tfyolo.export.runtime.predictions import Detections
+from tfyolo.export.runtime.predictions import Candidates, Detections
+from tfyolo.inference.boxes import iou
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
 from tfyolo.models.contract import Contract
 
@@ -24,19 +37,87 @@ CONFIDENT = 0.25
 _LOOSE = NmsOptions(confidence=0.001, iou_threshold=0.6, multi_label=True)
 
 
-class Fidelity(Protocol):
-    """Accumulates similarity over images."""
+class Fidelity(ABC):
+    """Accumulates similarity over images.
 
+    Example:
+        >>> first, other = ClassifierFidelity(), ClassifierFidelity()
+        >>> exact, close, far = ([(np.array([[[x, 0.0]]]),)] for x in (2.0, 1.9, -2.0))
+        >>> for heads in (close, far, close, close):
+        ...     first.add(exact, heads)
+        ...     other.add(exact, close)
+        >>> first.fidelity, other.fidelity
+        (0.75, 1.0)
+        >>> f"{first.interval():.2f}, gain {other.gain(first):.2f}"
+        '0.75 (0.25 to 1.00), gain 0.25 (0.00 to 0.75)'
+    """
+
+    @abstractmethod
     def add(self, exact: Heads, rounded: Heads) -> None:
         """Add the heads of one image, of the float and the quantized network."""
 
     @property
+    @abstractmethod
+    def images(self) -> int:
+        """Return the number of images."""
+
+    @abstractmethod
+    def score_errors(self) -> np.ndarray:
+        """Return (1 + resamples,) mean absolute errors of scores: of the images, and of each resample."""
+
+    @abstractmethod
+    def fidelities(self) -> np.ndarray:
+        """Return (1 + resamples,) agreements with the float network, at most 1, likewise."""
+
+    @abstractmethod
+    def errors(self) -> tuple[float, ...]:
+        """Return the errors that the search for float parts lowers: they vary less than `fidelity`."""
+
+    @property
     def score_error(self) -> float:
         """Return the mean absolute error of scores."""
+        return float(self.score_errors()[0])
 
     @property
     def fidelity(self) -> float:
         """Return the agreement with the float network, at most 1."""
+        return float(self.fidelities()[0])
+
+    def interval(self) -> Interval:
+        """Return fidelity with its 95 % interval."""
+        return interval(self.fidelities())
+
+    def score_error_interval(self) -> Interval:
+        """Return the score error with its 95 % interval."""
+        return interval(self.score_errors())
+
+    def gain(self, first: Fidelity) -> Interval:
+        """Return fidelity minus that of another network, with the paired 95 % interval.
+
+        Args:
+            first: the other network, measured on the same images in the same order.
+
+        Raises:
+            TfyoloError: it was measured on another number of images.
+        """
+        return interval(_paired(self, first, lambda one: one.fidelities()))
+
+    def score_error_change(self, first: Fidelity) -> Interval:
+        """Return the score error minus that of another network, with the paired 95 % interval.
+
+        Args:
+            first: the other network, measured on the same images in the same order.
+
+        Raises:
+            TfyoloError: it was measured on another number of images.
+        """
+        return interval(_paired(self, first, lambda one: one.score_errors()))
+
+
+def _paired(one: Fidelity, first: Fidelity, values: Callable[[Fidelity], np.ndarray]) -> np.ndarray:
+    if one.images != first.images:
+        raise TfyoloError(f"networks were measured on {first.images} and {one.images} images")
+    return values(one) - values(first)
 
 
 def find_fidelity(contract: Contract) -> Fidelity:
@@ -44,33 +125,40 @@ def find_fidelity(contract: Contract) -> Fidelity:
     return ClassifierFidelity() if contract.task == "classify" else DetectorFidelity(contract)
 
 
-class ClassifierFidelity:
-    """Similarity of classifiers."""
+class ClassifierFidelity(Fidelity):
+    """Similarity of classifiers: the error of probabilities, and the fraction of equal classes."""
 
     def __init__(self) -> None:
-        self._error, self._same, self._images = 0.0, 0, 0
+        self._errors: list[float] = []
+        self._same: list[float] = []
+
+    @property
+    def images(self) -> int:
+        """Return the number of images."""
+        return len(self._same)
 
     def add(self, exact: Heads, rounded: Heads) -> None:
         """Add the logits of one image."""
         wanted, found = (softmax(heads[0][0].reshape(-1)) for heads in (exact, rounded))
-        self._error += float(np.abs(wanted - found).mean())
-        self._same += int(wanted.argmax() == found.argmax())
-        self._images += 1
+        self._errors.append(float(np.abs(wanted - found).mean()))
+        self._same.append(float(wanted.argmax() == found.argmax()))
 
-    @property
-    def score_error(self) -> float:
-        """Return the mean absolute error of probabilities."""
-        return self._error / max(self._images, 1)
+    def score_errors(self) -> np.ndarray:
+        """Return the mean absolute errors of probabilities."""
+        return weighted_means(self._errors, [1] * self.images)
 
-    @property
-    def fidelity(self) -> float:
-        """Return the fraction of images to which both networks give the same class."""
-        return self._same / max(self._images, 1)
+    def errors(self) -> tuple[float, ...]:
+        """Return the score error."""
+        return (self.score_error,)
+
+    def fidelities(self) -> np.ndarray:
+        """Return the fractions of images to which both networks give the same class."""
+        return weighted_means(self._same, [1] * self.images)
 
 
 @dataclass
-class DetectorFidelity:
-    """Similarity of detectors.
+class DetectorFidelity(Fidelity):
+    """Similarity of detectors: error of scores, and mAP with the float model's detections as ground truth.
 
     Attributes:
         contract: contract of the detector.
@@ -79,25 +167,41 @@ class DetectorFidelity:
     contract: Contract
 
     def __post_init__(self) -> None:
-        self._error, self._values = 0.0, 0
-        self._rows: list[tuple[np.ndarray, ...]] = []
+        self._errors: list[float] = []
+        self._values: list[int] = []
+        self._box_errors: list[float] = []
+        self._boxes: list[int] = []
+        self._rows: list[ImageRow] = []
+
+    @property
+    def images(self) -> int:
+        """Return the number of images."""
+        return max(len(self._rows), len(self._values))
 
     def add(self, exact: Heads, rounded: Heads) -> None:
         """Add the heads of one image, of the float and the quantized network."""
-        self.add_scores(exact, rounded)
+        self.add_errors(exact, rounded)
         self.add_detections(self.detect(exact), self.detect(rounded))
 
-    def add_scores(self, exact: Heads, rounded: Heads) -> None:
-        """Add the score error of one image."""
+    def add_errors(self, exact: Heads, rounded: Heads) -> None:
+        """Add the errors of scores and boxes of one image."""
+        total, values = 0.0, 0
         for (_, objectness, classes), (_, objectness_q, classes_q) in zip(exact, rounded, strict=True):
             there, there_q = sigmoid(objectness), sigmoid(objectness_q)
             seen = there > SEEN
             cells = (*there.shape, -1)
             of_class = [sigmoid(x.reshape(cells)[seen]) for x in (classes, classes_q)]
-            self._error += float(
-                np.abs(there - there_q)[seen].sum() + np.abs(of_class[0] - of_class[1]).sum()
-            )
-            self._values += int(seen.sum()) + of_class[0].size
+            total += float(np.abs(there - there_q)[seen].sum() + np.abs(of_class[0] - of_class[1]).sum())
+            values += int(seen.sum()) + of_class[0].size
+        self._errors.append(total)
+        self._values.append(values)
+        # Boxes of both networks at the places where the float network sees an object.
+        there_too = [
+            (box, parts[1], classes) for (box, _, classes), parts in zip(rounded, exact, strict=True)
+        ]
+        boxes, boxes_q = (self._decode(heads, SEEN).boxes_xyxy_px for heads in (exact, there_too))
+        self._box_errors.append(float((1 - iou(boxes, boxes_q)).sum()))
+        self._boxes.append(len(boxes))
 
     def add_detections(self, exact: Detections, rounded: Detections) -> None:
         """Add the detections of one image, with the thresholds of validation, in pixels of the input."""
@@ -105,19 +209,27 @@ class DetectorFidelity:
         correct = match(found.boxes_xyxy_px, found.class_ids, truth.boxes_xyxy_px, truth.class_ids)
         self._rows.append((correct, found.scores, found.class_ids, truth.class_ids))
 
-    @property
-    def score_error(self) -> float:
-        """Return the mean absolute error of scores where the float network detects objects."""
-        return self._error / max(self._values, 1)
+    def score_errors(self) -> np.ndarray:
+        """Return the mean absolute errors of scores where the float network detects objects."""
+        return weighted_means(self._errors, self._values)
 
     @property
-    def fidelity(self) -> float:
+    def box_error(self) -> float:
+        """Return the mean of 1 - IoU with the float network's box, where that one detects objects."""
+        return sum(self._box_errors) / max(sum(self._boxes), 1)
+
+    def errors(self) -> tuple[float, ...]:
+        """Return the score error and the box error."""
+        return self.score_error, self.box_error
+
+    def fidelities(self) -> np.ndarray:
         """Return mAP50-95 of the quantized detections, with confident float detections as ground truth."""
-        return average_precision(*map(np.concatenate, zip(*self._rows, strict=True))).map50_95
+        return mean_average_precisions(self._rows)
 
     def detect(self, heads: Heads) -> Detections:
         """Return the detections of raw heads, with the thresholds of validation."""
-        candidates = decode(
-            [join_parts(parts) for parts in heads], self.contract.anchors_px, self.contract.strides, 0.001
-        )
-        return non_max_suppression(candidates, _LOOSE)
+        return non_max_suppression(self._decode(heads, 0.001), _LOOSE)
+
+    def _decode(self, heads: Heads, objectness: float) -> Candidates:
+        joined = [join_parts(parts) for parts in heads]
+        return decode(joined, self.contract.anchors_px, self.contract.strides, objectness)

@@ -21,6 +21,7 @@ from tfyolo.progress import Log, Progress, no_log, no_progress
 from tfyolo.quantization.budget.report import save_report
 from tfyolo.quantization.budget.search import FloatSearch
 from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.export_options import check_quantize
 from tfyolo.quantization.keras_model import quantized_model
 from tfyolo.quantization.model import calibrate_on_dataset
 from tfyolo.quantization.tasks import BatchOptions, QuantizationTask, find_task
@@ -55,6 +56,7 @@ class QuantizeOptions:
         batch_size: number of images per QAT step.
         seed: seed of the order of images.
         hyp: hyperparameters of YOLOv5's loss, if labels are used.
+        given: flags of calibration that the user passed; they are refused if `weights` are quantized already.
 
     Example:
         >>> QuantizeOptions(Path("fruit.yaml"), "best.keras", Path("small.keras")).batch_size
@@ -74,6 +76,7 @@ class QuantizeOptions:
     batch_size: int = 4
     seed: int = 0
     hyp: str = "scratch-low"
+    given: tuple[str, ...] = ()
 
 
 def quantize(
@@ -110,12 +113,14 @@ def quantize(
     task = find_task(options.data, contract)
     image_size = options.image_size or contract.image_size
     contract.check_size(image_size)
-    if contract.quantization is not None and options.float_model is None:
-        raise TfyoloError(
-            "is quantized: its weights are already rounded",
-            path=_path(options.weights),
-            fix="pass the float model as --float to continue training from this file",
-        )
+    check_quantize(
+        contract.quantization is not None,
+        options.given,
+        has_float_model=options.float_model is not None,
+        trains=options.train is not None,
+        by_train=bool(options.task),
+        path=_path(options.weights),
+    )
     if contract.quantization is not None and options.calibrate != CalibrationOptions():
         raise TfyoloError(
             "is already quantized, with its own ranges",

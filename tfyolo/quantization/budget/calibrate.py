@@ -61,8 +61,8 @@ def calibrate_within_budget(
     anew = calibrate(
         network, images, replace(options, keep_float=(*options.keep_float, *found.kept)), progress
     )
-    error, fidelity = measure(*anew)
-    last = replace(found.path[-1], score_error=error, fidelity=fidelity)
+    result = measure(*anew)
+    last = replace(found.path[-1], errors=result.errors(), fidelity=result.fidelity)
     found = replace(found, recalibrated=last)
     searched(found)
     network, spec = anew if found.loss(last) <= found.loss(found.path[-1]) else mixed.keeping(found.kept)

@@ -95,7 +95,8 @@ def ratio_of_latencies(run: Callable[[], None], base: Callable[[], None]) -> flo
     for _ in range(_WARM_UP_RUNS):
         run()
         base()
-    ratios, begin = [], perf_counter()
+    ratios: list[float] = []
+    begin = perf_counter()
     while len(ratios) < _PAIRS and (len(ratios) < _MIN_PAIRS or perf_counter() - begin < _MAX_SECONDS):
         start = perf_counter()
         base()
@@ -120,7 +121,7 @@ def _litert(quantized: tuple[Any, Contract], image_size: tuple[int, int]) -> Cal
     details = interpreter.get_input_details()[0]
     pixels = np.random.default_rng(0).integers(0, 256, details["shape"], np.uint8)
     interpreter.set_tensor(details["index"], pixels)
-    return interpreter.invoke  # type: ignore[no-any-return]
+    return interpreter.invoke
 
 
 def find_cost(of: BudgetOf, mixed: MixedPrecision, contract: Contract, image_size: tuple[int, int]) -> Cost:

@@ -48,7 +48,8 @@ def modules_of(network: Network) -> tuple[Part, ...]:
 
 def _parts(parent: str, layers: frozenset[str], order: list[str]) -> tuple[Part, ...]:
     """Return the parts below a name that hold fewer layers than it, in the order of execution."""
-    depth, groups = parent.count(".") + 2, {}
+    depth = parent.count(".") + 2
+    groups: dict[str, set[str]] = {}
     for name in order:
         if name in layers and name.count(".") + 1 >= depth:
             groups.setdefault(".".join(name.split(".")[:depth]), set()).add(name)

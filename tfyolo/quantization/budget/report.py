@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tfyolo.evaluation.plot_style import GRID, INK, MUTED, new_figure, save_figure, title
 from tfyolo.files import atomic
@@ -12,33 +13,9 @@ from tfyolo.inference.drawing.palette import PALETTE
 from tfyolo.progress import Log, no_log
 from tfyolo.quantization.budget.search import FloatSearch, Trial
 
-_COST = {"latency": "latency over int8", "multiply-adds": "multiply-adds in float"}
-
-
-def rows_of(search: FloatSearch) -> list[tuple[str, ...]]:
-    """Return the table: heading, one row per choice that the search went on from, and the new calibration.
-
-    Returns:
-        Tuples of five texts: added parts, cost, score error, fidelity, and parts in float.
-    """
-    rows = [("added in float", _COST[search.budget.of], "score error", "fidelity", "parts in float")]
-    before: tuple[str, ...] = ()
-    for trial in search.path:
-        added = " ".join(name for name in trial.kept if name not in before) or "nothing"
-        rows.append((added, *_figures(trial)))
-        before = trial.kept
-    if search.recalibrated is not None:
-        rows.append(("calibrated anew for these parts", *_figures(search.recalibrated)))
-    return rows
-
-
-def _figures(trial: Trial) -> tuple[str, ...]:
-    return (
-        f"{100 * trial.cost:+.1f} %",
-        f"{trial.score_error:.5f}",
-        f"{trial.fidelity:.3f}",
-        str(len(trial.kept)),
-    )
+_COST = {"latency": "more latency", "multiply-adds": "multiply-adds in float"}
+_ERRORS = ("score error", "box error")
+"""Names of `Fidelity.errors`, in order; a classifier has the first one."""
 
 
 def save_report(search: FloatSearch, stem: Path, log: Log = no_log) -> tuple[Path, Path]:
@@ -56,20 +33,40 @@ def save_report(search: FloatSearch, stem: Path, log: Log = no_log) -> tuple[Pat
     file = stem.with_name(f"{stem.name}-budget.json")
     with atomic(file) as temporary:
         temporary.write_text(json.dumps(asdict(search), indent=1) + "\n")
-    rows = rows_of(search)
+    rows = table_of(search)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        first, *rest = (
-            text.ljust(width) if column == 0 else text.rjust(width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        log("  ".join([first, *rest]).rstrip())
+    for first, *figures in rows:
+        aligned = [text.rjust(width) for text, width in zip(figures, widths[1:], strict=True)]
+        log("  ".join([first.ljust(widths[0]), *aligned]).rstrip())
     log(f"chart: {chart}")
     return chart, file
 
 
+def table_of(search: FloatSearch) -> list[list[str]]:
+    """Return the table: headings, one row per choice that the search went on from, the new calibration.
+
+    Returns:
+        Rows of texts: added parts, cost, errors, fidelity.
+    """
+    errors = _ERRORS[: len(search.path[0].errors)]
+    rows = [["added in float", _COST[search.budget.of], *errors, "fidelity"]]
+    before: tuple[str, ...] = ()
+    for trial in search.path:
+        added = " ".join(name for name in trial.kept if name not in before) or "nothing"
+        rows.append([added, *_figures(trial)])
+        before = trial.kept
+    if search.recalibrated is not None:
+        rows.append(["calibrated again, with these in float", *_figures(search.recalibrated)])
+    return rows
+
+
+def _figures(trial: Trial) -> list[str]:
+    errors = (f"{error:.5f}" for error in trial.errors)
+    return [f"{100 * trial.cost:+.1f} %", *errors, f"{trial.fidelity:.3f}"]
+
+
 def save_pareto_chart(search: FloatSearch, path: Path) -> Path:
-    """Plot cost against score error and fidelity, for all choices, with the path of the search.
+    """Plot cost against the loss that the search lowers and against fidelity, for all choices.
 
     Args:
         search: result of a search.
@@ -78,36 +75,26 @@ def save_pareto_chart(search: FloatSearch, path: Path) -> Path:
     Returns:
         The path.
     """
-    figure, both = new_figure(11, 4.5, columns=2)
-    for axes, (field, name) in zip(
-        both, (("score_error", "score error"), ("fidelity", "fidelity")), strict=True
-    ):
-        others = [trial for trial in search.trials if not trial.chosen]
-        axes.scatter(
-            [100 * trial.cost for trial in others],
-            [getattr(trial, field) for trial in others],
-            s=14,
-            color=MUTED,
-            alpha=0.5,
-            label="also tried",
-        )
-        line = ([100 * trial.cost for trial in search.path], [getattr(trial, field) for trial in search.path])
-        axes.plot(
-            *line, color=PALETTE[0], marker="o", markersize=4, linewidth=1.5, label="chosen, one by one"
-        )
-        if (last := search.recalibrated) is not None:
-            axes.scatter(
-                [100 * last.cost],
-                [getattr(last, field)],
-                s=60,
-                marker="*",
-                color=PALETTE[1],
-                label="calibrated anew",
-            )
-        axes.axvline(100 * search.budget.share, color=INK, linewidth=0.8, linestyle="--", label="budget")
-        axes.set_xlabel(f"{_COST[search.budget.of]} (%)")
-        axes.set_xlim(-1, 100 * search.budget.share * 1.3 + 1)
-        axes.grid(color=GRID, linewidth=0.8)
-        title(axes, f"{name}: {'lower' if field == 'score_error' else 'higher'} is better")
-    both[1].legend(frameon=False, loc="lower right", fontsize=9)
+    figure, (left, right) = new_figure(11, 4.5, columns=2)
+    _plot(left, search, [search.loss(trial) for trial in search.trials], "error relative to int8")
+    _plot(right, search, [trial.fidelity for trial in search.trials], "fidelity")
+    if (last := search.recalibrated) is not None:
+        for axes, value in ((left, search.loss(last)), (right, last.fidelity)):
+            style = {"s": 90, "marker": "*", "color": PALETTE[1], "zorder": 3}
+            axes.scatter([100 * last.cost], [value], label="calibrated again", **style)
+    left.legend(frameon=False, loc="upper right", fontsize=9)
     return save_figure(figure, path)
+
+
+def _plot(axes: Any, search: FloatSearch, values: list[float], name: str) -> None:
+    costs = [100 * trial.cost for trial in search.trials]
+    tried = [i for i, trial in enumerate(search.trials) if not trial.chosen]
+    chosen = [i for i, trial in enumerate(search.trials) if trial.chosen]
+    axes.scatter([costs[i] for i in tried], [values[i] for i in tried], s=14, color=MUTED, label="also tried")
+    line = [[row[i] for i in chosen] for row in (costs, values)]
+    axes.plot(*line, color=PALETTE[0], marker="o", markersize=4, label="chosen, one after another")
+    axes.axvline(100 * search.budget.share, color=INK, linewidth=0.8, linestyle="--", label="budget")
+    axes.set_xlabel(f"{_COST[search.budget.of]} (%)")
+    axes.set_xlim(-1, 130 * search.budget.share + 1)
+    axes.grid(color=GRID, linewidth=0.8)
+    title(axes, name)

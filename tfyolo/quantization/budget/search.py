@@ -23,15 +23,16 @@ from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.budget.costs import Cost
 from tfyolo.quantization.budget.options import FloatBudget
 from tfyolo.quantization.budget.parts import Part, modules_of
+from tfyolo.quantization.fidelity import Fidelity
 from tfyolo.quantization.mixed import MixedPrecision, compare, heads_of
 
-MIN_GAIN = 0.005
-"""A part that gains less is left in int8: of a loss that is 2 for the network without float parts."""
+MIN_GAIN = 0.003
+"""A part that gains less is left in int8: of a loss that is 1 for the network without float parts."""
 _MIN_COST = 0.001
 """Lower limit of a cost that a gain is divided by."""
 
-Compare = Callable[[Network, QuantizationSpec], tuple[float, float]]
-"""Returns score error and fidelity of a quantized network."""
+Compare = Callable[[Network, QuantizationSpec], Fidelity]
+"""Compares a quantized network with the float one."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,15 @@ class Trial:
     Attributes:
         kept: their names; empty for the network as it was calibrated.
         cost: by `FloatBudget.of`.
-        score_error: see `Fidelity`.
-        fidelity: see `Fidelity`.
+        errors: see `Fidelity.errors`; the search lowers their sum, each relative to the first trial.
+        fidelity: see `Fidelity`; shown, but too noisy on some dozens of images to rank parts by.
         measured: whether the cost was measured, or estimated.
         chosen: whether the search went on from it.
     """
 
     kept: tuple[str, ...]
     cost: float
-    score_error: float
+    errors: tuple[float, ...]
     fidelity: float
     measured: bool = False
     chosen: bool = False
@@ -75,7 +76,7 @@ class FloatSearch:
         return tuple(trial for trial in self.trials if trial.chosen)
 
     def loss(self, trial: Trial) -> float:
-        """Return score error and lack of fidelity, each relative to the network without float parts."""
+        """Return the mean of the errors, each relative to the network without float parts: 1 for that one."""
         return _loss(self.path[0], trial)
 
     @property
@@ -97,9 +98,8 @@ def comparison(exact: Network, contract: Contract, images: np.ndarray, count: in
     shown = images[chosen]
     wanted = heads_of(exact, None, shown)
 
-    def measure(network: Network, spec: QuantizationSpec) -> tuple[float, float]:
-        fidelity = compare(wanted, heads_of(network, spec, shown), contract)
-        return fidelity.score_error, fidelity.fidelity
+    def measure(network: Network, spec: QuantizationSpec) -> Fidelity:
+        return compare(wanted, heads_of(network, spec, shown), contract)
 
     return measure
 
@@ -132,7 +132,7 @@ class _Search:
     """State of a search."""
 
     modules: tuple[Part, ...]
-    measure: Callable[[Sequence[str]], tuple[float, float]]
+    measure: Callable[[Sequence[str]], Fidelity]
     cost: Cost
     budget: FloatBudget
     progress: Progress
@@ -185,8 +185,9 @@ class _Search:
         return gain / max(self.cost.estimate(part.added_to(best.kept)) - best.cost, _MIN_COST)
 
     def _try(self, kept: tuple[str, ...], chosen: bool = False) -> Trial:
-        error, fidelity = self.measure(kept)
-        trial = Trial(kept, self.cost.estimate(kept) if kept else 0.0, error, fidelity, not kept, chosen)
+        found = self.measure(kept)
+        cost = self.cost.estimate(kept) if kept else 0.0
+        trial = Trial(kept, cost, found.errors(), found.fidelity, not kept, chosen)
         self.trials.append(trial)
         return trial
 
@@ -198,6 +199,5 @@ class _Search:
 
 
 def _loss(first: Trial, trial: Trial) -> float:
-    """Return score error and lack of fidelity, each relative to the first trial: 2 for that one."""
-    error, lack = max(first.score_error, 1e-9), max(1 - first.fidelity, 1e-9)
-    return trial.score_error / error + (1 - trial.fidelity) / lack
+    """Return the mean of the errors, each relative to the first trial: 1 for that one."""
+    return float(np.mean([x / max(base, 1e-9) for x, base in zip(trial.errors, first.errors, strict=True)]))

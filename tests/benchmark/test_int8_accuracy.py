@@ -1,0 +1,81 @@
+"""`benchmarks/int8_accuracy.py`: like is compared with like, and a file that fails is a row."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from tfyolo.cli.main import main
+from tfyolo.data import synthetic
+from tfyolo.inference.load import create_predictor
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def accuracy():
+    """The script, imported as a module."""
+    spec = importlib.util.spec_from_file_location("int8_accuracy", ROOT / "benchmarks/int8_accuracy.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture(scope="module")
+def measured(accuracy, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("accuracy")
+    data = str(synthetic.create_shapes_dataset(folder / "shapes", train=4, val=4, image_size=64))
+    keras.utils.set_random_seed(0)
+    exact = create_predictor(ROOT / "tests/micro.yaml", names=synthetic.SHAPES).save(folder / "exact.keras")
+    small = str(folder / "small.keras")
+    words = ["--weights", str(exact), "--data", data, "--steps", "0", "--img", "64", "--output", small]
+    assert main(["quantize", *words]) == 0
+    jobs = [
+        accuracy.Job(small),
+        accuracy.Job(small, nms="postprocess"),
+        accuracy.Job(str(exact), precision="int16x8", nms="postprocess"),
+    ]
+    options = accuracy.MeasureOptions(str(exact), data, ("train", "val"), (64, 64), 2, rounds=1, runs=3)
+    return accuracy.measure(jobs, options)
+
+
+def test_references_are_first_and_lose_nothing(measured):
+    assert [(one.job.precision, one.job.is_raw) for one in measured] == [
+        ("float32", True),
+        ("float32", False),
+        ("int8", True),
+        ("int8", False),
+        ("int16x8", False),
+    ]
+    for one in measured[:2]:
+        assert one.lost is None
+        assert one.latency == 1
+
+
+def test_points_lost_are_those_to_the_same_kind_of_nms(measured):
+    for reference, one in zip(measured[:2], measured[2:4], strict=True):
+        points = 100 * (reference.map50_95.value - one.map50_95.value)
+        assert one.lost.value == pytest.approx(points)
+        assert one.lost.low <= one.lost.high
+        assert one.latency > 0
+        assert one.by_split.keys() == {"train", "val"}
+        assert (one.score_error is None) is not one.job.is_raw
+
+
+def test_a_file_that_cannot_be_written_is_a_row_with_the_reason(measured):
+    assert "does not support --nms postprocess with --int16x8" in measured[-1].error
+    assert measured[-1].lost is None
+
+
+def test_results_are_kept_as_json(accuracy, measured, tmp_path, capsys):
+    accuracy.save_results(measured, tmp_path / "a.json")
+    results = accuracy.load_results(tmp_path / "a.json")
+    assert results == measured
+    accuracy.print_results(results, ["train", "val"])
+    printed = capsys.readouterr().out
+    assert "points lost" in printed
+    assert "int16x8, NMS inside: failed" in printed
