@@ -99,8 +99,8 @@ def as_budget(share: float, of: BudgetOf, images: int) -> FloatBudget | None:
         TfyoloError: an argument is wrong.
 
     Example:
-        >>> as_budget(0.15, "latency", 64)
-        FloatBudget(share=0.15, of='latency', images=64)
+        >>> as_budget(0.15, "latency", 32)
+        FloatBudget(share=0.15, of='latency', images=32)
     """
     check_choice("budget_of", of, get_args(BudgetOf))
     check_whole(budget_images=images)

@@ -43,7 +43,7 @@ class ExportMixin(NetworkModel):
         keep_float: Sequence[str] = (),
         float_budget: float = 0.0,
         budget_of: BudgetOf = "latency",
-        budget_images: int = 64,
+        budget_images: int = 32,
         calibrator: Literal["tfyolo", "runtime"] = "tfyolo",
         nms: str = "auto",
         confidence: float = 0.25,

@@ -75,7 +75,7 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
         keep_float: Sequence[str] = (),
         float_budget: float = 0.0,
         budget_of: BudgetOf = "latency",
-        budget_images: int = 64,
+        budget_images: int = 32,
         progress: Progress = no_progress,
         log: Log = no_log,
     ) -> list[BenchmarkRow]:

@@ -34,7 +34,7 @@ class QuantizeMixin(NetworkModel):
         keep_float: Sequence[str] = (),
         float_budget: float = 0.0,
         budget_of: BudgetOf = "latency",
-        budget_images: int = 64,
+        budget_images: int = 32,
         batch_size: int = 4,
         image_size: int | tuple[int, int] | None = None,
         seed: int = 0,

@@ -230,7 +230,7 @@ def add_calibration(parser: argparse.ArgumentParser, *, required: bool = False, 
     add(
         "--budget-images",
         type=types.positive,
-        default=64,
+        default=32,
         metavar="N",
         action=_Given,
         help="number of calibration images that the parts are compared on",

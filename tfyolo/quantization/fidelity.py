@@ -56,6 +56,10 @@ class Fidelity(ABC):
     def add(self, exact: Heads, rounded: Heads) -> None:
         """Add the heads of one image, of the float and the quantized network."""
 
+    @abstractmethod
+    def add_errors(self, exact: Heads, rounded: Heads) -> None:
+        """Add the errors of one image alone, which takes less time; not for `fidelity`."""
+
     @property
     @abstractmethod
     def images(self) -> int:
@@ -142,6 +146,10 @@ class ClassifierFidelity(Fidelity):
         wanted, found = (softmax(heads[0][0].reshape(-1)) for heads in (exact, rounded))
         self._errors.append(float(np.abs(wanted - found).mean()))
         self._same.append(float(wanted.argmax() == found.argmax()))
+
+    def add_errors(self, exact: Heads, rounded: Heads) -> None:
+        """Add the logits of one image."""
+        self.add(exact, rounded)
 
     def score_errors(self) -> np.ndarray:
         """Return the mean absolute errors of probabilities."""

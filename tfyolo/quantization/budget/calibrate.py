@@ -61,7 +61,7 @@ def calibrate_within_budget(
     anew = calibrate(
         network, images, replace(options, keep_float=(*options.keep_float, *found.kept)), progress
     )
-    result = measure(*anew)
+    result = measure(*anew, False)
     last = replace(found.path[-1], errors=result.errors(), fidelity=result.fidelity)
     found = replace(found, recalibrated=last)
     searched(found)

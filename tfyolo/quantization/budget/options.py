@@ -23,9 +23,9 @@ class FloatBudget:
 
     Example:
         >>> FloatBudget(0.15)
-        FloatBudget(share=0.15, of='latency', images=64)
+        FloatBudget(share=0.15, of='latency', images=32)
     """
 
     share: float
     of: BudgetOf = "latency"
-    images: int = 64
+    images: int = 32

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tfyolo.evaluation.plot_style import GRID, INK, MUTED, new_figure, save_figure, title
 from tfyolo.files import atomic
@@ -62,7 +61,7 @@ def table_of(search: FloatSearch) -> list[list[str]]:
 
 def _figures(trial: Trial) -> list[str]:
     errors = (f"{error:.5f}" for error in trial.errors)
-    return [f"{100 * trial.cost:+.1f} %", *errors, f"{trial.fidelity:.3f}"]
+    return [f"{100 * trial.cost:+.1f} %", *errors, "" if trial.fidelity is None else f"{trial.fidelity:.3f}"]
 
 
 def save_pareto_chart(search: FloatSearch, path: Path) -> Path:
@@ -76,25 +75,27 @@ def save_pareto_chart(search: FloatSearch, path: Path) -> Path:
         The path.
     """
     figure, (left, right) = new_figure(11, 4.5, columns=2)
-    _plot(left, search, [search.loss(trial) for trial in search.trials], "error relative to int8")
-    _plot(right, search, [trial.fidelity for trial in search.trials], "fidelity")
+    style = {"color": PALETTE[0], "marker": "o", "markersize": 4, "label": "chosen, one after another"}
+    last_style = {"s": 90, "marker": "*", "color": PALETTE[1], "zorder": 3, "label": "calibrated again"}
+    others = [trial for trial in search.trials if not trial.chosen]
+    costs = [100 * trial.cost for trial in search.path]
+    left.scatter(
+        [100 * trial.cost for trial in others],
+        [search.loss(trial) for trial in others],
+        s=14,
+        color=MUTED,
+        label="also tried",
+    )
+    left.plot(costs, [search.loss(trial) for trial in search.path], **style)
+    right.plot(costs, [trial.fidelity for trial in search.path], **style)
     if (last := search.recalibrated) is not None:
-        for axes, value in ((left, search.loss(last)), (right, last.fidelity)):
-            style = {"s": 90, "marker": "*", "color": PALETTE[1], "zorder": 3}
-            axes.scatter([100 * last.cost], [value], label="calibrated again", **style)
+        left.scatter([100 * last.cost], [search.loss(last)], **last_style)
+        right.scatter([100 * last.cost], [last.fidelity], **last_style)
+    for axes, name in ((left, "error relative to int8"), (right, "fidelity")):
+        axes.axvline(100 * search.budget.share, color=INK, linewidth=0.8, linestyle="--", label="budget")
+        axes.set_xlabel(f"{_COST[search.budget.of]} (%)")
+        axes.set_xlim(-1, 130 * search.budget.share + 1)
+        axes.grid(color=GRID, linewidth=0.8)
+        title(axes, name)
     left.legend(frameon=False, loc="upper right", fontsize=9)
     return save_figure(figure, path)
-
-
-def _plot(axes: Any, search: FloatSearch, values: list[float], name: str) -> None:
-    costs = [100 * trial.cost for trial in search.trials]
-    tried = [i for i, trial in enumerate(search.trials) if not trial.chosen]
-    chosen = [i for i, trial in enumerate(search.trials) if trial.chosen]
-    axes.scatter([costs[i] for i in tried], [values[i] for i in tried], s=14, color=MUTED, label="also tried")
-    line = [[row[i] for i in chosen] for row in (costs, values)]
-    axes.plot(*line, color=PALETTE[0], marker="o", markersize=4, label="chosen, one after another")
-    axes.axvline(100 * search.budget.share, color=INK, linewidth=0.8, linestyle="--", label="budget")
-    axes.set_xlabel(f"{_COST[search.budget.of]} (%)")
-    axes.set_xlim(-1, 130 * search.budget.share + 1)
-    axes.grid(color=GRID, linewidth=0.8)
-    title(axes, name)

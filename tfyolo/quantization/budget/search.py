@@ -31,8 +31,8 @@ MIN_GAIN = 0.003
 _MIN_COST = 0.001
 """Lower limit of a cost that a gain is divided by."""
 
-Compare = Callable[[Network, QuantizationSpec], Fidelity]
-"""Compares a quantized network with the float one."""
+Compare = Callable[[Network, QuantizationSpec, bool], Fidelity]
+"""Compares a quantized network with the float one; if True is passed, by its errors alone."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Trial:
         kept: their names; empty for the network as it was calibrated.
         cost: by `FloatBudget.of`.
         errors: see `Fidelity.errors`; the search lowers their sum, each relative to the first trial.
-        fidelity: see `Fidelity`; shown, but too noisy on some dozens of images to rank parts by.
+        fidelity: see `Fidelity`; None unless chosen: it is too noisy on some dozens of images to rank parts.
         measured: whether the cost was measured, or estimated.
         chosen: whether the search went on from it.
     """
@@ -51,7 +51,7 @@ class Trial:
     kept: tuple[str, ...]
     cost: float
     errors: tuple[float, ...]
-    fidelity: float
+    fidelity: float | None
     measured: bool = False
     chosen: bool = False
 
@@ -98,8 +98,8 @@ def comparison(exact: Network, contract: Contract, images: np.ndarray, count: in
     shown = images[chosen]
     wanted = heads_of(exact, None, shown)
 
-    def measure(network: Network, spec: QuantizationSpec) -> Fidelity:
-        return compare(wanted, heads_of(network, spec, shown), contract)
+    def measure(network: Network, spec: QuantizationSpec, errors_only: bool) -> Fidelity:
+        return compare(wanted, heads_of(network, spec, shown), contract, errors_only)
 
     return measure
 
@@ -124,7 +124,9 @@ def search(
         All choices that were compared; `kept` is the result.
     """
     modules = modules_of(mixed.network)
-    return _Search(modules, lambda kept: measure(*mixed.keeping(kept)), cost, budget, progress).run()
+    return _Search(
+        modules, lambda kept, quick: measure(*mixed.keeping(kept), quick), cost, budget, progress
+    ).run()
 
 
 @dataclass
@@ -132,14 +134,15 @@ class _Search:
     """State of a search."""
 
     modules: tuple[Part, ...]
-    measure: Callable[[Sequence[str]], Fidelity]
+    measure: Callable[[Sequence[str], bool], Fidelity]
     cost: Cost
     budget: FloatBudget
     progress: Progress
     trials: list[Trial] = field(default_factory=list)
 
     def run(self) -> FloatSearch:
-        best = self._try((), chosen=True)
+        self._try(())
+        best = self._settle((), 0.0, chosen=True)
         self._first = best
         queue: list[tuple[float, int, Part, int]] = []
         for number, (part, gain) in enumerate(self._alone(best)):
@@ -184,18 +187,18 @@ class _Search:
     def _worth(self, best: Trial, part: Part, gain: float) -> float:
         return gain / max(self.cost.estimate(part.added_to(best.kept)) - best.cost, _MIN_COST)
 
-    def _try(self, kept: tuple[str, ...], chosen: bool = False) -> Trial:
-        found = self.measure(kept)
-        cost = self.cost.estimate(kept) if kept else 0.0
-        trial = Trial(kept, cost, found.errors(), found.fidelity, not kept, chosen)
+    def _try(self, kept: tuple[str, ...]) -> Trial:
+        trial = Trial(kept, self.cost.estimate(kept), self.measure(kept, True).errors(), None)
         self.trials.append(trial)
         return trial
 
     def _settle(self, kept: tuple[str, ...], cost: float, chosen: bool) -> Trial:
-        """Note the measured cost of a choice."""
+        """Note the measured cost of a choice, and its fidelity if the search goes on from it."""
         index = max(i for i, trial in enumerate(self.trials) if trial.kept == kept)
-        self.trials[index] = replace(self.trials[index], cost=cost, measured=True, chosen=chosen)
-        return self.trials[index]
+        fidelity = self.measure(kept, False).fidelity if chosen else None
+        found = replace(self.trials[index], cost=cost, fidelity=fidelity, measured=True, chosen=chosen)
+        self.trials[index] = found
+        return found
 
 
 def _loss(first: Trial, trial: Trial) -> float:
