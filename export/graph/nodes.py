@@ -14,6 +14,7 @@ from tfyolo.models.nodes import IMAGES, Node
 from tfyolo.models.quantization import INT8_MAX, KEEPS_SCALE, SIGMOID, Placement, QuantizationSpec
 
 Tensor = Any
+_NEXT_TO_ONE = float(np.nextafter(np.float32(1), np.float32(2)))
 
 
 class FakeQuantization:
@@ -29,6 +30,12 @@ class FakeQuantization:
 
     def __init__(self, network: Network, spec: QuantizationSpec) -> None:
         self._spec, self._placement = spec, Placement.of(network, spec.keep_float)
+        self._moved = {
+            name
+            for node in network.nodes
+            if self._placement.is_float(node.name) and _moves_values(node)
+            for name in node.inputs
+        }
 
     def tensor(self, x: Tensor, name: str) -> Tensor:
         """Fake-quantize the output `x` of node `name` to the 256 values of its range."""
@@ -40,7 +47,10 @@ class FakeQuantization:
 
     def entering(self, x: Tensor, name: str) -> Tensor:
         """Fake-quantize the output `x` of the float node `name`, for the integer nodes that read it."""
-        return self._rounded(x, name)
+        # TensorFlow Lite's converter carries a scale on to operations that only move values, such as the
+        # padding of a float convolution, and fails if another reader needs another scale. A product, which
+        # it cannot remove, stops it.
+        return self._rounded(x * _NEXT_TO_ONE if name in self._moved else x, name)
 
     def _rounded(self, x: Tensor, name: str) -> Tensor:
         # Models that an older version calibrated have no ranges where float parts end.
@@ -136,6 +146,11 @@ def fake_quantize(x: Tensor, limits: Sequence[Any]) -> Tensor:
     if tf.is_tensor(low) or tf.is_tensor(high):
         return tf.quantization.fake_quant_with_min_max_vars(x, low, high)
     return tf.quantization.fake_quant_with_min_max_args(x, min=low, max=high)
+
+
+def _moves_values(node: Node) -> bool:
+    """Return whether a node has an operation that only moves values, which in int8 keeps their scale."""
+    return node.kind in (*KEEPS_SCALE, "concat") or (node.kind == "conv" and node.arguments["padding"] > 0)
 
 
 def fake_quantize_steps(x: Tensor) -> Tensor:

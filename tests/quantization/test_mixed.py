@@ -28,7 +28,7 @@ def test_operations_without_weights_between_float_parts_are_float(cells_int8):
     assert nodes["model.19.cat"].kind == "concat"
     assert set(nodes["model.19.cat"].inputs) == {"model.18.act", "model.14.act"}
     assert placement.is_float("model.19.cat")
-    assert not Placement.of(network, ("model.20",)).is_float("model.19.cat")  # reads integers alone
+    assert not Placement.of(network, ("model.18", "model.20")).is_float("model.19.cat")  # reads an integer
     assert not Placement.of(network, ("model.18",)).is_float("model.19.cat")  # read by integer nodes
     # What an integer concatenation alone reads has its range; a float one has none to give.
     assert Placement.of(network, ()).ranges["model.18.act"] == "model.19.cat"

@@ -116,22 +116,30 @@ class Placement:
 
 
 def _between(network: Network, chosen: set[str]) -> set[str]:
-    """Return the nodes without weights that only float nodes read, and that read at least one."""
+    """Return the nodes without weights between float nodes.
+
+    Only float nodes read them, and all that they read is float; of an addition, part of it. TensorFlow Lite's
+    converter gives a concatenation of which one input is int8 the scale of that input, so that it cannot be
+    in float.
+    """
     readers: dict[str, set[str]] = defaultdict(set)
     for node in network.nodes:
         for name in node.inputs:
             readers[name].add(node.name)
     heads = {name for parts in network.heads for name in parts}
     bare = [node for node in network.nodes if node.kind != "conv" and node.name not in heads]
-    possible = set(chosen)
-    for node in reversed(bare):
-        if readers[node.name] and readers[node.name] <= possible:
-            possible.add(node.name)
-    found: set[str] = set()
-    for node in bare:
-        if node.name in possible and any(name in chosen | found for name in node.inputs):
-            found.add(node.name)
-    return found - chosen
+    found = {node.name for node in bare}
+    while True:
+        floats = chosen | found
+        wrong = set()
+        for node in bare:
+            inside = [name in floats for name in node.inputs]
+            enough = any(inside) if node.kind == "add" else all(inside)
+            if node.name in found and not (enough and readers[node.name] <= floats):
+                wrong.add(node.name)
+        if not wrong:
+            return found - chosen
+        found -= wrong
 
 
 def range_names(network: Network, float_nodes: Collection[str] = ()) -> dict[str, str]:
