@@ -1,6 +1,7 @@
 """`tfyolo segment predict`, and segmentation models in the other commands."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,15 +48,14 @@ def test_everything(segment, tiny_seg, image):
     assert {f"{folder}/labels/image.txt", f"{folder}/predictions.csv"} < set(files)
     assert sum("/crops/" in name for name in files) == 3
     expected = tiny_seg(image, max_detections=3)[0]
-    with open(f"{folder}/labels/image.txt") as file:
-        rows = [line.split() for line in file]
+    rows = [line.split() for line in Path(f"{folder}/labels/image.txt").read_text().splitlines()]
     kept = [i for i, parts in enumerate(expected.polygons_px) if parts]
     assert [int(row[0]) for row in rows] == expected.class_ids[kept].tolist()
     for row, i in zip(rows, kept, strict=True):
         assert float(row[-1]) == pytest.approx(expected.scores[i], abs=1e-5)
         polygon = np.array(row[1:-1], float).reshape(-1, 2) * [64, 48]
         np.testing.assert_allclose(polygon, expected.polygons_px[i][0], atol=1e-3)
-    with open(f"{folder}/predictions.csv") as file:
+    with Path(f"{folder}/predictions.csv").open() as file:
         assert [row["Prediction"] for row in csv.DictReader(file)] == [
             expected.names[i] for i in expected.class_ids
         ]
