@@ -12,7 +12,7 @@ EXAMPLES = (
     "tfyolo segment predict --weights yolov5n-seg.pt --source bus.jpg",
     "tfyolo segment predict --weights best.keras --source holiday/ --save-txt --retina-masks",
 )
-NOTES = ("Segmentation models cannot be trained, validated, quantized or exported yet.",)
+NOTES = ("Segmentation models cannot be trained, validated or quantized yet, and are exported only to .pt.",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
