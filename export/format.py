@@ -11,6 +11,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.files import check_file_target, check_folder_target
 from tfyolo.inputs import MODEL, check_input, check_input_folder
 from tfyolo.libraries import require
+from tfyolo.models.tasks import TASKS
 from tfyolo.owned_files import Owned
 
 TENSORFLOW = ("tensorflow", "keras")
@@ -52,6 +53,7 @@ class Format:
         owned: all files of an exported folder; a folder with other files is not replaced. None for a format
             of single files.
         source: whether its files contain the Keras model itself, which can be trained and exported.
+        tasks: tasks whose models it can hold.
         dynamic_batch: whether its files accept any number of images at once.
         calibrates: whether its libraries have their own calibration (`calibrator="runtime"`).
 
@@ -74,6 +76,7 @@ class Format:
     holds: str | None = None
     owned: Owned | None = None
     source: bool = False
+    tasks: tuple[str, ...] = ("detect", "classify")
     dynamic_batch: bool = False
     calibrates: bool = False
 
@@ -87,7 +90,7 @@ class Format:
         Args:
             nms: kind of NMS, or `auto` for the default one.
             precision: a key of `PRECISIONS`.
-            task: `detect` or `classify`.
+            task: `detect`, `classify` or `segment`.
 
         Returns:
             The kind of NMS.
@@ -102,6 +105,11 @@ class Format:
         """
         if self.exporter is None:
             raise TfyoloError(f"`tfyolo export` does not write {self.label}", fix="use `tfyolo convert`")
+        if task not in self.tasks:
+            raise TfyoloError(
+                f"{self.label} cannot hold a {TASKS[task].noun} yet",
+                fix="use --include pt, or `tfyolo convert` to a .keras file",
+            )
         if precision not in self.precisions:
             raise self._unsupported_precision(precision)
         kinds = self.nms

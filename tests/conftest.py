@@ -64,6 +64,39 @@ def tiny_keras(tiny, tmp_path_factory) -> Path:
     return tiny.save(tmp_path_factory.mktemp("tiny") / "tiny.keras")
 
 
+@pytest.fixture(scope="session")
+def tiny_seg():
+    """An untrained segmentation model of two classes at 64 pixels, whose biases make it find a lot."""
+    import keras
+
+    from tfyolo.inference.load import create_predictor
+
+    keras.utils.set_random_seed(0)
+    segmenter = create_predictor(Path(__file__).with_name("tiny-seg.yaml"), names=("ant", "bee"))
+    for i in range(3):
+        layer = segmenter.model.get_layer(f"model.12.m.{i}")
+        kernel, bias = layer.get_weights()
+        bias = bias.reshape(3, -1)
+        bias[:, 4:7] = 2, 2, -2
+        layer.set_weights([kernel, bias.reshape(-1)])
+    return segmenter
+
+
+@pytest.fixture(scope="session")
+def tiny_seg_keras(tiny_seg, tmp_path_factory) -> Path:
+    """`tiny_seg` as a .keras file."""
+    return tiny_seg.save(tmp_path_factory.mktemp("tiny-seg") / "tiny-seg.keras")
+
+
+@pytest.fixture(scope="session")
+def coco_segmenter():
+    """The segmentation model trained by PyTorch on coco128's polygons: 80 classes, 320 pixels."""
+    require_shared()
+    import tfyolo
+
+    return tfyolo.load(SHARED / "weights" / "coco128_yolov5n_seg_320.pt", 320)
+
+
 @pytest.fixture
 def image(tmp_path) -> Path:
     """A 48 x 64 JPEG of smooth noise."""

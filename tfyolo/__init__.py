@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tfyolo.api.detector import Detector
     from tfyolo.api.fit import FitResult
     from tfyolo.api.load import create, load
+    from tfyolo.api.segmenter import Segmenter
     from tfyolo.benchmark.rows import BenchmarkRow
     from tfyolo.benchmark.run import BenchmarkOptions
     from tfyolo.data.synthetic import create_shapes_dataset
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from tfyolo.inference.classification import Classification
     from tfyolo.inference.nms import NmsOptions
     from tfyolo.inference.results import Result
+    from tfyolo.inference.segmentation.results import SegmentationResult
     from tfyolo.models.build import build_model
     from tfyolo.models.registry import list_models, load_spec
     from tfyolo.quantization.calibration import CalibrationOptions
@@ -80,6 +82,8 @@ _PUBLIC = {
     "QatOptions": "tfyolo.quantization.training.qat_options",
     "QuantizeOptions": "tfyolo.quantization.run",
     "Result": "tfyolo.inference.results",
+    "SegmentationResult": "tfyolo.inference.segmentation.results",
+    "Segmenter": "tfyolo.api.segmenter",
     "TfyoloError": "tfyolo.errors",
     "TrainOptions": "tfyolo.training.detection.options",
     "TrainResult": "tfyolo.training.train",
@@ -136,6 +140,8 @@ __all__ = [
     "QatOptions",
     "QuantizeOptions",
     "Result",
+    "SegmentationResult",
+    "Segmenter",
     "TfyoloError",
     "TrainOptions",
     "TrainResult",

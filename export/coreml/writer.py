@@ -21,9 +21,9 @@ from tfyolo.export.registry import find_format
 from tfyolo.files import atomic_folder
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import PARTS
 from tfyolo.models.nodes import IMAGES
 from tfyolo.models.outputs import BOXES, PROBABILITIES
+from tfyolo.models.tasks import TASKS
 from tfyolo.quiet import silenced
 
 FLOAT32_SCOPE = "float32_boxes"
@@ -122,12 +122,13 @@ class _DecodedModule(tf.Module):
         super().__init__()
         self._heads, self._pipeline = heads, pipeline
         self._num_scales, self._num_classes = len(contract.strides), len(contract.names)
+        self._parts = TASKS[contract.task].parts
         self._cells = AnchorGrid(contract, image_size)
         self.detect = signature(self._detect, image_size, False, 1)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         heads = self._heads.detect(images)
-        box_part, objectness_part, class_part = PARTS
+        box_part, objectness_part, class_part = self._parts
         with tf.name_scope(FLOAT32_SCOPE):
             box_logits = self._join_scales(heads, box_part, 4)
             centers = self._cells.decode(box_logits, tf.constant(self._cells.table))

@@ -14,7 +14,7 @@ from tfyolo.export.graph.boxes import Boxes, ClassGrid, SelectedBoxes, pad_rows,
 from tfyolo.export.graph.nms import NMS
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import PARTS
+from tfyolo.models.outputs import raw_outputs
 
 CANDIDATES = "candidates"
 """Name of the TopK operations that select the boxes for NMS; NMS does not depend on their order."""
@@ -164,6 +164,7 @@ class DetectionModule(tf.Module):
         super().__init__()
         self._heads, self._nms, self._options = heads, nms, options
         self._cells = AnchorGrid(contract, image_size)
+        self._raw = raw_outputs(contract)
         self._classes = len(contract.names)
         largest = max(4 * size / min(image_size) for row in contract.anchors_px for size in row)
         self._grid = ClassGrid(self._classes, largest)
@@ -176,9 +177,9 @@ class DetectionModule(tf.Module):
         """Return the outputs of the signature for the raw heads: logits, all boxes, or detections."""
         if self._nms == "raw":
             return {
-                f"{part}_{i}": tf.identity(x)
-                for i, parts in enumerate(heads)
-                for part, x in zip(PARTS, parts, strict=True)
+                name: tf.identity(x)
+                for names, parts in zip(self._raw, heads, strict=True)
+                for name, x in zip(names, parts, strict=True)
             }
         sizes = (4, 1, self._classes)
         suppress = NMS[self._nms]

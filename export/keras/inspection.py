@@ -97,8 +97,10 @@ def inspect_pt(path: Path) -> Inspection:
     for name, sizes, channels in _outputs(contract, path):
         shape: tuple[int | str, ...] = ("batch", channels)
         if sizes:
-            values_per_anchor = 5 + len(contract.names)
-            shape = ("batch", channels // values_per_anchor, *sizes, values_per_anchor)
+            values = sum(contract.parts.values())
+            shape = ("batch", channels, *sizes)  # of prototypes
+            if not name.endswith(".proto"):
+                shape = ("batch", channels // values, *sizes, values)
         outputs.append(TensorInfo(name, shape, "float32"))
     return Inspection(contract, inputs, tuple(outputs), dict(counts), weights_dtype)
 
@@ -125,7 +127,10 @@ def _outputs(contract: Contract, path: Path) -> Iterator[tuple[str, tuple[str, .
         # In YOLOv5 v1.0, the prediction layers are separate layers in front of Detect.
         name = f"model.{head.index}.m.{i}" if head.arguments.get("convolve", True) else f"model.{source}"
         sizes = (f"height/{stride}", f"width/{stride}")
-        yield name, sizes, len(anchors) // 2 * (5 + len(contract.names))
+        yield name, sizes, len(anchors) // 2 * sum(contract.parts.values())
+    if contract.num_coefficients:
+        sizes = (f"height/{contract.prototype_stride}", f"width/{contract.prototype_stride}")
+        yield f"model.{head.index}.proto", sizes, contract.num_coefficients
 
 
 @dataclass

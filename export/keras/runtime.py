@@ -15,11 +15,10 @@ from tfyolo.export.runtime.inspection import Inspection
 from tfyolo.export.runtime.outputs import joined_heads
 from tfyolo.models.build import call_heads
 from tfyolo.models.contract import Contract
-from tfyolo.models.outputs import LOGITS
 
 
 class KerasRuntime(Runtime):
-    """Runtime for a `keras.Model` that returns raw heads, or the logits of a classifier.
+    """Runtime for a `keras.Model` that returns raw heads and prototypes, or the logits of a classifier.
 
     Args:
         model: from `build_model`; its weights may change between calls.
@@ -50,7 +49,8 @@ class KerasRuntime(Runtime):
 
     @property
     def heads(self) -> Sequence[np.ndarray]:
-        """Raw heads of this thread's last call, one (batch, height, width, channels) array per scale."""
+        """Raw heads of this thread's last call, one (batch, height, width, channels) array per scale, and
+        the prototypes of a segmentation model."""
         return getattr(self._last_call, "heads", ())
 
     def _open(self) -> Any:
@@ -70,8 +70,6 @@ class KerasRuntime(Runtime):
         import tensorflow as tf
 
         outputs = session(tf.constant(images))
-        if self.contract.task == "classify":
-            return {LOGITS: outputs[0].numpy()}
         self._last_call.heads = heads = [head.numpy() for head in outputs]
         return dict(zip(joined_heads(self.contract), heads, strict=True))
 

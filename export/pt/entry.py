@@ -15,4 +15,5 @@ FORMAT = Format(
     nms=("raw",),
     precisions=("float32", "float16"),
     source=True,
+    tasks=("detect", "classify", "segment"),
 )

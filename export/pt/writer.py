@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tfyolo.export.job import ExportJob
+from tfyolo.models.config.parse import segment_arguments
 from tfyolo.models.contract import Contract
 from tfyolo.models.spec import Layer, ModelSpec
 from tfyolo.version import __version__
@@ -78,8 +79,8 @@ def _to_float16(tensor: np.ndarray) -> np.ndarray:
 
 
 def _anchors(contract: Contract, spec: ModelSpec) -> dict[str, np.ndarray]:
-    """Return the buffers of Detect: anchors (scales, anchors, 2) in grid cells, and before v6.0 in pixels."""
-    if spec.layers[-1].block != "Detect":
+    """Return the buffers of a head: anchors (scales, anchors, 2) in grid cells; before v6.0 also pixels."""
+    if not contract.anchors_px:
         return {}
     name = f"model.{spec.layers[-1].index}"
     pixels = np.asarray(contract.anchors_px, np.float32).reshape(len(contract.strides), -1, 2)
@@ -97,7 +98,8 @@ _ACTIVATIONS = {
     "hard_swish": "nn.Hardswish()",
     "linear": "nn.Identity()",
 }
-_HEADS = {"Detect": ("nc", "anchors"), "Classify": ("nc",)}
+_HEADS = {"Detect": ("nc", "anchors"), "Classify": ("nc",), "Segment": ("nc", "anchors")}
+"""The first arguments of each head in YOLOv5's files."""
 _TORCH_BLOCKS = ("Conv2d", "MaxPool2d", "Upsample", "ZeroPad2d")
 """Blocks that are modules of `torch.nn`."""
 
@@ -151,5 +153,7 @@ def _yolov5_row(row: Sequence[Any], layer: Layer) -> list[Any]:
         arguments[0] = layer.arguments["filters"]
     elif layer.block in _HEADS:
         arguments = list(_HEADS[layer.block])
+        if layer.block == "Segment":
+            arguments += segment_arguments(values)
     name = f"nn.{layer.block}" if layer.block in _TORCH_BLOCKS else layer.block
     return [list(sources) if isinstance(sources, list | tuple) else sources, repeats, name, arguments]

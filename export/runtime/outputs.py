@@ -18,21 +18,28 @@ from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.export.runtime.decode import decode, join_parts, softmax
 from tfyolo.export.runtime.predictions import Candidates, Detections, Prediction, Probabilities
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import PARTS
 from tfyolo.models.outputs import BOXES as CANDIDATES
-from tfyolo.models.outputs import DETECTIONS, LOGITS, PROBABILITIES, raw_outputs
+from tfyolo.models.outputs import DETECTIONS, LOGITS, PROBABILITIES, PROTOTYPES, raw_outputs
+from tfyolo.models.tasks import TASKS
 
 BOXES, CLASSES, SCORES, COUNT = DETECTIONS
 
 _FAR = 1e4
 """Maximum coordinate of a valid box, in sizes of the input; decoded boxes have at most four anchor sizes."""
+_DECODED: dict[str, tuple[set[str], ...]] = {
+    "detect": ({*DETECTIONS}, {*CANDIDATES}),
+    "classify": ({PROBABILITIES},),
+    "segment": (),
+}
+"""Sets of outputs of exported graphs by task, besides the raw outputs."""
 _ROUNDING = 1e-3
 """Tolerance for scores outside of 0..1, which float16 graphs can give."""
 
 
 def joined_heads(contract: Contract) -> list[str]:
-    """Return the names of raw heads of a Keras model, which are one tensor per scale."""
-    return [f"head_{i}" for i in range(len(contract.strides))]
+    """Return the names of the outputs of a Keras model: one raw head per scale, then those of the image."""
+    heads = [f"head_{i}" for i in range(len(contract.anchors_px))]
+    return [*heads, *TASKS[contract.task].shared]
 
 
 def check_outputs(names: Iterable[str], contract: Contract, path: Path | None = None) -> None:
@@ -48,8 +55,7 @@ def check_outputs(names: Iterable[str], contract: Contract, path: Path | None = 
     """
     found = set(names)
     raw = set(chain.from_iterable(raw_outputs(contract)))
-    wanted = [{PROBABILITIES}] if contract.task == "classify" else [{*DETECTIONS}, {*CANDIDATES}]
-    if found not in (*wanted, raw):
+    if found not in (*_DECODED[contract.task], raw):
         shown = ", ".join(sorted(map(str, found)))[:200] or "nothing"
         raise TfyoloError(
             f"its outputs are {shown}, which differ from those of exported models",
@@ -106,11 +112,15 @@ def _shapes(
         rows = arrays["boxes"].shape[1] if arrays["boxes"].ndim == 3 else 0
         return {"boxes": (min(rows, most), 4), "scores": (min(rows, most), classes)}
     shapes: dict[str, tuple[int, ...]] = {}
+    sizes = contract.parts
+    if PROTOTYPES in arrays:
+        stride = contract.prototype_stride
+        shapes[PROTOTYPES] = (input_hw[0] // stride, input_hw[1] // stride, sizes["coefficients"])
     for i, (grid, count) in enumerate(zip(grids, anchors, strict=True)):
         if f"head_{i}" in arrays:
-            shapes[f"head_{i}"] = (*grid, count * (5 + classes))
+            shapes[f"head_{i}"] = (*grid, count * sum(sizes.values()))
         else:
-            for part, values in zip(PARTS, (4, 1, classes), strict=True):
+            for part, values in sizes.items():
                 shapes[f"{part}_{i}"] = (*grid, count * values)
     return shapes
 
@@ -143,18 +153,22 @@ def from_signature(
     if COUNT in outputs:
         return _detections(outputs, scale, len(contract.names))
     lost = 0
+    coefficients = None
     if CANDIDATES[0] in outputs:
         boxes = np.asarray(outputs["boxes"][0], np.float32)[:, [1, 0, 3, 2]] * scale
         scores = np.asarray(outputs["scores"][0], np.float32)
     else:
         heads = _heads(outputs, contract)
-        lost = sum(_not_numbers(head, len(contract.names)) for head in heads)
-        decoded = decode(heads, contract.anchors_px, contract.strides, confidence)
-        boxes, scores = decoded.boxes_xyxy_px, decoded.scores
+        lost = sum(_not_numbers(head, sum(contract.parts.values())) for head in heads)
+        masks = contract.num_coefficients or 0
+        decoded = decode(heads, contract.anchors_px, contract.strides, confidence, masks)
+        boxes, scores, coefficients = decoded.boxes_xyxy_px, decoded.scores, decoded.coefficients
     keep, problem = _usable(boxes, scores, scale, lost=lost)
     if keep is not None:
         boxes, scores = boxes[keep], scores[keep]
-    return Candidates(boxes, _clipped(scores), problem)
+        coefficients = None if coefficients is None else coefficients[keep]
+    prototypes = np.asarray(outputs[PROTOTYPES][0], np.float32) if PROTOTYPES in outputs else None
+    return Candidates(boxes, _clipped(scores), problem, coefficients, prototypes)
 
 
 def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: int) -> Detections:
@@ -174,15 +188,16 @@ def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: i
 
 
 def _heads(outputs: Mapping[str, np.ndarray], contract: Contract) -> list[np.ndarray]:
-    """Return the raw heads of one image, (height, width, anchors * (5 + num_classes))."""
+    """Return the raw heads of one image, (height, width, anchors * values per anchor)."""
+    scales = len(contract.anchors_px)
     if "head_0" in outputs:
-        return [outputs[name][0] for name in joined_heads(contract)]
-    return [join_parts([outputs[name][0] for name in names]) for names in raw_outputs(contract)]
+        return [outputs[name][0] for name in joined_heads(contract)[:scales]]
+    return [join_parts([outputs[name][0] for name in names]) for names in raw_outputs(contract)[:scales]]
 
 
-def _not_numbers(head: np.ndarray, classes: int) -> int:
-    """Return how many boxes of a raw head have an objectness of NaN."""
-    return int(np.isnan(head.reshape(*head.shape[:2], -1, 5 + classes)[..., 4]).sum())
+def _not_numbers(head: np.ndarray, values: int) -> int:
+    """Return how many boxes of a raw head with so many values per anchor have an objectness of NaN."""
+    return int(np.isnan(head.reshape(*head.shape[:2], -1, values)[..., 4]).sum())
 
 
 def _usable(

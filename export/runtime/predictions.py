@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,11 +15,16 @@ class Candidates:
         boxes_xyxy_px: (n, 4) float32.
         scores: (n, num_classes) float32, objectness times class probability.
         problem: description of invalid boxes that were removed from the output of the model; "" for none.
+        coefficients: (n, k) float32 mask coefficients; None without masks.
+        prototypes: (height / 4, width / 4, k) float32, which the coefficients of a box weight; None without
+            masks.
     """
 
     boxes_xyxy_px: np.ndarray
     scores: np.ndarray
     problem: str = ""
+    coefficients: np.ndarray | None = None
+    prototypes: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -31,18 +36,29 @@ class Detections:
         scores: (n,) float32.
         class_ids: (n,) int64 class indices.
         problem: description of invalid boxes that were removed from the output of the model; "" for none.
+        coefficients: (n, k) float32 mask coefficients; None without masks.
+        prototypes: (height / 4, width / 4, k) float32, which the coefficients of a box weight; None without
+            masks.
     """
 
     boxes_xyxy_px: np.ndarray
     scores: np.ndarray
     class_ids: np.ndarray
     problem: str = ""
+    coefficients: np.ndarray | None = None
+    prototypes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def __getitem__(self, index: np.ndarray | slice) -> Detections:
-        return Detections(self.boxes_xyxy_px[index], self.scores[index], self.class_ids[index], self.problem)
+        return replace(
+            self,
+            boxes_xyxy_px=self.boxes_xyxy_px[index],
+            scores=self.scores[index],
+            class_ids=self.class_ids[index],
+            coefficients=None if self.coefficients is None else self.coefficients[index],
+        )
 
 
 @dataclass(frozen=True)

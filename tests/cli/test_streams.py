@@ -109,6 +109,7 @@ def given(weights, data, source="x.jpg"):
         ["classify", "train", "--data", data],
         ["classify", "val", "--weights", weights, "--data", data],
         ["classify", "predict", "--weights", weights, "--source", source],
+        ["segment", "predict", "--weights", weights, "--source", source],
         ["crops", "--data", data, "--out", f"{PLACE}/crops"],
         ["export", "--weights", weights],
         ["web", "--no-open", "--weights", weights],
@@ -166,7 +167,7 @@ def test_stdout_that_takes_nothing(working, out, code, error):
 def test_stderr_that_takes_nothing(folder):
     assert [code for code, _, _ in sweep(given("no.pt", "no.yaml", "no.jpg"), folder, "stderr full")] == [
         2
-    ] * 17
+    ] * 18
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

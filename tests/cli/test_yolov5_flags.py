@@ -32,6 +32,9 @@ YOLOV5 = {
     "exist-ok",
     "classify predict": "weights source data imgsz img img-size device view-img save-txt nosave augment "
     "visualize update project name exist-ok half dnn vid-stride",
+    "segment predict": "weights source data imgsz img img-size conf-thres conf iou-thres iou max-det device "
+    "view-img save-txt save-conf save-crop nosave classes agnostic-nms augment visualize update project name "
+    "exist-ok line-thickness hide-labels hide-conf half dnn vid-stride retina-masks",
 }
 """Flags by the command that stands for their script, with the abbreviations that YOLOv5's texts use."""
 REQUIRED = {
@@ -43,6 +46,7 @@ REQUIRED = {
     "classify train": ["--data", "a"],
     "classify val": ["--weights", "a.pt", "--data", "a"],
     "classify predict": ["--weights", "a.pt", "--source", "a.jpg"],
+    "segment predict": ["--weights", "a.pt", "--source", "a.jpg"],
 }
 PAIRS = [(flag, command) for flag in FLAGS for command in flag.commands]
 

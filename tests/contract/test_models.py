@@ -16,6 +16,7 @@ CLASSIFIERS = {"n": 2.49, "s": 5.45, "m": 12.96, "l": 26.55, "x": 48.10}
 EXPECTED = [
     *(f"yolov5{size}" for size in FAMILY),
     *(f"yolov5{size}6" for size in FAMILY),
+    *(f"yolov5{size}-seg" for size in FAMILY),
     *(f"yolov5-{variant}" for variant in ("p2", "p34", "p6", "p7", "fpn", "panet", "bifpn")),
     *("yolov5s-ghost", "yolov5s-transformer", "yolov5s-LeakyReLU", "yolov3", "yolov3-spp", "yolov3-tiny"),
     *(f"yolov5{size}-v{release}" for release in ("1.0", "2.0", "5.0") for size in FAMILY[1:]),
@@ -81,7 +82,9 @@ def test_heads_have_one_cell_for_each_stride(name):
     spec = load_spec(name, num_classes=7)
     side = 2 * max(spec.strides)
     heads = count_model(spec, (side, 2 * side))[1][-1]
-    assert heads == [(side // s, 2 * side // s, spec.anchors_per_scale * 12) for s in spec.strides]
+    channels = spec.anchors_per_scale * (12 + spec.num_coefficients)
+    prototypes = [(side // 4, 2 * side // 4, 32)] if spec.task == "segment" else []
+    assert heads == [(side // s, 2 * side // s, channels) for s in spec.strides] + prototypes
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -104,5 +107,7 @@ def test_keras_builds_what_was_counted(name):
     model = build_model(spec)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert trainable == sum(cost.parameters for cost in count_model(spec)[0].costs.values())
-    heads = [(None, None, None, spec.anchors_per_scale * (5 + spec.num_classes))] * len(spec.strides)
+    channels = spec.anchors_per_scale * sum(spec.parts.values())
+    heads = [(None, None, None, channels)] * len(spec.strides)
+    heads += [(None, None, None, 32)] * (spec.task == "segment")
     assert [tuple(head.shape) for head in model.outputs] == heads

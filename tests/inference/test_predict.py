@@ -33,7 +33,7 @@ def detector(tiny):
 
 
 def run(detector, frames, outputs=None, **options):
-    return PredictionRun(detector, NmsOptions(**options), False, outputs).run(frames)
+    return PredictionRun(detector, NmsOptions(**options), outputs).run(frames)
 
 
 def images(count, hw=(48, 64)):

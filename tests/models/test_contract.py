@@ -78,6 +78,24 @@ def test_wrong_fields_are_named(contract, changes, words):
     assert str(caught.value).startswith("a.keras: its tfyolo.json is invalid")
 
 
+def test_a_segmentation_model():
+    contract = Contract.of(load_spec("yolov5n-seg", num_classes=2), NAMES)
+    assert (contract.task, contract.num_coefficients, contract.prototype_stride) == ("segment", 32, 4)
+    assert contract.parts == {"box": 4, "objectness": 1, "classes": 2, "coefficients": 32}
+    assert Contract.from_json(contract.to_json()) == contract
+    with pytest.raises(TfyoloError, match="31 mask coefficients, but the configuration has 32"):
+        _ = Contract.from_json(altered(contract, num_coefficients=31)).spec
+    for task in ("detect", "segment"):
+        with pytest.raises(TfyoloError, match=f"num_coefficients does not fit the task {task}"):
+            Contract.from_json(
+                altered(contract, task=task, num_coefficients=None if task == "segment" else 32)
+            )
+
+
+def test_a_detector_names_no_coefficients(contract):
+    assert "num_coefficients" not in json.loads(contract.to_json())
+
+
 @pytest.mark.parametrize("text", ["", "[1]", "{", b"\xff", "[" * 100_000, "3" * 10_000])
 def test_what_is_no_json(text):
     with pytest.raises(TfyoloError, match=r"its tfyolo\.json is invalid"):

@@ -30,6 +30,7 @@ NAMES = [
     "yolov5s-v5.0",
     "yolov5s-v6.0",
 ]
+SEGMENTER = "yolov5n-seg-v7.0"
 pytestmark = needs_shared
 
 
@@ -44,7 +45,7 @@ def computed(name: str):
 
 
 def test_every_reference_is_named():
-    assert set(NAMES) == {p.stem for p in ARCH.glob("*.pt")} - {"yolov5n-cls-v7.0", "yolov5n-seg-v7.0"}
+    assert set(NAMES) == {p.stem for p in ARCH.glob("*.pt")} - {"yolov5n-cls-v7.0", SEGMENTER}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,9 +94,14 @@ def test_official_weights_compute_what_pytorch_does(nano, scale):
     np.testing.assert_allclose(by_anchor.transpose(2, 0, 1, 3), expected, atol=1e-4)
 
 
-def test_segmentation_is_refused():
-    with pytest.raises(TfyoloError, match=r"yolov5n-seg-v7\.0\.pt: .*segmentation"):
-        load_checkpoint(ARCH / "yolov5n-seg-v7.0.pt")
+def test_segmentation_model_gives_pytorchs_heads_and_prototypes():
+    *heads, prototypes = computed(SEGMENTER)[0]
+    _, contract, reference = computed(SEGMENTER)
+    assert (contract.task, contract.num_coefficients, contract.strides) == ("segment", 32, (8, 16, 32))
+    np.testing.assert_allclose(prototypes, reference["out1"].transpose(0, 2, 3, 1), atol=1e-5)
+    for i, head in enumerate(heads):
+        expected = reference[f"out{i + 2}"].transpose(0, 2, 3, 1, 4)
+        np.testing.assert_allclose(head.reshape(expected.shape), expected, atol=1e-5)
 
 
 def test_classifier_gives_pytorchs_logits():
@@ -175,9 +181,9 @@ def set_activation(name, **attributes):
         (set_attribute("yaml", "text"), "contains no configuration"),
         (set_attribute("names", ["a"]), "1 class names, but"),
         (set_attribute("names", {0: "a", "x": "b"}), "1 class names, but"),
-        (set_stride(None), "Detect's stride are not numbers"),
-        (set_stride("abc"), "Detect's stride are not numbers"),
-        (set_stride(np.array([8.0, np.nan, 32.0])), "Detect's stride are not numbers"),
+        (set_stride(None), "the head's stride are not numbers"),
+        (set_stride("abc"), "the head's stride are not numbers"),
+        (set_stride(np.array([8.0, np.nan, 32.0])), "the head's stride are not numbers"),
         (set_stride(np.array([8.0, 16.0])), "2 strides"),
         (set_stride(np.array([4.0, 16.0, 32.0])), "strides are"),
         (set_in_config("backbone", 5), "its configuration: `backbone` must be a list"),

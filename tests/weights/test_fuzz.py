@@ -30,7 +30,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, load_spec
 from tfyolo.models.blocks import BLOCKS
 from tfyolo.models.config.arguments import resolve_arguments
-from tfyolo.models.heads import CLASSIFY
+from tfyolo.models.heads import CLASSIFY, SEGMENT
 from tfyolo.weights.checkpoint import checkpoint_contract
 from tfyolo.weights.torch_file import read_checkpoint
 from tfyolo.weights.torch_globals import shown
@@ -135,7 +135,7 @@ def sweep(folder: Path, files: Iterator[tuple[str, bytes]]) -> dict[str, str]:
     read_checkpoint(path)  # what the standard library imports at first use is none of the files' doing
     path.write_bytes(archive(pickled({"tfyolo": CONTRACT.to_json(), "model": {}})))
     checkpoint_contract(read_checkpoint(path))
-    for block in (*BLOCKS.values(), CLASSIFY):  # whose types are evaluated once
+    for block in (*BLOCKS.values(), CLASSIFY, SEGMENT):  # whose types are evaluated once
         with contextlib.suppress(ValueError):
             resolve_arguments(block, [])
     shown("\n")

@@ -21,6 +21,7 @@ NETWORKS = {
     "yolov3-tiny-v7.0": (71, 140453, 59, "LeakyReLU", 1e-3),
     "yolov5-p2-v7.0": (423, 463065, 328, "SiLU", 1e-3),
     "yolov5n-cls-v7.0": (194, 402215, 149, "LeakyReLU", 1e-3),
+    "yolov5n-seg-v7.0": (367, 494687, 284, "LeakyReLU", 1e-3),
     "yolov5n-v7.0": (349, 453052, 270, "SiLU", 1e-3),
     "yolov5n6-v7.0": (459, 790543, 355, "SiLU", 1e-3),
     "yolov5s-LeakyReLU-v7.0": (349, 453052, 270, "LeakyReLU", 1e-3),
@@ -48,7 +49,7 @@ def written(path, content: object, storages=None, **kwargs):
 
 @needs_shared
 def test_every_network_of_the_references_is_named_here():
-    assert set(NETWORKS) == {path.stem for path in ARCH.glob("*.pt")} - {"yolov5n-seg-v7.0"}
+    assert set(NETWORKS) == {path.stem for path in ARCH.glob("*.pt")}
 
 
 @needs_shared
@@ -104,10 +105,35 @@ def test_official_weights():
     assert own.attributes["names"] == {0: "Platelets", 1: "RBC", 2: "WBC"}
 
 
-@needs_shared
-def test_segmentation_is_refused():
-    error = refused(ARCH / "yolov5n-seg-v7.0.pt")
-    assert "segmentation model" in error.message
+def getattr_of(*args: object) -> dict:
+    """A network with an attribute that is `getattr(*args)`."""
+    call = Call(Name("__builtin__", "getattr"), args)
+    return {"model": module("models.yolo.SegmentationModel", detect=call)}
+
+
+def test_the_method_that_a_segmentation_head_keeps_is_not_read(tmp_path):
+    path = written(tmp_path / "x.pt", getattr_of(Name("models.yolo", "Detect"), "forward"))
+    attributes = read_checkpoint(path).model.attributes
+    assert attributes["detect"] == OpaqueObject("models.yolo.Detect.forward")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        (Name("models.yolo", "Detect"),),
+        (Name("models.yolo", "Detect"), "forward", None),
+        (Name("models.yolo", "Detect"), "__globals__"),
+        (Name("torch", "Size"), "forward"),
+        ("models.yolo.Detect", "forward"),
+        (Call(Name("models.yolo", "Detect")), "forward"),
+        (Name("__builtin__", "getattr"), "forward"),
+    ],
+    ids=str,
+)
+def test_other_attributes_are_refused(tmp_path, args):
+    error = refused(written(tmp_path / "x.pt", getattr_of(*args)))
+    assert "refers to __builtin__.getattr, which YOLOv5 needs only for one method" in error.message
 
 
 def test_reads_what_it_holds(tmp_path):

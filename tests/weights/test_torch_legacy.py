@@ -96,14 +96,6 @@ def test_other_modules_stay_refused(tmp_path, name):
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("name", ["SegmentationModel", "Segment"])
-def test_a_segmentation_model_of_a_package_is_named(tmp_path, name):
-    path = tmp_path / "x.pt"
-    path.write_bytes(archive(pickled({"model": module(f"yolov5.models.yolo.{name}")})))
-    with pytest.raises(TfyoloError, match="segmentation model"):
-        read_checkpoint(path)
-
-
 @pytest.mark.parametrize(
     "around",
     [

@@ -8,6 +8,7 @@ from pathlib import Path
 from tfyolo.api.classifier import Classifier
 from tfyolo.api.detector import Detector
 from tfyolo.api.python_errors import python_errors
+from tfyolo.api.segmenter import Segmenter
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.inference import load as inference
 from tfyolo.inference.base_model import BaseModel
@@ -17,8 +18,8 @@ from tfyolo.inference.base_model import BaseModel
 @python_errors
 def load(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
-) -> Detector | Classifier:
-    """Load a model file of any format: a detector, or a classifier.
+) -> Detector | Classifier | Segmenter:
+    """Load a model file of any format: a detector, a classifier or a segmentation model.
 
     Args:
         path_or_name: a file or folder (docs/deploy/index.md lists the formats), `bccd-n`, which ships with
@@ -28,7 +29,7 @@ def load(
             that a process sets.
 
     Returns:
-        A `Detector` or a `Classifier`, whichever the file holds.
+        A `Detector`, a `Classifier` or a `Segmenter`, whichever the file holds.
 
     Raises:
         TfyoloError: the file is missing, damaged or of an unknown format, or its library is not installed.
@@ -49,8 +50,8 @@ def create(
     num_classes: int | None = None,
     image_size: tuple[int, int] | int | None = None,
     names: Sequence[str] = (),
-) -> Detector | Classifier:
-    """Create a detector or a classifier with random weights.
+) -> Detector | Classifier | Segmenter:
+    """Create a detector, a classifier or a segmentation model with random weights.
 
     Args:
         name: one of `tfyolo.list_models()`, or a model YAML.
@@ -59,7 +60,7 @@ def create(
         names: class names.
 
     Returns:
-        A `Detector` or a `Classifier`, whichever the configuration describes.
+        A `Detector`, a `Classifier` or a `Segmenter`, whichever the configuration describes.
 
     Raises:
         TfyoloError: an unknown name, or an error in the YAML.
@@ -73,7 +74,14 @@ def create(
     return _public(inference.create_predictor(name, num_classes, image_size, tuple(names)))
 
 
-def _public(loaded: BaseModel) -> Detector | Classifier:
+_PUBLIC: dict[str, type[Detector] | type[Classifier] | type[Segmenter]] = {
+    "detect": Detector,
+    "classify": Classifier,
+    "segment": Segmenter,
+}
+"""By task."""
+
+
+def _public(loaded: BaseModel) -> Detector | Classifier | Segmenter:
     """Return the same model as an object with all methods."""
-    kind = Classifier if loaded.contract.task == "classify" else Detector
-    return kind(loaded.runtime, loaded.image_size)
+    return _PUBLIC[loaded.contract.task](loaded.runtime, loaded.image_size)

@@ -1,4 +1,4 @@
-"""`TaskModel`: the base class of `Detector` and `Classifier`."""
+"""`TaskModel`: the base class of `Detector`, `Classifier` and `Segmenter`."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tfyolo.models.tasks import TASKS
+
 if TYPE_CHECKING:
     from tfyolo.models.spec import Layer, ModelSpec
 
@@ -80,8 +82,10 @@ def layer_rows(spec: ModelSpec, image_size: tuple[int, int]) -> list[LayerRow]:
 
 
 def _arguments(layer: Layer, spec: ModelSpec) -> str:
-    if layer.block == "Detect":
-        return "\n".join(" ".join(f"{value:g}" for value in row) for row in spec.anchors_px)
+    if TASKS[spec.task].finds_boxes and layer is spec.head:
+        rows = [" ".join(f"{value:g}" for value in row) for row in spec.anchors_px]
+        masks = [f"{spec.num_coefficients} prototypes"] if spec.num_coefficients else []
+        return "\n".join(rows + masks)
     parts = ((_SHORT_ARGUMENTS.get(key, f"{key}="), value) for key, value in layer.arguments.items())
     return " ".join(f"{name}{value}" for name, value in parts)
 

@@ -16,10 +16,12 @@ from tfyolo.data.classification.folders import FolderDataset, read_folders, scan
 from tfyolo.data.detection.scan import Dataset, read_dataset, scan_split
 from tfyolo.data.images.read import read_image, read_sample_image
 from tfyolo.errors import TfyoloError
+from tfyolo.export.registry import format_of
 from tfyolo.export.runtime.cpu import cores, has_int8_dot_products, is_x86
 from tfyolo.files import scratch
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.budget.options import FloatBudget
+from tfyolo.weights import read_model_contract
 from tfyolo.weights.hub import fetch_weights
 
 
@@ -120,6 +122,9 @@ def run_benchmark(
         is_folder = Path(options.data).is_dir()
         dataset = read_folders(options.data) if is_folder else read_dataset(options.data)
     paths = [fetch_weights(name) for name in weights]
+    for path in paths:
+        if format_of(path).source:
+            read_model_contract(path).require(("classify", "detect"), path)
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # several processes share the GPU
     threads = tuple(options.threads) or tuple(sorted({1, cores()}))
     notes: list[str] = []

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
+from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
+    from tfyolo.inference.detection import BoxPredictor
+    from tfyolo.inference.frames import Frames
     from tfyolo.inference.writers import OutputOptions
 
 EXAMPLES = (
@@ -22,10 +26,21 @@ NOTES = ("exit code 1: an image could not be read, or none could; each is listed
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of YOLOv5's detect.py to the parser."""
-    options.add_source(parser)
-    options.add_weights(parser, required=False)
+    add_prediction(parser, "runs/detect")
     add = options.group(parser, "model")
     add("--augment", action="store_true", help="use test-time augmentation: three scales and a flip")
+
+
+def add_prediction(parser: argparse.ArgumentParser, project: str, *, default_model: bool = True) -> None:
+    """Add the options that prediction of boxes has, with or without masks.
+
+    Args:
+        parser: parser of the command.
+        project: default folder that holds all runs.
+        default_model: use the detector that ships if there is no `--weights`.
+    """
+    options.add_source(parser)
+    options.add_weights(parser, required=not default_model)
     options.add_thresholds(parser, confidence=0.25, iou_threshold=0.45, max_detections=300)
     add = options.group(parser, "non-maximum suppression")
     add("--classes", nargs="+", type=int, metavar="I", help="class indices to keep (default: all)")
@@ -34,9 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--save-txt",
         action="store_true",
-        help="write labels/NAME.txt, for videos NAME_1.txt and so on: class x y w h, relative to the image",
+        help="write labels/NAME.txt, for videos NAME_1.txt and so on: class x y w h, relative to the image; "
+        "of a segmentation model: class x y x y and so on",
     )
-    add("--save-conf", action="store_true", help="with --save-txt, add the confidence as a sixth column")
+    add("--save-conf", action="store_true", help="with --save-txt, add the confidence as the last column")
     add("--save-crop", action="store_true", help="write each box as crops/CLASS/NAME_N.jpg")
     add("--save-csv", action="store_true", help="write all detections to predictions.csv")
     add("--nosave", action="store_true", help="do not write annotated images and videos")
@@ -48,25 +64,43 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PX",
         help="line width of boxes in pixels (default: relative to the image size)",
     )
-    options.add_run_folder(parser, "runs/detect")
+    options.add_run_folder(parser, project)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Detect objects, write results, and return the exit code."""
     from tfyolo.assets import DEFAULT_MODEL
-    from tfyolo.inference.load import load_detection_predictor
-    from tfyolo.inference.nms import NmsOptions
-    from tfyolo.inference.predict import PredictionRun
+    from tfyolo.inference.load import load_box_predictor
     from tfyolo.inference.sources import open_sources
 
     frames = open_sources(arguments.source, arguments.vid_stride)
     if arguments.weights is None:
         arguments.weights = DEFAULT_MODEL
-    detector = load_detection_predictor(arguments.weights, options.image_size(arguments.img))
+    detector = load_box_predictor(arguments.weights, options.image_size(arguments.img))
     if arguments.weights == DEFAULT_MODEL:
         print(
             f"note: no --weights: {DEFAULT_MODEL.stem} detects {', '.join(detector.names)}", file=sys.stderr
         )
+    if arguments.augment and detector.contract.task == "segment":
+        raise TfyoloError("segmentation models have no test-time augmentation", fix="leave out --augment")
+    settings = {"augment": True} if arguments.augment else {}
+    return predict(detector, frames, arguments, settings)
+
+
+def predict(
+    detector: BoxPredictor, frames: Frames, arguments: argparse.Namespace, settings: Mapping[str, bool]
+) -> int:
+    """Predict on all frames, write results, and return the exit code.
+
+    Args:
+        detector: detector or segmentation model.
+        frames: from `open_sources`.
+        arguments: parsed options of `add_prediction`.
+        settings: further arguments of the predictor.
+    """
+    from tfyolo.inference.nms import NmsOptions
+    from tfyolo.inference.predict import PredictionRun
+
     detector.check_class_ids(arguments.classes)
     nms = NmsOptions(
         confidence=arguments.conf_thres,
@@ -77,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if limits := detector.limits(nms):
         print(f"note: {limits}", file=sys.stderr)
-    report = PredictionRun(detector, nms, arguments.augment, _outputs(arguments)).run(frames)
+    report = PredictionRun(detector, nms, _outputs(arguments), settings).run(frames)
     print(report)
     if report.interrupted and frames.total is not None:  # stopping an endless stream is not a failure
         return 130

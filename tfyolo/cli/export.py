@@ -163,14 +163,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(note)
     for name, file in written.items():
         print(f"{name}: {file} ({megabytes(file):.1f} MB)")
-    command = ["detect"] if contract.task == "detect" else ["classify", "predict"]
-    print_next("tfyolo", *command, "--weights", next(iter(written.values())), "--source", "IMAGE")
+    print_next(
+        "tfyolo", *_PREDICT[contract.task], "--weights", next(iter(written.values())), "--source", "IMAGE"
+    )
     for formats, words, note in _NEXT if contract.task == "detect" else ():
         if files := [written[name] for name in formats if name in written]:
             print_next(*(word.format(file=files[0]) for word in words), note=note)
     return 0
 
 
+_PREDICT = {"detect": ["detect"], "classify": ["classify", "predict"], "segment": ["segment", "predict"]}
+"""Command that predicts, by task."""
 _NEXT = (
     (("tflite", "tfjs"), ("tfyolo", "web", "--weights", "{file}"), "in a browser"),
     (

@@ -62,7 +62,7 @@ class Value:
 
 _TRAIN = ("train", "classify train")
 _VAL = ("val", "classify val")
-_PREDICT = ("detect", "classify predict")
+_PREDICT = ("detect", "classify predict", "segment predict")
 _RUN = (*_VAL, *_PREDICT)
 
 FLAGS = (
@@ -142,6 +142,12 @@ FLAGS = (
         "leave it out; `detector.model` in Python is a Keras model whose layers can be evaluated",
     ),
     Flag("--augment", ("classify predict",), "classifiers have no test-time augmentation", "leave it out"),
+    Flag(
+        "--augment",
+        ("segment predict",),
+        "segmentation models have no test-time augmentation",
+        "leave it out",
+    ),
     Flag(
         "--cutoff",
         ("classify train",),
@@ -289,7 +295,12 @@ def translated(command: str, words: Sequence[str]) -> list[str]:
         >>> translated("train", ["--cache", "images", "--img", "320"])
         ['--cache', 'ram', '--img', '320']
     """
-    if command == "classify":
+    if command == "segment" and words[:1] in (["train"], ["val"]):
+        participle = {"train": "trained", "val": "validated"}[words[0]]
+        raise TfyoloError(
+            f"segmentation models cannot be {participle} yet", fix="`tfyolo segment predict` runs them"
+        )
+    if command in ("classify", "segment"):
         command = " ".join([command, *words[:1]])
     table = {(entry.flag, entry.value): entry for entry in VALUES if command in entry.commands}
     translated_words = list(words)

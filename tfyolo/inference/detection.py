@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,60 +22,47 @@ Image = Any
 """A path, a uint8 array (height, width, 3) or (height, width) in RGB, or a PIL image."""
 
 
-class DetectionPredictor(BaseModel):
-    """Detects objects in images with a runtime of any format.
+Made = TypeVar("Made", bound=Result)
+MakeResult = Callable[[Detections, Letterbox, np.ndarray, Path | None, Mapping[str, float]], Made]
+"""Makes the result of an image from its detections, its letterbox, its pixels, its path and milliseconds."""
 
-    It can be called from any number of threads at once: each call returns the boxes of its own images. Calls
-    run in parallel or wait for each other, depending on the runtime (docs/architecture.md).
+
+class BoxPredictor(BaseModel):
+    """Finds boxes in images: what detectors and segmentation models have in common.
 
     Args:
         runtime: runs the model file.
         image_size: (height, width) of the input in pixels; defaults to the model's. Files with a fixed input
             refuse others.
-
-    Example:
-        >>> detector = tfyolo.load("yolov5n.pt")  # doctest: +SKIP
-        >>> detector("bus.jpg", confidence=0.4)[0].counts()  # doctest: +SKIP
-        {'person': 4, 'bus': 1}
     """
 
-    def __call__(
+    @abstractmethod
+    def __call__(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Predict on images; returns one result per image, in input order."""
+
+    def _predict(
         self,
         images: Image | Sequence[Image],
-        confidence: float = 0.25,
-        iou_threshold: float = 0.45,
-        class_ids: Sequence[int] | None = None,
-        agnostic: bool = False,
-        max_detections: int = 300,
-        rect: bool = True,
+        options: NmsOptions,
+        make: MakeResult[Made],
+        rect: bool,
         augment: bool = False,
-    ) -> list[Result]:
-        """Detect objects in images.
+    ) -> list[Made]:
+        """Predict on images, and make a result of the detections of each.
 
         Args:
             images: one image or a list: paths, RGB arrays, PIL images.
-            confidence: confidence threshold; in files with NMS inside, at least that of the export.
-            iou_threshold: IoU threshold of NMS; in files with NMS inside, at most that of the export.
-            class_ids: class ids to keep; None keeps all.
-            agnostic: let boxes of different classes suppress each other.
-            max_detections: maximum number of boxes per image.
-            rect: pad images only to a multiple of the stride, which is faster, if the input size is not
-                fixed.
-            augment: test-time augmentation with three scales and a flip: slower, slightly more accurate.
-
-        Returns:
-            One result per image, in input order.
-
-        Raises:
-            TfyoloError: an image cannot be read or has an unsupported type, or a class id is out of range.
+            options: thresholds of non-maximum suppression.
+            make: makes a result.
+            rect: pad images only to a multiple of the stride, if the input size is not fixed.
+            augment: test-time augmentation.
         """
-        self.check_class_ids(class_ids)
-        options = NmsOptions(confidence, iou_threshold, class_ids, agnostic, False, max_detections)
+        self.check_class_ids(options.class_ids)
         single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
         listed = [images] if single else list(images)
         pixels, paths = zip(*map(read_pixels, listed), strict=True) if listed else ((), ())
         boxes = [self.letterbox(image.shape[:2], rect) for image in pixels]
-        results: list[Result | None] = [None] * len(pixels)
+        results: list[Made | None] = [None] * len(pixels)
         for group in self._groups(boxes):
             start = perf_counter()
             batch = np.stack([boxes[i].apply(pixels[i]) for i in group])
@@ -82,17 +70,7 @@ class DetectionPredictor(BaseModel):
             found, speed = self.detect_batch(batch, options, augment)
             speed = {"preprocess": 1e3 * prepared / len(group), **speed}
             for i, detections in zip(group, found, strict=True):
-                xyxy = boxes[i].to_image(detections.boxes_xyxy_px)
-                results[i] = Result(
-                    xyxy,
-                    detections.scores,
-                    detections.class_ids,
-                    self.names,
-                    pixels[i],
-                    paths[i],
-                    speed,
-                    detections.problem,
-                )
+                results[i] = make(detections, boxes[i], pixels[i], paths[i], speed)
         return [result for result in results if result is not None]
 
     def check_class_ids(self, class_ids: Sequence[int] | None) -> None:
@@ -165,6 +143,68 @@ class DetectionPredictor(BaseModel):
             by_size.setdefault(box.out_hw, []).append(index)
         step = min(self.runtime.max_batch, 16)
         return [same[i : i + step] for same in by_size.values() for i in range(0, len(same), step)]
+
+
+class DetectionPredictor(BoxPredictor):
+    """Detects objects in images with a runtime of any format.
+
+    It can be called from any number of threads at once: each call returns the boxes of its own images. Calls
+    run in parallel or wait for each other, depending on the runtime (docs/architecture.md).
+
+    Args:
+        runtime: runs the model file.
+        image_size: (height, width) of the input in pixels; defaults to the model's. Files with a fixed input
+            refuse others.
+
+    Example:
+        >>> detector = tfyolo.load("yolov5n.pt")  # doctest: +SKIP
+        >>> detector("bus.jpg", confidence=0.4)[0].counts()  # doctest: +SKIP
+        {'person': 4, 'bus': 1}
+    """
+
+    def __call__(
+        self,
+        images: Image | Sequence[Image],
+        confidence: float = 0.25,
+        iou_threshold: float = 0.45,
+        class_ids: Sequence[int] | None = None,
+        agnostic: bool = False,
+        max_detections: int = 300,
+        rect: bool = True,
+        augment: bool = False,
+    ) -> list[Result]:
+        """Detect objects in images.
+
+        Args:
+            images: one image or a list: paths, RGB arrays, PIL images.
+            confidence: confidence threshold; in files with NMS inside, at least that of the export.
+            iou_threshold: IoU threshold of NMS; in files with NMS inside, at most that of the export.
+            class_ids: class ids to keep; None keeps all.
+            agnostic: let boxes of different classes suppress each other.
+            max_detections: maximum number of boxes per image.
+            rect: pad images only to a multiple of the stride, which is faster, if the input size is not
+                fixed.
+            augment: test-time augmentation with three scales and a flip: slower, slightly more accurate.
+
+        Returns:
+            One result per image, in input order.
+
+        Raises:
+            TfyoloError: an image cannot be read or has an unsupported type, or a class id is out of range.
+        """
+        options = NmsOptions(confidence, iou_threshold, class_ids, agnostic, False, max_detections)
+        return self._predict(images, options, self._result, rect, augment)
+
+    def _result(
+        self,
+        found: Detections,
+        letterbox: Letterbox,
+        image: np.ndarray,
+        path: Path | None,
+        speed: Mapping[str, float],
+    ) -> Result:
+        boxes = letterbox.to_image(found.boxes_xyxy_px)
+        return Result(boxes, found.scores, found.class_ids, self.names, image, path, speed, found.problem)
 
 
 def read_pixels(image: Image) -> tuple[np.ndarray, Path | None]:

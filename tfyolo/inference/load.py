@@ -6,13 +6,25 @@ from pathlib import Path
 
 from tfyolo.export.runtime.base import Runtime
 from tfyolo.inference.classification import ClassificationPredictor
-from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.detection import BoxPredictor, DetectionPredictor
+from tfyolo.inference.segmentation.predictor import SegmentationPredictor
+
+Predictor = DetectionPredictor | ClassificationPredictor | SegmentationPredictor
+
+_PREDICTORS: dict[
+    str, type[DetectionPredictor] | type[ClassificationPredictor] | type[SegmentationPredictor]
+] = {
+    "detect": DetectionPredictor,
+    "classify": ClassificationPredictor,
+    "segment": SegmentationPredictor,
+}
+"""By task."""
 
 
 def load_predictor(
     path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
-) -> DetectionPredictor | ClassificationPredictor:
-    """Load a detector or classifier from a model file, or an official release by name.
+) -> Predictor:
+    """Load a detector, classifier or segmentation model from a model file, or an official release by name.
 
     Args:
         path_or_name: a file or folder of any format (docs/deploy/index.md), or the name of a release such as
@@ -22,7 +34,7 @@ def load_predictor(
             process.
 
     Returns:
-        Detector or classifier, by the task of the model.
+        Detector, classifier or segmentation model, by the task of the model.
 
     Raises:
         TfyoloError: the file is missing, damaged or of an unknown format, or its library is missing.
@@ -33,11 +45,7 @@ def load_predictor(
     """
     hw = (image_size, image_size) if isinstance(image_size, int) else image_size
     runtime = load_runtime(path_or_name, threads)
-    return (
-        ClassificationPredictor(runtime, hw)
-        if runtime.contract.task == "classify"
-        else DetectionPredictor(runtime, hw)
-    )
+    return _PREDICTORS[runtime.contract.task](runtime, hw)
 
 
 def load_detection_predictor(
@@ -59,6 +67,50 @@ def load_detection_predictor(
     loaded = load_predictor(path_or_name, image_size, threads)
     loaded.contract.require("detect", path_or_name)
     assert isinstance(loaded, DetectionPredictor)  # for mypy
+    return loaded
+
+
+def load_box_predictor(
+    path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
+) -> BoxPredictor:
+    """Load a detector or a segmentation model.
+
+    Args:
+        path_or_name: a file or folder of any format, or the name of a release such as `yolov5s`.
+        image_size: input size in pixels, one number or (height, width); defaults to the model's.
+        threads: number of CPU threads; chosen by the runtime by default.
+
+    Returns:
+        The detector or segmentation model.
+
+    Raises:
+        TfyoloError: see `load_predictor`; or it is a classifier.
+    """
+    loaded = load_predictor(path_or_name, image_size, threads)
+    loaded.contract.require(("segment", "detect"), path_or_name)
+    assert isinstance(loaded, BoxPredictor)  # for mypy
+    return loaded
+
+
+def load_segmentation_predictor(
+    path_or_name: str | Path, image_size: tuple[int, int] | int | None = None, threads: int | None = None
+) -> SegmentationPredictor:
+    """Load a segmentation model.
+
+    Args:
+        path_or_name: a file or folder of any format.
+        image_size: input size in pixels, one number or (height, width); defaults to the model's.
+        threads: number of CPU threads; chosen by the runtime by default.
+
+    Returns:
+        The segmentation model.
+
+    Raises:
+        TfyoloError: see `load_predictor`; or it is a model of another task.
+    """
+    loaded = load_predictor(path_or_name, image_size, threads)
+    loaded.contract.require("segment", path_or_name)
+    assert isinstance(loaded, SegmentationPredictor)  # for mypy
     return loaded
 
 
@@ -98,8 +150,8 @@ def create_predictor(
     num_classes: int | None = None,
     image_size: tuple[int, int] | int | None = None,
     names: tuple[str, ...] | list[str] = (),
-) -> DetectionPredictor | ClassificationPredictor:
-    """Create a detector or classifier with random weights.
+) -> Predictor:
+    """Create a detector, classifier or segmentation model with random weights.
 
     Args:
         name: one of `tfyolo.list_models()`, or a model YAML.
@@ -108,7 +160,7 @@ def create_predictor(
         names: class names.
 
     Returns:
-        Detector or classifier, by the task of the configuration, on the Keras runtime.
+        Detector, classifier or segmentation model, by the task of the configuration, on the Keras runtime.
 
     Raises:
         TfyoloError: the name is unknown, or the YAML file is wrong.
@@ -124,4 +176,4 @@ def create_predictor(
     spec = load_spec(name, num_classes=num_classes if num_classes is not None else len(names) or None)
     hw = (image_size, image_size) if isinstance(image_size, int) else image_size
     runtime = KerasRuntime(build_model(spec), Contract.of(spec, names, hw))
-    return ClassificationPredictor(runtime) if spec.task == "classify" else DetectionPredictor(runtime)
+    return _PREDICTORS[spec.task](runtime)

@@ -81,7 +81,14 @@ def non_max_suppression(candidates: Candidates, options: NmsOptions = NmsOptions
         selected = np.isin(label, options.class_ids)
         box, label, score = box[selected], label[selected], score[selected]
     order = np.argsort(-score, kind="stable")[:MAX_CANDIDATES]
-    found = Detections(boxes[box[order]], score[order], label[order].astype(np.int64), candidates.problem)
+    found = Detections(
+        boxes[box[order]],
+        score[order],
+        label[order].astype(np.int64),
+        candidates.problem,
+        None if candidates.coefficients is None else candidates.coefficients[box[order]],
+        candidates.prototypes,
+    )
     return found[_greedy(found, options)]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfyolo.disk import OF_WRITING
 from tfyolo.errors import BadOutputError, TfyoloError
-from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.detection import BoxPredictor
 from tfyolo.inference.frames import Frame, Frames
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.results import Result
@@ -90,14 +90,14 @@ class PredictionRun:
     Attributes:
         detector: finds the boxes.
         nms: thresholds.
-        augment: test-time augmentation.
         outputs: files to write; None writes nothing.
+        options: further arguments of the detector, such as `augment`.
     """
 
-    detector: DetectionPredictor
+    detector: BoxPredictor
     nms: NmsOptions
-    augment: bool
     outputs: OutputOptions | None = None
+    options: Mapping[str, bool] = field(default_factory=dict)
 
     def run(self, frames: Frames) -> PredictionReport:
         """Process all frames; unreadable frames are reported and skipped. Ctrl-C ends a stream."""
@@ -158,7 +158,7 @@ class PredictionRun:
             class_ids=self.nms.class_ids,
             agnostic=self.nms.agnostic,
             max_detections=self.nms.max_detections,
-            augment=self.augment,
+            **self.options,
         )[0]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tfyolo.deprecation import renamed_arguments, warn_renamed
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.files import atomic, suffix_of
 from tfyolo.inference.drawing.annotate import draw_boxes
 from tfyolo.libraries import require
@@ -157,13 +157,47 @@ class Result:
             ]
         mean_side = sum(self.image.shape[:2]) / 2
         return draw_boxes(
-            self.image,
+            self._canvas(),
             self.boxes_xyxy_px,
             self.class_ids,
             texts,
             thickness=thickness or max(round(mean_side * 0.003), 2),
             text_px=max(round(mean_side * 0.024), 11),
         )
+
+    def _canvas(self) -> np.ndarray:
+        """Return the image that boxes are drawn on."""
+        return self.image
+
+    def label_rows(self) -> list[tuple[int, np.ndarray]]:
+        """Return the rows of a YOLO label file: class id, and the box as `boxes_xywh_norm`."""
+        return list(zip(self.class_ids.tolist(), self.boxes_xywh_norm, strict=True))
+
+    def crops(self) -> list[np.ndarray]:
+        """Cut out each box with a margin of 2 % and 10 pixels, as YOLOv5 does.
+
+        Returns:
+            uint8 (height, width, 3) RGB, one per box.
+
+        Raises:
+            BadOutputError: a box contains no pixels.
+
+        Example:
+            >>> image = np.zeros((80, 100, 3), np.uint8)
+            >>> boxes = np.float32([[20, 20, 60, 40]])
+            >>> Result(boxes, np.ones(1), np.array([0]), ("cat",), image).crops()[0].shape
+            (31, 51, 3)
+        """
+        height, width = self.image.shape[:2]
+        crops = []
+        for number, box in enumerate(self.boxes_xyxy_px, 1):
+            center, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * 1.02 + 5
+            x1, y1 = np.maximum(center - half, 0).astype(int)
+            x2, y2 = np.minimum(center + half, [width, height]).astype(int)
+            if x2 <= x1 or y2 <= y1:
+                raise BadOutputError(f"box {number} contains no pixels to crop")
+            crops.append(self.image[y1:y2, x1:x2])
+        return crops
 
     def save(self, path: str | Path) -> Path:
         """Write `plot()` to an image file.

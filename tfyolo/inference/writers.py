@@ -12,7 +12,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from tfyolo.disk import probe
-from tfyolo.errors import BadOutputError, TfyoloError
+from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic
 from tfyolo.inference.frames import Frame, Video
 from tfyolo.inference.names import Names, folder_names
@@ -26,8 +26,9 @@ class OutputOptions:
     Attributes:
         folder: folder of all files.
         images: write images and videos with the boxes drawn.
-        txt: write `labels/NAME.txt`. An image without boxes gets an empty file: it was processed, is a
-            background for training, and keeps no file of an earlier run. (YOLOv5 writes none.)
+        txt: write `labels/NAME.txt`, with boxes, or with polygons of a segmentation model. An image without
+            boxes gets an empty file: it was processed, is a background for training, and keeps no file of an
+            earlier run. (YOLOv5 writes none.)
         txt_confidence: append the confidence to each row of these files.
         crops: write `crops/CLASS/NAME_1.jpg`, `NAME_2.jpg`, ..., best box first.
         csv: write `predictions.csv`, one row per box.
@@ -114,28 +115,22 @@ class ResultWriter:
         return stem + suffix
 
     def _write_txt(self, stem: str, result: Result) -> None:
-        columns = [result.class_ids[:, None].astype(object), result.boxes_xywh_norm]
-        if self.outputs.txt_confidence:
-            columns.append(result.scores[:, None])
-        rows = np.concatenate(columns, 1) if len(result) else []
-        text = "".join(" ".join(f"{value:g}" for value in row) + "\n" for row in rows)
+        lines = []
+        for (class_id, values), score in zip(result.label_rows(), result.scores, strict=True):
+            row = (class_id, *values, *([score] if self.outputs.txt_confidence else []))
+            if len(values):
+                lines.append(" ".join(f"{value:g}" for value in row) + "\n")
+        text = "".join(lines)
         path = self.outputs.folder / "labels" / f"{stem}.txt"
         with atomic(path, durable=False) as temporary:
             temporary.write_text(text)
 
     def _write_crops(self, stem: str, result: Result) -> None:
-        height, width = result.image.shape[:2]
         self._folders = self._folders or folder_names(result.names)
-        for number, (box, index) in enumerate(zip(result.boxes_xyxy_px, result.class_ids, strict=True), 1):
-            # YOLOv5's margin: 2 % and 10 pixels.
-            center, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * 1.02 + 5
-            x1, y1 = np.maximum(center - half, 0).astype(int)
-            x2, y2 = np.minimum(center + half, [width, height]).astype(int)
-            if x2 <= x1 or y2 <= y1:
-                raise BadOutputError(f"box {number} contains no pixels to crop")
+        for number, (crop, index) in enumerate(zip(result.crops(), result.class_ids, strict=True), 1):
             folder = self.outputs.folder / "crops" / self._folders[index]
             # Crops are numbered, so that the second box of x.jpg does not collide with x_2.jpg.
-            save_image(result.image[y1:y2, x1:x2], folder / f"{stem}_{number}.jpg")
+            save_image(crop, folder / f"{stem}_{number}.jpg")
 
     def _write_csv(self, name: str, result: Result) -> None:
         if self._rows is None:

@@ -13,6 +13,7 @@ from tfyolo.models.heads import HEADS, initialize_biases
 from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.ops import Ops, Shape, ShapeOps, Tensor
 from tfyolo.models.spec import ModelSpec
+from tfyolo.models.tasks import TASKS
 
 
 def build_model(
@@ -36,8 +37,8 @@ def build_model(
         synchronized_bn: compute batch statistics over all replicas of a `tf.distribute` strategy.
 
     Returns:
-        A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads, or to
-        the logits (batch, classes) of a classifier.
+        A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads,
+        followed by the prototypes of a segmentation model, or to the logits (batch, classes) of a classifier.
 
     Raises:
         TfyoloError: the backend of Keras 3 is not TensorFlow, or `image_size` is too small.
@@ -58,7 +59,7 @@ def build_model(
     ops = make_ops(keras, spec.activation, spec.csp_activation, spec.bn_epsilon, synchronized_bn)
     heads = run_layers(ops, images, spec)
     name = re.sub("[^A-Za-z0-9.-]", "_", spec.name).lstrip("_.-") or "model"  # what TensorFlow takes
-    model = keras.Model(images, heads if spec.task == "detect" else heads[0], name=name)
+    model = keras.Model(images, heads if TASKS[spec.task].finds_boxes else heads[0], name=name)
     initialize_biases(model, spec)
     return model
 
@@ -102,7 +103,8 @@ def run_layers(
         outputs: list that the output of each layer is appended to; optional.
 
     Returns:
-        The output of the last layer: the raw heads of a detector, or a list with the logits of a classifier.
+        The output of the last layer: the raw heads, followed by the prototypes of a segmentation model, or a
+        list with the logits of a classifier.
 
     Raises:
         TfyoloError: a block does not accept its inputs, such as images that are too small.

@@ -14,6 +14,7 @@ from tfyolo.models.config.parse import parse_spec
 from tfyolo.models.config.settings import MAX_CLASSES, MAX_SIDE
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.models.spec import ModelSpec
+from tfyolo.models.tasks import TASKS, part_sizes
 from tfyolo.version import __version__
 
 FILE_NAME = "tfyolo.json"
@@ -21,8 +22,12 @@ FILE_NAME = "tfyolo.json"
 
 
 _OTHER_TASK = {
-    "detect": ("is a detector, not a classifier", "tfyolo detect, val, train or quantize"),
+    "detect": ("is a detector, not a {wanted}", "tfyolo detect, val, train or quantize"),
     "classify": ("is a classifier, which finds no boxes", "tfyolo classify predict, val or train"),
+    "segment": (
+        "is a segmentation model, which can predict, but not be trained, validated or quantized yet",
+        "tfyolo segment predict or tfyolo detect",
+    ),
 }
 """Of a model that is no good here: what it is, and the commands for it."""
 
@@ -61,8 +66,9 @@ class Contract(BaseModel):
     """Metadata of a model: task, class names, anchors, strides, image size, configuration.
 
     Attributes:
-        task: `detect` or `classify`.
+        task: `detect`, `classify` or `segment`.
         names: class names by class id.
+        num_coefficients: number of mask coefficients per box, and of prototypes; None without masks.
         anchors_px: per feature map: width, height, width, height, ... in pixels of the input; empty for a
             classifier.
         strides: stride of each feature map that the head reads, in pixels.
@@ -81,8 +87,9 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    task: Literal["detect", "classify"] = "detect"
+    task: Literal["detect", "classify", "segment"] = "detect"
     names: tuple[_Text, ...] = Field(min_length=1, max_length=MAX_CLASSES)
+    num_coefficients: Annotated[int, Field(ge=1, le=1024)] | None = None
     anchors_px: tuple[Annotated[tuple[_Pixels, ...], Field(max_length=100)], ...] = Field(max_length=10)
     strides: tuple[_Side, ...] = Field(min_length=1, max_length=10)
     image_size: tuple[_Side, _Side]
@@ -104,8 +111,10 @@ class Contract(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Contract:
-        if len(self.anchors_px) != (len(self.strides) if self.task == "detect" else 0):
+        if len(self.anchors_px) != (len(self.strides) if TASKS[self.task].finds_boxes else 0):
             raise ValueError("anchors_px and strides differ in length")
+        if (self.num_coefficients is None) != ("coefficients" not in TASKS[self.task].parts):
+            raise ValueError(f"num_coefficients does not fit the task {self.task}")
         if any(len(row) < 2 or len(row) % 2 for row in self.anchors_px):
             raise ValueError("anchors_px needs width, height pairs")
         return self
@@ -139,6 +148,7 @@ class Contract(BaseModel):
         return cls(
             task=spec.task,
             names=names,
+            num_coefficients=spec.num_coefficients or None,
             anchors_px=spec.anchors_px,
             strides=spec.strides,
             image_size=image_size,
@@ -150,19 +160,30 @@ class Contract(BaseModel):
         update = {"image_size": image_size, "config": _sized(self.config, image_size)}
         return self.model_copy(update=update)
 
-    def require(self, task: str, path: str | Path) -> None:
+    @property
+    def parts(self) -> dict[str, int]:
+        """Channels per anchor of each part of a raw head, in their order; empty for a classifier."""
+        return part_sizes(self.task, len(self.names), self.num_coefficients or 0)
+
+    @property
+    def prototype_stride(self) -> int:
+        """Ratio of the input size to the size of the prototypes of a segmentation model."""
+        return self.strides[0] // 2
+
+    def require(self, task: str | tuple[str, ...], path: str | Path) -> None:
         """Refuse a model of another task.
 
         Args:
-            task: `detect` or `classify`.
+            task: `detect`, `classify` or `segment`; several as a tuple.
             path: path of the model, for the message.
 
         Raises:
             TfyoloError: naming the task of the model and the commands for it.
         """
-        if self.task != task:
+        tasks = (task,) if isinstance(task, str) else task
+        if self.task not in tasks:
             message, fix = _OTHER_TASK[self.task]
-            raise TfyoloError(message, path=path, fix=fix)
+            raise TfyoloError(message.format(wanted=TASKS[tasks[-1]].noun), path=path, fix=fix)
 
     def check_size(self, image_size: tuple[int, int]) -> None:
         """Refuse a (height, width) in pixels that is not divisible by the largest stride.
@@ -192,6 +213,11 @@ class Contract(BaseModel):
             raise TfyoloError(
                 f"{len(self.names)} names and strides {self.strides}, but the configuration has "
                 f"{spec.num_classes} classes and strides {spec.strides}"
+            )
+        if (self.num_coefficients or 0) != spec.num_coefficients:
+            raise TfyoloError(
+                f"it has {self.num_coefficients} mask coefficients, but the configuration has "
+                f"{spec.num_coefficients}"
             )
         if any(len(row) != 2 * spec.anchors_per_scale for row in self.anchors_px):
             raise TfyoloError(

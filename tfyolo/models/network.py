@@ -15,11 +15,11 @@ import numpy as np
 from tfyolo.models.build import run_layers
 from tfyolo.models.nodes import IMAGES, Node, Recorder, Ref
 from tfyolo.models.spec import ModelSpec
+from tfyolo.models.tasks import TASKS
 
-PARTS = ("box", "objectness", "classes")
-"""What each scale of a detector's heads is split into."""
 FUSED = ("relu", "relu6")
 """Activations that an integer convolution applies itself."""
+_END = "outputs"
 
 
 class Weights(NamedTuple):
@@ -36,14 +36,15 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Network:
-    """The network of a detector up to its raw heads, or of a classifier up to its logits.
+    """The network up to its raw heads and prototypes, or up to the logits of a classifier.
 
     Attributes:
         nodes: operations in the order of execution.
         weights: weights of convolutions by `Node.layer`, with batch normalization folded.
         attention: arrays of attention layers, in Keras' order.
-        heads: names of box, objectness and class logits per feature map; of a classifier the one name of its
-            logits, (batch, 1, 1, classes).
+        heads: names of the outputs in groups, as in `raw_outputs` (outputs.py): per feature map the parts of
+            the raw head (tasks.py), such as box, objectness and class logits; then one name per output of the
+            whole image: the prototypes, or the logits (batch, 1, 1, classes) of a classifier.
 
     Example:
         >>> network = Network.of(model, spec)  # doctest: +SKIP
@@ -63,12 +64,13 @@ class Network:
         outputs = run_layers(recorder, Ref(IMAGES, 3), spec)
         kernels = {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
         kernels |= recorder.constants
-        nodes, weights = _fold(_named(recorder.nodes, spec.activation), kernels, spec.bn_epsilon)
-        nodes = _fuse(nodes)
-        names = [ref.name for ref in outputs]
-        heads: tuple[tuple[str, ...], ...] = (tuple(names),)
-        if spec.task == "detect":
-            nodes, heads = _split_heads(nodes, weights, names, spec)
+        # A node that reads all outputs, so that their names follow when nodes are renamed or removed.
+        end = Node(_END, "concat", tuple(ref.name for ref in outputs), 0)
+        nodes, weights = _fold(_named([*recorder.nodes, end], spec.activation), kernels, spec.bn_epsilon)
+        *nodes, end = _fuse(nodes)
+        scales = len(outputs) - len(TASKS[spec.task].shared)
+        nodes, heads = _split_heads(nodes, weights, end.inputs[:scales], spec)
+        heads += tuple((name,) for name in end.inputs[scales:])
         attention = {node.name: kernels[node.name] for node in nodes if node.kind == "attention"}
         return cls(tuple(nodes), weights, attention, heads)
 
@@ -197,39 +199,41 @@ def _fuse(nodes: list[Node]) -> list[Node]:
 
 
 def _split_heads(
-    nodes: list[Node], weights: dict[str, Weights], outputs: list[str], spec: ModelSpec
-) -> tuple[list[Node], tuple[tuple[str, str, str], ...]]:
-    """Split each prediction layer in three: their ranges differ so much that int8 needs one scale each."""
+    nodes: list[Node], weights: dict[str, Weights], outputs: tuple[str, ...], spec: ModelSpec
+) -> tuple[list[Node], tuple[tuple[str, ...], ...]]:
+    """Split each prediction layer into parts, whose ranges differ so much that int8 needs a scale each."""
     split = []
     for node in nodes:
         if node.name not in outputs:
             split.append(node)
             continue
         kernel, bias = weights.pop(node.layer)
-        for part, columns in zip(PARTS, _columns(spec), strict=True):
+        for part, columns in _columns(spec).items():
             name = f"{node.name}.{part}"
             weights[name] = Weights(kernel[..., columns], bias[columns])
             split.append(replace(node, name=name, layer=name, channels=len(columns)))
-    return split, tuple((f"{n}.box", f"{n}.objectness", f"{n}.classes") for n in outputs)
+    return split, tuple(tuple(f"{output}.{part}" for part in spec.parts) for output in outputs)
 
 
 def _merge_heads(weights: dict[str, Weights], spec: ModelSpec) -> dict[str, Weights]:
     """Merge the weights of split heads; the inverse of `_split_heads`."""
-    if spec.task != "detect":
+    if not spec.parts:
         return dict(weights)
-    order = np.argsort(np.concatenate(_columns(spec)))
+    order = np.argsort(np.concatenate([*_columns(spec).values()]))
     merged = {}
     for name, value in weights.items():
         head, _, part = name.rpartition(".")
-        if part not in PARTS:
+        if part not in spec.parts:
             merged[name] = value
         elif head not in merged:
-            kernels, biases = zip(*(weights[f"{head}.{part}"] for part in PARTS), strict=True)
+            kernels, biases = zip(*(weights[f"{head}.{part}"] for part in spec.parts), strict=True)
             merged[head] = Weights(np.concatenate(kernels, -1)[..., order], np.concatenate(biases)[order])
     return merged
 
 
-def _columns(spec: ModelSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the channels of boxes, objectness and classes in a raw head, each ordered by anchor."""
-    grid = np.arange(spec.anchors_per_scale * (5 + spec.num_classes)).reshape(spec.anchors_per_scale, -1)
-    return grid[:, :4].reshape(-1), grid[:, 4].reshape(-1), grid[:, 5:].reshape(-1)
+def _columns(spec: ModelSpec) -> dict[str, np.ndarray]:
+    """Return the channels of each part of a raw head, ordered by anchor."""
+    anchors, sizes = spec.anchors_per_scale, spec.parts
+    grid = np.arange(anchors * sum(sizes.values())).reshape(anchors, -1)
+    parts = np.split(grid, np.cumsum([*sizes.values()])[:-1], axis=1)
+    return {part: columns.reshape(-1) for part, columns in zip(sizes, parts, strict=True)}

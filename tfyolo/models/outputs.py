@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from tfyolo.models.contract import Contract
-from tfyolo.models.network import PARTS
+from tfyolo.models.tasks import TASKS
 
 DETECTIONS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 """With NMS inside; in the order of TFLite_Detection_PostProcess."""
@@ -17,13 +17,20 @@ OUTPUTS = (*DETECTIONS, *BOXES, PROBABILITIES)
 """All of them but raw heads."""
 LOGITS = "logits"
 """The one raw head of a classifier."""
+PROTOTYPES = "prototypes"
+"""Of a segmentation model: what its masks are sums of."""
 
 
 def raw_outputs(contract: Contract) -> list[tuple[str, ...]]:
-    """Return the names of raw heads per feature map, or of a classifier's logits."""
-    if contract.task == "classify":
-        return [(LOGITS,)]
-    return [tuple(f"{part}_{i}" for part in PARTS) for i in range(len(contract.strides))]
+    """Return the names of the outputs of a network, in the order of `Network.heads`.
+
+    Returns:
+        One tuple per feature map with the names of its parts, such as `box_0`; then one per output of the
+        whole image: `logits` or `prototypes`.
+    """
+    task = TASKS[contract.task]
+    scales = range(len(contract.anchors_px))
+    return [tuple(f"{part}_{i}" for part in task.parts) for i in scales] + [(name,) for name in task.shared]
 
 
 def known_outputs(contract: Contract) -> tuple[str, ...]:

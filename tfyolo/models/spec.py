@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfyolo.models.ops import Normalization
+from tfyolo.models.tasks import part_sizes
 
 Anchors = tuple[tuple[float, ...], ...]
 """Width, height, width, height, ... per feature map, in pixels of the input."""
@@ -38,7 +39,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A resolved model configuration: `layers` in order, the last of them Detect or Classify.
+    """A resolved model configuration: `layers` in order, the last of them Detect, Classify or Segment.
 
     Attributes:
         name: name of the model, such as `yolov5n`.
@@ -81,13 +82,23 @@ class ModelSpec:
 
     @property
     def task(self) -> str:
-        """`detect` or `classify`, by the last layer."""
+        """`detect`, `classify` or `segment`, by the last layer."""
         return self.head.block.lower()
 
     @property
     def strides(self) -> tuple[int, ...]:
         """Stride of each feature map of the head, in the order of the outputs (in v1.0 P5 is first)."""
         return tuple(int(self.layers[i].stride) for i in self.head.sources)
+
+    @property
+    def num_coefficients(self) -> int:
+        """Number of mask coefficients per box, and of prototypes; 0 without masks."""
+        return int(self.head.arguments.get("coefficients", 0))
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Channels per anchor of each part of a raw head, in their order; empty for a classifier."""
+        return part_sizes(self.task, self.num_classes, self.num_coefficients)
 
     @property
     def anchors_per_scale(self) -> int:

@@ -109,7 +109,7 @@ def quantize(
         require("tensorflow_model_optimization", "tf_keras")
     check_target(options.output, (_path(options.weights), _path(options.float_model)))
     model, contract = _read(options.weights)
-    contract.require(options.task or contract.task, _path(options.weights) or "the model")
+    contract.require(options.task or ("classify", "detect"), _path(options.weights) or "the model")
     task = find_task(options.data, contract)
     image_size = options.image_size or contract.image_size
     contract.check_size(image_size)

@@ -59,7 +59,7 @@ def checkpoint_contract(checkpoint: TorchCheckpoint) -> Contract:
     strides = strides.reshape(-1)
     if grid.ndim != 3 or len(grid) != len(strides):
         raise TfyoloError(
-            f"the shape of Detect's anchors {grid.shape} does not match {len(strides)} strides",
+            f"the shape of the head's anchors {grid.shape} does not match {len(strides)} strides",
             path=checkpoint.path,
         )
     anchors = _pixels(grid, strides)
@@ -121,7 +121,7 @@ def _numbers(checkpoint: TorchCheckpoint, name: str, values: object) -> np.ndarr
     except (TypeError, ValueError):
         numbers = np.asarray(np.nan)
     if not np.isfinite(numbers).all():
-        raise TfyoloError(f"Detect's {name} are not numbers", path=checkpoint.path)
+        raise TfyoloError(f"the head's {name} are not numbers", path=checkpoint.path)
     return numbers
 
 
@@ -148,9 +148,11 @@ def _head(checkpoint: TorchCheckpoint) -> Module:
     layers = checkpoint.model.children.get("model")
     last = list(layers.children.values())[-1] if layers and layers.children else None
     kind = last.class_name.rpartition(".")[2] if last else "nothing"
-    if last is None or not (kind == "Classify" or (kind == "Detect" and "anchors" in last.tensors())):
+    has_anchors = last is not None and kind in ("Detect", "Segment") and "anchors" in last.tensors()
+    if last is None or not (kind == "Classify" or has_anchors):
         raise TfyoloError(
-            f"is not a detection or classification model: its last layer is {kind}", path=checkpoint.path
+            f"is not a detection, classification or segmentation model: its last layer is {kind}",
+            path=checkpoint.path,
         )
     return last
 

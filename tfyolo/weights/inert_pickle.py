@@ -20,6 +20,7 @@ from tfyolo.weights.torch_globals import (
     STORAGES,
     Budget,
     Global,
+    OpaqueObject,
     PickledObject,
     RefusedError,
     Storage,
@@ -246,6 +247,8 @@ class _Interpreter:
             value = tuple(args[0]) if args and isinstance(args[0], list | tuple) else ()
         elif of.kind == "encode" and len(args) == 2 and isinstance(args[0], str) and args[1] == "latin1":
             value = args[0].encode("latin-1")
+        elif of.kind == "method":
+            value = _method(of, args)
         else:
             value = PickledObject(of, args)
         self.stack.append(value)
@@ -283,6 +286,14 @@ class _Legacy(_Interpreter):
         if (storage.code, storage.length) != (code, length):
             raise RefusedError(f"its pickle contains two different descriptions of the storage {shown(key)}")
         self.stack.append(storage)
+
+
+def _method(of: Global, args: tuple[object, ...]) -> OpaqueObject:
+    """Return a placeholder for the forward method of a module's class, the only attribute that is named."""
+    owner = args[0] if args else None
+    if args[1:] != ("forward",) or not (isinstance(owner, Global) and owner.kind == "module"):
+        raise RefusedError(f"its pickle refers to {of.name}, which YOLOv5 needs only for one method")
+    return OpaqueObject(f"{owner.name}.forward")
 
 
 def _storage(identity: tuple[object, ...]) -> tuple[str, str, int]:

@@ -81,7 +81,7 @@ def tensors_of(model: Any, spec: ModelSpec) -> dict[str, np.ndarray]:
 
 # Submodules in the order in which YOLOv5's modules create them.
 _PARTS = ["conv", "linear", "cv1", "cv2", "cv3", "cv4", "bn"]
-_PARTS += ["q", "k", "v", "ma", "fc1", "fc2", "tr", "m", "shortcut"]
+_PARTS += ["q", "k", "v", "ma", "fc1", "fc2", "tr", "m", "proto", "shortcut"]
 
 
 def in_state_dict_order(tensors: Tensors) -> dict[str, np.ndarray]:

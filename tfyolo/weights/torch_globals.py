@@ -60,6 +60,8 @@ KINDS = {
     "numpy.core.multiarray._reconstruct": "array",
     "numpy._core.multiarray._reconstruct": "array",
     "numpy.dtype": "dtype",
+    "__builtin__.getattr": "method",  # how protocol 2 writes the method `Detect.forward`, which Segment keeps
+    "builtins.getattr": "method",
     **dict.fromkeys(
         [
             "numpy.ndarray",
@@ -81,7 +83,6 @@ PACKAGE_PREFIX = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63}\.){1,3}(?=(models|uti
 """Prefix of module names where YOLOv5 is installed as a package, such as `yolov5.` of the one on PyPI."""
 # Prefixes of names that are refused with a specific reason.
 UNSUPPORTED_MODELS = {
-    "models.yolo.Segment": "it is a segmentation model, which tfyolo does not load",
     "ultralytics.": "it is a model of the ultralytics package (YOLOv8 or later), which tfyolo does not load",
 }
 
@@ -190,7 +191,7 @@ def find_global(module: str, name: str) -> Global:
         full = full[package.end() :]
     for start, reason in UNSUPPORTED_MODELS.items():
         if full.startswith(start):
-            raise RefusedError(reason, "pass a detection or classification checkpoint of YOLOv5")
+            raise RefusedError(reason, "pass a checkpoint of YOLOv5")
     kind = "storage" if full in STORAGES else "module" if MODULE.fullmatch(full) else KINDS.get(full)
     if kind is None:
         raise RefusedError(f"its pickle refers to {shown(full)}, which no YOLOv5 checkpoint needs")

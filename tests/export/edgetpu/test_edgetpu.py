@@ -20,7 +20,8 @@ from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.tflite.flatbuffer import read, write
 from tfyolo.export.tflite.writer import convert
-from tfyolo.models.network import PARTS, Network
+from tfyolo.models.network import Network
+from tfyolo.models.tasks import TASKS
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 
 
@@ -256,7 +257,9 @@ def test_compiled(export, monkeypatch, tmp_path, body):
     path, told = export()
     note = contract_of(path)["export"]
     assert note["compiled"] is True
-    assert sorted(note["outputs"]) == sorted(f"{part}_{i}" for part in PARTS for i in range(3))
+    assert sorted(note["outputs"]) == sorted(
+        f"{part}_{i}" for part in TASKS["detect"].parts for i in range(3)
+    )
     assert len(told) == 1
     assert "Mapped" in (tmp_path / "best_edgetpu_report.txt").read_text()
     data = path.read_bytes()

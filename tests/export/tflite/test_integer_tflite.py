@@ -20,8 +20,9 @@ from tfyolo.export.runtime.decode import softmax
 from tfyolo.export.tflite.flatbuffer import read
 from tfyolo.inference.load import create_predictor, load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
-from tfyolo.models.network import PARTS, Network, Weights
+from tfyolo.models.network import Network, Weights
 from tfyolo.models.outputs import BOXES, DETECTIONS
+from tfyolo.models.tasks import TASKS
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.model import quantized_model
 
@@ -40,7 +41,7 @@ def uneven(network: Network) -> Network:
     for scale, (parts, heads) in enumerate(
         zip(network.heads, run_network(network, np.float32(IMAGES / 255)), strict=True)
     ):
-        for part, name, head in zip(PARTS, parts, heads, strict=True):
+        for part, name, head in zip(TASKS["detect"].parts, parts, heads, strict=True):
             kernel, bias = network.weights[kinds[name].layer]
             values = head.numpy().reshape(-1, head.shape[-1])
             gain = (0.4, 1.2, 3.0)[scale] / values.std(0)
@@ -104,7 +105,7 @@ def operators(path: Path) -> list[tuple]:
 
 def test_ranges_of_the_heads_differ_by_design(write):
     ranges = write.contract.quantization.ranges
-    for part in PARTS:
+    for part in TASKS["detect"].parts:
         widths = [high - low for low, high in (ranges[f"model.12.m.{scale}.{part}"] for scale in range(3))]
         assert max(widths) > 3 * min(widths)
 

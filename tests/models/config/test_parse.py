@@ -279,6 +279,44 @@ def test_yolov5s_layout_has_the_same_layers(read):
     assert seen(read(THEIRS)) == seen(read(OURS))
 
 
+@pytest.mark.parametrize(
+    ("written", "sizes"),
+    [
+        ("[]", (32, 256)),
+        ("[16]", (16, 256)),
+        ("[16, 20]", (16, 24)),  # a multiple of 8
+        ("[nc, anchors]", (32, 256)),
+        ("[nc, anchors, 8, 64]", (8, 64)),
+        ("[3, [[10, 13]], 8, 64]", (8, 64)),
+    ],
+)
+def test_sizes_of_a_segmentation_head(read, written, sizes):
+    spec = read(changed("[[4], 1, Detect, []]", f"[[4], 1, Segment, {written}]"))
+    assert (spec.head.arguments["coefficients"], spec.head.arguments["prototypes"]) == sizes
+    assert (spec.task, spec.num_coefficients) == ("segment", sizes[0])
+    assert spec.parts == {"box": 4, "objectness": 1, "classes": 3, "coefficients": sizes[0]}
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("[[4], 1, Segment, [0]]", "`coefficients`: 0"),
+        ("[[4], 1, Segment, [32, 2000]]", "`prototypes`: 2000"),
+        ("[[4], 1, Segment, [nc, anchors, 32, 256, 1]]", "3 arguments"),
+        ("[[4], 1, Segment, [x]]", "`coefficients`: 'x'"),
+        ("[[9], 1, Segment, []]", "`from` 9"),
+        ("[[2, 4], 1, Segment, []]", "must read the scale of the smallest, even stride first"),
+    ],
+)
+def test_wrong_rows_of_a_segmentation_head(refused, row, words):
+    assert words in refused(changed("[[4], 1, Detect, []]", row)).message
+
+
+def test_too_many_filters_before_the_prototypes(refused):
+    text = changed("[[4], 1, Detect, []]", "[[4], 1, Segment, [32, 1024]]")
+    assert "filters before the prototypes are too many" in refused(text, width=50).message
+
+
 def test_anchors_as_a_number_grow_with_the_stride(read):
     spec = read(changed("anchors:\n  - [10, 13, 16, 30]", "anchors: 4"))
     assert spec.anchors_px == ((2.5, 3.25, 4, 7.5, 8.25, 5.75, 5, 6.5),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -13,12 +13,13 @@ from tfyolo.configs.reader import Document
 from tfyolo.models.blocks import BLOCKS, run_block
 from tfyolo.models.config.arguments import resolve_arguments
 from tfyolo.models.config.settings import MAX_SIDE, SECTIONS, Settings
-from tfyolo.models.heads import CLASSIFY, HEADS
+from tfyolo.models.heads import CLASSIFY, HEADS, SEGMENT
 from tfyolo.models.ops import Shape, ShapeOps
 from tfyolo.models.spec import Layer, ModelSpec
 
 MAX_BLOCKS = 2_000  # repeats together; the listed configurations stay below 100
 MAX_PARAMETERS = 1_000_000_000  # yolov5-p7, the largest listed, has 144 million
+_MAX_PROTOTYPE_FILTERS = 4096  # yolov5x-seg has 320
 
 _IMAGE = Shape(322_560, 322_560, 3)  # 2^10 * 3^2 * 5 * 7: sides that strides divide, so that sizes agree
 
@@ -46,7 +47,9 @@ def parse_spec(document: Document, name: str = "", **overrides: Any) -> ModelSpe
     if layers[-1].block == "Classify":
         anchors = ()
     elif not isinstance(anchors, int) and len(anchors) != scales:
-        raise settings.error("anchors", f"`anchors` has {len(anchors)} scales, but Detect reads {scales}")
+        raise settings.error(
+            "anchors", f"`anchors` has {len(anchors)} scales, but {layers[-1].block} reads {scales}"
+        )
     return ModelSpec(
         name=config["name"],
         num_classes=config["classes"],
@@ -127,6 +130,8 @@ def _resolve(
     index = len(layers)
     if name == "Detect":
         return _resolve_detect(index, section, sources, values, layers, numbers)
+    if name == "Segment":
+        return _resolve_segment(index, section, sources, values, layers, config)
     if name == "Classify":
         return _resolve_classify(index, section, sources, values, layers)
     block = BLOCKS[name]
@@ -138,7 +143,7 @@ def _resolve(
         raise ValueError(f"{name} joins several layers and cannot be repeated")
     arguments = resolve_arguments(block, values, numbers)
     if block.scaled:
-        arguments["filters"] = 8 * math.ceil(arguments["filters"] * config["width"] / 8)
+        arguments["filters"] = _scaled(arguments["filters"], config)
     before = [layers[i].stride if i >= 0 else 1.0 for i in absolute]
     if len(set(before)) > 1:
         raise ValueError(
@@ -171,10 +176,56 @@ def _resolve_detect(
                 f"layer {layer.index} predicts {layer.arguments['filters']} channels, "
                 f"but anchors * (5 + classes) is {filters}"
             )
-    strides = [layers[i].stride for i in absolute]
-    if any(stride < 1 or stride != int(stride) or stride > MAX_SIDE for stride in strides):
-        raise ValueError(f"Detect reads scales of strides {strides}, which must be whole numbers")
+    strides = _whole_strides("Detect", absolute, layers)
     return Layer(index, section, absolute, 1, "Detect", {"convolve": not predictions}, max(strides))
+
+
+def _resolve_segment(
+    index: int, section: str, sources: Any, values: Any, layers: list[Layer], config: Mapping[str, Any]
+) -> Layer:
+    if index == 0:
+        raise ValueError("Segment needs layers before it")
+    coefficients, prototypes = segment_arguments(values)
+    arguments = {"coefficients": coefficients, "prototypes": _scaled(prototypes, config)}
+    if arguments["prototypes"] > _MAX_PROTOTYPE_FILTERS:
+        raise ValueError(f"{arguments['prototypes']} filters before the prototypes are too many")
+    absolute = _sources(sources, index, many=True)
+    strides = _whole_strides("Segment", absolute, layers)
+    if strides[0] != min(strides) or strides[0] % 2:
+        raise ValueError(f"Segment must read the scale of the smallest, even stride first, not {strides}")
+    return Layer(index, section, absolute, 1, "Segment", arguments, max(strides))
+
+
+def segment_arguments(values: Sequence[Any]) -> list[int]:
+    """Return the numbers of mask coefficients and of filters in a row of Segment, before scaling.
+
+    Args:
+        values: arguments of the row: none, up to two, or YOLOv5's `[nc, anchors, 32, 256]`.
+
+    Raises:
+        ValueError: there are too many, or one is not a number in its range.
+
+    Example:
+        >>> segment_arguments(["nc", "anchors", 16, 64]), segment_arguments([])
+        ([16, 64], [32, 256])
+    """
+    if len(values) > 2 or (values and values[0] in ("nc", "classes")):
+        values = values[2:]
+    arguments = resolve_arguments(SEGMENT, values)
+    return [arguments.get("coefficients", 32), arguments.get("prototypes", 256)]
+
+
+def _scaled(filters: int, config: Mapping[str, Any]) -> int:
+    """Scale a number of filters by the model's width, to a multiple of 8."""
+    return 8 * math.ceil(filters * config["width"] / 8)
+
+
+def _whole_strides(block: str, sources: tuple[int, ...], layers: list[Layer]) -> list[float]:
+    """Return the strides of the scales that a head reads; raises ValueError unless they are whole numbers."""
+    strides = [layers[i].stride if i >= 0 else 1.0 for i in sources]
+    if any(stride < 1 or stride != int(stride) or stride > MAX_SIDE for stride in strides):
+        raise ValueError(f"{block} reads scales of strides {strides}, which must be whole numbers")
+    return strides
 
 
 def _resolve_classify(index: int, section: str, sources: Any, values: Any, layers: list[Layer]) -> Layer:

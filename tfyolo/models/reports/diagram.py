@@ -54,8 +54,8 @@ def mermaid(spec: ModelSpec) -> str:
 
 def _label(layer: Layer, shapes: list) -> str:
     repeats = f" x{layer.repeats}" if layer.repeats > 1 else ""
-    if layer.block == "Detect":
-        return f"{layer.index} Detect"
+    if isinstance(shapes[layer.index], list):  # a head
+        return f"{layer.index} {layer.block}"
     return f"{layer.index} {layer.block}{repeats} · {shapes[layer.index].channels}"
 
 

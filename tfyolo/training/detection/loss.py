@@ -104,6 +104,7 @@ class DetectionLoss:
         strides: per feature map, in pixels.
         classes: number of classes.
         settings: gains and other hyperparameters.
+        coefficients: number of mask coefficients per box, which have no part in this loss.
 
     Example:
         >>> loss = DetectionLoss(spec.anchors_px, spec.strides, spec.num_classes)  # doctest: +SKIP
@@ -116,10 +117,11 @@ class DetectionLoss:
         strides: Sequence[int],
         classes: int,
         settings: LossOptions = LossOptions(),
+        coefficients: int = 0,
     ) -> None:
         if len(anchors_px) != len(strides):
             raise TfyoloError(f"{len(anchors_px)} rows of anchors, but {len(strides)} strides")
-        self.classes, self.settings = classes, settings
+        self.classes, self.settings, self.coefficients = classes, settings, coefficients
         self.anchors_wh_cells = [
             tf.reshape(tf.constant(row, tf.float32), (-1, 2)) / stride
             for row, stride in zip(anchors_px, strides, strict=True)
@@ -134,7 +136,8 @@ class DetectionLoss:
         """Compute the loss.
 
         Args:
-            heads: per feature map (batch, height, width, anchors * (5 + classes)) logits, any float type.
+            heads: per feature map (batch, height, width, anchors * (5 + classes + coefficients)) logits, any
+                float type.
             labels: float32 (batch, boxes, 5): class id, then center x, center y, width and height relative to
                 the image; rows with class id -1 are padding.
             balance: (scales,) weights of the objectness losses; default to those of YOLOv5.
@@ -150,13 +153,13 @@ class DetectionLoss:
         s = self.settings
         box, cls = s.box * tf.reduce_sum(box), s.cls * tf.reduce_sum(cls)
         obj = s.obj * tf.reduce_sum(objectness * balance)
-        batch = tf.cast(tf.shape(labels)[0], tf.float32) * _replicas()
+        batch = tf.cast(tf.shape(labels)[0], tf.float32) * replicas()
         return Losses((box + obj + cls) * batch, box, obj, cls, objectness)
 
     def _scale(self, head: Any, labels: Any, index: int) -> tuple[Any, Any, Any]:
         """Return box, objectness and class loss of one feature map, without gains."""
         anchors = self.anchors_wh_cells[index]
-        shape, channels = tf.shape(head), 5 + self.classes
+        shape, channels = tf.shape(head), 5 + self.classes + self.coefficients
         cells = tf.reshape(tf.cast(head, tf.float32), (-1, channels))  # one row per prediction
         matches = assign_labels(labels, (shape[1], shape[2]), anchors, self.settings.anchor_t)
         positives = tf.gather(cells, matches.cells)
@@ -168,12 +171,12 @@ class DetectionLoss:
         box = tf.reduce_sum(weight * (1.0 - iou)) / count
         target = objectness_targets(tf.maximum(tf.stop_gradient(iou), 0.0), matches, tf.shape(cells)[0])
         s = self.settings
-        objectness = tf.reduce_mean(self._entropy(cells[:, 4], target, s.obj_pw)) / _replicas()
+        objectness = tf.reduce_mean(self._entropy(cells[:, 4], target, s.obj_pw)) / replicas()
         if self.classes == 1:
             return box, objectness, tf.constant(0.0)
         smooth = s.label_smoothing
         targets = tf.one_hot(matches.classes, self.classes, 1.0 - 0.5 * smooth, 0.5 * smooth)
-        entropy = tf.reduce_mean(self._entropy(positives[:, 5:], targets, s.cls_pw), -1)
+        entropy = tf.reduce_mean(self._entropy(positives[:, 5 : 5 + self.classes], targets, s.cls_pw), -1)
         return box, objectness, tf.reduce_sum(weight * entropy) / count
 
     def _entropy(self, logits: Any, targets: Any, positive_weight: float) -> Any:
@@ -200,13 +203,14 @@ class DetectionLoss:
         return entropy * alpha * tf.pow(tf.maximum(1.0 - agreement, 1e-9), gamma)
 
 
-def _replicas() -> int:
+def replicas() -> int:
+    """Return the number of devices that share a batch."""
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
 def _over_replicas(value: Any) -> Any:
     """Return the sum over all devices: means are computed over the whole batch, not per device."""
-    if _replicas() == 1:
+    if replicas() == 1:
         return value
     return tf.distribute.get_replica_context().all_reduce("sum", value)
 

@@ -1,0 +1,1 @@
+"""Data of segmentation models: so far the rasterization of polygons."""

@@ -1,0 +1,1 @@
+"""Instance segmentation with a model file: from images to boxes with masks."""
