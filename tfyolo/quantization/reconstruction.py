@@ -32,7 +32,7 @@ _DAMPING = 0.01
 
 
 def reconstruct(
-    inputs: np.ndarray, outputs: np.ndarray, kernel: np.ndarray, bounds: np.ndarray, ridge: float = 0.02
+    inputs: np.ndarray, outputs: np.ndarray, kernel: np.ndarray, bounds: np.ndarray, ridge: float = 1.0
 ) -> Weights:
     """Find weights on the int8 grid whose outputs are closest to the float layer's outputs.
 
