@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
+from tfyolo.cli import quantization_arguments as quantization
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 default=[],
                 help=f"export formats of --include without a precision as {precision}",
             )
-    options.add_calibration(parser, data=False)
+    quantization.add_calibration(parser, data=False)
     add = options.group(parser, "output")
     add("--csv", type=Path, metavar="FILE", help="write the results as CSV")
     add("--json", type=Path, metavar="FILE", help="write the results as JSON")
@@ -130,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         calibration=arguments.calibration,
         ranges=arguments.ranges,
         keep_float=arguments.keep_float,
-        budget=options.float_budget(arguments),
+        budget=quantization.float_budget(arguments),
         given=arguments.given,
     )
     with progress_bar() as progress:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
+from tfyolo.cli import quantization_arguments as quantization
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of YOLOv5's export.py to the parser."""
     from tfyolo.export.registry import PRECISIONS, exportable
 
-    options.add_calibration(parser)
+    quantization.add_calibration(parser)
     options.add_weights(parser)
     add = options.group(parser, "non-maximum suppression")
     add(
@@ -154,7 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.ranges,
         arguments.keep_float,
         tuple(arguments.given),
-        options.float_budget(arguments),
+        quantization.float_budget(arguments),
         report=stem,
     )
     with progress_bar() as progress:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
+from tfyolo.cli import quantization_arguments as quantization
 from tfyolo.cli.next_command import print_next
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command to its parser."""
-    options.add_calibration(parser, required=True)
+    quantization.add_calibration(parser, required=True)
     add = options.group(parser, "data")
     add("--task", choices=("train", "val", "test"), default="val", help="split to compare on")
     add("--images", type=types.positive, default=32, metavar="N", help="number of images to compare")
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         float_network = load_float_network(arguments.float_model, contract)
     with progress_bar() as progress:
         if spec is None:
-            settings = options.calibration_options(arguments)
+            settings = quantization.calibration_options(arguments)
             network, spec = calibrate_on_dataset(
                 float_network, contract, arguments.data, image_size, arguments.calibration, settings, progress
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
+from tfyolo.cli import quantization_arguments as quantization
 from tfyolo.cli.next_command import print_next
 
 NEEDS = ("tensorflow", "keras")
@@ -23,7 +24,7 @@ _QAT_FLAGS = {"batch": "--batch-size", "seed": "--seed", "qat_loss": "--qat-loss
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command to its parser."""
-    options.add_calibration(parser, required=True)
+    quantization.add_calibration(parser, required=True)
     options.add_weights(parser)
     options.add_float_model(parser)
     add = options.group(parser, "optimization")
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="number of images per QAT step",
     )
     add("--seed", type=types.seed, default=0, metavar="N", help="seed of the image order")
-    options.add_qat(parser)
+    quantization.add_qat(parser)
     options.group(parser, "output")(
         "--output", type=Path, metavar="FILE", help=".keras file to write (default: WEIGHTS_int8.keras)"
     )
@@ -73,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         float_model=arguments.float_model,
         image_size=options.image_size(arguments.img),
         calibration=arguments.calibration,
-        calibrate=options.calibration_options(arguments),
+        calibrate=quantization.calibration_options(arguments),
         train=train if arguments.steps else None,
         batch_size=arguments.batch,
         seed=arguments.seed,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
+from tfyolo.cli import quantization_arguments as quantization
 
 
 def add_cache(parser: argparse.ArgumentParser, default: str, choices: Sequence[str]) -> None:
@@ -112,8 +113,8 @@ def add_qat(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train the given weights as an int8 model, by quantization-aware training",
     )
-    options.add_calibration(parser, data=False)
-    options.add_qat(parser, "both", short=False)
+    quantization.add_calibration(parser, data=False)
+    quantization.add_qat(parser, "both", short=False)
     parser.set_defaults(parser=parser)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfyolo.cli import arguments as options
+from tfyolo.cli import quantization_arguments as quantization
 from tfyolo.cli.next_command import print_next
 from tfyolo.errors import TfyoloError
 
@@ -67,7 +68,7 @@ def train_quantized(arguments: argparse.Namespace, task: str, flag: str, weights
         task=task,
         image_size=(arguments.img, arguments.img) if arguments.img else None,
         calibration=arguments.calibration,
-        calibrate=options.calibration_options(arguments),
+        calibrate=quantization.calibration_options(arguments),
         train=QatOptions(learning_rate=arguments.qat_lr, loss=arguments.qat_loss),
         epochs=arguments.epochs,
         batch_size=max(arguments.batch, 1),

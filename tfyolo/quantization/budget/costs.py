@@ -125,7 +125,14 @@ def _litert(quantized: tuple[Any, Contract], image_size: tuple[int, int]) -> Cal
 
 
 def find_cost(of: BudgetOf, mixed: MixedPrecision, contract: Contract, image_size: tuple[int, int]) -> Cost:
-    """Return the cost that a budget is of; see `FloatBudget.of`."""
+    """Return the cost that a budget is of.
+
+    Args:
+        of: see `FloatBudget`.
+        mixed: the quantized network.
+        contract: contract of the model.
+        image_size: input size (height, width) in pixels.
+    """
     if of == "latency":
         return LatencyCost(mixed, contract, image_size)
     return MultiplyAddCost(mixed, image_size)

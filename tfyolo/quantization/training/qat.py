@@ -81,16 +81,10 @@ class QuantizedTraining:
     def _update(self, images: Any, labels: Any) -> Any:
         kind, sizes = self.options.loss, [len(parts) for parts in self.teacher.heads]
         with tf.GradientTape() as tape:
-            outputs = call_heads(self.qat_model.model, images, training=True)
-            heads, features = _nested(outputs, sizes), outputs[sum(sizes) :]
+            heads = _nested(call_heads(self.qat_model.model, images, training=True), sizes)
             loss = 0.0
             if kind != "labels":
-                teacher: dict[str, Any] = {}
-                teacher_heads = run_network(self.teacher, images, observe=teacher.__setitem__)
-                loss += self.objective.distillation(heads, teacher_heads)
-                if self.options.feature_gain:
-                    wanted = [teacher[name] for name in self.qat_model.features]
-                    loss += self.options.feature_gain * feature_distance(features, wanted)
+                loss += self.objective.distillation(heads, run_network(self.teacher, images))
             if kind != "distill":
                 loss += self.objective.from_labels(heads, labels)
         gradients = tape.gradient(loss, self._variables)
@@ -120,20 +114,6 @@ def origin_of(state: Path) -> str | None:
             return bytes(arrays["origin"]).decode()
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
-
-
-def feature_distance(features: Sequence[Any], teacher: Sequence[Any]) -> Any:
-    """Return the power of the error of feature maps over that of the teacher's, the mean over scales.
-
-    Args:
-        features: per scale (batch, height, width, channels).
-        teacher: the same for the float network.
-    """
-    ratios = [
-        tf.reduce_mean(tf.square(own - wanted)) / (tf.reduce_mean(tf.square(wanted)) + 1e-9)
-        for own, wanted in zip(features, teacher, strict=True)
-    ]
-    return tf.add_n(ratios) / len(ratios)
 
 
 def _bytes(text: str) -> np.ndarray:

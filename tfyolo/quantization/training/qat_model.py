@@ -230,9 +230,7 @@ class QatModel:
         image_size: fixed input size in pixels, or None.
 
     Attributes:
-        features: names of the tensors that the heads read, one per scale.
-        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order,
-            followed by the features.
+        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order.
     """
 
     def __init__(
@@ -250,9 +248,7 @@ class QatModel:
             inputs = [self._read(tensors, name, node) for name in node.inputs]
             layer = _tfq.quantize_annotate_layer(self._layer(node), self._config(node))
             tensors[node.name] = layer(inputs if len(inputs) > 1 else inputs[0])
-        heads = [name for parts in network.heads for name in parts]
-        self.features = features_of(network)
-        plain = tf_keras.Model(images, [tensors[name] for name in (*heads, *self.features)])
+        plain = tf_keras.Model(images, [tensors[name] for parts in network.heads for name in parts])
         with _tfq.quantize_scope({cls.__name__: cls for cls in _CLASSES}):
             self.model = _tfq.quantize_apply(plain)
         # TFMOT would learn the range of the images, which is known.
@@ -337,12 +333,6 @@ class QatModel:
         step = self._steps[node.layer][0].tolist() if node.kind == "conv" else []
         own = self._placement.ranges[node.name] == node.name and not exact
         return NodeConfig(step, list(self.spec.ranges[node.name]) if own else [], exact)
-
-
-def features_of(network: Network) -> tuple[str, ...]:
-    """Return the names of the tensors that the heads read, one per scale."""
-    inputs = {node.name: node.inputs[0] for node in network.nodes if node.kind == "conv"}
-    return tuple(inputs[parts[0]] for parts in network.heads)
 
 
 def _node(fields: dict[str, Any]) -> Node:
