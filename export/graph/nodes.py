@@ -39,22 +39,29 @@ class FakeQuantization:
 
     def tensor(self, x: Tensor, name: str) -> Tensor:
         """Fake-quantize the output `x` of node `name` to the 256 values of its range."""
-        return x if self._placement.is_float(name) else self._rounded(x, name)
+        return x if self._placement.is_float(name) else self._rounded(x, self._placement.ranges[name])
 
-    def enters(self, name: str, reader: str) -> bool:
-        """Return whether the integer node `reader` reads the output of the float node `name`."""
-        return self._placement.enters(name, reader)
+    def enters(self, name: str, reader: Node) -> tuple[str, float] | None:
+        """Return how an integer node reads the output of a float node: its range, and a factor; else None.
 
-    def entering(self, x: Tensor, name: str) -> Tensor:
-        """Fake-quantize the output `x` of the float node `name`, for the integer nodes that read it."""
-        # TensorFlow Lite's converter carries a scale on to operations that only move values, such as the
-        # padding of a float convolution, and fails if another reader needs another scale. A product, which
-        # it cannot remove, stops it.
-        return self._rounded(x * _NEXT_TO_ONE if name in self._moved else x, name)
+        TensorFlow Lite's converter carries a scale on to operations that only move values, such as an
+        upsampling or the padding of a convolution, and back to what they read. Where another reader needs
+        another scale, it fails or uses a wrong one. So each kind of reader has a rounding of its own, and
+        a product that the converter cannot remove, with a factor next to 1, keeps them apart.
+        """
+        limits = self._placement.entering(name, reader.name)
+        if limits is None:
+            return None
+        factor = 1.0 if name not in self._moved else _NEXT_TO_ONE
+        return limits, factor * _NEXT_TO_ONE**2 if reader.kind in (*KEEPS_SCALE, "concat") else factor
 
-    def _rounded(self, x: Tensor, name: str) -> Tensor:
+    def entering(self, x: Tensor, limits: str, factor: float) -> Tensor:
+        """Fake-quantize the output `x` of a float node; see `enters`."""
+        return self._rounded(x if factor == 1 else x * factor, limits)
+
+    def _rounded(self, x: Tensor, range_name: str) -> Tensor:
         # Models that an older version calibrated have no ranges where float parts end.
-        limits = self._spec.ranges.get(self._placement.ranges[name])
+        limits = self._spec.ranges.get(range_name)
         return x if limits is None else fake_quantize(x, limits)
 
     def sigmoid(self, x: Tensor, name: str) -> Tensor:
@@ -82,11 +89,11 @@ class NoQuantization:
         """Return `x` unchanged."""
         return x
 
-    def enters(self, name: str, reader: str) -> bool:
-        """Return False: there are no integer nodes."""
-        return False
+    def enters(self, name: str, reader: Node) -> tuple[str, float] | None:
+        """Return None: there are no integer nodes."""
+        return None
 
-    def entering(self, x: Tensor, name: str) -> Tensor:
+    def entering(self, x: Tensor, limits: str, factor: float) -> Tensor:
         """Return `x` unchanged."""
         return x
 
@@ -178,17 +185,19 @@ def run_network(
     """
     quantization = quantization or NoQuantization()
     tensors = {IMAGES: quantization.tensor(images, IMAGES)}
-    entered: dict[str, Tensor] = {}
+    entered: dict[tuple[str, str, float], Tensor] = {}
 
-    def read(name: str, reader: str) -> Tensor:
-        if not quantization.enters(name, reader):
+    def read(name: str, reader: Node) -> Tensor:
+        how = quantization.enters(name, reader)
+        if how is None:
             return tensors[name]
-        if name not in entered:  # once for all readers
-            entered[name] = quantization.entering(tensors[name], name)
-        return entered[name]
+        key = name, how[0], how[1]
+        if key not in entered:  # once for all readers of a kind
+            entered[key] = quantization.entering(tensors[name], *how)
+        return entered[key]
 
     for node in network.nodes:
-        x = run_node(network, node, [read(name, node.name) for name in node.inputs], quantization)
+        x = run_node(network, node, [read(name, node) for name in node.inputs], quantization)
         observe(node.name, x)
         tensors[node.name] = x
     return [tuple(tensors[name] for name in parts) for parts in network.heads]

@@ -368,3 +368,54 @@ def test_quant_debug_advises_only_what_its_table_shows_to_gain(variants, advice,
     # Ranges of a quantized file are not measured anew: it is made anew from the float model.
     _advise(report, "best.keras", "fruit.yaml", True)
     assert capsys.readouterr().out == f"next: tfyolo quantize {rest}"
+
+
+def test_a_float_budget_is_spent_reported_and_kept(tmp_path, capsys):
+    from tfyolo.weights import load_model
+
+    output = tmp_path / "mixed.keras"
+    data = ["--data", "bccd-mini", "--img", "128", "--calibration", "4"]
+    words = ["quantize", "--weights", "bccd-n", *data, "--steps", "0"]
+    budget = ["--float-budget", "5%", "--budget-of", "multiply-adds", "--budget-images", "2"]
+    assert main([*words, *budget, "--output", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert "added in float" in printed
+    assert "multiply-adds in float" in printed
+    assert str(tmp_path / "mixed-budget.png") in printed
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "mixed.keras",
+        "mixed-budget.png",
+        "mixed-budget.json",
+    }
+    quantization = load_model(output)[1].quantization
+    assert quantization.keep_float
+    assert "float parts within 5 % of multiply-adds" in quantization.method
+    # The export honours the choice, without data, and holds fewer integer weights than the one without.
+    stem = tmp_path / "mixed"
+    assert main(["export", "--weights", str(output), "--int8", "--output", str(stem)]) == 0
+    plain = ["export", "--weights", "bccd-n", "--int8", *data, "--ranges", "minmax"]
+    assert main([*plain, "--output", str(tmp_path / "plain")]) == 0
+    assert (tmp_path / "mixed.tflite").stat().st_size > (tmp_path / "plain.tflite").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--int8", "--float-budget", "15%", "--include", "edgetpu"], "edgetpu does not support --float-"),
+        (["--int8", "--budget-of", "latency"], "--budget-of needs --float-budget"),
+        (["--half", "--float-budget", "15%"], "--float-budget"),
+        (["--int16x8", "--float-budget", "15%"], "--float-budget"),
+    ],
+)
+def test_a_float_budget_without_effect_is_refused(words, message, shapes, tiny_shapes, tmp_path, capsys):
+    command = ["export", "--weights", str(tiny_shapes), "--data", shapes, "--output", str(tmp_path / "best")]
+    assert main([*command, *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["-1%", "many", "2000%"])
+def test_a_budget_is_a_percentage(text, shapes, tiny_shapes, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["quantize", "--weights", str(tiny_shapes), "--data", shapes, f"--float-budget={text}"])
+    assert "is not a percentage such as 15%" in capsys.readouterr().err

@@ -5,8 +5,9 @@ import pytest
 
 from tests.quantization.conftest import IMAGE_HW
 from tfyolo.export.graph.nodes import FakeQuantization, fake_quantize, run_network
-from tfyolo.export.job import ExportJob
+from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
+from tfyolo.inference.load import load_runtime
 from tfyolo.models.nodes import IMAGES
 from tfyolo.models.quantization import Placement
 from tfyolo.quantization.keras_model import quantized_model
@@ -106,6 +107,24 @@ def test_integer_file_dequantizes_once_where_a_float_part_begins(mixed, cells_in
                 scale, zero = details[f"{part}_{i}"]["quantization"]
                 found = (found - zero) * scale
             assert np.mean(np.abs(found - expected)) < 1.5 * (high - low) / 255
+
+
+@pytest.mark.parametrize(
+    "kept", [("model.6",), ("model.14", "model.17"), ("model.4", "model.5"), ("model.10", "model.13.cv1")]
+)
+def test_tensors_with_several_readers_keep_the_scale_of_each(kept, mixed, cells_int8, tmp_path):
+    """Integer readers behind a float part: padding, upsampling and concatenation, each with its own scale."""
+    network, spec = mixed.keeping(kept)
+    model, contract = quantized_model(network, spec, cells_int8.contract)
+    options = ExportOptions(image_size=IMAGE_HW, nms="raw", precision="int8")
+    path = export_model(ExportJob(model, contract, options), ["tflite"], tmp_path / "mixed")["tflite"]
+    image = cells_int8.images[:1]
+    outputs = load_runtime(path).outputs(image)
+    expected = run_network(network, image / np.float32(255), FakeQuantization(network, spec))
+    for i, parts in enumerate(expected):
+        for part, values in zip(("box", "objectness", "classes"), parts, strict=True):
+            low, high = spec.ranges[f"model.24.m.{i}.{part}"]
+            assert np.mean(np.abs(outputs[f"{part}_{i}"] - values)) < 1.5 * (high - low) / 255
 
 
 def test_qat_model_rounds_as_the_exported_graph(mixed, cells_int8):

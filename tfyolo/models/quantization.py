@@ -79,6 +79,7 @@ class Placement:
     Attributes:
         float_nodes: names of the nodes in float.
         ranges: by tensor, the name of its range.
+        concatenations: names of the nodes that concatenate.
 
     Example:
         >>> Placement.of(network, ("model.24",)).is_float("model.24.m.0.box")  # doctest: +SKIP
@@ -87,6 +88,7 @@ class Placement:
 
     float_nodes: frozenset[str]
     ranges: Mapping[str, str]
+    concatenations: frozenset[str]
 
     @classmethod
     def of(cls, network: Network, keep_float: Sequence[str]) -> Placement:
@@ -104,15 +106,25 @@ class Placement:
             if any(node.name == name or node.name.startswith(f"{name}.") for name in kept)
         }
         float_nodes = frozenset(chosen | _between(network, chosen)) if chosen else frozenset()
-        return cls(float_nodes, range_names(network, float_nodes))
+        concatenations = frozenset(node.name for node in network.nodes if node.kind == "concat")
+        return cls(float_nodes, range_names(network, float_nodes), concatenations)
 
     def is_float(self, name: str) -> bool:
         """Return whether a node computes in float; the images are integers."""
         return name in self.float_nodes
 
-    def enters(self, name: str, reader: str) -> bool:
-        """Return whether node `reader` is an integer node, and reads the output of the float node `name`."""
-        return name in self.float_nodes and reader not in self.float_nodes
+    def entering(self, name: str, reader: str) -> str | None:
+        """Return the range in which an integer node reads the output of a float node; None for other nodes.
+
+        An integer concatenation reads it in its own range, which saves a second rounding.
+
+        Args:
+            name: the node that is read.
+            reader: the node that reads it.
+        """
+        if name not in self.float_nodes or reader in self.float_nodes:
+            return None
+        return self.ranges[reader if reader in self.concatenations else name]
 
 
 def _between(network: Network, chosen: set[str]) -> set[str]:

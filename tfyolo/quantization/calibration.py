@@ -141,10 +141,8 @@ class _Walk:
 
     def _read(self, name: str, node: Node) -> np.ndarray:
         """Return a tensor as a node of the quantized network reads it."""
-        if not self.placement.enters(name, node.name):
-            return self.rounded[name]
+        limits = self.ranges.get(self.placement.entering(name, node.name) or "")
         # The range of a concatenation is not known yet when its inputs are read; its output is rounded.
-        limits = self.ranges.get(self.placement.ranges[name])
         if limits is None:
             return self.rounded[name]
         if name not in self.entered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
@@ -32,7 +33,7 @@ class Cost(Protocol):
         """Return the expected cost of these parts in float, without a measurement."""
 
     def measure(self, kept: Sequence[str]) -> float:
-        """Return the cost of these parts in float."""
+        """Return the cost of these parts in float; infinite if no file can hold them."""
 
 
 class MultiplyAddCost:
@@ -82,8 +83,12 @@ class LatencyCost:
         return self._all * self._shares.estimate(kept)
 
     def measure(self, kept: Sequence[str]) -> float:
-        """Export, and time the file and the base in turn."""
-        return ratio_of_latencies(self._runner(kept), self._run_base) - 1
+        """Export, and time the file and the base in turn; infinite if there is no such file."""
+        try:
+            run = self._runner(kept)
+        except Exception:  # converter and runtime raise many kinds; a search goes on with other parts
+            return math.inf
+        return ratio_of_latencies(run, self._run_base) - 1
 
     def _runner(self, kept: Sequence[str]) -> Callable[[], None]:
         network, spec = self._mixed.keeping(kept)

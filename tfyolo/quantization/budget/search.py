@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
+from math import isfinite
 
 import numpy as np
 
@@ -196,7 +197,9 @@ class _Search:
         """Note the measured cost of a choice, and its fidelity if the search goes on from it."""
         index = max(i for i, trial in enumerate(self.trials) if trial.kept == kept)
         fidelity = self.measure(kept, False).fidelity if chosen else None
-        found = replace(self.trials[index], cost=cost, fidelity=fidelity, measured=True, chosen=chosen)
+        found = replace(self.trials[index], fidelity=fidelity, chosen=chosen)
+        if isfinite(cost):
+            found = replace(found, cost=cost, measured=True)
         self.trials[index] = found
         return found
 

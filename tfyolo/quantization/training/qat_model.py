@@ -301,8 +301,7 @@ class QatModel:
     def _read(self, tensors: dict[str, Any], name: str, node: Node) -> Any:
         """Return a tensor as a node reads it: the output of a float node is rounded for integer nodes."""
         # An integer concatenation rounds its inputs itself.
-        own = self._placement.ranges[name] == name and name in self.spec.ranges
-        if not own or not self._placement.enters(name, node.name):
+        if self._placement.entering(name, node.name) != name or name not in self.spec.ranges:
             return tensors[name]
         if name not in self._entered:
             identity = tf_keras.layers.Activation("linear", name=f"{name}.int8")
