@@ -97,5 +97,5 @@ def save_pareto_chart(search: FloatSearch, path: Path) -> Path:
         axes.set_xlim(-1, 130 * search.budget.share + 1)
         axes.grid(color=GRID, linewidth=0.8)
         title(axes, name)
-    left.legend(frameon=False, loc="upper right", fontsize=9)
+    left.legend(frameon=False, loc="lower left", fontsize=9)
     return save_figure(figure, path)
