@@ -39,7 +39,11 @@ from tfyolo.weights import load_model
 
 MICRO = Path(__file__).with_name("micro.yaml")
 ROOT = Path(__file__).parents[1]
-QAT = {"given", "qat", "qat_loss", "qat_lr", "calibration", "ranges", "keep_float"}
+QAT = {"given", "qat", "qat_loss", "qat_lr", "calibration", "ranges", "keep_float"} | {
+    "float_budget",
+    "budget_of",
+    "budget_images",
+}
 IMAGES = sorted(TEST_IMAGES.glob("*.jpg"))[:4]
 
 

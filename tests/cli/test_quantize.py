@@ -370,34 +370,6 @@ def test_quant_debug_advises_only_what_its_table_shows_to_gain(variants, advice,
     assert capsys.readouterr().out == f"next: tfyolo quantize {rest}"
 
 
-def test_a_float_budget_is_spent_reported_and_kept(tmp_path, capsys):
-    from tfyolo.weights import load_model
-
-    output = tmp_path / "mixed.keras"
-    data = ["--data", "bccd-mini", "--img", "128", "--calibration", "4"]
-    words = ["quantize", "--weights", "bccd-n", *data, "--steps", "0"]
-    budget = ["--float-budget", "5%", "--budget-of", "multiply-adds", "--budget-images", "2"]
-    assert main([*words, *budget, "--output", str(output)]) == 0
-    printed = capsys.readouterr().out
-    assert "added in float" in printed
-    assert "multiply-adds in float" in printed
-    assert str(tmp_path / "mixed-budget.png") in printed
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "mixed.keras",
-        "mixed-budget.png",
-        "mixed-budget.json",
-    }
-    quantization = load_model(output)[1].quantization
-    assert quantization.keep_float
-    assert "float parts within 5 % of multiply-adds" in quantization.method
-    # The export honours the choice, without data, and holds fewer integer weights than the one without.
-    stem = tmp_path / "mixed"
-    assert main(["export", "--weights", str(output), "--int8", "--output", str(stem)]) == 0
-    plain = ["export", "--weights", "bccd-n", "--int8", *data, "--ranges", "minmax"]
-    assert main([*plain, "--output", str(tmp_path / "plain")]) == 0
-    assert (tmp_path / "mixed.tflite").stat().st_size > (tmp_path / "plain.tflite").stat().st_size
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
