@@ -11,7 +11,6 @@ from tfyolo.errors import TfyoloError
 from tfyolo.files import check_file_target, check_folder_target
 from tfyolo.inputs import MODEL, check_input, check_input_folder
 from tfyolo.libraries import require
-from tfyolo.models.tasks import TASKS
 from tfyolo.owned_files import Owned
 
 TENSORFLOW = ("tensorflow", "keras")
@@ -106,6 +105,8 @@ class Format:
         if self.exporter is None:
             raise TfyoloError(f"`tfyolo export` does not write {self.label}", fix="use `tfyolo convert`")
         if task not in self.tasks:
+            from tfyolo.models.tasks import TASKS  # imports NumPy
+
             raise TfyoloError(
                 f"{self.label} cannot hold a {TASKS[task].noun} yet",
                 fix="use --include pt, or `tfyolo convert` to a .keras file",

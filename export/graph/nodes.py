@@ -56,7 +56,13 @@ class FakeQuantization:
         return limits, factor * _NEXT_TO_ONE**2 if reader.kind in (*KEEPS_SCALE, "concat") else factor
 
     def entering(self, x: Tensor, limits: str, factor: float) -> Tensor:
-        """Fake-quantize the output `x` of a float node; see `enters`."""
+        """Fake-quantize the output of a float node for an integer node.
+
+        Args:
+            x: the output.
+            limits: name of the range, from `enters`.
+            factor: factor, from `enters`.
+        """
         return self._rounded(x if factor == 1 else x * factor, limits)
 
     def _rounded(self, x: Tensor, range_name: str) -> Tensor:
@@ -94,7 +100,13 @@ class NoQuantization:
         return None
 
     def entering(self, x: Tensor, limits: str, factor: float) -> Tensor:
-        """Return `x` unchanged."""
+        """Return `x` unchanged.
+
+        Args:
+            x: the output of a node.
+            limits: not used.
+            factor: not used.
+        """
         return x
 
     def sigmoid(self, x: Tensor, name: str) -> Tensor:
