@@ -21,15 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from int8_accuracy import (
-    Job,
-    MeasureOptions,
-    Result,
-    load_results,
-    measure,
-    print_results,
-    save_results,
-)
+from int8_accuracy import print_results
+from int8_measure import Job, MeasureOptions, Result, load_results, measure, save_results
 
 from tfyolo.cli.progress import progress_bar
 from tfyolo.export.runtime.cpu import CPUINFO

@@ -1,6 +1,6 @@
 """`benchmarks/int8_accuracy.py`: like is compared with like, and a file that fails is a row."""
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 
@@ -15,14 +15,18 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def accuracy():
-    """The script, imported as a module."""
-    spec = importlib.util.spec_from_file_location("int8_accuracy", ROOT / "benchmarks/int8_accuracy.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def scripts():
+    """The scripts `int8_accuracy` and `int8_measure`, imported as modules."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        yield importlib.import_module("int8_accuracy"), importlib.import_module("int8_measure")
+    for name in ("int8_accuracy", "int8_measure"):
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def accuracy(scripts):
+    return scripts[1]
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +75,11 @@ def test_a_file_that_cannot_be_written_is_a_row_with_the_reason(measured):
     assert measured[-1].lost is None
 
 
-def test_results_are_kept_as_json(accuracy, measured, tmp_path, capsys):
+def test_results_are_kept_as_json(scripts, accuracy, measured, tmp_path, capsys):
     accuracy.save_results(measured, tmp_path / "a.json")
     results = accuracy.load_results(tmp_path / "a.json")
     assert results == measured
-    accuracy.print_results(results, ["train", "val"])
+    scripts[0].print_results(results, ["train", "val"])
     printed = capsys.readouterr().out
     assert "points lost" in printed
     assert "int16x8, NMS inside: failed" in printed

@@ -370,6 +370,49 @@ def test_quant_debug_advises_only_what_its_table_shows_to_gain(variants, advice,
     assert capsys.readouterr().out == f"next: tfyolo quantize {rest}"
 
 
+def test_a_float_budget_is_spent_reported_and_kept(shapes, tmp_path, capsys):
+    from pathlib import Path
+
+    import keras
+    import numpy as np
+    from ai_edge_litert.interpreter import Interpreter
+
+    from tests.small import rescaled
+    from tfyolo.inference.load import create_predictor
+    from tfyolo.weights import load_model
+
+    keras.utils.set_random_seed(0)
+    config = Path(__file__).parents[1] / "micro.yaml"
+    detector = rescaled(create_predictor(config, names=datasets.SHAPES, image_size=64), (64, 64))
+    weights = detector.save(tmp_path / "seeing.keras")
+    folder = tmp_path / "out"
+    folder.mkdir()
+    data = ["--data", shapes, "--calibration", "4"]
+    budget = ["--float-budget", "40%", "--budget-of", "multiply-adds", "--budget-images", "2"]
+    words = ["quantize", "--weights", str(weights), *data, "--steps", "0", *budget]
+    assert main([*words, "--output", str(folder / "mixed.keras")]) == 0
+    printed = capsys.readouterr().out
+    assert "added in float" in printed
+    assert "multiply-adds in float" in printed
+    assert str(folder / "mixed-budget.png") in printed
+    names = {"mixed.keras", "mixed-budget.png", "mixed-budget.json"}
+    assert {path.name for path in folder.iterdir()} == names
+    quantization = load_model(folder / "mixed.keras")[1].quantization
+    assert quantization.keep_float
+    assert "float parts within 40 % of multiply-adds" in quantization.method
+    # The export honours the choice, without data: the network of the file is partly in float.
+    exports = {"mixed": [str(folder / "mixed.keras")], "plain": [str(weights), *data]}
+    types = {}
+    for name, rest in exports.items():
+        stem = str(tmp_path / name)
+        words = ["export", "--int8", "--nms", "raw", "--output", stem, "--weights", *rest]
+        assert main(words) == 0
+        details = Interpreter(model_path=f"{stem}.tflite").get_tensor_details()
+        types[name] = {detail["dtype"] for detail in details if detail["name"]}
+    assert types["plain"] <= {np.int8, np.uint8, np.int32}
+    assert np.float32 in types["mixed"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

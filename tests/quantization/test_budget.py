@@ -1,19 +1,31 @@
 """The search for float parts within a budget."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from tests.quantization.conftest import IMAGE_HW, cell_images
+from tests.quantization.conftest import IMAGE_HW
+from tests.small import confident, letterboxed
+from tfyolo.api.checks import as_budget
+from tfyolo.errors import TfyoloError
+from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
+from tfyolo.progress import no_progress
 from tfyolo.quantization.budget.calibrate import calibrate_within_budget
-from tfyolo.quantization.budget.costs import LatencyCost, MultiplyAddCost, ratio_of_latencies
+from tfyolo.quantization.budget.costs import (
+    LatencyCost,
+    MultiplyAddCost,
+    UnmeasurableError,
+    ratio_of_latencies,
+)
 from tfyolo.quantization.budget.options import FloatBudget
-from tfyolo.quantization.budget.parts import modules_of, multiply_adds
+from tfyolo.quantization.budget.parts import Part, modules_of, multiply_adds
 from tfyolo.quantization.budget.report import save_report, table_of
-from tfyolo.quantization.budget.search import comparison, search
+from tfyolo.quantization.budget.search import _Search, comparison, search
 from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.export_options import check_budget
 from tfyolo.quantization.mixed import MixedPrecision
 
 
@@ -105,26 +117,93 @@ def test_ratio_of_latencies_is_of_the_two_functions():
     assert 1.5 < ratio_of_latencies(lambda: spin(0.006), lambda: spin(0.002)) < 6
 
 
-def test_calibration_within_a_budget_reports_and_keeps_the_choice(cells_int8, tmp_path):
-    budget = FloatBudget(0.01, "multiply-adds", images=3)
+def test_calibration_within_a_budget_reports_and_keeps_the_choice(tmp_path):
+    detector, hw = confident(4, (64, 64), "micro.yaml"), (64, 64)
+    exact = Network.of(detector.model, detector.contract.spec)
+    budget = FloatBudget(0.4, "multiply-adds", images=2)
+    head = exact.heads[0][0]
     reports = []
     _, spec = calibrate_within_budget(
-        cells_int8.exact,
-        cells_int8.contract,
-        cell_images(4),
-        CalibrationOptions(budget=budget, keep_float=("model.24.m.0.box",)),
+        exact,
+        detector.contract,
+        letterboxed(hw),
+        CalibrationOptions(budget=budget, keep_float=(head,)),
         searched=reports.append,
     )
     (report,) = reports
-    assert spec.keep_float[0] == "model.24.m.0.box"
+    assert spec.keep_float[0] == head
+    assert report.kept
     assert set(report.kept) <= set(spec.keep_float)
-    assert "float parts within 1 % of multiply-adds" in spec.method
+    assert "float parts within 40 % of multiply-adds" in spec.method
     lines = []
     chart, file = save_report(report, tmp_path / "best", lines.append)
     assert chart.stat().st_size > 10_000
-    assert json.loads(file.read_text())["budget"]["share"] == 0.01
+    assert json.loads(file.read_text())["budget"]["share"] == 0.4
     assert lines[-1] == f"chart: {chart}"
     table = table_of(report)
     assert table[0] == ["added in float", "multiply-adds in float", "score error", "box error", "fidelity"]
     assert table[1][:2] == ["nothing", "+0.0 %"]
     assert table[-1][0].startswith("calibrated again")
+
+
+@dataclass
+class Near:
+    """What the search reads of a `Fidelity`: each part in float takes its gain from an error of 1."""
+
+    error: float
+    fidelity: float = 0.9
+
+    def errors(self):
+        return (self.error,)
+
+
+@dataclass
+class Price:
+    """Costs of 0.1 for each part; no file can hold `b` in float."""
+
+    def estimate(self, kept):
+        return 0.1 * len(kept)
+
+    def measure(self, kept):
+        if "b" in kept:
+            raise UnmeasurableError("no such kernel")
+        return self.estimate(kept)
+
+
+def test_a_part_that_no_file_can_hold_stays_in_int8_and_is_reported(tmp_path):
+    gains = {"a": 0.1, "b": 0.5, "c": 0.2, "d": 0.0}
+    parts = tuple(Part(name, frozenset([name]), ()) for name in gains)
+    result = _Search(
+        parts,
+        lambda kept, errors_only: Near(1 - sum(gains[name] for name in kept)),
+        Price(),
+        FloatBudget(0.3, "multiply-adds"),
+        no_progress,
+    ).run()
+    assert result.kept == ("c", "a")
+    (failed,) = (trial for trial in result.trials if trial.problem)
+    assert (failed.kept, failed.problem, failed.chosen) == (("b",), "no such kernel", False)
+    lines = []
+    save_report(result, tmp_path / "best", lines.append)
+    assert lines[-2] == "left in int8, since no file can hold it in float: b: no such kernel"
+
+
+def test_a_network_that_cannot_be_exported_at_all_is_an_error(cells_int8, monkeypatch):
+    def fails(*args):
+        raise RuntimeError("converter failed")
+
+    monkeypatch.setattr("tfyolo.quantization.budget.costs._litert", fails)
+    mixed = MixedPrecision(cells_int8.exact, cells_int8.network, cells_int8.spec)
+    with pytest.raises(RuntimeError, match="converter failed"):
+        LatencyCost(mixed, cells_int8.contract, IMAGE_HW)
+
+
+def test_options_of_a_budget_need_a_budget_and_formats_with_float_operators():
+    assert as_budget(0.0, "latency", 32) is None
+    for of, images in (("multiply-adds", 32), ("latency", 8)):
+        with pytest.raises(TfyoloError, match="need float_budget"):
+            as_budget(0.0, of, images)
+    check_budget(None, ["edgetpu"])
+    check_budget(FloatBudget(0.1), ["tflite", "onnx"])
+    with pytest.raises(TfyoloError, match="edgetpu does not support --float-budget"):
+        check_budget(FloatBudget(0.1), ["tflite", "edgetpu"])

@@ -96,7 +96,7 @@ def as_budget(share: float, of: BudgetOf, images: int) -> FloatBudget | None:
         images: number of images that parts are compared on.
 
     Raises:
-        TfyoloError: an argument is wrong.
+        TfyoloError: an argument is wrong, or has no effect without a share.
 
     Example:
         >>> as_budget(0.15, "latency", 32)
@@ -106,7 +106,11 @@ def as_budget(share: float, of: BudgetOf, images: int) -> FloatBudget | None:
     check_whole(budget_images=images)
     if not (isinstance(share, int | float) and 0 <= share <= MAX_SHARE):
         raise TfyoloError(f"float_budget must be a number from 0 to {MAX_SHARE}, such as 0.15, not {share!r}")
-    return FloatBudget(share, of, images) if share else None
+    if share:
+        return FloatBudget(share, of, images)
+    if FloatBudget(share, of, images) != FloatBudget(share):
+        raise TfyoloError("budget_of and budget_images need float_budget", fix="pass float_budget=0.15")
+    return None
 
 
 def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:

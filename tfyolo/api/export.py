@@ -204,17 +204,13 @@ def write_formats(
     """
     from tfyolo.export.job import check_export, export_model
     from tfyolo.quantization.export import calibrated, check_calibration
+    from tfyolo.quantization.export_options import check_budget
     from tfyolo.quiet import hidden_stderr
 
     names = list(formats)
     check_export(job, names)
     check_calibration(job, calibration, source)
-    if calibration.budget is not None and "edgetpu" in names:
-        raise TfyoloError(
-            "edgetpu does not support --float-budget: the parts in float, and all that follows the first of "
-            "them, would run on the CPU",
-            fix="leave out --float-budget, or export edgetpu by itself",
-        )
+    check_budget(calibration.budget, names)
     job = calibrated(job, calibration, progress)
     with hidden_stderr():
         return export_model(job, names, stem, progress)

@@ -113,10 +113,11 @@ def run_benchmark(
         ...     print(row.name, row.map50_95, row.latencies[1].median_ms)
     """
     from tfyolo.quantization.export_jobs import ExportJobs
-    from tfyolo.quantization.export_options import ExportCalibrationOptions, check_benchmark
+    from tfyolo.quantization.export_options import ExportCalibrationOptions, check_benchmark, check_budget
 
     variants = find_variants(options.formats, options.precisions)
     check_benchmark({variant.precision for variant in variants}, options.given)
+    check_budget(options.budget, {variant.format.name for variant in variants})
     dataset: Dataset | FolderDataset | None = None
     if options.data:
         is_folder = Path(options.data).is_dir()

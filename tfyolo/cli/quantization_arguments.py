@@ -84,7 +84,7 @@ def calibration_options(arguments: argparse.Namespace) -> CalibrationOptions:
     """Return the options of calibration; importing them imports TensorFlow.
 
     Raises:
-        TfyoloError: an option of the budget is given, and there is no budget.
+        TfyoloError: an option of the budget is given without a budget.
     """
     from tfyolo.quantization.calibration import CalibrationOptions
 
@@ -97,7 +97,7 @@ def float_budget(arguments: argparse.Namespace) -> FloatBudget | None:
     """Return the budget of `--float-budget`; None for 0.
 
     Raises:
-        TfyoloError: an option of the budget is given, and there is no budget.
+        TfyoloError: an option of the budget is given without a budget.
     """
     from tfyolo.quantization.budget.options import FloatBudget
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from tfyolo.export.runtime.base import Runtime
 from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.inference.detection import BoxPredictor, DetectionPredictor
 from tfyolo.inference.segmentation.predictor import SegmentationPredictor
 
+Kind = TypeVar("Kind")
 Predictor = DetectionPredictor | ClassificationPredictor | SegmentationPredictor
 
 _PREDICTORS: dict[
@@ -64,10 +66,7 @@ def load_detection_predictor(
     Raises:
         TfyoloError: see `load_predictor`; or it is a classifier.
     """
-    loaded = load_predictor(path_or_name, image_size, threads)
-    loaded.contract.require("detect", path_or_name)
-    assert isinstance(loaded, DetectionPredictor)  # for mypy
-    return loaded
+    return _load(path_or_name, image_size, threads, DetectionPredictor, "detect")
 
 
 def load_box_predictor(
@@ -86,10 +85,7 @@ def load_box_predictor(
     Raises:
         TfyoloError: see `load_predictor`; or it is a classifier.
     """
-    loaded = load_predictor(path_or_name, image_size, threads)
-    loaded.contract.require(("segment", "detect"), path_or_name)
-    assert isinstance(loaded, BoxPredictor)  # for mypy
-    return loaded
+    return _load(path_or_name, image_size, threads, BoxPredictor, ("segment", "detect"))  # type: ignore[type-abstract]
 
 
 def load_segmentation_predictor(
@@ -108,10 +104,7 @@ def load_segmentation_predictor(
     Raises:
         TfyoloError: see `load_predictor`; or it is a model of another task.
     """
-    loaded = load_predictor(path_or_name, image_size, threads)
-    loaded.contract.require("segment", path_or_name)
-    assert isinstance(loaded, SegmentationPredictor)  # for mypy
-    return loaded
+    return _load(path_or_name, image_size, threads, SegmentationPredictor, "segment")
 
 
 def load_classification_predictor(
@@ -130,9 +123,20 @@ def load_classification_predictor(
     Raises:
         TfyoloError: see `load_predictor`; or it is a detector.
     """
+    return _load(path_or_name, image_size, threads, ClassificationPredictor, "classify")
+
+
+def _load(
+    path_or_name: str | Path,
+    image_size: tuple[int, int] | int | None,
+    threads: int | None,
+    kind: type[Kind],
+    tasks: str | tuple[str, ...],
+) -> Kind:
+    """Load a model of one of some tasks; `kind` is the class of their predictors."""
     loaded = load_predictor(path_or_name, image_size, threads)
-    loaded.contract.require("classify", path_or_name)
-    assert isinstance(loaded, ClassificationPredictor)  # for mypy
+    loaded.contract.require(tasks, path_or_name)
+    assert isinstance(loaded, kind)  # for mypy
     return loaded
 
 

@@ -64,6 +64,24 @@ def changed_flags(
     return tuple(flag for flag, differs in changed.items() if differs)
 
 
+def check_budget(budget: FloatBudget | None, formats: Collection[str]) -> None:
+    """Refuse a float budget for formats that have no float operators.
+
+    Args:
+        budget: what keeping parts in float may cost; None for no parts.
+        formats: names of the formats that are exported.
+
+    Raises:
+        TfyoloError: a format is for the Edge TPU.
+    """
+    if budget is not None and "edgetpu" in formats:
+        raise TfyoloError(
+            "edgetpu does not support --float-budget: the parts in float, and all that follows the first of "
+            "them, would run on the CPU",
+            fix="leave out --float-budget, or export edgetpu by itself",
+        )
+
+
 def check_benchmark(
     precisions: Collection[str], given: Sequence[str], quantized: str | Path | None = None
 ) -> None:

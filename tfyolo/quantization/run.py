@@ -19,7 +19,6 @@ from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.progress import Log, Progress, no_log, no_progress
 from tfyolo.quantization.budget.report import save_report
-from tfyolo.quantization.budget.search import FloatSearch
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.export_options import check_quantize
 from tfyolo.quantization.keras_model import quantized_model
@@ -149,7 +148,7 @@ def quantize(
                 options.calibrate,
                 progress,
                 log,
-                lambda found: _report(found, options.output, log),
+                lambda found: save_report(found, options.output.with_suffix(""), log),
             )
             contract = contract.model_copy(update={"quantization": spec})
         contract = contract.resized(image_size)
@@ -165,10 +164,6 @@ def quantize(
 
 def _read(weights: Weights) -> tuple[Any, Contract]:
     return load_model(fetch_weights(weights)) if isinstance(weights, str) else weights
-
-
-def _report(found: FloatSearch, output: Path, log: Log) -> None:
-    save_report(found, output.with_suffix(""), log)
 
 
 def _path(weights: Weights | None) -> str | None:

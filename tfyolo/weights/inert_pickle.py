@@ -289,7 +289,7 @@ class _Legacy(_Interpreter):
 
 
 def _method(of: Global, args: tuple[object, ...]) -> OpaqueObject:
-    """Return a placeholder for the forward method of a module's class, the only attribute that is named."""
+    """Return an inert stand-in for the forward method of a module's class, the only named attribute."""
     owner = args[0] if args else None
     if args[1:] != ("forward",) or not (isinstance(owner, Global) and owner.kind == "module"):
         raise RefusedError(f"its pickle refers to {of.name}, which YOLOv5 needs only for one method")

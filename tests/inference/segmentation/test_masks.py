@@ -132,7 +132,7 @@ def test_no_objects():
 def test_polygons_have_a_part_per_piece_and_the_largest_first():
     patch = np.zeros((12, 20), bool)
     patch[1:3, 1:4] = patch[4:11, 6:18] = True
-    patch[0, 19] = True  # one pixel is no polygon
+    patch[0, 19] = True  # one pixel is not a polygon
     (parts,) = Masks((patch,), np.array([[100, 50]]), (80, 200)).polygons()
     assert [part.min(0).tolist() for part in parts] == [[106, 54], [101, 51]]
     assert [part.max(0).tolist() for part in parts] == [[117, 60], [103, 52]]

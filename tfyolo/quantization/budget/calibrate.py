@@ -16,7 +16,7 @@ from tfyolo.quantization.budget.search import FloatSearch, comparison, search
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.mixed import MixedPrecision
 
-Searched = Callable[[FloatSearch], None]
+Searched = Callable[[FloatSearch], object]
 
 
 def unreported(search: FloatSearch) -> None:

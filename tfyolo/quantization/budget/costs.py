@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, Protocol
@@ -26,6 +25,10 @@ _MAX_SECONDS = 4.0
 _MIN_PAIRS = 7
 
 
+class UnmeasurableError(Exception):
+    """The converter cannot write a file with these parts in float, or LiteRT cannot load it."""
+
+
 class Cost(Protocol):
     """What keeping parts in float costs, relative to the network in which no more parts are kept."""
 
@@ -33,7 +36,11 @@ class Cost(Protocol):
         """Return the expected cost of these parts in float, without a measurement."""
 
     def measure(self, kept: Sequence[str]) -> float:
-        """Return the cost of these parts in float; infinite if no file can hold them."""
+        """Return the cost of these parts in float.
+
+        Raises:
+            UnmeasurableError: no file can hold them.
+        """
 
 
 class MultiplyAddCost:
@@ -46,15 +53,14 @@ class MultiplyAddCost:
 
     def __init__(self, mixed: MixedPrecision, image_size: tuple[int, int]) -> None:
         self._network, self._kept = mixed.network, mixed.spec.keep_float
+        self._before = Placement.of(mixed.network, self._kept)
         self._each = multiply_adds(mixed.network, image_size)
+        self._total = sum(self._each.values())
 
     def estimate(self, kept: Sequence[str]) -> float:
         """Return the share, from 0 to 1."""
-        before, after = (Placement.of(self._network, names) for names in (self._kept, (*self._kept, *kept)))
-        more = sum(
-            count for name, count in self._each.items() if after.is_float(name) and not before.is_float(name)
-        )
-        return more / sum(self._each.values())
+        after = Placement.of(self._network, (*self._kept, *kept)).float_nodes - self._before.float_nodes
+        return sum(count for name, count in self._each.items() if name in after) / self._total
 
     measure = estimate
 
@@ -76,18 +82,22 @@ class LatencyCost:
         self._shares = MultiplyAddCost(mixed, image_size)
         self._run_base = self._runner(())
         everything = tuple({node.name for node in mixed.network.nodes})
-        self._all = max(self.measure(everything), 0.0)
+        self._all = max(ratio_of_latencies(self._runner(everything), self._run_base) - 1, 0.0)
 
     def estimate(self, kept: Sequence[str]) -> float:
         """Return the expected increase of the latency."""
         return self._all * self._shares.estimate(kept)
 
     def measure(self, kept: Sequence[str]) -> float:
-        """Export, and time the file and the base in turn; infinite if there is no such file."""
+        """Export, and time the file and the base in turn.
+
+        Raises:
+            UnmeasurableError: the file cannot be written or loaded.
+        """
         try:
             run = self._runner(kept)
-        except Exception:  # converter and runtime raise many kinds; a search goes on with other parts
-            return math.inf
+        except Exception as error:  # converter and runtime raise many kinds
+            raise UnmeasurableError(" ".join(str(error).split())[:200] or type(error).__name__) from error
         return ratio_of_latencies(run, self._run_base) - 1
 
     def _runner(self, kept: Sequence[str]) -> Callable[[], None]:

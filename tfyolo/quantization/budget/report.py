@@ -37,12 +37,15 @@ def save_report(search: FloatSearch, stem: Path, log: Log = no_log) -> tuple[Pat
     for first, *figures in rows:
         aligned = [text.rjust(width) for text, width in zip(figures, widths[1:], strict=True)]
         log("  ".join([first.ljust(widths[0]), *aligned]).rstrip())
+    for trial in search.trials:
+        if trial.problem:
+            log(f"left in int8, since no file can hold it in float: {trial.kept[-1]}: {trial.problem}")
     log(f"chart: {chart}")
     return chart, file
 
 
 def table_of(search: FloatSearch) -> list[list[str]]:
-    """Return the table: headings, one row per choice that the search went on from, the new calibration.
+    """Return the table: headings, one row per choice that the search continued from, the new calibration.
 
     Returns:
         Rows of texts: added parts, cost, errors, fidelity.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
-from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
 from tfyolo.models.quantization import QuantizationSpec
 from tfyolo.progress import Progress, no_progress
-from tfyolo.quantization.budget.costs import Cost
+from tfyolo.quantization.budget.costs import Cost, UnmeasurableError
 from tfyolo.quantization.budget.options import FloatBudget
 from tfyolo.quantization.budget.parts import Part, modules_of
 from tfyolo.quantization.fidelity import Fidelity
@@ -46,7 +46,8 @@ class Trial:
         errors: see `Fidelity.errors`; the search lowers their sum, each relative to the first trial.
         fidelity: see `Fidelity`; None unless chosen: it is too noisy on some dozens of images to rank parts.
         measured: whether the cost was measured, or estimated.
-        chosen: whether the search went on from it.
+        chosen: whether the search continued from it.
+        problem: why no file can hold it; empty if one can, or if that was not tried.
     """
 
     kept: tuple[str, ...]
@@ -55,6 +56,7 @@ class Trial:
     fidelity: float | None
     measured: bool = False
     chosen: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class FloatSearch:
 
     @property
     def path(self) -> tuple[Trial, ...]:
-        """Return the choices that the search went on from; the first one keeps nothing."""
+        """Return the choices that the search continued from; the first one keeps nothing."""
         return tuple(trial for trial in self.trials if trial.chosen)
 
     def loss(self, trial: Trial) -> float:
@@ -159,7 +161,11 @@ class _Search:
                 if (gain := self._loss(best) - self._loss(trial)) > MIN_GAIN:
                     heappush(queue, (-self._worth(best, part, gain), number, part, age))
                 continue
-            spent = self.cost.measure(kept)
+            try:
+                spent = self.cost.measure(kept)
+            except UnmeasurableError as error:
+                self._note(kept, problem=str(error))
+                continue
             fits = spent <= self.budget.share
             trial = self._settle(kept, spent, fits)
             if fits:
@@ -194,14 +200,15 @@ class _Search:
         return trial
 
     def _settle(self, kept: tuple[str, ...], cost: float, chosen: bool) -> Trial:
-        """Note the measured cost of a choice, and its fidelity if the search goes on from it."""
-        index = max(i for i, trial in enumerate(self.trials) if trial.kept == kept)
+        """Note the measured cost of a choice, and its fidelity if the search continues from it."""
         fidelity = self.measure(kept, False).fidelity if chosen else None
-        found = replace(self.trials[index], fidelity=fidelity, chosen=chosen)
-        if isfinite(cost):
-            found = replace(found, cost=cost, measured=True)
-        self.trials[index] = found
-        return found
+        return self._note(kept, cost=cost, fidelity=fidelity, measured=True, chosen=chosen)
+
+    def _note(self, kept: tuple[str, ...], **fields: Any) -> Trial:
+        """Replace fields of the last trial of a choice."""
+        index = max(i for i, trial in enumerate(self.trials) if trial.kept == kept)
+        self.trials[index] = replace(self.trials[index], **fields)
+        return self.trials[index]
 
 
 def _loss(first: Trial, trial: Trial) -> float:
