@@ -139,10 +139,26 @@ def crop_then_enlarge(
     Returns:
         Masks of the image.
     """
-    scale = letterbox.out_hw[0] // prototypes.shape[0]
+    return enlarge_masks(mask_probabilities(coefficients, prototypes), boxes_xyxy_px, letterbox)
+
+
+def enlarge_masks(masks: np.ndarray, boxes_xyxy_px: np.ndarray, letterbox: Letterbox) -> Masks:
+    """Crop masks of the size of the prototypes to their boxes, and enlarge them to the image.
+
+    Args:
+        masks: (n, height / 4, width / 4) float32 in 0..1 of the letterboxed image, cropped or not.
+        boxes_xyxy_px: (n, 4) corners in pixels of the input.
+        letterbox: mapping from the image to the input.
+
+    Returns:
+        Masks of the image.
+    """
+    if not len(masks):
+        return Masks.empty(letterbox.image_size)
+    scale = letterbox.out_hw[0] // masks.shape[1]
     (image_height, image_width), (pad_x, pad_y) = letterbox.image_size, letterbox.pad_xy
     patches, corners = [], []
-    for mask, box in zip(mask_probabilities(coefficients, prototypes), boxes_xyxy_px / scale, strict=True):
+    for mask, box in zip(masks, boxes_xyxy_px / scale, strict=True):
         left, top, right, bottom = box
         rows = _Axis.of(_span(top, bottom, mask.shape[0]), mask.shape[0], scale)
         columns = _Axis.of(_span(left, right, mask.shape[1]), mask.shape[1], scale)
