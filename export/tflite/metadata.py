@@ -90,7 +90,9 @@ def _model(flatbuffer: Any, contract: Contract) -> schema.ModelMetadata:
     labels = schema.AssociatedFile(
         LABELS_FILE,
         "Class names, one per line.",
-        schema.FileType.TENSOR_AXIS_LABELS if contract.task == "classify" else schema.FileType.TENSOR_VALUE_LABELS,
+        schema.FileType.TENSOR_AXIS_LABELS
+        if contract.task == "classify"
+        else schema.FileType.TENSOR_VALUE_LABELS,
     )
 
     def tensors(order: Any, named: Any) -> tuple[schema.TensorMetadata, ...]:

@@ -238,9 +238,7 @@ class DetectorFidelity(Fidelity):
 
     def _seen(self, exact: Heads, rounded: Heads) -> tuple[Candidates, Candidates]:
         """Return the boxes of both networks at the places where the float network sees an object."""
-        there_too = [
-            (box, parts[1], *rest) for (box, _, *rest), parts in zip(rounded, exact, strict=True)
-        ]
+        there_too = [(box, parts[1], *rest) for (box, _, *rest), parts in zip(rounded, exact, strict=True)]
         return self._decode(exact, SEEN), self._decode(there_too, SEEN)
 
     def _decode(self, heads: Heads, objectness: float) -> Candidates:

@@ -79,7 +79,9 @@ def mask_distillation_loss(heads: Sequence[Sequence[Any]], teacher: Sequence[Seq
     weight, best = tf.math.top_k(objectness, min(MASKS, objectness.shape[1]))
     weight = tf.stop_gradient(weight)
     logits, teacher_logits = (
-        tf.einsum("bnk,bhwk->bnhw", tf.gather(_rows(parts, 3, size), best, batch_dims=1) * weight[..., None], maps)
+        tf.einsum(
+            "bnk,bhwk->bnhw", tf.gather(_rows(parts, 3, size), best, batch_dims=1) * weight[..., None], maps
+        )
         for parts, maps in ((scales, prototypes), (teacher_scales, teacher_prototypes))
     )
     divergence = tf.reduce_mean(_bernoulli_divergence(logits, teacher_logits), [2, 3])
