@@ -13,8 +13,9 @@ import numpy as np
 from tfyolo.data.detection.class_map import ClassMap, is_unnamed, match_classes
 from tfyolo.data.detection.scan import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.accumulator import DetectionAccumulator, coco_figures, labels_xyxy_px
+from tfyolo.evaluation.accumulator import DetectionAccumulator, labels_xyxy_px
 from tfyolo.evaluation.batches import Batch, load_batches, plan_batches
+from tfyolo.evaluation.coco_figures import coco_figures
 from tfyolo.evaluation.confusion import ConfusionMatrix
 from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
 from tfyolo.evaluation.mosaic import MAX_TILES, mosaic
@@ -91,6 +92,7 @@ def validate(
             fix=f"fix the images or labels: {accumulator.problems[0]}" if accumulator.problems else None,
         )
     rect = options.rect and detector.runtime.input_hw is None
+    coco = coco_figures(accumulator, names, options.annotations, folder) if options.save_json else {}
     metrics = Metrics(
         result=accumulator.result(),
         names=tuple(names),
@@ -98,9 +100,10 @@ def validate(
         speed_ms={key: value / len(accumulator.detections) for key, value in accumulator.speed_ms.items()},
         settings=_settings(detector, dataset, options, rect),
         problems=(*map(str, scan.problems), *accumulator.problems),
-        coco=coco_figures(accumulator, names, options, folder) if options.save_json else None,
+        coco=coco.get("bbox"),
         notes=(*_notes(classes, options), *accumulator.notes()),
         mask_result=accumulator.mask_result(),
+        mask_coco=coco.get("segm"),
     )
     if folder:
         if options.plots:

@@ -1,17 +1,22 @@
 """Validation of segmentation models end to end, on data small enough to know the answer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from faster_coco_eval.core import mask
 from PIL import Image
 
 import tfyolo
 from tests.shared import SHARED
+from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.errors import TfyoloError
+from tfyolo.evaluation import coco
 from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.segmentation.coco_masks import add_outlines
 from tfyolo.evaluation.validator import validate
 from tfyolo.export.runtime.predictions import Candidates
 from tfyolo.inference.segmentation.predictor import SegmentationPredictor
@@ -38,8 +43,8 @@ class TriangleFinder:
 
     def _find(self, image):
         boxes, scores = [], []
-        for index, mask in enumerate((image < 60, image > 200)):
-            y, x = np.nonzero(mask)
+        for index, seen in enumerate((image < 60, image > 200)):
+            y, x = np.nonzero(seen)
             if len(x):
                 boxes.append([x.min(), y.min(), x.max() + 1, y.max() + 1])
                 scores.append(np.eye(2)[index] * 0.9)
@@ -96,6 +101,28 @@ def test_metrics_json_has_both(data, tmp_path):
     assert saved["mask"]["map50"] == 0
     assert saved["mask"]["per_class"].keys() == saved["per_class"].keys() == set(NAMES)
     assert saved["mask"].keys() == {"precision", "recall", "map50", "map50_95", "per_class"}
+
+
+@pytest.mark.parametrize("retina", [False, True])
+def test_predictions_and_figures_of_coco(data, tmp_path, retina):
+    options = ValOptions(plots=False, save_json=True, retina_masks=retina)
+    predictor, folder = SegmentationPredictor(TriangleFinder()), tmp_path / "run"
+    metrics = validate(predictor, data, options, folder)
+    assert metrics.coco["ap50"] == metrics.mask_coco["ap50"] == pytest.approx(1)
+    assert 0.5 < metrics.mask_coco["ap"] < metrics.coco["ap"]
+    assert json.loads((folder / "metrics.json").read_text())["mask"]["coco"] == metrics.mask_coco
+    rows = json.loads((folder / "predictions.json").read_text())
+    assert len(rows) == 6
+    first = rows[0]
+    image = sorted((data.parent / "images" / "val").iterdir())[first["image_id"]]
+    (expected,) = predictor(image, retina_masks=retina)[0].masks
+    np.testing.assert_array_equal(mask.decode(first["segmentation"]), expected)
+    # The same ground truth from a COCO JSON.
+    annotations = tmp_path / "truth.json"
+    samples = scan_split(read_dataset(data), "val").samples
+    annotations.write_text(json.dumps(add_outlines(coco.ground_truth(samples, NAMES), samples)))
+    again = validate(predictor, data, replace(options, annotations=annotations))
+    assert (again.coco, again.mask_coco) == (metrics.coco, metrics.mask_coco)
 
 
 def test_one_class(data):

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tfyolo.data.detection.frame import Frame
 from tfyolo.data.detection.scan import Sample
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.segmentation.ground_truth import count_without_polygon, ground_truth_index
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.accumulator import DetectionAccumulator
+from tfyolo.evaluation.accumulator import DetectionAccumulator, Row
 from tfyolo.evaluation.metrics import IOU_THRESHOLDS, ApResult, match_overlaps
+from tfyolo.evaluation.segmentation.coco_masks import (
+    Rle,
+    add_outlines,
+    check_outlines,
+    encode,
+    in_frame,
+)
 from tfyolo.evaluation.segmentation.mask_iou import mask_iou
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.segmentation.masks import prototype_masks
+from tfyolo.inference.segmentation.predictor import image_masks
 
 
 @dataclass
@@ -25,10 +37,14 @@ class InstanceAccumulator(DetectionAccumulator):
     Attributes:
         correct_masks: per image (n, thresholds) bool, true positives at each IoU threshold of masks.
         without_polygon: number of labels so far that are plain boxes.
+        run_lengths: per image the masks at its size, if predictions.json is written.
     """
+
+    iou_types: ClassVar[tuple[str, ...]] = ("bbox", "segm")
 
     correct_masks: list[np.ndarray] = field(default_factory=list)
     without_polygon: int = 0
+    run_lengths: list[list[Rle]] = field(default_factory=list)
 
     def add(self, sample: Sample, letterbox: Letterbox, found: Detections) -> None:
         """Add the predictions of one image.
@@ -42,6 +58,8 @@ class InstanceAccumulator(DetectionAccumulator):
         start = perf_counter()
         self.correct_masks.append(match_masks(sample, letterbox, found))
         self.without_polygon += count_without_polygon(sample)
+        if self.options.save_json:
+            self.run_lengths.append(encode(image_masks(found, letterbox, self.options.retina_masks)))
         self.speed_ms["masks"] = self.speed_ms.get("masks", 0.0) + 1e3 * (perf_counter() - start)
 
     def mask_result(self) -> ApResult:
@@ -63,6 +81,25 @@ class InstanceAccumulator(DetectionAccumulator):
         if not self.without_polygon:
             return ()
         return (f"{self.without_polygon} labels have no polygon: their boxes are their masks",)
+
+    def coco_ground_truth(self, names: Sequence[str]) -> dict[str, Any]:
+        """Convert the labels of all images so far to a COCO annotations dictionary with outlines."""
+        return add_outlines(super().coco_ground_truth(names), [sample for sample, _ in self.detections])
+
+    def coco_rows(self, number: int, image_id: int, frame: Frame, categories: Sequence[int]) -> list[Row]:
+        """Convert the predictions of one image to COCO's results format, with masks."""
+        rows, masks = super().coco_rows(number, image_id, frame, categories), self.run_lengths[number]
+        if frame.orientation != 1 or frame.hw != self.detections[number][0].hw:
+            masks = [in_frame(mask, frame) for mask in masks]
+        return [{**row, "segmentation": mask} for row, mask in zip(rows, masks, strict=True)]
+
+    def check_annotations(self, annotations: Mapping[str, Any], path: Path) -> None:
+        """Refuse COCO annotations without outlines.
+
+        Raises:
+            TfyoloError: an object has no outline, or an image no size.
+        """
+        check_outlines(annotations, path)
 
 
 def match_masks(sample: Sample, letterbox: Letterbox, found: Detections) -> np.ndarray:

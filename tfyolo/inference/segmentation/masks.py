@@ -190,6 +190,7 @@ def enlarge_then_crop(
     prototypes: np.ndarray,
     boxes_xyxy_px: np.ndarray,
     image_size: tuple[int, int],
+    gain: float | None = None,
 ) -> Masks:
     """Assemble masks, enlarge them to the image, and crop them there (`retina_masks`).
 
@@ -199,12 +200,13 @@ def enlarge_then_crop(
             is cut off in whole cells, as in YOLOv5.
         boxes_xyxy_px: (n, 4) corners in pixels of the image.
         image_size: (height, width) of the image in pixels.
+        gain: cells of the prototypes per pixel of the image; by default, the image fills the letterbox.
 
     Returns:
         Masks of the image.
     """
     (height, width), cells = image_size, prototypes.shape[:2]
-    gain = min(cells[0] / height, cells[1] / width)
+    gain = gain or min(cells[0] / height, cells[1] / width)
     pads = [(cell - side * gain) / 2 for cell, side in zip(cells, image_size, strict=True)]
     rows, columns = (
         slice(int(pad), max(int(cell - pad), int(pad) + 1)) for pad, cell in zip(pads, cells, strict=True)
