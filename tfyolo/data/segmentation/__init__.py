@@ -1,1 +1,1 @@
-"""Data of segmentation models: so far the rasterization of polygons."""
+"""Data of segmentation models: polygons rasterized to masks, in NumPy and in the tf.data graph."""
