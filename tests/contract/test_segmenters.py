@@ -80,7 +80,7 @@ def test_same_masks_as_keras(jobs, expected, tmp_path, name, nms, precision):
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_signature_of_a_tflite_file(jobs, expected, tmp_path, precision):
-    """A plain runtime finds the outputs by name; an application resizes a mask and compares it with one half."""
+    """A plain runtime finds the outputs by name, and masks lie inside of their boxes."""
     from ai_edge_litert.interpreter import Interpreter
 
     job = jobs[precision == "int8"].with_options(precision=precision)
@@ -111,7 +111,10 @@ def test_signature_of_a_tflite_file(jobs, expected, tmp_path, precision):
     boxes = outputs["detection_boxes"][0][:count] * 80
     for mask, (top, left, bottom, right) in zip(masks, boxes, strict=False):
         y, x = np.nonzero(mask)
-        assert top <= y.min() and y.max() < bottom and left <= x.min() and x.max() < right
+        assert top <= y.min()
+        assert y.max() < bottom
+        assert left <= x.min()
+        assert x.max() < right
 
 
 @pytest.mark.parametrize(
@@ -126,6 +129,6 @@ def test_nms_without_indices_is_refused(name, nms):
 
 def test_masks_that_are_cropped_already_cannot_be_retina_masks(jobs, tmp_path):
     path = export_model(jobs[0].with_options(nms="builtin"), ["tflite"], tmp_path / "best")["tflite"]
-    with pytest.raises(TfyoloError, match="cropped already.*") as error:
+    with pytest.raises(TfyoloError, match="cropped already") as error:
         load_predictor(path)(SHARED / "images" / "bus.jpg", retina_masks=True)
     assert "--nms none" in (error.value.fix or "")

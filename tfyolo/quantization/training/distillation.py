@@ -61,8 +61,9 @@ def distillation_loss(
 def mask_distillation_loss(heads: Sequence[Sequence[Any]], teacher: Sequence[Sequence[Any]]) -> Any:
     """Compute the distance between the masks of two networks, at the anchors that the teacher is surest of.
 
-    Masks are compared by the Kullback-Leibler divergence of their probabilities, pixel by pixel, since errors of
-    coefficients and prototypes matter only in their products. Each mask is weighted by the teacher's objectness.
+    Masks are compared by the Kullback-Leibler divergence of their probabilities, pixel by pixel, since errors
+    of coefficients and prototypes matter only in their products. Each mask is weighted by the teacher's
+    objectness.
 
     Args:
         heads: per scale the logits of boxes, objectness and classes and the mask coefficients of the trained
