@@ -2,7 +2,7 @@
 
 python benchmarks/nms.py --weights yolov5n.pt --data coco128.yaml --precision int8
 
-Of a segmentation model each kind of NMS is timed with masks for up to 100 and 20 detections, and with boxes alone.
+Of a segmentation model each kind of NMS is timed with 20 and with 100 masks, and with boxes alone.
 """
 
 from __future__ import annotations

@@ -156,8 +156,9 @@ def _about(path: Path, found: Inspection) -> list[str]:
     """Return the lines of the header comment: the file, its inputs, outputs and thresholds."""
     contract = found.contract
     classes = f"{len(contract.names)} class{'es' * (len(contract.names) > 1)}"
+    noun = TASKS[contract.task].noun
     lines = [
-        f"{path.name}: {TASKS[contract.task].noun} with {classes}, {found.precision}, tfyolo {contract.version}",
+        f"{path.name}: {noun} with {classes}, {found.precision}, tfyolo {contract.version}",
         *(f"in:  {_tensor(tensor)}" for tensor in found.inputs),
         *(f"out: {_tensor(tensor)}" for tensor in found.outputs),
     ]
