@@ -108,7 +108,7 @@ class DetectionModule(tf.Module):
         batch: int | None = 1,
     ) -> None:
         super().__init__()
-        self._heads, self._nms, self._options, self._contract = heads, nms, options, contract
+        self.heads, self._nms, self._options, self._contract = heads, nms, options, contract
         self._cells = AnchorGrid(contract, image_size)
         self._raw = raw_outputs(contract)
         self._classes = len(contract.names)
@@ -117,7 +117,7 @@ class DetectionModule(tf.Module):
         self.detect = signature(self._detect, image_size, uint8, batch)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self.outputs(self._heads(_to_unit_range(images)))
+        return self.outputs(self.heads(_to_unit_range(images)))
 
     def outputs(self, heads: Heads) -> dict[str, tf.Tensor]:
         """Return the outputs of the signature for the raw heads: logits, all boxes, or detections."""
@@ -266,9 +266,9 @@ def gather_rows(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
     """Return rows of the concatenation of tensors, without concatenating them.
 
     Rows are gathered from each tensor, and all but one of the results are multiplied by zero before they are
-    added: concatenating first would take longer than NMS. `tf.where` in place of the product would be wrong in
-    an integer graph: each tensor has its own scale, and the converter does not requantize the operands of a
-    select.
+    added: concatenating first would take longer than NMS. `tf.where` in place of the product would be wrong
+    in an integer graph: each tensor has its own scale, and the converter does not requantize the operands of
+    a select.
 
     Args:
         scales: tensors (n_i, size), one per scale.
