@@ -18,7 +18,8 @@ def segment(tiny_seg_keras, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*words, command=("segment", "predict")):
-        code = exit_code(*command, "--weights", tiny_seg_keras, "--max-det", 3, *words)
+        most = () if command[0] == "benchmark" else ("--max-det", 3)
+        code = exit_code(*command, "--weights", tiny_seg_keras, *most, *words)
         files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("runs/**/*") if p.is_file())
         return code, files, *capsys.readouterr()
 
@@ -136,6 +137,33 @@ def test_validation_refuses_what_masks_do_not_have(segment, polygons_yaml, tiny_
     assert "is a detector, not a segmentation model" in capsys.readouterr().err
 
 
+def test_benchmark(segment, polygons_yaml):
+    words = [
+        "--img",
+        "64",
+        "--include",
+        "pt",
+        "--threads",
+        "1",
+        "--rounds",
+        "1",
+        "--runs",
+        "1",
+        "--json",
+        "rows.json",
+    ]
+    code, _, out, err = segment("--data", polygons_yaml, *words, command=["benchmark"])
+    assert (code, err) == (0, "")
+    assert "batch 1, letterbox to masks" in out
+    assert out.count("mask mAP50-95") == 1
+    keras, torch = json.loads(Path("rows.json").read_text())
+    assert (keras["file"], torch["file"]) == ("tiny-seg.keras", "tiny-seg.pt")
+    for name in ("map50_95", "mask_map50_95", "mask_map50"):
+        assert keras[name] is not None
+        assert torch[name] == pytest.approx(keras[name], abs=1e-4)
+    assert keras["mask_difference"] == 0
+
+
 def test_training_does_not_exist_yet(capsys):
     assert exit_code("segment", "train", "--data", "coco128-seg.yaml") == 2
     assert "segmentation models cannot be trained yet" in capsys.readouterr().err
@@ -148,7 +176,6 @@ def test_training_does_not_exist_yet(capsys):
         ["train", "--data", "bccd-mini", "--weights", "", "--cfg"],
         ["quantize", "--data", "bccd-mini", "--output", "q.keras", "--weights"],
         ["quant-debug", "--data", "bccd-mini", "--weights"],
-        ["benchmark", "--weights"],
     ],
     ids=lambda words: words[0],
 )

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Segmenter(TaskModel, SegmentationPredictor):
-    """An instance segmentation model: predicts boxes with masks, and can be evaluated.
+    """An instance segmentation model: predicts boxes with masks, and can be evaluated and benchmarked.
 
     `tfyolo.load` returns one for the file of a segmentation model, `tfyolo.create` one with random weights.
-    They cannot be trained, quantized or benchmarked yet; `export` writes `.pt` files, `save` `.keras` files.
+    They cannot be trained or quantized yet; `export` writes `.pt` files, and `save` `.keras` files.
 
     Args:
         runtime: runs the model file.
@@ -164,18 +164,10 @@ class Segmenter(TaskModel, SegmentationPredictor):
         """
         self._refuse("trained")
 
-    def benchmark(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            TfyoloError: always.
-        """
-        self._refuse("benchmarked")
-
     def _refuse(self, participle: str) -> NoReturn:
         path: Path | None = self.runtime.path
         raise TfyoloError(
             f"a segmentation model cannot be {participle} yet",
             path=path,
-            fix="it can predict, be evaluated, be saved, and be exported to .pt",
+            fix="it can predict, be evaluated, benchmarked and saved, and be exported to .pt",
         )
