@@ -109,7 +109,7 @@ class Validation(_DetectorValidation):
         losses: list[list[float]] = []
 
         def observe(batch: Batch) -> None:
-            found = model.detection_loss(runtime.heads, batch_labels(batch, self.options.single_cls))
+            found = model.head_losses(runtime.heads, batch_labels(batch, self.options.single_cls))
             losses.append([float(found.box), float(found.obj), float(found.cls)])
 
         self.metrics = validate(
@@ -144,7 +144,7 @@ class BatchValidation(_DetectorValidation):
         for images, labels in self.batches:
             images, labels = np.asarray(images), np.asarray(labels, np.float32)
             detections, _ = detector.detect_batch(images, nms)
-            found = model.detection_loss(runtime.heads, labels)
+            found = model.head_losses(runtime.heads, labels)
             losses.append([float(found.box), float(found.obj), float(found.cls)])
             height, width = images.shape[1:3]
             for rows, boxes in zip(labels, detections, strict=True):

@@ -75,8 +75,9 @@ class SegmentationLoss:
             prototypes: (batch, mask height, mask width, coefficients), any float type.
             labels: float32 (batch, boxes, 5): class id, then center x, center y, width and height relative to
                 the image; rows with class id -1 are padding.
-            masks: either (batch, mask height, mask width), where k marks the pixels of row k - 1 of `labels`
-                and 0 none, or (batch, boxes, mask height, mask width) in 0..1, one mask per label.
+            masks: either (batch, height, width), where k marks the pixels of row k - 1 of `labels`, or
+                (batch, boxes, height, width) in 0..1, one mask per label. Masks of another size than the
+                prototypes are resized.
             balance: (scales,) weights of the objectness losses; default to those of YOLOv5.
 
         Returns:
@@ -85,6 +86,7 @@ class SegmentationLoss:
         found = self.boxes(heads, labels, balance)
         labels = tf.cast(labels, tf.float32)
         prototypes = tf.cast(prototypes, tf.float32)
+        masks = resize_masks(masks, (prototypes.shape[1], prototypes.shape[2]), tf.shape(prototypes)[1:3])
         seg = tf.add_n([self._scale(head, prototypes, labels, masks, i) for i, head in enumerate(heads)])
         batch = tf.cast(tf.shape(labels)[0], tf.float32) * replicas()
         seg = seg * self.boxes.settings.box / batch
@@ -119,6 +121,27 @@ class SegmentationLoss:
         each = tf.reduce_mean(entropy, [2, 3]) / area
         by_image = tf.reduce_sum(each * weight, 1) / tf.cast(tf.maximum(count, 1), tf.float32)
         return tf.reduce_sum(by_image)
+
+
+def resize_masks(masks: Any, static_size: tuple[int | None, int | None], size: Any) -> Any:
+    """Resize masks to the size of the prototypes with the nearest neighbor, as YOLOv5 does.
+
+    Args:
+        masks: (..., height, width) of any type.
+        static_size: height and width of the prototypes as far as the graph knows them; equal sizes need no
+            operation.
+        size: int32 (2,) height and width of the prototypes.
+
+    Returns:
+        Masks of the same type.
+    """
+    if tuple(masks.shape[-2:]) == tuple(static_size) and None not in static_size:
+        return masks
+    given = tf.shape(masks)[-2:]
+    for axis in (0, 1):
+        source = tf.range(size[axis]) * given[axis] // size[axis]
+        masks = tf.gather(masks, source, axis=masks.shape.rank - 2 + axis)
+    return masks
 
 
 def _targets(masks: Any, rows: Any) -> Any:
