@@ -1,23 +1,23 @@
-"""`tfyolo segment predict`."""
+"""`tfyolo segment train` and `predict`."""
 
 from __future__ import annotations
 
 import argparse
 
 from tfyolo.cli import arguments as options
-from tfyolo.cli import detect
+from tfyolo.cli import detect, segment_train
 from tfyolo.cli.parser import HelpFormatter, examples_text
 
 EXAMPLES = (
     "tfyolo segment predict --weights yolov5n-seg.pt --source bus.jpg",
     "tfyolo segment predict --weights best.keras --source holiday/ --save-txt --retina-masks",
 )
-NOTES = ("Segmentation models cannot be trained, validated or quantized yet, and are exported only to .pt.",)
+NOTES = ("Segmentation models cannot be quantized yet, and are exported only to .pt.",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add a subcommand for prediction."""
-    commands = parser.add_subparsers(dest="part", required=True, metavar="predict")
+    """Add subcommands for training and prediction."""
+    commands = parser.add_subparsers(dest="part", required=True, metavar="train|predict")
     command = commands.add_parser(
         "predict",
         help="find objects and their masks in images, videos and streams",
@@ -32,9 +32,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="enlarge masks to the image before they are cropped to their boxes, for sharper borders",
     )
+    command = commands.add_parser(
+        "train",
+        help="train a segmentation model on a dataset with polygons",
+        description="Train a segmentation model on a dataset with polygons.",
+        allow_abbrev=False,
+        epilog=examples_text(segment_train.EXAMPLES),
+        formatter_class=HelpFormatter,
+    )
+    segment_train.add_arguments(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand, and return the exit code."""
+    return {"train": segment_train.run, "predict": _predict}[arguments.part](arguments)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
     """Find objects and their masks, write results, and return the exit code."""
     from tfyolo.inference.load import load_segmentation_predictor
     from tfyolo.inference.sources import open_sources

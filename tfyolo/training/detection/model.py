@@ -49,6 +49,6 @@ class DetectorTraining(BoxTraining):
             data: `TrainingData` (its `val` split), the path of a dataset, or batches of images and labels.
             frequency: epochs between validations.
         """
-        from tfyolo.training.detection.validation import validation_of
+        from tfyolo.training.detection.batch_validation import validation_of
 
         return validation_of(data, frequency)
