@@ -128,7 +128,7 @@ class Segmenter(TaskModel, SegmentationPredictor):
             progress: called as `progress(label, done, total)` while labels are checked and validation runs.
             log: called with each message of the log, including one per epoch; `print` is a good choice.
             options: single hyperparameters, such as `lr0=0.001` or `mosaic=0.5`, and further fields of
-                `tfyolo.SegmentOptions`, such as `mask_ratio=2`, `overlap=False`, `freeze=10` or `cache="ram"`.
+                `tfyolo.SegmentOptions`, such as `overlap=False`, `freeze=10` or `cache="ram"`.
 
         Returns:
             The folder, the paths of the best and the last model, `metrics` of the best on `val`, and

@@ -86,7 +86,9 @@ class SegmentationLoss:
         found = self.boxes(heads, labels, balance)
         labels = tf.cast(labels, tf.float32)
         prototypes = tf.cast(prototypes, tf.float32)
-        masks = resize_masks(masks, (prototypes.shape[1], prototypes.shape[2]), tf.shape(prototypes)[1:3])
+        masks = resize_masks(
+            tf.convert_to_tensor(masks), (prototypes.shape[1], prototypes.shape[2]), tf.shape(prototypes)[1:3]
+        )
         seg = tf.add_n([self._scale(head, prototypes, labels, masks, i) for i, head in enumerate(heads)])
         batch = tf.cast(tf.shape(labels)[0], tf.float32) * replicas()
         seg = seg * self.boxes.settings.box / batch
