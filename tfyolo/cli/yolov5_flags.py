@@ -62,7 +62,7 @@ class Value:
 
 _BOX_TRAIN = ("train", "segment train")
 _TRAIN = (*_BOX_TRAIN, "classify train")
-_VAL = ("val", "classify val")
+_VAL = ("val", "segment val", "classify val")
 _PREDICT = ("detect", "classify predict", "segment predict")
 _RUN = (*_VAL, *_PREDICT)
 
@@ -124,15 +124,15 @@ FLAGS = (
     *(
         Flag(
             name,
-            ("val",),
+            ("val", "segment val"),
             "validation writes no label files",
-            "pass it to `tfyolo detect`, with the images as --source",
+            "pass it to `tfyolo detect` or `tfyolo segment predict`, with the images as --source",
         )
         for name in ("--save-txt", "--save-conf")
     ),
     Flag(
         "--save-hybrid",
-        ("val",),
+        ("val", "segment val"),
         "predictions are not merged with labels",
         "`tfyolo detect --save-txt` writes predictions alone",
     ),
@@ -145,7 +145,7 @@ FLAGS = (
     Flag("--augment", ("classify predict",), "classifiers have no test-time augmentation", "leave it out"),
     Flag(
         "--augment",
-        ("segment predict",),
+        ("segment predict", "segment val"),
         "segmentation models have no test-time augmentation",
         "leave it out",
     ),
@@ -204,14 +204,14 @@ VALUES = (
     Value(
         "--task",
         "speed",
-        ("val",),
+        ("val", "segment val"),
         reason="validation measures accuracy",
         fix="use `tfyolo benchmark` to measure speed",
     ),
     Value(
         "--task",
         "study",
-        ("val",),
+        ("val", "segment val"),
         reason="validation measures one image size at a time",
         fix="run it once per --img, or use `tfyolo benchmark`",
     ),
@@ -296,10 +296,6 @@ def translated(command: str, words: Sequence[str]) -> list[str]:
         >>> translated("train", ["--cache", "images", "--img", "320"])
         ['--cache', 'ram', '--img', '320']
     """
-    if command == "segment" and words[:1] == ["val"]:
-        raise TfyoloError(
-            "segmentation models cannot be validated yet", fix="`tfyolo segment predict` runs them"
-        )
     if command in ("classify", "segment"):
         command = " ".join([command, *words[:1]])
     table = {(entry.flag, entry.value): entry for entry in VALUES if command in entry.commands}

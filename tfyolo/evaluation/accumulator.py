@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tfyolo.data.detection.scan import Sample
+from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.evaluation import coco, coco_ids
 from tfyolo.evaluation.batches import Batch
 from tfyolo.evaluation.confusion import ConfusionMatrix
@@ -29,6 +30,7 @@ class DetectionAccumulator:
     """Collects predictions and ground truth image by image, and computes the metrics of all.
 
     Attributes:
+        options: options of the validation.
         confusion: confusion matrix of the images so far.
         correct: per image (n, thresholds) bool, true positives at each IoU threshold.
         scores: per image (n,) confidences of the predictions.
@@ -40,6 +42,7 @@ class DetectionAccumulator:
         faulty: images for which the model's output has rows that are not boxes.
     """
 
+    options: ValOptions
     confusion: ConfusionMatrix
     correct: list[np.ndarray] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
@@ -50,24 +53,24 @@ class DetectionAccumulator:
     problems: list[str] = field(default_factory=list)
     faulty: list[str] = field(default_factory=list)
 
-    def add(self, sample: Sample, detections: Detections) -> None:
+    def add(self, sample: Sample, letterbox: Letterbox, found: Detections) -> None:
         """Add the predictions of one image.
 
         Args:
             sample: the image and its ground truth.
-            detections: predictions, boxes in pixels of the image, sorted by descending confidence.
+            letterbox: mapping from the image to the input of the model.
+            found: predictions, boxes in pixels of the input, sorted by descending confidence.
         """
-        ground_truth = labels_xyxy_px(sample)
-        self.correct.append(
-            match(detections.boxes_xyxy_px, detections.class_ids, ground_truth, sample.classes)
-        )
-        self.scores.append(detections.scores)
-        self.predicted.append(detections.class_ids)
+        if found.problem:
+            self.faulty.append(f"{sample.image}: {found.problem}")
+        boxes, ground_truth = letterbox.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
+        self.correct.append(match(boxes, found.class_ids, ground_truth, sample.classes))
+        self.scores.append(found.scores)
+        self.predicted.append(found.class_ids)
         self.labeled.append(sample.classes)
-        self.detections.append((sample, detections))
-        self.confusion.add(
-            detections.boxes_xyxy_px, detections.scores, detections.class_ids, ground_truth, sample.classes
-        )
+        # Without the prototypes, which would take gigabytes for a large dataset.
+        self.detections.append((sample, Detections(boxes, found.scores, found.class_ids)))
+        self.confusion.add(boxes, found.scores, found.class_ids, ground_truth, sample.classes)
 
     def add_speed(self, batch: Batch, speed: dict[str, float]) -> None:
         """Add the time of one batch.
@@ -84,10 +87,19 @@ class DetectionAccumulator:
             self.speed_ms[key] = self.speed_ms.get(key, 0.0) + value
 
     def result(self) -> ApResult:
-        """Compute precision, recall and average precision of all images so far."""
-        return average_precision(
-            *map(np.concatenate, (self.correct, self.scores, self.predicted, self.labeled))
-        )
+        """Compute precision, recall and average precision of the boxes of all images so far."""
+        return self._average_precision(self.correct)
+
+    def mask_result(self) -> ApResult | None:
+        """Compute the same of masks; None without masks."""
+        return None
+
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences on the ground truth."""
+        return ()
+
+    def _average_precision(self, correct: list[np.ndarray]) -> ApResult:
+        return average_precision(*map(np.concatenate, (correct, self.scores, self.predicted, self.labeled)))
 
 
 def coco_figures(

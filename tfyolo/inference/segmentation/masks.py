@@ -17,6 +17,7 @@ import numpy as np
 
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.export.runtime.decode import sigmoid
+from tfyolo.export.runtime.predictions import Detections
 
 THRESHOLD = 0.5
 """Probability above which a pixel belongs to the object."""
@@ -123,6 +124,34 @@ def crop_masks(masks: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
         inside = _span(top, bottom, mask.shape[0]), _span(left, right, mask.shape[1])
         out[inside] = mask[inside]
     return cropped
+
+
+def prototype_masks(found: Detections, input_size: tuple[int, int]) -> Masks:
+    """Return the masks of detections at the size of the prototypes, cropped to their boxes.
+
+    These are the masks that validation compares with the ground truth.
+
+    Args:
+        found: detections with coefficients and prototypes, in pixels of the input.
+        input_size: (height, width) of the letterboxed input in pixels.
+
+    Returns:
+        Masks with the size of the prototypes; no masks if the detections have none.
+    """
+    if found.coefficients is None or found.prototypes is None:
+        return Masks.empty(input_size)
+    height, width = found.prototypes.shape[:2]
+    boxes = found.boxes_xyxy_px * np.tile([width / input_size[1], height / input_size[0]], 2)
+    patches: list[np.ndarray] = []
+    corners: list[tuple[int, int]] = []
+    for weights, (left, top, right, bottom) in zip(found.coefficients, boxes.tolist(), strict=True):
+        rows, columns = _span(top, bottom, height), _span(left, right, width)
+        # Only the cells of the box are needed. One product for all masks would start the threads of BLAS,
+        # which compete with those of the network and of the images.
+        logits = np.einsum("hwk,k->hw", found.prototypes[rows, columns], weights)
+        patches.append(logits > 0)  # where the sigmoid is over `THRESHOLD`
+        corners.append((columns.start, rows.start))
+    return Masks(tuple(patches), np.array(corners, np.int64).reshape(-1, 2), (height, width))
 
 
 def crop_then_enlarge(
