@@ -26,7 +26,7 @@ _OTHER_TASK = {
     "classify": ("is a classifier, which finds no boxes", "tfyolo classify predict, val or train"),
     "segment": (
         "is a segmentation model, not a {wanted}, and cannot be quantized yet",
-        "tfyolo segment predict or val, or tfyolo detect",
+        "tfyolo segment train, val or predict, or tfyolo detect",
     ),
 }
 """Of a model that is no good here: what it is, and the commands for it."""

@@ -24,9 +24,7 @@ def outline(class_id, x, y, width, height):
 @pytest.fixture(scope="session")
 def polygons(tmp_path_factory):
     """The YAML of 24 training and 8 validation images of 64 pixels, whose labels are polygons."""
-    path = datasets.create_shapes_dataset(
-        tmp_path_factory.mktemp("polygons"), train=24, val=8, image_size=64
-    )
+    path = datasets.create_shapes_dataset(tmp_path_factory.mktemp("polygons"), train=24, val=8, image_size=64)
     for file in path.parent.glob("labels/*/*.txt"):
         rows = []
         for line in file.read_text().splitlines():

@@ -104,7 +104,9 @@ def test_masks_that_equal_the_predictions_are_true_positives():
 
 def test_data_without_masks_is_refused_with_the_remedy(polygons):
     plain = tfyolo.TrainingData(polygons, image_size=64, batch_size=8)
-    with pytest.raises(TfyoloError, match=r"is a segmentation model, but the data has no masks(.|\n)*masks=True"):
+    with pytest.raises(
+        TfyoloError, match=r"is a segmentation model, but the data has no masks(.|\n)*masks=True"
+    ):
         tfyolo.training_model("", plain, cfg=TINY_SEG)
 
 
