@@ -1,1 +1,1 @@
-"""Data of segmentation models: polygons, and the masks that they rasterize to."""
+"""Data of segmentation models: polygons rasterized to masks, in NumPy and in the tf.data graph."""
