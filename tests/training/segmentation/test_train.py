@@ -1,13 +1,10 @@
-"""Whole runs of segmentation models: a tiny network learns masks, a killed run goes on, `fit` becomes the best."""
+"""Whole runs of segmentation models: what is written, going on after a kill, and masks that are learned."""
 
 import csv
 from dataclasses import replace
 
-import numpy as np
 import pytest
-import tensorflow as tf
 
-import tfyolo
 from tests.training.segmentation.conftest import TINY_SEG
 from tests.training.test_train import KilledError, KillIn
 from tfyolo.errors import TfyoloError
@@ -74,7 +71,9 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
     last = tmp_path / "run/weights/last.keras"
     state = read_state(last, "segment")
     assert (state.epoch, state.task) == (2, "segment")
-    with pytest.raises(TfyoloError, match=r"belongs to a run of a segmentation model(.|\n)*segment train --resume"):
+    with pytest.raises(
+        TfyoloError, match=r"belongs to a run of a segmentation model(.|\n)*segment train --resume"
+    ):
         read_state(last)
     with pytest.raises(TfyoloError, match="belongs to a run of a segmentation model"):
         read_state(last, "classify")
@@ -90,6 +89,8 @@ def test_a_tiny_network_learns_masks(options, tmp_path):
     steps = replace(steps, hyp_overrides={"lr0": 0.01, "mosaic": 0.0, "scale": 0.2, "translate": 0.0})
     result = train(steps, tmp_path)
     losses = [float(row["train/seg_loss"]) for row in rows(tmp_path)]
-    print(losses[0], losses[-1], result.metrics.map50, result.metrics.mask_map50, result.metrics.mask_map50_95)
+    print(
+        losses[0], losses[-1], result.metrics.map50, result.metrics.mask_map50, result.metrics.mask_map50_95
+    )
     assert losses[-1] < losses[0] / 2
     assert result.metrics.mask_map50 > 0.3

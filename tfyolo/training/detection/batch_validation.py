@@ -62,10 +62,11 @@ class BatchValidation(BoxValidationCallback):
         images_seen: list[Matched] = []
         for images, targets in self.batches:
             images = np.asarray(images)
+            size = images.shape[1], images.shape[2]
             found, _ = detector.detect_batch(images, nms)
             losses.append(model.head_losses(runtime.heads, targets))
             for index, detections in enumerate(found):
-                images_seen.append(self.match_image(detections, targets, index, images.shape[1:3]))
+                images_seen.append(self.match_image(detections, targets, index, size))
         if not losses:
             raise TfyoloError("validation_data has no batches", fix="pass at least one batch")
         scores, predicted, labeled = (

@@ -42,7 +42,7 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
         *METRICS,
         *(f"val/{name}" for name in LOSSES),
     )
-    tensorboard_losses = LOSSES
+    tensorboard_losses: ClassVar[tuple[str, ...]] = LOSSES
     validation_type: ClassVar[type[Validation]] = Validation
 
     def __init__(self, options: TrainOptions, log: Log, progress: Progress | None) -> None:

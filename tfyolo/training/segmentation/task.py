@@ -29,7 +29,7 @@ class SegmentationTask(DetectionTask):
         *COLUMNS.values(),
         *(f"val/{name}" for name in LOSSES),
     )
-    tensorboard_losses = LOSSES
+    tensorboard_losses: ClassVar[tuple[str, ...]] = LOSSES
     validation_type: ClassVar[type[Validation]] = SegmentationValidation
 
     def scan(self) -> None:
