@@ -17,7 +17,7 @@ VAL_EXAMPLES = (
     "tfyolo segment val --weights best.keras --data fruit.yaml --save-json --retina-masks",
 )
 EXAMPLES = (*segment_train.EXAMPLES, *VAL_EXAMPLES, *PREDICT_EXAMPLES)
-NOTES = ("Segmentation models cannot be quantized yet, and are exported only to .pt.",)
+NOTES = ("`tfyolo export`, `quantize`, `quant-debug` and `benchmark` take segmentation models as well.",)
 VAL_NOTES = (
     "Masks are measured with the polygons of the labels; a label without a polygon counts as a rectangle.",
     *val.NOTES,
