@@ -164,11 +164,6 @@ def test_benchmark(segment, polygons_yaml):
     assert keras["mask_difference"] == 0
 
 
-def test_training_does_not_exist_yet(capsys):
-    assert exit_code("segment", "train", "--data", "coco128-seg.yaml") == 2
-    assert "segmentation models cannot be trained yet" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -184,10 +179,8 @@ def test_what_does_not_exist_yet_is_refused(words, tiny_seg_keras, tmp_path, mon
     model = "yolov5n-seg" if words[-1] == "--cfg" else tiny_seg_keras
     assert exit_code(*words, model) == 2
     err = capsys.readouterr().err
-    assert (
-        "is a segmentation model, which can predict and be validated, but not be trained or quantized yet"
-        in err
-    )
+    assert "is a segmentation model, not a detector, and cannot be quantized yet" in err
+    assert "tfyolo segment train" in err
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 

@@ -114,7 +114,7 @@ def test_load_and_create_return_a_segmenter(tiny_seg_keras):
 def test_files_of_other_tasks_are_refused(tiny_keras, tiny_seg_keras):
     with pytest.raises(TfyoloError, match="is a detector, not a segmentation model"):
         load_segmentation_predictor(tiny_keras)
-    with pytest.raises(TfyoloError, match="is a segmentation model, which can predict and be validated"):
+    with pytest.raises(TfyoloError, match="is a segmentation model, not a detector"):
         load_detection_predictor(tiny_seg_keras)
 
 

@@ -9,6 +9,26 @@ from tfyolo.inference.segmentation.masks import Masks
 _EPS = np.float32(1e-7)
 
 
+def pairwise_mask_iou(masks: Masks, others: Masks) -> np.ndarray:
+    """Compute the IoU of each mask with each other mask of the same image.
+
+    Args:
+        masks: n masks.
+        others: m masks of the same size.
+
+    Returns:
+        float32 (n, m).
+
+    Example:
+        >>> masks = Masks((np.ones((1, 2), bool),), np.array([[1, 0]]), (1, 4))
+        >>> pairwise_mask_iou(masks, masks).tolist()
+        [[1.0]]
+    """
+    first, second = (x.dense().reshape(len(x), -1).astype(np.float32) for x in (masks, others))
+    shared = first @ second.T
+    return shared / np.maximum(first.sum(1)[:, None] + second.sum(1) - shared, _EPS)
+
+
 def mask_iou(masks: Masks, index: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Compute the IoU of each predicted mask with each object of an index mask.
 

@@ -153,26 +153,45 @@ def prototype_masks(found: Detections, input_size: tuple[int, int]) -> Masks:
     These are the masks that validation compares with the ground truth.
 
     Args:
-        found: detections with coefficients and prototypes, in pixels of the input.
+        found: detections with coefficients and prototypes, or with masks, in pixels of the input.
         input_size: (height, width) of the letterboxed input in pixels.
 
     Returns:
         Masks with the size of the prototypes; no masks if the detections have none.
     """
-    if found.coefficients is None or found.prototypes is None:
+    if found.masks is not None:
+        height, width = found.masks.shape[1:]
+    elif found.coefficients is not None and found.prototypes is not None:
+        height, width = found.prototypes.shape[:2]
+    else:
         return Masks.empty(input_size)
-    height, width = found.prototypes.shape[:2]
     boxes = found.boxes_xyxy_px * np.tile([width / input_size[1], height / input_size[0]], 2)
     patches: list[np.ndarray] = []
     corners: list[tuple[int, int]] = []
-    for weights, (left, top, right, bottom) in zip(found.coefficients, boxes.tolist(), strict=True):
+    for number, (left, top, right, bottom) in enumerate(boxes.tolist()):
         rows, columns = _span(top, bottom, height), _span(left, right, width)
-        # Only the cells of the box are needed. One product for all masks would start the threads of BLAS,
-        # which compete with those of the network and of the images.
-        logits = np.einsum("hwk,k->hw", found.prototypes[rows, columns], weights)
-        patches.append(logits > 0)  # where the sigmoid is over `THRESHOLD`
+        patches.append(_patch(found, number, rows, columns))
         corners.append((columns.start, rows.start))
     return Masks(tuple(patches), np.array(corners, np.int64).reshape(-1, 2), (height, width))
+
+
+def _patch(found: Detections, number: int, rows: slice, columns: slice) -> np.ndarray:
+    """Return one mask inside of its box, bool; see `prototype_masks`.
+
+    Args:
+        found: the detections.
+        number: index of the detection.
+        rows: rows of the prototypes inside of its box.
+        columns: columns of the prototypes inside of its box.
+    """
+    if found.masks is not None:
+        return np.asarray(found.masks[number, rows, columns] > THRESHOLD)
+    assert found.coefficients is not None
+    assert found.prototypes is not None
+    # Only the cells of the box are needed. One product for all masks would start the threads of BLAS,
+    # which compete with those of the network and of the images.
+    logits = np.einsum("hwk,k->hw", found.prototypes[rows, columns], found.coefficients[number])
+    return np.asarray(logits > 0)  # where the sigmoid is over `THRESHOLD`
 
 
 def crop_then_enlarge(
@@ -189,10 +208,26 @@ def crop_then_enlarge(
     Returns:
         Masks of the image.
     """
-    scale = letterbox.out_hw[0] // prototypes.shape[0]
+    return enlarge_masks(mask_probabilities(coefficients, prototypes), boxes_xyxy_px, letterbox)
+
+
+def enlarge_masks(masks: np.ndarray, boxes_xyxy_px: np.ndarray, letterbox: Letterbox) -> Masks:
+    """Crop masks of the size of the prototypes to their boxes, and enlarge them to the image.
+
+    Args:
+        masks: (n, height / 4, width / 4) float32 in 0..1 of the letterboxed image, cropped or not.
+        boxes_xyxy_px: (n, 4) corners in pixels of the input.
+        letterbox: mapping from the image to the input.
+
+    Returns:
+        Masks of the image.
+    """
+    if not len(masks):
+        return Masks.empty(letterbox.image_size)
+    scale = letterbox.out_hw[0] // masks.shape[1]
     (image_height, image_width), (pad_x, pad_y) = letterbox.image_size, letterbox.pad_xy
     patches, corners = [], []
-    for mask, box in zip(mask_probabilities(coefficients, prototypes), boxes_xyxy_px / scale, strict=True):
+    for mask, box in zip(masks, boxes_xyxy_px / scale, strict=True):
         left, top, right, bottom = box
         rows = _Axis.of(_span(top, bottom, mask.shape[0]), mask.shape[0], scale)
         columns = _Axis.of(_span(left, right, mask.shape[1]), mask.shape[1], scale)
