@@ -132,7 +132,7 @@ def test_validation_refuses_what_masks_do_not_have(segment, polygons_yaml, tiny_
     (polygons_yaml.parent / "labels" / "image.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     code, _, _, err = segment("--data", polygons_yaml, command=["segment", "val"])
     assert code == 2
-    assert "the labels have no polygons" in err
+    assert "none of the labels in `val` is a polygon" in err
     assert exit_code("segment", "val", "--weights", tiny_keras, "--data", polygons_yaml) == 2
     assert "is a detector, not a segmentation model" in capsys.readouterr().err
 

@@ -125,7 +125,7 @@ def check_usable(
         raise TfyoloError(message, path=dataset.yaml_path, fix="check where the labels are")
     if segmentation and not images_with_polygons(scan.samples):
         raise TfyoloError(
-            f"none of the labels in `{split}` is a polygon, which a segmentation model is trained on",
+            f"none of the labels in `{split}` is a polygon, which masks are learned from and measured with",
             path=dataset.yaml_path,
             fix="label the objects with polygons (in YOLO format: class x1 y1 x2 y2 x3 y3 ...), or train a "
             "detector",
