@@ -1,6 +1,7 @@
 """`tfyolo segment predict` and `val`, and segmentation models in the other commands."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ def segment(tiny_seg_keras, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*words, command=("segment", "predict")):
-        code = exit_code(*command, "--weights", tiny_seg_keras, "--max-det", 3, *words)
+        most = () if command[0] == "benchmark" else ("--max-det", 3)
+        code = exit_code(*command, "--weights", tiny_seg_keras, *most, *words)
         files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("runs/**/*") if p.is_file())
         return code, files, *capsys.readouterr()
 
@@ -90,6 +92,78 @@ def test_summary_and_inspect(tiny_seg_keras, capsys):
     assert "height/4" in out
 
 
+@pytest.fixture
+def polygons_yaml(tmp_path, image):
+    """One image with two triangles, of the classes of `tiny_seg`."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    image.rename(tmp_path / "images" / "image.jpg")
+    (tmp_path / "labels" / "image.txt").write_text("0 0.1 0.1 0.6 0.2 0.3 0.9\n1 0.5 0.5 0.9 0.5 0.7 0.9\n")
+    path = tmp_path / "two.yaml"
+    path.write_text("path: .\ntrain: images\nval: images\nnames: [ant, bee]\n")
+    return path
+
+
+@pytest.mark.parametrize("command", [("segment", "val"), ("val",)])
+def test_validation(segment, polygons_yaml, command):
+    flags = ["--retina-masks"] if command[0] == "segment" else []
+    code, files, out, err = segment(
+        "--data", polygons_yaml, "--img", 64, "--save-json", *flags, command=command
+    )
+    assert (code, err) == (0, "")
+    folder = "runs/val-seg/exp" if flags else "runs/val/exp"
+    assert {f"{folder}/MaskPR_curve.png", f"{folder}/predictions.json"} < set(files)
+    metrics = json.loads(Path(f"{folder}/metrics.json").read_text())
+    assert metrics["settings"]["retina_masks"] == bool(flags)
+    assert len(metrics["mask"]["coco"]) == 12
+    header = next(line for line in out.splitlines() if "class" in line)
+    assert header.split()[2:] == [
+        word for kind in ("box", "mask") for name in ("P", "R", "mAP50", "mAP50-95") for word in (kind, name)
+    ]
+    (row,) = [line.split() for line in out.splitlines() if line.split()[:2] == ["all", "2"]]
+    assert float(row[-1]) == pytest.approx(metrics["mask"]["map50_95"], abs=5e-4)
+    assert "COCO protocol, masks: ap " in out
+
+
+def test_validation_refuses_what_masks_do_not_have(segment, polygons_yaml, tiny_keras, capsys):
+    code, files, _, err = segment("--data", polygons_yaml, "--augment", command=["val"])
+    assert (code, files) == (2, [])
+    assert "segmentation models have no test-time augmentation" in err
+    (polygons_yaml.parent / "labels" / "image.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    code, _, _, err = segment("--data", polygons_yaml, command=["segment", "val"])
+    assert code == 2
+    assert "the labels have no polygons" in err
+    assert exit_code("segment", "val", "--weights", tiny_keras, "--data", polygons_yaml) == 2
+    assert "is a detector, not a segmentation model" in capsys.readouterr().err
+
+
+def test_benchmark(segment, polygons_yaml):
+    words = [
+        "--img",
+        "64",
+        "--include",
+        "pt",
+        "--threads",
+        "1",
+        "--rounds",
+        "1",
+        "--runs",
+        "1",
+        "--json",
+        "rows.json",
+    ]
+    code, _, out, err = segment("--data", polygons_yaml, *words, command=["benchmark"])
+    assert (code, err) == (0, "")
+    assert "batch 1, letterbox to masks" in out
+    assert out.count("mask mAP50-95") == 1
+    keras, torch = json.loads(Path("rows.json").read_text())
+    assert (keras["file"], torch["file"]) == ("tiny-seg.keras", "tiny-seg.pt")
+    for name in ("map50_95", "mask_map50_95", "mask_map50"):
+        assert keras[name] is not None
+        assert torch[name] == pytest.approx(keras[name], abs=1e-4)
+    assert keras["mask_difference"] == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -97,7 +171,6 @@ def test_summary_and_inspect(tiny_seg_keras, capsys):
         ["train", "--data", "bccd-mini", "--weights", "", "--cfg"],
         ["quantize", "--data", "bccd-mini", "--output", "q.keras", "--weights"],
         ["quant-debug", "--data", "bccd-mini", "--weights"],
-        ["benchmark", "--weights"],
     ],
     ids=lambda words: words[0],
 )

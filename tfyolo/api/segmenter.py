@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class Segmenter(TaskModel, SegmentationPredictor):
-    """An instance segmentation model: predicts boxes with masks, and can be evaluated and trained.
+    """An instance segmentation model: predicts boxes with masks, and can be evaluated, trained and benchmarked.
 
     `tfyolo.load` returns one for the file of a segmentation model, `tfyolo.create` one with random weights.
-    They cannot be quantized or benchmarked yet; `export` writes `.pt` files, `save` `.keras` files.
+    They cannot be quantized yet; `export` writes `.pt` files, and `save` `.keras` files.
 
     Args:
         runtime: runs the model file.
@@ -243,18 +243,10 @@ class Segmenter(TaskModel, SegmentationPredictor):
         """
         self._refuse("quantized")
 
-    def benchmark(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            TfyoloError: always.
-        """
-        self._refuse("benchmarked")
-
     def _refuse(self, participle: str) -> NoReturn:
         path: Path | None = self.runtime.path
         raise TfyoloError(
             f"a segmentation model cannot be {participle} yet",
             path=path,
-            fix="it can predict, be trained, be evaluated, be saved, and be exported to .pt",
+            fix="it can predict, be trained, evaluated, benchmarked and saved, and be exported to .pt",
         )

@@ -72,9 +72,11 @@ def _print_detection(metrics: Metrics, per_class: bool, problems_printed: bool) 
         for index, count, *values in zip(result.class_ids, result.labels, *columns, strict=True):
             add_row(metrics.names[index], int(count), values)
     out.print(table)
-    if metrics.coco:
-        coco = ", ".join(f"{key} {value:.3f}" for key, value in metrics.coco.items())
-        out.print(f"COCO protocol: {coco}", soft_wrap=True)
+    of_boxes = "COCO protocol" if metrics.mask_coco is None else "COCO protocol, boxes"
+    for title, twelve in ((of_boxes, metrics.coco), ("COCO protocol, masks", metrics.mask_coco)):
+        if twelve:
+            text = ", ".join(f"{key} {value:.3f}" for key, value in twelve.items())
+            out.print(f"{title}: {text}", soft_wrap=True)
 
 
 def _print_classification(metrics: ClassificationMetrics, per_class: bool) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tfyolo.data.detection.frame import Frame
 from tfyolo.data.detection.scan import Sample
 from tfyolo.data.images.letterbox import Letterbox
-from tfyolo.evaluation import coco, coco_ids
+from tfyolo.evaluation import coco
 from tfyolo.evaluation.batches import Batch
 from tfyolo.evaluation.confusion import ConfusionMatrix
 from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.evaluation.metrics import ApResult, average_precision, match
+from tfyolo.evaluation.mosaic import MIN_CONFIDENCE, Example
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.boxes import xywh_to_xyxy
+
+Row = dict[str, Any]
+"""A prediction in COCO's results format."""
 
 
 def labels_xyxy_px(sample: Sample) -> np.ndarray:
@@ -41,6 +47,9 @@ class DetectionAccumulator:
         problems: faults of images.
         faulty: images for which the model's output has rows that are not boxes.
     """
+
+    iou_types: ClassVar[tuple[str, ...]] = ("bbox",)
+    """What COCO's protocol measures: keys of `coco_figures`."""
 
     options: ValOptions
     confusion: ConfusionMatrix
@@ -72,6 +81,19 @@ class DetectionAccumulator:
         self.detections.append((sample, Detections(boxes, found.scores, found.class_ids)))
         self.confusion.add(boxes, found.scores, found.class_ids, ground_truth, sample.classes)
 
+    def example(self, image: np.ndarray, sample: Sample, letterbox: Letterbox, found: Detections) -> Example:
+        """Return what a mosaic shows of an image.
+
+        Args:
+            image: uint8 (height, width, 3) RGB, letterboxed.
+            sample: the image and its ground truth.
+            letterbox: mapping from the image to the input of the model.
+            found: predictions in pixels of the input; only confident ones are shown.
+        """
+        boxes = letterbox.to_input(labels_xyxy_px(sample))
+        confident = found[found.scores > MIN_CONFIDENCE]
+        return Example(image, sample.name, boxes, sample.classes, replace(confident, prototypes=None))
+
     def add_speed(self, batch: Batch, speed: dict[str, float]) -> None:
         """Add the time of one batch.
 
@@ -98,37 +120,36 @@ class DetectionAccumulator:
         """Return sentences on the ground truth."""
         return ()
 
-    def _average_precision(self, correct: list[np.ndarray]) -> ApResult:
-        return average_precision(*map(np.concatenate, (correct, self.scores, self.predicted, self.labeled)))
+    def coco_ground_truth(self, names: Sequence[str]) -> dict[str, Any]:
+        """Convert the labels of all images so far to a COCO annotations dictionary.
 
+        Args:
+            names: class names of the dataset.
+        """
+        return coco.ground_truth([sample for sample, _ in self.detections], names)
 
-def coco_figures(
-    accumulator: DetectionAccumulator, names: Sequence[str], options: ValOptions, folder: Path | None
-) -> dict[str, float]:
-    """Compute the COCO protocol's twelve figures, and write predictions.json.
+    def coco_rows(self, number: int, image_id: int, frame: Frame, categories: Sequence[int]) -> list[Row]:
+        """Convert the predictions of one image to COCO's results format.
 
-    Args:
-        accumulator: predictions of all images.
-        names: class names of the dataset.
-        options: `annotations` is the COCO JSON of the ground truth.
-        folder: folder for `predictions.json`; None writes nothing.
-
-    Returns:
-        Figures in 0..1 by name, as of `coco.evaluate`.
-    """
-    samples = [sample for sample, _ in accumulator.detections]
-    given = coco.read_annotations(options.annotations) if options.annotations else None
-    ground_truth = given or coco.ground_truth(samples, names)
-    ids = coco_ids.image_ids([sample.image.with_name(sample.name) for sample in samples], given)
-    categories = coco_ids.category_ids(names, given)
-    rows = []
-    for image_id, (sample, detections), frame in zip(
-        ids, accumulator.detections, coco.frames(samples, ids, given), strict=True
-    ):
+        Args:
+            number: number of the image, in the order in which images were added.
+            image_id: its id in the annotations.
+            frame: coordinate system of its annotations.
+            categories: COCO category ids by class id.
+        """
+        sample, detections = self.detections[number]
         boxes = detections.boxes_xyxy_px
         if frame.size_wh != (sample.hw[1], sample.hw[0]):
             boxes = frame.boxes_to_pixels(boxes / np.tile(sample.hw[::-1], 2))
-        rows += coco.results(image_id, boxes, detections.scores, detections.class_ids, categories)
-    if folder:
-        coco.save_results(rows, folder / "predictions.json")
-    return coco.evaluate(ground_truth, rows, ids)
+        return coco.results(image_id, boxes, detections.scores, detections.class_ids, categories)
+
+    def check_annotations(self, annotations: Mapping[str, Any], path: Path) -> None:
+        """Refuse COCO annotations that lack what the predictions are compared with.
+
+        Args:
+            annotations: from `coco.read_annotations`.
+            path: path of the file.
+        """
+
+    def _average_precision(self, correct: list[np.ndarray]) -> ApResult:
+        return average_precision(*map(np.concatenate, (correct, self.scores, self.predicted, self.labeled)))

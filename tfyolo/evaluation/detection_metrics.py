@@ -74,10 +74,11 @@ class Metrics:
         speed_ms: milliseconds per image of each step.
         settings: options, image size and runtime of the validation.
         problems: faults of images and labels.
-        coco: metrics of the COCO protocol; None unless `save_json` was set.
+        coco: metrics of the COCO protocol, of boxes; None unless `save_json` was set.
         notes: how the model's classes were matched to the dataset's, if their numbers differ, and the number
             of labels without a polygon.
         mask_result: the same as `result`, of masks; None for detectors.
+        mask_coco: the same as `coco`, of masks; None for detectors.
 
     Example:
         >>> import tfyolo
@@ -93,6 +94,7 @@ class Metrics:
     coco: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
     mask_result: ApResult | None = None
+    mask_coco: dict[str, float] | None = None
 
     @property
     def map50(self) -> float:
@@ -119,7 +121,7 @@ class Metrics:
         scan = self.scan
         return {
             **_figures(self.result, self.names),
-            **({"mask": _figures(self.mask_result, self.names)} if self.mask_result else {}),
+            **self._mask_dict(),
             "speed_ms": {key: round(value, 2) for key, value in self.speed_ms.items()},
             "images": {
                 "used": len(scan.samples),
@@ -133,6 +135,13 @@ class Metrics:
             **({"notes": list(self.notes)} if self.notes else {}),
             **({"coco": self.coco} if self.coco else {}),
         }
+
+    def _mask_dict(self) -> dict[str, Any]:
+        """Return what metrics.json has of masks, under `mask`."""
+        if self.mask_result is None:
+            return {}
+        coco = {"coco": self.mask_coco} if self.mask_coco else {}
+        return {"mask": {**_figures(self.mask_result, self.names), **coco}}
 
 
 def _figures(result: ApResult, names: tuple[str, ...]) -> dict[str, Any]:

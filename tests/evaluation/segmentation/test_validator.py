@@ -1,20 +1,27 @@
 """Validation of segmentation models end to end, on data small enough to know the answer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from faster_coco_eval.core import mask
 from PIL import Image
 
 import tfyolo
 from tests.shared import SHARED
+from tfyolo.data.detection.scan import read_dataset, scan_split
+from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.errors import TfyoloError
+from tfyolo.evaluation import coco
 from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.evaluation.segmentation.accumulator import encode_all
+from tfyolo.evaluation.segmentation.coco_masks import add_outlines, encode
 from tfyolo.evaluation.validator import validate
-from tfyolo.export.runtime.predictions import Candidates
-from tfyolo.inference.segmentation.predictor import SegmentationPredictor
+from tfyolo.export.runtime.predictions import Candidates, Detections
+from tfyolo.inference.segmentation.predictor import SegmentationPredictor, image_masks
 from tfyolo.models import Contract, load_spec
 
 NAMES = ("dark", "light")
@@ -38,8 +45,8 @@ class TriangleFinder:
 
     def _find(self, image):
         boxes, scores = [], []
-        for index, mask in enumerate((image < 60, image > 200)):
-            y, x = np.nonzero(mask)
+        for index, seen in enumerate((image < 60, image > 200)):
+            y, x = np.nonzero(seen)
             if len(x):
                 boxes.append([x.min(), y.min(), x.max() + 1, y.max() + 1])
                 scores.append(np.eye(2)[index] * 0.9)
@@ -96,6 +103,57 @@ def test_metrics_json_has_both(data, tmp_path):
     assert saved["mask"]["map50"] == 0
     assert saved["mask"]["per_class"].keys() == saved["per_class"].keys() == set(NAMES)
     assert saved["mask"].keys() == {"precision", "recall", "map50", "map50_95", "per_class"}
+
+
+@pytest.mark.parametrize("retina", [False, True])
+def test_predictions_and_figures_of_coco(data, tmp_path, retina):
+    options = ValOptions(plots=False, save_json=True, retina_masks=retina)
+    predictor, folder = SegmentationPredictor(TriangleFinder()), tmp_path / "run"
+    metrics = validate(predictor, data, options, folder)
+    assert metrics.coco["ap50"] == metrics.mask_coco["ap50"] == pytest.approx(1)
+    assert 0.5 < metrics.mask_coco["ap"] < metrics.coco["ap"]
+    assert json.loads((folder / "metrics.json").read_text())["mask"]["coco"] == metrics.mask_coco
+    rows = json.loads((folder / "predictions.json").read_text())
+    assert len(rows) == 6
+    first = rows[0]
+    image = sorted((data.parent / "images" / "val").iterdir())[first["image_id"]]
+    (expected,) = predictor(image, retina_masks=retina)[0].masks
+    np.testing.assert_array_equal(mask.decode(first["segmentation"]), expected)
+    # The same ground truth from a COCO JSON.
+    annotations = tmp_path / "truth.json"
+    samples = scan_split(read_dataset(data), "val").samples
+    annotations.write_text(json.dumps(add_outlines(coco.ground_truth(samples, NAMES), samples)))
+    again = validate(predictor, data, replace(options, annotations=annotations))
+    assert (again.coco, again.mask_coco) == (metrics.coco, metrics.mask_coco)
+
+
+def test_candidates_of_several_classes_have_one_mask():
+    rng = np.random.default_rng(0)
+    boxes, coefficients = np.float32([[0, 0, 20, 30], [8, 4, 64, 60]]), np.float32(rng.normal(size=(2, 3)))
+    prototypes, letterbox = np.float32(rng.normal(size=(16, 16, 3))), Letterbox.fit((50, 80), (64, 64))
+    twice = np.array([1, 0, 1, 1])
+    found = Detections(boxes[twice], np.ones(4), np.arange(4), "", coefficients[twice], prototypes)
+    expected = encode(image_masks(found, letterbox))
+    assert len({mask["counts"] for mask in expected}) == 2
+    assert encode_all(found, letterbox, retina_masks=False) == expected
+    assert encode_all(found[:0], letterbox, retina_masks=False) == []
+
+
+def test_plots_show_masks(data, tmp_path):
+    folder = tmp_path / "run"
+    validate(SegmentationPredictor(TriangleFinder()), data, ValOptions(batch_size=2), folder)
+    curves = {f"{kind}{name}_curve.png" for kind in ("", "Mask") for name in ("PR", "F1", "P", "R")}
+    mosaics = {"val_batch0_labels.jpg", "val_batch0_pred.jpg"}
+    assert {path.name for path in folder.iterdir()} == {
+        *curves,
+        *mosaics,
+        "confusion_matrix.png",
+        "metrics.json",
+    }
+    for name in mosaics:
+        drawn = cv2.imread(str(folder / name)).astype(int)
+        colored = np.ptp(drawn, axis=-1) > 60
+        assert colored.mean() > 0.03, name  # triangles are gray, and boxes are thin
 
 
 def test_one_class(data):

@@ -25,8 +25,8 @@ def mask_iou(masks: Masks, index: np.ndarray, order: np.ndarray) -> np.ndarray:
 
     Example:
         >>> masks = Masks((np.ones((1, 2), bool),), np.array([[1, 0]]), (1, 4))
-        >>> mask_iou(masks, np.array([[2, 2, 1, 0]]), np.array([1, 0])).round(3).tolist()
-        [[0.333, 0.5]]
+        >>> mask_iou(masks, np.array([[2, 2, 1, 1]]), np.array([1, 0])).round(3)
+        array([[0.333, 0.333]], dtype=float32)
     """
     bins = len(order) + 1
     shared = np.zeros((len(masks), bins), np.float32)
