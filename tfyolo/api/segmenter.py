@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Segmenter(TaskModel, SegmentationPredictor):
-    """An instance segmentation model: predicts boxes with masks, and can be evaluated, trained and benchmarked.
+    """An instance segmentation model: predicts masks, and can be evaluated, trained and benchmarked.
 
     `tfyolo.load` returns one for the file of a segmentation model, `tfyolo.create` one with random weights.
     They cannot be quantized yet; `export` writes `.pt` files, and `save` `.keras` files.
