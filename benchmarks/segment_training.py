@@ -1,9 +1,10 @@
 """Training quality of segmentation models beside PyTorch YOLOv5: `make bench-segment DATA=coco128-seg.yaml`.
 
 yolov5n-seg is trained from a detector's weights for 60 epochs at 320 pixels, batch 16, with the default
-hyperparameters and seed 0, and measured on its training images. It starts in two ways: `copied`, the default of
-`tfyolo segment train`, also copies the channels of boxes, objectness and classes of the detector's head; `new`
-gives the head random values, as YOLOv5 does. The exit code is 1 if either stays below PyTorch's figures.
+hyperparameters and seed 0, and the last epoch is measured on the training images. There are two starts:
+`copied`, that of `tfyolo segment train`, also copies the channels of boxes, objectness and classes of the
+detector's head; `new` gives the head random values, as YOLOv5 does. The exit code is 1 if either stays below
+PyTorch's figures.
 
     python benchmarks/segment_training.py --data coco128-seg.yaml --weights yolov5n.pt --start new
 """
@@ -53,17 +54,17 @@ def with_new_head(weights: str, data: Path, side: int, path: Path) -> Path:
 
 
 def train_and_measure(options: argparse.Namespace, start: str) -> Metrics:
-    """Train from one of `STARTS`, and measure the best model on the training images."""
+    """Train from one of `STARTS`, and measure the last epoch on the training images."""
     folder = options.project / start
     weights = options.weights
     if start == "new":
         folder.mkdir(parents=True, exist_ok=True)
         weights = str(with_new_head(weights, options.data, options.img, folder / "initial.keras"))
     run = tfyolo.SegmentOptions(
-        options.data, weights=weights, epochs=options.epochs, image_size=options.img, plots=False
+        options.data, weights=weights, epochs=options.epochs, image_size=options.img, val=False, plots=False
     )
-    best = tfyolo.train(run, folder, log=print).best
-    model = tfyolo.load(best, image_size=options.img)
+    last = tfyolo.train(run, folder, log=print).last
+    model = tfyolo.load(last, image_size=options.img)
     return tfyolo.validate(model, options.data, ValOptions(split="train", batch_size=8, plots=False))
 
 
