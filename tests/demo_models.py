@@ -3,8 +3,8 @@
     python tests/demo_models.py bccd-n.keras bccd-n-int8.keras FOLDER
 
 FOLDER gets the models, two photographs as PNG (browsers and OpenCV decode JPEG a little differently) and
-expected.json: per model and photograph the detections of `tfyolo.load`; and a small classifier with
-classifier.json, its probabilities.
+expected.json: per model and photograph the detections of `tfyolo.load`; and files of a small classifier with
+their probabilities: classifiers.json those of all, classifier.json those of the float file.
 """
 
 from __future__ import annotations
@@ -20,12 +20,16 @@ import cv2
 import numpy as np
 
 from tests.small import decided
+from tfyolo.data.images.center_crop import center_crop
+from tfyolo.data.images.read import read_image
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.tflite.metadata import attach_files
 from tfyolo.inference.load import load_predictor
 from tfyolo.models.contract import FILE_NAME, Contract
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_model
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
@@ -44,6 +48,12 @@ MODELS = [
     ("tfjs", "float32", "none"),
     ("tfjs", "int8", "builtin"),
 ]
+CLASSIFIERS = {
+    "classifier": {},
+    "classifier_int8": {"precision": "int8"},
+    "classifier_raw": {"nms": "raw"},
+}
+"""Options of the export by name of the file; only names of detectors have a hyphen."""
 PHOTOGRAPHS = ("BloodImage_00007", "BloodImage_00062")
 OTHER_HW = (480, 251)
 """Size of a third image, whose padding is odd."""
@@ -101,13 +111,21 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _classifier(folder: Path, images: list[Path]) -> None:
-    """A small network, and what it says of each image."""
-    model = decided(("ant", "bee", "cat"), (64, 96), images)
-    request = ExportJob(model.model, model.contract, ExportOptions(image_size=(64, 96)))
-    with hidden_stderr():
-        run = load_predictor(export_model(request, ["tflite"], folder / "classifier")["tflite"])
-    found = {image.name: dict(row[1:] for row in run(image)[0].top()) for image in images}
-    (folder / "classifier.json").write_text(json.dumps(found))
+    """A small network as float and integer files, and what each says of each image."""
+    hw = (64, 96)
+    classifier = decided(("ant", "bee", "cat"), hw, images)
+    inputs = np.stack([center_crop(read_image(image), hw) for image in images])
+    exact = classifier.model, classifier.contract
+    calibrated = calibrate_model(*exact, inputs, CalibrationOptions(reconstruct=False))
+    all_found = {}
+    for name, options in CLASSIFIERS.items():
+        model, contract = calibrated if "precision" in options else exact
+        request = ExportJob(model, contract, ExportOptions(image_size=hw, **options))
+        with hidden_stderr():
+            run = load_predictor(export_model(request, ["tflite"], folder / name)["tflite"])
+        all_found[name] = {image.name: dict(row[1:] for row in run(image)[0].top()) for image in images}
+    (folder / "classifier.json").write_text(json.dumps(all_found["classifier"]))
+    (folder / "classifiers.json").write_text(json.dumps(all_found))
 
 
 def _score_step(path: Path) -> float:

@@ -43,10 +43,10 @@ public data class Timings(val preprocessMs: Float, val inferenceMs: Float, val p
  */
 public class Detections(
     private val list: List<Detection>,
-    public val sourceWidth: Int,
-    public val sourceHeight: Int,
-    public val timings: Timings,
-) : List<Detection> by list {
+    override val sourceWidth: Int,
+    override val sourceHeight: Int,
+    override val timings: Timings,
+) : List<Detection> by list, ImageResult {
     override fun equals(other: Any?): Boolean = list == other
 
     override fun hashCode(): Int = list.hashCode()

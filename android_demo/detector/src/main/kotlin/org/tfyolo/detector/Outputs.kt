@@ -32,8 +32,11 @@ internal interface OutputReader {
 internal class OutputKind(
     val nms: String,
     val identifiedBy: String,
-    val reader: (Map<String, Output>, ModelDescription) -> OutputReader,
+    val reader: (Map<String, Output>, DetectorDescription) -> OutputReader,
 )
+
+/** Output with the masks of a model that segments objects. */
+internal const val MASKS: String = "detection_masks"
 
 internal val KINDS: List<OutputKind> = listOf(
     OutputKind("in the graph", "num_detections", ::DetectionsReader),
@@ -50,7 +53,7 @@ internal fun kindOf(names: Collection<String>): OutputKind =
     )
 
 /** NMS in the graph: boxes, class IDs, scores and the number of detections, sorted by descending score. */
-private class DetectionsReader(outputs: Map<String, Output>, private val model: ModelDescription) : OutputReader {
+private class DetectionsReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val count = outputs.take("num_detections", emptyList()).values
     private val scores = outputs.take("detection_scores", listOf(ANY)).values
     private val boxes = outputs.take("detection_boxes", listOf(scores.size, 4)).values
@@ -64,7 +67,7 @@ private class DetectionsReader(outputs: Map<String, Output>, private val model: 
 }
 
 /** No NMS (`--nms none`): all boxes, with one score per class. */
-private class CandidatesReader(outputs: Map<String, Output>, private val model: ModelDescription) : OutputReader {
+private class CandidatesReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val boxes = outputs.take("boxes", listOf(ANY, 4)).values
     private val scores = outputs.take("scores", listOf(boxes.size / 4, model.classNames.size)).values
 
@@ -85,7 +88,7 @@ private class CandidatesReader(outputs: Map<String, Output>, private val model: 
 }
 
 /** Raw heads (`--nms raw`): logits. */
-private class RawHeadsReader(outputs: Map<String, Output>, private val model: ModelDescription) : OutputReader {
+private class RawHeadsReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val heads = model.strides.mapIndexed { scale, stride ->
         val anchors = model.anchorsPx[scale]
         val count = anchors.size / 2
@@ -118,7 +121,7 @@ internal class RawHead(
  * @param confidence grid cells with a lower objectness are skipped, since no class score can exceed it.
  * @return boxes in pixels of the input.
  */
- internal fun decode(heads: List<RawHead>, numClasses: Int, confidence: Float): Candidates {
+internal fun decode(heads: List<RawHead>, numClasses: Int, confidence: Float): Candidates {
     val boxes = ArrayList<Float>()
     val scores = ArrayList<Float>()
     for (head in heads) {
@@ -143,7 +146,7 @@ internal class RawHead(
 private fun sigmoid(x: Float): Float = 1 / (1 + exp(-x))
 
 /** Convert `size` boxes from (ymin, xmin, ymax, xmax) in 0..1 to (left, top, right, bottom) in pixels. */
-private fun toPixels(boxes: FloatArray, size: Int, model: ModelDescription): FloatArray {
+private fun toPixels(boxes: FloatArray, size: Int, model: DetectorDescription): FloatArray {
     val out = FloatArray(4 * size)
     for (i in 0 until 4 * size step 4) {
         out[i] = boxes[i + 1] * model.inputWidth
@@ -154,10 +157,10 @@ private fun toPixels(boxes: FloatArray, size: Int, model: ModelDescription): Flo
     return out
 }
 
-private const val ANY = -1
+internal const val ANY: Int = -1
 
 /** The output `name`, whose shape must be (1, *shape); [ANY] matches any size. @throws ModelException if it does not match. */
-private fun Map<String, Output>.take(name: String, shape: List<Int>): Output {
+internal fun Map<String, Output>.take(name: String, shape: List<Int>): Output {
     val output = this[name]
     val matches = output != null && output.shape.size == shape.size + 1 && output.shape[0] == 1 &&
         shape.indices.all { shape[it] == ANY || shape[it] == output.shape[it + 1] }

@@ -15,7 +15,7 @@ internal data class Engine(val delegate: Delegate, val threads: Int)
 /**
  * A model loaded into a TensorFlow Lite interpreter, with buffers for its input and outputs.
  *
- * @throws ModelException if the file is not a model, or not a detector.
+ * @throws ModelException if the file is not a model with named outputs and one input.
  * @throws EngineException if the engine is not available, or cannot run the model.
  */
 internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
@@ -45,7 +45,7 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
             )
             val name = interpreter.getSignatureInputs(signature).singleOrNull() ?: throw ModelException(
                 Problem.DOES_NOT_FIT,
-                "A detector has one input, an image, but this model has ${interpreter.getSignatureInputs(signature).size}.",
+                "A model for images has one input, but this one has ${interpreter.getSignatureInputs(signature).size}.",
             )
             val tensor = interpreter.getInputTensorFromSignature(name, signature)
             inputShape = tensor.shape().toList()

@@ -13,7 +13,7 @@ class PreprocessorBench {
         val luma = direct(random.nextBytes(WIDTH * HEIGHT))
         val chroma = direct(random.nextBytes(WIDTH * HEIGHT / 2))
         val frame = YuvFrame()
-        val preprocessor = Preprocessor(SIDE, SIDE, CAMERA_BYTES, directBuffer(SIDE * SIDE * 3))
+        val preprocessor = Preprocessor(SIDE, SIDE, CAMERA_BYTES, directBuffer(SIDE * SIDE * 3), ::Letterbox)
         val copy = { frame.copyFrom(WIDTH, HEIGHT, luma, WIDTH, chroma, chroma, WIDTH, 2) }
         println("\n$WIDTH x $HEIGHT YUV to $SIDE x $SIDE uint8, median and p90 of $RUNS, bytes allocated per frame")
         report("copy of the planes", copy)
@@ -23,6 +23,13 @@ class PreprocessorBench {
                 preprocessor.run(frame, rotation, mirror = rotation == 270)
             }
             assertTrue(median < 4, "$median ms")
+        }
+        val crop = Preprocessor(CROP_SIDE, CROP_SIDE, CAMERA_BYTES, directBuffer(CROP_SIDE * CROP_SIDE * 3), ::CenterCrop)
+        for (rotation in listOf(0, 90)) {
+            report("copy, rotation by $rotation, center crop, colors") {
+                copy()
+                crop.run(frame, rotation, mirror = false)
+            }
         }
     }
 
@@ -46,6 +53,7 @@ class PreprocessorBench {
         const val WIDTH = 1280
         const val HEIGHT = 720
         const val SIDE = 320
+        const val CROP_SIDE = 224
         const val WARM_UP = 300
         const val RUNS = 500
     }
