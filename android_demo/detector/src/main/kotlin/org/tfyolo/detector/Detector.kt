@@ -80,7 +80,7 @@ public class Detector internal constructor(
             val (left, top, right, bottom) = List(4) { arrays.boxesXyxyPx[4 * i + it] }
             val classId = arrays.classIds[i]
             val label = description.classNames.getOrElse(classId) { "class $classId" }
-            Detection(box.toSource(left, top, right, bottom), classId, label, arrays.scores[i])
+            Detection(box.toSource(left, top, right, bottom), classId, label, arrays.scores[i], reader.mask(arrays, i, box))
         }
         return Detections(list, box.sourceWidth, box.sourceHeight, finish())
     }

@@ -4,15 +4,6 @@ import kotlin.math.exp
 import org.tfyolo.detector.ModelException.Problem
 
 /**
- * One output tensor of the model.
- *
- * @property name in the model's signature.
- * @property shape with a leading batch dimension of 1.
- * @property values row by row; overwritten by every run.
- */
-internal class Output(val name: String, val shape: List<Int>, val values: FloatArray)
-
-/**
  * Decodes the outputs of one kind of exported graph: with NMS, `--nms none`, or `--nms raw`.
  *
  * To support another kind, add an entry to [KINDS].
@@ -20,6 +11,9 @@ internal class Output(val name: String, val shape: List<Int>, val values: FloatA
 internal interface OutputReader {
     /** Detections of the most recent image; boxes in pixels of the input. */
     fun read(thresholds: Thresholds): DetectionArrays
+
+    /** Mask of detection i of the most recent image; null if the model has none. */
+    fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = null
 }
 
 /**
@@ -52,18 +46,22 @@ internal fun kindOf(names: Collection<String>): OutputKind =
             KINDS.joinToString { "`${it.identifiedBy}`" } + ". Export it with `tfyolo export --include tflite`.",
     )
 
-/** NMS in the graph: boxes, class IDs, scores and the number of detections, sorted by descending score. */
+/** NMS in the graph: boxes, class IDs, scores, perhaps masks, and the number of detections, sorted by descending score. */
 private class DetectionsReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val count = outputs.take("num_detections", emptyList()).values
     private val scores = outputs.take("detection_scores", listOf(ANY)).values
     private val boxes = outputs.take("detection_boxes", listOf(scores.size, 4)).values
     private val classIds = outputs.take("detection_classes", listOf(scores.size)).values
+    private val masks = if (model.hasMasks) MaskReader(outputs, scores.size, model) else null
 
     override fun read(thresholds: Thresholds): DetectionArrays {
         val size = count[0].toInt().coerceIn(0, scores.size)
         val detections = DetectionArrays(toPixels(boxes, size, model), scores.copyOf(size), IntArray(size) { classIds[it].toInt() })
         return refine(detections, thresholds)
     }
+
+    override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? =
+        masks?.read(detections.rows[i], detections.boxesXyxyPx, i, box)
 }
 
 /** No NMS (`--nms none`): all boxes, with one score per class. */
