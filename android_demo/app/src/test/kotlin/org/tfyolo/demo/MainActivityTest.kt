@@ -190,13 +190,13 @@ class MainActivityTest {
         val loaded = activity.host.loaded
         val expected = mapOf(
             "expected.json" to "This is not a TensorFlow Lite model",
-            "task.tflite" to "The task of this model is `classify`",
+            "task.tflite" to "a classifier has one of `probabilities`, `logits`",
             "shape.tflite" to "The model's input is 320 x 320, but its tfyolo.json says 352 x 352",
             "cut.tflite" to "",
         )
         for ((name, message) in expected) {
             ShadowAlertDialog.reset()
-            activity.onImportChosen()
+            activity.models.onImportChosen()
             activity.answer(activity.started(), register(name, demoModel(name).readBytes()))
             assertTrue(message in dialogMessage(), "$name: ${dialogMessage()}")
             assertSame(loaded, activity.host.loaded)
@@ -283,11 +283,11 @@ class MainActivityTest {
         start().use { controller ->
             val activity = controller.get()
             for (problem in listOf(CameraProblem.IN_USE, CameraProblem.DISABLED, CameraProblem.FAILED)) {
-                activity.onCameraProblem(problem)
+                activity.camera.onCameraProblem(problem)
                 assertTrue(activity.isShown(R.id.message))
                 assertEquals("Try again", activity.text(R.id.message_action))
             }
-            activity.onCameraProblem(CameraProblem.NONE)
+            activity.camera.onCameraProblem(CameraProblem.NONE)
             assertTrue(activity.awaitDetections().isNotEmpty(), "samples are shown if there is no camera")
             assertFalse(activity.isShown(R.id.message_action))
         }
@@ -311,7 +311,7 @@ class MainActivityTest {
     @Test
     fun `the about dialog shows licenses`() = start().use { controller ->
         controller.get().awaitDetections()
-        controller.get().onAboutChosen()
+        controller.get().models.onAboutChosen()
         assertTrue("TensorFlow Lite, Apache License 2.0" in dialogMessage())
         shadowOf(Looper.getMainLooper()).idle()
     }

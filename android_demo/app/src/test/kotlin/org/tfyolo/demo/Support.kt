@@ -44,6 +44,9 @@ internal fun await(description: String, done: () -> Boolean) {
 
 internal val MainActivity.overlay: OverlayView get() = findViewById(R.id.overlay)
 
+/** The displayed detections; null if there are none, or a classifier runs. */
+internal val OverlayView.detections: Detections? get() = found?.result as? Detections
+
 internal fun MainActivity.awaitDetections(previous: Detections? = null): Detections {
     await("detections") { overlay.detections != null && overlay.detections !== previous }
     return overlay.detections!!
