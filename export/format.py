@@ -27,6 +27,15 @@ PRECISIONS = {
 _PRECISIONS_WITHOUT_NMS = ("int16x8",)
 """TensorFlow Lite's converter calibrates all operators at these precisions, and fails at those of NMS."""
 _KINDS_WITHOUT_NMS = ("none", "raw")
+_KINDS_WITH_MASKS = ("builtin", "tensor", *_KINDS_WITHOUT_NMS)
+"""Kinds that return the index of each box, from which its mask follows. TFLite_Detection_PostProcess,
+CombinedNonMaxSuppression, EfficientNMS and CoreML's NMS return boxes only."""
+
+_KINDS_OF_TASK = {
+    "classify": (_KINDS_WITHOUT_NMS, " for a classifier"),
+    "segment": (_KINDS_WITH_MASKS, " for a segmentation model, since it returns no indices of boxes"),
+}
+"""Kinds of NMS that make sense for a task, and the end of the message about others."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Format:
     holds: str | None = None
     owned: Owned | None = None
     source: bool = False
-    tasks: tuple[str, ...] = ("detect", "classify")
+    tasks: tuple[str, ...] = ("detect", "classify", "segment")
     dynamic_batch: bool = False
     calibrates: bool = False
 
@@ -113,14 +122,16 @@ class Format:
             )
         if precision not in self.precisions:
             raise self._unsupported_precision(precision)
-        kinds = self.nms
-        if precision in _PRECISIONS_WITHOUT_NMS or task == "classify":
+        kinds, reason = self.nms, ""
+        if task in _KINDS_OF_TASK:
+            possible, reason = _KINDS_OF_TASK[task]
+            kinds = tuple(kind for kind in kinds if kind in possible)
+        if precision in _PRECISIONS_WITHOUT_NMS:
             kinds = tuple(kind for kind in kinds if kind in _KINDS_WITHOUT_NMS)
+            reason = reason or f" with {PRECISIONS[precision]}"
         if nms == "auto":
             return kinds[0]
         if nms not in kinds:
-            reason = f" with {PRECISIONS[precision]}" if precision in _PRECISIONS_WITHOUT_NMS else ""
-            reason = " for a classifier" if task == "classify" else reason
             raise TfyoloError(
                 f"{self.label} does not support --nms {nms}{reason}", fix=f"use one of {', '.join(kinds)}"
             )

@@ -15,19 +15,27 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml.entry import CLASS_LABEL, CONTRACT_KEY, MODEL_FILE
 from tfyolo.export.coreml.pipeline import RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
 from tfyolo.export.graph.boxes import to_corners
-from tfyolo.export.graph.module import AnchorGrid, signature
+from tfyolo.export.graph.anchor_grid import AnchorGrid
+from tfyolo.export.graph.module import signature
 from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format
 from tfyolo.files import atomic_folder
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import Contract
 from tfyolo.models.nodes import IMAGES
-from tfyolo.models.outputs import BOXES, PROBABILITIES
+from tfyolo.models.outputs import BOXES, PROBABILITIES, PROTOTYPES
 from tfyolo.models.tasks import TASKS
 from tfyolo.quiet import silenced
 
 FLOAT32_SCOPE = "float32_boxes"
 """Name scope of operations that stay float32: above 1024 pixels, float16 has a resolution of whole pixels."""
+
+
+_DESCRIPTIONS = {
+    "classify": "Classifies images of {size} into {num_classes} classes",
+    "detect": "Detects objects of {num_classes} classes in images of {size}",
+    "segment": "Segments objects of {num_classes} classes in images of {size}",
+}
 
 
 def export(job: ExportJob, path: Path) -> None:
@@ -115,28 +123,34 @@ class _DecodedModule(tf.Module):
         contract: contract of the exported model.
         image_size: (height, width) of the input in pixels.
         pipeline: return RAW_CONFIDENCE (n, classes) and RAW_COORDINATES (n, 4) for Apple's NMS; otherwise
-            the contract's `boxes` (1, n, 4) and `scores` (1, n, classes).
+            the contract's `boxes` (1, n, 4) and `scores` (1, n, classes), and of a segmentation model its
+            `coefficients` and `prototypes`.
     """
 
     def __init__(self, heads: Any, contract: Contract, image_size: tuple[int, int], pipeline: bool) -> None:
         super().__init__()
         self._heads, self._pipeline = heads, pipeline
         self._num_scales, self._num_classes = len(contract.strides), len(contract.names)
-        self._parts = TASKS[contract.task].parts
+        self._parts, self._num_coefficients = TASKS[contract.task].parts, contract.num_coefficients or 0
         self._cells = AnchorGrid(contract, image_size)
         self.detect = signature(self._detect, image_size, False, 1)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         heads = self._heads.detect(images)
-        box_part, objectness_part, class_part = self._parts
+        box_part, objectness_part, class_part, *mask_parts = self._parts
         with tf.name_scope(FLOAT32_SCOPE):
             box_logits = self._join_scales(heads, box_part, 4)
             centers = self._cells.decode(box_logits, tf.constant(self._cells.table))
             boxes = tf.gather(centers, [1, 0, 3, 2], axis=1) if self._pipeline else to_corners(centers)
         class_logits = self._join_scales(heads, class_part, self._num_classes)
-        scores = tf.sigmoid(class_logits) * tf.sigmoid(self._join_scales(heads, objectness_part, 1))
+        objectness = tf.sigmoid(self._join_scales(heads, objectness_part, 1))
+        scores = tf.sigmoid(class_logits) * objectness
         if not self._pipeline:
-            return dict(zip(BOXES, (boxes[None], scores[None]), strict=True))
+            outputs = dict(zip(BOXES, (boxes[None], scores[None]), strict=True))
+            for part in mask_parts:  # the coefficients of a segmentation model
+                outputs[part] = (self._join_scales(heads, part, self._num_coefficients) * objectness)[None]
+                outputs[PROTOTYPES] = tf.identity(heads[PROTOTYPES])
+            return outputs
         # Vision takes the sum over classes as the confidence of a box, which must not exceed 1.
         best = tf.equal(class_logits, tf.reduce_max(class_logits, 1, keepdims=True))
         return {RAW_CONFIDENCE: scores * tf.cast(best, tf.float32), RAW_COORDINATES: boxes}
@@ -170,10 +184,7 @@ def _write_metadata(model: Any, contract: Contract) -> None:
     height, width = contract.image_size
     size, num_classes = f"{width} x {height} pixels", len(contract.names)
     metadata = model.description.metadata
-    if contract.task == "classify":
-        metadata.shortDescription = f"Classifies images of {size} into {num_classes} classes"
-    else:
-        metadata.shortDescription = f"Detects objects of {num_classes} classes in images of {size}"
+    metadata.shortDescription = _DESCRIPTIONS[contract.task].format(size=size, num_classes=num_classes)
     metadata.versionString = f"tfyolo {contract.version}"
     metadata.userDefined.update(
         {

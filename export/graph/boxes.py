@@ -16,11 +16,13 @@ class Boxes(NamedTuple):
         centers: (n, 4) center y, center x, height, width, relative to the input.
         scores: (n,) in 0..1.
         classes: (n,) float32 class indices.
+        anchors: (n,) int32 row of each box among all anchors of the network; None if it is not known.
     """
 
     centers: tf.Tensor
     scores: tf.Tensor
     classes: tf.Tensor
+    anchors: tf.Tensor | None = None
 
 
 class SelectedBoxes(NamedTuple):
@@ -31,12 +33,15 @@ class SelectedBoxes(NamedTuple):
         scores: (rows,) in 0..1.
         classes: (rows,) float32 class indices.
         count: () float32 number of boxes.
+        anchors: (rows,) int32 row of each box among all anchors of the network; None where the operation
+            returns no indices.
     """
 
     corners: tf.Tensor
     scores: tf.Tensor
     classes: tf.Tensor
     count: tf.Tensor
+    anchors: tf.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def pad_rows(selected: SelectedBoxes, more: int) -> SelectedBoxes:
         tf.pad(selected.scores, [[0, more]]),
         tf.pad(selected.classes, [[0, more]]),
         selected.count,
+        None if selected.anchors is None else tf.pad(selected.anchors, [[0, more]]),
     )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
 
+from tfyolo.export.graph.anchor_grid import AnchorGrid
 from tfyolo.export.graph.boxes import Boxes, ClassGrid, SelectedBoxes, pad_rows, to_corners
-from tfyolo.export.graph.nms import NMS
+from tfyolo.export.graph.nms import NMS, Suppress
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import raw_outputs
@@ -19,64 +18,9 @@ from tfyolo.models.outputs import raw_outputs
 CANDIDATES = "candidates"
 """Name of the TopK operations that select the boxes for NMS; NMS does not depend on their order."""
 Heads = Sequence[tuple[Any, ...]]
-"""Per scale the logits of boxes, objectness and classes, (batch, height, width, anchors * values); for a
-classifier one tuple with its logits, (batch, 1, 1, num_classes)."""
-
-
-@dataclass(frozen=True)
-class AnchorGrid:
-    """Grid cells and anchors of all boxes, in the order of the concatenated heads, for decoding.
-
-    The table is one of integers, since the converter would quantize a table of floats as weights with
-    `--dynamic`.
-
-    Attributes:
-        contract: contract of the exported model.
-        image_size: input size (height, width) in pixels.
-    """
-
-    contract: Contract
-    image_size: tuple[int, int]
-
-    @cached_property
-    def table(self) -> np.ndarray:
-        """(n, 3) int32, one row per anchor of each grid cell: x and y of the cell, row of `sizes`."""
-        rows, start = [], 0
-        for anchor_row, stride in zip(self.contract.anchors_px, self.contract.strides, strict=True):
-            height, width = (size // stride for size in self.image_size)
-            count = len(anchor_row) // 2
-            y, x, a = np.meshgrid(np.arange(height), np.arange(width), np.arange(count), indexing="ij")
-            rows.append(np.stack([c.reshape(-1) for c in (x, y, a + start)], 1))
-            start += count
-        return np.concatenate(rows).astype(np.int32)
-
-    @cached_property
-    def sizes(self) -> np.ndarray:
-        """(anchors, 4) float32: stride in x and y, width and height of the anchor, relative to the input."""
-        height, width = self.image_size
-        rows = [
-            [stride / width, stride / height, row[i] / width, row[i + 1] / height]
-            for row, stride in zip(self.contract.anchors_px, self.contract.strides, strict=True)
-            for i in range(0, len(row), 2)
-        ]
-        return np.array(rows, np.float32)
-
-    def decode(self, box: tf.Tensor, cells: tf.Tensor) -> tf.Tensor:
-        """Decode the logits of boxes, with the formula of export/runtime/decode.py.
-
-        Args:
-            box: (..., n, 4) logits of center x, center y, width, height.
-            cells: (n, 3) rows of `table`.
-
-        Returns:
-            (..., n, 4) center y, center x, height, width, relative to the input.
-        """
-        values, cell_xy = tf.sigmoid(box), tf.cast(cells[:, :2], tf.float32)
-        sizes = tf.gather(tf.constant(self.sizes), cells[:, 2])
-        center = (2 * values[..., :2] - 0.5 + cell_xy) * sizes[:, :2]
-        size = tf.square(2 * values[..., 2:]) * sizes[:, 2:]
-        # Slices keep the axis, since GPU delegates do not support slices that drop it.
-        return tf.concat([center[..., 1:], center[..., :1], size[..., 1:], size[..., :1]], -1)
+"""Per scale the logits of boxes, objectness and classes, (batch, height, width, anchors * values), and the
+coefficients of masks, if there are any; then one tuple per output of the whole image: the logits of a
+classifier, (batch, 1, 1, num_classes), or the prototypes of masks, (batch, height / 4, width / 4, k)."""
 
 
 def signature(
@@ -141,6 +85,8 @@ class ClassificationModule(tf.Module):
 class DetectionModule(tf.Module):
     """A detector with the signature of exported models: the network, followed by decoding and NMS.
 
+    Subclasses add outputs by extending `_all_boxes` and `_detections`.
+
     Args:
         heads: function from images (1, height, width, 3) in 0..1 to the raw heads.
         contract: contract of the exported model.
@@ -162,7 +108,7 @@ class DetectionModule(tf.Module):
         batch: int | None = 1,
     ) -> None:
         super().__init__()
-        self._heads, self._nms, self._options = heads, nms, options
+        self._heads, self._nms, self._options, self._contract = heads, nms, options, contract
         self._cells = AnchorGrid(contract, image_size)
         self._raw = raw_outputs(contract)
         self._classes = len(contract.names)
@@ -181,19 +127,26 @@ class DetectionModule(tf.Module):
                 for names, parts in zip(self._raw, heads, strict=True)
                 for name, x in zip(names, parts, strict=True)
             }
+        if self._nms == "none":
+            return self._all_boxes(heads)
+        return self._detections(self._select(heads), heads)
+
+    def _all_boxes(self, heads: Heads) -> dict[str, tf.Tensor]:
+        """Return all boxes and their scores by name."""
         sizes = (4, 1, self._classes)
-        suppress = NMS[self._nms]
-        if suppress is None:
-            parts = [tf.concat(_batched_rows(heads, i, size), 1) for i, size in enumerate(sizes)]
-            centers = self._cells.decode(parts[0], tf.constant(self._cells.table))
-            return {"boxes": to_corners(centers), "scores": tf.sigmoid(parts[2]) * tf.sigmoid(parts[1])}
-        box, objectness, classes = (_rows(heads, i, size) for i, size in enumerate(sizes))
-        boxes = self._candidates(box, objectness, classes)
+        parts = [tf.concat(batched_rows(heads, i, size), 1) for i, size in enumerate(sizes)]
+        centers = self._cells.decode(parts[0], tf.constant(self._cells.table))
+        return {"boxes": to_corners(centers), "scores": tf.sigmoid(parts[2]) * tf.sigmoid(parts[1])}
+
+    def _select(self, heads: Heads) -> SelectedBoxes:
+        """Return the boxes that NMS selects."""
+        suppress = cast(Suppress, NMS[self._nms])
+        boxes = self._candidates(*(rows_of(heads, i, size) for i, size in enumerate((4, 1, self._classes))))
         rows, per_class = self._options.max_detections, self._options.per_class
         if per_class is None or per_class >= rows:
-            return self._outputs(suppress(boxes, rows, self._options, self._grid))
+            return suppress(boxes, rows, self._options, self._grid)
         all_selected = suppress(boxes, boxes.scores.shape[0], self._options, self._grid)
-        return self._outputs(_limit_per_class(all_selected, rows, per_class))
+        return _limit_per_class(all_selected, rows, per_class)
 
     def _candidates(
         self, box: list[tf.Tensor], objectness: list[tf.Tensor], classes: list[tf.Tensor]
@@ -201,27 +154,38 @@ class DetectionModule(tf.Module):
         """Return the boxes that take part in NMS: at most `candidates`, those of highest objectness."""
         limit, cells = self._options.candidates, tf.constant(self._cells.table)
         logits = tf.concat(objectness, 0)[:, 0]
+        anchors: tf.Tensor = tf.range(logits.shape[0])
         if limit < logits.shape[0]:
             # A score is at most its objectness, so boxes of low objectness need not be decoded.
-            logits, best = tf.math.top_k(logits, limit, name=CANDIDATES)
-            cells = tf.gather(cells, best)
-            box, classes = [_gather_rows(box, best)], [_gather_rows(classes, best)]
+            logits, anchors = tf.math.top_k(logits, limit, name=CANDIDATES)
+            cells = tf.gather(cells, anchors)
+            box, classes = [gather_rows(box, anchors)], [gather_rows(classes, anchors)]
         centers, class_logits = self._cells.decode(tf.concat(box, 0), cells), tf.concat(classes, 0)
         objectness_scores = tf.sigmoid(logits)
         if not self._options.multi_label or self._options.agnostic:
             # With several classes per box, a box would suppress itself in class-agnostic NMS.
             label = tf.cast(tf.argmax(class_logits, 1, tf.int32), tf.float32)
-            return Boxes(centers, tf.sigmoid(tf.reduce_max(class_logits, 1)) * objectness_scores, label)
+            scores = tf.sigmoid(tf.reduce_max(class_logits, 1)) * objectness_scores
+            return Boxes(centers, scores, label, anchors)
         pairs = tf.reshape(tf.sigmoid(class_logits) * objectness_scores[:, None], [-1])
         top = tf.math.top_k(pairs, min(limit, pairs.shape[0]), name=CANDIDATES)
         # Integer division: with --half the converter would multiply by an inexact float16 reciprocal.
         row = top.indices // self._classes
         label = tf.cast(top.indices - row * self._classes, tf.float32)
-        return Boxes(tf.gather(centers, row), top.values, label)
+        return Boxes(tf.gather(centers, row), top.values, label, tf.gather(anchors, row))
 
-    def _outputs(self, selected: SelectedBoxes) -> dict[str, tf.Tensor]:
-        """Return the outputs by name; unused rows, which TFLite's kernel does not write, are set to zero."""
-        valid = tf.range(self._options.max_detections, dtype=tf.float32) < selected.count
+    def _valid(self, selected: SelectedBoxes) -> tf.Tensor:
+        """Return bool (rows,), true for rows that hold a box."""
+        return tf.range(self._options.max_detections, dtype=tf.float32) < selected.count
+
+    def _detections(self, selected: SelectedBoxes, heads: Heads) -> dict[str, tf.Tensor]:
+        """Return the outputs by name; unused rows, which TFLite's kernel does not write, are set to zero.
+
+        Args:
+            selected: boxes that NMS selected.
+            heads: raw heads, for outputs that subclasses add.
+        """
+        valid = self._valid(selected)
         corners = tf.where(valid[:, None], selected.corners, tf.zeros_like(selected.corners))
         return {
             "detection_boxes": corners[None],
@@ -279,27 +243,30 @@ def make_module(
     """
     if contract.task == "classify":
         return ClassificationModule(heads, image_size, nms == "raw", uint8, batch)
+    if contract.task == "segment":
+        from tfyolo.export.graph.masks import SegmentationModule  # extends DetectionModule
+
+        return SegmentationModule(heads, contract, image_size, nms, options, uint8, batch)
     return DetectionModule(heads, contract, image_size, nms, options, uint8, batch)
 
 
-def _rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
+def rows_of(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
     """Return one part of the heads (boxes, objectness or classes) per scale, as (cells * anchors, size)."""
     return [tf.reshape(parts[part], [-1, size]) for parts in heads]
 
 
-def _batched_rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
+def batched_rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
     """Return one part of the heads per scale, as (batch, cells * anchors, size)."""
     return [
         tf.reshape(parts[part], [-1, int(np.prod(parts[part].shape[1:])) // size, size]) for parts in heads
     ]
 
 
-def _gather_rows(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+def gather_rows(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
     """Return rows of the concatenation of tensors, without concatenating them.
 
     Rows are gathered from each tensor, and all but one of the results are multiplied by zero before they are
-    added: concatenating first would take longer than NMS. `tf.where` in place of the product would be wrong
-        in
+    added: concatenating first would take longer than NMS. `tf.where` in place of the product would be wrong in
     an integer graph: each tensor has its own scale, and the converter does not requantize the operands of a
     select.
 
@@ -335,5 +302,6 @@ def _limit_per_class(selected: SelectedBoxes, rows: int, per_class: int) -> Sele
         scores,
         tf.gather(selected.classes, order),
         tf.minimum(tf.reduce_sum(tf.cast(within_limit, tf.float32)), rows),
+        None if selected.anchors is None else tf.gather(selected.anchors, order),
     )
     return limited if rows <= count else pad_rows(limited, rows - count)

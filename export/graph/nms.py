@@ -179,7 +179,10 @@ def builtin_v4(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGri
 def _picked(boxes: Boxes, rows: tf.Tensor, count: tf.Tensor) -> SelectedBoxes:
     """Return the boxes with these row indices."""
     corners = tf.gather(to_corners(boxes.centers), rows)
-    return SelectedBoxes(corners, tf.gather(boxes.scores, rows), tf.gather(boxes.classes, rows), count)
+    anchors = None if boxes.anchors is None else tf.gather(boxes.anchors, rows)
+    return SelectedBoxes(
+        corners, tf.gather(boxes.scores, rows), tf.gather(boxes.classes, rows), count, anchors
+    )
 
 
 MAX_ROUNDS = 24

@@ -15,5 +15,4 @@ FORMAT = Format(
     nms=("raw",),
     precisions=("float32", "float16"),
     source=True,
-    tasks=("detect", "classify", "segment"),
 )

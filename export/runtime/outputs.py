@@ -19,7 +19,15 @@ from tfyolo.export.runtime.decode import decode, join_parts, softmax
 from tfyolo.export.runtime.predictions import Candidates, Detections, Prediction, Probabilities
 from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import BOXES as CANDIDATES
-from tfyolo.models.outputs import DETECTIONS, LOGITS, PROBABILITIES, PROTOTYPES, raw_outputs
+from tfyolo.models.outputs import (
+    COEFFICIENTS,
+    DETECTIONS,
+    LOGITS,
+    MASKS,
+    PROBABILITIES,
+    PROTOTYPES,
+    raw_outputs,
+)
 from tfyolo.models.tasks import TASKS
 
 BOXES, CLASSES, SCORES, COUNT = DETECTIONS
@@ -29,7 +37,7 @@ _FAR = 1e4
 _DECODED: dict[str, tuple[set[str], ...]] = {
     "detect": ({*DETECTIONS}, {*CANDIDATES}),
     "classify": ({PROBABILITIES},),
-    "segment": (),
+    "segment": ({*DETECTIONS, MASKS}, {*CANDIDATES, COEFFICIENTS, PROTOTYPES}),
 }
 """Sets of outputs of exported graphs by task, besides the raw outputs."""
 _ROUNDING = 1e-3
@@ -104,18 +112,24 @@ def _shapes(
         return dict.fromkeys(arrays, (classes,))
     if COUNT in arrays:
         rows = arrays[SCORES].shape[1] if arrays[SCORES].ndim == 2 else 0
-        return {BOXES: (rows, 4), CLASSES: (rows,), SCORES: (rows,), COUNT: ()}
+        shapes: dict[str, tuple[int, ...]] = {BOXES: (rows, 4), CLASSES: (rows,), SCORES: (rows,), COUNT: ()}
+        if MASKS in arrays:
+            shapes[MASKS] = (rows, *_mask_size(contract, input_hw))
+        return shapes
     grids = [(input_hw[0] // stride, input_hw[1] // stride) for stride in contract.strides]
     anchors = [len(row) // 2 for row in contract.anchors_px]
     if CANDIDATES[0] in arrays:
         most = sum(height * width * count for (height, width), count in zip(grids, anchors, strict=True))
-        rows = arrays["boxes"].shape[1] if arrays["boxes"].ndim == 3 else 0
-        return {"boxes": (min(rows, most), 4), "scores": (min(rows, most), classes)}
-    shapes: dict[str, tuple[int, ...]] = {}
+        rows = min(arrays["boxes"].shape[1], most) if arrays["boxes"].ndim == 3 else 0
+        shapes = {"boxes": (rows, 4), "scores": (rows, classes)}
+        if COEFFICIENTS in arrays:
+            shapes[COEFFICIENTS] = (rows, contract.parts["coefficients"])
+            shapes[PROTOTYPES] = (*_mask_size(contract, input_hw), contract.parts["coefficients"])
+        return shapes
+    shapes = {}
     sizes = contract.parts
     if PROTOTYPES in arrays:
-        stride = contract.prototype_stride
-        shapes[PROTOTYPES] = (input_hw[0] // stride, input_hw[1] // stride, sizes["coefficients"])
+        shapes[PROTOTYPES] = (*_mask_size(contract, input_hw), sizes["coefficients"])
     for i, (grid, count) in enumerate(zip(grids, anchors, strict=True)):
         if f"head_{i}" in arrays:
             shapes[f"head_{i}"] = (*grid, count * sum(sizes.values()))
@@ -123,6 +137,11 @@ def _shapes(
             for part, values in sizes.items():
                 shapes[f"{part}_{i}"] = (*grid, count * values)
     return shapes
+
+
+def _mask_size(contract: Contract, input_hw: tuple[int, int]) -> tuple[int, int]:
+    """Return (height, width) of the prototypes, and of masks before they are enlarged."""
+    return input_hw[0] // contract.prototype_stride, input_hw[1] // contract.prototype_stride
 
 
 def from_signature(
@@ -157,6 +176,8 @@ def from_signature(
     if CANDIDATES[0] in outputs:
         boxes = np.asarray(outputs["boxes"][0], np.float32)[:, [1, 0, 3, 2]] * scale
         scores = np.asarray(outputs["scores"][0], np.float32)
+        if COEFFICIENTS in outputs:
+            coefficients = np.asarray(outputs[COEFFICIENTS][0], np.float32)
     else:
         heads = _heads(outputs, contract)
         lost = sum(_not_numbers(head, sum(contract.parts.values())) for head in heads)
@@ -181,10 +202,17 @@ def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: i
     boxes = np.asarray(outputs[BOXES][0, :rows], np.float32)[:, [1, 0, 3, 2]] * scale
     scores, indices = scores[:rows], np.asarray(outputs[CLASSES][0, :rows], np.float64)
     known = (indices >= 0) & (indices < classes) & (indices == np.floor(indices))
+    masks = _masks(outputs[MASKS][0, :rows]) if MASKS in outputs else None
     keep, problem = _usable(boxes, scores[:, None], scale, known)
     if keep is not None:
         boxes, scores, indices = boxes[keep], scores[keep], indices[keep]
-    return Detections(boxes, _clipped(scores), indices.astype(np.int64), problem)
+        masks = None if masks is None else masks[keep]
+    return Detections(boxes, _clipped(scores), indices.astype(np.int64), problem, masks=masks)
+
+
+def _masks(values: np.ndarray) -> np.ndarray:
+    """Return masks as float32 in 0..1; integer graphs return them as 0..255."""
+    return np.asarray(values, np.float32) / 255 if values.dtype == np.uint8 else np.asarray(values, np.float32)
 
 
 def _heads(outputs: Mapping[str, np.ndarray], contract: Contract) -> list[np.ndarray]:

@@ -39,6 +39,8 @@ class Detections:
         coefficients: (n, k) float32 mask coefficients; None without masks.
         prototypes: (height / 4, width / 4, k) float32, which the coefficients of a box weight; None without
             masks.
+        masks: (n, height / 4, width / 4) float32 in 0..1, cropped to their boxes, where the graph has assembled
+            them; None otherwise.
     """
 
     boxes_xyxy_px: np.ndarray
@@ -47,6 +49,7 @@ class Detections:
     problem: str = ""
     coefficients: np.ndarray | None = None
     prototypes: np.ndarray | None = None
+    masks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -58,6 +61,7 @@ class Detections:
             scores=self.scores[index],
             class_ids=self.class_ids[index],
             coefficients=None if self.coefficients is None else self.coefficients[index],
+            masks=None if self.masks is None else self.masks[index],
         )
 
 

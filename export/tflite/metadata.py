@@ -12,19 +12,30 @@ from tfyolo.models.contract import FILE_NAME, Contract
 LABELS_FILE = "labels.txt"
 
 _DESCRIPTIONS = {
-    "images": "RGB image (1, height, width, 3): letterboxed for a detector, center-cropped for a classifier.",
+    "images": "RGB image (1, height, width, 3): center-cropped for a classifier, otherwise letterboxed.",
     "detection_boxes": "Boxes (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
     "detection_classes": "Class index of each box (1, n); class names are in labels.txt.",
     "detection_scores": "Score of each box (1, n), in descending order.",
     "num_detections": "Number of detections (1,); later rows are zero.",
+    "detection_masks": "Mask of each detection (1, n, height, width), cropped to its box: 0 to 1 in a float model, "
+    "0 to 255 in an integer one. Resize it to the input image; pixels above one half belong to the object.",
     "boxes": "Boxes before NMS (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
     "scores": "Scores (1, n, classes): objectness times class probability.",
+    "coefficients": "Mask coefficients of each box (1, n, k), weighted by objectness; see prototypes.",
+    "prototypes": "Prototypes of masks (1, height, width, k). The mask of a box is the sigmoid of their sum, weighted "
+    "by its coefficients, inside of the box.",
     "probabilities": "Probability of each class (1, classes); class names are in labels.txt.",
     "logits": "Logit of each class (1, classes).",
     "box": "Logits of boxes (1, height, width, anchors * 4): center x, center y, width, height.",
     "objectness": "Logits of objectness (1, height, width, anchors).",
     "classes": "Logits of classes (1, height, width, anchors * classes).",
 }
+_KINDS = {
+    "classify": ("image classifier", "Classifies images into"),
+    "detect": ("object detector", "Detects objects of"),
+    "segment": ("instance segmentation model", "Segments objects of"),
+}
+"""Kind of a model by its task, and the beginning of its description."""
 _TASK_NAMES = {
     "detection_boxes": "location",
     "detection_classes": "category",
@@ -75,16 +86,11 @@ def attach_files(model: bytes, contract: Contract) -> bytes:
 def _model(flatbuffer: Any, contract: Contract) -> schema.ModelMetadata:
     """Return the metadata, with tensors in the order of the subgraph, by which readers match them."""
     graph, signature = flatbuffer.subgraphs[0], flatbuffer.signatureDefs[0]
-    classify = contract.task == "classify"
-    kind, task = (
-        ("image classifier", "Classifies images into")
-        if classify
-        else ("object detector", "Detects objects of")
-    )
+    kind, task = _KINDS[contract.task]
     labels = schema.AssociatedFile(
         LABELS_FILE,
         "Class names, one per line.",
-        schema.FileType.TENSOR_AXIS_LABELS if classify else schema.FileType.TENSOR_VALUE_LABELS,
+        schema.FileType.TENSOR_AXIS_LABELS if contract.task == "classify" else schema.FileType.TENSOR_VALUE_LABELS,
     )
 
     def tensors(order: Any, named: Any) -> tuple[schema.TensorMetadata, ...]:

@@ -9,11 +9,15 @@ from tfyolo.models.tasks import TASKS
 
 DETECTIONS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 """With NMS inside; in the order of TFLite_Detection_PostProcess."""
+MASKS = "detection_masks"
+"""Of a segmentation model with NMS inside: a mask for each detection, cropped to its box."""
 BOXES = ("boxes", "scores")
 """Without NMS."""
+COEFFICIENTS = "coefficients"
+"""Of a segmentation model without NMS: mask coefficients of each box, weighted by objectness."""
 PROBABILITIES = "probabilities"
 """Of a classifier."""
-OUTPUTS = (*DETECTIONS, *BOXES, PROBABILITIES)
+OUTPUTS = (*DETECTIONS, MASKS, *BOXES, COEFFICIENTS, PROBABILITIES)
 """All of them but raw heads."""
 LOGITS = "logits"
 """The one raw head of a classifier."""

@@ -39,6 +39,8 @@ PATCHES = 12_000
 """Places of a tensor, over all images, from which a layer is fitted: ten for each weight of a channel."""
 VALUES = 30_000
 """Values of a tensor from which its range is estimated."""
+WITH_SIGMOID = 3
+"""Parts of a raw head that a sigmoid follows, from the first on: box, objectness and classes."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class _Walk:
 
     def _function(self, node: Node) -> Function:
         """Return the function that follows a tensor: its activation, or the sigmoid after the heads."""
-        if any(node.name in parts and len(parts) > 1 for parts in self.network.heads):
+        if any(node.name in parts[:WITH_SIGMOID] and len(parts) > 1 for parts in self.network.heads):
             return lambda x: 1 / (1 + np.exp(-x))
         function = self.after.get(node.name, "")
         if not function:
@@ -245,7 +247,8 @@ def _attention(network: Network, images: np.ndarray) -> np.ndarray:
     maps = []
     for start in range(0, len(images), BATCH):
         batch = tf.cast(images[start : start + BATCH], tf.float32) / 255
-        heads = [tf.reduce_max(tf.sigmoid(parts[1]), -1, keepdims=True) for parts in forward(batch)]
+        scales = [parts for parts in forward(batch) if len(parts) > 1]  # without prototypes of masks
+        heads = [tf.reduce_max(tf.sigmoid(parts[1]), -1, keepdims=True) for parts in scales]
         size = max((head.shape[1:3] for head in heads), key=lambda hw: hw[0])
         maps.append(tf.reduce_max([tf.image.resize(head, size, "nearest") for head in heads], 0)[..., 0])
     return np.concatenate(maps) + 0.02

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,13 +25,16 @@ from tfyolo.export.runtime.decode import decode, join_parts, sigmoid, softmax
 from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.boxes import iou
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
+from tfyolo.inference.segmentation.masks import crop_masks, mask_probabilities
 from tfyolo.models.contract import Contract
 
 Heads = Sequence[tuple[np.ndarray, ...]]
-"""Of one image, per scale: logits of boxes, objectness and classes, (height, width, channels); of a
-classifier its logits, (1, 1, classes), alone."""
+"""Of one image, per scale: logits of boxes, objectness and classes, (height, width, channels), and mask
+coefficients and then the prototypes of a segmentation model; of a classifier its logits, (1, 1, classes), alone."""
 SEEN = 0.05
 """Objectness from which a place counts in the score error."""
+MOST_MASKS = 50
+"""Masks of an image that are compared, those of the highest scores."""
 CONFIDENT = 0.25
 """Score of the float model's detections that fidelity takes for the truth."""
 _LOOSE = NmsOptions(confidence=0.001, iou_threshold=0.6, multi_label=True)
@@ -126,7 +129,7 @@ def _paired(one: Fidelity, first: Fidelity, values: Callable[[Fidelity], np.ndar
 
 def find_fidelity(contract: Contract) -> Fidelity:
     """Return the accumulator for the task of a model."""
-    return ClassifierFidelity() if contract.task == "classify" else DetectorFidelity(contract)
+    return _FIDELITIES[contract.task](contract)
 
 
 class ClassifierFidelity(Fidelity):
@@ -164,17 +167,15 @@ class ClassifierFidelity(Fidelity):
         return weighted_means(self._same, [1] * self.images)
 
 
-@dataclass
 class DetectorFidelity(Fidelity):
     """Similarity of detectors: error of scores, and mAP with the float model's detections as ground truth.
 
-    Attributes:
+    Args:
         contract: contract of the detector.
     """
 
-    contract: Contract
-
-    def __post_init__(self) -> None:
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
         self._errors: list[float] = []
         self._values: list[int] = []
         self._box_errors: list[float] = []
@@ -194,7 +195,8 @@ class DetectorFidelity(Fidelity):
     def add_errors(self, exact: Heads, rounded: Heads) -> None:
         """Add the errors of scores and boxes of one image."""
         total, values = 0.0, 0
-        for (_, objectness, classes), (_, objectness_q, classes_q) in zip(exact, rounded, strict=True):
+        for parts, parts_q in zip(exact, rounded, strict=True):
+            (objectness, classes), (objectness_q, classes_q) = parts[1:3], parts_q[1:3]
             there, there_q = sigmoid(objectness), sigmoid(objectness_q)
             seen = there > SEEN
             cells = (*there.shape, -1)
@@ -203,11 +205,7 @@ class DetectorFidelity(Fidelity):
             values += int(seen.sum()) + of_class[0].size
         self._errors.append(total)
         self._values.append(values)
-        # Boxes of both networks at the places where the float network sees an object.
-        there_too = [
-            (box, parts[1], classes) for (box, _, classes), parts in zip(rounded, exact, strict=True)
-        ]
-        boxes, boxes_q = (self._decode(heads, SEEN).boxes_xyxy_px for heads in (exact, there_too))
+        boxes, boxes_q = (seen.boxes_xyxy_px for seen in self._seen(exact, rounded))
         self._box_errors.append(float((1 - iou(boxes, boxes_q)).sum()))
         self._boxes.append(len(boxes))
 
@@ -238,6 +236,64 @@ class DetectorFidelity(Fidelity):
         """Return the detections of raw heads, with the thresholds of validation."""
         return non_max_suppression(self._decode(heads, 0.001), _LOOSE)
 
+    def _seen(self, exact: Heads, rounded: Heads) -> tuple[Candidates, Candidates]:
+        """Return the boxes of both networks at the places where the float network sees an object."""
+        there_too = [
+            (box, parts[1], *rest) for (box, _, *rest), parts in zip(rounded, exact, strict=True)
+        ]
+        return self._decode(exact, SEEN), self._decode(there_too, SEEN)
+
     def _decode(self, heads: Heads, objectness: float) -> Candidates:
-        joined = [join_parts(parts) for parts in heads]
-        return decode(joined, self.contract.anchors_px, self.contract.strides, objectness)
+        joined, contract = [join_parts(parts) for parts in heads], self.contract
+        masks = contract.num_coefficients or 0
+        return decode(joined, contract.anchors_px, contract.strides, objectness, masks)
+
+
+class SegmenterFidelity(DetectorFidelity):
+    """Similarity of segmentation models: that of detectors, and the error of masks.
+
+    Args:
+        contract: contract of the segmentation model.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        super().__init__(contract)
+        self._mask_errors: list[float] = []
+        self._masks: list[int] = []
+
+    def add_errors(self, exact: Heads, rounded: Heads) -> None:
+        """Add the errors of scores, boxes and masks of one image."""
+        super().add_errors(exact[:-1], rounded[:-1])
+        seen, seen_q = self._seen(exact[:-1], rounded[:-1])
+        best = np.argsort(-seen.scores.max(1, initial=0), kind="stable")[:MOST_MASKS]
+        ((prototypes,), (prototypes_q,)) = exact[-1], rounded[-1]
+        boxes = seen.boxes_xyxy_px[best] / self.contract.prototype_stride
+        masks, masks_q = (
+            crop_masks(mask_probabilities(candidates.coefficients[best], mapped), boxes)  # type: ignore[index]
+            for candidates, mapped in ((seen, prototypes), (seen_q, prototypes_q))
+        )
+        areas = np.maximum(crop_masks(np.ones_like(masks), boxes).sum((1, 2)), 1)
+        self._mask_errors.append(float((np.abs(masks - masks_q).sum((1, 2)) / areas).sum()))
+        self._masks.append(len(best))
+
+    @property
+    def mask_error(self) -> float:
+        """Return the mean absolute error of the probabilities of masks inside of their boxes."""
+        return sum(self._mask_errors) / max(sum(self._masks), 1)
+
+    def errors(self) -> tuple[float, ...]:
+        """Return the errors of scores, boxes and masks."""
+        return (*super().errors(), self.mask_error)
+
+    def detect(self, heads: Heads) -> Detections:
+        """Return the detections of raw heads, with the thresholds of validation, and what masks are made of."""
+        candidates = replace(self._decode(heads[:-1], 0.001), prototypes=heads[-1][0])
+        return non_max_suppression(candidates, _LOOSE)
+
+
+_FIDELITIES: dict[str, Callable[[Contract], Fidelity]] = {
+    "detect": DetectorFidelity,
+    "classify": lambda contract: ClassifierFidelity(),
+    "segment": SegmenterFidelity,
+}
+"""By task."""

@@ -17,6 +17,7 @@ from tfyolo.export.job import export_model
 from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
+from tfyolo.models.tasks import TASKS
 from tfyolo.progress import Log, Progress, no_log, no_progress
 from tfyolo.quantization.budget.report import save_report
 from tfyolo.quantization.calibration import CalibrationOptions
@@ -46,7 +47,7 @@ class QuantizeOptions:
             quantized, QAT continues from them.
         float_model: the float model, if `weights` are already quantized.
         output: `.keras` file to write.
-        task: `detect` or `classify`, to refuse weights of the other task.
+        task: `detect`, `classify` or `segment`, to refuse weights of another task.
         image_size: (height, width) of the input in pixels; defaults to the model's.
         calibration: maximum number of calibration images.
         calibrate: options of calibration.
@@ -108,7 +109,7 @@ def quantize(
         require("tensorflow_model_optimization", "tf_keras")
     check_target(options.output, (_path(options.weights), _path(options.float_model)))
     model, contract = _read(options.weights)
-    contract.require(options.task or ("classify", "detect"), _path(options.weights) or "the model")
+    contract.require(options.task or tuple(TASKS), _path(options.weights) or "the model")
     task = find_task(options.data, contract)
     image_size = options.image_size or contract.image_size
     contract.check_size(image_size)

@@ -1,4 +1,4 @@
-"""Quantization of detectors and classifiers: data, loss, validation."""
+"""Quantization of each task: data, loss, validation."""
 
 from __future__ import annotations
 
@@ -24,12 +24,17 @@ from tfyolo.evaluation.validator import validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
-from tfyolo.inference.load import load_classification_predictor, load_detection_predictor
+from tfyolo.inference.load import load_box_predictor, load_classification_predictor
 from tfyolo.inference.nms import MAX_CANDIDATES
 from tfyolo.models.contract import Contract
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.calibration_images import calibration_images
-from tfyolo.quantization.training.objectives import ClassificationObjective, DetectionObjective, Objective
+from tfyolo.quantization.training.objectives import (
+    ClassificationObjective,
+    DetectionObjective,
+    Objective,
+    SegmentationObjective,
+)
 from tfyolo.training.detection.hyps import read_hyps
 from tfyolo.training.detection.loss import LossOptions
 
@@ -140,6 +145,8 @@ class QuantizationTask(ABC):
 class DetectionTask(QuantizationTask):
     """Quantization of detectors."""
 
+    objective: type[DetectionObjective] = DetectionObjective
+
     def __init__(self, data: str | Path, contract: Contract) -> None:
         super().__init__(data, contract)
         self._dataset = read_dataset(data)
@@ -152,7 +159,7 @@ class DetectionTask(QuantizationTask):
         crop = how.loss == "distill"  # labels would have to be cropped, too
         side = max(round(CROP * size / stride), 1) * stride if crop else size
         gains = LossOptions.of(read_hyps(how.hyp))
-        objective = DetectionObjective(
+        objective = self.objective(
             contract, gains.scaled(len(contract.names), len(contract.strides), size)
         )
         shape = PipelineOptions(image_size=size, batch=how.batch_size, seed=how.seed, stride=stride)
@@ -191,7 +198,17 @@ class DetectionTask(QuantizationTask):
 
     def measure(self, file: Path, folder: Path, progress: Progress) -> Metrics:
         """Compute mAP."""
-        return validate(load_detection_predictor(file), self._data, folder=folder, progress=progress)
+        return validate(load_box_predictor(file), self._data, folder=folder, progress=progress)
+
+
+class SegmentationTask(DetectionTask):
+    """Quantization of segmentation models."""
+
+    objective = SegmentationObjective
+
+    def request(self, model: Any, contract: Contract) -> ExportJob:
+        """Leave NMS out: 300 masks an image would take more time than the network."""
+        return super().request(model, contract).with_options(nms="none", nms_options=GraphNmsOptions())
 
 
 class ClassificationTask(QuantizationTask):
@@ -225,7 +242,11 @@ class ClassificationTask(QuantizationTask):
         )
 
 
-_TASKS: dict[str, type[QuantizationTask]] = {"detect": DetectionTask, "classify": ClassificationTask}
+_TASKS: dict[str, type[QuantizationTask]] = {
+    "detect": DetectionTask,
+    "classify": ClassificationTask,
+    "segment": SegmentationTask,
+}
 
 
 def find_task(data: str | Path, contract: Contract) -> QuantizationTask:

@@ -9,10 +9,11 @@ from time import perf_counter
 import numpy as np
 
 from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.detection import BoxPredictor, Image
 from tfyolo.inference.nms import NmsOptions
-from tfyolo.inference.segmentation.masks import Masks, crop_then_enlarge, enlarge_then_crop
+from tfyolo.inference.segmentation.masks import Masks, crop_then_enlarge, enlarge_masks, enlarge_then_crop
 from tfyolo.inference.segmentation.results import SegmentationResult
 
 
@@ -92,7 +93,17 @@ def image_masks(found: Detections, letterbox: Letterbox, retina_masks: bool = Fa
 
     Returns:
         One mask per detection, in pixels of the image.
+
+    Raises:
+        TfyoloError: `retina_masks`, and the file returns masks that are cropped already.
     """
+    if found.masks is not None:
+        if retina_masks:
+            raise TfyoloError(
+                "the file returns masks that are cropped already, which `retina_masks` cannot use",
+                fix="export it with --nms none, or leave out `retina_masks`",
+            )
+        return enlarge_masks(found.masks, found.boxes_xyxy_px, letterbox)
     if not len(found) or found.coefficients is None or found.prototypes is None:
         return Masks.empty(letterbox.image_size)
     if retina_masks:  # YOLOv5 rounds these boxes

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 BOX_GAIN = 64.0
 """Weight of the box loss relative to the score losses. With a lower one, scores converge to the float model's
 before boxes do."""
+MASKS = 32
+"""Masks of an image that are compared."""
 _MIN_SIZE_PX = 4.0
 """Lower limit of the box size that errors are divided by; detectors find no smaller objects."""
 
@@ -33,7 +36,7 @@ def distillation_loss(
 
     Args:
         heads: per scale the logits of boxes, objectness and classes of the trained network, each
-            (batch, height, width, channels).
+            (batch, height, width, channels); further parts are ignored.
         teacher: the same for the float network.
         anchors_px: per scale width, height pairs in pixels.
         strides: per scale, in pixels.
@@ -43,8 +46,8 @@ def distillation_loss(
     """
     total, objects = 0.0, 1e-3
     for parts, teacher_parts, anchors, stride in zip(heads, teacher, anchors_px, strides, strict=True):
-        box, objectness, classes = parts
-        teacher_box, teacher_objectness, teacher_classes = teacher_parts
+        box, objectness, classes = parts[:3]
+        teacher_box, teacher_objectness, teacher_classes = teacher_parts[:3]
         weight = tf.stop_gradient(tf.sigmoid(teacher_objectness))
         objects += tf.reduce_sum(weight)
         box, teacher_box = _by_anchor(box, objectness), _by_anchor(teacher_box, objectness)
@@ -53,6 +56,45 @@ def distillation_loss(
         total += tf.reduce_sum(_bernoulli_divergence(objectness, teacher_objectness))
         total += tf.reduce_sum(weight * (BOX_GAIN * weight * box_loss + tf.reduce_sum(class_loss, -1)))
     return total / objects
+
+
+def mask_distillation_loss(heads: Sequence[Sequence[Any]], teacher: Sequence[Sequence[Any]]) -> Any:
+    """Compute the distance between the masks of two networks, at the anchors that the teacher is surest of.
+
+    Masks are compared by the Kullback-Leibler divergence of their probabilities, pixel by pixel, since errors of
+    coefficients and prototypes matter only in their products. Each mask is weighted by the teacher's objectness.
+
+    Args:
+        heads: per scale the logits of boxes, objectness and classes and the mask coefficients of the trained
+            network, each (batch, height, width, channels); then its prototypes, (batch, height, width, k).
+        teacher: the same for the float network.
+
+    Returns:
+        A scalar tensor: the mean divergence over the pixels of masks.
+    """
+    *scales, (prototypes,) = heads
+    *teacher_scales, (teacher_prototypes,) = teacher
+    size = prototypes.shape[-1]
+    objectness = tf.sigmoid(_rows(teacher_scales, 1, 1)[..., 0])
+    weight, best = tf.math.top_k(objectness, min(MASKS, objectness.shape[1]))
+    weight = tf.stop_gradient(weight)
+    logits, teacher_logits = (
+        tf.einsum("bnk,bhwk->bnhw", tf.gather(_rows(parts, 3, size), best, batch_dims=1) * weight[..., None], maps)
+        for parts, maps in ((scales, prototypes), (teacher_scales, teacher_prototypes))
+    )
+    divergence = tf.reduce_mean(_bernoulli_divergence(logits, teacher_logits), [2, 3])
+    return tf.reduce_sum(divergence * weight) / (tf.reduce_sum(weight) + 1e-3)
+
+
+def _rows(scales: Sequence[Sequence[Any]], part: int, size: int) -> Any:
+    """Return one part of the heads of all scales as (batch, anchors, size)."""
+    return tf.concat(
+        [
+            tf.reshape(parts[part], [-1, int(np.prod(parts[part].shape[1:])) // size, size])
+            for parts in scales
+        ],
+        1,
+    )
 
 
 def _by_anchor(x: Any, objectness: Any) -> Any:

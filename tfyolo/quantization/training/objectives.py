@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from tfyolo.models.contract import Contract
-from tfyolo.quantization.training.distillation import distillation_loss
+from tfyolo.quantization.training.distillation import distillation_loss, mask_distillation_loss
 from tfyolo.training.detection.loss import DetectionLoss, LossOptions
+from tfyolo.training.segmentation.loss import SegmentationLoss
 
 Heads = Sequence[Sequence[Any]]
 """Of a batch, as `run_network` gives them: per scale the logits, in parts."""
@@ -48,6 +49,37 @@ class DetectionObjective:
         return self._loss(raw, labels).total / tf.cast(tf.shape(raw[0])[0], tf.float32)
 
 
+MASK_GAIN = 8.0
+"""Weight of the distance of masks relative to that of boxes and scores."""
+
+
+class SegmentationObjective(DetectionObjective):
+    """Losses of a segmentation model: those of a detector, and the distance of masks.
+
+    Args:
+        contract: contract of the segmentation model.
+        settings: gains of YOLOv5's loss, scaled to classes and image size.
+    """
+
+    def __init__(self, contract: Contract, settings: LossOptions | None = None) -> None:
+        super().__init__(contract, settings)
+        coefficients = contract.num_coefficients or 0
+        self._segmentation_loss = SegmentationLoss(
+            contract.anchors_px, contract.strides, len(contract.names), coefficients, settings
+        )
+
+    def distillation(self, heads: Heads, teacher: Heads) -> Any:
+        """Return the distillation loss of boxes, scores and masks (distillation.py)."""
+        boxes = super().distillation(heads[:-1], teacher[:-1])
+        return boxes + MASK_GAIN * mask_distillation_loss(heads, teacher)
+
+    def from_labels(self, heads: Heads, labels: Any) -> Any:
+        """Return YOLOv5's loss per image; labels are those of the segmentation pipeline, with masks."""
+        *raw, prototypes = [_join(parts) for parts in heads[:-1]] + [heads[-1][0]]
+        losses = self._segmentation_loss(raw, prototypes, labels["labels"], labels["masks"])
+        return losses.total / tf.cast(tf.shape(prototypes)[0], tf.float32)
+
+
 class ClassificationObjective:
     """Losses of a classifier.
 
@@ -73,7 +105,7 @@ class ClassificationObjective:
 
 
 def _join(parts: Any) -> Any:
-    """Join the three parts of a raw head to (batch, height, width, anchors * (5 + classes))."""
+    """Join the parts of a raw head to (batch, height, width, anchors * values)."""
     shape = tf.concat([tf.shape(parts[1]), [-1]], 0)
     joined = tf.concat([tf.reshape(part, shape) for part in parts], -1)
     return tf.reshape(joined, tf.concat([shape[:3], [sum(part.shape[-1] for part in parts)]], 0))
