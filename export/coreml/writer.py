@@ -14,8 +14,8 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.export.coreml.entry import CLASS_LABEL, CONTRACT_KEY, MODEL_FILE
 from tfyolo.export.coreml.pipeline import RAW_CONFIDENCE, RAW_COORDINATES, with_suppression
-from tfyolo.export.graph.boxes import to_corners
 from tfyolo.export.graph.anchor_grid import AnchorGrid
+from tfyolo.export.graph.boxes import to_corners
 from tfyolo.export.graph.module import signature
 from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format

@@ -68,14 +68,19 @@ class SegmentationModule(DetectionModule):
         coefficients = gather_rows(rows_of(scales, _COEFFICIENTS, self._num_coefficients), anchors)
         coefficients *= tf.sigmoid(gather_rows(rows_of(scales, _OBJECTNESS, 1), anchors))
         height, width = prototypes.shape[1:3]
-        flat = tf.reshape(prototypes, [height * width, self._num_coefficients])
-        masks = tf.reshape(tf.matmul(coefficients, flat, transpose_b=True), [-1, height, width])
+        # Channels are moved to the front before the reshape: in another order the converter makes one
+        # transposed product of it, for which LiteRT needs five times as long. New axes are reshapes, which copy
+        # nothing.
+        channels_first = tf.transpose(prototypes[0], [2, 0, 1])
+        logits = tf.matmul(coefficients, tf.reshape(channels_first, [-1, height * width]))
+        masks = tf.sigmoid(tf.reshape(logits, [1, -1, height, width]))
         # Boxes of unused rows are zero, so that their masks are empty.
         across, down = _inside(corners, width, height)
-        masks = tf.sigmoid(masks) * down[:, :, None] * across[:, None, :]
         if self._masks_uint8:
-            masks = tf.cast(masks * _BELOW_256, tf.uint8)
-        return {**outputs, MASKS: masks[None]}
+            down *= _BELOW_256
+        masks *= tf.reshape(down, [1, -1, height, 1])
+        masks *= tf.reshape(across, [1, -1, 1, width])
+        return {**outputs, MASKS: tf.cast(masks, tf.uint8) if self._masks_uint8 else masks}
 
 
 def _inside(corners: tf.Tensor, width: int, height: int) -> tuple[tf.Tensor, tf.Tensor]:

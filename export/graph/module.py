@@ -266,9 +266,9 @@ def gather_rows(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
     """Return rows of the concatenation of tensors, without concatenating them.
 
     Rows are gathered from each tensor, and all but one of the results are multiplied by zero before they are
-    added: concatenating first would take longer than NMS. `tf.where` in place of the product would be wrong in
-    an integer graph: each tensor has its own scale, and the converter does not requantize the operands of a
-    select.
+    added: concatenating first would take longer than NMS. `tf.where` in place of the product would be wrong
+    in an integer graph: each tensor has its own scale, and the converter does not requantize the operands of
+    a select.
 
     Args:
         scales: tensors (n_i, size), one per scale.

@@ -212,7 +212,9 @@ def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: i
 
 def _masks(values: np.ndarray) -> np.ndarray:
     """Return masks as float32 in 0..1; integer graphs return them as 0..255."""
-    return np.asarray(values, np.float32) / 255 if values.dtype == np.uint8 else np.asarray(values, np.float32)
+    return (
+        np.asarray(values, np.float32) / 255 if values.dtype == np.uint8 else np.asarray(values, np.float32)
+    )
 
 
 def _heads(outputs: Mapping[str, np.ndarray], contract: Contract) -> list[np.ndarray]:

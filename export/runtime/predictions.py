@@ -39,8 +39,8 @@ class Detections:
         coefficients: (n, k) float32 mask coefficients; None without masks.
         prototypes: (height / 4, width / 4, k) float32, which the coefficients of a box weight; None without
             masks.
-        masks: (n, height / 4, width / 4) float32 in 0..1, cropped to their boxes, where the graph has assembled
-            them; None otherwise.
+        masks: (n, height / 4, width / 4) float32 in 0..1, cropped to their boxes, where the graph has
+            assembled them; None otherwise.
     """
 
     boxes_xyxy_px: np.ndarray

@@ -83,6 +83,21 @@ def order_outputs(model: Any, names: Sequence[str]) -> None:
     model.subgraphs[0].outputs = [x.tensorIndex for x in outputs]
 
 
+def set_scale(model: Any, name: str, scale: float) -> None:
+    """Set the scale of a uint8 output, if the model has one of this name.
+
+    Args:
+        model: the model. It is modified.
+        name: name of the output in the signature.
+        scale: what one step of the integers means.
+    """
+    for x in model.signatureDefs[0].outputs:
+        tensor = model.subgraphs[0].tensors[x.tensorIndex]
+        if x.name.decode() == name and tensor.type == schema.TensorType.UINT8:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [0]
+
+
 class _FloatAppender:
     """Appends float operators to a network with integer heads, and dequantizes their inputs.
 

@@ -17,13 +17,14 @@ _DESCRIPTIONS = {
     "detection_classes": "Class index of each box (1, n); class names are in labels.txt.",
     "detection_scores": "Score of each box (1, n), in descending order.",
     "num_detections": "Number of detections (1,); later rows are zero.",
-    "detection_masks": "Mask of each detection (1, n, height, width), cropped to its box: 0 to 1 in a float model, "
-    "0 to 255 in an integer one. Resize it to the input image; pixels above one half belong to the object.",
+    "detection_masks": "Mask of each detection (1, n, height, width), cropped to its box: 0 to 1 in a float "
+    "model, 0 to 255 in an integer one. Resize it to the input image; pixels above one half belong to the "
+    "object.",
     "boxes": "Boxes before NMS (1, n, 4): ymin, xmin, ymax, xmax relative to the input image.",
     "scores": "Scores (1, n, classes): objectness times class probability.",
     "coefficients": "Mask coefficients of each box (1, n, k), weighted by objectness; see prototypes.",
-    "prototypes": "Prototypes of masks (1, height, width, k). The mask of a box is the sigmoid of their sum, weighted "
-    "by its coefficients, inside of the box.",
+    "prototypes": "Prototypes of masks (1, height, width, k). The mask of a box is the sigmoid of their sum, "
+    "weighted by its coefficients, inside of the box.",
     "probabilities": "Probability of each class (1, classes); class names are in labels.txt.",
     "logits": "Logit of each class (1, classes).",
     "box": "Logits of boxes (1, height, width, anchors * 4): center x, center y, width, height.",
@@ -90,7 +91,9 @@ def _model(flatbuffer: Any, contract: Contract) -> schema.ModelMetadata:
     labels = schema.AssociatedFile(
         LABELS_FILE,
         "Class names, one per line.",
-        schema.FileType.TENSOR_AXIS_LABELS if contract.task == "classify" else schema.FileType.TENSOR_VALUE_LABELS,
+        schema.FileType.TENSOR_AXIS_LABELS
+        if contract.task == "classify"
+        else schema.FileType.TENSOR_VALUE_LABELS,
     )
 
     def tensors(order: Any, named: Any) -> tuple[schema.TensorMetadata, ...]:

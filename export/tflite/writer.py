@@ -13,11 +13,11 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.graph.module import DecodingModule
 from tfyolo.export.job import ExportJob
 from tfyolo.export.saved_model import writer as saved_model
-from tfyolo.export.tflite.flatbuffer import join, order_outputs, read, write
+from tfyolo.export.tflite.flatbuffer import join, order_outputs, read, set_scale, write
 from tfyolo.export.tflite.metadata import attach_files, describe
 from tfyolo.files import atomic, scratch
 from tfyolo.models.contract import Contract
-from tfyolo.models.outputs import known_outputs, raw_outputs
+from tfyolo.models.outputs import MASKS, known_outputs, raw_outputs
 
 
 def export(job: ExportJob, path: Path) -> None:
@@ -49,13 +49,14 @@ def packed(job: ExportJob, format_name: str, **note: Any) -> bytes:
     return attach_files(write(model), contract)
 
 
-def convert(job: ExportJob) -> Any:
+def convert(job: ExportJob, module: Any = None) -> Any:
     """Convert a model to a flatbuffer without metadata.
 
     An integer network is converted by itself and joined with its decoding in float; see flatbuffer.join.
 
     Args:
         job: the model and its export options.
+        module: the graph, whose function `outputs` decodes the raw heads; defaults to that of the job.
 
     Returns:
         The model as an object of TensorFlow's flatbuffer_utils; its outputs in the order of `known_outputs`.
@@ -63,13 +64,15 @@ def convert(job: ExportJob) -> Any:
     Raises:
         TfyoloError: the precision is int16x8, and there are no calibration images.
     """
+    module = module or job.module(uint8=job.options.precision == "int8")
     if job.options.precision not in _INTEGER:
-        model = read(_convert(job.module(), job))
+        model = read(_convert(module, job))
     else:
         model = read(_network(job))
         if job.options.nms != "raw":
-            decoding = DecodingModule(job.module(), _heads(model, job.contract))
+            decoding = DecodingModule(module, _heads(model, job.contract))
             model = join(model, read(_convert(decoding, job.with_options(precision="float32"))))
+            set_scale(model, MASKS, 1 / 255)
     order_outputs(model, known_outputs(job.contract))
     return model
 

@@ -35,6 +35,9 @@ YOLOV5 = {
     "segment predict": "weights source data imgsz img img-size conf-thres conf iou-thres iou max-det device "
     "view-img save-txt save-conf save-crop nosave classes agnostic-nms augment visualize update project name "
     "exist-ok line-thickness hide-labels hide-conf half dnn vid-stride retina-masks",
+    "segment val": "data weights batch-size imgsz img img-size conf-thres conf iou-thres iou max-det task "
+    "device workers single-cls augment verbose save-txt save-hybrid save-conf save-json project name "
+    "exist-ok half dnn",
 }
 """Flags by the command that stands for their script, with the abbreviations that YOLOv5's texts use."""
 REQUIRED = {
@@ -47,6 +50,7 @@ REQUIRED = {
     "classify val": ["--weights", "a.pt", "--data", "a"],
     "classify predict": ["--weights", "a.pt", "--source", "a.jpg"],
     "segment predict": ["--weights", "a.pt", "--source", "a.jpg"],
+    "segment val": ["--weights", "a.pt", "--data", "a.yaml"],
 }
 PAIRS = [(flag, command) for flag in FLAGS for command in flag.commands]
 

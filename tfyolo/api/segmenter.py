@@ -1,25 +1,30 @@
-"""`tfyolo.Segmenter`: predict boxes with instance masks."""
+"""`tfyolo.Segmenter`: predict boxes with instance masks, and evaluate both."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from tfyolo.api.checks import check_choice, check_fraction, check_whole
 from tfyolo.api.model import TaskModel
 from tfyolo.api.python_errors import python_errors
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.detection import Image
 from tfyolo.inference.segmentation.predictor import SegmentationPredictor
 from tfyolo.inference.segmentation.results import SegmentationResult
+from tfyolo.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from tfyolo.data.detection.scan import Dataset
+    from tfyolo.evaluation.detection_metrics import Metrics
 
 
 class Segmenter(TaskModel, SegmentationPredictor):
-    """An instance segmentation model: predicts boxes with masks.
+    """An instance segmentation model: predicts boxes with masks, and can be evaluated.
 
     `tfyolo.load` returns one for the file of a segmentation model, `tfyolo.create` one with random weights.
-    Training, validation, quantization and benchmarks of segmentation models do not exist yet; `export` writes
-    `.pt` files, and `save` `.keras` files.
+    They cannot be trained, quantized or benchmarked yet; `export` writes `.pt` files, `save` `.keras` files.
 
     Args:
         runtime: runs the model file.
@@ -76,13 +81,80 @@ class Segmenter(TaskModel, SegmentationPredictor):
 
     __call__ = predict
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available yet.
+    @python_errors
+    def evaluate(
+        self,
+        data: Dataset | str | Path,
+        split: str = "val",
+        *,
+        batch_size: int = 32,
+        confidence: float = 0.001,
+        iou_threshold: float = 0.6,
+        max_detections: int = 300,
+        image_size: int | tuple[int, int] | None = None,
+        rect: bool = True,
+        single_cls: bool = False,
+        save_json: bool = False,
+        annotations: str | Path | None = None,
+        retina_masks: bool = False,
+        folder: str | Path | None = None,
+        plots: bool = True,
+        progress: Progress = no_progress,
+    ) -> Metrics:
+        """Measure precision, recall and mAP of boxes and masks on a dataset, as `tfyolo segment val` does.
+
+        Args:
+            data: dataset YAML with polygons as labels, or a dataset that has been read.
+            split: `train`, `val` or `test`.
+            batch_size: number of images per batch.
+            confidence: confidence threshold, 0 to 1. Above 0.001, the measured mAP is too high.
+            iou_threshold: IoU of boxes above which NMS suppresses the lower-scoring one, 0 to 1.
+            max_detections: maximum number of boxes per image.
+            image_size: input size in pixels, one number or (height, width); defaults to `image_size`.
+            rect: pad images only to multiples of the stride, if the input size of the model may vary.
+            single_cls: treat all classes as one.
+            save_json: also compute COCO's own metrics, and write `predictions.json` to `folder`.
+            annotations: COCO JSON with the ground truth for `save_json`; made from the labels by default.
+            retina_masks: enlarge the masks of `predictions.json` and mosaics to the image before they are
+                cropped to their boxes, instead of after; the metrics do not change.
+            folder: folder for `metrics.json` and plots; nothing is written by default.
+            plots: draw curves, the confusion matrix and mosaics into `folder`.
+            progress: called as `progress(label, done, total)` after each step.
+
+        Returns:
+            Metrics, with `map50` and `map50_95` of boxes, `mask_map50` and `mask_map50_95` (0 to 1), and
+            `result` and `mask_result` with the metrics of each class.
 
         Raises:
-            TfyoloError: always.
+            TfyoloError: the dataset is wrong, has no polygons, or has a class that the model does not have.
+
+        Example:
+            >>> import tfyolo
+            >>> metrics = tfyolo.load("yolov5n-seg.pt").evaluate("coco128-seg.yaml")  # doctest: +SKIP
+            >>> metrics.map50_95, metrics.mask_map50_95  # doctest: +SKIP
         """
-        self._refuse("validated")
+        check_choice("split", split, ("train", "val", "test"))
+        check_fraction(confidence=confidence, iou_threshold=iou_threshold)
+        check_whole(batch_size=batch_size, max_detections=max_detections)
+
+        from tfyolo.evaluation.detection_metrics import ValOptions
+        from tfyolo.evaluation.validator import validate
+
+        options = ValOptions(
+            split=split,
+            batch_size=batch_size,
+            confidence=confidence,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+            rect=rect,
+            single_cls=single_cls,
+            plots=plots,
+            save_json=save_json,
+            annotations=None if annotations is None else Path(annotations),
+            retina_masks=retina_masks,
+        )
+        target = None if folder is None else Path(folder)
+        return validate(self._resized(image_size), data, options, target, progress)
 
     def fit(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not available yet.
@@ -113,5 +185,5 @@ class Segmenter(TaskModel, SegmentationPredictor):
         raise TfyoloError(
             f"a segmentation model cannot be {participle} yet",
             path=path,
-            fix="it can predict, be saved, and be exported to .pt",
+            fix="it can predict, be evaluated, be saved, and be exported to .pt",
         )

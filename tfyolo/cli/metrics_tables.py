@@ -1,9 +1,11 @@
-"""Tables of what validation measured, for detectors and classifiers."""
+"""Tables of what validation measured, for detectors, segmentation models and classifiers."""
 
 from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -28,7 +30,7 @@ def print_metrics(
     verbose: bool = False,
     problems_printed: bool = False,
 ) -> None:
-    """Print metrics of a detector or a classifier.
+    """Print metrics of a detector, a segmentation model or a classifier.
 
     Args:
         metrics: result of `validate` or `validate_classifier`.
@@ -54,22 +56,27 @@ def _print_detection(metrics: Metrics, per_class: bool, problems_printed: bool) 
     for note in metrics.notes:
         out.print(f"note: {note}", markup=False)
     out.print(scan.summary())
-    table = _table("class", "labels", "P", "R", "mAP50", "mAP50-95")
+    results = {"": result} if metrics.mask_result is None else {"box ": result, "mask ": metrics.mask_result}
+    figures = ("P", "R", "mAP50", "mAP50-95")
+    table = _table("class", "labels", *(f"{kind}{name}" for kind in results for name in figures))
 
-    def add_row(name: str, labels: int, *values: float) -> None:
+    def add_row(name: str, labels: int, values: Iterable[float]) -> None:
         table.add_row(escape(printable(name)), str(labels), *(f"{value:.3f}" for value in values))
 
-    labels = int(result.labels.sum())
-    add_row("all", labels, result.mean_precision, result.mean_recall, result.map50, result.map50_95)
+    means = [(r.mean_precision, r.mean_recall, r.map50, r.map50_95) for r in results.values()]
+    add_row("all", int(result.labels.sum()), chain(*means))
     if per_class:
-        columns = (result.class_ids, result.labels, result.precision, result.recall, result.ap50)
-        rows = zip(*columns, result.ap.mean(1), strict=True)
-        for index, count, *values in rows:
-            add_row(metrics.names[index], int(count), *values)
+        columns = [
+            column for r in results.values() for column in (r.precision, r.recall, r.ap50, r.ap.mean(1))
+        ]
+        for index, count, *values in zip(result.class_ids, result.labels, *columns, strict=True):
+            add_row(metrics.names[index], int(count), values)
     out.print(table)
-    if metrics.coco:
-        coco = ", ".join(f"{key} {value:.3f}" for key, value in metrics.coco.items())
-        out.print(f"COCO protocol: {coco}", soft_wrap=True)
+    of_boxes = "COCO protocol" if metrics.mask_coco is None else "COCO protocol, boxes"
+    for title, twelve in ((of_boxes, metrics.coco), ("COCO protocol, masks", metrics.mask_coco)):
+        if twelve:
+            text = ", ".join(f"{key} {value:.3f}" for key, value in twelve.items())
+            out.print(f"{title}: {text}", soft_wrap=True)
 
 
 def _print_classification(metrics: ClassificationMetrics, per_class: bool) -> None:

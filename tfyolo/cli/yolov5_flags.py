@@ -61,7 +61,7 @@ class Value:
 
 
 _TRAIN = ("train", "classify train")
-_VAL = ("val", "classify val")
+_VAL = ("val", "segment val", "classify val")
 _PREDICT = ("detect", "classify predict", "segment predict")
 _RUN = (*_VAL, *_PREDICT)
 
@@ -123,15 +123,15 @@ FLAGS = (
     *(
         Flag(
             name,
-            ("val",),
+            ("val", "segment val"),
             "validation writes no label files",
-            "pass it to `tfyolo detect`, with the images as --source",
+            "pass it to `tfyolo detect` or `tfyolo segment predict`, with the images as --source",
         )
         for name in ("--save-txt", "--save-conf")
     ),
     Flag(
         "--save-hybrid",
-        ("val",),
+        ("val", "segment val"),
         "predictions are not merged with labels",
         "`tfyolo detect --save-txt` writes predictions alone",
     ),
@@ -144,7 +144,7 @@ FLAGS = (
     Flag("--augment", ("classify predict",), "classifiers have no test-time augmentation", "leave it out"),
     Flag(
         "--augment",
-        ("segment predict",),
+        ("segment predict", "segment val"),
         "segmentation models have no test-time augmentation",
         "leave it out",
     ),
@@ -203,14 +203,14 @@ VALUES = (
     Value(
         "--task",
         "speed",
-        ("val",),
+        ("val", "segment val"),
         reason="validation measures accuracy",
         fix="use `tfyolo benchmark` to measure speed",
     ),
     Value(
         "--task",
         "study",
-        ("val",),
+        ("val", "segment val"),
         reason="validation measures one image size at a time",
         fix="run it once per --img, or use `tfyolo benchmark`",
     ),
@@ -295,10 +295,10 @@ def translated(command: str, words: Sequence[str]) -> list[str]:
         >>> translated("train", ["--cache", "images", "--img", "320"])
         ['--cache', 'ram', '--img', '320']
     """
-    if command == "segment" and words[:1] in (["train"], ["val"]):
-        participle = {"train": "trained", "val": "validated"}[words[0]]
+    if command == "segment" and words[:1] == ["train"]:
         raise TfyoloError(
-            f"segmentation models cannot be {participle} yet", fix="`tfyolo segment predict` runs them"
+            "segmentation models cannot be trained yet",
+            fix="`tfyolo segment predict` and `tfyolo segment val` run them",
         )
     if command in ("classify", "segment"):
         command = " ".join([command, *words[:1]])

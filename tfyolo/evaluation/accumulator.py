@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tfyolo.data.detection.frame import Frame
 from tfyolo.data.detection.scan import Sample
-from tfyolo.evaluation import coco, coco_ids
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.evaluation import coco
 from tfyolo.evaluation.batches import Batch
 from tfyolo.evaluation.confusion import ConfusionMatrix
 from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.evaluation.metrics import ApResult, average_precision, match
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.boxes import xywh_to_xyxy
+
+Row = dict[str, Any]
+"""A prediction in COCO's results format."""
 
 
 def labels_xyxy_px(sample: Sample) -> np.ndarray:
@@ -29,6 +35,7 @@ class DetectionAccumulator:
     """Collects predictions and ground truth image by image, and computes the metrics of all.
 
     Attributes:
+        options: options of the validation.
         confusion: confusion matrix of the images so far.
         correct: per image (n, thresholds) bool, true positives at each IoU threshold.
         scores: per image (n,) confidences of the predictions.
@@ -40,6 +47,10 @@ class DetectionAccumulator:
         faulty: images for which the model's output has rows that are not boxes.
     """
 
+    iou_types: ClassVar[tuple[str, ...]] = ("bbox",)
+    """What COCO's protocol measures: keys of `coco_figures`."""
+
+    options: ValOptions
     confusion: ConfusionMatrix
     correct: list[np.ndarray] = field(default_factory=list)
     scores: list[np.ndarray] = field(default_factory=list)
@@ -50,24 +61,24 @@ class DetectionAccumulator:
     problems: list[str] = field(default_factory=list)
     faulty: list[str] = field(default_factory=list)
 
-    def add(self, sample: Sample, detections: Detections) -> None:
+    def add(self, sample: Sample, letterbox: Letterbox, found: Detections) -> None:
         """Add the predictions of one image.
 
         Args:
             sample: the image and its ground truth.
-            detections: predictions, boxes in pixels of the image, sorted by descending confidence.
+            letterbox: mapping from the image to the input of the model.
+            found: predictions, boxes in pixels of the input, sorted by descending confidence.
         """
-        ground_truth = labels_xyxy_px(sample)
-        self.correct.append(
-            match(detections.boxes_xyxy_px, detections.class_ids, ground_truth, sample.classes)
-        )
-        self.scores.append(detections.scores)
-        self.predicted.append(detections.class_ids)
+        if found.problem:
+            self.faulty.append(f"{sample.image}: {found.problem}")
+        boxes, ground_truth = letterbox.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
+        self.correct.append(match(boxes, found.class_ids, ground_truth, sample.classes))
+        self.scores.append(found.scores)
+        self.predicted.append(found.class_ids)
         self.labeled.append(sample.classes)
-        self.detections.append((sample, detections))
-        self.confusion.add(
-            detections.boxes_xyxy_px, detections.scores, detections.class_ids, ground_truth, sample.classes
-        )
+        # Without the prototypes, which would take gigabytes for a large dataset.
+        self.detections.append((sample, Detections(boxes, found.scores, found.class_ids)))
+        self.confusion.add(boxes, found.scores, found.class_ids, ground_truth, sample.classes)
 
     def add_speed(self, batch: Batch, speed: dict[str, float]) -> None:
         """Add the time of one batch.
@@ -84,39 +95,47 @@ class DetectionAccumulator:
             self.speed_ms[key] = self.speed_ms.get(key, 0.0) + value
 
     def result(self) -> ApResult:
-        """Compute precision, recall and average precision of all images so far."""
-        return average_precision(
-            *map(np.concatenate, (self.correct, self.scores, self.predicted, self.labeled))
-        )
+        """Compute precision, recall and average precision of the boxes of all images so far."""
+        return self._average_precision(self.correct)
 
+    def mask_result(self) -> ApResult | None:
+        """Compute the same of masks; None without masks."""
+        return None
 
-def coco_figures(
-    accumulator: DetectionAccumulator, names: Sequence[str], options: ValOptions, folder: Path | None
-) -> dict[str, float]:
-    """Compute the COCO protocol's twelve figures, and write predictions.json.
+    def notes(self) -> tuple[str, ...]:
+        """Return sentences on the ground truth."""
+        return ()
 
-    Args:
-        accumulator: predictions of all images.
-        names: class names of the dataset.
-        options: `annotations` is the COCO JSON of the ground truth.
-        folder: folder for `predictions.json`; None writes nothing.
+    def coco_ground_truth(self, names: Sequence[str]) -> dict[str, Any]:
+        """Convert the labels of all images so far to a COCO annotations dictionary.
 
-    Returns:
-        Figures in 0..1 by name, as of `coco.evaluate`.
-    """
-    samples = [sample for sample, _ in accumulator.detections]
-    given = coco.read_annotations(options.annotations) if options.annotations else None
-    ground_truth = given or coco.ground_truth(samples, names)
-    ids = coco_ids.image_ids([sample.image.with_name(sample.name) for sample in samples], given)
-    categories = coco_ids.category_ids(names, given)
-    rows = []
-    for image_id, (sample, detections), frame in zip(
-        ids, accumulator.detections, coco.frames(samples, ids, given), strict=True
-    ):
+        Args:
+            names: class names of the dataset.
+        """
+        return coco.ground_truth([sample for sample, _ in self.detections], names)
+
+    def coco_rows(self, number: int, image_id: int, frame: Frame, categories: Sequence[int]) -> list[Row]:
+        """Convert the predictions of one image to COCO's results format.
+
+        Args:
+            number: number of the image, in the order in which images were added.
+            image_id: its id in the annotations.
+            frame: coordinate system of its annotations.
+            categories: COCO category ids by class id.
+        """
+        sample, detections = self.detections[number]
         boxes = detections.boxes_xyxy_px
         if frame.size_wh != (sample.hw[1], sample.hw[0]):
             boxes = frame.boxes_to_pixels(boxes / np.tile(sample.hw[::-1], 2))
-        rows += coco.results(image_id, boxes, detections.scores, detections.class_ids, categories)
-    if folder:
-        coco.save_results(rows, folder / "predictions.json")
-    return coco.evaluate(ground_truth, rows, ids)
+        return coco.results(image_id, boxes, detections.scores, detections.class_ids, categories)
+
+    def check_annotations(self, annotations: Mapping[str, Any], path: Path) -> None:
+        """Refuse COCO annotations that lack what the predictions are compared with.
+
+        Args:
+            annotations: from `coco.read_annotations`.
+            path: path of the file.
+        """
+
+    def _average_precision(self, correct: list[np.ndarray]) -> ApResult:
+        return average_precision(*map(np.concatenate, (correct, self.scores, self.predicted, self.labeled)))

@@ -199,7 +199,10 @@ def save_results(rows: Sequence[Mapping[str, Any]], path: str | Path) -> Path:
 
 
 def evaluate(
-    annotations: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], ids: Sequence[int] | None = None
+    annotations: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    ids: Sequence[int] | None = None,
+    iou_type: str = "bbox",
 ) -> dict[str, float]:
     """Compute COCO's twelve metrics.
 
@@ -207,6 +210,7 @@ def evaluate(
         annotations: from `ground_truth` or `read_annotations`; not changed.
         rows: from `results`, of all images; not changed.
         ids: ids of the evaluated images; default to all of `annotations`.
+        iou_type: `bbox`, or `segm` for rows and annotations with a `segmentation`.
 
     Returns:
         A value in 0..1 per entry of `FIGURES`; -1 without ground truth (COCO's convention).
@@ -225,8 +229,10 @@ def evaluate(
         raise TfyoloError(f"image id {strange} is not in the COCO annotations", fix=fix)
     logging.getLogger("faster_coco_eval").setLevel(logging.ERROR)
     truth = COCO(_numbered(annotations), print_function=_silent)
-    found = truth.loadRes([dict(row) for row in rows])
-    run = COCOeval_faster(truth, found, iouType="bbox", print_function=_silent)
+    # Without a box, the library takes the area of a prediction from its mask.
+    unused = {"bbox": "segmentation", "segm": "bbox"}[iou_type]
+    found = truth.loadRes([{key: row[key] for key in row if key != unused} for row in rows])
+    run = COCOeval_faster(truth, found, iouType=iou_type, print_function=_silent)
     run.params.imgIds = sorted(known if ids is None else set(ids))
     run.evaluate()
     run.accumulate()

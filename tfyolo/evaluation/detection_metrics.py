@@ -1,4 +1,4 @@
-"""Options and metrics of detection validation."""
+"""Options and metrics of the validation of detectors and segmentation models."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class ValOptions:
         plots: draw curves, the confusion matrix and mosaics.
         save_json: write predictions.json and compute the COCO protocol's figures.
         annotations: COCO JSON of the ground truth for `save_json`; made from the labels by default.
+        retina_masks: enlarge the masks of predictions.json and mosaics to the image before they are cropped
+            to their boxes, instead of after; of segmentation models only. The metrics do not change.
 
     Example:
         >>> ValOptions(split="test", plots=False).iou_threshold
@@ -46,6 +48,7 @@ class ValOptions:
     plots: bool = True
     save_json: bool = False
     annotations: Path | None = None
+    retina_masks: bool = False
 
     @property
     def batch(self) -> int:
@@ -62,17 +65,20 @@ class ValOptions:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Detection metrics of one validation; `to_dict` is the content of metrics.json.
+    """Metrics of one validation; `to_dict` is the content of metrics.json.
 
     Attributes:
-        result: figures and curves of each class; class indices are those of `names`.
+        result: figures and curves of each class, of boxes; class indices are those of `names`.
         names: class names of the dataset.
         scan: image and label counts of the split.
         speed_ms: milliseconds per image of each step.
         settings: options, image size and runtime of the validation.
         problems: faults of images and labels.
-        coco: metrics of the COCO protocol; None unless `save_json` was set.
-        notes: how the model's classes were matched to the dataset's, if their numbers differ.
+        coco: metrics of the COCO protocol, of boxes; None unless `save_json` was set.
+        notes: how the model's classes were matched to the dataset's, if their numbers differ, and the number
+            of labels without a polygon.
+        mask_result: the same as `result`, of masks; None for detectors.
+        mask_coco: the same as `coco`, of masks; None for detectors.
 
     Example:
         >>> import tfyolo
@@ -87,37 +93,35 @@ class Metrics:
     problems: tuple[str, ...]
     coco: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
+    mask_result: ApResult | None = None
+    mask_coco: dict[str, float] | None = None
 
     @property
     def map50(self) -> float:
-        """Mean average precision at IoU 0.5."""
+        """Mean average precision of boxes at IoU 0.5."""
         return self.result.map50
 
     @property
     def map50_95(self) -> float:
-        """Mean average precision over IoU 0.5 to 0.95."""
+        """Mean average precision of boxes over IoU 0.5 to 0.95."""
         return self.result.map50_95
+
+    @property
+    def mask_map50(self) -> float | None:
+        """Mean average precision of masks at IoU 0.5; None for detectors."""
+        return None if self.mask_result is None else self.mask_result.map50
+
+    @property
+    def mask_map50_95(self) -> float | None:
+        """Mean average precision of masks over IoU 0.5 to 0.95; None for detectors."""
+        return None if self.mask_result is None else self.mask_result.map50_95
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON, rounded to reproducible digits."""
-        r = self.result
-        rows = zip(r.class_ids, r.labels, r.precision, r.recall, r.f1, r.ap50, r.ap.mean(1), strict=True)
-        keys = ("labels", "precision", "recall", "f1", "map50", "map50_95")
-        names = distinct_names(self.names)
-        per_class = {
-            names[row[0]]: {
-                key: int(value) if key == "labels" else round(float(value), 5)
-                for key, value in zip(keys, row[1:], strict=True)
-            }
-            for row in rows
-        }
         scan = self.scan
         return {
-            "precision": round(r.mean_precision, 5),
-            "recall": round(r.mean_recall, 5),
-            "map50": round(r.map50, 5),
-            "map50_95": round(r.map50_95, 5),
-            "per_class": per_class,
+            **_figures(self.result, self.names),
+            **self._mask_dict(),
             "speed_ms": {key: round(value, 2) for key, value in self.speed_ms.items()},
             "images": {
                 "used": len(scan.samples),
@@ -131,3 +135,31 @@ class Metrics:
             **({"notes": list(self.notes)} if self.notes else {}),
             **({"coco": self.coco} if self.coco else {}),
         }
+
+    def _mask_dict(self) -> dict[str, Any]:
+        """Return what metrics.json has of masks, under `mask`."""
+        if self.mask_result is None:
+            return {}
+        coco = {"coco": self.mask_coco} if self.mask_coco else {}
+        return {"mask": {**_figures(self.mask_result, self.names), **coco}}
+
+
+def _figures(result: ApResult, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return the means and the figures of each class as plain values."""
+    columns = (result.labels, result.precision, result.recall, result.f1, result.ap50, result.ap.mean(1))
+    keys = ("labels", "precision", "recall", "f1", "map50", "map50_95")
+    distinct = distinct_names(names)
+    per_class = {
+        distinct[class_id]: {
+            key: int(value) if key == "labels" else round(float(value), 5)
+            for key, value in zip(keys, row, strict=True)
+        }
+        for class_id, *row in zip(result.class_ids, *columns, strict=True)
+    }
+    return {
+        "precision": round(result.mean_precision, 5),
+        "recall": round(result.mean_recall, 5),
+        "map50": round(result.map50, 5),
+        "map50_95": round(result.map50_95, 5),
+        "per_class": per_class,
+    }

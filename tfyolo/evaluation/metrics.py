@@ -104,12 +104,37 @@ def match(
         >>> match(box, np.array([2]), box, np.array([2]), np.array([0.5, 0.9])).tolist()
         [[True, True]]
     """
-    count, thresholds = len(detections_xyxy), np.asarray(iou_thresholds)
-    correct = np.zeros((count, len(thresholds)), bool)
-    if not count or not len(labels_xyxy):
+    if not len(detections_xyxy) or not len(labels_xyxy):
+        return np.zeros((len(detections_xyxy), len(iou_thresholds)), bool)
+    return match_overlaps(
+        iou_matrix(detections_xyxy, labels_xyxy), det_classes, label_classes, iou_thresholds
+    )
+
+
+def match_overlaps(
+    iou: Array, det_classes: Array, label_classes: Array, iou_thresholds: Array = IOU_THRESHOLDS
+) -> Array:
+    """Find the true positives by the IoU of all pairs, of boxes or masks; the rule is that of `match`.
+
+    Args:
+        iou: (n, m) IoU of detections, sorted by descending confidence, and labels.
+        det_classes: (n,) classes of the detections.
+        label_classes: (m,) classes of the labels.
+        iou_thresholds: (t,) minimum IoU of a match.
+
+    Returns:
+        bool (n, t), true positives at each threshold.
+
+    Example:
+        >>> iou = np.array([[0.8], [0.9]])
+        >>> match_overlaps(iou, np.array([2, 2]), np.array([2]), np.array([0.5, 0.85])).tolist()
+        [[True, False], [False, True]]
+    """
+    thresholds = np.asarray(iou_thresholds)
+    correct = np.zeros((iou.shape[0], len(thresholds)), bool)
+    if not iou.size:
         return correct
-    overlap = iou_matrix(detections_xyxy, labels_xyxy)
-    overlap[np.asarray(det_classes)[:, None] != np.asarray(label_classes)[None, :]] = -1
+    overlap = np.where(np.asarray(det_classes)[:, None] == np.asarray(label_classes)[None, :], iou, -1)
     best_label, best_overlap = overlap.argmax(1), overlap.max(1)
     for column, threshold in enumerate(thresholds):
         candidates = np.flatnonzero(best_overlap >= threshold)

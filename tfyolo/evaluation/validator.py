@@ -1,4 +1,4 @@
-"""Validation of a detector on a dataset, by YOLOv5's protocol."""
+"""Validation of a detector or segmentation model on a dataset, by YOLOv5's protocol."""
 
 from __future__ import annotations
 
@@ -13,24 +13,31 @@ import numpy as np
 from tfyolo.data.detection.class_map import ClassMap, is_unnamed, match_classes
 from tfyolo.data.detection.scan import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.accumulator import DetectionAccumulator, coco_figures, labels_xyxy_px
+from tfyolo.evaluation.accumulator import DetectionAccumulator, labels_xyxy_px
 from tfyolo.evaluation.batches import Batch, load_batches, plan_batches
+from tfyolo.evaluation.coco_figures import coco_figures
 from tfyolo.evaluation.confusion import ConfusionMatrix
 from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
 from tfyolo.evaluation.mosaic import MAX_TILES, mosaic
 from tfyolo.evaluation.plots import save_confusion, save_curves
+from tfyolo.evaluation.segmentation.accumulator import InstanceAccumulator
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import atomic
-from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.detection import BoxPredictor
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.libraries import require
 from tfyolo.progress import Progress
 
 MAX_MOSAICS = 3
+_ACCUMULATORS: dict[str, type[DetectionAccumulator]] = {
+    "detect": DetectionAccumulator,
+    "segment": InstanceAccumulator,
+}
+"""By task."""
 
 
 def validate(
-    detector: DetectionPredictor,
+    detector: BoxPredictor,
     data: Dataset | str | Path,
     options: ValOptions | None = None,
     folder: Path | None = None,
@@ -38,10 +45,13 @@ def validate(
     scan: Scan | None = None,
     observe: Callable[[Batch], None] | None = None,
 ) -> Metrics:
-    """Compute precision, recall and mAP of a detector by YOLOv5's protocol.
+    """Compute precision, recall and mAP of a detector or segmentation model by YOLOv5's protocol.
+
+    Boxes and masks are measured on their own: the true positives of one are matched by the IoU of boxes, of
+    the other by that of masks, at a quarter of the size of the input.
 
     Args:
-        detector: from `tfyolo.load`; images are scaled to its `image_size`.
+        detector: detector or segmentation model from `tfyolo.load`; images are scaled to its `image_size`.
         data: dataset YAML in YOLOv5's format, or a dataset that was read already.
         options: split, thresholds and outputs.
         folder: folder for `metrics.json`, plots and `predictions.json`; None writes nothing.
@@ -50,10 +60,11 @@ def validate(
         observe: called with each batch after the model has run on it.
 
     Returns:
-        Metrics such as `map50` and `map50_95`, in 0..1.
+        Metrics such as `map50` and `map50_95`, and of masks `mask_map50` and `mask_map50_95`, in 0..1.
 
     Raises:
-        TfyoloError: the dataset is invalid, or has a class that the model does not have.
+        TfyoloError: the dataset is invalid, has a class that the model does not have, or has no polygons for
+            a segmentation model.
 
     Example:
         >>> metrics = validate(tfyolo.load("yolov5n.pt"), "coco128.yaml")  # doctest: +SKIP
@@ -61,6 +72,7 @@ def validate(
         0.343
     """
     options = options or ValOptions()
+    check_task(detector, options)
     dataset = data if isinstance(data, Dataset) else read_dataset(data)
     classes = _class_map(detector, dataset, options)
     names = _names(detector, dataset, options)
@@ -80,6 +92,7 @@ def validate(
             fix=f"fix the images or labels: {accumulator.problems[0]}" if accumulator.problems else None,
         )
     rect = options.rect and detector.runtime.input_hw is None
+    coco = coco_figures(accumulator, names, options.annotations, folder) if options.save_json else {}
     metrics = Metrics(
         result=accumulator.result(),
         names=tuple(names),
@@ -87,8 +100,10 @@ def validate(
         speed_ms={key: value / len(accumulator.detections) for key, value in accumulator.speed_ms.items()},
         settings=_settings(detector, dataset, options, rect),
         problems=(*map(str, scan.problems), *accumulator.problems),
-        coco=coco_figures(accumulator, names, options, folder) if options.save_json else None,
-        notes=_notes(classes, options),
+        coco=coco.get("bbox"),
+        notes=(*_notes(classes, options), *accumulator.notes()),
+        mask_result=accumulator.mask_result(),
+        mask_coco=coco.get("segm"),
     )
     if folder:
         if options.plots:
@@ -99,14 +114,26 @@ def validate(
     return metrics
 
 
-def _class_map(detector: DetectionPredictor, dataset: Dataset, options: ValOptions) -> ClassMap:
+def check_task(detector: BoxPredictor, options: ValOptions) -> None:
+    """Refuse options that the task of the model does not have.
+
+    Raises:
+        TfyoloError: test-time augmentation of a segmentation model, or masks of a detector.
+    """
+    if options.augment and detector.contract.task == "segment":
+        raise TfyoloError("segmentation models have no test-time augmentation", fix="leave out --augment")
+    if options.retina_masks and detector.contract.task != "segment":
+        raise TfyoloError("a detector has no masks", fix="leave out --retina-masks")
+
+
+def _class_map(detector: BoxPredictor, dataset: Dataset, options: ValOptions) -> ClassMap:
     """Map the dataset's classes to the model's; with --single-cls both have one class."""
     if options.single_cls:
         return ClassMap((0,), 1)
     return match_classes(dataset.names, detector.names, dataset.yaml_path)
 
 
-def _names(detector: DetectionPredictor, dataset: Dataset, options: ValOptions) -> tuple[str, ...]:
+def _names(detector: BoxPredictor, dataset: Dataset, options: ValOptions) -> tuple[str, ...]:
     """Return the class names of the metrics: the dataset's, or the model's if those are numbers."""
     if options.single_cls:
         return ("object",)
@@ -128,7 +155,7 @@ def _notes(classes: ClassMap, options: ValOptions) -> tuple[str, ...]:
 
 
 def _run(
-    detector: DetectionPredictor,
+    detector: BoxPredictor,
     samples: Sequence[Sample],
     names: Sequence[str],
     classes: ClassMap,
@@ -138,7 +165,7 @@ def _run(
     observe: Callable[[Batch], None] | None,
 ) -> DetectionAccumulator:
     """Run the model on all images; return their predictions and ground truth."""
-    accumulator = DetectionAccumulator(ConfusionMatrix(len(names)))
+    accumulator = _ACCUMULATORS[detector.contract.task](options, ConfusionMatrix(len(names)))
     nms = NmsOptions(
         options.confidence,
         options.iou_threshold,
@@ -163,20 +190,12 @@ def _run(
         for sample, box, image, detections in zip(
             batch.samples, batch.letterboxes, batch.images, found, strict=True
         ):
-            if detections.problem:
-                accumulator.faulty.append(f"{sample.image}: {detections.problem}")
-            own = (
-                np.zeros_like(detections.class_ids)
-                if options.single_cls
-                else classes.to_data(detections.class_ids)
-            )
-            detections = Detections(detections.boxes_xyxy_px, detections.scores, own)
+            ids = detections.class_ids
+            own = np.zeros_like(ids) if options.single_cls else classes.to_data(ids)
+            detections = replace(detections, class_ids=own)
             if folder and options.plots and len(shown) < MAX_MOSAICS * MAX_TILES:
                 shown.append((image, box.to_input(labels_xyxy_px(sample)), detections, sample))
-            in_image = Detections(
-                box.to_image(detections.boxes_xyxy_px), detections.scores, detections.class_ids
-            )
-            accumulator.add(sample, in_image)
+            accumulator.add(sample, box, detections)
         log("validating", len(accumulator.detections), len(samples))
     if accumulator.faulty:
         count = len(accumulator.faulty)
@@ -211,9 +230,7 @@ def _mosaics(
         )
 
 
-def _settings(
-    detector: DetectionPredictor, dataset: Dataset, options: ValOptions, rect: bool
-) -> dict[str, Any]:
+def _settings(detector: BoxPredictor, dataset: Dataset, options: ValOptions, rect: bool) -> dict[str, Any]:
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
     return {
         "data": dataset.yaml_path.name,

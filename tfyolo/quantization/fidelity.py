@@ -20,17 +20,19 @@ from tfyolo.evaluation.bootstrap import (
     mean_average_precisions,
     weighted_means,
 )
-from tfyolo.evaluation.metrics import match
+from tfyolo.evaluation.metrics import match, match_overlaps
+from tfyolo.evaluation.segmentation.mask_iou import pairwise_mask_iou
 from tfyolo.export.runtime.decode import decode, join_parts, sigmoid, softmax
 from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.boxes import iou
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
-from tfyolo.inference.segmentation.masks import crop_masks, mask_probabilities
+from tfyolo.inference.segmentation.masks import crop_masks, mask_probabilities, prototype_masks
 from tfyolo.models.contract import Contract
 
 Heads = Sequence[tuple[np.ndarray, ...]]
 """Of one image, per scale: logits of boxes, objectness and classes, (height, width, channels), and mask
-coefficients and then the prototypes of a segmentation model; of a classifier its logits, (1, 1, classes), alone."""
+coefficients and then the prototypes of a segmentation model; of a classifier its logits, (1, 1, classes),
+alone."""
 SEEN = 0.05
 """Objectness from which a place counts in the score error."""
 MOST_MASKS = 50
@@ -238,9 +240,7 @@ class DetectorFidelity(Fidelity):
 
     def _seen(self, exact: Heads, rounded: Heads) -> tuple[Candidates, Candidates]:
         """Return the boxes of both networks at the places where the float network sees an object."""
-        there_too = [
-            (box, parts[1], *rest) for (box, _, *rest), parts in zip(rounded, exact, strict=True)
-        ]
+        there_too = [(box, parts[1], *rest) for (box, _, *rest), parts in zip(rounded, exact, strict=True)]
         return self._decode(exact, SEEN), self._decode(there_too, SEEN)
 
     def _decode(self, heads: Heads, objectness: float) -> Candidates:
@@ -250,7 +250,9 @@ class DetectorFidelity(Fidelity):
 
 
 class SegmenterFidelity(DetectorFidelity):
-    """Similarity of segmentation models: that of detectors, and the error of masks.
+    """Similarity of segmentation models: errors of scores, boxes and masks, and mAP of masks.
+
+    Fidelity takes the masks of the float model's confident detections for the ground truth.
 
     Args:
         contract: contract of the segmentation model.
@@ -276,6 +278,14 @@ class SegmenterFidelity(DetectorFidelity):
         self._mask_errors.append(float((np.abs(masks - masks_q).sum((1, 2)) / areas).sum()))
         self._masks.append(len(best))
 
+    def add_detections(self, exact: Detections, rounded: Detections) -> None:
+        """Add the detections of one image, with the thresholds of validation, in pixels of the input."""
+        truth = exact[exact.scores > CONFIDENT]
+        masks, masks_truth = (prototype_masks(found, self.contract.image_size) for found in (rounded, truth))
+        overlaps = pairwise_mask_iou(masks, masks_truth)
+        correct = match_overlaps(overlaps, rounded.class_ids, truth.class_ids)
+        self._rows.append((correct, rounded.scores, rounded.class_ids, truth.class_ids))
+
     @property
     def mask_error(self) -> float:
         """Return the mean absolute error of the probabilities of masks inside of their boxes."""
@@ -286,7 +296,7 @@ class SegmenterFidelity(DetectorFidelity):
         return (*super().errors(), self.mask_error)
 
     def detect(self, heads: Heads) -> Detections:
-        """Return the detections of raw heads, with the thresholds of validation, and what masks are made of."""
+        """Return the detections of raw heads, with prototypes, by the thresholds of validation."""
         candidates = replace(self._decode(heads[:-1], 0.001), prototypes=heads[-1][0])
         return non_max_suppression(candidates, _LOOSE)
 

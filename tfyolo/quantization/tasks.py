@@ -159,9 +159,7 @@ class DetectionTask(QuantizationTask):
         crop = how.loss == "distill"  # labels would have to be cropped, too
         side = max(round(CROP * size / stride), 1) * stride if crop else size
         gains = LossOptions.of(read_hyps(how.hyp))
-        objective = self.objective(
-            contract, gains.scaled(len(contract.names), len(contract.strides), size)
-        )
+        objective = self.objective(contract, gains.scaled(len(contract.names), len(contract.strides), size))
         shape = PipelineOptions(image_size=size, batch=how.batch_size, seed=how.seed, stride=stride)
         samples = [
             replace(sample, classes=self._classes.to_model(sample.classes))

@@ -1,10 +1,13 @@
 """Mask assembly against PyTorch's, to the pixel, in its three ways, and masks as patches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.shared import SHARED, needs_shared
 from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.segmentation.masks import (
     THRESHOLD,
     Masks,
@@ -12,6 +15,7 @@ from tfyolo.inference.segmentation.masks import (
     crop_then_enlarge,
     enlarge_then_crop,
     mask_probabilities,
+    prototype_masks,
 )
 
 CELLS = np.array([[4.0, 4.0, 12.0, 12.0]], np.float32)
@@ -29,6 +33,21 @@ def test_masks_at_the_size_of_the_prototypes(stored):
     probabilities = mask_probabilities(stored["coefficients"], stored["prototypes"])
     found = crop_masks(probabilities, stored["boxes_xyxy_px"] / 4) > THRESHOLD
     np.testing.assert_array_equal(found, stored["masks_proto_size"])
+
+
+@needs_shared
+def test_patches_at_the_size_of_the_prototypes(stored):
+    ids = np.zeros(len(stored["coefficients"]), np.int64)
+    found = Detections(stored["boxes_xyxy_px"], ids, ids, "", stored["coefficients"], stored["prototypes"])
+    masks = prototype_masks(found, tuple(stored["input_hw"].tolist()))
+    np.testing.assert_array_equal(masks.dense(), stored["masks_proto_size"])
+
+
+def test_no_detections_have_no_masks_at_the_size_of_the_prototypes():
+    none = np.zeros(0)
+    found = Detections(np.zeros((0, 4)), none, none, "", np.zeros((0, 2)), np.zeros((8, 4, 2)))
+    assert prototype_masks(found, (32, 16)).dense().shape == (0, 8, 4)
+    assert len(prototype_masks(replace(found, prototypes=None), (32, 16))) == 0
 
 
 @needs_shared

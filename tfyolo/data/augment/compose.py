@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -11,6 +11,16 @@ from tfyolo.data.augment.boxes import SMALLEST_SHARE, clip_labels, flip_labels, 
 from tfyolo.data.augment.color import jitter
 from tfyolo.data.augment.layout import Hw, Layout, mosaic, random_view, single
 from tfyolo.data.augment.options import AugmentationOptions
+from tfyolo.data.augment.outlines import (
+    Outlines,
+    flip_outlines,
+    joined_outlines,
+    kept_outlines,
+    no_outlines,
+    outline_boxes,
+    visible_outlines,
+    warp_outlines,
+)
 from tfyolo.data.augment.paste import paste_mirrored
 from tfyolo.data.augment.random_stream import RandomStream
 from tfyolo.data.augment.tiles import draw, place_labels, with_origin
@@ -18,6 +28,20 @@ from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels, warp_
 from tfyolo.data.caches.image_table import ImageTable
 
 MIXUP_BETA = 32.0
+
+
+class Scene(NamedTuple):
+    """A composed image.
+
+    Attributes:
+        image: (height, width, 3) RGB in 0..255.
+        labels: float32 (n, 5) class id and box.
+        outlines: polygons of the labels; none where no masks are needed.
+    """
+
+    image: Any
+    labels: Any
+    outlines: Outlines
 
 
 class Composer:
@@ -29,6 +53,7 @@ class Composer:
         image_size: longer side that images are scaled to, in pixels.
         seed: seed of the run.
         mosaics: False for rectangular batches, which have no mosaics.
+        outlines: return the polygons of the labels, too.
     """
 
     def __init__(
@@ -38,14 +63,16 @@ class Composer:
         image_size: int,
         seed: int,
         mosaics: bool = True,
+        outlines: bool = False,
     ) -> None:
         self.table, self.options, self.image_size, self.seed = table, options, image_size, seed
         self.mosaics = mosaics and options is not None and options.mosaic > 0
         needed = options is not None and (options.warps or options.copy_paste > 0)
-        self.has_polygons = needed and table.has_polygons
+        self.outlines = outlines
+        self.has_polygons = outlines or (needed and table.has_polygons)
         """Whether labels carry what finds their polygons."""
 
-    def __call__(self, index: Any, element: Any, out_hw: Hw) -> tuple[Any, Any]:
+    def __call__(self, index: Any, element: Any, out_hw: Hw) -> Scene:
         """One image.
 
         Args:
@@ -54,15 +81,16 @@ class Composer:
             out_hw: height and width of the image.
 
         Returns:
-            uint8 (height, width, 3), and float32 (n, 5): class id, center and size relative to the image.
+            Image, uint8, and labels: class id, center and size relative to the image.
         """
         options = self.options
         if options is None:
             view = random_view(RandomStream(self.seed, element), None, out_hw, out_hw)
             image, labels = self._draw([index], lambda sizes: single(sizes, view, out_hw), out_hw)
-            return tf.saturate_cast(image + 0.5, tf.uint8), normalize(labels, out_hw)
+            image = tf.saturate_cast(image + 0.5, tf.uint8)
+            return Scene(image, normalize(labels[:, :5], out_hw), self._outlines(labels))
         random = RandomStream(self.seed, element)
-        image, labels = self._scene(index, random, options, out_hw)
+        image, labels, outlines = self._scene(index, random, options, out_hw)
         image = jitter(image, random, options)
         left_right, up_down = random.bernoulli(options.fliplr), random.bernoulli(options.flipud)
         image = tf.saturate_cast(image + 0.5, tf.uint8)
@@ -71,14 +99,15 @@ class Composer:
         if options.flipud:
             flipped = image
             image = tf.cond(up_down, lambda: tf.reverse(flipped, [0]), lambda: flipped)
-        return image, normalize(flip_labels(labels, out_hw, left_right, up_down), out_hw)
+        if self.outlines:
+            outlines = flip_outlines(outlines, out_hw, left_right, up_down)
+        labels = normalize(flip_labels(labels, out_hw, left_right, up_down), out_hw)
+        return Scene(image, labels, outlines)
 
-    def _scene(
-        self, index: Any, random: RandomStream, options: AugmentationOptions, out_hw: Hw
-    ) -> tuple[Any, Any]:
+    def _scene(self, index: Any, random: RandomStream, options: AugmentationOptions, out_hw: Hw) -> Scene:
         """Return a mosaic, two blended mosaics (mixup), or one image, and its clipped labels in pixels."""
 
-        def alone() -> tuple[Any, Any]:
+        def alone() -> Scene:
             view = random_view(random, options, out_hw, out_hw)
             return self._warped([index], lambda sizes: single(sizes, view, out_hw), random, out_hw)
 
@@ -92,11 +121,13 @@ class Composer:
             blend = random.bernoulli(options.mixup)
             one, inner = first, second
 
-            def mixed() -> tuple[Any, Any]:
-                (image, labels), (other, more) = one(), inner()
-                return image * share + other * (1.0 - share), tf.concat([labels, more], 0)
+            def mixed() -> Scene:
+                a, b = one(), inner()
+                image = a.image * share + b.image * (1.0 - share)
+                outlines = joined_outlines(a.outlines, b.outlines, tf.shape(a.labels)[0])
+                return Scene(image, tf.concat([a.labels, b.labels], 0), outlines)
 
-            def maybe() -> tuple[Any, Any]:
+            def maybe() -> Scene:
                 return tf.cond(blend, mixed, one)
 
             first = maybe
@@ -114,10 +145,10 @@ class Composer:
         def layout(sizes: Any) -> Layout:
             return mosaic(sizes, middle, view, out_hw)
 
-        def four() -> tuple[Any, Any]:
+        def four() -> Scene:
             return self._warped([index, *tf.unstack(partners[:3])], layout, random, out_hw)
 
-        def nine() -> tuple[Any, Any]:
+        def nine() -> Scene:
             others = tf.unstack(partners)
             return self._warped([*others[:4], index, *others[4:]], layout, random, out_hw)
 
@@ -128,24 +159,39 @@ class Composer:
 
     def _warped(
         self, indices: list[Any], layout: Callable[[Any], Layout], random: RandomStream, out_hw: Hw
-    ) -> tuple[Any, Any]:
+    ) -> Scene:
         """Draw the scene, apply copy-paste to mosaics, and apply the perspective transform."""
         image, labels = self._draw(indices, layout, out_hw)
         options = self.options
         if options is None:
-            return image, labels
+            return Scene(image, labels[:, :5], self._outlines(labels))
         if self.has_polygons and options.copy_paste > 0 and len(indices) > 1:
             share = options.copy_paste
             image, labels = paste_mirrored(image, labels, self._polygon, random.fork(), share)
-        if options.warps:
-            matrix = random_warp(random.fork(), options, out_hw)
-            bounds = tf.stack([0, 0, *reversed(out_hw)])
+        outlines = self._outlines(labels)
+        if not options.warps:
+            return Scene(image, labels[:, :5], outlines)
+        matrix = random_warp(random.fork(), options, out_hw)
+        bounds = tf.stack([0, 0, *reversed(out_hw)])
+        image = warp_image(image, matrix)
+        if not self.outlines:
             if self.has_polygons:
                 labels = warp_polygons(labels, *self._polygons(labels), matrix)
             else:
                 labels = warp_labels(labels, matrix)
-            image, labels = warp_image(image, matrix), clip_labels(labels, bounds)
-        return image, labels[:, :5]
+            return Scene(image, clip_labels(labels, bounds)[:, :5], outlines)
+        outlines, count = warp_outlines(outlines, matrix), tf.shape(labels)[0]
+        rows = tf.cast(tf.range(count), tf.float32)[:, None]
+        labels = tf.concat([labels[:, :1], outline_boxes(outlines, count), rows], 1)
+        labels = clip_labels(labels, bounds)
+        kept = kept_outlines(outlines, tf.cast(labels[:, 5], tf.int32), count)
+        return Scene(image, labels[:, :5], kept)
+
+    def _outlines(self, labels: Any) -> Outlines:
+        """Return the polygons of labels (n, 10), clipped to their boxes, which are clipped to the tiles."""
+        if not self.outlines:
+            return no_outlines()
+        return visible_outlines(*self._polygons(labels), labels[:, 1:5])
 
     def _polygons(self, labels: Any) -> tuple[Any, Any]:
         """Return polygon points (m, 2) in pixels of labels (n, 10), and the row that each belongs to."""

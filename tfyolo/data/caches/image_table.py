@@ -35,6 +35,7 @@ class ImageTable:
         single_cls: give all labels class 0.
         cache: decode all images now and cache them in `ram` or on `disk`; `none` decodes on access.
         progress: called as `progress(done, total)` while images are cached.
+        outlines: keep the corners of plain boxes as polygons, even if no label has a polygon.
 
     Raises:
         TfyoloError: an image cannot be read, an unknown cache, or not enough room for it.
@@ -47,6 +48,7 @@ class ImageTable:
         single_cls: bool = False,
         cache: str = "none",
         progress: Callable[[int, int], None] | None = None,
+        outlines: bool = False,
     ) -> None:
         if cache not in CACHES:
             raise TfyoloError(f"unknown cache `{cache}`", fix=f"use one of {', '.join(CACHES)}")
@@ -69,7 +71,7 @@ class ImageTable:
         ]
         self.rows = tf.constant(np.concatenate([*rows, np.zeros((0, 5))]).astype(np.float32))
         self.has_polygons = any(len(polygon) > 0 for sample in samples for polygon in sample.polygons_norm)
-        points = list(_polygons(samples)) if self.has_polygons else []
+        points = list(_polygons(samples)) if self.has_polygons or outlines else []
         lengths = [len(polygon) for polygon, _ in points]
         self.point_starts = tf.constant(np.cumsum([0, *lengths]), tf.int64)
         self.points = tf.constant(np.concatenate([np.zeros((0, 2)), *(p for p, _ in points)]), tf.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from tfyolo.data.images.header import ImageHeader
@@ -88,6 +89,16 @@ class Frame:
         """Convert (n, 4) relative corners to pixels of the annotation."""
         points = self.to_pixels(np.reshape(boxes_xyxy_norm, (-1, 2))).reshape(-1, 2, 2)
         return np.concatenate([points.min(1), points.max(1)], 1)
+
+    def mask_to_pixels(self, mask: np.ndarray) -> np.ndarray:
+        """Convert a bool (height, width) mask of the upright image to one of the annotated image."""
+        x_step, y_step = (-1 if self.orientation in axes else 1 for axes in (_MIRROR_X, _MIRROR_Y))
+        turned = mask[::y_step, ::x_step]
+        turned = turned.T if self.orientation >= 5 else turned
+        width, height = (round(side) for side in self.size_wh)
+        if turned.shape == (height, width):
+            return turned
+        return cv2.resize(turned.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
 
     def _mirror(self, points_norm: np.ndarray) -> np.ndarray:
         """Mirror the axes that the orientation mirrors; its own inverse."""

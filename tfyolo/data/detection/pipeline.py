@@ -1,4 +1,4 @@
-"""Training batches of a detector, in tf.data and TensorFlow operations."""
+"""Training batches of a detector or a segmentation model, in tf.data and TensorFlow operations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from tfyolo.data.augment.compose import Composer
 from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.caches.image_table import ImageTable
 from tfyolo.data.detection.sample import Sample
+from tfyolo.data.segmentation.masks import draw_masks, resize_masks
+from tfyolo.data.segmentation.options import MaskOptions
 from tfyolo.errors import TfyoloError
 
 _BOXES_MULTIPLE = 16
@@ -35,6 +37,7 @@ class PipelineOptions:
         stride: largest stride of the network.
         single_cls: give all labels class 0.
         deterministic: return batches in the same order in every run; False is slightly faster.
+        masks: masks for a segmentation model; None for a detector.
     """
 
     image_size: int = 640
@@ -47,6 +50,7 @@ class PipelineOptions:
     stride: int = 32
     single_cls: bool = False
     deterministic: bool = True
+    masks: MaskOptions | None = None
 
 
 class Pipeline:
@@ -88,12 +92,21 @@ class Pipeline:
                 f"the image size {options.image_size} is not a multiple of the stride {options.stride}",
                 fix=f"use --img {nearest}",
             )
+        masks = options.masks
+        if masks is not None and (masks.ratio < 1 or options.stride % masks.ratio):
+            raise TfyoloError(
+                f"the mask ratio {masks.ratio} does not divide the stride {options.stride}",
+                fix="use a power of two, such as 4",
+            )
         self.options, self.augmentation = options, augmentation
         self.size = len(samples)
         self.steps_per_epoch = math.ceil(self.size / options.batch)
-        self.table = ImageTable(samples, options.image_size, options.single_cls, options.cache, progress)
+        outlines = masks is not None
+        self.table = ImageTable(
+            samples, options.image_size, options.single_cls, options.cache, progress, outlines
+        )
         self._composer = Composer(
-            self.table, augmentation, options.image_size, options.seed, mosaics=not options.rect
+            self.table, augmentation, options.image_size, options.seed, not options.rect, outlines
         )
         self._order, self._batch_hw = _plan(samples, options)
 
@@ -116,7 +129,9 @@ class Pipeline:
         Returns:
             A `tf.data.Dataset` of `images`, uint8 (batch, height, width, 3) RGB, and `labels`, float32
             (batch, boxes, 5): class id, center and size relative to the image; rows with class id -1 are
-            padding.
+            padding. With masks, instead of `labels` a dictionary of `labels` and `masks`: int32 (batch,
+            height / ratio, width / ratio), where k marks the pixels of row k - 1 of the labels and 0 none,
+            or without `overlap` uint8 (batch, boxes, height / ratio, width / ratio), one mask per row.
 
         Raises:
             TfyoloError: the batch size is not divisible by the number of shards.
@@ -132,11 +147,16 @@ class Pipeline:
         numbers = tf.data.Dataset.range(first_epoch, last if last is not None else tf.int64.max)
         data = numbers.flat_map(lambda epoch: self._epoch(epoch, weights, index, parts))
         data = data.map(self._example, tf.data.AUTOTUNE, deterministic=self.options.deterministic)
-        size, boxes = self.options.batch // parts, self.options.max_boxes
+        size, boxes, masks = self.options.batch // parts, self.options.max_boxes, self.options.masks
+        shapes: dict[str, list[int | None]] = {"labels": [boxes, 5]}
+        fillers: dict[str, Any] = {"labels": -1.0}
+        if masks is not None:
+            shapes["masks"] = [None, None] if masks.overlap else [boxes, None, None]
+            fillers["masks"] = np.int32(0) if masks.overlap else np.uint8(0)
         data = data.padded_batch(
             size,
-            ([], [None, None, 3], [boxes, 5]),
-            padding_values=(np.int64(0), np.uint8(114), -1.0),
+            ([], [None, None, 3], shapes),
+            padding_values=(np.int64(0), np.uint8(114), fillers),
             drop_remainder=True,
         )
         return data.map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -168,29 +188,45 @@ class Pipeline:
             return order
         return tf.random.experimental.stateless_shuffle(order, seed)
 
-    def _example(self, element: Any, position: Any, index: Any) -> tuple[Any, Any, Any]:
+    def _example(self, element: Any, position: Any, index: Any) -> tuple[Any, Any, dict[str, Any]]:
         size = self.options.image_size
         out_hw: Any = (size, size)
         if self._batch_hw is not None:
             out_hw = tf.unstack(tf.constant(self._batch_hw)[position // self.options.batch])
-        image, labels = self._composer(index, element, tuple(out_hw))
+        image, labels, outlines = self._composer(index, element, tuple(out_hw))
         if self.options.max_boxes is not None:
             labels = labels[: self.options.max_boxes]
-        return element, image, labels
+        targets = {"labels": labels}
+        if self.options.masks is not None:
+            count = tf.shape(labels)[0]
+            targets["masks"] = draw_masks(outlines, count, tuple(out_hw), self.options.masks)
+        return element, image, targets
 
-    def _finish(self, elements: Any, images: Any, labels: Any) -> tuple[Any, Any]:
+    def _finish(self, elements: Any, images: Any, targets: dict[str, Any]) -> tuple[Any, Any]:
+        labels = targets["labels"]
         labels = tf.where(labels[..., :1] < 0, tf.constant([-1.0, 0, 0, 0, 0]), labels)
+        missing = tf.constant(0)
         if self.options.max_boxes is None:
             missing = -tf.shape(labels)[1] % _BOXES_MULTIPLE
             missing = tf.where(tf.shape(labels)[1] == 0, _BOXES_MULTIPLE, missing)
             filler = tf.tile(tf.constant([[[-1.0, 0, 0, 0, 0]]]), [tf.shape(labels)[0], missing, 1])
             labels = tf.concat([labels, filler], 1)
-        if self._batch_hw is None and not self.options.multi_scale:
+        fixed = self._batch_hw is None and not self.options.multi_scale
+        if fixed:
             size = self.options.image_size
             images.set_shape((None, size, size, 3))
         if self.options.multi_scale:
             images = self._rescale(elements[0], images)
-        return images, labels
+        if self.options.masks is None:
+            return images, labels
+        masks, ratio = targets["masks"], self.options.masks.ratio
+        if not self.options.masks.overlap:
+            masks = tf.pad(masks, [[0, 0], [0, missing], [0, 0], [0, 0]])
+        if fixed:
+            masks.set_shape((*masks.shape[:-2], size // ratio, size // ratio))
+        if self.options.multi_scale:
+            masks = resize_masks(masks, tf.shape(images)[1:3] // ratio)
+        return images, {"labels": labels, "masks": masks}
 
     def _rescale(self, element: Any, images: Any) -> Any:
         """Resize a batch to a random multiple of the stride."""

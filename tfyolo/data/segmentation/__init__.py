@@ -1,1 +1,1 @@
-"""Data of segmentation models: so far the rasterization of polygons."""
+"""Data of segmentation models: polygons, and the masks that they rasterize to."""

@@ -17,6 +17,7 @@ import numpy as np
 
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.export.runtime.decode import sigmoid
+from tfyolo.export.runtime.predictions import Detections
 
 THRESHOLD = 0.5
 """Probability above which a pixel belongs to the object."""
@@ -125,6 +126,53 @@ def crop_masks(masks: np.ndarray, boxes_xyxy: np.ndarray) -> np.ndarray:
     return cropped
 
 
+def prototype_masks(found: Detections, input_size: tuple[int, int]) -> Masks:
+    """Return the masks of detections at the size of the prototypes, cropped to their boxes.
+
+    These are the masks that validation compares with the ground truth.
+
+    Args:
+        found: detections with coefficients and prototypes, or with masks, in pixels of the input.
+        input_size: (height, width) of the letterboxed input in pixels.
+
+    Returns:
+        Masks with the size of the prototypes; no masks if the detections have none.
+    """
+    if found.masks is not None:
+        height, width = found.masks.shape[1:]
+    elif found.coefficients is not None and found.prototypes is not None:
+        height, width = found.prototypes.shape[:2]
+    else:
+        return Masks.empty(input_size)
+    boxes = found.boxes_xyxy_px * np.tile([width / input_size[1], height / input_size[0]], 2)
+    patches: list[np.ndarray] = []
+    corners: list[tuple[int, int]] = []
+    for number, (left, top, right, bottom) in enumerate(boxes.tolist()):
+        rows, columns = _span(top, bottom, height), _span(left, right, width)
+        patches.append(_patch(found, number, rows, columns))
+        corners.append((columns.start, rows.start))
+    return Masks(tuple(patches), np.array(corners, np.int64).reshape(-1, 2), (height, width))
+
+
+def _patch(found: Detections, number: int, rows: slice, columns: slice) -> np.ndarray:
+    """Return one mask inside of its box, bool; see `prototype_masks`.
+
+    Args:
+        found: the detections.
+        number: index of the detection.
+        rows: rows of the prototypes inside of its box.
+        columns: columns of the prototypes inside of its box.
+    """
+    if found.masks is not None:
+        return np.asarray(found.masks[number, rows, columns] > THRESHOLD)
+    assert found.coefficients is not None
+    assert found.prototypes is not None
+    # Only the cells of the box are needed. One product for all masks would start the threads of BLAS,
+    # which compete with those of the network and of the images.
+    logits = np.einsum("hwk,k->hw", found.prototypes[rows, columns], found.coefficients[number])
+    return np.asarray(logits > 0)  # where the sigmoid is over `THRESHOLD`
+
+
 def crop_then_enlarge(
     coefficients: np.ndarray, prototypes: np.ndarray, boxes_xyxy_px: np.ndarray, letterbox: Letterbox
 ) -> Masks:
@@ -177,6 +225,7 @@ def enlarge_then_crop(
     prototypes: np.ndarray,
     boxes_xyxy_px: np.ndarray,
     image_size: tuple[int, int],
+    gain: float | None = None,
 ) -> Masks:
     """Assemble masks, enlarge them to the image, and crop them there (`retina_masks`).
 
@@ -186,12 +235,13 @@ def enlarge_then_crop(
             is cut off in whole cells, as in YOLOv5.
         boxes_xyxy_px: (n, 4) corners in pixels of the image.
         image_size: (height, width) of the image in pixels.
+        gain: cells of the prototypes per pixel of the image; by default, the image fills the letterbox.
 
     Returns:
         Masks of the image.
     """
     (height, width), cells = image_size, prototypes.shape[:2]
-    gain = min(cells[0] / height, cells[1] / width)
+    gain = gain or min(cells[0] / height, cells[1] / width)
     pads = [(cell - side * gain) / 2 for cell, side in zip(cells, image_size, strict=True)]
     rows, columns = (
         slice(int(pad), max(int(cell - pad), int(pad) + 1)) for pad, cell in zip(pads, cells, strict=True)

@@ -108,5 +108,7 @@ def image_masks(found: Detections, letterbox: Letterbox, retina_masks: bool = Fa
         return Masks.empty(letterbox.image_size)
     if retina_masks:  # YOLOv5 rounds these boxes
         boxes = letterbox.to_image(found.boxes_xyxy_px).round()
-        return enlarge_then_crop(found.coefficients, found.prototypes, boxes, letterbox.image_size)
+        # Batches of validation are padded on all sides, so that the image need not fill the letterbox.
+        gain = letterbox.ratio * found.prototypes.shape[0] / letterbox.out_hw[0]
+        return enlarge_then_crop(found.coefficients, found.prototypes, boxes, letterbox.image_size, gain)
     return crop_then_enlarge(found.coefficients, found.prototypes, found.boxes_xyxy_px, letterbox)

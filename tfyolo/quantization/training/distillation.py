@@ -61,8 +61,9 @@ def distillation_loss(
 def mask_distillation_loss(heads: Sequence[Sequence[Any]], teacher: Sequence[Sequence[Any]]) -> Any:
     """Compute the distance between the masks of two networks, at the anchors that the teacher is surest of.
 
-    Masks are compared by the Kullback-Leibler divergence of their probabilities, pixel by pixel, since errors of
-    coefficients and prototypes matter only in their products. Each mask is weighted by the teacher's objectness.
+    Masks are compared by the Kullback-Leibler divergence of their probabilities, pixel by pixel, since errors
+    of coefficients and prototypes matter only in their products. Each mask is weighted by the teacher's
+    objectness.
 
     Args:
         heads: per scale the logits of boxes, objectness and classes and the mask coefficients of the trained
@@ -79,7 +80,9 @@ def mask_distillation_loss(heads: Sequence[Sequence[Any]], teacher: Sequence[Seq
     weight, best = tf.math.top_k(objectness, min(MASKS, objectness.shape[1]))
     weight = tf.stop_gradient(weight)
     logits, teacher_logits = (
-        tf.einsum("bnk,bhwk->bnhw", tf.gather(_rows(parts, 3, size), best, batch_dims=1) * weight[..., None], maps)
+        tf.einsum(
+            "bnk,bhwk->bnhw", tf.gather(_rows(parts, 3, size), best, batch_dims=1) * weight[..., None], maps
+        )
         for parts, maps in ((scales, prototypes), (teacher_scales, teacher_prototypes))
     )
     divergence = tf.reduce_mean(_bernoulli_divergence(logits, teacher_logits), [2, 3])

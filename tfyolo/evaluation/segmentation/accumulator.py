@@ -1,0 +1,123 @@
+"""Accumulation of predicted and ground-truth masks, beside the boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tfyolo.data.detection.frame import Frame
+from tfyolo.data.detection.scan import Sample
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.data.segmentation.ground_truth import count_without_polygon, ground_truth_index
+from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.accumulator import DetectionAccumulator, Row
+from tfyolo.evaluation.metrics import IOU_THRESHOLDS, ApResult, match_overlaps
+from tfyolo.evaluation.segmentation.coco_masks import (
+    Rle,
+    add_outlines,
+    check_outlines,
+    encode,
+    in_frame,
+)
+from tfyolo.evaluation.segmentation.mask_iou import mask_iou
+from tfyolo.export.runtime.predictions import Detections
+from tfyolo.inference.segmentation.masks import prototype_masks
+from tfyolo.inference.segmentation.predictor import image_masks
+
+
+@dataclass
+class InstanceAccumulator(DetectionAccumulator):
+    """Collects predictions and ground truth of boxes and masks, and computes the metrics of both.
+
+    Attributes:
+        correct_masks: per image (n, thresholds) bool, true positives at each IoU threshold of masks.
+        without_polygon: number of labels so far that are plain boxes.
+        run_lengths: per image the masks at its size, if predictions.json is written.
+    """
+
+    iou_types: ClassVar[tuple[str, ...]] = ("bbox", "segm")
+
+    correct_masks: list[np.ndarray] = field(default_factory=list)
+    without_polygon: int = 0
+    run_lengths: list[list[Rle]] = field(default_factory=list)
+
+    def add(self, sample: Sample, letterbox: Letterbox, found: Detections) -> None:
+        """Add the predictions of one image.
+
+        Args:
+            sample: the image and its ground truth.
+            letterbox: mapping from the image to the input of the model.
+            found: predictions with masks, in pixels of the input, sorted by descending confidence.
+        """
+        super().add(sample, letterbox, found)
+        start = perf_counter()
+        self.correct_masks.append(match_masks(sample, letterbox, found))
+        self.without_polygon += count_without_polygon(sample)
+        if self.options.save_json:
+            self.run_lengths.append(encode(image_masks(found, letterbox, self.options.retina_masks)))
+        self.speed_ms["masks"] = self.speed_ms.get("masks", 0.0) + 1e3 * (perf_counter() - start)
+
+    def mask_result(self) -> ApResult:
+        """Compute precision, recall and average precision of the masks of all images so far.
+
+        Raises:
+            TfyoloError: no label has a polygon.
+        """
+        if self.without_polygon and self.without_polygon == sum(map(len, self.labeled)):
+            raise TfyoloError(
+                "the labels have no polygons, which masks are measured with",
+                path=self.detections[0][0].image,
+                fix="label the outlines of objects: class x y x y and so on, or COCO's `segmentation`",
+            )
+        return self._average_precision(self.correct_masks)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return a sentence on labels without a polygon, if there are any."""
+        if not self.without_polygon:
+            return ()
+        return (f"{self.without_polygon} labels have no polygon: their boxes are their masks",)
+
+    def coco_ground_truth(self, names: Sequence[str]) -> dict[str, Any]:
+        """Convert the labels of all images so far to a COCO annotations dictionary with outlines."""
+        return add_outlines(super().coco_ground_truth(names), [sample for sample, _ in self.detections])
+
+    def coco_rows(self, number: int, image_id: int, frame: Frame, categories: Sequence[int]) -> list[Row]:
+        """Convert the predictions of one image to COCO's results format, with masks."""
+        rows, masks = super().coco_rows(number, image_id, frame, categories), self.run_lengths[number]
+        if frame.orientation != 1 or frame.hw != self.detections[number][0].hw:
+            masks = [in_frame(mask, frame) for mask in masks]
+        return [{**row, "segmentation": mask} for row, mask in zip(rows, masks, strict=True)]
+
+    def check_annotations(self, annotations: Mapping[str, Any], path: Path) -> None:
+        """Refuse COCO annotations without outlines.
+
+        Raises:
+            TfyoloError: an object has no outline, or an image no size.
+        """
+        check_outlines(annotations, path)
+
+
+def match_masks(sample: Sample, letterbox: Letterbox, found: Detections) -> np.ndarray:
+    """Find the true positives among the detections of one image, by the IoU of masks.
+
+    Args:
+        sample: the image and its ground truth.
+        letterbox: mapping from the image to the input of the model.
+        found: predictions with masks, in pixels of the input, sorted by descending confidence.
+
+    Returns:
+        bool (n, thresholds), true positives at each IoU threshold.
+    """
+    correct = np.zeros((len(found), len(IOU_THRESHOLDS)), bool)
+    # Only the mask of a detection of a labeled class can match, so that others are not assembled.
+    candidates = np.flatnonzero(np.isin(found.class_ids, sample.classes))
+    if len(candidates):
+        compared = found[candidates]
+        iou = mask_iou(prototype_masks(compared, letterbox.out_hw), *ground_truth_index(sample, letterbox))
+        correct[candidates] = match_overlaps(iou, compared.class_ids, sample.classes)
+    return correct
