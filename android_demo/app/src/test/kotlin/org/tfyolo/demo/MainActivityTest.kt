@@ -1,6 +1,5 @@
 package org.tfyolo.demo
 
-import android.app.Activity
 import android.content.Intent
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
@@ -13,7 +12,6 @@ import android.widget.EditText
 import android.widget.SeekBar
 import android.widget.Spinner
 import android.widget.TextView
-import java.io.ByteArrayInputStream
 import java.io.File
 import kotlin.test.BeforeTest
 import kotlin.test.Test
@@ -41,19 +39,6 @@ import org.tfyolo.detector.Thresholds
 class MainActivityTest {
     @BeforeTest
     fun engine() = useSingleThread()
-
-    private fun MainActivity.text(id: Int) = findViewById<TextView>(id).text.toString()
-
-    private fun MainActivity.isShown(id: Int) = findViewById<View>(id).visibility == View.VISIBLE
-
-    /** The most recent intent that the activity started. */
-    private fun MainActivity.started(): Intent = assertNotNull(shadowOf(this).nextStartedActivity)
-
-    private fun MainActivity.answer(intent: Intent, uri: Uri) = shadowOf(this).receiveResult(intent, Activity.RESULT_OK, Intent().setData(uri))
-
-    private fun register(name: String, bytes: ByteArray): Uri = Uri.parse("content://somewhere/$name").also {
-        shadowOf(app.contentResolver).registerInputStreamSupplier(it) { ByteArrayInputStream(bytes) }
-    }
 
     private fun dialogMessage(): String {
         await("a dialog") { ShadowAlertDialog.getLatestAlertDialog()?.isShowing == true }
