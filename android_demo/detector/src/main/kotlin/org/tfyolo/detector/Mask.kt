@@ -2,7 +2,6 @@ package org.tfyolo.detector
 
 import kotlin.math.ceil
 import kotlin.math.floor
-import org.tfyolo.detector.ModelException.Problem
 
 /**
  * Instance mask of a detection: the pixels of the image that belong to the object. Outside of its rectangle there are none.
@@ -38,10 +37,16 @@ public class Mask internal constructor(internal val cells: FloatArray, internal 
  * @param imageLength length of the image in pixels.
  */
 internal class MaskAxis(low: Float, high: Float, cells: Int, val scale: Int, val ratio: Double, val pad: Double, imageLength: Int) {
-    /** The first cell. Interpolation reaches one cell beyond the box on each side. */
+    /** The first cell inside of the box. */
+    val begin: Int
+
+    /** The cell behind the last one inside of the box. */
+    val end: Int
+
+    /** The first cell of the cut. Interpolation reaches one cell beyond the box on each side. */
     val start: Int
 
-    /** Number of cells. */
+    /** Number of cells of the cut. */
     val size: Int
 
     /** The first pixel of the image. */
@@ -51,8 +56,8 @@ internal class MaskAxis(low: Float, high: Float, cells: Int, val scale: Int, val
     val length: Int
 
     init {
-        val begin = ceil(low).toInt().coerceIn(0, cells)
-        val end = maxOf(begin, ceil(high).toInt().coerceIn(0, cells))
+        begin = ceil(low).toInt().coerceIn(0, cells)
+        end = maxOf(begin, ceil(high).toInt().coerceIn(0, cells))
         start = maxOf(begin - 1, 0)
         size = minOf(end + 1, cells) - start
         fun edge(cell: Int) = (cell * scale - pad) / ratio
@@ -65,44 +70,4 @@ internal class MaskAxis(low: Float, high: Float, cells: Int, val scale: Int, val
 
     /** Position of pixel i of the enlarged cells in cells, between cell centers. */
     fun cellPosition(i: Int): Double = (i + 0.5) / scale - 0.5
-}
-
-/**
- * Reads masks from the output `detection_masks`, (1, detections, height, width): probabilities that are zero outside of the boxes.
- *
- * @throws ModelException if the size of the masks does not match the size of the input.
- */
-internal class MaskReader(outputs: Map<String, Output>, detections: Int, private val model: DetectorDescription) {
-    private val output = outputs.take(MASKS, listOf(detections, ANY, ANY))
-    private val height = output.shape[2]
-    private val width = output.shape[3]
-    private val scale = model.inputHeight / maxOf(height, 1)
-
-    init {
-        if (height < 1 || height * scale != model.inputHeight || width * scale != model.inputWidth) {
-            throw ModelException(
-                Problem.DOES_NOT_FIT,
-                "The model's masks are $height x $width, which does not divide its input of " +
-                    "${model.inputHeight} x ${model.inputWidth}. Export the model again.",
-            )
-        }
-    }
-
-    /**
-     * Read the mask of one detection.
-     *
-     * @param row of the output.
-     * @param boxesXyxyPx boxes of all detections in pixels of the input.
-     * @param i index of the detection in `boxesXyxyPx`.
-     */
-    fun read(row: Int, boxesXyxyPx: FloatArray, i: Int, box: Letterbox): Mask {
-        fun edge(k: Int) = boxesXyxyPx[4 * i + k] / scale
-        val columns = MaskAxis(edge(0), edge(2), width, scale, box.doubleRatio, box.padX.toDouble(), box.sourceWidth)
-        val rows = MaskAxis(edge(1), edge(3), height, scale, box.doubleRatio, box.padY.toDouble(), box.sourceHeight)
-        val cells = FloatArray(rows.size * columns.size)
-        for (y in 0 until rows.size) {
-            output.read((row * height + rows.start + y) * width + columns.start, columns.size, cells, y * columns.size)
-        }
-        return Mask(cells, rows, columns)
-    }
 }

@@ -11,7 +11,7 @@ private const val THRESHOLD = 0.5f
  *
  * ```
  * val pixels = IntArray(detections.sourceWidth * detections.sourceHeight)
- * for (one in detections.reversed()) one.mask?.let { renderer.draw(it, classColor(one.classId), pixels, detections.sourceWidth) }
+ * for (one in detections.asReversed()) one.mask?.let { renderer.draw(it, classColor(one.classId), pixels, detections.sourceWidth) }
  * ```
  */
 public class MaskRenderer {

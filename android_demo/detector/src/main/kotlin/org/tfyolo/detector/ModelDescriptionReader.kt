@@ -129,7 +129,7 @@ private fun buildDetector(
         embeddedNms = thresholds.takeIf { nmsInGraph },
         // Without NMS in the graph, the file usually has no thresholds; these are then YOLOv5's defaults.
         defaults = thresholds,
-        hasMasks = nmsInGraph && MASKS in outputs,
+        hasMasks = kind.masks in outputs,
         anchorsPx = anchors,
         strides = strides,
     )

@@ -21,21 +21,20 @@ internal interface OutputReader {
  *
  * @property nms where NMS runs.
  * @property identifiedBy name of the output that identifies this kind.
+ * @property masks name of the output that models with masks have; null if the masks of this kind are not supported.
  * @property reader makes the reader for a model of this kind.
  */
 internal class OutputKind(
     val nms: String,
     val identifiedBy: String,
+    val masks: String?,
     val reader: (Map<String, Output>, DetectorDescription) -> OutputReader,
 )
 
-/** Output with the masks of a model that segments objects. */
-internal const val MASKS: String = "detection_masks"
-
 internal val KINDS: List<OutputKind> = listOf(
-    OutputKind("in the graph", "num_detections", ::DetectionsReader),
-    OutputKind("none", "scores", ::CandidatesReader),
-    OutputKind("raw", "objectness_0", ::RawHeadsReader),
+    OutputKind("in the graph", "num_detections", MASKS, ::DetectionsReader),
+    OutputKind("none", "scores", COEFFICIENTS, ::CandidatesReader),
+    OutputKind("raw", "objectness_0", null, ::RawHeadsReader),
 )
 
 /** The kind of a graph with these outputs. @throws ModelException if they are not the outputs of a detector. */
@@ -52,7 +51,7 @@ private class DetectionsReader(outputs: Map<String, Output>, private val model: 
     private val scores = outputs.take("detection_scores", listOf(ANY)).values
     private val boxes = outputs.take("detection_boxes", listOf(scores.size, 4)).values
     private val classIds = outputs.take("detection_classes", listOf(scores.size)).values
-    private val masks = if (model.hasMasks) MaskReader(outputs, scores.size, model) else null
+    private val masks = if (model.hasMasks) MaskReader(CroppedMasks(outputs, scores.size), model) else null
 
     override fun read(thresholds: Thresholds): DetectionArrays {
         val size = count[0].toInt().coerceIn(0, scores.size)
@@ -60,14 +59,14 @@ private class DetectionsReader(outputs: Map<String, Output>, private val model: 
         return refine(detections, thresholds)
     }
 
-    override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? =
-        masks?.read(detections.rows[i], detections.boxesXyxyPx, i, box)
+    override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = masks?.read(detections, i, box)
 }
 
-/** No NMS (`--nms none`): all boxes, with one score per class. */
+/** No NMS (`--nms none`): all boxes, with one score per class, perhaps mask coefficients. */
 private class CandidatesReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val boxes = outputs.take("boxes", listOf(ANY, 4)).values
     private val scores = outputs.take("scores", listOf(boxes.size / 4, model.classNames.size)).values
+    private val masks = if (model.hasMasks) MaskReader(PrototypeMasks(outputs, boxes.size / 4), model) else null
 
     override fun read(thresholds: Thresholds): DetectionArrays {
         // Filtered first: only a few of thousands of boxes exceed the confidence threshold.
@@ -81,8 +80,11 @@ private class CandidatesReader(outputs: Map<String, Output>, private val model: 
             FloatArray(numClasses * rows.size) { scores[numClasses * rows[it / numClasses] + it % numClasses] },
             numClasses,
         )
-        return nonMaxSuppression(candidates, thresholds)
+        val kept = nonMaxSuppression(candidates, thresholds)
+        return DetectionArrays(kept.boxesXyxyPx, kept.scores, kept.classIds, IntArray(kept.size) { rows[kept.rows[it]] })
     }
+
+    override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = masks?.read(detections, i, box)
 }
 
 /** Raw heads (`--nms raw`): logits. */
@@ -141,7 +143,7 @@ internal fun decode(heads: List<RawHead>, numClasses: Int, confidence: Float): C
     return Candidates(boxes.toFloatArray(), scores.toFloatArray(), numClasses)
 }
 
-private fun sigmoid(x: Float): Float = 1 / (1 + exp(-x))
+internal fun sigmoid(x: Float): Float = 1 / (1 + exp(-x))
 
 /** Convert `size` boxes from (ymin, xmin, ymax, xmax) in 0..1 to (left, top, right, bottom) in pixels. */
 private fun toPixels(boxes: FloatArray, size: Int, model: DetectorDescription): FloatArray {

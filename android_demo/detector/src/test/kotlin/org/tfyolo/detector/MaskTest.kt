@@ -34,9 +34,10 @@ class MaskTest {
         val (height, width) = case.ints("image_hw")
         val (inputHeight, inputWidth) = case.ints("target_hw")
         val boxes = case.floats("boxes_xyxy_px")
-        val reader = MaskReader(mapOf(MASKS to masks(case)), boxes.size / 4, model(inputWidth, inputHeight))
+        val count = boxes.size / 4
+        val reader = MaskReader(CroppedMasks(mapOf(MASKS to masks(case)), count), model(inputWidth, inputHeight))
         val box = Letterbox(width, height, inputWidth, inputHeight)
-        return List(boxes.size / 4) { reader.read(it, boxes, it, box) }
+        return List(count) { reader.read(DetectionArrays(boxes, FloatArray(count), IntArray(count)), it, box) }
     }
 
     @Test
@@ -114,7 +115,7 @@ class MaskTest {
     @Test
     fun `masks whose size does not divide the input are rejected`() {
         val masks = values(MASKS, listOf(1, 1, 5, 4), FloatArray(20))
-        val error = assertFailsWith<ModelException> { MaskReader(mapOf(MASKS to masks), 1, model(16, 16)) }
+        val error = assertFailsWith<ModelException> { MaskReader(CroppedMasks(mapOf(MASKS to masks), 1), model(16, 16)) }
         assertEquals("The model's masks are 5 x 4, which does not divide its input of 16 x 16. Export the model again.", error.message)
     }
 }
