@@ -69,8 +69,8 @@ class SegmentationModule(DetectionModule):
         coefficients *= tf.sigmoid(gather_rows(rows_of(scales, _OBJECTNESS, 1), anchors))
         height, width = prototypes.shape[1:3]
         # Channels are moved to the front before the reshape: in another order the converter makes one
-        # transposed product of it, for which LiteRT needs five times as long. New axes are reshapes, which copy
-        # nothing.
+        # transposed product of it, for which LiteRT needs five times as long. New axes are reshapes, which
+        # copy nothing.
         channels_first = tf.transpose(prototypes[0], [2, 0, 1])
         logits = tf.matmul(coefficients, tf.reshape(channels_first, [-1, height * width]))
         masks = tf.sigmoid(tf.reshape(logits, [1, -1, height, width]))

@@ -108,7 +108,7 @@ class DetectionModule(tf.Module):
         batch: int | None = 1,
     ) -> None:
         super().__init__()
-        self._heads, self._nms, self._options, self._contract = heads, nms, options, contract
+        self.heads, self._nms, self._options, self._contract = heads, nms, options, contract
         self._cells = AnchorGrid(contract, image_size)
         self._raw = raw_outputs(contract)
         self._classes = len(contract.names)
@@ -117,7 +117,7 @@ class DetectionModule(tf.Module):
         self.detect = signature(self._detect, image_size, uint8, batch)
 
     def _detect(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self.outputs(self._heads(_to_unit_range(images)))
+        return self.outputs(self.heads(_to_unit_range(images)))
 
     def outputs(self, heads: Heads) -> dict[str, tf.Tensor]:
         """Return the outputs of the signature for the raw heads: logits, all boxes, or detections."""

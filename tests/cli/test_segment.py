@@ -1,6 +1,7 @@
 """`tfyolo segment predict` and `val`, and segmentation models in the other commands."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,51 @@ def test_summary_and_inspect(tiny_seg_keras, capsys):
     out = capsys.readouterr().out
     assert "model.12.proto" in out
     assert "height/4" in out
+
+
+@pytest.fixture
+def polygons_yaml(tmp_path, image):
+    """One image with two triangles, of the classes of `tiny_seg`."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    image.rename(tmp_path / "images" / "image.jpg")
+    (tmp_path / "labels" / "image.txt").write_text("0 0.1 0.1 0.6 0.2 0.3 0.9\n1 0.5 0.5 0.9 0.5 0.7 0.9\n")
+    path = tmp_path / "two.yaml"
+    path.write_text("path: .\ntrain: images\nval: images\nnames: [ant, bee]\n")
+    return path
+
+
+@pytest.mark.parametrize("command", [("segment", "val"), ("val",)])
+def test_validation(segment, polygons_yaml, command):
+    flags = ["--retina-masks"] if command[0] == "segment" else []
+    code, files, out, err = segment(
+        "--data", polygons_yaml, "--img", 64, "--save-json", *flags, command=command
+    )
+    assert (code, err) == (0, "")
+    folder = "runs/val-seg/exp" if flags else "runs/val/exp"
+    assert {f"{folder}/MaskPR_curve.png", f"{folder}/predictions.json"} < set(files)
+    metrics = json.loads(Path(f"{folder}/metrics.json").read_text())
+    assert metrics["settings"]["retina_masks"] == bool(flags)
+    assert len(metrics["mask"]["coco"]) == 12
+    header = next(line for line in out.splitlines() if "class" in line)
+    assert header.split()[2:] == [
+        word for kind in ("box", "mask") for name in ("P", "R", "mAP50", "mAP50-95") for word in (kind, name)
+    ]
+    (row,) = [line.split() for line in out.splitlines() if line.split()[:2] == ["all", "2"]]
+    assert float(row[-1]) == pytest.approx(metrics["mask"]["map50_95"], abs=5e-4)
+    assert "COCO protocol, masks: ap " in out
+
+
+def test_validation_refuses_what_masks_do_not_have(segment, polygons_yaml, tiny_keras, capsys):
+    code, files, _, err = segment("--data", polygons_yaml, "--augment", command=["val"])
+    assert (code, files) == (2, [])
+    assert "segmentation models have no test-time augmentation" in err
+    (polygons_yaml.parent / "labels" / "image.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    code, _, _, err = segment("--data", polygons_yaml, command=["segment", "val"])
+    assert code == 2
+    assert "the labels have no polygons" in err
+    assert exit_code("segment", "val", "--weights", tiny_keras, "--data", polygons_yaml) == 2
+    assert "is a detector, not a segmentation model" in capsys.readouterr().err
 
 
 def test_training_does_not_exist_yet(capsys):

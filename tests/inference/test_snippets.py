@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.clients import OUTPUTS, inspection
-from tests.shared import needs_shared
+from tests.shared import SHARED, needs_shared
 from tests.small import confident, decided, letterboxed
 from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
@@ -196,7 +196,7 @@ def test_raw_heads_are_refused():
     found = inspection("boxes", "uint8")
     raw = Inspection(found.contract, found.inputs, heads, {})
     with pytest.raises(
-        TfyoloError, match=r"raw logits.*\n  fix: export it with --nms none, or with NMS inside"
+        TfyoloError, match=r"not decoded.*\n  fix: export it with --nms none, or with NMS inside"
     ):
         client(Path("best.tflite"), "tflite", raw, find_language("js"))
 
@@ -232,3 +232,22 @@ def test_the_command_knows_every_language(capsys):
         main(["inspect", "best.tflite", "--snippet", "java"])
     choices = ", ".join(f"'{language.name}'" for language in LANGUAGES)
     assert f"(choose from {choices})" in capsys.readouterr().err
+
+
+@needs_shared
+@pytest.mark.parametrize("form", ["tflite", "onnx"])
+def test_python_finds_the_masks_of_tfyolo(coco_segmenter, tmp_path, capsys, monkeypatch, form):
+    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.options import ExportOptions
+
+    job = ExportJob(coco_segmenter.model, coco_segmenter.contract, ExportOptions(image_size=320))
+    path = export_model(job, [form], tmp_path / "best")[form]
+    (expected,) = load_predictor(path)(SHARED / "images" / "bus.jpg")
+    monkeypatch.chdir(tmp_path)
+    lines = run(snippet(path, "python"), SHARED / "images" / "bus.jpg", capsys, monkeypatch)
+    areas = [int(line.rpartition(": ")[2].split()[0]) for line in lines if line.endswith("pixels")]
+    assert len(areas) == len(expected) > 2
+    np.testing.assert_allclose(areas, expected.areas_px, rtol=0.02)
+    if form == "tflite":
+        with pytest.raises(TfyoloError, match="there is no kotlin client for a segmentation model"):
+            snippet(path, "kotlin")

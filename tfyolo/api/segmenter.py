@@ -164,14 +164,6 @@ class Segmenter(TaskModel, SegmentationPredictor):
         """
         self._refuse("trained")
 
-    def quantize(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            TfyoloError: always.
-        """
-        self._refuse("quantized")
-
     def benchmark(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Not available yet.
 

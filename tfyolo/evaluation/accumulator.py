@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from tfyolo.evaluation.batches import Batch
 from tfyolo.evaluation.confusion import ConfusionMatrix
 from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.evaluation.metrics import ApResult, average_precision, match
+from tfyolo.evaluation.mosaic import MIN_CONFIDENCE, Example
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.boxes import xywh_to_xyxy
 
@@ -79,6 +80,19 @@ class DetectionAccumulator:
         # Without the prototypes, which would take gigabytes for a large dataset.
         self.detections.append((sample, Detections(boxes, found.scores, found.class_ids)))
         self.confusion.add(boxes, found.scores, found.class_ids, ground_truth, sample.classes)
+
+    def example(self, image: np.ndarray, sample: Sample, letterbox: Letterbox, found: Detections) -> Example:
+        """Return what a mosaic shows of an image.
+
+        Args:
+            image: uint8 (height, width, 3) RGB, letterboxed.
+            sample: the image and its ground truth.
+            letterbox: mapping from the image to the input of the model.
+            found: predictions in pixels of the input; only confident ones are shown.
+        """
+        boxes = letterbox.to_input(labels_xyxy_px(sample))
+        confident = found[found.scores > MIN_CONFIDENCE]
+        return Example(image, sample.name, boxes, sample.classes, replace(confident, prototypes=None))
 
     def add_speed(self, batch: Batch, speed: dict[str, float]) -> None:
         """Add the time of one batch.

@@ -1,21 +1,82 @@
-"""Mosaic plots of up to sixteen images with boxes."""
+"""Mosaic plots of up to sixteen images with boxes and masks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import atomic
 from tfyolo.inference.boxes import Array
 from tfyolo.inference.drawing.annotate import draw_boxes
+from tfyolo.inference.drawing.draw_masks import draw_masks
+from tfyolo.inference.segmentation.masks import Masks
 
 MAX_TILES = 16
 MAX_WIDTH = 1920
+MIN_CONFIDENCE = 0.25
+"""Less confident predictions are not drawn."""
 _GAP = 4  # pixels between tiles
 _GRAY = 114  # the letterbox's
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image of a validation with its ground truth and predictions, in pixels of the input.
+
+    Attributes:
+        image: uint8 (height, width, 3) RGB, letterboxed.
+        title: name of the image.
+        labels_xyxy_px: (n, 4) corners of the labels.
+        label_classes: (n,) class ids of the labels.
+        found: predictions.
+        label_masks: masks of the labels; None for a detector.
+        found_masks: masks of the predictions.
+    """
+
+    image: Array
+    title: str
+    labels_xyxy_px: Array
+    label_classes: Array
+    found: Detections
+    label_masks: Masks | None = None
+    found_masks: Masks | None = None
+
+
+def save_examples(examples: Sequence[Example], names: Sequence[str], folder: Path) -> None:
+    """Write mosaics of 16 images each: val_batch0_labels.jpg with the ground truth, val_batch0_pred.jpg.
+
+    Args:
+        examples: images; their predictions are all drawn.
+        names: class names.
+        folder: output folder.
+    """
+    for number, start in enumerate(range(0, len(examples), MAX_TILES)):
+        shown = examples[start : start + MAX_TILES]
+        images, titles = [one.image for one in shown], [one.title for one in shown]
+        mosaic(
+            images,
+            [one.labels_xyxy_px for one in shown],
+            [one.label_classes for one in shown],
+            names,
+            folder / f"val_batch{number}_labels.jpg",
+            titles=titles,
+            masks=[one.label_masks for one in shown],
+        )
+        mosaic(
+            images,
+            [one.found.boxes_xyxy_px for one in shown],
+            [one.found.class_ids for one in shown],
+            names,
+            folder / f"val_batch{number}_pred.jpg",
+            confidences=[one.found.scores for one in shown],
+            titles=titles,
+            masks=[one.found_masks for one in shown],
+        )
 
 
 def mosaic(
@@ -27,8 +88,9 @@ def mosaic(
     *,
     confidences: Sequence[Array] | None = None,
     titles: Sequence[str] | None = None,
+    masks: Sequence[Masks | None] | None = None,
 ) -> Path:
-    """Write up to 16 images with boxes as one JPEG, such as val_batch0_labels.jpg.
+    """Write up to 16 images with boxes and masks as one JPEG, such as val_batch0_labels.jpg.
 
     Args:
         images: uint8 (height, width, 3) RGB, of any sizes; only the first 16 are used.
@@ -38,6 +100,7 @@ def mosaic(
         path: the file to write.
         confidences: (n,) confidences per image, drawn after the names.
         titles: a line of text per image, such as the file name.
+        masks: n masks per image, at its size; None for an image without.
 
     Returns:
         `path`.
@@ -57,7 +120,10 @@ def mosaic(
     step = tile + _GAP
     canvas = np.full((rows * step + _GAP, columns * step + _GAP, 3), 255, np.uint8)
     for index in range(count):
-        tile_image, ratio, pad_xy = _fit(images[index], tile)
+        image = images[index]
+        if masks is not None and (drawn := masks[index]) is not None:
+            image = draw_masks(image, drawn.patches, drawn.corners_xy, np.asarray(classes[index]))
+        tile_image, ratio, pad_xy = _fit(image, tile)
         boxes = np.asarray(boxes_xyxy_px[index], np.float32).reshape(-1, 4) * ratio + np.tile(pad_xy, 2)
         conf = None if confidences is None else np.asarray(confidences[index], np.float32)
         tile_image = _draw(tile_image, boxes, np.asarray(classes[index], np.int64), conf, names)

@@ -30,13 +30,16 @@ LEGEND_CLASSES = 20
 """With more classes a legend hides the plot: only the mean is named, and the classes are thin gray lines."""
 
 
-def save_curves(result: ApResult, names: Sequence[str], folder: str | Path) -> list[Path]:
+def save_curves(
+    result: ApResult, names: Sequence[str], folder: str | Path, *, masks: bool = False
+) -> list[Path]:
     """Write PR_curve.png, F1_curve.png, P_curve.png and R_curve.png.
 
     Args:
         result: result of `average_precision`.
         names: all class names; `result.class_ids` index them.
         folder: output folder; created if missing.
+        masks: the figures are those of masks; the names of their files begin with `Mask`, as in YOLOv5.
 
     Returns:
         The files written.
@@ -54,8 +57,18 @@ def save_curves(result: ApResult, names: Sequence[str], folder: str | Path) -> l
         ("R_curve.png", result.recall_curve, "Confidence", "Recall", shown, None),
     ]
     colors = [hex_color(int(index)) for index in result.class_ids]
+    prefix, suffix = ("Mask", " of masks") if masks else ("", "")
     return [
-        _curve(Path(folder) / file, result.grid, curves, x_label, y_label, labels, colors, mean_label)
+        _curve(
+            Path(folder) / f"{prefix}{file}",
+            result.grid,
+            curves,
+            x_label,
+            f"{y_label}{suffix}",
+            labels,
+            colors,
+            mean_label,
+        )
         for file, curves, x_label, y_label, labels, mean_label in jobs
     ]
 

@@ -13,15 +13,14 @@ import numpy as np
 from tfyolo.data.detection.class_map import ClassMap, is_unnamed, match_classes
 from tfyolo.data.detection.scan import Dataset, Sample, Scan, check_usable, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.accumulator import DetectionAccumulator, labels_xyxy_px
+from tfyolo.evaluation.accumulator import DetectionAccumulator
 from tfyolo.evaluation.batches import Batch, load_batches, plan_batches
 from tfyolo.evaluation.coco_figures import coco_figures
 from tfyolo.evaluation.confusion import ConfusionMatrix
 from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
-from tfyolo.evaluation.mosaic import MAX_TILES, mosaic
+from tfyolo.evaluation.mosaic import MAX_TILES, Example, save_examples
 from tfyolo.evaluation.plots import save_confusion, save_curves
 from tfyolo.evaluation.segmentation.accumulator import InstanceAccumulator
-from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import atomic
 from tfyolo.inference.detection import BoxPredictor
 from tfyolo.inference.nms import NmsOptions
@@ -108,6 +107,8 @@ def validate(
     if folder:
         if options.plots:
             save_curves(metrics.result, names, folder)
+            if metrics.mask_result:
+                save_curves(metrics.mask_result, names, folder, masks=True)
             save_confusion(accumulator.confusion.counts, names, folder)
         with atomic(folder / "metrics.json") as temporary:
             temporary.write_text(json.dumps(metrics.to_dict(), indent=1))
@@ -178,7 +179,7 @@ def _run(
     rect = options.rect and detector.runtime.input_hw is None
     batch_size = min(options.batch_size, detector.runtime.max_batch)
     plans = plan_batches(samples, detector.image_size, batch_size, detector.stride, rect)
-    shown: list[tuple[np.ndarray, np.ndarray, Detections, Sample]] = []
+    shown: list[Example] = []
     for batch in load_batches(plans, detector.image_size):
         accumulator.problems += batch.problems
         if not len(batch.images):
@@ -194,7 +195,7 @@ def _run(
             own = np.zeros_like(ids) if options.single_cls else classes.to_data(ids)
             detections = replace(detections, class_ids=own)
             if folder and options.plots and len(shown) < MAX_MOSAICS * MAX_TILES:
-                shown.append((image, box.to_input(labels_xyxy_px(sample)), detections, sample))
+                shown.append(accumulator.example(image, sample, box, detections))
             accumulator.add(sample, box, detections)
         log("validating", len(accumulator.detections), len(samples))
     if accumulator.faulty:
@@ -204,30 +205,8 @@ def _run(
             f"first {accumulator.faulty[0]}"
         )
     if folder and options.plots:
-        _mosaics(shown, names, folder)
+        save_examples(shown, names, folder)
     return accumulator
-
-
-def _mosaics(
-    shown: Sequence[tuple[np.ndarray, np.ndarray, Detections, Sample]], names: Sequence[str], folder: Path
-) -> None:
-    """Write mosaics of the first images: one with the ground truth, one with the confident predictions."""
-    for number in range(0, len(shown), MAX_TILES):
-        images, ground_truth, found, samples = zip(*shown[number : number + MAX_TILES], strict=True)
-        titles = [sample.name for sample in samples]
-        confident = [detections[detections.scores > 0.25] for detections in found]
-        stem = f"val_batch{number // MAX_TILES}"
-        classes = [sample.classes for sample in samples]
-        mosaic(images, ground_truth, classes, names, folder / f"{stem}_labels.jpg", titles=titles)
-        mosaic(
-            images,
-            [d.boxes_xyxy_px for d in confident],
-            [d.class_ids for d in confident],
-            names,
-            folder / f"{stem}_pred.jpg",
-            confidences=[d.scores for d in confident],
-            titles=titles,
-        )
 
 
 def _settings(detector: BoxPredictor, dataset: Dataset, options: ValOptions, rect: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tfyolo.data.classification.pipeline import ClassificationPipeline, Classifi
 from tfyolo.data.detection.class_map import match_classes
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
+from tfyolo.data.segmentation.options import MaskOptions
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierValOptions, validate_classifier
 from tfyolo.evaluation.detection_metrics import Metrics
 from tfyolo.evaluation.validator import validate
@@ -146,6 +147,7 @@ class DetectionTask(QuantizationTask):
     """Quantization of detectors."""
 
     objective: type[DetectionObjective] = DetectionObjective
+    masks: MaskOptions | None = None
 
     def __init__(self, data: str | Path, contract: Contract) -> None:
         super().__init__(data, contract)
@@ -160,7 +162,13 @@ class DetectionTask(QuantizationTask):
         side = max(round(CROP * size / stride), 1) * stride if crop else size
         gains = LossOptions.of(read_hyps(how.hyp))
         objective = self.objective(contract, gains.scaled(len(contract.names), len(contract.strides), size))
-        shape = PipelineOptions(image_size=size, batch=how.batch_size, seed=how.seed, stride=stride)
+        shape = PipelineOptions(
+            image_size=size,
+            batch=how.batch_size,
+            seed=how.seed,
+            stride=stride,
+            masks=None if crop else self.masks,
+        )
         samples = [
             replace(sample, classes=self._classes.to_model(sample.classes))
             for sample in scan_split(self._dataset, "train").samples
@@ -203,6 +211,7 @@ class SegmentationTask(DetectionTask):
     """Quantization of segmentation models."""
 
     objective = SegmentationObjective
+    masks = MaskOptions()
 
     def request(self, model: Any, contract: Contract) -> ExportJob:
         """Leave NMS out: 300 masks an image would take more time than the network."""

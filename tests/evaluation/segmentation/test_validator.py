@@ -13,13 +13,15 @@ from PIL import Image
 import tfyolo
 from tests.shared import SHARED
 from tfyolo.data.detection.scan import read_dataset, scan_split
+from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation import coco
 from tfyolo.evaluation.detection_metrics import ValOptions
-from tfyolo.evaluation.segmentation.coco_masks import add_outlines
+from tfyolo.evaluation.segmentation.accumulator import encode_all
+from tfyolo.evaluation.segmentation.coco_masks import add_outlines, encode
 from tfyolo.evaluation.validator import validate
-from tfyolo.export.runtime.predictions import Candidates
-from tfyolo.inference.segmentation.predictor import SegmentationPredictor
+from tfyolo.export.runtime.predictions import Candidates, Detections
+from tfyolo.inference.segmentation.predictor import SegmentationPredictor, image_masks
 from tfyolo.models import Contract, load_spec
 
 NAMES = ("dark", "light")
@@ -123,6 +125,35 @@ def test_predictions_and_figures_of_coco(data, tmp_path, retina):
     annotations.write_text(json.dumps(add_outlines(coco.ground_truth(samples, NAMES), samples)))
     again = validate(predictor, data, replace(options, annotations=annotations))
     assert (again.coco, again.mask_coco) == (metrics.coco, metrics.mask_coco)
+
+
+def test_candidates_of_several_classes_have_one_mask():
+    rng = np.random.default_rng(0)
+    boxes, coefficients = np.float32([[0, 0, 20, 30], [8, 4, 64, 60]]), np.float32(rng.normal(size=(2, 3)))
+    prototypes, letterbox = np.float32(rng.normal(size=(16, 16, 3))), Letterbox.fit((50, 80), (64, 64))
+    twice = np.array([1, 0, 1, 1])
+    found = Detections(boxes[twice], np.ones(4), np.arange(4), "", coefficients[twice], prototypes)
+    expected = encode(image_masks(found, letterbox))
+    assert len({mask["counts"] for mask in expected}) == 2
+    assert encode_all(found, letterbox, retina_masks=False) == expected
+    assert encode_all(found[:0], letterbox, retina_masks=False) == []
+
+
+def test_plots_show_masks(data, tmp_path):
+    folder = tmp_path / "run"
+    validate(SegmentationPredictor(TriangleFinder()), data, ValOptions(batch_size=2), folder)
+    curves = {f"{kind}{name}_curve.png" for kind in ("", "Mask") for name in ("PR", "F1", "P", "R")}
+    mosaics = {"val_batch0_labels.jpg", "val_batch0_pred.jpg"}
+    assert {path.name for path in folder.iterdir()} == {
+        *curves,
+        *mosaics,
+        "confusion_matrix.png",
+        "metrics.json",
+    }
+    for name in mosaics:
+        drawn = cv2.imread(str(folder / name)).astype(int)
+        colored = np.ptp(drawn, axis=-1) > 60
+        assert colored.mean() > 0.03, name  # triangles are gray, and boxes are thin
 
 
 def test_one_class(data):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from tfyolo.data.segmentation.ground_truth import count_without_polygon, ground_
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.accumulator import DetectionAccumulator, Row
 from tfyolo.evaluation.metrics import IOU_THRESHOLDS, ApResult, match_overlaps
+from tfyolo.evaluation.mosaic import Example
 from tfyolo.evaluation.segmentation.coco_masks import (
     Rle,
     add_outlines,
@@ -26,7 +27,7 @@ from tfyolo.evaluation.segmentation.coco_masks import (
 )
 from tfyolo.evaluation.segmentation.mask_iou import mask_iou
 from tfyolo.export.runtime.predictions import Detections
-from tfyolo.inference.segmentation.masks import prototype_masks
+from tfyolo.inference.segmentation.masks import Masks, prototype_masks
 from tfyolo.inference.segmentation.predictor import image_masks
 
 
@@ -59,7 +60,7 @@ class InstanceAccumulator(DetectionAccumulator):
         self.correct_masks.append(match_masks(sample, letterbox, found))
         self.without_polygon += count_without_polygon(sample)
         if self.options.save_json:
-            self.run_lengths.append(encode(image_masks(found, letterbox, self.options.retina_masks)))
+            self.run_lengths.append(encode_all(found, letterbox, self.options.retina_masks))
         self.speed_ms["masks"] = self.speed_ms.get("masks", 0.0) + 1e3 * (perf_counter() - start)
 
     def mask_result(self) -> ApResult:
@@ -81,6 +82,25 @@ class InstanceAccumulator(DetectionAccumulator):
         if not self.without_polygon:
             return ()
         return (f"{self.without_polygon} labels have no polygon: their boxes are their masks",)
+
+    def example(self, image: np.ndarray, sample: Sample, letterbox: Letterbox, found: Detections) -> Example:
+        """Return what a mosaic shows of an image, with masks.
+
+        Args:
+            image: uint8 (height, width, 3) RGB, letterboxed.
+            sample: the image and its ground truth.
+            letterbox: mapping from the image to the input of the model.
+            found: predictions in pixels of the input; only confident ones are shown.
+        """
+        shown = super().example(image, sample, letterbox, found)
+        index, order = ground_truth_index(sample, letterbox, stride=1)
+        in_input = Letterbox.fit(letterbox.out_hw, letterbox.out_hw)
+        confident = replace(shown.found, prototypes=found.prototypes)
+        return replace(
+            shown,
+            label_masks=Masks.of_index(index, order),
+            found_masks=image_masks(confident, in_input, self.options.retina_masks),
+        )
 
     def coco_ground_truth(self, names: Sequence[str]) -> dict[str, Any]:
         """Convert the labels of all images so far to a COCO annotations dictionary with outlines."""
@@ -121,3 +141,22 @@ def match_masks(sample: Sample, letterbox: Letterbox, found: Detections) -> np.n
         iou = mask_iou(prototype_masks(compared, letterbox.out_hw), *ground_truth_index(sample, letterbox))
         correct[candidates] = match_overlaps(iou, compared.class_ids, sample.classes)
     return correct
+
+
+def encode_all(found: Detections, letterbox: Letterbox, retina_masks: bool) -> list[Rle]:
+    """Return the run lengths of the masks of all detections, at the size of the image.
+
+    A candidate that several classes detect has one mask, which is assembled once: with the low confidence
+    threshold of validation that saves two of three.
+
+    Args:
+        found: predictions with masks, in pixels of the input.
+        letterbox: mapping from the image to the input of the model.
+        retina_masks: enlarge masks before they are cropped, instead of after.
+    """
+    if found.coefficients is None:
+        return encode(image_masks(found, letterbox, retina_masks))
+    keys = np.hstack([found.boxes_xyxy_px, found.coefficients])
+    _, first, position = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    encoded = encode(image_masks(found[first], letterbox, retina_masks))
+    return [encoded[index] for index in position.reshape(-1)]

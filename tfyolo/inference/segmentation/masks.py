@@ -50,6 +50,27 @@ class Masks:
         """Return no masks of an image of (height, width) pixels."""
         return cls((), np.zeros((0, 2), np.int64), image_size)
 
+    @classmethod
+    def of_index(cls, index: np.ndarray, order: np.ndarray) -> Masks:
+        """Return the objects of an index mask, each in its bounding box.
+
+        Args:
+            index: int (height, width), where k marks the k-th object of `order` and 0 none.
+            order: int (n,) positions that objects 1, 2, ... get in the result.
+
+        Example:
+            >>> masks = Masks.of_index(np.array([[2, 2, 1, 0]]), np.array([1, 0]))
+            >>> [patch.shape for patch in masks.patches], masks.corners_xy.tolist()
+            ([(1, 2), (1, 1)], [[0, 0], [2, 0]])
+        """
+        corners = np.zeros((len(order), 2), np.int64)
+        patches = [np.zeros((0, 0), bool)] * len(order)
+        for number, position in enumerate(order.tolist(), 1):
+            mask = index == number
+            x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+            corners[position], patches[position] = (x, y), mask[y : y + height, x : x + width]
+        return cls(tuple(patches), corners, (index.shape[0], index.shape[1]))
+
     def __len__(self) -> int:
         return len(self.patches)
 

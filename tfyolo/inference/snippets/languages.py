@@ -17,6 +17,7 @@ class Language:
         escape: converts a code point to an escape sequence for string literals.
         brackets: opening and closing bracket of a list literal.
         special: characters to escape in string literals, in addition to quotes and backslashes.
+        tasks: tasks whose models it supports.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Language:
     escape: Callable[[int], str]
     brackets: tuple[str, str] = ("[", "]")
     special: str = ""
+    tasks: tuple[str, ...] = ("detect", "classify")
 
     def text(self, value: str) -> str:
         """Return a string literal.
@@ -90,7 +92,13 @@ def _braces(code: int) -> str:
 
 
 LANGUAGES: tuple[Language, ...] = (
-    Language("python", ("tflite", "onnx"), "#", lambda code: f"\\U{code:08x}"),
+    Language(
+        "python",
+        ("tflite", "onnx"),
+        "#",
+        lambda code: f"\\U{code:08x}",
+        tasks=("detect", "classify", "segment"),
+    ),
     Language("kotlin", ("tflite",), "//", _utf16, brackets=("listOf(", ")"), special="$"),
     Language("js", ("tflite", "tfjs"), "//", _braces),
     Language("swift", ("tflite",), "//", _braces),

@@ -14,11 +14,19 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo, inspect_file
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.inference.snippets.languages import LANGUAGES, Language, find_language
-from tfyolo.models.outputs import BOXES, DETECTIONS, PROBABILITIES
+from tfyolo.models.outputs import BOXES, DETECTIONS, MASKS, PROBABILITIES
+from tfyolo.models.tasks import TASKS
 from tfyolo.text import printable
 
-_KINDS = {DETECTIONS: "suppressed", BOXES: "boxes", (PROBABILITIES,): "probabilities"}
+_KINDS = {
+    frozenset(DETECTIONS): "suppressed",
+    frozenset((*DETECTIONS, MASKS)): "suppressed",
+    frozenset(BOXES): "boxes",
+    frozenset((PROBABILITIES,)): "probabilities",
+}
 """Names of the kinds of outputs in templates."""
+_EXPORT_WITH = {"classify": "--nms none", "detect": "--nms none, or with NMS inside", "segment": "NMS inside"}
+"""How to export a file that clients can decode, by task."""
 _READABLE = ("uint8", "float32")
 """Data types that clients support."""
 
@@ -46,7 +54,15 @@ def snippet(path: Path, language: str) -> str:
     entry, chosen = format_of(path), find_language(language)
     if entry.name not in chosen.formats:
         raise _no_client(path, entry.name, entry.label, chosen)
-    return client(path, entry.name, inspect_file(path), chosen)
+    found = inspect_file(path)
+    if found.contract.task not in chosen.tasks:
+        others = [entry.name for entry in LANGUAGES if found.contract.task in entry.tasks]
+        raise TfyoloError(
+            f"there is no {chosen.name} client for a {TASKS[found.contract.task].noun}",
+            path=path,
+            fix=f"pass --snippet {' or '.join(others)}",
+        )
+    return client(path, entry.name, found, chosen)
 
 
 def client(path: Path, format_name: str, found: Inspection, chosen: Language) -> str:
@@ -82,15 +98,13 @@ def _no_client(path: Path, name: str, label: str, language: Language) -> TfyoloE
 
 
 def _words(path: Path, format_name: str, found: Inspection) -> set[str]:
-    """Return the words that describe a file in templates: format, task, kind of outputs, input type."""
-    names = tuple(tensor.name for tensor in found.outputs)
-    kind = _KINDS.get(names)
+    """Return the words that describe a file in templates: format, tasks, kind of outputs, input type."""
+    kind = _KINDS.get(frozenset(tensor.name for tensor in found.outputs))
     if kind is None:
-        flags = "--nms none" if found.contract.task == "classify" else "--nms none, or with NMS inside"
         raise TfyoloError(
-            "its outputs are raw logits, which generated clients cannot decode",
+            "its outputs are not decoded, and generated clients cannot do it",
             path=path,
-            fix=f"export it with {flags}",
+            fix=f"export it with {_EXPORT_WITH[found.contract.task]}",
         )
     types = [*_types(found.inputs), *_types(found.outputs)]
     if unsupported := [dtype for dtype in types if dtype not in _READABLE]:
@@ -99,7 +113,9 @@ def _words(path: Path, format_name: str, found: Inspection) -> set[str]:
             path=path,
             fix="export it with another precision",
         )
-    return {format_name, found.contract.task, kind, found.inputs[0].dtype}
+    task = found.contract.task
+    # A segmentation model is a detector with masks.
+    return {format_name, task, kind, found.inputs[0].dtype} | ({"detect"} if task == "segment" else set())
 
 
 def _types(tensors: tuple[TensorInfo, ...]) -> list[str]:
@@ -139,10 +155,10 @@ def _values(path: Path, found: Inspection, language: Language) -> dict[str, str]
 def _about(path: Path, found: Inspection) -> list[str]:
     """Return the lines of the header comment: the file, its inputs, outputs and thresholds."""
     contract = found.contract
-    task = "classifier" if contract.task == "classify" else "detector"
     classes = f"{len(contract.names)} class{'es' * (len(contract.names) > 1)}"
+    noun = TASKS[contract.task].noun
     lines = [
-        f"{path.name}: {task} with {classes}, {found.precision}, tfyolo {contract.version}",
+        f"{path.name}: {noun} with {classes}, {found.precision}, tfyolo {contract.version}",
         *(f"in:  {_tensor(tensor)}" for tensor in found.inputs),
         *(f"out: {_tensor(tensor)}" for tensor in found.outputs),
     ]

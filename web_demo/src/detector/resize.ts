@@ -193,7 +193,9 @@ function averageAreas(image: Region, xs: Cells, ys: Cells, target: Target): void
     for (let j = ys.from[y]!; j < ys.from[y + 1]!; j++) {
       const line = start + ys.source[j]! * stride;
       for (let x = 0; x < width; x++) {
-        let [r, g, b] = [0, 0, 0];
+        let r = 0;
+        let g = 0;
+        let b = 0;
         for (let k = xs.from[x]!; k < xs.from[x + 1]!; k++) {
           const at = line + xs.source[k]! * step;
           const w = xs.weight[k]!;

@@ -57,7 +57,7 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
       let results: tf.Tensor[] = [];
       try {
         const pending = isAsync ? graph.executeAsync({ images: image }, names) : graph.execute({ images: image }, names);
-        results = (await pending) as tf.Tensor[];
+        results = [await pending].flat(); // a single output is not returned as a list
         const data = await Promise.all(results.map((result) => result.data()));
         const outputs: Record<string, Output> = {};
         names.forEach((key, i) => {

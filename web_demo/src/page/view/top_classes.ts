@@ -1,5 +1,6 @@
 /** The most probable classes of a classifier, with bars and percentages. */
 
+import type { Result } from '../../detector';
 import { formatPercent } from '../format';
 import { taskOf, topClasses } from '../state';
 import type { Store } from '../store';
@@ -12,11 +13,12 @@ interface Row {
 }
 
 export function showTopClasses(store: Store): void {
-  const list = byId('top-classes');
+  const [list, cropHint] = [byId('top-classes'), byId('crop-hint')];
   const rows: Row[] = [];
   store.listen((state, before) => {
     list.hidden = taskOf(state) !== 'classify';
     if (state.result === before.result) return;
+    cropHint.hidden = !isCropped(state.result);
     const classes = topClasses(state);
     // Rows are reused: new elements for every frame would lose the selection of text and cost time.
     while (rows.length < classes.length) {
@@ -33,6 +35,11 @@ export function showTopClasses(store: Store): void {
       row.style.setProperty('--share', `${100 * probability}%`);
     }
   });
+}
+
+/** Whether the model sees only a part of the image. */
+function isCropped(result: Result | null): boolean {
+  return result !== null && 'crop' in result && (result.crop.width < result.width || result.crop.height < result.height);
 }
 
 function makeRow(): Row {
