@@ -219,7 +219,7 @@ bench: bench-detect bench-pipeline bench-train bench-nms bench-web bench-android
 bench-web: web-page $(DEMO_TEST_MODELS) chromium  ## latency of the browser engines, time to first detection, download size
 	npm run --prefix web_demo --silent bench
 
-bench-android: setup android-tools  ## preprocessing of a camera frame, on the JVM
+bench-android: setup android-tools  ## preprocessing of a camera frame and drawing of masks, on the JVM
 	mvn -q -f android_demo/pom.xml -pl maven/runtime,detector test -Dtest=PreprocessorBench -Dsurefire.failIfNoSpecifiedTests=false
 
 bench-detect: setup  ## latency of Keras and LiteRT in one run: make bench-detect WEIGHTS=yolov5n.pt

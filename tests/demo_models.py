@@ -3,12 +3,14 @@
     python tests/demo_models.py bccd-n.keras bccd-n-int8.keras FOLDER
 
 FOLDER gets the models, two photographs as PNG (browsers and OpenCV decode JPEG a little differently) and
-expected.json: per model and photograph the detections of `tfyolo.load`; and a small classifier with
-classifier.json, its probabilities.
+expected.json: per model and photograph the detections of `tfyolo.load`; and files of a small classifier with
+their probabilities: classifiers.json those of all, classifier.json those of the float file; and files of a
+small segmentation model with segmenters.json, its detections with masks.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import shutil
@@ -19,13 +21,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tests.small import decided
+from tests.small import decided, finding
+from tfyolo.data.images.center_crop import center_crop
+from tfyolo.data.images.letterbox import Letterbox
+from tfyolo.data.images.read import read_image
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.tflite.metadata import attach_files
 from tfyolo.inference.load import load_predictor
+from tfyolo.inference.segmentation.results import SegmentationResult
 from tfyolo.models.contract import FILE_NAME, Contract
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_model
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 
@@ -44,6 +52,18 @@ MODELS = [
     ("tfjs", "float32", "none"),
     ("tfjs", "int8", "builtin"),
 ]
+CLASSIFIERS = {
+    "classifier": {},
+    "classifier_int8": {"precision": "int8"},
+    "classifier_raw": {"nms": "raw"},
+}
+"""Options of the export by name of the file; only names of detectors have a hyphen."""
+SEGMENTERS = {
+    "segmenter": {"nms": "builtin"},
+    "segmenter_int8": {"nms": "builtin", "precision": "int8"},
+    "segmenter_none": {"nms": "none"},
+}
+"""Options of the export by name of the file."""
 PHOTOGRAPHS = ("BloodImage_00007", "BloodImage_00062")
 OTHER_HW = (480, 251)
 """Size of a third image, whose padding is odd."""
@@ -86,6 +106,7 @@ def main(exact: str, integer: str, folder: Path) -> None:
     _add_candidates(expected, folder, images)
     _wrong(folder, detectors["float32"])
     _classifier(folder, images)
+    _segmenter(folder, images)
     (folder / "expected.json").write_text(json.dumps(expected))
 
 
@@ -101,13 +122,52 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _classifier(folder: Path, images: list[Path]) -> None:
-    """A small network, and what it says of each image."""
-    model = decided(("ant", "bee", "cat"), (64, 96), images)
-    request = ExportJob(model.model, model.contract, ExportOptions(image_size=(64, 96)))
-    with hidden_stderr():
-        run = load_predictor(export_model(request, ["tflite"], folder / "classifier")["tflite"])
-    found = {image.name: dict(row[1:] for row in run(image)[0].top()) for image in images}
-    (folder / "classifier.json").write_text(json.dumps(found))
+    """A small network as float and integer files, and what each says of each image."""
+    hw = (64, 96)
+    classifier = decided(("ant", "bee", "cat"), hw, images)
+    inputs = np.stack([center_crop(read_image(image), hw) for image in images])
+    exact = classifier.model, classifier.contract
+    calibrated = calibrate_model(*exact, inputs, CalibrationOptions(reconstruct=False))
+    all_found = {}
+    for name, options in CLASSIFIERS.items():
+        model, contract = calibrated if "precision" in options else exact
+        request = ExportJob(model, contract, ExportOptions(image_size=hw, **options))
+        with hidden_stderr():
+            run = load_predictor(export_model(request, ["tflite", "tfjs"], folder / name)["tflite"])
+        all_found[name] = {image.name: dict(row[1:] for row in run(image)[0].top()) for image in images}
+    (folder / "classifier.json").write_text(json.dumps(all_found["classifier"]))
+    (folder / "classifiers.json").write_text(json.dumps(all_found))
+
+
+def _segmenter(folder: Path, images: list[Path]) -> None:
+    """A small network that finds objects with masks, as float and integer files."""
+    hw = (64, 96)
+    segmenter = finding(("ant", "bee"), hw, images)
+    inputs = np.stack([Letterbox.fit(image.shape[:2], hw).apply(image) for image in map(read_image, images)])
+    exact = segmenter.model, segmenter.contract
+    calibrated = calibrate_model(*exact, inputs, CalibrationOptions(reconstruct=False))
+    all_found = {}
+    for name, options in SEGMENTERS.items():
+        model, contract = calibrated if "precision" in options else exact
+        request = ExportJob(model, contract, ExportOptions(image_size=hw, **options))
+        with hidden_stderr():
+            run = load_predictor(export_model(request, ["tflite", "tfjs"], folder / name)["tflite"])
+        all_found[name] = {image.name: _described_with_masks(run(image)[0]) for image in images}
+    (folder / "segmenters.json").write_text(json.dumps(all_found))
+
+
+def _described_with_masks(result: SegmentationResult) -> list[dict[str, object]]:
+    """Detections with the patches of their masks; each row of bits begins with a new byte."""
+    masks = zip(result.instances.corners_xy.tolist(), result.instances.patches, strict=True)
+    return [
+        {
+            **row,
+            "corner_xy": corner,
+            "patch_hw": list(patch.shape),
+            "bits": base64.b64encode(np.packbits(patch, axis=1)).decode(),
+        }
+        for row, (corner, patch) in zip(_described(result), masks, strict=True)
+    ]
 
 
 def _score_step(path: Path) -> float:

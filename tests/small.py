@@ -12,6 +12,7 @@ from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.images.read import read_image
 from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.segmentation.predictor import SegmentationPredictor
 from tfyolo.models.build import call_heads
 
 IMAGES = [SHARED / "images" / name for name in ("bus.jpg", "zidane.jpg")]
@@ -52,9 +53,10 @@ def rescaled(
         images = letterboxed(hw)
     spec = detector.contract.spec
     anchors = spec.anchors_per_scale
-    spread = np.repeat([1.0, 2.0], [4, 1 + len(detector.names)])
-    middle = np.repeat([0.0, -3.0], [4, 1 + len(detector.names)])
-    for i, head in enumerate(call_heads(detector.model, images / np.float32(255))):
+    sizes = [4, 1 + len(detector.names), detector.contract.num_coefficients or 0]
+    spread, middle = np.repeat([1.0, 2.0, 1.5], sizes), np.repeat([0.0, -3.0, 0.0], sizes)
+    heads = call_heads(detector.model, images / np.float32(255))
+    for i, head in enumerate(heads[: len(detector.contract.strides)]):
         layer = detector.model.get_layer(f"model.{spec.head.index}.m.{i}")
         values = np.asarray(head).reshape(-1, head.shape[-1])
         scale = np.tile(spread, anchors) / values.std(0)
@@ -81,3 +83,19 @@ def decided(names: tuple[str, ...], hw: tuple[int, int], paths: list[Path]) -> C
     scale = 1.5 / logits.std(0)
     layer.set_weights([kernel * scale, (bias - logits.mean(0)) * scale])
     return classifier
+
+
+def finding(names: tuple[str, ...], hw: tuple[int, int], paths: list[Path]) -> SegmentationPredictor:
+    """`tiny-seg.yaml` with random weights, rescaled so that it finds objects with masks in some images."""
+    import keras
+
+    from tfyolo.inference.load import create_predictor
+
+    keras.utils.set_random_seed(0)
+    path = Path(__file__).with_name("tiny-seg.yaml")
+    segmenter = create_predictor(path, names=names, image_size=hw)
+    for layer in segmenter.model.layers:  # signals would vanish in the untrained normalization
+        if type(layer).__name__ == "Conv2D" and not layer.use_bias:
+            layer.set_weights([4 * layer.get_weights()[0]])
+    images = [read_image(path) for path in paths]
+    return rescaled(segmenter, hw, np.stack([Letterbox.fit(i.shape[:2], hw).apply(i) for i in images]))

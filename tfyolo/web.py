@@ -90,9 +90,7 @@ def check_model(path: Path) -> Contract:
         TfyoloError: it is damaged, of another format, or not written by tfyolo.
     """
     if path.is_dir() and not (path / "saved_model.pb").exists():
-        contract = read_folder(path)
-        contract.require("detect", path)
-        return contract
+        return read_folder(path)
     if suffix_of(path) != ".tflite":
         mine = f" --weights {path}" if suffix_of(path) in (".pt", ".pth", ".keras") else ""
         raise TfyoloError(
@@ -101,7 +99,6 @@ def check_model(path: Path) -> Contract:
             fix=f"write them with `tfyolo export{mine} --include tflite tfjs`",
         )
     contract = read_contract(path)
-    contract.require("detect", path)
     with open_input(path, MODEL) as file:
         if file.read(8)[4:] != b"TFL3":
             raise TfyoloError("is not a TensorFlow Lite file", path=path, fix="export it again")

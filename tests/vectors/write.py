@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from tests.vectors.camera import upright_cases, view_cases, yuv_cases
+from tests.vectors.classify import crop_cases, top_cases
+from tests.vectors.masks import mask_cases
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.export.runtime.decode import decode, join_parts
 from tfyolo.export.runtime.predictions import Candidates, Detections
@@ -301,6 +303,9 @@ FILES: dict[str, Callable[[], list[Case]]] = {
     "view": view_cases,
     "palette": palette_cases,
     "labels": label_cases,
+    "crop": crop_cases,
+    "top": top_cases,
+    "masks": mask_cases,
 }
 """Each is written as NAME.json."""
 

@@ -19,11 +19,11 @@ TYPES = {
 }
 
 
-def write_tflite(path, mark=b"TFL3", **export):
+def write_tflite(path, mark=b"TFL3", contract=CONTRACT, **export):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(bytes(4) + mark)
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("tfyolo.json", CONTRACT.model_copy(update={"export": export}).to_json())
+        archive.writestr("tfyolo.json", contract.model_copy(update={"export": export}).to_json())
     return path
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from tests.web.site import write_tflite
 from tfyolo.cli.main import main
-from tfyolo.web import Server, Site
+from tfyolo.models import Contract, load_spec
+from tfyolo.web import Server, Site, check_model
 
 
 def run(*words):
@@ -56,6 +57,12 @@ def test_other_machines_are_told_of(page, monkeypatch, capsys):
     monkeypatch.setattr(Server, "serve_forever", lambda self: None)
     assert run("--host", "0.0.0.0") == 0
     assert "others on the network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("config", "task"), [("yolov5n-cls", "classify"), ("yolov5n-seg", "segment")])
+def test_the_page_runs_models_of_every_task(page, tmp_path, config, task):
+    contract = Contract.of(load_spec(config, num_classes=2), ["cat", "dog"], (64, 64))
+    assert check_model(write_tflite(tmp_path / "a.tflite", contract=contract)).task == task
 
 
 @pytest.mark.parametrize("name", ["a.pt", "a.keras"])

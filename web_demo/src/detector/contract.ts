@@ -2,16 +2,20 @@
 
 import { DetectorError } from './errors';
 
-/** Metadata of a detector, read from its tfyolo.json (`.tflite`) or model.json (TF.js). */
+/** What a model returns: boxes, class probabilities, or boxes with masks. */
+export const TASKS = ['detect', 'classify', 'segment'] as const;
+export type Task = (typeof TASKS)[number];
+
+/** Metadata of a model, read from its tfyolo.json (`.tflite`) or model.json (TF.js). */
 export interface Contract {
-  readonly task: 'detect';
+  readonly task: Task;
   /** Class names, indexed by class ID. */
   readonly classNames: readonly string[];
   /** [height, width] of the model's input in pixels. */
   readonly imageSize: readonly [number, number];
-  /** Per scale: anchors as a flat list of (width, height) pairs in pixels of the input. */
+  /** Per scale: anchors as a flat list of (width, height) pairs in pixels of the input; empty for a classifier. */
   readonly anchorsPx: readonly (readonly number[])[];
-  /** Per scale: stride in pixels of the input. */
+  /** Per scale: stride in pixels of the input; empty for a classifier. */
   readonly strides: readonly number[];
   /** Version of tfyolo that exported the model. */
   readonly version: string;
@@ -29,7 +33,7 @@ export interface Contract {
  * Parse and validate the contract of a model.
  *
  * @param text - the JSON text, or the object parsed from it.
- * @throws DetectorError `model-task` if the model is not a detector, `model-corrupt` if a field is missing or invalid.
+ * @throws DetectorError `model-task` if the task of the model is unknown, `model-corrupt` if a field is missing or invalid.
  */
 export function readContract(text: string | object): Contract {
   let json: any;
@@ -39,25 +43,26 @@ export function readContract(text: string | object): Contract {
     throw corrupt('its tfyolo.json is not valid JSON');
   }
   if (json === null || typeof json !== 'object') throw corrupt('its tfyolo.json is not a JSON object');
-  if (json.task !== 'detect')
+  const { task } = json;
+  if (!TASKS.includes(task))
     throw new DetectorError(
       'model-task',
-      `The task of this model is \`${printable(json.task)}\`; a detector needs \`detect\`.`,
-      'Choose a model whose task is `detect`.',
+      `The task of this model is \`${printable(task)}\`, which this version does not support.`,
+      `Choose a model whose task is ${TASKS.map((name) => `\`${name}\``).join(', ')}.`,
     );
   const exported = json.export ?? {};
   const classNames = list(json.names, 'names', (x) => typeof x === 'string');
   const imageSize = list(json.image_size, 'image_size', (x) => Number.isInteger(x) && x >= 1 && x <= 8192);
-  const strides = list(json.strides, 'strides', (x) => Number.isInteger(x) && x >= 1);
-  const anchorsPx = list(json.anchors_px, 'anchors_px', Array.isArray).map((row) =>
-    list(row, 'anchors_px', (x) => typeof x === 'number' && x > 0),
-  );
+  const hasBoxes = task !== 'classify';
+  const strides = hasBoxes ? list(json.strides, 'strides', (x) => Number.isInteger(x) && x >= 1) : [];
+  const anchorRows = hasBoxes ? list(json.anchors_px, 'anchors_px', Array.isArray) : [];
+  const anchorsPx = anchorRows.map((row) => list(row, 'anchors_px', (x) => typeof x === 'number' && x > 0));
   if (imageSize.length !== 2) throw corrupt('`image_size` is not [height, width]');
   if (anchorsPx.length !== strides.length || anchorsPx.some((row) => row.length % 2))
     throw corrupt('`anchors_px` does not match `strides`');
-  const hasNms = exported.nms !== 'none' && exported.nms !== 'raw';
+  const hasNms = hasBoxes && exported.nms !== 'none' && exported.nms !== 'raw';
   return {
-    task: 'detect',
+    task,
     classNames,
     imageSize: [imageSize[0]!, imageSize[1]!],
     anchorsPx,

@@ -2,19 +2,23 @@
 
 import type { Contract } from './contract';
 import { DetectorError } from './errors';
+import { assembledMasks, type MaskSource, masksOfPrototypes } from './masks';
 import type { Candidates, DetectionArrays } from './nms';
 
 /** One output tensor. */
 export interface Output {
-  readonly data: Float32Array;
+  readonly data: Float32Array | Uint8Array;
   /** Dimensions, with a leading batch dimension of 1. */
   readonly shape: readonly number[];
 }
 /** Output tensors by signature name. */
 export type Outputs = Readonly<Record<string, Output>>;
 
-/** Final detections if the graph contains NMS, otherwise candidates that still need it. */
-export type Prediction = { readonly detections: DetectionArrays } | { readonly candidates: Candidates };
+/** Final detections if the graph contains NMS, otherwise candidates that still need it; and the masks of a segmentation model. */
+export type Prediction = ({ readonly detections: DetectionArrays } | { readonly candidates: Candidates }) & {
+  /** By row of the detections or candidates; null for a detector. */
+  readonly masks: MaskSource | null;
+};
 
 /**
  * Decode the outputs for one image.
@@ -37,15 +41,32 @@ export function readOutputs(outputs: Outputs, contract: Contract, confidence: nu
         scores: scores.slice(0, count),
         classIds: Int32Array.from(classIds.subarray(0, count)),
       },
+      masks: 'detection_masks' in outputs ? readMasks(outputs, scores.length) : null,
     };
   }
   if ('boxes' in outputs) {
     const numClasses = contract.classNames.length;
     const boxes = tensorData(outputs, 'boxes', [-1, 4]);
     const scores = tensorData(outputs, 'scores', [boxes.length / 4, numClasses]);
-    return { candidates: { boxesXyxyPx: toPixels(boxes, width, height), scores, numClasses } };
+    const masks = 'coefficients' in outputs ? readPrototypes(outputs, tensorData(outputs, 'coefficients', [boxes.length / 4, -1])) : null;
+    return { candidates: { boxesXyxyPx: toPixels(boxes, width, height), scores, numClasses }, masks };
   }
-  return { candidates: decodeHeads(outputs, contract, confidence) };
+  const { coefficients, ...candidates } = decodeHeads(outputs, contract, confidence);
+  return { candidates, masks: coefficients && readPrototypes(outputs, coefficients) };
+}
+
+/** Masks that the graph has assembled: uint8 of integer models, otherwise float32. */
+function readMasks(outputs: Outputs, rows: number): MaskSource {
+  const { data, shape } = tensor(outputs, 'detection_masks', [rows, -1, -1]);
+  return assembledMasks(data, [shape[2]!, shape[3]!]);
+}
+
+/** @param coefficients - (rows, count) */
+function readPrototypes(outputs: Outputs, coefficients: Float32Array): MaskSource {
+  const { shape } = tensor(outputs, 'prototypes', [-1, -1, -1]);
+  const count = shape[3]!;
+  if (!count || coefficients.length % count) throw wrongShape('prototypes', shape);
+  return masksOfPrototypes(coefficients, tensorData(outputs, 'prototypes', [-1, -1, -1]), [shape[1]!, shape[2]!]);
 }
 
 /** Convert boxes from (ymin, xmin, ymax, xmax) in 0..1 to (left, top, right, bottom) in pixels. */
@@ -65,10 +86,12 @@ function toPixels(boxes: Float32Array, width: number, height: number): Float32Ar
  *
  * Source: the YOLOv5 detection head, since release v2.0.
  */
-function decodeHeads(outputs: Outputs, contract: Contract, confidence: number): Candidates {
+function decodeHeads(outputs: Outputs, contract: Contract, confidence: number): Candidates & { coefficients: Float32Array | null } {
   const numClasses = contract.classNames.length;
   const boxes: number[] = [];
   const scores: number[] = [];
+  const coefficients: number[] = [];
+  const segments = contract.task === 'segment';
   const [inputHeight, inputWidth] = contract.imageSize;
   contract.strides.forEach((stride, scale) => {
     const anchors = contract.anchorsPx[scale]!;
@@ -78,6 +101,8 @@ function decodeHeads(outputs: Outputs, contract: Contract, confidence: number): 
     const boxLogits = tensorData(outputs, `box_${scale}`, [height, width, numAnchors * 4]);
     const objectnessLogits = tensorData(outputs, `objectness_${scale}`, [height, width, numAnchors]);
     const classLogits = tensorData(outputs, `classes_${scale}`, [height, width, numAnchors * numClasses]);
+    const masks = segments ? tensorData(outputs, `coefficients_${scale}`, [height, width, -1]) : null;
+    const perBox = masks ? masks.length / objectnessLogits.length : 0;
     for (let i = 0; i < objectnessLogits.length; i++) {
       const objectness = sigmoid(objectnessLogits[i]!);
       if (objectness <= confidence) continue;
@@ -89,17 +114,24 @@ function decodeHeads(outputs: Outputs, contract: Contract, confidence: number): 
       const halfHeight = 2 * value(3) ** 2 * anchors[2 * (i % numAnchors) + 1]!;
       boxes.push(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight);
       for (let c = 0; c < numClasses; c++) scores.push(objectness * sigmoid(classLogits[i * numClasses + c]!));
+      // YOLOv5 weights them by objectness, which softens the borders of uncertain masks.
+      if (masks) for (let k = i * perBox; k < (i + 1) * perBox; k++) coefficients.push(objectness * masks[k]!);
     }
   });
-  return { boxesXyxyPx: Float32Array.from(boxes), scores: Float32Array.from(scores), numClasses };
+  return {
+    boxesXyxyPx: Float32Array.from(boxes),
+    scores: Float32Array.from(scores),
+    numClasses,
+    coefficients: segments ? Float32Array.from(coefficients) : null,
+  };
 }
 
 function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
-/** Data of the output `name`, whose shape must be (1, ...shape); -1 matches any size. */
-function tensorData(outputs: Outputs, name: string, shape: readonly number[]): Float32Array {
+/** The output `name`, whose shape must be (1, ...shape); -1 matches any size. */
+function tensor(outputs: Outputs, name: string, shape: readonly number[]): Output {
   const output = outputs[name];
   const matches =
     output &&
@@ -107,7 +139,13 @@ function tensorData(outputs: Outputs, name: string, shape: readonly number[]): F
     output.shape[0] === 1 &&
     shape.every((size, i) => size === -1 || size === output.shape[i + 1]);
   if (!matches) throw wrongShape(name, output?.shape);
-  return output.data;
+  return output;
+}
+
+/** Data of the output `name`, as floats. */
+export function tensorData(outputs: Outputs, name: string, shape: readonly number[]): Float32Array {
+  const { data } = tensor(outputs, name, shape);
+  return data instanceof Float32Array ? data : Float32Array.from(data);
 }
 
 function wrongShape(name: string, shape?: readonly number[]): DetectorError {

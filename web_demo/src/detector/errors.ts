@@ -10,7 +10,7 @@ export type ErrorCode =
   | 'model-corrupt'
   /** The model has no tfyolo contract: it was not exported by tfyolo. */
   | 'model-without-contract'
-  /** The model's task is not detection. */
+  /** The model's task is unknown, or not the one that was asked for. */
   | 'model-task'
   /** Shapes of inputs or outputs do not match the contract. */
   | 'model-shape'

@@ -1,5 +1,5 @@
 /**
- * Runs detectors exported by tfyolo in a browser.
+ * Runs detectors, segmentation models and classifiers exported by tfyolo in a browser.
  *
  * @example
  * import { createDetector } from 'tfyolo-web';
@@ -7,8 +7,9 @@
  * const { detections } = await detector.detect(document.querySelector('img'));
  */
 
-export { createDetector } from './create';
-export type { Contract } from './contract';
+export { createClassifier, createDetector, createModel } from './create';
+export type { Contract, Task } from './contract';
 export { DetectorError, type ErrorCode } from './errors';
 export { ENGINES, type Engine, type EngineId, type ModelKind } from './engines/table';
+export type { Mask } from './masks';
 export type * from './types';

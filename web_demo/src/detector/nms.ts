@@ -19,6 +19,12 @@ export interface DetectionArrays {
   readonly classIds: Int32Array;
 }
 
+/** Detections, and the row of each in the arrays that NMS was applied to. */
+export interface KeptDetections extends DetectionArrays {
+  /** (n,) */
+  readonly rows: Int32Array;
+}
+
 export interface NmsOptions {
   /** Confidence threshold: a score must exceed it. */
   readonly confidence: number;
@@ -42,7 +48,7 @@ const MAX_CANDIDATES = 30_000;
  *
  * @returns detections sorted by descending score; equal scores keep the order of the candidates.
  */
-export function nonMaxSuppression(candidates: Candidates, options: NmsOptions): DetectionArrays {
+export function nonMaxSuppression(candidates: Candidates, options: NmsOptions): KeptDetections {
   const { scores, numClasses } = candidates;
   const allowed = options.classIds && new Set(options.classIds);
   const rows: number[] = [];
@@ -69,7 +75,7 @@ export function nonMaxSuppression(candidates: Candidates, options: NmsOptions): 
  *
  * Looser thresholds than those of the graph have no effect: the boxes that the graph suppressed are lost.
  */
-export function refine(detections: DetectionArrays, options: NmsOptions): DetectionArrays {
+export function refine(detections: DetectionArrays, options: NmsOptions): KeptDetections {
   const rows: number[] = [];
   for (let i = 0; i < detections.scores.length; i++) {
     const allowed = !options.classIds || options.classIds.includes(detections.classIds[i]!);
@@ -86,7 +92,7 @@ function greedyNms(
   scores: Float32Array,
   classIds: readonly number[],
   options: NmsOptions,
-): DetectionArrays {
+): KeptDetections {
   let order = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]! || a - b);
   order = order.slice(0, MAX_CANDIDATES);
   const kept: number[] = [];
@@ -108,6 +114,7 @@ function greedyNms(
     boxesXyxyPx: out,
     scores: Float32Array.from(kept, (i) => scores[i]!),
     classIds: Int32Array.from(kept, (i) => classIds[i]!),
+    rows: Int32Array.from(kept, (i) => rows[i]!),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import type { Contract } from './contract';
 import type { EngineId } from './engines/table';
+import type { Mask } from './masks';
 
 /** A box in pixels of the source image. */
 export interface Box {
@@ -22,28 +23,55 @@ export interface Detection {
   readonly classId: number;
   /** Name of the class. */
   readonly label: string;
+  /** The pixels of the object; only from segmentation models. */
+  readonly mask?: Mask;
+}
+
+/** The probability of one class. */
+export interface ClassProbability {
+  /** Index into `Contract.classNames`. */
+  readonly classId: number;
+  /** Name of the class. */
+  readonly label: string;
+  /** 0..1 */
+  readonly probability: number;
 }
 
 /** Duration of each step for one image, in milliseconds. */
 export interface Timing {
-  /** Reading the pixels and letterboxing. */
+  /** Reading the pixels, and letterboxing or cropping them. */
   readonly preprocess: number;
   /** Running the model, including NMS if the graph contains it. */
   readonly inference: number;
-  /** Decoding, NMS outside of the graph, and scaling boxes to the source image. */
+  /** Decoding, NMS outside of the graph, and scaling boxes and masks to the source image. */
   readonly postprocess: number;
 }
 
-/** Detections of one image. */
-export interface DetectionResult {
-  /** Sorted by descending score. */
-  readonly detections: Detection[];
+/** What every task returns for one image. */
+export interface ImageResult {
   readonly timing: Timing;
   /** Width of the source image in pixels. */
   readonly width: number;
   /** Height of the source image in pixels. */
   readonly height: number;
 }
+
+/** Detections of one image. */
+export interface DetectionResult extends ImageResult {
+  /** Sorted by descending score. */
+  readonly detections: Detection[];
+}
+
+/** Classes of one image. */
+export interface ClassificationResult extends ImageResult {
+  /** The most probable classes, sorted by descending probability. */
+  readonly classes: ClassProbability[];
+  /** The centered region that the model sees, in pixels of the source image. */
+  readonly crop: Box;
+}
+
+/** Result of a model of any task: it has `detections` or `classes`. */
+export type Result = DetectionResult | ClassificationResult;
 
 /** Options of one `detect` call. */
 export interface DetectOptions {
@@ -60,6 +88,12 @@ export interface DetectOptions {
   readonly agnostic?: boolean;
   /** Maximum number of detections per image. Default: 300. */
   readonly maxDetections?: number;
+}
+
+/** Options of one `classify` call. */
+export interface ClassifyOptions {
+  /** Number of classes to return. Default: 5. */
+  readonly top?: number;
 }
 
 /** An image: everything that a canvas can draw. */
@@ -89,8 +123,8 @@ export interface Progress {
   readonly total: number;
 }
 
-/** Options of `createDetector`. */
-export interface DetectorOptions {
+/** Options of `createDetector`, `createClassifier` and `createModel`. */
+export interface ModelOptions {
   readonly model: ModelInput;
   /**
    * `auto` (the default) starts with the first engine that works, times all engines of this browser in the background,
@@ -132,9 +166,9 @@ export interface MemoryUse {
   readonly bytes: number | null;
 }
 
-/** A loaded model; created by `createDetector`. */
-export interface Detector {
-  /** Metadata of the model: class names, input size, thresholds. */
+/** A loaded model of any task; created by `createModel`. */
+export interface Model {
+  /** Metadata of the model: task, class names, input size, thresholds. */
   readonly contract: Contract;
   /** Size of the model in bytes. */
   readonly modelBytes: number;
@@ -143,14 +177,36 @@ export interface Detector {
   /** Resolves when `auto` has timed all engines and the fastest one is in use; immediately for other engines. */
   readonly settled: Promise<void>;
   /**
-   * Detect objects in one image. Concurrent calls are processed one after the other.
+   * Run the model on one image. Concurrent calls are processed one after the other.
    *
-   * @returns detections with boxes in pixels of `source`.
+   * @param options - those of the model's task have an effect.
    * @throws DetectorError `image` if the source cannot be decoded, `disposed` after `dispose()`.
    */
-  detect(source: Source, options?: DetectOptions): Promise<DetectionResult>;
+  run(source: Source, options?: DetectOptions & ClassifyOptions): Promise<Result>;
   /** Memory that the worker uses now. */
   memory(): Promise<MemoryUse>;
   /** End the worker and free its memory. */
   dispose(): void;
+}
+
+/** A detector or segmentation model; created by `createDetector`. */
+export interface Detector extends Model {
+  /**
+   * Detect objects in one image. Concurrent calls are processed one after the other.
+   *
+   * @returns detections with boxes, and masks of a segmentation model, in pixels of `source`.
+   * @throws DetectorError `image` if the source cannot be decoded, `disposed` after `dispose()`.
+   */
+  detect(source: Source, options?: DetectOptions): Promise<DetectionResult>;
+}
+
+/** A classifier; created by `createClassifier`. */
+export interface Classifier extends Model {
+  /**
+   * Classify one image. Concurrent calls are processed one after the other.
+   *
+   * @returns the most probable classes.
+   * @throws DetectorError `image` if the source cannot be decoded, `disposed` after `dispose()`.
+   */
+  classify(source: Source, options?: ClassifyOptions): Promise<ClassificationResult>;
 }

@@ -22,9 +22,11 @@ import { showFacts } from './view/facts';
 import { showProgress } from './view/progress';
 import { Stage } from './view/stage';
 import { showSummary } from './view/summary';
+import { showTask } from './view/task';
 import { showTheme } from './view/theme';
 import { showThumbnails } from './view/thumbnails';
 import { showTiming } from './view/timing';
+import { showTopClasses } from './view/top_classes';
 
 /** Maximum number of images in the thumbnail strip. */
 const MAX_IMAGES = 200;
@@ -55,6 +57,8 @@ function showViews(): void {
   showAlerts(store);
   showProgress(store);
   showSummary(store);
+  showTask(store);
+  showTopClasses(store);
   showClasses(store);
   showSliders(store);
   showTiming(store, () => stage.milliseconds);

@@ -1,19 +1,19 @@
-/** Runs detection on the displayed image when something changes, and on frames of the camera or of a video. */
+/** Runs the model on the displayed image when something changes, and on frames of the camera or of a video. */
 
-import { type Detector, DetectorError } from '../detector';
+import { DetectorError, type Model } from '../detector';
 import { latest } from './latest';
 import { describeError } from './messages';
 import type { Session } from './session';
 import { fullResolution, type SourceImage, type State, thresholds } from './state';
 import type { Store } from './store';
 
-/** Connects the state to the detector: requests detections, and sends their results to the store. */
+/** Connects the state to the model: requests results, and sends them to the store. */
 export class DetectionLoop {
-  /** Run detection on the displayed image. Requests made while it runs are merged into one. */
-  readonly request = latest(() => this.detectDisplayed());
+  /** Run the model on the displayed image. Requests made while it runs are merged into one. */
+  readonly request = latest(() => this.runOnDisplayed());
 
-  /** The detector that has already processed an image. */
-  private warmedUp: Detector | null = null;
+  /** The model that has already processed an image. */
+  private warmedUp: Model | null = null;
 
   constructor(
     private readonly store: Store,
@@ -23,16 +23,16 @@ export class DetectionLoop {
   }
 
   /**
-   * Run detection on a frame, then display the frame together with its boxes.
+   * Run the model on a frame, then display the frame together with its result.
    *
    * @param isWanted - false if the source was closed in the meantime: the frame is then dropped.
    * @throws DetectorError
    */
   async detectFrame(image: SourceImage, isWanted: () => boolean): Promise<void> {
-    const { detector } = this.session;
+    const { model } = this.session;
     let result = null;
     try {
-      result = (await detector?.detect(fullResolution(image), thresholds(this.store.state))) ?? null;
+      result = (await model?.run(fullResolution(image), thresholds(this.store.state))) ?? null;
     } catch (error) {
       image.bitmap.close();
       // Another model was loaded in the meantime; it gets the next frame.
@@ -50,18 +50,18 @@ export class DetectionLoop {
     else this.store.send({ type: 'alert', text: describeError(error) });
   }
 
-  private async detectDisplayed(): Promise<void> {
+  private async runOnDisplayed(): Promise<void> {
     const { image } = this.store.state;
-    const { detector } = this.session;
-    if (!image || !detector) return;
-    const isCurrent = () => image === this.store.state.image && detector === this.session.detector;
+    const { model } = this.session;
+    if (!image || !model) return;
+    const isCurrent = () => image === this.store.state.image && model === this.session.model;
     try {
-      const result = await detector.detect(fullResolution(image), thresholds(this.store.state));
+      const result = await model.run(fullResolution(image), thresholds(this.store.state));
       if (!isCurrent()) return;
-      this.store.send({ type: 'detected', result });
+      this.store.send({ type: 'result', result });
       // The first image is slow because caches are cold; it is run twice, so that the displayed times are typical.
-      if (detector !== this.warmedUp) this.request();
-      this.warmedUp = detector;
+      if (model !== this.warmedUp) this.request();
+      this.warmedUp = model;
     } catch (error) {
       if (isCurrent()) this.fail(error);
     }

@@ -1,6 +1,6 @@
 /** Formats numbers and counts for display. */
 
-import type { Detection, Progress } from '../detector';
+import type { ClassProbability, Detection, Progress } from '../detector';
 
 /** "1 file", "2 files"; `several` is the plural if it is irregular. */
 export function plural(count: number, one: string, several = `${one}s`): string {
@@ -16,6 +16,11 @@ export function formatBytes(bytes: number): string {
 
 export function formatMilliseconds(milliseconds: number): string {
   return `${milliseconds.toFixed(milliseconds < 9.95 ? 1 : 0)} ms`;
+}
+
+/** "97.3%" */
+export function formatPercent(fraction: number): string {
+  return `${(100 * fraction).toFixed(1)}%`;
 }
 
 /** Minutes and seconds, 1:05. */
@@ -39,6 +44,14 @@ export function summarize(detections: readonly Pick<Detection, 'classId' | 'labe
     .sort(([a, m], [b, n]) => n - m || a - b)
     .map(([classId, count]) => `${count} ${labels.get(classId)}`);
   return `${plural(detections.length, 'object')}: ${parts.join(', ')}`;
+}
+
+/** "RBC 97.3%, WBC 2.1%, Platelets 0.6%", the three most probable classes. */
+export function summarizeClasses(classes: readonly Pick<ClassProbability, 'label' | 'probability'>[]): string {
+  return classes
+    .slice(0, 3)
+    .map(({ label, probability }) => `${label} ${formatPercent(probability)}`)
+    .join(', ');
 }
 
 export function describeProgress({ stage, done, total }: Progress): string {

@@ -1,6 +1,6 @@
-/** Loads models, and keeps the current detector running until its replacement has started. */
+/** Loads models, and keeps the current one running until its replacement has started. */
 
-import { createDetector, type Detector, DetectorError, type EngineId, ENGINES, type ModelInput, type ModelKind } from '../detector';
+import { createModel, DetectorError, type EngineId, ENGINES, type Model, type ModelInput, type ModelKind } from '../detector';
 import { describeError, NO_MODEL_RUNNING } from './messages';
 import type { Store } from './store';
 
@@ -17,8 +17,8 @@ export const DEFAULT_MODEL: ModelSource = { input: 'models/default.tflite', name
 
 export class Session {
   /** Null until a model has started. */
-  detector: Detector | null = null;
-  /** Source of `detector`, or of the model that should run. */
+  model: Model | null = null;
+  /** Source of `model`, or of the model that should run. */
   source: ModelSource = DEFAULT_MODEL;
   private requestId = 0; // number of the newest load; results of older ones are dropped
 
@@ -31,7 +31,7 @@ export class Session {
     const before = store.state.engine;
     store.send({ type: 'load', engine });
     try {
-      const detector: Detector = await createDetector({
+      const model: Model = await createModel({
         model: source.input,
         engine,
         retime,
@@ -39,18 +39,18 @@ export class Session {
           if (requestId === this.requestId) store.send({ type: 'progress', progress });
         },
         onEngineChange: (choice) => {
-          if (detector === this.detector) store.send({ type: 'engine-changed', choice });
+          if (model === this.model) store.send({ type: 'engine-changed', choice });
         },
       });
       // Another model was requested in the meantime.
-      if (requestId !== this.requestId) return detector.dispose();
-      this.detector?.dispose();
-      this.detector = detector;
+      if (requestId !== this.requestId) return model.dispose();
+      this.model?.dispose();
+      this.model = model;
       this.source = source;
-      const model = { contract: detector.contract, bytes: detector.modelBytes, file: source.name };
-      store.send({ type: 'loaded', model, choice: detector.choice });
-      void detector.settled.then(() => {
-        if (detector === this.detector) store.send({ type: 'engine-settled', choice: detector.choice });
+      const loaded = { contract: model.contract, bytes: model.modelBytes, file: source.name };
+      store.send({ type: 'loaded', model: loaded, choice: model.choice });
+      void model.settled.then(() => {
+        if (model === this.model) store.send({ type: 'engine-settled', choice: model.choice });
       });
     } catch (error) {
       if (requestId === this.requestId) await this.fallBack(source, engine, before, error);
@@ -68,8 +68,8 @@ export class Session {
 
   /** Unload the model after its engine failed, and show the error. */
   unload(error: unknown): void {
-    this.detector?.dispose();
-    this.detector = null;
+    this.model?.dispose();
+    this.model = null;
     this.store.send({ type: 'engine-lost', text: `${describeError(error)} ${NO_MODEL_RUNNING}` });
   }
 
@@ -77,7 +77,7 @@ export class Session {
   private async fallBack(source: ModelSource, engine: EngineId | 'auto', before: EngineId | 'auto', error: unknown) {
     const { store } = this;
     const text = describeError(error);
-    const running = this.detector !== null;
+    const running = this.model !== null;
     const isEngineError = error instanceof DetectorError && error.code.startsWith('engine-');
     if (!running && isEngineError && engine !== 'auto') {
       store.send({ type: 'alert', text: `${text} The fastest engine is used instead.` });

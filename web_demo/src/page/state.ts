@@ -1,6 +1,6 @@
 /** The state of the page and its reducer, a pure function from state and action to the next state. */
 
-import type { Contract, Detection, DetectionResult, EngineChoice, EngineId, Progress } from '../detector';
+import type { ClassProbability, Contract, Detection, EngineChoice, EngineId, Progress, Result, Task } from '../detector';
 
 export const DEFAULTS = { confidence: 0.25, iou: 0.45 } as const;
 /** Number of frames over which the frame rate is averaged. */
@@ -72,13 +72,15 @@ export interface State {
   /** IoU threshold that the user selected; limited in the same way. */
   readonly iou: number;
   readonly hiddenClasses: ReadonlySet<number>;
+  /** Whether the masks of a segmentation model are drawn. */
+  readonly showMasks: boolean;
   readonly stills: readonly Still[];
   readonly source: Source | null;
   readonly cameras: readonly Camera[];
   readonly camera: string;
   readonly image: SourceImage | null;
-  /** Detections in `image`, of all classes. */
-  readonly result: DetectionResult | null;
+  /** Detections in `image` of all classes, or the classes of `image`. */
+  readonly result: Result | null;
   /** Completion times of the most recent frames, in milliseconds (performance.now()). */
   readonly frameTimes: readonly number[];
   readonly alerts: readonly Alert[];
@@ -96,14 +98,15 @@ export type Action =
   | { readonly type: 'engine-lost'; readonly text: string }
   | { readonly type: 'thresholds'; readonly confidence?: number; readonly iou?: number }
   | { readonly type: 'hide-classes'; readonly classes: ReadonlySet<number> }
+  | { readonly type: 'show-masks'; readonly shown: boolean }
   | { readonly type: 'add-stills'; readonly stills: readonly Omit<Still, 'id'>[] }
   | { readonly type: 'remove-still'; readonly id: number }
   | { readonly type: 'source'; readonly source: Source | null }
   | { readonly type: 'pause'; readonly paused: boolean }
   | { readonly type: 'cameras'; readonly cameras: readonly Camera[]; readonly camera: string }
   | { readonly type: 'image'; readonly image: SourceImage | null }
-  | { readonly type: 'detected'; readonly result: DetectionResult }
-  | { readonly type: 'frame'; readonly image: SourceImage; readonly result: DetectionResult | null; readonly time: number }
+  | { readonly type: 'result'; readonly result: Result }
+  | { readonly type: 'frame'; readonly image: SourceImage; readonly result: Result | null; readonly time: number }
   | { readonly type: 'alert'; readonly tone?: Alert['tone']; readonly text: string }
   | { readonly type: 'dismiss'; readonly id: number };
 
@@ -115,6 +118,7 @@ export const INITIAL: State = {
   engine: 'auto',
   ...DEFAULTS,
   hiddenClasses: new Set(),
+  showMasks: true,
   stills: [],
   source: null,
   cameras: [],
@@ -166,6 +170,8 @@ export function reduce(state: State, action: Action): State {
       return { ...state, confidence: action.confidence ?? state.confidence, iou: action.iou ?? state.iou };
     case 'hide-classes':
       return { ...state, hiddenClasses: action.classes };
+    case 'show-masks':
+      return { ...state, showMasks: action.shown };
     case 'add-stills': {
       const added = action.stills.map((still, index) => ({ ...still, id: state.nextId + index }));
       return { ...state, stills: [...state.stills, ...added], nextId: state.nextId + added.length };
@@ -182,7 +188,7 @@ export function reduce(state: State, action: Action): State {
       return { ...state, cameras: action.cameras, camera: action.camera };
     case 'image':
       return { ...state, image: action.image, result: null };
-    case 'detected':
+    case 'result':
       return { ...state, result: action.result };
     case 'frame':
       return {
@@ -229,9 +235,24 @@ function clamp(value: number, [min, max]: readonly [number, number]): number {
   return Math.min(Math.max(value, min), max);
 }
 
+/** Task of the model; `detect` until one is loaded. */
+export function taskOf({ model }: Pick<State, 'model'>): Task {
+  return model?.contract.task ?? 'detect';
+}
+
+/** The most probable classes of a classifier, sorted by descending probability. */
+export function topClasses({ result }: Pick<State, 'result'>): readonly ClassProbability[] {
+  return result && 'classes' in result ? result.classes : [];
+}
+
+/** Detections of all classes. */
+export function allDetections({ result }: Pick<State, 'result'>): readonly Detection[] {
+  return result && 'detections' in result ? result.detections : [];
+}
+
 /** Detections of the classes that are not hidden. */
 export function visibleDetections(state: Pick<State, 'result' | 'hiddenClasses'>): readonly Detection[] {
-  const all = state.result?.detections ?? [];
+  const all = allDetections(state);
   return state.hiddenClasses.size ? all.filter(({ classId }) => !state.hiddenClasses.has(classId)) : all;
 }
 

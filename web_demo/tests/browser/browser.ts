@@ -1,4 +1,4 @@
-/** Helpers for browser tests: launches Chromium, opens pages and reads detections. */
+/** Helpers for browser tests: launches Chromium, opens pages and reads results. */
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 
 import { afterAll, beforeAll } from 'vitest';
 
-import { MODELS, serve, type TestServer } from './server';
+import { MODELS, REPOSITORY, serve, type TestServer } from './server';
 
 /** Timeout for slow steps: an emulated GPU on a busy machine takes a minute for its first image. */
 export const SLOW_MS = 240_000;
@@ -17,6 +17,8 @@ export interface SavedDetection {
   readonly classId: number;
   readonly score: number;
   readonly box: { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+  /** Only from segmentation models. */
+  readonly maskArea?: number;
 }
 
 /** Launch Chromium. WebGPU is enabled explicitly, because it is off by default on Linux; GPUs are emulated. */
@@ -73,19 +75,37 @@ export async function ready(page: Page): Promise<void> {
   await page.waitForFunction(() => document.documentElement.dataset.state === 'ready', null, { timeout: SLOW_MS });
 }
 
-/** Open a test image in the page, and wait for its detections. */
-export async function detect(page: Page, image: string): Promise<SavedDetection[]> {
+/** Open a test image in the page, and wait for its result. */
+export async function openImage(page: Page, image: string): Promise<void> {
   await page.setInputFiles('#file', path.join(MODELS, image));
   await page.waitForFunction(
     (name) => document.documentElement.dataset.image === name && document.documentElement.dataset.state === 'ready',
     image,
     { timeout: SLOW_MS },
   );
+}
+
+/** Open a test image in the page, and return its detections. */
+export async function detect(page: Page, image: string): Promise<SavedDetection[]> {
+  await openImage(page, image);
   return saved(page);
 }
 
 /** The detections in the file that `Save JSON` downloads. */
 export async function saved(page: Page): Promise<SavedDetection[]> {
+  return (await savedJson(page)).detections;
+}
+
+/** The content of the file that `Save JSON` downloads. */
+export async function savedJson(page: Page): Promise<any> {
   const [download] = await Promise.all([page.waitForEvent('download'), page.click('#save-json')]);
-  return JSON.parse(fs.readFileSync(await download.path(), 'utf8')).detections;
+  return JSON.parse(fs.readFileSync(await download.path(), 'utf8'));
+}
+
+/** Rules of axe that the page violates seriously, with the elements concerned. The page must be opened with `bypassCSP`. */
+export async function axeViolations(page: Page): Promise<[rule: string, elements: string[]][]> {
+  await page.evaluate(fs.readFileSync(path.join(REPOSITORY, 'web_demo/node_modules/axe-core/axe.min.js'), 'utf8'));
+  const { violations } = await page.evaluate(() => (globalThis as any).axe.run());
+  const serious = violations.filter((one: any) => ['serious', 'critical'].includes(one.impact));
+  return serious.map((one: any) => [one.id, one.nodes.map((node: any) => node.html)]);
 }

@@ -18,6 +18,8 @@ const fixtures = browserAndServer(
 test.each([
   ['LiteRT.js', '?engine=litert-wasm'],
   ['TF.js', '?engine=tfjs-wasm&model=models-of-tests/int8-builtin_web_model/model.json'],
+  ['a classifier', '?engine=litert-wasm&model=models-of-tests/classifier_int8.tflite'],
+  ['a segmentation model', '?engine=litert-wasm&model=models-of-tests/segmenter_int8.tflite'],
 ])('%s', { timeout: 2 * SLOW_MS }, async (_, query) => {
   const page = await open(fixtures.browser, fixtures.server.url + query);
   await ready(page);

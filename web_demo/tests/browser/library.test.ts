@@ -1,13 +1,14 @@
 /** The built library in a minimal page: README.md's example, all kinds of sources, and errors. */
 
 import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { launch, open, ready, SLOW_MS } from './browser';
-import { REPOSITORY, serve, type TestServer } from './server';
+import { MODELS, REPOSITORY, serve, type TestServer } from './server';
 
 let browser: Browser;
 let server: TestServer;
@@ -26,8 +27,8 @@ beforeAll(async () => {
         workers.push(this);
       }
     };
-    (globalThis as any).load = (model: string, options: object) =>
-      (globalThis as any).createDetector({ model: `models-of-tests/${model}`, wasmFolder: '/library/', ...options });
+    (globalThis as any).load = (model: string, options: object, create = 'createDetector') =>
+      (globalThis as any)[create]({ model: `models-of-tests/${model}`, wasmFolder: '/library/', ...options });
     (globalThis as any).fetchImage = async () => (await fetch('models-of-tests/BloodImage_00007.png')).blob();
   });
 }, SLOW_MS);
@@ -65,6 +66,89 @@ test('all kinds of sources give the same detections', async () => {
   expect(JSON.parse(blob!)[0].length).toBeGreaterThan(5);
   for (const [name, result] of Object.entries(others)) expect(result, name).toBe(blob);
 });
+
+test('createClassifier loads classifiers only; createModel loads every task', async () => {
+  const { classes, crop, all, run, code } = await page.evaluate(async () => {
+    const { load, fetchImage } = globalThis as any;
+    const blob = await fetchImage();
+    const classifier = await load('classifier.tflite', { engine: 'litert-wasm' }, 'createClassifier');
+    const { classes, crop } = await classifier.classify(blob, { top: 2 });
+    const all = (await classifier.classify(blob)).classes;
+    classifier.dispose();
+    const run: string[][] = [];
+    for (const file of ['classifier.tflite', 'int8-none.tflite']) {
+      const model = await load(file, { engine: 'litert-wasm' }, 'createModel');
+      run.push([model.contract.task, ...Object.keys(await model.run(blob))]);
+      model.dispose();
+    }
+    const code = await load('int8-none.tflite', {}, 'createClassifier').catch((error: any) => [error.code, error.fix]);
+    return { classes, crop, all, run, code };
+  });
+  expect(classes).toEqual(all.slice(0, 2));
+  expect(all.length).toBe(3);
+  expect(crop).toEqual({ x: 0, y: 26, width: 640, height: 427 });
+  expect(run).toEqual([
+    ['classify', 'classes', 'crop', 'timing', 'width', 'height'],
+    ['detect', 'detections', 'timing', 'width', 'height'],
+  ]);
+  expect(code).toEqual(['model-task', 'Load it with createDetector.']);
+});
+
+interface Segmented {
+  readonly classId: number;
+  readonly score: number;
+  readonly corner_xy: [number, number];
+  readonly patch_hw: [number, number];
+  readonly bits: string;
+}
+
+describe('segmentation models give the masks of Python', () => {
+  const expected: Record<string, Record<string, Segmented[]>> = JSON.parse(fs.readFileSync(path.join(MODELS, 'segmenters.json'), 'utf8'));
+  const cases = Object.keys(expected).flatMap((name) => [
+    [`${name}.tflite`, 'litert-wasm', name] as const,
+    // TF.js computes in float, so that it is compared with the float file only.
+    ...(name.endsWith('int8') ? [] : [[`${name}_web_model/model.json`, 'tfjs-wasm', name] as const]),
+  ]);
+
+  test.each(cases)('%s on %s', { timeout: SLOW_MS }, async (file, engine, name) => {
+    const images = Object.keys(expected[name]!);
+    const found = await page.evaluate(
+      async ([file, engine, images]) => {
+        const detector = await (globalThis as any).load(file, { engine });
+        const all: any[] = [];
+        for (const image of images) {
+          const { detections } = await detector.detect(await (await fetch(`models-of-tests/${image}`)).blob());
+          all.push(detections.map(({ mask, ...rest }: any) => ({ ...rest, mask: { ...mask, data: Array.from(mask.data) } })));
+        }
+        detector.dispose();
+        return all;
+      },
+      [file, engine, images] as const,
+    );
+    for (const [i, image] of images.entries()) {
+      const rows = expected[name]![image]!;
+      expect(found[i].map((one: any) => one.classId)).toEqual(rows.map((row) => row.classId));
+      for (const [j, row] of rows.entries()) {
+        const { mask, score } = found[i][j];
+        expect(Math.abs(score - row.score)).toBeLessThan(1e-4);
+        expect([mask.y, mask.x, mask.height, mask.width]).toEqual([row.corner_xy[1], row.corner_xy[0], ...row.patch_hw]);
+        const reference = unpacked(row);
+        const same = mask.data.filter((value: number, at: number) => value === reference[at]).length;
+        expect(same).toBeGreaterThanOrEqual(0.995 * reference.length);
+      }
+    }
+  });
+});
+
+/** The mask as one number per pixel; each row of bits begins with a new byte. */
+function unpacked({ bits, patch_hw: [height, width] }: Segmented): number[] {
+  const bytes = Buffer.from(bits, 'base64');
+  const stride = Math.ceil(width / 8);
+  return Array.from({ length: height * width }, (_, i) => {
+    const [y, x] = [Math.floor(i / width), i % width];
+    return (bytes[y * stride + (x >> 3)]! >> (7 - (x & 7))) & 1;
+  });
+}
 
 test('options filter detections', async () => {
   const [all, confident, oneClass, few] = await page.evaluate(async () => {
@@ -155,7 +239,7 @@ test.each([
   ['does not exist', 'nothing.tflite', {}, 'model-download'],
   ['is truncated', 'cut.tflite', {}, 'model-without-contract'],
   ['is damaged', 'spoilt.tflite', { engine: 'litert-wasm' }, 'model-corrupt'],
-  ['has another task', 'task.tflite', {}, 'model-task'],
+  ['has another task', 'classifier.tflite', {}, 'model-task'],
   ['has another input shape than its metadata', 'shape.tflite', {}, 'model-shape'],
   ['is an image', 'odd.png', {}, 'model-unknown'],
   ['has no contract', 'bare_web_model/model.json', {}, 'model-without-contract'],

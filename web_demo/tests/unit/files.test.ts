@@ -39,6 +39,11 @@ describe('TensorFlow Lite', () => {
     expect(contract.anchorsPx.map((row) => row.length)).toEqual([6, 6, 6]);
   });
 
+  test.each([['classifier.tflite'], ['classifier_int8.tflite'], ['classifier_raw.tflite']])('a classifier, %s', async (name) => {
+    const contract = await readTflite(bytes(name));
+    expect(contract).toMatchObject({ task: 'classify', classNames: ['ant', 'bee', 'cat'], imageSize: [64, 96], anchorsPx: [], strides: [], embeddedNms: null });
+  });
+
   test('a file without NMS in the graph', async () => {
     expect((await readTflite(bytes('float32-none.tflite'))).embeddedNms).toBeNull();
   });
@@ -46,7 +51,6 @@ describe('TensorFlow Lite', () => {
   test.each([
     ['an image', 'odd.png', 'model-unknown'],
     ['a truncated file', 'cut.tflite', 'model-without-contract'],
-    ['a model of another task', 'task.tflite', 'model-task'],
   ])('%s', async (_, name, code) => {
     expect(await codeOf(() => readTflite(bytes(name)))).toBe(code);
   });
@@ -88,6 +92,7 @@ describe('contract', () => {
 
   test.each([
     ['no task', (c: any) => delete c.task, 'model-task'],
+    ['an unknown task', (c: any) => (c.task = 'pose'), 'model-task'],
     ['no names', (c: any) => delete c.names, 'model-corrupt'],
     ['names that are not text', (c: any) => (c.names = [1]), 'model-corrupt'],
     ['an image size with one number', (c: any) => (c.image_size = [320]), 'model-corrupt'],

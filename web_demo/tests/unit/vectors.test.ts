@@ -1,6 +1,4 @@
 /** Letterbox, decoding, NMS and label placement give the results that Python computed: ../tests/vectors. */
-import fs from 'node:fs';
-
 import { describe, expect, test } from 'vitest';
 
 import type { Contract } from '../../src/detector/contract';
@@ -8,8 +6,8 @@ import { readOutputs } from '../../src/detector/decode';
 import { applyLetterbox, cornerOf, fitLetterbox, toImage } from '../../src/detector/letterbox';
 import { type NmsOptions, nonMaxSuppression, refine } from '../../src/detector/nms';
 import { placeLabels } from '../../src/page/view/labels';
+import { readVectors } from './vectors';
 
-const read = (name: string): any[] => JSON.parse(fs.readFileSync(new URL(`../../../tests/vectors/${name}.json`, import.meta.url), 'utf8'));
 /** Absolute tolerance for values up to 100, and relative tolerance 1e-6 above, because Python computes in float32. */
 const TOLERANCE = 1e-4;
 
@@ -22,7 +20,7 @@ function expectClose(actual: ArrayLike<number>, expected: readonly number[]): vo
 }
 
 describe('letterbox', () => {
-  test.each(read('letterbox'))('$name', (item) => {
+  test.each(readVectors('letterbox'))('$name', (item) => {
     const box = fitLetterbox(item.image_hw, item.target_hw);
     expect(box.resizedSize).toEqual(item.resized_hw);
     expect(cornerOf(box)).toEqual({ left: item.left, top: item.top });
@@ -32,7 +30,7 @@ describe('letterbox', () => {
     );
   });
 
-  test.each(read('resize').map((item) => ({ ...item, name: `${item.image_hw} to ${item.target_hw}` })))(
+  test.each(readVectors('resize').map((item) => ({ ...item, name: `${item.image_hw} to ${item.target_hw}` })))(
     'pixels, $name',
     (item) => {
       const [height, width] = item.image_hw;
@@ -51,11 +49,11 @@ describe('letterbox', () => {
   );
 });
 
-test.each(read('labels'))('label placement, $name', (item) => {
+test.each(readVectors('labels'))('label placement, $name', (item) => {
   expect(placeLabels(item.boxes_xyxy_px, item.widths, item.height, item.image_wh)).toEqual(item.places);
 });
 
-test.each(read('decode').map((item, i) => [i, item]))('decoding raw heads, case %i', (_, item) => {
+test.each(readVectors('decode').map((item, i) => [i, item]))('decoding raw heads, case %i', (_, item) => {
   const numAnchors = item.anchors_px[0].length / 2;
   const numClasses = item.heads[0].classes.length / item.heads[0].objectness.length;
   const contract = {
@@ -87,7 +85,7 @@ const options = (given: any): NmsOptions => ({
   maxDetections: given.max_detections,
 });
 
-test.each(read('nms'))('NMS, $name', (item) => {
+test.each(readVectors('nms'))('NMS, $name', (item) => {
   const scores = Float32Array.from(item.scores.flat());
   const detections = nonMaxSuppression(
     { boxesXyxyPx: Float32Array.from(item.boxes_xyxy_px.flat()), scores, numClasses: item.scores[0]?.length ?? 1 },
@@ -98,7 +96,7 @@ test.each(read('nms'))('NMS, $name', (item) => {
   expect(Array.from(detections.classIds)).toEqual(item.kept.classes);
 });
 
-test.each(read('refine'))('stricter thresholds, $name', (item) => {
+test.each(readVectors('refine'))('stricter thresholds, $name', (item) => {
   const detections = refine(
     {
       boxesXyxyPx: Float32Array.from(item.boxes_xyxy_px.flat()),

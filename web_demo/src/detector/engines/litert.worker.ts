@@ -4,7 +4,7 @@ import * as litert from '@litertjs/core';
 
 import type { Output } from '../decode';
 import { DetectorError } from '../errors';
-import { checkInput, findGpu, type Runner, type StartOptions } from './runner';
+import { checkInput, checkOutputs, findGpu, type Runner, type StartOptions } from './runner';
 import { serve } from './serve';
 
 const BUILDS = {
@@ -41,6 +41,7 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
   if (!input) throw new DetectorError('model-shape', 'The model has no input named `images`.', 'Export it again.');
   const shape = Array.from(input.shape);
   checkInput(shape, contract);
+  checkOutputs(compiled.getOutputDetails().map((tensor) => tensor.name), contract);
   const integer = input.dtype === 'uint8';
   const floats = integer ? null : new Float32Array(shape.reduce((a, b) => a * b));
   return {
@@ -54,7 +55,7 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
         for (const [name, result] of Object.entries(results)) {
           const data = await result.data();
           // Copied, because the data is in wasm memory, which delete() frees.
-          outputs[name] = { data: Float32Array.from(data), shape: Array.from(result.type.layout.dimensions) };
+          outputs[name] = { data: data instanceof Uint8Array ? data.slice() : new Float32Array(data), shape: Array.from(result.type.layout.dimensions) };
         }
       } finally {
         for (const result of Object.values(results)) result.delete();

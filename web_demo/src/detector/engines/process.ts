@@ -64,7 +64,7 @@ export class EngineProcess {
   }
 
   /** Terminate the worker; pending requests reject with `reason`. */
-  end(reason = new DetectorError('disposed', 'This detector has been disposed.')): void {
+  end(reason = new DetectorError('disposed', 'This model has been disposed.')): void {
     this.ended ??= reason;
     this.worker.terminate();
     for (const { reject } of this.pending.values()) reject(this.ended);

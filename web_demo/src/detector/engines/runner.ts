@@ -1,6 +1,6 @@
 /** The interface between a worker and its inference engine. */
 
-import type { Contract } from '../contract';
+import type { Contract, Task } from '../contract';
 import type { Outputs } from '../decode';
 import { DetectorError } from '../errors';
 import type { TfjsModel } from '../tfjs_folder';
@@ -37,6 +37,23 @@ export function checkInput(shape: readonly number[], contract: Contract): void {
   throw new DetectorError(
     'model-shape',
     `The model's input has shape (${shape.join(', ')}), but its metadata says (${expected.join(', ')}).`,
+    'Export it again.',
+  );
+}
+
+/** For each task, one output of every kind of exported graph. */
+const OUTPUTS: Record<Task, readonly string[]> = {
+  detect: ['num_detections', 'boxes', 'box_0'],
+  segment: ['detection_masks', 'prototypes'],
+  classify: ['probabilities', 'logits'],
+};
+
+/** @throws DetectorError `model-shape` if the outputs are those of another task than the one in the contract. */
+export function checkOutputs(names: readonly string[], { task }: Contract): void {
+  if (OUTPUTS[task].some((name) => names.includes(name))) return;
+  throw new DetectorError(
+    'model-shape',
+    `The model's metadata says that its task is \`${task}\`, but its outputs are ${names.slice(0, 6).join(', ')}.`,
     'Export it again.',
   );
 }

@@ -1,13 +1,11 @@
 /** Server loop of an engine worker: handles requests one after the other. */
 
-import { type Outputs, readOutputs } from '../decode';
 import { DetectorError, undecodable } from '../errors';
-import { applyLetterbox, fitLetterbox, toImage } from '../letterbox';
-import { nonMaxSuppression, refine } from '../nms';
-import type { Detection, DetectionResult, DetectOptions, MemoryUse } from '../types';
+import type { DetectionResult, MemoryUse, Result } from '../types';
 import type { Runner, StartOptions } from './runner';
+import { type RunOptions, TASK_STEPS } from './tasks';
 
-/** An image to detect objects in; the worker closes bitmaps after use. */
+/** An image to run the model on; the worker closes bitmaps after use. */
 export type Frame = ImageBitmap | ImageData | Blob;
 
 /** Payload and response of each request kind. */
@@ -15,7 +13,7 @@ export interface RequestTypes {
   start: { payload: StartOptions; response: { input: Runner['input'] } };
   /** Median inference time in milliseconds on a gray image, after one warm-up run. */
   time: { payload: { runs: number; maxMilliseconds: number }; response: number };
-  detect: { payload: { frame: Frame; options: DetectOptions }; response: DetectionResult };
+  run: { payload: { frame: Frame; options: RunOptions }; response: Result };
   memory: { payload: null; response: MemoryUse };
 }
 export type RequestKind = keyof RequestTypes;
@@ -43,7 +41,7 @@ export function serve(start: (options: StartOptions) => Promise<Runner>): void {
       return { input: session.runner.input };
     },
     time: ({ runs, maxMilliseconds }) => started().time(runs, maxMilliseconds),
-    detect: ({ frame, options }) => started().detect(frame, options),
+    run: ({ frame, options }) => started().run(frame, options),
     memory: async () => started().runner.memory(),
   };
   const started = () => {
@@ -56,10 +54,16 @@ export function serve(start: (options: StartOptions) => Promise<Runner>): void {
     last = last
       .then((): Promise<unknown> => handlers[kind](payload as never))
       .then(
-        (response) => self.postMessage({ id, response }),
+        (response) => self.postMessage({ id, response }, { transfer: masksOf(response) }),
         (error) => self.postMessage({ id, error: serializeError(error) }),
       );
   };
+}
+
+/** The buffers of masks, which are moved to the page instead of copied. */
+function masksOf(response: unknown): ArrayBuffer[] {
+  const { detections = [] } = response as Partial<DetectionResult>;
+  return detections.flatMap(({ mask }) => (mask ? [mask.data.buffer] : []));
 }
 
 /** Errors lose their class in postMessage, so their fields are sent instead. */
@@ -97,22 +101,17 @@ class Session {
     return times.sort((a, b) => a - b)[times.length >> 1]!;
   }
 
-  async detect(frame: Frame, options: DetectOptions): Promise<DetectionResult> {
+  async run(frame: Frame, options: RunOptions): Promise<Result> {
     const { contract } = this.options;
     const start = performance.now();
-    const image = await this.read(frame);
-    const box = fitLetterbox([image.height, image.width], contract.imageSize);
-    applyLetterbox(box, { data: image.data, width: image.width, height: image.height, step: 4 }, this.input);
+    const { data, width, height } = await this.read(frame);
+    const interpret = TASK_STEPS[contract.task]({ data, width, height, step: 4 }, contract, this.input);
     const ready = performance.now();
     const outputs = await this.runner.run(this.input);
     const done = performance.now();
-    const detections = this.detections(outputs, box, options);
-    return {
-      detections,
-      timing: { preprocess: ready - start, inference: done - ready, postprocess: performance.now() - done },
-      width: image.width,
-      height: image.height,
-    };
+    const interpreted = interpret(outputs, options);
+    const timing = { preprocess: ready - start, inference: done - ready, postprocess: performance.now() - done };
+    return { ...interpreted, timing, width, height };
   }
 
   private async read(frame: Frame): Promise<ImageData> {
@@ -128,29 +127,5 @@ class Session {
     } finally {
       bitmap.close();
     }
-  }
-
-  private detections(outputs: Outputs, box: ReturnType<typeof fitLetterbox>, options: DetectOptions): Detection[] {
-    const { contract } = this.options;
-    const nms = {
-      confidence: options.confidence ?? 0.25,
-      iou: options.iou ?? 0.45,
-      classIds: options.classIds ?? null,
-      agnostic: options.agnostic ?? false,
-      maxDetections: options.maxDetections ?? 300,
-    };
-    const prediction = readOutputs(outputs, contract, nms.confidence);
-    const found = 'detections' in prediction ? refine(prediction.detections, nms) : nonMaxSuppression(prediction.candidates, nms);
-    return Array.from(found.scores, (score, i) => {
-      const [a, b, c, d] = found.boxesXyxyPx.subarray(4 * i, 4 * i + 4);
-      const [left, top, right, bottom] = toImage(box, [a!, b!, c!, d!]);
-      const classId = found.classIds[i]!;
-      return {
-        box: { x: left, y: top, width: right - left, height: bottom - top },
-        score,
-        classId,
-        label: contract.classNames[classId] ?? `class ${classId}`,
-      };
-    });
   }
 }

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 
 import type { Output } from '../decode';
 import { DetectorError } from '../errors';
-import { checkInput, findGpu, type Runner, type StartOptions } from './runner';
+import { checkInput, checkOutputs, findGpu, type Runner, type StartOptions } from './runner';
 import { serve } from './serve';
 
 const BACKENDS: Record<string, (wasmFolder: string) => Promise<string>> = {
@@ -44,6 +44,7 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
   const shape = input?.shape ?? [];
   checkInput(shape, contract);
   const names = Object.keys((graph.modelSignature as { outputs: object }).outputs);
+  checkOutputs(names, contract);
   // NMS operations are asynchronous: execute() rejects graphs that contain them; executeAsync() warns about all others.
   const nodes = (model.json as { modelTopology?: { node?: { op: string }[] } }).modelTopology?.node ?? [];
   const isAsync = nodes.some((node) => node.op.startsWith('NonMaxSuppression'));
@@ -56,11 +57,11 @@ async function start({ engine, model, contract, wasmFolder }: StartOptions): Pro
       let results: tf.Tensor[] = [];
       try {
         const pending = isAsync ? graph.executeAsync({ images: image }, names) : graph.execute({ images: image }, names);
-        results = (await pending) as tf.Tensor[];
+        results = [await pending].flat(); // a single output is not returned as a list
         const data = await Promise.all(results.map((result) => result.data()));
         const outputs: Record<string, Output> = {};
         names.forEach((key, i) => {
-          outputs[key] = { data: Float32Array.from(data[i]!), shape: results[i]!.shape };
+          outputs[key] = { data: new Float32Array(data[i]!), shape: results[i]!.shape };
         });
         return outputs;
       } finally {

@@ -1,14 +1,23 @@
 /** Client of images.worker.ts, which decodes, resizes and encodes images. */
 
-import type { Detection } from '../../detector';
+import type { ClassProbability, Detection } from '../../detector';
+
+/** An image, and what is drawn into it. */
+export interface Drawing {
+  readonly image: Blob | ImageBitmap;
+  readonly detections: readonly Detection[];
+  readonly classes: readonly ClassProbability[];
+  /** Whether the masks of the detections are drawn. */
+  readonly masks: boolean;
+}
 
 /** Payload and response of each request kind. */
 export interface ImageRequestTypes {
   /** Decode an image; `bitmap` is downscaled to at most `maxPixels` pixels. */
   open: { payload: { blob: Blob; maxPixels: number }; response: { width: number; height: number; bitmap: ImageBitmap } };
   thumbnail: { payload: { blob: Blob; height: number }; response: ImageBitmap };
-  /** Draw boxes into an image at full resolution and encode it as PNG. */
-  png: { payload: { image: Blob | ImageBitmap; detections: readonly Detection[] }; response: Blob };
+  /** Draw boxes, masks and classes into an image at full resolution and encode it as PNG. */
+  png: { payload: Drawing; response: Blob };
 }
 export type ImageKind = keyof ImageRequestTypes;
 

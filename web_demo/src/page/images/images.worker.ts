@@ -2,6 +2,8 @@
 
 import type { ImageRequestTypes, ImageKind, ImageResponse, ImageRequest } from './images';
 import { drawBoxes } from '../view/boxes';
+import { drawClasses } from '../view/classification';
+import { drawMasks } from '../view/masks';
 
 /** Labels in saved images are scaled as if the image were displayed this wide; MIN_UNIT keeps them readable on small images. */
 const SCREEN_PX = 900;
@@ -24,12 +26,15 @@ const handlers: Handlers = {
 
   thumbnail: ({ blob, height }) => createImageBitmap(blob, { resizeHeight: height, resizeQuality: 'medium' }),
 
-  async png({ image, detections }) {
+  async png({ image, detections, classes, masks }) {
     const bitmap = image instanceof Blob ? await createImageBitmap(image) : image;
     const [canvas, context] = makeCanvas(bitmap.width, bitmap.height);
     context.drawImage(bitmap, 0, 0);
     bitmap.close();
-    drawBoxes(context, detections, 1, Math.max(Math.max(canvas.width, canvas.height) / SCREEN_PX, MIN_UNIT));
+    const unit = Math.max(Math.max(canvas.width, canvas.height) / SCREEN_PX, MIN_UNIT);
+    if (masks) drawMasks(context, detections, 1);
+    drawBoxes(context, detections, 1, unit);
+    if (classes.length) drawClasses(context, classes, unit);
     return canvas.convertToBlob({ type: 'image/png' });
   },
 };

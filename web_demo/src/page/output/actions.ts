@@ -1,12 +1,13 @@
-/** The buttons that save or copy detections. */
+/** The buttons that save or copy detections or classes. */
 
 import { requestImage } from '../images/images';
 import { describeError } from '../messages';
-import { type State, thresholds, visibleDetections } from '../state';
+import { type State, taskOf, thresholds, topClasses, visibleDetections } from '../state';
 import type { Store } from '../store';
+import { TASK_PAGES } from '../tasks';
 import { byId, setText } from '../view/dom';
-import { toCsv } from './csv';
-import { toJson } from './json';
+import { classesToCsv, toCsv } from './csv';
+import { classesToJson, toJson } from './json';
 import { saveFile, savedName } from './save';
 
 const CONFIRMATION_MS = 2000;
@@ -25,14 +26,15 @@ export function offerOutputs(store: Store): void {
   };
   const buttons = [
     act('save-image', async (state) => {
-      const { name, blob, bitmap } = state.image!;
+      const { blob, bitmap } = state.image!;
       const image = blob ?? (await createImageBitmap(bitmap));
-      const png = await requestImage('png', { image, detections: visibleDetections(state) }, blob ? [] : [image as ImageBitmap]);
-      saveFile(savedName(name, 'png'), png);
+      const drawn = { detections: visibleDetections(state), classes: topClasses(state), masks: state.showMasks };
+      const png = await requestImage('png', { image, ...drawn }, blob ? [] : [image as ImageBitmap]);
+      saveFile(nameOf(state, 'png'), png);
     }),
     act('copy-json', (state) => copy(store, jsonOf(state))),
     act('save-json', (state) => saveText(state, 'json', 'application/json', jsonOf(state))),
-    act('save-csv', (state) => saveText(state, 'csv', 'text/csv', toCsv(state.image!.name, visibleDetections(state)))),
+    act('save-csv', (state) => saveText(state, 'csv', 'text/csv', csvOf(state))),
   ];
   store.listen((state) => {
     for (const button of buttons) button.disabled = !state.image || !state.result;
@@ -41,12 +43,27 @@ export function offerOutputs(store: Store): void {
 
 function jsonOf(state: State): string {
   const { name, width, height } = state.image!;
-  const metadata = { image: name, width, height, model: state.model?.file ?? '', ...thresholds(state) };
-  return toJson(metadata, visibleDetections(state));
+  const metadata = { image: name, width, height, model: state.model?.file ?? '' };
+  return isClassified(state)
+    ? classesToJson(metadata, topClasses(state))
+    : toJson({ ...metadata, ...thresholds(state) }, visibleDetections(state));
+}
+
+function csvOf(state: State): string {
+  const { name } = state.image!;
+  return isClassified(state) ? classesToCsv(name, topClasses(state)) : toCsv(name, visibleDetections(state));
+}
+
+function isClassified({ result }: State): boolean {
+  return result !== null && 'classes' in result;
+}
+
+function nameOf(state: State, extension: string): string {
+  return savedName(state.image!.name, extension, TASK_PAGES[taskOf(state)].saved);
 }
 
 function saveText(state: State, extension: string, type: string, text: string): void {
-  saveFile(savedName(state.image!.name, extension), new Blob([text], { type }));
+  saveFile(nameOf(state, extension), new Blob([text], { type }));
 }
 
 async function copy(store: Store, text: string): Promise<void> {

@@ -11,8 +11,8 @@ export function saveFile(name: string, content: Blob): void {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** File name for saved detections: "smear.jpg" gives "smear-detected.csv". */
-export function savedName(source: string, extension: string): string {
+/** File name for saved results: "smear.jpg" gives "smear-detected.csv". */
+export function savedName(source: string, extension: string, end = 'detected'): string {
   const stem = source.replace(/\.[^./\\]+$/, '').replace(/[^\p{L}\p{N}_. -]+/gu, '_').trim();
-  return `${stem || 'image'}-detected.${extension}`;
+  return `${stem || 'image'}-${end}.${extension}`;
 }

@@ -2,7 +2,9 @@
 
 import { classColor } from '../colors';
 import { countByClass } from '../format';
+import { allDetections } from '../state';
 import type { Store } from '../store';
+import { TASK_PAGES } from '../tasks';
 import { byId, make, setText } from './dom';
 
 export function showClasses(store: Store): void {
@@ -15,10 +17,11 @@ export function showClasses(store: Store): void {
 
   store.listen((state, before) => {
     if (state.model !== before.model) {
-      rows = (state.model?.contract.classNames ?? []).map(makeRow);
+      const { model } = state;
+      rows = model && TASK_PAGES[model.contract.task].hasBoxes ? model.contract.classNames.map(makeRow) : [];
       list.replaceChildren(...rows.map(({ row }) => row));
     } else if (state.result === before.result && state.hiddenClasses === before.hiddenClasses) return;
-    const counts = countByClass(state.result?.detections ?? []);
+    const counts = countByClass(allDetections(state));
     for (const [classId, { box, count, row }] of rows.entries()) {
       box.checked = !state.hiddenClasses.has(classId);
       setText(count, String(counts.get(classId) ?? 0));

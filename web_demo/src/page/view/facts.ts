@@ -19,14 +19,20 @@ export function factsOf({ contract, bytes, file }: Model): [term: string, value:
   const [height, width] = contract.imageSize;
   return [
     ['Name', contract.modelName],
+    ['Task', contract.task],
     ['File', file],
     ['Classes', `${contract.classNames.length}: ${shorten(contract.classNames)}`],
     ['Input', `${width} × ${height} pixels`],
     ['Precision', contract.precision],
-    ['NMS', contract.embeddedNms ? `in the model (${contract.nms})` : `on this page (${contract.nms})`],
+    ...nmsOf(contract),
     ['Size', formatBytes(bytes)],
     ['Exported by', `tfyolo ${contract.version}`],
   ];
+}
+
+function nmsOf({ task, embeddedNms, nms }: Model['contract']): [string, string][] {
+  if (task === 'classify') return [];
+  return [['NMS', embeddedNms ? `in the model (${nms})` : `on this page (${nms})`]];
 }
 
 /** The most important metadata in one line. */

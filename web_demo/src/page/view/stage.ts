@@ -1,10 +1,12 @@
-/** Displays the image with its boxes. */
+/** Displays the image with its boxes and masks. */
 
-import { summarize } from '../format';
 import { isLive, type State, visibleDetections } from '../state';
 import type { Store } from '../store';
 import { drawBoxes } from './boxes';
+import { drawCrop } from './classification';
 import { byId } from './dom';
+import { drawMasks } from './masks';
+import { describeResult } from './summary';
 
 /** On displays narrower than this (phones), labels are smaller so that they cover less of the image. */
 const NARROW_PX = 500;
@@ -23,19 +25,21 @@ export class Stage {
 
   private update(state: State, before: State): void {
     const imageChanged = state.image !== before.image;
-    if (imageChanged || state.result !== before.result || state.hiddenClasses !== before.hiddenClasses) this.draw(imageChanged);
+    const resultChanged = state.result !== before.result || state.hiddenClasses !== before.hiddenClasses;
+    if (imageChanged || resultChanged || state.showMasks !== before.showMasks) this.draw(imageChanged);
     this.stage.dataset.empty = String(!state.image);
-    if (state.image && (state.result !== before.result || state.hiddenClasses !== before.hiddenClasses))
+    if (state.image && resultChanged)
       // For camera and video only the summary is announced: a label that changes with every frame would be noise.
       this.image.setAttribute(
         'aria-label',
-        isLive(state) ? state.image.name : `${state.image.name}. ${summarize(visibleDetections(state))}`,
+        isLive(state) ? state.image.name : `${state.image.name}. ${describeResult(state)}`,
       );
   }
 
   private draw(redrawImage: boolean): void {
     const start = performance.now();
-    const { image } = this.store.state;
+    const { state } = this.store;
+    const { image, result } = state;
     if (!image) {
       for (const canvas of [this.image, this.overlay]) canvas.width = canvas.height = 0;
       return;
@@ -55,7 +59,10 @@ export class Stage {
     const context = this.overlay.getContext('2d')!;
     context.clearRect(0, 0, this.overlay.width, this.overlay.height);
     const unit = width < NARROW_PX ? 0.85 * pixels : pixels;
-    drawBoxes(context, visibleDetections(this.store.state), this.overlay.width / image.width, unit);
+    const [detections, zoom] = [visibleDetections(state), this.overlay.width / image.width];
+    if (result && 'crop' in result) drawCrop(context, result.crop, zoom);
+    if (state.showMasks) drawMasks(context, detections, zoom);
+    drawBoxes(context, detections, zoom, unit);
     this.milliseconds = performance.now() - start;
   }
 }

@@ -1,9 +1,10 @@
-/** Shows the number of objects, announces it to screen readers, and exposes it to tests as data attributes. */
+/** Shows the number of objects or the most probable class, announces it to screen readers, and exposes it to tests as data attributes. */
 
-import { plural, summarize } from '../format';
+import { plural, summarize, summarizeClasses } from '../format';
 import { throttle } from '../latest';
-import { isLive, visibleDetections } from '../state';
+import { isLive, type State, taskOf, topClasses, visibleDetections } from '../state';
 import type { Store } from '../store';
+import { TASK_PAGES } from '../tasks';
 import { byId, setText } from './dom';
 
 /** Minimum time between announcements: frames of a camera or video change faster than a screen reader can speak. */
@@ -25,9 +26,17 @@ export function showSummary(store: Store): void {
     if (state.frameTimes.length && state.frameTimes !== before.frameTimes)
       dataset.frames = String(Number(dataset.frames ?? 0) + 1);
     dataset.image = state.result && state.image ? state.image.name : '';
-    dataset.detections = state.result ? String(visible.length) : '';
-    if (!state.result) return setText(count, state.phase === 'error' ? 'No model' : 'Detecting…');
-    setText(count, plural(visible.length, 'object'));
-    announce(summarize(visible));
+    const isClassified = state.result !== null && 'classes' in state.result;
+    const best = topClasses(state)[0]?.label ?? '';
+    dataset.detections = state.result && !isClassified ? String(visible.length) : '';
+    dataset.top = best;
+    if (!state.result) return setText(count, state.phase === 'error' ? 'No model' : TASK_PAGES[taskOf(state)].waiting);
+    setText(count, isClassified ? best : plural(visible.length, 'object'));
+    announce(describeResult(state));
   });
+}
+
+/** The result in one line. */
+export function describeResult(state: Pick<State, 'result' | 'hiddenClasses'>): string {
+  return state.result && 'classes' in state.result ? summarizeClasses(state.result.classes) : summarize(visibleDetections(state));
 }

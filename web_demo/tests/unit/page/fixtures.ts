@@ -1,4 +1,4 @@
-import type { Contract, Detection } from '../../../src/detector';
+import type { ClassificationResult, Contract, Detection, Mask } from '../../../src/detector';
 import type { Model } from '../../../src/page/state';
 
 export function makeModel(embeddedNms: Contract['embeddedNms'] = null, classNames = ['Platelets', 'RBC', 'WBC']): Model {
@@ -19,4 +19,20 @@ export function makeModel(embeddedNms: Contract['embeddedNms'] = null, className
 
 export function makeDetection(classId: number, label: string, score = 0.5): Detection {
   return { box: { x: 1.25, y: 2, width: 30.04, height: 40 }, score, classId, label };
+}
+
+/** A mask whose rows are given as text: `#` is inside. */
+export function makeMask(x: number, y: number, ...rows: string[]): Mask {
+  const data = Uint8Array.from(rows.join(''), (letter) => Number(letter === '#'));
+  return { x, y, width: rows[0]!.length, height: rows.length, data, area: data.reduce((a, b) => a + b, 0) };
+}
+
+export function makeClassification(...probabilities: number[]): ClassificationResult {
+  return {
+    classes: probabilities.map((probability, classId) => ({ classId, label: `class ${classId}`, probability })),
+    crop: { x: 0, y: 0, width: 3, height: 3 },
+    timing: { preprocess: 1, inference: 2, postprocess: 3 },
+    width: 4,
+    height: 3,
+  };
 }

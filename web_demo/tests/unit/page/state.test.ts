@@ -9,10 +9,12 @@ import {
   type SourceImage,
   reduce,
   type State,
+  taskOf,
   thresholds,
+  topClasses,
   visibleDetections,
 } from '../../../src/page/state';
-import { makeDetection, makeModel } from './fixtures';
+import { makeClassification, makeDetection, makeModel } from './fixtures';
 
 const CHOICE: EngineChoice = { engine: 'litert-wasm', reason: 'It is the only engine.', trials: [] };
 const IMAGE = { name: 'a.jpg', width: 4, height: 3 } as SourceImage;
@@ -40,7 +42,7 @@ describe('models', () => {
     const running = after(
       { type: 'loaded', model: makeModel(), choice: CHOICE },
       { type: 'image', image: IMAGE },
-      { type: 'detected', result: RESULT },
+      { type: 'result', result: RESULT },
       { type: 'load', engine: 'litert-webgpu' },
     );
     expect(running).toMatchObject({ phase: 'ready', engine: 'litert-webgpu' });
@@ -59,7 +61,7 @@ describe('models', () => {
     const hidden = after(
       { type: 'loaded', model: makeModel(), choice: CHOICE },
       { type: 'hide-classes', classes: new Set([1]) },
-      { type: 'detected', result: RESULT },
+      { type: 'result', result: RESULT },
     );
     const same = reduce(hidden, { type: 'loaded', model: makeModel(), choice: CHOICE });
     expect([same.result, [...same.hiddenClasses]]).toEqual([null, [1]]);
@@ -104,7 +106,7 @@ describe('thresholds', () => {
 
 describe('detections', () => {
   it('are filtered by class', () => {
-    const state = after({ type: 'detected', result: RESULT }, { type: 'hide-classes', classes: new Set([1]) });
+    const state = after({ type: 'result', result: RESULT }, { type: 'hide-classes', classes: new Set([1]) });
     expect(visibleDetections(state).map(({ label }) => label)).toEqual(['Platelets']);
     expect(visibleDetections(INITIAL)).toEqual([]);
   });
@@ -117,8 +119,31 @@ describe('detections', () => {
   });
 
   it('are cleared when the image changes', () => {
-    const state = after({ type: 'detected', result: RESULT }, { type: 'image', image: IMAGE });
+    const state = after({ type: 'result', result: RESULT }, { type: 'image', image: IMAGE });
     expect(state.result).toBeNull();
+  });
+});
+
+describe('classes', () => {
+  it('are the result of a classifier, which has no detections', () => {
+    const model = makeModel();
+    const classifier = { ...model, contract: { ...model.contract, task: 'classify' as const } };
+    const state = after({ type: 'loaded', model: classifier, choice: CHOICE }, { type: 'result', result: makeClassification(0.9, 0.1) });
+    expect(taskOf(state)).toBe('classify');
+    expect(topClasses(state).map(({ probability }) => probability)).toEqual([0.9, 0.1]);
+    expect(visibleDetections(state)).toEqual([]);
+  });
+
+  it('are empty for a detector', () => {
+    expect(taskOf(INITIAL)).toBe('detect');
+    expect(topClasses(after({ type: 'result', result: RESULT }))).toEqual([]);
+  });
+});
+
+describe('masks', () => {
+  it('are shown until they are switched off', () => {
+    expect(INITIAL.showMasks).toBe(true);
+    expect(after({ type: 'show-masks', shown: false }).showMasks).toBe(false);
   });
 });
 
