@@ -21,7 +21,7 @@ android {
         it.systemProperty("demo.models", rootDir.resolve("../build/demo-models").path)
         it.systemProperty("vectors", rootDir.resolve("../tests/vectors").path)
         // These tests load TensorFlow Lite's native library, which is only available on Android and in `make test-android`.
-        it.exclude("**/DetectorTest*", "**/EngineSelectorTest*", "**/PreprocessorBench*")
+        it.exclude("**/ClassifierTest*", "**/DetectorTest*", "**/EngineSelectorTest*", "**/PreprocessorBench*", "**/SegmentationTest*")
     }
 }
 

@@ -128,7 +128,8 @@ def test_gradle_leaves_out_the_tests_that_load_the_native_library():
     native = {
         name
         for name, text in tests.items()
-        if "@Test" in text and re.search(r"\b(detector|Detector|Runner|Interpreter)\(", text)
+        if "@Test" in text
+        and re.search(r"\b(detector|Detector|classifier|Classifier|Runner|Interpreter)\(", text)
     }
     assert native
     assert left_out - {"PreprocessorBench"} == native

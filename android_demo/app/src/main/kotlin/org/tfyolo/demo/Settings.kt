@@ -37,6 +37,11 @@ class Settings(context: Context) {
         get() = stored.getStringSet("classNames", null)?.toSet()
         set(value) = stored.edit().putStringSet("classNames", value).apply()
 
+    /** Draw the masks of models that segment objects. */
+    var masks: Boolean
+        get() = stored.getBoolean("masks", true)
+        set(value) = stored.edit().putBoolean("masks", value).apply()
+
     var frontCamera: Boolean
         get() = stored.getBoolean("front", false)
         set(value) = stored.edit().putBoolean("front", value).apply()

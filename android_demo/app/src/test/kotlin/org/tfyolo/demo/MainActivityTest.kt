@@ -1,6 +1,5 @@
 package org.tfyolo.demo
 
-import android.app.Activity
 import android.content.Intent
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
@@ -13,7 +12,6 @@ import android.widget.EditText
 import android.widget.SeekBar
 import android.widget.Spinner
 import android.widget.TextView
-import java.io.ByteArrayInputStream
 import java.io.File
 import kotlin.test.BeforeTest
 import kotlin.test.Test
@@ -41,19 +39,6 @@ import org.tfyolo.detector.Thresholds
 class MainActivityTest {
     @BeforeTest
     fun engine() = useSingleThread()
-
-    private fun MainActivity.text(id: Int) = findViewById<TextView>(id).text.toString()
-
-    private fun MainActivity.isShown(id: Int) = findViewById<View>(id).visibility == View.VISIBLE
-
-    /** The most recent intent that the activity started. */
-    private fun MainActivity.started(): Intent = assertNotNull(shadowOf(this).nextStartedActivity)
-
-    private fun MainActivity.answer(intent: Intent, uri: Uri) = shadowOf(this).receiveResult(intent, Activity.RESULT_OK, Intent().setData(uri))
-
-    private fun register(name: String, bytes: ByteArray): Uri = Uri.parse("content://somewhere/$name").also {
-        shadowOf(app.contentResolver).registerInputStreamSupplier(it) { ByteArrayInputStream(bytes) }
-    }
 
     private fun dialogMessage(): String {
         await("a dialog") { ShadowAlertDialog.getLatestAlertDialog()?.isShowing == true }
@@ -190,13 +175,13 @@ class MainActivityTest {
         val loaded = activity.host.loaded
         val expected = mapOf(
             "expected.json" to "This is not a TensorFlow Lite model",
-            "task.tflite" to "The task of this model is `classify`",
+            "task.tflite" to "a classifier has one of `probabilities`, `logits`",
             "shape.tflite" to "The model's input is 320 x 320, but its tfyolo.json says 352 x 352",
             "cut.tflite" to "",
         )
         for ((name, message) in expected) {
             ShadowAlertDialog.reset()
-            activity.onImportChosen()
+            activity.models.onImportChosen()
             activity.answer(activity.started(), register(name, demoModel(name).readBytes()))
             assertTrue(message in dialogMessage(), "$name: ${dialogMessage()}")
             assertSame(loaded, activity.host.loaded)
@@ -283,11 +268,11 @@ class MainActivityTest {
         start().use { controller ->
             val activity = controller.get()
             for (problem in listOf(CameraProblem.IN_USE, CameraProblem.DISABLED, CameraProblem.FAILED)) {
-                activity.onCameraProblem(problem)
+                activity.camera.onCameraProblem(problem)
                 assertTrue(activity.isShown(R.id.message))
                 assertEquals("Try again", activity.text(R.id.message_action))
             }
-            activity.onCameraProblem(CameraProblem.NONE)
+            activity.camera.onCameraProblem(CameraProblem.NONE)
             assertTrue(activity.awaitDetections().isNotEmpty(), "samples are shown if there is no camera")
             assertFalse(activity.isShown(R.id.message_action))
         }
@@ -311,7 +296,7 @@ class MainActivityTest {
     @Test
     fun `the about dialog shows licenses`() = start().use { controller ->
         controller.get().awaitDetections()
-        controller.get().onAboutChosen()
+        controller.get().models.onAboutChosen()
         assertTrue("TensorFlow Lite, Apache License 2.0" in dialogMessage())
         shadowOf(Looper.getMainLooper()).idle()
     }

@@ -1,13 +1,19 @@
 package org.tfyolo.demo
 
 import android.Manifest
+import android.app.Activity
 import android.app.Application
+import android.content.Intent
 import android.graphics.Bitmap
 import android.graphics.Canvas
+import android.net.Uri
 import android.os.Looper
 import android.view.View
 import android.view.ViewGroup
+import android.widget.TextView
+import java.io.ByteArrayInputStream
 import java.io.File
+import kotlin.test.assertNotNull
 import kotlin.test.fail
 import org.robolectric.Robolectric
 import org.robolectric.RuntimeEnvironment
@@ -44,9 +50,32 @@ internal fun await(description: String, done: () -> Boolean) {
 
 internal val MainActivity.overlay: OverlayView get() = findViewById(R.id.overlay)
 
+internal fun MainActivity.text(id: Int) = findViewById<TextView>(id).text.toString()
+
+internal fun MainActivity.isShown(id: Int) = findViewById<View>(id).visibility == View.VISIBLE
+
+/** The most recent intent that the activity started. */
+internal fun MainActivity.started(): Intent = assertNotNull(shadowOf(this).nextStartedActivity)
+
+internal fun MainActivity.answer(intent: Intent, uri: Uri) = shadowOf(this).receiveResult(intent, Activity.RESULT_OK, Intent().setData(uri))
+
+internal fun register(name: String, bytes: ByteArray): Uri = Uri.parse("content://somewhere/$name").also {
+    shadowOf(app.contentResolver).registerInputStreamSupplier(it) { ByteArrayInputStream(bytes) }
+}
+
+/** The displayed detections; null if there are none, or a classifier runs. */
+internal val OverlayView.detections: Detections? get() = found?.result as? Detections
+
 internal fun MainActivity.awaitDetections(previous: Detections? = null): Detections {
     await("detections") { overlay.detections != null && overlay.detections !== previous }
     return overlay.detections!!
+}
+
+/** Import a model written by tests/demo_models.py, as a user would. */
+internal fun MainActivity.import(name: String) {
+    models.onImportChosen()
+    answer(started(), register(name, demoModel(name).readBytes()))
+    await("the model") { (host.loaded?.model?.id == "file:$name") }
 }
 
 internal fun View.all(): Sequence<View> = sequence {

@@ -20,8 +20,9 @@ public data class Box(val left: Float, val top: Float, val right: Float, val bot
  * @property classId index into [ModelDescription.classNames].
  * @property label name of the class.
  * @property score objectness times class score, 0 to 1.
+ * @property mask pixels of the object; null if the model does not segment objects.
  */
-public data class Detection(val box: Box, val classId: Int, val label: String, val score: Float)
+public data class Detection(val box: Box, val classId: Int, val label: String, val score: Float, val mask: Mask? = null)
 
 /**
  * Duration of each step for one image, in milliseconds.
@@ -43,10 +44,10 @@ public data class Timings(val preprocessMs: Float, val inferenceMs: Float, val p
  */
 public class Detections(
     private val list: List<Detection>,
-    public val sourceWidth: Int,
-    public val sourceHeight: Int,
-    public val timings: Timings,
-) : List<Detection> by list {
+    override val sourceWidth: Int,
+    override val sourceHeight: Int,
+    override val timings: Timings,
+) : List<Detection> by list, ImageResult {
     override fun equals(other: Any?): Boolean = list == other
 
     override fun hashCode(): Int = list.hashCode()

@@ -121,7 +121,7 @@ internal class EngineSelector(
             throw EngineException(reasonOf(error), error)
         }
         // Float16 overflows with some GPU drivers.
-        if (runner.outputs.values.any { output -> output.values.any { !it.isFinite() } }) {
+        if (!runner.outputs.values.all(Output::isFinite)) {
             runner.close()
             throw EngineException("its results are not finite numbers", ArithmeticException())
         }

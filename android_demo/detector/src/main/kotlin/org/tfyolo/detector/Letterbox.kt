@@ -15,9 +15,14 @@ internal const val PAD_VALUE: Int = 114
  * @property left x of the image in the input in whole pixels; odd padding puts the extra pixel at the right.
  * @property top y of the image in the input in whole pixels.
  */
-internal data class Letterbox(val sourceWidth: Int, val sourceHeight: Int, val inputWidth: Int, val inputHeight: Int) {
+internal data class Letterbox(
+    override val sourceWidth: Int,
+    override val sourceHeight: Int,
+    val inputWidth: Int,
+    val inputHeight: Int,
+) : Placement {
     // In double precision as in Python, so that sides of n + 0.5 pixels round in the same way.
-    private val doubleRatio = minOf(inputHeight.toDouble() / sourceHeight, inputWidth.toDouble() / sourceWidth)
+    val doubleRatio: Double = minOf(inputHeight.toDouble() / sourceHeight, inputWidth.toDouble() / sourceWidth)
     val ratio: Float = doubleRatio.toFloat()
     val width: Int = maxOf(round(sourceWidth * doubleRatio).toInt(), 1)
     val height: Int = maxOf(round(sourceHeight * doubleRatio).toInt(), 1)
@@ -29,6 +34,10 @@ internal data class Letterbox(val sourceWidth: Int, val sourceHeight: Int, val i
     init {
         require(sourceWidth > 0 && sourceHeight > 0) { "the image is empty: $sourceWidth x $sourceHeight" }
     }
+
+    override val target: Region get() = Region(left, top, width, height)
+
+    override fun rows(upright: Upright): ResizedRows = LinearRows(upright, Region(0, 0, sourceWidth, sourceHeight), width, height)
 
     /** Convert a box from pixels of the input to pixels of the image, clipped to the image. */
     fun toSource(left: Float, top: Float, right: Float, bottom: Float): Box =

@@ -2,6 +2,7 @@ package org.tfyolo.detector
 
 import android.content.Context
 import android.content.res.AssetManager
+import android.os.Build
 import java.io.File
 import java.io.FileInputStream
 import java.io.FileNotFoundException
@@ -12,6 +13,25 @@ import org.tfyolo.detector.ModelException.Problem
 
 /** Size limit of a ByteBuffer, and of the FlatBuffers format. */
 private const val MAX_BYTES = Int.MAX_VALUE.toLong()
+
+/**
+ * A model file, and where the fastest engine of its models is remembered.
+ *
+ * @property bytes content of the file.
+ * @property device identifies the device and its system version.
+ */
+internal class ModelFile(val bytes: ByteBuffer, val store: KeyValueStore, val device: String) {
+    companion object {
+        /** @throws ModelException if the asset does not exist or cannot be read. */
+        fun ofAsset(context: Context, name: String) = ModelFile(readAsset(context.assets, name), PreferencesStore(context), deviceName())
+
+        /** @throws ModelException if the file does not exist, cannot be read, or is too large. */
+        fun of(context: Context, file: File) = ModelFile(readFile(file), PreferencesStore(context), deviceName())
+
+        /** Includes the system build, because a system update can change drivers and therefore the fastest engine. */
+        private fun deviceName() = Build.FINGERPRINT ?: "unknown"
+    }
+}
 
 /** Map an asset into memory. @throws ModelException if the asset does not exist or cannot be read. */
 internal fun readAsset(assets: AssetManager, name: String): ByteBuffer =

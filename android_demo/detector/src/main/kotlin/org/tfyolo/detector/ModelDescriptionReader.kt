@@ -6,6 +6,19 @@ import org.json.JSONObject
 import org.tfyolo.detector.ModelException.Problem
 
 private const val MAX_SIDE = 8192
+private const val CONTRACT = "tfyolo.json"
+
+/** Task of a model whose metadata does not name one, because it was not written by tfyolo. */
+private const val DEFAULT_TASK = "detect"
+
+/** The task of the model: `detect`, `segment`, `classify`, or one that this library does not know. */
+internal fun taskOf(metadata: ModelMetadata): String = metadata.contract?.optString("task", DEFAULT_TASK) ?: DEFAULT_TASK
+
+/** Exception for a model whose task is not among those that are needed; `needed` completes "..., but". */
+internal fun wrongTask(metadata: ModelMetadata, needed: String): ModelException {
+    val printable = taskOf(metadata).filter { it.isLetterOrDigit() || it in " -_" }.take(40)
+    return ModelException(Problem.WRONG_TASK, "The task of this model is `$printable`; $needed")
+}
 
 /**
  * Combine the metadata of a file and the shapes of its tensors to the description of a detector.
@@ -17,15 +30,31 @@ private const val MAX_SIDE = 8192
  * @param outputs names of the model's outputs.
  * @throws ModelException if the metadata does not match the tensors, or the model is not a detector.
  */
-internal fun describe(metadata: ModelMetadata, inputShape: List<Int>, outputs: Collection<String>): ModelDescription {
-    val contract = metadata.contract
-    val task = contract?.optString("task", "detect") ?: "detect"
-    if (task != "detect") {
-        val printable = task.filter { it.isLetterOrDigit() || it in " -_" }.take(40)
-        throw ModelException(Problem.WRONG_TASK, "The task of this model is `$printable`; a detector needs `detect`. Choose a model whose task is `detect`.")
+internal fun describeDetector(metadata: ModelMetadata, inputShape: List<Int>, outputs: Collection<String>): DetectorDescription {
+    if (taskOf(metadata) !in DETECTOR_TASKS) {
+        throw wrongTask(metadata, "a detector needs `detect` or `segment`. Choose such a model, or load this one with `ImageModel`.")
     }
     val kind = kindOf(outputs)
-    if (metadata.classNames.isEmpty() || (kind.nms == "raw" && contract == null)) {
+    return describe(metadata, inputShape, needsContract = kind.nms == "raw") { facts -> buildDetector(facts, metadata, kind, outputs) }
+}
+
+/** As [describeDetector], for a classifier. */
+internal fun describeClassifier(metadata: ModelMetadata, inputShape: List<Int>, outputs: Collection<String>): ClassifierDescription {
+    if (taskOf(metadata) != CLASSIFIER_TASK) {
+        throw wrongTask(metadata, "a classifier needs `classify`. Choose such a model, or load this one with `ImageModel`.")
+    }
+    classOutputOf(outputs)
+    return describe(metadata, inputShape, needsContract = false) { it }
+}
+
+/** Check what all models have in common, and pass it to `build` as the description of a classifier. */
+private fun <T> describe(
+    metadata: ModelMetadata,
+    inputShape: List<Int>,
+    needsContract: Boolean,
+    build: (ClassifierDescription) -> T,
+): T {
+    if (metadata.classNames.isEmpty() || (needsContract && metadata.contract == null)) {
         throw ModelException(
             Problem.NO_DESCRIPTION,
             "This TensorFlow Lite model has no tfyolo metadata, or the file is truncated. " +
@@ -39,16 +68,15 @@ internal fun describe(metadata: ModelMetadata, inputShape: List<Int>, outputs: C
         )
     }
     return try {
-        buildDescription(metadata, inputShape, kind, contract ?: JSONObject())
+        build(commonFacts(metadata, inputShape))
     } catch (error: JSONException) {
         throw ModelException(Problem.NO_DESCRIPTION, "The model's $CONTRACT is damaged (${error.message}). Export the model again.", error)
     }
 }
 
-private const val CONTRACT = "tfyolo.json"
-
-private fun buildDescription(metadata: ModelMetadata, inputShape: List<Int>, kind: OutputKind, contract: JSONObject): ModelDescription {
+private fun commonFacts(metadata: ModelMetadata, inputShape: List<Int>): ClassifierDescription {
     val (_, height, width) = inputShape
+    val contract = metadata.contract ?: JSONObject()
     contract.optJSONArray("image_size")?.let { size ->
         if (size.getInt(0) != height || size.getInt(1) != width) {
             throw ModelException(
@@ -57,32 +85,51 @@ private fun buildDescription(metadata: ModelMetadata, inputShape: List<Int>, kin
             )
         }
     }
-    val export = contract.optJSONObject("export") ?: JSONObject()
+    return ClassifierDescription(
+        name = contract.optJSONObject("config")?.optString("name").orEmpty().ifEmpty { metadata.name ?: "YOLOv5" },
+        classNames = metadata.classNames,
+        inputWidth = width,
+        inputHeight = height,
+        precision = exportOf(metadata).optString("precision", "float32"),
+        normalization = metadata.normalization ?: Normalization(0f, 255f),
+    )
+}
+
+private fun exportOf(metadata: ModelMetadata): JSONObject = metadata.contract?.optJSONObject("export") ?: JSONObject()
+
+private fun buildDetector(
+    facts: ModelDescription,
+    metadata: ModelMetadata,
+    kind: OutputKind,
+    outputs: Collection<String>,
+): DetectorDescription {
+    val export = exportOf(metadata)
     val thresholds = Thresholds(
         export.optDouble("conf_thres", metadata.confidenceThreshold?.toDouble() ?: 0.25).toFloat(),
         export.optDouble("iou_thres", 0.45).toFloat(),
         export.optInt("max_det", 100),
     )
     val nmsInGraph = kind.nms == KINDS.first().nms
-    val anchors = contract.optJSONArray("anchors_px")?.map { row -> getJSONArray(row).map { getDouble(it).toFloat() } }.orEmpty()
-    val strides = contract.optJSONArray("strides")?.map { getInt(it) }.orEmpty()
+    val anchors = metadata.contract?.optJSONArray("anchors_px")?.map { row -> getJSONArray(row).map { getDouble(it).toFloat() } }.orEmpty()
+    val strides = metadata.contract?.optJSONArray("strides")?.map { getInt(it) }.orEmpty()
     if (anchors.size != strides.size || anchors.any { it.size % 2 != 0 } || strides.any { it < 1 }) {
         throw ModelException(
             Problem.NO_DESCRIPTION,
             "The model's $CONTRACT has anchors for ${anchors.size} scales but strides for ${strides.size}. Export the model again.",
         )
     }
-    return ModelDescription(
-        name = contract.optJSONObject("config")?.optString("name").orEmpty().ifEmpty { metadata.name ?: "YOLOv5" },
-        classNames = metadata.classNames,
-        inputWidth = width,
-        inputHeight = height,
-        precision = export.optString("precision", "float32"),
+    return DetectorDescription(
+        name = facts.name,
+        classNames = facts.classNames,
+        inputWidth = facts.inputWidth,
+        inputHeight = facts.inputHeight,
+        precision = facts.precision,
+        normalization = facts.normalization,
         nms = if (nmsInGraph) export.optString("nms", "builtin") else kind.nms,
         embeddedNms = thresholds.takeIf { nmsInGraph },
         // Without NMS in the graph, the file usually has no thresholds; these are then YOLOv5's defaults.
         defaults = thresholds,
-        normalization = metadata.normalization ?: Normalization(0f, 255f),
+        hasMasks = kind.masks in outputs,
         anchorsPx = anchors,
         strides = strides,
     )

@@ -1,7 +1,7 @@
 package org.tfyolo.detector
 
 /**
- * Thrown for a file that cannot be used as a detector. The message says what was expected, what was found, and what to do.
+ * Thrown for a file that cannot be used as a model. The message says what was expected, what was found, and what to do.
  *
  * @property problem the kind of problem, for apps that show their own messages.
  */
@@ -21,10 +21,10 @@ public class ModelException(
         /** The metadata is missing or damaged. */
         NO_DESCRIPTION,
 
-        /** The model's task is not detection. */
+        /** The model's task is not supported, or not that of the class. */
         WRONG_TASK,
 
-        /** Inputs or outputs are not those of a detector, or do not match the metadata. */
+        /** Inputs or outputs are not those of the task, or do not match the metadata. */
         DOES_NOT_FIT,
 
         /** The file is too large to load. */

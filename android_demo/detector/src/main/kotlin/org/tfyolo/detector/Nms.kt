@@ -14,8 +14,14 @@ internal class Candidates(val boxesXyxyPx: FloatArray, val scores: FloatArray, v
  * @property boxesXyxyPx (n, 4), row by row: left, top, right, bottom in pixels of the input.
  * @property scores (n,): 0 to 1.
  * @property classIds (n,)
+ * @property rows (n,): rows of the candidates or detections that these were selected from.
  */
-internal class DetectionArrays(val boxesXyxyPx: FloatArray, val scores: FloatArray, val classIds: IntArray) {
+internal class DetectionArrays(
+    val boxesXyxyPx: FloatArray,
+    val scores: FloatArray,
+    val classIds: IntArray,
+    val rows: IntArray = IntArray(scores.size) { it },
+) {
     val size: Int get() = scores.size
 }
 
@@ -92,6 +98,7 @@ private class GreedyNms(private val boxes: FloatArray, private val thresholds: T
             FloatArray(4 * kept.size) { boxes[4 * kept[it / 4].row + it % 4] },
             FloatArray(kept.size) { kept[it].score },
             IntArray(kept.size) { kept[it].classId },
+            IntArray(kept.size) { kept[it].row },
         )
     }
 

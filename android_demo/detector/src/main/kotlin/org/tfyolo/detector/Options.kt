@@ -13,7 +13,7 @@ public enum class Delegate {
 }
 
 /**
- * Options for loading a model.
+ * Options for loading a model; thresholds only apply to detectors.
  *
  * @property threads number of CPU threads; null selects the fastest of 1, 2 and 4, limited by the number of cores.
  * @property delegate the processor that runs the model.

@@ -4,15 +4,6 @@ import kotlin.math.exp
 import org.tfyolo.detector.ModelException.Problem
 
 /**
- * One output tensor of the model.
- *
- * @property name in the model's signature.
- * @property shape with a leading batch dimension of 1.
- * @property values row by row; overwritten by every run.
- */
-internal class Output(val name: String, val shape: List<Int>, val values: FloatArray)
-
-/**
  * Decodes the outputs of one kind of exported graph: with NMS, `--nms none`, or `--nms raw`.
  *
  * To support another kind, add an entry to [KINDS].
@@ -20,6 +11,9 @@ internal class Output(val name: String, val shape: List<Int>, val values: FloatA
 internal interface OutputReader {
     /** Detections of the most recent image; boxes in pixels of the input. */
     fun read(thresholds: Thresholds): DetectionArrays
+
+    /** Mask of detection i of the most recent image; null if the model has none. */
+    fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = null
 }
 
 /**
@@ -27,18 +21,20 @@ internal interface OutputReader {
  *
  * @property nms where NMS runs.
  * @property identifiedBy name of the output that identifies this kind.
+ * @property masks name of the output that models with masks have; null if the masks of this kind are not supported.
  * @property reader makes the reader for a model of this kind.
  */
 internal class OutputKind(
     val nms: String,
     val identifiedBy: String,
-    val reader: (Map<String, Output>, ModelDescription) -> OutputReader,
+    val masks: String?,
+    val reader: (Map<String, Output>, DetectorDescription) -> OutputReader,
 )
 
 internal val KINDS: List<OutputKind> = listOf(
-    OutputKind("in the graph", "num_detections", ::DetectionsReader),
-    OutputKind("none", "scores", ::CandidatesReader),
-    OutputKind("raw", "objectness_0", ::RawHeadsReader),
+    OutputKind("in the graph", "num_detections", MASKS, ::DetectionsReader),
+    OutputKind("none", "scores", COEFFICIENTS, ::CandidatesReader),
+    OutputKind("raw", "objectness_0", null, ::RawHeadsReader),
 )
 
 /** The kind of a graph with these outputs. @throws ModelException if they are not the outputs of a detector. */
@@ -49,24 +45,28 @@ internal fun kindOf(names: Collection<String>): OutputKind =
             KINDS.joinToString { "`${it.identifiedBy}`" } + ". Export it with `tfyolo export --include tflite`.",
     )
 
-/** NMS in the graph: boxes, class IDs, scores and the number of detections, sorted by descending score. */
-private class DetectionsReader(outputs: Map<String, Output>, private val model: ModelDescription) : OutputReader {
+/** NMS in the graph: boxes, class IDs, scores, perhaps masks, and the number of detections, sorted by descending score. */
+private class DetectionsReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val count = outputs.take("num_detections", emptyList()).values
     private val scores = outputs.take("detection_scores", listOf(ANY)).values
     private val boxes = outputs.take("detection_boxes", listOf(scores.size, 4)).values
     private val classIds = outputs.take("detection_classes", listOf(scores.size)).values
+    private val masks = if (model.hasMasks) MaskReader(CroppedMasks(outputs, scores.size), model) else null
 
     override fun read(thresholds: Thresholds): DetectionArrays {
         val size = count[0].toInt().coerceIn(0, scores.size)
         val detections = DetectionArrays(toPixels(boxes, size, model), scores.copyOf(size), IntArray(size) { classIds[it].toInt() })
         return refine(detections, thresholds)
     }
+
+    override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = masks?.read(detections, i, box)
 }
 
-/** No NMS (`--nms none`): all boxes, with one score per class. */
-private class CandidatesReader(outputs: Map<String, Output>, private val model: ModelDescription) : OutputReader {
+/** No NMS (`--nms none`): all boxes, with one score per class, perhaps mask coefficients. */
+private class CandidatesReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val boxes = outputs.take("boxes", listOf(ANY, 4)).values
     private val scores = outputs.take("scores", listOf(boxes.size / 4, model.classNames.size)).values
+    private val masks = if (model.hasMasks) MaskReader(PrototypeMasks(outputs, boxes.size / 4), model) else null
 
     override fun read(thresholds: Thresholds): DetectionArrays {
         // Filtered first: only a few of thousands of boxes exceed the confidence threshold.
@@ -80,12 +80,15 @@ private class CandidatesReader(outputs: Map<String, Output>, private val model: 
             FloatArray(numClasses * rows.size) { scores[numClasses * rows[it / numClasses] + it % numClasses] },
             numClasses,
         )
-        return nonMaxSuppression(candidates, thresholds)
+        val kept = nonMaxSuppression(candidates, thresholds)
+        return DetectionArrays(kept.boxesXyxyPx, kept.scores, kept.classIds, IntArray(kept.size) { rows[kept.rows[it]] })
     }
+
+    override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = masks?.read(detections, i, box)
 }
 
 /** Raw heads (`--nms raw`): logits. */
-private class RawHeadsReader(outputs: Map<String, Output>, private val model: ModelDescription) : OutputReader {
+private class RawHeadsReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val heads = model.strides.mapIndexed { scale, stride ->
         val anchors = model.anchorsPx[scale]
         val count = anchors.size / 2
@@ -118,7 +121,7 @@ internal class RawHead(
  * @param confidence grid cells with a lower objectness are skipped, since no class score can exceed it.
  * @return boxes in pixels of the input.
  */
- internal fun decode(heads: List<RawHead>, numClasses: Int, confidence: Float): Candidates {
+internal fun decode(heads: List<RawHead>, numClasses: Int, confidence: Float): Candidates {
     val boxes = ArrayList<Float>()
     val scores = ArrayList<Float>()
     for (head in heads) {
@@ -140,10 +143,10 @@ internal class RawHead(
     return Candidates(boxes.toFloatArray(), scores.toFloatArray(), numClasses)
 }
 
-private fun sigmoid(x: Float): Float = 1 / (1 + exp(-x))
+internal fun sigmoid(x: Float): Float = 1 / (1 + exp(-x))
 
 /** Convert `size` boxes from (ymin, xmin, ymax, xmax) in 0..1 to (left, top, right, bottom) in pixels. */
-private fun toPixels(boxes: FloatArray, size: Int, model: ModelDescription): FloatArray {
+private fun toPixels(boxes: FloatArray, size: Int, model: DetectorDescription): FloatArray {
     val out = FloatArray(4 * size)
     for (i in 0 until 4 * size step 4) {
         out[i] = boxes[i + 1] * model.inputWidth
@@ -154,10 +157,10 @@ private fun toPixels(boxes: FloatArray, size: Int, model: ModelDescription): Flo
     return out
 }
 
-private const val ANY = -1
+internal const val ANY: Int = -1
 
 /** The output `name`, whose shape must be (1, *shape); [ANY] matches any size. @throws ModelException if it does not match. */
-private fun Map<String, Output>.take(name: String, shape: List<Int>): Output {
+internal fun Map<String, Output>.take(name: String, shape: List<Int>): Output {
     val output = this[name]
     val matches = output != null && output.shape.size == shape.size + 1 && output.shape[0] == 1 &&
         shape.indices.all { shape[it] == ANY || shape[it] == output.shape[it + 1] }

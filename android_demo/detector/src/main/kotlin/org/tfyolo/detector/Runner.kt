@@ -15,14 +15,14 @@ internal data class Engine(val delegate: Delegate, val threads: Int)
 /**
  * A model loaded into a TensorFlow Lite interpreter, with buffers for its input and outputs.
  *
- * @throws ModelException if the file is not a model, or not a detector.
+ * @throws ModelException if the file is not a model with named outputs and one input.
  * @throws EngineException if the engine is not available, or cannot run the model.
  */
 internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
     private val delegate: GpuDelegate? = if (engine.delegate == Delegate.GPU) gpu() else null
     private val interpreter: Interpreter
     private val signature: String
-    private val results: List<Result>
+    private val results: List<Output>
     private val arguments: Map<String, Any>
     private val receivers: Map<String, Any>
 
@@ -45,7 +45,7 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
             )
             val name = interpreter.getSignatureInputs(signature).singleOrNull() ?: throw ModelException(
                 Problem.DOES_NOT_FIT,
-                "A detector has one input, an image, but this model has ${interpreter.getSignatureInputs(signature).size}.",
+                "A model for images has one input, but this one has ${interpreter.getSignatureInputs(signature).size}.",
             )
             val tensor = interpreter.getInputTensorFromSignature(name, signature)
             inputShape = tensor.shape().toList()
@@ -54,9 +54,9 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
             inputZeroPoint = tensor.quantizationParams().zeroPoint
             input = directBuffer(tensor.numBytes())
             arguments = mapOf(name to input)
-            results = interpreter.getSignatureOutputs(signature).map { Result(it, interpreter.getOutputTensorFromSignature(it, signature)) }
-            receivers = results.associate { it.output.name to it.buffer }
-            outputs = results.associate { it.output.name to it.output }
+            results = interpreter.getSignatureOutputs(signature).map { outputOf(it, interpreter.getOutputTensorFromSignature(it, signature)) }
+            receivers = results.associate { it.name to it.buffer }
+            outputs = results.associateBy { it.name }
         } catch (error: Throwable) {
             started?.close()
             delegate?.close()
@@ -69,7 +69,7 @@ internal class Runner(model: ByteBuffer, val engine: Engine) : Closeable {
         rewind(input)
         results.forEach { rewind(it.buffer) }
         interpreter.runSignature(arguments, receivers, signature)
-        results.forEach { it.read() }
+        results.forEach { it.update() }
     }
 
     override fun close() {
@@ -107,33 +107,7 @@ internal class EngineException(message: String, cause: Throwable) : Exception(me
 internal fun reasonOf(error: Throwable): String =
     (error.message ?: error.javaClass.simpleName).lineSequence().map { it.trim() }.firstOrNull { it.isNotEmpty() }.orEmpty().take(200)
 
-/** The buffer of an output tensor, and its dequantized values. */
-private class Result(name: String, tensor: Tensor) {
-    val buffer: ByteBuffer = directBuffer(tensor.numBytes())
-    val output = Output(name, tensor.shape().toList(), FloatArray(tensor.numElements()))
-    private val type = tensor.dataType()
-    private val scale = tensor.quantizationParams().scale
-    private val zeroPoint = tensor.quantizationParams().zeroPoint
-    private val floats = buffer.asFloatBuffer()
-
-    init {
-        if (type !in TYPES) {
-            throw ModelException(Problem.DOES_NOT_FIT, "The type of the model's output `$name` is $type, but must be one of $TYPES.")
-        }
-    }
-
-    /** Dequantize the buffer into `output.values`. */
-    fun read() {
-        if (type == DataType.FLOAT32) {
-            rewind(floats)
-            floats.get(output.values)
-        } else {
-            val mask = if (type == DataType.UINT8) 255 else -1
-            for (i in output.values.indices) output.values[i] = ((buffer.get(i).toInt() and mask) - zeroPoint) * scale
-        }
-    }
-
-    private companion object {
-        val TYPES = listOf(DataType.FLOAT32, DataType.UINT8, DataType.INT8)
-    }
+private fun outputOf(name: String, tensor: Tensor): Output {
+    val scale = tensor.quantizationParams().scale
+    return Output(name, tensor.shape().toList(), tensor.dataType(), directBuffer(tensor.numBytes()), scale, tensor.quantizationParams().zeroPoint)
 }

@@ -92,17 +92,6 @@ class DetectorTest {
         return Upright(mirrored, (360 - rotation) % 360, false).pixels()
     }
 
-    private fun Upright.pixels(): PixelSource {
-        val columns = IntArray(width) { column(it) }
-        val row = IntArray(width)
-        val all = IntArray(width * height)
-        for (y in 0 until height) {
-            row(y, columns, width, row)
-            row.copyInto(all, y * width)
-        }
-        return PixelSource(width, height, all)
-    }
-
     private fun frameOf(pixels: PixelSource): YuvFrame {
         val (width, height) = pixels.width to pixels.height
         val rgb = IntArray(width)

@@ -11,7 +11,7 @@ class EngineSelectorTest {
     private val model = modelBytes("int8-builtin.tflite")
 
     private fun backend(options: Options, store: InMemoryStore = InMemoryStore(), cores: Int = 2): Backend =
-        Detector(model, options, store, "test", cores).use { it.backend }
+        Detector(testFile(model, store), options, cores).use { it.backend }
 
     @Test
     fun `the fastest engine is selected by timing, and remembered`() {

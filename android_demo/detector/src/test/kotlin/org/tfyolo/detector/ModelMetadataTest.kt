@@ -36,7 +36,7 @@ class ModelMetadataTest {
     fun `standard TFLite metadata is sufficient without tfyolo_json`() {
         val metadata = readModelMetadata(withoutContract(modelBytes("float32-postprocess.tflite")))
         assertNull(metadata.contract)
-        val description = describe(metadata, listOf(1, 320, 320, 3), boxes)
+        val description = describeDetector(metadata, listOf(1, 320, 320, 3), boxes)
         assertEquals(cells, description.classNames)
         assertEquals(0.1f, description.embeddedNms?.confidence)
         assertEquals(0.45f, description.embeddedNms?.iou)
@@ -45,14 +45,14 @@ class ModelMetadataTest {
     @Test
     fun `raw heads require anchors`() {
         val metadata = readModelMetadata(withoutContract(modelBytes("float32-raw.tflite")))
-        val error = assertFailsWith<ModelException> { describe(metadata, listOf(1, 320, 320, 3), listOf("objectness_0")) }
+        val error = assertFailsWith<ModelException> { describeDetector(metadata, listOf(1, 320, 320, 3), listOf("objectness_0")) }
         assertEquals(Problem.NO_DESCRIPTION, error.problem)
     }
 
     @Test
     fun `messages for models that are not detectors`() {
         val metadata = readModelMetadata(modelBytes("int8-builtin.tflite"))
-        fun problem(shape: List<Int>, outputs: List<String>) = assertFailsWith<ModelException> { describe(metadata, shape, outputs) }.message!!
+        fun problem(shape: List<Int>, outputs: List<String>) = assertFailsWith<ModelException> { describeDetector(metadata, shape, outputs) }.message!!
         assertEquals(
             "This model's outputs are Identity, Identity_1; a detector has one of `num_detections`, `scores`, `objectness_0`. " +
                 "Export it with `tfyolo export --include tflite`.",
@@ -60,9 +60,26 @@ class ModelMetadataTest {
         )
         assertEquals("The model's input is 352 x 320, but its tfyolo.json says 320 x 320. Export the model again.", problem(listOf(1, 352, 320, 3), boxes))
         assertEquals("The model's input must be one RGB image, 1 x height x width x 3, but is 1 x 3 x 320 x 320.", problem(listOf(1, 3, 320, 320), boxes))
-        val task = assertFailsWith<ModelException> { describe(readModelMetadata(modelBytes("task.tflite")), listOf(1, 320, 320, 3), boxes) }
+        val task = assertFailsWith<ModelException> { describeDetector(readModelMetadata(modelBytes("task.tflite")), listOf(1, 320, 320, 3), boxes) }
         assertEquals(Problem.WRONG_TASK, task.problem)
-        assertEquals("The task of this model is `classify`; a detector needs `detect`. Choose a model whose task is `detect`.", task.message)
+        assertEquals(
+            "The task of this model is `classify`; a detector needs `detect` or `segment`. Choose such a model, or load this one with `ImageModel`.",
+            task.message,
+        )
+    }
+
+    @Test
+    fun `messages for models that are not classifiers`() {
+        val metadata = readModelMetadata(modelBytes("classifier.tflite"))
+        fun problem(shape: List<Int>, outputs: List<String>) = assertFailsWith<ModelException> { describeClassifier(metadata, shape, outputs) }.message!!
+        assertEquals(
+            "This model's outputs are scores; a classifier has one of `probabilities`, `logits`. Export it with `tfyolo export --include tflite`.",
+            problem(listOf(1, 64, 96, 3), listOf("scores")),
+        )
+        assertEquals("The model's input is 96 x 64, but its tfyolo.json says 64 x 96. Export the model again.", problem(listOf(1, 96, 64, 3), listOf("probabilities")))
+        val detector = readModelMetadata(modelBytes("int8-builtin.tflite"))
+        val task = assertFailsWith<ModelException> { describeClassifier(detector, listOf(1, 320, 320, 3), boxes) }
+        assertEquals(Problem.WRONG_TASK, task.problem)
     }
 
     @Test
@@ -89,7 +106,7 @@ class ModelMetadataTest {
         }
         for (bytes in cuts + flips) {
             try {
-                describe(readModelMetadata(direct(bytes)), listOf(1, 320, 320, 3), boxes)
+                describeDetector(readModelMetadata(direct(bytes)), listOf(1, 320, 320, 3), boxes)
             } catch (error: ModelException) {
                 assertTrue(!error.message.isNullOrBlank())
                 rejected++

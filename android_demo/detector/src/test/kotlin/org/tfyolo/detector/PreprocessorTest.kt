@@ -21,7 +21,7 @@ class PreprocessorTest {
         }
     }
 
-    private fun run(preprocessor: Preprocessor, input: ByteBuffer, source: Source, rotation: Int = 0, mirror: Boolean = false): IntArray {
+    private fun run(preprocessor: Preprocessor<*>, input: ByteBuffer, source: Source, rotation: Int = 0, mirror: Boolean = false): IntArray {
         preprocessor.run(source, rotation, mirror)
         return input.unsigned()
     }
@@ -29,10 +29,31 @@ class PreprocessorTest {
     @Test
     fun `no allocation between frames, for any rotation`() {
         val input = directBuffer(320 * 320 * 3)
-        val preprocessor = Preprocessor(320, 320, CAMERA_BYTES, input)
+        val preprocessor = Preprocessor(320, 320, CAMERA_BYTES, input, ::Letterbox)
         val frame = frame(1280, 720, 1)
         for (rotation in listOf(0, 90, 180, 270)) {
             assertEquals(0, allocated { preprocessor.run(frame, rotation, mirror = true) }, "bytes per frame at $rotation degrees")
+        }
+    }
+
+    @Test
+    fun `center crops allocate nothing either, enlarged or reduced`() {
+        for ((side, frame) in listOf(224 to frame(1280, 720, 1), 320 to frame(96, 128, 2))) {
+            val preprocessor = Preprocessor(side, side, CAMERA_BYTES, directBuffer(side * side * 3), ::CenterCrop)
+            assertEquals(0, allocated { preprocessor.run(frame, 90, mirror = true) }, "bytes per frame of ${frame.width} pixels")
+        }
+    }
+
+    @Test
+    fun `a rotated frame has the same center crop as the upright image`() {
+        val pixels = PixelSource(61, 40, IntArray(61 * 40) { it * 7919 and 0xffffff })
+        val input = directBuffer(16 * 24 * 3)
+        val expected = run(Preprocessor(16, 24, CAMERA_BYTES, input, ::CenterCrop), input, pixels)
+        for (rotation in listOf(90, 180, 270)) {
+            for (mirror in listOf(false, true)) {
+                val rotated = Upright(Upright(pixels, 0, mirror).pixels(), 360 - rotation, false).pixels()
+                assertContentEquals(expected, run(Preprocessor(16, 24, CAMERA_BYTES, input, ::CenterCrop), input, rotated, rotation, mirror), "$rotation, $mirror")
+            }
         }
     }
 
@@ -58,11 +79,11 @@ class PreprocessorTest {
     @Test
     fun `images of different sizes and rotations do not affect each other`() {
         val input = directBuffer(64 * 64 * 3)
-        val used = Preprocessor(64, 64, CAMERA_BYTES, input)
+        val used = Preprocessor(64, 64, CAMERA_BYTES, input, ::Letterbox)
         for ((width, height, rotation) in listOf(Triple(100, 40, 0), Triple(40, 100, 0), Triple(100, 40, 90), Triple(64, 64, 0), Triple(10, 90, 270))) {
             val source = frame(width, height, width + rotation)
             val fresh = directBuffer(64 * 64 * 3)
-            val expected = run(Preprocessor(64, 64, CAMERA_BYTES, fresh), fresh, source, rotation)
+            val expected = run(Preprocessor(64, 64, CAMERA_BYTES, fresh, ::Letterbox), fresh, source, rotation)
             assertContentEquals(expected, run(used, input, source, rotation), "$width x $height at $rotation")
         }
     }
@@ -70,7 +91,7 @@ class PreprocessorTest {
     @Test
     fun `the next image of the same size is read again`() {
         val input = directBuffer(16 * 16 * 3)
-        val preprocessor = Preprocessor(16, 16, CAMERA_BYTES, input)
+        val preprocessor = Preprocessor(16, 16, CAMERA_BYTES, input, ::Letterbox)
         val frame = frame(32, 32, 5)
         val first = run(preprocessor, input, frame)
         val gray = ByteArray(32 * 32) { 128.toByte() }
@@ -84,14 +105,14 @@ class PreprocessorTest {
     fun `all input types`() {
         val pixels = PixelSource(256, 1, IntArray(256) { it * 0x010101 })
         val float = directBuffer(256 * 3 * 4)
-        Preprocessor(256, 1, PixelEncoding.float32(Normalization(127.5f, 127.5f)), float).run(pixels, 0, false)
+        Preprocessor(256, 1, PixelEncoding.float32(Normalization(127.5f, 127.5f)), float, ::Letterbox).run(pixels, 0, false)
         assertEquals(-1f, float.getFloat(0))
         assertEquals(1f, float.getFloat(255 * 12), 1e-6f)
         val signed = directBuffer(256 * 3)
-        Preprocessor(256, 1, PixelEncoding.quantized(Normalization(0f, 255f), 1 / 255f, -128, -128), signed).run(pixels, 0, false)
+        Preprocessor(256, 1, PixelEncoding.quantized(Normalization(0f, 255f), 1 / 255f, -128, -128), signed, ::Letterbox).run(pixels, 0, false)
         assertEquals((-128..127).toList(), List(256) { signed.get(3 * it).toInt() })
         val bytes = directBuffer(256 * 3)
-        Preprocessor(256, 1, CAMERA_BYTES, bytes).run(pixels, 0, false)
+        Preprocessor(256, 1, CAMERA_BYTES, bytes, ::Letterbox).run(pixels, 0, false)
         assertEquals((0..255).toList(), List(256) { bytes.get(3 * it).toInt() and 255 })
     }
 

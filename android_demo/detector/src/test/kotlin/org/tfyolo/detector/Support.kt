@@ -1,7 +1,10 @@
 package org.tfyolo.detector
 
+import java.io.ByteArrayOutputStream
 import java.io.File
 import java.nio.ByteBuffer
+import java.util.zip.ZipEntry
+import java.util.zip.ZipOutputStream
 import javax.imageio.ImageIO
 import kotlin.math.abs
 import kotlin.test.assertEquals
@@ -19,6 +22,16 @@ private fun folder(property: String): File =
 internal val demoModels: File by lazy { folder("demo.models") }
 
 internal fun modelBytes(name: String): ByteBuffer = direct(File(demoModels, name).readBytes())
+
+/** The model with another tfyolo.json and no other files: readers use the last archive. */
+internal fun withContract(name: String, contract: String): ByteBuffer {
+    val archive = ByteArrayOutputStream()
+    ZipOutputStream(archive).use { zip ->
+        zip.putNextEntry(ZipEntry("tfyolo.json"))
+        zip.write(contract.toByteArray())
+    }
+    return direct(File(demoModels, name).readBytes() + archive.toByteArray())
+}
 
 internal fun direct(bytes: ByteArray): ByteBuffer = directBuffer(bytes.size).apply { put(bytes).rewind() }
 
@@ -85,6 +98,24 @@ internal class InMemoryStore(val values: HashMap<String, String> = HashMap()) : 
     }
 }
 
+internal fun testFile(model: ByteBuffer, store: KeyValueStore = InMemoryStore()): ModelFile = ModelFile(model, store, "test")
+
 /** A detector with one CPU thread, so that results are reproducible. */
 internal fun detector(model: ByteBuffer, options: Options = Options(threads = 1, delegate = Delegate.CPU)): Detector =
-    Detector(model, options, InMemoryStore(), "test")
+    Detector(testFile(model), options)
+
+/** A classifier with one CPU thread. */
+internal fun classifier(model: ByteBuffer, options: Options = Options(threads = 1, delegate = Delegate.CPU)): Classifier =
+    Classifier(testFile(model), options)
+
+/** The pixels of an upright image. */
+internal fun Upright.pixels(): PixelSource {
+    val columns = IntArray(width) { column(it) }
+    val row = IntArray(width)
+    val all = IntArray(width * height)
+    for (y in 0 until height) {
+        row(y, columns, width, row)
+        row.copyInto(all, y * width)
+    }
+    return PixelSource(width, height, all)
+}

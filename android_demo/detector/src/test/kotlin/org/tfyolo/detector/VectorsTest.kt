@@ -39,6 +39,24 @@ class VectorsTest {
     }
 
     @Test
+    fun centerCrop() = each("crop") { case, what ->
+        val (height, width) = case.ints("image_hw")
+        val (inputHeight, inputWidth) = case.ints("target_hw")
+        val source = PixelSource.of(width, height, case.ints("pixels_in"))
+        assertContentEquals(case.ints("pixels_out"), preprocess(source, inputWidth, inputHeight, place = ::CenterCrop), what)
+    }
+
+    @Test
+    fun mostProbableClasses() = each("top") { case, what ->
+        val probabilities = if (case.has("logits")) softmax(case.floats("logits")) else case.floats("probabilities")
+        val names = List(probabilities.size) { "class $it" }
+        val found = Classification(probabilities, names, Box(0f, 0f, 1f, 1f), 1, 1, Timings(0f, 0f, 0f)).top(case.getInt("count"))
+        val expected = case.getJSONArray("top").objects()
+        assertEquals(expected.map { it.getInt("class") to it.getString("name") }, found.map { it.classId to it.label }, what)
+        assertNear(expected.map { it.getDouble("probability").toFloat() }.toFloatArray(), found.map { it.probability }.toFloatArray(), what)
+    }
+
+    @Test
     fun upright() = each("upright") { case, what ->
         val (height, width) = case.ints("image_hw")
         val (inputHeight, inputWidth) = case.ints("target_hw")
@@ -134,9 +152,16 @@ class VectorsTest {
         assertContentEquals(kept.ints("classes"), found.classIds, what)
     }
 
-    private fun preprocess(source: Source, width: Int, height: Int, rotation: Int = 0, mirror: Boolean = false): IntArray {
+    private fun preprocess(
+        source: Source,
+        width: Int,
+        height: Int,
+        rotation: Int = 0,
+        mirror: Boolean = false,
+        place: (Int, Int, Int, Int) -> Placement = ::Letterbox,
+    ): IntArray {
         val input = directBuffer(width * height * 3)
-        Preprocessor(width, height, CAMERA_BYTES, input).run(source, rotation, mirror)
+        Preprocessor(width, height, CAMERA_BYTES, input, place).run(source, rotation, mirror)
         return input.unsigned()
     }
 

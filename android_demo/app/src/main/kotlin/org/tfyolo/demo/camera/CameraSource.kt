@@ -116,7 +116,7 @@ class CameraSource(context: Context, private val frames: Handler, private val li
     private fun release() {
         camera?.close()
         camera = null
-        // Closed on the detector's thread, after the frame that is being read from the reader's memory.
+        // Closed on the model's thread, after the frame that is being read from the reader's memory.
         reader?.let { old -> frames.post { old.close() } }
         reader = null
         surface?.release()

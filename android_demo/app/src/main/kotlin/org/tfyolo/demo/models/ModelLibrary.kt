@@ -4,7 +4,7 @@ import android.content.Context
 import java.io.File
 import java.io.IOException
 import org.tfyolo.demo.R
-import org.tfyolo.detector.Detector
+import org.tfyolo.detector.ImageModel
 import org.tfyolo.detector.Options
 
 /** A model that the user can select. */
@@ -12,7 +12,7 @@ sealed class Model {
     /** Persistent ID. */
     abstract val id: String
 
-    abstract fun load(context: Context, options: Options): Detector
+    abstract fun load(context: Context, options: Options): ImageModel
 
     abstract fun title(context: Context): String
 
@@ -20,7 +20,7 @@ sealed class Model {
     data class Bundled(val name: String) : Model() {
         override val id: String get() = "asset:$name"
 
-        override fun load(context: Context, options: Options): Detector = Detector.fromAsset(context, "${ModelLibrary.ASSETS}/$name", options)
+        override fun load(context: Context, options: Options): ImageModel = ImageModel.fromAsset(context, "${ModelLibrary.ASSETS}/$name", options)
 
         override fun title(context: Context): String = TITLES[name]?.let(context::getString) ?: name.removeSuffix(ModelLibrary.SUFFIX)
     }
@@ -29,7 +29,7 @@ sealed class Model {
     data class Imported(val file: File) : Model() {
         override val id: String get() = "file:${file.name}"
 
-        override fun load(context: Context, options: Options): Detector = Detector.fromFile(context, file, options)
+        override fun load(context: Context, options: Options): ImageModel = ImageModel.fromFile(context, file, options)
 
         override fun title(context: Context): String = file.name.removeSuffix(ModelLibrary.SUFFIX)
     }

@@ -8,14 +8,18 @@ import android.widget.ArrayAdapter
 import android.widget.Button
 import android.widget.SeekBar
 import android.widget.Spinner
+import android.widget.Switch
 import android.widget.TextView
 import org.tfyolo.demo.R
 import org.tfyolo.demo.Settings
-import org.tfyolo.demo.detection.LoadedModel
+import org.tfyolo.demo.inference.LoadedModel
 import org.tfyolo.demo.models.Model
 import org.tfyolo.demo.models.ModelLibrary
+import org.tfyolo.detector.ClassifierDescription
 import org.tfyolo.detector.Delegate
-import org.tfyolo.detector.Detections
+import org.tfyolo.detector.DetectorDescription
+import org.tfyolo.detector.ModelDescription
+import org.tfyolo.detector.Timings
 
 /** The controls in the sheet. Changes are stored in the settings and reported to the listener. */
 class ControlPanel(private val root: View, private val settings: Settings, private val library: ModelLibrary, private val listener: Listener) {
@@ -23,8 +27,8 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         /** Model, threads or delegate changed: the model must be loaded again. */
         fun onEngineChosen()
 
-        /** Thresholds or classes changed: they take effect with the next image. */
-        fun onThresholdsChosen()
+        /** Thresholds, classes or the display of masks changed: they take effect with the next image. */
+        fun onDisplayChosen()
 
         fun onImportChosen()
 
@@ -35,6 +39,7 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
     private val models: Spinner = root.findViewById(R.id.model)
     private val remove: Button = root.findViewById(R.id.remove_model)
     private val classes: Button = root.findViewById(R.id.classes)
+    private val masks: Switch = root.findViewById(R.id.masks)
     private var listed: List<Model> = emptyList()
     private var classNames: List<String> = emptyList()
 
@@ -48,6 +53,11 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         choice(R.id.delegate, R.string.delegate, Delegate.entries, settings.delegate, ::nameOf) { settings.delegate = it }
         threshold(R.id.confidence, R.id.confidence_value, settings.confidence) { settings.confidence = it }
         threshold(R.id.iou, R.id.iou_value, settings.iou) { settings.iou = it }
+        masks.isChecked = settings.masks
+        masks.setOnCheckedChangeListener { _, checked ->
+            settings.masks = checked
+            listener.onDisplayChosen()
+        }
         classes.setOnClickListener { chooseClasses() }
         remove.setOnClickListener { removeModel() }
         root.findViewById<View>(R.id.about).setOnClickListener { listener.onAboutChosen() }
@@ -78,14 +88,24 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
             .takeIf { storedNames != null && it.size < classNames.size && (it.isNotEmpty() || storedNames.isEmpty()) }
         showClasses()
         root.findViewById<TextView>(R.id.backend).text = ResultText.backend(context.resources, loaded.backend)
-        val about = loaded.description
-        root.findViewById<TextView>(R.id.model_facts).text =
-            context.getString(R.string.model_facts, about.name, about.inputWidth, about.inputHeight, about.precision, about.nms)
+        showControlsOf(loaded.description)
         listModels()
     }
 
-    fun show(detections: Detections, framesPerSecond: Float?) {
-        root.findViewById<TextView>(R.id.timings).text = ResultText.timings(context.resources, detections.timings, framesPerSecond)
+    /** Show only the controls that have an effect on this kind of model. */
+    private fun showControlsOf(model: ModelDescription) {
+        val facts = root.findViewById<TextView>(R.id.model_facts)
+        val common = arrayOf<Any>(model.name, model.inputWidth, model.inputHeight, model.precision)
+        facts.text = when (model) {
+            is DetectorDescription -> context.getString(R.string.model_facts, *common, model.nms)
+            is ClassifierDescription -> context.getString(R.string.classifier_facts, *common)
+        }
+        root.findViewById<View>(R.id.detector_controls).visibility = if (model is DetectorDescription) View.VISIBLE else View.GONE
+        masks.visibility = if (model is DetectorDescription && model.hasMasks) View.VISIBLE else View.GONE
+    }
+
+    fun show(timings: Timings, framesPerSecond: Float?) {
+        root.findViewById<TextView>(R.id.timings).text = ResultText.timings(context.resources, timings, framesPerSecond)
     }
 
     private fun nameOf(delegate: Delegate): String = when (delegate) {
@@ -131,7 +151,7 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
             override fun onProgressChanged(bar: SeekBar, progress: Int, fromUser: Boolean) {
                 store(progress / STEPS.toFloat())
                 value.text = ResultText.percent(progress / STEPS.toFloat())
-                listener.onThresholdsChosen()
+                listener.onDisplayChosen()
             }
 
             override fun onStartTrackingTouch(bar: SeekBar) = Unit
@@ -155,7 +175,7 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         selectedClassIds = chosen.takeIf { it.size < classNames.size }
         settings.classNames = selectedClassIds?.map { classNames[it] }?.toSet()
         showClasses()
-        listener.onThresholdsChosen()
+        listener.onDisplayChosen()
     }
 
     private fun showClasses() {

@@ -5,15 +5,22 @@ import java.text.NumberFormat
 import org.tfyolo.demo.R
 import org.tfyolo.detector.Backend
 import org.tfyolo.detector.Delegate
+import org.tfyolo.detector.Classification
 import org.tfyolo.detector.Detections
+import org.tfyolo.detector.ImageResult
 import org.tfyolo.detector.Timings
 
 /** Formats results in the user's language. */
 object ResultText {
     fun percent(score: Float): String = NumberFormat.getPercentInstance().format(score)
 
-    /** Number of detections per class, such as "3 objects: 2 RBC, 1 WBC". */
-    fun summary(resources: Resources, detections: Detections): String {
+    /** One line about a result, such as "3 objects: 2 RBC, 1 WBC" or "Most probable class: WBC, 93%". */
+    fun summary(resources: Resources, result: ImageResult): String = when (result) {
+        is Detections -> counts(resources, result)
+        is Classification -> result.top(1).first().let { resources.getString(R.string.most_probable, it.label, percent(it.probability)) }
+    }
+
+    private fun counts(resources: Resources, detections: Detections): String {
         if (detections.isEmpty()) return resources.getString(R.string.no_objects)
         val counts = detections.groupingBy { it.label }.eachCount().entries.sortedByDescending { it.value }
         val listed = counts.joinToString(", ") { resources.getString(R.string.count_of_class, it.value, it.key) }

@@ -2,6 +2,7 @@ package org.tfyolo.demo.ui
 
 import android.graphics.Bitmap
 import android.graphics.Canvas
+import android.graphics.RectF
 import android.graphics.SurfaceTexture
 import android.os.SystemClock
 import android.view.Surface
@@ -15,12 +16,15 @@ import org.tfyolo.demo.R
 import org.tfyolo.demo.camera.CameraInfo
 import org.tfyolo.demo.camera.CameraGeometry
 import org.tfyolo.demo.camera.Extent
-import org.tfyolo.detector.Detections
+import org.tfyolo.demo.inference.Found
 import org.tfyolo.detector.ScaleType
-import org.tfyolo.detector.ViewMapping
 
-/** The display: camera preview or image, boxes, messages, and the sheet below. */
-class Stage(val root: View) {
+/**
+ * The display: camera preview or image, results, messages, and the sheet below.
+ *
+ * @param recycle receives results that are not displayed anymore.
+ */
+class Stage(val root: View, private val recycle: (Found) -> Unit) {
     private val preview: TextureView = root.findViewById(R.id.preview)
     private val image: ImageView = root.findViewById(R.id.image)
     private val overlay: OverlayView = root.findViewById(R.id.overlay)
@@ -81,11 +85,13 @@ class Stage(val root: View) {
         val controls = root.findViewById<View>(R.id.inset)
         if (sheet != null) {
             above.setPadding(left, top, right, 0)
+            overlay.setPadding(left, top, right, 0)
             controls.setPadding(left, 0, right, bottom)
         } else {
             // The controls are next to the image: at the left in right-to-left layouts, otherwise at the right.
             val toLeft = root.layoutDirection == View.LAYOUT_DIRECTION_RTL
             above.setPadding(if (toLeft) 0 else left, top, if (toLeft) right else 0, 0)
+            overlay.setPadding(if (toLeft) 0 else left, top, if (toLeft) right else 0, bottom)
             controls.setPadding(if (toLeft) left else 0, 0, if (toLeft) 0 else right, bottom)
             // The panel starts below the status bar, whose icons are white.
             controls.layoutParams = (controls.layoutParams as ViewGroup.MarginLayoutParams).apply { topMargin = top }
@@ -95,7 +101,7 @@ class Stage(val root: View) {
     fun showCamera() {
         image.visibility = View.GONE
         preview.visibility = View.VISIBLE
-        overlay.show(null, ScaleType.FILL_CENTER)
+        display(null, ScaleType.FILL_CENTER)
         summary.text = ""
         frameMs = 0f
         lastFrame = 0
@@ -105,12 +111,12 @@ class Stage(val root: View) {
         preview.visibility = View.GONE
         image.visibility = View.VISIBLE
         image.setImageBitmap(shown)
-        overlay.show(null, ScaleType.FIT_CENTER)
+        display(null, ScaleType.FIT_CENTER)
     }
 
     fun clear() {
         image.setImageBitmap(null)
-        overlay.show(null, ScaleType.FIT_CENTER)
+        display(null, ScaleType.FIT_CENTER)
     }
 
     fun setCameraControls(shown: Boolean) {
@@ -123,12 +129,18 @@ class Stage(val root: View) {
         preview.setTransform(CameraGeometry.previewMatrix(Extent(preview.width, preview.height), info.size, info.sensor, degrees))
     }
 
-    /** Display detections. @param camera null for a still image. */
-    fun showDetections(detections: Detections, camera: CameraInfo?) {
+    /** Display results. @param camera null for a still image. */
+    fun show(found: Found, camera: CameraInfo?) {
         hideBusy()
-        overlay.show(detections, if (camera == null) ScaleType.FIT_CENTER else ScaleType.FILL_CENTER)
-        summary.text = ResultText.summary(root.resources, detections)
+        display(found, if (camera == null) ScaleType.FIT_CENTER else ScaleType.FILL_CENTER)
+        summary.text = ResultText.summary(root.resources, found.result)
         if (camera != null) countFrame()
+    }
+
+    private fun display(found: Found?, scaleType: ScaleType) {
+        val previous = overlay.found
+        overlay.show(found, scaleType)
+        previous?.let(recycle)
     }
 
     private fun countFrame() {
@@ -169,16 +181,18 @@ class Stage(val root: View) {
     }
 
     /**
-     * A copy of the image with boxes; null if there are no results yet.
+     * A copy of the image with the results; null if there are no results yet.
      *
      * @param shown the image; null for the current camera preview.
      */
     fun annotated(shown: Bitmap?): Bitmap? {
-        val detections = overlay.detections ?: return null
+        val found = overlay.found ?: return null
         val copy = (if (shown != null) shown.copy(Bitmap.Config.ARGB_8888, true) else previewImage()) ?: return null
-        val mapping = ViewMapping(detections.sourceWidth, detections.sourceHeight, copy.width, copy.height, overlay.scaleType)
         // Line widths relative to the image, as on a screen of 400 dp.
-        BoxPainter(maxOf(copy.width, copy.height) / 800f).draw(Canvas(copy), detections, mapping, copy.width, copy.height, ResultText::percent)
+        val painter = ResultPainter(maxOf(copy.width, copy.height) / 800f)
+        val area = RectF(0f, 0f, copy.width.toFloat(), copy.height.toFloat())
+        val rightToLeft = root.layoutDirection == View.LAYOUT_DIRECTION_RTL
+        painter.draw(Canvas(copy), found, overlay.scaleType, copy.width, copy.height, area, rightToLeft, ResultText::percent)
         return copy
     }
 }

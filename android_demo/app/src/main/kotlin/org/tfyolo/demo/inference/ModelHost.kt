@@ -1,4 +1,4 @@
-package org.tfyolo.demo.detection
+package org.tfyolo.demo.inference
 
 import android.content.Context
 import android.graphics.Bitmap
@@ -13,8 +13,9 @@ import org.tfyolo.demo.models.Model
 import org.tfyolo.demo.models.ModelImport
 import org.tfyolo.demo.models.ModelLibrary
 import org.tfyolo.detector.Backend
-import org.tfyolo.detector.Detections
 import org.tfyolo.detector.Detector
+import org.tfyolo.detector.ImageModel
+import org.tfyolo.detector.ImageResult
 import org.tfyolo.detector.ModelDescription
 import org.tfyolo.detector.ModelException
 import org.tfyolo.detector.Options
@@ -25,29 +26,30 @@ import org.tfyolo.detector.YuvFrame
 data class LoadedModel(val model: Model, val description: ModelDescription, val backend: Backend)
 
 /**
- * Owns the detector and the thread that creates, uses and closes it. Survives the recreation of the activity.
+ * Owns the running model and the thread that creates, uses and closes it. Survives the recreation of the activity.
  *
  * Call its methods on the main thread, where [listener] receives the results.
  */
-class DetectorHost(context: Context) {
+class ModelHost(context: Context) {
     interface Listener {
         fun onLoaded(loaded: LoadedModel)
 
         /** A model could not be loaded; the previous one stays in use. */
         fun onModelRejected(message: String)
 
-        fun onImage(image: Bitmap, detections: Detections)
+        fun onImage(image: Bitmap, found: Found)
 
-        fun onFrame(detections: Detections)
+        fun onFrame(found: Found)
     }
 
     private val context = context.applicationContext
     private val main = Handler(Looper.getMainLooper())
-    private val thread = HandlerThread("detector").apply { start() }
+    private val thread = HandlerThread("model").apply { start() }
     private val frame = YuvFrame()
-    private var detector: Detector? = null
+    private val layers = MaskLayers()
+    private var running: ImageModel? = null
 
-    /** Handler of the detector's thread, for camera frames. */
+    /** Handler of the model's thread, for camera frames. */
     val handler = Handler(thread.looper)
 
     /** The activity; null while there is none. */
@@ -61,8 +63,13 @@ class DetectorHost(context: Context) {
     var loadCount = 0
         private set
 
+    /** Thresholds of detectors. */
     @Volatile
     var thresholds: Thresholds = Thresholds(0.4f, 0.45f, 100)
+
+    /** Draw the masks of models that segment objects. */
+    @Volatile
+    var drawMasks: Boolean = true
 
     /** Load a model. The current one runs until the new one is loaded, and stays in use if loading fails. */
     fun load(model: Model, options: Options) {
@@ -76,7 +83,7 @@ class DetectorHost(context: Context) {
                 val import = ModelImport(context, ModelLibrary(context))
                 val part = import.copy(from)
                 val candidate = try {
-                    Detector.fromFile(context, part, options)
+                    ImageModel.fromFile(context, part, options)
                 } catch (error: Throwable) {
                     import.discard(part)
                     throw error
@@ -86,30 +93,36 @@ class DetectorHost(context: Context) {
         }
     }
 
-    /** Detect objects in an image; does nothing if no model is loaded. */
-    fun detect(image: Bitmap) {
+    /** Run the model on an image; does nothing if no model is loaded. */
+    fun run(image: Bitmap) {
         handler.post {
-            val detections = runDetection { it.detect(image) } ?: return@post
-            notifyListener { it.onImage(image, detections) }
+            val found = run { it.run(image) } ?: return@post
+            notifyListener { it.onImage(image, found) }
         }
     }
 
-    /** Detect objects in a camera frame and close the image; call on the thread of [handler]. */
-    fun detect(image: Image, rotation: Int, mirror: Boolean) {
+    /** Run the model on a camera frame and close the image; call on the thread of [handler]. */
+    fun run(image: Image, rotation: Int, mirror: Boolean) {
         image.use { frame.copyFrom(it) }
-        val detections = runDetection { it.detect(frame, rotation, mirror) } ?: return
-        notifyListener { it.onFrame(detections) }
+        val found = run { it.run(frame, rotation, mirror) } ?: return
+        notifyListener { it.onFrame(found) }
     }
 
-    /** Run a detection; null if there is no detector. If it fails (a driver error, for example), the model is unloaded. */
-    private fun runDetection(detect: (Detector) -> Detections): Detections? {
-        val running = detector ?: return null
-        running.thresholds = thresholds
+    /** Reuse the memory of results that are not displayed anymore. */
+    fun recycle(found: Found) {
+        found.masks?.let(layers::recycle)
+    }
+
+    /** Run the model; null if there is none. If it fails (a driver error, for example), the model is unloaded. */
+    private fun run(action: (ImageModel) -> ImageResult): Found? {
+        val model = running ?: return null
+        if (model is Detector) model.thresholds = thresholds
         return try {
-            detect(running)
+            val result = action(model)
+            Found(result, if (drawMasks) layers.draw(result) else null)
         } catch (error: RuntimeException) {
-            running.close()
-            detector = null
+            model.close()
+            running = null
             val reason = error.message?.lineSequence()?.firstOrNull() ?: error.javaClass.simpleName
             main.post {
                 loaded = null
@@ -123,25 +136,25 @@ class DetectorHost(context: Context) {
     fun release() {
         loaded = null
         handler.post {
-            detector?.close()
-            detector = null
+            running?.close()
+            running = null
             // Again, because a load that was in progress may have set it.
             main.post { loaded = null }
         }
     }
 
-    /** Close the detector and end its thread after pending work. */
+    /** Close the model and end its thread after pending work. */
     fun close() {
         listener = null
         release()
         thread.quitSafely()
     }
 
-    private fun replace(options: Options, create: () -> Pair<Model, Detector>) {
+    private fun replace(options: Options, create: () -> Pair<Model, ImageModel>) {
         val message = try {
             val (model, created) = create()
-            detector?.close()
-            detector = created
+            running?.close()
+            running = created
             val now = LoadedModel(model, created.description, created.backend)
             main.post {
                 loadCount++
