@@ -111,7 +111,7 @@ def test_data_without_masks_is_refused_with_the_remedy(polygons):
 
 
 def test_labels_without_polygons_are_refused(shapes):
-    with pytest.raises(TfyoloError, match="the labels of `train` have no polygons"):
+    with pytest.raises(TfyoloError, match="none of the labels in `train` is a polygon"):
         tfyolo.TrainingData(shapes, image_size=64, masks=True)
 
 

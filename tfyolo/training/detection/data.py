@@ -9,7 +9,6 @@ from typing import Any
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import Scan, check_usable, read_dataset, scan_split
 from tfyolo.data.segmentation.options import MaskOptions
-from tfyolo.data.segmentation.polygons import check_polygons
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.detection_metrics import ValOptions
@@ -78,10 +77,8 @@ class TrainingData:
             cache=cache,
             masks=MaskOptions(mask_ratio, overlap) if masks else None,
         )
-        scan = scan_split(self.dataset, "train")
-        check_usable(self.dataset, "train", scan, labeled=True)
-        if masks:
-            check_polygons(scan.samples, self.dataset.yaml_path)
+        scan = scan_split(self.dataset, "train", segmentation=masks)
+        check_usable(self.dataset, "train", scan, labeled=True, segmentation=masks)
         _warn(scan)
         self.samples = scan.samples
         self.pipeline = Pipeline(self.samples, self.hyps.augmentation(), options)

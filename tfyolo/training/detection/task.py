@@ -44,6 +44,7 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
     )
     tensorboard_losses: ClassVar[tuple[str, ...]] = LOSSES
     validation_type: ClassVar[type[Validation]] = Validation
+    needs_polygons: ClassVar[bool] = False
 
     def __init__(self, options: TrainOptions, log: Log, progress: Progress | None) -> None:
         super().__init__(options, log, progress)
@@ -64,8 +65,10 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
                     "has no `val`", path=self.dataset.yaml_path, fix="add `val:` with validation images"
                 )
             progress = self.labeled_progress(f"checking {split} labels")
-            self.scans[split] = scan_split(self.dataset, split, progress=progress)
-            check_usable(self.dataset, split, self.scans[split], labeled=split == "train")
+            polygons = self.needs_polygons
+            scan = scan_split(self.dataset, split, progress=progress, segmentation=polygons)
+            check_usable(self.dataset, split, scan, labeled=split == "train", segmentation=polygons)
+            self.scans[split] = scan
 
     @property
     def samples(self) -> Sequence[Sample]:

@@ -8,7 +8,6 @@ from typing import ClassVar, cast
 
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.segmentation.options import MaskOptions
-from tfyolo.data.segmentation.polygons import check_polygons
 from tfyolo.models import Contract
 from tfyolo.training.detection import plots as detection_plots
 from tfyolo.training.detection.task import DetectionTask
@@ -31,11 +30,7 @@ class SegmentationTask(DetectionTask):
     )
     tensorboard_losses: ClassVar[tuple[str, ...]] = LOSSES
     validation_type: ClassVar[type[Validation]] = SegmentationValidation
-
-    def scan(self) -> None:
-        """Read the dataset, and check that the labels of `train` have polygons."""
-        super().scan()
-        check_polygons(self.scans["train"].samples, self.dataset.yaml_path)
+    needs_polygons: ClassVar[bool] = True
 
     def pipeline_options(self, contract: Contract) -> PipelineOptions:
         """Return the options of the batches, with masks."""
