@@ -29,7 +29,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help setup web web-page demo docs chromium android android-assets android-tools test test-python test-web \
   test-docs test-examples test-android test-pythons test-slow test-kills fuzz lint format bench bench-detect bench-formats bench-nms bench-web bench-android \
-  bench-pipeline bench-train wheel lock clean
+  bench-pipeline bench-segment bench-train wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -245,6 +245,9 @@ bench-pipeline: setup  ## images per second of the input pipeline: make bench-pi
 
 bench-train: setup build/torch/.installed  ## images per second of the training step, compared with PyTorch
 	$(BIN)/python benchmarks/train_step.py --torch build/torch/bin/python
+
+bench-segment: setup  ## training quality of masks beside PyTorch's figures: make bench-segment WEIGHTS=yolov5n.pt DATA=coco128-seg.yaml
+	$(BIN)/python benchmarks/segment_training.py --weights $(or $(WEIGHTS),yolov5n) --data $(DATA)
 
 # PyTorch is needed only for this comparison, so it has a separate environment.
 build/torch/.installed:

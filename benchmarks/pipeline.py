@@ -23,6 +23,7 @@ from rich.table import Table
 from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
+from tfyolo.data.segmentation.options import MaskOptions
 
 VARIANTS: dict[str, tuple[dict[str, float], dict[str, object]]] = {
     "mosaic (the default)": ({}, {}),
@@ -35,6 +36,13 @@ VARIANTS: dict[str, tuple[dict[str, float], dict[str, object]]] = {
     "one image": ({"mosaic": 0.0}, {}),
     "rectangular batches": ({}, {"rect": True}),
 }
+MASK_VARIANTS: dict[str, dict[str, float]] = {
+    "mosaic": {},
+    "mosaic and copy-paste": {"copy_paste": 0.5},
+    "mosaic, turned and sheared": {"degrees": 10.0, "shear": 5.0},
+    "one image": {"mosaic": 0.0},
+}
+MASKS = {"no masks": None, "masks": MaskOptions(), "separate masks": MaskOptions(overlap=False)}
 WARMUP = 3
 
 
@@ -60,19 +68,41 @@ def main() -> int:
         for heading in ("variant", "images/s", "a core"):
             table.add_column(heading, justify="left" if heading == "variant" else "right")
         for name, (settings, kind) in VARIANTS.items():
-            choice = PipelineOptions(image_size=options.img, batch=options.batch, **kind)  # type: ignore[arg-type]
-            stream = iter(Pipeline(samples, AugmentationOptions(**settings), choice).stream())
-            for _ in range(WARMUP):
-                next(stream)
-            start = time.perf_counter()
-            for _ in range(options.steps):
-                next(stream)
-            speed = options.steps * options.batch / (time.perf_counter() - start)
+            speed, _ = _speed(samples, settings, kind, options)
             table.add_row(name, f"{speed:.0f}", f"{speed / cores:.0f}")
         Console(width=110).print(table)
+        Console(width=110).print(_mask_table(samples, options))
         memory = _memory_mib(samples, options)
     print("memory after " + ", ".join(f"{step} steps: {mib:.0f} MiB" for step, mib in memory.items()))
     return 0
+
+
+def _speed(
+    samples: object, settings: dict[str, float], kind: dict[str, object], options: argparse.Namespace
+) -> tuple[float, float]:
+    """Images per second, and milliseconds of CPU time per image."""
+    choice = PipelineOptions(image_size=options.img, batch=options.batch, **kind)  # type: ignore[arg-type]
+    pipeline = Pipeline(samples, AugmentationOptions(**settings), choice)  # type: ignore[arg-type]
+    stream = iter(pipeline.stream())
+    for _ in range(WARMUP):
+        next(stream)
+    start, used = time.perf_counter(), time.process_time()
+    for _ in range(options.steps):
+        next(stream)
+    count = options.steps * options.batch
+    return count / (time.perf_counter() - start), 1000 * (time.process_time() - used) / count
+
+
+def _mask_table(samples: object, options: argparse.Namespace) -> Table:
+    """CPU time per image, without and with masks of a segmentation model."""
+    table = Table(title="CPU time per image in ms, cached in memory; boxes without polygon are drawn")
+    table.add_column("variant")
+    for heading in MASKS:
+        table.add_column(heading, justify="right")
+    for name, settings in MASK_VARIANTS.items():
+        kinds: list[dict[str, object]] = [{"cache": "ram", "masks": masks} for masks in MASKS.values()]
+        table.add_row(name, *(f"{_speed(samples, settings, kind, options)[1]:.1f}" for kind in kinds))
+    return table
 
 
 def _memory_mib(samples: object, options: argparse.Namespace) -> dict[int, float]:

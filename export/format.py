@@ -61,7 +61,6 @@ class Format:
         owned: all files of an exported folder; a folder with other files is not replaced. None for a format
             of single files.
         source: whether its files contain the Keras model itself, which can be trained and exported.
-        tasks: tasks whose models it can hold.
         dynamic_batch: whether its files accept any number of images at once.
         calibrates: whether its libraries have their own calibration (`calibrator="runtime"`).
 
@@ -84,7 +83,6 @@ class Format:
     holds: str | None = None
     owned: Owned | None = None
     source: bool = False
-    tasks: tuple[str, ...] = ("detect", "classify", "segment")
     dynamic_batch: bool = False
     calibrates: bool = False
 
@@ -113,13 +111,6 @@ class Format:
         """
         if self.exporter is None:
             raise TfyoloError(f"`tfyolo export` does not write {self.label}", fix="use `tfyolo convert`")
-        if task not in self.tasks:
-            from tfyolo.models.tasks import TASKS  # imports NumPy
-
-            raise TfyoloError(
-                f"{self.label} cannot hold a {TASKS[task].noun} yet",
-                fix="use --include pt, or `tfyolo convert` to a .keras file",
-            )
         if precision not in self.precisions:
             raise self._unsupported_precision(precision)
         kinds, reason = self.nms, ""

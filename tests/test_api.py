@@ -20,6 +20,7 @@ from tfyolo.api.python_errors import ARGUMENTS, in_python
 from tfyolo.assets import MINI_DATA, SAMPLE_IMAGE, TEST_IMAGES
 from tfyolo.cli import export as cli_export
 from tfyolo.cli import quantize as cli_quantize
+from tfyolo.cli import segment as cli_segment
 from tfyolo.cli import train as cli_train
 from tfyolo.cli import val as cli_val
 from tfyolo.data import synthetic as datasets
@@ -434,10 +435,15 @@ def test_every_flag_in_messages_has_its_word_in_python():
     [
         (cli_export, tfyolo.Detector.export, {"weights", "device", "precision", "given"}),
         (cli_val, tfyolo.Detector.evaluate, {"weights", "device", "verbose", "project", "name", "exist_ok"}),
+        (
+            cli_segment,
+            tfyolo.Segmenter.evaluate,
+            {"weights", "device", "verbose", "project", "name", "exist_ok"},
+        ),
         (cli_quantize, tfyolo.Detector.quantize, {"weights", "device", "given"}),
         (cli_train, tfyolo.Detector.fit, {"weights", "device", "parser", "resume", "evolve", *QAT}),
     ],
-    ids=["export", "evaluate", "quantize", "fit"],
+    ids=["export", "evaluate", "evaluate masks", "quantize", "fit"],
 )
 def test_a_method_has_the_arguments_and_defaults_of_its_command(command, method, not_here):
     same = {
@@ -474,6 +480,8 @@ def test_a_method_has_the_arguments_and_defaults_of_its_command(command, method,
     }
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
+    if method is tfyolo.Segmenter.evaluate:
+        parser = parser._subparsers._group_actions[0].choices["val"]
     defaults = {field: value.default for field, value in inspect.signature(method).parameters.items()}
     if method is tfyolo.Detector.fit:
         defaults |= {field.name: field.default for field in fields(TrainOptions)}

@@ -48,6 +48,7 @@ def test_all_options_and_results_are_public():
         "NmsOptions",
         "QatOptions",
         "QuantizeOptions",
+        "SegmentOptions",
         "TrainOptions",
         "ValOptions",
     }

@@ -94,3 +94,10 @@ def test_bccd_reaches_what_pytorch_reaches(tmp_path):
     print(f"\nBCCD test: mAP50 {metrics.map50:.4f}, mAP50-95 {metrics.map50_95:.4f}")
     assert metrics.map50 >= 0.852
     assert metrics.map50_95 >= 0.505
+
+
+def test_masks_reach_what_pytorch_reaches(tmp_path):
+    data = SHARED / "data/coco128-seg/coco128-seg.yaml"
+    script = Path(__file__).parents[1] / "benchmarks/segment_training.py"
+    words = ["--data", data, "--weights", NANO, "--project", tmp_path]
+    subprocess.run([sys.executable, str(script), *map(str, words)], check=True)

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from tfyolo.training.classification.options import ClassifyOptions
     from tfyolo.training.detection.data import TrainingData, training_model
     from tfyolo.training.detection.options import TrainOptions
+    from tfyolo.training.segmentation.options import SegmentOptions
     from tfyolo.training.train import TrainResult, train
 
 # Where each public name is defined: "module", or "module:name" where it has another name there. A name is
@@ -82,6 +83,7 @@ _PUBLIC = {
     "QatOptions": "tfyolo.quantization.training.qat_options",
     "QuantizeOptions": "tfyolo.quantization.run",
     "Result": "tfyolo.inference.results",
+    "SegmentOptions": "tfyolo.training.segmentation.options",
     "SegmentationResult": "tfyolo.inference.segmentation.results",
     "Segmenter": "tfyolo.api.segmenter",
     "TfyoloError": "tfyolo.errors",
@@ -140,6 +142,7 @@ __all__ = [
     "QatOptions",
     "QuantizeOptions",
     "Result",
+    "SegmentOptions",
     "SegmentationResult",
     "Segmenter",
     "TfyoloError",

@@ -18,7 +18,8 @@ def segment(tiny_seg_keras, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
 
     def run(*words, command=("segment", "predict")):
-        code = exit_code(*command, "--weights", tiny_seg_keras, "--max-det", 3, *words)
+        most = () if command[0] == "benchmark" else ("--max-det", 3)
+        code = exit_code(*command, "--weights", tiny_seg_keras, *most, *words)
         files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("runs/**/*") if p.is_file())
         return code, files, *capsys.readouterr()
 
@@ -131,46 +132,70 @@ def test_validation_refuses_what_masks_do_not_have(segment, polygons_yaml, tiny_
     (polygons_yaml.parent / "labels" / "image.txt").write_text("0 0.5 0.5 0.2 0.2\n")
     code, _, _, err = segment("--data", polygons_yaml, command=["segment", "val"])
     assert code == 2
-    assert "the labels have no polygons" in err
+    assert "none of the labels in `val` is a polygon" in err
     assert exit_code("segment", "val", "--weights", tiny_keras, "--data", polygons_yaml) == 2
     assert "is a detector, not a segmentation model" in capsys.readouterr().err
 
 
-def test_training_does_not_exist_yet(capsys):
-    assert exit_code("segment", "train", "--data", "coco128-seg.yaml") == 2
-    assert "segmentation models cannot be trained yet" in capsys.readouterr().err
+def test_benchmark(segment, polygons_yaml):
+    words = [
+        "--img",
+        "64",
+        "--include",
+        "pt",
+        "--threads",
+        "1",
+        "--rounds",
+        "1",
+        "--runs",
+        "1",
+        "--json",
+        "rows.json",
+    ]
+    code, _, out, err = segment("--data", polygons_yaml, *words, command=["benchmark"])
+    assert (code, err) == (0, "")
+    assert "batch 1, letterbox to masks" in out
+    assert out.count("mask mAP50-95") == 1
+    keras, torch = json.loads(Path("rows.json").read_text())
+    assert (keras["file"], torch["file"]) == ("tiny-seg.keras", "tiny-seg.pt")
+    for name in ("map50_95", "mask_map50_95", "mask_map50"):
+        assert keras[name] is not None
+        assert torch[name] == pytest.approx(keras[name], abs=1e-4)
+    assert keras["mask_difference"] == 0
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["train", "--data", "bccd-mini", "--epochs", "1", "--weights"],
-        ["train", "--data", "bccd-mini", "--weights", "", "--cfg"],
-        ["quantize", "--data", "bccd-mini", "--output", "q.keras", "--weights"],
-        ["quant-debug", "--data", "bccd-mini", "--weights"],
-        ["benchmark", "--weights"],
-    ],
-    ids=lambda words: words[0],
-)
-def test_what_does_not_exist_yet_is_refused(words, tiny_seg_keras, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("words", [["--weights"], ["--weights", "", "--cfg"]], ids=["weights", "cfg"])
+def test_detection_does_not_train_it(words, tiny_seg_keras, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     model = "yolov5n-seg" if words[-1] == "--cfg" else tiny_seg_keras
-    assert exit_code(*words, model) == 2
+    assert exit_code("train", "--data", "bccd-mini", "--epochs", "1", *words, model) == 2
     err = capsys.readouterr().err
-    assert (
-        "is a segmentation model, which can predict and be validated, but not be trained or quantized yet"
-        in err
-    )
+    assert "is a segmentation model, not a detector" in err
+    assert "tfyolo segment train" in err
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_exports(tiny_seg_keras, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert exit_code("export", "--weights", tiny_seg_keras, "--include", "tflite", "--output", "x") == 2
-    assert "TensorFlow Lite cannot hold a segmentation model yet" in capsys.readouterr().err
-    assert exit_code("export", "--weights", tiny_seg_keras, "--include", "pt", "--output", "x") == 0
+    assert exit_code("export", "--weights", tiny_seg_keras, "--include", "pt", "tflite", "--output", "x") == 0
     assert "next: tfyolo segment predict --weights x.pt" in capsys.readouterr().out
     assert exit_code("convert", "x.pt", "y.keras") == 0
+    assert exit_code("inspect", "x.tflite") == 0
+    assert "detection_masks (1, 100, 16, 16) float32" in capsys.readouterr().out
+
+
+def test_quantize(tiny_seg_keras, polygons_yaml, tmp_path, monkeypatch, capsys):
+    """Calibration and QAT on masks; the file predicts, and the report names layers."""
+    monkeypatch.chdir(tmp_path)
+    data = ["--data", polygons_yaml, "--img", "64", "--calibration", "1"]
+    weights = ["--weights", tiny_seg_keras]
+    train = ["--steps", "2", "--loss", "both", "--output", "q.keras"]
+    assert exit_code("quantize", *weights, *data, *train) == 0
+    assert exit_code("quant-debug", *weights, *data, "--images", "1", "--worst", "1") == 0
+    assert "model." in capsys.readouterr().out
+    assert Path("runs/quant-debug/exp/noise.png").exists()
+    assert exit_code("export", "--weights", "q.keras", "--include", "tflite", "--int8", "--output", "q") == 0
+    assert exit_code("segment", "predict", "--weights", "q.tflite", "--source", "images") == 0
 
 
 def test_a_model_of_another_task(tiny_keras, image, capsys):

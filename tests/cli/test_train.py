@@ -141,15 +141,20 @@ def test_a_wrong_ratio_is_one_line(ratio, capsys):
     assert f"{ratio} is not a number above 1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("task", ["detect", "classify"])
+@pytest.mark.parametrize("task", ["detect", "segment", "classify"])
 def test_a_resumed_run_keeps_its_settings_and_names_the_flags_it_ignores(task, tmp_path, monkeypatch, capsys):
     from tfyolo.training.classification.options import ClassifyHyps, ClassifyOptions
     from tfyolo.training.detection.options import TrainOptions
+    from tfyolo.training.segmentation.options import SegmentOptions
 
     run, calls = tmp_path / "run", []
     if task == "detect":
         saved = TrainOptions((tmp_path / "d.yaml"), epochs=3, image_size=64)
         values, words, begin = saved.to_plain(), ["train", "--set", "lr0=0.5"], "tfyolo.cli.train._train"
+    elif task == "segment":
+        saved = SegmentOptions((tmp_path / "d.yaml"), epochs=3, image_size=64, overlap=False)
+        values, words = saved.to_plain(), ["segment", "train", "--set", "lr0=0.5", "--mask-ratio", "8"]
+        begin = "tfyolo.cli.segment_train._train"
     else:
         saved = ClassifyOptions(tmp_path / "cells", epochs=3, image_size=64, hyps=ClassifyHyps(lr0=0.1))
         values, words = saved.to_plain(), ["classify", "train", "--lr0", "0.5"]
@@ -162,10 +167,10 @@ def test_a_resumed_run_keeps_its_settings_and_names_the_flags_it_ignores(task, t
     assert main([*words, "--resume", str(run), *flags]) == 0
     assert calls == [(saved, run, run / "weights/last.keras")]
     said = capsys.readouterr().out.splitlines()
-    ignored = "hyp_overrides" if task == "detect" else "lr0"
+    ignored = {"detect": ["hyp_overrides"], "segment": ["hyp_overrides", "mask_ratio"], "classify": ["lr0"]}
     assert sorted(line.partition("is ignored")[0].split(" = ")[0] for line in said) == [
         "--name ",
         "--project ",
         "`epochs`",
-        f"`{ignored}`",
+        *(f"`{name}`" for name in ignored[task]),
     ]

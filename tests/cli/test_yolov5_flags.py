@@ -35,6 +35,10 @@ YOLOV5 = {
     "segment predict": "weights source data imgsz img img-size conf-thres conf iou-thres iou max-det device "
     "view-img save-txt save-conf save-crop nosave classes agnostic-nms augment visualize update project name "
     "exist-ok line-thickness hide-labels hide-conf half dnn vid-stride retina-masks",
+    "segment train": "weights cfg data hyp epochs batch-size batch imgsz img img-size rect resume nosave "
+    "noval noautoanchor noplots evolve bucket cache image-weights device multi-scale single-cls optimizer "
+    "sync-bn workers project name exist-ok quad cos-lr label-smoothing patience freeze save-period seed "
+    "local_rank mask-ratio no-overlap",
     "segment val": "data weights batch-size imgsz img img-size conf-thres conf iou-thres iou max-det task "
     "device workers single-cls augment verbose save-txt save-hybrid save-conf save-json project name "
     "exist-ok half dnn",
@@ -50,6 +54,7 @@ REQUIRED = {
     "classify val": ["--weights", "a.pt", "--data", "a"],
     "classify predict": ["--weights", "a.pt", "--source", "a.jpg"],
     "segment predict": ["--weights", "a.pt", "--source", "a.jpg"],
+    "segment train": ["--data", "a.yaml"],
     "segment val": ["--weights", "a.pt", "--data", "a.yaml"],
 }
 PAIRS = [(flag, command) for flag in FLAGS for command in flag.commands]

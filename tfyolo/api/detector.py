@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_image_size, check_choice, check_fraction, check_whole
-from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult
+from tfyolo.api.checks import check_choice, check_fraction, check_whole
+from tfyolo.api.fit import FitResult
+from tfyolo.api.fit_boxes import fit_boxes
 from tfyolo.api.model import TaskModel
 from tfyolo.api.python_errors import python_errors
-from tfyolo.api.resume import find_run
 from tfyolo.deprecation import renamed_arguments
-from tfyolo.errors import TfyoloError
-from tfyolo.files import run_folder
 from tfyolo.inference.detection import DetectionPredictor, Image
 from tfyolo.inference.results import Result
 from tfyolo.progress import Log, Progress, no_log, no_progress
@@ -223,43 +221,21 @@ class Detector(TaskModel, DetectionPredictor):
             >>> result.metrics.map50, result.history["metrics/mAP_0.5"]  # doctest: +SKIP
             >>> detector.fit(resume=True)  # doctest: +SKIP
         """
-        self._require_network("trained")
-        if batch_size != -1:
-            check_whole(batch_size=batch_size)
-        check_whole(epochs=epochs)
-        check_choice("optimizer", optimizer, OPTIMIZERS)
-
-        from tfyolo.libraries import require
-
-        require("tensorflow", "keras", "matplotlib", "sklearn")
-
-        from tfyolo.data.detection.scan import read_dataset
-        from tfyolo.training.detection.hyps import Hyps, read_hyps
-        from tfyolo.training.detection.options import TrainOptions
-        from tfyolo.training.state import read_state
-        from tfyolo.training.train import train
-
-        if resume:
-            last = find_run(resume, project)
-            run_options = TrainOptions.from_plain(read_state(last).options, last)
-            return self._fit(train, run_options, last.parent.parent, last, callbacks, progress, log)
-        if data is None:
-            raise TfyoloError("`data` is missing", fix="pass a dataset's YAML, or resume=True")
-        side = max(as_image_size(image_size) or self.image_size)
-        arguments = FitArguments(options, TrainOptions, Hyps)
-        overrides = {**arguments.take("hyp_overrides", {}), **arguments.hyperparameters}
-        read_hyps(hyp, **overrides)  # fails before a folder is created, as does the next line
-        dataset = read_dataset(data)
-        folder = run_folder(project, name, exist_ok)
-        run_options = TrainOptions(
-            data=dataset.yaml_path,
-            weights=str(self.save(folder / "weights/initial.keras")),
-            hyp=str(hyp),
-            hyp_overrides=overrides,
+        return fit_boxes(
+            self,
+            "detect",
+            data,
             epochs=epochs,
             batch_size=batch_size,
-            image_size=side,
+            image_size=image_size,
             optimizer=optimizer,
-            **arguments.fields,
+            hyp=hyp,
+            callbacks=callbacks,
+            resume=resume,
+            project=project,
+            name=name,
+            exist_ok=exist_ok,
+            progress=progress,
+            log=log,
+            options=options,
         )
-        return self._fit(train, run_options, folder, None, callbacks, progress, log)

@@ -13,6 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 ARGUMENTS = {
     "agnostic-nms": "agnostic",
+    "augment": "augment",
     "batch-size": "batch_size",
     "cache": "cache",
     "calibration": "calibration",
@@ -46,6 +47,7 @@ ARGUMENTS = {
     "output": "output",
     "project": "project",
     "ranges": "ranges",
+    "retina-masks": "retina_masks",
     "single-cls": "single_cls=True",
     "steps": "steps",
     "strategy": "strategy",

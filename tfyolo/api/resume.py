@@ -11,7 +11,7 @@ def find_run(resume: bool | str | Path, project: str | Path, task: str = "detect
     Args:
         resume: folder of the run, or its `last.keras`; True or an empty string for the newest unfinished run.
         project: folder that holds all runs.
-        task: `detect` or `classify`.
+        task: `detect`, `segment` or `classify`.
 
     Returns:
         Path of the file.

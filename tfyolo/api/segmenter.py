@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from tfyolo.api.checks import check_choice, check_fraction, check_whole
+from tfyolo.api.fit import FitResult
+from tfyolo.api.fit_boxes import fit_boxes
 from tfyolo.api.model import TaskModel
 from tfyolo.api.python_errors import python_errors
-from tfyolo.errors import TfyoloError
 from tfyolo.inference.detection import Image
 from tfyolo.inference.segmentation.predictor import SegmentationPredictor
 from tfyolo.inference.segmentation.results import SegmentationResult
-from tfyolo.progress import Progress, no_progress
+from tfyolo.progress import Log, Progress, no_log, no_progress
 
 if TYPE_CHECKING:
     from tfyolo.data.detection.scan import Dataset
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class Segmenter(TaskModel, SegmentationPredictor):
-    """An instance segmentation model: predicts boxes with masks, and can be evaluated.
+    """A segmentation model: predicts boxes with masks; can be trained, quantized, exported and so on.
 
-    `tfyolo.load` returns one for the file of a segmentation model, `tfyolo.create` one with random weights.
-    They cannot be trained, quantized or benchmarked yet; `export` writes `.pt` files, `save` `.keras` files.
+    `tfyolo.load` returns one for a segmentation model's file of any format, `tfyolo.create` one with random
+    weights. Exported files can predict and be evaluated and benchmarked; the other methods require a Keras
+    model, from a `.keras` or `.pt` file.
 
     Args:
         runtime: runs the model file.
@@ -156,26 +158,79 @@ class Segmenter(TaskModel, SegmentationPredictor):
         target = None if folder is None else Path(folder)
         return validate(self._resized(image_size), data, options, target, progress)
 
-    def fit(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available yet.
+    @python_errors
+    def fit(
+        self,
+        data: str | Path | None = None,
+        *,
+        epochs: int = 100,
+        batch_size: int = 16,
+        image_size: int | None = None,
+        optimizer: str = "SGD",
+        hyp: str | Path = "scratch-low",
+        callbacks: Sequence[Any] = (),
+        resume: bool | str | Path = False,
+        project: str | Path = "runs/train-seg",
+        name: str = "exp",
+        exist_ok: bool = False,
+        progress: Progress = no_progress,
+        log: Log = no_log,
+        **options: Any,
+    ) -> FitResult:
+        """Train from the present weights, as `tfyolo segment train` does, and become the best model.
+
+        The run is written into a new folder: `weights/best.keras` and `weights/last.keras`, `results.csv`,
+        plots and TensorBoard's event files. Afterwards this model has the weights of `best.keras`, the class
+        names of the dataset and the image size of the training; `model` is a new `keras.Model`.
+
+        Args:
+            data: dataset YAML with `train` and `val`, whose labels are polygons; not used with `resume`.
+            epochs: number of epochs.
+            batch_size: number of images per batch; -1 measures how many fit the memory of the GPU.
+            image_size: side of the training images in pixels; defaults to the longer side of `image_size`.
+            optimizer: `SGD`, `Adam` or `AdamW`.
+            hyp: hyperparameters, by name or file.
+            callbacks: Keras callbacks, called after those of the run.
+            resume: continue an unfinished run: its folder or `last.keras`, or True for the newest one in
+                `project`. The run keeps its own dataset and options; other arguments have no effect.
+            project: folder that holds all runs.
+            name: name of the run's folder; a number is appended where it exists.
+            exist_ok: write into an existing folder.
+            progress: called as `progress(label, done, total)` while labels are checked and validation runs.
+            log: called with each message of the log, including one per epoch; `print` is a good choice.
+            options: single hyperparameters, such as `lr0=0.001` or `mosaic=0.5`, and further fields of
+                `tfyolo.SegmentOptions`, such as `overlap=False`, `freeze=10` or `cache="ram"`.
+
+        Returns:
+            The folder, the paths of the best and the last model, `metrics` of the best on `val`, and
+            `history` with the losses and metrics of each epoch.
 
         Raises:
-            TfyoloError: always.
+            TfyoloError: dataset or options are wrong, no label has a polygon, no run can be resumed, or this
+                is an exported file.
+
+        Example:
+            >>> import tfyolo
+            >>> segmenter = tfyolo.load("yolov5n-seg.pt")  # doctest: +SKIP
+            >>> result = segmenter.fit("fruit.yaml", epochs=30, log=print)  # doctest: +SKIP
+            >>> result.metrics.mask_map50, result.history["metrics/mAP_0.5(M)"]  # doctest: +SKIP
+            >>> segmenter.fit(resume=True)  # doctest: +SKIP
         """
-        self._refuse("trained")
-
-    def benchmark(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            TfyoloError: always.
-        """
-        self._refuse("benchmarked")
-
-    def _refuse(self, participle: str) -> NoReturn:
-        path: Path | None = self.runtime.path
-        raise TfyoloError(
-            f"a segmentation model cannot be {participle} yet",
-            path=path,
-            fix="it can predict, be evaluated, be saved, and be exported to .pt",
+        return fit_boxes(
+            self,
+            "segment",
+            data,
+            epochs=epochs,
+            batch_size=batch_size,
+            image_size=image_size,
+            optimizer=optimizer,
+            hyp=hyp,
+            callbacks=callbacks,
+            resume=resume,
+            project=project,
+            name=name,
+            exist_ok=exist_ok,
+            progress=progress,
+            log=log,
+            options=options,
         )

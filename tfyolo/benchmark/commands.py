@@ -62,8 +62,8 @@ class WorkerCommands:
             runs: number of timed detections.
 
         Returns:
-            `total_ms` and `inference_ms` (lists, one value per run), `runtime`, `image_size`, `format` and
-            `precision`.
+            `total_ms` and `inference_ms` (lists, one value per run), `runtime`, `image_size`, `format`,
+            `precision` and `task`.
         """
         import numpy as np
 
@@ -80,6 +80,7 @@ class WorkerCommands:
             "image_size": detector.image_size,
             "format": detector.contract.export.get("format", "keras"),
             "precision": detector.contract.export.get("precision", "float32"),
+            "task": detector.contract.task,
         }
 
     def map(
@@ -90,19 +91,19 @@ class WorkerCommands:
         split: str,
         unsuppressed: tuple[str, str, str] | None = None,
     ) -> dict[str, Any]:
-        """Measure mAP of a detector by YOLOv5's protocol on square input, or top-1 of a classifier.
+        """Measure mAP of boxes and masks by YOLOv5's protocol on square input, or top-1 of a classifier.
 
         Args:
             path: model file.
             image_size: input size [height, width] in pixels; None for the model's own.
-            data: dataset YAML file of a detector, or folder of a classifier.
+            data: dataset YAML file, or folder of a classifier.
             split: split to validate on.
             unsuppressed: a `.keras` file, a format and a precision: if `image_size` is given, the model is
                 exported here without NMS, and that file is measured in place of `path`.
 
         Returns:
-            `map50` and `map50_95`, or `top1` and `top5`, in 0..1; and `limits`: thresholds inside the file
-            that are stricter than those of validation.
+            `map50`, `map50_95`, `mask_map50` and `mask_map50_95` (None for a detector), or `top1` and `top5`,
+            in 0..1; and `limits`: thresholds inside the file that are stricter than those of validation.
         """
         from tfyolo.evaluation.detection_metrics import ValOptions
         from tfyolo.evaluation.validator import validate
@@ -125,7 +126,8 @@ class WorkerCommands:
         options = ValOptions(split=split, rect=False, plots=False)
         metrics = validate(detector, data, options, progress=self._log)
         limits = detector.limits(NmsOptions(options.confidence, options.iou_threshold))
-        return {"map50": metrics.map50, "map50_95": metrics.map50_95, "limits": limits}
+        figures = ("map50", "map50_95", "mask_map50", "mask_map50_95")
+        return {**{name: getattr(metrics, name) for name in figures}, "limits": limits}
 
     def _write_all_boxes(
         self, source: str, format_name: str, precision: str, image_size: tuple[int, int], folder: Path

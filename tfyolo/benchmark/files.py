@@ -179,7 +179,7 @@ class FileBenchmark:
         answer = self._request(row, count, "time", image=self._image, runs=runs)
         if answer is None:
             return
-        row.format, row.precision = answer["format"], answer["precision"]
+        row.format, row.precision, row.task = answer["format"], answer["precision"], answer["task"]
         before = row.latencies.get(count)
         height, width = answer["image_size"]
         total, inference = np.array(answer["total_ms"]), np.array(answer["inference_ms"])

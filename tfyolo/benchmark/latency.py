@@ -10,7 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from tfyolo.inference.classification import ClassificationPredictor
-from tfyolo.inference.detection import DetectionPredictor
+from tfyolo.inference.detection import BoxPredictor
 from tfyolo.progress import Progress
 
 MAX_ROUND_SECONDS = 1.0
@@ -23,13 +23,13 @@ would slow them down."""
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds from one image to its boxes, batch 1.
+    """Milliseconds from one image to its boxes, with masks if the model has them, batch 1.
 
     Attributes:
         name: name of the model file.
         runtime: class that runs it, or a description.
         image_size: input size in pixels.
-        total_ms: milliseconds of each run: letterbox, inference and NMS.
+        total_ms: milliseconds of each run: letterbox, inference, NMS and masks.
         inference_ms: milliseconds of inference in each run, with NMS if it is inside the graph.
     """
 
@@ -51,7 +51,7 @@ class Latency:
 
 
 def benchmark(
-    detectors: Sequence[tuple[str, DetectionPredictor | ClassificationPredictor]],
+    detectors: Sequence[tuple[str, BoxPredictor | ClassificationPredictor]],
     image: np.ndarray | str | Path,
     rounds: int = 5,
     runs: int = 10,
@@ -90,12 +90,12 @@ def benchmark(
 
 
 def time_round(
-    detector: DetectionPredictor | ClassificationPredictor, pixels: np.ndarray, runs: int
+    detector: BoxPredictor | ClassificationPredictor, pixels: np.ndarray, runs: int
 ) -> tuple[list[float], list[float]]:
     """Time one detector for one round.
 
     Args:
-        detector: detector or classifier.
+        detector: detector, segmentation model or classifier.
         pixels: uint8 (height, width, 3) RGB.
         runs: timed detections; fewer where they take longer than `MAX_ROUND_SECONDS`.
 
@@ -129,9 +129,7 @@ def time_calls(call: Callable[[], object], runs: int) -> list[float]:
     return times
 
 
-def detect_once(
-    detector: DetectionPredictor | ClassificationPredictor, pixels: np.ndarray
-) -> Mapping[str, float]:
+def detect_once(detector: BoxPredictor | ClassificationPredictor, pixels: np.ndarray) -> Mapping[str, float]:
     """Run on one image, uint8 (height, width, 3) RGB; return the milliseconds of each step."""
     if isinstance(detector, ClassificationPredictor):
         return detector(pixels)[0].speed_ms

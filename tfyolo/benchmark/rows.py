@@ -25,8 +25,11 @@ class BenchmarkRow:
         megabytes: size of the file or folder in 1e6 bytes.
         format: name of the format; empty if it could not be loaded.
         precision: precision of the file, such as `float32` or `int8`.
+        task: task of the model, such as `detect`; empty if it could not be timed.
         map50_95: mAP over IoU 0.5 to 0.95; None if it was not measured.
         map50: the same at IoU 0.5.
+        mask_map50_95: mAP of masks over IoU 0.5 to 0.95, of a segmentation model.
+        mask_map50: the same at IoU 0.5.
         top1: top-1 accuracy of a classifier.
         top5: top-5 accuracy of a classifier.
         load_seconds: time from opening the file to its first boxes, with libraries already imported.
@@ -45,8 +48,11 @@ class BenchmarkRow:
     megabytes: float | None = None
     format: str = ""
     precision: str = ""
+    task: str = ""
     map50_95: float | None = None
     map50: float | None = None
+    mask_map50_95: float | None = None
+    mask_map50: float | None = None
     top1: float | None = None
     top5: float | None = None
     load_seconds: float | None = None
@@ -56,7 +62,7 @@ class BenchmarkRow:
 
     @property
     def score(self) -> float | None:
-        """mAP50-95, or top-1 of a classifier."""
+        """mAP50-95 of boxes, or top-1 of a classifier."""
         return self.map50_95 if self.top1 is None else self.top1
 
     @property
@@ -70,6 +76,12 @@ class BenchmarkRow:
             return None
         return self.score - first.score
 
+    def mask_difference(self, first: BenchmarkRow) -> float | None:
+        """Difference to the mask mAP50-95 of `first`."""
+        if self.mask_map50_95 is None or first.mask_map50_95 is None:
+            return None
+        return self.mask_map50_95 - first.mask_map50_95
+
     def ratio(self, first: BenchmarkRow, threads: int) -> float | None:
         """Speed relative to `first`, by median latency."""
         if threads not in self.latencies or threads not in first.latencies:
@@ -80,6 +92,7 @@ class BenchmarkRow:
         """Set the reason of a failure, and drop all results."""
         self.error, self.latencies, self.load_seconds = reason, {}, None
         self.map50 = self.map50_95 = self.top1 = self.top5 = None
+        self.mask_map50 = self.mask_map50_95 = None
 
 
 def reference(rows: Sequence[BenchmarkRow]) -> BenchmarkRow:
@@ -90,6 +103,11 @@ def reference(rows: Sequence[BenchmarkRow]) -> BenchmarkRow:
 def ranking_metric(rows: Sequence[BenchmarkRow]) -> str:
     """Return the name of `BenchmarkRow.score`."""
     return "top-1" if any(row.top1 is not None for row in rows) else "mAP50-95"
+
+
+def has_masks(rows: Sequence[BenchmarkRow]) -> bool:
+    """Return whether the mAP of masks was measured."""
+    return any(row.mask_map50_95 is not None for row in rows)
 
 
 def failures(rows: Sequence[BenchmarkRow], floor: float | None = None) -> list[str]:
@@ -127,6 +145,7 @@ def to_dicts(rows: Sequence[BenchmarkRow], threads: Sequence[int]) -> list[dict[
             "load_seconds": _rounded(row.load_seconds, 3),
             **_scores(row, ranking_metric(rows)),
             "difference": _rounded(row.difference(first), 5),
+            **(_mask_scores(row, first) if has_masks(rows) else {}),
         }
         for count in threads:
             latency, key = row.latencies.get(count), f"threads_{count}"
@@ -143,6 +162,14 @@ def _scores(row: BenchmarkRow, kind: str) -> dict[str, Any]:
     if kind == "top-1":
         return {"top1": _rounded(row.top1, 5), "top5": _rounded(row.top5, 5)}
     return {"map50_95": _rounded(row.map50_95, 5), "map50": _rounded(row.map50, 5)}
+
+
+def _mask_scores(row: BenchmarkRow, first: BenchmarkRow) -> dict[str, Any]:
+    return {
+        "mask_map50_95": _rounded(row.mask_map50_95, 5),
+        "mask_map50": _rounded(row.mask_map50, 5),
+        "mask_difference": _rounded(row.mask_difference(first), 5),
+    }
 
 
 def save_csv(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path) -> Path:

@@ -26,6 +26,9 @@ EXAMPLES = (
 )
 NOTES = ("exit code 1: some files could not be exported or run; they are listed with the reason",)
 
+_STAGES = {"classify": "image to class", "segment": "letterbox to masks"}
+"""What is timed, by task; of detectors it is letterbox to boxes."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command to its parser."""
@@ -160,21 +163,24 @@ def _print(result: BenchmarkResult) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from tfyolo.benchmark.rows import ranking_metric, reference
+    from tfyolo.benchmark.rows import has_masks, ranking_metric, reference
     from tfyolo.cli.console import console
     from tfyolo.text import printable
 
     rows, notes = result.rows, list(result.notes)
     sizes = sorted({latency.image_size for row in rows for latency in row.latencies.values()})
     inputs = ", ".join("x".join(map(str, size)) for size in sizes)
-    stages = "image to class" if ranking_metric(rows) == "top-1" else "letterbox to boxes"
+    tasks = {row.task for row in rows}
+    stages = next((text for task, text in _STAGES.items() if task in tasks), "letterbox to boxes")
     table = Table(
         title=f"milliseconds per image of {inputs or '?'} pixels, batch 1, {stages}",
         title_style="bold",
         box=None,
         padding=(0, 1, 0, 0),
     )
-    scores = (ranking_metric(rows), "difference") if result.has_scores else ()
+    scores = [ranking_metric(rows), "difference"] if result.has_scores else []
+    if has_masks(rows):
+        scores = ["box mAP50-95", "difference", "mask mAP50-95", "difference"]
     for heading in ("file", "runs in", "MB", "load s", *scores):
         table.add_column(heading, justify="left" if heading in ("file", "runs in") else "right", no_wrap=True)
     for count in result.threads:
@@ -202,6 +208,7 @@ def _print(result: BenchmarkResult) -> None:
 
 def _cells(row: BenchmarkRow, first: BenchmarkRow, result: BenchmarkResult) -> list[str]:
     """Values of a row as text, empty where one was not measured."""
+    from tfyolo.benchmark.rows import has_masks
 
     def text(value: float | None, form: str) -> str:
         return "" if value is None else format(round(value, 4) + 0.0, form)  # + 0.0 turns -0.0 into 0.0
@@ -211,6 +218,8 @@ def _cells(row: BenchmarkRow, first: BenchmarkRow, result: BenchmarkResult) -> l
     cells.append(text(row.load_seconds, ".2f"))
     if result.has_scores:
         cells += [text(row.score, ".4f"), text(row.difference(first), "+.4f")]
+    if has_masks(result.rows):
+        cells += [text(row.mask_map50_95, ".4f"), text(row.mask_difference(first), "+.4f")]
     for count in result.threads:
         if latency := row.latencies.get(count):
             ratio = row.ratio(first, count)

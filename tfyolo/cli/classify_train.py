@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="classifier or detector whose matching layers are the initial weights (default: random weights)",
     )
     add("--dropout", type=float, default=0.0, metavar="P", help="dropout rate before the last layer")
-    train_arguments.add_image_side(parser, 224)
+    train_arguments.add_image_side(parser, 224, "; with --qat the model's own")
     train_arguments.add_schedule(parser, epochs=10, batch_size=64, optimizer="Adam")
     _add_optimization(parser)
     _add_augmentation(parser)

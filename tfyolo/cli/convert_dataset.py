@@ -15,7 +15,13 @@ EXAMPLES = (
     "tfyolo convert-dataset --data bccd.yaml --to yolo --output bccd-yolo",
     "tfyolo convert-dataset --data coco.yaml --to tfrecord --output records --splits train val --shards 16",
     "tfyolo convert-dataset --data coco.yaml --to yolo --output pets --names cat dog --link",
+    "tfyolo convert-dataset --data coco.yaml --to yolo --output coco-seg --polygons --link",
 )
+_REASONS = {
+    "box": "they do not fill their boxes (--polygons keeps them)",
+    "none": "the format does not support polygons",
+}
+"""Why polygons are saved as boxes, by `Writer.polygons`."""
 NOTES = ("exit code 1: some images or labels could not be used; they are listed and left out",)
 
 
@@ -47,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="TFRecord files per split (default: files of 256 MiB)",
     )
+    add(
+        "--polygons",
+        action="store_true",
+        help="for segmentation: keep polygons in YOLO files that do not fill their boxes (default: as boxes)",
+    )
     add_exclusive = options.group(parser, "output", exclusive=True)
     add_exclusive("--copy", action="store_true", help="copy the image files, which is the default")
     add_exclusive(
@@ -68,7 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
         require("tensorflow")
     dataset = read_dataset(arguments.data)
     settings = ConvertOptions(
-        arguments.splits, arguments.names, arguments.shards, arguments.link, arguments.exist_ok
+        arguments.splits,
+        arguments.names,
+        arguments.shards,
+        arguments.link,
+        arguments.exist_ok,
+        arguments.polygons,
     )
     with progress_bar() as progress:
         done = convert_dataset(dataset, arguments.to, arguments.output, settings, progress)
@@ -78,7 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
             out.print(printable(str(problem)), markup=False)
         out.print(f"{split}: {scan.summary()}")
     if done.polygons_lost:
-        out.print(f"note: {arguments.to} does not support polygons; {done.polygons_lost} are saved as boxes")
+        reason = _REASONS[WRITERS[arguments.to].polygons]
+        out.print(f"note: {done.polygons_lost} polygons are saved as boxes; {reason}")
     out.print(f"{done.boxes} boxes are in {printable(str(done.yaml_path))}", markup=False, soft_wrap=True)
     print_next("tfyolo", "train", "--data", done.yaml_path)
     problems = [problem for scan in done.scans.values() for problem in scan.problems]

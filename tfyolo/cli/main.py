@@ -25,7 +25,7 @@ COMMANDS = {
     "autoanchor": "check anchors against a dataset, and evolve better ones",
     "val": "measure precision, recall and mAP on a dataset",
     "classify": "train, measure and run an image classifier",
-    "segment": "find objects and their masks in images and videos; measure both",
+    "segment": "train, measure and run a segmentation model",
     "crops": "crop labeled boxes into images to train a classifier on",
     "export": "write .tflite, TF.js, ONNX and other files, NMS inside",
     "web": "run an exported model in the browser, on this machine",

@@ -54,7 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.weights import load_model
 
     model, contract = load_model(path)
-    contract.require(("classify", "detect"), path)
     task = find_task(arguments.data, contract)
     network = float_network = Network.of(model, contract.spec)
     spec = contract.quantization

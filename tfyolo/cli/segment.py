@@ -1,14 +1,14 @@
-"""`tfyolo segment predict` and `tfyolo segment val`."""
+"""`tfyolo segment train`, `val` and `predict`."""
 
 from __future__ import annotations
 
 import argparse
 
 from tfyolo.cli import arguments as options
-from tfyolo.cli import detect, val
+from tfyolo.cli import detect, segment_train, val
 from tfyolo.cli.parser import HelpFormatter, examples_text
 
-EXAMPLES = (
+PREDICT_EXAMPLES = (
     "tfyolo segment predict --weights yolov5n-seg.pt --source bus.jpg",
     "tfyolo segment predict --weights best.keras --source holiday/ --save-txt --retina-masks",
 )
@@ -16,7 +16,8 @@ VAL_EXAMPLES = (
     "tfyolo segment val --weights best.pt --data fruit.yaml --img 640",
     "tfyolo segment val --weights best.keras --data fruit.yaml --save-json --retina-masks",
 )
-NOTES = ("Segmentation models cannot be trained or quantized yet, and are exported only to .pt.",)
+EXAMPLES = (*segment_train.EXAMPLES, *VAL_EXAMPLES, *PREDICT_EXAMPLES)
+NOTES = ("`tfyolo export`, `quantize`, `quant-debug` and `benchmark` take segmentation models as well.",)
 VAL_NOTES = (
     "Masks are measured with the polygons of the labels; a label without a polygon counts as a rectangle.",
     *val.NOTES,
@@ -25,20 +26,17 @@ _RETINA = "before they are cropped to their boxes, for sharper borders"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add subcommands for prediction and validation."""
-    commands = parser.add_subparsers(dest="part", required=True, metavar="predict|val")
+    """Add subcommands for training, validation and prediction."""
+    commands = parser.add_subparsers(dest="part", required=True, metavar="train|val|predict")
     command = commands.add_parser(
-        "predict",
-        help="find objects and their masks in images, videos and streams",
-        description="Find objects and their masks in images, videos and streams.",
+        "train",
+        help="train a segmentation model on a dataset with polygons",
+        description="Train a segmentation model on a dataset with polygons.",
         allow_abbrev=False,
-        epilog=examples_text(EXAMPLES, detect.NOTES),
+        epilog=examples_text(segment_train.EXAMPLES),
         formatter_class=HelpFormatter,
     )
-    detect.add_prediction(command, "runs/predict-seg", default_model=False)
-    options.group(command, "output")(
-        "--retina-masks", action="store_true", help=f"enlarge masks to the image {_RETINA}"
-    )
+    segment_train.add_arguments(command)
     command = commands.add_parser(
         "val",
         help="measure precision, recall and mAP of boxes and masks",
@@ -53,11 +51,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"enlarge the masks of predictions.json and mosaics to the image {_RETINA}",
     )
+    command = commands.add_parser(
+        "predict",
+        help="find objects and their masks in images, videos and streams",
+        description="Find objects and their masks in images, videos and streams.",
+        allow_abbrev=False,
+        epilog=examples_text(PREDICT_EXAMPLES, detect.NOTES),
+        formatter_class=HelpFormatter,
+    )
+    detect.add_prediction(command, "runs/predict-seg", default_model=False)
+    options.group(command, "output")(
+        "--retina-masks", action="store_true", help=f"enlarge masks to the image {_RETINA}"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand, and return the exit code."""
-    return {"predict": _predict, "val": _val}[arguments.part](arguments)
+    return {"train": segment_train.run, "val": _val, "predict": _predict}[arguments.part](arguments)
 
 
 def _predict(arguments: argparse.Namespace) -> int:

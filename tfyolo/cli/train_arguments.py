@@ -1,4 +1,4 @@
-"""Options that `tfyolo train` and `tfyolo classify train` share."""
+"""Options that `tfyolo train`, `tfyolo segment train` and `tfyolo classify train` share."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ def add_cache(parser: argparse.ArgumentParser, default: str, choices: Sequence[s
     )
 
 
-def add_image_side(parser: argparse.ArgumentParser, default: int) -> None:
+def add_image_side(parser: argparse.ArgumentParser, default: int, note: str = "") -> None:
     """Add `--img`, `--freeze` and `--resume`, which describe the model that is trained.
 
     Args:
         parser: parser of the command.
         default: side of the training images in pixels without `--img`.
+        note: what is added to the help of `--img`.
     """
     add = options.group(parser, "model")
     add(
@@ -42,7 +43,7 @@ def add_image_side(parser: argparse.ArgumentParser, default: int) -> None:
         dest="img",
         type=types.side,
         metavar="PX",
-        help=f"side of the training images in pixels (default: {default}; with --qat the model's own)",
+        help=f"side of the training images in pixels (default: {default}{note})",
     )
     add(
         "--freeze",

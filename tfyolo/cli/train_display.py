@@ -16,7 +16,6 @@ from tfyolo.text import printable
 
 Columns = Mapping[str, tuple[str, int, int]]
 """By heading: the name in the logs, the width, and the number of decimals."""
-_LOSSES = ("box_loss", "obj_loss", "cls_loss")
 _COLUMNS: Columns = {
     "box": ("box_loss", 8, 4),
     "obj": ("obj_loss", 8, 4),
@@ -33,9 +32,14 @@ class Display:
 
     Args:
         epochs: number of epochs of the run.
+
+    Attributes:
+        columns: columns of the table.
+        losses: losses beside the progress bar.
     """
 
     columns: Columns = _COLUMNS
+    losses: tuple[str, ...] = ("box_loss", "obj_loss", "cls_loss")
 
     def __init__(self, epochs: int) -> None:
         self.epochs, self.out = epochs, console()
@@ -106,7 +110,7 @@ class Display:
                 self.images += self.model.schedule.batch
                 self.speed = self.images / (perf_counter() - self.start)
                 label = f"epoch {self._epoch()}/{display.epochs}"
-                losses = " ".join(f"{name[:3]} {logs[name]:.3f}" for name in _LOSSES)
+                losses = " ".join(f"{name[:3]} {logs[name]:.3f}" for name in display.losses)
                 display.bar(label, batch + 1, self.params["steps"], f"{label} {losses}")
 
             def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

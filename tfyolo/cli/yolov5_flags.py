@@ -60,7 +60,8 @@ class Value:
     fix: str = ""
 
 
-_TRAIN = ("train", "classify train")
+_BOX_TRAIN = ("train", "segment train")
+_TRAIN = (*_BOX_TRAIN, "classify train")
 _VAL = ("val", "segment val", "classify val")
 _PREDICT = ("detect", "classify predict", "segment predict")
 _RUN = (*_VAL, *_PREDICT)
@@ -89,7 +90,7 @@ FLAGS = (
     ),
     Flag(
         "--quad",
-        ("train",),
+        _BOX_TRAIN,
         "there is no quad data loader, which joins four images into one",
         "leave it out; --img trains at a larger size, --multi-scale at several",
     ),
@@ -102,7 +103,7 @@ FLAGS = (
         "-1",
     ),
     Flag(
-        "--bucket", ("train",), "uploads are not supported", "leave it out, and copy the run's folder", True
+        "--bucket", _BOX_TRAIN, "uploads are not supported", "leave it out, and copy the run's folder", True
     ),
     *(
         Flag(
@@ -295,11 +296,6 @@ def translated(command: str, words: Sequence[str]) -> list[str]:
         >>> translated("train", ["--cache", "images", "--img", "320"])
         ['--cache', 'ram', '--img', '320']
     """
-    if command == "segment" and words[:1] == ["train"]:
-        raise TfyoloError(
-            "segmentation models cannot be trained yet",
-            fix="`tfyolo segment predict` and `tfyolo segment val` run them",
-        )
     if command in ("classify", "segment"):
         command = " ".join([command, *words[:1]])
     table = {(entry.flag, entry.value): entry for entry in VALUES if command in entry.commands}

@@ -116,10 +116,6 @@ class DetectionAccumulator:
         """Compute the same of masks; None without masks."""
         return None
 
-    def notes(self) -> tuple[str, ...]:
-        """Return sentences on the ground truth."""
-        return ()
-
     def coco_ground_truth(self, names: Sequence[str]) -> dict[str, Any]:
         """Convert the labels of all images so far to a COCO annotations dictionary.
 

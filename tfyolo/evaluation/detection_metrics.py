@@ -75,8 +75,7 @@ class Metrics:
         settings: options, image size and runtime of the validation.
         problems: faults of images and labels.
         coco: metrics of the COCO protocol, of boxes; None unless `save_json` was set.
-        notes: how the model's classes were matched to the dataset's, if their numbers differ, and the number
-            of labels without a polygon.
+        notes: how the model's classes were matched to the dataset's, if their numbers differ.
         mask_result: the same as `result`, of masks; None for detectors.
         mask_coco: the same as `coco`, of masks; None for detectors.
 

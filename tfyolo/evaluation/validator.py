@@ -25,6 +25,7 @@ from tfyolo.files import atomic
 from tfyolo.inference.detection import BoxPredictor
 from tfyolo.inference.nms import NmsOptions
 from tfyolo.libraries import require
+from tfyolo.models.tasks import TASKS
 from tfyolo.progress import Progress
 
 MAX_MOSAICS = 3
@@ -78,10 +79,14 @@ def validate(
     if folder and options.plots:
         require("matplotlib")
     log = progress or (lambda *_: None)
+    masks = _has_masks(detector)
     scan = scan or scan_split(
-        dataset, options.split, progress=lambda done, total: log("checking labels", done, total)
+        dataset,
+        options.split,
+        progress=lambda done, total: log("checking labels", done, total),
+        segmentation=masks,
     )
-    check_usable(dataset, options.split, scan)
+    check_usable(dataset, options.split, scan, segmentation=masks and scan.found > 0)
     samples = [_single(sample) for sample in scan.samples] if options.single_cls else list(scan.samples)
     accumulator = _run(detector, samples, names, classes, options, log, folder, observe)
     if not accumulator.detections:
@@ -100,7 +105,7 @@ def validate(
         settings=_settings(detector, dataset, options, rect),
         problems=(*map(str, scan.problems), *accumulator.problems),
         coco=coco.get("bbox"),
-        notes=(*_notes(classes, options), *accumulator.notes()),
+        notes=_notes(classes, options),
         mask_result=accumulator.mask_result(),
         mask_coco=coco.get("segm"),
     )
@@ -121,10 +126,14 @@ def check_task(detector: BoxPredictor, options: ValOptions) -> None:
     Raises:
         TfyoloError: test-time augmentation of a segmentation model, or masks of a detector.
     """
-    if options.augment and detector.contract.task == "segment":
+    if options.augment and _has_masks(detector):
         raise TfyoloError("segmentation models have no test-time augmentation", fix="leave out --augment")
-    if options.retina_masks and detector.contract.task != "segment":
+    if options.retina_masks and not _has_masks(detector):
         raise TfyoloError("a detector has no masks", fix="leave out --retina-masks")
+
+
+def _has_masks(detector: BoxPredictor) -> bool:
+    return "coefficients" in TASKS[detector.contract.task].parts
 
 
 def _class_map(detector: BoxPredictor, dataset: Dataset, options: ValOptions) -> ClassMap:

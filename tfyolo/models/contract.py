@@ -25,8 +25,8 @@ _OTHER_TASK = {
     "detect": ("is a detector, not a {wanted}", "tfyolo detect, val, train or quantize"),
     "classify": ("is a classifier, which finds no boxes", "tfyolo classify predict, val or train"),
     "segment": (
-        "is a segmentation model, which can predict and be validated, but not be trained or quantized yet",
-        "tfyolo segment predict or val, or tfyolo detect",
+        "is a segmentation model, not a {wanted}",
+        "tfyolo segment train, val or predict, tfyolo quantize, or tfyolo detect",
     ),
 }
 """Of a model that is no good here: what it is, and the commands for it."""

@@ -17,7 +17,6 @@ from tfyolo.export.job import export_model
 from tfyolo.libraries import require
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
-from tfyolo.models.tasks import TASKS
 from tfyolo.progress import Log, Progress, no_log, no_progress
 from tfyolo.quantization.budget.report import save_report
 from tfyolo.quantization.calibration import CalibrationOptions
@@ -109,7 +108,8 @@ def quantize(
         require("tensorflow_model_optimization", "tf_keras")
     check_target(options.output, (_path(options.weights), _path(options.float_model)))
     model, contract = _read(options.weights)
-    contract.require(options.task or tuple(TASKS), _path(options.weights) or "the model")
+    if options.task:
+        contract.require(options.task, _path(options.weights) or "the model")
     task = find_task(options.data, contract)
     image_size = options.image_size or contract.image_size
     contract.check_size(image_size)

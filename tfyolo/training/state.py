@@ -13,11 +13,14 @@ import numpy as np
 
 from tfyolo.errors import TfyoloError
 from tfyolo.inputs import MODEL, open_input
+from tfyolo.models.tasks import TASKS
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.resume import read_fields
 from tfyolo.weights.keras_file import save_keras
 
 _ARRAYS, _NOTES = "training.npz", "training.json"
+_COMMANDS = {"detect": "train", "segment": "segment train", "classify": "classify train"}
+"""Commands that train, by task."""
 
 
 @dataclass
@@ -26,12 +29,13 @@ class RunState:
 
     Attributes:
         epoch: number of completed epochs.
-        best_fitness: best fitness so far: 0.1 mAP50 + 0.9 mAP50-95, or top-1 for a classifier.
+        best_fitness: best fitness so far: 0.1 mAP50 + 0.9 mAP50-95, summed over boxes and masks, or top-1 of
+            a classifier.
         best_epoch: last epoch in which it rose or was 0, counted from 0.
         options: options of the run, as plain values.
         hyps: hyperparameters of the run, as plain values.
         class_maps: mAP50-95 of each class after the last validation, for `--image-weights`.
-        task: `detect` or `classify`.
+        task: `detect`, `segment` or `classify`.
     """
 
     epoch: int = 0
@@ -62,7 +66,7 @@ def read_state(path: Path, task: str = "detect") -> RunState:
 
     Args:
         path: the file.
-        task: expected task of the run, `detect` or `classify`.
+        task: expected task of the run: `detect`, `segment` or `classify`.
 
     Raises:
         TfyoloError: the file is no unfinished run's, or of another task.
@@ -80,8 +84,11 @@ def read_state(path: Path, task: str = "detect") -> RunState:
     except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise TfyoloError("is damaged or not a tfyolo model", path=path) from error
     if state.task != task:
-        kind, command = ("classifier", "classify train") if task == "detect" else ("detector", "train")
-        raise TfyoloError(f"belongs to a run of a {kind}", path=path, fix=f"tfyolo {command} --resume {path}")
+        kind, fix = "another task", "resume it with the release that it was started with"
+        if state.task in _COMMANDS:
+            kind = f"a {TASKS[state.task].noun}"
+            fix = f"tfyolo {_COMMANDS[state.task]} --resume {path}"
+        raise TfyoloError(f"belongs to a run of {kind}", path=path, fix=fix)
     return state
 
 

@@ -1,4 +1,4 @@
-"""What a training run does differently for detectors and classifiers: data, model, loss, metrics, plots."""
+"""What a training run does differently for each task: data, model, loss, metrics, plots."""
 
 from __future__ import annotations
 

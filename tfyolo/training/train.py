@@ -1,4 +1,4 @@
-"""The trainer: a whole training run of a detector or a classifier, from a dataset to `best.keras`."""
+"""The trainer: a whole training run of any task, from a dataset to `best.keras`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ from tfyolo.training.loop import run_epochs
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.optimization.optimizers import RULES
 from tfyolo.training.resume import RunOptions, log_ignored_options
+from tfyolo.training.segmentation.options import SegmentOptions
+from tfyolo.training.segmentation.task import SegmentationTask
 from tfyolo.training.state import RunState, read_state, restore_state
 from tfyolo.training.strategies import open_strategy
 from tfyolo.training.task import TrainingTask
@@ -36,8 +38,10 @@ MetricsType = TypeVar("MetricsType")
 
 _TASKS: dict[type[RunOptions], type[TrainingTask[Any, Any]]] = {
     TrainOptions: DetectionTask,
+    SegmentOptions: SegmentationTask,
     ClassifyOptions: ClassificationTask,
 }
+"""By the type of the options."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +99,11 @@ def train(
     log: Log = no_log,
     progress: Progress | None = None,
 ) -> TrainResult[Any]:
-    """Train a detector or a classifier.
+    """Train a detector, a segmentation model or a classifier.
 
     Args:
-        options: `TrainOptions` for a detector, `ClassifyOptions` for a classifier.
+        options: `TrainOptions` for a detector, `SegmentOptions` for a segmentation model, `ClassifyOptions`
+            for a classifier.
         folder: folder of the run; `weights/`, `results.csv`, option files and plots are written to it.
         resume: `last.keras` of an unfinished run to continue. Its own options and hyperparameters are used;
             options of this call that differ are logged as ignored.

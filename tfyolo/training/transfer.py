@@ -11,9 +11,10 @@ import numpy as np
 from tfyolo.data.detection.class_map import common_classes, is_unnamed, listed
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
+from tfyolo.models.tasks import TASKS
 
-_BOX_CHANNELS = 5
-"""Channels of an anchor before its class scores: x, y, width, height, objectness."""
+_SHARED_PARTS = ("box", "objectness", "coefficients")
+"""Parts of a raw head that do not depend on the classes."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,10 @@ class InitialWeights:
         if self.source_contract is None:
             return "weights: random"
         text = f"weights: {self.num_copied} of {self.num_arrays} arrays copied"
-        same_task = self.contract.task == self.source_contract.task
-        if not same_task or self.contract.names == self.source_contract.names:
+        if (
+            not can_share_head(self.contract, self.source_contract)
+            or self.contract.names == self.source_contract.names
+        ):
             return text
         return f"{text}; {_describe_classes(self.contract.names, self.source_contract.names)}"
 
@@ -102,6 +105,9 @@ def transfer_weights(
     that the source does not have keep their random values, and so does a head that shares no class with the
     source and has another number of classes.
 
+    A segmentation model that starts from a detector takes its channels of boxes, objectness and classes, too;
+    the mask coefficients and the prototypes keep their random values.
+
     Args:
         target: network to train.
         source: network that weights are copied from.
@@ -113,9 +119,11 @@ def transfer_weights(
     """
     known = {(layer.name, weight.name): weight for layer in source.layers for weight in layer.weights}
     heads = set()
-    if target_contract.task == source_contract.task:
-        heads = _head_names(target) & _head_names(source)
+    if can_share_head(target_contract, source_contract):
+        heads = _head_names(target, target_contract) & _head_names(source, source_contract)
     classes = match_class_ids(target_contract.names, source_contract.names)
+    if classes is None and target_contract.parts != source_contract.parts:
+        classes = {index: index for index in range(len(target_contract.names))}
     arrays = []
     for layer in target.layers:
         for weight in layer.weights:
@@ -163,23 +171,50 @@ def _copy_by_class(
         source: contract of the source.
         classes: result of `match_class_ids`.
     """
-    first_class = _BOX_CHANNELS if target.task == "detect" else 0
-    channels, source_channels = first_class + len(target.names), first_class + len(source.names)
+    own_parts, other_parts = _ranges(target), _ranges(source)
+    channels = max(part.stop for part in own_parts.values())
+    source_channels = max(part.stop for part in other_parts.values())
     anchors = own.shape[-1] // channels
     fits = own.shape[:-1] == other.shape[:-1] and other.shape[-1] == anchors * source_channels
-    if not fits or (not classes and (channels != source_channels or not first_class)):
+    shared = [part for part in _SHARED_PARTS if part in own_parts and part in other_parts]
+    if not fits or (not classes and (len(target.names) != len(source.names) or not shared)):
         return InitialArray(own, 0.0)
     value = own.reshape(*own.shape[:-1], anchors, channels).copy()
     copied = other.reshape(*own.shape[:-1], anchors, source_channels)
-    value[..., :first_class] = copied[..., :first_class]
+    count = len(classes)
+    for part in shared:
+        if len(own_parts[part]) == len(other_parts[part]):
+            value[..., own_parts[part]] = copied[..., other_parts[part]]
+            count += len(own_parts[part])
+    first_class, source_class = own_parts["classes"].start, other_parts["classes"].start
     for class_id, source_id in classes.items():
-        value[..., first_class + class_id] = copied[..., first_class + source_id]
-    return InitialArray(value.reshape(own.shape), (first_class + len(classes)) / channels)
+        value[..., first_class + class_id] = copied[..., source_class + source_id]
+    return InitialArray(value.reshape(own.shape), count / channels)
 
 
-def _head_names(model: Any) -> set[str]:
-    """Return the names of the layers that compute the outputs of a network."""
-    return {output._keras_history.operation.name for output in model.outputs}
+def can_share_head(target: Contract, source: Contract) -> bool:
+    """Return whether heads have channels in common: those of one task, or both with boxes.
+
+    Args:
+        target: contract of the network to train.
+        source: contract of the network that weights are copied from.
+    """
+    return target.task == source.task or (TASKS[target.task].finds_boxes and TASKS[source.task].finds_boxes)
+
+
+def _ranges(contract: Contract) -> dict[str, range]:
+    """Return the channels of an anchor by part of the head; a classifier has only classes."""
+    sizes = contract.parts or {"classes": len(contract.names)}
+    ends = np.cumsum(list(sizes.values()))
+    return {
+        part: range(end - size, end) for (part, size), end in zip(sizes.items(), ends.tolist(), strict=True)
+    }
+
+
+def _head_names(model: Any, contract: Contract) -> set[str]:
+    """Return the names of the layers that compute raw heads or logits, and not the prototypes of masks."""
+    heads = model.outputs[: len(contract.anchors_px) or None]
+    return {output._keras_history.operation.name for output in heads}
 
 
 def _describe_classes(target: tuple[str, ...], source: tuple[str, ...]) -> str:

@@ -8,7 +8,6 @@ import pytest
 from tfyolo.data.detection.sample import Sample
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.segmentation.ground_truth import (
-    count_without_polygon,
     ground_truth_index,
     ground_truth_masks,
     input_polygons_px,
@@ -27,7 +26,6 @@ def test_empty():
     assert ground_truth_masks(empty, letterbox).shape == (0, 16, 16)
     index, order = ground_truth_index(empty, letterbox)
     assert (index.shape, index.max(), order.tolist()) == ((16, 16), 0, [])
-    assert count_without_polygon(empty) == 0
 
 
 def test_polygons_are_scaled_and_shifted_by_the_letterbox():
@@ -45,10 +43,6 @@ def test_boxes_stand_in_for_missing_polygons(polygons):
     assert whole.sum() == 16 * 8
     assert quarter[4:8, :8].all()
     assert quarter.sum() == 4 * 8
-    assert count_without_polygon(boxes) == 2
-    assert (
-        count_without_polygon(sample([TRIANGLE, polygons[0] if polygons else TRIANGLE])) == len(polygons) // 2
-    )
 
 
 def test_smaller_objects_hide_larger_ones():

@@ -166,10 +166,11 @@ def test_labels_without_polygons(data):
     labels = sorted((data.parent / "labels" / "val").iterdir())
     labels[0].write_text("0 0.2 0.3 0.3 0.4\n")
     metrics = validate(SegmentationPredictor(TriangleFinder()), data, ValOptions(plots=False))
-    assert metrics.notes == ("1 labels have no polygon: their boxes are their masks",)
+    (problem,) = metrics.problems
+    assert "`val` has 1 box without a polygon; the mask is the rectangle of the box" in problem
     for path in labels:
         path.write_text("0 0.2 0.3 0.3 0.4\n")
-    with pytest.raises(TfyoloError, match="the labels have no polygons"):
+    with pytest.raises(TfyoloError, match="none of the labels in `val` is a polygon"):
         validate(SegmentationPredictor(TriangleFinder()), data, ValOptions(plots=False))
 
 

@@ -29,7 +29,7 @@ from tfyolo.files import atomic, cache_folder
 from tfyolo.inputs import RECORDS, open_input
 from tfyolo.version import __version__
 
-VERSION = 3
+VERSION = 4
 _COUNTS = ("found", "missing", "empty", "corrupt", "duplicates")
 
 

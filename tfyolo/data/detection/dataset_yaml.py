@@ -84,10 +84,10 @@ def read_dataset(path: str | Path) -> Dataset:
     directory; it defaults to the folder of the file. `train`, `val` and `test` are relative to `path`; each
     is a folder, a .txt list of images, or several of these. `names` is a list, or a mapping from 0, 1, ...
     `nc` is optional; `kpt_shape` means that rows of label files end in keypoints; `difficult` (`keep` or
-    `drop`) decides about objects that Pascal VOC marks as difficult. `format` is `yolo`, `voc`, `coco` or
-    `tfrecord`; without it the format is inferred from the files. An entry of a COCO dataset is a .json file,
-    or a mapping of `images` (a folder) and `annotations` (a .json file). Names are not converted (`010` and
-    `no` stay strings). The name of a dataset (see `find_data`) is accepted in place of a path.
+    `drop`) decides about objects that Pascal VOC marks as difficult. `format` is `yolo`, `voc`, `coco`,
+    `masks` or `tfrecord`; without it the format is inferred from the files. An entry of a COCO dataset is a
+    .json file, or a mapping of `images` (a folder) and `annotations` (a .json file). Names are not converted
+    (`010` and `no` stay strings). The name of a dataset (see `find_data`) is accepted in place of a path.
 
     Raises:
         TfyoloError: there is no such file, it is not valid YAML, or a key is missing or wrong; with file and

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tfyolo.data.formats.readers.table import reader_for
 from tfyolo.data.images.header import ImageHeader, parse_header
 from tfyolo.data.images.ordered_map import ordered_map
 from tfyolo.data.images.read import IMAGE_SUFFIXES, ImageError, read_bytes, read_header
+from tfyolo.data.segmentation.polygon_counts import boxes_without_polygon, images_with_polygons
 from tfyolo.errors import TfyoloError
 
 __all__ = ["Dataset", "Problem", "Sample", "Scan", "check_usable", "read_dataset", "scan_split"]
@@ -29,7 +31,12 @@ _Checked = tuple[str, Sample | None, Labels | None, tuple[Problem, ...]]
 
 
 def scan_split(
-    dataset: Dataset, split: str, *, progress: Callable[[int, int], None] | None = None, cache: bool = True
+    dataset: Dataset,
+    split: str,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    cache: bool = True,
+    segmentation: bool = False,
 ) -> Scan:
     r"""List the images of a split, and check their headers and labels.
 
@@ -38,6 +45,7 @@ def scan_split(
         split: "train", "val" or "test".
         progress: called as `progress(done, total)` after each image.
         cache: use and write a cache, which is valid while no file has changed.
+        segmentation: warn about boxes without a polygon.
 
     Returns:
         Usable images with their labels, and problems.
@@ -61,7 +69,7 @@ def scan_split(
     if cache and (kept := load_scan(source.folder, split, key, dataset)):
         total = kept.found + kept.missing + kept.empty + kept.corrupt
         log(total, total)
-        return kept
+        return _checked_polygons(dataset, split, kept) if segmentation else kept
     listing = source.listing()
     if not listing.entries:
         places = ", ".join(map(str, dataset.splits[split]))
@@ -74,10 +82,23 @@ def scan_split(
     # A file that could not be read may be readable next time, although nothing has changed.
     if cache and not any(problem.message.startswith("cannot be read") for problem in scan.problems):
         save_scan(source.folder, split, key, states, scan)
-    return scan
+    return _checked_polygons(dataset, split, scan) if segmentation else scan
 
 
-def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = False) -> None:
+def _checked_polygons(dataset: Dataset, split: str, scan: Scan) -> Scan:
+    """Add a warning with the number of boxes without a polygon; not cached, since detectors need none."""
+    count = boxes_without_polygon(scan.samples)
+    if not count or not images_with_polygons(scan.samples):  # `check_usable` refuses the latter
+        return scan
+    boxes = "1 box" if count == 1 else f"{count:,} boxes"
+    message = f"`{split}` has {boxes} without a polygon; the mask is the rectangle of the box"
+    problem = Problem(dataset.yaml_path, None, message, "warning")
+    return replace(scan, problems=(*scan.problems, problem))
+
+
+def check_usable(
+    dataset: Dataset, split: str, scan: Scan, *, labeled: bool = False, segmentation: bool = False
+) -> None:
     """Refuse a split without usable images; the message has the first problem.
 
     Args:
@@ -85,9 +106,10 @@ def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = Fa
         split: "train", "val" or "test".
         scan: scan of the split.
         labeled: whether labels are required, too.
+        segmentation: whether polygons are required, too.
 
     Raises:
-        TfyoloError: no image can be used, or none has a label.
+        TfyoloError: no image can be used, or none has a label or polygon that is required.
     """
     wrong = [problem for problem in scan.problems if problem.severity == "error"]
     if not scan.samples:
@@ -101,6 +123,13 @@ def check_usable(dataset: Dataset, split: str, scan: Scan, *, labeled: bool = Fa
     if labeled and not scan.found:
         message = f"none of the images in `{split}` has a label"
         raise TfyoloError(message, path=dataset.yaml_path, fix="check where the labels are")
+    if segmentation and not images_with_polygons(scan.samples):
+        raise TfyoloError(
+            f"none of the labels in `{split}` is a polygon, which masks are learned from and measured with",
+            path=dataset.yaml_path,
+            fix="label the objects with polygons (in YOLO format: class x1 y1 x2 y2 x3 y3 ...), or train a "
+            "detector",
+        )
 
 
 def _scan(dataset: Dataset, listing: Listing, progress: Callable[[int, int], None]) -> Scan:

@@ -14,8 +14,8 @@ from tfyolo.data.detection.dataset import SPLITS, Dataset
 from tfyolo.data.detection.sample import Sample, Scan
 from tfyolo.data.detection.scan import check_usable, scan_split
 from tfyolo.data.formats.readers.names import class_of, unknown_name
-from tfyolo.data.formats.writers.base import Names, Place, Split
-from tfyolo.data.formats.writers.table import WRITERS
+from tfyolo.data.formats.writers.base import Names, Place, Split, fill_box
+from tfyolo.data.formats.writers.table import WRITERS, Writer
 from tfyolo.data.images.read import IMAGE_SUFFIXES
 from tfyolo.errors import TfyoloError
 from tfyolo.files import (
@@ -52,6 +52,8 @@ class ConvertOptions:
         shards: number of TFRecord files; by default so many that each has about 256 MiB.
         link: make hard links to images instead of copies.
         exist_ok: write into a folder that is not empty; splits of an earlier conversion are replaced.
+        polygons: keep every polygon in YOLO label files, for segmentation; boxes are then those of the
+            polygons. By default a polygon that does not fill its box is saved as the box.
     """
 
     splits: Sequence[str] = ()
@@ -59,6 +61,7 @@ class ConvertOptions:
     shards: int | None = None
     link: bool = False
     exist_ok: bool = False
+    polygons: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Converted:
         yaml_path: the new dataset's YAML file.
         scans: result of the scan of each split.
         boxes: number of boxes.
-        polygons_lost: polygons that the format cannot keep; their boxes are kept.
+        polygons_lost: polygons that were not written; their boxes were.
     """
 
     yaml_path: Path
@@ -87,7 +90,8 @@ def convert_dataset(
 ) -> Converted:
     """Write a dataset in another format; the folder appears when it is complete.
 
-    Boxes change by less than 1e-4 of their size. Images that cannot be used are omitted.
+    Boxes change by less than 1e-4 of their size, unless polygons replace them. Images that cannot be used
+    are omitted.
 
     Args:
         dataset: from `read_dataset`.
@@ -112,6 +116,8 @@ def convert_dataset(
     if output.exists() and not (output.is_dir() and (options.exist_ok or not any(output.iterdir()))):
         fix = "pass --exist-ok to replace what is there, or choose another folder"
         raise TfyoloError("is not an empty folder", path=output, fix=fix)
+    if options.polygons and writer.polygons == "none":
+        raise TfyoloError(f"{to} does not support polygons", fix="convert to yolo, coco or tfrecord")
     if options.link and not writer.links:
         raise TfyoloError(
             f"{to} stores the images themselves and cannot link to them", fix="leave out --link"
@@ -138,13 +144,22 @@ def convert_dataset(
 
     with _destination(output) as folder:
         for name, part in samples.items():
-            split = Split(name, part, classes, folder, names, options.link, options.shards, step)
+            split = Split(
+                name, part, classes, folder, names, options.link, options.shards, options.polygons, step
+            )
             places[name] = writer.writer()(split)
         with writing(output / f"{output.name}.yaml", folder):
             (folder / f"{output.name}.yaml").write_text(_yaml(to, places, classes), encoding="utf-8")
     every = [sample for part in samples.values() for sample in part]
-    lost = 0 if writer.polygons else sum(sum(map(bool, map(len, s.polygons_norm))) for s in every)
+    lost = sum(_lost(sample, writer, options) for sample in every)
     return Converted(output / f"{output.name}.yaml", scans, sum(len(s.classes) for s in every), lost)
+
+
+def _lost(sample: Sample, writer: Writer, options: ConvertOptions) -> int:
+    """Return the number of polygons of an image that are not written."""
+    has = sum(map(bool, map(len, sample.polygons_norm)))
+    kept = {"all": has, "box": has if options.polygons else sum(fill_box(sample)), "none": 0}
+    return has - kept[writer.polygons]
 
 
 def _chosen(dataset: Dataset, names: Sequence[str]) -> tuple[tuple[str, ...], dict[int, int]]:

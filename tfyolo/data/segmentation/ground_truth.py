@@ -79,13 +79,6 @@ def ground_truth_index(
     return index_mask(ground_truth_masks(sample, letterbox, stride))
 
 
-def count_without_polygon(sample: Sample) -> int:
-    """Return the number of labels that are plain boxes."""
-    if not sample.polygons_norm:
-        return len(sample.classes)
-    return sum(not len(polygon) for polygon in sample.polygons_norm)
-
-
 def _corners(box_xywh_norm: np.ndarray) -> np.ndarray:
     """Return the corners of a box as a polygon, (4, 2)."""
     x, y, width, height = box_xywh_norm

@@ -13,8 +13,7 @@ import numpy as np
 from tfyolo.data.detection.frame import Frame
 from tfyolo.data.detection.scan import Sample
 from tfyolo.data.images.letterbox import Letterbox
-from tfyolo.data.segmentation.ground_truth import count_without_polygon, ground_truth_index
-from tfyolo.errors import TfyoloError
+from tfyolo.data.segmentation.ground_truth import ground_truth_index
 from tfyolo.evaluation.accumulator import DetectionAccumulator, Row
 from tfyolo.evaluation.metrics import IOU_THRESHOLDS, ApResult, match_overlaps
 from tfyolo.evaluation.mosaic import Example
@@ -37,14 +36,12 @@ class InstanceAccumulator(DetectionAccumulator):
 
     Attributes:
         correct_masks: per image (n, thresholds) bool, true positives at each IoU threshold of masks.
-        without_polygon: number of labels so far that are plain boxes.
         run_lengths: per image the masks at its size, if predictions.json is written.
     """
 
     iou_types: ClassVar[tuple[str, ...]] = ("bbox", "segm")
 
     correct_masks: list[np.ndarray] = field(default_factory=list)
-    without_polygon: int = 0
     run_lengths: list[list[Rle]] = field(default_factory=list)
 
     def add(self, sample: Sample, letterbox: Letterbox, found: Detections) -> None:
@@ -58,30 +55,13 @@ class InstanceAccumulator(DetectionAccumulator):
         super().add(sample, letterbox, found)
         start = perf_counter()
         self.correct_masks.append(match_masks(sample, letterbox, found))
-        self.without_polygon += count_without_polygon(sample)
         if self.options.save_json:
             self.run_lengths.append(encode_all(found, letterbox, self.options.retina_masks))
         self.speed_ms["masks"] = self.speed_ms.get("masks", 0.0) + 1e3 * (perf_counter() - start)
 
     def mask_result(self) -> ApResult:
-        """Compute precision, recall and average precision of the masks of all images so far.
-
-        Raises:
-            TfyoloError: no label has a polygon.
-        """
-        if self.without_polygon and self.without_polygon == sum(map(len, self.labeled)):
-            raise TfyoloError(
-                "the labels have no polygons, which masks are measured with",
-                path=self.detections[0][0].image,
-                fix="label the outlines of objects: class x y x y and so on, or COCO's `segmentation`",
-            )
+        """Compute precision, recall and average precision of the masks of all images so far."""
         return self._average_precision(self.correct_masks)
-
-    def notes(self) -> tuple[str, ...]:
-        """Return a sentence on labels without a polygon, if there are any."""
-        if not self.without_polygon:
-            return ()
-        return (f"{self.without_polygon} labels have no polygon: their boxes are their masks",)
 
     def example(self, image: np.ndarray, sample: Sample, letterbox: Letterbox, found: Detections) -> Example:
         """Return what a mosaic shows of an image, with masks.

@@ -14,7 +14,7 @@ from tfyolo.libraries import require
 from tfyolo.progress import Log
 from tfyolo.training.detection.hyps import Hyps, read_hyps
 from tfyolo.training.detection.options import TrainOptions
-from tfyolo.training.detection.validation import fitness
+from tfyolo.training.detection.validation import metrics_fitness
 from tfyolo.training.train import train
 
 SEARCHED = {
@@ -90,7 +90,7 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
             options, hyp_overrides={**options.hyp_overrides, **chosen}, plots=False, tensorboard=False
         )
         metrics = train(run, folder / f"run{trial.number}").metrics
-        value = fitness(metrics.map50, metrics.map50_95) if metrics else 0.0
+        value = metrics_fitness(metrics) if metrics else 0.0
         log(f"run {trial.number + 1}: fitness {value:.4f}")
         return value
 

@@ -1,4 +1,4 @@
-"""Configuration, anchors and initial weights of a detector to train."""
+"""Configuration, anchors and initial weights of a detector or a segmentation model to train."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ from typing import Any
 from tfyolo.configs.reader import Document
 from tfyolo.data.detection.sample import Sample
 from tfyolo.errors import TfyoloError
-from tfyolo.models import Contract, load_spec
+from tfyolo.models import Contract, ModelSpec, list_models, load_spec
 from tfyolo.models.build import import_keras
 from tfyolo.models.config.parse import parse_spec
 from tfyolo.progress import Log, no_log
+from tfyolo.training.detection.box_model import BoxTraining
 from tfyolo.training.detection.model import DetectorTraining
+from tfyolo.training.segmentation.model import SegmenterTraining
 from tfyolo.training.transfer import InitialWeights
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import fetch_weights
 
+_MODELS: dict[str, type[BoxTraining]] = {"detect": DetectorTraining, "segment": SegmenterTraining}
+"""By task."""
+_SEGMENTATION_SUFFIX = "-seg"
+"""Of the names of segmentation models, after those of detectors with the same backbone and neck."""
+
 
 def plan_initial_weights(
-    weights: str, cfg: str, names: Sequence[str], image_size: int, num_anchors: int | None = None
+    weights: str,
+    cfg: str,
+    names: Sequence[str],
+    image_size: int,
+    num_anchors: int | None = None,
+    task: str | None = "detect",
 ) -> InitialWeights:
-    """Read the configuration of a detector, and the weights it starts from.
+    """Read the configuration of a detector or a segmentation model, and the weights it starts from.
 
     Args:
         weights: file or release name; empty for random weights.
@@ -31,13 +43,15 @@ def plan_initial_weights(
         names: class names of the dataset.
         image_size: side of the training images in pixels, which is written to the contract.
         num_anchors: anchors per feature map to compute; defaults to the anchors of the configuration.
+        task: `detect` or `segment`; None accepts both. Without `cfg`, a segmentation model that starts from a
+            detector is the one of its name, such as `yolov5n-seg` for `yolov5n`.
 
     Returns:
         Contract of the model, and the network that weights are copied from.
 
     Raises:
         TfyoloError: neither weights nor configuration are given, one of them cannot be read, or strides do
-            not divide the image size.
+            not divide the image size, or the model has another task.
     """
     if Path(weights).suffix.lower() in (".yaml", ".yml"):
         raise TfyoloError(
@@ -55,16 +69,38 @@ def plan_initial_weights(
     if cfg:
         spec = load_spec(cfg, **overrides)
     elif source_contract is not None:
-        config = source_contract.config
-        spec = parse_spec(Document(None, config), config.get("name", ""), **overrides)
+        spec = _spec_of(source_contract, task, weights, overrides)
     else:
-        raise TfyoloError("neither a model configuration nor weights were given", fix="pass --cfg yolov5n")
+        name = "yolov5n-seg" if task == "segment" else "yolov5n"
+        raise TfyoloError("neither a model configuration nor weights were given", fix=f"pass --cfg {name}")
     contract = Contract.of(spec, list(names), (image_size, image_size))
-    contract.require("detect", cfg or weights)
+    contract.require(task or tuple(_MODELS), cfg or weights)
     contract.check_size((image_size, image_size))  # before the neck fails at a concatenation
     if source_contract is not None and not cfg and not num_anchors:
         contract = contract.model_copy(update={"anchors_px": source_contract.anchors_px})
     return InitialWeights(contract, source, source_contract).count_copied(weights, "--cfg")
+
+
+def _spec_of(source: Contract, task: str | None, weights: str, overrides: dict[str, Any]) -> ModelSpec:
+    """Return the configuration of weights, or of the segmentation model of the same name.
+
+    Args:
+        source: contract of the weights.
+        task: task of the model to train, or None.
+        weights: file of the weights, for error messages.
+        overrides: values that replace those of the configuration.
+    """
+    name = source.config.get("name", "")
+    if task != "segment" or source.task != "detect":
+        return parse_spec(Document(None, source.config), name, **overrides)
+    counterpart = f"{name}{_SEGMENTATION_SUFFIX}"
+    if counterpart not in list_models():
+        raise TfyoloError(
+            "is a detector, and there is no segmentation model of its name",
+            path=weights,
+            fix="pass --cfg with the segmentation model to train, such as yolov5n-seg",
+        )
+    return load_spec(counterpart, **overrides)
 
 
 def fit_anchors(
@@ -117,8 +153,8 @@ def fit_anchors(
 
 def build_training_model(
     initial: InitialWeights, image_size: int, precision: str | None = None, synchronized_bn: bool = False
-) -> DetectorTraining:
-    """Build a detector to train, with its initial weights.
+) -> BoxTraining:
+    """Build a detector or a segmentation model to train, with its initial weights.
 
     Args:
         initial: contract, and the network that weights are copied from; arrays that do not fit stay random.
@@ -129,7 +165,7 @@ def build_training_model(
     Returns:
         The model, not compiled.
     """
-    model = DetectorTraining(initial.contract, image_size, precision, synchronized_bn)
+    model = _MODELS[initial.contract.task](initial.contract, image_size, precision, synchronized_bn)
     if initial.source is not None:
         model.begin_with([array.value for array in initial.arrays(model.averaged)])
     return model

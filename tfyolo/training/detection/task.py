@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -14,14 +14,14 @@ from tfyolo.data.detection.scan import check_usable, read_dataset, scan_split
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
 from tfyolo.evaluation.validator import validate
-from tfyolo.inference.load import load_detection_predictor
+from tfyolo.inference.load import load_box_predictor
 from tfyolo.models import Contract
 from tfyolo.progress import Log, Progress
 from tfyolo.training.detection import plots
+from tfyolo.training.detection.box_model import BoxTraining
 from tfyolo.training.detection.hyps import Hyps, read_hyps
 from tfyolo.training.detection.initialization import build_training_model, fit_anchors, plan_initial_weights
 from tfyolo.training.detection.loss import LOSSES
-from tfyolo.training.detection.model import DetectorTraining
 from tfyolo.training.detection.options import TrainOptions
 from tfyolo.training.detection.validation import METRICS, Validation
 from tfyolo.training.loop import BatchSource
@@ -42,7 +42,8 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
         *METRICS,
         *(f"val/{name}" for name in LOSSES),
     )
-    tensorboard_losses = LOSSES
+    tensorboard_losses: ClassVar[tuple[str, ...]] = LOSSES
+    validation_type: ClassVar[type[Validation]] = Validation
 
     def __init__(self, options: TrainOptions, log: Log, progress: Progress | None) -> None:
         super().__init__(options, log, progress)
@@ -76,7 +77,7 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
         options = self.options
         self.hyps = read_hyps(options.hyp, **options.hyp_overrides)
         initial = plan_initial_weights(
-            options.weights, options.cfg, self.names, options.image_size, self.hyps.anchors
+            options.weights, options.cfg, self.names, options.image_size, self.hyps.anchors, self.name
         )
         self.log(initial.describe())
         return fit_anchors(
@@ -110,7 +111,7 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
             values = ", ".join(f"{name} = {getattr(self.hyps, name)}" for name in changed)
             self.log(f"{options.hyp} has changed, but a resumed run keeps its hyperparameters: {values}")
 
-    def build_model(self, initial: InitialWeights) -> DetectorTraining:
+    def build_model(self, initial: InitialWeights) -> BoxTraining:
         """Return the model to train."""
         options = self.options
         return build_training_model(initial, options.image_size, PRECISIONS[options.amp], options.sync_bn)
@@ -125,10 +126,10 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
         self.log(f"batch size: {batch_size} fits the GPU's memory")
         return batch_size
 
-    def make_pipeline(self, contract: Contract) -> Pipeline:
-        """Return augmented batches of the training split."""
+    def pipeline_options(self, contract: Contract) -> PipelineOptions:
+        """Return the options of the batches of the training split."""
         options = self.options
-        pipeline_options = PipelineOptions(
+        return PipelineOptions(
             image_size=options.image_size,
             batch=options.batch_size,
             seed=options.seed,
@@ -138,13 +139,16 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
             stride=max(contract.strides),
             single_cls=options.single_cls,
         )
-        progress = self.labeled_progress(f"caching images ({options.cache})")
-        return Pipeline(self.samples, self.hyps.augmentation(), pipeline_options, progress)
+
+    def make_pipeline(self, contract: Contract) -> Pipeline:
+        """Return augmented batches of the training split."""
+        progress = self.labeled_progress(f"caching images ({self.options.cache})")
+        return Pipeline(self.samples, self.hyps.augmentation(), self.pipeline_options(contract), progress)
 
     def compile(self, model: TrainingModel, steps_per_epoch: int) -> None:
         """Compile the model with optimizer, schedule and loss."""
         options = self.options
-        cast(DetectorTraining, model).compile(
+        cast(BoxTraining, model).compile(
             options.optimizer,
             epochs=options.epochs,
             steps_per_epoch=steps_per_epoch,
@@ -161,7 +165,7 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
 
     def new_state(self) -> RunState:
         """Return the state of a run before its first epoch."""
-        return RunState(options=self.options.to_plain(), hyps=self.hyps.model_dump())
+        return RunState(options=self.options.to_plain(), hyps=self.hyps.model_dump(), task=self.name)
 
     def validation(self) -> Validation:
         """Return a callback that computes mAP."""
@@ -170,7 +174,7 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
         val_options = ValOptions(
             single_cls=options.single_cls, plots=False, batch_size=2 * max(options.batch_size, 8)
         )
-        return Validation(
+        return self.validation_type(
             self.dataset,
             self.scans.get("val"),
             val_options,
@@ -197,8 +201,9 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
     def evaluate(self, model: Path, folder: Path) -> Metrics:
         """Return precision, recall and mAP of a model file on `val`."""
         options = ValOptions(single_cls=self.options.single_cls, plots=self.options.plots)
-        detector = load_detection_predictor(model)
-        return validate(detector, self.dataset, options, folder, self.progress, self.scans["val"])
+        return validate(
+            load_box_predictor(model), self.dataset, options, folder, self.progress, self.scans["val"]
+        )
 
 
 def image_sampling_weights(
@@ -225,10 +230,7 @@ def image_sampling_weights(
     rarity /= rarity.sum()
 
     def weights() -> np.ndarray:
-        map_per_class = np.zeros(num_classes)
-        if validation.metrics is not None:
-            result = validation.metrics.result
-            map_per_class[result.class_ids] = result.ap.mean(1)
+        map_per_class = validation.map_per_class(num_classes)
         # The small constant lets images without labels appear, too.
         return (counts * (rarity * (1.0 - map_per_class) ** 2)).sum(1) + 1e-6
 

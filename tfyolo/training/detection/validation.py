@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
 from tfyolo.data.detection.dataset import Dataset
-from tfyolo.data.detection.dataset_yaml import read_dataset
 from tfyolo.data.detection.sample import Scan
-from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.accumulator import labels_xyxy_px
 from tfyolo.evaluation.batches import Batch
 from tfyolo.evaluation.detection_metrics import Metrics, ValOptions
-from tfyolo.evaluation.metrics import IOU_THRESHOLDS, ApResult, average_precision, match
+from tfyolo.evaluation.metrics import ApResult
 from tfyolo.evaluation.validator import validate
 from tfyolo.export.keras.runtime import KerasRuntime
-from tfyolo.inference.boxes import xywh_to_xyxy
-from tfyolo.inference.detection import DetectionPredictor
-from tfyolo.inference.nms import NmsOptions
+from tfyolo.inference.detection import BoxPredictor, DetectionPredictor
 from tfyolo.progress import Progress
 from tfyolo.training.detection.loss import LOSSES
-from tfyolo.training.validation import ValidationCallback, choose_validation
+from tfyolo.training.validation import ValidationCallback
 
 if TYPE_CHECKING:
-    from tfyolo.training.detection.model import DetectorTraining
+    from tfyolo.training.detection.box_model import BoxTraining
 
 METRICS = ("metrics/precision", "metrics/recall", "metrics/mAP_0.5", "metrics/mAP_0.5:0.95")
 """Columns of YOLOv5's results.csv, in the order of `NAMES`."""
@@ -49,17 +45,64 @@ def fitness(map50: float, map50_95: float) -> float:
     return 0.1 * map50 + 0.9 * map50_95
 
 
-class _DetectorValidation(ValidationCallback):
+def metrics_fitness(metrics: Metrics) -> float:
+    """Return the fitness of a model: that of its boxes, plus that of its masks for a segmentation model.
+
+    Args:
+        metrics: result of `validate`.
+    """
+    results = (metrics.result, metrics.mask_result)
+    return sum(fitness(result.map50, result.map50_95) for result in results if result is not None)
+
+
+class BoxValidationCallback(ValidationCallback):
+    """What validation of networks with anchors has in common: names of losses and metrics, and fitness.
+
+    Attributes:
+        loss_names: losses, in the order of the loss.
+        columns: columns of YOLOv5's results.csv by the names of the metrics.
+        prefixes: prefixes of the metrics whose fitness is added up.
+    """
+
+    loss_names: ClassVar[tuple[str, ...]] = LOSSES
+    columns: ClassVar[dict[str, str]] = dict(zip(NAMES, METRICS, strict=True))
+    prefixes: ClassVar[tuple[str, ...]] = ("",)
+
     def yolov5_logs(self, results: dict[str, float]) -> dict[str, float]:
         """Return `fitness` and the columns of YOLOv5's results.csv."""
         return {
-            **dict(zip(METRICS, (results[name] for name in NAMES), strict=True)),
-            **{f"val/{name}": results[name] for name in LOSSES},
-            "fitness": fitness(results["map50"], results["map50_95"]),
+            **{column: results[name] for name, column in self.columns.items()},
+            **{f"val/{name}": results[name] for name in self.loss_names},
+            "fitness": sum(fitness(results[f"{p}map50"], results[f"{p}map50_95"]) for p in self.prefixes),
+        }
+
+    def predictor(self, model: BoxTraining, image_size: int | None = None) -> BoxPredictor:
+        """Return a predictor that runs the EMA weights.
+
+        Args:
+            model: model in training.
+            image_size: side of the images in pixels; defaults to that of training.
+        """
+        return detector_of(model, image_size)
+
+    def named_results(self, losses: Sequence[Any], *results: ApResult) -> dict[str, float]:
+        """Return losses and metrics by name.
+
+        Args:
+            losses: result of the loss for each batch.
+            results: average precision, one per entry of `prefixes`.
+        """
+        parts = [[float(part) for part in found[1:-1]] for found in losses]  # between total and by scale
+        means = np.mean(parts, 0) if parts else np.zeros(len(self.loss_names))
+        metrics = [value for r in results for value in (r.mean_precision, r.mean_recall, r.map50, r.map50_95)]
+        return {
+            "loss": float(means.sum()),
+            **dict(zip(self.loss_names, means.tolist(), strict=True)),
+            **dict(zip(self.columns, map(float, metrics), strict=True)),
         }
 
 
-class Validation(_DetectorValidation):
+class Validation(BoxValidationCallback):
     """Validates the EMA weights on the `val` split of a dataset after each epoch.
 
     Args:
@@ -92,7 +135,7 @@ class Validation(_DetectorValidation):
         self.dataset, self.scan, self.image_size = dataset, scan, image_size
         self.options = options or ValOptions(plots=False)
         self.progress = progress
-        self.detector: DetectionPredictor | None = None
+        self.detector: BoxPredictor | None = None
         self.metrics: Metrics | None = None
 
     def validate(self) -> dict[str, float]:
@@ -102,77 +145,46 @@ class Validation(_DetectorValidation):
             `loss`, `box_loss`, `obj_loss`, `cls_loss` (means over batches), `precision`, `recall`, `map50`,
             `map50_95`.
         """
-        model = cast("DetectorTraining", self.model)
+        model = cast("BoxTraining", self.model)
         if self.detector is None:
-            self.detector = detector_of(model, self.image_size)
+            self.detector = self.predictor(model, self.image_size)
         runtime = cast(KerasRuntime, self.detector.runtime)
-        losses: list[list[float]] = []
+        losses: list[Any] = []
 
         def observe(batch: Batch) -> None:
-            found = model.detection_loss(runtime.heads, batch_labels(batch, self.options.single_cls))
-            losses.append([float(found.box), float(found.obj), float(found.cls)])
+            losses.append(model.head_losses(runtime.heads, self.targets(batch)))
 
         self.metrics = validate(
             self.detector, self.dataset, self.options, progress=self.progress, scan=self.scan, observe=observe
         )
         self.scan = self.metrics.scan
-        return _results(losses, self.metrics.result)
+        return self.named_results(losses, *self.results_of(self.metrics))
+
+    def targets(self, batch: Batch) -> Any:
+        """Return the ground truth of a validation batch in the format of the loss."""
+        return batch_labels(batch, self.options.single_cls)
+
+    def results_of(self, metrics: Metrics) -> tuple[ApResult, ...]:
+        """Return average precision, one result per entry of `prefixes`."""
+        return (metrics.result,)
+
+    def map_per_class(self, num_classes: int) -> np.ndarray:
+        """Return the mAP50-95 of each class in the last validation.
+
+        Args:
+            num_classes: number of classes.
+
+        Returns:
+            float64 (num_classes,), 0 for classes without labels and before the first validation. Several
+            results are averaged.
+        """
+        values = np.zeros(num_classes)
+        for result in self.results_of(self.metrics) if self.metrics is not None else ():
+            values[result.class_ids] += result.ap.mean(1) / len(self.prefixes)
+        return values
 
 
-class BatchValidation(_DetectorValidation):
-    """Validates the EMA weights on batches of images and labels, as `fit` takes them.
-
-    Args:
-        batches: pairs of uint8 images (batch, height, width, 3) and float32 labels (batch, boxes, 5).
-    """
-
-    def __init__(self, batches: Iterable[Any]) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def validate(self) -> dict[str, float]:
-        """Validate now; see `Validation.validate`."""
-        model = cast("DetectorTraining", self.model)
-        options = ValOptions()
-        nms = NmsOptions(
-            options.confidence, options.iou_threshold, multi_label=True, max_detections=options.max_detections
-        )
-        detector = detector_of(model)
-        runtime = cast(KerasRuntime, detector.runtime)
-        losses: list[list[float]] = []
-        correct, scores, predicted, labeled = [], [], [], []
-        for images, labels in self.batches:
-            images, labels = np.asarray(images), np.asarray(labels, np.float32)
-            detections, _ = detector.detect_batch(images, nms)
-            found = model.detection_loss(runtime.heads, labels)
-            losses.append([float(found.box), float(found.obj), float(found.cls)])
-            height, width = images.shape[1:3]
-            for rows, boxes in zip(labels, detections, strict=True):
-                rows = rows[rows[:, 0] >= 0]
-                truth = xywh_to_xyxy(rows[:, 1:]) * np.array([width, height] * 2, np.float32)
-                classes = rows[:, 0].astype(np.int64)
-                correct.append(match(boxes.boxes_xyxy_px, boxes.class_ids, truth, classes, IOU_THRESHOLDS))
-                scores.append(boxes.scores)
-                predicted.append(boxes.class_ids)
-                labeled.append(classes)
-        if not losses:
-            raise TfyoloError("validation_data has no batches", fix="pass at least one batch")
-        return _results(
-            losses, average_precision(*map(np.concatenate, (correct, scores, predicted, labeled)))
-        )
-
-
-def validation_of(data: Any, frequency: int = 1) -> ValidationCallback:
-    """Return the callback that validates on `data`.
-
-    Args:
-        data: `TrainingData`, the path of a dataset, a pair of arrays, or batches of images and labels.
-        frequency: epochs between validations.
-    """
-    return choose_validation(data, lambda path: Validation(read_dataset(path)), BatchValidation, frequency)
-
-
-def detector_of(model: DetectorTraining, image_size: int | None = None) -> DetectionPredictor:
+def detector_of(model: BoxTraining, image_size: int | None = None) -> DetectionPredictor:
     """Return a detector that runs the EMA weights.
 
     Args:
@@ -181,17 +193,6 @@ def detector_of(model: DetectorTraining, image_size: int | None = None) -> Detec
     """
     side = image_size or model.image_size
     return DetectionPredictor(KerasRuntime(model.averaged, model.contract), (side, side))
-
-
-def _results(losses: list[list[float]], result: ApResult) -> dict[str, float]:
-    """Losses (means over batches) and metrics by name."""
-    box, obj, cls = np.mean(losses, 0) if losses else (0.0, 0.0, 0.0)
-    values = (result.mean_precision, result.mean_recall, result.map50, result.map50_95)
-    return {
-        "loss": float(box + obj + cls),
-        **dict(zip(LOSSES, map(float, (box, obj, cls)), strict=True)),
-        **dict(zip(NAMES, map(float, values), strict=True)),
-    }
 
 
 def batch_labels(batch: Batch, single_cls: bool = False) -> np.ndarray:

@@ -41,12 +41,75 @@ def test_boxes_polygons_crowds_and_masks(tmp_path):
         annotation([0, 0, 64, 48], 3, segmentation={"counts": [1], "size": [48, 64]}, iscrowd=1),
         annotation([0, 0, 32, 24], 3, segmentation={"counts": "abc", "size": [48, 64]}),
     )
-    (sample,) = scan(coco(tmp_path, value)).samples
+    result = scan(coco(tmp_path, value))
+    assert sum("has an invalid polygon or mask; its box is used" in str(p) for p in result.problems) == 1
+    (sample,) = result.samples
     assert sample.classes.tolist() == [1, 0]
     expected = np.float32([[0.375, 0.5, 0.25, 0.5], [0.25, 0.25, 0.5, 0.5]])
     np.testing.assert_allclose(sample.boxes_xywh_norm, expected)
     assert [polygon.shape for polygon in sample.polygons_norm] == [(4, 2), (0, 2)]
     np.testing.assert_allclose(sample.polygons_norm[0], np.array(SQUARE).reshape(-1, 2) / (64, 48))
+
+
+def rle(mask):
+    """Run lengths of a mask, as a list and as a compressed string."""
+    flat = mask.T.ravel().astype(int)
+    ends = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff(np.concatenate([[0], ends, [len(flat)]])).tolist()
+    counts = [0, *counts] if flat[0] else counts
+    text = ""
+    for index, count in enumerate(counts):
+        number, more = count - (counts[index - 2] if index > 2 else 0), True
+        while more:
+            code, number = number & 31, number >> 5
+            more = number != (-1 if code & 16 else 0)
+            text += chr((code | 32 if more else code) + 48)
+    size = list(mask.shape)
+    return {"size": size, "counts": counts}, {"size": size, "counts": text}
+
+
+def test_masks_become_polygons(tmp_path):
+    from tfyolo.data.segmentation.rasters import rasterize
+
+    mask = np.zeros((48, 64), np.uint8)
+    mask[5:20, 3:30], mask[10:15, 10:20], mask[30:40, 40:60] = 1, 0, 1  # with a hole, in two parts
+    for encoded in rle(mask):
+        row = annotation([3, 5, 57, 35], segmentation=encoded)
+        result = scan(coco(tmp_path, coco_value(row)))
+        assert result.problems == ()
+        ((polygon,),) = (sample.polygons_norm for sample in result.samples)
+        (drawn,) = rasterize([[polygon * (64, 48)]], (48, 64), 1)
+        assert (drawn >= mask).all()
+        assert drawn.sum() - mask.sum() < 30  # bridges
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"size": [48, 64]},
+        {"size": [64, 48], "counts": [64 * 48]},
+        {"size": [10**9, 10**9], "counts": [10**18]},
+        {"size": [48, 64], "counts": [3071]},
+        {"size": [48, 64], "counts": [3073, -1]},
+        {"size": [48, 64], "counts": [3072.0]},
+        {"size": [48, 64], "counts": [True] * 3072},
+        {"size": [48, 64], "counts": "o" * 99},
+        {"size": [48, 64], "counts": "0" * 99999},
+        {"size": [48, 64], "counts": "\u20ac"},
+        {"size": [48, 64], "counts": []},
+    ],
+)
+def test_wrong_masks_leave_the_box(tmp_path, wrong):
+    result = scan(coco(tmp_path, coco_value(annotation([0, 0, 32, 24], segmentation=wrong))))
+    assert [len(sample.classes) for sample in result.samples] == [1]
+    assert ["invalid polygon or mask" in problem.message for problem in result.problems] == [True]
+
+
+def test_a_mask_without_area_leaves_the_box(tmp_path):
+    row = annotation([0, 0, 32, 24], segmentation={"size": [48, 64], "counts": [5, 1, 3066]})
+    result = scan(coco(tmp_path, coco_value(row)))
+    assert result.problems == ()
+    assert result.samples[0].polygons_norm == ()
 
 
 def test_an_object_in_parts_is_one_polygon(tmp_path):

@@ -14,8 +14,8 @@ def scan(path):
     return scan_split(read_dataset(path), "train", cache=False)
 
 
-def test_what_is_read_can_be_written():
-    assert set(READERS) == set(WRITERS)
+def test_what_is_written_can_be_read():
+    assert set(READERS) == set(WRITERS) | {"masks"}
     assert all(name == reader.name for name, reader in READERS.items())
 
 
@@ -52,7 +52,7 @@ def test_mixed_places(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("VOC", "`voc`"), ("koko", "coco, tfrecord"), ("tfrecords", "`tfrecord`")]
+    ("name", "hint"), [("VOC", "`voc`"), ("koko", "coco, masks, tfrecord"), ("tfrecords", "`tfrecord`")]
 )
 def test_unknown_format(tmp_path, name, hint):
     with pytest.raises(TfyoloError, match="`format`") as caught:

@@ -19,8 +19,10 @@ from tfyolo.data.detection.labels import Labels, Problem
 from tfyolo.data.detection.polygons import joined
 from tfyolo.data.formats.readers.base import Entry, Listing, Source, contained, place_error
 from tfyolo.data.formats.readers.coco_json import CocoFile, read_coco
+from tfyolo.data.formats.readers.coco_rle import rle_mask
 from tfyolo.data.formats.readers.names import class_of, unknown_name
 from tfyolo.data.images.header import ImageHeader
+from tfyolo.data.segmentation.contours import mask_polygon
 from tfyolo.errors import TfyoloError
 
 CROWDS = "annotations of crowds (`iscrowd`) are not single objects and are left out"
@@ -203,7 +205,7 @@ def _add_part(
         x, y, w, h = numbers
         polygon = _polygon(row.get("segmentation"), frame)
         if polygon is None:
-            rows.report(None, f"{where} has an invalid polygon; its box is used", "warning")
+            rows.report(None, f"{where} has an invalid polygon or mask; its box is used", "warning")
         rows.add(
             None,
             class_id,
@@ -225,9 +227,14 @@ def _numbers(values: Any) -> list[float] | None:
 
 
 def _polygon(segmentation: Any, frame: Frame) -> np.ndarray | None:
-    """Return the polygons of an annotation, joined to one; empty for masks, None for invalid data."""
-    if not segmentation or isinstance(segmentation, dict):  # run-length encoded
+    """Return the polygons or the mask of an annotation as one polygon; None for invalid data."""
+    if not segmentation:
         return NO_POLYGON
+    if isinstance(segmentation, dict):  # run-length encoded
+        mask = rle_mask(segmentation, frame.size_wh)
+        if mask is None:
+            return None
+        return np.clip(frame.to_shares(mask_polygon(mask)), 0, 1).astype(np.float32)
     if not isinstance(segmentation, list):
         return None
     parts = []

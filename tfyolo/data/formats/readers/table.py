@@ -55,6 +55,15 @@ def _has_annotations(place: Path) -> bool:
     return any((parent / "Annotations").is_dir() for parent in place.parents)
 
 
+def _is_masks(place: Path) -> bool:
+    """Whether `images` has `masks` next to it, and no `labels`."""
+    if "images" not in place.parts or not place.is_dir():
+        return False
+    at = len(place.parts) - 1 - place.parts[::-1].index("images")
+    beside, below = Path(*place.parts[:at]), place.parts[at + 1 :]
+    return beside.joinpath("masks", *below).is_dir() and not beside.joinpath("labels", *below).exists()
+
+
 _READERS = (
     Reader(
         "tfrecord",
@@ -73,6 +82,12 @@ _READERS = (
         "Pascal VOC: Annotations, JPEGImages, ImageSets",
         "tfyolo.data.formats.readers.voc:open_split",
         _is_voc,
+    ),
+    Reader(
+        "masks",
+        "images, and PNG masks in a folder per class, each color one object",
+        "tfyolo.data.formats.readers.masks:open_split",
+        _is_masks,
     ),
     Reader(
         "yolo",

@@ -12,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
+from tfyolo.data.detection.polygons import bounds_xyxy
 from tfyolo.data.detection.sample import Sample
 from tfyolo.data.images.read import IMAGE_SUFFIXES, read_bytes
 from tfyolo.disk import OF_WRITING
@@ -19,6 +20,8 @@ from tfyolo.errors import TfyoloError
 
 _NAME_BYTES = 200
 """Of a name without ending; most file systems take 255 bytes."""
+FIT = 1e-4
+"""How far, as a share of the box's size, the bounds of a polygon may be from its box."""
 Place = str | dict[str, str]
 """What stands under `train:` in the YAML file."""
 
@@ -66,6 +69,7 @@ class Split:
         names: file names of the images.
         link: make hard links to images instead of copies.
         shards: number of TFRecord files; None for files of about 256 MiB.
+        polygons: write polygons even if a format derives boxes from them, and those would change.
         done: callback after each image.
     """
 
@@ -76,6 +80,7 @@ class Split:
     names: Names
     link: bool = False
     shards: int | None = None
+    polygons: bool = False
     done: Callable[[], None] = lambda: None
 
     def put_image(self, sample: Sample, folder: Path) -> str:
@@ -104,6 +109,27 @@ class Split:
                     f"cannot be {how}: {error.strerror or error}", path=sample.image, fix=fix
                 ) from error
         return name
+
+
+def fill_box(sample: Sample) -> tuple[bool, ...]:
+    """Return for each box whether it has a polygon, with the box as its bounds.
+
+    Example:
+        >>> from pathlib import Path
+        >>> polygon = np.float32([[0, 0], [1, 0], [1, 1]])
+        >>> boxes = np.float32([[0.5, 0.5, 1, 1], [0.4, 0.5, 0.8, 1]])
+        >>> fill_box(Sample(Path("a.jpg"), (4, 4), np.zeros(2), boxes, (polygon, polygon)))
+        (True, False)
+    """
+    if not sample.polygons_norm:
+        return (False,) * len(sample.classes)
+    boxes = sample.boxes_xywh_norm
+    corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
+    limits = FIT * np.tile(boxes[:, 2:], 2)
+    return tuple(
+        len(polygon) > 0 and bool((np.abs(bounds_xyxy(polygon) - box) <= limit).all())
+        for polygon, box, limit in zip(sample.polygons_norm, corners, limits, strict=True)
+    )
 
 
 def shortened(name: str, most_bytes: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from tfyolo.data.formats.writers.base import Place, Split
@@ -18,13 +18,14 @@ class Writer:
     Attributes:
         name: a key of `READERS`.
         write: dotted path of `write_split(split: Split) -> Place`, imported when asked for.
-        polygons: whether polygons are written, or only boxes.
+        polygons: which polygons are written: `all`, those that fill their `box` (others only if asked for),
+            or `none`.
         links: whether images are separate files, which can be hard links.
     """
 
     name: str
     write: str
-    polygons: bool = True
+    polygons: Literal["all", "box", "none"] = "all"
     links: bool = True
 
     def writer(self) -> Callable[[Split], Place]:
@@ -35,8 +36,8 @@ class Writer:
 
 
 _WRITERS = (
-    Writer("yolo", "tfyolo.data.formats.writers.yolo:write_split"),
-    Writer("voc", "tfyolo.data.formats.writers.voc:write_split", polygons=False),
+    Writer("yolo", "tfyolo.data.formats.writers.yolo:write_split", polygons="box"),
+    Writer("voc", "tfyolo.data.formats.writers.voc:write_split", polygons="none"),
     Writer("coco", "tfyolo.data.formats.writers.coco:write_split"),
     Writer("tfrecord", "tfyolo.data.formats.writers.tfrecord:write_split", links=False),
 )
