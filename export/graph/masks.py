@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfyolo.export.graph.boxes import SelectedBoxes
-from tfyolo.export.graph.module import DetectionModule, Heads, batched_rows, gather_rows, rows_of
+from tfyolo.export.graph.module import DetectionModule, Heads, batched_rows, rows_of
 from tfyolo.models.outputs import COEFFICIENTS, MASKS, PROTOTYPES
 
 _OBJECTNESS, _COEFFICIENTS = 1, 3
@@ -65,13 +65,17 @@ class SegmentationModule(DetectionModule):
         every_row = tf.range(self._options.max_detections)
         anchors = tf.gather(selected.anchors, every_row)
         corners = tf.gather(outputs["detection_boxes"][0], every_row)
-        coefficients = gather_rows(rows_of(scales, _COEFFICIENTS, self._num_coefficients), anchors)
-        coefficients *= tf.sigmoid(gather_rows(rows_of(scales, _OBJECTNESS, 1), anchors))
+        # So few values per anchor are concatenated in less time than `gather_rows` takes for each scale.
+        coefficients, objectness = (
+            tf.gather(tf.concat(rows_of(scales, part, size), 0), anchors)
+            for part, size in ((_COEFFICIENTS, self._num_coefficients), (_OBJECTNESS, 1))
+        )
+        coefficients *= tf.sigmoid(objectness)
         height, width = prototypes.shape[1:3]
         # Channels are moved to the front before the reshape: in another order the converter makes one
-        # transposed product of it, for which LiteRT needs five times as long. New axes are reshapes, which
-        # copy nothing.
-        channels_first = tf.transpose(prototypes[0], [2, 0, 1])
+        # transposed product of it, for which LiteRT needs five times as long. Axes are added and removed by
+        # reshapes, since a slice copies the tensor.
+        channels_first = tf.transpose(prototypes, [0, 3, 1, 2])
         logits = tf.matmul(coefficients, tf.reshape(channels_first, [-1, height * width]))
         masks = tf.sigmoid(tf.reshape(logits, [1, -1, height, width]))
         # Boxes of unused rows are zero, so that their masks are empty.

@@ -83,19 +83,35 @@ def order_outputs(model: Any, names: Sequence[str]) -> None:
     model.subgraphs[0].outputs = [x.tensorIndex for x in outputs]
 
 
-def set_scale(model: Any, name: str, scale: float) -> None:
-    """Set the scale of a uint8 output, if the model has one of this name.
+def quantize_output(model: Any, name: str, scale: float) -> None:
+    """Turn a float output into uint8 with a zero point of 0, if the model has one of this name.
 
     Args:
         model: the model. It is modified.
         name: name of the output in the signature.
         scale: what one step of the integers means.
     """
+    graph = model.subgraphs[0]
     for x in model.signatureDefs[0].outputs:
-        tensor = model.subgraphs[0].tensors[x.tensorIndex]
-        if x.name.decode() == name and tensor.type == schema.TensorType.UINT8:
-            tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [0]
+        source = graph.tensors[x.tensorIndex]
+        if x.name.decode() != name or source.type != schema.TensorType.FLOAT32:
+            continue
+        target = copy(source)
+        target.name, target.type = source.name + b"/uint8", schema.TensorType.UINT8
+        target.quantization = schema.QuantizationParametersT()
+        target.quantization.scale, target.quantization.zeroPoint = [scale], [0]
+        operator = schema.OperatorT()
+        operator.inputs, operator.outputs = [x.tensorIndex], [len(graph.tensors)]
+        operator.builtinOptionsType = schema.BuiltinOptions.QuantizeOptions
+        operator.builtinOptions = schema.QuantizeOptionsT()
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = _BUILTIN.QUANTIZE
+        code.version = 1
+        operator.opcodeIndex = _code_index(model, code)
+        graph.outputs = [len(graph.tensors) if i == x.tensorIndex else i for i in graph.outputs]
+        x.tensorIndex = len(graph.tensors)
+        graph.tensors.append(target)
+        graph.operators.append(operator)
 
 
 class _FloatAppender:
@@ -121,7 +137,7 @@ class _FloatAppender:
             code.version = _MOVING_OPERATORS[kind]
         else:
             operator.inputs = self.floats(operator.inputs)
-        operator.opcodeIndex = self._code(code)
+        operator.opcodeIndex = _code_index(self._model, code)
         self._graph.operators.append(operator)
 
     def floats(self, indices: Iterable[int]) -> list[int]:
@@ -140,21 +156,22 @@ class _FloatAppender:
             operator, code = schema.OperatorT(), schema.OperatorCodeT()
             code.builtinCode = code.deprecatedBuiltinCode = _BUILTIN.DEQUANTIZE
             code.version = _DEQUANTIZE_VERSION
-            operator.opcodeIndex = self._code(code)
+            operator.opcodeIndex = _code_index(self._model, code)
             operator.inputs, operator.outputs = [index], [self._floats[index]]
             operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
             operator.builtinOptions = schema.DequantizeOptionsT()
             self._graph.operators.append(operator)
         return self._floats[index]
 
-    def _code(self, code: Any) -> int:
-        """Return the index of an operator code of the model, which is added if it is missing."""
-        identity, codes = _identity(code), self._model.operatorCodes
-        for index, known in enumerate(codes):
-            if _identity(known) == identity:
-                return index
-        codes.append(code)
-        return len(codes) - 1
+
+def _code_index(model: Any, code: Any) -> int:
+    """Return the index of an operator code of a model, which is added if it is missing."""
+    identity = _identity(code)
+    for index, known in enumerate(model.operatorCodes):
+        if _identity(known) == identity:
+            return index
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
 
 
 def _kind(code: Any) -> int:

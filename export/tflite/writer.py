@@ -13,7 +13,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.graph.module import DecodingModule
 from tfyolo.export.job import ExportJob
 from tfyolo.export.saved_model import writer as saved_model
-from tfyolo.export.tflite.flatbuffer import join, order_outputs, read, set_scale, write
+from tfyolo.export.tflite.flatbuffer import join, order_outputs, quantize_output, read, write
 from tfyolo.export.tflite.metadata import attach_files, describe
 from tfyolo.files import atomic, scratch
 from tfyolo.models.contract import Contract
@@ -64,7 +64,7 @@ def convert(job: ExportJob, module: Any = None) -> Any:
     Raises:
         TfyoloError: the precision is int16x8, and there are no calibration images.
     """
-    module = module or job.module(uint8=job.options.precision == "int8")
+    module = module or job.module()
     if job.options.precision not in _INTEGER:
         model = read(_convert(module, job))
     else:
@@ -72,7 +72,8 @@ def convert(job: ExportJob, module: Any = None) -> Any:
         if job.options.nms != "raw":
             decoding = DecodingModule(module, _heads(model, job.contract))
             model = join(model, read(_convert(decoding, job.with_options(precision="float32"))))
-            set_scale(model, MASKS, 1 / 255)
+        if job.options.precision == "int8":
+            quantize_output(model, MASKS, 1 / 255)
     order_outputs(model, known_outputs(job.contract))
     return model
 
