@@ -68,8 +68,8 @@ def _compose(table: Any, values: dict[str, float] | None, element: int) -> tuple
 
     options = None if values is None else AugmentationOptions(**{**_OFF, **values})
     composer = Composer(table, options, _SIDE, seed=0)
-    pixels, labels = composer(tf.constant(0), tf.constant(element, tf.int64), (_SIDE, _SIDE))
-    return pixels.numpy(), labels.numpy()
+    scene = composer(tf.constant(0), tf.constant(element, tf.int64), (_SIDE, _SIDE))
+    return scene.image.numpy(), scene.labels.numpy()
 
 
 def _with_ellipses(sample: Any) -> Any:
