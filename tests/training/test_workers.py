@@ -20,14 +20,14 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def launch(data, strategy, **environment):
+def launch(data, strategy, config=MICRO, **environment):
     variables = {
         **os.environ,
         "PYTHONPATH": str(SCRIPT.parents[2]),
         "CUDA_VISIBLE_DEVICES": "-1",
         **environment,
     }
-    command = [sys.executable, str(SCRIPT), str(data), MICRO, strategy]
+    command = [sys.executable, str(SCRIPT), str(data), config, strategy]
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
