@@ -37,6 +37,12 @@ def answer(process):
     return json.loads(out.strip().splitlines()[-1])
 
 
+def test_two_devices_of_one_process_learn_what_one_does(shapes):
+    alone, pair = (answer(launch(shapes, strategy)) for strategy in ("none", "two-devices"))
+    np.testing.assert_allclose(pair["losses"], alone["losses"], rtol=1e-4)
+    np.testing.assert_allclose(pair["weights"], alone["weights"], rtol=1e-3)
+
+
 def test_two_workers_learn_what_one_does(shapes):
     alone = answer(launch(shapes, "none"))
     cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}

@@ -122,7 +122,7 @@ def test_fit_trains_a_loaded_model(polygons, tmp_path):
     assert result.metrics.mask_map50 == result.history["metrics/mAP_0.5(M)"][0]
     assert (model.names[1], model.runtime.path) == ("rectangle", result.best)
     assert any("2 of 3 classes copied by name; new: rectangle" in line for line in said)
-    with pytest.raises(TfyoloError, match="unknown option `mask_ration`(.|\n)*mask_ratio"):
+    with pytest.raises(TfyoloError, match=r"unknown option `mask_ration`(.|\n)*mask_ratio"):
         model.fit(polygons, mask_ration=2)
 
 
