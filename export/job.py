@@ -122,7 +122,6 @@ class ExportJob:
         Raises:
             TfyoloError: the precision is int8 and the contract has no ranges.
         """
-        from tfyolo.export.graph.module import make_module
         from tfyolo.export.graph.nodes import (
             FakeQuantization,
             Float16Weights,
@@ -130,6 +129,7 @@ class ExportJob:
             Quantization,
             run_network,
         )
+        from tfyolo.export.graph.tasks import make_module
 
         # The weights are read here, since inside a traced function a variable has no value to read.
         network = self.network

@@ -218,45 +218,31 @@ class DecodingModule(tf.Module):
         self.detect = tf.function(decode, input_signature=specs, autograph=False)
 
 
-def make_module(
-    heads: Callable[[Any], Heads],
-    contract: Contract,
-    image_size: tuple[int, int],
-    nms: str,
-    options: GraphNmsOptions,
-    uint8: bool = False,
-    batch: int | None = 1,
-) -> DetectionModule | ClassificationModule:
-    """Return the `tf.Module` to export: a `ClassificationModule` or `DetectionModule`.
+def rows_of(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
+    """Return one part of the heads per scale, as rows.
 
     Args:
-        heads: function from images in 0..1 to the raw heads.
-        contract: contract of the exported model; its task selects the class.
-        image_size: fixed input size (height, width) in pixels.
-        nms: a key of `NMS`.
-        options: thresholds and limits of NMS.
-        uint8: take images as uint8, 0..255.
-        batch: number of images at once; None for any number.
+        heads: raw heads of one image.
+        part: place of the part in a head; see models/tasks.py.
+        size: number of values per anchor.
 
     Returns:
-        The module; its function `detect` maps images to named outputs.
+        Tensors (cells * anchors, size).
     """
-    if contract.task == "classify":
-        return ClassificationModule(heads, image_size, nms == "raw", uint8, batch)
-    if contract.task == "segment":
-        from tfyolo.export.graph.masks import SegmentationModule  # extends DetectionModule
-
-        return SegmentationModule(heads, contract, image_size, nms, options, uint8, batch)
-    return DetectionModule(heads, contract, image_size, nms, options, uint8, batch)
-
-
-def rows_of(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
-    """Return one part of the heads (boxes, objectness or classes) per scale, as (cells * anchors, size)."""
     return [tf.reshape(parts[part], [-1, size]) for parts in heads]
 
 
 def batched_rows(heads: Heads, part: int, size: int) -> list[tf.Tensor]:
-    """Return one part of the heads per scale, as (batch, cells * anchors, size)."""
+    """Return one part of the heads per scale, as rows of each image.
+
+    Args:
+        heads: raw heads of a batch.
+        part: place of the part in a head; see models/tasks.py.
+        size: number of values per anchor.
+
+    Returns:
+        Tensors (batch, cells * anchors, size).
+    """
     return [
         tf.reshape(parts[part], [-1, int(np.prod(parts[part].shape[1:])) // size, size]) for parts in heads
     ]

@@ -1,6 +1,6 @@
 """Decoding of raw heads to boxes or probabilities in NumPy.
 
-Exported graphs use the same formula, in export/graph/module.py.
+Exported graphs use the same formula, in export/graph/anchor_grid.py.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import tensorflow as tf
 from google.protobuf.json_format import MessageToDict
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.graph.module import make_module
 from tfyolo.export.graph.nodes import NoQuantization, run_network
+from tfyolo.export.graph.tasks import make_module
 from tfyolo.export.job import ExportJob
 from tfyolo.export.registry import find_format
 from tfyolo.export.tfjs import graph as tfjs_graph

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.shared import SHARED, needs_shared
+from tfyolo.export.graph.anchor_grid import AnchorGrid
 from tfyolo.export.graph.boxes import Boxes, ClassGrid, to_corners
-from tfyolo.export.graph.module import AnchorGrid, DetectionModule
+from tfyolo.export.graph.module import DetectionModule
 from tfyolo.export.graph.nms import NMS
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.runtime.base import from_signature

@@ -11,9 +11,9 @@ import pytest
 from tests.readers import read_with
 from tests.shared import SHARED
 from tfyolo.data.images.read import read_image
-from tfyolo.export.graph.module import make_module
 from tfyolo.export.graph.nodes import run_network
 from tfyolo.export.graph.options import GraphNmsOptions
+from tfyolo.export.graph.tasks import make_module
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.saved_model import writer as saved_model

@@ -140,6 +140,9 @@ export interface ModelOptions {
   readonly retime?: boolean;
 }
 
+/** @deprecated The former name of `ModelOptions`, which works for one release. */
+export type DetectorOptions = ModelOptions;
+
 /** Result of timing one engine. */
 export interface EngineTrial {
   readonly engine: EngineId;

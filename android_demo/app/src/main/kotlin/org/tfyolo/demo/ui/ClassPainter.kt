@@ -24,7 +24,8 @@ class ClassPainter(private val density: Float) {
     }
     private val fill = Paint(Paint.ANTI_ALIAS_FLAG)
     private val text = TextPaint(Paint.ANTI_ALIAS_FLAG).apply {
-        textSize = 14 * density
+        // A TextPaint has a density of its own.
+        textSize = 14 * this@ClassPainter.density
         color = Color.WHITE
     }
 
