@@ -8,12 +8,20 @@ import tfyolo
 from tests.shared import needs_shared
 from tests.training.segmentation.conftest import MICRO_SEG
 from tests.training.segmentation.test_loss import CASES, close, reference
+from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.batches import load_batches, plan_batches
+from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.models import Contract
+from tfyolo.training.detection.validation import batch_labels
 from tfyolo.training.loop import run_epochs
 from tfyolo.training.segmentation.model import SegmenterTraining
-from tfyolo.training.segmentation.validation import SegmentationBatchValidation
+from tfyolo.training.segmentation.validation import (
+    SegmentationBatchValidation,
+    SegmentationValidation,
+    batch_masks,
+)
 
 NAMES = ["precision", "recall", "map50", "map50_95"]
 
@@ -98,6 +106,26 @@ def test_a_stream_and_arrays_are_validated_as_the_dataset(data):
     stream = model.evaluate(data.stream(), steps=1, return_dict=True)
     assert list(stream) == list(whole)
     assert stream["seg_loss"] > 0
+
+
+def test_batches_are_evaluated_like_a_dataset(data, polygons):
+    """The same images, as files and as batches, have the same losses and mAP."""
+    model = fresh(data)
+    model.fit(data, epochs=8, verbose=0)
+    dataset = read_dataset(polygons)
+    plans = plan_batches(scan_split(dataset, "val").samples, (64, 64), 4, 8, False)
+    batches = [
+        (batch.images, {"labels": batch_labels(batch), "masks": batch_masks(batch)})
+        for batch in load_batches(plans, (64, 64))
+    ]
+    found = []
+    for callback in (
+        SegmentationBatchValidation(batches),
+        SegmentationValidation(dataset, options=ValOptions(rect=False, batch_size=4)),
+    ):
+        callback.set_model(model)
+        found.append(callback.validate())
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
 
 
 @pytest.mark.parametrize("overlap", [True, False])
