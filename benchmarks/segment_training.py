@@ -3,8 +3,8 @@
 yolov5n-seg is trained from a detector's weights for 60 epochs at 320 pixels, batch 16, with the default
 hyperparameters and seed 0, and the last epoch is measured on the training images. There are two starts:
 `copied`, that of `tfyolo segment train`, also copies the channels of boxes, objectness and classes of the
-detector's head; `new` gives the head random values, as YOLOv5 does. The exit code is 1 if either stays below
-PyTorch's figures.
+detector's head; `new` gives the head random values, as YOLOv5 does. The exit code is 1 if `copied` stays
+below PyTorch's figures.
 
     python benchmarks/segment_training.py --data coco128-seg.yaml --weights yolov5n.pt --start new
 """
@@ -36,16 +36,17 @@ PYTORCH = (0.116, 0.070, 0.093, 0.047)
 coco128's training images with polygons: 320, rectangular batches of 8, confidence 0.001, IoU 0.6."""
 
 
-def with_new_head(weights: str, data: Path, side: int, path: Path) -> Path:
+def with_new_head(weights: str, data: Path, side: int, seed: int, path: Path) -> Path:
     """Write yolov5n-seg with the layers of a detector and a random head.
 
     Args:
         weights: the detector.
         data: dataset whose classes the model has.
         side: image size in pixels.
+        seed: seed of the random values.
         path: file to write.
     """
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(seed)
     initial = plan_initial_weights(weights, "", read_dataset(data).names, side, task="segment")
     network = build_model(initial.contract.spec)
     pairs = zip(initial.arrays(network), network.get_weights(), strict=True)
@@ -59,9 +60,16 @@ def train_and_measure(options: argparse.Namespace, start: str) -> Metrics:
     weights = options.weights
     if start == "new":
         folder.mkdir(parents=True, exist_ok=True)
-        weights = str(with_new_head(weights, options.data, options.img, folder / "initial.keras"))
+        path = folder / "initial.keras"
+        weights = str(with_new_head(weights, options.data, options.img, options.seed, path))
     run = tfyolo.SegmentOptions(
-        options.data, weights=weights, epochs=options.epochs, image_size=options.img, val=False, plots=False
+        options.data,
+        weights=weights,
+        epochs=options.epochs,
+        image_size=options.img,
+        seed=options.seed,
+        val=False,
+        plots=False,
     )
     last = tfyolo.train(run, folder, log=print).last
     model = tfyolo.load(last, image_size=options.img)
@@ -75,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", default="yolov5n", metavar="FILE", help="the detector to start from")
     parser.add_argument("--start", nargs="+", choices=STARTS, default=STARTS)
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--img", type=int, default=320)
     parser.add_argument("--project", type=Path, default=Path("build/bench-segment"))
     options = parser.parse_args(arguments)
@@ -89,7 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         assert masks is not None
         found = (metrics.map50, metrics.map50_95, masks.map50, masks.map50_95)
         table.add_row(f"head {start}", *(f"{value:.3f}" for value in found))
-        reached &= found[1] >= PYTORCH[1] and found[3] >= PYTORCH[3]
+        if start == "copied":
+            reached = found[1] >= PYTORCH[1] and found[3] >= PYTORCH[3]
     Console(width=110).print(table)
     return 0 if reached else 1
 

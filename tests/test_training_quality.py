@@ -99,5 +99,5 @@ def test_bccd_reaches_what_pytorch_reaches(tmp_path):
 def test_masks_reach_what_pytorch_reaches(tmp_path):
     data = SHARED / "data/coco128-seg/coco128-seg.yaml"
     script = Path(__file__).parents[1] / "benchmarks/segment_training.py"
-    words = ["--data", data, "--weights", NANO, "--project", tmp_path]
+    words = ["--data", data, "--weights", NANO, "--project", tmp_path, "--start", "copied"]
     subprocess.run([sys.executable, str(script), *map(str, words)], check=True)

@@ -152,7 +152,8 @@ def test_batches_are_evaluated_like_a_dataset(data, shapes):
     from tfyolo.data.detection.scan import read_dataset, scan_split
     from tfyolo.evaluation.batches import load_batches, plan_batches
     from tfyolo.evaluation.detection_metrics import ValOptions
-    from tfyolo.training.detection.validation import BatchValidation, Validation, batch_labels
+    from tfyolo.training.detection.batch_validation import BatchValidation
+    from tfyolo.training.detection.validation import Validation, batch_labels
 
     keras.utils.set_random_seed(3)
     model = tfyolo.training_model("", data, cfg=MICRO, autoanchor=False)

@@ -20,14 +20,14 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def launch(data, strategy, **environment):
+def launch(data, strategy, config=MICRO, **environment):
     variables = {
         **os.environ,
         "PYTHONPATH": str(SCRIPT.parents[2]),
         "CUDA_VISIBLE_DEVICES": "-1",
         **environment,
     }
-    command = [sys.executable, str(SCRIPT), str(data), MICRO, strategy]
+    command = [sys.executable, str(SCRIPT), str(data), config, strategy]
     return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -35,6 +35,12 @@ def answer(process):
     out, err = process.communicate(timeout=400)
     assert process.returncode == 0, err[-3000:]
     return json.loads(out.strip().splitlines()[-1])
+
+
+def test_two_devices_of_one_process_learn_what_one_does(shapes):
+    alone, pair = (answer(launch(shapes, strategy)) for strategy in ("none", "two-devices"))
+    np.testing.assert_allclose(pair["losses"], alone["losses"], rtol=1e-4)
+    np.testing.assert_allclose(pair["weights"], alone["weights"], rtol=1e-3)
 
 
 def test_two_workers_learn_what_one_does(shapes):

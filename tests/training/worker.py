@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import read_dataset, scan_split
+from tfyolo.data.segmentation.options import MaskOptions
+from tfyolo.models import load_spec
 from tfyolo.training.detection.hyps import Hyps
 from tfyolo.training.detection.initialization import build_training_model, plan_initial_weights
 from tfyolo.training.loop import run_epochs
@@ -23,18 +25,30 @@ class Record(keras.callbacks.Callback):
         self.losses = []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.losses.append([logs[name] for name in ("box_loss", "obj_loss", "cls_loss")])
+        self.losses.append([logs[name] for name in self.model.loss_names])
+
+
+def two_devices():
+    """One process that treats the CPU as two devices."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def main(data, config, strategy_name):
-    strategy = open_strategy(strategy_name) or tf.distribute.get_strategy()
+    if strategy_name == "two-devices":
+        strategy = two_devices()
+    else:
+        strategy = open_strategy(strategy_name) or tf.distribute.get_strategy()
     keras.utils.set_random_seed(0)
     dataset = read_dataset(data)
     samples = scan_split(dataset, "train", cache=False).samples
-    pipeline = Pipeline(samples, Hyps().augmentation(), PipelineOptions(image_size=64, batch=8))
+    masks = MaskOptions() if load_spec(config).task == "segment" else None
+    options = PipelineOptions(image_size=64, batch=8, masks=masks)
+    pipeline = Pipeline(samples, Hyps().augmentation(), options)
     record = Record()
     with strategy.scope():
-        start = plan_initial_weights("", config, dataset.names, 64)
+        start = plan_initial_weights("", config, dataset.names, 64, task=None)
         model = build_training_model(start, 64, synchronized_bn=True)
         hyps = Hyps(warmup_epochs=0.0)
         model.compile(

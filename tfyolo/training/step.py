@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -14,7 +15,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
 from tfyolo.models.build import call_heads
 from tfyolo.training.fit_source import FitData
-from tfyolo.training.optimization.optimizers import GroupedOptimizer, on_devices, tensor_of
+from tfyolo.training.optimization.optimizers import GroupedOptimizer, assign_all, on_devices, tensor_of
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 _FIRST_LOSS_SCALE = 65536.0
@@ -193,7 +194,8 @@ class TrainingStep(keras.Model):
         values = list(losses.logs.values()) + ([] if losses.by_scale is None else [losses.by_scale])
         values = replica.all_reduce("sum", values)
         by_scale = None if losses.by_scale is None else values.pop()
-        on_devices(self._count, step, norm, by_scale)
+        variables, new = zip(*self.next_values(step, norm, by_scale), strict=True)
+        on_devices(partial(assign_all, variables), list(new))
         return {**self.complete_logs(dict(zip(losses.logs, values, strict=True))), "gradient_norm": norm}
 
     def complete_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
@@ -229,26 +231,21 @@ class TrainingStep(keras.Model):
     def _first_scale(self) -> float:
         return _FIRST_LOSS_SCALE if self.precision == "mixed_float16" else 1.0
 
-    def _count(self, strategy: Any, step: Any, norm: Any, by_scale: Any) -> None:
-        """Advance the step counter, the loss scale of float16, and what a task counts."""
+    def next_values(self, step: Any, norm: Any, by_scale: Any) -> list[tuple[Any, Any]]:
+        """Compute the next step counter, loss scale of float16, and what a task counts.
+
+        Args:
+            step: number of steps before this one.
+            norm: norm of the gradients.
+            by_scale: objectness loss of each feature map, or None.
+
+        Returns:
+            Pairs of a Keras variable and its new value.
+        """
         values = {"step": step + 1.0}
         if self.precision == "mixed_float16":
             values |= self._next_scale(norm)
-        for name, value in values.items():
-            self.assign_on_devices(strategy, self.counters[name], value)
-
-    @staticmethod
-    def assign_on_devices(strategy: Any, variable: Any, value: Any) -> None:
-        """Assign a value to a variable on every device.
-
-        Args:
-            strategy: the `tf.distribute` strategy, whose cross-replica context is active.
-            variable: Keras variable.
-            value: new value, a tensor of the variable's shape.
-        """
-        strategy.extended.update(
-            tensor_of(variable), lambda v, new: v.assign(new), args=(value,), group=False
-        )
+        return [(self.counters[name], value) for name, value in values.items()]
 
     def _next_scale(self, norm: Any) -> dict[str, Any]:
         """Halve the loss scale after an overflow, double it after many finite steps.

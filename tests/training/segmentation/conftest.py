@@ -7,7 +7,7 @@ import pytest
 
 from tfyolo.data import synthetic as datasets
 
-TINY_SEG = str(Path(__file__).parents[2] / "tiny-seg.yaml")
+MICRO_SEG = str(Path(__file__).parents[2] / "micro-seg.yaml")
 
 
 def outline(class_id, x, y, width, height):

@@ -6,12 +6,22 @@ import tensorflow as tf
 
 import tfyolo
 from tests.shared import needs_shared
-from tests.training.segmentation.conftest import TINY_SEG
+from tests.training.segmentation.conftest import MICRO_SEG
 from tests.training.segmentation.test_loss import CASES, close, reference
+from tfyolo.data.detection.scan import read_dataset, scan_split
 from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.batches import load_batches, plan_batches
+from tfyolo.evaluation.detection_metrics import ValOptions
+from tfyolo.export.runtime.predictions import Detections
 from tfyolo.models import Contract
+from tfyolo.training.detection.validation import batch_labels
 from tfyolo.training.loop import run_epochs
 from tfyolo.training.segmentation.model import SegmenterTraining
+from tfyolo.training.segmentation.validation import (
+    SegmentationBatchValidation,
+    SegmentationValidation,
+    batch_masks,
+)
 
 NAMES = ["precision", "recall", "map50", "map50_95"]
 
@@ -22,7 +32,7 @@ def data(polygons):
 
 
 def fresh(data):
-    model = tfyolo.training_model("", data, cfg=TINY_SEG, autoanchor=False)
+    model = tfyolo.training_model("", data, cfg=MICRO_SEG, autoanchor=False)
     model.compile("SGD")
     return model
 
@@ -98,8 +108,42 @@ def test_a_stream_and_arrays_are_validated_as_the_dataset(data):
     assert stream["seg_loss"] > 0
 
 
-def test_masks_that_equal_the_predictions_are_true_positives():
-    pytest.importorskip("cv2")
+def test_batches_are_evaluated_like_a_dataset(data, polygons):
+    """The same images, as files and as batches, have the same losses and mAP."""
+    model = fresh(data)
+    model.fit(data, epochs=8, verbose=0)
+    dataset = read_dataset(polygons)
+    plans = plan_batches(scan_split(dataset, "val").samples, (64, 64), 4, 8, False)
+    batches = [
+        (batch.images, {"labels": batch_labels(batch), "masks": batch_masks(batch)})
+        for batch in load_batches(plans, (64, 64))
+    ]
+    found = []
+    for callback in (
+        SegmentationBatchValidation(batches),
+        SegmentationValidation(dataset, options=ValOptions(rect=False, batch_size=4)),
+    ):
+        callback.set_model(model)
+        found.append(callback.validate())
+    assert found[0] == pytest.approx(found[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("overlap", [True, False])
+def test_predictions_that_equal_the_ground_truth_are_true_positives(overlap):
+    """Masks at twice the size of the prototypes, and a row of padding."""
+    square = np.zeros((2, 8, 8), np.float32)
+    square[0, 2:6, 2:6], square[1, :2, 6:] = 1, 1
+    prototypes = (2 * square - 1).transpose(1, 2, 0) * 9
+    boxes = np.array([[24, 0, 32, 8], [8, 8, 24, 24]], np.float32)
+    found = Detections(boxes, np.array([0.9, 0.8]), np.array([1, 0]), "", np.eye(2)[::-1], prototypes)
+    labels = np.array([[[-1, 0, 0, 0, 0], [0, 0.5, 0.5, 0.5, 0.5], [1, 0.875, 0.125, 0.25, 0.25]]])
+    masks = np.repeat(np.repeat(np.concatenate([0 * square[:1], square]), 2, 1), 2, 2)
+    if overlap:
+        masks = masks[1] * 2 + masks[2] * 3
+    validation = SegmentationBatchValidation([])
+    matched = validation.match_image(found, {"labels": labels, "masks": masks[None]}, 0, (32, 32))
+    assert [part.shape for part in matched.correct] == [(2, 10), (2, 10)]
+    assert all(part.all() for part in matched.correct)
 
 
 def test_data_without_masks_is_refused_with_the_remedy(polygons):
@@ -107,7 +151,7 @@ def test_data_without_masks_is_refused_with_the_remedy(polygons):
     with pytest.raises(
         TfyoloError, match=r"is a segmentation model, but the data has no masks(.|\n)*masks=True"
     ):
-        tfyolo.training_model("", plain, cfg=TINY_SEG)
+        tfyolo.training_model("", plain, cfg=MICRO_SEG)
 
 
 def test_labels_without_polygons_are_refused(shapes):
@@ -122,6 +166,6 @@ def test_targets_without_masks_are_refused(data):
 
 
 def test_jit_compile_is_refused(data):
-    model = tfyolo.training_model("", data, cfg=TINY_SEG, autoanchor=False)
+    model = tfyolo.training_model("", data, cfg=MICRO_SEG, autoanchor=False)
     with pytest.raises(TfyoloError, match="jit_compile does not support segmentation models"):
         model.compile("SGD", jit_compile=True)

@@ -1,13 +1,20 @@
 """Whole runs of segmentation models: what is written, going on after a kill, and masks that are learned."""
 
 import csv
+import json
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.training.segmentation.conftest import TINY_SEG
+import tfyolo
+from tests.training.segmentation.conftest import MICRO_SEG
 from tests.training.test_train import KilledError, KillIn
+from tests.training.test_workers import answer, free_port, launch
+from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
+from tfyolo.evaluation.validator import ValOptions, validate
 from tfyolo.inference.load import load_predictor
 from tfyolo.training.segmentation.options import SegmentOptions
 from tfyolo.training.state import read_state
@@ -32,7 +39,7 @@ def options(polygons):
     return SegmentOptions(
         polygons,
         weights="",
-        cfg=TINY_SEG,
+        cfg=MICRO_SEG,
         epochs=3,
         batch_size=8,
         image_size=64,
@@ -83,14 +90,62 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
         assert found == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_tiny_network_learns_masks(options, tmp_path):
-    """What it finds after a minute of training has the shape of the objects, and not of their boxes."""
-    steps = replace(options, epochs=120, nominal_batch=8, val=False, optimizer="Adam", cache="ram")
-    steps = replace(steps, hyp_overrides={"lr0": 0.01, "mosaic": 0.0, "scale": 0.2, "translate": 0.0})
-    result = train(steps, tmp_path)
+def test_a_small_network_learns_masks(options, polygons, tmp_path):
+    plain = dict.fromkeys(("mosaic", "scale", "translate", "hsv_h", "hsv_s", "hsv_v"), 0.0)
+    steps = replace(options, epochs=60, nominal_batch=8, val=False, optimizer="Adam", cache="ram")
+    result = train(replace(steps, hyp_overrides={"lr0": 0.003, "box": 0.2, **plain}), tmp_path)
     losses = [float(row["train/seg_loss"]) for row in rows(tmp_path)]
-    print(
-        losses[0], losses[-1], result.metrics.map50, result.metrics.mask_map50, result.metrics.mask_map50_95
+    assert losses[-1] < losses[0] / 4
+    found = validate(load_predictor(result.last), polygons, ValOptions(split="train", plots=False))
+    assert found.mask_map50 > 0.2
+
+
+@pytest.mark.parametrize("strategy", ["two-devices", "multiworker"])
+def test_several_devices_learn_what_one_does(polygons, strategy):
+    alone = answer(launch(polygons, "none", MICRO_SEG))
+    variables = [{}]
+    if strategy == "multiworker":
+        cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
+        tasks = [{"type": "worker", "index": index} for index in range(2)]
+        variables = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
+    for found in map(answer, [launch(polygons, strategy, MICRO_SEG, **each) for each in variables]):
+        np.testing.assert_allclose(found["losses"], alone["losses"], rtol=1e-4)
+        np.testing.assert_allclose(found["weights"], alone["weights"], rtol=1e-3)
+
+
+def test_fit_trains_a_loaded_model(polygons, tmp_path):
+    model = tfyolo.create(MICRO_SEG, names=["circle", "square", "triangle"], image_size=64)
+    said = []
+    result = model.fit(
+        polygons, epochs=1, batch_size=8, overlap=False, plots=False, project=tmp_path, log=said.append
     )
-    assert losses[-1] < losses[0] / 2
-    assert result.metrics.mask_map50 > 0.3
+    assert result.metrics.mask_map50 == result.history["metrics/mAP_0.5(M)"][0]
+    assert (model.names[1], model.runtime.path) == ("rectangle", result.best)
+    assert any("2 of 3 classes copied by name; new: rectangle" in line for line in said)
+    with pytest.raises(TfyoloError, match=r"unknown option `mask_ration`(.|\n)*mask_ratio"):
+        model.fit(polygons, mask_ration=2)
+
+
+def test_a_segmentation_model_starts_from_a_detector(polygons, tmp_path, monkeypatch, capsys):
+    """Its backbone and the channels of boxes, objectness and classes are the detector's."""
+    monkeypatch.chdir(tmp_path)
+    text = Path(MICRO_SEG).read_text()
+    Path("micro.yaml").write_text(text.replace("Segment, [8, 32]", "Detect, []"))
+    detector = tfyolo.create("micro.yaml", names=["triangle", "circle", "square"], image_size=64)
+    detector.save("detector.keras")
+    words = f"segment train --data {polygons} --weights detector.keras --img 64 --epochs 1 --noplots".split()
+    assert main(words) == 2
+    assert "there is no segmentation model of its name\n  fix: pass --cfg" in capsys.readouterr().err
+    words += f"--cfg {MICRO_SEG} --mask-ratio 2 --batch-size 8 --name run".split()
+    assert main([*words, "--set", "lr0=1e-9", "warmup_epochs=0", "weight_decay=0"]) == 0
+    out = capsys.readouterr().out
+    assert "2 of 3 classes copied by name; new: rectangle" in out
+    assert "next: tfyolo segment val --weights runs/train-seg/run/weights/best.keras" in out
+    (own, start) = (
+        m.model.get_layer("model.4.m.0").kernel.numpy()
+        for m in (tfyolo.load("runs/train-seg/run/weights/best.keras"), detector)
+    )
+    own, start = own.reshape(64, 3, 5 + 3 + 8), start.reshape(64, 3, 5 + 3)
+    np.testing.assert_allclose(own[..., :5], start[..., :5], atol=1e-5)
+    np.testing.assert_allclose(own[..., 5], start[..., 6], atol=1e-5)  # circle
+    np.testing.assert_allclose(own[..., 7], start[..., 5], atol=1e-5)  # triangle

@@ -142,10 +142,10 @@ class BoxTraining(TrainingModel):
         """Add the sum of the losses."""
         return {"loss": sum(logs[name] for name in self.loss_names), **logs}
 
-    def _count(self, strategy: Any, step: Any, norm: Any, by_scale: Any) -> None:
-        super()._count(strategy, step, norm, by_scale)
-        if self.autobalance:
-            self.assign_on_devices(strategy, self.balance, self._next_balance(by_scale))
+    def next_values(self, step: Any, norm: Any, by_scale: Any) -> list[tuple[Any, Any]]:
+        """Compute the next counters, and with autobalance the next weights of the objectness losses."""
+        values = super().next_values(step, norm, by_scale)
+        return [*values, (self.balance, self._next_balance(by_scale))] if self.autobalance else values
 
     def _next_balance(self, by_scale: Any) -> Any:
         """Move the weights towards the inverse of each feature map's loss, relative to stride 16."""

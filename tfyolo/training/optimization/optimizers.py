@@ -172,7 +172,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         }
         on_devices(self._apply, totals, rates, tuple(common))
         changed = tf.cast(due, tf.float32)
-        on_devices(self._count, changed, tf.cast(sound, tf.float32))
+        waiting = (self.waiting + tf.cast(sound, tf.float32)) * (1.0 - changed)
+        on_devices(partial(assign_all, [self.updates, self.waiting]), [self.updates + changed, waiting])
         return changed, norm
 
     def warmup_rate(self, base: Any, share: Any) -> Any:
@@ -208,14 +209,6 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         waiting.assign(tf.where(due, tf.zeros_like(total), tf.where(sound, total, waiting)))
         weight.assign(tf.where(due, weight - rate * direction, weight))
 
-    def _count(self, strategy: Any, changed: Any, sound: Any) -> None:
-        def count(variable: Any, value: Any) -> None:
-            variable.assign(value)
-
-        updates, waiting = self.updates + changed, (self.waiting + sound) * (1.0 - changed)
-        strategy.extended.update(tensor_of(self.updates), count, args=(updates,), group=False)
-        strategy.extended.update(tensor_of(self.waiting), count, args=(waiting,), group=False)
-
 
 class _Common(NamedTuple):
     sound: Any
@@ -237,6 +230,23 @@ def group_of(variable: Any) -> str:
 def tensor_of(variable: Any) -> Any:
     """Return the `tf.Variable` of a Keras variable."""
     return getattr(variable, "value", variable)
+
+
+def assign_all(variables: Sequence[Any], strategy: Any, values: Sequence[Any]) -> None:
+    """Assign values to variables on every device, in the cross-replica context.
+
+    Values are computed before, in the replica context: here they can be one per device, and no arithmetic is
+    possible with them.
+
+    Args:
+        variables: Keras variables.
+        strategy: the `tf.distribute` strategy.
+        values: new value of each variable.
+    """
+    for variable, value in zip(variables, values, strict=True):
+        strategy.extended.update(
+            tensor_of(variable), lambda v, new: v.assign(new), args=(value,), group=False
+        )
 
 
 def on_devices(function: Callable[..., None], *arguments: Any) -> None:

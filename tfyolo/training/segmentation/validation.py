@@ -88,11 +88,12 @@ class SegmentationBatchValidation(_SegmenterValidation, BatchValidation):
         masks = prototype_masks(detections, image_size)
         truth = np.asarray(targets["masks"][index])
         if truth.ndim == 3:  # one mask per label
-            overlaps = [mask_iou(masks, resized(one, masks.image_size), np.array([0])) for one in truth]
+            each = [resized(one > 0.5, masks.image_size).astype(np.int32) for one in truth]
+            overlaps = [mask_iou(masks, one, np.array([0])) for one in each]
             overlap = np.concatenate(overlaps, 1) if overlaps else np.zeros((len(masks), 0), np.float32)
         else:
             rows = np.arange(targets["labels"].shape[1])
-            overlap = mask_iou(masks, resized(truth, masks.image_size), rows)
+            overlap = mask_iou(masks, resized(truth, masks.image_size).astype(np.int32), rows)
         is_label = np.asarray(targets["labels"][index])[:, 0] >= 0
         correct = match_overlaps(overlap[:, is_label], detections.class_ids, boxes.labeled)
         return boxes._replace(correct=(*boxes.correct, correct))
