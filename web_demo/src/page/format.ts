@@ -7,11 +7,11 @@ export function plural(count: number, one: string, several = `${one}s`): string 
   return `${count} ${count === 1 ? one : several}`;
 }
 
-/** Bytes in decimal units (1 kB = 1000 bytes), as file managers show them. */
+/** Bytes in decimal units (1 kB = 1000 bytes), as file managers show them; number and unit stay on one line. */
 export function formatBytes(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`;
-  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
-  return `${(bytes / 1e6).toFixed(1)} MB`;
+  if (bytes < 1000) return `${bytes}\u00a0B`;
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)}\u00a0kB`;
+  return `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
 }
 
 export function formatMilliseconds(milliseconds: number): string {

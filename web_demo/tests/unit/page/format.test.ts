@@ -17,7 +17,7 @@ describe('summarize', () => {
 
 describe('numbers', () => {
   it('are formatted with units', () => {
-    expect([999, 4_400, 2_069_211].map(formatBytes)).toEqual(['999 B', '4 kB', '2.1 MB']);
+    expect([999, 4_400, 2_069_211].map(formatBytes)).toEqual(['999\u00a0B', '4\u00a0kB', '2.1\u00a0MB']);
     expect([0.04, 9.94, 9.96, 120].map(formatMilliseconds)).toEqual(['0.0 ms', '9.9 ms', '10 ms', '120 ms']);
     expect([0, 65.9, NaN, Infinity].map(formatClock)).toEqual(['0:00', '1:05', '0:00', '0:00']);
     expect([plural(1, 'file'), plural(0, 'file'), plural(2, 'class', 'classes')]).toEqual(['1 file', '0 files', '2 classes']);
@@ -26,8 +26,8 @@ describe('numbers', () => {
 
 describe('describeProgress', () => {
   it('describes each stage', () => {
-    expect(describeProgress({ stage: 'download', done: 1e6, total: 2e6 })).toBe('Downloading the model, 1.0 MB of 2.0 MB');
-    expect(describeProgress({ stage: 'download', done: 1e6, total: 0 })).toBe('Downloading the model, 1.0 MB');
+    expect(describeProgress({ stage: 'download', done: 1e6, total: 2e6 })).toBe('Downloading the model, 1.0\u00a0MB of 2.0\u00a0MB');
+    expect(describeProgress({ stage: 'download', done: 1e6, total: 0 })).toBe('Downloading the model, 1.0\u00a0MB');
     expect(describeProgress({ stage: 'choose', done: 0, total: 3 })).toBe('Timing the engines of this browser, 1 of 3');
     expect(describeProgress({ stage: 'choose', done: 3, total: 3 })).toBe('Timing the engines of this browser, 3 of 3');
   });
