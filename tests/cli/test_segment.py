@@ -191,6 +191,9 @@ def test_quantize(tiny_seg_keras, polygons_yaml, tmp_path, monkeypatch, capsys):
     weights = ["--weights", tiny_seg_keras]
     train = ["--steps", "2", "--loss", "both", "--output", "q.keras"]
     assert exit_code("quantize", *weights, *data, *train) == 0
+    budget = ["--float-budget", "20%", "--budget-of", "multiply-adds", "--budget-images", "1", "--steps", "0"]
+    assert exit_code("quantize", *weights, *data, *budget, "--output", "mixed.keras") == 0
+    assert "mask error" in capsys.readouterr().out
     assert exit_code("quant-debug", *weights, *data, "--images", "1", "--worst", "1") == 0
     assert "model." in capsys.readouterr().out
     assert Path("runs/quant-debug/exp/noise.png").exists()

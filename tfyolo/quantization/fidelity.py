@@ -26,7 +26,7 @@ from tfyolo.export.runtime.decode import decode, join_parts, sigmoid, softmax
 from tfyolo.export.runtime.predictions import Candidates, Detections
 from tfyolo.inference.boxes import iou
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
-from tfyolo.inference.segmentation.masks import crop_masks, mask_probabilities, prototype_masks
+from tfyolo.inference.segmentation.masks import Masks, crop_masks, mask_probabilities, prototype_masks
 from tfyolo.models.contract import Contract
 
 Heads = Sequence[tuple[np.ndarray, ...]]
@@ -281,10 +281,16 @@ class SegmenterFidelity(DetectorFidelity):
     def add_detections(self, exact: Detections, rounded: Detections) -> None:
         """Add the detections of one image, with the thresholds of validation, in pixels of the input."""
         truth = exact[exact.scores > CONFIDENT]
-        masks, masks_truth = (prototype_masks(found, self.contract.image_size) for found in (rounded, truth))
+        masks, masks_truth = (self._masks_of(found) for found in (rounded, truth))
         overlaps = pairwise_mask_iou(masks, masks_truth)
         correct = match_overlaps(overlaps, rounded.class_ids, truth.class_ids)
         self._rows.append((correct, rounded.scores, rounded.class_ids, truth.class_ids))
+
+    def _masks_of(self, found: Detections) -> Masks:
+        """Return the masks of detections at the size of their prototypes."""
+        height, width = np.shape(found.prototypes)[:2]
+        stride = self.contract.prototype_stride
+        return prototype_masks(found, (height * stride, width * stride))
 
     @property
     def mask_error(self) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tfyolo.inference.segmentation.masks import Masks
@@ -24,7 +26,8 @@ def pairwise_mask_iou(masks: Masks, others: Masks) -> np.ndarray:
         >>> pairwise_mask_iou(masks, masks).tolist()
         [[1.0]]
     """
-    first, second = (x.dense().reshape(len(x), -1).astype(np.float32) for x in (masks, others))
+    size = math.prod(masks.image_size)
+    first, second = (x.dense().reshape(len(x), size).astype(np.float32) for x in (masks, others))
     shared = first @ second.T
     return shared / np.maximum(first.sum(1)[:, None] + second.sum(1) - shared, _EPS)
 

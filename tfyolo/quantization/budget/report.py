@@ -13,8 +13,8 @@ from tfyolo.progress import Log, no_log
 from tfyolo.quantization.budget.search import FloatSearch, Trial
 
 _COST = {"latency": "more latency", "multiply-adds": "multiply-adds in float"}
-_ERRORS = ("score error", "box error")
-"""Names of `Fidelity.errors`, in order; a classifier has the first one."""
+_ERRORS = ("score error", "box error", "mask error")
+"""Names of `Fidelity.errors`, in order; a classifier has the first one, a detector the first two."""
 
 
 def save_report(search: FloatSearch, stem: Path, log: Log = no_log) -> tuple[Path, Path]:
