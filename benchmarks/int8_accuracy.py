@@ -86,9 +86,10 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
     for weights in arguments.weights:
         jobs += [Job(weights, name) for name in arguments.formats]
         if "tflite" in arguments.formats:
-            jobs.append(Job(weights, nms="postprocess"))
+            jobs.append(Job(weights, nms="auto"))
     for precision in arguments.precisions:
-        jobs += [Job(arguments.exact, precision=precision, nms=nms) for nms in ("raw", "postprocess")]
+        inside = "postprocess" if precision == "int16x8" else "auto"  # refused, with the reason
+        jobs += [Job(arguments.exact, precision=precision, nms=nms) for nms in ("raw", inside)]
     if arguments.own:
         jobs += [Job(arguments.exact, name, own=True) for name in arguments.formats if name != "tflite"]
     return jobs

@@ -147,7 +147,7 @@ def _quantized(figures: Figures, path: Path, progress: Progress, **options: obje
 def _measured(figures: Figures, quantized: Sequence[Path], folder: Path, progress: Progress) -> list[Result]:
     path = folder / f"results-{figures.steps}.json"
     if not path.exists():
-        jobs = [Job(str(file), nms=nms) for file in quantized for nms in ("raw", "postprocess")]
+        jobs = [Job(str(file), nms=nms) for file in quantized for nms in ("raw", "auto")]
         if figures.int16x8:
             jobs += [Job(figures.weights, precision="int16x8", nms=nms) for nms in ("raw", "postprocess")]
         side = figures.image_size

@@ -7,16 +7,18 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from tfyolo.benchmark.latency import time_calls
 from tfyolo.data.detection.scan import Sample, read_dataset, scan_split
+from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.evaluation.accumulator import labels_xyxy_px
 from tfyolo.evaluation.batches import load_batches, plan_batches
 from tfyolo.evaluation.bootstrap import Interval, interval, mean_average_precisions
 from tfyolo.evaluation.metrics import average_precision, match
+from tfyolo.evaluation.segmentation.accumulator import match_masks
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
@@ -27,7 +29,7 @@ from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import raw_outputs
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.calibration_images import dataset_images
-from tfyolo.quantization.fidelity import DetectorFidelity, Heads
+from tfyolo.quantization.fidelity import DetectorFidelity, Heads, find_fidelity
 from tfyolo.quiet import hidden_stderr
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import fetch_weights
@@ -45,7 +47,7 @@ class Job:
         format: key of the registry.
         precision: of the file; `int8` needs quantized weights, or `own`.
         own: whether the runtime's library measures ranges, in place of the model's own.
-        nms: `raw` has none, and NumPy decodes; `postprocess` is the default of TensorFlow Lite files.
+        nms: `raw` has none, and NumPy decodes; `auto` is the default of the format.
     """
 
     weights: str
@@ -101,7 +103,7 @@ class Result:
         job: the file.
         error: why it could not be written or run; nothing else is set then.
         megabytes: size of the file in 1e6 bytes.
-        map50_95: mAP50-95 of the images of all splits.
+        map50_95: mAP50-95 of the images of all splits; of a segmentation model that of masks.
         map50: mAP50 of these.
         by_split: mAP50-95 of each split.
         lost: points of mAP50-95 below float32 with the same kind of NMS; None for float32 itself.
@@ -141,7 +143,7 @@ def measure(jobs: Sequence[Job], options: MeasureOptions, progress: Progress = n
     """
     references = [Job(options.exact, precision="float32")]
     if any(not job.is_raw for job in jobs):
-        references.append(Job(options.exact, precision="float32", nms="postprocess"))
+        references.append(Job(options.exact, precision="float32", nms="auto"))
     jobs = [*references, *(job for job in jobs if job not in references)]
     images = None
     if any(job.needs_images for job in jobs):
@@ -201,7 +203,7 @@ class _File:
     def __init__(self, job: Job, path: Path, runtime: Any) -> None:
         self.job, self.runtime, self.megabytes = job, runtime, megabytes(path)
         self.contract: Contract = runtime.contract
-        self.near = DetectorFidelity(self.contract)
+        self.near = cast(DetectorFidelity, find_fidelity(self.contract))
         self.rows: dict[str, list[tuple[np.ndarray, ...]]] = {}
 
     @classmethod
@@ -241,8 +243,7 @@ class _File:
     def add(self, split: str, sample: Sample, box: Any, found: Detections, exact: Detections) -> None:
         """Add the detections of one image, in pixels of the input: this file's and the float model's."""
         self.near.add_detections(exact, found)
-        boxes, truth = box.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
-        correct = match(boxes, found.class_ids, truth, sample.classes)
+        correct = _MATCH[self.contract.task](sample, box, found)
         self.rows.setdefault(split, []).append((correct, found.scores, found.class_ids, sample.classes))
 
     def result(
@@ -267,6 +268,15 @@ class _File:
             milliseconds=float(np.median(np.concatenate(times))) if times else None,
             latency=latency,
         )
+
+
+def _match_boxes(sample: Sample, box: Letterbox, found: Detections) -> np.ndarray:
+    boxes, truth = box.to_image(found.boxes_xyxy_px), labels_xyxy_px(sample)
+    return match(boxes, found.class_ids, truth, sample.classes)
+
+
+_MATCH = {"detect": _match_boxes, "segment": match_masks}
+"""What a detection is compared by with the labels: its box, or its mask."""
 
 
 def _run(files: dict[Job, _File], options: MeasureOptions, progress: Progress) -> None:

@@ -40,7 +40,7 @@ def measured(accuracy, tmp_path_factory):
     assert main(["quantize", *words]) == 0
     jobs = [
         accuracy.Job(small),
-        accuracy.Job(small, nms="postprocess"),
+        accuracy.Job(small, nms="auto"),
         accuracy.Job(str(exact), precision="int16x8", nms="postprocess"),
     ]
     options = accuracy.MeasureOptions(str(exact), data, ("train", "val"), (64, 64), 2, rounds=1, runs=3)

@@ -287,8 +287,13 @@ class SegmenterFidelity(DetectorFidelity):
         self._rows.append((correct, rounded.scores, rounded.class_ids, truth.class_ids))
 
     def _masks_of(self, found: Detections) -> Masks:
-        """Return the masks of detections at the size of their prototypes."""
-        height, width = np.shape(found.prototypes)[:2]
+        """Return the masks of detections at the size of the prototypes."""
+        if found.masks is not None:
+            height, width = found.masks.shape[1:]
+        elif found.prototypes is not None:
+            height, width = found.prototypes.shape[:2]
+        else:
+            raise TfyoloError("the detections have no masks")
         stride = self.contract.prototype_stride
         return prototype_masks(found, (height * stride, width * stride))
 
