@@ -233,9 +233,11 @@ bench-formats: setup  ## size, mAP and latency of every format: make bench-forma
 	$(BIN)/tfyolo benchmark --weights $(BENCH_WEIGHTS) --include all --data $(BENCH_DATA) $(if $(IMG),--img $(IMG)) \
 	  --chart build/formats.png
 
+# Of another model: NAME=, IMG=, SPLITS= and BUDGETS= as well.
 figures-int8: setup  ## int8 table of the docs, about an hour, resumes: make figures-int8 WEIGHTS=yolov5n.pt DATA=coco128.yaml
-	$(BIN)/python benchmarks/int8_figures.py --weights $(or $(WEIGHTS),yolov5n) --data $(DATA) \
-	  --steps $(or $(STEPS),120) $(if $(INT16X8),--int16x8) --write docs/benchmarks.md
+	$(BIN)/python benchmarks/int8_figures.py --weights $(or $(WEIGHTS),yolov5n) --data $(DATA) $(if $(NAME),--name $(NAME)) \
+	  $(if $(IMG),--img $(IMG)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(BUDGETS),--budgets $(BUDGETS)) \
+	  $(if $(CALIBRATION),--calibration $(CALIBRATION)) --steps $(or $(STEPS),120) $(if $(INT16X8),--int16x8) --write docs/benchmarks.md
 
 bench-nms: setup  ## latency of decoding and NMS in an int8 graph: make bench-nms WEIGHTS=yolov5n.pt DATA=coco128.yaml
 	$(BIN)/python benchmarks/nms.py --weights $(BENCH_WEIGHTS) --data $(BENCH_DATA) --img $(or $(IMG),640)
