@@ -48,7 +48,10 @@ def _is_supported(operator: Operator) -> bool:
     if operator.custom is not None or operator.name not in _NAMES:
         return False
     condition = _CONDITIONS.get(operator.name)
-    return condition is None or condition(operator)
+    try:
+        return condition is None or condition(operator)
+    except IndexError:  # an operator of a damaged file has too few inputs or outputs
+        return False
 
 
 def _cast(operator: Operator) -> bool:

@@ -12,7 +12,9 @@ from tests.fuzz.tensorflow_nodes import mutate_graph
 
 def bases(folder: Path) -> list[Path]:
     """Export small detectors with each kind of NMS, and a classifier, and return their paths."""
-    return exported("pb", ("combined", "builtin", "tensor float16", "none int8", "classifier"), folder)
+    return exported(
+        "pb", ("combined", "builtin", "tensor float16", "none int8", "classifier", "segmenter"), folder
+    )
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:

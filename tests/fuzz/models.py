@@ -1,10 +1,12 @@
-"""Exports the valid files that fuzzers mutate: a small detector and a small classifier."""
+"""Exports the valid files that fuzzers mutate: a small model of each task."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 CONFIGS = Path(__file__).resolve().parents[1]
+OTHERS = {"classifier": "tiny-cls.yaml", "segmenter": "tiny-seg.yaml"}
+"""Configurations of models with the default kind of NMS, by name."""
 NAMES = ("ant", "bee", "cat", "dog")
 
 
@@ -13,8 +15,8 @@ def exported(format_name: str, kinds: tuple[str, ...], folder: Path) -> list[Pat
 
     Args:
         format_name: name of a format in export/registry.py.
-        kinds: kinds of NMS, which may be followed by a precision: `none int8`. `classifier` stands for a
-            classifier.
+        kinds: kinds of NMS, which may be followed by a precision: `none int8`. A key of `OTHERS` stands for
+            that model.
         folder: folder of the files.
     """
     from tfyolo.export.registry import find_format
@@ -41,8 +43,7 @@ def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
 
     nms, _, precision = kind.partition(" ")
     keras.utils.set_random_seed(0)
-    config = "tiny-cls.yaml" if nms == "classifier" else "tiny.yaml"
-    made = create_predictor(CONFIGS / config, names=NAMES)
+    made = create_predictor(CONFIGS / OTHERS.get(nms, "tiny.yaml"), names=NAMES)
     model, contract = made.model, made.contract
     if precision == "int8":
         network = Network.of(model, contract.spec)
@@ -54,7 +55,7 @@ def _export(format_name: str, kind: str, path: Path, suffix: str) -> None:
         contract,
         ExportOptions(
             image_size=(64, 64),
-            nms="auto" if nms == "classifier" else nms,
+            nms="auto" if nms in OTHERS else nms,
             nms_options=GraphNmsOptions(confidence=0.01, candidates=100, max_detections=20),
             precision=precision or "float32",
         ),

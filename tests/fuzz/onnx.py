@@ -25,7 +25,7 @@ LOCATIONS = ("secret.bin", "../work/secret.bin", "/etc/passwd", "*/_ORT_MEM_ADDR
 
 def bases(folder: Path) -> list[Path]:
     """Export small detectors with each kind of NMS, and a classifier, and return their paths."""
-    return exported("onnx", ("builtin", "tensor float16", "none int8", "classifier"), folder)
+    return exported("onnx", ("builtin", "tensor float16", "none int8", "classifier", "segmenter"), folder)
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:

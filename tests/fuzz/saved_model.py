@@ -13,7 +13,9 @@ from tests.fuzz.tensorflow_nodes import mutate_graph
 
 def bases(folder: Path) -> list[Path]:
     """Export small detectors with each kind of NMS, and a classifier, and return their paths."""
-    return exported("saved_model", ("combined", "postprocess", "builtin", "none int8", "classifier"), folder)
+    return exported(
+        "saved_model", ("combined", "postprocess", "builtin", "none int8", "classifier", "segmenter"), folder
+    )
 
 
 def mutate(content: bytes, rng: random.Random) -> bytes:

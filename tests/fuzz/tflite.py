@@ -19,6 +19,8 @@ KINDS = (
     "tensor float16",
     "none float32",
     "classifier",
+    "segmenter",
+    "segmenter int8",
 )
 NUMBERS = (-(2**31), -129, -5, -2, -1, 0, 1, 2, 3, 4, 5, 7, 8, 63, 64, 255, 1000, 65_536, 2**24, 2**31 - 1)
 REALS = (0.0, -0.0, -1.0, 1e-45, 1e-38, 1e-9, 1.0, 1e9, 3e38, float("inf"), float("-inf"), float("nan"))

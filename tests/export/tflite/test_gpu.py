@@ -63,3 +63,7 @@ def test_taken(case):
 @pytest.mark.parametrize("case", LEFT.values(), ids=LEFT)
 def test_left_to_the_cpu(case):
     assert left(*case) == {case[0]: 1}
+
+
+def test_an_operator_of_a_damaged_file_is_not_supported():
+    assert left("GATHER", [FLAT]) == {"GATHER": 1}
