@@ -1,4 +1,4 @@
-const SCROLLING = ".md-typeset__scrollwrap, table.dataframe, .katex-display";
+const SCROLLING = '.md-typeset__scrollwrap, table.dataframe, .katex-display, pre[style*="overflow-x"]';
 
 document$.subscribe(() => {
   renderMathInElement(document.body, {
@@ -8,7 +8,8 @@ document$.subscribe(() => {
     ],
   });
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
-  // With a keyboard, wide tables and formulas scroll only if they can have the focus. The theme wraps tables later.
+  // With a keyboard, wide tables, formulas and outputs of notebooks scroll only if they can have the focus. The
+  // theme wraps tables later.
   setTimeout(() => {
     for (const element of document.querySelectorAll(SCROLLING)) element.tabIndex = 0;
   });
