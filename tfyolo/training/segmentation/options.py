@@ -21,6 +21,7 @@ class SegmentOptions(TrainOptions):
             each object keeps its whole mask, which takes more memory.
 
     Example:
+        >>> from pathlib import Path
         >>> SegmentOptions(Path("coco128-seg.yaml"), weights="yolov5n.pt", epochs=60).mask_ratio
         4
     """
