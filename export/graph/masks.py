@@ -11,7 +11,7 @@ from tfyolo.export.graph.module import DetectionModule, Heads, batched_rows, row
 from tfyolo.models.outputs import COEFFICIENTS, MASKS, PROTOTYPES
 
 _OBJECTNESS, _COEFFICIENTS = 1, 3
-"""Places of these parts in a raw head; see models/tasks.py."""
+"""Indices of these parts in a raw head; see models/tasks.py."""
 _BELOW_256 = 255.999
 """Factor of masks before their fraction is cut off, so that 128 and above are more than one half."""
 

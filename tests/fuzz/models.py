@@ -15,8 +15,8 @@ def exported(format_name: str, kinds: tuple[str, ...], folder: Path) -> list[Pat
 
     Args:
         format_name: name of a format in export/registry.py.
-        kinds: kinds of NMS, which may be followed by a precision: `none int8`. A key of `OTHERS` stands for
-            that model.
+        kinds: kinds of NMS, which may be followed by a precision: `none int8`. A key of `OTHERS` is that
+            model.
         folder: folder of the files.
     """
     from tfyolo.export.registry import find_format

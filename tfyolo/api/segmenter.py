@@ -1,4 +1,4 @@
-"""`tfyolo.Segmenter`: predict boxes with instance masks, and evaluate both."""
+"""`tfyolo.Segmenter`: predict, evaluate, train, quantize, export and benchmark a segmentation model."""
 
 from __future__ import annotations
 

@@ -1,12 +1,18 @@
 """IoU of masks in patches equals that of dense masks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.shared import SHARED, needs_shared
+from tfyolo.data.detection.sample import Sample
+from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.segmentation.rasters import index_mask
 from tfyolo.evaluation.metrics import match_overlaps
+from tfyolo.evaluation.segmentation.accumulator import match_masks
 from tfyolo.evaluation.segmentation.mask_iou import mask_iou
+from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.segmentation.masks import Masks
 
 
@@ -52,3 +58,14 @@ def test_equals_yolov5():
     for mask, column in zip(masks[3:], expected.T, strict=True):
         found = mask_iou(predicted, mask.astype(np.int32), np.array([0]))
         np.testing.assert_allclose(found[:, 0], column, atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", [4, 8])
+def test_masks_are_compared_at_the_size_of_the_prototypes(stride):
+    """Without a feature map of stride 8, prototypes have an eighth of the size of the input."""
+    box = np.array([[0.5, 0.5, 0.5, 0.5]], np.float32)
+    sample = Sample(Path("a.jpg"), (64, 64), np.array([0]), box)
+    masks = np.zeros((1, 64 // stride, 64 // stride), np.float32)
+    masks[0, 16 // stride : 48 // stride, 16 // stride : 48 // stride] = 1
+    found = Detections(np.float32([[16, 16, 48, 48]]), np.float32([0.9]), np.array([0]), masks=masks)
+    assert match_masks(sample, Letterbox.fit((64, 64), (64, 64)), found)[0, :5].all()

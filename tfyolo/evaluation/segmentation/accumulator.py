@@ -118,7 +118,9 @@ def match_masks(sample: Sample, letterbox: Letterbox, found: Detections) -> np.n
     candidates = np.flatnonzero(np.isin(found.class_ids, sample.classes))
     if len(candidates):
         compared = found[candidates]
-        iou = mask_iou(prototype_masks(compared, letterbox.out_hw), *ground_truth_index(sample, letterbox))
+        masks = prototype_masks(compared, letterbox.out_hw)
+        stride = letterbox.out_hw[0] // masks.image_size[0]
+        iou = mask_iou(masks, *ground_truth_index(sample, letterbox, stride))
         correct[candidates] = match_overlaps(iou, compared.class_ids, sample.classes)
     return correct
 

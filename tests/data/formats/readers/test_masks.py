@@ -167,6 +167,6 @@ def test_wrong_folders_are_named(tmp_path):
     assert "no folder that is named like a class" in error()
     save(tmp_path, "masks/train/Cat/a.png", paint())
     assert "`names` does not contain 'Cat'" in error()
-    write_image(tmp_path / "pictures/a.jpg")
-    assert "is not in a folder named `images`" in error(train="pictures")
+    write_image(tmp_path / "photos/a.jpg")
+    assert "is not in a folder named `images`" in error(train="photos")
     assert "is not a folder" in error(train="images/train/a.jpg")

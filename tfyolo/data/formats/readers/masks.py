@@ -26,6 +26,7 @@ from tfyolo.data.formats.readers.base import (
     unreadable_kinds,
     walk,
 )
+from tfyolo.data.formats.readers.beside import folder_beside
 from tfyolo.data.formats.readers.mask_png import mask_objects, read_mask
 from tfyolo.data.formats.readers.names import class_of, unknown_name
 from tfyolo.data.images.header import ImageError, ImageHeader
@@ -53,20 +54,6 @@ class _Place:
         return ((class_id, folder / name) for class_id, folder in self.classes)
 
 
-def mask_folder(images: Path) -> Path | None:
-    """Return the folder of the masks of a folder of images; None without a folder named `images`.
-
-    Example:
-        >>> mask_folder(Path("fruit/images/train")).as_posix()
-        'fruit/masks/train'
-    """
-    parts = list(images.parts)
-    if "images" not in parts:
-        return None
-    parts[len(parts) - 1 - parts[::-1].index("images")] = "masks"
-    return Path(*parts)
-
-
 def open_split(dataset: Dataset, split: str) -> Source:
     """Find the images of a split and their masks.
 
@@ -82,7 +69,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
         for image in sorted(filter(is_image, files)):
             found.setdefault(image, place)
     every = {image: tuple(place.masks(image)) for image, place in found.items()}
-    first = mask_folder(Path(os.path.normpath(dataset.splits[split][0]))) or Path()
+    first = folder_beside(Path(os.path.normpath(dataset.splits[split][0])), "masks") or Path()
 
     def read(entry: Entry, header: ImageHeader) -> Labels | None:
         masks = [(class_id, path) for class_id, path in every[entry.image] if path.is_file()]
@@ -99,7 +86,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
 
 def _place(dataset: Dataset, split: str, images: Path) -> _Place:
     """Find the folders of masks of a folder of images."""
-    folder = mask_folder(images)
+    folder = folder_beside(images, "masks")
     if not images.is_dir():
         if images.exists():
             fix = "pass a folder of images, such as images/train"

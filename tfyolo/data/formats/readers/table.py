@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfyolo.data.formats.readers.beside import folder_beside
 from tfyolo.errors import TfyoloError
 from tfyolo.files import suffix_of
 
@@ -57,11 +58,10 @@ def _has_annotations(place: Path) -> bool:
 
 def _is_masks(place: Path) -> bool:
     """Whether `images` has `masks` next to it, and no `labels`."""
-    if "images" not in place.parts or not place.is_dir():
+    masks, labels = folder_beside(place, "masks"), folder_beside(place, "labels")
+    if masks is None or labels is None:
         return False
-    at = len(place.parts) - 1 - place.parts[::-1].index("images")
-    beside, below = Path(*place.parts[:at]), place.parts[at + 1 :]
-    return beside.joinpath("masks", *below).is_dir() and not beside.joinpath("labels", *below).exists()
+    return place.is_dir() and masks.is_dir() and not labels.exists()
 
 
 _READERS = (
