@@ -102,7 +102,7 @@ def test_blocks_compute_the_same_on_both(block):
     x = image(2, *IMAGE)
     outputs = [np.asarray(built(namespace, block)(x)) for namespace in NAMESPACES.values()]
     assert np.std(outputs[0]) > 0.1
-    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-4)
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("block", ["Conv", "DWConv", "Focus", "MaxPool2d", "GhostConv", "GhostBottleneck"])

@@ -37,7 +37,7 @@ def test_predictions_and_prototypes_are_pytorchs(coco_segmenter, stored):
     expected = order(stored["decoded_xywh_px"])
     np.testing.assert_allclose(found.prototypes, stored["proto_chw"].transpose(1, 2, 0), atol=1e-4)
     centers = (found.boxes_xyxy_px[:, :2] + found.boxes_xyxy_px[:, 2:]) / 2
-    np.testing.assert_allclose(centers, expected[:, :2], atol=1e-4)
+    np.testing.assert_allclose(centers, expected[:, :2], atol=1e-4, rtol=1e-5)  # up to 320 pixels
     sizes = found.boxes_xyxy_px[:, 2:] - found.boxes_xyxy_px[:, :2]
     np.testing.assert_allclose(sizes, expected[:, 2:4], atol=1e-4, rtol=1e-5)  # up to 1,100 pixels
     objectness = expected[:, 4:5]
