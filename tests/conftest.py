@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -31,11 +32,32 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
 
 
+def pytest_collection_finish():
+    """What has been imported stays: there is no need to look through it after each module."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _memory_of_a_module_is_given_back():
     """Graphs and models refer to themselves: without this, a worker grows until the end of the run."""
     yield
+    _forget_custom_gradients()
     gc.collect()
+
+
+def _forget_custom_gradients() -> None:
+    """Remove the gradients of functions that have been traced, and with them their graphs.
+
+    TensorFlow registers those of `tf.custom_gradient`, such as that of SiLU, under a name for each call, and
+    never removes them. They are needed until the gradient has been traced.
+    """
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import ops
+
+        registered = ops.gradient_registry._registry
+        for name in [name for name in registered if name.startswith("CustomGradient-")]:
+            del registered[name]
 
 
 @pytest.fixture(scope="session")
