@@ -72,6 +72,21 @@ def test_a_finite_stream_and_arrays_have_their_own_length(shared, data):
     assert float(shared.counters["step"]) == 3
 
 
+def test_train_on_batch_takes_images_and_labels(data):
+    model = compiled(data, epochs=1, steps_per_epoch=2, batch_size=12)
+    before = kernels(model)
+    images, labels = (part.numpy() for part in next(iter(data.stream())))
+    logs = model.train_on_batch(images, labels, return_dict=True)
+    assert logs["loss"] == pytest.approx(logs["box_loss"] + logs["obj_loss"] + logs["cls_loss"], rel=1e-5)
+    assert moved(before, model)
+    with pytest.raises(TfyoloError, match="sample weights are not supported"):
+        model.train_on_batch(images, labels, sample_weight=np.ones(len(images)))
+    with pytest.raises(TfyoloError, match="a batch has no labels"):
+        model.train_on_batch(images)
+    with pytest.raises(TfyoloError, match=r"length of the training is unknown(.|\n)*steps_per_epoch"):
+        compiled(data).train_on_batch(images, labels)
+
+
 def test_a_stream_of_unknown_length_needs_steps(data):
     model = compiled(data)
     model.data = None

@@ -215,9 +215,22 @@ class TrainingStep(keras.Model):
         self.average.update(updates, changed)
         return norm
 
-    def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
-        """Compute `step` and the means over the epoch, for Keras' `fit`."""
-        images, labels = data
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Compute `step` and the means over the epoch, for Keras' `fit` and `train_on_batch`.
+
+        Raises:
+            TfyoloError: there are sample weights, no labels, or no learning-rate schedule.
+        """
+        images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise TfyoloError("sample weights are not supported", fix="leave them out: the loss has none")
+        if labels is None:
+            raise TfyoloError("a batch has no labels", fix="pass pairs of images and labels")
+        if self.schedule is None:
+            raise TfyoloError(
+                "the length of the training is unknown, and the learning-rate schedule needs it",
+                fix="pass epochs, steps_per_epoch and batch_size to compile",
+            )
         logs = self.step(images, labels)
         for mean in self.means:
             mean.update_state(logs[mean.name])

@@ -51,6 +51,14 @@ def test_boxes_polygons_crowds_and_masks(tmp_path):
     np.testing.assert_allclose(sample.polygons_norm[0], np.array(SQUARE).reshape(-1, 2) / (64, 48))
 
 
+def test_keypoints_are_ignored_with_a_word(tmp_path):
+    rows = annotation([16, 12, 16, 24], keypoints=[16, 12, 2], num_keypoints=1), annotation([0, 0, 32, 24])
+    result = scan(coco(tmp_path, coco_value(*rows)))
+    assert [len(sample.classes) for sample in result.samples] == [2]
+    (problem,) = result.problems
+    assert problem.message.startswith("1 annotations have `keypoints`, which are ignored")
+
+
 def rle(mask):
     """Run lengths of a mask, as a list and as a compressed string."""
     flat = mask.T.ravel().astype(int)

@@ -26,6 +26,7 @@ from tfyolo.data.segmentation.contours import mask_polygon
 from tfyolo.errors import TfyoloError
 
 CROWDS = "annotations of crowds (`iscrowd`) are not single objects and are left out"
+KEYPOINTS = "annotations have `keypoints`, which are ignored; their boxes are used"
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,8 @@ def _add_part(
         if numbers is None or len(numbers) != 4:
             rows.report(None, f"{where} has no `bbox` of four finite numbers: x, y, width, height in pixels")
             continue
+        if row.get("keypoints"):
+            rows.count(KEYPOINTS)
         x, y, w, h = numbers
         polygon = _polygon(row.get("segmentation"), frame)
         if polygon is None:
