@@ -219,7 +219,8 @@ def test_classifiers_are_judged_by_top_1(here, tmp_path, capsys):
 
     keras.utils.set_random_seed(0)
     names = ("blue", "green", "red")
-    create_predictor("yolov5n-cls", names=names, image_size=64).save(tmp_path / "colors.keras")
+    network = Path(__file__).parents[1] / "tiny-cls.yaml"
+    create_predictor(network, names=names, image_size=64).save(tmp_path / "colors.keras")
     random = np.random.default_rng(0)
     for split, count in (("train", 3), ("val", 4)):
         for number, name in enumerate(names):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.cli.test_main import exit_code
 from tests.inference.videos import make_video
+from tfyolo.inference.load import create_predictor
 
 
 @pytest.fixture
@@ -184,11 +185,13 @@ def test_exports(tiny_seg_keras, tmp_path, monkeypatch, capsys):
     assert "detection_masks (1, 100, 16, 16) float32" in capsys.readouterr().out
 
 
-def test_quantize(tiny_seg_keras, polygons_yaml, tmp_path, monkeypatch, capsys):
+def test_quantize(polygons_yaml, tmp_path, monkeypatch, capsys):
     """Calibration and QAT on masks; the file predicts, and the report names layers."""
     monkeypatch.chdir(tmp_path)
+    network = Path(__file__).parents[1] / "micro-seg.yaml"
+    micro = create_predictor(network, names=("ant", "bee")).save(tmp_path / "micro.keras")
     data = ["--data", polygons_yaml, "--img", "64", "--calibration", "1"]
-    weights = ["--weights", tiny_seg_keras]
+    weights = ["--weights", micro]
     train = ["--steps", "2", "--loss", "both", "--output", "q.keras"]
     assert exit_code("quantize", *weights, *data, *train) == 0
     budget = ["--float-budget", "20%", "--budget-of", "multiply-adds", "--budget-images", "1", "--steps", "0"]

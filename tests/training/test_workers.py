@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.training.conftest import MICRO
 
@@ -37,14 +38,18 @@ def answer(process):
     return json.loads(out.strip().splitlines()[-1])
 
 
-def test_two_devices_of_one_process_learn_what_one_does(shapes):
-    alone, pair = (answer(launch(shapes, strategy)) for strategy in ("none", "two-devices"))
+@pytest.fixture(scope="module")
+def alone(shapes):
+    return answer(launch(shapes, "none"))
+
+
+def test_two_devices_of_one_process_learn_what_one_does(shapes, alone):
+    pair = answer(launch(shapes, "two-devices"))
     np.testing.assert_allclose(pair["losses"], alone["losses"], rtol=1e-4)
     np.testing.assert_allclose(pair["weights"], alone["weights"], rtol=1e-3)
 
 
-def test_two_workers_learn_what_one_does(shapes):
-    alone = answer(launch(shapes, "none"))
+def test_two_workers_learn_what_one_does(shapes, alone):
     cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
     configs = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}) for i in range(2)]
     pair = [launch(shapes, "multiworker", TF_CONFIG=config) for config in configs]

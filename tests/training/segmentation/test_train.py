@@ -100,9 +100,13 @@ def test_a_small_network_learns_masks(options, polygons, tmp_path):
     assert found.mask_map50 > 0.2
 
 
-@pytest.mark.parametrize("strategy", ["two-devices", "multiworker"])
-def test_several_devices_learn_what_one_does(polygons, strategy):
-    alone = answer(launch(polygons, "none", MICRO_SEG))
+@pytest.fixture(scope="module")
+def alone(polygons):
+    return answer(launch(polygons, "none", MICRO_SEG))
+
+
+@pytest.mark.parametrize("strategy", ["two-devices", pytest.param("multiworker", marks=pytest.mark.slow)])
+def test_several_devices_learn_what_one_does(polygons, alone, strategy):
     variables = [{}]
     if strategy == "multiworker":
         cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
