@@ -10,6 +10,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { chromium } from 'playwright-core';
 
+import { launchOptions } from '../../tests/chromium.mjs';
+
 const TOOLS = path.dirname(fileURLToPath(import.meta.url));
 const SITE = path.resolve(TOOLS, '../../build/site');
 const AXE = fs.readFileSync(path.join(TOOLS, 'node_modules/axe-core/axe.min.js'), 'utf8');
@@ -30,8 +32,7 @@ const questions = fs
 
 let browser;
 before(async () => {
-  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--allow-file-access-from-files'] });
+  browser = await chromium.launch(launchOptions(['--allow-file-access-from-files', '--disable-gpu']));
 });
 after(() => browser?.close());
 
