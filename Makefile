@@ -144,15 +144,15 @@ test-pythons: setup wheel  ## install and test the wheel on each other Python, i
 	  $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 build/.tested-web: $(WEB_SOURCES) $(WEB_PAGE)/index.html $(DEMO_TEST_MODELS) $(shell find web_demo/tests tests/vectors -type f) \
-  $(wildcard tfyolo/inference/snippets/*) | chromium
+  tests/chromium.mjs $(wildcard tfyolo/inference/snippets/*) | chromium
 	@$(MAKE) --no-print-directory test-web
 	@touch $@
 
-build/.tested-docs: $(DOCS_SOURCES) | chromium
+build/.tested-docs: $(DOCS_SOURCES) tests/chromium.mjs | chromium
 	@$(MAKE) --no-print-directory test-docs
 	@touch $@
 
-build/.tested-examples: $(WEB_SOURCES) $(WEB_MODEL) tests/examples/check_web.mjs $(wildcard examples/web-*/*) | chromium
+build/.tested-examples: $(WEB_SOURCES) $(WEB_MODEL) tests/examples/check_web.mjs tests/chromium.mjs $(wildcard examples/web-*/*) | chromium
 	@$(MAKE) --no-print-directory test-examples
 	@touch $@
 

@@ -8,6 +8,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { launchOptions } from '../chromium.mjs';
+
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const { chromium } = createRequire(path.join(root, 'web_demo/package.json'))('playwright-core');
 const [model, image, screenshots] = process.argv.slice(2);
@@ -25,7 +27,7 @@ const EXAMPLES = [
 ];
 
 const camera = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', ...camera] });
+const browser = await chromium.launch(launchOptions(camera));
 try {
   for (const { name, assets, install, serve, port } of EXAMPLES) {
     const cwd = path.join(root, 'examples', name);

@@ -7,7 +7,8 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 
 import { afterAll, beforeAll } from 'vitest';
 
-import { MODELS, REPOSITORY, serve, type TestServer } from './server';
+import { launchOptions } from '../../../tests/chromium.mjs';
+import { MODELS, REPOSITORY, serve, type ServerOptions, type TestServer } from './server';
 
 /** Timeout for slow steps: an emulated GPU on a busy machine takes a minute for its first image. */
 export const SLOW_MS = 240_000;
@@ -22,20 +23,21 @@ export interface SavedDetection {
 }
 
 /** Launch Chromium. WebGPU is enabled explicitly, because it is off by default on Linux; GPUs are emulated. */
-export function launch(...extraArgs: string[]): Promise<Browser> {
-  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  if (!fs.existsSync(executablePath)) throw new Error(`no ${executablePath}: apt-get install chromium, or set CHROMIUM`);
-  return chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--enable-unsafe-webgpu', '--disable-background-networking', '--disable-component-update', ...extraArgs],
-  });
+export function launch(...args: string[]): Promise<Browser> {
+  return chromium.launch(launchOptions(['--enable-unsafe-webgpu', ...args]));
 }
 
-/** One browser and one server, shared by the tests of a file. */
-export function browserAndServer(...extraArgs: string[]): { browser: Browser; server: TestServer } {
+/**
+ * One browser and one server, shared by the tests of a file.
+ *
+ * @param options - of the server. Tests that open images of their own need no samples: an inference on an emulated GPU
+ *   takes seconds.
+ * @param args - more command line arguments of Chromium.
+ */
+export function browserAndServer(options: ServerOptions = {}, args: readonly string[] = []): { browser: Browser; server: TestServer } {
   const fixtures = {} as { browser: Browser; server: TestServer };
   beforeAll(async () => {
-    [fixtures.browser, fixtures.server] = await Promise.all([launch(...extraArgs), serve()]);
+    [fixtures.browser, fixtures.server] = await Promise.all([launch(...args), serve(options)]);
   });
   afterAll(async () => {
     await fixtures.browser?.close();

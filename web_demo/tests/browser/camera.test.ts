@@ -8,12 +8,12 @@ const FRAMES = 100;
 /** Longer main-thread tasks are noticeable; inference on the main thread would cause one per frame. */
 const LONG_TASK_MS = 50;
 
-const fixtures = browserAndServer(
+const fixtures = browserAndServer({ samples: false }, [
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
   '--enable-precise-memory-info',
   '--js-flags=--expose-gc',
-);
+]);
 
 test.each([
   ['LiteRT.js', '?engine=litert-wasm'],

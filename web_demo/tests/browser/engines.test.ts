@@ -3,7 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { describe, expect, test } from 'vitest';
+import type { BrowserContext } from 'playwright-core';
+import { beforeAll, describe, expect, test } from 'vitest';
 
 import { type EngineId, ENGINES, type ModelKind } from '../../src/detector/engines/table';
 import { browserAndServer, detect, problemsOf, type SavedDetection, open, ready, SLOW_MS } from './browser';
@@ -41,17 +42,22 @@ const CASES = ENGINES.flatMap((engine) =>
   ).map((file) => ({ engine: engine.id, file, name: `${file.path} on ${engine.id}` })),
 );
 
-const fixtures = browserAndServer();
+const fixtures = browserAndServer({ samples: false });
 
 describe('every engine with every model', () => {
+  let context: BrowserContext;
+  beforeAll(async () => {
+    context = await fixtures.browser.newContext();
+  });
+
   test.each(CASES)('$name', { timeout: SLOW_MS }, async ({ engine, file }) => {
-    const page = await open(fixtures.browser, `${fixtures.server.url}?model=${fixtures.server.model(file.path)}&engine=${engine}`);
+    const page = await open(fixtures.browser, `${fixtures.server.url}?model=${fixtures.server.model(file.path)}&engine=${engine}`, {}, context);
     await ready(page);
     expect(await page.getAttribute('html', 'data-engine')).toBe(engine);
     const images = EMULATED[engine] ? ['BloodImage_00062.png'] : Object.keys(file.found);
     for (const image of images) compare(await detect(page, image), file, image);
     expect(problemsOf(page)).toEqual([]);
-    await page.context().close();
+    await page.close();
   });
 });
 

@@ -3,9 +3,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import type { Page } from 'playwright-core';
+import { chromium, type Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 
+import { launchOptions } from '../../../tests/chromium.mjs';
 import { axeViolations, browserAndServer, detect, problemsOf, launch, open, ready, saved, SLOW_MS } from './browser';
 import { MODELS, REPOSITORY, serve } from './server';
 
@@ -147,7 +148,7 @@ test('camera access is denied', async () => {
 });
 
 test('invalid settings in the URL, without a GPU', { timeout: SLOW_MS }, async () => {
-  const plain = await launch('--disable-gpu', '--disable-features=WebGPU', '--disable-unsafe-webgpu');
+  const plain = await chromium.launch(launchOptions(['--disable-gpu', '--disable-unsafe-webgpu'], ['WebGPU']));
   const page = await open(plain, `${fixtures.server.url}?engine=none-such&conf=7&iou=x&model=https://elsewhere.example/a.tflite`);
   const alert = await alertOf(page);
   expect(alert).toMatch(/engine/i);

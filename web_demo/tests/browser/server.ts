@@ -52,8 +52,15 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-/** Start a server. @param isolated - send the COOP and COEP headers, which simple static hosts do not send. */
-export async function serve(isolated = true): Promise<TestServer> {
+export interface ServerOptions {
+  /** Send the COOP and COEP headers, which simple static hosts do not send. */
+  readonly isolated?: boolean;
+  /** Offer the page's sample images, the first of which it runs twice on load. */
+  readonly samples?: boolean;
+}
+
+/** Start a server. */
+export async function serve({ isolated = true, samples = true }: ServerOptions = {}): Promise<TestServer> {
   const server = http.createServer((request, response) => {
     const name = decodeURIComponent(new URL(request.url!, 'http://x').pathname);
     const [prefix, root] = ROOTS.find(([prefix]) => name.startsWith(prefix))!;
@@ -61,6 +68,7 @@ export async function serve(isolated = true): Promise<TestServer> {
     const file = path.join(root, rest === '' ? 'index.html' : rest);
     if (isolated) for (const [header, value] of Object.entries(ISOLATION)) response.setHeader(header, value);
     if (name === '/bare.html') return response.writeHead(200, { 'Content-Type': 'text/html' }).end(BARE);
+    if (name === '/samples/samples.json' && !samples) return response.writeHead(200, { 'Content-Type': 'application/json' }).end('[]');
     if (name === '/client.html') return response.writeHead(200, { 'Content-Type': 'text/html' }).end(CLIENT);
     if (!fs.existsSync(file)) return response.writeHead(404).end();
     const body = fs.readFileSync(file);

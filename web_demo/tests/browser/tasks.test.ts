@@ -17,7 +17,7 @@ const CLASSIFIERS: Record<string, Record<string, Record<string, number>>> = JSON
 const SCREENSHOTS = path.join(REPOSITORY, 'web_demo/screenshots');
 const IMAGE = 'BloodImage_00062.png';
 
-const fixtures = browserAndServer();
+const fixtures = browserAndServer({ samples: false });
 
 async function openModel(file: string, engine: EngineId, options = {}): Promise<Page> {
   const page = await open(fixtures.browser, `${fixtures.server.url}?model=${fixtures.server.model(file)}&engine=${engine}`, options);
