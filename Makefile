@@ -130,7 +130,7 @@ test: lint  ## all tests; web and Android only if one of their dependencies has 
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-python test-demos
 
 test-python: setup  ## tests of the library and the command line, and the examples in docstrings
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=12 tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=12 tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --doctest-modules --doctest-ignore-import-errors tfyolo
 
 # These run in parallel: Chromium is installed once, before any of them.

@@ -21,12 +21,17 @@ from tests.shared import SHARED, require_shared
 gc.set_threshold(200_000, 50, 1000)
 
 
+LONGEST = ("tests/docs/", "tests/contract/", "tests/quantization/")
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist appends groups to the tests' names
 def pytest_collection_modifyitems(items):
     """With `--dist loadgroup` the tests of a module run in one worker, so that its fixtures are built once.
 
-    A module that marks its tests with groups of its own is left as it is.
+    A module that marks its tests with groups of its own is left as it is. What takes longest begins first, so
+    that no worker waits for another at the end.
     """
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
