@@ -1,13 +1,38 @@
-"""Pairwise test cases: few rows of a full product in which all pairs of values still occur."""
+"""Covers of test cases: few of many cases in which everything that matters still occurs, such as all pairs of
+values of a full product.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import combinations
 
 import pytest
 
 Case = tuple[Hashable, ...]
+
+
+def cover(cases: Sequence[Case], parts: Callable[[Case], set[Hashable]]) -> list[Case]:
+    """Choose cases greedily until every part of any case occurs.
+
+    Args:
+        cases: in order of preference.
+        parts: the parts of a case.
+
+    Returns:
+        A subset, in the order of `cases`.
+
+    Example:
+        >>> cover([("train", "--img"), ("train",), ("train", "--img", "--seed")], lambda case: set(case))
+        [('train', '--img', '--seed')]
+    """
+    missing = set().union(*map(parts, cases))
+    chosen: set[Case] = set()
+    while missing:
+        best = max(cases, key=lambda case: len(parts(case) & missing))
+        chosen.add(best)
+        missing -= parts(best)
+    return [case for case in cases if case in chosen]
 
 
 def pairwise(cases: Sequence[Case]) -> list[Case]:
@@ -23,16 +48,10 @@ def pairwise(cases: Sequence[Case]) -> list[Case]:
         >>> pairwise([(a, b, c) for a in "xy" for b in "12" for c in "pq"])
         [('x', '1', 'p'), ('x', '2', 'q'), ('y', '1', 'q'), ('y', '2', 'p')]
     """
-    missing = set().union(*map(_pairs, cases))
-    chosen: set[Case] = set()
-    while missing:
-        best = max(cases, key=lambda case: len(_pairs(case) & missing))
-        chosen.add(best)
-        missing -= _pairs(best)
-    return [case for case in cases if case in chosen]
+    return cover(cases, _pairs)
 
 
-def _pairs(case: Case) -> set[tuple[int, Hashable, int, Hashable]]:
+def _pairs(case: Case) -> set[Hashable]:
     return {(i, a, j, b) for (i, a), (j, b) in combinations(enumerate(case), 2)}
 
 

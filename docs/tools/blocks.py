@@ -95,7 +95,10 @@ def _lines(text: str) -> list[str]:
 
 
 def fill_workspace(
-    folder: Path, detector: Path | None = None, classifier: str | Path = "yolov5n-cls"
+    folder: Path,
+    detector: Path | None = None,
+    classifier: str | Path = "yolov5n-cls",
+    images: int | None = None,
 ) -> None:
     """Write the files that the blocks of the documentation name.
 
@@ -103,9 +106,10 @@ def fill_workspace(
         folder: where to write them.
         detector: `.keras` file of a detector of three classes; defaults to the one that ships.
         classifier: configuration of the classifier.
+        images: number of images per split of the dataset; defaults to all.
 
     They are made from what ships: `bccd-mini/` with `bccd.yaml` and `fruit.yaml`; a detector as `best.keras`,
-    `best_int8.keras`, `best.tflite` and `yolov5n.pt`; `image.jpg`, `bus.jpg` and `video.mp4`; crops of the
+    `best.tflite` and `yolov5n.pt`; `image.jpg`, `bus.jpg` and `video.mp4`; crops of the
     cells as `cells/`, and a classifier with random weights as `classifier.keras`.
     """
     from tfyolo.api.load import create
@@ -118,6 +122,9 @@ def fill_workspace(
 
     with _chdir(folder):
         shutil.copytree(MINI_DATA.parent, "bccd-mini")
+        for split in Path("bccd-mini/images").iterdir() if images else ():
+            for path in sorted(split.iterdir())[images:]:
+                path.unlink()
         for name in ("fruit.yaml", "bccd.yaml"):
             Path(name).write_text("path: bccd-mini\n" + MINI_DATA.read_text())
         for name in ("image.jpg", "bus.jpg"):
@@ -126,19 +133,6 @@ def fill_workspace(
         shutil.copy(detector or DEFAULT_MODEL, "best.keras")
         tfyolo("export", "--weights", "best.keras", "--include", "pt", "--output", "yolov5n")
         tfyolo("export", "--weights", "best.keras", "--include", "tflite", "--img", "64")
-        tfyolo(
-            "quantize",
-            "--weights",
-            "best.keras",
-            "--data",
-            "bccd.yaml",
-            "--img",
-            "64",
-            "--steps",
-            "0",
-            "--calibration",
-            "4",
-        )  # best_int8.keras
         tfyolo("crops", "--data", "bccd.yaml", "--out", "cells")
         create(classifier, names=["Platelets", "RBC", "WBC"], image_size=64).save("classifier.keras")
 
