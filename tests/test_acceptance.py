@@ -17,7 +17,10 @@ from tfyolo.inference.load import load_predictor
 COCO128 = SHARED / "data" / "coco128" / "coco128.yaml"
 
 
-@pytest.mark.parametrize(("split", "map50", "map50_95"), [("train", 0.559, 0.364), ("val", 0.528, 0.343)])
+@pytest.mark.parametrize(
+    ("split", "map50", "map50_95"),
+    [pytest.param("train", 0.559, 0.364, marks=pytest.mark.slow), ("val", 0.528, 0.343)],
+)
 def test_map_of_yolov5n_equals_pytorch(nano, split, map50, map50_95):
     # PyTorch's figures come from rectangular batches of eight, which decide how much each image is padded.
     metrics = validate(nano, COCO128, ValOptions(split=split, batch_size=8, plots=False))

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.exports import exported_once, run_folder
 from tests.shared import ELSEWHERE, SHARED
 from tfyolo.errors import TfyoloError
 from tfyolo.export.graph.nms import NMS, OUTSIDE
@@ -38,7 +39,7 @@ def expected(cells_detector):
 def nano_float16(nano, tmp_path_factory):
     """yolov5n with 80 classes in float16 with multi-label NMS, and a photograph."""
     from tfyolo.export.graph.options import GraphNmsOptions
-    from tfyolo.export.job import ExportJob, export_model
+    from tfyolo.export.job import ExportJob
     from tfyolo.export.options import ExportOptions
 
     settings = GraphNmsOptions(max_detections=300, multi_label=True)
@@ -47,7 +48,7 @@ def nano_float16(nano, tmp_path_factory):
         nano.contract,
         ExportOptions(image_size=(640, 640), nms_options=settings, precision="float16"),
     )
-    path = export_model(request, ["tflite"], tmp_path_factory.mktemp("half") / "nano")["tflite"]
+    path = exported_once(request, "tflite", run_folder(tmp_path_factory))
     return path, SHARED / "images" / "bus.jpg"
 
 
@@ -73,10 +74,10 @@ def test_same_boxes_as_keras(export, expected, name, nms):
     ("name", "precision", "min_iou", "max_relative_size"),
     [
         ("tflite", "float16", 0.85, 0.6),
-        ("saved_model", "float16", 0.85, 0.6),
+        pytest.param("saved_model", "float16", 0.85, 0.6, marks=pytest.mark.slow),
         ("pb", "float16", 0.85, 0.7),
         ("tfjs", "float16", 0.85, 0.6),
-        ("pt", "float16", 0.85, 0.6),
+        pytest.param("pt", "float16", 0.85, 0.6, marks=pytest.mark.slow),
         ("onnx", "float16", 0.85, 0.6),
         ("openvino", "float16", 0.85, 0.6),
         ("tflite", "dynamic", 0.7, 0.4),

@@ -1,22 +1,15 @@
 """Every format, kind of NMS and precision with a segmentation model: the boxes and masks that Keras gives."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from tests.pairs import rest_is_slow
+from tests.pairs import pairwise_of_groups, rest_is_slow
 from tests.shared import ELSEWHERE, SHARED, needs_shared
 from tests.small import IMAGES, letterboxed
 from tfyolo.errors import TfyoloError
-from tfyolo.export.graph.options import GraphNmsOptions
-from tfyolo.export.job import ExportJob, export_model
-from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import exportable, find_format
 from tfyolo.inference.boxes import iou_matrix
 from tfyolo.inference.load import load_predictor
-from tfyolo.quantization.calibration import CalibrationOptions
-from tfyolo.quantization.model import calibrate_model
 
 HW = (320, 320)
 CONFIDENCE = 0.3
@@ -29,21 +22,11 @@ SWEEP = [
     and precision in entry.precisions
     and nms in ("builtin", "tensor", "none", "raw")
 ]
+WRITERS = (("pt", "torchscript"), ("onnx", "openvino"), ("saved_model", "pb", "tfjs"), ("tflite", "edgetpu"))
+"""Formats whose graphs have the same operations; test_sweep.py has all pairs of each format."""
 MIN_IOU = {"float32": 0.99, "float16": 0.97, "int8": 0.85}
 """IoU of a mask with that of Keras in float32, for objects of a score of at least 0.6."""
 pytestmark = needs_shared
-
-
-@pytest.fixture(scope="module")
-def jobs(coco_segmenter):
-    """Export jobs of a trained segmentation model, in float and quantized."""
-    images = letterboxed(HW)
-    options = ExportOptions(
-        image_size=HW, nms_options=GraphNmsOptions(confidence=CONFIDENCE, max_detections=20)
-    )
-    exact = ExportJob(coco_segmenter.model, coco_segmenter.contract.resized(HW), options)
-    quantized = calibrate_model(exact.model, exact.contract, images, CalibrationOptions(reconstruct=False))
-    return exact, replace(exact, model=quantized[0], contract=quantized[1])
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +46,11 @@ def mask_ious(found, wanted) -> np.ndarray:
     return ious
 
 
-@pytest.mark.parametrize(("name", "nms", "precision"), rest_is_slow(SWEEP))
-def test_same_masks_as_keras(jobs, expected, tmp_path, name, nms, precision):
-    job = jobs[precision == "int8"].with_options(nms=nms, precision=precision)
-    exported = load_predictor(export_model(job, [name], tmp_path / "best")[name], HW)
+@pytest.mark.parametrize(
+    ("name", "nms", "precision"), rest_is_slow(SWEEP, pairwise_of_groups(SWEEP, WRITERS))
+)
+def test_same_masks_as_keras(export_segmenter, expected, name, nms, precision):
+    exported = load_predictor(export_segmenter(name, precision, nms), HW)
     assert exported.contract.task == "segment"
     for found, wanted in zip(exported(IMAGES, CONFIDENCE, rect=False), expected, strict=True):
         sure = wanted.scores > 0.6
@@ -79,15 +63,11 @@ def test_same_masks_as_keras(jobs, expected, tmp_path, name, nms, precision):
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_signature_of_a_tflite_file(jobs, expected, tmp_path, precision):
+def test_signature_of_a_tflite_file(export_segmenter, precision):
     """A plain runtime finds the outputs by name, and masks lie inside of their boxes."""
     from ai_edge_litert.interpreter import Interpreter
 
-    job = jobs[precision == "int8"].with_options(precision=precision)
-    path = export_model(
-        replace(job, options=replace(job.options, nms="auto")), ["tflite"], tmp_path / "best"
-    )["tflite"]
-    runner = Interpreter(str(path)).get_signature_runner()
+    runner = Interpreter(str(export_segmenter("tflite", precision))).get_signature_runner()
     details = runner.get_output_details()
     assert {name: tuple(x["shape"]) for name, x in details.items()} == {
         "detection_boxes": (1, 20, 4),
@@ -127,8 +107,8 @@ def test_nms_without_indices_is_refused(name, nms):
         find_format(name).check(nms, task="segment")
 
 
-def test_masks_that_are_cropped_already_cannot_be_retina_masks(jobs, tmp_path):
-    path = export_model(jobs[0].with_options(nms="builtin"), ["tflite"], tmp_path / "best")["tflite"]
+def test_masks_that_are_cropped_already_cannot_be_retina_masks(export_segmenter):
+    path = export_segmenter("tflite", nms="builtin")
     with pytest.raises(TfyoloError, match="cropped already") as error:
         load_predictor(path)(SHARED / "images" / "bus.jpg", retina_masks=True)
     assert "--nms none" in (error.value.fix or "")

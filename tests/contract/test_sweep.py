@@ -5,12 +5,14 @@ All pairs are always tested, the full product in `make test-slow`.
 
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.pairs import rest_is_slow
+from tests.exports import exported_once, run_folder
+from tests.pairs import pairwise, rest_is_slow
 from tests.shared import ELSEWHERE, needs_shared
 from tests.small import IMAGES, confident, letterboxed
 from tfyolo.evaluation.metrics import average_precision, match
@@ -37,6 +39,7 @@ SWEEP = [
     # One class concerns NMS, which is float in every precision.
     if precision in entry.precisions and (classes > 1 or precision == "float32" or nms == entry.nms[0])
 ]
+ONE_PER_FORMAT = list({case[1]: case for case in pairwise(SWEEP)}.values())
 MIN_MAP50 = {"float16": 0.9, "int8": 0.75}
 """mAP50 of exported files by precision, with the boxes of Keras as ground truth. Random weights amplify
 rounding errors; test_formats.py compares boxes and scores of a trained network."""
@@ -59,30 +62,33 @@ class Small:
 
     def exported(self, name: str, nms: str, precision: str) -> Path:
         """Return an exported file, which tests must not change."""
-        stem = self.folder / f"{nms}_{precision}"
-        path = stem.with_name(stem.name + find_format(name).suffix)
-        return path if path.exists() else export_model(self.request(nms, precision), [name], stem)[name]
+        return exported_once(self.request(nms, precision), name, self.folder)
 
 
 @pytest.fixture(scope="module")
-def small(request, tmp_path_factory) -> Small:
-    """A network with the given number of classes, in float and quantized."""
-    detector = confident(request.param, HW)
-    images = letterboxed(HW)
+def networks(tmp_path_factory):
+    """A function: a network with the given number of classes, in float and quantized."""
     settings = GraphNmsOptions(confidence=0.25, iou_threshold=0.45, max_detections=100)
-    exact = ExportJob(
-        detector.model,
-        detector.contract,
-        ExportOptions(image_size=HW, nms_options=settings),
-        calibration_images=images,
-    )
-    network = Network.of(detector.model, detector.contract.spec)
-    quantized = calibrate(network, images, CalibrationOptions(reconstruct=False))
-    model, contract = quantized_model(*quantized, detector.contract)
-    expected = detector(IMAGES, rect=False, max_detections=100)
-    assert min(map(len, expected)) > 5
-    int8 = ExportJob(model, contract, ExportOptions(image_size=HW, nms_options=settings))
-    return Small(exact, int8, expected, tmp_path_factory.mktemp("small"))
+    images = letterboxed(HW)
+
+    @cache
+    def make(classes: int) -> Small:
+        detector = confident(classes, HW, "small.yaml")
+        exact = ExportJob(
+            detector.model,
+            detector.contract,
+            ExportOptions(image_size=HW, nms_options=settings),
+            calibration_images=images,
+        )
+        network = Network.of(detector.model, detector.contract.spec)
+        quantized = calibrate(network, images, CalibrationOptions(reconstruct=False))
+        model, contract = quantized_model(*quantized, detector.contract)
+        expected = detector(IMAGES, rect=False, max_detections=100)
+        assert min(map(len, expected)) > 5
+        int8 = ExportJob(model, contract, ExportOptions(image_size=HW, nms_options=settings))
+        return Small(exact, int8, expected, run_folder(tmp_path_factory))
+
+    return make
 
 
 def map50(predictions: list[Result], ground_truth: list[Result]) -> float:
@@ -99,13 +105,14 @@ def map50(predictions: list[Result], ground_truth: list[Result]) -> float:
     return average_precision(*map(np.concatenate, zip(*rows, strict=True))).map50
 
 
-@pytest.mark.parametrize(("small", "name", "nms", "precision"), rest_is_slow(SWEEP), indirect=["small"])
-def test_predicts_what_keras_predicts(small, name, nms, precision):
-    found = load_predictor(small.exported(name, nms, precision))(IMAGES, rect=False, max_detections=100)
+@pytest.mark.parametrize(("classes", "name", "nms", "precision"), rest_is_slow(SWEEP))
+def test_predicts_what_keras_predicts(networks, classes, name, nms, precision):
+    network = networks(classes)
+    found = load_predictor(network.exported(name, nms, precision))(IMAGES, rect=False, max_detections=100)
     if precision != "float32":
-        assert map50(found, small.expected) > MIN_MAP50[precision]
+        assert map50(found, network.expected) > MIN_MAP50[precision]
         return
-    for result, expected in zip(found, small.expected, strict=True):
+    for result, expected in zip(found, network.expected, strict=True):
         assert len(result) == len(expected)
         a, b = expected.boxes_xyxy_px, result.boxes_xyxy_px
         # Boxes outside of the image are clipped to zero area, which has no IoU.
@@ -115,12 +122,12 @@ def test_predicts_what_keras_predicts(small, name, nms, precision):
         np.testing.assert_allclose(result.scores[same.argmax(1)], expected.scores, atol=1e-3)
 
 
-@pytest.mark.parametrize("small", [1], indirect=True)
-@pytest.mark.parametrize("name", [entry.name for entry in SWEPT])
-def test_interrupted_export_keeps_the_previous_file(small, tmp_path, monkeypatch, name):
-    entry = find_format(name)
-    nms, precision = entry.nms[0], "int8" if "int8" in entry.precisions else "float32"
-    exported, path = small.exported(name, nms, precision), tmp_path / f"best{entry.suffix}"
+@pytest.mark.parametrize(("classes", "name", "nms", "precision"), ONE_PER_FORMAT)
+def test_interrupted_export_keeps_the_previous_file(
+    networks, tmp_path, monkeypatch, classes, name, nms, precision
+):
+    entry, network = find_format(name), networks(classes)
+    exported, path = network.exported(name, nms, precision), tmp_path / f"best{entry.suffix}"
     (shutil.copytree if exported.is_dir() else shutil.copy)(exported, path)
 
     def contents():
@@ -135,5 +142,5 @@ def test_interrupted_export_keeps_the_previous_file(small, tmp_path, monkeypatch
 
     monkeypatch.setattr(Contract, "to_json", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        export_model(small.request(nms, precision), [name], tmp_path / "best")
+        export_model(network.request(nms, precision), [name], tmp_path / "best")
     assert contents() == before

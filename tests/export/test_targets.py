@@ -1,6 +1,7 @@
 """Where exports go: over an earlier export, and over nothing else; on a full disk, nowhere."""
 
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -8,14 +9,22 @@ from tests.full_disk import WORDS, limited, no_room_for_outputs
 from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import FORMATS, exportable, find_format
+from tfyolo.inference.load import create_predictor
 
 FOLDERS = [entry for entry in exportable() if entry.owned]
 FILES = [entry for entry in exportable() if not entry.owned]
 
 
-def run(tiny_keras, entry, stem):
+@pytest.fixture(scope="module")
+def micro_keras(tmp_path_factory) -> Path:
+    """The smallest detector as a .keras file."""
+    detector = create_predictor(Path(__file__).parents[1] / "micro.yaml")
+    return detector.save(tmp_path_factory.mktemp("micro") / "micro.keras")
+
+
+def run(micro_keras, entry, stem):
     flags = ["--img", "32", "--nms", "raw", "--include", entry.name, "--output", str(stem)]
-    return main(["export", "--weights", str(tiny_keras), *flags])
+    return main(["export", "--weights", str(micro_keras), *flags])
 
 
 @pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.name)
@@ -24,16 +33,16 @@ def test_formats_that_are_folders_say_what_they_hold(entry):
 
 
 @pytest.mark.parametrize("entry", FOLDERS, ids=lambda entry: entry.name)
-def test_a_folder_is_replaced_if_it_is_an_export_and_nothing_else(tiny_keras, tmp_path, capsys, entry):
+def test_a_folder_is_replaced_if_it_is_an_export_and_nothing_else(micro_keras, tmp_path, capsys, entry):
     stem = tmp_path / "best"
     path = tmp_path / f"best{entry.suffix}"
-    assert run(tiny_keras, entry, stem) == 0
+    assert run(micro_keras, entry, stem) == 0
     assert entry.owned.why_not(path) is None
     entry.check_target(path)
     files = sorted(path.rglob("*"))
     (path / "index.html").write_text("mine")
     capsys.readouterr()
-    assert run(tiny_keras, entry, stem) == 2  # before the model is loaded
+    assert run(micro_keras, entry, stem) == 2  # before the model is loaded
     err = capsys.readouterr().err
     assert err.startswith(
         f"error: {path}: cannot be replaced: it contains `index.html`, which tfyolo did not write\n"
@@ -47,17 +56,17 @@ def test_a_folder_is_replaced_if_it_is_an_export_and_nothing_else(tiny_keras, tm
     [x for x in exportable() if x.name != "engine" and "float32" in x.precisions],
     ids=lambda entry: entry.name,
 )
-def test_on_a_full_disk_the_file_is_named(tiny_keras, tmp_path, capsys, monkeypatch, entry):
+def test_on_a_full_disk_the_file_is_named(micro_keras, tmp_path, capsys, monkeypatch, entry):
     path = tmp_path / f"best{entry.suffix}"
     with no_room_for_outputs(monkeypatch, 1000):
-        assert run(tiny_keras, entry, tmp_path / "best") == 2
+        assert run(micro_keras, entry, tmp_path / "best") == 2
     assert capsys.readouterr().err.startswith(f"error: {path}: {WORDS}")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_on_a_full_disk_the_folder_for_intermediate_files_is_named(tiny_keras, tmp_path, capsys):
+def test_on_a_full_disk_the_folder_for_intermediate_files_is_named(micro_keras, tmp_path, capsys):
     with limited(1000):
-        assert run(tiny_keras, find_format("tflite"), tmp_path / "best") == 2
+        assert run(micro_keras, find_format("tflite"), tmp_path / "best") == 2
     err = capsys.readouterr().err
     assert err.startswith(f"error: {tempfile.gettempdir()}/tfyolo-")
     assert err.endswith(
@@ -66,11 +75,11 @@ def test_on_a_full_disk_the_folder_for_intermediate_files_is_named(tiny_keras, t
 
 
 @pytest.mark.parametrize("entry", FOLDERS, ids=lambda entry: entry.name)
-def test_a_users_folder_of_that_name_stays(tiny_keras, tmp_path, capsys, entry):
+def test_a_users_folder_of_that_name_stays(micro_keras, tmp_path, capsys, entry):
     path = tmp_path / f"best{entry.suffix}"
     path.mkdir()
     (path / entry.holds).write_text("a model of another program")
-    assert run(tiny_keras, entry, tmp_path / "best") == 2
+    assert run(micro_keras, entry, tmp_path / "best") == 2
     assert (
         "cannot be replaced: it contains files that tfyolo did not write\n  fix: move it away"
         in capsys.readouterr().err
@@ -86,10 +95,10 @@ def test_a_folder_in_the_place_of_a_file_stays(tmp_path, entry):
         entry.check_target(path)
 
 
-def test_several_formats_are_checked_before_the_first_is_written(tiny_keras, tmp_path, capsys):
+def test_several_formats_are_checked_before_the_first_is_written(micro_keras, tmp_path, capsys):
     (tmp_path / "best_saved_model").mkdir()
     (tmp_path / "best_saved_model/mine.txt").write_text("mine")
     words = ["--include", "tflite", "saved_model", "--output", str(tmp_path / "best")]
-    assert main(["export", "--weights", str(tiny_keras), *words]) == 2
+    assert main(["export", "--weights", str(micro_keras), *words]) == 2
     assert "contains `mine.txt`" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["best_saved_model"]

@@ -236,14 +236,10 @@ def test_the_command_knows_every_language(capsys):
 
 @needs_shared
 @pytest.mark.parametrize("form", ["tflite", "onnx"])
-def test_python_finds_the_masks_of_tfyolo(coco_segmenter, tmp_path, capsys, monkeypatch, form):
-    from tfyolo.export.job import ExportJob, export_model
-    from tfyolo.export.options import ExportOptions
-
-    job = ExportJob(coco_segmenter.model, coco_segmenter.contract, ExportOptions(image_size=320))
-    path = export_model(job, [form], tmp_path / "best")[form]
+def test_python_finds_the_masks_of_tfyolo(export_segmenter, capsys, monkeypatch, form):
+    path = export_segmenter(form)
     (expected,) = load_predictor(path)(SHARED / "images" / "bus.jpg")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(path.parent)
     lines = run(snippet(path, "python"), SHARED / "images" / "bus.jpg", capsys, monkeypatch)
     areas = [int(line.rpartition(": ")[2].split()[0]) for line in lines if line.endswith("pixels")]
     assert len(areas) == len(expected) > 2

@@ -34,9 +34,9 @@ def test_network_equals_the_keras_model_and_goes_back_into_one(name):
     expected = [np.asarray(head) for head in model(images)]
     for found, head in zip(raw_heads(network, images), expected, strict=True):
         np.testing.assert_allclose(found, head, atol=2e-5)
-    again = build_model(contract.spec)
-    network.load_into(again, contract.spec)
-    for found, head in zip(again(images), expected, strict=True):
+    model.set_weights([np.ones_like(array) for array in model.get_weights()])
+    network.load_into(model, contract.spec)
+    for found, head in zip(model(images), expected, strict=True):
         np.testing.assert_allclose(found, head, atol=2e-5)
 
 

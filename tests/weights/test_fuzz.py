@@ -190,7 +190,7 @@ def test_hostile_archives(folder):
 
 
 @needs_shared
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_mutations(folder, seed):
     results = sweep(folder, mutations(seed, 450))
     read = sum(result == "read" for result in results.values())

@@ -46,9 +46,12 @@ NAMES = [
     "yolov5n-seg-v7.0",
     "coco128_yolov5n_seg_320",
 ]
+ALIKE = ("bccd_yolov5n_320", "yolov5n-v7.0", "yolov5s-v6.0", "yolov5n-seg-v7.0")
+"""Files with the layers of another one of `NAMES`."""
+CASES = [pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in NAMES]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def again(tmp_path_factory):
     """A function: an official file, its network written as float32 and float16, the first read again."""
     require_shared()
@@ -66,6 +69,7 @@ def again(tmp_path_factory):
         # What thop, a profiler, left in the checkpoint of v1.0, is not part of its network.
         official = {n: t for n, t in official.items() if not n.endswith(("total_ops", "total_params"))}
         return SimpleNamespace(
+            model=restored,
             float32=float32,
             float16=float16,
             contracts=(contract, contract_again),
@@ -91,13 +95,13 @@ def test_every_reference_is_named():
 
 
 @needs_shared
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_out_and_in_the_network_is_equal_to_the_bit(again, name):
     assert again(name).equal
 
 
 @needs_shared
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_out_and_in_the_contract_is_equal(again, name):
     before, after = again(name).contracts
     assert after == before
@@ -105,7 +109,7 @@ def test_out_and_in_the_contract_is_equal(again, name):
 
 @needs_shared
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_tensors_are_those_of_the_official_file(again, name, precision):
     """Names, their order, shapes and every bit: official files hold halves, which lose nothing either way."""
     official = again(name).official
@@ -117,7 +121,7 @@ def test_tensors_are_those_of_the_official_file(again, name, precision):
 
 
 @needs_shared
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_pytorch_reads_it(again, name):
     import torch
 
@@ -159,11 +163,10 @@ def test_a_half_file_is_half_as_large(again):
 
 
 @needs_shared
-@pytest.mark.parametrize("name", [name for name in NAMES if "-cls" not in name])
+@pytest.mark.parametrize("name", [case for case in CASES if "-cls" not in case.values[0]])
 def test_without_the_contract_the_yaml_tells_all(again, name, tmp_path):
     contract = again(name).contracts[0]
-    model, _ = load_model(again(name).float32)
-    content = build_checkpoint(model, contract)
+    content = build_checkpoint(again(name).model, contract)
     del content["tfyolo"]
     found = read_model_contract(save_torch(content, tmp_path / "plain.pt"))
     assert (found.names, found.strides, found.anchors_px) == (

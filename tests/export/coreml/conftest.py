@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from tests.export.coreml.mil import run_program
+from tests.exports import exported_once, run_folder
 from tests.small import confident, letterboxed
 from tfyolo.export.coreml import runtime
 from tfyolo.export.coreml.entry import MODEL_FILE
 from tfyolo.export.coreml.package import read_package
 from tfyolo.export.graph.options import GraphNmsOptions
-from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.predictions import Candidates
 from tfyolo.inference.load import create_predictor
@@ -75,26 +76,20 @@ def on_mac(monkeypatch):
     monkeypatch.setattr(runtime, "_load", EmulatedMLModel)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def detector():
     return confident(3, IMAGE_SIZE)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def export_package(detector, tmp_path_factory):
-    """Return a function that exports a package for a kind of NMS and a precision, once per module."""
-    folder, packages = tmp_path_factory.mktemp("coreml"), {}
+    """Return a function that exports a package for a kind of NMS and a precision, once per test run."""
+    options = ExportOptions(image_size=IMAGE_SIZE, nms_options=NMS_OPTIONS)
+    job = ExportJob(detector.model, detector.contract, options)
 
     def write(nms: str = "pipeline", precision: str = "float32") -> Path:
-        if (nms, precision) not in packages:
-            job = ExportJob(
-                detector.model,
-                detector.contract,
-                ExportOptions(image_size=IMAGE_SIZE, nms=nms, nms_options=NMS_OPTIONS, precision=precision),
-            )
-            stem = folder / f"{nms}_{precision}"
-            packages[nms, precision] = export_model(job, ["coreml"], stem)["coreml"]
-        return packages[nms, precision]
+        this = job.with_options(nms=nms, precision=precision)
+        return exported_once(this, "coreml", run_folder(tmp_path_factory))
 
     return write
 
@@ -109,7 +104,7 @@ def classifier(tmp_path_factory):
     return create_predictor(file, names=("ant", "bee", "cat"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def candidates(detector):
     """Candidates that the Keras model predicts for the test images."""
     return detector.runtime(letterboxed(IMAGE_SIZE), 0.0)

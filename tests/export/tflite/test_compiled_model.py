@@ -8,18 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.shared import needs_shared
-from tests.small import confident, letterboxed
-from tfyolo.export.job import ExportJob, export_model
-from tfyolo.export.options import ExportOptions
+from tests.export.tflite.conftest import IMAGES
 from tfyolo.export.registry import find_format
 from tfyolo.export.runtime.base import pixels_of
-from tfyolo.inference.load import create_predictor
-from tfyolo.quantization.calibration import CalibrationOptions
-from tfyolo.quantization.model import calibrate_model
 from tfyolo.quiet import hidden_stderr
 
-HW = (64, 64)
 TFLITE = find_format("tflite")
 CASES = [
     *[("detect", "float32", kind) for kind in TFLITE.nms],
@@ -30,27 +23,6 @@ CASES = [
     ("classify", "float32", "none"),
     ("classify", "int8", "none"),
 ]
-
-
-@pytest.fixture(scope="module")
-def images() -> np.ndarray:
-    """Two photographs of the input's size."""
-    return letterboxed(HW)
-
-
-@pytest.fixture(scope="module")
-def requests(images) -> dict[tuple[str, str], ExportJob]:
-    """A detector that finds a few objects and a classifier, each in float and in integers."""
-    classifier = create_predictor(
-        Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"), image_size=HW
-    )
-    options, made = CalibrationOptions(ranges="minmax", reconstruct=False), {}
-    for task, model in (("detect", confident(4, HW)), ("classify", classifier)):
-        made[task, "float32"] = ExportJob(model.model, model.contract, ExportOptions(image_size=HW))
-        made[task, "float16"] = made[task, "float32"].with_options(precision="float16")
-        integer, contract = calibrate_model(model.model, model.contract, images, options)
-        made[task, "int8"] = ExportJob(integer, contract, ExportOptions(image_size=HW, precision="int8"))
-    return made
 
 
 def interpreted(path: Path, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -79,13 +51,10 @@ def compiled(path: Path, image: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-@needs_shared
 @pytest.mark.parametrize(("task", "precision", "nms"), CASES)
-def test_outputs_equal_the_interpreters(requests, images, tmp_path, task, precision, nms):
-    path = export_model(requests[task, precision].with_options(nms=nms), ["tflite"], tmp_path / "best")[
-        "tflite"
-    ]
-    for image in images:
+def test_outputs_equal_the_interpreters(export_uneven, export_loud, task, precision, nms):
+    path = (export_uneven if task == "detect" else export_loud)(nms, precision)
+    for image in IMAGES:
         pixels = pixels_of(image[None], precision == "int8")
         expected, found = interpreted(path, pixels), compiled(path, pixels)
         if "num_detections" in expected:

@@ -6,13 +6,12 @@ import types
 from collections import namedtuple
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow.lite.tools import flatbuffer_utils
 
-from tfyolo.export.graph.nodes import run_network
+from tests.export.tflite.conftest import IMAGE_SIZE, IMAGES, NMS_OPTIONS
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
@@ -20,63 +19,18 @@ from tfyolo.export.runtime.decode import softmax
 from tfyolo.export.tflite.flatbuffer import read
 from tfyolo.inference.load import create_predictor, load_runtime
 from tfyolo.inference.nms import NmsOptions, non_max_suppression
-from tfyolo.models.network import Network, Weights
 from tfyolo.models.outputs import BOXES, DETECTIONS
 from tfyolo.models.tasks import TASKS
-from tfyolo.quantization.calibration import CalibrationOptions, calibrate
-from tfyolo.quantization.model import quantized_model
 
-HW = (64, 64)
-IMAGES = np.random.default_rng(0).integers(0, 256, (4, *HW, 3), np.uint8)
-SETTINGS = GraphNmsOptions(confidence=0.2, iou_threshold=0.5, candidates=200)
 SUPPRESSED = ("postprocess", "builtin", "tensor")
 SCORE, BOX_PX = 1e-3, 0.05
 """Most that a score and a corner may differ."""
 
 
-def uneven(network: Network) -> Network:
-    """Heads whose ranges differ from scale to scale: a common one would clip or coarsen most of them."""
-    kinds = {node.name: node for node in network.nodes}
-    changed = {}
-    for scale, (parts, heads) in enumerate(
-        zip(network.heads, run_network(network, np.float32(IMAGES / 255)), strict=True)
-    ):
-        for part, name, head in zip(TASKS["detect"].parts, parts, heads, strict=True):
-            kernel, bias = network.weights[kinds[name].layer]
-            values = head.numpy().reshape(-1, head.shape[-1])
-            gain = (0.4, 1.2, 3.0)[scale] / values.std(0)
-            middle = (-2.0, -1.0, 1.0)[scale] if part == "objectness" else 0.0
-            changed[kinds[name].layer] = Weights(kernel * gain, (bias - values.mean(0)) * gain + middle)
-    return network.with_weights(changed)
-
-
-def quantized(detector, change=lambda network: network) -> ExportJob:
-    """A request for the integer network of a detector or classifier."""
-    network = change(Network.of(detector.model, detector.contract.spec))
-    network, ranges = calibrate(network, IMAGES, CalibrationOptions(ranges="minmax", reconstruct=False))
-    model, contract = quantized_model(network, ranges, detector.contract)
-    return ExportJob(
-        model,
-        contract,
-        ExportOptions(image_size=HW, nms_options=SETTINGS, precision="int8"),
-        calibration_images=IMAGES,
-    )
-
-
 @pytest.fixture(scope="module")
-def write(tiny, tmp_path_factory):
+def write(export_uneven):
     """A function that exports the detector with uneven heads once for each kind of request."""
-    request, done = quantized(tiny, uneven), {}
-
-    def run(nms: str, precision: str = "int8", name: str = "tflite") -> Path:
-        if (nms, precision, name) not in done:
-            stem = tmp_path_factory.mktemp("integer") / "uneven"
-            this = request.with_options(nms=nms, precision=precision)
-            done[nms, precision, name] = export_model(this, [name], stem)[name]
-        return done[nms, precision, name]
-
-    run.contract = request.contract
-    return run
+    return export_uneven
 
 
 def predictions(path: Path) -> list:
@@ -103,8 +57,8 @@ def operators(path: Path) -> list[tuple]:
     ]
 
 
-def test_ranges_of_the_heads_differ_by_design(write):
-    ranges = write.contract.quantization.ranges
+def test_ranges_of_the_heads_differ_by_design(uneven_detector):
+    ranges = uneven_detector.contract.quantization.ranges
     for part in TASKS["detect"].parts:
         widths = [high - low for low, high in (ranges[f"model.12.m.{scale}.{part}"] for scale in range(3))]
         assert max(widths) > 3 * min(widths)
@@ -125,10 +79,11 @@ def test_all_boxes_equal_raw_heads(write, precision, name):
     ("nms", "name"), [*((kind, "tflite") for kind in SUPPRESSED), ("postprocess", "edgetpu")]
 )
 def test_detections_equal_raw_heads(write, nms, name):
-    options = NmsOptions(SETTINGS.confidence, SETTINGS.iou_threshold, max_detections=SETTINGS.max_detections)
+    maximum = NMS_OPTIONS.max_detections
+    options = NmsOptions(NMS_OPTIONS.confidence, NMS_OPTIONS.iou_threshold, max_detections=maximum)
     for found, raw in zip(predictions(write(nms, "int8", name)), predictions(write("raw")), strict=True):
         expected = non_max_suppression(raw, options)
-        assert 5 < len(expected) < SETTINGS.max_detections
+        assert 5 < len(expected) < maximum
         np.testing.assert_allclose(found.scores, expected.scores, atol=SCORE)
         # Among equal scores the order is free.
         far = np.abs(found.boxes_xyxy_px[:, None] - expected.boxes_xyxy_px[None]).max(-1)
@@ -148,30 +103,14 @@ def test_the_network_is_that_of_raw_heads_and_nothing_after_it_is_integer_arithm
         assert sum(name == "GATHER" and tensors[0][0] == "INT8" for name, *tensors in whole) == 6
 
 
-def test_classifier_equals_its_logits(tmp_path):
-    keras.utils.set_random_seed(0)
-    classifier = create_predictor(
-        Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat", "dog")
-    )
-    request = quantized(classifier, loud)
-    paths = {
-        nms: export_model(request.with_options(nms=nms), ["tflite"], tmp_path / nms)["tflite"]
-        for nms in ("raw", "none")
-    }
-    logits = load_runtime(paths["raw"]).outputs
-    probabilities = load_runtime(paths["none"]).outputs
+def test_classifier_equals_its_logits(export_loud):
+    logits = load_runtime(export_loud("raw")).outputs
+    probabilities = load_runtime(export_loud("none")).outputs
     found = np.stack([probabilities(image[None])["probabilities"][0] for image in IMAGES])
     expected = np.stack([softmax(logits(image[None])["logits"][0]) for image in IMAGES])
     np.testing.assert_allclose(found, expected, atol=1e-6)
     # An integer softmax would give multiples of 1/256.
     assert np.abs(found * 256 - np.round(found * 256)).max() > 0.01
-
-
-def loud(network: Network) -> Network:
-    """Logits that tell classes apart."""
-    node = next(node for node in network.nodes if node.name == network.heads[0][0])
-    kernel, _ = network.weights[node.layer]
-    return network.with_weights({node.layer: Weights(kernel * 100, np.float32([0.3, -1, 2, 0.5]))})
 
 
 @pytest.mark.parametrize(
@@ -198,7 +137,7 @@ def test_outputs_stand_in_the_order_of_the_contract(write, precision, nms, names
     assert [x.name.decode() for x in model.signatureDefs[0].outputs] == list(names)
     if nms != "none":
         count = int(by_index[3][0])
-        assert 0 < count < SETTINGS.max_detections
+        assert 0 < count < NMS_OPTIONS.max_detections
         assert [x.shape for x in by_index] == [(1, 100, 4), (1, 100), (1, 100), (1,)]
 
 
@@ -217,7 +156,7 @@ def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
     coral.Object = namedtuple("Object", "id score bbox")
     for name in ("pycoral", "pycoral.adapters", "pycoral.adapters.detect"):
         monkeypatch.setitem(sys.modules, name, coral)
-    here = {"image": IMAGES[0], "width": HW[1], "height": HW[0]}
+    here = {"image": IMAGES[0], "width": IMAGE_SIZE[1], "height": IMAGE_SIZE[0]}
     exec(code_of("clients.md", "get_output_details()]\ncount").replace("best.tflite", str(path)), here)
     rows = np.array([line.split() for line in capsys.readouterr().out.splitlines()], float)
     np.testing.assert_allclose(rows[:, 0], expected.class_ids)

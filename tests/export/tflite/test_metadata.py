@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from tests.exports import exported_once, run_folder
 from tests.readers import read_with
-from tfyolo.export.job import ExportJob, export_model
+from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
 from tfyolo.inference.load import create_predictor
-from tfyolo.quantization.calibration import CalibrationOptions
-from tfyolo.quantization.model import calibrate_model
 from tfyolo.version import __version__
 
 EXPECTED = json.loads(Path(__file__).with_name("tflite_metadata.json").read_text())
@@ -30,27 +27,21 @@ TASK_NAMES = {
 
 
 @pytest.fixture(scope="module")
-def files(tiny, tmp_path_factory) -> dict[str, Path]:
+def files(export_tiny, tmp_path_factory) -> dict[str, Path]:
     """One file of each kind."""
     import keras
 
-    folder = tmp_path_factory.mktemp("metadata")
     keras.utils.set_random_seed(0)
     cls = create_predictor(Path(__file__).parents[2] / "tiny-cls.yaml", names=("ant", "bee", "cat"))
-    request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64)))
-    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
-    model, contract = calibrate_model(
-        tiny.model, tiny.contract, images, CalibrationOptions(reconstruct=False)
-    )
-    requests = {
-        "postprocess": request,
-        "builtin": request.with_options(nms="builtin", precision="float16"),
-        "none": request.with_options(nms="none"),
-        "raw": request.with_options(nms="raw"),
-        "int8": replace(request, model=model, contract=contract).with_options(precision="int8"),
-        "classifier": ExportJob(cls.model, cls.contract, ExportOptions(image_size=(64, 64))),
+    classifier = ExportJob(cls.model, cls.contract, ExportOptions(image_size=(64, 64)))
+    return {
+        "postprocess": export_tiny("tflite", nms="postprocess"),
+        "builtin": export_tiny("tflite", "float16", "builtin"),
+        "none": export_tiny("tflite", nms="none"),
+        "raw": export_tiny("tflite", nms="raw"),
+        "int8": export_tiny("tflite", "int8"),
+        "classifier": exported_once(classifier, "tflite", run_folder(tmp_path_factory)),
     }
-    return {kind: export_model(this, ["tflite"], folder / kind)["tflite"] for kind, this in requests.items()}
 
 
 @pytest.fixture(scope="module")
