@@ -29,6 +29,8 @@ from tfyolo.models.quantization import INT8_MAX, round_to_int8
 
 _DAMPING = 0.01
 """Added to the diagonal of H before it is inverted, relative to its mean: GPTQ's `percdamp`."""
+_BLOCK = 128
+"""Rows that are rounded before their errors are compensated in all rows after them: GPTQ's lazy batch updates."""
 
 
 def reconstruct(
@@ -76,9 +78,13 @@ def _gptq(weights: np.ndarray, hessian: np.ndarray, step: np.ndarray) -> np.ndar
     order = np.argsort(-np.diag(hessian), kind="stable")
     remaining = weights[order]
     upper = np.linalg.cholesky(np.linalg.inv(hessian[np.ix_(order, order)])).T
-    rounded = np.empty_like(remaining)
-    for i in range(len(remaining)):
-        rounded[i] = round_to_int8(remaining[i] / step) * step
-        error = (remaining[i] - rounded[i]) / upper[i, i]
-        remaining[i + 1 :] -= np.outer(upper[i, i + 1 :], error)
+    rounded, errors = np.empty_like(remaining), np.empty_like(remaining)
+    # The result is the same as without blocks; a matrix product reads the weights once per block, not per row.
+    for start in range(0, len(remaining), _BLOCK):
+        stop = min(start + _BLOCK, len(remaining))
+        for i in range(start, stop):
+            rounded[i] = round_to_int8(remaining[i] / step) * step
+            errors[i] = (remaining[i] - rounded[i]) / upper[i, i]
+            remaining[i + 1 : stop] -= np.outer(upper[i, i + 1 : stop], errors[i])
+        remaining[stop:] -= upper[start:stop, stop:].T @ errors[start:stop]
     return rounded[np.argsort(order)]

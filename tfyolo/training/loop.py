@@ -48,7 +48,7 @@ def run_epochs(
     schedule = model.schedule
     if schedule is not None and sets_learning_rate(callbacks):
         model.plan(schedule.epochs, schedule.steps_per_epoch, schedule.batch, flat=True)
-    step = _compiled(model, strategy)
+    step = None
     hooks = keras.callbacks.CallbackList(
         check_callbacks(list(callbacks), loop=True),
         model=model,
@@ -64,8 +64,8 @@ def run_epochs(
             weights = image_weights() if image_weights is not None else None
             batches = _batches(pipeline, strategy, epoch, epochs, weights)
         hooks.on_epoch_begin(epoch)
-        if model.follow_trainable():
-            step = _compiled(model, strategy)
+        if model.follow_trainable() or step is None:
+            step = _compiled(model, strategy, getattr(batches, "element_spec", None))
         sums = dict.fromkeys(model.mean_names, 0.0)
         logs: dict[str, float] = {}
         for index in range(pipeline.steps_per_epoch):
@@ -82,8 +82,15 @@ def run_epochs(
     hooks.on_train_end()
 
 
-def _compiled(model: TrainingModel, strategy: Any) -> Any:
-    """Return the training step as one graph for batches of all shapes; all devices return the same losses."""
+def _compiled(model: TrainingModel, strategy: Any, signature: Any) -> Any:
+    """Return the training step as one graph for batches of all shapes; all devices return the same losses.
+
+    Args:
+        model: compiled.
+        strategy: a `tf.distribute` strategy.
+        signature: shapes of all batches, such as labels of any number of boxes; without it, the second shape that
+            occurs is traced again.
+    """
 
     def on_all_devices(images: Any, labels: Any) -> Any:
         losses = strategy.run(model.step, args=(images, labels))
@@ -93,7 +100,11 @@ def _compiled(model: TrainingModel, strategy: Any) -> Any:
         return on_all_devices
     # Without AutoGraph: there are no Python loops to convert, and it takes a quarter of the tracing time.
     return tf.function(
-        on_all_devices, reduce_retracing=True, autograph=False, jit_compile=model.jit_compile or None
+        on_all_devices,
+        input_signature=signature,
+        reduce_retracing=True,
+        autograph=False,
+        jit_compile=model.jit_compile or None,
     )
 
 

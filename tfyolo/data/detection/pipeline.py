@@ -145,8 +145,12 @@ class Pipeline:
         weights = None if image_weights is None else _log(image_weights)
         last = None if epochs is None else first_epoch + epochs
         numbers = tf.data.Dataset.range(first_epoch, last if last is not None else tf.int64.max)
-        data = numbers.flat_map(lambda epoch: self._epoch(epoch, weights, index, parts))
-        data = data.map(self._example, tf.data.AUTOTUNE, deterministic=self.options.deterministic)
+        # AutoGraph would find nothing to convert, and multiply the time of tracing.
+        epoch, example, finish = map(
+            tf.autograph.experimental.do_not_convert, (self._epoch, self._example, self._finish)
+        )
+        data = numbers.flat_map(lambda number: epoch(number, weights, index, parts))
+        data = data.map(example, tf.data.AUTOTUNE, deterministic=self.options.deterministic)
         size, boxes, masks = self.options.batch // parts, self.options.max_boxes, self.options.masks
         shapes: dict[str, list[int | None]] = {"labels": [boxes, 5]}
         fillers: dict[str, Any] = {"labels": -1.0}
@@ -159,7 +163,7 @@ class Pipeline:
             padding_values=(np.int64(0), np.uint8(114), fillers),
             drop_remainder=True,
         )
-        return data.map(self._finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        return data.map(finish, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def _epoch(self, epoch: Any, weights: Any, index: int, parts: int) -> tf.data.Dataset:
         """Return triples (epoch, position, index of the image) of this worker's part of an epoch."""

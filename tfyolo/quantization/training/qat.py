@@ -61,7 +61,9 @@ class QuantizedTraining:
             state: progress file for `resume`.
         """
         while self.done < self.options.steps:
-            loss = self._step(*next(batches))
+            images, labels = next(batches)
+            # The padding of labels varies, and each new shape is traced again: they are left out if not used.
+            loss = self._step(images, None if self.options.loss == "distill" else labels)
             self.done += 1
             log(self.done, float(loss))
             if state and self.done % self.options.save_every == 0:

@@ -233,6 +233,8 @@ class QatModel:
         model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order.
     """
 
+    # AutoGraph, which tf_keras applies to each layer, would find nothing to convert and double the time.
+    @tf.autograph.experimental.do_not_convert
     def __init__(
         self, network: Network, spec: QuantizationSpec, image_size: tuple[int, int] | None = None
     ) -> None:
