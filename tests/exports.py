@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 from pathlib import Path
 
@@ -38,5 +39,8 @@ def exported_once(request: ExportJob, name: str, folder: Path) -> Path:
         digest.update(repr((array.shape, array.dtype)).encode() + np.ascontiguousarray(array).tobytes())
     stem = folder / "exports" / digest.hexdigest()[:16] / "model"
     path = stem.with_name(stem.name + entry.suffix)
-    # Exporters rename what they have finished, so that what is there is whole.
-    return path if path.exists() else export_model(request, [name], stem)[name]
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    with stem.with_name("lock").open("w") as lock:  # else one worker replaces what another one reads
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Exporters rename what they have finished, so that what is there is whole.
+        return path if path.exists() else export_model(request, [name], stem)[name]
