@@ -88,8 +88,8 @@ def _compiled(model: TrainingModel, strategy: Any, signature: Any) -> Any:
     Args:
         model: compiled.
         strategy: a `tf.distribute` strategy.
-        signature: shapes of all batches, such as labels of any number of boxes; without it, the second shape that
-            occurs is traced again.
+        signature: shapes of all batches, such as labels of any number of boxes; without it, the second shape
+            that occurs is traced again.
     """
 
     def on_all_devices(images: Any, labels: Any) -> Any:
