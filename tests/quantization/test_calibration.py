@@ -11,6 +11,7 @@ from tfyolo.models.quantization import KEEPS_SCALE, range_names
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.fidelity import DetectorFidelity
 from tfyolo.quantization.model import quantized_model
+from tfyolo.quantization.reconstruction import _BLOCK, _gptq
 
 
 def heads(network, images, rounding=None):
@@ -162,3 +163,16 @@ def test_fidelity(cells_int8, change):
         assert 0.02 < measured.fidelity < 0.98
     else:
         assert measured.fidelity == 0
+
+
+def test_gptq_in_blocks_rounds_as_row_by_row():
+    random = np.random.default_rng(0)
+    inputs, step = random.normal(size=(900, 2 * _BLOCK + 40)), np.array([0.05, 0.02])
+    hessian, weights = inputs.T @ inputs, random.normal(size=(inputs.shape[1], len(step)))
+    order = np.argsort(-np.diag(hessian))
+    upper = np.linalg.cholesky(np.linalg.inv(hessian[np.ix_(order, order)])).T
+    remaining, rounded = weights[order], np.empty_like(weights)
+    for i, row in enumerate(order):
+        rounded[row] = np.clip(np.round(remaining[i] / step), -127, 127) * step
+        remaining[i + 1 :] -= np.outer(upper[i, i + 1 :], (remaining[i] - rounded[row]) / upper[i, i])
+    np.testing.assert_allclose(_gptq(weights, hessian, step), rounded, atol=1e-9)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,8 @@ def batches(images):
     batch = images.astype(np.float32) / 255
     labels = np.full((2, 16, 5), -1, np.float32)
     labels[:, 0] = [1, 0.5, 0.5, 0.4, 0.4]
-    while True:
-        yield batch, labels
+    for count in cycle((16, 8)):  # as padding varies
+        yield batch, labels[:, :count]
 
 
 def test_qat_model_rounds_as_the_exported_graph(cells_int8):
@@ -79,14 +80,18 @@ def test_qat_model_rounds_as_the_exported_graph(cells_int8):
 
 
 @pytest.mark.parametrize("loss", ["distill", "both"])
-def test_training_lowers_the_loss_and_ends_on_the_grid(tiny_int8, loss):
+def test_training_lowers_the_loss_and_ends_on_the_grid(tiny_int8, loss, monkeypatch):
     exact, network, spec, contract, images = tiny_int8
     qat_model = QatModel(network, spec, (64, 64))
     options = QatOptions(steps=30, learning_rate=0.05, warmup=3, loss=loss)
     training = QuantizedTraining(exact, qat_model, DetectionObjective(contract), options)
-    losses = []
+    losses, traced, distillation = [], [], training.objective.distillation
+    monkeypatch.setattr(
+        training.objective, "distillation", lambda *heads: traced.append(1) or distillation(*heads)
+    )
     training.run(batches(images), lambda step, value: losses.append(value))
     assert len(losses) == 30
+    assert loss != "distill" or len(traced) == 1
     assert np.mean(losses[-5:]) < 0.97 * np.mean(losses[:3])
     trained, spec = qat_model.trained()
     moved = 0

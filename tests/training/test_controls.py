@@ -193,6 +193,26 @@ def test_layers_frozen_after_compile_stay(data, how, by):
     assert "model.1.conv/kernel" in changed
 
 
+def test_batches_with_different_numbers_of_boxes_share_one_graph(data, monkeypatch):
+    """Tracing a second shape of labels would take as long as the first."""
+    traced = []
+
+    class Source:
+        steps_per_epoch = 3
+
+        def stream(self, first_epoch=0, epochs=None):
+            counts = tf.data.Dataset.from_tensor_slices([32, 64, 32])
+            images = tf.zeros((BATCH, 64, 64, 3), tf.uint8)
+            return counts.map(lambda count: (images, tf.fill((BATCH, count, 5), -1.0)))
+
+    model = compiled(data)
+    model.run_eagerly = False
+    step = model.step
+    monkeypatch.setattr(model, "step", lambda *batch: traced.append(batch) or step(*batch))
+    run_epochs(model, Source(), 1)
+    assert len(traced) == 1
+
+
 def test_layers_that_a_callback_freezes_and_releases_follow_from_the_next_epoch(data):
     model, history = compiled(data, epochs=3), []
 

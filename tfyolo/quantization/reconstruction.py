@@ -30,7 +30,7 @@ from tfyolo.models.quantization import INT8_MAX, round_to_int8
 _DAMPING = 0.01
 """Added to the diagonal of H before it is inverted, relative to its mean: GPTQ's `percdamp`."""
 _BLOCK = 128
-"""Rows that are rounded before all rows after them are adjusted: GPTQ's lazy batch updates."""
+"""Rows that are rounded before all rows after them are compensated: the lazy batch updates of GPTQ."""
 
 
 def reconstruct(
@@ -79,7 +79,7 @@ def _gptq(weights: np.ndarray, hessian: np.ndarray, step: np.ndarray) -> np.ndar
     remaining = weights[order]
     upper = np.linalg.cholesky(np.linalg.inv(hessian[np.ix_(order, order)])).T
     rounded, errors = np.empty_like(remaining), np.empty_like(remaining)
-    # The result is the same as without blocks, and the weights are read once per block, not per row.
+    # Blocks do not change the result: a matrix product reads the weights once per block, not per row.
     for start in range(0, len(remaining), _BLOCK):
         stop = min(start + _BLOCK, len(remaining))
         for i in range(start, stop):
