@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What has been imported stays: there is no need to look through it after each module."""
+    """Imported modules stay, so that the collections after each module need not look through them."""
     gc.collect()
     gc.freeze()
 
@@ -174,28 +174,14 @@ def export(cells_detector, tmp_path_factory):
 @pytest.fixture(scope="session")
 def export_tiny(tiny, tmp_path_factory):
     """A function that exports `tiny` at 64 pixels, once per test run for each format, precision and NMS."""
-    from tests.exports import exported_once, run_folder
+    from tests.exports import exporter, run_folder
     from tfyolo.export.job import ExportJob
     from tfyolo.export.options import ExportOptions
-    from tfyolo.quantization.calibration import CalibrationOptions
-    from tfyolo.quantization.model import calibrate_model
 
     images = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
     options = ExportOptions(image_size=(64, 64))
-
-    @cache
-    def job(quantized: bool) -> ExportJob:
-        model, contract = tiny.model, tiny.contract
-        if quantized:
-            model, contract = calibrate_model(model, contract, images, CalibrationOptions(reconstruct=False))
-        return ExportJob(model, contract, options, calibration_images=images)
-
-    @cache
-    def run(name: str, precision: str = "float32", nms: str = "auto") -> Path:
-        this = job(precision == "int8").with_options(precision=precision, nms=nms)
-        return exported_once(this, name, run_folder(tmp_path_factory))
-
-    return run
+    job = ExportJob(tiny.model, tiny.contract, options, calibration_images=images)
+    return exporter(job, images, run_folder(tmp_path_factory))
 
 
 @pytest.fixture(scope="session")
@@ -204,28 +190,13 @@ def export_segmenter(coco_segmenter, tmp_path_factory):
 
     Files with NMS return at most 20 objects with scores over 0.3; int8 is calibrated on two photographs.
     """
-    from tests.exports import exported_once, run_folder
+    from tests.exports import exporter, run_folder
     from tests.small import letterboxed
     from tfyolo.export.graph.options import GraphNmsOptions
     from tfyolo.export.job import ExportJob
     from tfyolo.export.options import ExportOptions
-    from tfyolo.quantization.calibration import CalibrationOptions
-    from tfyolo.quantization.model import calibrate_model
 
     size = (320, 320)
     options = ExportOptions(image_size=size, nms_options=GraphNmsOptions(confidence=0.3, max_detections=20))
-
-    @cache
-    def job(quantized: bool) -> ExportJob:
-        model, contract = coco_segmenter.model, coco_segmenter.contract.resized(size)
-        if quantized:
-            images = letterboxed(size)
-            model, contract = calibrate_model(model, contract, images, CalibrationOptions(reconstruct=False))
-        return ExportJob(model, contract, options)
-
-    @cache
-    def run(name: str, precision: str = "float32", nms: str = "auto") -> Path:
-        this = job(precision == "int8").with_options(precision=precision, nms=nms)
-        return exported_once(this, name, run_folder(tmp_path_factory))
-
-    return run
+    job = ExportJob(coco_segmenter.model, coco_segmenter.contract.resized(size), options)
+    return exporter(job, letterboxed(size), run_folder(tmp_path_factory))

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.registry import find_format
+from tfyolo.quantization.calibration import CalibrationOptions
+from tfyolo.quantization.model import calibrate_model
 
 
 def run_folder(tmp_path_factory) -> Path:
@@ -44,3 +49,26 @@ def exported_once(request: ExportJob, name: str, folder: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # Exporters rename what they have finished, so that what is there is whole.
         return path if path.exists() else export_model(request, [name], stem)[name]
+
+
+def exporter(exact: ExportJob, images: np.ndarray, folder: Path) -> Callable[..., Path]:
+    """Return a function that exports a model once for each format, precision and kind of NMS.
+
+    Args:
+        exact: job of the float model.
+        images: for the calibration of int8 files.
+        folder: which the workers share.
+    """
+
+    @cache
+    def quantized() -> ExportJob:
+        options = CalibrationOptions(reconstruct=False)
+        model, contract = calibrate_model(exact.model, exact.contract, images, options)
+        return replace(exact, model=model, contract=contract)
+
+    @cache
+    def run(name: str, precision: str = "float32", nms: str = "auto") -> Path:
+        job = quantized() if precision == "int8" else exact
+        return exported_once(job.with_options(precision=precision, nms=nms), name, folder)
+
+    return run

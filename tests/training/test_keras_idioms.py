@@ -85,6 +85,8 @@ def test_train_on_batch_takes_images_and_labels(data):
         model.train_on_batch(images)
     with pytest.raises(TfyoloError, match=r"length of the training is unknown(.|\n)*steps_per_epoch"):
         compiled(data).train_on_batch(images, labels)
+    # Keras' optimizers have a learning rate of their own.
+    assert np.isfinite(compiled(data, keras.optimizers.Adam(0.01)).train_on_batch(images, labels)[0])
 
 
 def test_a_stream_of_unknown_length_needs_steps(data):

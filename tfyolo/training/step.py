@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
 from tfyolo.models.build import call_heads
+from tfyolo.training.fit_checks import REFUSED
 from tfyolo.training.fit_source import FitData
 from tfyolo.training.optimization.optimizers import GroupedOptimizer, assign_all, on_devices, tensor_of
 
@@ -203,8 +204,17 @@ class TrainingStep(keras.Model):
         return logs
 
     def _update(self, gradients: list[Any], step: Any) -> Any:
-        """Apply gradients and let the EMA follow; returns the norm of the gradients."""
+        """Apply gradients and let the EMA follow; returns the norm of the gradients.
+
+        Raises:
+            TfyoloError: an optimizer that follows the learning-rate schedule has none yet.
+        """
         if isinstance(self.optimizer, GroupedOptimizer):
+            if self.schedule is None:
+                raise TfyoloError(
+                    "the length of the training is unknown, and the learning-rate schedule needs it",
+                    fix="pass epochs, steps_per_epoch and batch_size to compile",
+                )
             changed, norm = self.optimizer.update(gradients, self.schedule(step))
             updates = tf.convert_to_tensor(self.optimizer.updates)
         else:
@@ -219,18 +229,14 @@ class TrainingStep(keras.Model):
         """Compute `step` and the means over the epoch, for Keras' `fit` and `train_on_batch`.
 
         Raises:
-            TfyoloError: there are sample weights, no labels, or no learning-rate schedule.
+            TfyoloError: there are sample weights, or no labels.
         """
         images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
-            raise TfyoloError("sample weights are not supported", fix="leave them out: the loss has none")
+            reason, fix = REFUSED["sample_weight"]
+            raise TfyoloError(reason, fix=fix)
         if labels is None:
             raise TfyoloError("a batch has no labels", fix="pass pairs of images and labels")
-        if self.schedule is None:
-            raise TfyoloError(
-                "the length of the training is unknown, and the learning-rate schedule needs it",
-                fix="pass epochs, steps_per_epoch and batch_size to compile",
-            )
         logs = self.step(images, labels)
         for mean in self.means:
             mean.update_state(logs[mean.name])

@@ -39,12 +39,6 @@ def network(tiny):
     return Network.of(tiny.model, tiny.contract.spec)
 
 
-@pytest.fixture(scope="module")
-def write(export_tiny):
-    """A function that writes `tiny` once in each format and precision."""
-    return export_tiny
-
-
 def convolutions(found: Inspection) -> int:
     return sum(
         count
@@ -56,8 +50,8 @@ def convolutions(found: Inspection) -> int:
 @pytest.mark.parametrize(
     ("entry", "precision"), VARIANTS, ids=[f"{entry.name}-{precision}" for entry, precision in VARIANTS]
 )
-def test_every_format_says_what_it_holds(write, tiny, network, entry, precision):
-    path = write(entry.name, precision)
+def test_every_format_says_what_it_holds(export_tiny, tiny, network, entry, precision):
+    path = export_tiny(entry.name, precision)
     found = inspect_file(path)
     carried, original = found.contract, tiny.contract
     assert (carried.task, carried.names) == ("detect", ("ant", "bee", "cat", "dog"))
@@ -104,8 +98,8 @@ def test_half_of_a_keras_file(tiny, tmp_path):
     assert inspect_file(path).precision == "float16"
 
 
-def test_integer_tensors_have_scales(write):
-    found = inspect_file(write("tflite", "int8", "raw"))
+def test_integer_tensors_have_scales(export_tiny):
+    found = inspect_file(export_tiny("tflite", "int8", "raw"))
     assert [tensor.dtype for tensor in found.inputs] == ["uint8"]
     assert found.inputs[0].quantization == (pytest.approx(1 / 255), 0)
     assert {tensor.name for tensor in found.outputs} == {
@@ -113,43 +107,43 @@ def test_integer_tensors_have_scales(write):
     }
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(str(write("tflite", "int8", "raw"))).get_signature_runner()
+    runner = Interpreter(str(export_tiny("tflite", "int8", "raw"))).get_signature_runner()
     for name, details in runner.get_output_details().items():
         (tensor,) = (tensor for tensor in found.outputs if tensor.name == name)
         assert tensor.shape == tuple(details["shape"])
         assert tensor.dtype == np.dtype(details["dtype"]).name
         assert tensor.quantization == pytest.approx(details["quantization"])
-    assert found.operators["CONV_2D"] == inspect_file(write("tflite")).operators["CONV_2D"]
+    assert found.operators["CONV_2D"] == inspect_file(export_tiny("tflite")).operators["CONV_2D"]
 
 
-def test_kinds_of_suppression_are_seen_in_the_operations(write):
-    custom = inspect_file(write("tflite", "float32", "postprocess")).operators
-    builtin = inspect_file(write("tflite", "float16", "builtin")).operators
+def test_kinds_of_suppression_are_seen_in_the_operations(export_tiny):
+    custom = inspect_file(export_tiny("tflite", "float32", "postprocess")).operators
+    builtin = inspect_file(export_tiny("tflite", "float16", "builtin")).operators
     assert custom["TFLite_Detection_PostProcess"] == 1
     assert "TFLite_Detection_PostProcess" not in builtin
     assert sum(count for name, count in builtin.items() if name.startswith("NON_MAX_SUPPRESSION")) == 1
-    assert inspect_file(write("pb")).operators["CombinedNonMaxSuppression"] == 1
-    assert inspect_file(write("saved_model")).operators["CombinedNonMaxSuppression"] == 1
+    assert inspect_file(export_tiny("pb")).operators["CombinedNonMaxSuppression"] == 1
+    assert inspect_file(export_tiny("saved_model")).operators["CombinedNonMaxSuppression"] == 1
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])
-def test_what_a_gpu_delegate_leaves_to_the_cpu(write, precision):
+def test_what_a_gpu_delegate_leaves_to_the_cpu(export_tiny, precision):
     """Nothing of a graph without suppression; of the default its suppression and what leads to it."""
     for kind in ("none", "raw"):
-        assert inspect_file(write("tflite", precision, kind)).not_on_gpu == {}
-    found = inspect_file(write("tflite", precision))
+        assert inspect_file(export_tiny("tflite", precision, kind)).not_on_gpu == {}
+    found = inspect_file(export_tiny("tflite", precision))
     assert found.not_on_gpu["TFLite_Detection_PostProcess"] == 1
     assert "CONV_2D" not in found.not_on_gpu
     assert found.to_dict()["not_on_gpu"] == found.not_on_gpu
-    assert inspect_file(write("edgetpu", "int8")).not_on_gpu is None
+    assert inspect_file(export_tiny("edgetpu", "int8")).not_on_gpu is None
 
 
-def test_a_compiled_file_without_signature_keeps_its_names(write, tmp_path):
+def test_a_compiled_file_without_signature_keeps_its_names(export_tiny, tmp_path):
     from tensorflow.lite.tools import flatbuffer_utils
 
     from tfyolo.export.tflite.metadata import attach_files
 
-    path = write("edgetpu", "int8")
+    path = export_tiny("edgetpu", "int8")
     contract = inspect_file(path).contract
     data = path.read_bytes()
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(data))
@@ -163,16 +157,16 @@ def test_a_compiled_file_without_signature_keeps_its_names(write, tmp_path):
     assert [tensor.name for tensor in found.outputs] == names
 
 
-def test_plain_values_are_json(write):
-    values = json.loads(json.dumps(inspect_file(write("tflite")).to_dict()))
+def test_plain_values_are_json(export_tiny):
+    values = json.loads(json.dumps(inspect_file(export_tiny("tflite")).to_dict()))
     assert values["nms"]["kind"] == "postprocess"
     assert values["inputs"] == [{"name": "images", "shape": [1, 64, 64, 3], "dtype": "float32"}]
     counts = list(values["operators"].values())
     assert counts == sorted(counts, reverse=True)
 
 
-def test_tensorflow_is_left_alone(write, tiny_keras):
-    files = [str(tiny_keras), str(write("tflite")), str(write("tfjs"))]
+def test_tensorflow_is_left_alone(export_tiny, tiny_keras):
+    files = [str(tiny_keras), str(export_tiny("tflite")), str(export_tiny("tfjs"))]
     code = (
         "import sys; from tfyolo.export.runtime.inspection import inspect_file\n"
         f"for path in {files}: assert inspect_file(path).operators\n"
@@ -196,8 +190,8 @@ def test_a_damaged_or_foreign_file_is_one_sentence(tmp_path, entry, damage):
 
 
 @pytest.mark.parametrize("name", ["saved_model", "tfjs"])
-def test_a_folder_whose_graph_is_damaged(write, tmp_path, name):
-    path = write(name)
+def test_a_folder_whose_graph_is_damaged(export_tiny, tmp_path, name):
+    path = export_tiny(name)
     copy = tmp_path / path.name
     shutil.copytree(path, copy)
     (file,) = copy.glob("saved_model.pb" if name == "saved_model" else "model.json")
@@ -213,8 +207,8 @@ def test_a_folder_whose_graph_is_damaged(write, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["tflite", "keras", "pb"])
-def test_wrong_bytes_never_escape(write, tiny_keras, tmp_path, name):
-    data = (tiny_keras if name == "keras" else write(name)).read_bytes()
+def test_wrong_bytes_never_escape(export_tiny, tiny_keras, tmp_path, name):
+    data = (tiny_keras if name == "keras" else export_tiny(name)).read_bytes()
     path = tmp_path / f"changed.{name}"
     chance = random.Random(0)
     for _ in range(60):
@@ -247,8 +241,8 @@ def test_functions_are_counted_where_they_are_called():
         count_operations(steps, library, ["loop"])
 
 
-def test_a_checkpoint_of_tensors_has_the_modules_of_its_configuration(write, tiny):
-    found = inspect_file(write("pt", "float16"))
+def test_a_checkpoint_of_tensors_has_the_modules_of_its_configuration(export_tiny, tiny):
+    found = inspect_file(export_tiny("pt", "float16"))
     counts = Counter(type(layer).__name__ for layer in tiny.model.layers)
     assert found.operators == {
         "Conv2d": counts["Conv2D"],

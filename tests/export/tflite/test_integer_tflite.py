@@ -27,12 +27,6 @@ SCORE, BOX_PX = 1e-3, 0.05
 """Most that a score and a corner may differ."""
 
 
-@pytest.fixture(scope="module")
-def write(export_uneven):
-    """A function that exports the detector with uneven heads once for each kind of request."""
-    return export_uneven
-
-
 def predictions(path: Path) -> list:
     """Of each image; raw heads are decoded by NumPy."""
     return load_runtime(path)(IMAGES, 0.0)
@@ -67,10 +61,10 @@ def test_ranges_of_the_heads_differ_by_design(uneven_detector):
 @pytest.mark.parametrize(
     ("precision", "name"), [("int8", "tflite"), ("int8", "edgetpu"), ("int16x8", "tflite")]
 )
-def test_all_boxes_equal_raw_heads(write, precision, name):
-    expected = predictions(write("raw", precision))
+def test_all_boxes_equal_raw_heads(export_uneven, precision, name):
+    expected = predictions(export_uneven("raw", precision))
     assert max(x.scores.max() for x in expected) > 0.9
-    for found, exact in zip(predictions(write("none", precision, name)), expected, strict=True):
+    for found, exact in zip(predictions(export_uneven("none", precision, name)), expected, strict=True):
         np.testing.assert_allclose(found.scores, exact.scores, atol=SCORE)
         np.testing.assert_allclose(found.boxes_xyxy_px, exact.boxes_xyxy_px, atol=BOX_PX)
 
@@ -78,10 +72,12 @@ def test_all_boxes_equal_raw_heads(write, precision, name):
 @pytest.mark.parametrize(
     ("nms", "name"), [*((kind, "tflite") for kind in SUPPRESSED), ("postprocess", "edgetpu")]
 )
-def test_detections_equal_raw_heads(write, nms, name):
+def test_detections_equal_raw_heads(export_uneven, nms, name):
     maximum = NMS_OPTIONS.max_detections
     options = NmsOptions(NMS_OPTIONS.confidence, NMS_OPTIONS.iou_threshold, max_detections=maximum)
-    for found, raw in zip(predictions(write(nms, "int8", name)), predictions(write("raw")), strict=True):
+    for found, raw in zip(
+        predictions(export_uneven(nms, "int8", name)), predictions(export_uneven("raw")), strict=True
+    ):
         expected = non_max_suppression(raw, options)
         assert 5 < len(expected) < maximum
         np.testing.assert_allclose(found.scores, expected.scores, atol=SCORE)
@@ -93,8 +89,8 @@ def test_detections_equal_raw_heads(write, nms, name):
 
 
 @pytest.mark.parametrize("nms", ["none", *SUPPRESSED])
-def test_the_network_is_that_of_raw_heads_and_nothing_after_it_is_integer_arithmetic(write, nms):
-    network, whole = operators(write("raw")), operators(write(nms))
+def test_the_network_is_that_of_raw_heads_and_nothing_after_it_is_integer_arithmetic(export_uneven, nms):
+    network, whole = operators(export_uneven("raw")), operators(export_uneven(nms))
     assert whole[: len(network)] == network
     for name, *tensors in whole[len(network) :]:
         if any(tensor[0] == "INT8" for tensor in tensors):
@@ -121,9 +117,9 @@ def test_classifier_equals_its_logits(export_loud):
         ("int8", "none", BOXES),
     ],
 )
-def test_outputs_stand_in_the_order_of_the_contract(write, precision, nms, names):
+def test_outputs_stand_in_the_order_of_the_contract(export_uneven, precision, nms, names):
     """A client that knows indices, not names: boxes, classes, scores, count."""
-    path = write(nms, precision)
+    path = export_uneven(nms, precision)
     interpreter = Interpreter(str(path))
     interpreter.allocate_tensors()
     unit = IMAGES[:1] if precision == "int8" else np.float32(IMAGES[:1] / 255)
@@ -147,9 +143,9 @@ def code_of(page: str, word: str) -> str:
     return next(block for block in re.findall(r"```python[^\n]*\n(.*?)```", text, re.DOTALL) if word in block)
 
 
-def test_readers_of_the_docs_read_what_tfyolo_reads(write, monkeypatch, capsys):
+def test_readers_of_the_docs_read_what_tfyolo_reads(export_uneven, monkeypatch, capsys):
     """By index with a plain interpreter, and in place of pycoral's `get_objects`."""
-    path = write("postprocess", "int8", "edgetpu")
+    path = export_uneven("postprocess", "int8", "edgetpu")
     expected = load_runtime(path)(IMAGES[:1], 0.0)[0]
     coral = types.ModuleType("pycoral.adapters.detect")
     coral.BBox = namedtuple("BBox", "xmin ymin xmax ymax")
