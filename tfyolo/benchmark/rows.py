@@ -34,7 +34,7 @@ class BenchmarkRow:
         top5: top-5 accuracy of a classifier.
         load_seconds: time from opening the file to its first boxes, with libraries already imported.
         latencies: latencies by number of threads.
-        limits: boxes that NMS inside the file omits, if that lowers its mAP.
+        limits: thresholds of NMS inside the file that are stricter than those of mAP; empty if none are.
         error: reason why there are no results.
 
     Example:

@@ -194,7 +194,8 @@ def _print(result: BenchmarkResult) -> None:
     out.width = max(out.width, out.measure(table, options=out.options.update(width=1000)).maximum)
     out.print(table)
     for row in rows:
-        for note in filter(None, (row.error, row.limits and f"mAP is too low: {row.limits}")):
+        strict = row.limits and f"{row.limits}; mAP cannot be compared with that at 0.001"
+        for note in filter(None, (row.error, strict)):
             out.print(f"{printable(row.name)}: {printable(note)}", markup=False, soft_wrap=True)
     if result.has_scores and result.has_exports and ranking_metric(rows) != "top-1":
         notes.insert(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from math import isfinite
 from pathlib import Path
 
@@ -19,17 +18,36 @@ MAX_ROWS = 50_000
 
 
 def label_path(image: str | Path) -> Path:
-    """Return the label file of an image, as YOLOv5 does: the last folder named `images` becomes `labels`.
-
-    Without such a folder the label file is next to the image.
+    """Return the label file of an image, which is in the `label_folder` of the image's folder.
 
     Example:
         >>> label_path("data/images/train/7.jpg").as_posix()
         'data/labels/train/7.txt'
     """
-    before, found, after = str(image).rpartition(f"{os.sep}images{os.sep}")
-    text = f"{before}{os.sep}labels{os.sep}{after}" if found else str(image)
-    return Path(text).with_suffix(".txt")
+    return label_folder(Path(image).parent) / Path(image).with_suffix(".txt").name
+
+
+def label_folder(folder: Path) -> Path:
+    """Return the label folder of an image folder: the last part named `images` becomes `labels`, as in YOLOv5.
+
+    Without such a part it is the image folder itself, unless a part such as `Images` has a sibling such as
+    `Labels`; case is ignored then.
+
+    Example:
+        >>> label_folder(Path("data/images/train")).as_posix(), label_folder(Path("data/train")).as_posix()
+        ('data/labels/train', 'data/train')
+    """
+    parts = folder.parts
+    for index in reversed(range(len(parts))):
+        if parts[index] == "images":
+            return Path(*parts[:index], "labels", *parts[index + 1 :])
+    for index in reversed(range(len(parts))):
+        if parts[index].lower() == "images":
+            before = Path(*parts[:index])
+            for sibling in sorted(before.iterdir()) if before.is_dir() else ():
+                if sibling.name.lower() == "labels" and sibling.is_dir():
+                    return sibling.joinpath(*parts[index + 1 :])
+    return folder
 
 
 def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | None = None) -> Labels:

@@ -102,6 +102,25 @@ def test_labels_beside_the_images_that_are_not_there(tmp_path):
     assert scan(data_yaml(tmp_path, train="train")).problems == ()
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("Images", "Labels"), ("IMAGES", "labels"), ("images", "labels"), ("Images/train", "Labels/train")],
+)
+def test_image_and_label_folders_in_any_case(images, labels, tmp_path):
+    write_image(tmp_path / images / "a.jpg")
+    (tmp_path / labels).mkdir(parents=True)
+    (tmp_path / labels / "a.txt").write_text("0 0.5 0.5 0.5 0.5")
+    found = scan(data_yaml(tmp_path, train=images))
+    assert ([len(sample.classes) for sample in found.samples], found.problems) == ([1], ())
+
+
+def test_labels_beside_the_images_in_a_folder_named_in_capitals(tmp_path):
+    write_image(tmp_path / "Images/a.jpg")
+    (tmp_path / "Images/a.txt").write_text("0 0.5 0.5 0.5 0.5")
+    found = scan(data_yaml(tmp_path, train="Images"))
+    assert (len(found.samples[0].classes), found.problems) == (1, ())
+
+
 def test_equal_images_are_named_and_used(tmp_path):
     write_image(tmp_path / "images/a.png")
     write_image(tmp_path / "images/b.png")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PureWindowsPath
 
 from tfyolo.data.detection.dataset import Dataset
 from tfyolo.data.detection.labels import Labels, Problem
-from tfyolo.data.detection.yolo_labels import label_path, read_labels
+from tfyolo.data.detection.yolo_labels import label_folder, read_labels
 from tfyolo.data.formats.readers.base import (
     Entry,
     Listing,
@@ -53,10 +54,12 @@ def open_split(dataset: Dataset, split: str) -> Source:
             repeated += len(both)
         images |= dict.fromkeys(found)
     endings = SuffixIndex()
-    entries = tuple(Entry(image, endings.find(label_path(image))) for image in images)
+    folder_of = cache(label_folder)  # may list folders
+    labels = (folder_of(image.parent) / image.with_suffix(".txt").name for image in images)
+    entries = tuple(Entry(image, endings.find(path)) for image, path in zip(images, labels, strict=True))
     problems += _shared_labels(entries)
     problems += _labels_without_image(places, entries)
-    folders = [_labels_of(place) for place in places if place.is_dir()]
+    folders = [label_folder(place) for place in places if place.is_dir()]
     folders += [entry.labels.parent for entry in entries[:1]]
     absent = next(iter(folders), None) if not any(folder.is_dir() for folder in folders) else None
     if absent is None and entries and all(entry.labels.parent == entry.image.parent for entry in entries):
@@ -78,15 +81,10 @@ def open_split(dataset: Dataset, split: str) -> Source:
     )
 
 
-def _labels_of(folder: Path) -> Path:
-    """Return the label folder of an image folder."""
-    return label_path(folder / "_.txt").parent
-
-
 def _cache_folder(places: tuple[Path, ...], entries: tuple[Entry, ...]) -> Path:
     """Return the folder of the cache: `labels` for `images/train`; else that of the list or images."""
-    labels = _labels_of(places[0]) if places[0].is_dir() else next((e.labels.parent for e in entries), None)
-    if labels is not None and labels.parent.name == "labels":
+    labels = label_folder(places[0]) if places[0].is_dir() else next((e.labels.parent for e in entries), None)
+    if labels is not None and labels.parent.name.lower() == "labels":
         return labels.parent
     return labels if labels is not None and labels.is_dir() else places[0].parent
 
@@ -194,7 +192,9 @@ def _labels_without_image(places: tuple[Path, ...], entries: tuple[Entry, ...]) 
     for place in places:
         if not place.is_dir():
             continue
-        stray = (path for path in walk(_labels_of(place)) if suffix_of(path) == ".txt" and path not in wanted)
+        stray = (
+            path for path in walk(label_folder(place)) if suffix_of(path) == ".txt" and path not in wanted
+        )
         for path in sorted(stray):
             if path.name.lower() not in _NOT_LABELS:
                 yield Problem(path, None, "no image belongs to this label file", "warning")
