@@ -28,7 +28,7 @@ def label_path(image: str | Path) -> Path:
 
 
 def label_folder(folder: Path) -> Path:
-    """Return the label folder of an image folder: the last part named `images` becomes `labels`, as in YOLOv5.
+    """Return the label folder of an image folder: its last part named `images` becomes `labels`.
 
     Without such a part it is the image folder itself, unless a part such as `Images` has a sibling such as
     `Labels`; case is ignored then.
