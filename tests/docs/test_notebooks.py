@@ -14,7 +14,14 @@ from docs.tools.notebooks import FOLDER, VARIES, execute, text_of
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        # Each is a process of its own, so that workers share the notebooks.
+        pytest.param(path, marks=pytest.mark.xdist_group(f"notebook-{path.stem}"), id=path.stem)
+        for path in sorted(FOLDER.glob("*.ipynb"))
+    ],
+)
 @pytest.mark.filterwarnings("ignore")
 def test_a_notebook_prints_what_it_was_saved_with(path):
     saved, executed = nbformat.read(path, as_version=4), execute(path)
