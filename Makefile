@@ -126,6 +126,8 @@ android-tools:  ## Java, Maven and the tools that package and sign an APK
 	fi
 
 # Web and Android tests mostly wait for other processes, so they run in parallel with the Python tests.
+# Processes keep all cores busy; threads in each would only wait for one another (conftest.py).
+test: export OPENBLAS_NUM_THREADS = 1
 test: lint  ## all tests; web and Android only if one of their dependencies has changed (always in CI)
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-python test-demos
 

@@ -49,6 +49,7 @@ def _memory_of_a_module_is_given_back():
     yield
     _forget_custom_gradients()
     gc.collect()
+    gc.freeze()  # what is left belongs to the session: later collections need not look through it again
 
 
 def _forget_custom_gradients() -> None:

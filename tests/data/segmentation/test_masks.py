@@ -135,16 +135,16 @@ def bounds(mask):
 
 CASES = [
     (None, {}, True),
-    ({}, {}, True),
+    pytest.param({}, {}, True, marks=pytest.mark.slow),
     ({"mosaic": 0.0}, {"rect": True}, True),
-    ({"mosaic9": 1.0}, {}, True),
+    pytest.param({"mosaic9": 1.0}, {}, True, marks=pytest.mark.slow),
     ({"mosaic": 0.5, "flipud": 0.5, "mosaic9": 0.5}, {}, False),
     ({**WARPS, "mosaic": 0.0}, {}, True),
-    ({"mixup": 1.0}, {}, True),
+    pytest.param({"mixup": 1.0}, {}, True, marks=pytest.mark.slow),
     ({**WARPS, "mixup": 0.5, "copy_paste": 0.5}, {}, False),
     ({"copy_paste": 1.0}, {}, True),
     ({}, {"multi_scale": True}, True),
-    ({}, {"multi_scale": True}, False),
+    pytest.param({}, {"multi_scale": True}, False, marks=pytest.mark.slow),
     ({}, {"max_boxes": 5}, False),
 ]
 
@@ -183,17 +183,23 @@ def test_masks_agree_with_boxes_and_images(samples, settings, options, overlap):
     assert blended or np.mean(good) > 0.98
 
 
-@pytest.mark.parametrize("settings", [{}, {**WARPS, "mixup": 0.5, "copy_paste": 0.5, "mosaic": 0.7}])
-def test_equal_seeds_give_equal_masks(samples, settings):
-    for (_, first), (_, again) in zip(
-        batches(samples, settings, 3), batches(samples, settings, 3), strict=True
-    ):
+MIXED = {**WARPS, "mosaic": 0.7, "mixup": 0.5, "copy_paste": 0.5, "flipud": 0.5}
+
+
+@pytest.fixture(scope="module")
+def mixed(samples):
+    """Batches with every augmentation, whose graph takes seconds to build."""
+    return batches(samples, MIXED, 3)
+
+
+def test_equal_seeds_give_equal_masks(samples, mixed):
+    for (_, first), (_, again) in zip(mixed, batches(samples, MIXED, 3), strict=True):
         np.testing.assert_array_equal(first["masks"], again["masks"])
 
 
-@pytest.mark.parametrize("settings", [None, {}, {**WARPS, "mixup": 0.5, "copy_paste": 0.5, "flipud": 0.5}])
-def test_both_kinds_of_masks_agree(samples, settings):
-    merged = batches(samples, settings, 3)
+@pytest.mark.parametrize("settings", [None, MIXED])
+def test_both_kinds_of_masks_agree(samples, mixed, settings):
+    merged = mixed if settings else batches(samples, settings, 3)
     separate = batches(samples, settings, 3, MaskOptions(overlap=False))
     for (a, one), (b, many) in zip(merged, separate, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -204,6 +210,7 @@ def test_both_kinds_of_masks_agree(samples, settings):
 
 
 def test_images_and_labels_are_those_of_detection(samples):
+    # Without warps: before these, polygons are clipped to their tile if there are masks.
     settings = {"mosaic": 0.5, "mixup": 0.5, "copy_paste": 0.5}
     options = PipelineOptions(image_size=SIZE, batch=4)
     plain = Pipeline(samples, AugmentationOptions(**{**PLAIN, **settings}), options)
