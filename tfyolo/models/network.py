@@ -104,10 +104,10 @@ class Network:
         for name, weights in merged.items():
             kernel = weights.kernel
             arrays = layers[name].get_weights()
-            bias = [] if len(arrays) == 1 else [np.zeros_like(weights.bias)]
+            own_bias = [] if len(arrays) == 1 else [np.zeros_like(weights.bias)]
             if name not in {part for parts in normalized.values() for part, _ in parts}:
-                bias = bias and [weights.bias]
-            layers[name].set_weights([kernel.reshape(arrays[0].shape), *bias])
+                own_bias = own_bias and [weights.bias]
+            layers[name].set_weights([kernel.reshape(arrays[0].shape), *own_bias])
         for name, parts in normalized.items():
             bias = np.concatenate([biases[part] for part, _ in parts])
             one = np.ones_like(bias)
