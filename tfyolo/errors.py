@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfyolo.text import printable
+
 
 class TfyoloError(Exception):
     """A user error: the message names the problem, the file and the remedy.
@@ -25,6 +27,7 @@ class TfyoloError(Exception):
     def __init__(
         self, message: str, *, path: str | Path | None = None, line: int | None = None, fix: str | None = None
     ) -> None:
+        message = printable(message, keep="\n")  # it may quote a file
         self.message, self.path, self.line, self.fix = message, path, line, fix
         place = "" if path is None else f"{path}:{line}: " if line is not None else f"{path}: "
         super().__init__(place + message + (f"\n  fix: {fix}" if fix else ""))

@@ -29,6 +29,7 @@ from tfyolo.models.outputs import (
     raw_outputs,
 )
 from tfyolo.models.tasks import TASKS
+from tfyolo.text import printable
 
 BOXES, CLASSES, SCORES, COUNT = DETECTIONS
 
@@ -64,7 +65,7 @@ def check_outputs(names: Iterable[str], contract: Contract, path: Path | None = 
     found = set(names)
     raw = set(chain.from_iterable(raw_outputs(contract)))
     if found not in (*_DECODED[contract.task], raw):
-        shown = ", ".join(sorted(map(str, found)))[:200] or "nothing"
+        shown = printable(", ".join(sorted(map(str, found)))[:200]) or "nothing"
         raise TfyoloError(
             f"its outputs are {shown}, which differ from those of exported models",
             path=path,

@@ -204,6 +204,7 @@ def test_a_runtime_is_gone_with_its_last_reference(tiny):
         ({**heads(), "box_1": np.zeros((1, 4, 6, 13), np.float32)}, "`box_1` is"),
         ({**heads(), "classes_2": np.zeros((1, 2, 3, 12), np.float32)}, "`classes_2` is"),
         ({name: values for name, values in heads().items() if name != "box_0"}, "its outputs are box_1"),
+        ({"detec\x1b[2J\n": np.zeros(1)}, r"its outputs are detec\\x1b\[2J\\n, which"),
         ({f"head_{i}": np.zeros((1, *grid, 25)) for i, grid in enumerate(GRIDS)}, "`head_0` is"),
     ],
 )
