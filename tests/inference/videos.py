@@ -16,7 +16,7 @@ def make_video(path, frames=7, fps=10.0, hw=(48, 64), codec="MJPG"):
     """A video whose frames are gray and 20 levels brighter each."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, hw[::-1])
     for index in range(frames):
-        writer.write(np.full((*hw, 3), 20 * index, np.uint8))
+        writer.write(np.full((*hw, 3), 20 * index % 256, np.uint8))
     writer.release()
     return path
 
