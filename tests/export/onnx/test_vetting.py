@@ -179,11 +179,15 @@ def endless() -> onnx.ModelProto:
     )
 
 
+REFUSED = r"shape inference fails on it|shapes contradict|creates a tensor of"
+"""Messages; which one it is depends on the version of ONNX."""
+
+
 @pytest.mark.parametrize("made", [crash, endless])
 def test_graph_that_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path, made):
     path = tmp_path / "x.onnx"
     path.write_bytes(made().SerializeToString())
-    with pytest.raises(TfyoloError, match=r"shape inference fails|shapes contradict|creates a tensor") as caught:
+    with pytest.raises(TfyoloError, match=REFUSED) as caught:
         load_predictor(path)
     assert caught.value.path == path
     path.write_bytes(model().SerializeToString())
@@ -203,7 +207,7 @@ def test_response_that_ctrl_c_interrupted_is_not_used_for_the_next_file(tmp_path
         with pytest.raises(KeyboardInterrupt):
             load_predictor(path)
     path.write_bytes(crash().SerializeToString())
-    with pytest.raises(TfyoloError, match="shape inference fails on it|shapes contradict"):  # by version of ONNX
+    with pytest.raises(TfyoloError, match=REFUSED):
         load_predictor(path)
 
 
