@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import os
 import sys
@@ -50,6 +52,13 @@ def _memory_of_a_module_is_given_back():
     _forget_custom_gradients()
     gc.collect()
     gc.freeze()  # what is left belongs to the session: later collections need not look through it again
+    _return_freed_memory()
+
+
+def _return_freed_memory() -> None:
+    """Have glibc give freed pages back, a fifth of the memory of a worker; other C libraries cannot."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _forget_custom_gradients() -> None:
