@@ -53,6 +53,15 @@ def quantized(tmp_path_factory):
     return detector, request, tmp_path_factory.mktemp("onnx")
 
 
+def middles(content):
+    """Return the zero points of all kernels."""
+    graph = onnx.load_model_from_string(content).graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    pairs = [node.input for node in graph.node if node.op_type == "DequantizeLinear"]
+    names = [zero for kernel, _, zero in pairs if kernel in tensors and len(tensors[kernel].dims) == 4]
+    return {int(value) for name in names for value in numpy_helper.to_array(tensors[name]).ravel()}
+
+
 @needs_shared
 @pytest.mark.parametrize("calibrator", ["tfyolo", "runtime"])
 def test_signed_kernels_represent_the_same_values(quantized, calibrator):
@@ -69,7 +78,10 @@ def test_signed_kernels_represent_the_same_values(quantized, calibrator):
     for name, (values, _) in wanted.items():
         np.testing.assert_array_equal(found[name][0], values)
     assert {wanted[name][1] for name in kernels} == {TensorProto.UINT8}
-    assert {found[name][1] for name in kernels} == {TensorProto.INT8}
+    # ONNX Runtime 1.23, the last one for Python 3.10, chooses 127 itself; such kernels stay as they are.
+    assert middles(before) == {128} or (calibrator == "runtime" and middles(before) == {127})
+    signed = TensorProto.INT8 if middles(before) == {128} else TensorProto.UINT8
+    assert {found[name][1] for name in kernels} == {signed}
     assert signed_kernels(signed_kernels(before)) == signed_kernels(before)
 
 
