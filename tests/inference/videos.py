@@ -13,7 +13,7 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def make_video(path, frames=7, fps=10.0, hw=(48, 64), codec="MJPG"):
-    """A video whose frames are gray and 20 levels brighter each."""
+    """A video whose frames are gray and 20 levels brighter each, modulo 256."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, hw[::-1])
     for index in range(frames):
         writer.write(np.full((*hw, 3), 20 * index % 256, np.uint8))

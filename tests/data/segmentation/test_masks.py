@@ -192,12 +192,14 @@ def mixed(samples):
     return batches(samples, MIXED, 3)
 
 
-def test_equal_seeds_give_equal_masks(samples, mixed):
-    for (_, first), (_, again) in zip(mixed, batches(samples, MIXED, 3), strict=True):
+@pytest.mark.parametrize("settings", [MIXED, pytest.param({}, marks=pytest.mark.slow)])
+def test_equal_seeds_give_equal_masks(samples, mixed, settings):
+    once = mixed if settings else batches(samples, settings, 3)
+    for (_, first), (_, again) in zip(once, batches(samples, settings, 3), strict=True):
         np.testing.assert_array_equal(first["masks"], again["masks"])
 
 
-@pytest.mark.parametrize("settings", [None, MIXED])
+@pytest.mark.parametrize("settings", [None, MIXED, pytest.param({}, marks=pytest.mark.slow)])
 def test_both_kinds_of_masks_agree(samples, mixed, settings):
     merged = mixed if settings else batches(samples, settings, 3)
     separate = batches(samples, settings, 3, MaskOptions(overlap=False))

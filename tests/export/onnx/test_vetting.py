@@ -179,15 +179,15 @@ def endless() -> onnx.ModelProto:
     )
 
 
-REFUSED = r"shape inference fails on it|shapes contradict|creates a tensor of"
-"""Messages; which one it is depends on the version of ONNX."""
+CRASHES = r"shape inference fails on it|shapes contradict"
+"""Messages; newer versions of ONNX no longer crash."""
 
 
-@pytest.mark.parametrize("made", [crash, endless])
-def test_graph_that_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path, made):
+@pytest.mark.parametrize(("made", "words"), [(crash, CRASHES), (endless, rf"{CRASHES}|creates a tensor of")])
+def test_graph_that_crashes_shape_inference_is_refused_and_the_next_file_runs(tmp_path, made, words):
     path = tmp_path / "x.onnx"
     path.write_bytes(made().SerializeToString())
-    with pytest.raises(TfyoloError, match=REFUSED) as caught:
+    with pytest.raises(TfyoloError, match=words) as caught:
         load_predictor(path)
     assert caught.value.path == path
     path.write_bytes(model().SerializeToString())
@@ -207,7 +207,7 @@ def test_response_that_ctrl_c_interrupted_is_not_used_for_the_next_file(tmp_path
         with pytest.raises(KeyboardInterrupt):
             load_predictor(path)
     path.write_bytes(crash().SerializeToString())
-    with pytest.raises(TfyoloError, match=REFUSED):
+    with pytest.raises(TfyoloError, match=CRASHES):
         load_predictor(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 
@@ -15,16 +16,6 @@ from tfyolo.inputs import LABELS, read_input
 KEYPOINTS = "objects have keypoints (`kpt_shape`), which are ignored; their boxes are used"
 MAX_ROWS = 50_000
 """Of one label file."""
-
-
-def label_path(image: str | Path) -> Path:
-    """Return the label file of an image, which is in the `label_folder` of the image's folder.
-
-    Example:
-        >>> label_path("data/images/train/7.jpg").as_posix()
-        'data/labels/train/7.txt'
-    """
-    return label_folder(Path(image).parent) / Path(image).with_suffix(".txt").name
 
 
 def label_folder(folder: Path) -> Path:
@@ -48,6 +39,21 @@ def label_folder(folder: Path) -> Path:
                 if sibling.name.lower() == "labels" and sibling.is_dir():
                     return sibling.joinpath(*parts[index + 1 :])
     return folder
+
+
+def label_path(image: str | Path, folder_of: Callable[[Path], Path] = label_folder) -> Path:
+    """Return the label file of an image.
+
+    Args:
+        image: path of the image.
+        folder_of: returns the label folder of an image folder, such as a cached `label_folder`.
+
+    Example:
+        >>> label_path("data/images/train/7.jpg").as_posix()
+        'data/labels/train/7.txt'
+    """
+    image = Path(image)
+    return folder_of(image.parent) / image.with_suffix(".txt").name
 
 
 def read_labels(path: Path, class_count: int, keypoint_shape: tuple[int, int] | None = None) -> Labels:

@@ -9,7 +9,7 @@ from pathlib import Path, PureWindowsPath
 
 from tfyolo.data.detection.dataset import Dataset
 from tfyolo.data.detection.labels import Labels, Problem
-from tfyolo.data.detection.yolo_labels import label_folder, read_labels
+from tfyolo.data.detection.yolo_labels import label_folder, label_path, read_labels
 from tfyolo.data.formats.readers.base import (
     Entry,
     Listing,
@@ -55,8 +55,7 @@ def open_split(dataset: Dataset, split: str) -> Source:
         images |= dict.fromkeys(found)
     endings = SuffixIndex()
     folder_of = cache(label_folder)  # may list folders
-    labels = (folder_of(image.parent) / image.with_suffix(".txt").name for image in images)
-    entries = tuple(Entry(image, endings.find(path)) for image, path in zip(images, labels, strict=True))
+    entries = tuple(Entry(image, endings.find(label_path(image, folder_of))) for image in images)
     problems += _shared_labels(entries)
     problems += _labels_without_image(places, entries)
     folders = [label_folder(place) for place in places if place.is_dir()]
