@@ -56,6 +56,14 @@ def test_train_then_val(colors, tmp_path, monkeypatch, capsys):
     assert "no unfinished run in runs/train-cls" in capsys.readouterr().err
 
 
+def test_weights_as_model_are_what_training_starts_from(colors, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr("tfyolo.cli.classify_train._train", lambda options, *_: seen.append(options) or 0)
+    assert main(["classify", "train", "--data", str(colors), "--model", model]) == 0
+    assert (seen[0].model, seen[0].pretrained) == ("", model)
+
+
 def test_predict_writes_what_it_says(colors, model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     make_video(tmp_path / "video.avi", 3)
@@ -153,6 +161,7 @@ def test_crops_say_what_is_next(tmp_path, monkeypatch, capsys):
         (["train", "--data", "DATA", "--decay", "2"], "--decay 2.0: input should be less than 1"),
         (["train", "--data", "DATA", "--scale", "0"], "--scale 0.0: input should be greater than 0"),
         (["train", "--data", "DATA", "--model", "yolov5n"], "is a detector, not a classifier"),
+        (["train", "--data", "DATA", "--model", "MODEL", "--pretrained", "MODEL"], "are both weights"),
         (["train", "--data", "DATA", "--img", "50"], "use --img 64"),
         (["train", "--resume", "nowhere.keras"], "does not exist"),
         (["val", "--data", "nowhere", "--weights", "MODEL"], "nowhere: does not exist"),

@@ -4,6 +4,7 @@ import pytest
 
 from tests.data.formats.readers.sets import data_yaml, write_image
 from tfyolo.errors import TfyoloError
+from tfyolo.training.classification.data import ClassificationData
 from tfyolo.training.detection.data import TrainingData, training_model
 
 
@@ -45,3 +46,23 @@ def test_a_configuration_as_weights_is_refused(half_usable, weights):
         data = TrainingData(half_usable, image_size=64)
     with pytest.raises(TfyoloError, match=rf"^{weights}: is a model configuration, not weights\n.*`cfg`"):
         training_model(weights, data)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": (64, 96)}, r"image_size must be a whole number of at least 1, not \(64, 96\)"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, not 0"),
+        ({"batch_size": -1}, "batch_size must be a whole number of at least 1, not -1"),
+    ],
+)
+@pytest.mark.parametrize("kind", [TrainingData, ClassificationData])
+def test_sizes_are_checked(kind, options, message):
+    with pytest.raises(TfyoloError, match=message):
+        kind("bccd-mini", **options)
+
+
+def test_data_says_what_it_is():
+    data = TrainingData("bccd-mini", image_size=64, batch_size=8)
+    assert repr(data) == "<TrainingData: 48 images of 3 classes, 64x64 pixels, 6 batches of 8>"
+    assert len(data) == data.steps == 6

@@ -138,6 +138,23 @@ def test_a_keras_optimizer_follows_trainable(data):
 def test_arguments_of_compile_that_have_no_meaning_are_refused(shared):
     with pytest.raises(TfyoloError, match="compile does not support `loss`: the model has YOLOv5's loss"):
         shared.compile("SGD", loss="mse")
+    with pytest.raises(TfyoloError, match="`steps_per_execution`: each call of the step trains on one batch"):
+        shared.compile("SGD", steps_per_execution=2)
+
+
+def test_methods_of_keras_that_cannot_work_name_what_does(shared, data, tmp_path):
+    images, labels = (part.numpy() for part in next(iter(data.stream())))
+    shared.save(tmp_path / "whole.keras")
+    shared.save_weights(tmp_path / "some.weights.h5")
+    shared.load_weights(tmp_path / "some.weights.h5")
+    for call, remedy in (
+        (lambda: shared.test_on_batch(images, labels), "call `evaluate`"),
+        (lambda: shared.compute_loss(images, labels), "losses_of"),
+        (lambda: shared.load_weights(tmp_path / "whole.keras"), "begin with a whole model"),
+        (lambda: keras.saving.save_model(shared, tmp_path / "other.keras"), r"save it with `model\.save"),
+    ):
+        with pytest.raises(TfyoloError, match=remedy):
+            call()
 
 
 def test_old_names_of_arguments_warn(shapes, data):

@@ -1,68 +1,16 @@
-"""Checks of arguments, with the same limits as the command line's flags."""
+"""Checks of arguments of the Python API, with the same limits as the command line's flags."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, get_args
+from typing import get_args
 
+from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.errors import TfyoloError
 from tfyolo.quantization.budget.options import MAX_SHARE, BudgetOf, FloatBudget
 
 _MAX_SIDE_PX = 16384
-
-
-def check_whole(minimum: int = 1, **values: int | None) -> None:
-    """Raise an error if a value is not a whole number of at least `minimum`; None is accepted.
-
-    Args:
-        minimum: smallest accepted value.
-        values: values by the names of the arguments.
-
-    Raises:
-        TfyoloError: naming the argument.
-
-    Example:
-        >>> check_whole(epochs=1, batch_size=None)
-    """
-    for name, value in values.items():
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
-            raise TfyoloError(f"{name} must be a whole number of at least {minimum}, not {value!r}")
-
-
-def check_fraction(**values: float) -> None:
-    """Raise an error if a value is not a number between 0 and 1.
-
-    Args:
-        values: values by the names of the arguments.
-
-    Raises:
-        TfyoloError: naming the argument.
-
-    Example:
-        >>> check_fraction(confidence=0.25)
-    """
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise TfyoloError(f"{name} must be between 0 and 1, not {value!r}")
-
-
-def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
-    """Raise an error if a value is not one of several choices.
-
-    Args:
-        name: name of the argument.
-        value: value of the argument.
-        choices: accepted values.
-
-    Raises:
-        TfyoloError: naming the argument and its choices.
-
-    Example:
-        >>> check_choice("split", "val", ("train", "val", "test"))
-    """
-    if value not in choices:
-        raise TfyoloError(f"{name} cannot be {value!r}", fix=f"use one of {', '.join(map(repr, choices))}")
 
 
 def check_names(given: Iterable[str], known: Collection[str], elsewhere: Mapping[str, str]) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_image_size, check_choice, check_whole
+from tfyolo.api.checks import as_image_size
 from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult
 from tfyolo.api.model import TaskModel
 from tfyolo.api.python_errors import python_errors
 from tfyolo.api.resume import find_run
+from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.errors import TfyoloError
 from tfyolo.files import run_folder
 from tfyolo.inference.classification import Classification, ClassificationPredictor

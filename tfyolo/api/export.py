@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfyolo.api.checks import as_budget, as_image_size, check_choice, check_fraction, check_whole
+from tfyolo.api.checks import as_budget, as_image_size
 from tfyolo.api.network import NetworkModel
 from tfyolo.api.python_errors import in_python, python_errors
+from tfyolo.argument_checks import check_choice, check_fraction, check_whole
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import OPSETS, PRECISIONS, check_targets, find_format

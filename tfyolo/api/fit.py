@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tfyolo.api.checks import check_choice, check_names
+from tfyolo.api.checks import check_names
+from tfyolo.argument_checks import check_choice
 from tfyolo.errors import TfyoloError
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")

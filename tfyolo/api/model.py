@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_budget, as_image_size, check_choice, check_whole
+from tfyolo.api.checks import as_budget, as_image_size
 from tfyolo.api.export import ExportMixin, Ranges
 from tfyolo.api.fit import FitResult, epoch_log, read_history
 from tfyolo.api.python_errors import python_errors
 from tfyolo.api.quantize import QuantizeMixin
 from tfyolo.api.summary import layer_rows, summary_lines
+from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.files import scratch
 from tfyolo.inference.base_model import BaseModel

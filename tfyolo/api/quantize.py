@@ -7,10 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
 
-from tfyolo.api.checks import as_budget, as_image_size, check_choice, check_whole
+from tfyolo.api.checks import as_budget, as_image_size
 from tfyolo.api.export import Ranges
 from tfyolo.api.network import NetworkModel, open_network
 from tfyolo.api.python_errors import python_errors
+from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.progress import Log, Progress, no_log, no_progress
 from tfyolo.quantization.budget.options import BudgetOf
 

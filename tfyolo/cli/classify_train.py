@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="",
         metavar="MODEL",
-        help="model name or YAML (default: that of --pretrained, or yolov5n-cls)",
+        help="model name, YAML, or weights as --pretrained (default: its model, or yolov5n-cls)",
     )
     add(
         "--pretrained",
@@ -118,6 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.libraries import require
 
     require("tensorflow", "keras", "matplotlib")
+    _take_weights_as_pretrained(arguments)
     if arguments.qat:
         train_quantized.train_quantized(arguments, "classify", "--pretrained", arguments.pretrained)
         return 0
@@ -129,6 +130,18 @@ def run(arguments: argparse.Namespace) -> int:
         read_folders(arguments.data)  # fails before TensorFlow is imported
     train_options = _options(arguments)
     return _train(train_options, run_folder(arguments.project, arguments.name, arguments.exist_ok), None)
+
+
+def _take_weights_as_pretrained(arguments: argparse.Namespace) -> None:
+    """Move weights that are given as `--model`, as in YOLOv5, to `--pretrained`."""
+    if Path(arguments.model).suffix not in (".pt", ".keras"):
+        return
+    if arguments.pretrained:
+        raise TfyoloError(
+            f"--model {arguments.model} and --pretrained {arguments.pretrained} are both weights",
+            fix="leave out one of them",
+        )
+    arguments.model, arguments.pretrained = "", arguments.model
 
 
 def _options(arguments: argparse.Namespace) -> ClassifyOptions:

@@ -77,12 +77,12 @@ class BoxPredictor(BaseModel):
         """Check that class ids exist in the model.
 
         Raises:
-            TfyoloError: a class id is out of range.
+            TfyoloError: a class id is out of range, or not a whole number.
         """
         last = len(self.names) - 1
-        wrong = [index for index in class_ids or () if not 0 <= index <= last]
-        if wrong:
-            raise TfyoloError(f"there is no class {wrong[0]}", fix=f"pass --classes from 0 to {last}")
+        for index in () if class_ids is None else class_ids:
+            if not isinstance(index, int | np.integer) or not 0 <= index <= last:
+                raise TfyoloError(f"there is no class {index!s}", fix=f"pass --classes from 0 to {last}")
 
     def limits(self, options: NmsOptions) -> str:
         """Describe thresholds of NMS inside the file that are stricter than `options`, if any."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +15,12 @@ from tfyolo.training.optimization.schedule import Schedule
 
 _NO_WEIGHTS = "leave it out: the loss has no such weights"
 _WHOLE_SPLIT = "leave it out: the whole split is used"
+OWN_LOSS = "the model has YOLOv5's loss and metrics"
+REFUSED_BY_COMPILE = {
+    "steps_per_execution": "each call of the step trains on one batch",
+    "auto_scale_loss": "float16 has a loss scale of its own",
+}
+"""Arguments of Keras' `compile` that are refused for another reason than `OWN_LOSS`."""
 REFUSED = {
     "validation_split": ("a stream cannot be split", "pass validation_data"),
     "validation_steps": ("mAP of a subset of the images would be misleading", _WHOLE_SPLIT),
@@ -24,13 +32,17 @@ REFUSED = {
 _DEFAULTS = {"validation_split": 0.0}
 
 
-class FollowTrainable(keras.callbacks.Callback):
-    """Applies changes of `trainable` and calls of `freeze` at the beginning of each epoch."""
+class FollowEpochs(keras.callbacks.Callback):
+    """Counts epochs, and applies changes of `trainable` and calls of `freeze` at the beginning of each."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Let the optimizer follow, and trace the step again if layers have changed."""
         if self.model.follow_trainable():
             self.model.make_train_function(force=True)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Count, so that the next call of `fit` begins with other images."""
+        self.model.epochs_fitted += 1
 
 
 def check_arguments(given: dict[str, Any]) -> None:
@@ -89,6 +101,15 @@ def check_plan(schedule: Schedule, step: float, source: FitSource, epochs: int, 
 def sets_learning_rate(callbacks: Sequence[Any]) -> bool:
     """Return whether a callback sets the learning rate of each epoch, in place of the model's schedule."""
     return any(isinstance(callback, keras.callbacks.LearningRateScheduler) for callback in callbacks)
+
+
+def restored_epoch(callbacks: Sequence[Any]) -> int:
+    """Return the epoch that `BackupAndRestore` will continue with, counted from 0; 0 without it."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            file = Path(callback.backup_dir) / "training_metadata.json"
+            return int(json.loads(file.read_text())["epoch"]) if file.is_file() else 0
+    return 0
 
 
 def check_callbacks(callbacks: Sequence[Any], loop: bool = False) -> list[Any]:

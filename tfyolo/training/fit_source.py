@@ -25,8 +25,12 @@ class FitData(Protocol):
     def batch_size(self) -> int:
         """Images per batch."""
 
-    def stream(self) -> Any:
-        """Batches, without end."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names."""
+
+    def stream(self, first_epoch: int = 0) -> Any:
+        """Batches from the start of an epoch, without end."""
 
     def validation(self) -> Any:
         """A callback that validates after each epoch."""
@@ -49,7 +53,9 @@ class FitSource:
     is_endless: bool = True
 
 
-def find_source(x: Any, batch_size: int | None, steps: int | None, data: FitData | None) -> FitSource:
+def find_source(
+    x: Any, batch_size: int | None, steps: int | None, data: FitData | None, first_epoch: int = 0
+) -> FitSource:
     """Return what `fit` is given, with the length of an epoch.
 
     Args:
@@ -57,6 +63,7 @@ def find_source(x: Any, batch_size: int | None, steps: int | None, data: FitData
         batch_size: argument of `fit`.
         steps: argument `steps_per_epoch` of `fit`.
         data: data that the model was made for; gives an endless stream its length.
+        first_epoch: epoch of `FitData` to begin with, from 0: each has its own order and augmentation.
 
     Returns:
         Arguments of Keras' `fit`, with batches per epoch and images per batch where they are known.
@@ -70,7 +77,7 @@ def find_source(x: Any, batch_size: int | None, steps: int | None, data: FitData
                 f"the data has batches of {x.batch_size} images, not {batch_size}",
                 fix="pass batch_size to the data, not to fit",
             )
-        return FitSource(x.stream(), steps or x.steps, x.batch_size)
+        return FitSource(x.stream(first_epoch), steps or x.steps, x.batch_size)
     if isinstance(x, tf.data.Dataset):
         if batch_size is not None:
             raise TfyoloError(

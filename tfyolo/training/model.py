@@ -9,17 +9,22 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfyolo.data.detection.class_map import ClassMap, match_classes
 from tfyolo.errors import TfyoloError
+from tfyolo.training.batches import refusals
 from tfyolo.training.fit_checks import (
-    FollowTrainable,
+    OWN_LOSS,
+    REFUSED_BY_COMPILE,
+    FollowEpochs,
     check_arguments,
     check_callbacks,
     check_plan,
+    restored_epoch,
     sets_learning_rate,
 )
-from tfyolo.training.fit_source import FitSource, find_source
+from tfyolo.training.fit_source import FitData, FitSource, find_source
 from tfyolo.training.optimization.ema import ExponentialMovingAverage
-from tfyolo.training.optimization.optimizers import RULES, GroupedOptimizer
+from tfyolo.training.optimization.optimizers import GroupedOptimizer, find_optimizer
 from tfyolo.training.optimization.schedule import Schedule
 from tfyolo.training.step import TrainingStep
 
@@ -48,6 +53,15 @@ class TrainingModel(TrainingStep):
     def validation_of(self, data: Any, frequency: int = 1) -> Any:
         """Return a callback that validates on `data` and adds `val_*` metrics to the logs."""
 
+    @abstractmethod
+    def to_own_classes(self, labels: Any, classes: ClassMap) -> Any:
+        """Return the labels of a batch with the class ids of the model.
+
+        Args:
+            labels: with the class ids of a dataset.
+            classes: matches them.
+        """
+
     def compile_training(
         self,
         optimizer: Any,
@@ -70,10 +84,10 @@ class TrainingModel(TrainingStep):
         """
         for name in refused:
             raise TfyoloError(
-                f"compile does not support `{name}`: the model has YOLOv5's loss and metrics",
+                f"compile does not support `{name}`: {REFUSED_BY_COMPILE.get(name, OWN_LOSS)}",
                 fix="leave it out",
             )
-        super().compile(optimizer=_optimizer(optimizer, grouped), **options)
+        super().compile(optimizer=find_optimizer(optimizer, grouped), **options)
         self.trained = []
         self.follow_trainable()
         state = {"step": 0.0, "loss_scale": self._first_scale(), "sound_steps": 0.0}
@@ -133,8 +147,8 @@ class TrainingModel(TrainingStep):
         its own rate.
 
         Args:
-            x: `TrainingData` (or `ClassificationData`), a stream of batches such as `data.stream()`, or uint8
-                images.
+            x: `TrainingData` (or `ClassificationData`), whose classes are matched with the model's by name; a
+                stream of batches such as `data.stream()`; or images: uint8, or floats in 0..1.
             y: labels, if `x` are images.
             batch_size: images per batch, if `x` are images; defaults to 32.
             epochs: number of the last epoch.
@@ -147,7 +161,9 @@ class TrainingModel(TrainingStep):
             shuffle: whether to shuffle arrays; streams shuffle themselves.
             class_weight: refused.
             sample_weight: refused.
-            initial_epoch: epoch to continue from, counted from 0; the schedule continues there, too.
+            initial_epoch: epoch to continue from, counted from 0; the schedule continues there, too, and so
+                do order and augmentation of the data. Without it, a further call of `fit` goes on with the
+                data where the last one ended.
             steps_per_epoch: batches per epoch; defaults to the length of the data.
             validation_steps: refused.
             validation_batch_size: refused.
@@ -157,29 +173,62 @@ class TrainingModel(TrainingStep):
             A `keras.callbacks.History`.
 
         Raises:
-            TfyoloError: an argument or a callback would have no effect, or the length of an epoch is unknown.
+            TfyoloError: an argument or a callback would have no effect, the length of an epoch is unknown,
+                classes of the data are not classes of the model, or images or labels are out of range.
         """
         given = locals()
         if not self.compiled:
             raise TfyoloError("the model is not compiled", fix="call `compile` before `fit`")
         check_arguments(given)
         hooks = list(getattr(callbacks, "callbacks", callbacks) or [])
-        source = find_source(x, batch_size, steps_per_epoch, self.data)
+        self.epochs_fitted = restored_epoch(hooks) or initial_epoch or self.epochs_fitted
+        source = find_source(x, batch_size, steps_per_epoch, self.data, self.epochs_fitted)
+        if isinstance(x, FitData):
+            source.x = self._in_own_classes(source.x, x.names)
         self._plan_fit(source, epochs, initial_epoch, sets_learning_rate(hooks))
         if validation_data is not None:
             hooks = [self.validation_of(validation_data, int(validation_freq)), *hooks]
         self.follow_trainable()
-        return super().fit(
-            source.x,
-            y,
-            batch_size,
-            epochs,
-            verbose,
-            [FollowTrainable(), *check_callbacks(hooks)],
-            shuffle=shuffle,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=source.steps if source.is_endless else None,
-        )
+        with refusals():
+            return super().fit(
+                source.x,
+                y,
+                batch_size,
+                epochs,
+                verbose,
+                [FollowEpochs(), *check_callbacks(hooks)],
+                shuffle=shuffle,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=source.steps if source.is_endless else None,
+            )
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Train on one batch, as `keras.Model.train_on_batch`."""
+        with refusals():
+            return super().train_on_batch(*args, **kwargs)
+
+    def test_step(self, data: Any) -> Any:
+        """Refuse Keras' `test_on_batch`: mAP is of all images.
+
+        Raises:
+            TfyoloError: always.
+        """
+        raise TfyoloError("test_on_batch is not supported: metrics are of all images", fix="call `evaluate`")
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse Keras' `compute_loss`, which knows no loss of this kind.
+
+        Raises:
+            TfyoloError: always.
+        """
+        raise TfyoloError("compute_loss is not supported", fix="call `losses_of(images, labels).total`")
+
+    def _in_own_classes(self, stream: Any, names: tuple[str, ...]) -> Any:
+        """Return batches whose class ids are those of the model, matched by name."""
+        classes = match_classes(names, self.contract.names)
+        if classes.is_identity:
+            return stream
+        return stream.map(lambda images, labels: (images, self.to_own_classes(labels, classes)))
 
     def _plan_fit(self, source: FitSource, epochs: int, initial_epoch: int, flat: bool) -> None:
         """Make the schedule of a call of `fit`, or check it against the numbers of `compile`."""
@@ -212,8 +261,8 @@ class TrainingModel(TrainingStep):
         """Validate the EMA weights, as `keras.Model.evaluate`.
 
         Args:
-            x: `TrainingData` (its `val` split), the path of a dataset, a stream of batches, or uint8 images;
-                defaults to the data that the model was made for.
+            x: `TrainingData` (its `val` split), the path of a dataset, a stream of batches, or images as for
+                `fit`; defaults to the data that the model was made for.
             y: labels, if `x` are images.
             batch_size: images per batch, if `x` are images; defaults to 32.
             verbose: ignored; nothing is printed.
@@ -283,6 +332,35 @@ class TrainingModel(TrainingStep):
             raise TfyoloError("already exists", path=filepath, fix="pass overwrite=True")
         self.save_averaged(filepath)
 
+    def get_config(self) -> dict[str, Any]:
+        """Refuse `keras.saving.save_model` and `clone_model`, which would lose the classes and the EMA.
+
+        Raises:
+            TfyoloError: always.
+        """
+        raise TfyoloError(
+            "a model in training has no Keras config",
+            fix='save it with `model.save("model.keras")`, and copy `model.averaged` or `model.network`',
+        )
+
+    def load_weights(self, filepath: str | Path, **kwargs: Any) -> None:
+        """Load weights that `save_weights` wrote, as `keras.Model.load_weights`.
+
+        Args:
+            filepath: file that ends in `.weights.h5`.
+            kwargs: as in Keras.
+
+        Raises:
+            TfyoloError: the file holds a whole model.
+        """
+        if not str(filepath).endswith(".weights.h5"):
+            raise TfyoloError(
+                "is not a file of `save_weights`, which ends in .weights.h5",
+                path=filepath,
+                fix="begin with a whole model: tfyolo.training_model(path, data)",
+            )
+        super().load_weights(filepath, **kwargs)
+
     def save_averaged(self, path: str | Path) -> Path:
         """Write the EMA network and its contract to a `.keras` file that `tfyolo.load` reads.
 
@@ -307,22 +385,3 @@ class TrainingModel(TrainingStep):
             kwargs: passed to `keras.Model.export`.
         """
         self.averaged.export(str(filepath), format=format, **kwargs)
-
-
-def _optimizer(optimizer: Any, grouped: dict[str, float]) -> Any:
-    """YOLOv5's optimizer of a name, or the Keras optimizer that a user passed.
-
-    Args:
-        optimizer: name in any case, or a Keras optimizer or its config.
-        grouped: arguments of `GroupedOptimizer`.
-    """
-    rules = {name.lower(): name for name in RULES}
-    if isinstance(optimizer, str) and optimizer.lower() in rules:
-        return GroupedOptimizer(rules[optimizer.lower()], **grouped)
-    try:
-        return keras.optimizers.get(optimizer)
-    except ValueError as error:
-        raise TfyoloError(
-            f"unknown optimizer `{optimizer}`",
-            fix=f"use one of {', '.join(RULES)}, or pass a keras.optimizers object",
-        ) from error

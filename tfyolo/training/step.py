@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
 from tfyolo.models.build import call_heads
+from tfyolo.training.batches import checked_images
 from tfyolo.training.fit_checks import REFUSED
 from tfyolo.training.fit_source import FitData
 from tfyolo.training.optimization.optimizers import GroupedOptimizer, assign_all, on_devices, tensor_of
@@ -56,6 +57,7 @@ class TrainingStep(keras.Model):
         averaged: a `keras.Model` with the EMA weights, which are validated, saved and exported.
         trained: variables that the optimizer changes; none of frozen layers.
         data: the data that the model was made for, if any: `fit` takes the number of steps from it.
+        epochs_fitted: epochs of its data that `fit` has trained on.
     """
 
     kind: ClassVar[str]
@@ -88,6 +90,7 @@ class TrainingStep(keras.Model):
         self.trained: list[Any] = []
         self._frozen: frozenset[int] = frozenset()
         self._planned = False
+        self.epochs_fitted = 0
         self.built = True  # all weights exist, which callbacks that restore them check
 
     # What a task defines.
@@ -95,6 +98,17 @@ class TrainingStep(keras.Model):
     @abstractmethod
     def losses_of(self, images: Any, labels: Any) -> StepLosses:
         """Compute the losses of a batch with the trained network, in training mode."""
+
+    @abstractmethod
+    def checked_labels(self, labels: Any) -> Any:
+        """Return labels in the format of the loss.
+
+        Args:
+            labels: labels of a batch as a user passes them.
+
+        Raises:
+            TfyoloError: the loss would misread them.
+        """
 
     # Weights.
 
@@ -229,7 +243,7 @@ class TrainingStep(keras.Model):
         """Compute `step` and the means over the epoch, for Keras' `fit` and `train_on_batch`.
 
         Raises:
-            TfyoloError: there are sample weights, or no labels.
+            TfyoloError: there are sample weights or no labels, or images or labels have another format.
         """
         images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
@@ -237,7 +251,7 @@ class TrainingStep(keras.Model):
             raise TfyoloError(reason, fix=fix)
         if labels is None:
             raise TfyoloError("a batch has no labels", fix="pass pairs of images and labels")
-        logs = self.step(images, labels)
+        logs = self.step(checked_images(images), self.checked_labels(labels))
         for mean in self.means:
             mean.update_state(logs[mean.name])
         return {mean.name: mean.result() for mean in self.means}

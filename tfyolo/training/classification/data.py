@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tfyolo.argument_checks import check_whole
 from tfyolo.data.classification.augment import ClassificationAugmentationOptions
 from tfyolo.data.classification.folders import read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
@@ -44,12 +45,24 @@ class ClassificationData:
         seed: int = 0,
         cache: str = "auto",
     ) -> None:
+        check_whole(image_size=image_size, batch_size=batch_size)
         self.dataset, self.image_size, self.batch_size = read_folders(data), image_size, batch_size
-        samples = scan_folders(self.dataset, "train").samples
+        self.samples = scan_folders(self.dataset, "train").samples
         options = ClassificationPipelineOptions(image_size, batch_size, seed, cache)
         self.pipeline = ClassificationPipeline(
-            samples, len(self.names), augmentation or ClassificationAugmentationOptions(), options
+            self.samples, len(self.names), augmentation or ClassificationAugmentationOptions(), options
         )
+
+    def __repr__(self) -> str:
+        """Return the number of images and classes: what `print` shows."""
+        return (
+            f"<ClassificationData: {len(self.samples)} images of {len(self.names)} classes, "
+            f"{self.image_size}x{self.image_size} pixels, {self.steps} batches of {self.batch_size}>"
+        )
+
+    def __len__(self) -> int:
+        """Return the number of batches per epoch, as Keras' data sets."""
+        return self.steps
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,13 +74,16 @@ class ClassificationData:
         """Batches per epoch."""
         return self.pipeline.steps_per_epoch
 
-    def stream(self) -> Any:
+    def stream(self, first_epoch: int = 0) -> Any:
         """A `tf.data.Dataset` of batches without end; pass `steps_per_epoch` to `fit`.
 
         Images float32 (batch, size, size, 3) in 0..1, labels float32 (batch, classes): any Keras model with
         a categorical cross-entropy takes them.
+
+        Args:
+            first_epoch: epoch to begin with, counted from 0; each has its own order and augmentation.
         """
-        return self.pipeline.stream()
+        return self.pipeline.stream(first_epoch)
 
     def validation(self) -> ClassifierValidation:
         """A callback that measures the averaged weights on `val` after each epoch."""

@@ -8,7 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfyolo.data.detection.class_map import ClassMap
 from tfyolo.deprecation import renamed_arguments
+from tfyolo.training.batches import checked_classes, unit_images
 from tfyolo.training.classification.options import ClassifyHyps
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.optimization.schedule import Schedule, cosine, linear
@@ -119,13 +121,21 @@ class ClassifierTraining(TrainingModel):
         """Compute the cross-entropy with label smoothing.
 
         Args:
-            images: float32 (batch, height, width, 3) RGB in 0..1.
+            images: (batch, height, width, 3) RGB: floats in 0..1, or uint8.
             labels: float32 (batch, classes), a probability per class.
         """
-        logits = tf.cast(self.network(images, training=True), tf.float32)
+        logits = tf.cast(self.network(unit_images(images), training=True), tf.float32)
         loss = self.cross_entropy(labels, logits)
         correct = tf.equal(tf.argmax(logits, 1), tf.argmax(labels, 1))
         return StepLosses(loss, {"loss": loss, "accuracy": tf.reduce_mean(tf.cast(correct, tf.float32))})
+
+    def checked_labels(self, labels: Any) -> Any:
+        """Return a probability per class: labels as they are, or class ids one-hot."""
+        return checked_classes(labels, len(self.contract.names))
+
+    def to_own_classes(self, labels: Any, classes: ClassMap) -> Any:
+        """Return the labels of a batch with a column per class of the model."""
+        return tf.matmul(labels, tf.one_hot(classes.model_ids, classes.num_model_classes))
 
     def validation_of(self, data: Any, frequency: int = 1) -> Any:
         """Return a callback that computes top-1 and top-5 accuracy on `data` and adds `val_*` metrics.

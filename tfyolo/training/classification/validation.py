@@ -15,6 +15,7 @@ from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierVa
 from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.progress import Progress
+from tfyolo.training.batches import checked_images, unit_images
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.validation import ValidationCallback, choose_validation
 
@@ -84,8 +85,7 @@ class ClassifierBatchValidation(_ClassifierValidation):
     """Validates the EMA weights on batches of images and labels, as `fit` takes them.
 
     Args:
-        batches: pairs of float32 images (batch, height, width, 3) in 0..1 and float32 labels (batch,
-            classes).
+        batches: pairs of images and labels, as `fit` takes them.
     """
 
     def __init__(self, batches: Iterable[Any]) -> None:
@@ -95,7 +95,13 @@ class ClassifierBatchValidation(_ClassifierValidation):
     def validate(self) -> dict[str, float]:
         """Validate now; see `ClassifierValidation.validate`."""
         model = cast(TrainingModel, self.model)
-        pairs = [(np.asarray(model(images)), np.asarray(labels)) for images, labels in self.batches]
+        pairs = [
+            (
+                np.asarray(model(unit_images(checked_images(images)))),
+                np.asarray(model.checked_labels(labels)),
+            )
+            for images, labels in self.batches
+        ]
         if not pairs:
             raise TfyoloError("validation_data has no batches", fix="pass at least one batch")
         logits, labels = (np.concatenate(parts) for parts in zip(*pairs, strict=True))

@@ -15,6 +15,7 @@ from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.boxes import xywh_to_xyxy
 from tfyolo.inference.nms import NmsOptions
+from tfyolo.training.batches import checked_images, unit_images
 from tfyolo.training.detection.validation import BoxValidationCallback, Validation
 from tfyolo.training.validation import ValidationCallback, choose_validation
 
@@ -42,7 +43,8 @@ class BatchValidation(BoxValidationCallback):
     """Validates the EMA weights on batches of images and labels, as `fit` takes them.
 
     Args:
-        batches: pairs of uint8 images (batch, height, width, 3) and float32 labels (batch, boxes, 5).
+        batches: pairs of images and labels, as `fit` takes them. Float images are rounded to uint8, which
+            files read.
     """
 
     def __init__(self, batches: Iterable[Any]) -> None:
@@ -61,7 +63,8 @@ class BatchValidation(BoxValidationCallback):
         losses: list[Any] = []
         images_seen: list[Matched] = []
         for images, targets in self.batches:
-            images = np.asarray(images)
+            targets = model.checked_labels(targets)
+            images = np.rint(255 * unit_images(checked_images(images))).astype(np.uint8)
             size = images.shape[1], images.shape[2]
             found, _ = detector.detect_batch(images, nms)
             losses.append(model.head_losses(runtime.heads, targets))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
+from tfyolo.data.detection.class_map import ClassMap
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.models.build import call_heads
+from tfyolo.training.batches import checked_boxes, unit_images
 from tfyolo.training.detection.hyps import Hyps
 from tfyolo.training.detection.loss import DetectionLoss, LossOptions
 from tfyolo.training.model import TrainingModel
@@ -131,12 +133,27 @@ class BoxTraining(TrainingModel):
         """Compute YOLOv5's losses.
 
         Args:
-            images: uint8 (batch, height, width, 3) RGB.
+            images: (batch, height, width, 3) RGB: uint8, or floats in 0..1.
             labels: ground truth of the batch, as `head_losses` takes it.
         """
-        outputs = call_heads(self.network, tf.cast(images, tf.float32) / 255.0, training=True)
+        outputs = call_heads(self.network, unit_images(images), training=True)
         total, *parts, by_scale = self.head_losses(outputs, labels, tf.convert_to_tensor(self.balance))
         return StepLosses(total, dict(zip(self.loss_names, parts, strict=True)), by_scale)
+
+    def checked_labels(self, labels: Any) -> Any:
+        """Return the labels of a batch unchanged, once boxes and class ids are in range."""
+        if not isinstance(labels, Mapping):
+            return checked_boxes(labels, len(self.contract.names))
+        return {**labels, "labels": checked_boxes(labels["labels"], len(self.contract.names))}
+
+    def to_own_classes(self, labels: Any, classes: ClassMap) -> Any:
+        """Return the labels of a batch with the class ids of the model."""
+        if isinstance(labels, Mapping):
+            return {**labels, "labels": self.to_own_classes(labels["labels"], classes)}
+        class_ids = tf.cast(labels[..., :1], tf.int32)
+        own = tf.gather(tf.constant(classes.model_ids), tf.maximum(class_ids, 0))
+        own = tf.where(class_ids < 0, -1.0, tf.cast(own, tf.float32))
+        return tf.concat([own, labels[..., 1:]], -1)
 
     def complete_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
         """Add the sum of the losses."""

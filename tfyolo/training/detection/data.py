@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from tfyolo.argument_checks import check_whole
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.scan import Scan, check_usable, read_dataset, scan_split
 from tfyolo.data.segmentation.options import MaskOptions
@@ -68,6 +69,7 @@ class TrainingData:
         mask_ratio: int = 4,
         overlap: bool = True,
     ) -> None:
+        check_whole(image_size=image_size, batch_size=batch_size)
         self.dataset, self.image_size, self.batch_size = read_dataset(data), image_size, batch_size
         self.hyps, self.seed, self.masks = read_hyps(hyp), seed, masks
         options = PipelineOptions(
@@ -83,6 +85,17 @@ class TrainingData:
         self.samples = scan.samples
         self.pipeline = Pipeline(self.samples, self.hyps.augmentation(), options)
 
+    def __repr__(self) -> str:
+        """Return the number of images and classes: what `print` shows."""
+        return (
+            f"<TrainingData: {len(self.samples)} images of {len(self.names)} classes, "
+            f"{self.image_size}x{self.image_size} pixels, {self.steps} batches of {self.batch_size}>"
+        )
+
+    def __len__(self) -> int:
+        """Return the number of batches per epoch, as Keras' data sets."""
+        return self.steps
+
     @property
     def names(self) -> tuple[str, ...]:
         """Class names."""
@@ -93,8 +106,11 @@ class TrainingData:
         """Batches per epoch."""
         return self.pipeline.steps_per_epoch
 
-    def stream(self) -> Any:
+    def stream(self, first_epoch: int = 0) -> Any:
         """Return an endless `tf.data.Dataset` of batches.
+
+        Args:
+            first_epoch: epoch to begin with, counted from 0; each has its own order and augmentation.
 
         Returns:
             Pairs of uint8 images (batch, image_size, image_size, 3) RGB and float32 labels (batch, boxes, 5):
@@ -103,7 +119,7 @@ class TrainingData:
             is int32 (batch, height, width), where k marks the pixels of row k - 1 of `labels`, or without
             `overlap` uint8 (batch, boxes, height, width).
         """
-        return self.pipeline.stream()
+        return self.pipeline.stream(first_epoch)
 
     def validation(self) -> Validation:
         """Return a callback that validates the EMA weights on `val` after each epoch."""

@@ -252,3 +252,25 @@ def assign_all(variables: Sequence[Any], strategy: Any, values: Sequence[Any]) -
 def on_devices(function: Callable[..., None], *arguments: Any) -> None:
     """Call `function(strategy, *arguments)` in the cross-replica context, which may update variables."""
     tf.__internal__.distribute.interim.maybe_merge_call(function, tf.distribute.get_strategy(), *arguments)
+
+
+def find_optimizer(optimizer: Any, grouped: dict[str, float]) -> Any:
+    """Return YOLOv5's optimizer of a name, or the Keras optimizer that a user passed.
+
+    Args:
+        optimizer: name in any case, or a Keras optimizer or its config.
+        grouped: arguments of `GroupedOptimizer`.
+
+    Raises:
+        TfyoloError: there is no such optimizer.
+    """
+    rules = {name.lower(): name for name in RULES}
+    if isinstance(optimizer, str) and optimizer.lower() in rules:
+        return GroupedOptimizer(rules[optimizer.lower()], **grouped)
+    try:
+        return keras.optimizers.get(optimizer)
+    except ValueError as error:
+        raise TfyoloError(
+            f"unknown optimizer `{optimizer}`",
+            fix=f"use one of {', '.join(RULES)}, or pass a keras.optimizers object",
+        ) from error
