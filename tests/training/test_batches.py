@@ -13,8 +13,8 @@ from tests.data.classification.class_folders import class_folders
 from tests.training.conftest import MICRO
 from tfyolo.data.detection.class_map import ClassMap
 from tfyolo.errors import TfyoloError
-from tfyolo.training.batches import checked_boxes, checked_classes, checked_images, unit_images
 from tfyolo.training.classification.data import training_classifier
+from tfyolo.training.fit.batches import checked_boxes, checked_classes, checked_images, unit_images
 
 TINY_CLASSIFIER = str(Path(__file__).parents[1] / "tiny-cls.yaml")
 

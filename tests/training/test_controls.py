@@ -16,7 +16,7 @@ from tfyolo.inference.load import load_predictor
 from tfyolo.training.callbacks import learning_rates
 from tfyolo.training.detection.data import TrainingData, training_model
 from tfyolo.training.detection.hyps import Hyps
-from tfyolo.training.fit_checks import REFUSED
+from tfyolo.training.fit.checks import REFUSED
 from tfyolo.training.loop import run_epochs
 
 BATCH = 24  # an epoch is one step

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfyolo.data.caches.image_table import ImageTable
 from tfyolo.data.detection.pipeline import Pipeline
-from tfyolo.training.fit_checks import check_callbacks, sets_learning_rate
+from tfyolo.training.fit.checks import check_callbacks, sets_learning_rate
 from tfyolo.training.model import TrainingModel
 
 

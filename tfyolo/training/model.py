@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfyolo.data.detection.class_map import ClassMap, match_classes
 from tfyolo.errors import TfyoloError
-from tfyolo.training.batches import refusals
-from tfyolo.training.fit_checks import (
+from tfyolo.training.fit.batches import refusals
+from tfyolo.training.fit.checks import (
     OWN_LOSS,
     REFUSED_BY_COMPILE,
     FollowEpochs,
@@ -22,14 +22,14 @@ from tfyolo.training.fit_checks import (
     restored_epoch,
     sets_learning_rate,
 )
-from tfyolo.training.fit_source import FitData, FitSource, find_source
+from tfyolo.training.fit.source import FitData, FitSource, find_source
+from tfyolo.training.fit.unsupported import SupportedStep
 from tfyolo.training.optimization.ema import ExponentialMovingAverage
 from tfyolo.training.optimization.optimizers import GroupedOptimizer, find_optimizer
 from tfyolo.training.optimization.schedule import Schedule
-from tfyolo.training.step import TrainingStep
 
 
-class TrainingModel(TrainingStep):
+class TrainingModel(SupportedStep):
     """A `TrainingStep` that is compiled, fitted, evaluated and saved as a `keras.Model`.
 
     Subclasses define the loss, the schedule, the metrics and `compile` of one task.
@@ -207,22 +207,6 @@ class TrainingModel(TrainingStep):
         with refusals():
             return super().train_on_batch(*args, **kwargs)
 
-    def test_step(self, data: Any) -> Any:
-        """Refuse Keras' `test_on_batch`: mAP is of all images.
-
-        Raises:
-            TfyoloError: always.
-        """
-        raise TfyoloError("test_on_batch is not supported: metrics are of all images", fix="call `evaluate`")
-
-    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
-        """Refuse Keras' `compute_loss`, which knows no loss of this kind.
-
-        Raises:
-            TfyoloError: always.
-        """
-        raise TfyoloError("compute_loss is not supported", fix="call `losses_of(images, labels).total`")
-
     def _in_own_classes(self, stream: Any, names: tuple[str, ...]) -> Any:
         """Return batches whose class ids are those of the model, matched by name."""
         classes = match_classes(names, self.contract.names)
@@ -331,35 +315,6 @@ class TrainingModel(TrainingStep):
         if not overwrite and Path(filepath).exists():
             raise TfyoloError("already exists", path=filepath, fix="pass overwrite=True")
         self.save_averaged(filepath)
-
-    def get_config(self) -> dict[str, Any]:
-        """Refuse `keras.saving.save_model` and `clone_model`, which would lose the classes and the EMA.
-
-        Raises:
-            TfyoloError: always.
-        """
-        raise TfyoloError(
-            "a model in training has no Keras config",
-            fix='save it with `model.save("model.keras")`, and copy `model.averaged` or `model.network`',
-        )
-
-    def load_weights(self, filepath: str | Path, **kwargs: Any) -> None:
-        """Load weights that `save_weights` wrote, as `keras.Model.load_weights`.
-
-        Args:
-            filepath: file that ends in `.weights.h5`.
-            kwargs: as in Keras.
-
-        Raises:
-            TfyoloError: the file holds a whole model.
-        """
-        if not str(filepath).endswith(".weights.h5"):
-            raise TfyoloError(
-                "is not a file of `save_weights`, which ends in .weights.h5",
-                path=filepath,
-                fix="begin with a whole model: tfyolo.training_model(path, data)",
-            )
-        super().load_weights(filepath, **kwargs)
 
     def save_averaged(self, path: str | Path) -> Path:
         """Write the EMA network and its contract to a `.keras` file that `tfyolo.load` reads.

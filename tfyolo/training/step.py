@@ -14,9 +14,9 @@ import tensorflow as tf
 from tfyolo.errors import TfyoloError
 from tfyolo.models import Contract, build_model
 from tfyolo.models.build import call_heads
-from tfyolo.training.batches import checked_images
-from tfyolo.training.fit_checks import REFUSED
-from tfyolo.training.fit_source import FitData
+from tfyolo.training.fit.batches import checked_images
+from tfyolo.training.fit.checks import REFUSED
+from tfyolo.training.fit.source import FitData
 from tfyolo.training.optimization.optimizers import GroupedOptimizer, assign_all, on_devices, tensor_of
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

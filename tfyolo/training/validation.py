@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import keras
 
-from tfyolo.training.fit_source import FitData
+from tfyolo.training.fit.source import FitData
 
 
 class ValidationCallback(keras.callbacks.Callback):

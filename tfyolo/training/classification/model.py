@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfyolo.data.detection.class_map import ClassMap
 from tfyolo.deprecation import renamed_arguments
-from tfyolo.training.batches import checked_classes, unit_images
 from tfyolo.training.classification.options import ClassifyHyps
+from tfyolo.training.fit.batches import checked_classes, unit_images
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.optimization.schedule import Schedule, cosine, linear
 from tfyolo.training.step import StepLosses

@@ -15,7 +15,7 @@ from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierVa
 from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.progress import Progress
-from tfyolo.training.batches import checked_images, unit_images
+from tfyolo.training.fit.batches import checked_images, unit_images
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.validation import ValidationCallback, choose_validation
 

@@ -15,8 +15,8 @@ from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.inference.boxes import xywh_to_xyxy
 from tfyolo.inference.nms import NmsOptions
-from tfyolo.training.batches import checked_images, unit_images
 from tfyolo.training.detection.validation import BoxValidationCallback, Validation
+from tfyolo.training.fit.batches import checked_images, unit_images
 from tfyolo.training.validation import ValidationCallback, choose_validation
 
 if TYPE_CHECKING:

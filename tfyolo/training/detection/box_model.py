@@ -12,9 +12,9 @@ import tensorflow as tf
 from tfyolo.data.detection.class_map import ClassMap
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.models.build import call_heads
-from tfyolo.training.batches import checked_boxes, unit_images
 from tfyolo.training.detection.hyps import Hyps
 from tfyolo.training.detection.loss import DetectionLoss, LossOptions
+from tfyolo.training.fit.batches import checked_boxes, unit_images
 from tfyolo.training.model import TrainingModel
 from tfyolo.training.optimization.schedule import NOMINAL_BATCH, Schedule, cosine, linear
 from tfyolo.training.step import StepLosses

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from tfyolo.errors import TfyoloError
-from tfyolo.training.fit_source import FitSource
+from tfyolo.training.fit.source import FitSource
 from tfyolo.training.optimization.schedule import Schedule
 
 _NO_WEIGHTS = "leave it out: the loss has no such weights"
