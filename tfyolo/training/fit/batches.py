@@ -32,20 +32,18 @@ class _Check(NamedTuple):
 
 _CHECKS = {
     "float images": _Check(
-        "float images have values in 0..1, and here is one of {value:g}",
+        "float images must have values in 0..1, not {value:g}",
         "divide them by 255, or pass uint8 images",
         slack=0.1,
     ),
-    "integer images": _Check(
-        "integer images have values in 0..255, and here is one of {value:g}", "pass uint8 images"
-    ),
+    "integer images": _Check("integer images must have values in 0..255, not {value:g}", "pass uint8 images"),
     "boxes": _Check(
-        "boxes are fractions of the image, in 0..1, and here is a value of {value:g}",
+        "boxes must be fractions of the image, in 0..1, not {value:g}",
         "divide center x and width by the width of the image, center y and height by its height",
         slack=0.01,
     ),
     "classes": _Check(
-        "a label has the class id {value:g}, which the model does not have",
+        "the labels have the class id {value:g}, but the model does not",
         "count class ids from 0, and make the model with the classes of the data",
     ),
 }
@@ -72,7 +70,7 @@ def checked_images(images: Any) -> Any:
         TfyoloError: another shape; in eager mode other values, too.
     """
     images = tf.convert_to_tensor(images)
-    if images.shape.rank != 4 or images.shape[3] != 3:
+    if not _fits(images, 4, 3):
         raise TfyoloError(
             f"images are (batch, height, width, 3), not {_shape(images)}", fix="pass RGB images in batches"
         )
@@ -94,7 +92,7 @@ def checked_boxes(labels: Any, num_classes: int) -> Any:
         TfyoloError: another shape; in eager mode other values, too.
     """
     labels = tf.convert_to_tensor(labels)
-    if labels.shape.rank != 3 or labels.shape[2] != 5:
+    if not _fits(labels, 3, 5):
         raise TfyoloError(
             f"labels are (batch, boxes, 5), not {_shape(labels)}",
             fix="give each box a row of class id, center x, center y, width, height; class id -1 is padding",
@@ -119,13 +117,12 @@ def checked_classes(labels: Any, num_classes: int) -> Any:
         TfyoloError: another shape; in eager mode class ids that the model does not have, too.
     """
     labels = tf.convert_to_tensor(labels)
-    rank, last = labels.shape.rank, labels.shape[-1] if labels.shape.rank else None
-    if rank == 2 and last == num_classes:
-        return tf.cast(labels, tf.float32)
-    if labels.dtype.is_integer and (rank == 1 or (rank == 2 and last == 1)):
+    if labels.dtype.is_integer and (labels.shape.rank == 1 or labels.shape[1:] == (1,)):
         class_ids = tf.reshape(labels, [-1])
         class_ids = _require(class_ids, tf.cast(class_ids, tf.float32), num_classes - 1.0, "classes")
         return tf.one_hot(class_ids, num_classes)
+    if _fits(labels, 2, num_classes):
+        return tf.cast(labels, tf.float32)
     raise TfyoloError(
         f"labels are (batch, {num_classes}), a probability per class, or integer class ids (batch,), "
         f"not {labels.dtype.name} {_shape(labels)}",
@@ -163,6 +160,11 @@ def _require(passed_on: Any, values: Any, highest: float, check: str) -> Any:
 
 def _refused(check: str, value: float) -> TfyoloError:
     return TfyoloError(_CHECKS[check].sentence.format(value=value), fix=_CHECKS[check].fix)
+
+
+def _fits(tensor: Any, rank: int, last: int) -> bool:
+    """Return whether a shape is right, as far as a `tf.data` pipeline knows it."""
+    return tensor.shape.rank is None or (tensor.shape.rank == rank and tensor.shape[-1] in (last, None))
 
 
 def _shape(tensor: Any) -> str:
