@@ -203,6 +203,7 @@ def test_unknown_flags_are_named_with_what_was_meant(folder):
     ("words", "hint"),
     [
         (["val", "--wieghts", "a.pt", "--data", "b"], "did you mean `--weights` instead of `--wieghts`?"),
+        (["detect", "--source", "-a.jpg"], "write `--source=-a.jpg` if that is its value"),
         (["val", "-weights", "a.pt", "--data", "b"], "did you mean `--weights` instead of `-weights`?"),
         (
             ["detect", "--source", "a", "--conf_thres=0.1"],

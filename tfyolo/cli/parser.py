@@ -8,6 +8,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from tfyolo.text import printable
@@ -103,7 +104,8 @@ class Parser(argparse.ArgumentParser):
         Args:
             message: message of argparse.
         """
-        hints = "".join(f"; {hint}" for hint in [*self._flag_hints(), *_choice_hints(message)])
+        found = [*self._flag_hints(), *self._dash_hints(message), *_choice_hints(message)]
+        hints = "".join(f"; {hint}" for hint in found)
         print(printable(f"error: {message}{hints} (see `{self.prog} --help`)"), file=sys.stderr)
         sys.exit(2)
 
@@ -120,6 +122,14 @@ class Parser(argparse.ArgumentParser):
                 continue
             if similar := closest(f"--{flag.lstrip('-').replace('_', '-')}", known):
                 yield f"did you mean `{similar}` instead of `{flag}`?"
+
+    def _dash_hints(self, message: str) -> Iterable[str]:
+        """Say how to write a value that begins with a dash, such as a file name."""
+        found = re.match(r"argument (\S+): expected (?:at least )?one argument", message)
+        flags = found[1].split("/") if found else []
+        for flag, value in pairwise(self._words):
+            if flag in flags and value.startswith("-") and value not in self._option_string_actions:
+                yield f"write `{flag}={value}` if that is its value"
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

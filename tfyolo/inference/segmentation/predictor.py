@@ -100,8 +100,8 @@ def image_masks(found: Detections, letterbox: Letterbox, retina_masks: bool = Fa
     if found.masks is not None:
         if retina_masks:
             raise TfyoloError(
-                "the file returns masks that are cropped already, which `retina_masks` cannot use",
-                fix="export it with --nms none, or leave out `retina_masks`",
+                "the file returns masks that are cropped already, which --retina-masks cannot use",
+                fix="export it with --nms none, or leave out --retina-masks",
             )
         return enlarge_masks(found.masks, found.boxes_xyxy_px, letterbox)
     if not len(found) or found.coefficients is None or found.prototypes is None:
