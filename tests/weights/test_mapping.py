@@ -111,7 +111,8 @@ def test_attention_is_pytorchs():
     mixed = (scores / scores.sum(-1, keepdims=True)) @ value
     expected = mixed.transpose(1, 0, 2).reshape(6, 8) @ out.T + out_bias
     found = np.asarray(model([x[None] for x in (q, k, v)]))
-    np.testing.assert_allclose(found.reshape(6, 8), expected, atol=1e-5)
+    # Four products of matrices in float32, whose sums differ in order between versions of TensorFlow.
+    np.testing.assert_allclose(found.reshape(6, 8), expected, atol=4e-6 * np.abs(expected).max())
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from tfyolo.errors import TfyoloError
+from tfyolo.inputs import JSON_TEXT, read_input
 from tfyolo.training.fit.source import FitSource
 from tfyolo.training.optimization.schedule import Schedule
 
@@ -108,7 +109,7 @@ def restored_epoch(callbacks: Sequence[Any]) -> int:
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.BackupAndRestore):
             file = Path(callback.backup_dir) / "training_metadata.json"
-            return int(json.loads(file.read_text())["epoch"]) if file.is_file() else 0
+            return int(json.loads(read_input(file, JSON_TEXT))["epoch"]) if file.is_file() else 0
     return 0
 
 
