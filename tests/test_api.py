@@ -392,7 +392,7 @@ def test_wrong_options_of_fit_are_refused_before_a_folder_is_made(micro, shapes,
 def test_predictions_and_loading_are_refused_in_the_words_of_python(micro, exported):
     with pytest.raises(TfyoloError, match="pass class_ids from 0 to 2"):
         micro.predict(np.zeros((8, 8, 3), np.uint8), class_ids=[3])
-    with pytest.raises(TfyoloError, match="there is no class person"):
+    with pytest.raises(TfyoloError, match="unknown class id person"):
         micro.predict(np.zeros((8, 8, 3), np.uint8), class_ids=["person"])
     with pytest.raises(
         TfyoloError, match=r"leave out image_size, or export again with image_size=\(96, 64\)"

@@ -141,8 +141,8 @@ def test_nothing_but_unreadable_images(detect, tmp_path):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--classes", "4"), "there is no class 4\n  fix: pass --classes from 0 to 3"),
-        (("--classes", "-1"), "there is no class -1\n"),
+        (("--classes", "4"), "unknown class id 4\n  fix: pass --classes from 0 to 3"),
+        (("--classes", "-1"), "unknown class id -1\n"),
         (("--img", "0"), "--img takes one number from 1 to 16384, or height and width"),
         (("--img", "1000000"), "--img takes one number from 1 to 16384, or height and width"),
         (("--img", "64", "64", "64"), "--img takes one number"),

@@ -82,7 +82,7 @@ class BoxPredictor(BaseModel):
         last = len(self.names) - 1
         for index in () if class_ids is None else class_ids:
             if not isinstance(index, int | np.integer) or not 0 <= index <= last:
-                raise TfyoloError(f"there is no class {index!s}", fix=f"pass --classes from 0 to {last}")
+                raise TfyoloError(f"unknown class id {index!s}", fix=f"pass --classes from 0 to {last}")
 
     def limits(self, options: NmsOptions) -> str:
         """Describe thresholds of NMS inside the file that are stricter than `options`, if any."""

@@ -162,8 +162,8 @@ class TrainingModel(SupportedStep):
             class_weight: refused.
             sample_weight: refused.
             initial_epoch: epoch to continue from, counted from 0; the schedule continues there, too, and so
-                do order and augmentation of the data. Without it, a further call of `fit` goes on with the
-                data where the last one ended.
+                do order and augmentation of the data. Without it, a further call of `fit` continues with
+                the data where the last one ended.
             steps_per_epoch: batches per epoch; defaults to the length of the data.
             validation_steps: refused.
             validation_batch_size: refused.

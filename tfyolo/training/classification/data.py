@@ -13,10 +13,11 @@ from tfyolo.deprecation import renamed_arguments
 from tfyolo.training.classification.initialization import build_training_model, plan_initial_weights
 from tfyolo.training.classification.model import ClassifierTraining
 from tfyolo.training.classification.validation import ClassifierValidation
+from tfyolo.training.fit.source import SizedData
 
 
 @renamed_arguments(batch="batch_size")
-class ClassificationData:
+class ClassificationData(SizedData):
     """A folder of images for each class, ready for `fit`.
 
     Args:
@@ -52,17 +53,6 @@ class ClassificationData:
         self.pipeline = ClassificationPipeline(
             self.samples, len(self.names), augmentation or ClassificationAugmentationOptions(), options
         )
-
-    def __repr__(self) -> str:
-        """Return the number of images and classes: what `print` shows."""
-        return (
-            f"<ClassificationData: {len(self.samples)} images of {len(self.names)} classes, "
-            f"{self.image_size}x{self.image_size} pixels, {self.steps} batches of {self.batch_size}>"
-        )
-
-    def __len__(self) -> int:
-        """Return the number of batches per epoch, as Keras' data sets."""
-        return self.steps
 
     @property
     def names(self) -> tuple[str, ...]:

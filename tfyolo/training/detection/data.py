@@ -18,6 +18,7 @@ from tfyolo.training.detection.box_model import BoxTraining
 from tfyolo.training.detection.hyps import DEFAULT, read_hyps
 from tfyolo.training.detection.initialization import build_training_model, fit_anchors, plan_initial_weights
 from tfyolo.training.detection.validation import Validation
+from tfyolo.training.fit.source import SizedData
 from tfyolo.training.segmentation.validation import SegmentationValidation
 
 _SHOWN = 5
@@ -25,7 +26,7 @@ _SHOWN = 5
 
 
 @renamed_arguments(batch="batch_size")
-class TrainingData:
+class TrainingData(SizedData):
     """A dataset for `fit`: batches of its `train` split, and validation on its `val` split.
 
     Args:
@@ -84,17 +85,6 @@ class TrainingData:
         _warn(scan)
         self.samples = scan.samples
         self.pipeline = Pipeline(self.samples, self.hyps.augmentation(), options)
-
-    def __repr__(self) -> str:
-        """Return the number of images and classes: what `print` shows."""
-        return (
-            f"<TrainingData: {len(self.samples)} images of {len(self.names)} classes, "
-            f"{self.image_size}x{self.image_size} pixels, {self.steps} batches of {self.batch_size}>"
-        )
-
-    def __len__(self) -> int:
-        """Return the number of batches per epoch, as Keras' data sets."""
-        return self.steps
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -34,6 +35,35 @@ class FitData(Protocol):
 
     def validation(self) -> Any:
         """A callback that validates after each epoch."""
+
+
+class SizedData:
+    """What `print` and `len` say of data for `fit`.
+
+    Attributes:
+        samples: labeled images.
+        names: class names.
+        image_size: side of the images in pixels.
+        batch_size: images per batch.
+        steps: batches per epoch.
+    """
+
+    samples: Sequence[Any]
+    names: Any
+    image_size: int
+    batch_size: int
+    steps: Any
+
+    def __repr__(self) -> str:
+        """Return the number of images and classes."""
+        return (
+            f"<{type(self).__name__}: {len(self.samples)} images of {len(self.names)} classes, "
+            f"{self.image_size}x{self.image_size} pixels, {self.steps} batches of {self.batch_size}>"
+        )
+
+    def __len__(self) -> int:
+        """Return the number of batches per epoch, as Keras' data sets."""
+        return int(self.steps)
 
 
 @dataclass

@@ -262,7 +262,7 @@ def find_optimizer(optimizer: Any, grouped: dict[str, float]) -> Any:
         grouped: arguments of `GroupedOptimizer`.
 
     Raises:
-        TfyoloError: there is no such optimizer.
+        TfyoloError: the optimizer is unknown.
     """
     rules = {name.lower(): name for name in RULES}
     if isinstance(optimizer, str) and optimizer.lower() in rules:
