@@ -144,7 +144,7 @@ def test_only_these_classes(tiny, classes):
 
 @pytest.mark.parametrize("classes", [[4], [0, -1]])
 def test_classes_out_of_range_are_refused(tiny, classes):
-    with pytest.raises(TfyoloError, match=rf"no class {classes[-1]}\n.*from 0 to 3"):
+    with pytest.raises(TfyoloError, match=rf"unknown class id {classes[-1]}\n.*from 0 to 3"):
         tiny(noise(64, 64), class_ids=classes)
 
 
