@@ -156,7 +156,7 @@ def measure(jobs: Sequence[Job], options: MeasureOptions, progress: Progress = n
             progress("exporting", number, len(jobs))
             try:
                 files[job] = _File.open(job, options.image_size, Path(folder) / str(number), images)
-            except Exception as error:  # converters and runtimes raise many kinds; others go on
+            except Exception as error:  # of many kinds; the other files are measured
                 if job in references:
                     raise
                 reason = " ".join(getattr(error, "message", str(error)).split())[:200]

@@ -1,4 +1,4 @@
-"""Kills commands at random moments, and checks that nothing half-written is left and that they can go on.
+"""Kills commands at random moments, and checks that nothing half-written is left and that they can resume.
 
 Usage: python -m tests.kills [--count 30] [--seed 0] [COMMAND ...]
 
@@ -43,7 +43,7 @@ class Case:
 
     Attributes:
         words: of the command line.
-        resume: words after a kill that left something to go on with; the same by default.
+        resume: words after a kill that left something to resume; the same by default.
         state: file that says so.
     """
 
@@ -126,7 +126,7 @@ def cases(root: Path) -> dict[str, Case]:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Kill, check, report; 1 where something half-written was found or a command did not go on."""
+    """Kill, check, report; 1 where something half-written was found or a command did not resume."""
     parser = argparse.ArgumentParser(description="kill commands at random moments")
     parser.add_argument("commands", nargs="*", help="all by default")
     parser.add_argument("--count", type=int, default=30, help="kills of each command (%(default)s)")
@@ -201,7 +201,7 @@ def _kill(name: str, case: Case, folder: Path, count: int, moments: random.Rando
     goes_on = _is_unfinished(folder, case)
     outcome, _ = _run(lambda: _command(case.resume if goes_on else case.words), log)
     if outcome != "0":
-        faults.append(f"did not go on: {log.read_text()[-1000:]}")
+        faults.append(f"did not resume: {log.read_text()[-1000:]}")
     faults += _faults(folder, whole=True)
     print(
         f"{name}: {count} kills within {seconds:.0f} s, {ended} ended before theirs, {resumed} went on, "
@@ -214,7 +214,7 @@ def _kill(name: str, case: Case, folder: Path, count: int, moments: random.Rando
 
 
 def _is_unfinished(folder: Path, case: Case) -> bool:
-    """Whether there is something to go on with."""
+    """Whether there is something to resume."""
     if not case.state or not (folder / case.state).exists():
         return False
     with zipfile.ZipFile(folder / case.state) as archive:

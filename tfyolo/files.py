@@ -218,7 +218,7 @@ def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
                 path.mkdir(parents=True, exist_ok=exist_ok)
                 return path
             except FileExistsError:
-                if exist_ok:  # a file stands where the folder should be
+                if exist_ok:  # a file has the folder's name
                     raise
                 path, number = base.with_name(f"{name}{number}"), number + 1
     except OSError as error:

@@ -181,7 +181,7 @@ class Site:
             return None
         if self.model is not None and parts[0] == _MODEL:
             path = self._of_model(self.model, parts[1:])
-            # A model may come from a stranger: nothing of it is a document or a script.
+            # A model is untrusted: it is never served as a document or a script.
             kind = _TYPES[".json"] if parts[-1].endswith(".json") else _BINARY
         else:
             path = _inside(self.page, parts)

@@ -2,7 +2,7 @@
 
 Sources: Coral's page "TensorFlow models on the Edge TPU" (operations and limits, runtime 14); logs of the
 compiler, versions 14.1 to 16.0, in the issues of google-coral/edgetpu (versions of operations). The compiler
-is closed and was last released in 2021; where the sources leave a doubt, the stricter reading stands here.
+is closed and was last released in 2021; where the sources are ambiguous, the stricter reading is used.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
     assert main(["train", "--data", shapes, "--single-cls", *given]) == 0
     (folder / "images/val/strange.heic").unlink()
     out = capsys.readouterr().out
-    assert out.count("1 .heic") == 1  # a scan is told of once
+    assert out.count("1 .heic") == 1  # a scan is reported once
     line = next(line for line in out.splitlines() if line.startswith("next: tfyolo val"))
     assert main([*line.split()[2:], "--noplots", "--project", "val"]) == 0
     capsys.readouterr()

@@ -29,7 +29,7 @@ def commands_in(code):
 
 
 COMMANDS = {}
-"""Each distinct `tfyolo` command of the documents: words -> (where it stands first, what it needs)."""
+"""Each distinct `tfyolo` command of the documents: words -> (where it occurs first, what it needs)."""
 for block in BLOCKS:
     for words in commands_in(block.code) if block.language == "sh" else ():
         if words[0] == "tfyolo":

@@ -232,7 +232,7 @@ def test_a_video_that_is_cut_by_a_little_is_told(tmp_path, codec, suffix, stride
 
 
 def index_first(data):
-    """An MP4 whose `moov` stands before its `mdat`, its offsets changed."""
+    """An MP4 whose `moov` precedes its `mdat`, its offsets changed."""
     at = data.index(b"moov") - 4
     size = int.from_bytes(data[at : at + 4], "big")
     moov, rest = bytearray(data[at : at + size]), data[:at] + data[at + size :]

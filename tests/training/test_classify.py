@@ -1,4 +1,4 @@
-"""Whole runs of a small classifier: what is written, what is learnt, going on after a kill."""
+"""Whole runs of a small classifier: what is written, what is learnt, resuming after a kill."""
 
 import csv
 import zipfile

@@ -1,4 +1,4 @@
-"""Whole runs: what is written, and going on after a kill."""
+"""Whole runs: what is written, and resuming after a kill."""
 
 import csv
 import re

@@ -233,7 +233,7 @@ def add_exports(
                 continue
         except TfyoloError as error:
             bench.rows.append(_failed(name, variant, error.message))
-        except Exception as error:  # converters raise many kinds; others go on
+        except Exception as error:  # converters raise many kinds; the other files are measured
             reason = " ".join(str(error).split())[:300]
             bench.rows.append(_failed(name, variant, f"{type(error).__name__}: {reason}"))
         else:
@@ -273,7 +273,7 @@ def _write(request: ExportJob, variant: Variant, stem: Path) -> Path:
     with hidden_stderr():
         try:
             return export_model(request, [variant.format.name], stem)[variant.format.name]
-        except Exception as error:  # raised outside: what a failing converter writes is no help to a user
+        except Exception as error:  # raised outside: the output of a failing converter does not help a user
             caught.append(error)
     raise caught[0]
 

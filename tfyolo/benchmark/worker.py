@@ -143,7 +143,7 @@ def run_command(commands: WorkerCommands, request: dict[str, Any]) -> dict[str, 
     except TfyoloError as error:
         message = error.message + (f" (fix: {error.fix})" if error.fix else "")
         return {"error": message, "missing": isinstance(error, MissingExtraError)}
-    except Exception as error:  # whatever a runtime raises for this file; others go on
+    except Exception as error:  # a runtime can raise anything for this file; the others are measured
         first = (str(error).strip().splitlines() or [""])[0]
         return {"error": f"{type(error).__name__}: {first[:300]}", "missing": False}
     return answer

@@ -107,7 +107,7 @@ def _work(run: Callable[[], int], parent: int) -> int:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal interrupted
-        if not interrupted:  # the terminal and the parent both send it; what cleans up goes on
+        if not interrupted:  # the terminal and the parent both send it; cleanup continues
             interrupted = True
             raise KeyboardInterrupt
 

@@ -29,7 +29,7 @@ class Names:
         self._taken: set[str] = set()
         self._videos: set[str] = set()
         self._numbered: set[str] = set()
-        """What stands before the number of images' stems that end in one."""
+        """The text before the number, for stems of images that end in one."""
 
     def take(self, stem: str, video: bool = False) -> str:
         """Return a free stem, similar to the given one."""

@@ -29,7 +29,7 @@ _OTHER_TASK = {
         "tfyolo segment train, val or predict, tfyolo quantize, or tfyolo detect",
     ),
 }
-"""Of a model that is no good here: what it is, and the commands for it."""
+"""For a model of another task: what it is, and the commands for it."""
 
 
 MAX_TEXT = 256

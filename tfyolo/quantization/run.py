@@ -205,7 +205,7 @@ def load_float_network(weights: Weights, contract: Contract) -> Network:
     (model, other), path = _read(weights), _path(weights)
     if other.quantization is not None:
         raise TfyoloError("is quantized as well", path=path, fix="pass the model from before quantization")
-    # The image size is no part of the network: a quantized model has that of its calibration.
+    # The image size does not belong to the network: a quantized model has that of its calibration.
     if {**other.config, "image_size": None} != {**contract.config, "image_size": None}:
         raise TfyoloError("has a different configuration than --weights", path=path)
     if other.names != contract.names:

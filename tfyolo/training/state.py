@@ -1,4 +1,4 @@
-"""What a run needs to go on after it was killed, kept inside its `last.keras`."""
+"""What a run needs to resume after it was killed, kept inside its `last.keras`."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def read_state(path: Path, task: str = "detect") -> RunState:
         task: expected task of the run: `detect`, `segment` or `classify`.
 
     Raises:
-        TfyoloError: the file is no unfinished run's, or of another task.
+        TfyoloError: the file is not of an unfinished run, or of another task.
     """
     try:
         with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:

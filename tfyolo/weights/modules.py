@@ -68,7 +68,7 @@ class Module:
     def walk(self) -> Iterator[tuple[str, Module]]:
         """This module (name "") and all below it, depth first, by dotted name.
 
-        A module that stands at several places (YOLOv5 v7.0 shares one SiLU among all `Conv`) comes at each.
+        A module with several parents (YOLOv5 v7.0 shares one SiLU among all `Conv`) is yielded for each.
         """
         todo: list[tuple[str, Module]] = [("", self)]
         while todo:
@@ -85,7 +85,7 @@ class Module:
     def tensors(self) -> dict[str, np.ndarray]:
         """All parameters and persistent buffers by dotted name, like PyTorch's `state_dict()`.
 
-        The numbers are read from the file at each call. A tensor that stands at several places is one array.
+        The numbers are read from the file at each call. A tensor with several names is one array.
 
         Returns:
             Arrays in PyTorch's shapes (a convolution's weight is (out, in / groups, height, width)); float16

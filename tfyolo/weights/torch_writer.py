@@ -113,7 +113,7 @@ class _Pickle:
             self.opcodes += b"\x8a" + struct.pack("<B", len(data)) + data
 
     def _global(self, module: str, name: str) -> None:
-        """Push what a name stands for; named once, then fetched from the memo."""
+        """Push the object of a name; named once, then fetched from the memo."""
         index = self._memo.get(name)
         if index is not None:
             self.opcodes += b"h" + struct.pack("<B", index)

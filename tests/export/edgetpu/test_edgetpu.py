@@ -201,7 +201,7 @@ def test_refused_operation_sends_what_needs_it_to_the_cpu():
 
 @pytest.fixture
 def export(request_of, heads, tmp_path, monkeypatch):
-    """Exports the heads, converted once; returns the path and what the user is told."""
+    """Exports the heads, converted once; returns the path and the messages."""
     monkeypatch.setattr(edgetpu, "convert", lambda request: read(heads))
 
     def run():

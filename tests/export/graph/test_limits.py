@@ -1,4 +1,4 @@
-"""Files state the limits that are in force, and users are told of flags that have no effect."""
+"""Files state the limits that are in force, and flags without effect are reported."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whole runs of segmentation models: what is written, going on after a kill, and masks that are learned."""
+"""Whole runs of segmentation models: what is written, resuming after a kill, and masks that are learned."""
 
 import csv
 import json

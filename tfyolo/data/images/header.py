@@ -199,8 +199,8 @@ def _jpeg_is_whole(stream: BinaryIO, size: int, scan: int) -> bool:
     stream.seek(max(size - 2, 0))
     if stream.read(2) == end:
         return True
-    # In a scan's own data, ff is always followed by 00 or d0..d7. What follows the image is looked through
-    # from the end on: zeros may pad it.
+    # Other bytes can follow the image, such as zeros. The marker does not occur within the data of a scan,
+    # where ff is always followed by 00 or d0..d7.
     stream.seek(scan)
     tail, read = b"", 0
     while read < MAX_SEARCHED_BYTES and (block := stream.read(_BLOCK)):

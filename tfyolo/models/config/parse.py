@@ -231,7 +231,7 @@ def _whole_strides(block: str, sources: tuple[int, ...], layers: list[Layer]) ->
 def _resolve_classify(index: int, section: str, sources: Any, values: Any, layers: list[Layer]) -> Layer:
     if index == 0:
         raise ValueError("Classify needs layers before it")
-    if values and values[0] in ("nc", "classes"):  # the number of classes stands at the top here
+    if values and values[0] in ("nc", "classes"):  # the number of classes is a key at the top level here
         values = values[1:]
     arguments = resolve_arguments(CLASSIFY, values)
     absolute = _sources(sources, index, many=False)

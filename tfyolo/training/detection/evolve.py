@@ -46,7 +46,7 @@ _WIDE = 100.0
 def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
     """Train `runs` times with varied hyperparameters; the first run has those of `options`.
 
-    The search is optuna's TPE sampler; its record in `evolve.db` lets an interrupted search go on, when
+    The search is optuna's TPE sampler; its record in `evolve.db` lets an interrupted search resume, when
     called with the same folder.
 
     Args:

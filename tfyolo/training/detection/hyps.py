@@ -30,7 +30,7 @@ ELSEWHERE = {
         "remove it: it has no counterpart here",
     ),
 }
-"""What to do with names that are no hyperparameters here, where the most similar name would mislead."""
+"""What to do with names that are not hyperparameters here, where the most similar name would mislead."""
 
 
 class Hyps(AugmentationOptions):

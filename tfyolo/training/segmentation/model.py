@@ -52,7 +52,7 @@ class SegmenterTraining(BoxTraining):
             balance: (scales,) weights of the objectness losses; default to those of YOLOv5.
 
         Raises:
-            TfyoloError: `targets` are no labels and masks.
+            TfyoloError: `targets` are not labels and masks.
         """
         if not isinstance(targets, Mapping) or not {"labels", "masks"} <= targets.keys():
             raise TfyoloError(

@@ -23,7 +23,7 @@ _NAME_BYTES = 200
 FIT = 1e-4
 """How far, as a share of the box's size, the bounds of a polygon may be from its box."""
 Place = str | dict[str, str]
-"""What stands under `train:` in the YAML file."""
+"""The value of `train:` in the YAML file."""
 
 
 class Names:
