@@ -193,17 +193,19 @@ class TrainingStep(keras.Model):
         Returns:
             float32 scalars over all devices: the losses, and `gradient_norm` before clipping.
         """
-        scale = tf.convert_to_tensor(self.counters["loss_scale"])
+        scale = tf.convert_to_tensor(self.counters["loss_scale"]) if self._scales_loss else None
         replica = tf.distribute.get_replica_context()
         weights = [tensor_of(variable) for variable in self.trained]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             losses = self.losses_of(images, labels)
-            scaled = losses.total * scale
+            scaled = losses.total if scale is None else losses.total * scale
         gradients = tape.gradient(scaled, weights)
         if any(gradient is None for gradient in gradients):
             raise TfyoloError(f"some weights get no gradient; train the whole {self.kind}")
-        gradients = replica.all_reduce("sum", [gradient / scale for gradient in gradients])
+        if scale is not None:
+            gradients = [gradient / scale for gradient in gradients]
+        gradients = replica.all_reduce("sum", gradients)
         step = tf.convert_to_tensor(self.counters["step"])
         norm = self._update(gradients, step)
         values = list(losses.logs.values()) + ([] if losses.by_scale is None else [losses.by_scale])
@@ -261,8 +263,13 @@ class TrainingStep(keras.Model):
         """Means that `fit` resets at the beginning of an epoch."""
         return self.means
 
+    @property
+    def _scales_loss(self) -> bool:
+        """Whether gradients could underflow in float16."""
+        return self.precision == "mixed_float16"
+
     def _first_scale(self) -> float:
-        return _FIRST_LOSS_SCALE if self.precision == "mixed_float16" else 1.0
+        return _FIRST_LOSS_SCALE if self._scales_loss else 1.0
 
     def next_values(self, step: Any, norm: Any, by_scale: Any) -> list[tuple[Any, Any]]:
         """Compute the next step counter, loss scale of float16, and what a task counts.
@@ -276,7 +283,7 @@ class TrainingStep(keras.Model):
             Pairs of a Keras variable and its new value.
         """
         values = {"step": step + 1.0}
-        if self.precision == "mixed_float16":
+        if self._scales_loss:
             values |= self._next_scale(norm)
         return [(self.counters[name], value) for name, value in values.items()]
 

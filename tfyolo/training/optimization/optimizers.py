@@ -17,24 +17,67 @@ MAX_GRADIENT_NORM = 10.0
 _BETA_2, _EPSILON = 0.999, 1e-8
 
 
-def _sgd(gradient: Any, slots: list[Any], momentum: Any, count: Any) -> tuple[Any, list[Any]]:
+class Coefficients(NamedTuple):
+    """Scalars of an update. While gradients are accumulated, they leave weights and slots as they are.
+
+    Attributes:
+        clip: factor of the gradient, for clipping; 0 without an update.
+        momentum: momentum of SGD or beta 1 of Adam; 1 without an update.
+        beta_2: beta 2 of Adam; 1 without an update.
+        decay: weight decay of kernels; 0 without an update.
+        correction_1: bias correction of Adam's mean.
+        correction_2: bias correction of Adam's mean square.
+        changed: 1 with an update, else 0.
+    """
+
+    clip: Any
+    momentum: Any
+    beta_2: Any
+    decay: Any
+    correction_1: Any
+    correction_2: Any
+    changed: Any
+
+    @classmethod
+    def of(cls, due: Any, momentum: Any, decay: float, count: Any, norm: Any) -> Coefficients:
+        """Compute the scalars.
+
+        Args:
+            due: bool scalar, whether the weights are updated.
+            momentum: momentum of SGD or beta 1 of Adam.
+            decay: weight decay of kernels.
+            count: number of this update, from 1.
+            norm: norm of the gradients.
+        """
+        return cls(
+            clip=tf.where(due, tf.minimum(1.0, MAX_GRADIENT_NORM / (norm + 1e-6)), 0.0),
+            momentum=tf.where(due, momentum, 1.0),
+            beta_2=tf.where(due, _BETA_2, 1.0),
+            decay=tf.where(due, decay, 0.0),
+            correction_1=1.0 - tf.pow(momentum, count),
+            correction_2=1.0 - tf.pow(_BETA_2, count),
+            changed=tf.cast(due, tf.float32),
+        )
+
+
+def _sgd(gradient: Any, slots: list[Any], now: Coefficients) -> tuple[Any, list[Any]]:
     """Compute Nesterov momentum in the form of PyTorch: the learning rate is not part of the velocity.
 
     Source: Sutskever et al. 2013, On the importance of initialization and momentum in deep learning.
     """
-    velocity = momentum * slots[0] + gradient
-    return gradient + momentum * velocity, [velocity]
+    velocity = now.momentum * slots[0] + gradient
+    return gradient + now.momentum * velocity, [velocity]
 
 
-def _adam(gradient: Any, slots: list[Any], momentum: Any, count: Any) -> tuple[Any, list[Any]]:
+def _adam(gradient: Any, slots: list[Any], now: Coefficients) -> tuple[Any, list[Any]]:
     """Compute the direction of Adam.
 
     Source: Kingma and Ba 2014, Adam, algorithm 1.
     """
-    mean = momentum * slots[0] + (1.0 - momentum) * gradient
-    square = _BETA_2 * slots[1] + (1.0 - _BETA_2) * tf.square(gradient)
-    unbiased = tf.sqrt(square / (1.0 - tf.pow(_BETA_2, count))) + _EPSILON
-    return mean / (1.0 - tf.pow(momentum, count)) / unbiased, [mean, square]
+    mean = now.momentum * slots[0] + (1.0 - now.momentum) * gradient
+    square = now.beta_2 * slots[1] + (1.0 - now.beta_2) * tf.square(gradient)
+    unbiased = tf.sqrt(square / now.correction_2) + _EPSILON
+    return mean / now.correction_1 / unbiased, [mean, square]
 
 
 @dataclass(frozen=True)
@@ -42,15 +85,14 @@ class Rule:
     """Update rule of an optimizer.
 
     Attributes:
-        direction: function of the gradient, the slots, the momentum and the number of this update (from 1);
-            returns the direction, which is subtracted from the weight times the learning rate, and
-            the new slots.
+        direction: function of the gradient, the slots and the coefficients; returns the direction, which is
+            subtracted from the weight times the learning rate, and the new slots.
         slots: number of variables per weight, such as the velocity.
         decoupled: add weight decay to the direction (Loshchilov and Hutter 2017) instead of the gradient.
         warms_momentum: whether the schedule warms up the momentum.
     """
 
-    direction: Callable[[Any, list[Any], Any, Any], tuple[Any, list[Any]]]
+    direction: Callable[[Any, list[Any], Coefficients], tuple[Any, list[Any]]]
     slots: int
     decoupled: bool
     warms_momentum: bool
@@ -68,8 +110,8 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
 
     Only kernels have weight decay; batch-norm scales and biases have none. Biases (those of batch
     normalization included) have another learning rate during the warm-up. Each step adds its gradients to
-    accumulators; only every `ScheduleValues.accumulate`-th step changes weights. This is done with `tf.where`
-    instead of a condition, so that the same graph runs at every step, on several devices too.
+    accumulators; only every `ScheduleValues.accumulate`-th step changes weights. `Coefficients` do this
+    without a condition, so that the same graph runs at every step, on several devices too.
 
     Args:
         rule: `SGD`, `Adam` or `AdamW`.
@@ -157,24 +199,24 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
             Two float32 scalars: 1 if the weights were updated, else 0; and the norm of the accumulated
             gradients before clipping. If it is not finite (an overflow of float16), the step is skipped.
         """
-        totals = [total + gradient for total, gradient in zip(self.sums, gradients, strict=True)]
+        before = [tf.convert_to_tensor(total) for total in self.sums]
+        totals = [total + gradient for total, gradient in zip(before, gradients, strict=True)]
         norm = tf.linalg.global_norm(totals)
         sound = tf.math.is_finite(norm)
         due = (self.waiting + 1.0 >= values.accumulate) & sound
         momentum = values.momentum if self.rule.warms_momentum else tf.constant(self.beta)
+        now = Coefficients.of(due, momentum, self.decay, self.updates + 1.0, norm)
         base = tf.cast(self.learning_rate, tf.float32)
-        common = _Common(
-            sound, due, momentum, self.updates + 1.0, tf.minimum(1.0, MAX_GRADIENT_NORM / (norm + 1e-6))
-        )
         rates = {
-            "weight": base * values.factor,
-            "bias": base * values.factor + self.warmup_rate(base, values.bias_rate),
+            "weight": base * values.factor * now.changed,
+            "bias": (base * values.factor + self.warmup_rate(base, values.bias_rate)) * now.changed,
         }
-        on_devices(self._apply, totals, rates, tuple(common))
-        changed = tf.cast(due, tf.float32)
-        waiting = (self.waiting + tf.cast(sound, tf.float32)) * (1.0 - changed)
-        on_devices(partial(assign_all, [self.updates, self.waiting]), [self.updates + changed, waiting])
-        return changed, norm
+        on_devices(self._apply, totals, rates, now)
+        waiting = 1.0 - now.changed
+        left = [tf.where(sound, total * waiting, old) for total, old in zip(totals, before, strict=True)]
+        counts = [self.updates + now.changed, (self.waiting + tf.cast(sound, tf.float32)) * waiting]
+        on_devices(partial(assign_all, [*self.sums, self.updates, self.waiting]), [*left, *counts])
+        return now.changed, norm
 
     def warmup_rate(self, base: Any, share: Any) -> Any:
         """Return the learning rate that is added for biases during the warm-up.
@@ -185,37 +227,27 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """
         return share * self.warmup_bias_lr * (base / self.first_rate)
 
-    def _apply(self, strategy: Any, totals: Sequence[Any], rates: dict[str, Any], common: Any) -> None:
-        for index, (variable, total) in enumerate(zip(self._trainable_variables, totals, strict=True)):
+    def _apply(self, strategy: Any, totals: Sequence[Any], rates: dict[str, Any], now: Coefficients) -> None:
+        for variable, slots, total in zip(self._trainable_variables, self.slots, totals, strict=True):
             group = group_of(variable)
             rate = rates["bias" if group == "bias" else "weight"]
-            decay = self.decay if group == "weight" else 0.0
-            step = partial(self._apply_one, self.slots[index], self.sums[index], decay)
-            strategy.extended.update(tensor_of(variable), step, args=(total, rate, *common), group=False)
+            step = partial(self._apply_one, slots, group == "weight")
+            strategy.extended.update(tensor_of(variable), step, args=(total, rate, *now), group=False)
 
     def _apply_one(
-        self, slots: list[Any], waiting: Any, decay: float, weight: Any, total: Any, rate: Any, *common: Any
+        self, slots: list[Any], decays: bool, weight: Any, total: Any, rate: Any, *coefficients: Any
     ) -> None:
         """Update one weight; called on the device of the weight."""
-        sound, due, momentum, count, clip = common
-        gradient = total * clip
-        if decay and not self.rule.decoupled:
-            gradient += decay * weight
-        direction, moved = self.rule.direction(gradient, [tf.identity(s) for s in slots], momentum, count)
-        if decay and self.rule.decoupled:
-            direction += decay * weight
+        now = Coefficients(*coefficients)
+        gradient = tf.math.multiply_no_nan(total, now.clip)  # 0 instead of NaN without an update
+        if decays and not self.rule.decoupled:
+            gradient += now.decay * weight
+        direction, moved = self.rule.direction(gradient, [tf.convert_to_tensor(s) for s in slots], now)
+        if decays and self.rule.decoupled:
+            direction += now.decay * weight
         for slot, value in zip(slots, moved, strict=True):
-            slot.assign(tf.where(due, value, slot))
-        waiting.assign(tf.where(due, tf.zeros_like(total), tf.where(sound, total, waiting)))
-        weight.assign(tf.where(due, weight - rate * direction, weight))
-
-
-class _Common(NamedTuple):
-    sound: Any
-    due: Any
-    momentum: Any
-    count: Any
-    clip: Any
+            slot.assign(value)
+        weight.assign_sub(rate * direction)
 
 
 def group_of(variable: Any) -> str:
