@@ -204,7 +204,7 @@ def _kill(name: str, case: Case, folder: Path, count: int, moments: random.Rando
         faults.append(f"did not resume: {log.read_text()[-1000:]}")
     faults += _faults(folder, whole=True)
     print(
-        f"{name}: {count} kills within {seconds:.0f} s, {ended} ended before theirs, {resumed} went on, "
+        f"{name}: {count} kills within {seconds:.0f} s, {ended} ended before theirs, {resumed} resumed, "
         f"{checked} files read, {left} temporary folders left, {len(faults)} faults",
         flush=True,
     )
