@@ -115,8 +115,9 @@ def detections(found: Any, candidates: Any) -> tuple[float, float, int, int]:
     """The same after suppression, of each box and the nearest candidate, and the number of wrong decisions.
 
     Integer heads often give equal scores, and of two boxes of one score either may suppress the other. A
-    decision is therefore wrong if two boxes of a class are kept that overlap, or if a candidate is dropped
-    that no kept box of its class with at least its score overlaps.
+    decision is therefore wrong if two boxes of a class are kept that overlap, if a box below the confidence
+    threshold is kept, or if a candidate is dropped that no kept box of its class with at least its score
+    overlaps.
     """
     class_ids, scores = candidates.scores.argmax(1), candidates.scores.max(1)
     far = np.abs(found.boxes_xyxy_px[:, None] - candidates.boxes_xyxy_px[None]).max(-1)
@@ -133,7 +134,8 @@ def detections(found: Any, candidates: Any) -> tuple[float, float, int, int]:
     better = scores[nearest][None] >= scores[dropped][:, None] - TIE
     unexplained = ~((overlap[dropped] > SETTINGS.iou_threshold - IOU_SLACK) & better).any(1)
     both_kept = np.triu(overlap[nearest] > SETTINGS.iou_threshold + IOU_SLACK, 1)
-    wrong = int(unexplained.sum() + both_kept.sum())
+    too_low = found.scores <= SETTINGS.confidence - TIE
+    wrong = int(unexplained.sum() + both_kept.sum() + too_low.sum())
     return float(score), float(far.min(1, initial=np.inf).max(initial=0)), wrong, len(found)
 
 
