@@ -94,6 +94,21 @@ def test_what_the_loss_would_misread_is_refused(model, batch, how, change, messa
         model.compile(keras.optimizers.SGD(0.0))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (x[..., :1], y), r"images are \(batch, height, width, 3\), not \(.*1\)"),
+        (lambda x, y: (x, y[..., :4]), r"labels are \(batch, boxes, 5\), not \(.*4\)"),
+    ],
+)
+def test_wrong_shapes_are_refused_after_right_ones(model, batch, change, message):
+    model.compile(keras.optimizers.SGD(0.0))
+    model.fit(*batch, verbose=0)  # the step is traced; the next batches make its shapes unknown
+    with pytest.raises(TfyoloError, match=message):
+        model.fit(*change(*batch), verbose=0)
+    assert model.fit(*batch, verbose=0).history["loss"][0] > 0
+
+
 def test_batches_at_the_limits_are_right():
     checked_images(np.float32([[[[-0.05, 0.5, 1.05]]]]))  # a cubic filter overshoots
     checked_boxes(np.float32([[[2, 0, 1, 1, 1.005], [-1, 9, 9, 9, 9]]]), 3)

@@ -42,6 +42,13 @@ _CHECKS = {
         "divide center x and width by the width of the image, center y and height by its height",
         slack=0.01,
     ),
+    "image channels": _Check(
+        "images are (batch, height, width, 3), not (..., {value:g})", "pass RGB images in batches"
+    ),
+    "label columns": _Check(
+        "labels are (batch, boxes, 5), not (..., {value:g})",
+        "give each box a row of class id, center x, center y, width, height; class id -1 is padding",
+    ),
     "classes": _Check(
         "the labels have the class id {value:g}, but the model does not",
         "count class ids from 0, and make the model with the classes of the data",
@@ -74,6 +81,7 @@ def checked_images(images: Any) -> Any:
         raise TfyoloError(
             f"images are (batch, height, width, 3), not {_shape(images)}", fix="pass RGB images in batches"
         )
+    images = _require_last(images, 3, "image channels")
     if images.dtype == tf.uint8:
         return images
     check, highest = ("integer images", 255.0) if images.dtype.is_integer else ("float images", 1.0)
@@ -97,6 +105,7 @@ def checked_boxes(labels: Any, num_classes: int) -> Any:
             f"labels are (batch, boxes, 5), not {_shape(labels)}",
             fix="give each box a row of class id, center x, center y, width, height; class id -1 is padding",
         )
+    labels = _require_last(labels, 5, "label columns")
     values = tf.cast(labels, tf.float32)
     filled = values[..., :1] >= 0
     labels = _require(labels, tf.where(filled, values[..., :1], 0.0), num_classes - 1.0, "classes")
@@ -156,6 +165,18 @@ def _require(passed_on: Any, values: Any, highest: float, check: str) -> Any:
         return passed_on
     with tf.control_dependencies([tf.debugging.Assert(is_right, [f"tfyolo: {check}", worst])]):
         return tf.identity(passed_on)
+
+
+def _require_last(tensor: Any, last: int, check: str) -> Any:
+    """Return `tensor`, whose last dimension is checked in the graph if it is unknown until then.
+
+    A step that has been traced for batches of several shapes knows only the dimensions that they share.
+    """
+    if tensor.shape.rank is not None and tensor.shape[-1] is not None:
+        return tensor
+    size = tf.shape(tensor)[-1]
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(size, last), [f"tfyolo: {check}", size])]):
+        return tf.identity(tensor)
 
 
 def _refused(check: str, value: float) -> TfyoloError:
