@@ -14,7 +14,13 @@ from tests.training.conftest import MICRO
 from tfyolo.data.detection.class_map import ClassMap
 from tfyolo.errors import TfyoloError
 from tfyolo.training.classification.data import training_classifier
-from tfyolo.training.fit.batches import checked_boxes, checked_classes, checked_images, unit_images
+from tfyolo.training.fit.batches import (
+    checked_boxes,
+    checked_classes,
+    checked_images,
+    refusals,
+    unit_images,
+)
 
 TINY_CLASSIFIER = str(Path(__file__).parents[1] / "tiny-cls.yaml")
 
@@ -107,6 +113,13 @@ def test_wrong_shapes_are_refused_after_right_ones(model, batch, change, message
     with pytest.raises(TfyoloError, match=message):
         model.fit(*change(*batch), verbose=0)
     assert model.fit(*batch, verbose=0).history["loss"][0] > 0
+
+
+def test_class_columns_are_counted_in_the_graph():
+    labels = tf.function(lambda y: checked_classes(y, 3), input_signature=[tf.TensorSpec((None, None))])
+    np.testing.assert_array_equal(labels(np.eye(3, dtype=np.float32)), np.eye(3))
+    with pytest.raises(TfyoloError, match="a column per class of the model, not 1"), refusals():
+        labels(np.ones((2, 1), np.float32))
 
 
 def test_batches_at_the_limits_are_right():

@@ -49,6 +49,10 @@ _CHECKS = {
         "labels are (batch, boxes, 5), not (..., {value:g})",
         "give each box a row of class id, center x, center y, width, height; class id -1 is padding",
     ),
+    "class columns": _Check(
+        "labels must have a column per class of the model, not {value:g}",
+        "pass labels of these classes",
+    ),
     "classes": _Check(
         "the labels have the class id {value:g}, but the model does not",
         "count class ids from 0, and make the model with the classes of the data",
@@ -79,7 +83,7 @@ def checked_images(images: Any) -> Any:
     images = tf.convert_to_tensor(images)
     if not _fits(images, 4, 3):
         raise TfyoloError(
-            f"images are (batch, height, width, 3), not {_shape(images)}", fix="pass RGB images in batches"
+            f"images are (batch, height, width, 3), not {_shape(images)}", fix=_CHECKS["image channels"].fix
         )
     images = _require_last(images, 3, "image channels")
     if images.dtype == tf.uint8:
@@ -103,7 +107,7 @@ def checked_boxes(labels: Any, num_classes: int) -> Any:
     if not _fits(labels, 3, 5):
         raise TfyoloError(
             f"labels are (batch, boxes, 5), not {_shape(labels)}",
-            fix="give each box a row of class id, center x, center y, width, height; class id -1 is padding",
+            fix=_CHECKS["label columns"].fix,
         )
     labels = _require_last(labels, 5, "label columns")
     values = tf.cast(labels, tf.float32)
@@ -131,7 +135,7 @@ def checked_classes(labels: Any, num_classes: int) -> Any:
         class_ids = _require(class_ids, tf.cast(class_ids, tf.float32), num_classes - 1.0, "classes")
         return tf.one_hot(class_ids, num_classes)
     if _fits(labels, 2, num_classes):
-        return tf.cast(labels, tf.float32)
+        return tf.cast(_require_last(labels, num_classes, "class columns"), tf.float32)
     raise TfyoloError(
         f"labels are (batch, {num_classes}), a probability per class, or integer class ids (batch,), "
         f"not {labels.dtype.name} {_shape(labels)}",
