@@ -94,7 +94,7 @@ def with_tensorflow() -> None:
         result = tfyolo.load(path)(image, confidence=0.001)[0]
         check(result.image.shape == (480, 640, 3), f"{path} does not run")
     check(best.with_name("best_web_model").joinpath("model.json").is_file(), "TF.js was not written")
-    data = tfyolo.TrainingData(MINI_DATA, image_size=64, batch=16)
+    data = tfyolo.TrainingData(MINI_DATA, image_size=64, batch_size=16)
     model = tfyolo.training_model(best, data)
     model.compile("SGD", epochs=1, steps_per_epoch=2, batch_size=16)
     history = model.fit(data.stream(), epochs=1, steps_per_epoch=2, verbose=0)

@@ -227,10 +227,13 @@ def test_what_was_meant(capsys, words, hint):
     assert hint in capsys.readouterr().err
 
 
-def test_nothing_is_suggested_where_nothing_is_alike(capsys):
+@pytest.mark.parametrize(
+    "words", [["detect", "--source", "a", "--qqqqqqqq", "-1"], ["classify", "train", "--data", "a", "--hyp", "b"]]
+)
+def test_nothing_is_suggested_where_nothing_is_alike(capsys, words):
     from tests.cli.test_main import exit_code
 
-    assert exit_code("detect", "--source", "a", "--qqqqqqqq", "-1") == 2
+    assert exit_code(*words) == 2
     assert "did you mean" not in capsys.readouterr().err
 
 

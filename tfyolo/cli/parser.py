@@ -113,15 +113,16 @@ class Parser(argparse.ArgumentParser):
         """Suggest the most similar known flag for each unknown one."""
         if self._subparsers is not None:  # the parsers of the subcommands have the flags
             return
-        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        # Compared without dashes, which all flags have in common.
+        known = [flag[2:] for flag in self._option_string_actions if flag.startswith("--")]
         for word in self._words:
             if word == "--":
                 return
             flag = word.partition("=")[0]
             if flag in self._option_string_actions or not re.match(r"--?[A-Za-z]", flag):
                 continue
-            if similar := closest(f"--{flag.lstrip('-').replace('_', '-')}", known):
-                yield f"did you mean `{similar}` instead of `{flag}`?"
+            if similar := closest(flag.lstrip("-").replace("_", "-"), known):
+                yield f"did you mean `--{similar}` instead of `{flag}`?"
 
     def _dash_hints(self, message: str) -> Iterable[str]:
         """Say how to write a value that begins with a dash, such as a file name."""
@@ -140,8 +141,8 @@ def closest(word: str, known: Iterable[str]) -> str | None:
         known: correct words.
 
     Example:
-        >>> closest("--wieghts", ["--weights", "--img"])
-        '--weights'
+        >>> closest("wieghts", ["weights", "img"])
+        'weights'
     """
     lower = {name.lower(): name for name in known}
     similar = difflib.get_close_matches(word.lower(), lower, 1)
