@@ -64,7 +64,6 @@ class Figures:
     steps: int
     budgets: tuple[float, ...]
     int16x8: bool
-    feature_gain: float = 0.0
 
 
 def main() -> int:
@@ -78,7 +77,6 @@ def main() -> int:
     parser.add_argument("--calibration", type=int, default=128)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--budgets", type=float, nargs="+", default=[0, 0.15, 0.5])
-    parser.add_argument("--feature-gain", type=float, default=0.0)
     parser.add_argument("--int16x8", action="store_true")
     parser.add_argument("--name", default="yolov5n")
     parser.add_argument("--write", type=Path, metavar="FILE")
@@ -93,7 +91,6 @@ def main() -> int:
         arguments.steps,
         tuple(arguments.budgets),
         arguments.int16x8,
-        arguments.feature_gain,
     )
     folder = Path("build/int8-figures") / figures.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +117,7 @@ def _calibrated(figures: Figures, budget: float, folder: Path, progress: Progres
 
 def _trained(figures: Figures, calibrated: Path, folder: Path, progress: Progress) -> Path:
     path = folder / calibrated.name.replace("calibrated", f"qat{figures.steps}")
-    how = QatOptions(steps=figures.steps, feature_gain=figures.feature_gain)
+    how = QatOptions(steps=figures.steps)
     return _quantized(
         figures, path, progress, weights=str(calibrated), float_model=figures.weights, train=how
     )

@@ -81,12 +81,6 @@ class Network:
         counts.update(name for parts in self.heads for name in parts)
         return counts
 
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Return the names of the feature maps that the heads are computed from, each once."""
-        inputs = {node.name: node.inputs for node in self.nodes}
-        return tuple(dict.fromkeys(name for parts in self.heads for part in parts for name in inputs[part]))
-
     def with_weights(self, weights: dict[str, Weights]) -> Network:
         """Return the network with some weights replaced."""
         return replace(self, weights={**self.weights, **weights})

@@ -89,23 +89,6 @@ def mask_distillation_loss(heads: Sequence[Sequence[Any]], teacher: Sequence[Seq
     return tf.reduce_sum(divergence * weight) / (tf.reduce_sum(weight) + 1e-3)
 
 
-def feature_distillation_loss(features: Sequence[Any], teacher: Sequence[Any]) -> Any:
-    """Compute the distance between the feature maps that the heads of two networks are computed from.
-
-    Args:
-        features: feature maps of the trained network, each (batch, height, width, channels).
-        teacher: the same for the float network.
-
-    Returns:
-        A scalar tensor: per feature map the mean squared difference relative to the mean square of the
-        teacher's, summed over feature maps.
-    """
-    total = 0.0
-    for x, exact in zip(features, teacher, strict=True):
-        total += tf.reduce_mean(tf.square(x - exact)) / (tf.reduce_mean(tf.square(exact)) + 1e-9)
-    return total
-
-
 def _rows(scales: Sequence[Sequence[Any]], part: int, size: int) -> Any:
     """Return one part of the heads of all scales as (batch, anchors, size)."""
     return tf.concat(

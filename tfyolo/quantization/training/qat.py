@@ -17,7 +17,6 @@ from tfyolo.export.graph.nodes import run_network
 from tfyolo.files import atomic
 from tfyolo.models.build import call_heads
 from tfyolo.models.network import Network
-from tfyolo.quantization.training.distillation import feature_distillation_loss
 from tfyolo.quantization.training.objectives import Objective
 from tfyolo.quantization.training.qat_model import QatModel, tf_keras
 from tfyolo.quantization.training.qat_options import QatOptions
@@ -82,19 +81,12 @@ class QuantizedTraining:
         return True
 
     def _update(self, images: Any, labels: Any) -> Any:
-        kind, names = self.options.loss, self.teacher.features
-        sizes = [*(len(parts) for parts in self.teacher.heads), len(names)]
+        kind, sizes = self.options.loss, [len(parts) for parts in self.teacher.heads]
         with tf.GradientTape() as tape:
-            outputs = call_heads(self.qat_model.model, images, training=True)
-            *heads, features = _nested(outputs, sizes)
+            heads = _nested(call_heads(self.qat_model.model, images, training=True), sizes)
             loss = 0.0
             if kind != "labels":
-                exact: dict[str, Any] = {}
-                teacher = run_network(self.teacher, images, observe=exact.__setitem__)
-                loss += self.objective.distillation(heads, teacher)
-                if self.options.feature_gain:
-                    wanted = [exact[name] for name in names]
-                    loss += self.options.feature_gain * feature_distillation_loss(features, wanted)
+                loss += self.objective.distillation(heads, run_network(self.teacher, images))
             if kind != "distill":
                 loss += self.objective.from_labels(heads, labels)
         gradients = tape.gradient(loss, self._variables)

@@ -230,8 +230,7 @@ class QatModel:
         image_size: fixed input size in pixels, or None.
 
     Attributes:
-        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order,
-            and behind them the feature maps that the heads are computed from (`Network.features`).
+        model: tf_keras model from images (batch, height, width, 3) in 0..1 to all head tensors in order.
     """
 
     # AutoGraph, which tf_keras applies to each layer, would find nothing to convert and double the time.
@@ -251,8 +250,7 @@ class QatModel:
             inputs = [self._read(tensors, name, node) for name in node.inputs]
             layer = _tfq.quantize_annotate_layer(self._layer(node), self._config(node))
             tensors[node.name] = layer(inputs if len(inputs) > 1 else inputs[0])
-        outputs = *(name for parts in network.heads for name in parts), *network.features
-        plain = tf_keras.Model(images, [tensors[name] for name in outputs])
+        plain = tf_keras.Model(images, [tensors[name] for parts in network.heads for name in parts])
         with _tfq.quantize_scope({cls.__name__: cls for cls in _CLASSES}):
             self.model = _tfq.quantize_apply(plain)
         # TFMOT would learn the range of the images, which is known.

@@ -18,8 +18,6 @@ class QatOptions:
         learning_rate: approximate change of a weight per update, in quantization steps.
         warmup: number of updates of the warm-up.
         loss: `distill` follows the float network and needs no labels; `labels` is YOLOv5's loss; `both`.
-        feature_gain: weight of the distance of the feature maps that the heads read, relative to that of the
-            heads; not used by `labels`.
         save_every: number of updates between writes of the progress file.
 
     Example:
@@ -31,7 +29,6 @@ class QatOptions:
     learning_rate: float = 0.01
     warmup: int = 50
     loss: Loss = "distill"
-    feature_gain: float = 0.0
     save_every: int = 100
 
     def to_json(self) -> str:
