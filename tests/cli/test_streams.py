@@ -228,7 +228,8 @@ def test_what_was_meant(capsys, words, hint):
 
 
 @pytest.mark.parametrize(
-    "words", [["detect", "--source", "a", "--qqqqqqqq", "-1"], ["classify", "train", "--data", "a", "--hyp", "b"]]
+    "words",
+    [["detect", "--source", "a", "--qqqqqqqq", "-1"], ["classify", "train", "--data", "a", "--hyp", "b"]],
 )
 def test_nothing_is_suggested_where_nothing_is_alike(capsys, words):
     from tests.cli.test_main import exit_code
