@@ -126,6 +126,8 @@ def _import(
 def _unreadable(error: Exception, path: Path) -> TfyoloError:
     """Return an error with the first line of TensorFlow's message."""
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if isinstance(error, LookupError | AttributeError):  # such as "list index out of range"
+        reason = "an operation lacks an input or an attribute"
     return TfyoloError(
         f"TensorFlow cannot read it: {printable(reason)[:200]}", path=path, fix="export it again"
     )

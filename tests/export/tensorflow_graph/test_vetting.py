@@ -268,6 +268,16 @@ def test_constant_whose_value_has_another_dtype_is_refused(folder, name):
         load_predictor(path)
 
 
+def test_an_operation_without_its_input_is_named_in_words(folder):
+    path = graph_def(folder / "x.pb", lambda images: images)
+    graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    (node,) = (node for node in graph.node if node.op == "Mean")
+    del node.input[1:]
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(TfyoloError, match="an operation lacks an input or an attribute"):
+        load_predictor(path)
+
+
 def test_work_of_constant_shapes_is_counted_per_reader(folder, monkeypatch):
     def effect(images):
         size = tf.reshape(tf.reduce_sum(tf.range(1_000_000)) * 0 + 64, [1])
