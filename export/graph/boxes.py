@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -69,6 +70,11 @@ class ClassGrid:
     def step(self) -> float:
         """Size of a cell: centers are between -0.1 and 1.1, so boxes of different cells never overlap."""
         return 1.25 + self.max_size
+
+    @property
+    def smallest_size(self) -> float:
+        """Size below which float32 could round both sides of a box to one coordinate, 0.01 pixels of 640."""
+        return 4 * float(np.spacing(np.float32(self.side * self.step)))
 
     def shift(self, classes: tf.Tensor) -> tf.Tensor:
         """Return the offsets in y and x, (n, 2) float32, of class indices (n,) float32."""

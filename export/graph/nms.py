@@ -127,6 +127,9 @@ def postprocess(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGr
 def builtin(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGrid) -> SelectedBoxes:
     """NON_MAX_SUPPRESSION_V5, which TensorFlow and TensorFlow Lite have.
 
+    TensorFlow Lite selects a box of area 0 again and again, until all rows are full, because that does not
+    overlap itself: the operation sees each box at least as large as the rounding of its coordinates.
+
     Args:
         boxes: n boxes, relative to the input.
         rows: number of rows to return.
@@ -137,8 +140,9 @@ def builtin(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGrid) 
         Selected boxes in `rows` rows.
     """
     centers = boxes.centers if options.agnostic else grid.apart(boxes)
+    sizes = tf.maximum(centers[:, 2:], grid.smallest_size)
     out = tf.raw_ops.NonMaxSuppressionV5(
-        boxes=to_corners(centers),
+        boxes=to_corners(tf.concat([centers[:, :2], sizes], 1)),
         scores=boxes.scores,
         max_output_size=rows,
         iou_threshold=options.iou_threshold,

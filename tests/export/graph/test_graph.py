@@ -173,3 +173,28 @@ def test_fewer_candidates_keep_the_best():
         for n in (40, 10_000)
     )
     np.testing.assert_allclose(few[0, :5], every[0, :5], atol=1e-6)
+
+
+@pytest.mark.parametrize("nms", ["builtin", "tensor", "postprocess"])
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_a_box_without_height_is_selected_once_in_litert(tmp_path, nms, agnostic):
+    from ai_edge_litert.interpreter import Interpreter
+
+    grid, options = ClassGrid(4, 23.0), GraphNmsOptions(agnostic=agnostic)
+    centers = np.float32([[0.5, 0.6, 0, 0.3], [0.2, 0.3, 0.1, 0], [0.8, 0.8, 0.1, 0.1]])
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec((3, 4), tf.float32)], autograph=False)
+    def select(boxes):
+        chosen = NMS[nms](
+            Boxes(boxes, tf.constant([0.9, 0.8, 0.7]), tf.constant([3.0, 2.0, 1.0])), 9, options, grid
+        )
+        return {"scores": chosen.scores, "count": chosen.count}
+
+    module.select = select
+    tf.saved_model.save(module, str(tmp_path / "saved"), signatures={"serving_default": select})
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
+    converter.allow_custom_ops = True
+    found = Interpreter(model_content=converter.convert()).get_signature_runner()(boxes=centers)
+    assert found["count"] == 3
+    np.testing.assert_allclose(found["scores"][:3], [0.9, 0.8, 0.7])
