@@ -88,8 +88,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         if "tflite" in arguments.formats:
             jobs.append(Job(weights, nms="auto"))
     for precision in arguments.precisions:
-        inside = "postprocess" if precision == "int16x8" else "auto"  # refused, with the reason
-        jobs += [Job(arguments.exact, precision=precision, nms=nms) for nms in ("raw", inside)]
+        jobs += [Job(arguments.exact, precision=precision, nms=nms) for nms in ("raw", "auto")]
     if arguments.own:
         jobs += [Job(arguments.exact, name, own=True) for name in arguments.formats if name != "tflite"]
     return jobs

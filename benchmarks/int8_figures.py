@@ -149,7 +149,7 @@ def _measured(figures: Figures, quantized: Sequence[Path], folder: Path, progres
     if not path.exists():
         jobs = [Job(str(file), nms=nms) for file in quantized for nms in ("raw", "auto")]
         if figures.int16x8:
-            jobs += [Job(figures.weights, precision="int16x8", nms=nms) for nms in ("raw", "postprocess")]
+            jobs += [Job(figures.weights, precision="int16x8", nms=nms) for nms in ("raw", "auto")]
         side = figures.image_size
         options = MeasureOptions(figures.weights, figures.data, figures.splits, (side, side))
         save_results(measure(jobs, options, progress), path)

@@ -24,8 +24,6 @@ PRECISIONS = {
     "int16x8": "--int16x8",
 }
 """Precisions of exported files, and the command-line flag of each."""
-_PRECISIONS_WITHOUT_NMS = ("int16x8",)
-"""TensorFlow Lite's converter calibrates all operators at these precisions, and fails at those of NMS."""
 _KINDS_WITHOUT_NMS = ("none", "raw")
 _KINDS_WITH_MASKS = ("builtin", "tensor", *_KINDS_WITHOUT_NMS)
 """Kinds that return the index of each box, from which its mask follows. TFLite_Detection_PostProcess,
@@ -106,8 +104,8 @@ class Format:
 
         Example:
             >>> from tfyolo.export.registry import find_format
-            >>> find_format("tflite").check("auto"), find_format("tflite").check("auto", "int16x8")
-            ('postprocess', 'none')
+            >>> find_format("tflite").check("auto"), find_format("tflite").check("auto", task="segment")
+            ('postprocess', 'builtin')
         """
         if self.exporter is None:
             raise TfyoloError(f"`tfyolo export` does not write {self.label}", fix="use `tfyolo convert`")
@@ -117,9 +115,6 @@ class Format:
         if task in _KINDS_OF_TASK:
             possible, reason = _KINDS_OF_TASK[task]
             kinds = tuple(kind for kind in kinds if kind in possible)
-        if precision in _PRECISIONS_WITHOUT_NMS:
-            kinds = tuple(kind for kind in kinds if kind in _KINDS_WITHOUT_NMS)
-            reason = reason or f" with {PRECISIONS[precision]}"
         if nms == "auto":
             return kinds[0]
         if nms not in kinds:

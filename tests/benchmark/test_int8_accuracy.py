@@ -41,7 +41,8 @@ def measured(accuracy, tmp_path_factory):
     jobs = [
         accuracy.Job(small),
         accuracy.Job(small, nms="auto"),
-        accuracy.Job(str(exact), precision="int16x8", nms="postprocess"),
+        accuracy.Job(str(exact), precision="int16x8", nms="auto"),
+        accuracy.Job(str(exact), nms="auto"),
     ]
     options = accuracy.MeasureOptions(str(exact), data, ("train", "val"), (64, 64), 2, rounds=1, runs=3)
     return accuracy.measure(jobs, options)
@@ -54,6 +55,7 @@ def test_references_are_first_and_lose_nothing(measured):
         ("int8", True),
         ("int8", False),
         ("int16x8", False),
+        ("int8", False),
     ]
     for one in measured[:2]:
         assert one.lost is None
@@ -71,7 +73,7 @@ def test_points_lost_are_those_to_the_same_kind_of_nms(measured):
 
 
 def test_a_file_that_cannot_be_written_is_a_row_with_the_reason(measured):
-    assert "does not support --nms postprocess with --int16x8" in measured[-1].error
+    assert measured[-1].error == "int8 needs the ranges of all tensors, which are calibrated on images"
     assert measured[-1].lost is None
 
 
@@ -82,4 +84,4 @@ def test_results_are_kept_as_json(scripts, accuracy, measured, tmp_path, capsys)
     scripts[0].print_results(results, ["train", "val"])
     printed = capsys.readouterr().out
     assert "points lost" in printed
-    assert "int16x8, NMS inside: failed" in printed
+    assert "exact.keras, tflite, int8, NMS inside: failed" in printed

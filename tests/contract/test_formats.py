@@ -100,12 +100,6 @@ def test_lower_precision_gives_smaller_files_and_similar_boxes(
     np.testing.assert_allclose(found.scores[iou.argmax(1)][near], expected.scores[near], atol=atol)
 
 
-def test_int16x8_does_not_support_nms():
-    assert find_format("tflite").check("auto", "int16x8") == "none"
-    with pytest.raises(TfyoloError, match="does not support --nms postprocess with --int16x8"):
-        find_format("tflite").check("postprocess", "int16x8")
-
-
 @pytest.mark.parametrize(("name", "nms"), KINDS)
 def test_signature_is_the_contract(export, name, nms):
     path = export(name, nms)

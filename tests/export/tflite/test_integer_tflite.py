@@ -70,13 +70,19 @@ def test_all_boxes_equal_raw_heads(export_uneven, precision, name):
 
 
 @pytest.mark.parametrize(
-    ("nms", "name"), [*((kind, "tflite") for kind in SUPPRESSED), ("postprocess", "edgetpu")]
+    ("nms", "precision", "name"),
+    [
+        *((kind, precision, "tflite") for kind in SUPPRESSED for precision in ("int8", "int16x8")),
+        ("postprocess", "int8", "edgetpu"),
+    ],
 )
-def test_detections_equal_raw_heads(export_uneven, nms, name):
+def test_detections_equal_raw_heads(export_uneven, nms, precision, name):
     maximum = NMS_OPTIONS.max_detections
     options = NmsOptions(NMS_OPTIONS.confidence, NMS_OPTIONS.iou_threshold, max_detections=maximum)
     for found, raw in zip(
-        predictions(export_uneven(nms, "int8", name)), predictions(export_uneven("raw")), strict=True
+        predictions(export_uneven(nms, precision, name)),
+        predictions(export_uneven("raw", precision)),
+        strict=True,
     ):
         expected = non_max_suppression(raw, options)
         assert 5 < len(expected) < maximum
