@@ -237,6 +237,7 @@ bench-formats: setup  ## size, mAP and latency of every format: make bench-forma
 
 # Of another model: NAME=, IMG=, SPLITS= and BUDGETS= as well.
 figures-int8: setup  ## int8 table of the docs, about an hour, resumes: make figures-int8 WEIGHTS=yolov5n.pt DATA=coco128.yaml
+	@test -n '$(DATA)' || { echo 'which images? make figures-int8 DATA=coco128.yaml' >&2; exit 2; }
 	$(BIN)/python benchmarks/int8_figures.py --weights $(or $(WEIGHTS),yolov5n) --data $(DATA) $(if $(NAME),--name $(NAME)) \
 	  $(if $(IMG),--img $(IMG)) $(if $(SPLITS),--splits $(SPLITS)) $(if $(BUDGETS),--budgets $(BUDGETS)) \
 	  $(if $(CALIBRATION),--calibration $(CALIBRATION)) --steps $(or $(STEPS),120) $(if $(INT16X8),--int16x8) --write docs/benchmarks.md

@@ -5,7 +5,7 @@
         --splits test
 
 Every step writes a file into `build/int8-figures/NAME`, and a step whose file is there is not repeated, so an
-interrupted run continues. All seeds are fixed; budgets are of latency measured on this machine, so another
+interrupted run continues; with another model, dataset, size or number of images it needs another NAME. All seeds are fixed; budgets are of latency measured on this machine, so another
 CPU may choose other parts. `--write` puts the table into a Markdown file, between the comments
 `<!-- int8-figures NAME -->` and `<!-- /int8-figures -->`.
 """
@@ -13,6 +13,8 @@ CPU may choose other parts. `--write` puts the table into a Markdown file, betwe
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import platform
 import re
 import sys
@@ -93,7 +95,7 @@ def main() -> int:
         arguments.int16x8,
     )
     folder = Path("build/int8-figures") / figures.name
-    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, figures)
     with progress_bar() as progress:
         quantized = {}
         for budget in figures.budgets:
@@ -107,6 +109,20 @@ def main() -> int:
     if arguments.write:
         write_table(arguments.write, figures.name, table)
     return 0
+
+
+def _claim(folder: Path, figures: Figures) -> None:
+    """Make the folder, or exit if it holds what was made of another model, dataset, size or number of images."""
+    weights = hashlib.sha256(Path(fetch_weights(figures.weights)).read_bytes()).hexdigest()
+    data, splits = str(Path(figures.data).resolve()), list(figures.splits)
+    own = {"weights": weights, "data": data, "splits": splits}
+    own |= {"image_size": figures.image_size, "calibration": figures.calibration}
+    file = folder / "figures.json"
+    if file.exists() and (other := json.loads(file.read_text())) != own:
+        differ = ", ".join(name for name in own if other.get(name) != own[name])
+        sys.exit(f"{folder} holds figures of other options ({differ}): pass another --name, or delete it")
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(own, indent=1) + "\n")
 
 
 def _calibrated(figures: Figures, budget: float, folder: Path, progress: Progress) -> Path:
@@ -145,11 +161,12 @@ def _quantized(figures: Figures, path: Path, progress: Progress, **options: obje
 
 
 def _measured(figures: Figures, quantized: Sequence[Path], folder: Path, progress: Progress) -> list[Result]:
-    path = folder / f"results-{figures.steps}.json"
+    jobs = [Job(str(file), nms=nms) for file in quantized for nms in ("raw", "auto")]
+    if figures.int16x8:
+        jobs += [Job(figures.weights, precision="int16x8", nms=nms) for nms in ("raw", "auto")]
+    digest = hashlib.sha256(repr(jobs).encode()).hexdigest()[:8]
+    path = folder / f"results-{digest}.json"
     if not path.exists():
-        jobs = [Job(str(file), nms=nms) for file in quantized for nms in ("raw", "auto")]
-        if figures.int16x8:
-            jobs += [Job(figures.weights, precision="int16x8", nms=nms) for nms in ("raw", "auto")]
         side = figures.image_size
         options = MeasureOptions(figures.weights, figures.data, figures.splits, (side, side))
         save_results(measure(jobs, options, progress), path)

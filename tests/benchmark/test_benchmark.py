@@ -61,13 +61,20 @@ def test_all_is_every_format_in_every_precision():
 def test_precisions_that_need_images():
     variants = find_variants(["all"])
     kept, left_out = calibratable_variants(variants, data=False, quantized=False)
-    assert {variant.precision for variant in left_out} == {"int8", "int16x8"}
+    assert {variant.precision for variant, _ in left_out} == {"int8", "int16x8"}
     assert len(kept) + len(left_out) == len(variants)
-    _, left_out = calibratable_variants(variants, data=False, quantized=True)
-    assert {variant.precision for variant in left_out} == {"int16x8"}
+    for data in (False, True):
+        _, left_out = calibratable_variants(variants, data=data, quantized=True)
+        assert {variant.precision for variant, _ in left_out} == {"int16x8"}
+        assert all("already rounded" in reason for _, reason in left_out)
     assert calibratable_variants(variants, data=True, quantized=False) == (variants, [])
+    named = find_variants(["all", "tflite:int16x8"])
     with pytest.raises(TfyoloError, match="tflite:int16x8 needs --data"):
-        calibratable_variants(find_variants(["all", "tflite:int16x8"]), data=False, quantized=True)
+        calibratable_variants(named, data=False, quantized=False)
+    with pytest.raises(
+        TfyoloError, match="tflite:int16x8 cannot be exported: its ranges would be calibrated"
+    ):
+        calibratable_variants(named, data=True, quantized=True)
 
 
 def test_csv_has_ratio_and_difference_to_the_first(tmp_path):

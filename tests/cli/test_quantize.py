@@ -91,7 +91,7 @@ def test_quant_debug_tells_where_noise_arises(shapes, tiny_shapes, tmp_path, cap
     assert "layers with the most quantization noise" in printed
     assert "lost here" in printed
     assert "score error" in printed
-    assert re.search(r"nothing +│ +0\.\d{5} │ +│ +\d\.\d{3} │ \d\.\d{3} to \d\.\d{3} │", printed)
+    assert re.search(r"model +│ +0\.\d{5} │ +│ +\d\.\d{3} │ \d\.\d{3} to \d\.\d{3} │", printed)
     assert "paired" in printed
     chart = tmp_path / "exp" / "noise.png"
     assert chart.read_bytes()[:4] == b"\x89PNG"
@@ -189,8 +189,8 @@ REFUSALS = {
     "export --half": (["export", "--half"], [["--data", "DATA"]], "only integer networks are calibrated"),
     "export --int16x8": (
         ["export", "--int16x8", "--data", "DATA"],
-        CALIBRATION_FLAGS[:2],
-        "converter calibrates the ranges of int16x8",
+        [[]],
+        "new ranges would be calibrated on its rounded weights",
     ),
     "quantize": (["quantize", "--data", "DATA", "--float", "FLOAT"], CALIBRATION_FLAGS, OWN_RANGES),
     "quantize without steps": (
@@ -213,8 +213,8 @@ REFUSALS = {
     "benchmark without exports": (["benchmark"], CALIBRATION_FLAGS, NOTHING_CALIBRATED),
     "benchmark of int16x8": (
         ["benchmark", "--include", "tflite:int16x8", "--data", "DATA"],
-        CALIBRATION_FLAGS[:2],
-        "converter calibrates the ranges of int16x8",
+        [[]],
+        "its ranges would be calibrated on weights that are already rounded",
     ),
     "train --qat": (
         ["train", "--qat", "--data", "DATA"],
@@ -256,9 +256,9 @@ def test_quant_debug_honours_keep_float_of_a_quantized_model(
     """Layers in float have the float model's weights: with all of them in float, nothing differs."""
     words = ["quant-debug", "--weights", str(quantized), "--float", str(tiny_shapes), "--data", shapes]
     words += ["--images", "2", "--worst", "0", "--project", str(tmp_path)]
-    everything = ["--keep-float", "images", "normalize", "model"]
+    everything = ["--keep-float", "model"]
     assert main([*words, *everything]) == 0
-    assert re.search(r"nothing +│ +0\.00000 │", capsys.readouterr().out)
+    assert re.search(r"model +│ +0\.00000 │", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("flag", [["--batch", "2"], ["--seed", "0"], ["--loss", "both"], ["--lr", "0.01"]])
@@ -366,7 +366,8 @@ def test_quant_debug_advises_only_what_its_table_shows_to_gain(variants, advice,
     rest = f"--weights best.keras --data fruit.yaml --keep-float {advice}\n"
     assert said == f"next: tfyolo export --int8 {rest}"
     # Ranges of a quantized file are not measured anew: it is made anew from the float model.
-    _advise(report, "best.keras", "fruit.yaml", True)
+    _advise(report, "best.keras", "fruit.yaml", True, ("model.9",))
+    rest = rest.replace("--keep-float", "--keep-float model.9")
     assert capsys.readouterr().out == f"next: tfyolo quantize {rest}"
 
 
@@ -429,7 +430,27 @@ def test_a_float_budget_without_effect_is_refused(words, message, shapes, tiny_s
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", ["-1%", "many", "2000%"])
+@pytest.mark.parametrize("command", ["export --int8 --calibration 2", "quantize --steps 0", "quant-debug"])
+def test_a_layer_to_keep_in_float_must_exist(command, shapes, tiny_shapes, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = [*command.split(), "--weights", str(tiny_shapes), "--data", shapes, "--keep-float", "modle.2"]
+    assert main(words) == 2
+    message = capsys.readouterr().err
+    assert "the network has no layer `modle.2` to keep in float" in message
+    assert "did you mean model.2" in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_layer_to_keep_in_float_must_exist_in_a_quantized_model(
+    quantized, tiny_shapes, shapes, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    words = ["--weights", str(quantized), "--float", str(tiny_shapes), "--data", shapes]
+    assert main(["quant-debug", *words, "--keep-float", "model.99"]) == 2
+    assert "the network has no layer `model.99` to keep in float" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["-1%", "many", "2000%", "5", "1"])
 def test_a_budget_is_a_percentage(text, shapes, tiny_shapes, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["quantize", "--weights", str(tiny_shapes), "--data", shapes, f"--float-budget={text}"])

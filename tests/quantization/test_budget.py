@@ -24,7 +24,7 @@ from tfyolo.quantization.budget.costs import (
 from tfyolo.quantization.budget.options import FloatBudget
 from tfyolo.quantization.budget.parts import Part, modules_of, multiply_adds
 from tfyolo.quantization.budget.report import save_report, table_of
-from tfyolo.quantization.budget.search import _Search, comparison, search
+from tfyolo.quantization.budget.search import FloatSearch, Trial, _Search, comparison, search
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.export_options import check_budget
 from tfyolo.quantization.mixed import MixedPrecision
@@ -195,6 +195,32 @@ def test_a_part_that_no_file_can_hold_stays_in_int8_and_is_reported(tmp_path):
     lines = []
     save_report(result, tmp_path / "best", lines.append)
     assert lines[-2] == "left in int8, since no file can hold it in float: b: no such kernel"
+
+
+@pytest.mark.parametrize(("ratio", "of"), [(1.02, "multiply-adds"), (2.8, "latency")])
+def test_a_latency_that_limits_nothing_is_replaced_by_multiply_adds(
+    calibrated, monkeypatch, tmp_path, ratio, of
+):
+    monkeypatch.setattr(costs, "ratio_of_latencies", lambda run, base: ratio)
+    mixed, contract, _ = calibrated
+    cost, budget, remark = costs.find_cost(FloatBudget(0.15), mixed, contract, IMAGE_HW)
+    assert budget == FloatBudget(0.15, of)
+    assert isinstance(cost, MultiplyAddCost if of == "multiply-adds" else LatencyCost)
+    assert remark.startswith("on this CPU the whole network in float takes 2 % more") == (
+        of == "multiply-adds"
+    )
+    trial = Trial((), 0.0, (1.0,), 0.9, chosen=True)
+    lines = []
+    save_report(FloatSearch(budget, (trial,), note=remark), tmp_path / "best", lines.append)
+    assert (lines[0] == remark) == bool(remark)
+
+
+@pytest.mark.parametrize(("error", "label"), [(0.5, ""), (0.7, " (no better: not used)")])
+def test_the_report_says_whether_the_new_calibration_is_used(error, label):
+    path = (Trial((), 0.0, (1.0,), 0.9, chosen=True), Trial(("a",), 0.1, (0.6,), 0.91, chosen=True))
+    found = FloatSearch(FloatBudget(0.15), path, replace(path[-1], errors=(error,)))
+    assert found.pays == (not label)
+    assert table_of(found)[-1][0] == f"calibrated again, with these in float{label}"
 
 
 def test_a_network_that_cannot_be_exported_at_all_is_an_error(calibrated, monkeypatch):

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from tests.quantization.conftest import IMAGE_HW
+from tests.small import confident, letterboxed
 from tfyolo.export.graph.nodes import FakeQuantization, fake_quantize, run_network
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.inference.load import load_runtime
+from tfyolo.models.network import Network
 from tfyolo.models.nodes import IMAGES
 from tfyolo.models.quantization import Placement
+from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.keras_model import quantized_model
 from tfyolo.quantization.mixed import MixedPrecision
 
@@ -107,6 +110,24 @@ def test_integer_file_dequantizes_once_where_a_float_part_begins(mixed, cells_in
                 scale, zero = details[f"{part}_{i}"]["quantization"]
                 found = (found - zero) * scale
             assert np.mean(np.abs(found - expected)) < 1.5 * (high - low) / 255
+
+
+@pytest.mark.parametrize("name", ["tflite", "onnx", "openvino", "saved_model", "pb", "tfjs"])
+def test_every_integer_format_honours_float_parts(name, tmp_path):
+    """With all modules in float, an integer file computes what the float network computes."""
+    detector, hw = confident(4, (64, 64), "micro.yaml"), (64, 64)
+    exact, images = Network.of(detector.model, detector.contract.spec), letterboxed(hw)
+    rounded, spec = calibrate(exact, images, CalibrationOptions(reconstruct=False))
+    network, kept = MixedPrecision(exact, rounded, spec).keeping(("model",))
+    options = ExportOptions(image_size=hw, nms="raw", precision="int8")
+    job = ExportJob(*quantized_model(network, kept, detector.contract), options)
+    outputs = load_runtime(export_model(job, [name], tmp_path / "mixed")[name]).outputs(images[:1])
+    image = images[:1] / np.float32(255)
+    wanted, integer = run_network(exact, image), run_network(rounded, image, FakeQuantization(rounded, spec))
+    for i, parts in enumerate(wanted):
+        for part, values, coarse in zip(("box", "objectness", "classes"), parts, integer[i], strict=True):
+            error = np.abs(outputs[f"{part}_{i}"] - values).mean()
+            assert error < 1e-4 < 1e-2 * np.abs(coarse - values).mean()
 
 
 @pytest.mark.parametrize(

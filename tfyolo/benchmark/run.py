@@ -146,9 +146,10 @@ def run_benchmark(
                 variants, uncalibrated = calibratable_variants(variants, dataset is not None, jobs.quantized)
                 precisions = {variant.precision for variant in variants}
                 check_benchmark(precisions, options.given, paths[0] if jobs.quantized else None)
-                left_out = [(variant, "its ranges are measured on --data") for variant in uncalibrated]
-                left_out += add_exports(bench, jobs, variants, paths[0].stem, folder, progress)
+                left_out = uncalibrated + add_exports(bench, jobs, variants, paths[0].stem, folder, progress)
                 notes += [f"left out: {variant}, because {reason}" for variant, reason in left_out]
+                if options.budget is not None and "int8" in precisions:
+                    notes.append(f"int8 keeps in float: {', '.join(jobs.float_parts()) or 'nothing'}")
             bench.time(options.rounds, options.runs)
     notes += [f"left out: {name}, because {reason}" for name, reason in bench.left_out]
     if any(row.precision == "int8" and row.latencies for row in bench.rows):

@@ -89,8 +89,8 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
 
 def calibratable_variants(
     variants: Sequence[Variant], data: bool, quantized: bool
-) -> tuple[list[Variant], list[Variant]]:
-    """Split variants into those that can be written, and those that lack calibration images.
+) -> tuple[list[Variant], list[tuple[Variant, str]]]:
+    """Split variants into those that can be written, and those that cannot be calibrated.
 
     Args:
         variants: from `find_variants`.
@@ -98,26 +98,28 @@ def calibratable_variants(
         quantized: whether the model already has the ranges that int8 needs.
 
     Returns:
-        Variants that can be written, and variants that are left out.
+        Variants that can be written, and each that is left out with the reason.
 
     Raises:
         TfyoloError: one that was asked for by its name would be left out.
     """
-    left_out = [
-        variant
-        for variant in variants
-        if not data
-        and variant.precision in CALIBRATED_PRECISIONS
-        and not (quantized and variant.precision == "int8")
-    ]
-    for variant in left_out:
-        if variant.named:
+    left_out: dict[Variant, str] = {}
+    for variant in variants:
+        if variant.precision not in CALIBRATED_PRECISIONS or (quantized and variant.precision == "int8"):
+            continue
+        if quantized:
+            left_out[variant] = "its ranges would be calibrated on weights that are already rounded"
+            fix = "pass the float model"
+        elif not data:
+            left_out[variant] = "its ranges are measured on --data"
+            fix = "pass the dataset's YAML"
+            fix += ", or weights that `tfyolo quantize` wrote" if variant.precision == "int8" else ""
+        if variant.named and variant in left_out:
+            reason = left_out[variant] if quantized else "quantization is calibrated on training images"
             raise TfyoloError(
-                f"{variant} needs --data: quantization is calibrated on training images",
-                fix="pass the dataset's YAML"
-                + (", or weights that `tfyolo quantize` wrote" if variant.precision == "int8" else ""),
+                f"{variant} {'cannot be exported' if quantized else 'needs --data'}: {reason}", fix=fix
             )
-    return [variant for variant in variants if variant not in left_out], left_out
+    return [variant for variant in variants if variant not in left_out], list(left_out.items())
 
 
 def runnable_variants(variants: Sequence[Variant]) -> tuple[list[Variant], list[tuple[Variant, str]]]:

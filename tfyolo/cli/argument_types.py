@@ -28,7 +28,7 @@ def fraction(text: str) -> float:
 
 
 def percentage(text: str) -> float:
-    """Convert a percentage, or a number of at least 0.
+    """Convert a percentage, or a fraction below 1: `5` without a percent sign could mean 5 % or 500 %.
 
     Example:
         >>> percentage("15%"), percentage("0.15"), percentage("0")
@@ -36,7 +36,7 @@ def percentage(text: str) -> float:
     """
     try:
         value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        if 0 <= value <= MAX_SHARE:
+        if 0 <= value <= MAX_SHARE and (value < 1 or text.endswith("%")):
             return value
     except ValueError:
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from tfyolo.cli.next_command import print_next
 
 if TYPE_CHECKING:
     from tfyolo.evaluation.bootstrap import Interval
+    from tfyolo.quantization.budget.search import FloatSearch
     from tfyolo.quantization.debug import DebugReport
 
 NEEDS = ("tensorflow", "keras")
@@ -45,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.errors import TfyoloError, refuse_given
     from tfyolo.files import run_folder
     from tfyolo.models.network import Network
+    from tfyolo.models.quantization import check_names
+    from tfyolo.quantization.budget.report import save_report
     from tfyolo.quantization.chart import save_noise_chart
     from tfyolo.quantization.debug import debug
     from tfyolo.quantization.mixed import MixedPrecision
@@ -75,25 +79,40 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_given(arguments.given, ("--keep-float",), f"{path} is already quantized, with its own ranges")
     if arguments.float_model is not None:
         float_network = load_float_network(arguments.float_model, contract)
+    searches: list[FloatSearch] = []
     with progress_bar() as progress:
         if spec is None:
             settings = quantization.calibration_options(arguments)
             network, spec = calibrate_on_dataset(
-                float_network, contract, arguments.data, image_size, arguments.calibration, settings, progress
+                float_network,
+                contract,
+                arguments.data,
+                image_size,
+                arguments.calibration,
+                settings,
+                progress,
+                searched=searches.append,
             )
         elif arguments.keep_float:
+            check_names(network, arguments.keep_float)
             network, spec = MixedPrecision(float_network, network, spec).keeping(arguments.keep_float)
         shown = task.images(arguments.task, image_size, arguments.images, progress)
         report = debug(float_network, network, spec, contract, shown, arguments.worst, progress)
     folder = run_folder(arguments.project, arguments.name, arguments.exist_ok)
     chart = save_noise_chart(report.layers, contract.spec, folder / "noise.png")
-    _print(report, len(shown))
+    for search in searches:
+        save_report(search, folder / "quant-debug", print)
+    _print(report, len(shown), spec.keep_float)
     print(f"chart: {chart}")
-    _advise(report, arguments.float_model or path, arguments.data, bool(contract.quantization))
+    _advise(
+        report, arguments.float_model or path, arguments.data, bool(contract.quantization), spec.keep_float
+    )
     return 0
 
 
-def _advise(report: DebugReport, weights: str | Path, data: str, trained: bool) -> None:
+def _advise(
+    report: DebugReport, weights: str | Path, data: str, trained: bool, kept: Sequence[str] = ()
+) -> None:
     """Print the next command: with layers in float only where the table shows that they gain.
 
     Args:
@@ -101,6 +120,7 @@ def _advise(report: DebugReport, weights: str | Path, data: str, trained: bool) 
         weights: the float model.
         data: dataset as given on the command line.
         trained: whether the quantized model is a file of its own, which has to be made anew.
+        kept: names of the layers that were in float already.
     """
     if report.best is None:
         print(
@@ -109,10 +129,12 @@ def _advise(report: DebugReport, weights: str | Path, data: str, trained: bool) 
         )
         return
     command = ["quantize"] if trained else ["export", "--int8"]
-    print_next("tfyolo", *command, "--weights", weights, "--data", data, "--keep-float", *report.best.kept)
+    print_next(
+        "tfyolo", *command, "--weights", weights, "--data", data, "--keep-float", *kept, *report.best.kept
+    )
 
 
-def _print(report: DebugReport, images: int) -> None:
+def _print(report: DebugReport, images: int, kept: Sequence[str]) -> None:
     from rich.table import Table
 
     from tfyolo.cli.console import console
@@ -136,7 +158,7 @@ def _print(report: DebugReport, images: int) -> None:
     for variant in report.variants:
         relative = variant.score_error_change.scaled(100 / max(first.score_error.value, 1e-12))
         effect.add_row(
-            " ".join(variant.kept) or "nothing",
+            " ".join((*kept, *variant.kept)) or "nothing",
             f"{variant.score_error.value:.5f}",
             "" if variant is first else _change(relative, "+.0f", " %"),
             f"{variant.fidelity.value:.3f}",

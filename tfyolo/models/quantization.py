@@ -10,11 +10,13 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tfyolo.errors import TfyoloError
 from tfyolo.models.network import Network
 from tfyolo.models.nodes import IMAGES
 
@@ -125,6 +127,29 @@ class Placement:
         if name not in self.float_nodes or reader in self.float_nodes:
             return None
         return self.ranges[reader if reader in self.concatenations else name]
+
+
+def check_names(network: Network, names: Sequence[str]) -> None:
+    """Check names of layers to keep in float.
+
+    Args:
+        network: the network.
+        names: see `QuantizationSpec.keep_float`.
+
+    Raises:
+        TfyoloError: a name is neither that of a node nor a prefix of one.
+    """
+    parts = [node.name.split(".") for node in network.nodes]
+    known = sorted({".".join(words[:length]) for words in parts for length in range(1, len(words) + 1)})
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=3)
+            raise TfyoloError(
+                f"the network has no layer `{name}` to keep in float",
+                fix=f"did you mean {' or '.join(near)}?"
+                if near
+                else f"use names such as {parts[0][0]}.0 or {network.nodes[-1].name}",
+            )
 
 
 def _between(network: Network, chosen: set[str]) -> set[str]:

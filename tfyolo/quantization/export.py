@@ -35,15 +35,16 @@ def check_calibration(job: ExportJob, options: ExportCalibrationOptions, path: P
     if precision == "int16x8":
         reason = "TensorFlow Lite's converter calibrates the ranges of int16x8"
         refuse_given(options.given, ("--calibration",), reason)
-    if precision != "int8":
-        return
     quantized = job.contract.quantization is not None
-    if quantized and (own or options.data is not None):
+    calibrates_again = own or precision == "int16x8"
+    if quantized and (calibrates_again or (precision == "int8" and options.data is not None)):
         raise TfyoloError(
             "is already quantized, and new ranges would be calibrated on its rounded weights",
             path=path,
-            fix="pass the float model" if own else "leave out --data",
+            fix="pass the float model" if calibrates_again else "leave out --data",
         )
+    if precision != "int8":
+        return
     if quantized:
         refuse_given(options.given, (), f"{path or 'the model'} is already quantized, with its own ranges")
     if own:

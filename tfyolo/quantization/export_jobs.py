@@ -68,6 +68,11 @@ class ExportJobs:
         """True if the file itself is quantized, so that int8 needs no calibration."""
         return self._job.contract.quantization is not None
 
+    def float_parts(self) -> tuple[str, ...]:
+        """Return the names of the layers that int8 files keep in float; calibrates if need be."""
+        spec = self("int8").contract.quantization
+        return () if spec is None else spec.keep_float
+
     def __call__(self, precision: str) -> ExportJob:
         """Return the job for a precision, such as `float16` or `int8`.
 

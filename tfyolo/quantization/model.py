@@ -9,7 +9,7 @@ import numpy as np
 
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
-from tfyolo.models.quantization import QuantizationSpec
+from tfyolo.models.quantization import QuantizationSpec, check_names
 from tfyolo.progress import Log, Progress, no_log, no_progress
 from tfyolo.quantization.budget.calibrate import Searched, calibrate_within_budget, unreported
 from tfyolo.quantization.calibration import CalibrationOptions
@@ -47,12 +47,14 @@ def calibrate_on_dataset(
         The network with int8 weights (as floats on the int8 grid), and its quantization.
 
     Raises:
-        TfyoloError: the dataset is wrong, or none of its images can be read.
+        TfyoloError: the dataset is wrong, none of its images can be read, or a layer to keep in float is
+            unknown.
     """
+    options = options or CalibrationOptions()
+    check_names(network, options.keep_float)
     count = fitting_count(network, image_size, max_images)
     images = calibration_images(contract.task, data, "train", image_size, count, progress)
     log(f"calibrating on {len(images)} images")
-    options = options or CalibrationOptions()
     return calibrate_within_budget(network, contract, images, options, progress, searched)
 
 

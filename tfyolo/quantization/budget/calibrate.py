@@ -52,9 +52,9 @@ def calibrate_within_budget(
         return calibrated
     mixed = MixedPrecision(network, *calibrated)
     image_size = (images.shape[1], images.shape[2])
-    cost = find_cost(options.budget.of, mixed, contract, image_size)
-    measure = comparison(network, contract, images, options.budget.images)
-    found = search(mixed, measure, cost, options.budget, progress)
+    cost, budget, remark = find_cost(options.budget, mixed, contract, image_size)
+    measure = comparison(network, contract, images, budget.images)
+    found = replace(search(mixed, measure, cost, budget, progress), note=remark)
     if not found.kept:
         searched(found)
         return calibrated
@@ -65,6 +65,6 @@ def calibrate_within_budget(
     last = replace(found.path[-1], errors=result.errors(), fidelity=result.fidelity)
     found = replace(found, recalibrated=last)
     searched(found)
-    network, spec = anew if found.loss(last) <= found.loss(found.path[-1]) else mixed.keeping(found.kept)
-    note = f"{spec.method}; float parts within {100 * options.budget.share:.3g} % of {options.budget.of}"
-    return network, spec.model_copy(update={"method": note})
+    network, spec = anew if found.pays else mixed.keeping(found.kept)
+    method = f"{spec.method}; float parts within {100 * budget.share:.3g} % of {budget.of}"
+    return network, spec.model_copy(update={"method": method})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
 from tfyolo.models.contract import Contract
 from tfyolo.models.quantization import Placement
-from tfyolo.quantization.budget.options import BudgetOf
+from tfyolo.quantization.budget.options import FloatBudget
 from tfyolo.quantization.budget.parts import multiply_adds
 from tfyolo.quantization.keras_model import quantized_model
 from tfyolo.quantization.mixed import MixedPrecision
@@ -81,12 +82,13 @@ class LatencyCost:
         self._mixed, self._contract, self._image_size = mixed, contract, image_size
         self._shares = MultiplyAddCost(mixed, image_size)
         self._run_base = self._runner(())
-        everything = tuple({node.name for node in mixed.network.nodes})
-        self._all = max(ratio_of_latencies(self._runner(everything), self._run_base) - 1, 0.0)
+        names = tuple({node.name for node in mixed.network.nodes})
+        self.everything = max(ratio_of_latencies(self._runner(names), self._run_base) - 1, 0.0)
+        """How much slower the whole network in float is."""
 
     def estimate(self, kept: Sequence[str]) -> float:
         """Return the expected increase of the latency."""
-        return self._all * self._shares.estimate(kept)
+        return self.everything * self._shares.estimate(kept)
 
     def measure(self, kept: Sequence[str]) -> float:
         """Export, and time the file and the base in turn.
@@ -139,15 +141,30 @@ def _litert(quantized: tuple[Any, Contract], image_size: tuple[int, int]) -> Cal
     return interpreter.invoke
 
 
-def find_cost(of: BudgetOf, mixed: MixedPrecision, contract: Contract, image_size: tuple[int, int]) -> Cost:
+def find_cost(
+    budget: FloatBudget, mixed: MixedPrecision, contract: Contract, image_size: tuple[int, int]
+) -> tuple[Cost, FloatBudget, str]:
     """Return the cost that a budget is of.
 
+    On a CPU that computes float about as fast as int8, as many without 8-bit dot products do, a budget of
+    latency allows everything in float. There the same share limits multiply-adds.
+
     Args:
-        of: see `FloatBudget`.
+        budget: what parts in float may cost.
         mixed: the quantized network.
         contract: contract of the model.
         image_size: input size (height, width) in pixels.
+
+    Returns:
+        The cost, the budget that is in force, and a remark for the user if it is another one, else "".
     """
-    if of == "latency":
-        return LatencyCost(mixed, contract, image_size)
-    return MultiplyAddCost(mixed, image_size)
+    remark = ""
+    if budget.of == "latency":
+        cost = LatencyCost(mixed, contract, image_size)
+        if cost.everything > budget.share:
+            return cost, budget, remark
+        remark = (
+            f"on this CPU the whole network in float takes {100 * cost.everything:.0f} % more latency than "
+            f"in int8, so latency limits nothing: {100 * budget.share:.3g} % is of multiply-adds instead"
+        )
+    return MultiplyAddCost(mixed, image_size), replace(budget, of="multiply-adds"), remark

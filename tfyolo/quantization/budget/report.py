@@ -32,6 +32,8 @@ def save_report(search: FloatSearch, stem: Path, log: Log = no_log) -> tuple[Pat
     file = stem.with_name(f"{stem.name}-budget.json")
     with atomic(file) as temporary:
         temporary.write_text(json.dumps(asdict(search), indent=1) + "\n")
+    if search.note:
+        log(search.note)
     rows = table_of(search)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for first, *figures in rows:
@@ -58,7 +60,8 @@ def table_of(search: FloatSearch) -> list[list[str]]:
         rows.append([added, *_figures(trial)])
         before = trial.kept
     if search.recalibrated is not None:
-        rows.append(["calibrated again, with these in float", *_figures(search.recalibrated)])
+        label = "calibrated again, with these in float" + ("" if search.pays else " (no better: not used)")
+        rows.append([label, *_figures(search.recalibrated)])
     return rows
 
 
@@ -79,7 +82,8 @@ def save_pareto_chart(search: FloatSearch, path: Path) -> Path:
     """
     figure, (left, right) = new_figure(11, 4.5, columns=2)
     style = {"color": PALETTE[0], "marker": "o", "markersize": 4, "label": "chosen, one after another"}
-    last_style = {"s": 90, "marker": "*", "color": PALETTE[1], "zorder": 3, "label": "calibrated again"}
+    last_style = {"s": 90, "marker": "*", "color": PALETTE[1], "zorder": 3}
+    last_style["label"] = "calibrated again" if search.pays else "calibrated again, not used"
     others = [trial for trial in search.trials if not trial.chosen]
     costs = [100 * trial.cost for trial in search.path]
     left.scatter(

@@ -67,11 +67,13 @@ class FloatSearch:
         budget: what it was allowed to spend.
         trials: all choices that were compared, in order.
         recalibrated: the last choice after the network was calibrated anew for it; None before that.
+        note: what a reader should know about the budget; empty if nothing.
     """
 
     budget: FloatBudget
     trials: tuple[Trial, ...]
     recalibrated: Trial | None = None
+    note: str = ""
 
     @property
     def path(self) -> tuple[Trial, ...]:
@@ -81,6 +83,11 @@ class FloatSearch:
     def loss(self, trial: Trial) -> float:
         """Return the mean of the errors, each relative to the network without float parts: 1 for that one."""
         return _loss(self.path[0], trial)
+
+    @property
+    def pays(self) -> bool:
+        """Return whether the errors are lower after the network was calibrated anew."""
+        return self.recalibrated is not None and self.loss(self.recalibrated) <= self.loss(self.path[-1])
 
     @property
     def kept(self) -> tuple[str, ...]:
