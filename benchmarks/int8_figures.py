@@ -5,9 +5,10 @@
         --splits test
 
 Every step writes a file into `build/int8-figures/NAME`, and a step whose file is there is not repeated, so an
-interrupted run continues; with another model, dataset, size or number of images it needs another NAME. All seeds are fixed; budgets are of latency measured on this machine, so another
-CPU may choose other parts. `--write` puts the table into a Markdown file, between the comments
-`<!-- int8-figures NAME -->` and `<!-- /int8-figures -->`.
+interrupted run continues; with another model, dataset, size or number of images it needs another NAME. All
+seeds are fixed; budgets are of latency measured on this machine, so another CPU may choose other parts.
+`--write` puts the table into a Markdown file, between the comments `<!-- int8-figures NAME -->` and
+`<!-- /int8-figures -->`.
 """
 
 from __future__ import annotations
@@ -112,7 +113,12 @@ def main() -> int:
 
 
 def _claim(folder: Path, figures: Figures) -> None:
-    """Make the folder, or exit if it holds what was made of another model, dataset, size or number of images."""
+    """Make the folder, or exit if it holds what was made of another model, dataset, size or number of images.
+
+    Args:
+        folder: of the results.
+        figures: what is to be measured.
+    """
     weights = hashlib.sha256(Path(fetch_weights(figures.weights)).read_bytes()).hexdigest()
     data, splits = str(Path(figures.data).resolve()), list(figures.splits)
     own = {"weights": weights, "data": data, "splits": splits}
