@@ -224,8 +224,7 @@ def check_export(job: ExportJob, formats: Sequence[str]) -> list[tuple[Format, s
             "--calibrator runtime requires an integer precision", fix="add --int8, or leave it out"
         )
     entries = [find_format(name) for name in formats]
-    for entry in entries:
-        require(*entry.writes_with)
+    require(*dict.fromkeys(module for entry in entries for module in entry.writes_with))
     task, dynamic_batch = job.contract.task, options.dynamic_batch
     kinds = [check_request(entry, options.nms, options.precision, task, dynamic_batch) for entry in entries]
     for entry in entries:

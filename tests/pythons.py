@@ -57,6 +57,7 @@ def test(version: str, python: str, wheel: Path) -> None:
     pip = (inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", inside)
     install = pip if version in BY_PIP else uv
+    smoking = 0.0
     smoke = (inside, ROOT / "tests/smoke.py", folder)
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     with (folder / "log.txt").open("w") as log:
@@ -69,7 +70,9 @@ def test(version: str, python: str, wheel: Path) -> None:
                 follow_dockerfile(environment, folder, **output)
             else:
                 run(*install, "--constraint", constraints, f"{wheel}[tensorflow]", **output)
+            begin = time.monotonic()
             run(*smoke, **output)
+            smoking = time.monotonic() - begin
             if version == VERSIONS[-1]:
                 # `make` picks this Python where it is there, and the newest NumPy has other types.
                 mypy = (sys.executable, "-m", "mypy", "--cache-dir", ROOT / "build/mypy-newest")
@@ -79,7 +82,8 @@ def test(version: str, python: str, wheel: Path) -> None:
             raise
     seconds, size = time.monotonic() - start, sum(x.lstat().st_size for x in environment.rglob("*"))
     print(
-        f"Python {version}, installed by {tool}: smoke test passed in {seconds:.0f} s, {size / 1e9:.1f} GB",
+        f"Python {version}, installed by {tool}: smoke test passed in {smoking:.0f} s, "
+        f"{seconds:.0f} s with the installation, {size / 1e9:.1f} GB",
         flush=True,
     )
 

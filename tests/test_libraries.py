@@ -92,6 +92,61 @@ def test_export_misses_libraries_before_weights_are_loaded(monkeypatch, capsys, 
     assert "tf2onnx is not installed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("matplotlib", ["benchmark", "--weights", "x.tflite", "--chart", "chart.png"]),
+        ("matplotlib", ["quant-debug", "--weights", "x.keras", "--data", "x.yaml"]),
+        ("matplotlib", ["export", "--weights", "x.keras", "--int8", "--float-budget", "15%"]),
+        ("matplotlib", ["quantize", "--weights", "x.keras", "--data", "x.yaml", "--float-budget", "15%"]),
+        ("tf2onnx", ["benchmark", "--weights", "x.keras", "--include", "tflite", "onnx"]),
+    ],
+)
+def test_what_a_result_needs_is_missed_before_the_work(monkeypatch, capsys, tmp_path, missing, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.keras").write_bytes(b"never read")
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(words) == 2
+    assert f"{missing} is not installed" in capsys.readouterr().err
+
+
+def test_all_that_several_formats_lack_is_named_at_once(monkeypatch, capsys):
+    for module in ("openvino", "torch"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert main(["export", "--weights", "x.keras", "--include", "openvino", "torchscript"]) == 2
+    message = capsys.readouterr().err
+    assert "openvino and torch are not installed" in message
+    assert "pip install 'tfyolo[openvino,torch]'" in message
+
+
+def test_the_python_api_names_what_is_missing(tmp_path):
+    """Without TensorFlow each public name works, or is refused with the command that installs it."""
+    absent = {library.module for library in LIBRARIES}
+    code = f"""if True:
+        import sys
+        sys.modules |= dict.fromkeys({absent!r})
+        import tfyolo
+        refused = set()
+        for name in tfyolo.__all__:
+            try:
+                getattr(tfyolo, name)
+            except tfyolo.TfyoloError as error:
+                assert error.fix == "pip install 'tfyolo[tensorflow]'", (name, error)
+                refused.add(name)
+        for call in (lambda: tfyolo.create("yolov5n"), lambda: tfyolo.backbone("bccd-n")):
+            try:
+                call()
+            except tfyolo.TfyoloError as error:
+                print(error.fix)
+        print(sorted(refused & {{"TrainingData", "train", "quantize", "load", "Result", "Detector"}}))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    command = "pip install 'tfyolo[tensorflow]'"
+    assert done.stdout.splitlines() == [command, command, "['TrainingData', 'quantize', 'train']"], (
+        done.stderr
+    )
+
+
 BASE_COMMANDS = r"""
 import sys
 sys.modules |= dict.fromkeys(ABSENT)

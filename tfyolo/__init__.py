@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfyolo.deprecation import warn_renamed
 from tfyolo.keras_layers import register_with_keras
+from tfyolo.libraries import missing_extra
 from tfyolo.quiet import hide_import_notes
 from tfyolo.version import __version__
 
@@ -170,14 +171,24 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         module, _, attribute = _PUBLIC[name].partition(":")
-        return getattr(importlib.import_module(module), attribute or name)
+        return getattr(_imported(module), attribute or name)
     if name in _RENAMED:
         replacement, origin = _RENAMED[name]
         warn_renamed(f"`tfyolo.{name}`", replacement)
         module, _, attribute = origin.partition(":")
-        imported = importlib.import_module(module)
+        imported = _imported(module)
         return getattr(imported, attribute) if attribute else imported
     raise AttributeError(f"module `tfyolo` has no attribute `{name}`")
+
+
+def _imported(module: str) -> Any:
+    """Import a module; without a library that it needs, the error names the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if missing := missing_extra(error):
+            raise missing from error
+        raise
 
 
 def __dir__() -> list[str]:

@@ -35,6 +35,17 @@ def test_table(tiny, tiny_keras, capsys):
     assert f"{convolutions} Conv2D" in printed
 
 
+@pytest.mark.parametrize(("width", "columns"), [(200, 3), (30, 2), (10, 1)])
+def test_operators_are_in_as_many_columns_as_fit(width, columns):
+    from tfyolo.cli.inspect import _in_columns
+
+    cells = [f"{count} OPERATOR" for count in range(9)]
+    rows = _in_columns(cells, width)
+    assert len(rows[0]) == columns
+    assert sorted(cell for row in rows for cell in row) == cells
+    assert _in_columns([], width) == []
+
+
 def test_json_is_the_same(tiny_keras, capsys):
     assert main(["inspect", str(tiny_keras), "--json"]) == 0
     values = json.loads(capsys.readouterr().out)

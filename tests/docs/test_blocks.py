@@ -23,6 +23,15 @@ def test_every_block_says_its_language_and_what_it_needs():
     assert len(BLOCKS) > 100
 
 
+def test_what_a_registry_or_a_server_is_needed_for_is_marked():
+    """Unmarked blocks of the documents run in tests, where there is no network."""
+    for block in BLOCKS:
+        is_page = block.path == ROOT / "README.md" or ROOT / "docs" in block.path.parents
+        if is_page and block.language == "sh" and not block.info:
+            first = {words[0] for words in commands_in(block.code)}
+            assert not first & {"pip", "npm", "npx", "docker"}, place(block)
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words)[:80])
 def test_commands_take_the_flags_of_the_documents(words):
     assert words[1] in COMMAND_NAMES, COMMANDS[words][0]

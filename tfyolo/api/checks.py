@@ -8,6 +8,7 @@ from typing import get_args
 
 from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.errors import TfyoloError
+from tfyolo.libraries import require
 from tfyolo.quantization.budget.options import MAX_SHARE, BudgetOf, FloatBudget
 
 _MAX_SIDE_PX = 16384
@@ -55,6 +56,7 @@ def as_budget(share: float, of: BudgetOf, images: int) -> FloatBudget | None:
     if not (isinstance(share, int | float) and 0 <= share <= MAX_SHARE):
         raise TfyoloError(f"float_budget must be a number from 0 to {MAX_SHARE}, such as 0.15, not {share!r}")
     if share:
+        require("matplotlib")  # draws the chart of the search
         return FloatBudget(share, of, images)
     if FloatBudget(share, of, images) != FloatBudget(share):
         raise TfyoloError("budget_of and budget_images need float_budget", fix="pass float_budget=0.15")

@@ -10,6 +10,7 @@ from tfyolo.benchmark.panels import LINE_INCHES, draw_panels
 from tfyolo.benchmark.rows import BenchmarkRow
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic, suffix_of
+from tfyolo.libraries import require
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _COLORS = {
@@ -30,19 +31,20 @@ _OTHER_COLOR = "#6b7785"
 
 
 def check_chart(path: Path) -> None:
-    """Check that the suffix of a chart is a supported image format.
+    """Check that the suffix of a chart is a supported image format, and that matplotlib is installed.
 
     Args:
         path: file that `save_chart` is to write.
 
     Raises:
-        TfyoloError: another suffix.
+        TfyoloError: another suffix, or matplotlib is missing.
 
     Example:
         >>> check_chart(Path("latency.svg"))
     """
     if suffix_of(path) not in SUFFIXES:
         raise TfyoloError("unsupported chart format", path=path, fix=f"use one of {', '.join(SUFFIXES)}")
+    require("matplotlib")
 
 
 def save_chart(rows: Sequence[BenchmarkRow], threads: Sequence[int], path: Path, title: str) -> Path | None:

@@ -19,6 +19,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.registry import format_of
 from tfyolo.export.runtime.cpu import cores, has_int8_dot_products, is_x86
 from tfyolo.files import scratch
+from tfyolo.libraries import require
 from tfyolo.progress import Progress, no_progress
 from tfyolo.quantization.budget.options import FloatBudget
 from tfyolo.weights import read_model_contract
@@ -118,6 +119,8 @@ def run_benchmark(
     variants = find_variants(options.formats, options.precisions)
     check_benchmark({variant.precision for variant in variants}, options.given)
     check_budget(options.budget, {variant.format.name for variant in variants})
+    named = [variant.format for variant in variants if variant.named]
+    require(*dict.fromkeys(module for entry in named for module in (*entry.writes_with, *entry.runs_with)))
     dataset: Dataset | FolderDataset | None = None
     if options.data:
         is_folder = Path(options.data).is_dir()

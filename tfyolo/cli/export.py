@@ -106,7 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
     for name in arguments.include:  # fails before TensorFlow is imported
         entry = find_format(name)
         entry.check(nms, arguments.precision)
-        require(*entry.writes_with)
+    budget = quantization.float_budget(arguments)
+    require(*dict.fromkeys(module for name in arguments.include for module in find_format(name).writes_with))
     path = fetch_weights(arguments.weights)
     if not format_of(path).source:
         raise TfyoloError(
@@ -155,7 +156,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.ranges,
         arguments.keep_float,
         tuple(arguments.given),
-        quantization.float_budget(arguments),
+        budget,
         report=stem,
     )
     with progress_bar() as progress:

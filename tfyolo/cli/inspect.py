@@ -21,6 +21,8 @@ EXAMPLES = (
 )
 _SHOWN_NAMES = 10
 """Number of class names that are printed without `--all-names`."""
+_GAP, _HEADINGS = 3, 23
+"""Characters between columns of operators, and of the headings and borders beside them."""
 _NMS_OPTIONS = {
     "conf_thres": "confidence over {}",
     "iou_thres": "IoU up to {}",
@@ -119,14 +121,27 @@ def _print(name: str, rows: list[tuple[str, str]], found: Inspection) -> None:
             table.add_row("" if number else heading, escape(_tensor(tensor)))
     table.add_section()
     operators = found.to_dict()["operators"]
-    grid, lines = Table.grid(padding=(0, 3, 0, 0)), -(-len(operators) // 3)
-    cells = [f"{count:>5,} {escape(printable(kind))}" for kind, count in operators.items()]
-    for line in range(lines):
-        grid.add_row(*cells[line::lines])
+    cells = [f"{count:>5,} {printable(kind)}" for kind, count in operators.items()]
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    for line in _in_columns(cells, console().width - _HEADINGS):
+        grid.add_row(*map(escape, line))
     table.add_row(f"{sum(operators.values()):,} operators\nof {len(operators)} kinds", grid)
     if found.not_on_gpu is not None:
         table.add_row("GPU", escape(printable(_gpu(found.not_on_gpu))))
     console().print(table)
+
+
+def _in_columns(cells: list[str], width: int) -> list[list[str]]:
+    """Return the rows of the most columns, at most three, that fit into a number of characters."""
+    for columns in (3, 2, 1):
+        lines = -(-len(cells) // columns)
+        rows = [cells[line::lines] for line in range(lines)]
+        widths = [
+            max(map(len, cells[start : start + lines])) for start in range(0, len(cells), max(lines, 1))
+        ]
+        if sum(widths) + _GAP * len(widths) <= width:
+            break
+    return rows
 
 
 def _gpu(left: dict[str, int]) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tfyolo.quantization.budget.search import FloatSearch
     from tfyolo.quantization.debug import DebugReport
 
-NEEDS = ("tensorflow", "keras")
+NEEDS = ("tensorflow", "keras", "matplotlib")
 EXAMPLES = (
     "tfyolo quant-debug --weights yolov5n.pt --data coco128.yaml",
     "tfyolo quant-debug --weights best_int8.keras --float best.keras --data fruit.yaml --images 64 --worst 8",

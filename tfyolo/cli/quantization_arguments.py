@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tfyolo.cli import argument_types as types
 from tfyolo.cli.arguments import group
 from tfyolo.errors import TfyoloError
+from tfyolo.libraries import require
 
 if TYPE_CHECKING:
     from tfyolo.quantization.budget.options import FloatBudget
@@ -106,6 +107,7 @@ def float_budget(arguments: argparse.Namespace) -> FloatBudget | None:
         if rest:
             raise TfyoloError(f"{rest[0]} needs --float-budget", fix="pass --float-budget 15%")
         return None
+    require("matplotlib")  # draws the chart of the search
     return FloatBudget(arguments.float_budget, arguments.budget_of, arguments.budget_images)
 
 

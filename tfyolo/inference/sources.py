@@ -8,6 +8,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -88,7 +89,9 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
         found = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207 - takes absolute patterns
         return _files(found, source, vid_stride)
     if not path.exists():
-        raise TfyoloError("no such image, folder, video or list", path=source, fix="check --source")
+        near = get_close_matches(source.lower(), SOURCES, n=1)
+        fix = f"did you mean `{near[0]}`?" if near else "check --source"
+        raise TfyoloError("no such image, folder, video or list", path=source, fix=fix)
     if suffix == ".txt" and not listed:
         return _list(path, vid_stride)
     if suffix in VIDEO_SUFFIXES:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from tfyolo.errors import TfyoloError
+from tfyolo.libraries import missing_extra
 from tfyolo.models.blocks import BLOCKS, run_block
 from tfyolo.models.heads import HEADS, initialize_biases
 from tfyolo.models.keras_ops import KerasOps
@@ -138,6 +139,8 @@ def import_keras() -> ModuleType:
         try:
             import keras
         except (ImportError, ValueError) as error:
+            if isinstance(error, ModuleNotFoundError) and (missing := missing_extra(error)):
+                raise missing from error
             raise TfyoloError(f"Keras cannot be imported: {error}", fix=fix) from error
         backend = keras.backend.backend()
     if backend != "tensorflow":

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.exports import exported_once, run_folder
+from tests.exports import exported_once, exporter, run_folder
 from tfyolo.export.graph.nodes import run_network
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob
@@ -72,6 +72,16 @@ def export_uneven(uneven_detector, tmp_path_factory) -> Callable[..., Path]:
         return exported_once(job, name, run_folder(tmp_path_factory))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def export_masks(tiny_seg, tmp_path_factory) -> Callable[..., Path]:
+    """A function that exports a segmentation model of two classes once for each kind of request."""
+    options = ExportOptions(image_size=IMAGE_SIZE, nms_options=NMS_OPTIONS)
+    run = exporter(
+        ExportJob(tiny_seg.model, tiny_seg.contract, options), IMAGES, run_folder(tmp_path_factory)
+    )
+    return lambda nms, precision="int8": run("tflite", precision, nms)
 
 
 @pytest.fixture(scope="session")

@@ -19,10 +19,20 @@ CASES = [
     ("detect", "float16", "postprocess"),
     ("detect", "int8", "postprocess"),
     ("detect", "int8", "builtin"),
+    ("detect", "int8", "tensor"),
+    ("detect", "int8", "none"),
     ("detect", "int8", "raw"),
+    ("detect", "dynamic", "postprocess"),
+    ("detect", "int16x8", "postprocess"),
+    ("segment", "float32", "builtin"),
+    ("segment", "int8", "tensor"),
+    ("segment", "int8", "none"),
     ("classify", "float32", "none"),
     ("classify", "int8", "none"),
 ]
+
+
+EXPORT = {"detect": "export_uneven", "segment": "export_masks", "classify": "export_loud"}
 
 
 def interpreted(path: Path, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -52,8 +62,8 @@ def compiled(path: Path, image: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(("task", "precision", "nms"), CASES)
-def test_outputs_equal_the_interpreters(export_uneven, export_loud, task, precision, nms):
-    path = (export_uneven if task == "detect" else export_loud)(nms, precision)
+def test_outputs_equal_the_interpreters(request, task, precision, nms):
+    path = request.getfixturevalue(EXPORT[task])(nms, precision)
     for image in IMAGES:
         pixels = pixels_of(image[None], precision == "int8")
         expected, found = interpreted(path, pixels), compiled(path, pixels)

@@ -18,6 +18,7 @@ from tfyolo.version import __version__
 
 EXPECTED = json.loads(Path(__file__).with_name("tflite_metadata.json").read_text())
 """Per kind of file what the library's own writer, with its own schema, put there."""
+OTHERS = (("tensor", "int8"), ("postprocess", "dynamic"), ("postprocess", "int16x8"))
 TASK_NAMES = {
     "detection_boxes": "location",
     "detection_classes": "category",
@@ -61,12 +62,30 @@ def test_library_reads_what_its_own_writer_wrote(read, kind):
     assert json.loads(read[kind]["files"]["tfyolo.json"])["names"] == names
 
 
+def names_in_order(path: Path) -> list[str]:
+    """Names of the outputs in the order of a file: apps match metadata to tensors by position."""
+    interpreter = Interpreter(str(path))
+    place = {d["index"]: i for i, d in enumerate(interpreter.get_output_details())}
+    signature = interpreter.get_signature_runner().get_output_details()
+    in_file = sorted(signature, key=lambda name: place[signature[name]["index"]])
+    return [TASK_NAMES.get(name, name) for name in in_file]
+
+
 def test_tensors_are_in_the_order_of_the_file(files):
-    # Apps match metadata to tensors by position.
     for kind, path in files.items():
-        interpreter = Interpreter(str(path))
-        place = {d["index"]: i for i, d in enumerate(interpreter.get_output_details())}
-        signature = interpreter.get_signature_runner().get_output_details()
-        in_file = sorted(signature, key=lambda name, s=signature, p=place: p[s[name]["index"]])
         described = EXPECTED[kind]["subgraph_metadata"][0]["output_tensor_metadata"]
-        assert [x["name"] for x in described] == [TASK_NAMES.get(name, name) for name in in_file], kind
+        assert [x["name"] for x in described] == names_in_order(path), kind
+
+
+def test_library_reads_the_metadata_of_every_other_kind(export_uneven, export_masks):
+    if sys.version_info >= (3, 12):
+        pytest.skip("tflite-support has no wheels for this Python")
+    files = [
+        *(export_uneven(nms, precision) for nms, precision in OTHERS),
+        *(export_masks(nms) for nms in ("builtin", "none", "raw")),
+    ]
+    for path, found in zip(files, read_with("tflite_support", *files), strict=True):
+        (described,) = found["metadata"]["subgraph_metadata"]
+        assert [x["name"] for x in described["output_tensor_metadata"]] == names_in_order(path)
+        assert all(x["description"] for x in described["output_tensor_metadata"])
+        assert json.loads(found["files"]["tfyolo.json"])["names"] == found["files"]["labels.txt"].split()

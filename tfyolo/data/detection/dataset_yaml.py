@@ -169,6 +169,10 @@ def find_data(path_or_name: str | Path) -> Path:
         return DATA_SETS[name]
     template = TEMPLATES.get(name)
     if template is None:
+        if len(path.parts) == 1:  # meant as a name, perhaps
+            near = difflib.get_close_matches(name.lower(), known := (*DATA_SETS, *TEMPLATES), n=1)
+            fix = f"did you mean `{near[0]}`?" if near else f"check the path; known names: {', '.join(known)}"
+            raise TfyoloError("does not exist", path=path, fix=fix)
         return path
     if not Path(template.folder).exists():
         raise TfyoloError(
