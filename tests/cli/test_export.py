@@ -24,9 +24,11 @@ def test_export_names_what_it_wrote_and_detect_runs_it(tiny_keras, image, tmp_pa
         assert "1 images" in capsys.readouterr().out
 
 
-def test_output_stands_beside_the_weights(tiny_keras, capsys):
+def test_output_stands_beside_the_weights(tiny_keras, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     assert main(["export", "--weights", str(tiny_keras), "--nms", "none", "--img", "32", "64"]) == 0
     assert tiny_keras.with_suffix(".tflite").exists()
+    assert "make android" not in capsys.readouterr().out  # not in a clone
     from tfyolo.inference.load import load_predictor
 
     assert load_predictor(tiny_keras.with_suffix(".tflite")).image_size == (32, 64)

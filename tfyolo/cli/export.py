@@ -169,6 +169,8 @@ def run(arguments: argparse.Namespace) -> int:
         "tfyolo", *_PREDICT[contract.task], "--weights", next(iter(written.values())), "--source", "IMAGE"
     )
     for formats, words, note in _NEXT if contract.task == "detect" else ():
+        if words[0] == "make" and not Path("android_demo").is_dir():  # only in a clone
+            continue
         if files := [written[name] for name in formats if name in written]:
             print_next(*(word.format(file=files[0]) for word in words), note=note)
     return 0
