@@ -66,11 +66,18 @@ def test_an_unknown_entry_lists_the_known(small):
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("yolov5ss", "yolov5s"), ("yolo5n", "yolov5n"), ("x" * 9, "lists all")]
+    ("name", "near"),
+    [("yolov5ss", "yolov5s"), ("yolo5n", "yolov5n"), ("yolov5z.yaml", "yolov5s"), ("x" * 9, "lists all")],
 )
 def test_an_unknown_name_suggests_near_ones(name, near):
     with pytest.raises(TfyoloError, match=near):
         load_spec(name)
+
+
+@pytest.mark.parametrize("name", ["yolov5s.yml", "models/yolov5s.yaml", "./models/yolov5s.yml"])
+def test_yolov5s_paths_mean_the_shipped_model(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_spec(name) == load_spec("yolov5s")
 
 
 def test_a_file_that_is_not_there():

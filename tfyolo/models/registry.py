@@ -16,7 +16,7 @@ from tfyolo.models.config.parse import parse_spec
 from tfyolo.models.spec import ModelSpec
 
 FOLDER = Path(tfyolo.configs.__file__).parent / "models"
-_SHIPPED = re.compile(r"(?:(?:\./)?models/(?:hub/)?)?([^/]+)\.yaml")
+_SHIPPED = re.compile(r"(?:(?:\./)?models/(?:hub/)?)?([^/]+)\.ya?ml")
 """Where YOLOv5's repository has its model YAMLs."""
 
 
@@ -68,11 +68,13 @@ def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
     shipped = _SHIPPED.sub(r"\1", text)
     if text in _files() or (shipped in _files() and not Path(text).exists()):
         return parse_spec(read_yaml(_files()[shipped]), shipped, **overrides)
+    near = difflib.get_close_matches(shipped, _files(), 3)
+    if near and text == Path(text).name and not Path(text).exists():  # meant as a name, such as yolov5z.yaml
+        raise TfyoloError(f"unknown model `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")
     path, _, entry = text.rpartition(":") if ".yaml:" in text or ".yml:" in text else (text, "", "")
     if path.endswith((".yaml", ".yml")):
         document = read_yaml(path)
         if entry and "models" not in document.value:
             raise document.error(f"has no `models`, so there is no `{entry}`", fix=f"pass {path}")
         return parse_spec(document, entry, **overrides)
-    near = difflib.get_close_matches(text, _files(), 3) or ["yolov5n"]
-    raise TfyoloError(f"unknown model `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")
+    raise TfyoloError(f"unknown model `{text}`", fix="yolov5n, for example; `tfyolo summary` lists all")

@@ -134,6 +134,22 @@ def test_a_folder_does_not_hide_the_dataset_that_ships(tmp_path, monkeypatch):
     assert read_dataset("bccd-mini").names == ("Platelets", "RBC", "WBC")
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("bccd-minii", "did you mean `bccd-mini`?"),
+        ("COCO128.yml", "did you mean `coco128`?"),
+        ("fruit.yaml", "known names: bccd-mini"),
+        ("folder/bccd-minii", "check the path"),
+    ],
+)
+def test_a_misspelt_name_gets_a_suggestion(name, fix, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TfyoloError, match="does not exist") as caught:
+        read_dataset(name)
+    assert fix in caught.value.fix
+
+
 def test_coco_template_holds_the_80_names():
     dataset = read_dataset(Path(configs.__file__).parent / "datasets/coco128.yaml")
     assert len(dataset.names) == len(set(dataset.names)) == 80

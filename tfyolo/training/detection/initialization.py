@@ -63,14 +63,13 @@ def plan_initial_weights(
     overrides: dict[str, Any] = {"num_classes": len(names)}
     if num_anchors:
         overrides["anchors"] = num_anchors
+    spec = load_spec(cfg, **overrides) if cfg else None  # before weights are downloaded
     source = source_contract = None
     if weights:
         source, source_contract = load_model(fetch_weights(weights))
-    if cfg:
-        spec = load_spec(cfg, **overrides)
-    elif source_contract is not None:
+    if spec is None and source_contract is not None:
         spec = _spec_of(source_contract, task, weights, overrides)
-    else:
+    if spec is None:
         name = "yolov5n-seg" if task == "segment" else "yolov5n"
         raise TfyoloError("neither a model configuration nor weights were given", fix=f"pass --cfg {name}")
     contract = Contract.of(spec, list(names), (image_size, image_size))
