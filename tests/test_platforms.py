@@ -1,12 +1,16 @@
-"""Modules that Windows and macOS do not have are not needed to import anything."""
+"""Importing needs no module that Windows and macOS lack, and works in any folder."""
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import tfyolo
 from tfyolo import memory
+
+ROOT = Path(__file__).parents[1]
 
 IMPORTS = r"""
 import importlib, pkgutil, signal, sys
@@ -42,3 +46,11 @@ def test_peak_memory_has_the_unit_of_the_system(monkeypatch, platform, gib):
 def test_windows_tells_no_peak(monkeypatch):
     monkeypatch.setattr(memory, "resource", None)
     assert memory.peak_memory_gib() == 0
+
+
+def test_the_package_is_found_in_the_folder_that_holds_a_clone_of_the_same_name(tmp_path):
+    """The clone itself would be an empty namespace package, `tfyolo`; the installed one comes before it."""
+    (tmp_path / "tfyolo").symlink_to(ROOT)
+    code = "import tfyolo; print(tfyolo.__file__, tfyolo.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.split() == [str(ROOT / "tfyolo/__init__.py"), tfyolo.__version__], done.stderr
