@@ -78,9 +78,8 @@ def export_uneven(uneven_detector, tmp_path_factory) -> Callable[..., Path]:
 def export_masks(tiny_seg, tmp_path_factory) -> Callable[..., Path]:
     """A function that exports a segmentation model of two classes once for each kind of request."""
     options = ExportOptions(image_size=IMAGE_SIZE, nms_options=NMS_OPTIONS)
-    run = exporter(
-        ExportJob(tiny_seg.model, tiny_seg.contract, options), IMAGES, run_folder(tmp_path_factory)
-    )
+    job = ExportJob(tiny_seg.model, tiny_seg.contract, options, calibration_images=IMAGES)
+    run = exporter(job, IMAGES, run_folder(tmp_path_factory))
     return lambda nms, precision="int8": run("tflite", precision, nms)
 
 

@@ -26,6 +26,7 @@ CASES = [
     ("detect", "int16x8", "postprocess"),
     ("segment", "float32", "builtin"),
     ("segment", "int8", "tensor"),
+    ("segment", "int16x8", "builtin"),
     ("segment", "int8", "none"),
     ("classify", "float32", "none"),
     ("classify", "int8", "none"),
