@@ -80,6 +80,12 @@ def test_yolov5s_paths_mean_the_shipped_model(name, tmp_path, monkeypatch):
     assert load_spec(name) == load_spec("yolov5s")
 
 
+def test_a_file_with_a_name_like_a_shipped_model_is_read(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "yolov5s2.yaml").write_text(small.read_text())
+    assert load_spec("yolov5s2.yaml:one") == load_spec(f"{small}:one")
+
+
 def test_a_file_that_is_not_there():
     with pytest.raises(TfyoloError, match=r"none\.yaml: does not exist"):
         load_spec("none.yaml")

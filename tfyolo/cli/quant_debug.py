@@ -158,7 +158,7 @@ def _print(report: DebugReport, images: int, kept: Sequence[str]) -> None:
     for variant in report.variants:
         relative = variant.score_error_change.scaled(100 / max(first.score_error.value, 1e-12))
         effect.add_row(
-            " ".join((*kept, *variant.kept)) or "nothing",
+            _in_float(kept, variant.kept),
             f"{variant.score_error.value:.5f}",
             "" if variant is first else _change(relative, "+.0f", " %"),
             f"{variant.fidelity.value:.3f}",
@@ -166,6 +166,13 @@ def _print(report: DebugReport, images: int, kept: Sequence[str]) -> None:
             "" if variant is first else _change(variant.gain, "+.3f"),
         )
     console().print(effect)
+
+
+def _in_float(kept: Sequence[str], added: Sequence[str]) -> str:
+    """Return what is in float: all of it in the row of the given network, else what a variant adds."""
+    if not added:
+        return " ".join(kept) or "nothing"
+    return " ".join(("also", *added) if kept else added)
 
 
 def _change(change: Interval, form: str, unit: str = "") -> str:

@@ -68,10 +68,10 @@ def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
     shipped = _SHIPPED.sub(r"\1", text)
     if text in _files() or (shipped in _files() and not Path(text).exists()):
         return parse_spec(read_yaml(_files()[shipped]), shipped, **overrides)
-    near = difflib.get_close_matches(shipped, _files(), 3)
-    if near and text == Path(text).name and not Path(text).exists():  # meant as a name, such as yolov5z.yaml
-        raise TfyoloError(f"unknown model `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")
     path, _, entry = text.rpartition(":") if ".yaml:" in text or ".yml:" in text else (text, "", "")
+    near = difflib.get_close_matches(shipped, _files(), 3)
+    if near and path == Path(path).name and not Path(path).exists():  # meant as a name, such as yolov5z.yaml
+        raise TfyoloError(f"unknown model `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")
     if path.endswith((".yaml", ".yml")):
         document = read_yaml(path)
         if entry and "models" not in document.value:

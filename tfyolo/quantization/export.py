@@ -36,7 +36,7 @@ def check_calibration(job: ExportJob, options: ExportCalibrationOptions, path: P
         reason = "TensorFlow Lite's converter calibrates the ranges of int16x8"
         refuse_given(options.given, ("--calibration",), reason)
     quantized = job.contract.quantization is not None
-    calibrates_again = own or precision == "int16x8"
+    calibrates_again = precision == "int16x8" or (own and precision == "int8")
     if quantized and (calibrates_again or (precision == "int8" and options.data is not None)):
         raise TfyoloError(
             "is already quantized, and new ranges would be calibrated on its rounded weights",
