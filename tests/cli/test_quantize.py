@@ -91,7 +91,7 @@ def test_quant_debug_tells_where_noise_arises(shapes, tiny_shapes, tmp_path, cap
     assert "layers with the most quantization noise" in printed
     assert "lost here" in printed
     assert "score error" in printed
-    assert re.search(r"model +│ +0\.\d{5} │ +│ +\d\.\d{3} │ \d\.\d{3} to \d\.\d{3} │", printed)
+    assert re.search(r"nothing +│ +0\.\d{5} │ +│ +\d\.\d{3} │ \d\.\d{3} to \d\.\d{3} │", printed)
     assert "paired" in printed
     chart = tmp_path / "exp" / "noise.png"
     assert chart.read_bytes()[:4] == b"\x89PNG"
