@@ -24,7 +24,7 @@ def test_every_block_says_its_language_and_what_it_needs():
 
 
 def test_what_a_registry_or_a_server_is_needed_for_is_marked():
-    """Unmarked blocks of the documents run in tests, where there is no network."""
+    """Unmarked blocks of the documents run in tests, which have no internet."""
     for block in BLOCKS:
         is_page = block.path == ROOT / "README.md" or ROOT / "docs" in block.path.parents
         if is_page and block.language == "sh" and not block.info:

@@ -18,6 +18,9 @@ from tfyolo.version import __version__
 
 EXPECTED = json.loads(Path(__file__).with_name("tflite_metadata.json").read_text())
 """Per kind of file what the library's own writer, with its own schema, put there."""
+NEEDS_LIBRARY = pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="tflite-support has no wheels for this Python"
+)
 OTHERS = (("tensor", "int8"), ("postprocess", "dynamic"), ("postprocess", "int16x8"))
 TASK_NAMES = {
     "detection_boxes": "location",
@@ -48,11 +51,10 @@ def files(export_tiny, tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def read(files) -> dict[str, dict]:
     """What the library reads from each."""
-    if sys.version_info >= (3, 12):
-        pytest.skip("tflite-support has no wheels for this Python")
     return dict(zip(files, read_with("tflite_support", *files.values()), strict=True))
 
 
+@NEEDS_LIBRARY
 @pytest.mark.parametrize("kind", EXPECTED)
 def test_library_reads_what_its_own_writer_wrote(read, kind):
     found = json.dumps(read[kind]["metadata"]).replace(f"tfyolo {__version__}", "tfyolo VERSION")
@@ -77,9 +79,8 @@ def test_tensors_are_in_the_order_of_the_file(files):
         assert [x["name"] for x in described] == names_in_order(path), kind
 
 
+@NEEDS_LIBRARY
 def test_library_reads_the_metadata_of_every_other_kind(export_uneven, export_masks):
-    if sys.version_info >= (3, 12):
-        pytest.skip("tflite-support has no wheels for this Python")
     files = [
         *(export_uneven(nms, precision) for nms, precision in OTHERS),
         *(export_masks(nms) for nms in ("builtin", "none", "raw")),
