@@ -169,10 +169,17 @@ def test_a_model_yaml_of_yolov5_is_the_shipped_model(tmp_path, monkeypatch, path
     assert load_spec(path) == load_spec(name)
 
 
-@pytest.mark.parametrize("path", ["mine/yolov5s.yaml", "models/yolov5z.yaml", "yolov5s.yaml.yaml"])
-def test_any_other_yaml_has_to_exist(tmp_path, monkeypatch, path):
+@pytest.mark.parametrize(
+    ("path", "refusal"),
+    [
+        ("mine/yolov5s.yaml", r"mine/yolov5s\.yaml: does not exist"),
+        ("models/yolov5z.yaml", r"models/yolov5z\.yaml: does not exist"),
+        ("yolov5s.yaml.yaml", r"unknown model `yolov5s\.yaml\.yaml`\n  fix: yolov5s or "),
+    ],
+)
+def test_any_other_yaml_has_to_exist(tmp_path, monkeypatch, path, refusal):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(TfyoloError, match="does not exist"):
+    with pytest.raises(TfyoloError, match=refusal):
         load_spec(path)
 
 
