@@ -6,12 +6,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfyolo.data.subgraph import traced_once
+
 SMALLEST_SIDE_PX = 2.0
 LARGEST_ASPECT = 100.0
 SMALLEST_SHARE = 0.10
 """Of a box's area, that must remain inside the image."""
 
 
+@traced_once
 def clip_labels(labels_xyxy: Any, bounds_xyxy: Any, smallest_share: float = SMALLEST_SHARE) -> Any:
     """Clip labels to a region, and drop boxes of which too little remains.
 

@@ -23,7 +23,7 @@ from tfyolo.data.augment.outlines import (
 )
 from tfyolo.data.augment.paste import paste_mirrored
 from tfyolo.data.augment.random_stream import RandomStream
-from tfyolo.data.augment.tiles import draw, place_labels, with_origin
+from tfyolo.data.augment.tiles import draw, tile_labels
 from tfyolo.data.augment.warp import random_warp, warp_image, warp_labels, warp_polygons
 from tfyolo.data.caches.image_table import ImageTable
 
@@ -119,16 +119,18 @@ class Composer:
             second = self._mosaic(partner, random, options, out_hw)
             share = random.beta(MIXUP_BETA)
             blend = random.bernoulli(options.mixup)
-            one, inner = first, second
-
-            def mixed() -> Scene:
-                a, b = one(), inner()
-                image = a.image * share + b.image * (1.0 - share)
-                outlines = joined_outlines(a.outlines, b.outlines, tf.shape(a.labels)[0])
-                return Scene(image, tf.concat([a.labels, b.labels], 0), outlines)
+            one = first
 
             def maybe() -> Scene:
-                return tf.cond(blend, mixed, one)
+                a = one()
+
+                def mixed() -> Scene:
+                    b = second()
+                    image = a.image * share + b.image * (1.0 - share)
+                    outlines = joined_outlines(a.outlines, b.outlines, tf.shape(a.labels)[0])
+                    return Scene(image, tf.concat([a.labels, b.labels], 0), outlines)
+
+                return tf.cond(blend, mixed, lambda: a)
 
             first = maybe
         if options.mosaic >= 1.0:
@@ -215,8 +217,6 @@ class Composer:
         share = 0.0 if self.options is None else SMALLEST_SHARE
         labels = []
         for index, (extent, cell) in zip(indices, places, strict=True):
-            placed = place_labels(self.table.labels(index), extent)
-            if self.has_polygons:
-                placed = with_origin(placed, self.table.starts[index], extent)
-            labels.append(clip_labels(placed, cell, share))
+            rows, first = self.table.labels(index), self.table.starts[index]
+            labels.append(tile_labels(rows, first, extent, cell, share, self.has_polygons))
         return canvas, tf.concat(labels, 0)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfyolo.data.augment.layout import Hw
 from tfyolo.data.augment.warp import warp_points
+from tfyolo.data.subgraph import traced_once
 
 _TOLERANCE_PX = 0.01
 """How far outside of its region an edge is still drawn: polygons touch the boxes computed from them."""
@@ -33,6 +34,7 @@ def no_outlines() -> Outlines:
     return Outlines(tf.zeros((0, 2)), tf.zeros([0], tf.int32), tf.zeros([0], tf.bool))
 
 
+@traced_once
 def visible_outlines(points_px: Any, owner: Any, regions_xyxy: Any) -> Outlines:
     """Clip polygons to the visible region of each.
 
@@ -75,6 +77,7 @@ def outline_boxes(outlines: Outlines, count: Any) -> Any:
     return tf.concat([low, tf.math.unsorted_segment_max(outlines.points_px, outlines.owner, count)], 1)
 
 
+@traced_once
 def kept_outlines(outlines: Outlines, rows: Any, count: Any) -> Outlines:
     """Return the outlines of some labels, renumbered.
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfyolo.data.augment.boxes import clip_labels
 from tfyolo.data.augment.layout import Layout
 from tfyolo.data.images.letterbox import PAD_VALUE
+from tfyolo.data.subgraph import traced_once
 
 
+@traced_once
 def draw_cell(image: Any, corner_xyxy: Any, cell_xyxy: Any) -> tuple[Any, Any]:
     """Draw the part of an image that its tile shows.
 
@@ -78,6 +81,29 @@ def draw(images: list[Any], layout: Layout, out_hw: tuple[Any, Any]) -> tuple[An
         rows.append(tf.concat(cells, 1) if columns > 1 else cells[0])
     image = tf.concat(rows, 0) if len(rows) > 1 else rows[0]
     return tf.reshape(image, (*out_hw, 3)), places
+
+
+@traced_once
+def tile_labels(
+    labels: Any, first_row: Any, extent_xyxy: Any, cell_xyxy: Any, smallest_share: float, origins: bool
+) -> Any:
+    """Place the labels of one image in its tile.
+
+    Args:
+        labels: (n, 5) class id, center and size relative to the image.
+        first_row: int64 scalar, row of the first label in the table of labels.
+        extent_xyxy: (4,) extent of the whole image in pixels of the result.
+        cell_xyxy: int32 (4,) corners of the tile in pixels.
+        smallest_share: minimum fraction of a box's area that the tile has to show.
+        origins: extend the labels by `with_origin`.
+
+    Returns:
+        (m, 5), or (m, 10) with `origins`: class id and corners in pixels, clipped to the tile.
+    """
+    placed = place_labels(labels, extent_xyxy)
+    if origins:
+        placed = with_origin(placed, first_row, extent_xyxy)
+    return clip_labels(placed, cell_xyxy, smallest_share)
 
 
 def place_labels(labels: Any, extent_xyxy: Any) -> Any:

@@ -16,6 +16,7 @@ from tfyolo.data.caches.scan_cache import file_states
 from tfyolo.data.detection.sample import Sample
 from tfyolo.data.images.header import RESAVE, ImageHeader, parse_header, read_header
 from tfyolo.data.images.read import decode_image, read_bytes
+from tfyolo.data.subgraph import traced_once
 from tfyolo.errors import TfyoloError
 
 _JPEG, _PNG = ("JPEG", "MPO"), "PNG"
@@ -76,6 +77,7 @@ class ImageTable:
         self.point_starts = tf.constant(np.cumsum([0, *lengths]), tf.int64)
         self.points = tf.constant(np.concatenate([np.zeros((0, 2)), *(p for p, _ in points)]), tf.float32)
         self.is_polygon = tf.constant([real for _, real in points], tf.bool)
+        self._decoded = traced_once(self._decode)
         self._kept: InMemory | OnDisk | None = None
         with self.naming_damaged():
             if cache == "ram":
@@ -137,7 +139,7 @@ class ImageTable:
         )
         return [(str(sample.image.absolute()), sample.span, *rest) for sample, *rest in rows]
 
-    def _decoded(self, index: Any) -> Any:
+    def _decode(self, index: Any) -> Any:
         data = self._bytes(index)
         decoders = [_decoder(data, ratio) for ratio in _RATIOS]
         if self._has_others:

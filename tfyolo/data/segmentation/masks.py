@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfyolo.data.augment.outlines import Outlines, following
 from tfyolo.data.segmentation.options import MaskOptions
+from tfyolo.data.subgraph import traced_once
 
 _FAR_PX = 1 << 14
 """Limit of coordinates, whose products float32 then represents."""
@@ -38,6 +39,7 @@ class _Windows(NamedTuple):
     total: Any
 
 
+@traced_once
 def draw_masks(outlines: Outlines, count: Any, out_hw: tuple[Any, Any], options: MaskOptions) -> Any:
     """Rasterize the outlines of an image.
 
