@@ -46,7 +46,7 @@ class QuantizedTraining:
         self.teacher, self.qat_model, self.objective, self.options = teacher, qat_model, objective, options
         self._origin = origin
         self._variables = qat_model.trained_variables
-        self._optimizer = tf_keras.optimizers.Adam(_Schedule(options), beta_2=0.99, epsilon=1e-12)
+        self._optimizer = _Adam(_Schedule(options), beta_2=0.99, epsilon=1e-12)
         self._optimizer.build(self._variables)
         self._step = tf.function(self._update, autograph=False, reduce_retracing=True)
         self.done = 0
@@ -126,6 +126,32 @@ def _nested(flat: list[Any], sizes: Sequence[int]) -> list[tuple[Any, ...]]:
     """Group a flat list of tensors by head."""
     rest = iter(flat)
     return [tuple(next(rest) for _ in range(size)) for size in sizes]
+
+
+class _Adam(tf_keras.optimizers.Adam):
+    """Adam with one operation of TensorFlow per weight instead of some twenty, which take long to trace."""
+
+    def update_step(self, gradient: Any, variable: Any) -> None:
+        """Update one weight and its slots.
+
+        Args:
+            gradient: gradient of the variable.
+            variable: the weight.
+        """
+        index = self._index_dict[self._var_key(variable)]
+        count = tf.cast(self.iterations + 1, tf.float32)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(self.beta_1, count),
+            beta2_power=tf.pow(self.beta_2, count),
+            lr=tf.cast(self.learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
 
 
 class _Schedule(tf_keras.optimizers.schedules.LearningRateSchedule):

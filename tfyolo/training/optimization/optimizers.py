@@ -60,24 +60,45 @@ class Coefficients(NamedTuple):
         )
 
 
-def _sgd(gradient: Any, slots: list[Any], now: Coefficients) -> tuple[Any, list[Any]]:
-    """Compute Nesterov momentum in the form of PyTorch: the learning rate is not part of the velocity.
+# Both are one operation of TensorFlow per weight: written out, tracing the update took longer than tracing the
+# network.
+
+
+def _sgd(weight: Any, gradient: Any, slots: list[Any], rate: Any, now: Coefficients) -> None:
+    """Apply Nesterov momentum in the form of PyTorch: the learning rate is not part of the velocity.
 
     Source: Sutskever et al. 2013, On the importance of initialization and momentum in deep learning.
     """
-    velocity = now.momentum * slots[0] + gradient
-    return gradient + now.momentum * velocity, [velocity]
+    tf.raw_ops.ResourceApplyMomentum(
+        var=weight.handle,
+        accum=slots[0].handle,
+        lr=rate,
+        grad=gradient,
+        momentum=now.momentum,
+        use_nesterov=True,
+    )
 
 
-def _adam(gradient: Any, slots: list[Any], now: Coefficients) -> tuple[Any, list[Any]]:
-    """Compute the direction of Adam.
+def _adam(weight: Any, gradient: Any, slots: list[Any], rate: Any, now: Coefficients) -> None:
+    """Apply Adam.
+
+    TensorFlow adds epsilon to the root of the mean square before its bias is corrected, so that it is scaled
+    here.
 
     Source: Kingma and Ba 2014, Adam, algorithm 1.
     """
-    mean = now.momentum * slots[0] + (1.0 - now.momentum) * gradient
-    square = now.beta_2 * slots[1] + (1.0 - now.beta_2) * tf.square(gradient)
-    unbiased = tf.sqrt(square / now.correction_2) + _EPSILON
-    return mean / now.correction_1 / unbiased, [mean, square]
+    tf.raw_ops.ResourceApplyAdam(
+        var=weight.handle,
+        m=slots[0].handle,
+        v=slots[1].handle,
+        beta1_power=1.0 - now.correction_1,
+        beta2_power=1.0 - now.correction_2,
+        lr=rate,
+        beta1=now.momentum,
+        beta2=now.beta_2,
+        epsilon=_EPSILON * tf.sqrt(now.correction_2),
+        grad=gradient,
+    )
 
 
 @dataclass(frozen=True)
@@ -85,14 +106,14 @@ class Rule:
     """Update rule of an optimizer.
 
     Attributes:
-        direction: function of the gradient, the slots and the coefficients; returns the direction, which is
-            subtracted from the weight times the learning rate, and the new slots.
+        apply: function of a weight, its gradient, its slots, the learning rate and the coefficients, which
+            changes the weight and the slots.
         slots: number of variables per weight, such as the velocity.
-        decoupled: add weight decay to the direction (Loshchilov and Hutter 2017) instead of the gradient.
+        decoupled: subtract weight decay from the weight (Loshchilov and Hutter 2017) instead of the gradient.
         warms_momentum: whether the schedule warms up the momentum.
     """
 
-    direction: Callable[[Any, list[Any], Coefficients], tuple[Any, list[Any]]]
+    apply: Callable[[Any, Any, list[Any], Any, Coefficients], None]
     slots: int
     decoupled: bool
     warms_momentum: bool
@@ -242,12 +263,9 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         gradient = tf.math.multiply_no_nan(total, now.clip)  # 0 instead of NaN without an update
         if decays and not self.rule.decoupled:
             gradient += now.decay * weight
-        direction, moved = self.rule.direction(gradient, [tf.convert_to_tensor(s) for s in slots], now)
         if decays and self.rule.decoupled:
-            direction += now.decay * weight
-        for slot, value in zip(slots, moved, strict=True):
-            slot.assign(value)
-        weight.assign_sub(rate * direction)
+            weight.assign_sub(rate * now.decay * weight)
+        self.rule.apply(weight, gradient, [tensor_of(slot) for slot in slots], rate, now)
 
 
 def group_of(variable: Any) -> str:
