@@ -304,11 +304,17 @@ def test_the_backbone_is_a_functional_model_of_three_feature_maps():
     backbone = tfyolo.backbone("yolov5n")
     features = backbone(np.zeros((1, 64, 96, 3), np.float32))
     assert [tuple(map(int, f.shape)) for f in features] == [(1, 8, 12, 64), (1, 4, 6, 128), (1, 2, 3, 256)]
-    inputs = keras.Input((64, 64, 3))
+
+
+def test_a_model_on_a_backbone_is_trained():
+    backbone, inputs = tfyolo.backbone(MICRO), keras.Input((64, 64, 3))
     own = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(backbone(inputs)[-1]))
     own.compile("adam", "mse")
-    own.fit(np.zeros((2, 64, 64, 3), np.float32), np.zeros((2, 256), np.float32), epochs=1, verbose=0)
+    before = backbone.get_weights()[0]
+    images, wanted = np.ones((2, 64, 64, 3), np.float32), np.ones((2, *own.output_shape[1:]), np.float32)
+    own.fit(images, wanted, epochs=1, verbose=0)
     assert own.count_params() == backbone.count_params()
+    assert np.any(backbone.get_weights()[0] != before)
 
 
 def test_neck_and_backbone_have_the_weights_of_a_model():

@@ -1,4 +1,7 @@
-"""One of several workers: prints the losses of a few steps as JSON. Called by test_workers.py."""
+"""One of several workers: prints the losses of a few steps as JSON, a line per strategy.
+
+Called by test_workers.py.
+"""
 
 import json
 import sys
@@ -28,16 +31,17 @@ class Record(keras.callbacks.Callback):
         self.losses.append([logs[name] for name in self.model.loss_names])
 
 
-def two_devices():
-    """One process that treats the CPU as two devices."""
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def main(data, config, *strategies):
+    if "two-devices" in strategies:  # the CPU is treated as two
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    for name in strategies:
+        train(data, config, name)
 
 
-def main(data, config, strategy_name):
+def train(data, config, strategy_name):
     if strategy_name == "two-devices":
-        strategy = two_devices()
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     else:
         strategy = open_strategy(strategy_name) or tf.distribute.get_strategy()
     keras.utils.set_random_seed(0)

@@ -11,7 +11,7 @@ import pytest
 import tfyolo
 from tests.training.segmentation.conftest import MICRO_SEG
 from tests.training.test_train import KilledError, KillIn
-from tests.training.test_workers import answer, free_port, launch
+from tests.training.test_workers import answers, free_port, launch
 from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.validator import ValOptions, validate
@@ -45,6 +45,7 @@ def options(polygons):
         image_size=64,
         plots=False,
         tensorboard=False,
+        image_weights=True,
         patience=0,
     )
 
@@ -52,7 +53,7 @@ def options(polygons):
 @pytest.fixture(scope="module")
 def unbroken(options, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unbroken")
-    return train(replace(options, plots=True, tensorboard=True, image_weights=True), folder)
+    return train(replace(options, plots=True, tensorboard=True), folder)
 
 
 def rows(folder):
@@ -71,8 +72,7 @@ def test_a_run_writes_yolov5s_columns_and_images(unbroken):
     assert (model.contract.task, model.names) == ("segment", ("circle", "rectangle", "triangle"))
 
 
-def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
-    whole = train(options, tmp_path / "whole")
+def test_a_killed_run_goes_on_to_the_same_end(options, unbroken, tmp_path):
     with pytest.raises(KilledError):
         train(options, tmp_path / "run", callbacks=[KillIn(2)])
     last = tmp_path / "run/weights/last.keras"
@@ -86,13 +86,15 @@ def test_a_killed_run_goes_on_to_the_same_end(options, tmp_path):
         read_state(last, "classify")
     result = train(replace(options, epochs=9), tmp_path / "run", resume=last)
     for name in ("train/seg_loss", "val/seg_loss"):
-        found, expected = (float(rows(r.folder)[-1][name]) for r in (result, whole))
+        found, expected = (float(rows(r.folder)[-1][name]) for r in (result, unbroken))
         assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_small_network_learns_masks(options, polygons, tmp_path):
     plain = dict.fromkeys(("mosaic", "scale", "translate", "hsv_h", "hsv_s", "hsv_v"), 0.0)
-    steps = replace(options, epochs=60, nominal_batch=8, val=False, optimizer="Adam", cache="ram")
+    steps = replace(
+        options, epochs=60, nominal_batch=8, val=False, optimizer="Adam", cache="ram", image_weights=False
+    )
     result = train(replace(steps, hyp_overrides={"lr0": 0.003, "box": 0.2, **plain}), tmp_path)
     losses = [float(row["train/seg_loss"]) for row in rows(tmp_path)]
     assert losses[-1] < losses[0] / 4
@@ -100,21 +102,28 @@ def test_a_small_network_learns_masks(options, polygons, tmp_path):
     assert found.mask_map50 > 0.2
 
 
+def assert_learned_alike(found, alone):
+    np.testing.assert_allclose(found["losses"], alone["losses"], rtol=1e-4)
+    np.testing.assert_allclose(found["weights"], alone["weights"], rtol=1e-3)
+
+
 @pytest.fixture(scope="module")
-def alone(polygons):
-    return answer(launch(polygons, "none", MICRO_SEG))
+def one_process(polygons):
+    return answers(launch(polygons, "none", "two-devices", config=MICRO_SEG))
 
 
-@pytest.mark.parametrize("strategy", ["two-devices", pytest.param("multiworker", marks=pytest.mark.slow)])
-def test_several_devices_learn_what_one_does(polygons, alone, strategy):
-    variables = [{}]
-    if strategy == "multiworker":
-        cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
-        tasks = [{"type": "worker", "index": index} for index in range(2)]
-        variables = [{"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})} for task in tasks]
-    for found in map(answer, [launch(polygons, strategy, MICRO_SEG, **each) for each in variables]):
-        np.testing.assert_allclose(found["losses"], alone["losses"], rtol=1e-4)
-        np.testing.assert_allclose(found["weights"], alone["weights"], rtol=1e-3)
+def test_two_devices_learn_what_one_does(one_process):
+    alone, pair = one_process
+    assert_learned_alike(pair, alone)
+
+
+@pytest.mark.slow
+def test_two_workers_learn_what_one_does(polygons, one_process):
+    cluster = {"worker": [f"127.0.0.1:{free_port()}" for _ in range(2)]}
+    configs = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": i}}) for i in range(2)]
+    workers = [launch(polygons, "multiworker", config=MICRO_SEG, TF_CONFIG=config) for config in configs]
+    for (found,) in map(answers, workers):
+        assert_learned_alike(found, one_process[0])
 
 
 def test_fit_trains_a_loaded_model(polygons, tmp_path):
