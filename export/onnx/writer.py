@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -64,14 +66,39 @@ def _convert(job: ExportJob) -> Any:
     import tf2onnx
 
     module = job.module(uint8=job.options.precision == "int8")
-    with silenced():
+
+    def converted() -> Any:
         model, _ = tf2onnx.convert.from_function(
             module.detect,
             input_signature=module.detect.input_signature,
             opset=job.options.opset,
             inputs_as_nchw=[IMAGES],
         )
-    return model
+        return model
+
+    with silenced():
+        with contextlib.suppress(Exception), _without_copies():
+            return converted()
+        return converted()  # without the optimization that fails
+
+
+@contextlib.contextmanager
+def _without_copies() -> Iterator[None]:
+    """Let tf2onnx optimize a graph in place.
+
+    It copies the graph before each of two dozen optimizations, to go on without one that fails, which takes a
+    third of the time of an export.
+    """
+    name = "TF2ONNX_CATCH_ERRORS"
+    before = os.environ.get(name)
+    os.environ[name] = "FALSE"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _simplify(model: Any) -> Any:

@@ -1,6 +1,7 @@
 """ONNX, OpenVINO and TorchScript files: dynamic batch, calibration, metadata, and damaged files."""
 
 import ast
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,21 @@ def test_dynamic_batch_is_refused_where_unsupported(small, tmp_path):
     with pytest.raises(TfyoloError, match="does not support --dynamic-batch"):
         export_model(request.with_options(nms="builtin"), ["onnx"], tmp_path / "x")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_optimization_of_tf2onnx_that_fails_is_left_out(small, tmp_path, monkeypatch):
+    import tf2onnx
+
+    class Failing:
+        def optimize(self, graph, iteration):
+            raise ValueError("no")
+
+    monkeypatch.delenv("TF2ONNX_CATCH_ERRORS", raising=False)
+    monkeypatch.setitem(tf2onnx.optimizer._get_optimizers(), "remove_identity", Failing)
+    exported = load_predictor(export_model(small[1], ["onnx"], tmp_path / "x")["onnx"])
+    assert "TF2ONNX_CATCH_ERRORS" not in os.environ
+    (a,), (b,) = small[0](IMAGES[:1], rect=False), exported(IMAGES[:1])
+    np.testing.assert_allclose(b.scores, a.scores, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
