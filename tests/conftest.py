@@ -22,8 +22,8 @@ from tests.shared import SHARED, require_shared
 # Tracing makes millions of objects that stay; looking through them took a quarter of the time.
 gc.set_threshold(200_000, 50, 1000)
 _collect_all = gc.collect
-# The converters of TensorFlow Lite and Core ML collect all generations after each model, which takes longer than
-# many conversions: here a module collects them at its end.
+# The converters of TensorFlow Lite and Core ML collect all generations after each model, which takes longer
+# than many conversions; here all are collected at the end of a module.
 gc.collect = lambda generation=1: _collect_all(generation)
 
 
