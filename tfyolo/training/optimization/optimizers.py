@@ -60,7 +60,7 @@ class Coefficients(NamedTuple):
         )
 
 
-# One operation of TensorFlow per weight: written out, tracing the update took longer than tracing the network.
+# One operation of TensorFlow per weight: written out, the update took longer to trace than the network.
 
 
 def _sgd(weight: Any, gradient: Any, slots: list[Any], rate: Any, now: Coefficients) -> None:
