@@ -21,10 +21,6 @@ from tests.shared import SHARED, require_shared
 
 # Tracing makes millions of objects that stay; looking through them took a quarter of the time.
 gc.set_threshold(200_000, 50, 1000)
-_collect_all = gc.collect
-# The converters of TensorFlow Lite and Core ML collect all generations after each model, which takes longer
-# than many conversions; here all are collected at the end of a module.
-gc.collect = lambda generation=1: _collect_all(generation)
 
 
 LONGEST = ("tests/docs/", "tests/contract/", "tests/quantization/")
@@ -45,7 +41,7 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     """Imported modules stay, so that the collections after each module need not look through them."""
-    _collect_all()
+    gc.collect()
     gc.freeze()
 
 
@@ -54,7 +50,7 @@ def _memory_of_a_module_is_given_back():
     """Graphs and models refer to themselves: without this, a worker grows until the end of the run."""
     yield
     _forget_custom_gradients()
-    _collect_all()
+    gc.collect()
     gc.freeze()  # what is left belongs to the session: later collections need not look through it again
     _return_freed_memory()
 

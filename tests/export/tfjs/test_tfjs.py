@@ -186,7 +186,7 @@ def test_process_ends_with_its_runtime(small):
     process = runtime._process
     assert process.poll() is None
     del runtime
-    gc.collect(2)
+    gc.collect()
     assert process.poll() is not None
 
 
