@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.small import confident, letterboxed
 from tfyolo.data import synthetic as datasets
@@ -22,8 +23,8 @@ from tfyolo.quantization.calibration import CalibrationOptions, calibrate
 from tfyolo.quantization.run import QuantizeOptions, measure, quantize
 from tfyolo.quantization.tasks import BatchOptions, find_task
 from tfyolo.quantization.training.objectives import DetectionObjective
-from tfyolo.quantization.training.qat import QuantizedTraining, origin_of
-from tfyolo.quantization.training.qat_model import QatModel
+from tfyolo.quantization.training.qat import FusedAdam, QuantizedTraining, origin_of
+from tfyolo.quantization.training.qat_model import QatModel, tf_keras
 from tfyolo.quantization.training.qat_options import QatOptions
 from tfyolo.weights import load_model
 
@@ -45,6 +46,23 @@ def batches(images):
     labels[:, 0] = [1, 0.5, 0.5, 0.4, 0.4]
     for count in cycle((16, 8)):  # as padding varies
         yield batch, labels[:, :count]
+
+
+def test_adam_updates_weights_as_that_of_keras():
+    random = np.random.default_rng(0)
+    start, gradients = random.normal(size=(3, 4)), random.normal(size=(5, 3, 4)) * [[1], [1e-6], [0]]
+    found = []
+    for kind in (tf_keras.optimizers.Adam, FusedAdam):
+        weight, scale = tf.Variable(start, dtype=tf.float32), tf.Variable(1.0)
+        decay = tf_keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+        optimizer = kind(decay, beta_2=0.99, epsilon=1e-12)
+        optimizer.build([weight, scale])
+        for gradient in gradients.astype(np.float32):
+            optimizer.apply_gradients([(tf.constant(gradient), weight), (tf.constant(gradient[0, 0]), scale)])
+        found.append([variable.numpy() for variable in (weight, scale, *optimizer.variables)])
+    for expected, value in zip(*found, strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-7)
+    assert np.any(found[0][0] != start.astype(np.float32))
 
 
 def test_qat_model_rounds_as_the_exported_graph(cells_int8):

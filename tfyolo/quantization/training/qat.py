@@ -46,7 +46,7 @@ class QuantizedTraining:
         self.teacher, self.qat_model, self.objective, self.options = teacher, qat_model, objective, options
         self._origin = origin
         self._variables = qat_model.trained_variables
-        self._optimizer = _Adam(_Schedule(options), beta_2=0.99, epsilon=1e-12)
+        self._optimizer = FusedAdam(_Schedule(options), beta_2=0.99, epsilon=1e-12)
         self._optimizer.build(self._variables)
         self._step = tf.function(self._update, autograph=False, reduce_retracing=True)
         self.done = 0
@@ -128,7 +128,7 @@ def _nested(flat: list[Any], sizes: Sequence[int]) -> list[tuple[Any, ...]]:
     return [tuple(next(rest) for _ in range(size)) for size in sizes]
 
 
-class _Adam(tf_keras.optimizers.Adam):
+class FusedAdam(tf_keras.optimizers.Adam):
     """Adam with one operation of TensorFlow per weight instead of some twenty, which take long to trace."""
 
     def update_step(self, gradient: Any, variable: Any) -> None:
