@@ -119,20 +119,21 @@ class Composer:
             second = self._mosaic(partner, random, options, out_hw)
             share = random.beta(MIXUP_BETA)
             blend = random.bernoulli(options.mixup)
-            one = first
+            unmixed = first
 
-            def maybe() -> Scene:
-                a = one()
+            def maybe_mixed() -> Scene:
+                scene = unmixed()
 
                 def mixed() -> Scene:
-                    b = second()
-                    image = a.image * share + b.image * (1.0 - share)
-                    outlines = joined_outlines(a.outlines, b.outlines, tf.shape(a.labels)[0])
-                    return Scene(image, tf.concat([a.labels, b.labels], 0), outlines)
+                    other = second()
+                    image = scene.image * share + other.image * (1.0 - share)
+                    labels = tf.concat([scene.labels, other.labels], 0)
+                    count = tf.shape(scene.labels)[0]
+                    return Scene(image, labels, joined_outlines(scene.outlines, other.outlines, count))
 
-                return tf.cond(blend, mixed, lambda: a)
+                return tf.cond(blend, mixed, lambda: scene)
 
-            first = maybe
+            first = maybe_mixed
         if options.mosaic >= 1.0:
             return first()
         return tf.cond(random.bernoulli(options.mosaic), first, alone)
