@@ -108,8 +108,8 @@ class Rule:
         apply: function of a weight, its gradient, its slots, the learning rate and the coefficients, which
             changes the weight and the slots.
         slots: number of variables per weight, such as the velocity.
-        decoupled: subtract weight decay from the weight (Loshchilov and Hutter 2017) instead of adding it to the
-            gradient.
+        decoupled: subtract weight decay from the weight instead of adding it to the gradient (Loshchilov and
+            Hutter 2017).
         warms_momentum: whether the schedule warms up the momentum.
     """
 
