@@ -32,7 +32,7 @@ def execute(path: Path) -> Any:
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         resources = {"metadata": {"path": folder}}
-        NotebookClient(notebook, timeout=None, kernel_name="python3", resources=resources).execute()
+        NotebookClient(notebook, kernel_name="python3", resources=resources).execute()
     for cell in notebook.cells:
         # Times of execution, and the order in which a pipe was read, would change with each run.
         cell.metadata.pop("execution", None)

@@ -86,8 +86,8 @@ def _convert(job: ExportJob) -> Any:
 def _without_copies() -> Iterator[None]:
     """Let tf2onnx optimize a graph in place.
 
-    It copies the graph before each of two dozen optimizations, to go on without one that fails, which takes a
-    third of the time of an export.
+    It copies the graph before each of two dozen optimizations, to go on without one that fails, which takes
+    longer than many of them.
     """
     name = "TF2ONNX_CATCH_ERRORS"
     before = os.environ.get(name)

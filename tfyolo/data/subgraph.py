@@ -38,7 +38,7 @@ def traced_once(function: F) -> F:
     traced = tf.function(function, autograph=False, reduce_retracing=True)
 
     @wraps(function)
-    def call(*arguments: Any) -> Any:
-        return function(*arguments) if tf.executing_eagerly() else traced(*arguments)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        return (function if tf.executing_eagerly() else traced)(*arguments, **keywords)
 
     return call  # type: ignore[return-value]

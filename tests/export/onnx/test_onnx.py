@@ -63,14 +63,14 @@ def test_dynamic_batch_is_refused_where_unsupported(small, tmp_path):
 
 
 def test_an_optimization_of_tf2onnx_that_fails_is_left_out(small, tmp_path, monkeypatch):
-    import tf2onnx
+    from tf2onnx import optimizer
 
     class Failing:
         def optimize(self, graph, iteration):
             raise ValueError("no")
 
     monkeypatch.delenv("TF2ONNX_CATCH_ERRORS", raising=False)
-    monkeypatch.setitem(tf2onnx.optimizer._get_optimizers(), "remove_identity", Failing)
+    monkeypatch.setitem(optimizer._get_optimizers(), "remove_identity", Failing)
     exported = load_predictor(export_model(small[1], ["onnx"], tmp_path / "x")["onnx"])
     assert "TF2ONNX_CATCH_ERRORS" not in os.environ
     (a,), (b,) = small[0](IMAGES[:1], rect=False), exported(IMAGES[:1])

@@ -129,7 +129,7 @@ def _nested(flat: list[Any], sizes: Sequence[int]) -> list[tuple[Any, ...]]:
 
 
 class FusedAdam(tf_keras.optimizers.Adam):
-    """Adam with one operation of TensorFlow per weight instead of some twenty, which take long to trace."""
+    """Adam whose update of a weight is one operation of TensorFlow: written out, it takes long to trace."""
 
     def update_step(self, gradient: Any, variable: Any) -> None:
         """Update one weight and its slots.

@@ -25,8 +25,10 @@ class Coefficients(NamedTuple):
         momentum: momentum of SGD or beta 1 of Adam; 1 without an update.
         beta_2: beta 2 of Adam; 1 without an update.
         decay: weight decay of kernels; 0 without an update.
-        correction_1: bias correction of Adam's mean.
-        correction_2: bias correction of Adam's mean square.
+        beta_1_power: beta 1 to the power of the number of updates, which corrects the bias of the mean.
+        beta_2_power: the same of beta 2, for the mean square.
+        epsilon: epsilon of Adam, for TensorFlow, which adds it to the root of the mean square before the
+            correction of its bias.
         changed: 1 with an update, else 0.
     """
 
@@ -34,8 +36,9 @@ class Coefficients(NamedTuple):
     momentum: Any
     beta_2: Any
     decay: Any
-    correction_1: Any
-    correction_2: Any
+    beta_1_power: Any
+    beta_2_power: Any
+    epsilon: Any
     changed: Any
 
     @classmethod
@@ -49,13 +52,15 @@ class Coefficients(NamedTuple):
             count: number of this update, from 1.
             norm: norm of the gradients.
         """
+        beta_2_power = tf.pow(_BETA_2, count)
         return cls(
             clip=tf.where(due, tf.minimum(1.0, MAX_GRADIENT_NORM / (norm + 1e-6)), 0.0),
             momentum=tf.where(due, momentum, 1.0),
             beta_2=tf.where(due, _BETA_2, 1.0),
             decay=tf.where(due, decay, 0.0),
-            correction_1=1.0 - tf.pow(momentum, count),
-            correction_2=1.0 - tf.pow(_BETA_2, count),
+            beta_1_power=tf.pow(momentum, count),
+            beta_2_power=beta_2_power,
+            epsilon=_EPSILON * tf.sqrt(1.0 - beta_2_power),
             changed=tf.cast(due, tf.float32),
         )
 
@@ -81,21 +86,18 @@ def _sgd(weight: Any, gradient: Any, slots: list[Any], rate: Any, now: Coefficie
 def _adam(weight: Any, gradient: Any, slots: list[Any], rate: Any, now: Coefficients) -> None:
     """Apply Adam.
 
-    TensorFlow adds epsilon to the root of the mean square before its bias is corrected, so that it is scaled
-    here.
-
     Source: Kingma and Ba 2014, Adam, algorithm 1.
     """
     tf.raw_ops.ResourceApplyAdam(
         var=weight.handle,
         m=slots[0].handle,
         v=slots[1].handle,
-        beta1_power=1.0 - now.correction_1,
-        beta2_power=1.0 - now.correction_2,
+        beta1_power=now.beta_1_power,
+        beta2_power=now.beta_2_power,
         lr=rate,
         beta1=now.momentum,
         beta2=now.beta_2,
-        epsilon=_EPSILON * tf.sqrt(now.correction_2),
+        epsilon=now.epsilon,
         grad=gradient,
     )
 
@@ -261,10 +263,10 @@ class GroupedOptimizer(keras.optimizers.Optimizer):
         """Update one weight; called on the device of the weight."""
         now = Coefficients(*coefficients)
         gradient = tf.math.multiply_no_nan(total, now.clip)  # 0 instead of NaN without an update
-        if decays and not self.rule.decoupled:
-            gradient += now.decay * weight
         if decays and self.rule.decoupled:
             weight.assign_sub(rate * now.decay * weight)
+        elif decays:
+            gradient += now.decay * weight
         self.rule.apply(weight, gradient, [tensor_of(slot) for slot in slots], rate, now)
 
 
