@@ -14,7 +14,8 @@ NMS inside does not return.
 
 Intervals are bootstraps over images; that of the points lost is paired: both files on the same resamples.
 Latency is that of one thread, without letterbox and without decoding in NumPy; files take turns, and the
-ratio is the median over rounds. A file that cannot be written or run has a row with the reason.
+ratio is the median over rounds, with an interval over rounds. A file that cannot be written or run has a
+row with the reason.
 """
 
 from __future__ import annotations

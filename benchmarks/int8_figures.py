@@ -39,7 +39,10 @@ from tfyolo.quantization.training.qat_options import QatOptions
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import fetch_weights
 
-_NOTE = "In parentheses: 95 % intervals over images. Measured in LiteRT on one thread of {cpu}."
+_NOTE = (
+    "In parentheses: 95 % intervals, over images and, for latency, over rounds. Measured in LiteRT on one "
+    "thread of\n{cpu}."
+)
 
 
 @dataclass(frozen=True)
@@ -196,17 +199,11 @@ def table_of(results: Sequence[Result]) -> str:
             f"{result.map50_95.value:.4f}",
             f"{result.lost:.2f}" if result.lost else "",
             f"{result.fidelity:.3f}",
-            f"{result.latency:.2f}" if result.latency and result.lost else "",
+            f"{result.latency:.2f}" if result.latency else "",
             f"{result.megabytes:.1f}",
         )
         lines.append(f"| {' | '.join((name, *cells))} |")
-    return "\n".join(
-        [
-            *lines,
-            "",
-            _NOTE.format(cpu=cpu_name()),
-        ]
-    )
+    return "\n".join([*lines, "", _NOTE.format(cpu=cpu_name())])
 
 
 def _name(job: Job) -> str:

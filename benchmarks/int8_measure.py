@@ -16,7 +16,7 @@ from tfyolo.data.detection.scan import Sample, read_dataset, scan_split
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.evaluation.accumulator import labels_xyxy_px
 from tfyolo.evaluation.batches import load_batches, plan_batches
-from tfyolo.evaluation.bootstrap import Interval, interval, mean_average_precisions
+from tfyolo.evaluation.bootstrap import Interval, interval, mean_average_precisions, median_interval
 from tfyolo.evaluation.metrics import average_precision, match
 from tfyolo.evaluation.segmentation.accumulator import match_masks
 from tfyolo.export.graph.options import GraphNmsOptions
@@ -110,7 +110,8 @@ class Result:
         fidelity: mAP50-95 with the float model's confident detections as ground truth.
         score_error: mean absolute error of scores; None with NMS inside.
         milliseconds: median latency; None if it was not measured.
-        latency: latency relative to float32 with the same kind of NMS, median over rounds.
+        latency: latency relative to float32 with the same kind of NMS, median over rounds and its interval;
+            None for float32 itself and if it was not measured.
     """
 
     job: Job
@@ -123,7 +124,7 @@ class Result:
     fidelity: Interval | None = None
     score_error: Interval | None = None
     milliseconds: float | None = None
-    latency: float | None = None
+    latency: Interval | None = None
 
 
 def measure(jobs: Sequence[Job], options: MeasureOptions, progress: Progress = no_progress) -> list[Result]:
@@ -189,7 +190,7 @@ def load_results(path: Path) -> list[Result]:
     Args:
         path: JSON file.
     """
-    intervals = ("map50_95", "lost", "fidelity", "score_error")
+    intervals = ("map50_95", "lost", "fidelity", "score_error", "latency")
     results = []
     for row in json.loads(path.read_text("utf-8")):
         row |= {name: Interval(**row[name]) for name in intervals if row[name]}
@@ -253,9 +254,9 @@ class _File:
         rows, exact = ([row for part in one.rows.values() for row in part] for one in (self, reference))
         maps = mean_average_precisions(rows)
         latency = None
-        if times and reference_times:
+        if times and reference_times and self is not reference:
             pairs = zip(times, reference_times, strict=True)
-            latency = float(np.median([np.median(own) / np.median(other) for own, other in pairs]))
+            latency = median_interval(np.array([np.median(own) / np.median(other) for own, other in pairs]))
         return Result(
             self.job,
             megabytes=self.megabytes,

@@ -197,6 +197,30 @@ def test_a_part_that_no_file_can_hold_stays_in_int8_and_is_reported(tmp_path):
     assert lines[-2] == "left in int8, since no file can hold it in float: b: no such kernel"
 
 
+def test_a_block_is_kept_though_its_module_gains_nothing():
+    gains = {
+        "m.a": 0.2,
+        "m.a.b": 0.1,
+        "m": 0.0,
+        "m.c": 0.0,
+        "m.c.d": 0.2,
+    }  # the errors of m.a and m.c cancel out
+    blocks = tuple(
+        Part(name, frozenset([name]), (Part(f"{name}.{inner}", frozenset([inner]), ()),))
+        for name, inner in (("m.a", "b"), ("m.c", "d"))
+    )
+    result = _Search(
+        (Part("m", frozenset(gains), blocks),),
+        lambda kept, errors_only: Near(1 - sum(gains[name] for name in kept)),
+        Price(),
+        FloatBudget(0.3, "multiply-adds"),
+        no_progress,
+    ).run()
+    assert result.kept == ("m.a",)
+    tried = {name for trial in result.trials for name in trial.kept}
+    assert tried == {"m", "m.a", "m.a.b", "m.c"}  # what is in a block is tried only if the block gains
+
+
 @pytest.mark.parametrize(("ratio", "of"), [(1.02, "multiply-adds"), (2.8, "latency")])
 def test_a_latency_that_limits_nothing_is_replaced_by_multiply_adds(
     calibrated, monkeypatch, tmp_path, ratio, of

@@ -109,6 +109,20 @@ def interval(values: np.ndarray) -> Interval:
     return Interval(float(values[0]), float(low), float(high))
 
 
+def median_interval(values: np.ndarray) -> Interval:
+    """Return the median of repeated measurements and its 95 % interval, by bootstrap over them.
+
+    Args:
+        values: (n,) measurements.
+
+    Example:
+        >>> median_interval(np.array([0.50, 0.51, 0.50, 0.52, 0.51]))
+        Interval(value=0.51, low=0.5, high=0.52)
+    """
+    drawn = np.random.default_rng(SEED).choice(values, (RESAMPLES, len(values)))
+    return interval(np.median(np.concatenate([[values], drawn]), 1))
+
+
 def weighted_means(totals: Sequence[float], counts: Sequence[float]) -> np.ndarray:
     """Compute a mean over the values of all images, for every resample.
 

@@ -181,7 +181,7 @@ class _Search:
         return FloatSearch(self.budget, tuple(self.trials))
 
     def _alone(self, base: Trial) -> list[tuple[Part, float]]:
-        """Return what each part gains alone; blocks are tried only of modules that gain."""
+        """Return what each part gains alone: modules and their blocks, and what is in blocks that gain."""
         found: list[tuple[Part, float]] = []
         waiting = [part for part in self.modules if not part.within(base.kept)]
         done = 0
@@ -190,6 +190,7 @@ class _Search:
             gain = self._loss(base) - self._loss(self._try((part.name,)))
             if gain > MIN_GAIN:
                 found.append((part, gain))
+            if gain > MIN_GAIN or part in self.modules:
                 waiting += part.children
             done += 1
             self.progress("trying parts in float", done, done + len(waiting))
