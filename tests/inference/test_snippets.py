@@ -53,7 +53,7 @@ def compare(path: Path, images: list[Path], capsys, monkeypatch) -> None:
         (expected,) = detector(image)
         assert len(expected) > 4
         lines = run(code, image, capsys, monkeypatch)
-        found = [re.fullmatch(r"(\w+) (.*): (.*), (.*), (.*), (.*)", line) for line in lines]
+        found = [re.fullmatch(r"(\w+) (.*): \[(.*), (.*), (.*), (.*)\]", line) for line in lines]
         assert [match[1] for match in found] == [expected.names[i] for i in expected.class_ids]
         numbers = np.array([[float(match[i]) for i in range(2, 7)] for match in found])
         np.testing.assert_allclose(numbers[:, 0], expected.scores, atol=6e-4)
@@ -109,6 +109,7 @@ def test_the_client_of_the_docs_is_what_is_printed():
     found = inspection("suppressed", "uint8")
     code = client(Path("best.tflite"), "tflite", found, find_language("python"))
     assert f"```python fragment\n{code}```" in (ROOT / "docs" / "deploy" / "clients.md").read_text("utf-8")
+    assert len([line for line in code.splitlines() if line and not line.startswith("#")]) <= 16
 
 
 CASES = [
