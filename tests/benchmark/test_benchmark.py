@@ -1,5 +1,7 @@
 import csv
+import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,8 +14,10 @@ from tfyolo.benchmark.files import FileBenchmark, add_exports
 from tfyolo.benchmark.latency import Latency, time_round
 from tfyolo.benchmark.panels import LINE_INCHES, draw_panels
 from tfyolo.benchmark.rows import BenchmarkRow, failures, reference, save_csv
+from tfyolo.benchmark.run import BenchmarkResult
 from tfyolo.benchmark.variants import calibratable_variants, find_variants, runnable_variants
 from tfyolo.benchmark.worker import MissingHereError, Worker
+from tfyolo.cli.benchmark_table import print_table
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
@@ -25,8 +29,9 @@ def row_of(name, milliseconds, map50_95=None, precision="float32", threads=(1, 4
     for count in threads:
         times = np.linspace(0.5, 1.5, 11) * milliseconds / (1 if count == 1 else 2)
         latencies[count] = Latency(name, "LiteRT", (64, 64), times, times / 2)
+    scores = {"map50_95": map50_95, "map50": map50_95}
     return BenchmarkRow(
-        name, Path(name), 1.0, kind, precision, map50_95, map50_95, load_seconds=0.25, latencies=latencies
+        name, Path(name), 1.0, kind, precision, "detect", load_seconds=0.25, latencies=latencies, **scores
     )
 
 
@@ -239,6 +244,26 @@ def test_texts_of_panels_stand_apart_and_inside():
         assert len(boxes) == 24
         assert all(frame.x0 <= box.x0 and box.x1 <= frame.x1 for box in boxes)
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+@pytest.mark.parametrize("masks", [False, True])
+def test_the_table_fits_80_columns_in_two_parts(masks):
+    from rich.console import Console
+
+    rows = [row_of(f"fruit-n_int8.{end}", 21.5, 0.5) for end in ("tflite", "onnx")]
+    for row in rows:
+        row.load_seconds, row.megabytes = 12.25, 7.1
+        row.latencies = {count: replace(row.latencies[1], runtime="ONNX Runtime") for count in (1, 2)}
+        row.mask_map50_95 = 0.25 if masks else None
+    result = BenchmarkResult(rows, (1, 2), (), has_scores=True, has_exports=False)
+    printed = {}
+    for width in (80, 140):
+        out = Console(width=width, file=io.StringIO())
+        print_table(result, out)
+        printed[width] = out.file.getvalue()
+        assert max(map(len, printed[width].splitlines())) <= width
+    assert [text.count("fruit-n_int8.onnx") for text in printed.values()] == [2, 1]
+    assert set(printed[80].split()) == set(printed[140].split())
 
 
 def test_nothing_to_draw(tmp_path):

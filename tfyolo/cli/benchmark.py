@@ -13,7 +13,6 @@ from tfyolo.cli import quantization_arguments as quantization
 from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
-    from tfyolo.benchmark.rows import BenchmarkRow
     from tfyolo.benchmark.run import BenchmarkResult
 
 EXAMPLES = (
@@ -25,9 +24,6 @@ EXAMPLES = (
     "   # in continuous integration",
 )
 NOTES = ("exit code 1: some files could not be exported or run; they are listed with the reason",)
-
-_STAGES = {"classify": "image to class", "segment": "letterbox to masks"}
-"""What is timed, by task; of detectors it is letterbox to boxes."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -160,39 +156,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(result: BenchmarkResult) -> None:
     """Print the table, and notes on files that failed or were left out."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from tfyolo.benchmark.rows import has_masks, ranking_metric, reference
+    from tfyolo.benchmark.rows import ranking_metric
+    from tfyolo.cli.benchmark_table import print_table
     from tfyolo.cli.console import console
     from tfyolo.text import printable
 
-    rows, notes = result.rows, list(result.notes)
-    sizes = sorted({latency.image_size for row in rows for latency in row.latencies.values()})
-    inputs = ", ".join("x".join(map(str, size)) for size in sizes)
-    tasks = {row.task for row in rows}
-    stages = next((text for task, text in _STAGES.items() if task in tasks), "letterbox to boxes")
-    table = Table(
-        title=f"milliseconds per image of {inputs or '?'} pixels, batch 1, {stages}",
-        title_style="bold",
-        box=None,
-        padding=(0, 1, 0, 0),
-    )
-    scores = [ranking_metric(rows), "difference"] if result.has_scores else []
-    if has_masks(rows):
-        scores = ["box mAP50-95", "difference", "mask mAP50-95", "difference"]
-    for heading in ("file", "runs in", "MB", "load s", *scores):
-        table.add_column(heading, justify="left" if heading in ("file", "runs in") else "right", no_wrap=True)
-    for count in result.threads:
-        over = "1 thread" if count == 1 else f"{count} threads"
-        for heading in (f"{over}\nmedian", "\np90", "\nratio"):
-            table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        table.add_row(escape(printable(row.name)), *_cells(row, reference(rows), result))
-    out = console()
-    # Numbers would be cut off in a narrow terminal, so the table keeps its width there and its lines break.
-    out.width = max(out.width, out.measure(table, options=out.options.update(width=1000)).maximum)
-    out.print(table)
+    rows, notes, out = result.rows, list(result.notes), console()
+    print_table(result, out)
     for row in rows:
         strict = row.limits and f"{row.limits}; mAP cannot be compared with that at 0.001"
         for note in filter(None, (row.error, strict)):
@@ -205,27 +175,3 @@ def _print(result: BenchmarkResult) -> None:
         )
     for note in notes:
         out.print(note, markup=False, soft_wrap=True)
-
-
-def _cells(row: BenchmarkRow, first: BenchmarkRow, result: BenchmarkResult) -> list[str]:
-    """Values of a row as text, empty where one was not measured."""
-    from tfyolo.benchmark.rows import has_masks
-
-    def text(value: float | None, form: str) -> str:
-        return "" if value is None else format(round(value, 4) + 0.0, form)  # + 0.0 turns -0.0 into 0.0
-
-    latency = next(iter(row.latencies.values()), None)
-    cells = ["failed" if row.error else latency.runtime if latency else "", text(row.megabytes, ".1f")]
-    cells.append(text(row.load_seconds, ".2f"))
-    if result.has_scores:
-        cells += [text(row.score, ".4f"), text(row.difference(first), "+.4f")]
-    if has_masks(result.rows):
-        cells += [text(row.mask_map50_95, ".4f"), text(row.mask_difference(first), "+.4f")]
-    for count in result.threads:
-        if latency := row.latencies.get(count):
-            ratio = row.ratio(first, count)
-            cells += [f"{latency.median_ms:.1f}", f"{latency.p90_ms:.1f}"]
-            cells.append("" if ratio is None else f"{ratio:.2f}x")
-        else:
-            cells += [""] * 3
-    return cells
