@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping
 from typing import get_args
 
@@ -10,6 +9,7 @@ from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.errors import TfyoloError
 from tfyolo.libraries import require
 from tfyolo.quantization.budget.options import MAX_SHARE, BudgetOf, FloatBudget
+from tfyolo.text import closest
 
 _MAX_SIDE_PX = 16384
 
@@ -31,7 +31,7 @@ def check_names(given: Iterable[str], known: Collection[str], elsewhere: Mapping
     for name in given:
         if name in known:
             continue
-        similar = elsewhere.get(name) or next(iter(difflib.get_close_matches(name, known, 1)), "")
+        similar = elsewhere.get(name) or closest(name, known)
         fix = f"write `{similar}`" if similar else "leave it out"
         raise TfyoloError(f"unknown option `{name}`", fix=fix)
 

@@ -11,11 +11,11 @@ from typing import NoReturn
 
 from tfyolo.cli import yolov5_flags
 from tfyolo.cli.gpus import choose_devices
-from tfyolo.cli.parser import HelpFormatter, Parser, closest, examples_text
+from tfyolo.cli.parser import HelpFormatter, Parser, examples_text
 from tfyolo.disk import OF_WRITING, cannot_write
 from tfyolo.errors import TfyoloError
 from tfyolo.libraries import missing_extra, require
-from tfyolo.text import printable
+from tfyolo.text import closest, printable
 from tfyolo.version import __version__
 
 COMMANDS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 import textwrap
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from tfyolo.text import printable
+from tfyolo.text import closest, printable
 
 _HELP_COLUMNS = 80
 _HAVE_NO_DEFAULT: tuple[Any, ...] = (None, False, "", [], (), argparse.SUPPRESS)
@@ -131,22 +130,6 @@ class Parser(argparse.ArgumentParser):
         for flag, value in pairwise(self._words):
             if flag in flags and value.startswith("-") and value not in self._option_string_actions:
                 yield f"write `{flag}={value}` if that is its value"
-
-
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """Return the most similar word of `known`, ignoring case; None if none is similar.
-
-    Args:
-        word: a word that may be misspelled.
-        known: correct words.
-
-    Example:
-        >>> closest("wieghts", ["weights", "img"])
-        'weights'
-    """
-    lower = {name.lower(): name for name in known}
-    similar = difflib.get_close_matches(word.lower(), lower, 1)
-    return lower[similar[0]] if similar else None
 
 
 def _choice_hints(message: str) -> Iterable[str]:

@@ -8,7 +8,6 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.inference.frames import Frame, Frames, Video
 from tfyolo.inference.video_end import ends_early
 from tfyolo.inputs import LIST, VIDEO, check_input, read_input
+from tfyolo.text import closest
 
 UNREAD_SUFFIXES = frozenset(
     {".3g2", ".3gp", ".arw", ".avif", ".cr2", ".cr3", ".divx", ".exr", ".f4v", ".flv", ".h264", ".hdr",
@@ -89,8 +89,8 @@ def _parts(source: str, vid_stride: int, listed: bool) -> list[Frames]:
         found = sorted(Path(p) for p in glob.glob(source, recursive=True))  # noqa: PTH207 - takes absolute patterns
         return _files(found, source, vid_stride)
     if not path.exists():
-        near = get_close_matches(source.lower(), SOURCES, n=1)
-        fix = f"did you mean `{near[0]}`?" if near else "check --source"
+        near = closest(source, SOURCES)
+        fix = f"did you mean `{near}`?" if near else "check --source"
         raise TfyoloError("no such image, folder, video or list", path=source, fix=fix)
     if suffix == ".txt" and not listed:
         return _list(path, vid_stride)

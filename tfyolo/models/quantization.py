@@ -10,7 +10,6 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tfyolo.errors import TfyoloError
 from tfyolo.models.network import Network
 from tfyolo.models.nodes import IMAGES
+from tfyolo.text import all_close
 
 SIGMOID = (0.0, 255 / 256)
 """Range of an integer LOGISTIC's output: its scale is fixed to 1/256."""
@@ -143,7 +143,7 @@ def check_names(network: Network, names: Sequence[str]) -> None:
     known = sorted({".".join(words[:length]) for words in parts for length in range(1, len(words) + 1)})
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=3)
+            near = all_close(name, known)
             raise TfyoloError(
                 f"the network has no layer `{name}` to keep in float",
                 fix=f"did you mean {' or '.join(near)}?"

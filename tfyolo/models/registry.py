@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
 from tfyolo.models.config.parse import parse_spec
 from tfyolo.models.spec import ModelSpec
+from tfyolo.text import all_close
 
 FOLDER = Path(tfyolo.configs.__file__).parent / "models"
 _SHIPPED = re.compile(r"(?:(?:\./)?models/(?:hub/)?)?([^/]+)\.ya?ml")
@@ -69,7 +69,7 @@ def load_spec(name: str | Path, **overrides: Any) -> ModelSpec:
     if text in _files() or (shipped in _files() and not Path(text).exists()):
         return parse_spec(read_yaml(_files()[shipped]), shipped, **overrides)
     path, _, entry = text.rpartition(":") if ".yaml:" in text or ".yml:" in text else (text, "", "")
-    near = difflib.get_close_matches(shipped, _files(), 3)
+    near = all_close(shipped, _files())
     if near and path == Path(path).name and not Path(path).exists():  # meant as a name, such as yolov5z.yaml
         raise TfyoloError(f"unknown model `{text}`", fix=f"{' or '.join(near)}; `tfyolo summary` lists all")
     if path.endswith((".yaml", ".yml")):

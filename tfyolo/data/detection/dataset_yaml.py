@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Literal
@@ -15,6 +14,7 @@ from tfyolo.configs.reader import Document, read_yaml
 from tfyolo.data.detection.dataset import SPLITS, Dataset
 from tfyolo.data.formats.readers.table import READERS
 from tfyolo.errors import TfyoloError
+from tfyolo.text import closest
 
 TEMPLATE_FOLDER = Path(tfyolo.configs.__file__).parent / "datasets"
 
@@ -111,8 +111,8 @@ def read_dataset(path: str | Path) -> Dataset:
             f"`nc` is {file.nc}, but `names` has {len(names)} classes", "nc", fix="remove `nc`"
         )
     if file.format is not None and file.format not in READERS:
-        near = difflib.get_close_matches(file.format.lower(), READERS, 1)
-        fix = f"did you mean `{near[0]}`?" if near else f"use one of {', '.join(sorted(READERS))}"
+        near = closest(file.format, READERS)
+        fix = f"did you mean `{near}`?" if near else f"use one of {', '.join(sorted(READERS))}"
         raise document.error(f"`format`: unknown format {file.format!r}", "format", fix=fix)
     places = {split: getattr(file, split) for split in SPLITS}
     root = _root(path, file.path, [place for some in places.values() for place, _ in some])
@@ -170,8 +170,8 @@ def find_data(path_or_name: str | Path) -> Path:
     template = TEMPLATES.get(name)
     if template is None:
         if len(path.parts) == 1:  # meant as a name, perhaps
-            near = difflib.get_close_matches(name.lower(), known := (*DATA_SETS, *TEMPLATES), n=1)
-            fix = f"did you mean `{near[0]}`?" if near else f"check the path; known names: {', '.join(known)}"
+            near = closest(name, known := (*DATA_SETS, *TEMPLATES))
+            fix = f"did you mean `{near}`?" if near else f"check the path; known names: {', '.join(known)}"
             raise TfyoloError("does not exist", path=path, fix=fix)
         return path
     if not Path(template.folder).exists():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import tfyolo.configs
 from tfyolo.configs.reader import read_yaml
 from tfyolo.data.augment.options import AugmentationOptions
 from tfyolo.errors import TfyoloError
+from tfyolo.text import closest
 
 FOLDER = Path(tfyolo.configs.__file__).parent / "hyps"
 DEFAULT = "scratch-low"
@@ -129,14 +129,14 @@ def read_hyps(name: str | Path = DEFAULT, **overrides: Any) -> Hyps:
     if short in list_hyps() and (text == short or not path.is_file()):
         path = FOLDER / f"{short}.yaml"
     elif not path.exists() and not text.endswith((".yaml", ".yml")):
-        near = difflib.get_close_matches(short, list_hyps(), 1) or list_hyps()
-        raise TfyoloError(f"unknown hyperparameters `{name}`", fix=f"use {' or '.join(near)}, or a YAML file")
+        near = closest(short, list_hyps()) or " or ".join(list_hyps())
+        raise TfyoloError(f"unknown hyperparameters `{name}`", fix=f"use {near}, or a YAML file")
     document = read_yaml(path)
     values, overrides = (_renamed(given) for given in (document.value, overrides))
     unknown = next((key for key in (*values, *overrides) if key not in Hyps.model_fields), None)
     if unknown is not None:
-        near = difflib.get_close_matches(str(unknown), Hyps.model_fields, 1)
-        fix = ELSEWHERE.get(unknown) or (f"write `{near[0]}`" if near else "remove it")
+        near = closest(str(unknown), Hyps.model_fields)
+        fix = ELSEWHERE.get(unknown) or (f"write `{near}`" if near else "remove it")
         message = f"unknown hyperparameter `{unknown}`"
         if unknown in overrides:
             raise TfyoloError(message, fix=fix)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
 from tfyolo.errors import TfyoloError
+from tfyolo.text import closest
 
 
 def class_of(name: str, names: Sequence[str]) -> int | None:
@@ -32,9 +32,8 @@ def unknown_name(name: str, names: Sequence[str], where: str, yaml_path: Path) -
     Returns:
         The error, for the caller to raise.
     """
-    folded = {known.casefold(): known for known in names}
-    near = difflib.get_close_matches(name.casefold(), folded, 1)
-    hint = f"did you mean `{folded[near[0]]}`? " if near else ""
+    near = closest(name, names)
+    hint = f"did you mean `{near}`? " if near else ""
     return TfyoloError(
         f"`names` does not contain {name[:60]!r} ({where})",
         path=yaml_path,
