@@ -2,9 +2,9 @@
 
 Example:
     >>> import tfyolo
-    >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
-    >>> tfyolo.load("bccd-n").names
-    ('Platelets', 'RBC', 'WBC')
+    >>> from tfyolo.assets import SAMPLE_IMAGE
+    >>> tfyolo.load("bccd-n")(SAMPLE_IMAGE)[0].counts()
+    {'Platelets': 1, 'RBC': 12, 'WBC': 1}
 """
 
 from __future__ import annotations

@@ -118,8 +118,10 @@ def open_input(
         TfyoloError: it is missing, a folder, device, FIFO or socket, unreadable, or too large.
 
     Example:
-        >>> with open_input("bus.jpg", IMAGE) as file:  # doctest: +SKIP
-        ...     start = file.read(12)
+        >>> from tfyolo.assets import SAMPLE_IMAGE
+        >>> with open_input(SAMPLE_IMAGE, IMAGE) as file:
+        ...     file.read(4)
+        b'\\xff\\xd8\\xff\\xe0'
     """
     with os.fdopen(open_descriptor(path, kind, error), "rb") as file:
         try:

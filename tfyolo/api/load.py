@@ -38,7 +38,9 @@ def load(
         >>> import tfyolo
         >>> tfyolo.load("bccd-n")
         <Detector bccd-n.keras: 3 classes (Platelets, RBC, WBC), 320x320 pixels, Keras>
-        >>> tfyolo.load("yolov5n.pt")("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
+        >>> from tfyolo.assets import SAMPLE_IMAGE
+        >>> print(tfyolo.load("bccd-n")(SAMPLE_IMAGE)[0].save("cells.jpg"))
+        cells.jpg
     """
     return _public(inference.load_predictor(path_or_name, image_size, threads))
 

@@ -67,9 +67,10 @@ def validate(
             a segmentation model.
 
     Example:
-        >>> metrics = validate(tfyolo.load("yolov5n.pt"), "coco128.yaml")  # doctest: +SKIP
-        >>> round(metrics.map50_95, 3)  # doctest: +SKIP
-        0.343
+        >>> import tfyolo
+        >>> metrics = validate(tfyolo.load("bccd-n"), "bccd-mini")
+        >>> round(metrics.map50, 2)
+        0.9
     """
     options = options or ValOptions()
     check_task(detector, options)

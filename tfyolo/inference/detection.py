@@ -157,9 +157,10 @@ class DetectionPredictor(BoxPredictor):
             refuse others.
 
     Example:
-        >>> detector = tfyolo.load("yolov5n.pt")  # doctest: +SKIP
-        >>> detector("bus.jpg", confidence=0.4)[0].counts()  # doctest: +SKIP
-        {'person': 4, 'bus': 1}
+        >>> import tfyolo
+        >>> from tfyolo.assets import SAMPLE_IMAGE
+        >>> tfyolo.load("bccd-n")(SAMPLE_IMAGE, confidence=0.6)[0].counts()
+        {'Platelets': 1, 'RBC': 4, 'WBC': 1}
     """
 
     def __call__(

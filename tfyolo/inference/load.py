@@ -42,8 +42,9 @@ def load_predictor(
         TfyoloError: the file is missing, damaged or of an unknown format, or its library is missing.
 
     Example:
-        >>> detector = load_predictor("yolov5n.pt")  # doctest: +SKIP
-        >>> detector("bus.jpg")[0].save("bus_boxes.jpg")  # doctest: +SKIP
+        >>> from tfyolo.assets import SAMPLE_IMAGE
+        >>> load_predictor("bccd-n")(SAMPLE_IMAGE)[0].counts()
+        {'Platelets': 1, 'RBC': 12, 'WBC': 1}
     """
     hw = (image_size, image_size) if isinstance(image_size, int) else image_size
     runtime = load_runtime(path_or_name, threads)
@@ -170,8 +171,8 @@ def create_predictor(
         TfyoloError: the name is unknown, or the YAML file is wrong.
 
     Example:
-        >>> detector = create_predictor("yolov5n", num_classes=3, image_size=320)  # doctest: +SKIP
-        >>> len(detector.model.outputs)  # doctest: +SKIP
+        >>> detector = create_predictor("yolov5n", num_classes=3, image_size=320)
+        >>> len(detector.model.outputs)
         3
     """
     from tfyolo.export.keras.runtime import KerasRuntime

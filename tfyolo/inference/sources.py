@@ -47,8 +47,8 @@ def open_sources(sources: Sequence[str], vid_stride: int = 1) -> Frames:
         TfyoloError: a source does not exist, cannot be opened, or contains no images.
 
     Example:
-        >>> open_sources(["images/*.jpg", "video.mp4"]).total  # doctest: +SKIP
-        312
+        >>> open_sources(["bccd-mini"]).total
+        24
     """
     parts = [part for source in sources for part in _open(str(source), vid_stride, listed=False)]
     totals = [part.total for part in parts]

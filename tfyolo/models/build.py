@@ -45,8 +45,9 @@ def build_model(
         TfyoloError: the backend of Keras 3 is not TensorFlow, or `image_size` is too small.
 
     Example:
-        >>> model = build_model(load_spec("yolov5n"))  # doctest: +SKIP
-        >>> [tuple(head.shape) for head in model.outputs]  # doctest: +SKIP
+        >>> from tfyolo.models import load_spec
+        >>> model = build_model(load_spec("yolov5n"))
+        >>> [tuple(head.shape) for head in model.outputs]
         [(None, None, None, 255), (None, None, None, 255), (None, None, None, 255)]
     """
     keras = keras or import_keras()

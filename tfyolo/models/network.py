@@ -47,8 +47,10 @@ class Network:
             whole image: the prototypes, or the logits (batch, 1, 1, classes) of a classifier.
 
     Example:
-        >>> network = Network.of(model, spec)  # doctest: +SKIP
-        >>> network.nodes[0].name, network.nodes[1].name  # doctest: +SKIP
+        >>> import tfyolo
+        >>> detector = tfyolo.load("bccd-n")
+        >>> network = Network.of(detector.model, detector.contract.spec)
+        >>> network.nodes[0].name, network.nodes[1].name
         ('model.0.conv', 'model.0.act')
     """
 

@@ -84,7 +84,11 @@ class Placement:
         concatenations: names of the nodes that concatenate.
 
     Example:
-        >>> Placement.of(network, ("model.24",)).is_float("model.24.m.0.box")  # doctest: +SKIP
+        >>> import tfyolo
+        >>> from tfyolo.models.network import Network
+        >>> detector = tfyolo.load("bccd-n")
+        >>> network = Network.of(detector.model, detector.contract.spec)
+        >>> Placement.of(network, ("model.24",)).is_float("model.24.m.0.box")
         True
     """
 

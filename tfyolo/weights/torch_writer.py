@@ -35,7 +35,8 @@ def save_torch(content: Mapping[str, object], path: str | Path) -> Path:
         TfyoloError: the folder cannot be written to.
 
     Example:
-        >>> save_torch({"epoch": -1, "model": OrderedDict(w=np.zeros(3))}, "a.pt")  # doctest: +SKIP
+        >>> print(save_torch({"epoch": -1, "model": OrderedDict(w=np.zeros(3))}, "a.pt"))
+        a.pt
     """
     path = Path(path)
     pickle = _Pickle()

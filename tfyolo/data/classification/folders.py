@@ -91,7 +91,10 @@ def read_folders(root: str | Path) -> FolderDataset:
         TfyoloError: no such folder, or no folders of classes in it.
 
     Example:
-        >>> read_folders("cells").names  # doctest: +SKIP
+        >>> from tfyolo.data.classification.crops import crop_dataset
+        >>> from tfyolo.data.detection.scan import read_dataset
+        >>> cells = crop_dataset(read_dataset("bccd-mini"), "cells")  # a folder per class
+        >>> read_folders("cells").names
         ('Platelets', 'RBC', 'WBC')
     """
     root = Path(root).expanduser()

@@ -70,11 +70,12 @@ class Pipeline:
         TfyoloError: there are no samples, or TensorFlow cannot decode an image.
 
     Example:
-        >>> options = PipelineOptions(image_size=320)
-        >>> pipeline = Pipeline(scan.samples, AugmentationOptions(), options)  # doctest: +SKIP
-        >>> images, labels = next(iter(pipeline.stream()))  # doctest: +SKIP
-        >>> images.shape, labels.shape  # doctest: +SKIP
-        (TensorShape([16, 320, 320, 3]), TensorShape([16, 48, 5]))
+        >>> from tfyolo.data.detection.scan import read_dataset, scan_split
+        >>> samples = scan_split(read_dataset("bccd-mini"), "train").samples
+        >>> pipeline = Pipeline(samples, AugmentationOptions(), PipelineOptions(image_size=320))
+        >>> images, labels = next(iter(pipeline.stream()))
+        >>> images.shape, labels.shape[::2]
+        (TensorShape([16, 320, 320, 3]), TensorShape([16, 5]))
     """
 
     def __init__(

@@ -108,8 +108,9 @@ def convert_dataset(
             not empty or contains images of the dataset.
 
     Example:
-        >>> convert_dataset(read_dataset("bccd.yaml"), "coco", "bccd-coco").boxes  # doctest: +SKIP
-        4886
+        >>> from tfyolo.data.detection.scan import read_dataset
+        >>> convert_dataset(read_dataset("bccd-mini"), "coco", "bccd-coco").boxes
+        1387
     """
     options, log = options or ConvertOptions(), progress or (lambda *_: None)
     writer, output = WRITERS[to], Path(output).absolute()

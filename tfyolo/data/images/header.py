@@ -77,8 +77,9 @@ def read_header(path: str | Path) -> ImageHeader:
         ImageError: the file is missing, empty, truncated, over 200 megapixels, or not an image.
 
     Example:
-        >>> read_header("bus.jpg").hw  # doctest: +SKIP
-        (1080, 810)
+        >>> from tfyolo.assets import SAMPLE_IMAGE
+        >>> read_header(SAMPLE_IMAGE).hw
+        (480, 640)
     """
     with open_input(path, IMAGE, ImageError) as stream:
         return parse_header(stream, os.fstat(stream.fileno()).st_size, Path(path))

@@ -49,8 +49,9 @@ def read_image(path: str | Path) -> np.ndarray:
         ImageError: as `read_header`, or the pixels are damaged.
 
     Example:
-        >>> read_image("bus.jpg").shape  # doctest: +SKIP
-        (1080, 810, 3)
+        >>> from tfyolo.assets import SAMPLE_IMAGE
+        >>> read_image(SAMPLE_IMAGE).shape
+        (480, 640, 3)
     """
     path = Path(path)
     header = read_header(path)
@@ -67,7 +68,8 @@ def read_sample_image(sample: Sample) -> np.ndarray:
         ImageError: as `read_image`.
 
     Example:
-        >>> read_sample_image(scan_split(dataset, "val").samples[0]).shape  # doctest: +SKIP
+        >>> from tfyolo.data.detection.scan import read_dataset, scan_split
+        >>> read_sample_image(scan_split(read_dataset("bccd-mini"), "val").samples[0]).shape
         (480, 640, 3)
     """
     if sample.span is None:

@@ -32,9 +32,12 @@ class ClassificationData(SizedData):
         TfyoloError: the dataset is wrong.
 
     Example:
-        >>> data = ClassificationData("cells", image_size=64)  # doctest: +SKIP
-        >>> data.steps, data.names  # doctest: +SKIP
-        (44, ('Platelets', 'RBC', 'WBC'))
+        >>> from tfyolo.data.classification.crops import crop_dataset
+        >>> from tfyolo.data.detection.scan import read_dataset
+        >>> cells = crop_dataset(read_dataset("bccd-mini"), "cells")  # a folder per class
+        >>> data = ClassificationData("cells", image_size=64)
+        >>> data.steps, data.names
+        (12, ('Platelets', 'RBC', 'WBC'))
     """
 
     def __init__(
@@ -99,8 +102,11 @@ def training_classifier(
         TfyoloError: weights or configuration cannot be read.
 
     Example:
-        >>> model = training_classifier(ClassificationData("cells"), "yolov5n-cls")  # doctest: +SKIP
-        >>> model.compile("Adam")  # doctest: +SKIP
+        >>> from tfyolo.data.classification.crops import crop_dataset
+        >>> from tfyolo.data.detection.scan import read_dataset
+        >>> cells = crop_dataset(read_dataset("bccd-mini"), "cells")  # a folder per class
+        >>> model = training_classifier(ClassificationData("cells", image_size=64), "yolov5n-cls")
+        >>> model.compile("Adam")
     """
     start = plan_initial_weights(model, str(pretrained), data.names, data.image_size, dropout)
     training = build_training_model(start, data.image_size)
