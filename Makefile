@@ -32,7 +32,7 @@ export PYTHONDONTWRITEBYTECODE =
   bench-pipeline bench-segment bench-train wheel lock clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) $(NODE_STAMP)  ## .venv with pinned versions, and the Node packages that run TF.js models
 
@@ -62,7 +62,7 @@ $(NODE_STAMP): $(NODE_FOLDER)/package.json $(NODE_FOLDER)/package-lock.json
 	elif [ -n "$$CI" ]; then echo 'TF.js models run in Node 18 or newer, and there is no npm' >&2; exit 1; \
 	else echo 'no npm: TF.js models will not run here'; fi
 
-web: web-page  ## build the page that runs models in a browser, serve it and open it; needs Node 20
+web: web-page  ## build the page that runs models in a browser, serve it and open it; needs Node 20.19 or newer
 	$(BIN)/tfyolo web
 
 web-page: $(WEB_PAGE)/index.html  ## build the page of `tfyolo web` into the package
@@ -71,7 +71,7 @@ $(WEB_PAGE)/index.html: $(WEB_SOURCES) $(WEB_MODEL)
 	npm run --prefix web_demo --silent build
 
 $(WEB_STAMP): web_demo/package.json web_demo/package-lock.json
-	@command -v npm >/dev/null || { echo 'the page is built with Node 20 or newer, and there is no npm' >&2; exit 1; }
+	@command -v npm >/dev/null || { echo 'the page is built with Node 20.19 or newer, and there is no npm' >&2; exit 1; }
 	npm ci --prefix web_demo --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
 
 # The shipped detector in int8, which the demos run.
@@ -177,7 +177,7 @@ docs: $(STAMP) $(DOCS_STAMP)  ## draw the figures and build the documentation si
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 $(DOCS_STAMP): docs/tools/package.json docs/tools/package-lock.json
-	@command -v npm >/dev/null || { echo 'the site is built with Node 20 or newer, and there is no npm' >&2; exit 1; }
+	@command -v npm >/dev/null || { echo 'the site is built with Node 20.19 or newer, and there is no npm' >&2; exit 1; }
 	npm ci --prefix docs/tools --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@
 
 test-examples: $(WEB_STAMP) $(WEB_MODEL) chromium  ## build the web examples and open them in Chromium

@@ -79,7 +79,7 @@ def find_page() -> Path:
     if (PAGE / "index.html").is_file():
         return PAGE
     raise TfyoloError(
-        "the web page is not built", fix="run `make web` in tfyolo's repository; it needs Node 20 or newer"
+        "the web page is not built", fix="run `make web` in tfyolo's repository; it needs Node 20.19 or newer"
     )
 
 

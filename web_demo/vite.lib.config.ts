@@ -21,7 +21,8 @@ export default defineConfig({
     {
       name: 'copy-wasm',
       closeBundle() {
-        for (const folder of ['litert', 'tfjs']) cpSync(here(`public/${folder}`), here(`dist-lib/${folder}`), { recursive: true });
+        for (const name of ['litert', 'tfjs', 'licenses.txt'])
+          cpSync(here(`public/${name}`), here(`dist-lib/${name}`), { recursive: true });
       },
     },
   ],

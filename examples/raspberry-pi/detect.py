@@ -77,6 +77,13 @@ def frames(source: str) -> Iterator[np.ndarray]:
         yield frame[..., ::-1]
 
 
+def frame_rate(source: str) -> float:
+    """Return the frames per second of a video file; 10 for a camera, whose frames come as fast as detection."""
+    if source == "picamera" or source.isdigit():
+        return 10
+    return cv2.VideoCapture(source).get(cv2.CAP_PROP_FPS) or 10
+
+
 def draw(image: np.ndarray, detections: list[Detection]) -> np.ndarray:
     """Return a BGR copy of an RGB image with boxes and names."""
     canvas = image[..., ::-1].copy()
@@ -89,7 +96,7 @@ def draw(image: np.ndarray, detections: list[Detection]) -> np.ndarray:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Print the detections of each frame, and the mean time per frame at the end."""
+    """Print the detections of each frame, and the median time per frame at the end."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("source")
@@ -107,8 +114,8 @@ def main(argv: list[str] | None = None) -> None:
                 print(f"{name} {score:.3f}: " + ", ".join(f"{side:.1f}" for side in box))
             if arguments.output:
                 if writer is None:
-                    fourcc, size = cv2.VideoWriter.fourcc(*"mp4v"), image.shape[1::-1]
-                    writer = cv2.VideoWriter(str(arguments.output), fourcc, 10, size)
+                    fourcc, rate = cv2.VideoWriter.fourcc(*"mp4v"), frame_rate(arguments.source)
+                    writer = cv2.VideoWriter(str(arguments.output), fourcc, rate, image.shape[1::-1])
                 writer.write(draw(image, detections))
     except KeyboardInterrupt:  # Ctrl+C ends a camera
         pass

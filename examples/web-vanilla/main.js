@@ -40,33 +40,52 @@ file.onchange = () =>
   guarded(async () => {
     if (!file.files[0]) return;
     photo = await createImageBitmap(file.files[0]);
-    if (!stream) await show(photo, photo.width, photo.height);
+    await showPhoto();
   });
 
-confidence.oninput = () => guarded(async () => photo && !stream && show(photo, photo.width, photo.height));
+confidence.oninput = () => guarded(showPhoto);
+
+async function showPhoto() {
+  if (detector && photo && !stream) await show(photo, photo.width, photo.height);
+}
 
 camera.onclick = () =>
   guarded(async () => {
-    if (stream) {
-      stream.getTracks().forEach((track) => track.stop());
-      stream = undefined;
-      camera.textContent = 'Use the camera';
-      return;
+    if (stream) return stopCamera();
+    camera.disabled = true; // until the user has decided
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
+    } finally {
+      camera.disabled = false;
     }
-    stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: 'environment' } });
     camera.textContent = 'Stop the camera';
     const video = Object.assign(document.createElement('video'), { srcObject: stream, muted: true, playsInline: true });
-    await video.play();
-    while (stream) {
-      const frame = await createImageBitmap(video); // the boxes belong to this frame, not to a later one
-      await show(frame, frame.width, frame.height);
-      frame.close();
+    try {
+      await video.play();
+      while (stream) await showFrame(video);
+    } finally {
+      stopCamera();
     }
   });
+
+async function showFrame(video) {
+  const frame = await createImageBitmap(video); // the boxes belong to this frame, not to a later one
+  try {
+    await show(frame, frame.width, frame.height);
+  } finally {
+    frame.close();
+  }
+}
+
+function stopCamera() {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = undefined;
+  camera.textContent = 'Use the camera';
+}
 
 await guarded(async () => {
   detector = await createDetector({ model: 'best.tflite', wasmFolder: new URL('tfyolo/', location.href) });
   camera.disabled = false;
   status.textContent = `Ready: ${detector.contract.classNames.join(', ')}`;
-  if (photo) await show(photo, photo.width, photo.height);
+  await showPhoto();
 });

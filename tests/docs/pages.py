@@ -25,7 +25,7 @@ def commands_in(code):
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0], re.DOTALL):
                 words.pop(0)
             if words:
-                yield words
+                yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
 
 
 COMMANDS = {}

@@ -51,7 +51,7 @@ def test_other_commands_of_the_documents_exist():
                 exists = (ROOT / words[1]).is_file() or (block.path.parent / words[1]).is_file()
                 assert exists or words[1] in ("client.py", "-m"), place(block)
             elif block.info != "device":
-                known = ("tfyolo", "pip", "npm", "npx", "docker", "cd", ".venv/bin/pre-commit")
+                known = ("tfyolo", "pip", "npm", "npx", "docker", "cd", "pre-commit")
                 assert words[0] in known, f"{place(block)}: {words[0]}"
 
 

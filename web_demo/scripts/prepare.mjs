@@ -46,12 +46,29 @@ fs.writeFileSync(
   JSON.stringify(chosen.map((name, i) => ({ file: `${name}.jpg`, title: `Blood smear ${i + 1}` }))),
 );
 
-// Notices for the third-party code in the page (all Apache-2.0) and for the sample images.
-const { dependencies } = JSON.parse(fs.readFileSync(path.join(demo, 'package.json'), 'utf8'));
-const packages = Object.keys(dependencies).map((name) => {
-  const { version, license } = JSON.parse(fs.readFileSync(path.join(modules, name, 'package.json'), 'utf8'));
-  if (license !== 'Apache-2.0') throw new Error(`${name} has the license ${license}, not Apache-2.0: add its notice here`);
-  return `${name} ${version}`;
-});
-const notice = `This page contains ${packages.join(', ')}, and images of BCCD (MIT: samples/LICENSE).\n\n`;
-fs.writeFileSync(path.join(target, 'licenses.txt'), notice + fs.readFileSync(path.join(demo, '../LICENSE'), 'utf8'));
+// Notices for the third-party code in the page, with the text of each license that is not Apache-2.0, and for the images.
+const { packages } = JSON.parse(fs.readFileSync(path.join(demo, 'package-lock.json'), 'utf8'));
+const shipped = Object.entries(packages)
+  .filter(([place, { dev }]) => place && !dev && !/@types\/|@webgpu\/types/.test(place)) // types leave no code
+  .map(([place, { version, license }]) => ({ folder: path.join(demo, place), name: place.split('node_modules/').at(-1), version, license }));
+const licenses = shipped
+  .filter(({ license }) => license !== 'Apache-2.0')
+  .map(({ folder, name, version, license }) => `\n\n${name} ${version}, ${license}\n\n${licenseText(folder)}`);
+const notice = [
+  `This page contains ${shipped.map(({ name, version }) => `${name} ${version}`).join(', ')}, under Apache-2.0 if no other`,
+  'license is below. The WebAssembly files of LiteRT.js and TF.js contain TensorFlow Lite, XNNPACK, FlatBuffers, ruy, gemmlowp,',
+  'Eigen (MPL 2.0), cpuinfo, pthreadpool and FP16 under their own licenses. The sample images are from BCCD (MIT: samples/LICENSE).',
+];
+fs.writeFileSync(
+  path.join(target, 'licenses.txt'),
+  `${notice.join('\n')}\n\n${fs.readFileSync(path.join(demo, '../LICENSE'), 'utf8')}${licenses.join('')}`,
+);
+
+/** The license of a package: a file of its own, or the end of its README. */
+function licenseText(folder) {
+  const file = fs.readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
+  if (file) return fs.readFileSync(path.join(folder, file), 'utf8');
+  const readme = path.join(folder, 'README.md');
+  const [, text] = (fs.existsSync(readme) ? fs.readFileSync(readme, 'utf8') : '').split(/^LICENSE.*\n-+\n/m);
+  return text?.trim() ?? '(the package has no license file)';
+}

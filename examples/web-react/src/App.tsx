@@ -20,8 +20,9 @@ export function App() {
       const image = await createImageBitmap(file);
       const start = performance.now();
       const found = await detect(model, image);
-      if (!current) return;
+      if (!current) return image.close();
       draw(canvas.current!, image, image.width, image.height, found);
+      image.close();
       setDetections(found);
       setMessage(`${found.length} detections in ${(performance.now() - start).toFixed(0)} ms`);
     })().catch((reason) => setMessage(String(reason)));
@@ -45,15 +46,19 @@ export function App() {
         const frame = await createImageBitmap(video); // the boxes belong to this frame, not to a later one
         const start = performance.now();
         const found = await detect(model, frame);
-        if (!current) break;
-        draw(canvas.current!, frame, frame.width, frame.height, found);
+        if (current) draw(canvas.current!, frame, frame.width, frame.height, found);
         frame.close();
+        if (!current) break;
         setDetections(found);
         setMessage(`${found.length} detections, ${(performance.now() - start).toFixed(0)} ms per frame`);
         await new Promise(requestAnimationFrame); // let the page draw
       }
     })()
-      .catch((reason) => setMessage(String(reason)))
+      .catch((reason) => {
+        if (!current) return;
+        setMessage(String(reason));
+        setLive(false);
+      })
       .finally(() => stream?.getTracks().forEach((track) => track.stop()));
     return () => {
       current = false;

@@ -205,7 +205,7 @@ class WorkerModel implements Detector, Classifier {
     const stopped = this.choice.engine;
     this.failedEngines.add(stopped);
     this.stopBenchmark();
-    this.process.end();
+    this.process.end(error); // pending calls wait for the replacement
     if (this.key) rememberEngine(this.key, null);
     let replacement: StartedEngine;
     try {
@@ -213,7 +213,7 @@ class WorkerModel implements Detector, Classifier {
     } catch {
       throw error;
     }
-    if (this.disposed) replacement.process.end();
+    if (this.disposed) return replacement.process.end();
     this.process = replacement.process;
     this.choice = { ...replacement.choice, reason: `${findEngine(stopped)!.label} stopped. ${replacement.choice.reason}` };
     this.options.onEngineChange?.(this.choice);

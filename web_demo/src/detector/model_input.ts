@@ -3,6 +3,7 @@
 import type { Contract } from './contract';
 import type { PackedModel } from './engines/runner';
 import { DetectorError } from './errors';
+import { chunksOf } from './streams';
 import { readTflite } from './tflite_file';
 import { readModelJson } from './tfjs_folder';
 import type { ModelInput } from './types';
@@ -105,7 +106,7 @@ async function download(address: URL, onBytes: OnBytes): Promise<Uint8Array<Arra
   let done = 0;
   onBytes(0, total);
   try {
-    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array<ArrayBuffer>>) {
+    for await (const chunk of chunksOf(response.body!)) {
       chunks.push(chunk);
       done += chunk.length;
       if (done > MAX_BYTES) throw tooLarge();

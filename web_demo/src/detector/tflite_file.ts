@@ -2,6 +2,7 @@
 
 import { type Contract, readContract } from './contract';
 import { DetectorError } from './errors';
+import { chunksOf } from './streams';
 
 const CONTRACT_FILE = 'tfyolo.json';
 /** Size limit of tfyolo.json, against zip bombs. */
@@ -71,7 +72,7 @@ async function inflate(data: Uint8Array<ArrayBuffer>, size: number): Promise<Uin
   const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream('deflate-raw'));
   const out = new Uint8Array(size);
   let at = 0;
-  for await (const chunk of stream as unknown as AsyncIterable<Uint8Array>) {
+  for await (const chunk of chunksOf(stream)) {
     out.set(chunk, at); // throws RangeError if the data is longer than declared
     at += chunk.length;
   }

@@ -20,11 +20,18 @@ beforeAll(async () => {
   page = await open(browser, `${server.url}bare.html`);
   await ready(page);
   await page.evaluate(() => {
+    // Browsers on iOS have no asynchronous iteration of streams: models load without it.
+    delete (ReadableStream.prototype as any)[Symbol.asyncIterator];
+    delete (ReadableStream.prototype as any).values;
     const workers: Worker[] = ((globalThis as any).workers = []);
     (globalThis as any).Worker = class extends Worker {
       constructor(...given: ConstructorParameters<typeof Worker>) {
         super(...given);
         workers.push(this);
+      }
+      override terminate(): void {
+        (this as any).ended = true;
+        super.terminate();
       }
     };
     (globalThis as any).load = (model: string, options: object, create = 'createDetector') =>
@@ -35,6 +42,11 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await server?.close();
+});
+
+test('the library comes with the notices of what it contains', () => {
+  const licenses = fs.readFileSync(path.join(REPOSITORY, 'web_demo/dist-lib/licenses.txt'), 'utf8');
+  for (const text of ['Apache License', 'Copyright 2019 David Bau', 'seedrandom 3', 'XNNPACK']) expect(licenses).toContain(text);
 });
 
 test('all kinds of sources give the same detections', async () => {
@@ -201,10 +213,6 @@ test('detection starts with the first engine, and switches to the fastest', asyn
     const late = (await detector.detect(blob)).detections;
     const settled = detector.choice;
     detector.dispose();
-    // Disposing a detector during the benchmark ends all of its workers.
-    const short = await load('int8-none.tflite', { retime: true });
-    short.dispose();
-    await short.settled;
     return { early, late, first, settled };
   });
   expect(first.trials.filter((trial: any) => trial.milliseconds !== null).length).toBe(1);
@@ -212,6 +220,57 @@ test('detection starts with the first engine, and switches to the fastest', asyn
   expect(settled.trials.length).toBe(3);
   expect(early.length).toBeGreaterThan(5);
   expect(late).toEqual(early);
+});
+
+test.each(['at once', 'while the next engine starts'])('disposing %s during the benchmark ends all workers', async (moment) => {
+  const alive = await page.evaluate(async (moment) => {
+    const { load, workers } = globalThis as any;
+    const before = workers.length;
+    const detector = await load('int8-none.tflite', { retime: true });
+    while (moment !== 'at once' && workers.length < before + 2) await new Promise((resolve) => setTimeout(resolve));
+    detector.dispose();
+    await detector.settled;
+    return workers.slice(before).filter((worker: any) => !worker.ended).length;
+  }, moment);
+  expect(alive).toBe(0);
+});
+
+test('calls that wait share the recovery of an engine', async () => {
+  const found = await page.evaluate(async () => {
+    const { load, fetchImage, workers } = globalThis as any;
+    const detector = await load('int8-none.tflite', { engine: 'litert-wasm' });
+    const blob = await fetchImage();
+    const worker = workers.at(-1);
+    const waiting: number[] = [];
+    worker.postMessage = ({ id }: { id: number }) => waiting.push(id); // which never answers
+    const calls = [1, 2, 3].map(() => detector.detect(blob));
+    while (waiting.length < 3) await new Promise((resolve) => setTimeout(resolve));
+    const error = { code: 'engine-failed', message: 'The GPU was lost.', fix: 'Reload the page.' };
+    worker.dispatchEvent(new MessageEvent('message', { data: { id: waiting[0], error } }));
+    const results = await Promise.allSettled(calls);
+    detector.dispose();
+    return results.map((result: any) => result.value?.detections.length ?? result.reason.message);
+  });
+  expect(found[0]).toBeGreaterThan(5);
+  expect(found).toEqual([found[0], found[0], found[0]]);
+});
+
+test('transparent pixels are white, whatever image came before', async () => {
+  const [photo, transparent, white] = await page.evaluate(async () => {
+    const { load, fetchImage } = globalThis as any;
+    const detector = await load('int8-none.tflite', { engine: 'litert-wasm' });
+    const canvas = new OffscreenCanvas(640, 480);
+    const context = canvas.getContext('2d')!;
+    const found = async (source: unknown) => JSON.stringify((await detector.detect(source, { confidence: 0.01 })).detections);
+    const results = [await found(await fetchImage()), await found(canvas)];
+    context.fillStyle = '#fff';
+    context.fillRect(0, 0, 640, 480);
+    results.push(await found(canvas));
+    detector.dispose();
+    return results;
+  });
+  expect(transparent).toBe(white);
+  expect(transparent).not.toBe(photo);
 });
 
 test('another engine takes over when one stops', async () => {

@@ -40,6 +40,7 @@ export class EngineBenchmark {
   private fastest: { process: EngineProcess; engine: Engine; milliseconds: number } | null = null;
   private failure: unknown = null;
   private running: EngineProcess | null = null;
+  private stopped = false;
   private readonly remaining: Engine[];
   /** The worker that a detector already uses; the detector ends it. */
   private inUse: EngineProcess | null = null;
@@ -77,6 +78,7 @@ export class EngineBenchmark {
   /** Stop timing, and end the workers that no detector uses. */
   stop(): void {
     this.remaining.length = 0;
+    this.stopped = true;
     for (const process of [this.running, this.fastest?.process]) if (process !== this.inUse) process?.end();
   }
 
@@ -90,6 +92,7 @@ export class EngineBenchmark {
     if (skipReason) return void trial(null, skipReason);
     try {
       const process = (this.running = await EngineProcess.start({ ...this.options, engine: engine.id }));
+      if (this.stopped) return process.end(); // `stop` was called while it started
       const milliseconds = await process.request('time', { runs: RUNS, maxMilliseconds: MAX_TOTAL_MS });
       trial(milliseconds, null);
       const slower = this.fastest && this.fastest.milliseconds <= milliseconds ? process : this.fastest?.process;

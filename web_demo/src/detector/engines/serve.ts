@@ -122,6 +122,9 @@ class Session {
       if (!this.canvas || this.canvas.width !== width || this.canvas.height !== height)
         this.canvas = new OffscreenCanvas(width, height);
       const context = this.canvas.getContext('2d', { willReadFrequently: true })!;
+      // Transparent pixels are white, as the page shows them; the canvas still holds the previous image.
+      context.fillStyle = '#fff';
+      context.fillRect(0, 0, width, height);
       context.drawImage(bitmap, 0, 0);
       return context.getImageData(0, 0, width, height);
     } finally {

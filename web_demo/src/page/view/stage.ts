@@ -28,12 +28,11 @@ export class Stage {
     const resultChanged = state.result !== before.result || state.hiddenClasses !== before.hiddenClasses;
     if (imageChanged || resultChanged || state.showMasks !== before.showMasks) this.draw(imageChanged);
     this.stage.dataset.empty = String(!state.image);
-    if (state.image && resultChanged)
+    if (state.image && (imageChanged || resultChanged)) {
       // For camera and video only the summary is announced: a label that changes with every frame would be noise.
-      this.image.setAttribute(
-        'aria-label',
-        isLive(state) ? state.image.name : `${state.image.name}. ${describeResult(state)}`,
-      );
+      const found = state.result && !isLive(state) ? `. ${describeResult(state)}` : '';
+      this.image.setAttribute('aria-label', state.image.name + found);
+    }
   }
 
   private draw(redrawImage: boolean): void {

@@ -30,10 +30,16 @@ export function showSummary(store: Store): void {
     const best = topClasses(state)[0]?.label ?? '';
     dataset.detections = state.result && !isClassified ? String(visible.length) : '';
     dataset.top = best;
-    if (!state.result) return setText(count, state.phase === 'error' ? 'No model' : TASK_PAGES[taskOf(state)].waiting);
+    if (!state.result) return setText(count, reasonToWait(state));
     setText(count, isClassified ? best : plural(visible.length, 'object'));
     announce(describeResult(state));
   });
+}
+
+/** Why there is no result yet. */
+function reasonToWait(state: State): string {
+  if (state.phase === 'error') return 'No model';
+  return state.phase === 'ready' && !state.image ? 'No image' : TASK_PAGES[taskOf(state)].waiting;
 }
 
 /** The result in one line. */

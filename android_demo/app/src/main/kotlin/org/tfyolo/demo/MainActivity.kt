@@ -85,7 +85,8 @@ class MainActivity : Activity(), ModelHost.Listener {
     }
 
     override fun onFrame(found: Found) {
-        if (camera.isShown) show(found, camera.info) else host.recycle(found)
+        val info = camera.info // null once the camera has closed: this frame is late
+        if (camera.isShown && info != null) show(found, info) else host.recycle(found)
     }
 
     private fun show(found: Found, info: CameraInfo?) {

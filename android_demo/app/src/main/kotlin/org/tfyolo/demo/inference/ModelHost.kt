@@ -7,6 +7,7 @@ import android.net.Uri
 import android.os.Handler
 import android.os.HandlerThread
 import android.os.Looper
+import java.util.concurrent.atomic.AtomicReference
 import org.tfyolo.demo.R
 import org.tfyolo.demo.models.ImportException
 import org.tfyolo.demo.models.Model
@@ -47,6 +48,7 @@ class ModelHost(context: Context) {
     private val thread = HandlerThread("model").apply { start() }
     private val frame = YuvFrame()
     private val layers = MaskLayers()
+    private val waiting = AtomicReference<Bitmap?>()
     private var running: ImageModel? = null
 
     /** Handler of the model's thread, for camera frames. */
@@ -93,11 +95,13 @@ class ModelHost(context: Context) {
         }
     }
 
-    /** Run the model on an image; does nothing if no model is loaded. */
+    /** Run the model on an image; does nothing if no model is loaded. Of several images that wait, the last one is used. */
     fun run(image: Bitmap) {
+        if (waiting.getAndSet(image) != null) return
         handler.post {
-            val found = run { it.run(image) } ?: return@post
-            notifyListener { it.onImage(image, found) }
+            val latest = waiting.getAndSet(null) ?: return@post
+            val found = run { it.run(latest) } ?: return@post
+            notifyListener { it.onImage(latest, found) }
         }
     }
 
