@@ -78,7 +78,7 @@ def frames(source: str) -> Iterator[np.ndarray]:
 
 
 def frame_rate(source: str) -> float:
-    """Return the frames per second of a video file; 10 for a camera, whose frames come as fast as detection."""
+    """Return the frames per second of a video file; 10 for a camera, which is as fast as detection."""
     if source == "picamera" or source.isdigit():
         return 10
     return cv2.VideoCapture(source).get(cv2.CAP_PROP_FPS) or 10
