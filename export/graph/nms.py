@@ -12,6 +12,9 @@ from tfyolo.export.graph.boxes import Boxes, ClassGrid, SelectedBoxes, pad_rows,
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.tflite.entry import POSTPROCESS
 
+_MIN_IOU = 1e-6
+"""The kernel of TFLite_Detection_PostProcess refuses 0, which makes the same choice."""
+
 Suppress = Callable[[Boxes, int, GraphNmsOptions, ClassGrid], SelectedBoxes]
 """Called with boxes, the number of rows to return, the options and the grid of classes."""
 
@@ -82,7 +85,7 @@ def postprocess(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGr
         "max_classes_per_detection": 1,
         "num_classes": classes,
         "nms_score_threshold": _next_above(options.confidence),
-        "nms_iou_threshold": options.iou_threshold,
+        "nms_iou_threshold": max(options.iou_threshold, _MIN_IOU),
         "y_scale": 1.0,
         "x_scale": 1.0,
         "h_scale": 1.0,

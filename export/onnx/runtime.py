@@ -120,9 +120,12 @@ def inspect(path: Path) -> Inspection:
 
 def _tensor_info(value: Any) -> TensorInfo:
     """Return name, shape and dtype of a ValueInfoProto."""
-    import onnx
+    from onnx import helper
 
     tensor_type = value.type.tensor_type
     shape = tuple(dim.dim_value or dim.dim_param or None for dim in tensor_type.shape.dim)
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor_type.elem_type).name
+    try:
+        dtype = helper.tensor_dtype_to_np_dtype(tensor_type.elem_type).name
+    except KeyError:
+        dtype = "unknown"
     return TensorInfo(value.name, shape, dtype)

@@ -93,9 +93,12 @@ def _read_model(path: Path) -> Any:
     """
     check_folder(path)
     try:
-        return import_openvino().Core().read_model(str(path / MODEL_FILE), str(path / WEIGHTS_FILE))
+        model = import_openvino().Core().read_model(str(path / MODEL_FILE), str(path / WEIGHTS_FILE))
     except RuntimeError as error:
         raise _unreadable(path, error) from error
+    if not all(port.get_names() for port in (*model.inputs, *model.outputs)):
+        raise TfyoloError("has an input or output without a name", path=path, fix="export it again")
+    return model
 
 
 def _unreadable(path: Path, error: Exception) -> TfyoloError:

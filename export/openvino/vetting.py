@@ -3,7 +3,9 @@
 Guarantees:
 
 - Allow-list: `model.xml` contains only layers of OpenVINO's own operation sets that are listed in `ALLOWED`.
-  There are no loops, branches, states, or extensions. The XML has no document type and no entities.
+  There are no loops, branches, states, or extensions. The XML has no document type, no entities, and no
+  namespaces, which OpenVINO's parser ignores and Python's does not. The operations of the loaded model are
+  compared with the list again.
 - No external data: `model.xml` and `model.bin` are regular files in the folder.
 - Memory bound: tensors and arithmetic stay within `runtime/budget.py`. One thing is not bounded: OpenVINO's
   shape inference does not know by how many rows the boxes selected by NMS are padded.
@@ -37,6 +39,8 @@ VariadicSplit
 """
 ALLOWED = frozenset(_ALLOWED.split())
 """Layer types that `model.xml` may contain, as files spell them."""
+_LOADED = frozenset(name.lower() for name in (*ALLOWED, "Constant"))
+"""The same as types of loaded operations, some of which are spelled in another way."""
 _ATTENTION = "ScaledDotProductAttention"
 """The operation into which OpenVINO fuses attention layers when it converts a model."""
 _EXPANDING = ("Broadcast", "Tile", "Range", "Interpolate", "OneHot", "MatMul", _ATTENTION)
@@ -63,10 +67,12 @@ def check_folder(folder: Path) -> None:
     if not content.startswith((b"<?xml", b"<net")) or b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise foreign("a document type or another encoding", path)
     try:
-        layers = list(ElementTree.fromstring(content).iter("layer"))  # noqa: S314 - no entities, see above
+        elements = list(ElementTree.fromstring(content).iter())  # noqa: S314 - no entities, see above
     except (ElementTree.ParseError, ValueError) as error:
         raise TfyoloError("is damaged or not an OpenVINO model", path=path, fix="export it again") from error
-    for layer in layers:
+    if b"xmlns" in content or any("{" in element.tag or ":" in element.tag for element in elements):
+        raise foreign("an XML namespace", path)
+    for layer in (element for element in elements if element.tag == "layer"):
         layer_type, version = layer.get("type", ""), layer.get("version", "")
         if layer_type not in ALLOWED or not _VERSION.fullmatch(version):
             raise refused_operation(f"{version}.{layer_type}", path)
@@ -91,6 +97,8 @@ def check_resources(model: Any, image_size: tuple[int, int], batch_size: int, fo
     unbounded: set[str] = set()
     for operation in model.get_ordered_ops():
         name, operation_type = operation.get_friendly_name(), operation.get_type_name()
+        if operation_type.lower() not in _LOADED:
+            raise refused_operation(operation_type, folder)
         budget.operation(name)
         for output in operation.outputs():
             shape = output.get_partial_shape()

@@ -20,6 +20,9 @@ TENSOR_BYTES_PER_PIXEL = 1024
 TOTAL_BYTES = 2 * 2**30
 TOTAL_BYTES_PER_PIXEL = 16 * 1024
 """Maximum total size of the outputs of all operations."""
+PEAK_BYTES = 2 * 2**30
+PEAK_BYTES_PER_PIXEL = 1024
+"""Maximum size of the tensors that are alive at the same time; yolov5x6 needs 400 bytes per pixel."""
 PRODUCTS = 2 * 10**10
 PRODUCTS_PER_PIXEL = 10**6
 """Maximum number of multiplications and comparisons; yolov5x needs 250,000 per pixel."""
@@ -86,6 +89,18 @@ class Budget:
             if self.total > TOTAL_BYTES + TOTAL_BYTES_PER_PIXEL * self._pixels:
                 raise self._refused(f"needs more than {self.total:,} bytes", name)
         return elements
+
+    def peak(self, size: int) -> None:
+        """Check the memory that a runtime allocates for tensors.
+
+        Args:
+            size: bytes of the tensors that are alive at the same time.
+
+        Raises:
+            TfyoloError: they are too many.
+        """
+        if size > PEAK_BYTES + PEAK_BYTES_PER_PIXEL * self._pixels:
+            raise self._refused(f"needs {size / 2**30:.0f} GiB of memory", "the whole graph")
 
     def work(self, name: str, products: int) -> None:
         """Count the computation of an operation.

@@ -66,7 +66,8 @@ class Checkpoint:
         if not files or any(file.is_symlink() or not file.is_file() for file in files):
             raise foreign("variables, whose files are missing or links", self._folder)
         try:
-            return tf.train.load_checkpoint(str(folder / VARIABLES))
+            # Not `tf.train.load_checkpoint`: it follows a folder of this name to any checkpoint on the disk.
+            return tf.compat.v1.train.NewCheckpointReader(str(folder / VARIABLES))
         except Exception as error:  # TensorFlow raises several exception types for a damaged file
             raise self._damaged() from error
 

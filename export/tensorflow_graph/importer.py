@@ -63,6 +63,8 @@ class Importer:
     # TensorFlow may evaluate a constant tensor during shape inference, again for each reader: the work that
     # takes, by id of the tensor.
     _constant_work: dict[int, int] = field(init=False, default_factory=dict)
+    # Nodes by name of each function that was called, after its operations were checked.
+    _function_nodes: dict[str, dict[str, Any]] = field(init=False, default_factory=dict)
     # References to all operations, so that no id is used twice.
     _created: list[Any] = field(init=False, default_factory=list)
 
@@ -82,7 +84,9 @@ class Importer:
         Raises:
             TfyoloError: an operation is not allowed, or the budget is exceeded.
         """
-        scope = _Scope(self, self.graph.node, {name: [tensor] for name, tensor in inputs.items()}, 0)
+        scope = _Scope(
+            self, self._by_name(self.graph.node), {name: [tensor] for name, tensor in inputs.items()}, 0
+        )
         return {name: scope.tensor(tensor) for name, tensor in outputs.items()}
 
     @property
@@ -134,16 +138,29 @@ class Importer:
         function = self._functions.get(name)
         if function is None or depth > MAX_CALL_DEPTH:
             raise foreign(f"a call of {name[:60]!r}, which is undefined or calls itself", self.path)
-        for node in function.node_def:
-            self._check_operation(node)
+        if name not in self._function_nodes:
+            for node in function.node_def:
+                self._check_operation(node)
+            self._function_nodes[name] = self._by_name(function.node_def)
         parameters = [argument.name for argument in function.signature.input_arg]
         if len(parameters) != len(arguments):
             raise foreign(f"a call of {name[:60]!r} with {len(arguments)} arguments", self.path)
         values = {parameter: [x] for parameter, x in zip(parameters, arguments, strict=True)}
-        scope = _Scope(self, function.node_def, values, depth)
+        scope = _Scope(self, self._function_nodes[name], values, depth)
         for node_name in function.control_ret.values():
             scope.create(node_name)
         return [scope.tensor(function.ret[output.name]) for output in function.signature.output_arg]
+
+    def _by_name(self, nodes: Any) -> dict[str, Any]:
+        """Return NodeDefs by name.
+
+        Raises:
+            TfyoloError: two nodes have the same name.
+        """
+        found = {node.name: node for node in nodes}
+        if len(found) < len(nodes):
+            raise foreign("two nodes of the same name", self.path)
+        return found
 
     def _variable_value(self, node: Any, inputs: list[Any]) -> Any:
         """Return the value of the variable that a ReadVariableOp reads, as a constant tensor."""
@@ -217,19 +234,15 @@ class _Scope:
 
     Args:
         importer: creates the nodes.
-        nodes: NodeDefs.
+        nodes: NodeDefs by name.
         values: outputs of nodes that exist already (inputs, function arguments), by name.
         depth: depth of nested function calls.
-
-    Raises:
-        TfyoloError: two nodes have the same name.
     """
 
-    def __init__(self, importer: Importer, nodes: Any, values: dict[str, list[Any]], depth: int) -> None:
-        self._importer, self._values, self._depth = importer, values, depth
-        self._nodes = {node.name: node for node in nodes}
-        if len(self._nodes) < len(nodes):
-            raise foreign("two nodes of the same name", importer.path)
+    def __init__(
+        self, importer: Importer, nodes: dict[str, Any], values: dict[str, list[Any]], depth: int
+    ) -> None:
+        self._importer, self._nodes, self._values, self._depth = importer, nodes, values, depth
 
     def tensor(self, name: str) -> Any:
         """Return the tensor of an input name: `node`, `node:1`, or in functions `node:output:0`.

@@ -163,8 +163,9 @@ def check_saved_model(meta_graph: Any, folder: Path) -> None:
     """Refuse a SavedModel with operations that are not allowed anywhere in its graph.
 
     Other loaders run initializers and restore variables, so the parts that tfyolo does not run are checked
-    too. TensorFlow's own saver operations are allowed only in nodes that the saver reaches and that no
-    signature reaches.
+    too: all nodes and all functions, since the object graph may name a function that no node refers to.
+    TensorFlow's own saver operations are allowed only in nodes that the saver reaches and that no signature
+    reaches.
 
     Args:
         meta_graph: MetaGraphDef.
@@ -186,7 +187,11 @@ def check_saved_model(meta_graph: Any, folder: Path) -> None:
     model_nodes = [node for node in graph.node if node.name not in saver_only]
     checked = _check_operations(model_nodes, allowed, functions, folder)
     saver_nodes = [node for node in graph.node if node.name in saver_only]
-    _check_operations(saver_nodes, allowed | SAVER, functions, folder, checked)
+    checked = _check_operations(saver_nodes, allowed | SAVER, functions, folder, checked)
+    others = [
+        node for name, function in functions.items() if name not in checked for node in function.node_def
+    ]
+    _check_operations(others, allowed, functions, folder, checked)
 
 
 def _check_operations(

@@ -4,6 +4,7 @@ Guarantees:
 
 - Allow-list: the graph contains only the operations in `operations.py` and no functions, hence no loops,
   strings, or hash tables.
+- TF.js runs nothing else of model.json: no initializer, and no second signature.
 - No external data: shards of weights are regular files in the folder, named without paths or URLs, and have
   exactly the size that model.json declares.
 
@@ -25,6 +26,18 @@ from tfyolo.export.tfjs.operations import OPERATIONS
 from tfyolo.inputs import MODEL, read_input
 from tfyolo.models.contract import Contract
 
+_KEYS = frozenset(
+    [
+        "convertedBy",
+        "format",
+        "generatedBy",
+        "modelTopology",
+        "signature",
+        "userDefinedMetadata",
+        "weightsManifest",
+    ]
+)
+"""Keys of model.json that exported models have."""
 _SHARD_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _ITEM_BYTES = {"float32": 4, "int32": 4, "float16": 2, "uint16": 2, "uint8": 1, "bool": 1}
 
@@ -65,6 +78,8 @@ def read_folder(folder: Path) -> Contract:
             path=path,
             fix="write it with `tfyolo export --include tfjs`",
         )
+    for key in sorted({*model} - _KEYS) + ["signature"] * ("signature" in metadata):
+        raise foreign(f"the entry {key[:60]!r} of {MODEL_FILE}", path)
     contract = Contract.from_json(json.dumps(metadata[CONTRACT_KEY]), path)
     try:
         for group in groups:

@@ -20,7 +20,13 @@ from tfyolo.export.runtime.base import (
     pixels_of,
 )
 from tfyolo.export.runtime.inspection import Inspection, noted
-from tfyolo.export.torchscript.vetting import check_operations, count_operations, vetted_archive
+from tfyolo.export.torchscript.vetting import (
+    UNREADABLE,
+    check_operations,
+    check_tensors,
+    count_operations,
+    vetted_archive,
+)
 from tfyolo.inputs import MODEL, open_input
 from tfyolo.libraries import keep_triton_out
 from tfyolo.models.contract import FILE_NAME, Contract
@@ -92,7 +98,7 @@ def _read_contract(path: Path) -> Contract:
                     fix="write it with `tfyolo export --include torchscript`",
                 )
             return Contract.from_json(archive.read(entries[0]), path)
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError) as error:
+    except UNREADABLE as error:
         raise TfyoloError("is damaged or not a TorchScript file", path=path, fix="export it again") from error
 
 
@@ -115,6 +121,7 @@ def _load(path: Path, device: str) -> Any:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise TfyoloError(f"PyTorch cannot read it: {reason}", path=path, fix="export it again") from error
     check_operations(operations, path)
+    check_tensors(module, path)
     return module
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import shutil
 import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -75,6 +77,8 @@ def test_an_ending_in_capitals_is_the_same_ending(saved, tmp_path):
     path = tmp_path / "A.KERAS"
     path.write_bytes(saved[2].read_bytes())
     assert read_model_contract(path) == saved[1]
+    before, after = saved[0].get_weights(), load_keras(path)[0].get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_keras_itself_reads_the_file(saved):
@@ -194,6 +198,40 @@ def test_an_archive_that_unpacks_to_absurd_size(copy):
     with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("assets/bomb", bytes(80_000_000))
     assert "unpacks to" in refused(copy)
+
+
+def _huge(weights):
+    weights.create_dataset("huge", (2**28, 4), "f4", chunks=(2**16, 4))  # of no bytes in the file
+
+
+def _external(weights):
+    weights.create_dataset("external", (4,), "f4", external=[("/etc/passwd", 0, 16)])
+
+
+def _linked(weights):
+    weights["linked"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def _endless(weights):
+    weights["endless"] = weights["/"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_huge, "its weights are larger than its network"),
+        (_external, "stored elsewhere"),
+        (_linked, "stored elsewhere"),
+        (_endless, "its weights are larger than its network"),
+    ],
+)
+def test_weights_elsewhere_or_without_end(copy, change, message):
+    with zipfile.ZipFile(copy) as archive:
+        data = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(data, "r+") as weights:
+        change(weights)
+    rewritten(copy, **{"model.weights.h5": data.getvalue()})
+    assert message in refused(copy)
 
 
 def test_names_that_leave_the_folder_write_nothing(copy, tmp_path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +27,8 @@ from tfyolo.models.spec import ModelSpec
 _WEIGHTS = "model.weights.h5"
 _HALF_BYTES = 2
 """Of a weight as float16, the smallest that is written."""
+_MAX_ITEMS = 100_000
+"""Maximum number of groups and arrays of weights; yolov5x6 has 3,000."""
 
 
 def save_keras(
@@ -111,13 +116,17 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
         spec = contract.spec
     except TfyoloError as error:
         raise TfyoloError(f"its {FILE_NAME} is invalid: {error.message}", path=path) from error
-    _check_size(path, spec)
-    model = build_model(spec, keras)
+    limit = _check_size(path, spec)
     try:
+        _check_weights(path, limit)
+        model = build_model(spec, keras)
         with warnings.catch_warnings():
             # Keras only warns if the file has no weights for a layer.
             warnings.filterwarnings("error", message=".*freshly-initialized")
-            model.load_weights(path)
+            with _named_for_keras(path) as readable:
+                model.load_weights(readable)
+    except TfyoloError:
+        raise
     except Exception as error:  # Keras and h5py raise many kinds for a damaged file
         raise TfyoloError(
             f"its weights cannot be read: {type(error).__name__}",
@@ -127,8 +136,22 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
     return model, contract
 
 
-def _check_size(path: Path, spec: ModelSpec) -> None:
-    """Refuse an archive with fewer weights than its configuration, or far more, before anything is built."""
+@contextmanager
+def _named_for_keras(path: Path) -> Iterator[Path]:
+    """Yield the path, or that of a copy if the suffix is not in lower case, which Keras refuses."""
+    if path.suffix == ".keras":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copyfile(path, Path(folder) / "model.keras"))
+
+
+def _check_size(path: Path, spec: ModelSpec) -> int:
+    """Refuse an archive with fewer weights than its configuration, or far more, before anything is built.
+
+    Returns:
+        Maximum number of bytes of all weights.
+    """
     ops, _ = count_model(spec)
     weights = sum(cost.parameters for cost in ops.costs.values())
     with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
@@ -139,8 +162,50 @@ def _check_size(path: Path, spec: ModelSpec) -> None:
             f"contains {held:,} bytes of weights, but the network of its configuration has {weights:,}",
             path=path,
         )
-    if size > 32 * weights + 64 * 1024 * 1024:
+    limit = 32 * weights + 64 * 1024 * 1024
+    if size > limit:
         raise TfyoloError(f"unpacks to {size:,} bytes, but the network has {weights:,} weights", path=path)
+    return limit
+
+
+def _check_weights(path: Path, limit: int) -> None:
+    """Refuse weights outside of the file, and arrays that claim to be larger than the file is.
+
+    Args:
+        path: the `.keras` file.
+        limit: maximum number of bytes of all arrays.
+
+    Raises:
+        TfyoloError: an array is a link or stored elsewhere, or they are too large.
+    """
+    with (
+        open_input(path, MODEL) as file,
+        zipfile.ZipFile(file) as archive,
+        archive.open(_WEIGHTS) as stream,
+    ):
+        try:
+            with h5py.File(stream) as weights:
+                _check_items(weights, limit, path)
+        except OSError as error:  # of h5py; `open_input` would take it for one of the disk
+            raise ValueError(str(error)) from error
+
+
+def _check_items(weights: Any, limit: int, path: Path) -> None:
+    fix = "use files that you or people you trust have written"
+    pending, size, count = [weights], 0, 0
+    while pending:
+        group = pending.pop()
+        for name in group:
+            count += 1
+            item = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+            if isinstance(item, h5py.Group):
+                pending.append(item)
+            elif isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external:
+                size += item.size * item.dtype.itemsize
+            else:
+                raise TfyoloError("contains weights that are stored elsewhere", path=path, fix=fix)
+            if size > limit or count > _MAX_ITEMS:
+                raise TfyoloError("its weights are larger than its network", path=path, fix=fix)
 
 
 def read_contract(path: Path) -> Contract:

@@ -38,6 +38,11 @@ def _infer_reshape(op: Operator) -> list[Shape]:
     shape = _same_type_shape(op)
     size = get_input(op, 0).size
     if len(op.inputs) == 2:
+        wanted = get_input(op, 1)
+        # LiteRT takes the shape from the options if this input is of another kind.
+        ensure(
+            wanted.dtype == "int32" and len(wanted.shape) == 1, "its input 1 is not a list of int32 numbers"
+        )
         new_shape = constant_integers(op, 1)
     else:
         new: Any = op.options.get("new_shape")

@@ -3,6 +3,7 @@
 import ast
 import os
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,9 +177,46 @@ def test_loading_torchscript_runs_no_code(tmp_path, monkeypatch):
 
 def test_damaged_torchscript_is_refused(tmp_path):
     path = tmp_path / "x.torchscript"
-    path.write_bytes(b"nonsense")
-    with pytest.raises(TfyoloError, match=r"x\.torchscript: is damaged or not a TorchScript file"):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/extra/tfyolo.json", bytes(1000))
+    data = bytearray(path.read_bytes())
+    data[len("x/extra/tfyolo.json") + 30] ^= 0xFF  # the first compressed byte
+    for content in (b"nonsense", bytes(data)):
+        path.write_bytes(content)
+        with pytest.raises(TfyoloError, match=r"x\.torchscript: is damaged or not a TorchScript file"):
+            load_predictor(path)
+
+
+def test_torchscript_operations_that_trust_their_arguments_are_refused(tmp_path):
+    import torch
+
+    class Hostile(torch.nn.Module):
+        def forward(self, images):
+            indices, values = torch.tensor([[2**33]]), torch.ones(1)
+            return images + torch.ops.aten._sparse_coo_tensor_unsafe(indices, values, [4]).to_dense().sum()
+
+    path = tmp_path / "x.torchscript"
+    contract = create_predictor(TINY_CLASSES, num_classes=3).contract
+    torch.jit.save(torch.jit.script(Hostile()), str(path), _extra_files={"tfyolo.json": contract.to_json()})
+    with pytest.raises(TfyoloError, match="the operation aten::"):
         load_predictor(path)
+
+
+def test_torchscript_tensors_are_dense(tmp_path):
+    import torch
+
+    from tfyolo.export.torchscript.vetting import check_tensors
+
+    class Sparse(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("weight", torch.eye(3).to_sparse())
+
+        def forward(self, images):
+            return images
+
+    with pytest.raises(TfyoloError, match="a tensor of the layout"):
+        check_tensors(torch.jit.script(Sparse()), tmp_path / "x.torchscript")
 
 
 @pytest.mark.parametrize("multi_label", [False, True])

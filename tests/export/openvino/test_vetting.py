@@ -12,6 +12,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.openvino.vetting import ALLOWED, check_folder, check_resources
 from tfyolo.export.tfjs.vetting import read_folder
 from tfyolo.models import Contract, load_spec
+from tfyolo.quiet import import_openvino
 
 CONTRACT = Contract.of(load_spec(Path(__file__).parents[2] / "tiny.yaml"), ("ant", "bee", "cat", "dog"))
 LAYER = '<layer id="0" name="images" type="Parameter" version="opset1"/>'
@@ -52,6 +53,25 @@ def test_openvino_document_types_and_links_are_refused(tmp_path):
         check_folder(tmp_path)
 
 
+@pytest.mark.parametrize("text", ['<net xmlns="urn:x">', '<net xmlns:a="urn:x"><a:layer type="Loop"/>'])
+def test_openvino_namespaces_are_refused(tmp_path, text):
+    """OpenVINO's parser ignores them, so that these names are layers for it."""
+    layer = '<layer name="x" type="Loop" version="opset5"/>'
+    with pytest.raises(TfyoloError, match="XML namespace"):
+        check_folder(written(tmp_path, f"{text}<layers>{layer}</layers></net>"))
+
+
+def test_loaded_operations_are_on_the_allow_list_too(tmp_path):
+    openvino = import_openvino()
+    from openvino import opset13
+
+    x = opset13.parameter([1], np.float32, name="x")
+    state = opset13.read_value(x, "state", np.float32, [1])
+    model = openvino.Model([opset13.assign(state, "state"), opset13.result(state)], [x], "m")
+    with pytest.raises(TfyoloError, match="the operation 'ReadValue'"):
+        check_resources(model, (64, 64), 1, tmp_path)
+
+
 def test_openvino_allow_list_has_no_control_flow():
     assert not ALLOWED & {"If", "Loop", "TensorIterator", "ReadValue", "Assign", "ExperimentalDetectronROI"}
 
@@ -74,7 +94,7 @@ def test_openvino_layers_are_accepted_under_the_names_that_files_use(tmp_path, k
 
 @pytest.mark.parametrize(("length", "refused"), [(100, False), (20_000, True)])
 def test_memory_of_attention_scores_is_bounded(tmp_path, length, refused):
-    import openvino
+    openvino = import_openvino()
     from openvino import opset13
 
     inputs = [opset13.parameter([1, 4, length, 8], name=name) for name in ("query", "key", "value")]
@@ -89,6 +109,25 @@ def test_memory_of_attention_scores_is_bounded(tmp_path, length, refused):
         check_resources(model, (64, 64), 1, tmp_path)
 
 
+def tfjs_model(**topology):
+    """The content of a model.json."""
+    return {
+        "userDefinedMetadata": {"tfyolo": json.loads(CONTRACT.to_json())},
+        "weightsManifest": [],
+        "modelTopology": {"node": [{"op": "Placeholder"}, {"op": "_FusedConv2D"}], **topology},
+    }
+
+
+@pytest.mark.parametrize("key", ["modelInitializer", "initializerSignature", "userDefinedMetadata.signature"])
+def test_tfjs_runs_nothing_else_of_the_file(tmp_path, key):
+    model = tfjs_model()
+    *outer, inner = key.split(".")
+    (model[outer[0]] if outer else model)[inner] = {"node": [{"op": "StatelessWhile"}]}
+    (tmp_path / "model.json").write_text(json.dumps(model))
+    with pytest.raises(TfyoloError, match=f"contains the entry '{inner}' of model"):
+        read_folder(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -100,11 +139,7 @@ def test_memory_of_attention_scores_is_bounded(tmp_path, length, refused):
     ],
 )
 def test_tfjs_operations_are_on_the_allow_list(tmp_path, change, reason):
-    model = {
-        "userDefinedMetadata": {"tfyolo": json.loads(CONTRACT.to_json())},
-        "weightsManifest": [],
-        "modelTopology": {"node": [{"op": "Placeholder"}, {"op": "_FusedConv2D"}], **change},
-    }
+    model = tfjs_model(**change)
     (tmp_path / "model.json").write_text(json.dumps(model))
     if reason is None:
         assert read_folder(tmp_path).names == CONTRACT.names

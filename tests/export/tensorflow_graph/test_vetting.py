@@ -11,6 +11,7 @@ from tensorflow.python.framework import op_def_registry
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime import budget
+from tfyolo.export.tensorflow_graph.importer import Importer
 from tfyolo.export.tensorflow_graph.operations import ALLOWED
 from tfyolo.inference.load import load_predictor
 from tfyolo.models import Contract, load_spec
@@ -200,6 +201,41 @@ def test_initializer_that_writes_is_refused(folder):
     assert tree(folder) == before
 
 
+def test_a_function_that_no_node_refers_to_is_checked(folder):
+    """The object graph may name it, and other loaders run it."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = saved_model(folder / "x_saved_model", tf.identity)
+    file = path / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    load_predictor(path)
+    function = saved.meta_graphs[0].graph_def.library.function.add()
+    function.signature.name = "hidden"
+    function.node_def.add(name="write", op="WriteFile")
+    file.write_bytes(saved.SerializeToString())
+    with pytest.raises(TfyoloError, match="'WriteFile'"):
+        load_predictor(path)
+
+
+def test_a_function_is_checked_once(folder, monkeypatch):
+    """A small file may call a large function ten thousand times."""
+    checked = []
+    check = Importer._check_operation
+    monkeypatch.setattr(
+        Importer, "_check_operation", lambda self, node: checked.append(1) or check(self, node)
+    )
+    negate = tf.function(lambda x: -x)
+
+    def effect(images):
+        for _ in range(30):
+            images = negate(images)
+        return images
+
+    path = graph_def(folder / "x.pb", effect)
+    load_predictor(path)
+    assert 0 < len(checked) < 200
+
+
 def test_functions_that_call_each_other_exponentially_are_refused(folder, monkeypatch):
     monkeypatch.setattr(budget, "MAX_OPERATIONS", 1000)
     path = graph_def(folder / "x.pb", lambda images: images)
@@ -303,6 +339,9 @@ def test_variables_are_read_from_the_folder_only(folder):
 
     path = saved_model(folder / "x_saved_model", effect, module)
     expected = tf.saved_model.load(str(path)).signatures["serving_default"](tf.zeros((1, 64, 64, 3)))
+    assert len(load_predictor(path)(IMAGE)[0]) == 0
+    (path / "variables/variables").mkdir()  # which TensorFlow takes for a folder of checkpoints
+    (path / "variables/variables/checkpoint").write_text(f'model_checkpoint_path: "{folder}/ckpt"')
     assert len(load_predictor(path)(IMAGE)[0]) == 0
     data = next((path / "variables").glob("*.data-*"))
     copy = folder / "elsewhere"

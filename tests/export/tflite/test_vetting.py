@@ -14,9 +14,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tests.fuzz import tflite as fuzzer
 from tfyolo.errors import TfyoloError
+from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.registry import find_format
+from tfyolo.export.runtime import budget
 from tfyolo.export.tflite.runtime import LiteRtRuntime
 from tfyolo.export.tflite.vetting import check
 from tfyolo.export.tflite.vetting.check import check_model
@@ -185,6 +187,15 @@ def _regular_nms(model, graph):
     found.customOptions = np.frombuffer(options[:at] + bytes([101]) + options[at + 1 :], np.uint8)
 
 
+def _shape_of_another_type(model, graph):
+    tensor = graph.tensors[operator(model, graph, "RESHAPE").inputs[1]]
+    values = model.buffers[tensor.buffer].data
+    tensor.type = schema.TensorType.INT64
+    model.buffers[tensor.buffer].data = np.frombuffer(
+        np.frombuffer(bytes(values), np.int32).astype(np.int64).tobytes(), np.uint8
+    )
+
+
 def _scale(model, graph):
     tensor = graph.tensors[operator(model, graph, "MUL").outputs[0]]
     tensor.quantization = schema.QuantizationParametersT()
@@ -224,6 +235,7 @@ CHANGES = {
     _signature: "one of the signature's outputs has the index",
     _regular_nms: "TFLite_Detection_PostProcess",
     _scale: "has a scale of nan",
+    _shape_of_another_type: "its input 1 is not a list of int32 numbers",
     _name: "is not valid UTF-8",
     _many_scales: "has 3 scales for the shape",
 }
@@ -238,13 +250,23 @@ def test_invalid_operators_are_refused(changed, change):
 
 
 @pytest.mark.parametrize(
-    ("name", "bound", "message"),
-    [("MAX_MEMORY", 1000, "GiB of memory"), ("MAX_MULTIPLICATIONS", 1000, "multiplications per image")],
+    ("name", "message"),
+    [("PEAK_BYTES", "GiB of memory"), ("PRODUCTS", "needs more than [0-9,]+ multiplications")],
 )
-def test_memory_and_multiplications_are_bounded(file, monkeypatch, name, bound, message):
-    monkeypatch.setattr(check, name, bound)
+def test_memory_and_multiplications_are_bounded(file, monkeypatch, name, message):
+    for bound in (name, f"{name}_PER_PIXEL"):
+        monkeypatch.setattr(budget, bound, 1)
     with pytest.raises(TfyoloError, match=message):
         check_model(file.read_bytes(), file)
+
+
+def test_an_iou_threshold_of_zero_is_written_and_passes(tiny, tmp_path):
+    options = ExportOptions(
+        image_size=(64, 64), nms="postprocess", nms_options=GraphNmsOptions(iou_threshold=0.0)
+    )
+    path = tmp_path / "zero.tflite"
+    find_format("tflite").write(ExportJob(tiny.model, tiny.contract, options), path)
+    LiteRtRuntime(path, 1)
 
 
 def test_peak_memory(file):
