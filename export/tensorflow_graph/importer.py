@@ -179,6 +179,8 @@ class Importer:
 
         if node.op == "Const":
             self._check_constant(node)
+        if node.op == "GatherV2":
+            self._check_gather(node, inputs)
         definition = op_def_registry.get(node.op)
         known = {attribute.name for attribute in definition.attr}
         # Attributes that start with an underscore control TensorFlow's optimizers and name other functions.
@@ -209,6 +211,12 @@ class Importer:
         # A constant with `tensor_content` is not larger than the file. One without may repeat a single value.
         stored = node.op == "Const" and len(node.attr["value"].tensor.tensor_content) > 0
         return self.budget.tensor(node.name, tuple(shape), output.dtype.size, counted=not stored)
+
+    def _check_gather(self, node: Any, inputs: list[Any]) -> None:
+        """Check the batch dimensions of a GatherV2: TensorFlow aborts the process if there are too many."""
+        ranks = [x.shape.rank for x in inputs[:2] if x.shape.rank is not None]
+        if not 0 <= node.attr["batch_dims"].i <= min(ranks, default=0):
+            raise foreign(f"a GatherV2 with impossible batch dimensions ({node.name[:60]!r})", self.path)
 
     def _check_constant(self, node: Any) -> None:
         """Check a constant before TensorFlow unpacks it: one stored value may fill a huge shape."""

@@ -304,6 +304,18 @@ def test_constant_whose_value_has_another_dtype_is_refused(folder, name):
         load_predictor(path)
 
 
+@pytest.mark.parametrize("batch_dims", [255, -3])
+def test_batch_dimensions_that_abort_tensorflow_are_refused(folder, batch_dims):
+    path = graph_def(folder / "x.pb", lambda images: tf.gather(images, [[0]], axis=1, batch_dims=1))
+    graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    load_predictor(path)
+    (gather,) = (node for node in graph.node if node.op == "GatherV2")
+    gather.attr["batch_dims"].i = batch_dims
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(TfyoloError, match="impossible batch dimensions"):
+        load_predictor(path)
+
+
 def test_an_operation_without_its_input_is_named_in_words(folder):
     path = graph_def(folder / "x.pb", lambda images: images)
     graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
