@@ -215,7 +215,9 @@ class Importer:
     def _check_gather(self, node: Any, inputs: list[Any]) -> None:
         """Check the batch dimensions of a GatherV2: TensorFlow aborts the process if there are too many."""
         ranks = [x.shape.rank for x in inputs[:2] if x.shape.rank is not None]
-        if not 0 <= node.attr["batch_dims"].i <= min(ranks, default=0):
+        # Reading an attribute that is not there would add it.
+        batch_dims = node.attr["batch_dims"].i if "batch_dims" in node.attr else 0
+        if not 0 <= batch_dims <= min(ranks, default=0):
             raise foreign(f"a GatherV2 with impossible batch dimensions ({node.name[:60]!r})", self.path)
 
     def _check_constant(self, node: Any) -> None:
