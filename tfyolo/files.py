@@ -211,6 +211,8 @@ def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
         TfyoloError: the folder cannot be made.
     """
     base = Path(project) / name
+    if base.name in ("", ".."):
+        raise TfyoloError(f"{str(name)!r} is not the name of a folder", fix="pass another --name")
     path, number = base, 2
     try:
         while True:
@@ -220,7 +222,7 @@ def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
             except FileExistsError:
                 if exist_ok:  # a file has the folder's name
                     raise
-                path, number = base.with_name(f"{name}{number}"), number + 1
+                path, number = base.with_name(f"{base.name}{number}"), number + 1
     except OSError as error:
         raise TfyoloError(
             f"cannot make the folder: {error.strerror}", path=path, fix="pass another --project"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from tfyolo.api.checks import as_image_size
 from tfyolo.models.build import import_keras, run_layers
 from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.registry import list_models, load_spec
@@ -47,9 +48,9 @@ def backbone(model: str | Path, *, neck: bool = False, image_size: tuple[int, in
         (None, 2)
     """
     if str(model) in list_models() or Path(model).suffix in (".yaml", ".yml"):
-        return _features(load_spec(model), neck, image_size)
+        return _features(load_spec(model), neck, as_image_size(image_size))
     whole, contract = load_model(fetch_weights(model))
-    features = _features(contract.spec, neck, image_size)
+    features = _features(contract.spec, neck, as_image_size(image_size))
     layers = {layer.name: layer for layer in whole.layers}
     for layer in features.layers:
         layer.set_weights(layers[layer.name].get_weights() if layer.name in layers else [])

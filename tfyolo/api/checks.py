@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import get_args
+
+import numpy as np
 
 from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.errors import TfyoloError
@@ -81,9 +84,44 @@ def as_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int] |
     """
     if image_size is None:
         return None
-    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(sides) != 2 or not all(isinstance(side, int) and 1 <= side <= _MAX_SIDE_PX for side in sides):
+    sides = (
+        tuple(image_size) if isinstance(image_size, tuple | list | np.ndarray) else (image_size, image_size)
+    )
+    whole = all(isinstance(side, Integral) and not isinstance(side, bool) for side in sides)
+    if len(sides) != 2 or not whole or not all(1 <= side <= _MAX_SIDE_PX for side in sides):
         raise TfyoloError(
             f"image_size must be one number from 1 to {_MAX_SIDE_PX}, or height and width, not {image_size!r}"
         )
-    return sides[0], sides[1]
+    return int(sides[0]), int(sides[1])
+
+
+def as_layers(keep_float: str | Sequence[str]) -> tuple[str, ...]:
+    """Convert the names of float layers, or one name, to a tuple.
+
+    Example:
+        >>> as_layers("model.24")
+        ('model.24',)
+    """
+    return (keep_float,) if isinstance(keep_float, str) else tuple(keep_float)
+
+
+def as_names(names: Sequence[str] | Mapping[int, str]) -> tuple[str, ...]:
+    """Convert class names to a tuple.
+
+    Args:
+        names: a list, or names by class id from 0.
+
+    Raises:
+        TfyoloError: not a list of different names.
+
+    Example:
+        >>> as_names({0: "cat", 1: "dog"})
+        ('cat', 'dog')
+    """
+    if isinstance(names, Mapping):
+        names = [names[i] for i in range(len(names))] if names.keys() == {*range(len(names))} else ""
+    listed = () if isinstance(names, str) else tuple(names)
+    are_names = all(isinstance(name, str) and name for name in listed)
+    if isinstance(names, str) or not are_names or len({*listed}) < len(listed):
+        raise TfyoloError("names must be a list of different class names", fix='pass names=["cat", "dog"]')
+    return listed

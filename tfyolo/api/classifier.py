@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_image_size
-from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult
+from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult, square_side
 from tfyolo.api.model import TaskModel
 from tfyolo.api.python_errors import python_errors
 from tfyolo.api.resume import find_run
@@ -167,8 +166,11 @@ class Classifier(TaskModel, ClassificationPredictor):
         from tfyolo.data.classification.augment import ClassificationAugmentationOptions
         from tfyolo.data.classification.folders import read_folders
         from tfyolo.training.classification.options import ClassifyHyps, ClassifyOptions
+        from tfyolo.training.fit.checks import listed_callbacks
         from tfyolo.training.state import read_state
         from tfyolo.training.train import train
+
+        callbacks = listed_callbacks(callbacks)
 
         if resume:
             last = find_run(resume, project, "classify")
@@ -176,7 +178,7 @@ class Classifier(TaskModel, ClassificationPredictor):
             return self._fit(train, run_options, last.parent.parent, last, callbacks, progress, log)
         if data is None:
             raise TfyoloError("`data` is missing", fix="pass the folder of a dataset, or resume=True")
-        side = max(as_image_size(image_size) or self.image_size)
+        side = square_side(image_size, self.image_size)
         arguments = FitArguments(options, ClassifyOptions, ClassifyHyps, ClassificationAugmentationOptions)
         hyps, augmentation = arguments.model(ClassifyHyps), arguments.model(ClassificationAugmentationOptions)
         dataset = read_folders(data)  # fails before a folder is created

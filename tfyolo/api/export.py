@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tfyolo.api.checks import as_budget, as_image_size
+from tfyolo.api.checks import as_budget, as_image_size, as_layers
 from tfyolo.api.network import NetworkModel
 from tfyolo.api.python_errors import in_python, python_errors
 from tfyolo.argument_checks import check_choice, check_fraction, check_whole
@@ -171,6 +171,7 @@ class ExportMixin(NetworkModel):
             log=lambda sentence: log(in_python(sentence)),
         )
         budget = as_budget(float_budget, budget_of, budget_images)
+        keep_float = as_layers(keep_float)
         given = changed_flags(calibration, ranges, keep_float, budget)
         calibration_options = ExportCalibrationOptions(
             data, calibration, ranges, keep_float, given, budget, report=stem

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from tfyolo.api.checks import check_names
-from tfyolo.argument_checks import check_choice
+from tfyolo.api.checks import as_image_size, check_names
+from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.errors import TfyoloError
 
 OPTIMIZERS = ("SGD", "Adam", "AdamW")
@@ -20,6 +20,8 @@ _CHOICES = {
     "cache": ("auto", "none", "ram", "disk"),
     "strategy": ("none", "mirrored", "multiworker"),
 }
+_WHOLE = {"nominal_batch": 1, "patience": 0, "seed": 0, "save_period": -1}
+"""Whole numbers with their smallest values."""
 # Fields of the options objects that are arguments of `fit`, or that the model itself provides.
 _SET_BY_FIT = frozenset(
     {"data", "epochs", "batch", "batch_size", "image_size", "optimizer", "hyp", "weights", "model"}
@@ -27,6 +29,11 @@ _SET_BY_FIT = frozenset(
 )
 _NAMES_ELSEWHERE = {
     "batch": "batch_size",
+    "noautoanchor": "autoanchor=False",
+    "noplots": "plots=False",
+    "nosave": "save=False",
+    "noval": "val=False",
+    "weights": "tfyolo.load of the weights, and its fit",
     "decay": "weight_decay",
     "img": "image_size",
     "imgsz": "image_size",
@@ -83,6 +90,22 @@ def read_history(path: Path) -> tuple[list[int], dict[str, list[float]]]:
     return [int(row["epoch"]) for row in rows], history
 
 
+def square_side(image_size: int | tuple[int, int] | None, model_size: tuple[int, int]) -> int:
+    """Return the side of the square input that a run trains with.
+
+    Args:
+        image_size: what the user passed.
+        model_size: (height, width) of the model, the default.
+
+    Raises:
+        TfyoloError: the user passed two different sides.
+    """
+    given = as_image_size(image_size)
+    if given and given[0] != given[1]:
+        raise TfyoloError("training images are square", fix=f"pass image_size={max(given)}")
+    return max(given or model_size)
+
+
 class FitArguments:
     """Sorts the keyword arguments of `fit` into fields of the options object and hyperparameters.
 
@@ -107,9 +130,14 @@ class FitArguments:
             check_choice(name, given[name], _CHOICES[name])
         self.hyperparameters = {name: value for name, value in given.items() if name not in known}
         self.fields = {name: value for name, value in given.items() if name in known}
+        for name, minimum in _WHOLE.items():
+            check_whole(minimum, **{name: given[name]} if name in given else {})
         freeze = self.fields.get("freeze")
         if freeze is not None:
-            self.fields["freeze"] = (freeze,) if isinstance(freeze, int) else tuple(freeze)
+            layers = (freeze,) if isinstance(freeze, int | str) else tuple(freeze)
+            for layer in layers:
+                check_whole(-1, freeze=layer)
+            self.fields["freeze"] = layers
 
     def take(self, name: str, default: Any) -> Any:
         """Remove a field and return its value.

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfyolo.api.checks import as_image_size
-from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult
+from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult, square_side
 from tfyolo.api.model import TaskModel
 from tfyolo.api.resume import find_run
 from tfyolo.argument_checks import check_choice, check_whole
@@ -80,18 +79,24 @@ def fit_boxes(
 
     from tfyolo.data.detection.scan import read_dataset
     from tfyolo.training.detection.hyps import Hyps, read_hyps
+    from tfyolo.training.fit.checks import listed_callbacks
     from tfyolo.training.state import read_state
     from tfyolo.training.train import train
 
     module, _, kind_name = _OPTIONS[task].partition(":")
     kind = getattr(importlib.import_module(module), kind_name)
+    callbacks = listed_callbacks(callbacks)
     if resume:
         last = find_run(resume, project, task)
         run_options = kind.from_plain(read_state(last, task).options, last)
         return model._fit(train, run_options, last.parent.parent, last, callbacks, progress, log)
     if data is None:
         raise TfyoloError("`data` is missing", fix="pass a dataset's YAML, or resume=True")
-    side = max(as_image_size(image_size) or model.image_size)
+    side = square_side(image_size, model.image_size)
+    if not isinstance(hyp, str | Path):
+        raise TfyoloError(
+            "hyp must be a name or a YAML file", fix="pass single values by name, such as lr0=0.1"
+        )
     arguments = FitArguments(options, kind, Hyps)
     overrides = {**arguments.take("hyp_overrides", {}), **arguments.hyperparameters}
     read_hyps(hyp, **overrides)  # fails before a folder is created, as does the next line

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from tfyolo.api.checks import as_image_size, as_names
 from tfyolo.api.classifier import Classifier
 from tfyolo.api.detector import Detector
 from tfyolo.api.python_errors import python_errors
@@ -42,7 +43,7 @@ def load(
         >>> print(tfyolo.load("bccd-n")(SAMPLE_IMAGE)[0].save("cells.jpg"))
         cells.jpg
     """
-    return _public(inference.load_predictor(path_or_name, image_size, threads))
+    return _public(inference.load_predictor(path_or_name, as_image_size(image_size), threads))
 
 
 @renamed_arguments(image_hw="image_size", classes="num_classes")
@@ -73,7 +74,7 @@ def create(
         >>> len(detector.model.outputs)
         3
     """
-    return _public(inference.create_predictor(name, num_classes, image_size, tuple(names)))
+    return _public(inference.create_predictor(name, num_classes, as_image_size(image_size), as_names(names)))
 
 
 _PUBLIC: dict[str, type[Detector] | type[Classifier] | type[Segmenter]] = {

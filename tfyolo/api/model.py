@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfyolo.api.checks import as_budget, as_image_size
+from tfyolo.api.checks import as_budget, as_image_size, as_layers
 from tfyolo.api.export import ExportMixin, Ranges
 from tfyolo.api.fit import FitResult, epoch_log, read_history
 from tfyolo.api.python_errors import python_errors
@@ -138,9 +138,9 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
             runs=runs,
             calibration=calibration,
             ranges=ranges,
-            keep_float=keep_float,
+            keep_float=as_layers(keep_float),
             budget=budget,
-            given=changed_flags(calibration, ranges, keep_float, budget),
+            given=changed_flags(calibration, ranges, as_layers(keep_float), budget),
         )
         with scratch() as folder:
             # Weights may have changed since the file was loaded, so that a Keras model is saved first.
@@ -220,9 +220,8 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
             log: log callback.
         """
         own = [] if log is no_log else [epoch_log(log, options.epochs)]
-        result = train(
-            options, folder, resume=resume, callbacks=[*own, *callbacks], log=log, progress=progress
-        )
+        hooks = [*own, *callbacks]
+        result = train(options, folder, resume=resume, callbacks=hooks, log=log, progress=progress)
         self._replace(result.best)
         epoch, history = read_history(folder / "results.csv")
         return FitResult(result.folder, result.best, result.last, result.metrics, epoch, history)

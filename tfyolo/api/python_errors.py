@@ -41,6 +41,7 @@ ARGUMENTS = {
     "max-det": "max_detections",
     "model": "model",
     "multi-label": "multi_label",
+    "name": "name",
     "nms": "nms",
     "nominal-batch": "nominal_batch",
     "optimizer": "optimizer",

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
 
-from tfyolo.api.checks import as_budget, as_image_size
+from tfyolo.api.checks import as_budget, as_image_size, as_layers
 from tfyolo.api.export import Ranges
 from tfyolo.api.network import NetworkModel, open_network
 from tfyolo.api.python_errors import python_errors
@@ -115,13 +115,13 @@ class QuantizeMixin(NetworkModel):
                 float_model=float_weights,
                 image_size=as_image_size(image_size) or self.image_size,
                 calibration=calibration,
-                calibrate=CalibrationOptions(ranges, keep_float=tuple(keep_float), budget=budget),
+                calibrate=CalibrationOptions(ranges, keep_float=as_layers(keep_float), budget=budget),
                 train=QatOptions(steps, learning_rate, loss=loss) if trains else None,
                 epochs=epochs,
                 batch_size=batch_size,
                 seed=seed,
                 hyp=hyp,
-                given=changed_flags(calibration, ranges, keep_float, budget),
+                given=changed_flags(calibration, ranges, as_layers(keep_float), budget),
             )
             written = quantize(options, progress, log)
             runtime = open_network(written)

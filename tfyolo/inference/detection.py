@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
 import numpy as np
 
+from tfyolo.argument_checks import check_fraction, check_whole
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.images.read import read_image
 from tfyolo.errors import TfyoloError
@@ -57,7 +60,7 @@ class BoxPredictor(BaseModel):
             rect: pad images only to a multiple of the stride, if the input size is not fixed.
             augment: test-time augmentation.
         """
-        self.check_class_ids(options.class_ids)
+        options = self._checked(options)
         single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
         listed = [images] if single else list(images)
         pixels, paths = zip(*map(read_pixels, listed), strict=True) if listed else ((), ())
@@ -72,6 +75,21 @@ class BoxPredictor(BaseModel):
             for i, detections in zip(group, found, strict=True):
                 results[i] = make(detections, boxes[i], pixels[i], paths[i], speed)
         return [result for result in results if result is not None]
+
+    def _checked(self, options: NmsOptions) -> NmsOptions:
+        """Return the options with class ids as a tuple.
+
+        Raises:
+            TfyoloError: a threshold, a number or a class id is out of range.
+        """
+        check_fraction(confidence=options.confidence, iou_threshold=options.iou_threshold)
+        check_whole(max_detections=options.max_detections)
+        given: Any = options.class_ids
+        if given is not None:
+            ids: Any = (given,) if isinstance(given, Integral) else tuple(given)
+            options = replace(options, class_ids=ids)
+        self.check_class_ids(options.class_ids)
+        return options
 
     def check_class_ids(self, class_ids: Sequence[int] | None) -> None:
         """Check that class ids exist in the model.
@@ -208,6 +226,15 @@ class DetectionPredictor(BoxPredictor):
         return Result(boxes, found.scores, found.class_ids, self.names, image, path, speed, found.problem)
 
 
+def _eight_bits(gray: np.ndarray) -> np.ndarray:
+    """Return gray values of a PIL image of another type as uint8; Pillow would clip them at 255."""
+    highest = gray.max(initial=0)
+    if gray.dtype.kind == "f":
+        return (gray * 255 if highest <= 1 else gray).clip(0, 255).round().astype(np.uint8)
+    bits = 8 if highest > 255 or gray.dtype == np.uint16 else 0
+    return (gray >> bits).clip(0, 255).astype(np.uint8)
+
+
 def read_pixels(image: Image) -> tuple[np.ndarray, Path | None]:
     """Return the RGB uint8 pixels of an image argument, and its path, if any."""
     if isinstance(image, str | Path):
@@ -217,8 +244,7 @@ def read_pixels(image: Image) -> tuple[np.ndarray, Path | None]:
         from PIL import ImageOps
 
         image = ImageOps.exif_transpose(image)
-        # Pillow would clip 16-bit values at 255.
-        image = np.uint8(np.asarray(image) >> 8) if image.mode.startswith("I;16") else image.convert("RGB")
+        image = _eight_bits(np.asarray(image)) if image.mode[0] in "IF" else image.convert("RGB")
     array = np.asarray(image)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, 2)

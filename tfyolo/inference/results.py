@@ -135,7 +135,7 @@ class Result:
 
         table = pd.DataFrame(self.boxes_xyxy_px, columns=["xmin", "ymin", "xmax", "ymax"])
         table["confidence"], table["class"] = self.scores, self.class_ids
-        table["name"] = [self.names[i] for i in self.class_ids]
+        table["name"] = pd.Series([self.names[i] for i in self.class_ids], dtype=object)
         return table
 
     def plot(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +26,7 @@ def build_model(
     *,
     for_training: bool = False,
     synchronized_bn: bool = False,
+    precision: str = "float32",
 ) -> Any:
     """Build the network of a configuration, with random weights.
 
@@ -36,6 +39,7 @@ def build_model(
             order are the same: `build_model(spec).set_weights(trained.get_weights())` is the network to save
             and export. Ignored with tf_keras.
         synchronized_bn: compute batch statistics over all replicas of a `tf.distribute` strategy.
+        precision: dtype policy of its layers, such as `mixed_bfloat16`; Keras' global policy has no effect.
 
     Returns:
         A `keras.Model` from `images` (batch, height, width, 3), RGB in 0..1, to the list of raw heads,
@@ -51,6 +55,31 @@ def build_model(
         [(None, None, None, 255), (None, None, None, 255), (None, None, None, 255)]
     """
     keras = keras or import_keras()
+    with _dtype_policy(keras, precision):
+        return _build(spec, keras, image_size, for_training, synchronized_bn)
+
+
+@contextmanager
+def _dtype_policy(keras: ModuleType, name: str) -> Iterator[None]:
+    """Build layers with another dtype policy than the global one; tf_keras has only that."""
+    if keras.__name__ != "keras":
+        yield
+        return
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _build(
+    spec: ModelSpec,
+    keras: ModuleType,
+    image_size: tuple[int, int] | None,
+    for_training: bool,
+    synchronized_bn: bool,
+) -> Any:
     images = keras.Input((*(image_size or (None, None)), 3), name="images")
     make_ops = KerasOps
     if for_training and keras.__name__ == "keras":

@@ -19,6 +19,7 @@ from tfyolo.training.fit.checks import (
     check_arguments,
     check_callbacks,
     check_plan,
+    listed_callbacks,
     restored_epoch,
     sets_learning_rate,
 )
@@ -180,7 +181,7 @@ class TrainingModel(SupportedStep):
         if not self.compiled:
             raise TfyoloError("the model is not compiled", fix="call `compile` before `fit`")
         check_arguments(given)
-        hooks = list(getattr(callbacks, "callbacks", callbacks) or [])
+        hooks = listed_callbacks(callbacks)
         self.epochs_fitted = restored_epoch(hooks) or initial_epoch or self.epochs_fitted
         source = find_source(x, batch_size, steps_per_epoch, self.data, self.epochs_fitted)
         if isinstance(x, FitData):

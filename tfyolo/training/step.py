@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -79,10 +78,10 @@ class TrainingStep(keras.Model):
             )
         self.contract, self.image_size, self.precision = contract, image_size, precision
         spec = contract.spec
-        with dtype_policy(precision):
-            self.network = build_model(spec, for_training=True, synchronized_bn=synchronized_bn)
-        with dtype_policy("float32"):
-            self.averaged = build_model(spec)
+        self.network = build_model(
+            spec, for_training=True, synchronized_bn=synchronized_bn, precision=precision
+        )
+        self.averaged = build_model(spec)
         self.averaged.trainable = False
         self.averaged.set_weights(self.network.get_weights())
         self.data: FitData | None = None
@@ -303,14 +302,3 @@ class TrainingStep(keras.Model):
         """Return everything that training changes, in a fixed order, for `last.keras`."""
         counters = [self.counters[name] for name in sorted(self.counters)]
         return [*self.network.weights, *self.averaged.weights, *self.optimizer.variables, *counters]
-
-
-@contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Build Keras layers with another dtype policy inside of a `with` block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)

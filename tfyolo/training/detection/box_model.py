@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfyolo.data.detection.class_map import ClassMap
 from tfyolo.deprecation import renamed_arguments
+from tfyolo.errors import TfyoloError
 from tfyolo.models.build import call_heads
 from tfyolo.training.detection.hyps import Hyps
 from tfyolo.training.detection.loss import DetectionLoss, LossOptions
@@ -90,6 +91,10 @@ class BoxTraining(TrainingModel):
         Raises:
             TfyoloError: an unknown optimizer, a refused argument, or all layers are frozen.
         """
+        if not isinstance(hyps, Hyps | None):
+            raise TfyoloError(
+                f"hyps must be Hyps, not {hyps!r:.60}", fix="pass hyps=read_hyps('scratch-low', lr0=0.1)"
+            )
         self.hyps = hyps or Hyps()
         self.cos_lr, self.autobalance, self.nominal_batch = cos_lr, autobalance, nominal_batch
         grouped = {

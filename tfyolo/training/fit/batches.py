@@ -130,6 +130,11 @@ def checked_classes(labels: Any, num_classes: int) -> Any:
         TfyoloError: another shape; in eager mode class ids that the model does not have, too.
     """
     labels = tf.convert_to_tensor(labels)
+    if labels.shape.rank is None:  # traced for labels of different ranks
+        rows = tf.shape(labels)[0]
+        labels = tf.reshape(labels, [rows, -1])
+        if labels.dtype.is_integer:
+            labels = tf.ensure_shape(labels, [None, 1])
     if labels.dtype.is_integer and (labels.shape.rank == 1 or labels.shape[1:] == (1,)):
         class_ids = tf.reshape(labels, [-1])
         class_ids = _require(class_ids, tf.cast(class_ids, tf.float32), num_classes - 1.0, "classes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,23 @@ def check_plan(schedule: Schedule, step: float, source: FitSource, epochs: int, 
             f"compile was given epochs={schedule.epochs}{finished}, and fit would reach epoch {total}",
             fix="leave these arguments out of compile: fit sets them",
         )
+
+
+def listed_callbacks(callbacks: Any) -> list[Any]:
+    """Return callbacks as a list, as Keras takes them: None, one callback, several, or a `CallbackList`.
+
+    Raises:
+        TfyoloError: it is something else.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return list(callbacks.callbacks)
+    if isinstance(callbacks, keras.callbacks.Callback):
+        return [callbacks]
+    if callbacks is not None and not isinstance(callbacks, Iterable):
+        raise TfyoloError(
+            f"callbacks must be Keras callbacks, not {callbacks!r:.60}", fix="pass a list of callbacks"
+        )
+    return list(callbacks or [])
 
 
 def sets_learning_rate(callbacks: Sequence[Any]) -> bool:
