@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from numbers import Integral, Real
 from typing import Any
 
 from tfyolo.errors import TfyoloError
@@ -23,9 +22,7 @@ def check_whole(minimum: int = 1, **values: int | None) -> None:
         >>> check_whole(epochs=1, batch_size=None)
     """
     for name, value in values.items():
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, Integral) or value < minimum
-        ):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
             raise TfyoloError(f"{name} must be a whole number of at least {minimum}, not {value!r}")
 
 
@@ -42,7 +39,7 @@ def check_fraction(**values: float) -> None:
         >>> check_fraction(confidence=0.25)
     """
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise TfyoloError(f"{name} must be between 0 and 1, not {value!r}")
 
 

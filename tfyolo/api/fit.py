@@ -33,7 +33,7 @@ _NAMES_ELSEWHERE = {
     "noplots": "plots=False",
     "nosave": "save=False",
     "noval": "val=False",
-    "weights": "tfyolo.load of the weights, and its fit",
+    "weights": "tfyolo.load(weights).fit",
     "decay": "weight_decay",
     "img": "image_size",
     "imgsz": "image_size",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Integral
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
@@ -77,17 +76,20 @@ class BoxPredictor(BaseModel):
         return [result for result in results if result is not None]
 
     def _checked(self, options: NmsOptions) -> NmsOptions:
-        """Return the options with class ids as a tuple.
+        """Return the options with class ids as a tuple, and without numbers of NumPy.
 
         Raises:
             TfyoloError: a threshold, a number or a class id is out of range.
         """
+        numbers = ("confidence", "iou_threshold", "max_detections")
+        given: dict[str, Any] = {name: getattr(options, name) for name in numbers}
+        given = {name: x.item() if isinstance(x, np.generic) else x for name, x in given.items()}
+        ids: Any = options.class_ids
+        if ids is not None:
+            given["class_ids"] = (ids,) if isinstance(ids, int | np.integer) else tuple(ids)
+        options = replace(options, **given)
         check_fraction(confidence=options.confidence, iou_threshold=options.iou_threshold)
         check_whole(max_detections=options.max_detections)
-        given: Any = options.class_ids
-        if given is not None:
-            ids: Any = (given,) if isinstance(given, Integral) else tuple(given)
-            options = replace(options, class_ids=ids)
         self.check_class_ids(options.class_ids)
         return options
 
@@ -198,7 +200,7 @@ class DetectionPredictor(BoxPredictor):
             images: one image or a list: paths, RGB arrays, PIL images.
             confidence: confidence threshold; in files with NMS inside, at least that of the export.
             iou_threshold: IoU threshold of NMS; in files with NMS inside, at most that of the export.
-            class_ids: class ids to keep; None keeps all.
+            class_ids: class ids to keep, or one class id; None keeps all.
             agnostic: let boxes of different classes suppress each other.
             max_detections: maximum number of boxes per image.
             rect: pad images only to a multiple of the stride, which is faster, if the input size is not
@@ -231,7 +233,7 @@ def _eight_bits(gray: np.ndarray) -> np.ndarray:
     highest = gray.max(initial=0)
     if gray.dtype.kind == "f":
         return (gray * 255 if highest <= 1 else gray).clip(0, 255).round().astype(np.uint8)
-    bits = 8 if highest > 255 or gray.dtype == np.uint16 else 0
+    bits = 8 if highest > 255 or gray.dtype.kind == "u" else 0  # of 16 bits
     return (gray >> bits).clip(0, 255).astype(np.uint8)
 
 
