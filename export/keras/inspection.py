@@ -19,9 +19,9 @@ from tfyolo.models.build import run_layers
 from tfyolo.models.contract import Contract
 from tfyolo.models.nodes import IMAGES
 from tfyolo.models.ops import Ops, Shape, ShapeOps
-from tfyolo.weights.keras_file import read_contract
+from tfyolo.weights.keras_file import extracted_weights, read_contract
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_CONFIG = "config.json"
 _MAX_CONFIG_BYTES = 64 * 1024 * 1024
 _FLOAT16_CODES = ("f2", "float16")
 """Names of float16 in the storages of a PyTorch checkpoint."""
@@ -42,8 +42,8 @@ def inspect_keras(path: Path) -> Inspection:
             if archive.getinfo(_CONFIG).file_size > _MAX_CONFIG_BYTES:
                 raise ValueError(_CONFIG)
             config = json.loads(archive.read(_CONFIG))["config"]
-            with archive.open(_WEIGHTS) as stream, h5py.File(stream) as weights:
-                weights_dtype = "float16" if "float16" in _dtypes(weights) else "float32"
+        with extracted_weights(path) as extracted, h5py.File(extracted) as weights:
+            weights_dtype = "float16" if "float16" in _dtypes(weights) else "float32"
         layers = [layer for layer in config["layers"] if layer["class_name"] != "InputLayer"]
         counts = Counter(str(layer["class_name"]) for layer in layers)
     except TfyoloError:

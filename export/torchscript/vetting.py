@@ -60,7 +60,7 @@ squeeze stack std sub sum t tanh to topk transpose tril triu true_divide type_as
 upsample_bicubic2d upsample_bilinear2d upsample_nearest2d var view where zeros zeros_like
 """
 ALLOWED_ATEN = frozenset(_ALLOWED_ATEN.split())
-"""ATen operations of traced networks, which check their arguments; `relu` stands for `relu_` as well."""
+"""ATen operations of traced networks, which check their arguments; `relu` includes `relu_`."""
 
 
 def vetted_archive(path: Path) -> BytesIO:

@@ -17,6 +17,7 @@ import tf_keras
 
 import tfyolo.models.layers  # noqa: F401 - registers NearestUpsample
 from tfyolo.errors import TfyoloError
+from tfyolo.export.keras.inspection import inspect_keras
 from tfyolo.models import Contract, build_model, load_spec
 from tfyolo.weights import load_model, read_model_contract
 from tfyolo.weights.keras_file import load_keras, save_keras
@@ -192,6 +193,15 @@ def test_a_contract_of_absurd_size(copy):
     with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("tfyolo.json", bytes(20_000_000))
     assert "its tfyolo.json has 20000000 bytes" in refused(copy)
+
+
+def test_weights_that_unpack_to_absurd_size(copy, tmp_path):
+    rewritten(copy, **{"model.weights.h5": None})
+    with zipfile.ZipFile(copy, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("model.weights.h5", bytes(80_000_000))
+    assert "unpacks to" in refused(copy)
+    with pytest.raises(TfyoloError, match="its network cannot be read"):
+        inspect_keras(copy)
 
 
 def test_an_archive_that_unpacks_to_absurd_size(copy):

@@ -27,8 +27,10 @@ from tfyolo.models.spec import ModelSpec
 _WEIGHTS = "model.weights.h5"
 _HALF_BYTES = 2
 """Of a weight as float16, the smallest that is written."""
+_MAX_EXTRA_BYTES = 64 * 1024 * 1024
+"""Bytes beyond the weights, such as the configuration."""
 _MAX_ITEMS = 100_000
-"""Maximum number of groups and arrays of weights; yolov5x6 has 3,000."""
+"""Maximum number of groups and arrays of weights; a network has some thousands."""
 
 
 def save_keras(
@@ -118,13 +120,13 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
         raise TfyoloError(f"its {FILE_NAME} is invalid: {error.message}", path=path) from error
     limit = _check_size(path, spec)
     try:
-        _check_weights(path, limit)
-        model = build_model(spec, keras)
-        with warnings.catch_warnings():
+        with extracted_weights(path) as file, warnings.catch_warnings():
+            with h5py.File(file) as weights:
+                _check_items(weights, limit, path)
+            model = build_model(spec, keras)
             # Keras only warns if the file has no weights for a layer.
             warnings.filterwarnings("error", message=".*freshly-initialized")
-            with _named_for_keras(path) as readable:
-                model.load_weights(readable)
+            model.load_weights(file)
     except TfyoloError:
         raise
     except Exception as error:  # Keras and h5py raise many kinds for a damaged file
@@ -137,13 +139,23 @@ def load_keras(path: str | Path, keras: ModuleType | None = None) -> tuple[Any, 
 
 
 @contextmanager
-def _named_for_keras(path: Path) -> Iterator[Path]:
-    """Yield the path, or that of a copy if the suffix is not in lower case, which Keras refuses."""
-    if path.suffix == ".keras":
-        yield path
-        return
+def extracted_weights(path: Path) -> Iterator[Path]:
+    """Yield a copy of the weights in a `.keras` file, which HDF5 reads faster than a member of an archive.
+
+    Args:
+        path: the `.keras` file.
+
+    Raises:
+        ValueError: they are compressed as no weights are.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        yield Path(shutil.copyfile(path, Path(folder) / "model.keras"))
+        copy = Path(folder) / _WEIGHTS
+        with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
+            if archive.getinfo(_WEIGHTS).file_size > 8 * path.stat().st_size + _MAX_EXTRA_BYTES:
+                raise ValueError(f"{_WEIGHTS} unpacks to far more than the file")
+            with archive.open(_WEIGHTS) as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target, 2**20)
+        yield copy
 
 
 def _check_size(path: Path, spec: ModelSpec) -> int:
@@ -162,35 +174,23 @@ def _check_size(path: Path, spec: ModelSpec) -> int:
             f"contains {held:,} bytes of weights, but the network of its configuration has {weights:,}",
             path=path,
         )
-    limit = 32 * weights + 64 * 1024 * 1024
+    limit = 32 * weights + _MAX_EXTRA_BYTES
     if size > limit:
         raise TfyoloError(f"unpacks to {size:,} bytes, but the network has {weights:,} weights", path=path)
     return limit
 
 
-def _check_weights(path: Path, limit: int) -> None:
+def _check_items(weights: Any, limit: int, path: Path) -> None:
     """Refuse weights outside of the file, and arrays that claim to be larger than the file is.
 
     Args:
-        path: the `.keras` file.
+        weights: open HDF5 file.
         limit: maximum number of bytes of all arrays.
+        path: the `.keras` file, for messages.
 
     Raises:
         TfyoloError: an array is a link or stored elsewhere, or they are too large.
     """
-    with (
-        open_input(path, MODEL) as file,
-        zipfile.ZipFile(file) as archive,
-        archive.open(_WEIGHTS) as stream,
-    ):
-        try:
-            with h5py.File(stream) as weights:
-                _check_items(weights, limit, path)
-        except OSError as error:  # of h5py; `open_input` would take it for one of the disk
-            raise ValueError(str(error)) from error
-
-
-def _check_items(weights: Any, limit: int, path: Path) -> None:
     fix = "use files that you or people you trust have written"
     pending, size, count = [weights], 0, 0
     while pending:

@@ -36,7 +36,7 @@ export function showSummary(store: Store): void {
   });
 }
 
-/** Why there is no result yet. */
+/** Why a result is missing. */
 function reasonToWait(state: State): string {
   if (state.phase === 'error') return 'No model';
   return state.phase === 'ready' && !state.image ? 'No image' : TASK_PAGES[taskOf(state)].waiting;
