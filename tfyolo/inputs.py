@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from tfyolo.disk import OF_WRITING
 from tfyolo.errors import TfyoloError
 
 _MIB = 1024 * 1024
@@ -107,7 +108,7 @@ def open_input(
     """Open an input file for reading.
 
     The open file is checked again, in case the path has changed in the meantime. An `OSError` while reading
-    becomes a `TfyoloError`, too.
+    becomes a `TfyoloError`, too; one that only a write can raise passes, since it is about another file.
 
     Args:
         path: given by the user; links are followed.
@@ -127,6 +128,8 @@ def open_input(
         try:
             yield file
         except OSError as found:
+            if found.errno in OF_WRITING:
+                raise
             raise _unreadable(found, Path(path), error) from found
 
 

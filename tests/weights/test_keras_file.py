@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import shutil
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 import tf_keras
 
 import tfyolo.models.layers  # noqa: F401 - registers NearestUpsample
+from tests.full_disk import limited
 from tfyolo.errors import TfyoloError
 from tfyolo.export.keras.inspection import inspect_keras
 from tfyolo.models import Contract, build_model, load_spec
@@ -58,6 +60,15 @@ def refused(path: Path) -> str:
         load_keras(path)
     assert caught.value.path == path
     return caught.value.message
+
+
+@pytest.mark.parametrize("read", [load_keras, inspect_keras])
+def test_without_room_for_a_copy_of_the_weights_the_temporary_folder_is_named(saved, read):
+    with limited(1000), pytest.raises(TfyoloError) as error:
+        read(saved[2])
+    assert str(error.value.path).startswith(f"{tempfile.gettempdir()}/tfyolo-")
+    assert error.value.message == "cannot be written: File too large"
+    assert error.value.fix == "set TMPDIR to a folder with more space"
 
 
 def test_weights_are_equal_to_the_bit(saved):

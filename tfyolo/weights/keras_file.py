@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +16,7 @@ import h5py
 import numpy as np
 
 from tfyolo.errors import TfyoloError
-from tfyolo.files import atomic, check_file_target
+from tfyolo.files import atomic, check_file_target, scratch
 from tfyolo.inputs import JSON_TEXT, MODEL, open_input
 from tfyolo.models import Contract, build_model
 from tfyolo.models.build import count_model
@@ -146,10 +145,11 @@ def extracted_weights(path: Path) -> Iterator[Path]:
         path: the `.keras` file.
 
     Raises:
+        TfyoloError: there is no room for the copy.
         ValueError: they are compressed as no weights are.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / _WEIGHTS
+    with scratch() as folder:
+        copy = folder / _WEIGHTS
         with open_input(path, MODEL) as file, zipfile.ZipFile(file) as archive:
             if archive.getinfo(_WEIGHTS).file_size > 8 * path.stat().st_size + _MAX_EXTRA_BYTES:
                 raise ValueError(f"{_WEIGHTS} unpacks to far more than the file")
