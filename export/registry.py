@@ -26,6 +26,7 @@ __all__ = [
     "PRECISIONS",
     "Format",
     "check_targets",
+    "export_stem",
     "exportable",
     "find_format",
     "format_of",
@@ -76,6 +77,24 @@ def find_format(name: str) -> Format:
             return entry
     known = ", ".join(entry.name for entry in exportable())
     raise TfyoloError(f"unknown format `{name}`", fix=f"use one of {known}")
+
+
+def export_stem(output: Path, formats: Sequence[str]) -> Path:
+    """Return the path to which each format adds its suffix: `output` without the suffix of one of them.
+
+    Args:
+        output: path given by the user, with or without a suffix.
+        formats: names of formats.
+
+    Example:
+        >>> [export_stem(Path(name), ["tflite", "onnx"]).name for name in ("cells.tflite", "v1.0")]
+        ['cells', 'v1.0']
+    """
+    name = output.name
+    for entry in FORMATS:
+        if entry.name in formats and name.lower().endswith(entry.suffix) and len(name) > len(entry.suffix):
+            return output.with_name(name[: -len(entry.suffix)])
+    return output
 
 
 def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> dict[str, Path]:

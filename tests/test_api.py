@@ -16,7 +16,6 @@ import tfyolo
 from tests.cli.test_benchmark import WorkerHere
 from tests.data.classification.class_folders import class_folders
 from tests.small import rescaled
-from tfyolo.api.python_errors import ARGUMENTS, in_python
 from tfyolo.assets import MINI_DATA, SAMPLE_IMAGE, TEST_IMAGES
 from tfyolo.cli import export as cli_export
 from tfyolo.cli import quantize as cli_quantize
@@ -33,6 +32,7 @@ from tfyolo.evaluation.validator import validate
 from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
+from tfyolo.python_errors import ARGUMENTS, in_python
 from tfyolo.quantization.calibration import CalibrationOptions
 from tfyolo.quantization.run import QuantizeOptions, quantize
 from tfyolo.training.detection.options import TrainOptions

@@ -56,6 +56,22 @@ def test_image_sizes_are_checked(function, image_size):
         function("bccd-n" if function is not tfyolo.create else "yolov5n", image_size=image_size)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: tfyolo.TrainingData("bccd-mini", image_size=33), "use image_size=32"),
+        (
+            lambda: tfyolo.training_model("", tfyolo.TrainingData("bccd-mini", image_size=64)),
+            'pass cfg="yolov5n"',
+        ),
+    ],
+)
+def test_training_names_arguments_not_flags(make, message):
+    with pytest.raises(TfyoloError, match=message) as caught:
+        make()
+    assert "--" not in str(caught.value)
+
+
 def test_image_sizes_of_numpy():
     assert tfyolo.load("bccd-n", image_size=np.int64(64)).image_size == (64, 64)
     assert tfyolo.load("bccd-n", image_size=np.array([64, 96])).image_size == (64, 96)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.full_disk import WORDS, limited, no_room_for_outputs
+from tfyolo.api.load import load
 from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
-from tfyolo.export.registry import FORMATS, exportable, find_format
+from tfyolo.export.registry import FORMATS, export_stem, exportable, find_format
 from tfyolo.inference.load import create_predictor
 
 FOLDERS = [entry for entry in exportable() if entry.owned]
@@ -72,6 +73,21 @@ def test_on_a_full_disk_the_folder_for_intermediate_files_is_named(micro_keras, 
     assert err.endswith(
         ": cannot be written: File too large\n  fix: set TMPDIR to a folder with more space\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("output", "stem"),
+    [("a.tflite", "a"), ("a_EdgeTPU.tflite", "a"), ("a.onnx", "a.onnx"), (".tflite", ".tflite")],
+)
+def test_an_output_with_the_suffix_of_a_format_does_not_get_it_twice(output, stem):
+    assert export_stem(Path("runs") / output, ["tflite", "edgetpu"]) == Path("runs") / stem
+
+
+def test_an_output_may_be_a_file_name(micro_keras, tmp_path):
+    assert run(micro_keras, find_format("tflite"), tmp_path / "cells.tflite") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.tflite"]
+    path = load(micro_keras).export("tflite", output=tmp_path / "python.tflite", nms="raw")
+    assert path == tmp_path / "python.tflite"
 
 
 @pytest.mark.parametrize("entry", FOLDERS, ids=lambda entry: entry.name)

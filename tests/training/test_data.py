@@ -20,9 +20,12 @@ def half_usable(tmp_path):
 
 
 def test_what_is_left_out_is_warned_of(half_usable):
-    with pytest.warns(UserWarning, match=r"6 of 12 images cannot be used:\n.*00\.txt:1: (.|\n)*and 1 more"):
-        data = TrainingData(half_usable, image_size=64, batch=2)
+    with pytest.warns(
+        UserWarning, match=r"6 of 12 images cannot be used:\n.*00\.txt:1: (.|\n)*and 1 more"
+    ) as found:
+        data = TrainingData(half_usable, image_size=64, batch_size=2)
     assert data.steps == 3
+    assert [warning.filename for warning in found] == [__file__]
 
 
 def test_nothing_usable_names_the_first_file_and_line(half_usable):

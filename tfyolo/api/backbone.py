@@ -10,12 +10,14 @@ from tfyolo.models.build import import_keras, run_layers
 from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.registry import list_models, load_spec
 from tfyolo.models.spec import ModelSpec
+from tfyolo.python_errors import python_errors
 from tfyolo.weights import load_model
 from tfyolo.weights.hub import fetch_weights
 
 _FEATURE_STRIDES = (8, 16, 32, 64, 128)
 
 
+@python_errors
 def backbone(model: str | Path, *, neck: bool = False, image_size: tuple[int, int] | None = None) -> Any:
     """Build the backbone of a model, which turns images into feature maps of several strides.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from tfyolo.api.fit import OPTIMIZERS, FitArguments, FitResult, square_side
 from tfyolo.api.model import TaskModel
-from tfyolo.api.python_errors import python_errors
 from tfyolo.api.resume import find_run
 from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.errors import TfyoloError
@@ -16,6 +15,7 @@ from tfyolo.files import run_folder
 from tfyolo.inference.classification import Classification, ClassificationPredictor
 from tfyolo.inference.detection import Image
 from tfyolo.progress import Log, Progress, no_log, no_progress
+from tfyolo.python_errors import python_errors
 
 if TYPE_CHECKING:
     from tfyolo.evaluation.classification import ClassificationMetrics

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from tfyolo.api.checks import as_budget, as_image_size, as_layers
 from tfyolo.api.network import NetworkModel
-from tfyolo.api.python_errors import in_python, python_errors
 from tfyolo.argument_checks import check_choice, check_fraction, check_whole
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
-from tfyolo.export.registry import OPSETS, PRECISIONS, check_targets, find_format
+from tfyolo.export.registry import OPSETS, PRECISIONS, check_targets, export_stem, find_format
 from tfyolo.progress import Log, Progress, no_log, no_progress
+from tfyolo.python_errors import in_python, python_errors
 from tfyolo.quantization.budget.options import BudgetOf
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class ExportMixin(NetworkModel):
         Args:
             formats: `tflite`, `edgetpu`, `saved_model`, `pb`, `tfjs`, `onnx`, `openvino`, `coreml`, `engine`,
                 `torchscript` or `pt`; several as a list.
-            output: path without suffix, to which each format adds its own. Defaults to the path of the model
+            output: path of the files, to which each format adds its suffix. Defaults to the path of the model
                 file, or to its name in the current folder where it ships with tfyolo or was downloaded.
             int8: write an integer model, which has a quarter of the size and is fastest. Needs `data`, or a
                 model that `quantize` returned.
@@ -138,7 +138,7 @@ class ExportMixin(NetworkModel):
         names = [formats] if isinstance(formats, str) else list(formats)
         for name in names:
             find_format(name)
-        stem = self._stem if output is None else Path(output)
+        stem = self._stem if output is None else export_stem(Path(output), names)
         check_targets(names, stem, self.runtime.path)
 
         from tfyolo.export.graph.options import GraphNmsOptions

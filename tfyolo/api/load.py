@@ -8,11 +8,11 @@ from pathlib import Path
 from tfyolo.api.checks import as_image_size, as_names
 from tfyolo.api.classifier import Classifier
 from tfyolo.api.detector import Detector
-from tfyolo.api.python_errors import python_errors
 from tfyolo.api.segmenter import Segmenter
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.inference import load as inference
 from tfyolo.inference.base_model import BaseModel
+from tfyolo.python_errors import python_errors
 
 
 @renamed_arguments(image_hw="image_size")

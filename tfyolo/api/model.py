@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from tfyolo.api.checks import as_budget, as_image_size, as_layers
 from tfyolo.api.export import ExportMixin, Ranges
 from tfyolo.api.fit import FitResult, epoch_log, read_history
-from tfyolo.api.python_errors import python_errors
 from tfyolo.api.quantize import QuantizeMixin
 from tfyolo.api.summary import layer_rows, summary_lines
 from tfyolo.argument_checks import check_choice, check_whole
@@ -18,6 +17,7 @@ from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.files import scratch
 from tfyolo.inference.base_model import BaseModel
 from tfyolo.progress import Log, Progress, no_log, no_progress
+from tfyolo.python_errors import python_errors
 from tfyolo.quantization.budget.options import BudgetOf
 
 if TYPE_CHECKING:

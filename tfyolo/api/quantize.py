@@ -10,9 +10,9 @@ from typing import Any, Literal, TypeVar
 from tfyolo.api.checks import as_budget, as_image_size, as_layers
 from tfyolo.api.export import Ranges
 from tfyolo.api.network import NetworkModel, open_network
-from tfyolo.api.python_errors import python_errors
 from tfyolo.argument_checks import check_choice, check_whole
 from tfyolo.progress import Log, Progress, no_log, no_progress
+from tfyolo.python_errors import python_errors
 from tfyolo.quantization.budget.options import BudgetOf
 
 Self = TypeVar("Self", bound="QuantizeMixin")

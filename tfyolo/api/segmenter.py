@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from tfyolo.api.fit import FitResult
 from tfyolo.api.fit_boxes import fit_boxes
 from tfyolo.api.model import TaskModel
-from tfyolo.api.python_errors import python_errors
 from tfyolo.argument_checks import check_choice, check_fraction, check_whole
 from tfyolo.inference.detection import Image
 from tfyolo.inference.segmentation.predictor import SegmentationPredictor
 from tfyolo.inference.segmentation.results import SegmentationResult
 from tfyolo.progress import Log, Progress, no_log, no_progress
+from tfyolo.python_errors import python_errors
 
 if TYPE_CHECKING:
     from tfyolo.data.detection.scan import Dataset

@@ -88,14 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="STEM",
-        help="path without suffix, to which each format adds its own (default: that of --weights)",
+        help="path of the files; each format adds its suffix (default: that of --weights)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, print the files and the next commands, and return the exit code."""
     from tfyolo.cli.progress import progress_bar
-    from tfyolo.export.registry import check_targets, find_format, format_of
+    from tfyolo.export.registry import check_targets, export_stem, find_format, format_of
     from tfyolo.files import megabytes
     from tfyolo.libraries import require
     from tfyolo.weights.hub import fetch_weights, output_stem
@@ -113,7 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise TfyoloError(
             "is already an exported file", path=path, fix="pass the .pt or .keras file it was exported from"
         )
-    stem = arguments.output or output_stem(arguments.weights)
+    output = arguments.output
+    stem = export_stem(output, arguments.include) if output else output_stem(arguments.weights)
     check_targets(arguments.include, stem, path)
 
     from tfyolo.api.export import write_formats

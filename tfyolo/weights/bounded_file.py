@@ -20,7 +20,7 @@ LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # the magic number of Py
 FOREIGN = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the file itself", "run `git lfs pull`"),
     (b"<", "is a web page, not a checkpoint", "download the file itself"),
-    (b"", "is not a PyTorch checkpoint", "pass a .pt file that YOLOv5 saved"),
+    (b"", "is not a PyTorch checkpoint", "pass a .pt file that YOLOv5 saved, or a .keras file"),
 )
 
 

@@ -10,6 +10,7 @@ from tfyolo.data.classification.augment import ClassificationAugmentationOptions
 from tfyolo.data.classification.folders import read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.deprecation import renamed_arguments
+from tfyolo.python_errors import python_errors
 from tfyolo.training.classification.initialization import build_training_model, plan_initial_weights
 from tfyolo.training.classification.model import ClassifierTraining
 from tfyolo.training.classification.validation import ClassifierValidation
@@ -40,6 +41,7 @@ class ClassificationData(SizedData):
         (12, ('Platelets', 'RBC', 'WBC'))
     """
 
+    @python_errors
     def __init__(
         self,
         data: str | Path,
@@ -83,6 +85,7 @@ class ClassificationData(SizedData):
         return ClassifierValidation(self.dataset)
 
 
+@python_errors
 def training_classifier(
     data: ClassificationData, model: str = "", pretrained: str | Path = "", dropout: float = 0.0
 ) -> ClassifierTraining:

@@ -14,6 +14,7 @@ from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.progress import Log, no_log
+from tfyolo.python_errors import python_errors
 from tfyolo.training.detection.box_model import BoxTraining
 from tfyolo.training.detection.hyps import DEFAULT, read_hyps
 from tfyolo.training.detection.initialization import build_training_model, fit_anchors, plan_initial_weights
@@ -57,6 +58,7 @@ class TrainingData(SizedData):
         (3, ('Platelets', 'RBC', 'WBC'))
     """
 
+    @python_errors
     def __init__(
         self,
         data: str | Path,
@@ -125,10 +127,11 @@ def _warn(scan: Scan) -> None:
         more = f"\n  and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         warnings.warn(
             f"{scan.corrupt} of {scan.corrupt + len(scan.samples)} images cannot be used:\n{shown}{more}",
-            stacklevel=3,
+            stacklevel=5,  # two decorators lie between the constructor and its caller
         )
 
 
+@python_errors
 def training_model(
     weights: str | Path,
     data: TrainingData,
