@@ -121,6 +121,12 @@ def test_top_k_of_equals_counts_the_first_only():
     assert top_k(np.ones((2, 3)), np.array([0, 1]), 1).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_top_k_of_scores_that_are_not_finite_is_false(value):
+    scores = np.float32([[value] * 3, [1, value, 0], [1, 0, 0]])
+    assert top_k(scores, np.array([0, 0, 0]), 3).tolist() == [False, False, True]
+
+
 def test_the_split_that_is_there_is_taken(tmp_path):
     assert default_split(read_folders(class_folders(tmp_path, test=1, train=1))) == "test"
 

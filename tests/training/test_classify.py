@@ -21,6 +21,7 @@ from tfyolo.models import Contract, load_spec
 from tfyolo.training.classification.initialization import plan_initial_weights
 from tfyolo.training.classification.model import ClassifierTraining, ClassifySchedule
 from tfyolo.training.classification.options import ClassifyHyps, ClassifyOptions
+from tfyolo.training.classification.validation import ClassifierBatchValidation
 from tfyolo.training.state import newest_run, read_state
 from tfyolo.training.train import train
 from tfyolo.weights import load_model
@@ -223,6 +224,21 @@ def test_fit_in_a_few_lines(colors, tmp_path):
     saved = load_predictor(model.save_averaged(tmp_path / "colors.keras"))
     assert {name for _, name, _ in saved(np.zeros((40, 40, 3), np.uint8))[0].top(3)} == set(NAMES)
     assert saved.names == NAMES
+
+
+@pytest.mark.parametrize(("logit", "accuracy", "top5"), [(np.nan, 0, 0), (0, 1 / 6, 5 / 6)])
+def test_equal_logits_are_not_all_correct(logit, accuracy, top5):
+    class Model:
+        def __call__(self, images):
+            return np.full((len(images), 6), logit, np.float32)
+
+        def checked_labels(self, labels):
+            return labels
+
+    validation = ClassifierBatchValidation([(np.zeros((6, 8, 8, 3), np.uint8), np.eye(6, dtype=np.float32))])
+    validation.set_model(Model())
+    results = validation.validate()
+    assert (results["accuracy"], results["top5"]) == pytest.approx((accuracy, top5))
 
 
 def test_the_loss_is_smoothed_cross_entropy():

@@ -221,23 +221,23 @@ def default_split(dataset: FolderDataset) -> str:
     return next(split for split in ("val", "test", "train") if split in dataset.splits)
 
 
-def top_k(probabilities: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
-    """Return whether the true class is among the most probable ones; ties are broken by class id.
+def top_k(scores: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
+    """Return whether the true class is among those of highest score; ties are broken by class id.
 
     Args:
-        probabilities: (n, classes).
+        scores: (n, classes) probabilities or logits.
         truth: int (n,) class ids.
-        count: number of most probable classes, the k of top-k.
+        count: number of classes of highest score, the k of top-k.
 
     Returns:
-        bool (n,).
+        bool (n,); False for rows with scores that are not finite.
 
     Example:
         >>> top_k(np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]]), np.array([2, 2]), 2).tolist()
         [True, False]
     """
-    order = np.argsort(-probabilities, 1, kind="stable")[:, :count]
-    found: np.ndarray = (order == truth[:, None]).any(1)
+    order = np.argsort(-scores, 1, kind="stable")[:, :count]
+    found: np.ndarray = (order == truth[:, None]).any(1) & np.isfinite(scores).all(1)
     return found
 
 

@@ -11,7 +11,12 @@ import numpy as np
 from tfyolo.data.classification.folders import FolderDataset, read_folders
 from tfyolo.data.detection.sample import Scan
 from tfyolo.errors import TfyoloError
-from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierValOptions, validate_classifier
+from tfyolo.evaluation.classification import (
+    ClassificationMetrics,
+    ClassifierValOptions,
+    top_k,
+    validate_classifier,
+)
 from tfyolo.export.keras.runtime import KerasRuntime
 from tfyolo.inference.classification import ClassificationPredictor
 from tfyolo.progress import Progress
@@ -106,9 +111,8 @@ class ClassifierBatchValidation(_ClassifierValidation):
             raise TfyoloError("validation_data has no batches", fix="pass at least one batch")
         logits, labels = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)(labels, logits)
-        truth = labels.argmax(1)
-        ranks = (logits > np.take_along_axis(logits, truth[:, None], 1)).sum(1)
-        return {"loss": float(loss), "accuracy": float((ranks < 1).mean()), "top5": float((ranks < 5).mean())}
+        top1, top5 = (float(top_k(logits, labels.argmax(1), count).mean()) for count in (1, 5))
+        return {"loss": float(loss), "accuracy": top1, "top5": top5}
 
 
 def validation_of(data: Any, frequency: int = 1) -> ValidationCallback:
