@@ -80,6 +80,18 @@ def test_an_epoch_depends_on_seed_and_number_only(samples, settings):
     np.testing.assert_allclose(np.concatenate([y for _, y in both]).sum(1), 1, atol=1e-5)
 
 
+@pytest.mark.parametrize("settings", [{"hue": 0.2}, {"randaugment": 3}, {"mixup": 0.5, "cutmix": 0.5}])
+def test_the_policy_of_training_does_not_change_images(samples, settings):
+    augmentation = ClassificationAugmentationOptions(**settings)
+    expected, before = batches(samples, augmentation), keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        found = batches(samples, augmentation)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert_equal(found, expected)
+
+
 def test_another_seed_gives_other_images(samples):
     first, second = (
         batches(samples, ClassificationAugmentationOptions(jitter=0), seed=seed)[0] for seed in (0, 1)

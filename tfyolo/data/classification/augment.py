@@ -131,7 +131,7 @@ class ImageAugmenter:
 
     def __init__(self, options: ClassificationAugmentationOptions, image_size: int, seed: int) -> None:
         self.options, self.image_size, self.seed, self.seeds = options, image_size, seed, StepSeeds()
-        self.layers = [_with_seeds(layer, self.seeds) for layer in _layers(options)]
+        self.layers = [_prepared(layer, self.seeds) for layer in _layers(options)]
         for layer in self.layers:
             layer.build((None, image_size, image_size, 3))
 
@@ -166,8 +166,8 @@ class BatchAugmenter:
 
     def __init__(self, options: ClassificationAugmentationOptions, seed: int) -> None:
         self.options, self.seed, self.seeds = options, seed + 1, StepSeeds()
-        self.mixup = _with_seeds(keras.layers.MixUp(alpha=_MIXUP_ALPHA), self.seeds)
-        self.cutmix = _with_seeds(keras.layers.CutMix(factor=(1.0, 1.0)), self.seeds)
+        self.mixup = _prepared(keras.layers.MixUp(alpha=_MIXUP_ALPHA), self.seeds)
+        self.cutmix = _prepared(keras.layers.CutMix(factor=(1.0, 1.0)), self.seeds)
 
     def __call__(self, images: Any, labels: Any, batch: Any) -> tuple[Any, Any]:
         """Mix images float32 (n, h, w, 3) and labels float32 (n, classes), with some probability.
@@ -260,9 +260,13 @@ def _layers(options: ClassificationAugmentationOptions) -> list[Any]:
     ]
 
 
-def _with_seeds(layer: Any, seeds: StepSeeds) -> Any:
-    """Let a layer, and its sublayers, draw from `seeds`."""
+def _prepared(layer: Any, seeds: StepSeeds) -> Any:
+    """Let a layer, and its sublayers, draw from `seeds` and compute in float32.
+
+    Keras' global dtype policy may be that of training; not all layers hand theirs on to their sublayers.
+    """
     for part in layer._flatten_layers():
+        part.dtype_policy = "float32"
         if hasattr(part, "generator"):
             part.generator = seeds
     return layer
