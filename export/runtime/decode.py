@@ -51,13 +51,13 @@ def decode(
         num_coefficients: number of mask coefficients per box.
 
     Returns:
-        Boxes, scores and mask coefficients, without prototypes; boxes are in pixels of the input.
+        Boxes, scores, mask coefficients and strides, without prototypes; boxes are in pixels of the input.
 
     Source: YOLOv5 v2.0 and later: xy = (2 sigmoid(t) - 0.5 + cell) * stride, wh = (2 sigmoid(t))^2 * anchor;
     v7.0: mask coefficients are multiplied by objectness.
     """
     threshold = np.log(confidence / (1 - confidence)) if 0 < confidence < 1 else -np.inf
-    boxes, scores, coefficients = [], [], []
+    boxes, scores, coefficients, counts = [], [], [], []
     for head, anchor_row, stride in zip(heads, anchors_px, strides, strict=True):
         height, width = head.shape[:2]
         anchors = np.asarray(anchor_row, np.float32).reshape(-1, 2)
@@ -72,8 +72,10 @@ def decode(
         half = 2 * values[:, 2:4] ** 2 * anchors[anchor]
         boxes.append(np.concatenate([center - half, center + half], 1))
         scores.append(values[:, 5:] * values[:, 4:5])
+        counts.append(len(rows))
     return Candidates(
         np.concatenate(boxes).astype(np.float32),
         np.concatenate(scores).astype(np.float32),
         coefficients=np.concatenate(coefficients).astype(np.float32) if num_coefficients else None,
+        strides=np.repeat(np.asarray(strides), counts),
     )

@@ -9,6 +9,7 @@ checks.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -117,10 +118,9 @@ def _shapes(
         if MASKS in arrays:
             shapes[MASKS] = (rows, *_mask_size(contract, input_hw))
         return shapes
-    grids = [(input_hw[0] // stride, input_hw[1] // stride) for stride in contract.strides]
-    anchors = [len(row) // 2 for row in contract.anchors_px]
+    grids, anchors = _grids(contract, input_hw)
     if CANDIDATES[0] in arrays:
-        most = sum(height * width * count for (height, width), count in zip(grids, anchors, strict=True))
+        most = sum(_boxes_per_scale(contract, input_hw))
         rows = min(arrays["boxes"].shape[1], most) if arrays["boxes"].ndim == 3 else 0
         shapes = {"boxes": (rows, 4), "scores": (rows, classes)}
         if COEFFICIENTS in arrays:
@@ -138,6 +138,18 @@ def _shapes(
             for part, values in sizes.items():
                 shapes[f"{part}_{i}"] = (*grid, count * values)
     return shapes
+
+
+def _grids(contract: Contract, input_hw: tuple[int, int]) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return the (height, width) of each feature map, and its number of anchors per grid cell."""
+    grids = [(input_hw[0] // stride, input_hw[1] // stride) for stride in contract.strides]
+    return grids, [len(row) // 2 for row in contract.anchors_px]
+
+
+def _boxes_per_scale(contract: Contract, input_hw: tuple[int, int]) -> list[int]:
+    """Return the number of boxes that each feature map predicts."""
+    grids, anchors = _grids(contract, input_hw)
+    return [height * width * count for (height, width), count in zip(grids, anchors, strict=True)]
 
 
 def _mask_size(contract: Contract, input_hw: tuple[int, int]) -> tuple[int, int]:
@@ -173,24 +185,32 @@ def from_signature(
     if COUNT in outputs:
         return _detections(outputs, scale, len(contract.names))
     lost = 0
-    coefficients = None
     if CANDIDATES[0] in outputs:
-        boxes = np.asarray(outputs["boxes"][0], np.float32)[:, [1, 0, 3, 2]] * scale
-        scores = np.asarray(outputs["scores"][0], np.float32)
-        if COEFFICIENTS in outputs:
-            coefficients = np.asarray(outputs[COEFFICIENTS][0], np.float32)
+        candidates = _candidates(outputs, contract, (height, width), scale)
     else:
         heads = _heads(outputs, contract)
         lost = sum(_not_numbers(head, sum(contract.parts.values())) for head in heads)
         masks = contract.num_coefficients or 0
-        decoded = decode(heads, contract.anchors_px, contract.strides, confidence, masks)
-        boxes, scores, coefficients = decoded.boxes_xyxy_px, decoded.scores, decoded.coefficients
-    keep, problem = _usable(boxes, scores, scale, lost=lost)
+        candidates = decode(heads, contract.anchors_px, contract.strides, confidence, masks)
+    keep, problem = _usable(candidates.boxes_xyxy_px, candidates.scores, scale, lost=lost)
     if keep is not None:
-        boxes, scores = boxes[keep], scores[keep]
-        coefficients = None if coefficients is None else coefficients[keep]
+        candidates = candidates[keep]
     prototypes = np.asarray(outputs[PROTOTYPES][0], np.float32) if PROTOTYPES in outputs else None
-    return Candidates(boxes, _clipped(scores), problem, coefficients, prototypes)
+    return replace(candidates, scores=_clipped(candidates.scores), problem=problem, prototypes=prototypes)
+
+
+def _candidates(
+    outputs: Mapping[str, np.ndarray], contract: Contract, input_hw: tuple[int, int], scale: np.ndarray
+) -> Candidates:
+    """Return the boxes of a graph without NMS; feature map follows feature map if none are missing."""
+    boxes = np.asarray(outputs["boxes"][0], np.float32)[:, [1, 0, 3, 2]] * scale
+    counts = _boxes_per_scale(contract, input_hw)
+    return Candidates(
+        boxes,
+        np.asarray(outputs["scores"][0], np.float32),
+        coefficients=np.asarray(outputs[COEFFICIENTS][0], np.float32) if COEFFICIENTS in outputs else None,
+        strides=np.repeat(contract.strides, counts) if len(boxes) == sum(counts) else None,
+    )
 
 
 def _detections(outputs: Mapping[str, np.ndarray], scale: np.ndarray, classes: int) -> Detections:

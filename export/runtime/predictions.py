@@ -18,6 +18,7 @@ class Candidates:
         coefficients: (n, k) float32 mask coefficients; None without masks.
         prototypes: (height / 4, width / 4, k) float32, which the coefficients of a box weight; None without
             masks.
+        strides: (n,) int stride of the feature map that predicts each box, in pixels; None if unknown.
     """
 
     boxes_xyxy_px: np.ndarray
@@ -25,6 +26,16 @@ class Candidates:
     problem: str = ""
     coefficients: np.ndarray | None = None
     prototypes: np.ndarray | None = None
+    strides: np.ndarray | None = None
+
+    def __getitem__(self, index: np.ndarray | slice) -> Candidates:
+        return replace(
+            self,
+            boxes_xyxy_px=self.boxes_xyxy_px[index],
+            scores=self.scores[index],
+            coefficients=None if self.coefficients is None else self.coefficients[index],
+            strides=None if self.strides is None else self.strides[index],
+        )
 
 
 @dataclass(frozen=True)

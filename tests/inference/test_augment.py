@@ -89,3 +89,48 @@ def test_each_image_of_a_batch_has_its_own_boxes():
     found = predict_augmented(Finder(), np.stack([first, np.zeros_like(first)]), 0.25)
     assert [len(c.scores) for c in found] == [3, 0]
     np.testing.assert_allclose(found[0].boxes_xyxy_px[0], box)
+
+
+class Grids:
+    """A runtime with candidates of all grid cells; scores are indices of the call and the feature map."""
+
+    def __init__(self, strides, input_hw=None):
+        self.contract = SimpleNamespace(names=("thing",), strides=strides)
+        self.input_hw, self.counts = input_hw, []
+
+    def __call__(self, images, confidence):
+        height, width = images.shape[1:3]
+        strides = self.contract.strides
+        self.counts.append([3 * (height // stride) * (width // stride) for stride in strides])
+        scores = np.repeat(np.arange(len(strides)), self.counts[-1]) + 10 * (len(self.counts) - 1)
+        boxes = np.zeros((len(scores), 4), np.float32)
+        of_rows = np.repeat(strides, self.counts[-1])
+        return [Candidates(boxes, scores[:, None].astype(np.float32), strides=of_rows)] * len(images)
+
+
+@pytest.mark.parametrize("strides", [(8, 16, 32), (8, 16, 32, 64), (8, 16), (32, 16, 8)])
+@pytest.mark.parametrize("fixed", [False, True])
+def test_one_scale_is_left_out_of_the_largest_and_of_the_smallest_variant(strides, fixed):
+    runtime = Grids(strides, (128, 192) if fixed else None)
+    (found,) = predict_augmented(runtime, np.zeros((1, 128, 192, 3), np.uint8), 0.25)
+    kept = [
+        [int((found.scores == 10 * call + scale).sum()) for scale in range(len(strides))] for call in range(3)
+    ]
+    first, middle, last = (list(counts) for counts in runtime.counts)
+    first[strides.index(max(strides))] = last[strides.index(min(strides))] = 0
+    assert kept == [first, middle, last]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_as_many_candidates_are_left_out_as_in_yolov5(count):
+    runtime = Grids(tuple(8 * 2**i for i in range(count)))
+    (found,) = predict_augmented(runtime, np.zeros((1, 320, 640, 3), np.uint8), 0.25)
+    first, middle, last = map(sum, runtime.counts)
+    shares = sum(4**i for i in range(count))  # a feature map has four times the cells of the next
+    expected = first - first // shares + middle + last - last // shares * 4 ** (count - 1)
+    assert len(found.scores) == expected
+
+
+def test_the_only_scale_is_kept():
+    (found,) = predict_augmented(runtime := Grids((8,)), np.zeros((1, 64, 64, 3), np.uint8), 0.25)
+    assert len(found.scores) == sum(map(sum, runtime.counts))

@@ -76,6 +76,7 @@ def test_without_suppression_all_boxes_come_out(kind):
     expected = candidates(heads)
     np.testing.assert_allclose(found.boxes_xyxy_px, expected.boxes_xyxy_px, atol=1e-3)
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+    np.testing.assert_array_equal(found.strides, expected.strides)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 4, 5, 80, 91, 1000])
