@@ -118,6 +118,25 @@ def test_labels_on_the_far_border_stay_in_the_grid():
     assert found.cells.numpy()[found.valid].max() == 15
 
 
+@pytest.mark.parametrize(
+    ("center", "cells"),
+    [
+        (0.5, {(2, 2), (1, 2), (2, 1)}),
+        (0.25, {(1, 1)}),
+        (0.6, {(2, 2), (1, 2), (2, 1)}),
+        (0.7, {(2, 2), (3, 2), (2, 3)}),
+    ],
+)
+def test_the_center_on_a_grid_line_has_the_left_and_upper_neighbors(center, cells):
+    found = assign_labels(
+        tf.constant([[[0, center, center, 0.25, 0.25]]]), (4, 4), tf.constant([[1.0, 1.0]]), 4.0
+    )
+    numbers = found.cells.numpy()[found.valid]
+    assert len(numbers) == len(cells)
+    assert {divmod(int(number), 4) for number in numbers} == cells
+    assert (found.boxes_xywh_cells.numpy()[found.valid][:, :2] >= -0.5).all()
+
+
 @needs_shared
 def test_ciou_matches_the_stored_vectors():
     with np.load(REFERENCE / "iou.npz") as arrays:

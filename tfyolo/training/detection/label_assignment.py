@@ -71,9 +71,9 @@ def assign_labels(
     fits = (worst < threshold) & tf.reduce_all(size > 0, -1, keepdims=True)
     fits &= labels[..., :1] > PADDING_CLASS
 
-    part, from_end = center % 1.0, (grid_wh - center) % 1.0
+    part = center % 1.0  # 0 on a grid line, where YOLOv5 has the left and upper neighbors, too
     before = (part < 0.5) & (center > 1.0)  # (batch, boxes, 2): left, above
-    after = (from_end < 0.5) & (grid_wh - center > 1.0)  # right, below
+    after = (part > 0.5) & (grid_wh - center > 1.0)  # right, below
     step = tf.cast(after, tf.int32) - tf.cast(before, tf.int32)
     has_neighbor = before | after
     zero = tf.zeros_like(step[..., 0])
