@@ -1,6 +1,7 @@
 """What a Keras user does with a `keras.Model` works with a training model."""
 
 import csv
+import inspect
 
 import keras
 import numpy as np
@@ -204,6 +205,57 @@ def test_batches_are_evaluated_like_a_dataset(data, shapes):
         callback.set_model(model)
         found.append(callback.validate())
     assert found[0] == pytest.approx(found[1], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def seventy(data):
+    """More images than are validated at once."""
+    images, labels = next(iter(data.stream()))
+    repeats = [7, 1, 1, 1], [7, 1, 1]
+    return tuple(np.tile(part, times)[:70] for part, times in zip((images, labels), repeats, strict=True))
+
+
+def test_arrays_of_any_length_are_validated(shared, seventy):
+    images, labels = seventy
+    expected = shared.evaluate(images, labels, batch_size=10, return_dict=True)
+    whole = shared.evaluate(images, labels, batch_size=70, return_dict=True)
+    history = shared.fit(images[:2], labels[:2], validation_data=seventy, verbose=0).history
+    assert whole == pytest.approx(expected, rel=0.05)
+    assert {f"val_{name}" for name in whole} <= history.keys()
+
+
+class Indexed(keras.utils.PyDataset):
+    """Seven batches."""
+
+    def __init__(self, images, labels):
+        super().__init__()
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, index):
+        part = slice(10 * index, 10 * index + 10)
+        return self.images[part], self.labels[part]
+
+
+def test_batches_of_any_kind_are_validated_up_to_their_end_or_steps(shared, data, seventy):
+    images, labels = seventy
+    expected = shared.evaluate(images[:20], labels[:20], batch_size=10)
+    assert shared.evaluate(Indexed(images, labels), steps=2) == expected
+    assert shared.evaluate(((images[:10], labels[:10]) for _ in iter(int, 1)), steps=1)
+    assert shared.evaluate(Indexed(images, labels)) == shared.evaluate(images, labels, batch_size=10)
+    assert shared.evaluate(data.stream(), steps=1)
+    with pytest.raises(TfyoloError, match="have no end"):
+        shared.evaluate(data.stream())
+    with pytest.raises(TfyoloError, match="have no end"):
+        fit(shared, data, validation_data=data.stream())
+
+
+def test_fit_has_the_defaults_of_keras(data):
+    defaults = {name: arg.default for name, arg in inspect.signature(keras.Model.fit).parameters.items()}
+    own = inspect.signature(type(compiled(data)).fit).parameters
+    assert {name: arg.default for name, arg in own.items()} == defaults
 
 
 def test_early_stopping_checkpoints_and_csv_see_validation_metrics(data, tmp_path):

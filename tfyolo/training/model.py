@@ -28,6 +28,7 @@ from tfyolo.training.fit.unsupported import SupportedStep
 from tfyolo.training.optimization.ema import ExponentialMovingAverage
 from tfyolo.training.optimization.optimizers import GroupedOptimizer, find_optimizer
 from tfyolo.training.optimization.schedule import Schedule
+from tfyolo.training.validation import ValidationBatches
 
 
 class TrainingModel(SupportedStep):
@@ -132,7 +133,7 @@ class TrainingModel(SupportedStep):
         callbacks: Any = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
-        shuffle: bool = False,
+        shuffle: bool = True,
         class_weight: Any = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
@@ -198,7 +199,7 @@ class TrainingModel(SupportedStep):
                 epochs,
                 verbose,
                 [FollowEpochs(), *check_callbacks(hooks)],
-                shuffle=shuffle,
+                shuffle=shuffle and not isinstance(source.x, tf.data.Dataset),  # Keras warns of it
                 initial_epoch=initial_epoch,
                 steps_per_epoch=source.steps if source.is_endless else None,
             )
@@ -252,7 +253,7 @@ class TrainingModel(SupportedStep):
             batch_size: images per batch, if `x` are images; defaults to 32.
             verbose: ignored; nothing is printed.
             sample_weight: refused.
-            steps: maximum number of batches of a stream.
+            steps: maximum number of batches, of a stream or of arrays.
             callbacks: refused.
             return_dict: return a dict by name instead of a list.
 
@@ -275,8 +276,8 @@ class TrainingModel(SupportedStep):
         if y is not None:
             size = batch_size or 32
             data = tf.data.Dataset.from_tensor_slices((data, y)).batch(size)
-        if steps is not None and isinstance(data, tf.data.Dataset):
-            data = data.take(steps)
+        if steps is not None and not isinstance(data, FitData | str | Path):
+            data = ValidationBatches(data, steps)
         callback = self.validation_of(data)
         callback.set_model(self)
         results = callback.validate()

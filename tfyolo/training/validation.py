@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
+import tensorflow as tf
 
+from tfyolo.errors import TfyoloError
 from tfyolo.training.fit.source import FitData
+
+_MAX_IMAGES = 32
+"""Images that are validated at once: a user's batch can be a whole dataset."""
 
 
 class ValidationCallback(keras.callbacks.Callback):
@@ -52,6 +58,47 @@ class ValidationCallback(keras.callbacks.Callback):
             logs.update({f"val_{name}": value for name, value in results.items()})
 
 
+class ValidationBatches:
+    """Batches that a user passes to validate on, divided into those of at most 32 images.
+
+    Args:
+        batches: pairs of images and targets: a `tf.data.Dataset`, a `keras.utils.PyDataset`, or any iterable;
+            or one pair of arrays.
+        steps: maximum number of batches; None for all.
+
+    Raises:
+        TfyoloError: the stream has no end, and `steps` is None.
+
+    Example:
+        >>> import numpy as np
+        >>> batches = ValidationBatches((np.zeros((70, 64, 64, 3)), np.zeros((70, 1, 5))))
+        >>> [len(images) for images, _ in batches]
+        [32, 32, 6]
+    """
+
+    def __init__(self, batches: Any, steps: int | None = None) -> None:
+        length = int(batches.cardinality()) if isinstance(batches, tf.data.Dataset) else 0
+        if steps is None and length == tf.data.INFINITE_CARDINALITY:
+            raise TfyoloError(
+                "the batches to validate on have no end",
+                fix="pass the data itself, such as TrainingData, or `stream.take(steps)`",
+            )
+        self.batches, self.steps = batches, steps
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for images, targets in islice(self._whole_batches(), self.steps):
+            for start in range(0, len(images), _MAX_IMAGES):
+                part = slice(start, start + _MAX_IMAGES)
+                yield images[part], keras.tree.map_structure(lambda array, part=part: array[part], targets)
+
+    def _whole_batches(self) -> Iterable[Any]:
+        if isinstance(self.batches, tuple) and len(self.batches) == 2:
+            return [self.batches]
+        if isinstance(self.batches, keras.utils.PyDataset):
+            return (self.batches[index] for index in range(len(self.batches)))
+        return iter(self.batches)
+
+
 Callback = TypeVar("Callback", bound=ValidationCallback)
 
 
@@ -64,21 +111,23 @@ def choose_validation(
     """Return the callback for what a user passes as `validation_data`.
 
     Args:
-        data: `FitData` (its validation split), the path of a dataset, a pair of arrays, or batches of images
-            and labels.
+        data: `FitData` (its validation split), the path of a dataset, or what `ValidationBatches` takes.
         on_dataset: makes a callback from a path.
         on_batches: makes one from batches.
         frequency: epochs between validations.
 
     Returns:
         Callback that validates after every `frequency` epochs.
+
+    Raises:
+        TfyoloError: the batches have no end.
     """
     if isinstance(data, FitData):
         callback = data.validation()
     elif isinstance(data, str | Path):
         callback = on_dataset(data)
     else:
-        callback = on_batches([data] if isinstance(data, tuple) and len(data) == 2 else data)
+        callback = on_batches(data if isinstance(data, ValidationBatches) else ValidationBatches(data))
     callback.frequency = frequency
     callback.with_yolov5_names = False  # Keras shows all logs in one line
     return callback

@@ -14,7 +14,7 @@ from tfyolo.python_errors import python_errors
 from tfyolo.training.classification.initialization import build_training_model, plan_initial_weights
 from tfyolo.training.classification.model import ClassifierTraining
 from tfyolo.training.classification.validation import ClassifierValidation
-from tfyolo.training.fit.source import SizedData
+from tfyolo.training.fit.source import SizedData, endless
 
 
 @renamed_arguments(batch="batch_size")
@@ -78,7 +78,7 @@ class ClassificationData(SizedData):
         Args:
             first_epoch: epoch to begin with, counted from 0; each has its own order and augmentation.
         """
-        return self.pipeline.stream(first_epoch)
+        return endless(self.pipeline.stream(first_epoch))
 
     def validation(self) -> ClassifierValidation:
         """A callback that measures the averaged weights on `val` after each epoch."""

@@ -61,6 +61,7 @@ class BatchValidation(BoxValidationCallback):
         detector = self.predictor(model)
         runtime = cast(KerasRuntime, detector.runtime)
         losses: list[Any] = []
+        sizes: list[int] = []
         images_seen: list[Matched] = []
         for images, targets in self.batches:
             targets = model.checked_labels(targets)
@@ -68,6 +69,7 @@ class BatchValidation(BoxValidationCallback):
             size = images.shape[1], images.shape[2]
             found, _ = detector.detect_batch(images, nms)
             losses.append(model.head_losses(runtime.heads, targets))
+            sizes.append(len(images))
             for index, detections in enumerate(found):
                 images_seen.append(self.match_image(detections, targets, index, size))
         if not losses:
@@ -80,6 +82,7 @@ class BatchValidation(BoxValidationCallback):
         return self.named_results(
             losses,
             *(average_precision(np.concatenate(part), scores, predicted, labeled) for part in matches),
+            sizes=sizes,
         )
 
     def match_image(

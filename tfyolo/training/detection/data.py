@@ -19,7 +19,7 @@ from tfyolo.training.detection.box_model import BoxTraining
 from tfyolo.training.detection.hyps import DEFAULT, read_hyps
 from tfyolo.training.detection.initialization import build_training_model, fit_anchors, plan_initial_weights
 from tfyolo.training.detection.validation import Validation
-from tfyolo.training.fit.source import SizedData
+from tfyolo.training.fit.source import SizedData, endless
 from tfyolo.training.segmentation.validation import SegmentationValidation
 
 _SHOWN = 5
@@ -39,7 +39,8 @@ class TrainingData(SizedData):
         cache: cache decoded images in `ram` or on `disk`; `none` disables it.
         masks: batches have masks, too, for a segmentation model; the labels must have polygons.
         mask_ratio: pixels of the images per pixel of the masks.
-        overlap: merge the masks of an image into one, in which smaller objects hide larger ones.
+        overlap: one index mask per image, in which smaller objects are drawn over larger ones; False for one
+            mask per object.
 
     Attributes:
         samples: labeled images of the `train` split.
@@ -111,7 +112,7 @@ class TrainingData(SizedData):
             is int32 (batch, height, width), where k marks the pixels of row k - 1 of `labels`, or without
             `overlap` uint8 (batch, boxes, height, width).
         """
-        return self.pipeline.stream(first_epoch)
+        return endless(self.pipeline.stream(first_epoch))
 
     def validation(self) -> Validation:
         """Return a callback that validates the EMA weights on `val` after each epoch."""

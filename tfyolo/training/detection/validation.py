@@ -85,15 +85,19 @@ class BoxValidationCallback(ValidationCallback):
         """
         return detector_of(model, image_size)
 
-    def named_results(self, losses: Sequence[Any], *results: ApResult) -> dict[str, float]:
+    def named_results(
+        self, losses: Sequence[Any], *results: ApResult, sizes: Sequence[int] | None = None
+    ) -> dict[str, float]:
         """Return losses and metrics by name.
 
         Args:
             losses: result of the loss for each batch.
             results: average precision, one per entry of `prefixes`.
+            sizes: images of each batch, for a mean over images, as in Keras; None for a mean over batches, as
+                in YOLOv5.
         """
         parts = [[float(part) for part in found[1:-1]] for found in losses]  # between total and by scale
-        means = np.mean(parts, 0) if parts else np.zeros(len(self.loss_names))
+        means = np.average(parts, 0, sizes) if parts else np.zeros(len(self.loss_names))
         metrics = [value for r in results for value in (r.mean_precision, r.mean_recall, r.map50, r.map50_95)]
         return {
             "loss": float(means.sum()),

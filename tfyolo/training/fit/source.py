@@ -37,6 +37,15 @@ class FitData(Protocol):
         """A callback that validates after each epoch."""
 
 
+def endless(batches: Any) -> Any:
+    """Return a `tf.data.Dataset` that tells Keras and `evaluate` that it has no end.
+
+    Args:
+        batches: a dataset of unknown length.
+    """
+    return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+
 class SizedData:
     """What `print` and `len` say of data for `fit`.
 
