@@ -35,6 +35,7 @@ def effective_options(kind: str, options: GraphNmsOptions, anchor_count: int) ->
     """
     if kind in ("none", "raw"):
         return GraphNmsOptions()
+    options = replace(options, multi_label=not options.best_class_only)
     if kind == "efficient":
         return replace(options, candidates=anchor_count, per_class=None)
     candidates = min(options.candidates, anchor_count)
@@ -54,7 +55,7 @@ def ineffective_options_note(kind: str, options: GraphNmsOptions, anchor_count: 
         anchor_count: number of boxes that the network predicts per image.
 
     Returns:
-        A sentence that names the flag, or "".
+        A sentence that names the flags, or "".
 
     Example:
         >>> ineffective_options_note("none", GraphNmsOptions(confidence=0.5), 6300)
@@ -63,18 +64,25 @@ def ineffective_options_note(kind: str, options: GraphNmsOptions, anchor_count: 
         '--nms tensor compares the best 512 boxes with each other, not 6300'
         >>> ineffective_options_note("builtin", GraphNmsOptions(candidates=6300), 6300)
         ''
+        >>> ineffective_options_note("builtin", GraphNmsOptions(multi_label=True, agnostic=True), 6300)
+        '--multi-label has no effect with --agnostic-nms'
     """
     effective = effective_options(kind, options, anchor_count)
     changed = {x.name for x in fields(options) if getattr(options, x.name) != x.default}
     ineffective = {name for name in changed if getattr(options, name) != getattr(effective, name)}
     if kind != "efficient" and options.candidates > anchor_count > 0 and effective.candidates == anchor_count:
         ineffective.discard("candidates")  # more candidates than boxes: all boxes take part
+    notes = []
     if kind == "tensor" and "candidates" in ineffective:
-        return (
+        ineffective.discard("candidates")
+        notes.append(
             f"--nms tensor compares the best {effective.candidates} boxes with each other, "
             f"not {options.candidates}"
         )
+    if "multi_label" in ineffective and effective.agnostic:
+        ineffective.discard("multi_label")
+        notes.append("--multi-label has no effect with --agnostic-nms")
     flags = [flag for name, flag in _FLAGS.items() if name in ineffective]
-    if not flags:
-        return ""
-    return f"--nms {kind}: {', '.join(flags)} {'have' if len(flags) > 1 else 'has'} no effect"
+    if flags:
+        notes.append(f"--nms {kind}: {', '.join(flags)} {'have' if len(flags) > 1 else 'has'} no effect")
+    return "; ".join(notes)

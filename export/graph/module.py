@@ -162,8 +162,7 @@ class DetectionModule(tf.Module):
             box, classes = [gather_rows(box, anchors)], [gather_rows(classes, anchors)]
         centers, class_logits = self._cells.decode(tf.concat(box, 0), cells), tf.concat(classes, 0)
         objectness_scores = tf.sigmoid(logits)
-        if not self._options.multi_label or self._options.agnostic:
-            # With several classes per box, a box would suppress itself in class-agnostic NMS.
+        if self._options.best_class_only:
             label = tf.cast(tf.argmax(class_logits, 1, tf.int32), tf.float32)
             scores = tf.sigmoid(tf.reduce_max(class_logits, 1)) * objectness_scores
             return Boxes(centers, scores, label, anchors)

@@ -21,7 +21,7 @@ class GraphNmsOptions:
         max_detections: maximum number of boxes per image, the rows of the outputs.
         candidates: number of boxes of highest objectness that are decoded and take part in NMS.
         multi_label: let a box have several classes, as when mAP is measured; by default its best one.
-        agnostic: let boxes of different classes suppress each other.
+        agnostic: let boxes of different classes suppress each other; a box then has one class.
         per_class: maximum number of boxes per class and image; None for no limit besides `max_detections`.
 
     Example:
@@ -36,6 +36,11 @@ class GraphNmsOptions:
     multi_label: bool = False
     agnostic: bool = False
     per_class: int | None = None
+
+    @property
+    def best_class_only(self) -> bool:
+        """Whether a box has its best class only; with several, it would suppress itself if `agnostic`."""
+        return self.agnostic or not self.multi_label
 
     @property
     def iou(self) -> float:

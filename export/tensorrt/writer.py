@@ -124,7 +124,7 @@ def _with_efficient_nms(graph: Any, job: ExportJob) -> Any:
     options, rows = job.options.nms_options, job.options.nms_options.max_detections
     boxes, scores = BOXES
     detection_boxes, detection_classes, detection_scores, num_detections = DETECTIONS
-    if not options.multi_label or options.agnostic:
+    if options.best_class_only:
         scores = _keep_best_class(graph, scores, len(job.contract.names))
     plugin = helper.make_node(
         "EfficientNMS_TRT",

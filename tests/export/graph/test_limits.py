@@ -46,6 +46,12 @@ def test_files_state_how_many_boxes_are_compared(nms, settings, candidates):
     assert stated(nms, **settings)["candidates"] == candidates
 
 
+@pytest.mark.parametrize("nms", ["builtin", "tensor", "efficient"])
+def test_files_state_whether_boxes_have_several_classes(nms):
+    assert stated(nms, multi_label=True)["multi_label"]
+    assert not stated(nms, multi_label=True, agnostic=True)["multi_label"]
+
+
 def test_a_plugin_without_a_limit_per_class_states_none():
     assert stated("efficient", per_class=3)["per_class"] is None
 
@@ -62,6 +68,19 @@ def test_a_plugin_without_a_limit_per_class_states_none():
             "--nms tensor compares the best 512 boxes with each other, not 6300",
         ),
         ("efficient", {"per_class": 3, "agnostic": True}, "--nms efficient: --topk-per-class has no effect"),
+        ("builtin", {"multi_label": True}, ""),
+        (
+            "builtin",
+            {"multi_label": True, "agnostic": True},
+            "--multi-label has no effect with --agnostic-nms",
+        ),
+        (
+            "tensor",
+            {"candidates": ANCHORS, "multi_label": True, "agnostic": True},
+            "--nms tensor compares the best 512 boxes with each other, not 6300; "
+            "--multi-label has no effect with --agnostic-nms",
+        ),
+        ("none", {"multi_label": True}, "--nms none: --multi-label has no effect"),
         (
             "none",
             {"confidence": 0.1, "iou_threshold": 0.6},
