@@ -53,6 +53,22 @@ def test_the_configuration_has_the_size_of_the_model(contract):
     assert (small.image_size, small.config["image_size"], small.spec.image_size) == ((64, 96), 96, 96)
 
 
+@pytest.mark.parametrize(
+    ("image_size", "fix"),
+    [
+        ((333, 333), "320"),
+        ((320, 333), "320"),
+        ((320, 340), "320 352"),
+        ((340, 320), "352 320"),
+        ((5, 640), "32 640"),
+        ((0, 0), "32"),
+    ],
+)
+def test_the_nearest_size_is_named(contract, image_size, fix):
+    with pytest.raises(TfyoloError, match=rf"not a multiple of the stride 32\n.*use --img {fix}$"):
+        contract.check_size(image_size)
+
+
 def test_wrong_number_of_names():
     with pytest.raises(TfyoloError, match="1 class names, but model yolov5n has 2 classes"):
         Contract.of(load_spec("yolov5n", num_classes=2), ["cat"])

@@ -194,9 +194,10 @@ class Contract(BaseModel):
         stride = max(self.strides)
         if any(size % stride or size < stride for size in image_size):
             height, width = image_size
+            nearest = [max(round(size / stride), 1) * stride for size in image_size]
             raise TfyoloError(
                 f"an input of {height}x{width} pixels is not a multiple of the stride {stride}",
-                fix=f"use --img {max(round(height / stride), 1) * stride}",
+                fix=f"use --img {' '.join(map(str, dict.fromkeys(nearest)))}",
             )
 
     @property
