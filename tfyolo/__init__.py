@@ -1,4 +1,4 @@
-"""YOLOv5 for TensorFlow and Keras, made to be shipped.
+"""YOLOv5 for TensorFlow and Keras.
 
 Example:
     >>> import tfyolo

@@ -68,8 +68,8 @@ class ExportMixin(NetworkModel):
                 `torchscript` or `pt`; several as a list.
             output: path of the files, to which each format adds its suffix. Defaults to the path of the model
                 file, or to its name in the current folder where it ships with tfyolo or was downloaded.
-            int8: write an integer model, which has a quarter of the size and is fastest. Needs `data`, or a
-                model that `quantize` returned.
+            int8: write an int8 model, a quarter of the float32 size. Needs `data`, or a model that `quantize`
+                returned.
             half: store weights as float16, at half the size.
             dynamic: store weights as int8 and compute in float (TensorFlow Lite).
             int16x8: 16-bit activations and 8-bit weights (TensorFlow Lite). Needs `data`.
@@ -78,7 +78,7 @@ class ExportMixin(NetworkModel):
             calibration: maximum number of images to calibrate on.
             ranges: method that chooses the range of each tensor.
             keep_float: names of layers that stay in float, such as `model.24.m.0.box`.
-            float_budget: search for the parts that gain most accuracy in float, and keep them, up to this
+            float_budget: keep the parts that gain the most accuracy in float, within this
                 cost: 0.15 is 15 % more latency, or 15 % of the multiply-adds.
             budget_of: what `float_budget` limits: `latency`, measured in LiteRT on this machine, or
                 `multiply-adds`, for a file that another device runs.

@@ -59,7 +59,7 @@ class QuantizeMixin(NetworkModel):
             calibration: maximum number of images to calibrate on.
             ranges: method that chooses the range of each tensor.
             keep_float: names of layers that stay in float, such as `model.24.m.0.box`.
-            float_budget: search for the parts that gain most accuracy in float, and keep them, up to this
+            float_budget: keep the parts that gain the most accuracy in float, within this
                 cost: 0.15 is 15 % more latency, or 15 % of the multiply-adds.
             budget_of: what `float_budget` limits: `latency`, measured in LiteRT on this machine, or
                 `multiply-adds`, for a file that another device runs.

@@ -70,21 +70,25 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_weights(parser: argparse.ArgumentParser, *, several: bool = False, required: bool = True) -> None:
+def add_weights(
+    parser: argparse.ArgumentParser, *, several: bool = False, required: bool = True, exported: bool = True
+) -> None:
     """Add `--weights`, `--img` and `--device`.
 
     Args:
         parser: parser of the command.
         several: accept more than one model file.
         required: refuse a command line without `--weights`; otherwise the detector that ships is used.
+        exported: name exported formats in the help text; False for commands that need a Keras model.
     """
     add = group(parser, "model")
+    files = "model file or folder (.pt, .keras or an exported format)" if exported else ".pt or .keras file"
     add(
         "--weights",
         nargs="+" if several else None,
         required=required,
         metavar="FILE",
-        help="model file or folder (.pt, .keras or an exported format), or a release name such as yolov5s"
+        help=f"{files}, or a release name such as yolov5s"
         + ("" if required else " (default: the blood cell detector bccd-n, which ships with tfyolo)"),
     )
     add_image_size(parser)
@@ -126,7 +130,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         "--device",
         default="",
         type=types.device,
-        help="cpu, or the index of a GPU, or several indices with commas (default: all GPUs)",
+        help="cpu, or one or more GPU indices separated by commas (default: all GPUs)",
     )
 
 
@@ -148,7 +152,7 @@ def add_thresholds(
         type=types.fraction,
         default=confidence,
         metavar="P",
-        help="confidence threshold: boxes with a lower score are dropped",
+        help="confidence threshold: boxes with a score at or below it are dropped",
     )
     add(
         "--iou-thres",

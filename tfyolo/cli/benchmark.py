@@ -67,7 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options.group(parser, "output")
     add("--csv", type=Path, metavar="FILE", help="write the results as CSV")
     add("--json", type=Path, metavar="FILE", help="write the results as JSON")
-    add("--chart", type=Path, metavar="FILE", help="draw latency and mAP as a chart: .png or .svg")
+    add(
+        "--chart",
+        type=Path,
+        metavar="FILE",
+        help="draw a chart of latency, accuracy and size: .png, .svg or .pdf",
+    )
     add(
         "--hard-fail",
         nargs="?",

@@ -120,6 +120,6 @@ def _latency_columns(result: BenchmarkResult) -> list[_Column]:
         columns += [
             _Column.of(f"{over}\nmedian", (one.median_ms if one else None for one in timed), ".1f"),
             _Column.of("\np90", (one.p90_ms if one else None for one in timed), ".1f"),
-            _Column("\nratio", tuple("" if ratio is None else f"{ratio:.2f}x" for ratio in ratios)),
+            _Column("\nspeedup", tuple("" if ratio is None else f"{ratio:.2f}x" for ratio in ratios)),
         ]
     return columns

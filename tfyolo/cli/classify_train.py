@@ -66,13 +66,13 @@ def _add_optimization(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         metavar="N",
-        help="epochs of learning rate warm-up, at most a tenth of the run",
+        help="epochs of learning-rate warm-up, at most a tenth of the run",
     )
     add(
         "--cos-lr",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="use a cosine learning rate schedule instead of a linear one",
+        help="use a cosine learning-rate schedule instead of a linear one",
     )
     add("--label-smoothing", type=float, default=0.1, metavar="P", help="label smoothing of the loss")
 
@@ -107,7 +107,7 @@ def _add_augmentation(parser: argparse.ArgumentParser) -> None:
         help="apply N operations of RandAugment instead of --jitter (2 without N)",
     )
     add("--magnitude", type=float, default=0.3, metavar="P", help="magnitude of RandAugment, from 0 to 1")
-    add("--mixup", type=float, default=0.0, metavar="P", help="probability that MixUp blends two batches")
+    add("--mixup", type=float, default=0.0, metavar="P", help="probability that mixup blends two batches")
     add("--cutmix", type=float, default=0.0, metavar="P", help="probability that CutMix exchanges patches")
 
 

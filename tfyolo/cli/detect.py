@@ -43,7 +43,7 @@ def add_prediction(parser: argparse.ArgumentParser, project: str, *, default_mod
     options.add_weights(parser, required=not default_model)
     options.add_thresholds(parser, confidence=0.25, iou_threshold=0.45, max_detections=300)
     add = options.group(parser, "non-maximum suppression")
-    add("--classes", nargs="+", type=int, metavar="I", help="class indices to keep (default: all)")
+    add("--classes", nargs="+", type=int, metavar="I", help="class ids to keep (default: all)")
     add("--agnostic-nms", action="store_true", help="let boxes of different classes suppress each other")
     add = options.group(parser, "output")
     add(

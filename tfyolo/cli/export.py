@@ -14,7 +14,7 @@ from tfyolo.errors import TfyoloError
 EXAMPLES = (
     "tfyolo export --weights yolov5n.pt --include tflite",
     "tfyolo export --weights best.keras --include saved_model pb tflite tfjs --half --img 320",
-    "tfyolo export --weights best.keras --include tflite edgetpu --int8 --data fruit.yaml --nms",
+    "tfyolo export --weights best.keras --include tflite edgetpu --int8 --data fruit.yaml",
     "tfyolo export --weights best.keras --include tflite --int8 --data fruit.yaml --float-budget 15%",
     "tfyolo export --weights yolov5n.pt --include tflite --conf-thres 0.001 --iou-thres 0.6 --multi-label",
 )
@@ -23,7 +23,8 @@ _NMS_KINDS = ("postprocess", "builtin", "combined", "tensor", "pipeline", "effic
 _PRECISION_HELP = {
     "float16": "store weights as float16, at half the size",
     "dynamic": "store weights as int8 and compute in float",
-    "int8": "write an integer model: a quarter of the size, and fastest; needs --data",
+    "int8": "write an int8 model, a quarter of the float32 size; needs --data, or weights that "
+    "`tfyolo quantize` wrote",
     "int16x8": "write 16-bit activations and 8-bit weights; needs --data",
 }
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from tfyolo.export.registry import PRECISIONS, exportable
 
     quantization.add_calibration(parser)
-    options.add_weights(parser)
+    options.add_weights(parser, exported=False)
     add = options.group(parser, "non-maximum suppression")
     add(
         "--nms",

@@ -21,7 +21,7 @@ from tfyolo.version import __version__
 COMMANDS = {
     "detect": "find objects in images, videos and streams",
     "train": "train a detector on a dataset",
-    "demo": "detect, fine-tune, export and measure with what ships",
+    "demo": "detect, fine-tune, export and measure on the shipped images",
     "autoanchor": "check anchors against a dataset, and evolve better ones",
     "val": "measure precision, recall and mAP on a dataset",
     "classify": "train, measure and run an image classifier",
@@ -144,7 +144,7 @@ def _os_error_message(error: OSError) -> str:
 def _overview() -> str:
     rows = "\n".join(f"  {name:<17}{text}" for name, text in COMMANDS.items())
     return (
-        "tfyolo: YOLOv5 for TensorFlow and Keras, made to be shipped\n\n"
+        "tfyolo: YOLOv5 for TensorFlow and Keras\n\n"
         "usage: tfyolo COMMAND [options]      (tfyolo COMMAND --help lists them)\n\n"
         f"commands:\n{rows}\n\n"
         "  --version  print the version\n\n"

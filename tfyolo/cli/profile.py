@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "blocks",
         nargs="+",
         metavar="BLOCK",
-        help="names of blocks, with arguments in brackets; the number of filters defaults to --channels",
+        help="names of blocks, with arguments in parentheses; the number of filters defaults to --channels",
     )
     add("--channels", type=types.positive, default=256, metavar="N", help="number of input channels")
     add("--size", type=types.positive, default=64, metavar="PX", help="height and width of the input")
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         "activations MB",
         "forward ms",
         "backward ms",
-        "forward ratio",
+        "relative forward time",
     )
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "block" else "right")

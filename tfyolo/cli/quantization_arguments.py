@@ -60,7 +60,7 @@ def add_calibration(parser: argparse.ArgumentParser, *, required: bool = False, 
         default=0.0,
         metavar="SHARE",
         action=_Given,
-        help="keep the parts in float that gain most accuracy, up to a cost such as 15%%",
+        help="keep the parts that gain the most accuracy in float, within a cost limit such as 15%%",
     )
     add(
         "--budget-of",

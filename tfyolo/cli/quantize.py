@@ -25,7 +25,7 @@ _QAT_FLAGS = {"batch": "--batch-size", "seed": "--seed", "qat_loss": "--qat-loss
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of this command to its parser."""
     quantization.add_calibration(parser, required=True)
-    options.add_weights(parser)
+    options.add_weights(parser, exported=False)
     options.add_float_model(parser)
     add = options.group(parser, "optimization")
     add("--steps", type=types.count, default=1000, metavar="N", help="number of QAT steps; 0 calibrates only")

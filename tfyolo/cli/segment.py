@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.group(command, "output")(
         "--retina-masks",
         action="store_true",
-        help=f"enlarge the masks of predictions.json and mosaics to the image {_RETINA}",
+        help=f"enlarge the masks of predictions.json and image grids to the image {_RETINA}",
     )
     command = commands.add_parser(
         "predict",

@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--no-overlap",
         action="store_true",
-        help="give each object its whole mask, instead of one mask per image in which smaller objects hide "
-        "larger ones",
+        help="one mask per object, instead of one index mask per image in which smaller objects are drawn "
+        "over larger ones",
     )
     train_arguments.add_output(parser, PROJECT)
     parser.set_defaults(parser=parser)

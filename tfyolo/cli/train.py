@@ -60,7 +60,7 @@ def add_training(parser: argparse.ArgumentParser, size_note: str = "") -> None:
     train_arguments.add_schedule(parser, epochs=100, batch_size=16, optimizer="SGD")
     add = options.group(parser, "optimization")
     add("--adam", action="store_true", help="the same as --optimizer Adam")
-    add("--cos-lr", action="store_true", help="use a cosine learning rate schedule instead of a linear one")
+    add("--cos-lr", action="store_true", help="use a cosine learning-rate schedule instead of a linear one")
     add(
         "--nominal-batch",
         type=types.positive,

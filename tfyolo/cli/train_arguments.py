@@ -81,7 +81,8 @@ def add_schedule(parser: argparse.ArgumentParser, epochs: int, batch_size: int, 
         type=types.batch_size if is_detector else types.positive,
         default=batch_size,
         metavar="N",
-        help="number of images per batch" + ("; -1 measures how many fit the GPU" if is_detector else ""),
+        help="number of images per batch"
+        + ("; -1 chooses the largest batch that fits in 80 %% of the GPU's memory" if is_detector else ""),
     )
     add(
         "--optimizer",

@@ -60,7 +60,7 @@ def add_validation(parser: argparse.ArgumentParser, project: str) -> None:
     add = options.group(parser, "output")
     add("--verbose", action="store_true", help="print a row for each class, however many there are")
     add("--save-json", action="store_true", help="write predictions.json, and compute COCO's own metrics")
-    add("--noplots", action="store_true", help="do not draw curves and mosaics")
+    add("--noplots", action="store_true", help="do not draw curves and image grids")
     options.add_run_folder(parser, project)
 
 

@@ -23,7 +23,8 @@ class TrainOptions(RunOptions):
         hyp: hyperparameters, by name or file.
         hyp_overrides: hyperparameters that replace those of `hyp`.
         epochs: number of epochs.
-        batch_size: images per batch, of all workers together; -1 measures how many fit the GPU's memory.
+        batch_size: images per batch, over all devices; -1 chooses the largest batch that fits in 80 % of the
+            GPU's memory.
         image_size: side of the training images in pixels.
         optimizer: `SGD`, `Adam` or `AdamW`.
         rect: rectangular batches, without mosaics.
