@@ -315,7 +315,7 @@ def test_quantize_trains(micro, shapes, tmp_path):
     assert trained.contract.quantization.method.endswith("2 steps of training by distill")
     assert_equal_weights(trained.model, load_model(tmp_path / "q.keras")[0])
     assert trained._stem == tmp_path / "q"
-    with pytest.raises(TfyoloError, match="would be replaced"):
+    with pytest.raises(TfyoloError, match="would be overwritten"):
         trained.quantize(shapes, float_model=micro, output=tmp_path / "q.keras")
 
 

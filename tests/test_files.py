@@ -191,7 +191,7 @@ def test_a_marker_must_hold_what_it_is_known_by(tmp_path):
 
 def test_a_folder_never_replaces_a_file(tmp_path, way):
     (tmp_path / "m_model").write_text("mine")
-    with pytest.raises(TfyoloError, match="m_model: is a file, but a folder is written here"):
+    with pytest.raises(TfyoloError, match="m_model: is a file, but the output is a folder"):
         replace(tmp_path / "m_model")
     assert tree(tmp_path) == {"m_model": "mine"}
 
@@ -293,7 +293,7 @@ def test_targets_are_checked_before_work(tmp_path):
 
 def test_a_file_that_is_read_is_not_replaced(tmp_path):
     (tmp_path / "link").symlink_to("old.txt")
-    with pytest.raises(TfyoloError, match="would be replaced"):
+    with pytest.raises(TfyoloError, match="would be overwritten"):
         check_file_target(tmp_path / "old.txt", (None, tmp_path / "link"))
 
 

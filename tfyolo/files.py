@@ -59,7 +59,7 @@ def check_file_target(path: str | Path, inputs: Iterable[str | Path | None] = ()
     """
     path = Path(path)
     if any(source is not None and Path(source).resolve() == path.resolve() for source in inputs):
-        raise TfyoloError("is read here, and would be replaced", path=path, fix="choose another name")
+        raise TfyoloError("is an input and would be overwritten", path=path, fix="choose another name")
     try:
         mode = path.stat().st_mode
     except OSError:  # nothing there; what else is wrong shows when it is written
@@ -82,7 +82,7 @@ def check_folder_target(path: str | Path, owned: Owned = NOTHING) -> Path:
     except OSError:
         return path
     if not stat.S_ISDIR(mode):
-        raise TfyoloError("is a file, but a folder is written here", path=path, fix="choose another name")
+        raise TfyoloError("is a file, but the output is a folder", path=path, fix="choose another name")
     try:
         reason = owned.why_not(path)
     except OSError as error:
@@ -225,7 +225,7 @@ def run_folder(project: str | Path, name: str, exist_ok: bool = False) -> Path:
                 path, number = base.with_name(f"{base.name}{number}"), number + 1
     except OSError as error:
         raise TfyoloError(
-            f"cannot make the folder: {error.strerror}", path=path, fix="pass another --project"
+            f"cannot create the folder: {error.strerror}", path=path, fix="pass another --project"
         ) from error
 
 

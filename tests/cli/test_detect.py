@@ -146,7 +146,7 @@ def test_nothing_but_unreadable_images(detect, tmp_path):
         (("--img", "0"), "--img takes one number from 1 to 16384, or height and width"),
         (("--img", "1000000"), "--img takes one number from 1 to 16384, or height and width"),
         (("--img", "64", "64", "64"), "--img takes one number"),
-        (("--project", "image.jpg"), "image.jpg/exp: cannot make the folder: Not a directory"),
+        (("--project", "image.jpg"), "image.jpg/exp: cannot create the folder: Not a directory"),
     ],
 )
 def test_a_users_error_leaves_no_folder(detect, image, tmp_path, words, reason):

@@ -108,7 +108,7 @@ def test_what_a_command_reads_it_does_not_replace(words, shapes, tiny_shapes, tm
     before = tiny_shapes.read_bytes()
     places = {"MODEL": str(tiny_shapes), "DATA": shapes}
     assert main([places.get(word, word) for word in words]) == 2
-    assert "would be replaced" in capsys.readouterr().err
+    assert "would be overwritten" in capsys.readouterr().err
     assert tiny_shapes.read_bytes() == before
 
 
@@ -167,7 +167,7 @@ REFUSALS = {
     "quantize without steps": (
         ["quantize", "--data", "DATA", "--float", "FLOAT", "--steps", "0"],
         [[]],
-        "is already calibrated, and there are no steps of training",
+        "is already calibrated, and --steps is 0",
     ),
     "quantize without the float model": (["quantize", "--data", "DATA"], [[]], "weights are already rounded"),
     "quant-debug": (

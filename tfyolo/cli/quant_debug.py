@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = options.group(parser, "data")
     add("--task", choices=("train", "val", "test"), default="val", help="split to compare on")
     add("--images", type=types.positive, default=32, metavar="N", help="number of images to compare")
-    options.add_weights(parser)
+    options.add_weights(parser, exported=False)
     options.add_float_model(parser)
     add = options.group(parser, "quantization")
     add("--worst", type=types.count, default=5, metavar="N", help="number of noisiest layers to try in float")
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if spec is None and arguments.float_model is not None:
         raise TfyoloError(
-            "is not quantized, and --float is the float model of quantized weights",
+            "is not quantized; --float is only for quantized weights",
             path=path,
             fix="leave out --float",
         )

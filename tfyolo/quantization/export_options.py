@@ -76,8 +76,8 @@ def check_budget(budget: FloatBudget | None, formats: Collection[str]) -> None:
     """
     if budget is not None and "edgetpu" in formats:
         raise TfyoloError(
-            "edgetpu does not support --float-budget: the parts in float, and all that follows the first of "
-            "them, would run on the CPU",
+            "edgetpu does not support --float-budget: the first float part and everything after it would run "
+            "on the CPU",
             fix="leave out --float-budget, or export edgetpu by itself",
         )
 
@@ -130,7 +130,7 @@ def check_quantize(
     if not quantized:
         if has_float_model:
             raise TfyoloError(
-                "is not quantized, and --float is the float model of quantized weights",
+                "is not quantized; --float is only for quantized weights",
                 path=path,
                 fix="leave out --float",
             )
@@ -145,6 +145,4 @@ def check_quantize(
         )
     refuse_given(given, (), f"{path or 'the model'} is already quantized, with its own ranges")
     if not trains:
-        raise TfyoloError(
-            "is already calibrated, and there are no steps of training", path=path, fix="pass --steps 1000"
-        )
+        raise TfyoloError("is already calibrated, and --steps is 0", path=path, fix="pass --steps 1000")

@@ -43,10 +43,11 @@ _CHECKS = {
         slack=0.01,
     ),
     "image channels": _Check(
-        "images are (batch, height, width, 3), not (..., {value:g})", "pass RGB images in batches"
+        "images must have the shape (batch, height, width, 3), not (..., {value:g})",
+        "pass RGB images in batches",
     ),
     "label columns": _Check(
-        "labels are (batch, boxes, 5), not (..., {value:g})",
+        "labels must have the shape (batch, boxes, 5), not (..., {value:g})",
         "give each box a row of class id, center x, center y, width, height; class id -1 is padding",
     ),
     "class columns": _Check(
@@ -83,7 +84,8 @@ def checked_images(images: Any) -> Any:
     images = tf.convert_to_tensor(images)
     if not _fits(images, 4, 3):
         raise TfyoloError(
-            f"images are (batch, height, width, 3), not {_shape(images)}", fix=_CHECKS["image channels"].fix
+            f"images must have the shape (batch, height, width, 3), not {_shape(images)}",
+            fix=_CHECKS["image channels"].fix,
         )
     images = _require_last(images, 3, "image channels")
     if images.dtype == tf.uint8:
@@ -106,7 +108,7 @@ def checked_boxes(labels: Any, num_classes: int) -> Any:
     labels = tf.convert_to_tensor(labels)
     if not _fits(labels, 3, 5):
         raise TfyoloError(
-            f"labels are (batch, boxes, 5), not {_shape(labels)}",
+            f"labels must have the shape (batch, boxes, 5), not {_shape(labels)}",
             fix=_CHECKS["label columns"].fix,
         )
     labels = _require_last(labels, 5, "label columns")
@@ -142,8 +144,8 @@ def checked_classes(labels: Any, num_classes: int) -> Any:
     if _fits(labels, 2, num_classes):
         return tf.cast(_require_last(labels, num_classes, "class columns"), tf.float32)
     raise TfyoloError(
-        f"labels are (batch, {num_classes}), a probability per class, or integer class ids (batch,), "
-        f"not {labels.dtype.name} {_shape(labels)}",
+        f"labels must be (batch, {num_classes}) with one probability per class, or integer class ids "
+        f"(batch,), not {labels.dtype.name} {_shape(labels)}",
         fix="pass the labels of tfyolo.ClassificationData, or those of the classes of the model",
     )
 

@@ -13,12 +13,14 @@ class SupportedStep(TrainingStep):
     """A `TrainingStep` whose inherited methods work or say what does."""
 
     def test_step(self, data: Any) -> Any:
-        """Refuse Keras' `test_on_batch`: mAP is of all images.
+        """Refuse Keras' `test_on_batch`: mAP is computed over all images.
 
         Raises:
             TfyoloError: always.
         """
-        raise TfyoloError("test_on_batch is not supported: metrics are of all images", fix="call `evaluate`")
+        raise TfyoloError(
+            "test_on_batch is not supported: metrics are computed over all images", fix="call `evaluate`"
+        )
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse Keras' `compute_loss`, which knows no loss of this kind.

@@ -26,7 +26,7 @@ export const TASK_PAGES: Record<Task, TaskPage> = {
   },
   segment: {
     title: 'Instance segmentation in your browser',
-    lead: 'A YOLOv5 model detects objects and marks their pixels.',
+    lead: 'A YOLOv5 model detects and segments objects.',
     waiting: 'Detecting…',
     saved: 'segmented',
     hasBoxes: true,
@@ -34,7 +34,7 @@ export const TASK_PAGES: Record<Task, TaskPage> = {
   },
   classify: {
     title: 'Image classification in your browser',
-    lead: 'A YOLOv5 model finds the class of an image.',
+    lead: 'A YOLOv5 model classifies images.',
     waiting: 'Classifying…',
     saved: 'classified',
     hasBoxes: false,

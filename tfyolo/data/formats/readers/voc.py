@@ -180,7 +180,7 @@ def _folders(dataset: Dataset, split: str, place: Path) -> _Folders:
     if place.is_file():
         root = next((parent for parent in place.parents if (parent / "Annotations").is_dir()), None)
         if root is None:
-            fix = "put the list into ImageSets/Main beside Annotations and JPEGImages"
+            fix = "put the list into ImageSets/Main next to Annotations and JPEGImages"
             raise TfyoloError(
                 f"`{split}`: there is no Annotations folder above {place}", path=dataset.yaml_path, fix=fix
             )
