@@ -27,7 +27,7 @@ PRECISIONS = {
 _KINDS_WITHOUT_NMS = ("none", "raw")
 _KINDS_WITH_MASKS = ("builtin", "tensor", *_KINDS_WITHOUT_NMS)
 """Kinds that return the index of each box, from which its mask follows. TFLite_Detection_PostProcess,
-CombinedNonMaxSuppression, EfficientNMS and CoreML's NMS return boxes only."""
+CombinedNonMaxSuppression, EfficientNMS and Core ML's NMS return boxes only."""
 
 _KINDS_OF_TASK = {
     "classify": (_KINDS_WITHOUT_NMS, " for a classifier"),

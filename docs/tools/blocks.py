@@ -1,12 +1,12 @@
 """Code blocks of the documentation, and the folder in which they run.
 
-The words behind the language of a block say what it needs that a test does not have; viewers of Markdown
-hide them:
+The words after the language of a code fence state what the block needs that a test does not have; viewers of
+Markdown hide them:
 
 - `internet`: official weights or datasets, or a registry
 - `machines`: several machines
 - `server`: a process that does not end
-- `device`: hardware or an operating system, such as a Coral stick, an NVIDIA GPU or a Mac
+- `device`: hardware or an operating system, such as a Coral USB Accelerator, an NVIDIA GPU or a Mac
 - `fragment`: code that is part of a larger file
 
 `python -m docs.tools.blocks PAGE ...` runs the Python blocks of pages as the tests do: the blocks of one page

@@ -56,8 +56,8 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Change what viewers of Markdown understand and MkDocs does not.
 
-    Words behind the language of a block, which are for tests, are removed. Links to files outside of `docs`,
-    such as examples, become links to the repository.
+    Words after the language of a code fence, which are for tests, are removed. Links to files outside of
+    `docs`, such as examples, become links to the repository.
     """
     markdown = re.sub(r"^(\s*```+\w+) [\w ]+$", r"\1", markdown, flags=re.MULTILINE)
     folder = (TOOLS.parent / page.file.src_uri).parent

@@ -16,7 +16,7 @@ CLASS_LABEL = "classLabel"
 
 FORMAT = Format(
     name="coreml",
-    label="CoreML",
+    label="Core ML",
     suffix=".mlpackage",
     exporter="tfyolo.export.coreml.writer:export",
     runtime="tfyolo.export.coreml.runtime:CoreMlRuntime",

@@ -55,7 +55,7 @@ class CoreMlRuntime(Runtime):
             self.contract = self.contract.model_copy(update={"export": export})
         if platform.system() != "Darwin":
             raise TfyoloError(
-                "the model is valid, but CoreML runs only on macOS",
+                "the model is valid, but Core ML runs only on macOS",
                 path=path,
                 fix="copy it to a Mac or add it to an app, or export another format for this machine",
             )
@@ -87,7 +87,7 @@ def _load(path: Path) -> Any:
         except Exception as error:  # coremltools passes on the exceptions of Core ML
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise TfyoloError(
-                f"CoreML cannot load it: {reason[:200]}", path=path, fix="update macOS to 12 or newer"
+                f"Core ML cannot load it: {reason[:200]}", path=path, fix="update macOS to 12 or newer"
             ) from error
 
 

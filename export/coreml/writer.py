@@ -97,9 +97,9 @@ def export(job: ExportJob, path: Path) -> None:
 def _with_supported_options(job: ExportJob) -> ExportJob:
     """Return the job without the NMS options that Core ML does not support; log each that has no effect."""
     if job.options.nms_options.multi_label:
-        job.log("CoreML's NMS returns one class per box: --multi-label has no effect")
+        job.log("Core ML's NMS returns one class per box: --multi-label has no effect")
     if job.options.nms_options.per_class is not None:
-        job.log("CoreML's NMS has no limit per class: --topk-per-class has no effect")
+        job.log("Core ML's NMS has no limit per class: --topk-per-class has no effect")
     num_boxes = len(AnchorGrid(job.contract, job.image_size).table)
     options = job.options.nms_options
     return job.with_options(

@@ -16,7 +16,7 @@ class Boxes(NamedTuple):
     Attributes:
         centers: (n, 4) center y, center x, height, width, relative to the input.
         scores: (n,) in 0..1.
-        classes: (n,) float32 class indices.
+        classes: (n,) float32 class ids.
         anchors: (n,) int32 row of each box among all anchors of the network; None if it is not known.
     """
 
@@ -32,7 +32,7 @@ class SelectedBoxes(NamedTuple):
     Attributes:
         corners: (rows, 4) ymin, xmin, ymax, xmax, relative to the input.
         scores: (rows,) in 0..1.
-        classes: (rows,) float32 class indices.
+        classes: (rows,) float32 class ids.
         count: () float32 number of boxes.
         anchors: (rows,) int32 row of each box among all anchors of the network; None where the operation
             returns no indices.
@@ -77,12 +77,12 @@ class ClassGrid:
         return 4 * float(np.spacing(np.float32(self.side * self.step)))
 
     def shift(self, classes: tf.Tensor) -> tf.Tensor:
-        """Return the offsets in y and x, (n, 2) float32, of class indices (n,) float32."""
+        """Return the offsets in y and x, (n, 2) float32, of class ids (n,) float32."""
         row = tf.floor((classes + 0.5) / self.side)
         return tf.stack([row, classes - row * self.side], 1) * self.step
 
     def locate(self, corners: tf.Tensor) -> tf.Tensor:
-        """Return the class indices, (n,) float32, of shifted corners (n, 4)."""
+        """Return the class ids, (n,) float32, of shifted corners (n, 4)."""
         cell = tf.floor(((corners[:, :2] + corners[:, 2:]) / 2 - 0.5) / self.step + 0.5)
         return cell[:, 0] * self.side + cell[:, 1]
 

@@ -260,7 +260,7 @@ def _attribute(key: str, value: bool | int | float) -> str:
 
 
 OUTSIDE = ("pipeline", "efficient")
-"""Kinds of NMS that follow the TensorFlow graph: CoreML's second model, TensorRT's plugin."""
+"""Kinds of NMS that follow the TensorFlow graph: Core ML's second model, TensorRT's plugin."""
 
 NMS: dict[str, Suppress | None] = {
     "postprocess": postprocess,

@@ -22,7 +22,7 @@ def export(job: ExportJob, path: Path) -> None:
     """Write an `.onnx` file.
 
     Images are (1, 3, height, width), as in YOLOv5's files; outputs have the names and shapes of the contract.
-    The metadata contain the contract under `tfyolo`, and YOLOv5's own entries.
+    The metadata contains the contract under `tfyolo`, and YOLOv5's own entries.
 
     Args:
         job: model and export options.

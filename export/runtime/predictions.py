@@ -45,7 +45,7 @@ class Detections:
     Attributes:
         boxes_xyxy_px: (n, 4) float32.
         scores: (n,) float32.
-        class_ids: (n,) int64 class indices.
+        class_ids: (n,) int64 class ids.
         problem: description of invalid boxes that were removed from the output of the model; "" for none.
         coefficients: (n, k) float32 mask coefficients; None without masks.
         prototypes: (height / 4, width / 4, k) float32, which the coefficients of a box weight; None without

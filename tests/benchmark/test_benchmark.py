@@ -105,7 +105,7 @@ def test_what_this_machine_cannot_run_is_left_out_of_all_but_not_by_name(monkeyp
     assert [v.named for v in kept if v.format.name == "coreml"] == [True]
     assert {"tflite", "onnx", "saved_model"} <= {variant.format.name for variant in kept}
     _, left_out = runnable_variants(find_variants(["all:float16"]))
-    assert ("coreml:float16", "CoreML models run on macOS only") in [(str(v), why) for v, why in left_out]
+    assert ("coreml:float16", "Core ML models run on macOS only") in [(str(v), why) for v, why in left_out]
 
 
 def test_keras_is_what_others_are_compared_with():

@@ -65,7 +65,7 @@ class Segmenter(TaskModel, SegmentationPredictor):
 
         Returns:
             One `tfyolo.SegmentationResult` per image, in input order, with `masks` bool (n, height, width) at
-            the size of the image beside the fields of `tfyolo.Result`.
+            the size of the image in addition to the fields of `tfyolo.Result`.
 
         Raises:
             TfyoloError: an image cannot be read or has an unsupported type, or a class id is out of range.

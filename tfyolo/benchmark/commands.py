@@ -161,7 +161,7 @@ _RUNTIME_LABELS = {
     "OpenVino": "OpenVINO",
     "TorchScript": "PyTorch",
     "TensorRt": "TensorRT",
-    "CoreMl": "CoreML",
+    "CoreMl": "Core ML",
 }
 
 

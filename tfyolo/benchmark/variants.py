@@ -159,7 +159,7 @@ def _nvidia() -> None:
 
 def _mac() -> None:
     if sys.platform != "darwin":
-        raise TfyoloError("CoreML models run on macOS only")
+        raise TfyoloError("Core ML models run on macOS only")
 
 
 _NEEDS: dict[str, Callable[[], None]] = {"tfjs": _node, "engine": _nvidia, "coreml": _mac}

@@ -40,8 +40,8 @@ class DetectionAccumulator:
         confusion: confusion matrix of the images so far.
         correct: per image (n, thresholds) bool, true positives at each IoU threshold.
         scores: per image (n,) confidences of the predictions.
-        predicted: per image (n,) predicted class indices.
-        labeled: per image (m,) class indices of the ground truth.
+        predicted: per image (n,) predicted class ids.
+        labeled: per image (m,) class ids of the ground truth.
         detections: each image's sample and its predictions in pixels of the image.
         speed_ms: total milliseconds of each step.
         problems: faults of images.

@@ -161,7 +161,7 @@ def results(
         image_id: from `image_ids`.
         boxes_xyxy_px: (n, 4) corners in pixels of the image.
         scores: (n,) confidences.
-        classes: (n,) class numbers.
+        classes: (n,) class ids.
         categories: COCO category ids by class id, from `category_ids`.
 
     Returns:

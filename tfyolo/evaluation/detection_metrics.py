@@ -68,7 +68,7 @@ class Metrics:
     """Metrics of one validation; `to_dict` is the content of metrics.json.
 
     Attributes:
-        result: figures and curves of each class, of boxes; class indices are those of `names`.
+        result: figures and curves of each class, of boxes; class ids are those of `names`.
         names: class names of the dataset.
         scan: image and label counts of the split.
         speed_ms: milliseconds per image of each step.

@@ -36,7 +36,7 @@ class Result:
         path: path of the image file; None if an array was passed.
         speed_ms: milliseconds per image of `preprocess`, `inference` and `nms`.
         problem: rows of the model's output that were dropped because they are not boxes (coordinates that are
-            not finite, a class index out of range); empty if there were none.
+            not finite, a class id out of range); empty if there were none.
 
     Example:
         >>> import tfyolo
@@ -81,7 +81,7 @@ class Result:
         return boxes / np.array([width, height, width, height], np.float32)
 
     def counts(self) -> dict[str, int]:
-        """Number of boxes per class name, in the order of the class indices.
+        """Number of boxes per class name, in the order of the class ids.
 
         Example:
             >>> boxes = np.zeros((3, 4), np.float32)

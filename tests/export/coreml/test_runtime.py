@@ -104,5 +104,5 @@ print(model.get_spec().WhichOneof("Type"), coremltools.proto.Model_pb2.Model.__n
 @needs_shared
 def test_error_on_other_systems_than_macos(export_package, monkeypatch):
     monkeypatch.setattr(runtime.platform, "system", lambda: "Linux")
-    with pytest.raises(TfyoloError, match="the model is valid, but CoreML runs only on macOS"):
+    with pytest.raises(TfyoloError, match="the model is valid, but Core ML runs only on macOS"):
         load_predictor(export_package())

@@ -47,7 +47,7 @@ class AugmentationOptions(BaseModel):
     mosaic9: float = Field(
         0.0, ge=0, le=1, description="fraction of mosaics with nine images instead of four"
     )
-    mixup: float = Field(0.0, ge=0, le=1, description="probability of MixUp, which blends two mosaics")
+    mixup: float = Field(0.0, ge=0, le=1, description="probability of mixup, which blends two mosaics")
     copy_paste: float = Field(
         0.0, ge=0, le=1, description="fraction of objects with polygons that are copied, mirrored"
     )

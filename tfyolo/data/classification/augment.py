@@ -31,7 +31,7 @@ class ClassificationAugmentationOptions(BaseModel):
         hue: largest rotation of the hue, as a fraction of a full turn.
         randaugment: number of RandAugment operations, in place of color jitter; 0 disables it.
         magnitude: strength of these operations, in 0..1.
-        mixup: probability that MixUp blends the images of a batch.
+        mixup: probability that mixup blends the images of a batch.
         cutmix: probability that CutMix exchanges patches in a batch.
 
     Example:
@@ -155,7 +155,7 @@ class ImageAugmenter:
 
 
 class BatchAugmenter:
-    """Mixes images and labels of a batch: MixUp and CutMix.
+    """Mixes images and labels of a batch: mixup and CutMix.
 
     Args:
         options: probabilities; if both are drawn for a batch, CutMix is applied.

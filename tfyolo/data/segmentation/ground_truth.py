@@ -57,7 +57,7 @@ def ground_truth_masks(sample: Sample, letterbox: Letterbox, stride: int = STRID
 def ground_truth_index(
     sample: Sample, letterbox: Letterbox, stride: int = STRIDE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rasterize the objects of an image to one mask, in which smaller objects hide larger ones.
+    """Rasterize the objects of an image to one mask, in which smaller objects are drawn over larger ones.
 
     Args:
         sample: an image with its labels.

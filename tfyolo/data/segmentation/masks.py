@@ -92,7 +92,7 @@ def resize_masks(masks: Any, size: Any) -> Any:
 
 
 def _index_mask(label: Any, pixel: Any, count: Any, hw: tuple[Any, Any]) -> Any:
-    """Merge objects into one mask, in which smaller ones hide larger ones, as `rasters.index_mask`."""
+    """Merge objects into one mask, smaller ones drawn over larger ones, as `rasters.index_mask`."""
     areas = tf.math.unsorted_segment_sum(tf.ones_like(label), label, count)
     order = tf.argsort(-areas, stable=True)  # from the largest to the smallest
     rank = tf.math.invert_permutation(order) + 1

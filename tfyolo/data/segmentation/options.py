@@ -11,8 +11,8 @@ class MaskOptions:
 
     Attributes:
         ratio: size of the images relative to that of the masks; the stride of the model's prototypes.
-        overlap: one mask per image, in which smaller objects hide larger ones; False for one mask per label,
-            which needs more memory.
+        overlap: one index mask per image, in which smaller objects are drawn over larger ones; False for one
+            mask per object, which needs more memory.
 
     Example:
         >>> MaskOptions(overlap=False).ratio

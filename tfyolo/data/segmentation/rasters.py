@@ -38,7 +38,7 @@ def rasterize(
 
 
 def index_mask(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Merge masks into one, in which smaller objects hide larger ones.
+    """Merge masks into one, in which smaller objects are drawn over larger ones.
 
     Args:
         masks: (n, height, width), 1 inside of each object.

@@ -28,7 +28,7 @@ def draw_boxes(
     Args:
         image: uint8 (height, width, 3) RGB.
         boxes_xyxy_px: (n, 4) float corners in pixels of the image, sorted by descending confidence.
-        class_ids: (n,) integer class indices.
+        class_ids: (n,) integer class ids.
         labels: text of each box; None draws boxes only.
         thickness: line width in pixels.
         text_px: font size in pixels.

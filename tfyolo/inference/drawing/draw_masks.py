@@ -21,7 +21,7 @@ def draw_masks(
         image: uint8 (height, width, 3) RGB.
         patches: one bool (h, w) array per object, sorted by descending confidence.
         corners_xy: (n, 2) integer left and top of each patch in pixels of the image.
-        class_ids: (n,) integer class indices.
+        class_ids: (n,) integer class ids.
 
     Returns:
         uint8 (height, width, 3) RGB, a copy. Where masks overlap, the most confident one is drawn.

@@ -40,7 +40,7 @@ def save_batches(pipeline: ClassificationPipeline, names: Sequence[str], folder:
 
 
 def _title(row: np.ndarray, names: Sequence[str]) -> str:
-    """The classes of a label, which MixUp and CutMix may have made several."""
+    """The classes of a label, which mixup and CutMix may have made several."""
     shown = [index for index in np.argsort(-row) if row[index] >= 0.005]
     return ", ".join(names[i] + ("" if row[i] > 0.995 else f" {row[i]:.2f}") for i in shown)
 

@@ -74,7 +74,7 @@ def save_labels(samples: Sequence[Sample], names: Sequence[str], path: Path) -> 
     if len(names) <= _MOST_NAMES:
         name_ticks(bars, range(len(names)), names, 4.0 / len(names), 9 if len(names) <= 12 else 8)
     else:
-        bars.set(xlabel="class index")
+        bars.set(xlabel="class id")
         bars.xaxis.set_major_locator(MaxNLocator(integer=True))
     title(frames, "boxes around a common center")
     frames.set(xlim=(0, 1), ylim=(1, 0), aspect="equal")

@@ -17,8 +17,8 @@ class SegmentOptions(TrainOptions):
     Attributes:
         mask_ratio: pixels of the training images per pixel of the masks that the loss compares with; 4 is the
             size of the prototypes.
-        overlap: merge the masks of an image into one, in which smaller objects hide larger ones; otherwise
-            each object keeps its whole mask, which takes more memory.
+        overlap: one index mask per image, in which smaller objects are drawn over larger ones; False for one
+            mask per object, which needs more memory.
 
     Example:
         >>> from pathlib import Path

@@ -9,7 +9,7 @@ export type Task = (typeof TASKS)[number];
 /** Metadata of a model, read from its tfyolo.json (`.tflite`) or model.json (TF.js). */
 export interface Contract {
   readonly task: Task;
-  /** Class names, indexed by class ID. */
+  /** Class names, indexed by class id. */
   readonly classNames: readonly string[];
   /** [height, width] of the model's input in pixels. */
   readonly imageSize: readonly [number, number];

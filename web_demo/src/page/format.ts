@@ -29,7 +29,7 @@ export function formatClock(seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
 }
 
-/** Number of detections per class ID. */
+/** Number of detections per class id. */
 export function countByClass(detections: readonly Pick<Detection, 'classId'>[]): Map<number, number> {
   const counts = new Map<number, number>();
   for (const { classId } of detections) counts.set(classId, (counts.get(classId) ?? 0) + 1);

@@ -5,7 +5,7 @@ public sealed interface ModelDescription {
     /** Architecture, such as `yolov5n`. */
     public val name: String
 
-    /** Names of the classes, indexed by class ID. */
+    /** Names of the classes, indexed by class id. */
     public val classNames: List<String>
 
     /** Width of the model's input in pixels. */
