@@ -188,7 +188,7 @@ def table_of(results: Sequence[Result]) -> str:
     Args:
         results: from `measure`.
     """
-    heading = "file", "mAP50-95", "points lost", "fidelity", "latency over float32", "MB"
+    heading = "file", "mAP50-95", "points lost", "fidelity", "latency relative to float32", "MB"
     lines = [f"| {' | '.join(heading)} |", "|---|---|---|---|---|---|"]
     for result in results:
         name = f"{_name(result.job)}, {'raw heads' if result.job.is_raw else 'NMS inside'}"

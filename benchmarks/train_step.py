@@ -195,7 +195,7 @@ def _torch_weights(network: Any) -> dict[str, np.ndarray]:
 def _print(options: argparse.Namespace, seconds: dict[str, list[float]]) -> None:
     title = f"{options.model} at {options.img}, batch {options.batch}, {options.threads} threads"
     table = Table(title=f"training step: {title}", title_style="bold")
-    for heading in ("step", "images/s", "least", "most", "beside PyTorch's fastest"):
+    for heading in ("step", "images/s", "least", "most", "relative to PyTorch's fastest"):
         table.add_column(heading, justify="left" if heading == "step" else "right")
     medians = {name: statistics.median(times) for name, times in seconds.items()}
     opponents = [median for name, median in medians.items() if name.startswith("PyTorch")]
