@@ -128,7 +128,7 @@ android-tools:  ## Java, Maven and the tools that package and sign an APK
 # Web and Android tests mostly wait for other processes, so they run in parallel with the Python tests.
 # Processes keep all cores busy; threads in each would only wait for one another (conftest.py).
 test: export OPENBLAS_NUM_THREADS = 1
-test: lint  ## all tests; web and Android only if one of their dependencies has changed (always in CI)
+test: lint  ## all tests that are not slow; web and Android only if one of their dependencies has changed (always in CI)
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-python test-demos
 
 test-python: setup  ## tests of the library and the command line, and the examples in docstrings
@@ -216,7 +216,7 @@ format: setup  ## format the code with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-detect bench-pipeline bench-train bench-nms bench-web bench-android  ## all speed figures of the documents
+bench: bench-detect bench-pipeline bench-train bench-nms bench-web bench-android  ## all speed measurements of the documentation
 
 bench-web: web-page $(DEMO_TEST_MODELS) chromium  ## latency of the browser engines, time to first detection, download size
 	npm run --prefix web_demo --silent bench
@@ -251,7 +251,7 @@ bench-pipeline: setup  ## images per second of the input pipeline: make bench-pi
 bench-train: setup build/torch/.installed  ## images per second of the training step, compared with PyTorch
 	$(BIN)/python benchmarks/train_step.py --torch build/torch/bin/python
 
-bench-segment: setup  ## training quality of masks beside PyTorch's figures: make bench-segment WEIGHTS=yolov5n.pt DATA=coco128-seg.yaml
+bench-segment: setup  ## training quality of masks, compared with PyTorch's: make bench-segment WEIGHTS=yolov5n.pt DATA=coco128-seg.yaml
 	$(BIN)/python benchmarks/segment_training.py --weights $(or $(WEIGHTS),yolov5n) --data $(DATA)
 
 # PyTorch is needed only for this comparison, so it has a separate environment.
