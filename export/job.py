@@ -242,7 +242,7 @@ def export_model(
         job: the model and its export options; `nms="auto"` is the default kind of each format.
         formats: names of formats, as in `tfyolo export --include`.
         stem: path without suffix, such as `runs/best`; each format adds its own.
-        progress: called as `progress(label, done, total)` before each format.
+        progress: called as `progress(label, done, total)` at the start and after each format.
 
     Returns:
         The path of each format's file or folder.
@@ -269,13 +269,14 @@ def export_model(
     for entry, _ in checked:
         entry.check_target(paths[entry.name])
     written: dict[str, Path] = {}
+    progress("exporting", 0, len(checked))
     for entry, nms in checked:
-        progress("exporting", len(written), len(checked))
         if note := ineffective_options_note(nms, options.nms_options, job.anchor_count):
             job.log(f"note: {entry.label}: {note}")
         path = paths[entry.name]
         entry.write(job.with_options(nms=nms), path)
         written[entry.name] = path
+        progress("exporting", len(written), len(checked))
     return written
 
 

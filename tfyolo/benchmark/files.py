@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from tfyolo.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from tfyolo.export.job import ExportJob
+
+Step = TypeVar("Step")
 
 
 @dataclass(frozen=True)
@@ -138,19 +140,24 @@ class FileBenchmark:
             rounds: number of rounds per file and number of threads.
             runs: timed detections per round.
         """
-        for done, future in enumerate(self._accuracy_jobs):
-            self._progress("measuring mAP", done, len(self._accuracy_jobs))
+        for future in self._steps("measuring mAP", self._accuracy_jobs):
             future.result()
-        for done, row in enumerate(self.rows):
-            self._progress("loading", done, len(self.rows))
+        for row in self._steps("loading", self.rows):
             if answer := self._request(row, max(self.threads), "load", image=self._image):
                 row.load_seconds = answer["load_seconds"]
         turns = [(turn, count, row) for turn in range(rounds) for count in self.threads for row in self.rows]
-        for done, (_, count, row) in enumerate(turns):
+        for _, count, row in self._steps("timing", turns):
             self._time_round(row, count, runs)
-            self._progress("timing", done + 1, len(turns))
         gone = {name for name, _ in self.left_out}
         self.rows = [row for row in self.rows if row.name not in gone]
+
+    def _steps(self, label: str, steps: Sequence[Step]) -> Iterator[Step]:
+        """Iterate over the steps of a piece of work; report progress at the start and after each."""
+        for done, step in enumerate(steps):
+            if done == 0:
+                self._progress(label, 0, len(steps))
+            yield step
+            self._progress(label, done + 1, len(steps))
 
     def _request(
         self, row: BenchmarkRow, threads: int, command: str, **arguments: Any
