@@ -205,6 +205,21 @@ def test_a_missing_library_leaves_out_what_nobody_named(monkeypatch):
     assert [name for name, _ in bench.left_out] == ["all.onnx"]
 
 
+def test_progress_ends_at_the_total(monkeypatch):
+    answer = {"load_seconds": 0.1, "format": "tflite", "precision": "float32", "task": "detect"}
+    times = {"total_ms": [1.0], "inference_ms": [1.0], "image_size": (8, 8), "runtime": "LiteRT"}
+    answers = {"map": {"map50": 0.5}, "load": answer, "time": answer | times}
+    monkeypatch.setattr(Worker, "request", lambda self, command, **more: answers[command])
+    calls = []
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    with FileBenchmark(pixels, (1,), data="x.yaml", progress=lambda *call: calls.append(call)) as bench:
+        bench.add("a.tflite", Path("a.tflite"))
+        bench.add("b.tflite", Path("b.tflite"))
+        bench.time(1, 1)
+    labels = ("measuring mAP", "loading", "timing")
+    assert calls == [(label, done, 2) for label in labels for done in range(3)]
+
+
 def test_a_process_that_dies_costs_one_request():
     with Worker(1) as worker:
         for expected in ("no such model file", "killed by SIGKILL", "no such model file"):
