@@ -137,7 +137,7 @@ def learning_rates(model: TrainingModel) -> tuple[float, float, float]:
 class TensorBoard(keras.callbacks.Callback):
     """Writes the losses, metrics and learning rates of each epoch as TensorBoard scalars.
 
-    The step of a scalar is the epoch, counted from 1.
+    The step of a scalar is the epoch, counted from 1. For one call of `fit`.
 
     Args:
         folder: folder of the event files.
@@ -163,3 +163,8 @@ class TensorBoard(keras.callbacks.Callback):
                 for name, value in scalars.items():
                     tf.summary.scalar(name, value, step=epoch + 1)
             self.writer.flush()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Close the event file."""
+        with writing(self.folder):
+            self.writer.close()
