@@ -48,6 +48,24 @@ def test_windows_tells_no_peak(monkeypatch):
     assert memory.peak_memory_gib() == 0
 
 
+def system(root, available_kib, **cgroup):
+    (root / "proc").mkdir()
+    (root / "proc/meminfo").write_text(f"MemTotal: 99 kB\nMemAvailable: {available_kib} kB\n")
+    (root / "sys/fs/cgroup").mkdir(parents=True)
+    for name, text in cgroup.items():
+        (root / "sys/fs/cgroup" / name.replace("_", ".")).write_text(text)
+    return root
+
+
+def test_available_memory_is_what_the_machine_and_the_container_leave(tmp_path):
+    assert memory.available_memory_bytes(tmp_path) is None  # macOS and Windows
+    stat = {"memory_stat": "anon 5\ninactive_file 1000\n", "memory_current": "3000\n"}
+    for name, limit, expected in (("none", "max", 8192), ("less", "5000", 3000), ("more", "90000", 8192)):
+        (tmp_path / name).mkdir()
+        root = system(tmp_path / name, 8, memory_max=f"{limit}\n", **stat)
+        assert memory.available_memory_bytes(root) == expected
+
+
 def test_the_package_is_found_in_the_folder_that_holds_a_clone_of_the_same_name(tmp_path):
     """The clone itself would be an empty namespace package, `tfyolo`; the installed one comes before it."""
     (tmp_path / "tfyolo").symlink_to(ROOT)

@@ -1,14 +1,20 @@
 """Calibration of a real detector, and the integer file that comes of it."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.quantization.conftest import IMAGE_HW, cell_images
+from tfyolo.data.detection.scan import read_dataset
+from tfyolo.data.synthetic import create_shapes_dataset
 from tfyolo.export.graph.nodes import FakeQuantization, run_network
 from tfyolo.models.nodes import IMAGES
 from tfyolo.models.quantization import KEEPS_SCALE, range_names
+from tfyolo.quantization import calibration_images
 from tfyolo.quantization.calibration import CalibrationOptions, calibrate
+from tfyolo.quantization.calibration_images import dataset_images
 from tfyolo.quantization.fidelity import DetectorFidelity
 from tfyolo.quantization.model import quantized_model
 from tfyolo.quantization.reconstruction import _BLOCK, _gptq
@@ -176,3 +182,24 @@ def test_gptq_in_blocks_rounds_as_row_by_row():
         rounded[row] = np.clip(np.round(remaining[i] / step), -127, 127) * step
         remaining[i + 1 :] -= np.outer(upper[i, i + 1 :], (remaining[i] - rounded[row]) / upper[i, i])
     np.testing.assert_allclose(_gptq(weights, hessian, step), rounded, atol=1e-9)
+
+
+def test_images_that_cannot_be_read_are_noted(tmp_path):
+    data = create_shapes_dataset(tmp_path, train=4, val=1, image_size=64)
+    first, second, *others = sorted((tmp_path / "images/train").iterdir())
+    first.write_bytes(b"")
+    content = second.read_bytes()
+    second.write_bytes(
+        content[:60] + bytes(40) + content[100:]
+    )  # begin and end, which the scan reads, are whole
+    notes = []
+    images = dataset_images(read_dataset(data), "train", (32, 32), 4, log=notes.append)
+    assert len(images) == len(others)
+    assert notes[0].startswith(f"1 of 4 images cannot be used: {first}: ")
+    assert notes[1:] == [f"{second}: cannot be read; 1 of 3 images are left out"]
+
+
+@pytest.mark.parametrize(("free", "count"), [(None, 8), (1, 1)])
+def test_calibration_takes_the_images_that_fit_into_memory(cells_int8, monkeypatch, free, count):
+    monkeypatch.setattr(calibration_images, "available_memory_bytes", lambda: free)
+    assert calibration_images.fitting_count(cells_int8.network, IMAGE_HW, 8) == count

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tfyolo.data.classification.folders import read_folders, scan_folders
-from tfyolo.data.detection.sample import Sample
+from tfyolo.data.detection.sample import Sample, Scan
 from tfyolo.data.detection.scan import Dataset, read_dataset, scan_split
 from tfyolo.data.images.center_crop import center_crop
 from tfyolo.data.images.letterbox import Letterbox
 from tfyolo.data.images.read import read_sample_image
 from tfyolo.errors import TfyoloError
+from tfyolo.memory import available_memory_bytes
 from tfyolo.models.network import Network
-from tfyolo.progress import Progress, no_progress
+from tfyolo.progress import Log, Progress, no_log, no_progress
+
+_UNKNOWN_MEMORY = 4 << 30
+"""Bytes that are taken to be free where the system does not report it."""
 
 
 def dataset_images(
@@ -25,6 +28,7 @@ def dataset_images(
     image_size: tuple[int, int],
     count: int,
     progress: Progress = no_progress,
+    log: Log = no_log,
 ) -> np.ndarray:
     """Load letterboxed images, sampled evenly from a split.
 
@@ -34,6 +38,7 @@ def dataset_images(
         image_size: input size in pixels.
         count: maximum number of images.
         progress: called as `progress(label, done, total)` after each step.
+        log: called with a note on images that cannot be read.
 
     Returns:
         uint8 (n, height, width, 3) RGB.
@@ -46,7 +51,7 @@ def dataset_images(
     def letterboxed(image: np.ndarray) -> np.ndarray:
         return Letterbox.fit((image.shape[0], image.shape[1]), image_size).apply(image, area=True)
 
-    return _read(scan.samples, count, letterboxed, progress, dataset.yaml_path, split)
+    return _read(scan, count, letterboxed, progress, log, dataset.yaml_path, split)
 
 
 def folder_images(
@@ -55,6 +60,7 @@ def folder_images(
     image_size: tuple[int, int],
     count: int,
     progress: Progress = no_progress,
+    log: Log = no_log,
 ) -> np.ndarray:
     """Load center-cropped images, sampled evenly from a split of a classification dataset.
 
@@ -64,6 +70,7 @@ def folder_images(
         image_size: input size (height, width) in pixels.
         count: maximum number of images.
         progress: called as `progress(label, done, total)` after each step.
+        log: called with a note on images that cannot be read.
 
     Returns:
         uint8 (n, height, width, 3) RGB.
@@ -74,7 +81,7 @@ def folder_images(
     dataset = read_folders(root)
     scan = scan_folders(dataset, split, progress=lambda done, total: progress("checking images", done, total))
     return _read(
-        scan.samples, count, lambda image: center_crop(image, image_size), progress, dataset.root, split
+        scan, count, lambda image: center_crop(image, image_size), progress, log, dataset.root, split
     )
 
 
@@ -85,6 +92,7 @@ def calibration_images(
     image_size: tuple[int, int],
     count: int,
     progress: Progress = no_progress,
+    log: Log = no_log,
 ) -> np.ndarray:
     """Load preprocessed images, sampled evenly from a split of a dataset.
 
@@ -95,6 +103,7 @@ def calibration_images(
         image_size: input size (height, width) in pixels.
         count: maximum number of images.
         progress: called as `progress(label, done, total)` after each step.
+        log: called with a note on images that cannot be read.
 
     Returns:
         uint8 (n, height, width, 3) RGB: letterboxed for a detector, center-cropped for a classifier.
@@ -103,29 +112,35 @@ def calibration_images(
         TfyoloError: the dataset is wrong, or no image can be read.
     """
     if task == "classify":
-        return folder_images(data, split, image_size, count, progress)
-    return dataset_images(read_dataset(data), split, image_size, count, progress)
+        return folder_images(data, split, image_size, count, progress, log)
+    return dataset_images(read_dataset(data), split, image_size, count, progress, log)
 
 
 def _read(
-    samples: Sequence[Sample],
+    scan: Scan,
     count: int,
     shape: Callable[[np.ndarray], np.ndarray],
     progress: Progress,
+    log: Log,
     place: Path,
     split: str,
 ) -> np.ndarray:
-    """Read samples, and skip unreadable ones."""
-    chosen = spread(samples, count)
-    images = []
+    """Read samples, and skip unreadable ones with a note."""
+    if wrong := [str(problem) for problem in scan.problems if problem.severity == "error"]:
+        log(f"{scan.corrupt} of {scan.corrupt + len(scan.samples)} images cannot be used: {wrong[0]}")
+    chosen = spread(scan.samples, count)
+    images: list[np.ndarray] = []
+    unreadable: list[Path] = []
     for done, sample in enumerate(chosen):
         try:
             images.append(shape(read_sample_image(sample)))
         except TfyoloError:  # the scan has read headers only
-            continue
+            unreadable.append(sample.image)
         progress("reading images", done + 1, len(chosen))
     if not images:
         raise TfyoloError(f"none of the images in `{split}` can be read", path=place)
+    if unreadable:
+        log(f"{unreadable[0]}: cannot be read; {len(unreadable)} of {len(chosen)} images are left out")
     return np.stack(images)
 
 
@@ -148,8 +163,7 @@ def fitting_count(network: Network, image_size: tuple[int, int], count: int) -> 
     Returns:
         A number from 1 to `count`.
     """
-    pages = os.sysconf("SC_AVPHYS_PAGES") if hasattr(os, "sysconf") else 0
-    free = pages * os.sysconf("SC_PAGE_SIZE") if pages else 4 << 30
+    free = available_memory_bytes() or _UNKNOWN_MEMORY
     return max(min(count, int(free / 2 / _bytes_a_image(network, image_size))), 1)
 
 

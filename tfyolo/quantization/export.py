@@ -83,7 +83,7 @@ def calibrated(
         )
     count, size = options.calibration_images, job.image_size
     if precision == "int16x8" or own:
-        images = calibration_images(job.contract.task, options.data, "train", size, count, progress)
+        images = calibration_images(job.contract.task, options.data, "train", size, count, progress, job.log)
         return replace(job, calibration_images=images)
     how = CalibrationOptions(options.ranges, keep_float=tuple(options.keep_float), budget=options.budget)
 
@@ -92,7 +92,7 @@ def calibrated(
             save_report(found, options.report, job.log)
 
     network, spec = calibrate_on_dataset(
-        job.network, job.contract, options.data, size, count, how, progress, searched=searched
+        job.network, job.contract, options.data, size, count, how, progress, job.log, searched
     )
     model, contract = quantized_model(network, spec, job.contract)
     return replace(job, model=model, contract=contract)

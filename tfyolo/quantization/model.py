@@ -40,7 +40,7 @@ def calibrate_on_dataset(
         max_images: maximum number of images. Fewer are used if they do not fit into memory.
         options: how to calibrate.
         progress: called as `progress(label, done, total)` after each step.
-        log: called with the number of images.
+        log: called with the number of images, and a note if that is not what was asked for.
         searched: called with the search for float parts, if `options.budget` asks for one.
 
     Returns:
@@ -53,8 +53,9 @@ def calibrate_on_dataset(
     options = options or CalibrationOptions()
     check_names(network, options.keep_float)
     count = fitting_count(network, image_size, max_images)
-    images = calibration_images(contract.task, data, "train", image_size, count, progress)
-    log(f"calibrating on {len(images)} images")
+    images = calibration_images(contract.task, data, "train", image_size, count, progress, log)
+    reason = "; more do not fit into memory" if len(images) == count < max_images else ""
+    log(f"calibrating on {len(images)} images{reason}")
     return calibrate_within_budget(network, contract, images, options, progress, searched)
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfyolo.errors import TfyoloError
 from tfyolo.files import atomic_folder, cache_folder
+from tfyolo.memory import available_memory_bytes
 from tfyolo.owned_files import Owned
 
 _MARGIN = 1 << 30
@@ -34,11 +35,11 @@ class InMemory:
 
     def __init__(self, images: Iterable[Any], count: int) -> None:
         kept: list[np.ndarray] = []
-        used, free = 0, _free_memory()
+        used, free = 0, available_memory_bytes()
         for image in images:
             used += image.shape.num_elements()
             expected = used * count // (len(kept) + 1)
-            if 2 * expected > free:  # the list, and then the tensor made of it
+            if free is not None and 2 * expected > free:  # the list, and then the tensor made of it
                 raise TfyoloError(
                     f"--cache ram needs about {2 * expected / 2**30:.1f} GiB of memory, "
                     f"but only {free / 2**30:.1f} GiB is free",
@@ -114,12 +115,3 @@ def _write(images: Iterable[Any], count: int, folder: Path) -> np.ndarray:
             )
         (folder / f"{number}.rgb").write_bytes(pixels.tobytes())
     return np.array(shapes, np.int64)
-
-
-def _free_memory() -> int:
-    """Return the free memory in bytes; infinite where the system does not report it."""
-    try:
-        rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 1 << 62
