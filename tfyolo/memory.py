@@ -22,8 +22,8 @@ def peak_memory_gib() -> float:
 def available_memory_bytes(root: Path = Path("/")) -> int | None:
     """Return the memory that this process can still take, in bytes; None where the system does not report it.
 
-    On Linux that is `MemAvailable`, which counts caches that can be freed, or what is left of the limit of the
-    container, if that is less.
+    On Linux that is `MemAvailable`, which counts caches that can be freed, or what the limit of the container
+    leaves, if that is less.
 
     Args:
         root: folder of the file system of the system, for tests.

@@ -1,6 +1,5 @@
 """Calibration of a real detector, and the integer file that comes of it."""
 
-import shutil
 
 import numpy as np
 import pytest
