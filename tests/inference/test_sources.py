@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.inference.videos import make_video, serve
+from tfyolo.data.images.read import UNSUPPORTED_SUFFIXES
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.sources import open_sources
 from tfyolo.inference.video_end import ends_early, is_cut
@@ -277,6 +278,15 @@ def test_kinds_that_are_not_read_are_told(tmp_path):
     (tmp_path / "a.png").unlink()
     with pytest.raises(TfyoloError, match=r"of a supported type, but \.avif, \.heic, \.webm"):
         open_sources([str(tmp_path)])
+
+
+def test_all_unsupported_suffixes_are_told(tmp_path):
+    for suffix in UNSUPPORTED_SUFFIXES:
+        (tmp_path / f"a{suffix}").write_bytes(b"something")
+    save(tmp_path / "b.png", 10)
+    problems = [frame.problem.partition(";")[0] for frame in open_sources([str(tmp_path)])]
+    assert problems == [*(f"unsupported file type {x}" for x in sorted(UNSUPPORTED_SUFFIXES)), ""]
+    assert {".dcm", ".jpe", ".mts"} <= UNSUPPORTED_SUFFIXES
 
 
 def test_a_live_stream_ends_with_its_last_frame():

@@ -13,20 +13,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tfyolo.assets import SOURCES
-from tfyolo.data.images.read import IMAGE_SUFFIXES, VIDEO_SUFFIXES, decode_image, read_image
+from tfyolo.data.images.read import (
+    IMAGE_SUFFIXES,
+    UNSUPPORTED_SUFFIXES,
+    VIDEO_SUFFIXES,
+    decode_image,
+    read_image,
+)
 from tfyolo.errors import TfyoloError
 from tfyolo.inference.frames import Frame, Frames, Video
 from tfyolo.inference.video_end import ends_early
 from tfyolo.inputs import LIST, VIDEO, check_input, read_input
 from tfyolo.text import closest
 
-UNREAD_SUFFIXES = frozenset(
-    {".3g2", ".3gp", ".arw", ".avif", ".cr2", ".cr3", ".divx", ".exr", ".f4v", ".flv", ".h264", ".hdr",
-     ".heic", ".heif", ".hevc", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jxl", ".m2ts", ".mts", ".mxf",
-     ".nef", ".ogv", ".orf", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".raw", ".rm", ".rw2", ".svg", ".tga",
-     ".vob", ".webm", ".y4m"}
-)  # fmt: skip
-"""Endings of images and videos that are not read."""
 MAX_WEBCAM = 99
 """OpenCV takes hundreds as the number of a driver."""
 STREAM_SCHEMES = ("rtsp://", "rtmp://", "http://", "https://", "tcp://", "udp://")
@@ -136,13 +135,13 @@ def _files(paths: Sequence[Path], source: str, vid_stride: int) -> list[Frames]:
         if suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
             known += 1
             parts += _one_of_many(str(path), str(path), vid_stride)
-        elif suffix in UNREAD_SUFFIXES:
+        elif suffix in UNSUPPORTED_SUFFIXES:
             problem = f"unsupported file type {suffix}; convert it to .jpg or .mp4"
             parts.append(_problem(Frame(path.name, str(path), None, problem=problem)))
         else:
             others[suffix or "without extension"] += 1
     if not known:
-        found = ", ".join(sorted({Path(p).suffix.lower() for p in paths} & UNREAD_SUFFIXES))
+        found = ", ".join(sorted({Path(p).suffix.lower() for p in paths} & UNSUPPORTED_SUFFIXES))
         raise TfyoloError(
             "contains no images or videos" + (f" of a supported type, but {found}" if found else ""),
             path=source,

@@ -12,7 +12,7 @@ from tfyolo import configs
 from tfyolo.data.detection import scan as dataset_module
 from tfyolo.data.detection.scan import Problem, check_usable, read_dataset, scan_split
 from tfyolo.data.detection.yolo_labels import label_path
-from tfyolo.data.images.read import read_header
+from tfyolo.data.images.read import UNSUPPORTED_SUFFIXES, read_header
 from tfyolo.errors import TfyoloError
 
 YAML = "train: images/train\nval: images/val\nnames: [cat, dog, bird]\n"
@@ -466,8 +466,11 @@ def test_kinds_that_cannot_be_read_are_named(root):
         (root / "images/train" / name).write_bytes(b"x")
     assert "1 .mp4" in str(scan(root).problems)
     assert "2 .heic" in str(scan(root).problems)
+    for suffix in UNSUPPORTED_SUFFIXES:
+        (root / "images/train" / f"e{suffix}").write_bytes(b"x")
+    assert all(f" {suffix}" in str(scan(root).problems) for suffix in UNSUPPORTED_SUFFIXES)
     (root / "images/train/a.jpg").unlink()
-    with pytest.raises(TfyoloError, match=r"has no images in .*2 \.heic"):
+    with pytest.raises(TfyoloError, match=r"has no images in .*3 \.heic"):
         scan(root)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "UNSUPPORTED_SUFFIXES",
     "VIDEO_SUFFIXES",
     "ImageError",
     "decode_image",
@@ -34,6 +35,13 @@ IMAGE_SUFFIXES = frozenset(
 VIDEO_SUFFIXES = frozenset(
     {".asf", ".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".wmv"}
 )
+UNSUPPORTED_SUFFIXES = frozenset(
+    {".3g2", ".3gp", ".arw", ".avif", ".cr2", ".cr3", ".dcm", ".divx", ".exr", ".f4v", ".flv", ".h264",
+     ".hdr", ".heic", ".heif", ".hevc", ".hif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jxl", ".m2ts",
+     ".mts", ".mxf", ".nef", ".ogv", ".orf", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".raf", ".raw", ".rm",
+     ".rw2", ".svg", ".tga", ".vob", ".webm", ".y4m"}
+)  # fmt: skip
+"""Suffixes of images and videos that cannot be read."""
 
 
 def read_image(path: str | Path) -> np.ndarray:

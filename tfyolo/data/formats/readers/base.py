@@ -10,17 +10,10 @@ from pathlib import Path, PureWindowsPath
 
 from tfyolo.data.detection.labels import Labels, Problem
 from tfyolo.data.images.header import ImageHeader
-from tfyolo.data.images.read import IMAGE_SUFFIXES, VIDEO_SUFFIXES
+from tfyolo.data.images.read import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, VIDEO_SUFFIXES
 from tfyolo.errors import TfyoloError
 from tfyolo.files import suffix_of
 from tfyolo.inputs import LIST, read_input
-
-_UNREADABLE = VIDEO_SUFFIXES | {
-    ".arw", ".avif", ".cr2", ".cr3", ".dcm", ".exr", ".hdr", ".heic", ".heif", ".hif", ".ico", ".j2k",
-    ".jfif", ".jp2", ".jxl", ".nef", ".orf", ".pbm", ".pgm", ".pnm", ".ppm", ".psd", ".raf", ".rw2",
-    ".svg", ".tga", ".webm",
-}  # fmt: skip
-"""Endings of images and videos that no reader of datasets takes."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +130,8 @@ def unreadable_kinds(place: Path, files: Iterable[Path]) -> list[Problem]:
         place: folder of the files.
         files: all files in the folder.
     """
-    counts = Counter(suffix for path in files if (suffix := suffix_of(path)) in _UNREADABLE)
+    unread = UNSUPPORTED_SUFFIXES | VIDEO_SUFFIXES
+    counts = Counter(suffix for path in files if (suffix := suffix_of(path)) in unread)
     if not counts:
         return []
     kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(counts.items()))
