@@ -88,7 +88,28 @@ def test_pil_modes_become_rgb(tiny, mode):
 
 def test_a_gray_array_is_three_equal_channels(tiny):
     gray = noise(48, 64)[..., 0]
-    assert_same(tiny(gray, LOW)[0], tiny(np.repeat(gray[..., None], 3, 2), LOW)[0])
+    expected = tiny(np.repeat(gray[..., None], 3, 2), LOW)[0]
+    for image in (gray, gray[..., None]):
+        assert_same(tiny(image, LOW)[0], expected)
+
+
+def test_transparency_is_dropped_as_in_files(tiny, tmp_path):
+    image = np.concatenate([noise(48, 64), noise(48, 64, 1)[..., :1]], 2)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    found = tiny(image, LOW)[0]
+    assert found.image.flags.c_contiguous
+    np.testing.assert_array_equal(found.image, image[..., :3])
+    assert_same(found, tiny(tmp_path / "a.png", LOW)[0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_array_of_several_images_is_a_batch(tiny, channels):
+    images = np.stack([noise(48, 64, seed)[..., :channels] for seed in range(3)])
+    found, expected = tiny(images, LOW), tiny(list(images), LOW)
+    assert len(found) == 3
+    for a, b in zip(found, expected, strict=True):
+        assert_same(a, b)
+    assert tiny(images[:0]) == []
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["path", "pil"])
@@ -113,13 +134,14 @@ def test_images_of_different_sizes_equal_those_detected_one_by_one(tiny):
     "image",
     [
         np.zeros((8, 8, 3), np.float32),
-        np.zeros((8, 8, 4), np.uint8),
-        np.zeros((1, 8, 8, 3), np.uint8),
+        np.zeros((8, 8, 2), np.uint8),
+        np.zeros((1, 8, 8, 3), np.float32),
+        np.zeros((1, 1, 8, 8, 3), np.uint8),
         np.zeros((0, 8, 3), np.uint8),
         np.zeros((8, 8), bool),
         7,
     ],
-    ids=["float", "alpha", "batch", "empty", "bool", "number"],
+    ids=["float", "two channels", "float batch", "batch of batches", "empty", "bool", "number"],
 )
 def test_what_is_no_image_is_refused(tiny, image):
     with pytest.raises(TfyoloError, match=r"must be uint8 \(height, width, 3\) RGB"):

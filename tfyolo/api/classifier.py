@@ -41,7 +41,8 @@ class Classifier(TaskModel, ClassificationPredictor):
         """Classify images; `classifier(images)` does the same.
 
         Args:
-            images: one image or a list: paths, uint8 RGB arrays (height, width, 3), PIL images.
+            images: one image or a list: paths, uint8 RGB arrays (height, width, 3), PIL images; or an array
+                (n, height, width, 3) of several. Arrays may also be gray, or have an alpha channel.
 
         Returns:
             One `tfyolo.Classification` per image, in input order, with `probabilities` (classes,) float32.

@@ -58,7 +58,8 @@ class Detector(TaskModel, DetectionPredictor):
         """Detect objects in images; `detector(images)` does the same.
 
         Args:
-            images: one image or a list: paths, uint8 RGB arrays (height, width, 3), PIL images.
+            images: one image or a list: paths, uint8 RGB arrays (height, width, 3), PIL images; or an array
+                (n, height, width, 3) of several. Arrays may also be gray, or have an alpha channel.
             confidence: confidence threshold, 0 to 1; in files with NMS inside, at least that of the export.
             iou_threshold: IoU above which NMS suppresses the lower-scoring box, 0 to 1; in files with NMS
                 inside, at most that of the export.

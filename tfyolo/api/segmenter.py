@@ -53,7 +53,8 @@ class Segmenter(TaskModel, SegmentationPredictor):
         """Find objects and their masks in images; `segmenter(images)` does the same.
 
         Args:
-            images: one image or a list: paths, uint8 RGB arrays (height, width, 3), PIL images.
+            images: one image or a list: paths, uint8 RGB arrays (height, width, 3), PIL images; or an array
+                (n, height, width, 3) of several. Arrays may also be gray, or have an alpha channel.
             confidence: confidence threshold, 0 to 1.
             iou_threshold: IoU above which NMS suppresses the lower-scoring box, 0 to 1.
             class_ids: class ids to keep; None keeps all.

@@ -12,7 +12,7 @@ import numpy as np
 from tfyolo.data.images.center_crop import center_crop
 from tfyolo.export.runtime.predictions import Probabilities
 from tfyolo.inference.base_model import BaseModel
-from tfyolo.inference.detection import Image, read_pixels
+from tfyolo.inference.detection import Image, list_images, read_pixels
 from tfyolo.inference.drawing.annotate_classes import annotate_classes
 from tfyolo.inference.results import png_bytes
 from tfyolo.text import printable
@@ -107,7 +107,7 @@ class ClassificationPredictor(BaseModel):
         """Classify images.
 
         Args:
-            images: one image or a list: paths, RGB arrays, PIL images.
+            images: one image or a list: paths, arrays, PIL images; or an array (n, height, width, 3).
 
         Returns:
             One result per image, in input order.
@@ -116,8 +116,7 @@ class ClassificationPredictor(BaseModel):
             TfyoloError: an image cannot be read, or has an unsupported type.
             BadOutputError: the model's probabilities for an image are not numbers.
         """
-        single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
-        listed = [images] if single else list(images)
+        listed = list_images(images)
         results, step = [], min(self.runtime.max_batch, 16)
         for start in range(0, len(listed), step):
             read = [read_pixels(image) for image in listed[start : start + step]]

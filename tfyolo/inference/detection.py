@@ -21,7 +21,8 @@ from tfyolo.inference.nms import NmsOptions, non_max_suppression, refine
 from tfyolo.inference.results import Result
 
 Image = Any
-"""A path, a uint8 array (height, width, 3) or (height, width) in RGB, or a PIL image."""
+"""A path, a PIL image, or a uint8 array: (height, width, 3) RGB, (height, width) or (height, width, 1) gray,
+or (height, width, 4) RGBA, whose transparency is dropped."""
 
 
 Made = TypeVar("Made", bound=Result)
@@ -53,15 +54,14 @@ class BoxPredictor(BaseModel):
         """Predict on images, and make a result of the detections of each.
 
         Args:
-            images: one image or a list: paths, RGB arrays, PIL images.
+            images: one image or a list: paths, arrays, PIL images; or an array (n, height, width, 3).
             options: thresholds of non-maximum suppression.
             make: makes a result.
             rect: pad images only to a multiple of the stride, if the input size is not fixed.
             augment: test-time augmentation.
         """
         options = self._checked(options)
-        single = isinstance(images, str | Path | np.ndarray) or not isinstance(images, Sequence)
-        listed = [images] if single else list(images)
+        listed = list_images(images)
         pixels, paths = zip(*map(read_pixels, listed), strict=True) if listed else ((), ())
         boxes = [self.letterbox(image.shape[:2], rect) for image in pixels]
         results: list[Made | None] = [None] * len(pixels)
@@ -197,7 +197,7 @@ class DetectionPredictor(BoxPredictor):
         """Detect objects in images.
 
         Args:
-            images: one image or a list: paths, RGB arrays, PIL images.
+            images: one image or a list: paths, arrays, PIL images; or an array (n, height, width, 3).
             confidence: confidence threshold; in files with NMS inside, at least that of the export.
             iou_threshold: IoU threshold of NMS; in files with NMS inside, at most that of the export.
             class_ids: class ids to keep, or one class id; None keeps all.
@@ -237,6 +237,14 @@ def _eight_bits(gray: np.ndarray) -> np.ndarray:
     return (gray >> bits).clip(0, 255).astype(np.uint8)
 
 
+def list_images(images: Image | Sequence[Image]) -> list[Image]:
+    """Return one image, a sequence of images, or an array (n, height, width, channels) as a list."""
+    if isinstance(images, str | Path):
+        return [images]
+    batch = getattr(images, "ndim", None) == 4
+    return list(images) if batch or isinstance(images, Sequence) else [images]
+
+
 def read_pixels(image: Image) -> tuple[np.ndarray, Path | None]:
     """Return the RGB uint8 pixels of an image argument, and its path, if any."""
     if isinstance(image, str | Path):
@@ -249,10 +257,15 @@ def read_pixels(image: Image) -> tuple[np.ndarray, Path | None]:
         image = _eight_bits(np.asarray(image)) if image.mode[0] in "IF" else image.convert("RGB")
     array = np.asarray(image)
     if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, 2)
-    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8 or not array.size:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or array.dtype != np.uint8 or not array.size:
         raise TfyoloError(
-            f"an image must be uint8 (height, width, 3) RGB, not {array.dtype} {array.shape}",
+            "an image must be uint8 (height, width, 3) RGB, (height, width) or (height, width, 1) gray, or "
+            f"(height, width, 4) RGBA, not {array.dtype} {np.shape(image)}",
             fix="pass a path, a PIL image or such an array",
         )
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, 2)
+    elif array.shape[2] == 4:
+        array = np.ascontiguousarray(array[..., :3])  # drops transparency, as `read_image` does
     return array, path

@@ -47,7 +47,7 @@ class SegmentationPredictor(BoxPredictor):
         """Find objects and their masks in images.
 
         Args:
-            images: one image or a list: paths, RGB arrays, PIL images.
+            images: one image or a list: paths, arrays, PIL images; or an array (n, height, width, 3).
             confidence: confidence threshold.
             iou_threshold: IoU threshold of NMS.
             class_ids: class ids to keep; None keeps all.
