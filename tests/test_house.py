@@ -1,5 +1,5 @@
-"""The layout of the source: no two files import each other, files and folders stay small, and docstrings say
-what every parameter and every field is."""
+"""The layout of the source: no two files import each other, files and folders stay small, docstrings say what
+every parameter and every field is, and every docstring belongs to something."""
 
 import ast
 import re
@@ -199,3 +199,47 @@ class Part(Base):
 """
     found = {"a.Options": {"seed"}, "a.call": {"options", "option", "seed"}}
     assert undocumented({"a": ast.parse(code)}) == found
+
+
+def is_text(node: ast.stmt) -> bool:
+    """Whether a statement is a bare string."""
+    constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return constant and isinstance(node.value.value, str)
+
+
+def orphans(tree: ast.Module) -> list[int]:
+    """Lines of bare strings that document nothing: no docstrings, and not after an assignment."""
+    found = []
+    for node in ast.walk(tree):
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if not isinstance(block, list):  # the body of a lambda or of a conditional expression
+                continue
+            before: list[ast.stmt | None] = [None, *block]
+            for previous, child in zip(before, block, strict=False):
+                docstring = previous is None and name == "body" and documented
+                if is_text(child) and not docstring and not isinstance(previous, ast.Assign | ast.AnnAssign):
+                    found.append(child.lineno)
+    return found
+
+
+def test_every_docstring_documents_something():
+    found = {name: orphans(ast.parse(path.read_text("utf-8"))) for name, path in MODULES.items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_a_docstring_of_nothing_is_found():
+    code = """
+'''Of the module.'''
+import json
+'''Of a constant that has moved.'''
+SIZE = 1
+'''Of SIZE.'''
+'''Again.'''
+def call():
+    '''Of the function.'''
+    if SIZE:
+        '''Of nothing.'''
+"""
+    assert orphans(ast.parse(code)) == [4, 7, 11]

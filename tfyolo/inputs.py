@@ -42,7 +42,7 @@ JSON_TEXT = InputKind("a JSON file", 16 * _MIB)
 LABELS = InputKind("a label file", 16 * _MIB)
 LIST = InputKind("a list of files", 1024 * _MIB)
 ANNOTATIONS = InputKind("an annotation file", 4096 * _MIB)
-"""COCO's JSON of one split."""
+"""COCO's JSON of one split; that of its own training split has half a gigabyte."""
 XML = InputKind("a VOC annotation", 16 * _MIB)
 IMAGE = InputKind("an image", 2047 * _MIB)
 """OpenCV counts the bytes of a buffer with a 32-bit integer."""

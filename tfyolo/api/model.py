@@ -211,7 +211,7 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
         """Run training, become the model of `best.keras`, and return the result with its history.
 
         Args:
-            train: `train` or `train_classifier`.
+            train: `tfyolo.training.train.train`, which the caller imports.
             options: options object of the run.
             folder: folder of the run.
             resume: `last.keras` of the run that continues, or None.

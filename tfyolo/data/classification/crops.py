@@ -194,7 +194,7 @@ def crop_places(sample: Sample, margin: float, square: bool) -> np.ndarray:
         sides = np.minimum(np.repeat(np.ceil(sides.max(1, keepdims=True)), 2, 1), size)
         first = np.clip(np.round(center - sides / 2), 0, size - sides)
         return np.concatenate([first, first + sides], 1).astype(np.int64)
-    # FakeQuantization errors of labels must not add a pixel to a crop.
+    # Rounding errors of labels must not add a pixel to a crop.
     first = np.clip(np.floor(center - sides / 2 + 1e-3), 0, size - 1)
     last = np.clip(np.ceil(center + sides / 2 - 1e-3), first + 1, size)
     return np.concatenate([first, last], 1).astype(np.int64)

@@ -15,7 +15,7 @@ from tfyolo.data.images.header import ImageHeader
 
 Corners = tuple[float, float, float, float]
 MAX_PROBLEMS = 200
-"""SelectedBoxes of one label file."""
+"""Maximum number of problems that are kept per label file; further ones are only counted."""
 NO_POLYGON = np.zeros((0, 2), np.float32)
 
 

@@ -1,1 +1,1 @@
-"""Training of segmentation models: so far the loss."""
+"""Training of segmentation models: what masks add to the training of detectors."""

@@ -11,7 +11,6 @@ from typing import Any
 from tfyolo.errors import TfyoloError
 from tfyolo.inputs import ANNOTATIONS, read_input
 
-"""COCO's own training file has half a gigabyte."""
 FIX = "pass a COCO file of instances: `images`, `annotations` and `categories`"
 
 
