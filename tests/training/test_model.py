@@ -110,6 +110,28 @@ def test_the_loss_scale_halves_after_an_overflow_and_doubles_after_sound_steps(d
     assert float(model._next_scale(tf.constant(1.0))["loss_scale"]) == 2048
 
 
+def test_an_overflow_changes_nothing_with_an_optimizer_of_keras(data):
+    from tfyolo.training.detection.initialization import build_training_model, plan_initial_weights
+
+    model = build_training_model(plan_initial_weights("", MICRO, data.names, 64), 64, "mixed_float16")
+    model.compile(keras.optimizers.Adam(0.01, weight_decay=0.01), epochs=1, steps_per_epoch=3, batch_size=8)
+    sound = [tf.ones(weight.shape) for weight in model.trained]
+    overflow = [tf.fill(sound[0].shape, np.inf), *sound[1:]]
+    update = tf.function(lambda gradients: model._update(gradients, tf.constant(0.0)), autograph=False)
+
+    def state():
+        weights = (*model.network.weights, *model.averaged.weights, *model.optimizer.variables)
+        return [np.array(weight) for weight in weights]
+
+    first = state()
+    assert np.isfinite(update(sound))
+    before = state()
+    assert any((a != b).any() for a, b in zip(first, before, strict=True))
+    assert not np.isfinite(update(overflow))
+    for old, new in zip(before, state(), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
 def test_the_average_follows_with_yolov5s_ramp():
     average, weight = keras.Variable(np.float32(0.0)), keras.Variable(np.float32(1.0))
     ExponentialMovingAverage([average], [weight]).update(tf.constant(500.0), tf.constant(1.0))

@@ -168,7 +168,7 @@ class TrainingStep(keras.Model):
         if not wanted:
             raise TfyoloError(
                 "all layers are frozen, so there is nothing to train",
-                fix="freeze fewer layers, for example with a lower --freeze",
+                fix="freeze fewer layers",
             )
         if [id(v) for v in wanted] == [id(v) for v in self.trained]:
             return False
@@ -234,9 +234,17 @@ class TrainingStep(keras.Model):
             updates = tf.convert_to_tensor(self.optimizer.updates)
         else:
             norm = tf.linalg.global_norm(gradients)
-            finite = tf.math.is_finite(norm)  # after an overflow of float16 nothing is to change
+            finite = tf.math.is_finite(norm)
+            changing = [*self.trained, *self.optimizer.variables] if self._scales_loss else []
+            before = [tf.identity(tensor_of(variable)) for variable in changing]
             self.optimizer.apply([tf.where(finite, g, tf.zeros_like(g)) for g in gradients], self.trained)
-            updates, changed = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.float32), 1.0
+            # After an overflow of float16 nothing is to change; gradients of zero would still apply momentum
+            # and weight decay.
+            after = [tf.identity(tensor_of(variable)) for variable in changing]
+            chosen = [tf.where(finite, new, old) for new, old in zip(after, before, strict=True)]
+            on_devices(partial(assign_all, changing), chosen)
+            updates = tf.cast(tf.convert_to_tensor(self.optimizer.iterations), tf.float32)
+            changed = tf.cast(finite, tf.float32) if self._scales_loss else 1.0
         self.average.update(updates, changed)
         return norm
 
