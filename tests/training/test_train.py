@@ -1,10 +1,12 @@
 """Whole runs: what is written, and resuming after a kill."""
 
 import csv
+import json
 import re
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -18,8 +20,9 @@ from tfyolo.evaluation.validator import ValOptions, validate
 from tfyolo.inference.load import load_predictor
 from tfyolo.training.detection.evolve import evolve, train
 from tfyolo.training.detection.hyps import read_hyps
+from tfyolo.training.detection.image_sampling import ImageSampling
 from tfyolo.training.detection.options import TrainOptions
-from tfyolo.training.state import read_state
+from tfyolo.training.state import RunState, read_state
 from tfyolo.weights import load_model
 
 
@@ -180,6 +183,43 @@ def test_flags_work_together(options, flags, tmp_path, monkeypatch):
     assert result.metrics.map50 == pytest.approx(measured.map50)
     (note,) = (line for line in said if "warm-up" in line)
     assert note.endswith(" epochs (100 steps), but the run has only 2")
+
+
+def test_a_resumed_run_samples_images_by_the_same_map():
+    samples = [SimpleNamespace(classes=np.array(classes, int)) for classes in ([0, 0], [0, 1], [2], [])]
+    validation = SimpleNamespace(map_per_class=lambda num_classes: np.array([0.2, 0.9, 0.5]))
+    state = RunState()
+    sampling = ImageSampling(samples, validation, state, 3)
+    before = sampling.weights()
+    sampling.on_epoch_end(0)
+    resumed = RunState(**json.loads(json.dumps(asdict(state))))
+    weights = ImageSampling(samples, None, resumed, 3).weights()
+    np.testing.assert_array_equal(weights, sampling.weights())
+    assert not np.allclose(weights, before)
+    rarity = np.array([1 / 3, 1, 1]) / (1 / 3 + 2)
+    first, second, third = rarity * np.array([0.8, 0.1, 0.5]) ** 2
+    np.testing.assert_allclose(weights, np.array([2 * first, first + second, third, 0]) + 1e-6)
+
+
+def test_a_killed_search_begins_again_with_what_was_given(options, tmp_path, monkeypatch):
+    from tfyolo.training.detection import evolve as module
+
+    tried, kill = [], [True]
+
+    def fake(run, folder):
+        tried.append(run.hyp_overrides["lr0"])
+        if kill.pop() if kill else False:
+            raise KeyboardInterrupt
+        return SimpleNamespace(metrics=None)
+
+    monkeypatch.setattr(module, "train", fake)
+    with pytest.raises(KeyboardInterrupt):
+        evolve(options, tmp_path, 1, lambda sentence: None)
+    evolve(options, tmp_path, 2, lambda sentence: None)
+    evolve(options, tmp_path, 5, lambda sentence: None)
+    assert tried[:2] == [pytest.approx(read_hyps("scratch-low").lr0)] * 2
+    assert len(tried) == 6
+    assert len(set(tried[1:])) == 5  # a search that goes on does not repeat itself
 
 
 def test_evolve_tries_what_was_given_first_and_goes_on(options, tmp_path):

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-import numpy as np
-
 from tfyolo.data.detection.sample import Scan
 from tfyolo.models import Contract
 from tfyolo.progress import Log, Progress
@@ -109,11 +107,12 @@ class TrainingTask(ABC, Generic[OptionsType, MetricsType]):
     def validation(self) -> Any:
         """Return a `ValidationCallback` for the validation split."""
 
-    def image_weights(self, validation: Any) -> Callable[[], np.ndarray] | None:
-        """Return a function that computes sampling weights for the next epoch, or None.
+    def image_sampling(self, validation: Any, state: RunState) -> Any:
+        """Return a callback whose `weights()` are the sampling weights for the next epoch, or None.
 
         Args:
-            validation: the callback, whose last metrics the weights may depend on.
+            validation: the callback that validates, on whose metrics the weights may depend.
+            state: state of the run, which keeps what a resumed run needs.
         """
         return None
 

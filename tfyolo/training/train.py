@@ -163,8 +163,10 @@ def train(
                 with pipeline.table.naming_damaged():
                     task.save_data_plots(pipeline, folder)
         validation = task.validation()
+        sampling = task.image_sampling(validation, state)
         hooks = [
             validation,
+            *([sampling] if sampling else []),
             ResultsCsv(folder / "results.csv", task.results_columns, state.epoch),
             checkpoints,
             *([TensorBoard(folder, task.tensorboard_losses)] if options.tensorboard else []),
@@ -176,7 +178,7 @@ def train(
                 options.epochs,
                 state.epoch,
                 [*hooks, *callbacks],
-                task.image_weights(validation),
+                sampling.weights if sampling else None,
             )
     if options.plots:
         task.save_result_plots(folder)

@@ -74,9 +74,12 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
             storage=f"sqlite:///{database}",
             load_if_exists=True,
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(seed=options.seed),
         )
-    if not study.trials:
+    # A sampler begins with the same random numbers for the same seed: a resumed search needs new ones.
+    study.sampler = optuna.samplers.TPESampler(seed=options.seed + len(study.trials))
+    states = [trial.state for trial in study.trials]  # RUNNING after a kill, FAIL after Ctrl-C
+    completed = states.count(optuna.trial.TrialState.COMPLETE)
+    if not completed and optuna.trial.TrialState.WAITING not in states:
         study.enqueue_trial(
             {name: min(max(getattr(first, name), low), high) for name, (low, high) in SEARCHED.items()}
         )
@@ -94,9 +97,8 @@ def evolve(options: TrainOptions, folder: Path, runs: int, log: Log) -> Path:
         log(f"run {trial.number + 1}: fitness {value:.4f}")
         return value
 
-    finished = sum(trial.state.is_finished() for trial in study.trials)
     with writing(database):
-        study.optimize(one, n_trials=max(runs - finished, 0), catch=(TfyoloError,))
+        study.optimize(one, n_trials=max(runs - completed, 0), catch=(TfyoloError,))
     if not any(trial.value is not None for trial in study.trials):
         raise TfyoloError("no run was completed", fix="try the same options without --evolve")
     best = Hyps.model_validate({**first.model_dump(), **study.best_params})

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, cast
-
-import numpy as np
 
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
 from tfyolo.data.detection.sample import Sample
@@ -20,6 +18,7 @@ from tfyolo.progress import Log, Progress
 from tfyolo.training.detection import plots
 from tfyolo.training.detection.box_model import BoxTraining
 from tfyolo.training.detection.hyps import Hyps, read_hyps
+from tfyolo.training.detection.image_sampling import ImageSampling
 from tfyolo.training.detection.initialization import build_training_model, fit_anchors, plan_initial_weights
 from tfyolo.training.detection.loss import LOSSES
 from tfyolo.training.detection.options import TrainOptions
@@ -186,11 +185,11 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
             self.progress,
         )
 
-    def image_weights(self, validation: Validation) -> Callable[[], np.ndarray] | None:
-        """Return a function that computes sampling weights by class frequency and mAP, or None."""
+    def image_sampling(self, validation: Validation, state: RunState) -> ImageSampling | None:
+        """Return the callback of `--image-weights`, or None."""
         if not self.options.image_weights:
             return None
-        return image_sampling_weights(self.samples, validation, len(self.names))
+        return ImageSampling(self.samples, validation, state, len(self.names))
 
     def save_data_plots(self, pipeline: BatchSource, folder: Path) -> None:
         """Draw `labels.jpg` and `train_batch0.jpg` to `train_batch2.jpg`."""
@@ -207,34 +206,3 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
         return validate(
             load_box_predictor(model), self.dataset, options, folder, self.progress, self.scans["val"]
         )
-
-
-def image_sampling_weights(
-    samples: Sequence[Sample], validation: Validation, num_classes: int
-) -> Callable[[], np.ndarray]:
-    """Return a function that computes how often to sample each image in the next epoch.
-
-    Images of rare classes and of classes with low mAP are sampled more often: the weight of an image is the
-    sum over its labels of (1 - mAP of the class)^2 / frequency of the class.
-
-    Args:
-        samples: images of the training split.
-        validation: whose last metrics provide the mAP per class; 0 before the first validation.
-        num_classes: number of classes.
-
-    Returns:
-        A function without arguments that returns float64 (samples,) weights.
-
-    Source: image weights of YOLOv5 (`labels_to_class_weights`, `labels_to_image_weights`).
-    """
-    last = num_classes - 1  # with --single-cls all labels are of class 0
-    counts = np.stack([np.bincount(np.minimum(s.classes, last), minlength=num_classes) for s in samples])
-    rarity = 1.0 / np.maximum(counts.sum(0), 1)
-    rarity /= rarity.sum()
-
-    def weights() -> np.ndarray:
-        map_per_class = validation.map_per_class(num_classes)
-        # The small constant lets images without labels appear, too.
-        return (counts * (rarity * (1.0 - map_per_class) ** 2)).sum(1) + 1e-6
-
-    return weights

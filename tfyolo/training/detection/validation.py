@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -137,7 +138,9 @@ class Validation(BoxValidationCallback):
     ) -> None:
         super().__init__(every_epoch, frequency)
         self.dataset, self.scan, self.image_size = dataset, scan, image_size
-        self.options = options or ValOptions(plots=False)
+        options = options or ValOptions(plots=False)
+        # Losses are those of the heads of a batch, which the runtime would divide if it was larger.
+        self.options = replace(options, batch_size=min(options.batch_size, KerasRuntime.max_batch))
         self.progress = progress
         self.detector: BoxPredictor | None = None
         self.metrics: Metrics | None = None

@@ -94,11 +94,6 @@ class Schedule:
         return max(steps, _SHORTEST_WARMUP) if self.warmup_epochs > 0 else 0
 
     @property
-    def is_flat(self) -> bool:
-        """Whether the learning rate is constant."""
-        return self.lrf == 1 and not self.warmup_steps
-
-    @property
     def accumulate(self) -> int:
         """Number of batches per weight update after the warm-up."""
         return max(round(self.nominal_batch / self.batch), 1)
