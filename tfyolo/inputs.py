@@ -52,7 +52,6 @@ MODEL = InputKind("a model file", 2047 * _MIB)
 """Formats with 32-bit offsets end there; the largest YOLOv5 has 0.6 GB."""
 TABLE = InputKind("a table", 64 * _MIB)
 """CSV that a command reads again, such as results.csv."""
-ARRAYS = InputKind("an array file", 2**40)
 
 
 def check_input(path: str | Path, kind: InputKind, error: type[TfyoloError] = TfyoloError) -> int:

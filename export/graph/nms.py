@@ -224,7 +224,7 @@ def tensor(boxes: Boxes, rows: int, options: GraphNmsOptions, grid: ClassGrid) -
     corners = to_corners(tf.gather(centers, order))
     size, count = tf.gather(boxes.centers[:, 2:], order), corners.shape[0]
     intersection, area = _side(corners, 0) * _side(corners, 1), size[:, 0] * size[:, 1]
-    has_higher_score = tf.constant([[float(j < i) for j in range(count)] for i in range(count)])
+    has_higher_score = tf.constant(np.tri(count, k=-1, dtype=np.float32))
     union = area[:, None] + area[None] - intersection
     suppresses = has_higher_score * tf.cast(intersection > options.iou_threshold * union, tf.float32)
     valid = tf.cast(scores > options.confidence, tf.float32)[:, None]

@@ -7,7 +7,6 @@ from hypothesis.extra.numpy import arrays
 from tests.shared import SHARED, needs_shared
 from tfyolo.inference.boxes import (
     ciou,
-    clip_xyxy,
     diou,
     giou,
     iou,
@@ -45,17 +44,6 @@ def test_conversion_round_trip(boxes_xywh):
 
 def test_conversion_of_integers():
     assert xywh_to_xyxy(np.array([5, 5, 3, 3])).tolist() == [3.5, 3.5, 6.5, 6.5]
-
-
-def test_clip_is_to_width_and_height_and_leaves_its_argument():
-    boxes = np.array([[-5, -6, 700, 500], [10, 20, 30, 40]], np.float32)
-    before = boxes.copy()
-    assert clip_xyxy(boxes, (480, 640)).tolist() == [[0, 0, 640, 480], [10, 20, 30, 40]]
-    np.testing.assert_array_equal(boxes, before)
-
-
-def test_clip_of_no_boxes():
-    assert clip_xyxy(EMPTY, (480, 640)).shape == (0, 4)
 
 
 @needs_shared

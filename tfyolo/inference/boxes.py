@@ -39,22 +39,6 @@ def xyxy_to_xywh(boxes_xyxy: Array) -> Array:
     return np.concatenate([(low + high) / 2, high - low], axis=-1)
 
 
-def clip_xyxy(boxes_xyxy_px: Array, image_size: tuple[int, int]) -> Array:
-    """Clip corners to the image.
-
-    Args:
-        boxes_xyxy_px: (..., 4) corners in pixels.
-        image_size: (height, width) of the image in pixels.
-
-    Returns:
-        (..., 4) corners, x in 0..width and y in 0..height; a new array.
-    """
-    height, width = image_size
-    boxes_xyxy_px = _floating(boxes_xyxy_px)
-    limits = np.array([width, height, width, height], boxes_xyxy_px.dtype)
-    return np.clip(boxes_xyxy_px, 0, limits)
-
-
 def iou_matrix(a_xyxy: Array, b_xyxy: Array, eps: float = 1e-7) -> Array:
     """Compute the intersection over union (IoU) of every box of `a` with every box of `b`.
 

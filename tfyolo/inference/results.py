@@ -13,6 +13,7 @@ import numpy as np
 from tfyolo.deprecation import renamed_arguments, warn_renamed
 from tfyolo.errors import BadOutputError, TfyoloError
 from tfyolo.files import atomic, suffix_of
+from tfyolo.inference.boxes import xyxy_to_xywh
 from tfyolo.inference.drawing.annotate import draw_boxes
 from tfyolo.libraries import require
 from tfyolo.text import printable
@@ -76,9 +77,7 @@ class Result:
     def boxes_xywh_norm(self) -> np.ndarray:
         """(n, 4) float32: x and y of the center, width, height, in 0..1 of the image's size."""
         height, width = self.image.shape[:2]
-        x1, y1, x2, y2 = self.boxes_xyxy_px.T
-        boxes = np.stack([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], 1)
-        return boxes / np.array([width, height, width, height], np.float32)
+        return xyxy_to_xywh(self.boxes_xyxy_px) / np.array([width, height, width, height], np.float32)
 
     def counts(self) -> dict[str, int]:
         """Number of boxes per class name, in the order of the class ids.
