@@ -30,13 +30,10 @@ def measure_batch_size(model: TrainingModel, image_size: int) -> int:
     Raises:
         TfyoloError: there is no GPU.
     """
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
+    if not tf.config.list_physical_devices("GPU"):
         raise TfyoloError("--batch-size -1 measures GPU memory, but no GPU was found", fix="pass a number")
-    details = tf.config.experimental.get_device_details(gpus[0])
-    total = int(details.get("memory_limit", 0)) or _memory_limit()
     peaks = [_measure_peak(model, batch_size, image_size) for batch_size in _TRIAL_SIZES]
-    return extrapolate_batch_size(_TRIAL_SIZES, peaks, MEMORY_SHARE * total)
+    return extrapolate_batch_size(_TRIAL_SIZES, peaks, MEMORY_SHARE * _memory_limit())
 
 
 def extrapolate_batch_size(batch_sizes: Sequence[int], peaks: Sequence[int], limit: float) -> int:
