@@ -7,8 +7,10 @@ import tensorflow as tf
 from PIL import Image
 
 import tfyolo
-from tfyolo.assets import SAMPLE_IMAGE
-from tfyolo.errors import TfyoloError
+from tests.training.conftest import MICRO
+from tfyolo.assets import MINI_DATA, SAMPLE_IMAGE
+from tfyolo.errors import MissingExtraError, TfyoloError
+from tfyolo.evaluation.detection_metrics import ValOptions
 from tfyolo.files import run_folder
 from tfyolo.inference.detection import read_pixels
 from tfyolo.training.fit.batches import checked_classes
@@ -70,6 +72,58 @@ def test_training_names_arguments_not_flags(make, message):
     with pytest.raises(TfyoloError, match=message) as caught:
         make()
     assert "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda model: ValOptions(confidence=5.0), "confidence must be between 0 and 1, not 5.0"),
+        (lambda model: ValOptions(batch_size=np.int64(4)), r"np.int64\(4\)\n  fix: convert it with int\(\)"),
+        (
+            lambda model: model.evaluate("bccd-mini", confidence=np.float32(0.2)),
+            r"confidence must be .*\n  fix: convert it with float\(\)",
+        ),
+        (lambda model: tfyolo.load("bccd-n", threads=-3), "threads must be a whole number of at least 1"),
+        (lambda model: tfyolo.load("bccd-n", threads=1.5), "threads must be a whole number of at least 1"),
+        (
+            lambda model: model.quantize("bccd-mini", steps=1, learning_rate=-1.0),
+            "learning_rate must be above 0, not -1.0",
+        ),
+    ],
+)
+def test_numbers_out_of_range_are_refused(detector, make, message):
+    with pytest.raises(TfyoloError, match=message):
+        make(detector)
+
+
+def test_functions_that_commands_call_too_name_arguments(tmp_path):
+    options = tfyolo.TrainOptions(MINI_DATA, weights="", cfg="", plots=False)
+    with pytest.raises(TfyoloError, match='nor weights were given\n  fix: pass cfg="yolov5n"'):
+        tfyolo.train(options, tmp_path)
+    assert tfyolo.train is tfyolo.train
+
+
+def test_an_error_without_its_file_gets_it_whatever_its_class():
+    error = MissingExtraError("onnx", "onnx")
+    error.rewrite(path="best.onnx")
+    assert str(error) == "best.onnx: onnx is not installed\n  fix: pip install 'tfyolo[onnx]'"
+
+
+def test_a_worker_that_writes_no_files_ends_its_training(tmp_path, monkeypatch):
+    from tfyolo.training import train as module
+
+    detector = tfyolo.create(MICRO, image_size=64)
+    folder = tmp_path / "exp"
+    others = module.TrainResult(folder, folder / "weights/best.keras", folder / "weights/last.keras", None)
+    monkeypatch.setattr(module, "train", lambda *args, **kwargs: others)
+    result = detector.fit("bccd-mini", epochs=1, project=tmp_path)
+    assert result.metrics is None
+    assert result.history == {}
+
+
+def test_a_transformer_is_not_trained_with_quantization():
+    with pytest.raises(TfyoloError, match=r"attention layers cannot be trained with quantization\n.*steps=0"):
+        tfyolo.create("yolov5s-transformer", 3, image_size=64).quantize("bccd-mini", steps=1, calibration=1)
 
 
 def test_image_sizes_of_numpy():

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tfyolo.deprecation import warn_renamed
 from tfyolo.keras_layers import register_with_keras
 from tfyolo.libraries import missing_extra
+from tfyolo.python_errors import python_errors
 from tfyolo.quiet import hide_import_notes
 from tfyolo.version import __version__
 
@@ -107,6 +108,9 @@ _PUBLIC = {
     "validate_classifier": "tfyolo.evaluation.classification",
 }
 
+_CALLED_BY_COMMANDS = ("quantize", "train", "validate", "validate_classifier")
+"""Functions whose errors name flags, for the commands, and here the arguments of Python."""
+
 # Names of earlier releases, which work for one more release with a DeprecationWarning:
 # old name -> (what to write instead, where the object is: "module" for a module, or "module:name").
 _RENAMED = {
@@ -171,7 +175,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         module, _, attribute = _PUBLIC[name].partition(":")
-        return getattr(_imported(module), attribute or name)
+        found = getattr(_imported(module), attribute or name)
+        if name not in _CALLED_BY_COMMANDS:
+            return found
+        globals()[name] = wrapped = python_errors(found)
+        return wrapped
     if name in _RENAMED:
         replacement, origin = _RENAMED[name]
         warn_renamed(f"`tfyolo.{name}`", replacement)

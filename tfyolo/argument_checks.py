@@ -23,7 +23,8 @@ def check_whole(minimum: int = 1, **values: int | None) -> None:
     """
     for name, value in values.items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
-            raise TfyoloError(f"{name} must be a whole number of at least {minimum}, not {value!r}")
+            problem = f"{name} must be a whole number of at least {minimum}, not {value!r}"
+            raise TfyoloError(problem, fix=_plain(value, "int"))
 
 
 def check_fraction(**values: float) -> None:
@@ -40,7 +41,12 @@ def check_fraction(**values: float) -> None:
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise TfyoloError(f"{name} must be between 0 and 1, not {value!r}")
+            raise TfyoloError(f"{name} must be between 0 and 1, not {value!r}", fix=_plain(value, "float"))
+
+
+def _plain(value: Any, kind: str) -> str | None:
+    """Return the remedy for a scalar of NumPy, which YAML and JSON files cannot hold."""
+    return f"convert it with {kind}()" if type(value).__module__ == "numpy" else None
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tfyolo.text import printable
 
@@ -29,8 +30,22 @@ class TfyoloError(Exception):
     ) -> None:
         message = printable(message, keep="\n")  # it may quote a file
         self.message, self.path, self.line, self.fix = message, path, line, fix
-        place = "" if path is None else f"{path}:{line}: " if line is not None else f"{path}: "
-        super().__init__(place + message + (f"\n  fix: {fix}" if fix else ""))
+        super().__init__(self._text())
+
+    def rewrite(self, **changes: Any) -> None:
+        """Change parts of the error in place, which keeps its class and traceback.
+
+        Args:
+            changes: new values of `message`, `path`, `line` or `fix`.
+        """
+        for name, value in changes.items():
+            setattr(self, name, value)
+        self.args = (self._text(),)
+
+    def _text(self) -> str:
+        line = "" if self.line is None else f":{self.line}"
+        place = "" if self.path is None else f"{self.path}{line}: "
+        return place + self.message + (f"\n  fix: {self.fix}" if self.fix else "")
 
 
 class BadOutputError(TfyoloError):

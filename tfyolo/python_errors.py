@@ -103,14 +103,7 @@ def python_errors(function: Function) -> Function:
         try:
             return function(*args, **kwargs)
         except TfyoloError as error:
-            _rewrite(error)
+            error.rewrite(message=in_python(error.message), fix=in_python(error.fix) if error.fix else None)
             raise
 
     return cast(Function, wrapped)
-
-
-def _rewrite(error: TfyoloError) -> None:
-    """Replace the flags in an error in place, which keeps its class and traceback."""
-    error.message = in_python(error.message)
-    error.fix = in_python(error.fix) if error.fix else None
-    error.args = tuple(in_python(value) if isinstance(value, str) else value for value in error.args)

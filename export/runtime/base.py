@@ -166,9 +166,9 @@ class Runtime(ABC):
         try:
             yield
         except TfyoloError as error:
-            if error.path is not None or self.path is None:
-                raise
-            raise type(error)(error.message, path=self.path, fix=error.fix) from error
+            if error.path is None and self.path is not None:
+                error.rewrite(path=self.path)
+            raise
         except Exception as error:  # each library raises its own exceptions
             reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
             raise BadOutputError(f"cannot run on this image: {reason[:200]}", path=self.path) from error

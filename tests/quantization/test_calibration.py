@@ -1,6 +1,5 @@
 """Calibration of a real detector, and the integer file that comes of it."""
 
-
 import numpy as np
 import pytest
 import tensorflow as tf

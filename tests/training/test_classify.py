@@ -1,6 +1,7 @@
 """Whole runs of a small classifier: what is written, what is learnt, resuming after a kill."""
 
 import csv
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,21 @@ def test_a_classifier_gives_its_normalization_too(options, tmp_path):
         start = plan_initial_weights(model, str(path), NAMES, 32)
         assert start.contract.config["normalize"] == "imagenet"
         assert start.num_arrays - start.num_copied == 2  # the last layer has other classes
+
+
+def test_data_for_fit_is_checked_as_that_of_the_command(tmp_path):
+    root = class_folders(tmp_path / "colors", train=3, val=1)
+    (root / "train/blue/0.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match=r"1 of 9 images cannot be used:\n.*blue.0\.png") as found:
+        assert len(tfyolo.ClassificationData(root, image_size=32, batch_size=2).samples) == 8
+    assert [warning.filename for warning in found] == [__file__]
+    with pytest.raises(TfyoloError, match="has no `train`"):
+        tfyolo.ClassificationData(root / "train", image_size=32)
+    for name in ("green", "red"):
+        for split in ("train", "val"):
+            shutil.rmtree(root / split / name)
+    with pytest.raises(TfyoloError, match="`train` has only one class, blue"):
+        tfyolo.ClassificationData(root, image_size=32)
 
 
 def test_fit_in_a_few_lines(colors, tmp_path):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from tfyolo.api.fit import FitResult
 from tfyolo.api.fit_boxes import fit_boxes
 from tfyolo.api.model import TaskModel
-from tfyolo.argument_checks import check_choice, check_fraction, check_whole
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.inference.detection import DetectionPredictor, Image
 from tfyolo.inference.results import Result
@@ -142,10 +141,6 @@ class Detector(TaskModel, DetectionPredictor):
             >>> round(metrics.map50, 2), len(metrics.scan.samples)
             (0.9, 24)
         """
-        check_choice("split", split, ("train", "val", "test"))
-        check_fraction(confidence=confidence, iou_threshold=iou_threshold)
-        check_whole(batch_size=batch_size, max_detections=max_detections)
-
         from tfyolo.evaluation.detection_metrics import ValOptions
         from tfyolo.evaluation.validator import validate
 

@@ -9,6 +9,7 @@ from tfyolo.api.checks import as_image_size, as_names
 from tfyolo.api.classifier import Classifier
 from tfyolo.api.detector import Detector
 from tfyolo.api.segmenter import Segmenter
+from tfyolo.argument_checks import check_whole
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.inference import load as inference
 from tfyolo.inference.base_model import BaseModel
@@ -43,6 +44,7 @@ def load(
         >>> print(tfyolo.load("bccd-n")(SAMPLE_IMAGE)[0].save("cells.jpg"))
         cells.jpg
     """
+    check_whole(threads=threads)
     return _public(inference.load_predictor(path_or_name, as_image_size(image_size), threads))
 
 

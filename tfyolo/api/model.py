@@ -222,6 +222,7 @@ class TaskModel(ExportMixin, QuantizeMixin, ABC):
         own = [] if log is no_log else [epoch_log(log, options.epochs)]
         hooks = [*own, *callbacks]
         result = train(options, folder, resume=resume, callbacks=hooks, log=log, progress=progress)
-        self._replace(result.best)
+        if result.best.exists():  # of several workers only the first writes files
+            self._replace(result.best)
         epoch, history = read_history(folder / "results.csv")
         return FitResult(result.folder, result.best, result.last, result.metrics, epoch, history)

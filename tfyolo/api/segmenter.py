@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from tfyolo.api.fit import FitResult
 from tfyolo.api.fit_boxes import fit_boxes
 from tfyolo.api.model import TaskModel
-from tfyolo.argument_checks import check_choice, check_fraction, check_whole
 from tfyolo.inference.detection import Image
 from tfyolo.inference.segmentation.predictor import SegmentationPredictor
 from tfyolo.inference.segmentation.results import SegmentationResult
@@ -136,10 +135,6 @@ class Segmenter(TaskModel, SegmentationPredictor):
             >>> metrics = tfyolo.load("yolov5n-seg.pt").evaluate("coco128-seg.yaml")  # doctest: +SKIP
             >>> metrics.map50_95, metrics.mask_map50_95  # doctest: +SKIP
         """
-        check_choice("split", split, ("train", "val", "test"))
-        check_fraction(confidence=confidence, iou_threshold=iou_threshold)
-        check_whole(batch_size=batch_size, max_detections=max_detections)
-
         from tfyolo.evaluation.detection_metrics import ValOptions
         from tfyolo.evaluation.validator import validate
 

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tfyolo.quantization.run import QuantizeOptions, quantize
     from tfyolo.quantization.training.qat_options import QatOptions
 
-    train = QatOptions(steps=arguments.steps, learning_rate=arguments.qat_lr, loss=arguments.qat_loss)
+    train = QatOptions(arguments.steps, arguments.qat_lr, loss=arguments.qat_loss)
     wanted = QuantizeOptions(
         data=Path(arguments.data),
         weights=str(path),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfyolo.argument_checks import check_choice, check_fraction, check_whole
 from tfyolo.data.detection.class_map import distinct_names
 from tfyolo.data.detection.scan import Scan
 from tfyolo.deprecation import renamed_arguments, warn_renamed
@@ -49,6 +50,11 @@ class ValOptions:
     save_json: bool = False
     annotations: Path | None = None
     retina_masks: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("split", self.split, ("train", "val", "test"))
+        check_fraction(confidence=self.confidence, iou_threshold=self.iou_threshold)
+        check_whole(batch_size=self.batch_size, max_detections=self.max_detections)
 
     @property
     def batch(self) -> int:

@@ -128,6 +128,12 @@ def quantize(
             fix="leave out --ranges, --keep-float and --float-budget, or pass the float model",
         )
     network = float_network = Network.of(model, contract.spec)
+    if options.train and network.attention:
+        raise TfyoloError(
+            "attention layers cannot be trained with quantization",
+            path=_path(options.weights),
+            fix="pass --steps 0, which only calibrates",
+        )
     if options.float_model is not None:
         float_network = load_float_network(options.float_model, contract)
     origin = _origin(options, contract, network, float_network) if options.train else ""

@@ -117,6 +117,20 @@ def read_folders(root: str | Path) -> FolderDataset:
     return FolderDataset(root, tuple(classes), splits)
 
 
+def check_trainable(dataset: FolderDataset) -> None:
+    """Check that a classifier can be trained on a dataset.
+
+    Raises:
+        TfyoloError: there is no folder `train`, or it has only one class.
+    """
+    if "train" not in dataset.splits or dataset.is_whole:
+        fix = "create the folders train and val, each with one folder per class"
+        raise TfyoloError("has no `train`", path=dataset.root, fix=fix)
+    if len(dataset.names) < 2:
+        fix = "add a folder with images of another class"
+        raise TfyoloError(f"`train` has only one class, {dataset.names[0]}", path=dataset.root, fix=fix)
+
+
 def scan_folders(
     dataset: FolderDataset, split: str, *, progress: Callable[[int, int], None] | None = None
 ) -> Scan:

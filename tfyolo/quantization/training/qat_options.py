@@ -6,6 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from tfyolo.argument_checks import check_whole
+from tfyolo.errors import TfyoloError
+
 Loss = Literal["distill", "labels", "both"]
 
 
@@ -30,6 +33,12 @@ class QatOptions:
     warmup: int = 50
     loss: Loss = "distill"
     save_every: int = 100
+
+    def __post_init__(self) -> None:
+        check_whole(save_every=self.save_every)
+        check_whole(0, steps=self.steps, warmup=self.warmup)
+        if not self.learning_rate > 0:
+            raise TfyoloError(f"learning_rate must be above 0, not {self.learning_rate!r}")
 
     def to_json(self) -> str:
         """Return JSON that identifies the options of a run."""

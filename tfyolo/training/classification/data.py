@@ -7,14 +7,14 @@ from typing import Any
 
 from tfyolo.argument_checks import check_whole
 from tfyolo.data.classification.augment import ClassificationAugmentationOptions
-from tfyolo.data.classification.folders import read_folders, scan_folders
+from tfyolo.data.classification.folders import check_trainable, read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.python_errors import python_errors
 from tfyolo.training.classification.initialization import build_training_model, plan_initial_weights
 from tfyolo.training.classification.model import ClassifierTraining
 from tfyolo.training.classification.validation import ClassifierValidation
-from tfyolo.training.fit.source import SizedData, endless
+from tfyolo.training.fit.source import SizedData, endless, warn_unusable
 
 
 @renamed_arguments(batch="batch_size")
@@ -53,7 +53,10 @@ class ClassificationData(SizedData):
     ) -> None:
         check_whole(image_size=image_size, batch_size=batch_size)
         self.dataset, self.image_size, self.batch_size = read_folders(data), image_size, batch_size
-        self.samples = scan_folders(self.dataset, "train").samples
+        check_trainable(self.dataset)
+        scan = scan_folders(self.dataset, "train")
+        warn_unusable(scan)
+        self.samples = scan.samples
         options = ClassificationPipelineOptions(image_size, batch_size, seed, cache)
         self.pipeline = ClassificationPipeline(
             self.samples, len(self.names), augmentation or ClassificationAugmentationOptions(), options

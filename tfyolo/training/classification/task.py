@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from tfyolo.data.classification.folders import read_folders, scan_folders
+from tfyolo.data.classification.folders import check_trainable, read_folders, scan_folders
 from tfyolo.data.classification.pipeline import ClassificationPipeline, ClassificationPipelineOptions
 from tfyolo.errors import TfyoloError
 from tfyolo.evaluation.classification import ClassificationMetrics, ClassifierValOptions, validate_classifier
@@ -34,17 +34,12 @@ class ClassificationTask(TrainingTask[ClassifyOptions, ClassificationMetrics]):
     def scan(self) -> None:
         """Read the dataset, and check the images of `train` and of `val` (or `test`)."""
         dataset = self.dataset = read_folders(self.options.data)
-        if "train" not in dataset.splits or dataset.is_whole:
-            fix = "create the folders train and val, each with one folder per class"
-            raise TfyoloError("has no `train`", path=dataset.root, fix=fix)
+        check_trainable(dataset)
         self.val_split = next((name for name in ("val", "test") if name in dataset.splits), "")
         if not self.val_split:
             raise TfyoloError(
                 "has no `val`", path=dataset.root, fix="add a folder val with validation images"
             )
-        if len(dataset.names) < 2:
-            fix = "add a folder with images of another class"
-            raise TfyoloError(f"`train` has only one class, {dataset.names[0]}", path=dataset.root, fix=fix)
         for split in ("train", self.val_split):
             progress = self.labeled_progress(f"checking {split} images")
             self.scans[split] = scan_folders(dataset, split, progress=progress)

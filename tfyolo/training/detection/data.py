@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 from tfyolo.argument_checks import check_whole
 from tfyolo.data.detection.pipeline import Pipeline, PipelineOptions
-from tfyolo.data.detection.scan import Scan, check_usable, read_dataset, scan_split
+from tfyolo.data.detection.scan import check_usable, read_dataset, scan_split
 from tfyolo.data.segmentation.options import MaskOptions
 from tfyolo.deprecation import renamed_arguments
 from tfyolo.errors import TfyoloError
@@ -19,11 +18,8 @@ from tfyolo.training.detection.box_model import BoxTraining
 from tfyolo.training.detection.hyps import DEFAULT, read_hyps
 from tfyolo.training.detection.initialization import build_training_model, fit_anchors, plan_initial_weights
 from tfyolo.training.detection.validation import Validation
-from tfyolo.training.fit.source import SizedData, endless
+from tfyolo.training.fit.source import SizedData, endless, warn_unusable
 from tfyolo.training.segmentation.validation import SegmentationValidation
-
-_SHOWN = 5
-"""Problems of a dataset named in a warning."""
 
 
 @renamed_arguments(batch="batch_size")
@@ -85,7 +81,7 @@ class TrainingData(SizedData):
         )
         scan = scan_split(self.dataset, "train", segmentation=masks)
         check_usable(self.dataset, "train", scan, labeled=True, segmentation=masks)
-        _warn(scan)
+        warn_unusable(scan)
         self.samples = scan.samples
         self.pipeline = Pipeline(self.samples, self.hyps.augmentation(), options)
 
@@ -118,18 +114,6 @@ class TrainingData(SizedData):
         """Return a callback that validates the EMA weights on `val` after each epoch."""
         kind = SegmentationValidation if self.masks else Validation
         return kind(self.dataset, None, ValOptions(plots=False), self.image_size)
-
-
-def _warn(scan: Scan) -> None:
-    """Log what is left out, as the command line does."""
-    wrong = [str(problem) for problem in scan.problems if problem.severity == "error"]
-    if wrong:
-        shown = "\n".join(f"  {text}" for text in wrong[:_SHOWN])
-        more = f"\n  and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        warnings.warn(
-            f"{scan.corrupt} of {scan.corrupt + len(scan.samples)} images cannot be used:\n{shown}{more}",
-            stacklevel=5,  # two decorators lie between the constructor and its caller
-        )
 
 
 @python_errors

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import tensorflow as tf
 
+from tfyolo.data.detection.sample import Scan
 from tfyolo.errors import TfyoloError
 
 DEFAULT_BATCH_SIZE = 32
 """Keras' number of images per batch, for arrays."""
+_SHOWN = 5
+"""Problems of a dataset that a warning shows."""
 
 
 @runtime_checkable
@@ -44,6 +48,22 @@ def endless(batches: Any) -> Any:
         batches: a dataset of unknown length.
     """
     return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+
+def warn_unusable(scan: Scan) -> None:
+    """Warn of images that are left out, as the command line logs them; for constructors.
+
+    Args:
+        scan: scan of the training split.
+    """
+    wrong = [str(problem) for problem in scan.problems if problem.severity == "error"]
+    if wrong:
+        shown = "\n".join(f"  {text}" for text in wrong[:_SHOWN])
+        more = f"\n  and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        warnings.warn(
+            f"{scan.corrupt} of {scan.corrupt + len(scan.samples)} images cannot be used:\n{shown}{more}",
+            stacklevel=5,  # two decorators lie between the constructor and its caller
+        )
 
 
 class SizedData:
