@@ -3,6 +3,7 @@
 import re
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -355,3 +356,16 @@ def test_a_model_for_fit_gets_anchors_that_fit(data, tmp_path):
     assert model.contract.anchors_px == wanted.anchors_px
     assert np.array(wanted.anchors_px).max() < 64
     assert said == ["weights: random", wanted.reason]
+
+
+def test_the_measured_batch_size_is_that_of_all_gpus(monkeypatch):
+    from tfyolo.training.detection import autobatch
+
+    monkeypatch.setattr(autobatch.tf.config, "list_physical_devices", lambda kind: ["GPU:0", "GPU:1"])
+    monkeypatch.setattr(autobatch, "_measure_peak", lambda model, batch_size, side: 100 + 10 * batch_size)
+    monkeypatch.setattr(autobatch, "_memory_limit", lambda: 375)
+    assert autobatch.measure_batch_size(None, 64) == 20
+    monkeypatch.setattr(
+        autobatch.tf.distribute, "get_strategy", lambda: SimpleNamespace(num_replicas_in_sync=2)
+    )
+    assert autobatch.measure_batch_size(None, 64) == 40

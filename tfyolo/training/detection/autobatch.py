@@ -25,7 +25,7 @@ def measure_batch_size(model: TrainingModel, image_size: int) -> int:
         image_size: side of the training images in pixels.
 
     Returns:
-        Number of images per batch.
+        Number of images per batch, of all GPUs of the strategy in whose scope this is called.
 
     Raises:
         TfyoloError: there is no GPU.
@@ -33,7 +33,8 @@ def measure_batch_size(model: TrainingModel, image_size: int) -> int:
     if not tf.config.list_physical_devices("GPU"):
         raise TfyoloError("--batch-size -1 measures GPU memory, but no GPU was found", fix="pass a number")
     peaks = [_measure_peak(model, batch_size, image_size) for batch_size in _TRIAL_SIZES]
-    return extrapolate_batch_size(_TRIAL_SIZES, peaks, MEMORY_SHARE * _memory_limit())
+    on_each = extrapolate_batch_size(_TRIAL_SIZES, peaks, MEMORY_SHARE * _memory_limit())
+    return on_each * tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def extrapolate_batch_size(batch_sizes: Sequence[int], peaks: Sequence[int], limit: float) -> int:

@@ -122,6 +122,11 @@ class DetectionTask(TrainingTask[TrainOptions, Metrics]):
         """Return the option, or measure how many images fit the memory of the GPU."""
         if self.options.batch_size > 0:
             return self.options.batch_size
+        if self.strategy == "multiworker":
+            raise TfyoloError(
+                "--batch-size -1 measures one machine, and all workers need the same number",
+                fix="pass a number",
+            )
         from tfyolo.training.detection.autobatch import measure_batch_size
 
         batch_size = measure_batch_size(model, self.options.image_size)
