@@ -1,7 +1,7 @@
 """How long work reports: one type of progress callback and one of log callback for the whole library.
 
-The library prints nothing. A caller who wants to see something passes callbacks; the command line passes
-its progress bar and its console.
+The library prints nothing but the address and the license of a file that it downloads. A caller who wants to
+see more passes callbacks; the command line passes its progress bar and its console.
 """
 
 from __future__ import annotations

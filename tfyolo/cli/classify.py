@@ -109,8 +109,8 @@ def _val(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace) -> int:
     """Classify images; returns exit code 1 if some could not be read, 130 after Ctrl-C."""
+    from tfyolo.cli.classify_run import predict_classes
     from tfyolo.files import run_folder
-    from tfyolo.inference.classify_predict import predict_classes
     from tfyolo.inference.load import load_classification_predictor
     from tfyolo.inference.sources import open_sources
     from tfyolo.inference.writers import OutputOptions

@@ -98,8 +98,8 @@ def predict(
         arguments: parsed options of `add_prediction`.
         settings: further arguments of the predictor.
     """
+    from tfyolo.cli.detect_run import PredictionRun
     from tfyolo.inference.nms import NmsOptions
-    from tfyolo.inference.predict import PredictionRun
 
     detector.check_class_ids(arguments.classes)
     nms = NmsOptions(

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tfyolo.cli.detect_run import PredictionReport, milliseconds, reason_to_skip
 from tfyolo.errors import BadOutputError
 from tfyolo.files import atomic
 from tfyolo.inference.classification import Classification, ClassificationPredictor
 from tfyolo.inference.frames import Frames
-from tfyolo.inference.predict import PredictionReport, milliseconds, reason_to_skip
 from tfyolo.inference.writers import OutputOptions, ResultWriter, open_table
 from tfyolo.text import printable
 

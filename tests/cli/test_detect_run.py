@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tests.inference.videos import make_video, read_video
+from tfyolo.cli.detect_run import PredictionRun
 from tfyolo.export.runtime.predictions import Detections
 from tfyolo.files import run_folder
 from tfyolo.inference.detection import DetectionPredictor
 from tfyolo.inference.frames import Frame, Frames
 from tfyolo.inference.nms import NmsOptions
-from tfyolo.inference.predict import PredictionRun
 from tfyolo.inference.sources import open_sources
 from tfyolo.inference.writers import OutputOptions
 
