@@ -146,7 +146,7 @@ class DetectionModule(tf.Module):
         if per_class is None or per_class >= rows:
             return suppress(boxes, rows, self._options, self._grid)
         all_selected = suppress(boxes, boxes.scores.shape[0], self._options, self._grid)
-        return _limit_per_class(all_selected, rows, per_class)
+        return _limit_per_class(all_selected, rows, per_class, self._classes)
 
     def _candidates(
         self, box: list[tf.Tensor], objectness: list[tf.Tensor], classes: list[tf.Tensor]
@@ -272,14 +272,14 @@ def gather_rows(scales: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
     return gathered
 
 
-def _limit_per_class(selected: SelectedBoxes, rows: int, per_class: int) -> SelectedBoxes:
+def _limit_per_class(selected: SelectedBoxes, rows: int, per_class: int, num_classes: int) -> SelectedBoxes:
     """Limit the selected boxes to `per_class` per class and `rows` in total."""
     count = selected.scores.shape[0]
     valid = tf.range(count, dtype=tf.float32) < selected.count
-    earlier = tf.constant(np.tri(count, k=-1, dtype=np.float32))
-    same = tf.cast(selected.classes[:, None] == selected.classes[None], tf.float32) * earlier
-    rank = tf.reduce_sum(same * tf.cast(valid, tf.float32)[None], 1)
-    within_limit = valid & (rank < per_class)
+    is_class = selected.classes[:, None] == tf.range(num_classes, dtype=tf.float32)[None]
+    found = tf.cast(is_class & valid[:, None], tf.float32)  # (count, classes)
+    rank = tf.reduce_sum(tf.cumsum(found, 0) * found, 1)  # from 1, within the class
+    within_limit = valid & (rank <= per_class)
     scores = tf.where(within_limit, selected.scores, -tf.ones_like(selected.scores))
     scores, order = tf.math.top_k(scores, min(rows, count))
     limited = SelectedBoxes(

@@ -117,6 +117,15 @@ def _infer_arg_max(op: Operator) -> list[Shape]:
     return [shape[:axis] + shape[axis + 1 :]]
 
 
+def _infer_cumsum(op: Operator) -> list[Shape]:
+    check_output_types(op, input_type(op, (*FLOAT_TYPES, "int32", "int64"), 0))
+    input_type(op, ("int32",), 1)
+    shape = get_input(op, 0).shape
+    check_rank(shape, 1, 4)
+    normalize_axis(constant_integer(op, 1), len(shape))
+    return [shape]
+
+
 def _infer_quantize(op: Operator) -> list[Shape]:
     ensure(op.outputs[0].dtype in QUANTIZED_TYPES, f"unsupported output type {op.outputs[0].dtype}")
     if input_type(op, ACTIVATION_TYPES) in QUANTIZED_TYPES:
@@ -191,6 +200,7 @@ ARITHMETIC: dict[str, OperatorRule] = {
     **_reduction_rules(ACTIVATION_TYPES, "MEAN", "REDUCE_MAX", "REDUCE_MIN"),
     **_reduction_rules(FLOAT_TYPES, "SUM"),
     "ARG_MAX": OperatorRule(_infer_arg_max, (2, 2), options_table="ArgMaxOptions"),
+    "CUMSUM": OperatorRule(_infer_cumsum, (2, 2), options_table="CumsumOptions"),
     "QUANTIZE": OperatorRule(_infer_quantize, (1, 1), options_table="QuantizeOptions"),
     "DEQUANTIZE": OperatorRule(_infer_dequantize, (1, 1), options_table="DequantizeOptions"),
     "CAST": OperatorRule(_infer_cast, (1, 1), options_table="CastOptions"),

@@ -175,6 +175,7 @@ TABLES: dict[str, tuple[Field | None, ...]] = {
     "CastOptions": _scalars("i8", "in_data_type", "out_data_type"),
     "ArgMaxOptions": _scalars("i8", "output_type"),
     "BatchMatMulOptions": _scalars("bool", "adj_x", "adj_y", "asymmetric_quantize_inputs"),
+    "CumsumOptions": _scalars("bool", "exclusive", "reverse"),
     "OneHotOptions": _scalars("i32", "axis"),
     "LeakyReluOptions": _scalars("f32", "alpha"),
     "GeluOptions": _scalars("bool", "approximate"),
@@ -248,6 +249,7 @@ OPTIONS: dict[int, str] = {
     96: "NonMaxSuppressionV5Options",
     98: "SelectV2Options",
     101: "BatchMatMulOptions",
+    102: "CumsumOptions",
     104: "BroadcastToOptions",
     116: "GeluOptions",
 }
@@ -342,6 +344,7 @@ BUILTINS = {
     121: "NON_MAX_SUPPRESSION_V5",
     123: "SELECT_V2",
     126: "BATCH_MATMUL",
+    128: "CUMSUM",
     130: "BROADCAST_TO",
     150: "GELU",
 }
