@@ -4,6 +4,7 @@ import type { Contract } from './contract';
 import { DetectorError } from './errors';
 import { assembledMasks, type MaskSource, masksOfPrototypes } from './masks';
 import type { Candidates, DetectionArrays } from './nms';
+import { validCandidates, validDetections } from './valid_rows';
 
 /** One output tensor. */
 export interface Output {
@@ -21,10 +22,11 @@ export type Prediction = ({ readonly detections: DetectionArrays } | { readonly 
 };
 
 /**
- * Decode the outputs for one image.
+ * Decode the outputs for one image; rows that are not valid boxes are dropped.
  *
  * @param outputs - tensors of one of the three kinds of exported graphs: with NMS, `--nms none`, or raw heads.
- * @param confidence - for raw heads: grid cells with a lower objectness are skipped, since no class score can exceed it.
+ * @param confidence - candidates without a higher score may be skipped; of raw heads, grid cells without a higher objectness,
+ *   which no class score can exceed.
  * @throws DetectorError `model-shape` if an output is missing or has an unexpected shape.
  */
 export function readOutputs(outputs: Outputs, contract: Contract, confidence: number): Prediction {
@@ -35,24 +37,22 @@ export function readOutputs(outputs: Outputs, contract: Contract, confidence: nu
     const classIds = tensorData(outputs, 'detection_classes', [-1]);
     const count = Math.min(Math.max(Math.trunc(outputs.num_detections!.data[0] ?? 0), 0), scores.length);
     if (boxes.length !== 4 * scores.length || classIds.length !== scores.length) throw wrongShape('detection_boxes');
-    return {
-      detections: {
-        boxesXyxyPx: toPixels(boxes.subarray(0, 4 * count), width, height),
-        scores: scores.slice(0, count),
-        classIds: Int32Array.from(classIds.subarray(0, count)),
-      },
-      masks: 'detection_masks' in outputs ? readMasks(outputs, scores.length) : null,
-    };
+    const rows = { boxesXyxyPx: toPixels(boxes.subarray(0, 4 * count), width, height), scores: scores.subarray(0, count) };
+    const found = 'detection_masks' in outputs ? readMasks(outputs, scores.length) : null;
+    const { arrays, masks } = validDetections(rows, classIds.subarray(0, count), found, contract.classNames.length, contract.imageSize);
+    return { detections: arrays, masks };
   }
   if ('boxes' in outputs) {
     const numClasses = contract.classNames.length;
     const boxes = tensorData(outputs, 'boxes', [-1, 4]);
     const scores = tensorData(outputs, 'scores', [boxes.length / 4, numClasses]);
-    const masks = 'coefficients' in outputs ? readPrototypes(outputs, tensorData(outputs, 'coefficients', [boxes.length / 4, -1])) : null;
-    return { candidates: { boxesXyxyPx: toPixels(boxes, width, height), scores, numClasses }, masks };
+    const found = 'coefficients' in outputs ? readPrototypes(outputs, tensorData(outputs, 'coefficients', [boxes.length / 4, -1])) : null;
+    const { arrays, masks } = validCandidates({ boxesXyxyPx: toPixels(boxes, width, height), scores, numClasses }, found, contract.imageSize, confidence);
+    return { candidates: arrays, masks };
   }
   const { coefficients, ...candidates } = decodeHeads(outputs, contract, confidence);
-  return { candidates, masks: coefficients && readPrototypes(outputs, coefficients) };
+  const { arrays, masks } = validCandidates(candidates, coefficients && readPrototypes(outputs, coefficients), contract.imageSize);
+  return { candidates: arrays, masks };
 }
 
 /** Masks that the graph has assembled: uint8 of integer models, otherwise float32. */

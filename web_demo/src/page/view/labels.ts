@@ -32,17 +32,20 @@ export function placeLabels(
     const maxX = Math.max(imageWidth - width, 0);
     const maxY = Math.max(imageHeight - height, 0);
     const fits = ([x, y]: [number, number]) => x >= 0 && x <= maxX && y >= 0 && y <= maxY;
-    let best: Rectangle | undefined;
-    let leastOverlap = Infinity;
     // Corners where the label fits into the image are tried before those where it has to be moved.
-    for (const [x, y] of [...corners.filter(fits), ...corners.filter((corner) => !fits(corner))]) {
+    const rectangles = [...corners.filter(fits), ...corners.filter((corner) => !fits(corner))].map(([x, y]): Rectangle => {
       const [newLeft, newTop] = [Math.min(Math.max(x, 0), maxX), Math.min(Math.max(y, 0), maxY)];
-      const rectangle: Rectangle = [newLeft, newTop, newLeft + width, newTop + height];
+      return [newLeft, newTop, newLeft + width, newTop + height];
+    });
+    // The first corner, unless another one has less overlap: the overlap with a box that is not finite is NaN.
+    let best = rectangles[0]!;
+    let leastOverlap = Infinity;
+    for (const rectangle of rectangles) {
       const overlap = boxes.length > MAX_BOXES ? 0 : placed.reduce((sum, other) => sum + intersectionArea(rectangle, other), 0);
       if (overlap < leastOverlap) [best, leastOverlap] = [rectangle, overlap];
       if (overlap === 0) break;
     }
-    placed.push(best!);
+    placed.push(best);
   }
   return placed;
 }
