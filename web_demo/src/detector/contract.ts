@@ -6,6 +6,9 @@ import { DetectorError } from './errors';
 export const TASKS = ['detect', 'classify', 'segment'] as const;
 export type Task = (typeof TASKS)[number];
 
+/** Maximum height and width of the input in pixels; the limit of tfyolo/models/config/settings.py. */
+const MAX_SIDE = 4096;
+
 /** Metadata of a model, read from its tfyolo.json (`.tflite`) or model.json (TF.js). */
 export interface Contract {
   readonly task: Task;
@@ -52,7 +55,7 @@ export function readContract(text: string | object): Contract {
     );
   const exported = json.export ?? {};
   const classNames = list(json.names, 'names', (x) => typeof x === 'string');
-  const imageSize = list(json.image_size, 'image_size', (x) => Number.isInteger(x) && x >= 1 && x <= 8192);
+  const imageSize = list(json.image_size, 'image_size', (x) => Number.isInteger(x) && x >= 1 && x <= MAX_SIDE);
   const hasBoxes = task !== 'classify';
   const strides = hasBoxes ? list(json.strides, 'strides', (x) => Number.isInteger(x) && x >= 1) : [];
   const anchorRows = hasBoxes ? list(json.anchors_px, 'anchors_px', Array.isArray) : [];

@@ -4,11 +4,11 @@ import type { Contract } from './contract';
 import type { PackedModel } from './engines/runner';
 import { DetectorError } from './errors';
 import { chunksOf } from './streams';
-import { readTflite } from './tflite_file';
+import { isTfliteContent, isTfliteName, readTflite } from './tflite_file';
 import { readModelJson } from './tfjs_folder';
 import type { ModelInput } from './types';
 
-/** Size limit: larger models are rejected before they fill the memory. */
+/** Size limit of all files of a model together: larger models are rejected before they fill the memory. */
 const MAX_BYTES = 1 << 30;
 
 /** A model in memory, its metadata, and its size in bytes. */
@@ -34,13 +34,14 @@ export async function loadModel(input: ModelInput, onBytes: OnBytes): Promise<Lo
 }
 
 async function loadUrl(address: URL, onBytes: OnBytes): Promise<LoadedModel> {
-  if (!address.pathname.endsWith('.json')) return tflite(await download(address, onBytes));
-  const { contract, json, shards } = readModelJson(new TextDecoder().decode(await download(address, () => {})));
+  if (!address.pathname.endsWith('.json')) return tflite(await download(address, MAX_BYTES, onBytes));
+  const text = await download(address, MAX_BYTES, () => {});
+  const { contract, json, shards } = readModelJson(new TextDecoder().decode(text));
   const parts: Uint8Array[] = [];
   let done = 0;
   for (const name of shards) {
     // The total size is unknown until the last shard has been requested.
-    const part = await download(new URL(name, address), (now) => onBytes(done + now, 0));
+    const part = await download(new URL(name, address), MAX_BYTES - text.length - done, (now) => onBytes(done + now, 0));
     done += part.length;
     parts.push(part);
   }
@@ -48,25 +49,30 @@ async function loadUrl(address: URL, onBytes: OnBytes): Promise<LoadedModel> {
 }
 
 async function loadFiles(files: readonly File[]): Promise<LoadedModel> {
-  const tfliteFile = files.find((file) => file.name.endsWith('.tflite'));
-  if (tfliteFile) return tflite(await bytesOf(tfliteFile));
   const modelJson = files.find((file) => file.name === 'model.json');
+  const tfliteFile = files.find((file) => isTfliteName(file.name)) ?? (modelJson ? undefined : await findTflite(files));
+  if (tfliteFile) return tflite(await bytesOf(tfliteFile));
   if (!modelJson)
     throw new DetectorError(
       'model-unknown',
       'None of these files is a model.',
       'Choose a `.tflite` file, or `model.json` together with its `.bin` files.',
     );
-  const { contract, json, shards } = readModelJson(await modelJson.text());
-  const parts = await Promise.all(
-    shards.map((name) => {
-      const shard = files.find((file) => file.name === name);
-      if (!shard)
-        throw new DetectorError('model-corrupt', `\`${name}\` is missing.`, 'Choose the whole model folder.');
-      return bytesOf(shard);
-    }),
-  );
-  return tfjs(contract, json, parts);
+  const { contract, json, shards } = readModelJson(new TextDecoder().decode(await bytesOf(modelJson)));
+  const parts = shards.map((name) => {
+    const shard = files.find((file) => file.name === name);
+    if (!shard)
+      throw new DetectorError('model-corrupt', `\`${name}\` is missing.`, 'Choose the whole model folder.');
+    return shard;
+  });
+  if (parts.reduce((sum, { size }) => sum + size, modelJson.size) > MAX_BYTES) throw tooLarge();
+  return tfjs(contract, json, await Promise.all(parts.map(bytesOf)));
+}
+
+/** The first file whose content is that of a `.tflite`, for files that were renamed. */
+async function findTflite(files: readonly File[]): Promise<File | undefined> {
+  for (const file of files) if (await isTfliteContent(file)) return file;
+  return undefined;
 }
 
 async function tflite(bytes: Uint8Array<ArrayBuffer>): Promise<LoadedModel> {
@@ -89,7 +95,8 @@ async function bytesOf(file: Blob): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await file.arrayBuffer());
 }
 
-async function download(address: URL, onBytes: OnBytes): Promise<Uint8Array<ArrayBuffer>> {
+/** @param limit - maximum size in bytes. */
+async function download(address: URL, limit: number, onBytes: OnBytes): Promise<Uint8Array<ArrayBuffer>> {
   const failed = (reason: string) =>
     new DetectorError('model-download', `The model at ${address.href} ${reason}.`, 'Check the address and the connection.');
   let response: Response;
@@ -101,7 +108,7 @@ async function download(address: URL, onBytes: OnBytes): Promise<Uint8Array<Arra
   if (!response.ok) throw failed(`cannot be downloaded (HTTP ${response.status})`);
   // With Content-Encoding, Content-Length counts compressed bytes, but the stream below yields decompressed ones.
   const total = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length')) || 0;
-  if (total > MAX_BYTES) throw tooLarge();
+  if (total > limit) throw tooLarge();
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let done = 0;
   onBytes(0, total);
@@ -109,7 +116,7 @@ async function download(address: URL, onBytes: OnBytes): Promise<Uint8Array<Arra
     for await (const chunk of chunksOf(response.body!)) {
       chunks.push(chunk);
       done += chunk.length;
-      if (done > MAX_BYTES) throw tooLarge();
+      if (done > limit) throw tooLarge();
       onBytes(done, total);
     }
   } catch (error) {

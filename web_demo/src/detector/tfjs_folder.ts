@@ -40,7 +40,10 @@ export function readModelJson(text: string): { contract: Contract; json: Record<
     );
   const shards = manifest.flatMap((group: any) => group?.paths ?? []);
   // Only plain file names are accepted: a path or a URL could point outside of the model's folder.
-  if (!shards.every((name) => typeof name === 'string' && /^[\w.-]+$/.test(name)))
+  if (!shards.every((name) => typeof name === 'string' && /^[\w.-]+$/.test(name) && name !== '.' && name !== '..'))
     throw new DetectorError('model-corrupt', 'model.json refers to files outside of its folder.', 'Export the model again.');
+  // A file that is listed again and again would be downloaded and stored as often.
+  if (new Set(shards).size < shards.length)
+    throw new DetectorError('model-corrupt', 'model.json lists a file of weights twice.', 'Export the model again.');
   return { contract: readContract(metadata), json, shards };
 }

@@ -8,13 +8,23 @@ const CONTRACT_FILE = 'tfyolo.json';
 /** Size limit of tfyolo.json, against zip bombs. */
 const MAX_BYTES = 8 << 20;
 
+/** True if a file of this name is a `.tflite`. */
+export function isTfliteName(name: string): boolean {
+  return /\.tflite$/i.test(name);
+}
+
+/** True if the content is that of a `.tflite`: its file identifier follows four bytes. */
+export async function isTfliteContent(file: Blob): Promise<boolean> {
+  return isTflite(new Uint8Array(await file.slice(0, 8).arrayBuffer()));
+}
+
 /**
  * Read the contract of a `.tflite` exported by tfyolo.
  *
  * @throws DetectorError `model-unknown`, `model-corrupt`, `model-without-contract` or `model-task`.
  */
 export async function readTflite(bytes: Uint8Array): Promise<Contract> {
-  if (bytes.length < 8 || text(bytes.subarray(4, 8)) !== 'TFL3')
+  if (!isTflite(bytes))
     throw new DetectorError('model-unknown', 'This is not a TensorFlow Lite model.', 'Choose a `.tflite` file.');
   const file = await readZipped(bytes, CONTRACT_FILE);
   if (!file)
@@ -24,6 +34,10 @@ export async function readTflite(bytes: Uint8Array): Promise<Contract> {
       'Export it with `tfyolo export --include tflite`.',
     );
   return readContract(text(file));
+}
+
+function isTflite(bytes: Uint8Array): boolean {
+  return text(bytes.subarray(4, 8)) === 'TFL3';
 }
 
 /** Content of the file `name` in the zip archive at the end of `bytes`; null if there is no archive or no such file. */

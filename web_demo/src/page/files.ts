@@ -1,5 +1,7 @@
 /** Groups files that the user dropped or chose: a model, or images and videos. */
 
+import { isTfliteName } from '../detector/tflite_file';
+
 export interface GroupedFiles<F> {
   /** One `.tflite`, or a model.json with all files of its folder; null if there is no model. */
   readonly model: { readonly name: string; readonly kind: 'tflite' | 'tfjs'; readonly files: readonly F[] } | null;
@@ -25,7 +27,7 @@ const VIDEO = /\.(mp4|m4v|mov|webm|mkv|ogv|avi)$/i;
 export function groupFiles<F>(entries: readonly FileEntry<F>[]): GroupedFiles<F> {
   const files = entries.filter(({ path }) => !nameOf(path).startsWith('.'));
   const noOthers = { images: [], videos: [], others: [] };
-  const tflite = files.find(({ path }) => /\.tflite$/i.test(path));
+  const tflite = files.find(({ path }) => isTfliteName(path));
   if (tflite) return { model: { name: nameOf(tflite.path), kind: 'tflite', files: [tflite.file] }, ...noOthers };
   const modelJson = files.find(({ path }) => nameOf(path) === 'model.json');
   if (modelJson) {

@@ -65,6 +65,12 @@ describe('TensorFlow Lite', () => {
   });
 });
 
+/** A model.json whose weights are in these files. */
+function withShards(...paths: string[]): string {
+  const json = JSON.parse(text('int8-builtin_web_model/model.json'));
+  return JSON.stringify({ ...json, weightsManifest: paths.map((name) => ({ paths: [name], weights: [] })) });
+}
+
 describe('TF.js', () => {
   test('a folder', () => {
     const { contract, shards } = readModelJson(text('int8-builtin_web_model/model.json'));
@@ -82,6 +88,9 @@ describe('TF.js', () => {
       () => text('int8-builtin_web_model/model.json').replace(/"group1-shard1of\d+\.bin"/, '"../secret.bin"'),
       'model-corrupt',
     ],
+    ['the parent folder as a shard', () => withShards('..'), 'model-corrupt'],
+    ['the folder as a shard', () => withShards('.'), 'model-corrupt'],
+    ['a shard that is listed twice', () => withShards('a.bin', 'b.bin', 'a.bin'), 'model-corrupt'],
   ])('%s', async (_, content, code) => {
     expect(await codeOf(() => readModelJson(content()))).toBe(code);
   });
@@ -97,6 +106,7 @@ describe('contract', () => {
     ['names that are not text', (c: any) => (c.names = [1]), 'model-corrupt'],
     ['an image size with one number', (c: any) => (c.image_size = [320]), 'model-corrupt'],
     ['a huge image size', (c: any) => (c.image_size = [1e9, 1e9]), 'model-corrupt'],
+    ['a side of more than 4096 pixels', (c: any) => (c.image_size = [320, 4097]), 'model-corrupt'],
     ['a missing scale', (c: any) => c.anchors_px.pop(), 'model-corrupt'],
     ['an anchor without a height', (c: any) => c.anchors_px[0].pop(), 'model-corrupt'],
   ])('%s', async (_, spoil, code) => {
