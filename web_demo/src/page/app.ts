@@ -12,7 +12,7 @@ import { listenForFiles } from './sources/drop';
 import { listSamples } from './sources/stills';
 import { showSeek } from './sources/video';
 import { createStore, type Store } from './store';
-import { readUrlSettings, writeUrlSettings } from './url';
+import { modelName, readUrlSettings, writeUrlSettings } from './url';
 import { showAlerts } from './view/alerts';
 import { showClasses } from './view/classes';
 import { showLiveControls, showSliders } from './view/controls';
@@ -118,8 +118,7 @@ function openFiles(entries: FileEntry<File>[]): void {
 }
 
 function modelFromUrl(model: string): ModelSource {
-  const { pathname } = new URL(model, document.baseURI);
-  const name = pathname.slice(pathname.lastIndexOf('/') + 1).replaceAll('%20', ' ');
+  const name = modelName(model, document.baseURI);
   return { input: model, name, kind: name.endsWith('.json') ? 'tfjs' : 'tflite' };
 }
 

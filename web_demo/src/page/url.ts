@@ -31,6 +31,17 @@ export function readUrlSettings(search: string, base: string): { settings: UrlSe
   };
 }
 
+/** The file name in a URL of a model, as the user knows it: `best 2.tflite` for `model/best%202.tflite`. */
+export function modelName(model: string, base: string): string {
+  const { pathname } = new URL(model, base);
+  const name = pathname.slice(pathname.lastIndexOf('/') + 1);
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // a percent sign that encodes nothing
+  }
+}
+
 /** The query with these settings; defaults are omitted, unrelated parameters are kept. */
 export function writeUrlSettings(search: string, settings: UrlSettings): string {
   const values = new URLSearchParams(search);

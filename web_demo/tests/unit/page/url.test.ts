@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readUrlSettings, writeUrlSettings } from '../../../src/page/url';
+import { modelName, readUrlSettings, writeUrlSettings } from '../../../src/page/url';
 
 const BASE = 'https://example.org/demo/';
 const DEFAULT = { model: null, engine: 'auto', confidence: 0.25, iou: 0.45 } as const;
@@ -43,6 +43,18 @@ describe('readUrlSettings', () => {
   it('abbreviates long values in messages', () => {
     expect(readUrlSettings(`?engine=${'x'.repeat(9999)}`, BASE).problems[0]!.length).toBeLessThan(400);
   });
+});
+
+describe('modelName', () => {
+  it.each([
+    ['model/best%202.tflite', 'best 2.tflite'],
+    ['/m/zellen%20f%C3%BCr%20alle.tflite?v=1', 'zellen für alle.tflite'],
+    ['best+2.tflite', 'best+2.tflite'],
+    ['100%25.tflite', '100%.tflite'],
+    ['100%.tflite', '100%.tflite'],
+    ['a%FF.tflite', 'a%FF.tflite'],
+    ['https://example.org/m/best_web_model/model.json', 'model.json'],
+  ])('of %s', (model, name) => expect(modelName(model, BASE)).toBe(name));
 });
 
 describe('writeUrlSettings', () => {
