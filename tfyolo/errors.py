@@ -8,6 +8,9 @@ from typing import Any
 
 from tfyolo.text import printable
 
+UNTRUSTED_FIX = "use files that you or people you trust have exported"
+"""Remedy for a model file with something in it that exported models do not have."""
+
 
 class TfyoloError(Exception):
     """A user error: the message names the problem, the file and the remedy.

@@ -8,8 +8,10 @@ Runtime's quantizer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
+
+from tfyolo.export.runtime.budget import nms_multiplications, sort_multiplications
 
 _ALLOWED = """
 Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape
@@ -25,24 +27,21 @@ Where Xor
 ALLOWED = frozenset(_ALLOWED.split())
 Shape = tuple[int, ...]
 Shapes = list[Shape]
-_IOU_MULTIPLICATIONS = 16
-"""Cost of the IoU of two boxes."""
-_SORT_MULTIPLICATIONS = 32
-"""Cost per sorted element: log2 of a large number of elements."""
 
 
 def multiplications(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     """Return the number of multiplications of a node, or an equivalent of other work.
 
     Args:
-        node: NodeProto whose operator is in `COSTS`.
+        node: NodeProto.
         inputs: shapes of its inputs.
         outputs: shapes of its outputs.
 
     Returns:
-        Number of multiplications for these shapes.
+        The number; 0 for operators with at most one multiplication per element.
     """
-    return COSTS[node.op_type](node, inputs, outputs)
+    cost = _COSTS.get(node.op_type)
+    return cost(node, inputs, outputs) if cost is not None else 0
 
 
 def workspace_shape(node: Any, inputs: Shapes, outputs: Shapes) -> Shape:
@@ -85,18 +84,17 @@ def _pool(node: Any, inputs: Shapes, outputs: Shapes) -> int:
 
 
 def _nms(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    """Each box of each class is compared with the boxes of the class that were selected before it."""
     batch_size, num_boxes = inputs[0][:2]
     num_classes = inputs[1][1]
-    selected = min(num_boxes, -(-outputs[0][0] // max(batch_size * num_classes, 1)))
-    return batch_size * num_classes * num_boxes * selected * _IOU_MULTIPLICATIONS
+    selected = -(-outputs[0][0] // max(batch_size * num_classes, 1))
+    return batch_size * num_classes * nms_multiplications(num_boxes, selected)
 
 
 def _top_k(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    return math.prod(inputs[0]) * _SORT_MULTIPLICATIONS
+    return sort_multiplications(math.prod(inputs[0]))
 
 
-COSTS: Mapping[str, Callable[[Any, Shapes, Shapes], int]] = {
+_COSTS: dict[str, Callable[[Any, Shapes, Shapes], int]] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "MatMul": _matmul,

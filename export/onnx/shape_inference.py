@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
-from tfyolo.export.onnx.operators import COSTS, Shape, multiplications, workspace_shape
+from tfyolo.export.onnx.operators import Shape, multiplications, workspace_shape
 from tfyolo.export.onnx.pad_amounts import PadAmounts, UnknownPadAmountError
 from tfyolo.export.runtime.budget import Budget, foreign
 from tfyolo.models.nodes import IMAGES
@@ -95,13 +95,12 @@ def _count(model: Any, shapes: _Shapes, budget: Budget) -> None:
         name = node.name or node.op_type
         for output, shape in zip(filter(None, node.output), outputs, strict=True):
             budget.tensor(name, shape, shapes.item_bytes(output))
-        if node.op_type in COSTS:
-            inputs = [shapes[name] for name in node.input if name]
-            try:
-                budget.work(name, multiplications(node, inputs, outputs))
-                budget.tensor(name, workspace_shape(node, inputs, outputs), 4, counted=False)
-            except (IndexError, ValueError):
-                raise foreign(f"{node.op_type} with invalid inputs", budget.path) from None
+        inputs = [shapes[name] for name in node.input if name]
+        try:
+            budget.work(name, inputs, outputs, multiplications(node, inputs, outputs))
+            budget.tensor(name, workspace_shape(node, inputs, outputs), 4, counted=False)
+        except (IndexError, ValueError):
+            raise foreign(f"{node.op_type} with invalid inputs", budget.path) from None
 
 
 class _Shapes:

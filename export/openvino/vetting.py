@@ -22,7 +22,13 @@ from xml.etree import ElementTree
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.openvino.entry import MODEL_FILE, WEIGHTS_FILE
-from tfyolo.export.runtime.budget import Budget, foreign, refused_operation
+from tfyolo.export.runtime.budget import (
+    Budget,
+    foreign,
+    nms_multiplications,
+    refused_operation,
+    sort_multiplications,
+)
 from tfyolo.inputs import MODEL, check_input, read_input
 
 _ALLOWED = """
@@ -45,6 +51,8 @@ _ATTENTION = "ScaledDotProductAttention"
 """The operation into which OpenVINO fuses attention layers when it converts a model."""
 _EXPANDING = ("Broadcast", "Tile", "Range", "Interpolate", "OneHot", "MatMul", _ATTENTION)
 """Operations whose output may be larger than their inputs."""
+Shape = tuple[int, ...]
+Shapes = list[Shape]
 _VERSION = re.compile(r"opset\d{1,2}")
 
 
@@ -100,6 +108,7 @@ def check_resources(model: Any, image_size: tuple[int, int], batch_size: int, fo
         if operation_type.lower() not in _LOADED:
             raise refused_operation(operation_type, folder)
         budget.operation(name)
+        output_shapes: list[Shape] = []
         for output in operation.outputs():
             shape = output.get_partial_shape()
             if shape.rank.is_dynamic or any(dim.get_max_length() < 0 for dim in shape):
@@ -112,22 +121,70 @@ def check_resources(model: Any, image_size: tuple[int, int], batch_size: int, fo
                 continue
             sizes = tuple(dim.get_max_length() for dim in shape)
             itemsize = max(output.get_element_type().bitwidth // 8, 1)
-            elements = budget.tensor(name, sizes, itemsize, counted=operation_type != "Constant")
-            if operation_type in _MULTIPLICATIONS_PER_ELEMENT:
-                weights = [dim.get_max_length() for dim in operation.input(1).get_partial_shape()]
-                per_element = _MULTIPLICATIONS_PER_ELEMENT[operation_type](weights)
-                budget.work(name, elements * max(per_element, 1))
+            output_shapes.append(sizes)
+            budget.tensor(name, sizes, itemsize, counted=operation_type != "Constant")
             if operation_type == _ATTENTION:
-                query, key = (operation.input(i).get_partial_shape() for i in (0, 1))
-                lengths = [dim.get_max_length() for dim in (*list(query)[:-1], list(key)[-2])]
+                query, key = (_max_shape(operation.input(i)) for i in (0, 1))
                 # The score of each query and key is an internal tensor of the fused operation.
-                scores = budget.tensor(f"{name} (scores)", tuple(lengths), itemsize)
-                budget.work(name, scores * (list(key)[-1].get_max_length() + sizes[-1]))
+                scores = budget.tensor(f"{name} (scores)", (*query[:-1], key[-2]), itemsize)
+                budget.charge(name, scores * (key[-1] + sizes[-1]))
+        input_shapes = [_max_shape(port) for port in operation.inputs()]
+        cost = _COSTS.get(operation_type)
+        multiplications = 0
+        if cost is not None and len(output_shapes) == len(operation.outputs()):
+            multiplications = cost(operation, input_shapes, output_shapes)
+        budget.work(name, input_shapes, output_shapes, multiplications)
 
 
-_MULTIPLICATIONS_PER_ELEMENT: dict[str, Callable[[list[int]], int]] = {
-    "Convolution": lambda weights: math.prod(weights[1:]),
-    "GroupConvolution": lambda weights: math.prod(weights[2:]),
-    "MatMul": lambda weights: max(weights, default=1),
+def _max_shape(port: Any) -> Shape:
+    """Return the largest shape of a tensor; an unbounded dimension counts as 1."""
+    shape = port.get_partial_shape()
+    return () if shape.rank.is_dynamic else tuple(max(dim.get_max_length(), 1) for dim in shape)
+
+
+def _convolution(operation: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return math.prod(outputs[0]) * math.prod(inputs[1][1:])
+
+
+def _group_convolution(operation: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return math.prod(outputs[0]) * math.prod(inputs[1][2:])
+
+
+def _convolution_transpose(operation: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return math.prod(inputs[0]) * math.prod(inputs[1][1:])
+
+
+def _group_convolution_transpose(operation: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return math.prod(inputs[0]) * math.prod(inputs[1][2:])
+
+
+def _matmul(operation: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return math.prod(outputs[0]) * max(inputs[1], default=1)
+
+
+def _pool(operation: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return math.prod(outputs[0]) * math.prod(operation.get_attributes()["kernel"])
+
+
+def _nms(operation: Any, inputs: Shapes, outputs: Shapes) -> int:
+    batch_size, num_classes, num_boxes = inputs[1]
+    selected = -(-outputs[0][0] // max(batch_size * num_classes, 1))
+    return batch_size * num_classes * nms_multiplications(num_boxes, selected)
+
+
+def _top_k(operation: Any, inputs: Shapes, outputs: Shapes) -> int:
+    return sort_multiplications(math.prod(inputs[0]))
+
+
+_COSTS: dict[str, Callable[[Any, Shapes, Shapes], int]] = {
+    "Convolution": _convolution,
+    "GroupConvolution": _group_convolution,
+    "ConvolutionBackpropData": _convolution_transpose,
+    "GroupConvolutionBackpropData": _group_convolution_transpose,
+    "MatMul": _matmul,
+    "MaxPool": _pool,
+    "AvgPool": _pool,
+    "NonMaxSuppression": _nms,
+    "TopK": _top_k,
 }
-"""Multiplications per output element, from the shape of the second input."""
+"""Cost functions of the operations that need more than one multiplication per element."""

@@ -7,11 +7,13 @@ input pixels, as those of a network do; the largest published networks stay belo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import UNTRUSTED_FIX, TfyoloError
 
+Shape = Sequence[int]
 MAX_OPERATIONS = 15_000
 """Maximum number of operations in a graph; those of functions are counted for every call."""
 TENSOR_BYTES = 256 * 2**20
@@ -25,7 +27,14 @@ PEAK_BYTES_PER_PIXEL = 1024
 """Maximum size of the tensors that are alive at the same time; yolov5x6 needs 400 bytes per pixel."""
 PRODUCTS = 2 * 10**10
 PRODUCTS_PER_PIXEL = 10**6
-"""Maximum number of multiplications and comparisons; yolov5x needs 250,000 per pixel."""
+"""Maximum number of multiplications and equivalent work; yolov5x6 needs 280,000 per pixel."""
+_ELEMENT_MULTIPLICATIONS = 8
+"""Cost of an element that an operation reads or writes, which takes as long as several multiplications of a
+convolution."""
+_IOU_MULTIPLICATIONS = 16
+"""Cost of the IoU of two boxes."""
+_SORT_MULTIPLICATIONS = 32
+"""Cost per sorted element: log2 of a large number of elements."""
 _MAX_PIXELS = 4096 * 4096
 """Number of pixels up to which the limits grow; the input tensor of a larger image exceeds its own limit."""
 
@@ -39,7 +48,7 @@ class Budget:
         pixels: number of pixels of all images in one call.
         operations: number of operations so far.
         total: bytes of their outputs so far.
-        products: number of multiplications so far.
+        products: number of multiplications and equivalent work so far.
     """
 
     path: Path
@@ -102,26 +111,72 @@ class Budget:
         if size > PEAK_BYTES + PEAK_BYTES_PER_PIXEL * self._pixels:
             raise self._refused(f"needs {size / 2**30:.0f} GiB of memory", "the whole graph")
 
-    def work(self, name: str, products: int) -> None:
+    def work(
+        self, name: str, inputs: Iterable[Shape], outputs: Iterable[Shape], multiplications: int = 0
+    ) -> int:
         """Count the computation of an operation.
+
+        Every operation costs at least the elements of all its inputs and outputs.
 
         Args:
             name: name of the operation, for the message.
-            products: number of multiplications.
+            inputs: shapes of its inputs.
+            outputs: shapes of its outputs.
+            multiplications: number of multiplications, if more than one per element.
+
+        Returns:
+            The cost of the operation, in multiplications.
 
         Raises:
             TfyoloError: the graph needs too many multiplications.
         """
-        self.products += products
+        elements = sum(math.prod(shape) for shapes in (inputs, outputs) for shape in shapes)
+        return self.charge(name, elements * _ELEMENT_MULTIPLICATIONS + multiplications)
+
+    def charge(self, name: str, cost: int) -> int:
+        """Count computation whose cost is known, such as that of operations that are computed again.
+
+        Args:
+            name: name of the operation, for the message.
+            cost: its cost, in multiplications.
+
+        Returns:
+            `cost`.
+
+        Raises:
+            TfyoloError: the graph needs too many multiplications.
+        """
+        self.products += cost
         if self.products > PRODUCTS + PRODUCTS_PER_PIXEL * self._pixels:
             raise self._refused(f"needs more than {self.products:,} multiplications", name)
+        return cost
 
     def _refused(self, what: str, name: str) -> TfyoloError:
         return TfyoloError(
             f"{what} (at {name[:60]!r}), far more than a network of this image size needs, so it is not run",
             path=self.path,
-            fix="use files that you or people you trust have exported",
+            fix=UNTRUSTED_FIX,
         )
+
+
+def sort_multiplications(elements: int) -> int:
+    """Return the cost of sorting, or of the selection of the largest elements.
+
+    Args:
+        elements: number of elements.
+    """
+    return elements * _SORT_MULTIPLICATIONS
+
+
+def nms_multiplications(num_boxes: int, max_selected: int) -> int:
+    """Return the cost of NMS of one class: boxes are sorted, and each is compared with all that are selected.
+
+    Args:
+        num_boxes: number of boxes.
+        max_selected: maximum number of boxes that are selected.
+    """
+    comparisons = num_boxes * min(num_boxes, max_selected)
+    return sort_multiplications(num_boxes) + comparisons * _IOU_MULTIPLICATIONS
 
 
 def refused_operation(name: str, path: Path) -> TfyoloError:
@@ -139,5 +194,5 @@ def foreign(what: str, path: Path) -> TfyoloError:
     return TfyoloError(
         f"contains {what}, which exported models do not need, so it is not run",
         path=path,
-        fix="use files that you or people you trust have exported",
+        fix=UNTRUSTED_FIX,
     )

@@ -185,32 +185,41 @@ class Importer:
         known = {attribute.name for attribute in definition.attr}
         # Attributes that start with an underscore control TensorFlow's optimizers and name other functions.
         attributes = {key: value for key, value in node.attr.items() if key in known}
+        input_shapes = [self._static_shape(node, x, "input") for x in inputs]
         input_work = [self._constant_work.get(id(x)) for x in inputs]
-        self.budget.work(node.name, sum(work for work in input_work if work))
+        self.budget.charge(node.name, sum(work for work in input_work if work))
         operation = tf.compat.v1.get_default_graph().create_op(
             node.op, inputs, dtypes=None, name="op", attrs=attributes, op_def=definition
         )
         # The other outputs of a batch normalization are for its gradient, and may have no static shape.
         used = operation.outputs[:1] if node.op.startswith("FusedBatchNorm") else operation.outputs
-        elements = sum(self._check_output(node, output) for output in used)
-        self.budget.work(node.name, multiplications(node, inputs, operation.outputs))
+        output_shapes = [self._check_output(node, output) for output in used]
+        work = self.budget.work(
+            node.name, input_shapes, output_shapes, multiplications(node, input_shapes, output_shapes)
+        )
         constant_work = [work for work in input_work if work is not None]
         if len(constant_work) == len(input_work):  # all inputs are constant, hence the outputs are too
             for output in operation.outputs:
-                self._constant_work[id(output)] = sum(constant_work) + (elements if node.op != "Const" else 0)
+                self._constant_work[id(output)] = sum(constant_work) + (work if node.op != "Const" else 0)
         self._created.append(operation)
         return list(operation.outputs)
 
-    def _check_output(self, node: Any, output: Any) -> int:
-        """Check dtype, static shape and size of an output; return its number of elements."""
-        shape = output.shape
+    def _static_shape(self, node: Any, tensor: Any, role: str) -> tuple[int, ...]:
+        """Return the shape of an input or the result (`role`) of a node, which must be known."""
+        shape = tensor.shape
         if shape.rank is None or not shape.is_fully_defined():
-            raise foreign(f"{node.op}, whose result has no fixed shape ({node.name[:60]!r})", self.path)
+            raise foreign(f"{node.op}, whose {role} has no fixed shape ({node.name[:60]!r})", self.path)
+        return tuple(shape.as_list())
+
+    def _check_output(self, node: Any, output: Any) -> tuple[int, ...]:
+        """Check dtype, static shape and size of an output; return its shape."""
+        shape = self._static_shape(node, output, "result")
         if output.dtype.name not in DTYPES:
             raise foreign(f"{node.op} with {output.dtype.name}", self.path)
         # A constant with `tensor_content` is not larger than the file. One without may repeat a single value.
         stored = node.op == "Const" and len(node.attr["value"].tensor.tensor_content) > 0
-        return self.budget.tensor(node.name, tuple(shape), output.dtype.size, counted=not stored)
+        self.budget.tensor(node.name, shape, output.dtype.size, counted=not stored)
+        return shape
 
     def _check_gather(self, node: Any, inputs: list[Any]) -> None:
         """Check the batch dimensions of a GatherV2: TensorFlow aborts the process if there are too many."""

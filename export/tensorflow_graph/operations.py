@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from tfyolo.export.runtime.budget import nms_multiplications, sort_multiplications
+
 _ELEMENTWISE = """
 Abs Add AddN AddV2 ApproximateEqual BiasAdd BiasAddV1 Cast Ceil ClipByValue Cos Div DivNoNan Elu Equal Erf
 Erfc Exp Expm1 Floor FloorDiv FloorMod Greater GreaterEqual Identity IdentityN Inv IsFinite IsInf IsNan
@@ -54,30 +56,22 @@ STATE = frozenset(["AssignVariableOp", "VarIsInitializedOp"])
 SAVER = frozenset(_SAVER.split())
 """Operations of the saver that TensorFlow adds to every SavedModel; they are never rebuilt."""
 
-_IOU_MULTIPLICATIONS = 16
-"""Cost of the IoU of two boxes."""
-_SORT_MULTIPLICATIONS = 32
-"""Cost per sorted element: log2 of a large number of elements."""
+Shapes = list[tuple[int, ...]]
 
 
-def multiplications(node: Any, inputs: list[Any], outputs: list[Any]) -> int:
+def multiplications(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     """Return the number of multiplications of a node, or an equivalent of other work.
 
     Args:
         node: NodeDef.
-        inputs: input tensors, of static shapes.
-        outputs: output tensors, of static shapes.
+        inputs: shapes of its inputs.
+        outputs: shapes of its outputs.
 
     Returns:
         The number; 0 for operations with at most one multiplication per element.
     """
     cost = _COSTS.get(node.op)
-    if cost is None:
-        return 0
-    return cost(node, [x.shape.as_list() for x in inputs], [x.shape.as_list() for x in outputs])
-
-
-Shapes = list[list[int]]
+    return cost(node, inputs, outputs) if cost is not None else 0
 
 
 def _conv(node: Any, inputs: Shapes, outputs: Shapes) -> int:
@@ -115,18 +109,17 @@ def _pool(node: Any, inputs: Shapes, outputs: Shapes) -> int:
 
 
 def _nms(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    boxes = inputs[0][0]
-    return boxes * min(boxes, outputs[0][0]) * _IOU_MULTIPLICATIONS
+    return nms_multiplications(inputs[0][0], outputs[0][0])
 
 
 def _combined_nms(node: Any, inputs: Shapes, outputs: Shapes) -> int:
     batch_size, num_boxes = inputs[0][:2]
     num_classes, max_selected = inputs[1][2], max(outputs[0][1], 1)
-    return batch_size * num_classes * num_boxes * min(num_boxes, max_selected) * _IOU_MULTIPLICATIONS
+    return batch_size * num_classes * nms_multiplications(num_boxes, max_selected)
 
 
 def _top_k(node: Any, inputs: Shapes, outputs: Shapes) -> int:
-    return math.prod(inputs[0]) * _SORT_MULTIPLICATIONS
+    return sort_multiplications(math.prod(inputs[0]))
 
 
 _COSTS: dict[str, Callable[[Any, Shapes, Shapes], int]] = {

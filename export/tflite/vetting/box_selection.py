@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from tfyolo.export.edgetpu.entry import CUSTOM_OPERATOR
+from tfyolo.export.runtime.budget import nms_multiplications
 from tfyolo.export.tflite.entry import POSTPROCESS
 from tfyolo.export.tflite.vetting.flexbuffer import read_map
 from tfyolo.export.tflite.vetting.graph import Operator
@@ -86,9 +89,9 @@ def _infer_edge_tpu(op: Operator) -> list[Shape]:
     return [tensor.shape for tensor in op.outputs]
 
 
-def _nms_multiplications(op: Operator) -> float:
-    """Return the cost per output element of comparing boxes: 100 multiplications per box."""
-    return 100.0 * get_input(op, 0).size
+def _nms_multiplications(op: Operator) -> int:
+    """Return the cost of NMS of boxes (..., boxes, 4); the first output has one row per selected box."""
+    return nms_multiplications(get_input(op, 0).shape[-2], math.prod(op.outputs[0].shape[:2]))
 
 
 BOX_SELECTION: dict[str, OperatorRule] = {

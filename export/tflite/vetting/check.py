@@ -43,38 +43,41 @@ def check_model(data: bytes, path: Path) -> Graph:
     """
     try:
         graph = read_graph(data)
-        multiplications, memory = check_operators(graph), peak_memory(graph)
+        images = [tensor.shape for tensor in graph.inputs.values()]
+        budget = Budget(path, pixels=sum(math.prod(shape[:-1]) for shape in images))
+        check_operators(graph, budget)
+        memory = peak_memory(graph)
     # Malicious values can divide by zero or overflow before a rule has checked them.
     except (ValueError, ArithmeticError, LookupError, TypeError) as error:
         raise TfyoloError(
             f"is damaged, so it is not run: {error}", path=path, fix="export it again"
         ) from error
-    images = [tensor.shape for tensor in graph.inputs.values()]
-    budget = Budget(path, pixels=sum(math.prod(shape[:-1]) for shape in images))
-    budget.work("the whole graph", int(multiplications))
     budget.peak(memory)
     return graph
 
 
-def check_operators(graph: Graph) -> float:
-    """Infer the shapes of all tensors.
+def check_operators(graph: Graph, budget: Budget) -> None:
+    """Infer the shapes of all tensors, and charge the computation to the budget.
 
-    Returns:
-        Number of multiplications of one call.
+    Args:
+        graph: the graph.
+        budget: limits for the model file.
 
     Raises:
         DamagedError: an operator is not on the allow-list, or shapes differ from those that are inferred.
+        TfyoloError: the graph needs too many multiplications.
     """
-    multiplications = 0.0
     for operator in graph.operators:
         try:
-            multiplications += _check_operator(operator)
+            multiplications = _check_operator(operator)
         except DamagedError as error:
             raise DamagedError(f"operator {operator.index} ({operator.name}): {error}") from error
-    return multiplications
+        inputs = [tensor.shape for tensor in operator.inputs if tensor is not None]
+        outputs = [tensor.shape for tensor in operator.outputs]
+        budget.work(operator.name, inputs, outputs, multiplications)
 
 
-def _check_operator(operator: Operator) -> float:
+def _check_operator(operator: Operator) -> int:
     """Check one operator against its rule and return its number of multiplications."""
     rule = RULES.get(operator.name)
     if rule is None:
@@ -101,7 +104,7 @@ def _check_operator(operator: Operator) -> float:
     for tensor, shape in zip(operator.outputs, shapes, strict=True):
         if tensor.shape != shape:
             raise DamagedError(f"its output has the shape {shape}, but the file says {tensor.shape}")
-    return rule.multiplications(operator) * math.prod(shapes[0])
+    return rule.multiplications(operator)
 
 
 def peak_memory(graph: Graph) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tfyolo.export.runtime.budget import sort_multiplications
 from tfyolo.export.tflite.vetting.graph import Operator
 from tfyolo.export.tflite.vetting.rules import (
     ACTIVATION_TYPES,
@@ -291,7 +292,13 @@ DATA_MOVEMENT: dict[str, OperatorRule] = {
     ),
     "RESIZE_BILINEAR": OperatorRule(_infer_resize, (2, 2), options_table="ResizeBilinearOptions"),
     "GATHER": OperatorRule(_infer_gather, (2, 2), options_table="GatherOptions"),
-    "TOPK_V2": OperatorRule(_infer_top_k, (2, 2), 2, options_table="TopKV2Options"),
+    "TOPK_V2": OperatorRule(
+        _infer_top_k,
+        (2, 2),
+        2,
+        options_table="TopKV2Options",
+        multiplications=lambda op: sort_multiplications(get_input(op, 0).size),
+    ),
     "ONE_HOT": OperatorRule(_infer_one_hot, (4, 4), options_table="OneHotOptions"),
 }
 """Rules by the operator names of schema.fbs."""

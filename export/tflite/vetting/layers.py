@@ -153,19 +153,21 @@ def _infer_batch_matmul(op: Operator) -> list[Shape]:
     return [(*broadcast_shapes(a[:-2], b[:-2]), rows, columns)]
 
 
-def _kernel_multiplications(op: Operator) -> float:
-    """Return the multiplications per output element of a convolution or fully connected layer."""
+def _kernel_multiplications(op: Operator) -> int:
+    """Return the multiplications of a convolution or fully connected layer."""
     kernel = get_input(op, 1).shape
-    return math.prod(kernel[1:]) if op.name != "DEPTHWISE_CONV_2D" else math.prod(kernel[1:3])
+    per_element = math.prod(kernel[1:]) if op.name != "DEPTHWISE_CONV_2D" else math.prod(kernel[1:3])
+    return op.outputs[0].size * per_element
 
 
-def _pool_multiplications(op: Operator) -> float:
-    return float(op.options["filter_height"] * op.options["filter_width"])
+def _pool_multiplications(op: Operator) -> int:
+    window: int = op.options["filter_height"] * op.options["filter_width"]
+    return op.outputs[0].size * window
 
 
-def _matmul_multiplications(op: Operator) -> float:
+def _matmul_multiplications(op: Operator) -> int:
     a: Tensor = get_input(op, 0)
-    return float(a.shape[-2 if op.options["adj_x"] else -1])
+    return op.outputs[0].size * a.shape[-2 if op.options["adj_x"] else -1]
 
 
 def _weighted_rule(check: Callable[[Operator], list[Shape]], options: str) -> OperatorRule:

@@ -37,7 +37,8 @@ class OperatorRule:
         options_table: name of the table of the operator's options in schema.fbs; "" for none.
         optional_inputs: indices of inputs that may be missing.
         per_channel_inputs: indices of inputs that may have one scale per channel.
-        multiplications: returns an estimate of the multiplications per element of the first output.
+        multiplications: returns the number of multiplications, or an equivalent of other work; 0 for at most
+            one per element.
     """
 
     infer_shapes: Callable[[Operator], list[Shape]]
@@ -46,7 +47,7 @@ class OperatorRule:
     options_table: str = ""
     optional_inputs: tuple[int, ...] = ()
     per_channel_inputs: tuple[int, ...] = ()
-    multiplications: Callable[[Operator], float] = lambda _: 1.0
+    multiplications: Callable[[Operator], int] = lambda _: 0
 
 
 def ensure(condition: bool, message: str) -> None:

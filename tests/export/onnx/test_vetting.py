@@ -146,6 +146,18 @@ MALICIOUS = {
         ],
         [sizes([8000, 8000])],
     ),
+    "multiplications (Sum of many inputs)": lambda: model(
+        [node("ConstantOfShape", ["sizes"], ["x"]), node("Sum", ["x"] * 5000, ["extra"])],
+        [sizes([1000, 1000])],
+    ),
+    "multiplications (many reductions)": lambda: model(
+        [
+            node("ConstantOfShape", ["sizes"], ["x"]),
+            *(node("ReduceMax", ["x"], [f"y{i}"], keepdims=0) for i in range(5000)),
+            node("Sum", [f"y{i}" for i in range(5000)], ["extra"]),
+        ],
+        [sizes([1000, 1000])],
+    ),
     "stores 40 of": long_constant,
     "bytes (Pad by as much as is kept)": lambda: suppression(
         [node("Add", ["n", "more"], ["amount"])], [sizes([10**11], "more")]

@@ -109,6 +109,33 @@ def test_memory_of_attention_scores_is_bounded(tmp_path, length, refused):
         check_resources(model, (64, 64), 1, tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["pool", "transposed convolution", "nms", "many reductions"])
+def test_arithmetic_of_openvino_layers_is_bounded(tmp_path, kind):
+    openvino = import_openvino()
+    from openvino import opset13
+
+    x = opset13.parameter([1, 16, 1024, 1024], name="images")
+    kernel = opset13.parameter([16, 1, 1000, 1000], name="kernel")
+    boxes = opset13.parameter([1, 100_000, 4], name="boxes")
+    scores = opset13.parameter([1, 80, 100_000], name="scores")
+    most = opset13.constant(np.int64(100_000))
+    result, inputs = {
+        "pool": lambda: (opset13.max_pool(x, [1, 1], [1, 1], [500] * 2, [500] * 2, [1001] * 2), [x]),
+        "transposed convolution": lambda: (
+            opset13.convolution_backprop_data(x, kernel, [1, 1]),
+            [x, kernel],
+        ),
+        "nms": lambda: (opset13.non_max_suppression(boxes, scores, most), [boxes, scores]),
+        "many reductions": lambda: (
+            opset13.concat([opset13.reduce_max(x, [1, 2, 3], True) for _ in range(400)], 1),
+            [x],
+        ),
+    }[kind]()
+    model = openvino.Model([result.output(0)], inputs, "m")
+    with pytest.raises(TfyoloError, match="multiplications"):
+        check_resources(model, (64, 64), 1, tmp_path)
+
+
 def tfjs_model(**topology):
     """The content of a model.json."""
     return {

@@ -109,6 +109,16 @@ def multiply_large(images):
     return images + tf.reduce_mean(large)
 
 
+def add_many(images):
+    large = tf.zeros([1000, 1000]) + tf.reduce_sum(images)
+    return images + tf.reduce_mean(tf.raw_ops.AddN(inputs=[large] * 5000))
+
+
+def reduce_many(images):
+    large = tf.zeros([1000, 1000]) + tf.reduce_sum(images)
+    return images + tf.raw_ops.AddN(inputs=[tf.reduce_max(large) for _ in range(5000)])
+
+
 MALICIOUS = {
     "SaveV2": after(save_v2),
     "RestoreV2": after(restore_v2),
@@ -126,6 +136,8 @@ MALICIOUS = {
     "120,000,000,000 bytes": fill,
     "no fixed shape": fill_computed,
     "multiplications": multiply_large,
+    "multiplications' of a sum of many inputs": add_many,
+    "multiplications' of many reductions": reduce_many,
 }
 
 

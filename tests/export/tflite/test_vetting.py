@@ -23,6 +23,7 @@ from tfyolo.export.tflite.runtime import LiteRtRuntime
 from tfyolo.export.tflite.vetting import check
 from tfyolo.export.tflite.vetting.check import check_model
 from tfyolo.export.tflite.vetting.flexbuffer import read_map
+from tfyolo.export.tflite.vetting.graph import Graph, Operator, Tensor
 from tfyolo.export.tflite.vetting.reader import DamagedError
 from tfyolo.export.tflite.vetting.schema import BUILTINS, OPTIONS, TABLES, TYPES
 
@@ -258,6 +259,47 @@ def test_memory_and_multiplications_are_bounded(file, monkeypatch, name, message
         monkeypatch.setattr(budget, bound, 1)
     with pytest.raises(TfyoloError, match=message):
         check_model(file.read_bytes(), file)
+
+
+BIG = (1, 8192, 8192, 1)
+
+
+def constant(values, index):
+    values = np.array(values, np.int32)
+    return Tensor(index, "constant", "int32", values.shape, memoryview(values.tobytes()), NO_SCALES, ZEROS, 0)
+
+
+def computed(shape, index, dtype="float32"):
+    return Tensor(index, "computed", dtype, shape, None, NO_SCALES, ZEROS, 0)
+
+
+NO_SCALES, ZEROS = np.zeros(0, np.float32), np.zeros(0, np.int64)
+IMAGE = computed(BIG, 0)
+SELECTED = (1, 8192, 8192)
+CHEAP_OUTPUTS = {
+    "MEAN": ([IMAGE, constant([1, 2], 1)], [(1, 1)], {"keep_dims": False}),
+    "REDUCE_MAX": ([IMAGE, constant([1, 2], 1)], [(1, 1)], {"keep_dims": False}),
+    "ARG_MAX": ([IMAGE, constant([3], 1)], [SELECTED], {"output_type": 2}),
+    "TOPK_V2": ([IMAGE, constant([1], 1)], [BIG, BIG], {}),
+    "SPLIT": ([constant(1, 1), IMAGE], [(1, 4096, 8192, 1)] * 2, {"num_splits": 2}),
+    "UNPACK": ([computed((1, 2, 8192, 8192), 0)], [SELECTED] * 2, {"num": 2, "axis": 1}),
+}
+"""Operators with large inputs: inputs, shapes of outputs, options."""
+
+
+@pytest.mark.parametrize("name", CHEAP_OUTPUTS)
+def test_all_inputs_and_outputs_of_an_operator_are_charged(name):
+    inputs, shapes, options = CHEAP_OUTPUTS[name]
+    dtypes = {"ARG_MAX": ["int32"], "TOPK_V2": ["float32", "int32"]}.get(name, ["float32"] * len(shapes))
+    outputs = tuple(
+        computed(shape, 2 + i, dtype) for i, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True))
+    )
+    kind = check.RULES[name].options_table
+    found = Operator(0, name, tuple(inputs), outputs, kind, options, None)
+    counter = budget.Budget(Path("x.tflite"), pixels=8192 * 8192)
+    check.check_operators(Graph((*inputs, *outputs), (found,), {}, {}, True), counter)
+    elements = sum(x.size for x in (*inputs, *outputs))
+    assert counter.products >= elements + (25 * IMAGE.size if name == "TOPK_V2" else 0)
 
 
 def test_an_iou_threshold_of_zero_is_written_and_passes(tiny, tmp_path):
