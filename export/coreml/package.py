@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import UNTRUSTED_FIX, TfyoloError
 from tfyolo.export.coreml.entry import CLASS_LABEL, CONTRACT_KEY, MANIFEST_FILE
 from tfyolo.export.coreml.pipeline import CONFIDENCE, COORDINATES
 from tfyolo.models.contract import Contract
@@ -38,7 +38,6 @@ Source: mlmodel/src/MILBlob/Blob/StorageFormat.hpp of coremltools."""
 _BLOB_SENTINEL = 0xDEADBEEF
 _MODEL_PATH = "@model_path/"
 """Prefix of paths that are relative to the specification's folder."""
-_UNTRUSTED_FIX = "use files that you or people you trust have exported"
 
 
 def read_package(folder: Path) -> tuple[Any, Contract]:
@@ -132,7 +131,7 @@ def _inside(file: Path, folder: Path) -> Path:
     """
     if not file.resolve(strict=True).is_relative_to(folder.resolve()):
         raise TfyoloError(
-            f"refers to a file outside the folder: {file.name[:80]!r}", path=folder, fix=_UNTRUSTED_FIX
+            f"refers to a file outside the folder: {file.name[:80]!r}", path=folder, fix=UNTRUSTED_FIX
         )
     return file
 
@@ -184,7 +183,7 @@ def _check_interface(model: Any, contract: Contract, folder: Path) -> None:
         raise TfyoloError(
             f"contains an unsupported model type: {', '.join(map(str, model_types))[:80]}",
             path=folder,
-            fix=_UNTRUSTED_FIX,
+            fix=UNTRUSTED_FIX,
         )
     image = next((x.type.imageType for x in model.description.input if x.name == IMAGES), None)
     size = (int(image.height), int(image.width)) if image is not None else None

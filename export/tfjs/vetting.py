@@ -19,7 +19,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import UNTRUSTED_FIX, TfyoloError
 from tfyolo.export.runtime.budget import foreign, refused_operation
 from tfyolo.export.tfjs.entry import CONTRACT_KEY, MODEL_FILE
 from tfyolo.export.tfjs.operations import OPERATIONS
@@ -119,7 +119,7 @@ def _check_weights(folder: Path, shards: list[str], weights: list[dict[str, Any]
             raise TfyoloError(
                 f"refers to weights outside the folder: {name[:80]!r}",
                 path=folder / MODEL_FILE,
-                fix="use files that you or people you trust have exported",
+                fix=UNTRUSTED_FIX,
             )
         if not (folder / name).is_file():
             raise TfyoloError(f"the weight file {name} is missing", path=folder, fix="export it again")

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tfyolo.errors import TfyoloError
+from tfyolo.export.runtime.budget import foreign
 from tfyolo.inputs import MODEL, open_input
 
 UNREADABLE = (
@@ -92,7 +93,7 @@ def vetted_archive(path: Path) -> BytesIO:
                 if entry.filename.lower().endswith(".py"):
                     for name in _FUNCTION.findall(content.decode()):
                         if name != "forward":
-                            raise _refused(f"the function {name[:40]}", path)
+                            raise foreign(f"the function {name[:40]}", path)
                 writer.writestr(entry.filename, content)
     except UNREADABLE as error:
         raise TfyoloError("is damaged or not a TorchScript file", path=path, fix="export it again") from error
@@ -114,7 +115,7 @@ def check_operations(operations: dict[str, int], path: Path) -> None:
         namespace, _, name = operation.partition("::")
         names = {"aten": ALLOWED_ATEN, "prim": ALLOWED_PRIM}.get(namespace, frozenset())
         if name not in names and name.removesuffix("_") not in names:
-            raise _refused(f"the operation {operation}", path)
+            raise foreign(f"the operation {operation}", path)
 
 
 def check_tensors(module: Any, path: Path) -> None:
@@ -131,7 +132,7 @@ def check_tensors(module: Any, path: Path) -> None:
 
     for tensor in (*module.parameters(), *module.buffers(), *_constants(module)):
         if tensor.layout != torch.strided or tensor.is_nested:
-            raise _refused(f"a tensor of the layout {tensor.layout}", path)
+            raise foreign(f"a tensor of the layout {tensor.layout}", path)
 
 
 def _constants(module: Any) -> Iterator[Any]:
@@ -148,14 +149,6 @@ def _nodes(module: Any) -> Iterator[Any]:
         for node in pending.pop().nodes():
             yield node
             pending += node.blocks()
-
-
-def _refused(item: str, path: Path) -> TfyoloError:
-    return TfyoloError(
-        f"contains {item}, which exported models do not need, so it is not run",
-        path=path,
-        fix="use files that you or people you trust have exported",
-    )
 
 
 def count_operations(module: Any) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
-from tfyolo.errors import TfyoloError
+from tfyolo.errors import UNTRUSTED_FIX, TfyoloError
 from tfyolo.files import atomic, check_file_target, scratch
 from tfyolo.inputs import JSON_TEXT, MODEL, open_input
 from tfyolo.models import Contract, build_model
@@ -191,7 +191,6 @@ def _check_items(weights: Any, limit: int, path: Path) -> None:
     Raises:
         TfyoloError: an array is a link or stored elsewhere, or they are too large.
     """
-    fix = "use files that you or people you trust have written"
     pending, size, count = [weights], 0, 0
     while pending:
         group = pending.pop()
@@ -203,9 +202,9 @@ def _check_items(weights: Any, limit: int, path: Path) -> None:
             elif isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external:
                 size += item.size * item.dtype.itemsize
             else:
-                raise TfyoloError("contains weights that are stored elsewhere", path=path, fix=fix)
+                raise TfyoloError("contains weights that are stored elsewhere", path=path, fix=UNTRUSTED_FIX)
             if size > limit or count > _MAX_ITEMS:
-                raise TfyoloError("its weights are larger than its network", path=path, fix=fix)
+                raise TfyoloError("its weights are larger than its network", path=path, fix=UNTRUSTED_FIX)
 
 
 def read_contract(path: Path) -> Contract:
