@@ -8,7 +8,7 @@ import { plural } from './format';
 import { Player } from './player';
 import { describeError } from './messages';
 import { type ModelSource, DEFAULT_MODEL, Session } from './session';
-import { listenForFiles } from './sources/drop';
+import { listenForFiles, MAX_FILES } from './sources/drop';
 import { listSamples } from './sources/stills';
 import { showSeek } from './sources/video';
 import { createStore, type Store } from './store';
@@ -96,7 +96,9 @@ async function openSamples(): Promise<void> {
   if (first && !store.state.source) await player.openStill(first.id);
 }
 
-function openFiles(entries: FileEntry<File>[]): void {
+function openFiles(entries: FileEntry<File>[], isCut: boolean): void {
+  if (isCut)
+    store.send({ type: 'alert', tone: 'notice', text: `At most ${MAX_FILES} files can be dropped at once; the others were skipped.` });
   const { model, images, videos, others } = groupFiles(entries);
   if (model) {
     void session.replace({ input: model.files, name: model.name, kind: model.kind });

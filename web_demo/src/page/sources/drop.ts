@@ -3,10 +3,17 @@
 import type { FileEntry } from '../files';
 import { byId } from '../view/dom';
 
-/** Folders with more files are read only up to this number. */
-const MAX_FILES = 2000;
+/** Of dropped files and folders, at most this number of files is read. */
+export const MAX_FILES = 2000;
 
-export type OnFiles = (files: FileEntry<File>[]) => void;
+/** `isCut`: there were more files, which have been skipped. */
+export type OnFiles = (files: FileEntry<File>[], isCut: boolean) => void;
+
+/** The files that were dropped, and whether there were more than MAX_FILES. */
+export interface DroppedFiles {
+  readonly files: FileEntry<File>[];
+  isCut: boolean;
+}
 
 export function listenForFiles(onFiles: OnFiles): void {
   for (const id of ['file', 'model-file', 'model-folder']) {
@@ -14,12 +21,12 @@ export function listenForFiles(onFiles: OnFiles): void {
     input.onchange = () => {
       const files = fromList(input.files);
       input.value = ''; // so that choosing the same file again fires another change event
-      if (files.length) onFiles(files);
+      if (files.length) onFiles(files, false);
     };
   }
   document.addEventListener('paste', (event) => {
     const files = fromList(event.clipboardData?.files);
-    if (files.length) onFiles(files);
+    if (files.length) onFiles(files, false);
   });
   listenForDrops(onFiles);
 }
@@ -41,22 +48,27 @@ function listenForDrops(onFiles: OnFiles): void {
     event.preventDefault();
     // DataTransfer items are only valid until this function returns, so all entries are collected before any is read.
     const items = [...event.dataTransfer!.items].map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
-    void readDropped(items).then((files) => files.length && onFiles(files));
+    void readDropped(items).then(({ files, isCut }) => files.length && onFiles(files, isCut));
   });
 }
 
-async function readDropped(items: (FileSystemEntry | File | null)[]): Promise<FileEntry<File>[]> {
-  const files: FileEntry<File>[] = [];
+/** Read dropped files, and the files in dropped folders. */
+export async function readDropped(items: readonly (FileSystemEntry | File | null)[]): Promise<DroppedFiles> {
+  const dropped: DroppedFiles = { files: [], isCut: false };
   for (const item of items) {
-    if (item instanceof File) files.push(fileEntry(item, item.name));
-    else if (item) await walk(item, files);
+    if (item instanceof File) dropped.files.push(fileEntry(item, item.name));
+    else if (item) await walk(item, dropped);
   }
-  return files;
+  return dropped;
 }
 
-async function walk(entry: FileSystemEntry, files: FileEntry<File>[]): Promise<void> {
-  if (files.length >= MAX_FILES) return;
+async function walk(entry: FileSystemEntry, dropped: DroppedFiles): Promise<void> {
+  const { files } = dropped;
   if (entry.isFile) {
+    if (files.length >= MAX_FILES) {
+      dropped.isCut = true;
+      return;
+    }
     const file = await new Promise<File | null>((resolve) =>
       (entry as FileSystemFileEntry).file(resolve, () => resolve(null)),
     );
@@ -68,7 +80,10 @@ async function walk(entry: FileSystemEntry, files: FileEntry<File>[]): Promise<v
     // Chrome returns at most 100 entries per call, and an empty list at the end.
     const batch = await new Promise<FileSystemEntry[]>((resolve) => reader.readEntries(resolve, () => resolve([])));
     if (!batch.length) return;
-    for (const child of batch) await walk(child, files);
+    for (const child of batch) {
+      await walk(child, dropped);
+      if (dropped.isCut) return;
+    }
   }
 }
 
