@@ -126,6 +126,7 @@ class WorkerModel implements Detector, Classifier {
   readonly contract;
   readonly modelBytes;
   settled: Promise<void> = Promise.resolve();
+  /** Times the engines, at the start or after the engine stopped; null if none is timed. */
   private benchmark: EngineBenchmark | null = null;
   private process: EngineProcess;
   private disposed = false;
@@ -207,13 +208,18 @@ class WorkerModel implements Detector, Classifier {
     this.stopBenchmark();
     this.process.end(error); // pending calls wait for the replacement
     if (this.key) rememberEngine(this.key, null);
+    const benchmark = (this.benchmark = new EngineBenchmark(this.setup, this.failedEngines));
     let replacement: StartedEngine;
     try {
-      replacement = await new EngineBenchmark(this.setup, this.failedEngines).startFastest();
+      replacement = await benchmark.startFastest();
     } catch {
+      this.throwIfDisposed();
       throw error;
+    } finally {
+      this.benchmark = null;
     }
-    if (this.disposed) return replacement.process.end();
+    if (this.disposed) replacement.process.end();
+    this.throwIfDisposed();
     this.process = replacement.process;
     this.choice = { ...replacement.choice, reason: `${findEngine(stopped)!.label} stopped. ${replacement.choice.reason}` };
     this.options.onEngineChange?.(this.choice);
