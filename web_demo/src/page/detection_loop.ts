@@ -63,7 +63,9 @@ export class DetectionLoop {
       if (model !== this.warmedUp) this.request();
       this.warmedUp = model;
     } catch (error) {
-      if (isCurrent()) this.fail(error);
+      if (!isCurrent()) return;
+      this.store.send({ type: 'failed' });
+      this.fail(error);
     }
   }
 

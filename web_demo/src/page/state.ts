@@ -81,6 +81,8 @@ export interface State {
   readonly image: SourceImage | null;
   /** Detections in `image` of all classes, or the classes of `image`. */
   readonly result: Result | null;
+  /** True if the model failed on `image`, so that there will be no result. */
+  readonly failed: boolean;
   /** Completion times of the most recent frames, in milliseconds (performance.now()). */
   readonly frameTimes: readonly number[];
   readonly alerts: readonly Alert[];
@@ -106,6 +108,7 @@ export type Action =
   | { readonly type: 'cameras'; readonly cameras: readonly Camera[]; readonly camera: string }
   | { readonly type: 'image'; readonly image: SourceImage | null }
   | { readonly type: 'result'; readonly result: Result }
+  | { readonly type: 'failed' }
   | { readonly type: 'frame'; readonly image: SourceImage; readonly result: Result | null; readonly time: number }
   | { readonly type: 'alert'; readonly tone?: Alert['tone']; readonly text: string }
   | { readonly type: 'dismiss'; readonly id: number };
@@ -125,6 +128,7 @@ export const INITIAL: State = {
   camera: '',
   image: null,
   result: null,
+  failed: false,
   frameTimes: [],
   alerts: [],
   nextId: 1,
@@ -152,6 +156,7 @@ export function reduce(state: State, action: Action): State {
         choice: action.choice,
         hiddenClasses: sameClasses ? state.hiddenClasses : new Set(),
         result: null,
+        failed: false,
         frameTimes: [],
       };
     }
@@ -179,7 +184,7 @@ export function reduce(state: State, action: Action): State {
     case 'remove-still':
       return { ...state, stills: state.stills.filter((still) => still.id !== action.id) };
     case 'source':
-      return { ...state, source: action.source, frameTimes: [] };
+      return { ...state, source: action.source, failed: false, frameTimes: [] };
     case 'pause':
       return state.source === null || state.source.kind === 'still'
         ? state
@@ -187,14 +192,17 @@ export function reduce(state: State, action: Action): State {
     case 'cameras':
       return { ...state, cameras: action.cameras, camera: action.camera };
     case 'image':
-      return { ...state, image: action.image, result: null };
+      return { ...state, image: action.image, result: null, failed: false };
     case 'result':
-      return { ...state, result: action.result };
+      return { ...state, result: action.result, failed: false };
+    case 'failed':
+      return { ...state, failed: true };
     case 'frame':
       return {
         ...state,
         image: action.image,
         result: action.result,
+        failed: false,
         frameTimes: [...state.frameTimes, action.time].slice(-FRAMES),
       };
     case 'alert':

@@ -37,8 +37,9 @@ export function showSummary(store: Store): void {
 }
 
 /** Why a result is missing. */
-function reasonToWait(state: State): string {
+export function reasonToWait(state: State): string {
   if (state.phase === 'error') return 'No model';
+  if (state.failed) return 'No result';
   return state.phase === 'ready' && !state.image ? 'No image' : TASK_PAGES[taskOf(state)].waiting;
 }
 

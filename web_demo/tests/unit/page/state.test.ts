@@ -14,6 +14,7 @@ import {
   topClasses,
   visibleDetections,
 } from '../../../src/page/state';
+import { reasonToWait } from '../../../src/page/view/summary';
 import { makeClassification, makeDetection, makeModel } from './fixtures';
 
 const CHOICE: EngineChoice = { engine: 'litert-wasm', reason: 'It is the only engine.', trials: [] };
@@ -121,6 +122,27 @@ describe('detections', () => {
   it('are cleared when the image changes', () => {
     const state = after({ type: 'result', result: RESULT }, { type: 'image', image: IMAGE });
     expect(state.result).toBeNull();
+  });
+});
+
+describe('a failed detection', () => {
+  const failed = after({ type: 'loaded', model: makeModel(), choice: CHOICE }, { type: 'image', image: IMAGE }, { type: 'failed' });
+
+  it('is shown instead of a result', () => {
+    expect(reasonToWait(reduce(failed, { type: 'image', image: IMAGE }))).toBe('Detecting…');
+    expect(reasonToWait(failed)).toBe('No result');
+    expect(reasonToWait(reduce(failed, { type: 'engine-lost', text: 'The engine stopped.' }))).toBe('No model');
+  });
+
+  it.each<Action>([
+    { type: 'image', image: IMAGE },
+    { type: 'result', result: RESULT },
+    { type: 'frame', image: IMAGE, result: null, time: 1 },
+    { type: 'loaded', model: makeModel(), choice: CHOICE },
+    { type: 'source', source: null },
+  ])('is followed by $type', (action) => {
+    expect(failed.failed).toBe(true);
+    expect(reduce(failed, action).failed).toBe(false);
   });
 });
 
