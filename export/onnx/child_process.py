@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx.operators import Shape
+from tfyolo.python_process import python_command
 
 CPU_SECONDS = 8
 """Limit of processor time per graph; the largest published networks take less than one second."""
@@ -110,10 +111,8 @@ class _Child:
         if self._parent_id != os.getpid():
             self._process = None
         if self._process is None or self._process.poll() is not None:
-            # `-c` and not `-m`, which would look for modules in the working directory.
-            code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
+                python_command(__name__, "serve"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
 import csv
 import io
 import itertools
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,17 +192,18 @@ def test_measured_precisions_are_exported_last_and_keep_their_places(monkeypatch
     assert names == ["best_int8.tflite", "best.tflite", "best_int8.pb", "best.pb"]
 
 
-def test_a_missing_library_leaves_out_what_nobody_named(monkeypatch):
+@pytest.mark.parametrize("name", ["named.onnx", "all.onnx"], ids=["another name", "the same name"])
+def test_a_missing_library_leaves_out_what_nobody_named(monkeypatch, name):
     def request(self, command, path, **more):
         raise MissingHereError("onnxruntime is not installed (fix: pip install 'tfyolo[onnx]')")
 
     monkeypatch.setattr(Worker, "request", request)
     with FileBenchmark(np.zeros((8, 8, 3), np.uint8), (1,)) as bench:
-        bench.add("all.onnx", Path("all.onnx"), optional=True)
-        bench.add("named.onnx", Path("named.onnx"))
+        bench.add("all.onnx", Path("exported/all.onnx"), optional=True)
+        bench.add(name, Path(name))
         bench.time(1, 1)
-    assert [row.name for row in bench.rows] == ["named.onnx"]
-    assert failures(bench.rows)[0].startswith("named.onnx: onnxruntime is not installed")
+    assert [row.path for row in bench.rows] == [Path(name)]
+    assert failures(bench.rows)[0].startswith(f"{name}: onnxruntime is not installed")
     assert [name for name, _ in bench.left_out] == ["all.onnx"]
 
 
@@ -220,6 +222,19 @@ def test_progress_ends_at_the_total(monkeypatch):
     assert calls == [(label, done, 2) for label in labels for done in range(3)]
 
 
+@pytest.mark.parametrize(
+    ("precisions", "message"),
+    [
+        (["foo"], "unknown precision `foo`\n  fix: use one of float32, "),
+        (["float32"], "`float32` sets only the precision"),
+        (["int8"], "--int8 sets only the precision"),
+    ],
+)
+def test_precisions_without_formats_are_refused(precisions, message):
+    with pytest.raises(TfyoloError, match=f"^{message}"):
+        find_variants([], precisions)
+
+
 def test_a_process_that_dies_costs_one_request():
     with Worker(1) as worker:
         for expected in ("no such model file", "killed by SIGKILL", "no such model file"):
@@ -227,6 +242,15 @@ def test_a_process_that_dies_costs_one_request():
                 worker._process.kill()
             with pytest.raises(TfyoloError, match=expected):
                 worker.request("time", path="nothing.tflite", image_size=None, image="", runs=1)
+
+
+def test_modules_of_the_working_directory_are_not_imported(tmp_path, monkeypatch):
+    (tmp_path / "cv2.py").write_text("open('imported', 'w').close()")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    with Worker(1) as worker, pytest.raises(TfyoloError, match="no such model file"):
+        worker.request("time", path="nothing.tflite", image_size=None, image="", runs=1)
+    assert not (tmp_path / "imported").exists()
 
 
 def test_chart_names():

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from tfyolo.benchmark.commands import WorkerCommands
 from tfyolo.errors import MissingExtraError, TfyoloError
 from tfyolo.progress import Progress, no_progress
+from tfyolo.python_process import python_command
 
 
 class MissingHereError(TfyoloError):
@@ -86,7 +87,7 @@ class Worker:
         # Without growth on demand the first of several processes takes all of a GPU's memory.
         more = {"OMP_NUM_THREADS": str(self.threads), "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tfyolo.benchmark.worker", "--threads", str(self.threads)],
+            python_command(__name__, "main", "--threads", str(self.threads)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -178,7 +179,3 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)
         serve(sys.stdin, answers, threads)
-
-
-if __name__ == "__main__":
-    main()
