@@ -56,7 +56,7 @@ class FileBenchmark:
 
     Attributes:
         rows: one per file, in the order in which they were added.
-        left_out: names of optional files that cannot run here, with the reason.
+        left_out: names of optional files that cannot run here, with the reason; they have no row.
 
     Example:
         >>> with FileBenchmark(pixels, threads=(1, 4)) as bench:  # doctest: +SKIP
@@ -79,7 +79,9 @@ class FileBenchmark:
         self.left_out: list[tuple[str, str]] = []
         self.threads, self.data, self._split, self._progress = tuple(threads), data, split, progress
         self._sizes: dict[Path, tuple[int, int] | None] = {}
-        self._optional: set[Path] = set()
+        # Rows by identity, since files in different folders may have the same name.
+        self._optional: set[int] = set()
+        self._left_out: set[int] = set()
         self._accuracy_jobs: list[Future[None]] = []
         self._pixels, self._stack = pixels, ExitStack()
 
@@ -126,7 +128,7 @@ class FileBenchmark:
         self.rows.append(row)
         self._sizes[path] = image_size
         if optional:
-            self._optional.add(path)
+            self._optional.add(id(row))
         if self.data is not None:
             self._accuracy_jobs.append(self._queue.submit(self._measure_accuracy, row, unsuppressed))
         return row
@@ -148,8 +150,7 @@ class FileBenchmark:
         turns = [(turn, count, row) for turn in range(rounds) for count in self.threads for row in self.rows]
         for _, count, row in self._steps("timing", turns):
             self._time_round(row, count, runs)
-        gone = {name for name, _ in self.left_out}
-        self.rows = [row for row in self.rows if row.name not in gone]
+        self.rows = [row for row in self.rows if id(row) not in self._left_out]
 
     def _steps(self, label: str, steps: Sequence[Step]) -> Iterator[Step]:
         """Iterate over the steps of a piece of work; report progress at the start and after each."""
@@ -170,8 +171,9 @@ class FileBenchmark:
             return self._workers[threads].request(command, **asked)
         except TfyoloError as error:
             row.fail(error.message)
-            if isinstance(error, MissingHereError) and row.path in self._optional:
+            if isinstance(error, MissingHereError) and id(row) in self._optional:
                 self.left_out.append((row.name, error.message))
+                self._left_out.add(id(row))
             return None
 
     def _measure_accuracy(self, row: BenchmarkRow, unsuppressed: UnsuppressedExport | None) -> None:

@@ -57,18 +57,17 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
         >>> [str(variant) for variant in find_variants(["tflite", "pb:float16"], ["int8"])]
         ['tflite:int8', 'pb:float16']
     """
+    for precision in precisions:
+        _check_precision(precision)
     if precisions and not words:
-        raise TfyoloError(
-            f"{PRECISIONS[precisions[0]]} sets only the precision", fix="name the formats with --include"
-        )
+        flag = PRECISIONS[precisions[0]] or f"`{precisions[0]}`"
+        raise TfyoloError(f"{flag} sets only the precision", fix="name the formats with --include")
     found: dict[str, Variant] = {}
     for word in words:
         name, _, precision = word.partition(":")
+        if precision:
+            _check_precision(precision, f" in `{word}`")
         wanted = [precision] if precision else list(precisions)
-        for unknown in set(wanted) - set(PRECISIONS):
-            raise TfyoloError(
-                f"unknown precision `{unknown}` in `{word}`", fix=f"use one of {', '.join(PRECISIONS)}"
-            )
         if name == "all":
             variants = [
                 Variant(entry, this, named=False)
@@ -85,6 +84,13 @@ def find_variants(words: Sequence[str], precisions: Sequence[str] = ()) -> list[
             if variant.named or str(variant) not in found:
                 found[str(variant)] = variant
     return list(found.values())
+
+
+def _check_precision(precision: str, place: str = "") -> None:
+    if precision not in PRECISIONS:
+        raise TfyoloError(
+            f"unknown precision `{precision}`{place}", fix=f"use one of {', '.join(PRECISIONS)}"
+        )
 
 
 def calibratable_variants(
