@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -21,6 +22,7 @@ from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.export.tfjs.entry import MODEL_FILE
 from tfyolo.export.tfjs.vetting import read_folder
 from tfyolo.inputs import MODEL, read_input
+from tfyolo.models.contract import Contract
 from tfyolo.models.outputs import known_outputs
 
 NODE_FOLDER = Path(__file__).with_name("node")
@@ -33,14 +35,11 @@ _DTYPES = {"DT_FLOAT": "float32", "DT_INT32": "int32", "DT_UINT8": "uint8", "DT_
 class TfjsRuntime(Runtime):
     """Runtime for a `_web_model` folder that `tfyolo export` wrote, in a Node process.
 
-    The process ends with this object.
+    The process ends with this object. If it ends earlier, the next call starts another.
 
     Args:
         path: the folder.
         threads: ignored; TF.js uses one thread in Node.
-
-    Attributes:
-        backend: TF.js backend: `wasm`, or `cpu` if WebAssembly does not start.
 
     Raises:
         TfyoloError: Node or its packages are missing, or the folder is damaged or was not written by tfyolo.
@@ -57,56 +56,100 @@ class TfjsRuntime(Runtime):
         self.path = path
         self.contract = read_folder(path)
         self.input_hw = self.contract.image_size
-        command = [find_node(), str(NODE_FOLDER / "run.mjs"), str(path.absolute())]
+        self._node = _NodeProcess(path, self.contract)
+        self._node.start()  # a folder that cannot run is refused when it is loaded
+
+    @property
+    def backend(self) -> str:
+        """TF.js backend: `wasm`, or `cpu` if WebAssembly does not start."""
+        return self._node.backend
+
+    def _open(self) -> Any:
+        return self._node
+
+    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
+        node: _NodeProcess = session
+        return node.run(pixels_of(images, uint8=False))
+
+
+class _NodeProcess:
+    """A Node process that runs one model. It ends after an error or Ctrl-C; the next image starts another.
+
+    Args:
+        path: the `_web_model` folder.
+        contract: its contract.
+
+    Attributes:
+        process: the process; None if none is running.
+        backend: TF.js backend of the last process.
+    """
+
+    def __init__(self, path: Path, contract: Contract) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.backend = ""
+        self._path, self._contract = path, contract
+        self._end: Callable[[], object] = lambda: None
+
+    def start(self) -> None:
+        """Start a process, if none is running.
+
+        Raises:
+            TfyoloError: Node or its packages are missing, or the model cannot be loaded.
+        """
+        if self.process is not None and self.process.poll() is None:
+            return
+        self._end()
+        command = [find_node(), str(NODE_FOLDER / "run.mjs"), str(self._path.absolute())]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
         )
         # Also called when Python exits. If Python is killed, Node ends when its input is closed.
-        weakref.finalize(self, _end, self._process, self._log)
-        header = self._receive()
-        self.backend: str = header["backend"]
-        known = set(known_outputs(self.contract))
-        if not known.issuperset(header["outputs"]) or header["shape"] != [1, *self.contract.image_size, 3]:
-            raise self._failure("inputs and outputs differ from its tfyolo metadata")
+        self._end = weakref.finalize(self, _end, self.process, self._log)
+        with self._ended_by_errors():
+            header = self._receive()
+            self.backend = header["backend"]
+            known, shape = set(known_outputs(self._contract)), [1, *self._contract.image_size, 3]
+            if not known.issuperset(header["outputs"]) or header["shape"] != shape:
+                raise self._unusable("inputs and outputs differ from its tfyolo metadata")
 
-    def _open(self) -> Any:
-        return self._process
-
-    def _run(self, session: Any, images: np.ndarray, confidence: float) -> dict[str, np.ndarray]:
-        try:
-            return self._exchange(session, pixels_of(images, uint8=False))
-        except TfyoloError:
-            raise
-        except BaseException:  # after Ctrl-C, the next call would read the remaining outputs of this one
-            session.kill()
-            raise
-
-    def _exchange(self, process: Any, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """Send one image and return the outputs by name.
 
         Args:
-            process: the Node process.
             pixels: (1, height, width, 3) float32 in 0..1.
 
         Raises:
             TfyoloError: Node has ended, reports an error, or announces an output that is too large.
         """
+        self.start()
+        assert self.process is not None
+        stdin = cast(IO[bytes], self.process.stdin)
+        with self._ended_by_errors():
+            try:
+                stdin.write(_LENGTH.pack(pixels.nbytes))
+                stdin.write(pixels.tobytes())
+                stdin.flush()
+            except OSError as error:
+                raise self._exited("the Node process has exited") from error
+            arrays = {}
+            for output in self._receive()["outputs"]:
+                shape = tuple(output["shape"])
+                num_bytes = 4 * math.prod(shape)
+                if num_bytes > MAX_OUTPUT_BYTES:
+                    raise self._unusable(f"its output {output['name']} has {num_bytes:,} bytes")
+                arrays[output["name"]] = np.frombuffer(self._read(num_bytes), np.float32).reshape(shape)
+            return arrays
+
+    @contextlib.contextmanager
+    def _ended_by_errors(self) -> Iterator[None]:
+        """End the process after an error or Ctrl-C: the next call would read what this one left unread."""
         try:
-            process.stdin.write(_LENGTH.pack(pixels.nbytes))
-            process.stdin.write(pixels.tobytes())
-            process.stdin.flush()
-        except OSError as error:
-            raise self._failure("the Node process has exited") from error
-        arrays = {}
-        for output in self._receive()["outputs"]:
-            shape = tuple(output["shape"])
-            num_bytes = 4 * math.prod(shape)
-            if num_bytes > MAX_OUTPUT_BYTES:
-                process.kill()  # the output stays unread, so the pipe cannot be used again
-                raise self._failure(f"its output {output['name']} has {num_bytes:,} bytes")
-            arrays[output["name"]] = np.frombuffer(self._read(num_bytes), np.float32).reshape(shape)
-        return arrays
+            yield
+        except BaseException:
+            self._end()
+            self.process = None
+            raise
 
     def _receive(self) -> dict[str, Any]:
         """Return the next JSON header from Node.
@@ -115,9 +158,9 @@ class TfjsRuntime(Runtime):
             TfyoloError: Node reports an error, or has ended.
         """
         (size,) = _LENGTH.unpack(self._read(_LENGTH.size))
-        header = json.loads(self._read(size))
+        header: dict[str, Any] = json.loads(self._read(size))
         if "error" in header:
-            raise self._failure(header["error"])
+            raise self._unusable(header["error"])
         return header
 
     def _read(self, size: int) -> bytes:
@@ -126,17 +169,27 @@ class TfjsRuntime(Runtime):
         Raises:
             TfyoloError: Node has ended; the message is the last error in its log.
         """
-        data = cast(IO[bytes], self._process.stdout).read(size)
+        assert self.process is not None
+        data = cast(IO[bytes], self.process.stdout).read(size)
         if len(data) < size:
-            self._process.wait()
+            self.process.wait()
             self._log.seek(0)
             lines = self._log.read().decode(errors="replace").split("\n")
             errors = [line for line in lines if "Error" in line] or ["the Node process has exited"]
-            raise self._failure(errors[-1].strip())
+            raise self._exited(errors[-1].strip())
         return data
 
-    def _failure(self, reason: str) -> TfyoloError:
-        return TfyoloError(f"TF.js cannot run it: {reason[:200]}", path=self.path, fix="export it again")
+    def _unusable(self, reason: str) -> TfyoloError:
+        """Return an error about the folder."""
+        return TfyoloError(f"TF.js cannot run it: {reason[:200]}", path=self._path, fix="export it again")
+
+    def _exited(self, reason: str) -> TfyoloError:
+        """Return an error about the process."""
+        return TfyoloError(
+            f"TF.js cannot run it: {reason[:200]}",
+            path=self._path,
+            fix="try again, which starts a new Node process",
+        )
 
 
 def find_node() -> str:

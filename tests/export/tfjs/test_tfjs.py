@@ -183,7 +183,7 @@ def test_metadata_is_the_contract(export, cells_detector):
 def test_process_ends_with_its_runtime(small):
     runtime = tfjs.TfjsRuntime(small)
     assert runtime.backend == "wasm"
-    process = runtime._process
+    process = runtime._node.process
     assert process.poll() is None
     del runtime
     gc.collect()
@@ -194,7 +194,7 @@ def test_process_ends_with_its_runtime(small):
 def test_process_ends_with_python(small):
     code = (
         "import sys; from pathlib import Path; from tfyolo.export.tfjs.runtime import TfjsRuntime\n"
-        "runtime = TfjsRuntime(Path(sys.argv[1])); print(runtime._process.pid)\n"
+        "runtime = TfjsRuntime(Path(sys.argv[1])); print(runtime._node.process.pid)\n"
         "assert 'tensorflow' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code, small], capture_output=True, text=True, check=True)
@@ -203,12 +203,44 @@ def test_process_ends_with_python(small):
 
 
 @needs_node
-def test_error_after_the_process_has_ended(small):
+def test_a_process_that_ended_is_replaced(small):
+    image = np.full((1, 64, 64, 3), 90, np.uint8)
     runtime = tfjs.TfjsRuntime(small)
-    runtime._process.kill()
-    for _ in range(2):
-        with pytest.raises(TfyoloError, match="the Node process has exited"):
-            runtime(np.zeros((1, 64, 64, 3), np.uint8), 0.25)
+    expected = runtime.outputs(image)
+    first = runtime._node.process
+    first.kill()
+    first.wait()
+    for name, values in runtime.outputs(image).items():
+        np.testing.assert_array_equal(values, expected[name])
+    assert runtime._node.process is not first
+
+
+@needs_node
+@pytest.mark.parametrize("failure", ["Ctrl-C", "oversized output", "killed"])
+def test_the_call_after_a_failed_one_succeeds(small, monkeypatch, failure):
+    image = np.zeros((1, 64, 64, 3), np.uint8)
+    runtime = tfjs.TfjsRuntime(small)
+    node, errors = runtime._node, (KeyboardInterrupt, TfyoloError)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    def killed(size):
+        node.process.kill()
+        return tfjs._NodeProcess._read(node, 1 << 30)
+
+    with monkeypatch.context() as patch:
+        if failure == "Ctrl-C":
+            patch.setattr(node, "_receive", interrupted)
+        elif failure == "killed":
+            patch.setattr(node, "_read", killed)
+        else:
+            patch.setattr(tfjs, "MAX_OUTPUT_BYTES", 8)
+        with pytest.raises(errors) as caught:
+            runtime.outputs(image)
+    fix = {"oversized output": "export it again", "killed": "try again, which starts a new Node process"}
+    assert getattr(caught.value, "fix", None) == fix.get(failure)
+    assert runtime.outputs(image)
 
 
 @needs_node
