@@ -79,22 +79,24 @@ def find_format(name: str) -> Format:
     raise TfyoloError(f"unknown format `{name}`", fix=f"use one of {known}")
 
 
-def export_stem(output: Path, formats: Sequence[str]) -> Path:
-    """Return the path to which each format adds its suffix: `output` without the suffix of one of them.
+def export_stem(output: Path, name: str) -> Path:
+    """Return the path to which each format adds its suffix.
 
     Args:
-        output: path given by the user, with or without a suffix.
-        formats: names of formats.
+        output: path given by the user: a stem, a file name with the suffix of any format, or a folder.
+        name: name of the files in a folder, without suffix.
+
+    Returns:
+        `output` without the suffix, or `name` in the folder.
 
     Example:
-        >>> [export_stem(Path(name), ["tflite", "onnx"]).name for name in ("cells.tflite", "v1.0")]
-        ['cells', 'v1.0']
+        >>> [export_stem(Path(output), "best").as_posix() for output in ("cells.tflite", "v1.0", ".")]
+        ['cells', 'v1.0', 'best']
     """
-    name = output.name
     for entry in FORMATS:
-        if entry.name in formats and name.lower().endswith(entry.suffix) and len(name) > len(entry.suffix):
-            return output.with_name(name[: -len(entry.suffix)])
-    return output
+        if output.name.lower().endswith(entry.suffix) and len(output.name) > len(entry.suffix):
+            return output.with_name(output.name[: -len(entry.suffix)])
+    return output / name if output.name in ("", "..") or output.is_dir() else output
 
 
 def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> dict[str, Path]:
@@ -109,8 +111,8 @@ def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> di
         Paths by name of the format.
 
     Raises:
-        TfyoloError: a format is unknown, or its path is that of `source` or of something that is not an
-            earlier export.
+        TfyoloError: a format is unknown, or its path is that of `source`, has the suffix of another format
+            (`best_edgetpu` + `.tflite`), or is that of something that is not an earlier export.
 
     Example:
         >>> check_targets(["tflite"], Path("runs/best"), None)["tflite"].name
@@ -123,6 +125,12 @@ def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> di
         if source is not None and target.resolve() == source.resolve():
             raise TfyoloError(
                 f"--include {name} would overwrite the input file", path=source, fix="pass --output"
+            )
+        if (other := format_of(target)) is not entry:
+            raise TfyoloError(
+                f"would be taken for a file of the format {other.name}",
+                path=target,
+                fix="pass another --output",
             )
         entry.check_target(target)
     return targets
@@ -141,6 +149,8 @@ def format_of(path: Path) -> Format:
         >>> format_of(Path("best_edgetpu.tflite")).name, format_of(Path("best.tflite")).name
         ('edgetpu', 'tflite')
     """
+    if path.name == "saved_model.pb":
+        raise TfyoloError("is part of a SavedModel", path=path, fix=f"pass the folder {path.parent}")
     for entry in FORMATS:
         if entry.matches(path) or (entry.name == "pt" and path.suffix.lower() == ".pth"):
             return entry

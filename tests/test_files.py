@@ -109,6 +109,17 @@ def test_what_appears_while_a_file_is_written_stays(tmp_path):
     assert tree(tmp_path) == {"my.keras": None, "my.keras/thesis.txt": "mine"}
 
 
+def test_the_file_that_a_link_leads_to_is_replaced(tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/a.txt").write_text("old")
+    path = tmp_path / "a.txt"
+    path.symlink_to("shared/a.txt")
+    with atomic(path) as temporary:
+        temporary.write_text("new")
+    assert path.is_symlink()
+    assert (tmp_path / "shared/a.txt").read_text() == "new"
+
+
 def test_a_dangling_link_is_replaced(tmp_path):
     path = tmp_path / "a.txt"
     path.symlink_to("nowhere")

@@ -113,6 +113,8 @@ def atomic(path: str | Path, durable: bool = True) -> Iterator[Path]:
         ...     _ = temporary.write_text("cat")
     """
     path = check_file_target(path)
+    if path.is_symlink() and path.exists():  # the file that it leads to is replaced, not the link
+        path = path.resolve()
     with _beside(path) as temporary, writing(path, temporary.parent):
         yield temporary
         if durable:

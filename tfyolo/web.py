@@ -68,6 +68,7 @@ _MODEL = "model"
 """First part of the addresses of the user's model."""
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d*)?")
 _LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_ANY = ("0.0.0.0", "[::]")  # noqa: S104 - hosts of servers that the whole network can reach
 
 
 def find_page() -> Path:
@@ -237,7 +238,14 @@ class Server(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """URL of the page."""
-        host = "localhost" if self.host in ("0.0.0.0", "[::]") else self.host  # noqa: S104
+        return self._url("localhost" if self.host in _ANY else self.host)
+
+    @property
+    def network_url(self) -> str:
+        """URL of the page for other machines."""
+        return self._url(socket.gethostname() if self.host in _ANY else self.host)
+
+    def _url(self, host: str) -> str:
         return f"http://{host}:{self.server_port}/"
 
     def server_bind(self) -> None:
@@ -251,9 +259,30 @@ class Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
     def answers_for(self, hosts: list[str]) -> bool:
-        """Whether the Host header names this machine; other names indicate DNS rebinding."""
+        """Whether the Host header names this machine; other names indicate DNS rebinding.
+
+        Addresses cannot be rebound. A server for the whole network is asked by address or by host name.
+        """
         found = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
-        return found is not None and found[1] in _LOCAL | {self.host}
+        if found is None:
+            return False
+        if self.host in _ANY and (found[1] in _own_names() or _is_address(found[1])):
+            return True
+        return found[1] in _LOCAL | {self.host}
+
+
+def _own_names() -> tuple[str, str]:
+    """Return the names of this machine, also as mDNS has it."""
+    name = socket.gethostname().lower()
+    return name, f"{name.removesuffix('.local')}.local"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _not_bound(host: str, port: int, error: Exception) -> TfyoloError:

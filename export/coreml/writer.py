@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +52,6 @@ def export(job: ExportJob, path: Path) -> None:
         TfyoloError: coremltools has no native libraries on this operating system (Windows).
     """
     coremltools = _import_coremltools()
-    if job.options.nms == "pipeline":
-        job = _with_supported_options(job)
     module = _build_module(job)
     names = job.contract.names
     classifier = None
@@ -92,19 +89,6 @@ def export(job: ExportJob, path: Path) -> None:
         _write_metadata(model, job.exported_contract("coreml"))
         file.unlink()  # coremltools creates it with permissions for its owner only
         file.write_bytes(model.SerializeToString())
-
-
-def _with_supported_options(job: ExportJob) -> ExportJob:
-    """Return the job without the NMS options that Core ML does not support; log each that has no effect."""
-    if job.options.nms_options.multi_label:
-        job.log("Core ML's NMS returns one class per box: --multi-label has no effect")
-    if job.options.nms_options.per_class is not None:
-        job.log("Core ML's NMS has no limit per class: --topk-per-class has no effect")
-    num_boxes = len(AnchorGrid(job.contract, job.image_size).table)
-    options = job.options.nms_options
-    return job.with_options(
-        nms_options=replace(options, multi_label=False, per_class=None, candidates=num_boxes)
-    )
 
 
 def _build_module(job: ExportJob) -> Any:

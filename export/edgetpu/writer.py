@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -130,11 +131,12 @@ def _fix(log: str) -> str:
 
 def _how_to_compile(path: Path) -> str:
     """Return a note for a file that was not compiled."""
+    command = shlex.join([COMPILER, "-s", "-o", str(path.parent), str(path)])
     return (
         f"{COMPILER} is not installed, so {path} is not compiled and runs on the CPU: install the Debian "
         "package edgetpu-compiler from Coral's own package source (x86-64 Linux only) and export again, or "
-        "compile this file there or in Coral's Colab notebook with: "
-        f"{COMPILER} -s -o {path.parent} {path}"
+        f"compile this file there or in Coral's Colab notebook with: {command} "
+        f"The result is called {path.stem}_edgetpu.tflite."
     )
 
 

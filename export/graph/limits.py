@@ -16,6 +16,8 @@ _FLAGS = {
     "agnostic": "--agnostic-nms",
     "per_class": "--topk-per-class",
 }
+_OF_RUNTIMES = ("efficient", "pipeline")
+"""Kinds that are an operation of the runtime, which takes all boxes and has no limit per class."""
 
 
 def effective_options(kind: str, options: GraphNmsOptions, anchor_count: int) -> GraphNmsOptions:
@@ -36,8 +38,9 @@ def effective_options(kind: str, options: GraphNmsOptions, anchor_count: int) ->
     if kind in ("none", "raw"):
         return GraphNmsOptions()
     options = replace(options, multi_label=not options.best_class_only)
-    if kind == "efficient":
-        return replace(options, candidates=anchor_count, per_class=None)
+    if kind in _OF_RUNTIMES:
+        options = replace(options, candidates=anchor_count, per_class=None)
+        return replace(options, multi_label=False) if kind == "pipeline" else options
     candidates = min(options.candidates, anchor_count)
     if kind == "tensor":
         rows, per_class = options.max_detections, options.per_class
@@ -70,8 +73,9 @@ def ineffective_options_note(kind: str, options: GraphNmsOptions, anchor_count: 
     effective = effective_options(kind, options, anchor_count)
     changed = {x.name for x in fields(options) if getattr(options, x.name) != x.default}
     ineffective = {name for name in changed if getattr(options, name) != getattr(effective, name)}
-    if kind != "efficient" and options.candidates > anchor_count > 0 and effective.candidates == anchor_count:
-        ineffective.discard("candidates")  # more candidates than boxes: all boxes take part
+    takes_all = options.candidates > anchor_count > 0 and effective.candidates == anchor_count
+    if kind not in _OF_RUNTIMES and takes_all:  # more candidates than boxes
+        ineffective.discard("candidates")
     notes = []
     if kind == "tensor" and "candidates" in ineffective:
         ineffective.discard("candidates")

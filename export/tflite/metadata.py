@@ -79,7 +79,9 @@ def attach_files(model: bytes, contract: Contract) -> bytes:
     out = io.BytesIO(model)
     out.seek(0, io.SEEK_END)
     with zipfile.ZipFile(out, "a") as archive:
-        archive.writestr(LABELS_FILE, "\n".join(contract.names) + "\n")
+        # A line per class, whatever a name contains.
+        lines = (" ".join(name.split()) if len(name.splitlines()) > 1 else name for name in contract.names)
+        archive.writestr(LABELS_FILE, "\n".join(lines) + "\n")
         archive.writestr(FILE_NAME, contract.to_json())
     return out.getvalue()
 

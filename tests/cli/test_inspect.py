@@ -62,12 +62,12 @@ def test_an_exported_file_names_its_suppression(tiny, tmp_path, capsys):
     from tfyolo.export.job import ExportJob, export_model
     from tfyolo.export.options import ExportOptions
 
-    settings = GraphNmsOptions(confidence=0.125, iou_threshold=0.375, max_detections=7, multi_label=True)
+    settings = GraphNmsOptions(confidence=0.0, iou_threshold=0.375, max_detections=7, multi_label=True)
     request = ExportJob(tiny.model, tiny.contract, ExportOptions(image_size=(64, 64), nms_options=settings))
     path = export_model(request, ["tflite"], tmp_path / "tiny")["tflite"]
     assert main(["inspect", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert "postprocess: confidence over 0.125, IoU up to 0.375, at most 7 boxes" in printed
+    assert "postprocess: confidence over 0.0, IoU up to 0.375, at most 7 boxes" in printed
     assert " several" in printed  # several classes per box; wrapped
     assert "detection_boxes (1, 7, 4) float32" in printed
     assert "1 TFLite_Detection_PostProcess" in printed

@@ -60,7 +60,10 @@ def test_train_says_what_it_did_and_what_is_next(shapes, tmp_path, monkeypatch, 
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "100"], "--img 96"),
         (["--data", "SHAPES", "--weights", "", "--cfg", "yolov5n", "--img", "100"], "the stride 32"),
         (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--batch", "-1"], "GPU"),
-        (["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "99"], "--freeze"),
+        (
+            ["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "99"],
+            "freeze fewer layers",
+        ),
         (
             ["--data", "SHAPES", "--weights", "", "--cfg", MICRO, "--img", "64", "--freeze", "0", "13"],
             "0 to 2",
@@ -75,6 +78,11 @@ def test_mistakes_end_in_a_sentence(given, message, shapes, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert main(["train", *[shapes if word == "SHAPES" else word for word in given]]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_autoanchor_of_a_classifier_is_refused(shapes, capsys):
+    assert main(["autoanchor", "--data", str(shapes), "--cfg", "yolov5n-cls"]) == 2
+    assert capsys.readouterr().err.startswith("error: yolov5n-cls: has no anchors\n")
 
 
 def test_autoanchor_prints_a_block_to_paste(shapes, tmp_path, capsys):

@@ -9,7 +9,7 @@ from tests.full_disk import WORDS, limited, no_room_for_outputs
 from tfyolo.api.load import load
 from tfyolo.cli.main import main
 from tfyolo.errors import TfyoloError
-from tfyolo.export.registry import FORMATS, export_stem, exportable, find_format
+from tfyolo.export.registry import FORMATS, export_stem, exportable, find_format, format_of
 from tfyolo.inference.load import create_predictor
 
 FOLDERS = [entry for entry in exportable() if entry.owned]
@@ -77,10 +77,32 @@ def test_on_a_full_disk_the_folder_for_intermediate_files_is_named(micro_keras, 
 
 @pytest.mark.parametrize(
     ("output", "stem"),
-    [("a.tflite", "a"), ("a_EdgeTPU.tflite", "a"), ("a.onnx", "a.onnx"), (".tflite", ".tflite")],
+    [
+        ("a.tflite", "a"),
+        ("a_EdgeTPU.tflite", "a"),
+        ("a.onnx", "a"),
+        ("v1.0", "v1.0"),
+        (".tflite", ".tflite"),
+        ("models", "models/best"),
+        ("..", "../best"),
+        (".", "best"),
+    ],
 )
-def test_an_output_with_the_suffix_of_a_format_does_not_get_it_twice(output, stem):
-    assert export_stem(Path("runs") / output, ["tflite", "edgetpu"]) == Path("runs") / stem
+def test_an_output_is_a_stem_a_file_name_or_a_folder(tmp_path, monkeypatch, output, stem):
+    monkeypatch.chdir(tmp_path)
+    Path("models").mkdir()
+    assert export_stem(Path(output), "best") == Path(stem)
+
+
+def test_a_name_that_another_format_would_take_is_refused(micro_keras, tmp_path, capsys):
+    assert run(micro_keras, find_format("tflite"), tmp_path / "a_edgetpu") == 2
+    assert "would be taken for a file of the format edgetpu" in capsys.readouterr().err
+
+
+def test_a_file_of_a_saved_model_leads_to_its_folder(tmp_path):
+    with pytest.raises(TfyoloError, match="is part of a SavedModel") as error:
+        format_of(tmp_path / "saved_model.pb")
+    assert error.value.fix == f"pass the folder {tmp_path}"
 
 
 def test_an_output_may_be_a_file_name(micro_keras, tmp_path):

@@ -69,6 +69,25 @@ def test_python_finds_the_boxes_of_tfyolo(export, images, capsys, monkeypatch, f
 
 
 @needs_shared
+def test_python_prints_no_box_without_detections_and_no_more_than_the_maximum(
+    export, images, capsys, monkeypatch
+):
+    path = export("tflite", "none")
+    monkeypatch.chdir(path.parent)
+    code = snippet(path, "python")
+    for old, new, count in (("_threshold=0.25", "_threshold=2.0", 0), ("[:300]", "[:3]", 3)):
+        assert len(run(code.replace(old, new), images[0], capsys, monkeypatch)) == count
+
+
+def test_names_of_files_are_urls_in_javascript():
+    file = Path("a#1 50%.TFLITE")
+    code = client(file, "tflite", inspection("suppressed", "uint8"), find_language("js"))
+    assert '"a%231%2050%25.TFLITE"' in code
+    code = client(file, "tflite", inspection("suppressed", "uint8"), find_language("swift"))
+    assert '"a#1 50%"' in code
+
+
+@needs_shared
 def test_python_finds_the_boxes_of_an_integer_model(images, tmp_path, capsys, monkeypatch):
     """Its input is no square, so that height and width cannot be exchanged."""
     from tfyolo.export.job import ExportJob, export_model

@@ -17,6 +17,7 @@ from tfyolo.models import build_model, count_model, load_spec
 from tfyolo.models.blocks import BLOCKS
 from tfyolo.models.keras_ops import KerasOps
 from tfyolo.models.ops import Shape, ShapeOps
+from tfyolo.models.reports.profile import profile_blocks
 
 NAMESPACES = {"keras": keras, "tf_keras": tf_keras}
 ARGUMENTS = {
@@ -103,6 +104,13 @@ def test_blocks_compute_the_same_on_both(block):
     outputs = [np.asarray(built(namespace, block)(x)) for namespace in NAMESPACES.values()]
     assert np.std(outputs[0]) > 0.1
     np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-4, rtol=1e-4)
+
+
+def test_shapes_that_cannot_be_added_are_refused_before_building():
+    with pytest.raises(ValueError, match="inputs of one shape are needed to add them, got 8x8x64, 8x8x32"):
+        ShapeOps().add([Shape(8, 8, 64), Shape(8, 8, 32)], "add")
+    with pytest.raises(TfyoloError, match=r"GhostBottleneck.64.*one shape"):
+        profile_blocks(["GhostBottleneck(64)"], 32, 8, 1)
 
 
 @pytest.mark.parametrize("block", ["Conv", "DWConv", "Focus", "MaxPool2d", "GhostConv", "GhostBottleneck"])

@@ -208,10 +208,14 @@ def test_a_host_of_ones_own(serve, page):
 
 
 def test_every_address(serve, page):
-    server = serve(page, host="0.0.0.0")
+    server, name = serve(page, host="0.0.0.0"), socket.gethostname()
     assert not server.local
     assert server.url == f"http://localhost:{server.server_port}/"
-    assert ask(server, "/", Host="evil.example")[0] == 403
+    assert server.network_url == f"http://{name}:{server.server_port}/"
+    for host in ("192.168.1.7", "[fe80::1]:80", name.upper(), f"{name}.local"):
+        assert ask(server, "/", Host=host)[0] == 200
+    for host in ("evil.example", f"{name}.evil.example", "1.2.3.4.evil.example"):
+        assert ask(server, "/", Host=host)[0] == 403
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])

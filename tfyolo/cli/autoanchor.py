@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tfyolo.cli import argument_types as types
 from tfyolo.cli import arguments as options
 from tfyolo.cli.next_command import print_next
+from tfyolo.errors import TfyoloError
 
 if TYPE_CHECKING:
     from tfyolo.anchors import AnchorDecision
@@ -61,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output:
         check_file_target(arguments.output, (arguments.data, arguments.cfg))
     spec = load_spec(arguments.cfg)
+    if not spec.anchors_px:
+        raise TfyoloError("has no anchors", path=arguments.cfg, fix="pass --cfg of a detector")
     dataset = read_dataset(arguments.data)
     with progress_bar() as progress:
         scan = scan_split(dataset, arguments.task, progress=lambda *at: progress("checking labels", *at))

@@ -88,8 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--output",
         type=Path,
-        metavar="STEM",
-        help="path of the files; each format adds its suffix (default: that of --weights)",
+        metavar="PATH",
+        help="path of the files, which get the suffix of their format, or a folder (default: --weights)",
     )
 
 
@@ -114,8 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise TfyoloError(
             "is already an exported file", path=path, fix="pass the .pt or .keras file it was exported from"
         )
-    output = arguments.output
-    stem = export_stem(output, arguments.include) if output else output_stem(arguments.weights)
+    stem = output_stem(arguments.weights)
+    if arguments.output:
+        stem = export_stem(arguments.output, stem.name)
     check_targets(arguments.include, stem, path)
 
     from tfyolo.api.export import write_formats

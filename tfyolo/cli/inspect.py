@@ -98,7 +98,9 @@ def _rows(found: Inspection, all_names: bool) -> Iterator[tuple[str, str]]:
     yield "image size", f"{height}x{width} pixels"
     yield "precision", printable(found.precision)
     limits = [
-        text.format(value) for key, text in _NMS_OPTIONS.items() if (value := found.thresholds.get(key))
+        text.format(value)
+        for key, text in _NMS_OPTIONS.items()
+        if (value := found.thresholds.get(key)) is not None and value is not False
     ]
     kind = {"none": "none, all boxes", "raw": "none, raw outputs"}.get(found.nms, found.nms)
     yield "NMS", printable(": ".join(filter(None, (kind, ", ".join(limits)))))

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(printable(f"serving {what}"))
             print(f"{url}\npress Ctrl+C to stop", flush=True)
             if not server.local:
-                print(_NOT_LOCAL, file=sys.stderr)
+                print(_NOT_LOCAL.format(server.network_url), file=sys.stderr)
             if not arguments.no_open:
                 # A browser in the terminal would only return when it is closed.
                 threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
@@ -85,4 +85,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_NOT_LOCAL = "note: others on the network can open it; browsers allow camera and threads only on localhost"
+_NOT_LOCAL = (
+    "note: others on the network can open it at {}\nbrowsers allow camera and threads only on localhost"
+)

@@ -259,6 +259,9 @@ class ShapeOps:
         return self._count(name, x) if act else x
 
     def add(self, xs: list[Shape], name: str) -> Shape:
+        if len(set(xs)) > 1:
+            sizes = ", ".join(f"{x.height}x{x.width}x{x.channels}" for x in xs)
+            raise ValueError(f"inputs of one shape are needed to add them, got {sizes}")
         return self._count(name, xs[0])
 
     def concat(self, xs: list[Shape], name: str) -> Shape:

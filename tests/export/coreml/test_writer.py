@@ -19,7 +19,6 @@ from tfyolo.export.coreml.package import operations, read_package
 from tfyolo.export.coreml.pipeline import with_suppression
 from tfyolo.export.coreml.runtime import CoreMlRuntime, inspect, signature_outputs
 from tfyolo.export.coreml.writer import FLOAT32_SCOPE
-from tfyolo.export.graph.options import GraphNmsOptions
 from tfyolo.export.job import ExportJob, export_model
 from tfyolo.export.options import ExportOptions
 from tfyolo.export.runtime.base import from_signature
@@ -176,20 +175,6 @@ def test_classifier(classifier, tmp_path, on_mac, capfd, names):
     predictions = CoreMlRuntime(package)(images, 0.0)
     for a, b in zip(predictions, classifier.runtime(images, 0.0), strict=True):
         np.testing.assert_allclose(a.values, b.values, atol=1e-5)
-
-
-def test_unsupported_nms_options_are_logged(tiny):
-    log: list[str] = []
-    options = GraphNmsOptions(multi_label=True, per_class=3, agnostic=True)
-    job = ExportJob(
-        tiny.model, tiny.contract, ExportOptions(image_size=64, nms_options=options), log=log.append
-    )
-    supported = writer._with_supported_options(job).options.nms_options
-    assert (supported.multi_label, supported.per_class, supported.agnostic) == (False, None, True)
-    assert [x.rpartition(": ")[2] for x in log] == [
-        "--multi-label has no effect",
-        "--topk-per-class has no effect",
-    ]
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -13,6 +13,13 @@ ANCHORS = 6300
 """Of yolov5n at 320 pixels."""
 
 
+def test_the_nms_of_core_ml_takes_all_boxes_and_one_class_each():
+    options = GraphNmsOptions(multi_label=True, per_class=3, candidates=50)
+    note = ineffective_options_note("pipeline", options, ANCHORS)
+    assert note == "--nms pipeline: --candidates, --multi-label, --topk-per-class have no effect"
+    assert stated("pipeline", candidates=50)["candidates"] == ANCHORS
+
+
 def stated(nms: str, **settings: object) -> dict:
     """The notes of a file at 320 pixels."""
     contract = Contract.of(load_spec("yolov5n"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from tests.exports import exported_once, run_folder
 from tests.readers import read_with
 from tfyolo.export.job import ExportJob
 from tfyolo.export.options import ExportOptions
+from tfyolo.export.tflite.metadata import attach_files
 from tfyolo.inference.load import create_predictor
 from tfyolo.version import __version__
 
@@ -90,3 +93,9 @@ def test_library_reads_the_metadata_of_every_other_kind(export_uneven, export_ma
         assert [x["name"] for x in described["output_tensor_metadata"]] == names_in_order(path)
         assert all(x["description"] for x in described["output_tensor_metadata"])
         assert json.loads(found["files"]["tfyolo.json"])["names"] == found["files"]["labels.txt"].split()
+
+
+def test_a_class_has_one_line_of_labels():
+    micro = create_predictor(Path(__file__).parents[2] / "micro.yaml", names=("a\nb", "c  d", "e"))
+    with zipfile.ZipFile(io.BytesIO(attach_files(b"model", micro.contract))) as archive:
+        assert archive.read("labels.txt").decode().splitlines() == ["a b", "c  d", "e"]

@@ -18,6 +18,7 @@ class Language:
         brackets: opening and closing bracket of a list literal.
         special: characters to escape in string literals, in addition to quotes and backslashes.
         tasks: tasks whose models it supports.
+        reads_urls: whether files are opened by URL.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Language:
     brackets: tuple[str, str] = ("[", "]")
     special: str = ""
     tasks: tuple[str, ...] = ("detect", "classify")
+    reads_urls: bool = False
 
     def text(self, value: str) -> str:
         """Return a string literal.
@@ -100,7 +102,7 @@ LANGUAGES: tuple[Language, ...] = (
         tasks=("detect", "classify", "segment"),
     ),
     Language("kotlin", ("tflite",), "//", _utf16, brackets=("listOf(", ")"), special="$"),
-    Language("js", ("tflite", "tfjs"), "//", _braces),
+    Language("js", ("tflite", "tfjs"), "//", _braces, reads_urls=True),
     Language("swift", ("tflite",), "//", _braces),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 from pathlib import Path
+from urllib.parse import quote
 
 from tfyolo.errors import TfyoloError
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo, inspect_file
@@ -138,11 +139,12 @@ def _values(path: Path, found: Inspection, language: Language) -> dict[str, str]
     contract = found.contract
     height, width = contract.image_size
     options = NmsOptions()
+    name = quote(path.name) if language.reads_urls else path.name
     return {
         "about": "\n".join(f"{language.comment} {printable(line)}" for line in _about(path, found)),
-        "file": language.text(path.name),
-        "stem": language.text(path.name.removesuffix(".tflite")),
-        "folder_model": language.text(f"{path.name}/model.json"),
+        "file": language.text(name),
+        "stem": language.text(path.stem),
+        "folder_model": language.text(f"{name}/model.json"),
         "names": language.list(contract.names),
         "height": str(height),
         "width": str(width),
