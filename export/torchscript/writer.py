@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def export(job: ExportJob, path: Path) -> None:
         images = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0))
         module = onnx2torch.convert(graph).eval()
         traced = torch.jit.freeze(torch.jit.trace(module, images, check_trace=False))
-        _check_outputs(graph, traced(images), images.numpy())
+        _check_outputs(graph, traced(images), images.numpy(), path)
     yolov5_config = {
         "shape": [1, 3, height, width],
         "stride": max(contract.strides),
@@ -63,7 +64,7 @@ def export(job: ExportJob, path: Path) -> None:
         temporary.write_bytes(data.getvalue())
 
 
-def _check_outputs(graph: Any, result: Any, images: np.ndarray) -> None:
+def _check_outputs(graph: Any, result: Any, images: np.ndarray, path: Path) -> None:
     """Compare the outputs of the PyTorch module with those of ONNX Runtime.
 
     onnx2torch ignores attributes of operators that it supports in part, without a message.
@@ -72,9 +73,10 @@ def _check_outputs(graph: Any, result: Any, images: np.ndarray) -> None:
         graph: ONNX ModelProto.
         result: output of the PyTorch module for `images`: a tensor or a tuple of tensors.
         images: (1, 3, height, width) float32.
+        path: the file to write, for the message.
 
     Raises:
-        TfyoloError: an output differs by more than 0.1 percent of its largest value.
+        TfyoloError: an output is not finite, or differs by more than 0.1 percent of its largest value.
     """
     import onnxruntime
 
@@ -82,5 +84,10 @@ def _check_outputs(graph: Any, result: Any, images: np.ndarray) -> None:
     expected = session.run(None, {IMAGES: images})
     outputs = result if isinstance(result, tuple | list) else (result,)
     for a, b in zip(expected, outputs, strict=True):
-        if np.abs(a - b.numpy()).max() > _MAX_RELATIVE_DIFFERENCE * max(1.0, float(np.abs(a).max())):
-            raise TfyoloError("PyTorch and ONNX Runtime compute different outputs from the same graph")
+        difference, limit = np.abs(a - b.numpy()).max(), _MAX_RELATIVE_DIFFERENCE * max(1.0, np.abs(a).max())
+        if not difference <= limit < math.inf:  # NaN is in no relation
+            raise TfyoloError(
+                "PyTorch and ONNX Runtime compute different outputs from the same graph",
+                path=path,
+                fix="export to ONNX instead, or report this as a bug",
+            )
