@@ -13,11 +13,10 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx.entry import CONTRACT_KEY, KERNEL_ZERO_POINT
 from tfyolo.models.contract import Contract
 from tfyolo.models.network import Network
-from tfyolo.models.quantization import Placement, QuantizationSpec
+from tfyolo.models.quantization import Placement, QuantizationSpec, round_to_int8
 
 _KERNEL_PREFIX = "kernel/"
 """Prefix of the names of fake-quantized kernels (graph/nodes.py); tf2onnx keeps it and appends a number."""
-_MAX_INT8 = 127
 
 
 def network_nodes(model: Any) -> set[str]:
@@ -71,9 +70,8 @@ def store_integer_kernels(model: Any, network: Network, spec: QuantizationSpec) 
         if match is not None and match[1] in layers:
             layer = match[1]
             kernel, *biases = (numpy_helper.to_array(constants[name]) for name in node.input[1:])
-            bounds = spec.kernel_bounds(layer, network.weights[layer].kernel)
-            scales = (bounds / np.float32(_MAX_INT8)).astype(np.float32)
-            integers = np.clip(np.round(kernel / scales[:, None, None, None]), -_MAX_INT8, _MAX_INT8)
+            scales = spec.kernel_steps(layer, network.weights[layer].kernel)
+            integers = round_to_int8(kernel / scales[:, None, None, None])
             node.input[1] = f"{_KERNEL_PREFIX}{layer}"
             stored = (integers + KERNEL_ZERO_POINT).astype(np.uint8)
             nodes.append(_dequantize(graph, node.input[1], stored, scales))

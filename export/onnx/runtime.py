@@ -12,7 +12,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.onnx.entry import CONTRACT_KEY
 from tfyolo.export.onnx.signed_kernels import signed_kernels
 from tfyolo.export.onnx.vetting import parse, vet
-from tfyolo.export.runtime.base import Runtime, Sharing, channels_first, check_outputs, pixels_of
+from tfyolo.export.runtime.base import Runtime, Sharing, batch_limit, channels_first, check_outputs, pixels_of
 from tfyolo.export.runtime.cpu import has_vnni
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.inputs import MODEL, read_input
@@ -22,7 +22,6 @@ from tfyolo.text import printable
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 """Execution providers of ONNX Runtime, in order of preference."""
-_MAX_DYNAMIC_BATCH = 16
 
 
 class OnnxRuntime(Runtime):
@@ -56,7 +55,7 @@ class OnnxRuntime(Runtime):
         model = parse(read_input(path, MODEL), path)
         self.contract = _contract(model, path)
         self.input_hw = self.contract.image_size
-        self.max_batch = _MAX_DYNAMIC_BATCH if self.contract.export.get("batch") == "any" else 1
+        self.max_batch = batch_limit(self.contract)
         content = vet(model, self.contract.image_size, self.max_batch, path)
         try:
             # Load the vetted bytes, never the file itself.

@@ -14,6 +14,7 @@ from tfyolo.export.openvino.vetting import check_folder, check_resources
 from tfyolo.export.runtime.base import (
     Runtime,
     Sharing,
+    batch_limit,
     check_input,
     check_outputs,
     folder_contract,
@@ -22,8 +23,6 @@ from tfyolo.export.runtime.base import (
 from tfyolo.export.runtime.cpu import has_vnni, is_x86
 from tfyolo.export.runtime.inspection import Inspection, TensorInfo
 from tfyolo.quiet import import_openvino
-
-_MAX_DYNAMIC_BATCH = 16
 
 
 class OpenVinoRuntime(Runtime):
@@ -50,7 +49,7 @@ class OpenVinoRuntime(Runtime):
         self.path = path
         self.contract = folder_contract(path, "openvino")
         self.input_hw = self.contract.image_size
-        self.max_batch = _MAX_DYNAMIC_BATCH if self.contract.export.get("batch") == "any" else 1
+        self.max_batch = batch_limit(self.contract)
         core, model = openvino.Core(), _read_model(path)
         shapes = [(port.get_any_name(), _tensor_info(port).shape[1:]) for port in model.inputs]
         check_input(shapes, (*self.contract.image_size, 3), path)

@@ -30,6 +30,7 @@ __all__ = [
     "Runtime",
     "Session",
     "Sharing",
+    "batch_limit",
     "channels_first",
     "check_input",
     "check_outputs",
@@ -40,6 +41,7 @@ __all__ = [
 
 MAX_JSON_BYTES = JSON_TEXT.max_bytes
 """Maximum size of a contract."""
+_MAX_DYNAMIC_BATCH = 16
 MAX_SESSIONS = min(max(os.cpu_count() or 1, 2), 8)
 """Maximum number of sessions of a runtime with one session per concurrent call; further calls wait."""
 
@@ -234,6 +236,14 @@ def pixels_of(image: np.ndarray, uint8: bool) -> np.ndarray:
         uint8: the graph takes uint8, 0..255; otherwise float32, 0..1.
     """
     return image if uint8 else np.multiply(image, 1 / 255, dtype=np.float32)
+
+
+def batch_limit(contract: Contract) -> int:
+    """Return the maximum number of images in one call of an exported file, from its contract.
+
+    Memory and computation of a file of any batch size are checked for this number, before it runs.
+    """
+    return _MAX_DYNAMIC_BATCH if contract.export.get("batch") == "any" else 1
 
 
 def folder_contract(path: Path, format_name: str) -> Contract:

@@ -11,10 +11,8 @@ import numpy as np
 
 from tfyolo.export.graph.nodes import FakeQuantization, fits_float16
 from tfyolo.models.network import Network
-from tfyolo.models.quantization import Placement, QuantizationSpec, weight_bounds
+from tfyolo.models.quantization import INT8_MAX, Placement, QuantizationSpec, round_to_int8
 
-_MAX_INT8 = 127
-"""int8 kernels have values from -127 to 127. TF.js stores them as uint8, with this zero point."""
 SHARD_BYTES = 4 << 20
 """Largest file size that all browsers cache."""
 _STORED_DTYPES = {
@@ -54,15 +52,10 @@ class QuantizedKernels:
         for node in network.nodes:
             if node.layer not in network.weights or placement.is_float(node.name):
                 continue
-            weights, spec_bounds = network.weights[node.layer], spec.bounds.get(node.layer)
-            bounds = (
-                np.array(spec_bounds, np.float32)
-                if spec_bounds
-                else weight_bounds(weights.kernel, spec.weights)
-            )
-            step = np.broadcast_to(bounds / np.float32(_MAX_INT8), weights.kernel.shape[-1:])
+            weights = network.weights[node.layer]
+            step = spec.kernel_steps(node.layer, weights.kernel)
             # Fake quantization first, so that ties round as in the other int8 formats.
-            kernel = np.rint(fake_quantization.kernel(weights.kernel, node).numpy() / step) * step
+            kernel = round_to_int8(fake_quantization.kernel(weights.kernel, node).numpy() / step) * step
             quantized[node.layer] = weights._replace(kernel=kernel)
             steps[kernel.tobytes()] = step
         return cls(network.with_weights(quantized), steps)
@@ -91,8 +84,8 @@ def write_weights(
         value = np.asarray(value, _STORED_DTYPES.get(value.dtype, value.dtype))
         entry: dict[str, Any] = {"name": name, "shape": list(value.shape), "dtype": value.dtype.name}
         if name in int8_names:
-            value = (value + _MAX_INT8).astype(np.uint8)
-            entry["quantization"] = {"dtype": "uint8", "min": float(-_MAX_INT8), "scale": 1.0}
+            value = (value + INT8_MAX).astype(np.uint8)  # TF.js has no int8
+            entry["quantization"] = {"dtype": "uint8", "min": float(-INT8_MAX), "scale": 1.0}
         elif name in float16_names and fits_float16(value):
             value = value.astype(np.float16)
             entry["quantization"] = {"dtype": "float16"}

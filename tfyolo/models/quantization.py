@@ -70,6 +70,10 @@ class QuantizationSpec(BaseModel):
         known = self.bounds.get(layer)
         return weight_bounds(kernel, self.weights) if known is None else np.asarray(known, np.float32)
 
+    def kernel_steps(self, layer: str, kernel: np.ndarray) -> np.ndarray:
+        """Return (output channels,) float32: the quantization steps of a layer's int8 kernel."""
+        return self.kernel_bounds(layer, kernel) / np.float32(INT8_MAX)
+
 
 @dataclass(frozen=True)
 class Placement:

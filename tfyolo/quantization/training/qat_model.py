@@ -318,7 +318,7 @@ class QatModel:
     def _units(self, node: Node) -> tuple[np.ndarray, np.ndarray]:
         """Return the quantization steps of each channel's weights and biases."""
         kernel, bias = self.network.weights[node.layer]
-        step = self.spec.kernel_bounds(node.layer, kernel) / np.float32(INT8_MAX)
+        step = self.spec.kernel_steps(node.layer, kernel)
         low, high = self.spec.ranges.get(self._placement.ranges[node.name], (0.0, 1.0))
         return step, np.full_like(bias, (high - low) / LEVELS)
 
