@@ -27,8 +27,8 @@ PEAK_BYTES_PER_PIXEL = 1024
 """Maximum size of the tensors that are alive at the same time; yolov5x6 needs 400 bytes per pixel."""
 PRODUCTS = 2 * 10**10
 PRODUCTS_PER_PIXEL = 10**6
-"""Maximum number of multiplications and equivalent work; yolov5x6 needs 280,000 per pixel."""
-_ELEMENT_MULTIPLICATIONS = 8
+"""Maximum number of multiplications and equivalent work; yolov5x6 needs 300,000 per pixel."""
+_ELEMENT_MULTIPLICATIONS = 16
 """Cost of an element that an operation reads or writes, which takes as long as several multiplications of a
 convolution."""
 _IOU_MULTIPLICATIONS = 16

@@ -188,15 +188,15 @@ class Importer:
         input_shapes = [self._static_shape(node, x, "input") for x in inputs]
         input_work = [self._constant_work.get(id(x)) for x in inputs]
         self.budget.charge(node.name, sum(work for work in input_work if work))
+        work = self.budget.work(node.name, input_shapes, ())
         operation = tf.compat.v1.get_default_graph().create_op(
             node.op, inputs, dtypes=None, name="op", attrs=attributes, op_def=definition
         )
         # The other outputs of a batch normalization are for its gradient, and may have no static shape.
         used = operation.outputs[:1] if node.op.startswith("FusedBatchNorm") else operation.outputs
         output_shapes = [self._check_output(node, output) for output in used]
-        work = self.budget.work(
-            node.name, input_shapes, output_shapes, multiplications(node, input_shapes, output_shapes)
-        )
+        more = multiplications(node, input_shapes, output_shapes)
+        work += self.budget.work(node.name, (), output_shapes, more)
         constant_work = [work for work in input_work if work is not None]
         if len(constant_work) == len(input_work):  # all inputs are constant, hence the outputs are too
             for output in operation.outputs:
