@@ -28,7 +28,7 @@ internal class EngineSelector(
         candidates.singleOrNull()?.let { return startRequested(it) }
         remembered()?.takeIf { it in candidates }?.let { engine ->
             try {
-                return start(engine) to Backend(engine.delegate, engine.threads)
+                return attempt(engine, ::launch) to Backend(engine.delegate, engine.threads)
             } catch (_: EngineException) {
                 store.put(choiceKey, null)
             }
@@ -49,7 +49,7 @@ internal class EngineSelector(
 
     private fun startRequested(engine: Engine): Pair<Runner, Backend> {
         val reason = try {
-            return attempt(engine, start) to Backend(engine.delegate, engine.threads)
+            return attempt(engine, ::launch) to Backend(engine.delegate, engine.threads)
         } catch (error: EngineException) {
             error.message.orEmpty()
         }
@@ -63,8 +63,10 @@ internal class EngineSelector(
         var bestMs = Float.MAX_VALUE
         val trials = candidates.map { engine ->
             try {
-                val runner = attempt(engine) { start(it).also(::warmUp) }
-                val median = time(runner)
+                val (runner, median) = attempt(engine) {
+                    val runner = start(it).also(::warmUp)
+                    runner to time(runner)
+                }
                 if (median < bestMs) {
                     best?.close()
                     best = runner
@@ -85,15 +87,21 @@ internal class EngineSelector(
         return runner to Backend(runner.engine.delegate, runner.engine.threads, trials)
     }
 
-    /** GPU drivers can crash the whole app. Each attempt is recorded before it starts, and not repeated if the record is still there. */
-    private fun attempt(engine: Engine, create: (Engine) -> Runner): Runner {
-        if (engine.delegate != Delegate.GPU) return create(engine)
+    /** Start an engine that is not timed. A GPU is also run: its driver may fail as late as in the first run. */
+    private fun launch(engine: Engine): Runner = start(engine).also { if (engine.delegate == Delegate.GPU) warmUp(it) }
+
+    /**
+     * Start and run an engine. GPU drivers can crash the whole app: each attempt is recorded before it starts, and not repeated
+     * if the record is still there.
+     */
+    private fun <T> attempt(engine: Engine, action: (Engine) -> T): T {
+        if (engine.delegate != Delegate.GPU) return action(engine)
         if (store.get(attemptKey) != null) {
             throw EngineException("the app crashed when this engine was tried with this model", IllegalStateException(attemptKey))
         }
         store.put(attemptKey, "$engine")
         return try {
-            create(engine)
+            action(engine)
         } finally {
             store.put(attemptKey, null)
         }
