@@ -24,14 +24,17 @@ public fun placeLabels(boxes: List<Box>, widths: List<Float>, height: Float, vie
         )
         val maxX = maxOf(viewWidth - width, 0f)
         val maxY = maxOf(viewHeight - height, 0f)
-        var best: Box? = null
-        var leastOverlap = Float.MAX_VALUE
         // Corners where the label fits into the view are tried before those where it has to be moved.
         val (fitting, moved) = corners.partition { (x, y) -> x in 0f..maxX && y in 0f..maxY }
-        for ((x, y) in fitting + moved) {
+        val rectangles = (fitting + moved).map { (x, y) ->
             val left = x.coerceIn(0f, maxX)
             val top = y.coerceIn(0f, maxY)
-            val rectangle = Box(left, top, left + width, top + height)
+            Box(left, top, left + width, top + height)
+        }
+        // The first corner, unless another one has less overlap: the overlap with a box that is not finite is NaN.
+        var best = rectangles.first()
+        var leastOverlap = Float.MAX_VALUE
+        for (rectangle in rectangles) {
             val overlap = if (boxes.size > MAX_BOXES) 0f else placed.sumOf { intersectionArea(rectangle, it).toDouble() }.toFloat()
             if (overlap < leastOverlap) {
                 best = rectangle
@@ -39,7 +42,7 @@ public fun placeLabels(boxes: List<Box>, widths: List<Float>, height: Float, vie
             }
             if (overlap == 0f) break
         }
-        placed += best!!
+        placed += best
     }
     return placed
 }

@@ -5,10 +5,10 @@ import org.tfyolo.detector.ModelException.Problem
 /** Output with the masks of a model that segments objects, if NMS is in its graph. */
 internal const val MASKS: String = "detection_masks"
 
-/** Output with the mask coefficients of each box, without NMS in the graph. */
+/** Output with the mask coefficients of each box, without NMS in the graph; raw heads have one per scale, `coefficients_0` and so on. */
 internal const val COEFFICIENTS: String = "coefficients"
 
-private const val PROTOTYPES = "prototypes"
+internal const val PROTOTYPES: String = "prototypes"
 
 /** Reads the probabilities of a part of a mask, row by row; zero outside of its box. */
 internal interface MaskCells {
@@ -36,13 +36,18 @@ internal class CroppedMasks(outputs: Map<String, Output>, detections: Int) : Mas
 }
 
 /**
- * Masks of prototypes, (1, height, width, k), weighted by the coefficients of a box, (1, boxes, k).
+ * Masks of prototypes, (1, height, width, k), weighted by the k coefficients of a box.
  *
  * Source: Bolya et al. 2019, YOLACT, section 3.2.
+ *
+ * @param count the number k of prototypes.
+ * @param readCoefficients writes the coefficients of the box in a given row into an array.
  */
-internal class PrototypeMasks(outputs: Map<String, Output>, boxes: Int) : MaskCells {
-    private val coefficients = outputs.take(COEFFICIENTS, listOf(boxes, ANY))
-    private val count = coefficients.shape[2]
+internal class PrototypeMasks(
+    outputs: Map<String, Output>,
+    private val count: Int,
+    private val readCoefficients: (row: Int, to: FloatArray) -> Unit,
+) : MaskCells {
     private val prototypes = outputs.take(PROTOTYPES, listOf(ANY, ANY, count))
     override val height: Int = prototypes.shape[1]
     override val width: Int = prototypes.shape[2]
@@ -50,7 +55,7 @@ internal class PrototypeMasks(outputs: Map<String, Output>, boxes: Int) : MaskCe
     private val line = FloatArray(width * count)
 
     override fun read(row: Int, rows: MaskAxis, columns: MaskAxis): FloatArray {
-        coefficients.read(row * count, count, weights, 0)
+        readCoefficients(row, weights)
         val cells = FloatArray(rows.size * columns.size)
         for (y in rows.begin until rows.end) {
             prototypes.read((y * width + columns.begin) * count, (columns.end - columns.begin) * count, line, 0)

@@ -5,8 +5,14 @@ package org.tfyolo.detector
  *
  * @property boxesXyxyPx (n, 4), row by row: left, top, right, bottom in pixels of the input.
  * @property scores (n, numClasses): objectness times class score, 0 to 1.
+ * @property coefficients (n, k): mask coefficients of raw heads; otherwise empty.
  */
-internal class Candidates(val boxesXyxyPx: FloatArray, val scores: FloatArray, val numClasses: Int)
+internal class Candidates(
+    val boxesXyxyPx: FloatArray,
+    val scores: FloatArray,
+    val numClasses: Int,
+    val coefficients: FloatArray = FloatArray(0),
+)
 
 /**
  * Detections as arrays: one class per box.

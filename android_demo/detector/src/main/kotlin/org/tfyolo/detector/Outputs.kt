@@ -21,20 +21,20 @@ internal interface OutputReader {
  *
  * @property nms where NMS runs.
  * @property identifiedBy name of the output that identifies this kind.
- * @property masks name of the output that models with masks have; null if the masks of this kind are not supported.
+ * @property masks name of the output that only models with masks have.
  * @property reader makes the reader for a model of this kind.
  */
 internal class OutputKind(
     val nms: String,
     val identifiedBy: String,
-    val masks: String?,
+    val masks: String,
     val reader: (Map<String, Output>, DetectorDescription) -> OutputReader,
 )
 
 internal val KINDS: List<OutputKind> = listOf(
     OutputKind("in the graph", "num_detections", MASKS, ::DetectionsReader),
     OutputKind("none", "scores", COEFFICIENTS, ::CandidatesReader),
-    OutputKind("raw", "objectness_0", null, ::RawHeadsReader),
+    OutputKind("raw", "objectness_0", "${COEFFICIENTS}_0", ::RawHeadsReader),
 )
 
 /** The kind of a graph with these outputs. @throws ModelException if they are not the outputs of a detector. */
@@ -44,6 +44,12 @@ internal fun kindOf(names: Collection<String>): OutputKind =
         "This model's outputs are ${names.sorted().joinToString().ifEmpty { "not named" }}; a detector has one of " +
             KINDS.joinToString { "`${it.identifiedBy}`" } + ". Export it with `tfyolo export --include tflite`.",
     )
+
+/** NMS of the candidates that are valid boxes. */
+private fun suppress(candidates: Candidates, thresholds: Thresholds, model: DetectorDescription): DetectionArrays {
+    val valid = candidates.validRows(model)
+    return nonMaxSuppression(candidates.pick(valid), thresholds).from(valid)
+}
 
 /** NMS in the graph: boxes, class IDs, scores, perhaps masks, and the number of detections, sorted by descending score. */
 private class DetectionsReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
@@ -56,7 +62,8 @@ private class DetectionsReader(outputs: Map<String, Output>, private val model: 
     override fun read(thresholds: Thresholds): DetectionArrays {
         val size = count[0].toInt().coerceIn(0, scores.size)
         val detections = DetectionArrays(toPixels(boxes, size, model), scores.copyOf(size), IntArray(size) { classIds[it].toInt() })
-        return refine(detections, thresholds)
+        val valid = detections.validRows(classIds, model)
+        return refine(detections.pick(valid), thresholds).from(valid)
     }
 
     override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = masks?.read(detections, i, box)
@@ -66,7 +73,12 @@ private class DetectionsReader(outputs: Map<String, Output>, private val model: 
 private class CandidatesReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
     private val boxes = outputs.take("boxes", listOf(ANY, 4)).values
     private val scores = outputs.take("scores", listOf(boxes.size / 4, model.classNames.size)).values
-    private val masks = if (model.hasMasks) MaskReader(PrototypeMasks(outputs, boxes.size / 4), model) else null
+    private val masks = if (model.hasMasks) MaskReader(masksOf(outputs), model) else null
+
+    private fun masksOf(outputs: Map<String, Output>): PrototypeMasks {
+        val coefficients = outputs.take(COEFFICIENTS, listOf(boxes.size / 4, ANY))
+        return PrototypeMasks(outputs, coefficients.shape[2]) { row, to -> coefficients.read(row * to.size, to.size, to, 0) }
+    }
 
     override fun read(thresholds: Thresholds): DetectionArrays {
         // Filtered first: only a few of thousands of boxes exceed the confidence threshold.
@@ -74,21 +86,16 @@ private class CandidatesReader(outputs: Map<String, Output>, private val model: 
         val rows = (0 until boxes.size / 4).filter { row ->
             (row * numClasses until (row + 1) * numClasses).any { scores[it] > thresholds.confidence }
         }
-        val picked = FloatArray(4 * rows.size) { boxes[4 * rows[it / 4] + it % 4] }
-        val candidates = Candidates(
-            toPixels(picked, rows.size, model),
-            FloatArray(numClasses * rows.size) { scores[numClasses * rows[it / numClasses] + it % numClasses] },
-            numClasses,
-        )
-        val kept = nonMaxSuppression(candidates, thresholds)
-        return DetectionArrays(kept.boxesXyxyPx, kept.scores, kept.classIds, IntArray(kept.size) { rows[kept.rows[it]] })
+        val candidates = Candidates(toPixels(boxes.pick(rows, 4), rows.size, model), scores.pick(rows, numClasses), numClasses)
+        return suppress(candidates, thresholds, model).from(rows)
     }
 
     override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = masks?.read(detections, i, box)
 }
 
-/** Raw heads (`--nms raw`): logits. */
+/** Raw heads (`--nms raw`): logits, perhaps mask coefficients. */
 private class RawHeadsReader(outputs: Map<String, Output>, private val model: DetectorDescription) : OutputReader {
+    private val numCoefficients = if (model.hasMasks) outputs.take(PROTOTYPES, listOf(ANY, ANY, ANY)).shape[3] else 0
     private val heads = model.strides.mapIndexed { scale, stride ->
         val anchors = model.anchorsPx[scale]
         val count = anchors.size / 2
@@ -96,14 +103,32 @@ private class RawHeadsReader(outputs: Map<String, Output>, private val model: De
         val width = (model.inputWidth + stride - 1) / stride
         fun part(name: String, values: Int) =
             outputs.take("${name}_$scale", listOf(height, width, count * values)).values
-        RawHead(part("box", 4), part("objectness", 1), part("classes", model.classNames.size), anchors, stride, width)
+        val coefficients = if (model.hasMasks) part(COEFFICIENTS, numCoefficients) else FloatArray(0)
+        RawHead(part("box", 4), part("objectness", 1), part("classes", model.classNames.size), anchors, stride, width, coefficients)
     }
 
-    override fun read(thresholds: Thresholds): DetectionArrays =
-        nonMaxSuppression(decode(heads, model.classNames.size, thresholds.confidence), thresholds)
+    /** Coefficients of the most recent candidates. */
+    private var coefficients = FloatArray(0)
+    private val masks = if (model.hasMasks) MaskReader(masksOf(outputs), model) else null
+
+    private fun masksOf(outputs: Map<String, Output>) = PrototypeMasks(outputs, numCoefficients) { row, to ->
+        coefficients.copyInto(to, 0, row * to.size, (row + 1) * to.size)
+    }
+
+    override fun read(thresholds: Thresholds): DetectionArrays {
+        val candidates = decode(heads, model.classNames.size, thresholds.confidence)
+        coefficients = candidates.coefficients
+        return suppress(candidates, thresholds, model)
+    }
+
+    override fun mask(detections: DetectionArrays, i: Int, box: Letterbox): Mask? = masks?.read(detections, i, box)
 }
 
-/** Logits of one scale, each (height, width, anchors, values) row by row; `width` is that of the feature map in grid cells. */
+/**
+ * Logits of one scale, each (height, width, anchors, values) row by row; `width` is that of the feature map in grid cells.
+ *
+ * @property coefficients mask coefficients; empty without masks.
+ */
 internal class RawHead(
     val box: FloatArray,
     val objectness: FloatArray,
@@ -111,6 +136,7 @@ internal class RawHead(
     val anchorsPx: List<Float>,
     val stride: Int,
     val width: Int,
+    val coefficients: FloatArray = FloatArray(0),
 )
 
 /**
@@ -119,13 +145,15 @@ internal class RawHead(
  * Source: the YOLOv5 detection head, since release v2.0.
  *
  * @param confidence grid cells with a lower objectness are skipped, since no class score can exceed it.
- * @return boxes in pixels of the input.
+ * @return boxes in pixels of the input, and mask coefficients weighted by objectness.
  */
 internal fun decode(heads: List<RawHead>, numClasses: Int, confidence: Float): Candidates {
     val boxes = ArrayList<Float>()
     val scores = ArrayList<Float>()
+    val coefficients = ArrayList<Float>()
     for (head in heads) {
         val numAnchors = head.anchorsPx.size / 2
+        val perBox = head.coefficients.size / head.objectness.size
         for (i in head.objectness.indices) {
             val objectness = sigmoid(head.objectness[i])
             if (objectness <= confidence) continue
@@ -138,9 +166,11 @@ internal fun decode(heads: List<RawHead>, numClasses: Int, confidence: Float): C
             val halfHeight = value(3) * value(3) * head.anchorsPx[anchor + 1] / 2
             boxes += listOf(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight)
             for (c in 0 until numClasses) scores += objectness * sigmoid(head.classes[i * numClasses + c])
+            // YOLOv5 weights them by objectness, which softens the borders of uncertain masks.
+            for (k in i * perBox until (i + 1) * perBox) coefficients += objectness * head.coefficients[k]
         }
     }
-    return Candidates(boxes.toFloatArray(), scores.toFloatArray(), numClasses)
+    return Candidates(boxes.toFloatArray(), scores.toFloatArray(), numClasses, coefficients.toFloatArray())
 }
 
 internal fun sigmoid(x: Float): Float = 1 / (1 + exp(-x))

@@ -1,23 +1,19 @@
 package org.tfyolo.detector
 
 import java.lang.management.ManagementFactory
+import kotlin.random.Random
 import kotlin.test.Test
 import kotlin.test.assertContentEquals
 import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
+import kotlin.test.assertTrue
 import org.json.JSONObject
 import org.tensorflow.lite.DataType
 
 /** Masks have the pixels that Python computes (tests/vectors/masks.py). */
 class MaskTest {
     private fun model(width: Int, height: Int) = Thresholds(0f, 1f, 100).let { thresholds ->
-        DetectorDescription("", listOf("thing"), width, height, "", Normalization(0f, 255f), "builtin", thresholds, thresholds, true, emptyList(), emptyList())
-    }
-
-    private fun values(name: String, shape: List<Int>, values: FloatArray): Output {
-        val buffer = directBuffer(4 * values.size)
-        buffer.asFloatBuffer().put(values)
-        return Output(name, shape, DataType.FLOAT32, buffer, 0f, 0)
+        DetectorDescription("", listOf("ant", "bee"), width, height, "", Normalization(0f, 255f), "builtin", thresholds, thresholds, true, emptyList(), emptyList())
     }
 
     /** Masks as integer or float models return them: in steps of 1/255 or 1/256. */
@@ -110,6 +106,48 @@ class MaskTest {
         assertEquals(listOf(1), found.classIds.toList())
         assertEquals(256, reader.mask(found, 0, box)!!.toBooleanArray().count { it })
         assertEquals(0, reader.read(Thresholds(0.1f, 1f, 100, setOf(0))).let { reader.mask(it, 0, box)!!.toBooleanArray().count { inside -> inside } })
+    }
+
+    @Test
+    fun `raw heads have the masks of the same boxes without raw heads`() {
+        val random = Random(3)
+        val (size, classes, count) = listOf(32, 2, 3)
+        val strides = listOf(8, 16)
+        val anchors = listOf(listOf(10f, 13f, 16f, 12f), listOf(24f, 16f, 20f, 28f))
+        val model = model(size, size).copy(strides = strides, anchorsPx = anchors)
+        fun logits(name: String, length: Int, perBox: Int, spread: Float): Output =
+            values(name, listOf(1, length, length, 2 * perBox), FloatArray(length * length * 2 * perBox) { spread * (random.nextFloat() - 0.5f) })
+        val heads = strides.indices.flatMap { scale ->
+            val length = size / strides[scale]
+            listOf(logits("box_$scale", length, 4, 2f), logits("objectness_$scale", length, 1, 8f), logits("classes_$scale", length, classes, 8f), logits("coefficients_$scale", length, count, 8f))
+        }
+        val prototypes = values("prototypes", listOf(1, 8, 8, count), FloatArray(64 * count) { 8 * (random.nextFloat() - 0.5f) })
+        val raw = (heads + prototypes).associateBy { it.name }
+        fun all(part: String) = strides.indices.flatMap { raw.getValue("${part}_$it").values.toList() }.toFloatArray()
+        val decoded = decode(
+            strides.mapIndexed { i, stride -> RawHead(raw.getValue("box_$i").values, raw.getValue("objectness_$i").values, raw.getValue("classes_$i").values, anchors[i], stride, size / stride) },
+            classes,
+            confidence = 0f,
+        )
+        val rows = decoded.boxesXyxyPx.size / 4
+        val objectness = all("objectness").map(::sigmoid)
+        val (boxes, coefficients) = decoded.boxesXyxyPx to all("coefficients")
+        val plain = listOf(
+            values("boxes", listOf(1, rows, 4), FloatArray(boxes.size) { boxes[it / 4 * 4 + listOf(1, 0, 3, 2)[it % 4]] / size }),
+            values("scores", listOf(1, rows, classes), decoded.scores),
+            values("coefficients", listOf(1, rows, count), FloatArray(coefficients.size) { objectness[it / count] * coefficients[it] }),
+            prototypes,
+        ).associateBy { it.name }
+        val thresholds = Thresholds(0.3f, 0.45f, 100)
+        val box = Letterbox(50, 40, size, size)
+        val (found, expected) = listOf(raw, plain).map { outputs ->
+            val reader = kindOf(outputs.keys).reader(outputs, model)
+            val arrays = reader.read(thresholds)
+            assertEquals(arrays.size, arrays.scores.count { it > thresholds.confidence })
+            List(arrays.size) { Triple(arrays.boxesXyxyPx.toList().subList(4 * it, 4 * it + 4), arrays.classIds[it], reader.mask(arrays, it, box)!!.toBooleanArray().toList()) }
+        }
+        assertEquals(expected, found)
+        assertTrue(found.size > 5 && found.map { (_, _, mask) -> mask.count { it } }.distinct().size > 5, "$found")
     }
 
     @Test

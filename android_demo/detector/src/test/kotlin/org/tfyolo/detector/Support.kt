@@ -11,6 +11,7 @@ import kotlin.test.assertEquals
 import kotlin.test.assertTrue
 import org.json.JSONArray
 import org.json.JSONObject
+import org.tensorflow.lite.DataType
 
 /** A folder of test data, given as a system property by the build. */
 private fun folder(property: String): File =
@@ -23,17 +24,29 @@ internal val demoModels: File by lazy { folder("demo.models") }
 
 internal fun modelBytes(name: String): ByteBuffer = direct(File(demoModels, name).readBytes())
 
-/** The model with another tfyolo.json and no other files: readers use the last archive. */
-internal fun withContract(name: String, contract: String): ByteBuffer {
+/** The model with another tfyolo.json and no other files. */
+internal fun withContract(name: String, contract: String): ByteBuffer = withFiles(name, mapOf("tfyolo.json" to contract))
+
+/** The model with other associated files: readers use the last archive. */
+internal fun withFiles(name: String, files: Map<String, String>): ByteBuffer {
     val archive = ByteArrayOutputStream()
     ZipOutputStream(archive).use { zip ->
-        zip.putNextEntry(ZipEntry("tfyolo.json"))
-        zip.write(contract.toByteArray())
+        for ((file, content) in files) {
+            zip.putNextEntry(ZipEntry(file))
+            zip.write(content.toByteArray())
+        }
     }
     return direct(File(demoModels, name).readBytes() + archive.toByteArray())
 }
 
 internal fun direct(bytes: ByteArray): ByteBuffer = directBuffer(bytes.size).apply { put(bytes).rewind() }
+
+/** A float32 output of a model. */
+internal fun values(name: String, shape: List<Int>, values: FloatArray): Output {
+    val buffer = directBuffer(4 * values.size)
+    buffer.asFloatBuffer().put(values)
+    return Output(name, shape, DataType.FLOAT32, buffer, 0f, 0)
+}
 
 /** Test cases of a file in tests/vectors. */
 internal fun vectors(name: String): List<JSONObject> =
