@@ -5,7 +5,8 @@ import org.json.JSONException
 import org.json.JSONObject
 import org.tfyolo.detector.ModelException.Problem
 
-private const val MAX_SIDE = 8192
+/** Maximum height and width of the input in pixels; the limit of tfyolo/models/config/settings.py. */
+private const val MAX_SIDE = 4096
 private const val CONTRACT = "tfyolo.json"
 
 /** Task of a model whose metadata does not name one, because it was not written by tfyolo. */

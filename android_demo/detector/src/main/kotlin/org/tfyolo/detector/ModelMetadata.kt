@@ -11,7 +11,8 @@ import org.tfyolo.detector.ModelException.Problem
  * Metadata in a `.tflite` file: standard TFLite metadata, and the associated files appended to the model.
  *
  * @property name of the model in the TFLite metadata.
- * @property classNames from the label file of the TFLite metadata, or from tfyolo.json; empty if there is neither.
+ * @property classNames from tfyolo.json, otherwise from the label file of the TFLite metadata, where a line break in a name ends
+ *   the name; empty if there is neither.
  * @property normalization of the first input; null if the TFLite metadata has none.
  * @property confidenceThreshold from the TFLite metadata; null if there is none.
  * @property contract tfyolo.json, which holds what TFLite metadata has no fields for: anchors, strides, IoU threshold.
@@ -75,7 +76,7 @@ internal fun readModelMetadata(model: ByteBuffer): ModelMetadata {
         val contract = files[CONTRACT_FILE]?.let { JSONObject(String(it, Charsets.UTF_8)) }
         ModelMetadata(
             metadata?.string(Field.METADATA_NAME),
-            classNamesOf(outputs, files) ?: contract?.optJSONArray("names")?.let { names -> List(names.length()) { names.getString(it) } }.orEmpty(),
+            contract?.optJSONArray("names")?.let { names -> List(names.length()) { names.getString(it) } } ?: labelsOf(outputs, files).orEmpty(),
             graph?.tables(Field.SUBGRAPH_INPUTS)?.firstOrNull()?.unit(UNIT_NORMALIZATION)?.let(::normalizationOf),
             outputs.firstNotNullOfOrNull { it.unit(UNIT_SCORE_THRESHOLD) }?.float(Field.THRESHOLD_SCORE),
             contract,
@@ -108,7 +109,7 @@ private fun normalizationOf(options: Table): Normalization? {
     return Normalization(mean[0], std[0])
 }
 
-private fun classNamesOf(outputs: List<Table>, files: Map<String, ByteArray>): List<String>? =
+private fun labelsOf(outputs: List<Table>, files: Map<String, ByteArray>): List<String>? =
     outputs.flatMap { it.tables(Field.TENSOR_FILES) }
         .firstOrNull { it.byte(Field.FILE_TYPE) == FILE_VALUE_LABELS || it.byte(Field.FILE_TYPE) == FILE_AXIS_LABELS }
         ?.let { files[it.string(Field.FILE_NAME)] }

@@ -9,6 +9,7 @@ import kotlin.test.assertFailsWith
 import kotlin.test.assertNotNull
 import kotlin.test.assertNull
 import kotlin.test.assertTrue
+import org.json.JSONArray
 import org.tfyolo.detector.ModelException.Problem
 
 /** Reading metadata from exported models and from damaged files. */
@@ -43,6 +44,24 @@ class ModelMetadataTest {
     }
 
     @Test
+    fun `class names are those of tfyolo_json, because a name in labels_txt cannot have a line break`() {
+        val names = listOf("blood\nplatelets", "RBC", "WBC")
+        val contract = readModelMetadata(modelBytes("float32-postprocess.tflite")).contract!!.put("names", JSONArray(names))
+        val labels = names.joinToString("") { "$it\n" }
+        fun read(files: Map<String, String>) = readModelMetadata(withFiles("float32-postprocess.tflite", files)).classNames
+        assertEquals(names, read(mapOf("labels.txt" to labels, "tfyolo.json" to "$contract")))
+        contract.remove("names")
+        assertEquals(cells, read(mapOf("labels.txt" to cells.joinToString("") { "$it\n" }, "tfyolo.json" to "$contract")))
+    }
+
+    @Test
+    fun `raw heads with coefficients have masks`() {
+        val metadata = readModelMetadata(modelBytes("float32-raw.tflite"))
+        fun hasMasks(vararg outputs: String) = describeDetector(metadata, listOf(1, 320, 320, 3), outputs.toList()).hasMasks
+        assertEquals(true to false, hasMasks("objectness_0", "coefficients_0", "prototypes") to hasMasks("objectness_0"))
+    }
+
+    @Test
     fun `raw heads require anchors`() {
         val metadata = readModelMetadata(withoutContract(modelBytes("float32-raw.tflite")))
         val error = assertFailsWith<ModelException> { describeDetector(metadata, listOf(1, 320, 320, 3), listOf("objectness_0")) }
@@ -60,6 +79,7 @@ class ModelMetadataTest {
         )
         assertEquals("The model's input is 352 x 320, but its tfyolo.json says 320 x 320. Export the model again.", problem(listOf(1, 352, 320, 3), boxes))
         assertEquals("The model's input must be one RGB image, 1 x height x width x 3, but is 1 x 3 x 320 x 320.", problem(listOf(1, 3, 320, 320), boxes))
+        assertEquals("The model's input must be one RGB image, 1 x height x width x 3, but is 1 x 4128 x 320 x 3.", problem(listOf(1, 4128, 320, 3), boxes))
         val task = assertFailsWith<ModelException> { describeDetector(readModelMetadata(modelBytes("task.tflite")), listOf(1, 320, 320, 3), boxes) }
         assertEquals(Problem.WRONG_TASK, task.problem)
         assertEquals(
