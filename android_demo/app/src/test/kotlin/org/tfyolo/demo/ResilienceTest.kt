@@ -11,6 +11,7 @@ import android.os.Handler
 import android.os.Looper
 import android.util.Size
 import android.widget.Button
+import android.widget.SeekBar
 import android.widget.Spinner
 import java.io.File
 import kotlin.test.BeforeTest
@@ -84,6 +85,30 @@ class ResilienceTest {
             val activity = controller.get()
             assertTrue(activity.awaitDetections().isNotEmpty())
             assertEquals("Blood cells, int8", activity.findViewById<Spinner>(R.id.model).selectedItem)
+        }
+    }
+
+    @Test
+    fun `a model that cannot be added to the library is deleted, and the current one stays`() = start().use { controller ->
+        val activity = controller.get()
+        activity.awaitDetections()
+        val before = assertNotNull(activity.host.loaded)
+        val folder = ModelLibrary(app).folder
+        // A folder in place of the file, so that the copy cannot be renamed.
+        assertTrue(File(folder, "segmenter.tflite/inside").mkdirs())
+        activity.models.onImportChosen()
+        activity.answer(activity.started(), register("segmenter.tflite", demoModel("segmenter.tflite").readBytes()))
+        await("the message") { ShadowAlertDialog.getLatestAlertDialog() != null }
+        assertEquals(listOf("segmenter.tflite"), folder.list()!!.toList())
+        assertEquals(before, activity.host.loaded)
+    }
+
+    @Test
+    fun `the sliders show the stored thresholds`() {
+        // In float32, 0.53 and 0.59 are a little less than 53 and 59 hundredths.
+        for (percent in listOf(40, 53, 59)) {
+            Settings(app).confidence = percent / 100f
+            start().use { assertEquals(percent, it.get().findViewById<SeekBar>(R.id.confidence).progress) }
         }
     }
 

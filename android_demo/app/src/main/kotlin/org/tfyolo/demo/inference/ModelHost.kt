@@ -84,13 +84,15 @@ class ModelHost(context: Context) {
             replace(options) {
                 val import = ModelImport(context, ModelLibrary(context))
                 val part = import.copy(from)
-                val candidate = try {
-                    ImageModel.fromFile(context, part, options)
+                var candidate: ImageModel? = null
+                try {
+                    candidate = ImageModel.fromFile(context, part, options)
+                    import.accept(part) to candidate
                 } catch (error: Throwable) {
+                    candidate?.close()
                     import.discard(part)
                     throw error
                 }
-                import.accept(part) to candidate
             }
         }
     }

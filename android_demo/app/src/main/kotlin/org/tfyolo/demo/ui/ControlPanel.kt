@@ -10,6 +10,7 @@ import android.widget.SeekBar
 import android.widget.Spinner
 import android.widget.Switch
 import android.widget.TextView
+import kotlin.math.roundToInt
 import org.tfyolo.demo.R
 import org.tfyolo.demo.Settings
 import org.tfyolo.demo.inference.LoadedModel
@@ -145,7 +146,7 @@ class ControlPanel(private val root: View, private val settings: Settings, priva
         val bar = root.findViewById<SeekBar>(id)
         val value = root.findViewById<TextView>(shown)
         bar.max = STEPS
-        bar.progress = (now * STEPS).toInt()
+        bar.progress = (now * STEPS).roundToInt()
         value.text = ResultText.percent(now)
         bar.setOnSeekBarChangeListener(object : SeekBar.OnSeekBarChangeListener {
             override fun onProgressChanged(bar: SeekBar, progress: Int, fromUser: Boolean) {
