@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-import re
 import socket
 import socketserver
 import sys
@@ -24,6 +23,7 @@ from tfyolo.errors import TfyoloError
 from tfyolo.export.tfjs.entry import MODEL_FILE
 from tfyolo.export.tfjs.vetting import read_folder
 from tfyolo.files import suffix_of
+from tfyolo.host_names import EVERY_ADDRESS, answers_to
 from tfyolo.inputs import MODEL, open_input
 from tfyolo.models.contract import Contract
 from tfyolo.weights.keras_file import read_contract
@@ -66,9 +66,6 @@ _TYPES = {
 _BINARY = "application/octet-stream"
 _MODEL = "model"
 """First part of the addresses of the user's model."""
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(:\d*)?")
-_LOCAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_ANY = ("0.0.0.0", "[::]")  # noqa: S104 - hosts of servers that the whole network can reach
 
 
 def find_page() -> Path:
@@ -238,12 +235,12 @@ class Server(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """URL of the page."""
-        return self._url("localhost" if self.host in _ANY else self.host)
+        return self._url("localhost" if self.host in EVERY_ADDRESS else self.host)
 
     @property
     def network_url(self) -> str:
         """URL of the page for other machines."""
-        return self._url(socket.gethostname() if self.host in _ANY else self.host)
+        return self._url(socket.gethostname() if self.host in EVERY_ADDRESS else self.host)
 
     def _url(self, host: str) -> str:
         return f"http://{host}:{self.server_port}/"
@@ -257,32 +254,6 @@ class Server(ThreadingHTTPServer):
         """Ignore browsers that disconnect during a transfer."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
-
-    def answers_for(self, hosts: list[str]) -> bool:
-        """Whether the Host header names this machine; other names indicate DNS rebinding.
-
-        Addresses cannot be rebound. A server for the whole network is asked by address or by host name.
-        """
-        found = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
-        if found is None:
-            return False
-        if self.host in _ANY and (found[1] in _own_names() or _is_address(found[1])):
-            return True
-        return found[1] in _LOCAL | {self.host}
-
-
-def _own_names() -> tuple[str, str]:
-    """Return the names of this machine, also as mDNS has it."""
-    name = socket.gethostname().lower()
-    return name, f"{name.removesuffix('.local')}.local"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _not_bound(host: str, port: int, error: Exception) -> TfyoloError:
@@ -332,7 +303,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
             self.close_connection = True  # a body, which would be read as the next request
-        if not self.server.answers_for(self.headers.get_all("Host", [])):
+        if not answers_to(self.server.host, self.headers.get_all("Host", [])):
             self.send_error(HTTPStatus.FORBIDDEN, "This page is served for another host")
             return
         if self._is_visit() and (address := self.server.site.sent_on(self.path)):

@@ -184,9 +184,25 @@ TABLES: dict[str, tuple[Field | None, ...]] = {
     for name in (
         *("Pad", "PadV2", "TopKV2", "Transpose", "Exp", "Cos", "Dequantize", "MaximumMinimum", "Tile"),
         *("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual", "Neg", "Select", "SelectV2"),
-        *("Slice", "ExpandDims", "Pow", "LogicalOr", "LogicalAnd", "LogicalNot", "Abs", "HardSwish"),
-        *("Square", "SquaredDifference", "Quantize", "BroadcastTo", "FloorDiv"),
-        *("NonMaxSuppressionV4", "NonMaxSuppressionV5"),
+        *(
+            "Slice",
+            "ExpandDims",
+            "Pow",
+            "LogicalOr",
+            "LogicalAnd",
+            "LogicalNot",
+            "Abs",
+            "HardSwish",
+            "Square",
+        ),
+        *(
+            "SquaredDifference",
+            "Quantize",
+            "BroadcastTo",
+            "FloorDiv",
+            "NonMaxSuppressionV4",
+            "NonMaxSuppressionV5",
+        ),
     )
 }
 
