@@ -11,8 +11,8 @@ import org.tfyolo.detector.ModelException.Problem
  * Metadata in a `.tflite` file: standard TFLite metadata, and the associated files appended to the model.
  *
  * @property name of the model in the TFLite metadata.
- * @property classNames from tfyolo.json, otherwise from the label file of the TFLite metadata, where a line break in a name ends
- *   the name; empty if there is neither.
+ * @property classNames from tfyolo.json, otherwise from the label file of the TFLite metadata, which has one name per line; empty
+ *   if there is neither.
  * @property normalization of the first input; null if the TFLite metadata has none.
  * @property confidenceThreshold from the TFLite metadata; null if there is none.
  * @property contract tfyolo.json, which holds what TFLite metadata has no fields for: anchors, strides, IoU threshold.
