@@ -53,6 +53,13 @@ MAX_TENSORS = 20_000
 """Maximum number of tensors; the largest YOLOv5 export has 2,000."""
 MAX_RANK = 6
 
+_WITHOUT_FIELDS = """
+Pad PadV2 TopKV2 Transpose Exp Cos Dequantize MaximumMinimum Tile Greater GreaterEqual Less LessEqual Equal
+NotEqual Neg Select SelectV2 Slice ExpandDims Pow LogicalOr LogicalAnd LogicalNot Abs HardSwish Square
+SquaredDifference Quantize BroadcastTo FloorDiv NonMaxSuppressionV4 NonMaxSuppressionV5
+"""
+"""Options without fields, without the ending of their names."""
+
 TABLES: dict[str, tuple[Field | None, ...]] = {
     "Model": (
         Field("version", "u32"),
@@ -179,32 +186,7 @@ TABLES: dict[str, tuple[Field | None, ...]] = {
     "OneHotOptions": _scalars("i32", "axis"),
     "LeakyReluOptions": _scalars("f32", "alpha"),
     "GeluOptions": _scalars("bool", "approximate"),
-} | {
-    name + "Options": ()
-    for name in (
-        *("Pad", "PadV2", "TopKV2", "Transpose", "Exp", "Cos", "Dequantize", "MaximumMinimum", "Tile"),
-        *("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual", "Neg", "Select", "SelectV2"),
-        *(
-            "Slice",
-            "ExpandDims",
-            "Pow",
-            "LogicalOr",
-            "LogicalAnd",
-            "LogicalNot",
-            "Abs",
-            "HardSwish",
-            "Square",
-        ),
-        *(
-            "SquaredDifference",
-            "Quantize",
-            "BroadcastTo",
-            "FloorDiv",
-            "NonMaxSuppressionV4",
-            "NonMaxSuppressionV5",
-        ),
-    )
-}
+} | {f"{name}Options": () for name in _WITHOUT_FIELDS.split()}
 
 OPTIONS: dict[int, str] = {
     1: "Conv2DOptions",
