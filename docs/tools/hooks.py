@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -68,3 +69,17 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"]({REPOSITORY}/{target.relative_to(ROOT).as_posix()}{match[2]})" if outside else match[0]
 
     return re.sub(r"\]\((\.\./[^)#\s]*)(#[^)\s]*|)\)", link, markdown)
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Leave the measured numbers of the benchmarks out of the search: nobody looks for one of them.
+
+    Lunr identifies states of its index by strings that concatenate labels and numbers of states without a
+    separator, so thousands of numbers can make two states equal; searches for numbers then end in an error.
+    """
+    path = Path(config.site_dir) / "search/search_index.json"
+    index = json.loads(path.read_text("utf-8"))
+    for section in index["docs"]:
+        if section["location"].startswith("benchmarks.html"):
+            section["text"] = re.sub(r"\(?-?\d+\.\d+\)?", "", section["text"])
+    path.write_text(json.dumps(index), "utf-8")

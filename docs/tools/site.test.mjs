@@ -121,7 +121,11 @@ test('the search finds the page of each question by its words, without a server'
       await field.fill(question);
       await field.press('End');
     }
-    await page.waitForFunction(() => /\d|No matching/.test(document.querySelector('.md-search-result__meta')?.textContent ?? ''));
+    // The number of results is shown before the results.
+    await page.waitForFunction(() => {
+      const count = document.querySelector('.md-search-result__meta')?.textContent ?? '';
+      return /No matching/.test(count) || (/\d/.test(count) && document.querySelector('.md-search-result__item'));
+    });
     const results = await page.locator('.md-search-result__item > a.md-search-result__link').evaluateAll((links) => links.map((link) => link.href));
     const names = [...new Set(results.map((href) => href.split('/build/site/')[1]?.split(/[?#]/)[0]))].slice(0, 3);
     if (!names.includes(expected)) wrong.push(`${question}: ${names} instead of ${expected}`);
