@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,24 +80,28 @@ def find_format(name: str) -> Format:
     raise TfyoloError(f"unknown format `{name}`", fix=f"use one of {known}")
 
 
-def export_stem(output: Path, name: str) -> Path:
+def export_stem(output: str | Path, name: str) -> Path:
     """Return the path to which each format adds its suffix.
 
     Args:
-        output: path given by the user: a stem, a file name with the suffix of any format, or a folder.
+        output: path given by the user: a stem, a file name with the suffix of any format, or a folder, which
+            ends in a slash, `.` or `..`.
         name: name of the files in a folder, without suffix.
 
     Returns:
         `output` without the suffix, or `name` in the folder.
 
     Example:
-        >>> [export_stem(Path(output), "best").as_posix() for output in ("cells.tflite", "v1.0", ".")]
-        ['cells', 'v1.0', 'best']
+        >>> [export_stem(output, "best").as_posix() for output in ("cells.tflite", "v1.0", "models/", ".")]
+        ['cells', 'v1.0', 'models/best', 'best']
     """
+    path = Path(output)
+    if str(output).endswith(("/", os.sep)) or path.name in ("", ".."):
+        return path / name
     for entry in FORMATS:
-        if output.name.lower().endswith(entry.suffix) and len(output.name) > len(entry.suffix):
-            return output.with_name(output.name[: -len(entry.suffix)])
-    return output / name if output.name in ("", "..") or output.is_dir() else output
+        if path.name.lower().endswith(entry.suffix) and len(path.name) > len(entry.suffix):
+            return path.with_name(path.name[: -len(entry.suffix)])
+    return path
 
 
 def check_targets(formats: Sequence[str], stem: Path, source: Path | None) -> dict[str, Path]:

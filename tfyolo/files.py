@@ -113,8 +113,9 @@ def atomic(path: str | Path, durable: bool = True) -> Iterator[Path]:
         ...     _ = temporary.write_text("cat")
     """
     path = check_file_target(path)
-    if path.is_symlink() and path.exists():  # the file that it leads to is replaced, not the link
-        path = path.resolve()
+    with suppress(OSError):  # what is wrong with a name shows when it is written
+        if path.is_symlink() and path.exists():  # the file that it leads to is replaced, not the link
+            path = path.resolve()
     with _beside(path) as temporary, writing(path, temporary.parent):
         yield temporary
         if durable:

@@ -83,7 +83,8 @@ def test_on_a_full_disk_the_folder_for_intermediate_files_is_named(micro_keras, 
         ("a.onnx", "a"),
         ("v1.0", "v1.0"),
         (".tflite", ".tflite"),
-        ("models", "models/best"),
+        ("models", "models"),
+        ("models/", "models/best"),
         ("..", "../best"),
         (".", "best"),
     ],
@@ -91,7 +92,7 @@ def test_on_a_full_disk_the_folder_for_intermediate_files_is_named(micro_keras, 
 def test_an_output_is_a_stem_a_file_name_or_a_folder(tmp_path, monkeypatch, output, stem):
     monkeypatch.chdir(tmp_path)
     Path("models").mkdir()
-    assert export_stem(Path(output), "best") == Path(stem)
+    assert export_stem(output, "best") == Path(stem)
 
 
 def test_a_name_that_another_format_would_take_is_refused(micro_keras, tmp_path, capsys):

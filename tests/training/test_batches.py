@@ -82,8 +82,11 @@ def beyond(labels, column, value):
         (lambda x, y: (x, beyond(y, 1, 16)), "boxes must be fractions of the image.* not 16"),
         (lambda x, y: (x, beyond(y, 3, np.nan)), "boxes must be fractions of the image.* not nan"),
         (lambda x, y: (x, beyond(y, 0, 3)), "the class id 3, but the model does not"),
-        (lambda x, y: (x, y[..., :4]), r"labels are \(batch, boxes, 5\), not \(.*4\)"),
-        (lambda x, y: (x[..., :1], y), r"images are \(batch, height, width, 3\), not \(.*1\)"),
+        (lambda x, y: (x, y[..., :4]), r"labels must have the shape .*, boxes, 5\), not \(.*4\)"),
+        (
+            lambda x, y: (x[..., :1], y),
+            r"images must have the shape .*, width, 3\), not \(.*1\)",
+        ),
     ],
 )
 def test_what_the_loss_would_misread_is_refused(model, batch, how, change, message):
@@ -103,8 +106,11 @@ def test_what_the_loss_would_misread_is_refused(model, batch, how, change, messa
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y: (x[..., :1], y), r"images are \(batch, height, width, 3\), not \(.*1\)"),
-        (lambda x, y: (x, y[..., :4]), r"labels are \(batch, boxes, 5\), not \(.*4\)"),
+        (
+            lambda x, y: (x[..., :1], y),
+            r"images must have the shape .*, width, 3\), not \(.*1\)",
+        ),
+        (lambda x, y: (x, y[..., :4]), r"labels must have the shape .*, boxes, 5\), not \(.*4\)"),
     ],
 )
 def test_wrong_shapes_are_refused_after_right_ones(model, batch, change, message):
@@ -155,7 +161,7 @@ def test_classes_of_a_classifier_are_probabilities_or_ids():
     for labels in (wanted, np.array([2, 0]), np.array([[2], [0]])):
         np.testing.assert_array_equal(checked_classes(labels, 3), wanted)
     for labels in (wanted[:, :2], np.float32([2, 0])):
-        with pytest.raises(TfyoloError, match=r"labels are \(batch, 3\), a probability per class"):
+        with pytest.raises(TfyoloError, match=r"labels must be \(batch, 3\) with one probability per class"):
             checked_classes(labels, 3)
     with pytest.raises(TfyoloError, match="class id 3"):
         checked_classes(np.array([3]), 3)

@@ -66,9 +66,9 @@ class ExportMixin(NetworkModel):
         Args:
             formats: `tflite`, `edgetpu`, `saved_model`, `pb`, `tfjs`, `onnx`, `openvino`, `coreml`, `engine`,
                 `torchscript` or `pt`; several as a list.
-            output: path of the files, to which each format adds its suffix, or a folder. Defaults to the path
-                of the model file, or to its name in the current folder where it ships with tfyolo or was
-                downloaded.
+            output: path of the files, to which each format adds its suffix, or a folder, which ends in a
+                slash. Defaults to the path of the model file, or to its name in the current folder where it
+                ships with tfyolo or was downloaded.
             int8: write an int8 model, a quarter of the float32 size. Needs `data`, or a model that `quantize`
                 returned.
             half: store weights as float16, at half the size.
@@ -139,7 +139,7 @@ class ExportMixin(NetworkModel):
         names = [formats] if isinstance(formats, str) else list(formats)
         for name in names:
             find_format(name)
-        stem = self._stem if output is None else export_stem(Path(output), self._stem.name)
+        stem = self._stem if output is None else export_stem(output, self._stem.name)
         check_targets(names, stem, self.runtime.path)
 
         from tfyolo.export.graph.options import GraphNmsOptions

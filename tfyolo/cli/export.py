@@ -87,9 +87,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--output",
-        type=Path,
         metavar="PATH",
-        help="path of the files, which get the suffix of their format, or a folder (default: --weights)",
+        help="path of the files, which get the suffix of their format, or a folder/ (default: --weights)",
     )
 
 
