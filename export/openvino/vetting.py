@@ -111,7 +111,9 @@ def check_resources(model: Any, image_size: tuple[int, int], batch_size: int, fo
         output_shapes: list[Shape] = []
         for output in operation.outputs():
             shape = output.get_partial_shape()
-            if shape.rank.is_dynamic or any(dim.get_max_length() < 0 for dim in shape):
+            if shape.rank.is_dynamic:
+                raise foreign(f"{operation_type}, whose result has no rank ({name[:60]!r})", folder)
+            if any(dim.get_max_length() < 0 for dim in shape):
                 # The rows that pad the selected boxes are unknown to OpenVINO, and so is the length of all
                 # tensors that are computed from the padded boxes.
                 sources = {value.get_node().get_friendly_name() for value in operation.input_values()}
@@ -138,8 +140,7 @@ def check_resources(model: Any, image_size: tuple[int, int], batch_size: int, fo
 
 def _max_shape(port: Any) -> Shape:
     """Return the largest shape of a tensor; an unbounded dimension counts as 1."""
-    shape = port.get_partial_shape()
-    return () if shape.rank.is_dynamic else tuple(max(dim.get_max_length(), 1) for dim in shape)
+    return tuple(max(dim.get_max_length(), 1) for dim in port.get_partial_shape())
 
 
 def _convolution(operation: Any, inputs: Shapes, outputs: Shapes) -> int:

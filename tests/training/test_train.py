@@ -219,7 +219,7 @@ def test_a_killed_search_begins_again_with_what_was_given(options, tmp_path, mon
     evolve(options, tmp_path, 5, lambda sentence: None)
     assert tried[:2] == [pytest.approx(read_hyps("scratch-low").lr0)] * 2
     assert len(tried) == 6
-    assert len(set(tried[1:])) == 5  # a search that goes on does not repeat itself
+    assert len(set(tried[1:])) == 5  # a resumed search tries other values
 
 
 def test_evolve_tries_what_was_given_first_and_goes_on(options, tmp_path):

@@ -145,7 +145,7 @@ def extracted_weights(path: Path) -> Iterator[Path]:
         path: the `.keras` file.
 
     Raises:
-        TfyoloError: there is no room for the copy.
+        TfyoloError: there is not enough disk space for the copy.
         ValueError: they are compressed as no weights are.
     """
     with scratch() as folder:
